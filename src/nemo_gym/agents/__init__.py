@@ -1,0 +1,1 @@
+"""The loops that let a model act in an environment."""

@@ -1,0 +1,1 @@
+"""Environments: tasks, tools, per-rollout state and a verifier."""

@@ -1,0 +1,161 @@
+"""`Environment` and `StepEnvironment`: what an author writes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import msgspec
+
+from nemo_gym.environments.session import Session
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import Item
+from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.task import Row, Task
+
+
+class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Settings of an environment. Subclass it inside the environment to declare some."""
+
+
+class Golden(msgspec.Struct, kw_only=True):
+    """A known case: for this task, this output must earn this reward. Lines of `golden.jsonl`."""
+
+    name: str
+    kind: Literal["full_reward", "zero_reward", "malformed", "partial_reward"]
+    task: dict[str, Any]
+    output: str | list[dict[str, Any]]
+    """The model's final text, or the trajectory's items (tool calls in it are carried out), or for a step
+    environment the answers of the model, one assistant message a step."""
+    expected_reward: float | None = None
+    """Needed for `partial_reward`; the others have the ends of the reward range as their meaning, and
+    `malformed` must score the lower end without an error."""
+
+
+class Environment:
+    """Tools, per-rollout state and a verifier. Everything but `verify` has a default.
+
+    Every hook may be sync or async. A sync hook runs on the event loop, so work that blocks or takes
+    milliseconds goes through `self.executor`.
+    """
+
+    Task: ClassVar[type[Task]] = Task
+    """Declare your own subclass of `Task` here to have rows checked and typed."""
+    Config: ClassVar[type[Config]] = Config
+    reward_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """Lowest and highest reward `verify` can give."""
+    answer_key: ClassVar[str | None] = None
+    """The column with the extracted answer, for majority voting over repeats."""
+    session_ttl: ClassVar[float] = 3600.0
+    """Seconds a session may lie unused before it is closed."""
+    domain: ClassVar[str] = "other"
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        try:
+            self.config: Any = msgspec.convert(dict(config or {}), self.Config, strict=False)
+        except msgspec.ValidationError as error:
+            known = ", ".join(self.Config.__struct_fields__) or "none"
+            raise UsageError(f"environment {self.name()}: {error} (settings: {known})") from None
+
+    @classmethod
+    def name(cls) -> str:
+        """The folder's name for a packaged environment, else the class name in snake case."""
+        module = cls.__module__
+        if module.startswith("nemo_gym.environments."):
+            return module.split(".")[2]
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    @classmethod
+    def folder(cls) -> Path:
+        """Where the class is defined; `data/` and `golden.jsonl` are looked for here."""
+        return Path(inspect.getfile(cls)).parent
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task | Row]:
+        """Tasks of a split (`train`, `validation`, `example`, ...), the same ones for the same seed.
+
+        `n` says how many a procedural environment should make (None: its own default); more may be given,
+        the caller stops reading. The default reads `data/<split>.jsonl`.
+
+        Raises:
+            UsageError: there is no such split.
+        """
+        path = self.folder() / "data" / f"{split}.jsonl"
+        if not path.exists():
+            have = sorted(found.stem for found in path.parent.glob("*.jsonl"))
+            known = f"it has {', '.join(have)}" if have else "it has no data of its own: pass --input FILE"
+            raise UsageError(f"environment {self.name()} has no split {split!r}; {known}")
+        return (row for _, row in read_rows(path))
+
+    def seed(self, task: Any, session: Session) -> Any:
+        """Prepare the rollout's state. `session.row` holds the whole row."""
+
+    def verify(self, task: Any, response: Response, session: Session) -> Any:
+        """Score the rollout: a number, a mapping of named components, or a `Reward`. May be async."""
+        raise NotImplementedError(f"{type(self).__name__} has no verify()")
+
+    def close(self, session: Session) -> Any:
+        """Release what `seed` or a tool acquired; always called once for every seeded session."""
+
+    def oracle(self, task: Any, session: Session) -> str | list[Item] | None:
+        """What a perfect model would answer next, for baselines; None when that isn't known."""
+        return None
+
+    def golden(self) -> Iterable[Golden]:
+        """The environment's known cases. The default reads `golden.jsonl`."""
+        path = self.folder() / "golden.jsonl"
+        if not path.exists():
+            return []
+        return [msgspec.convert(row, Golden) for _, row in read_rows(path)]
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Threads for work that blocks: `await loop.run_in_executor(self.executor, work, ...)`."""
+        return ThreadPoolExecutor(max_workers=8, thread_name_prefix=self.name())
+
+
+class Step(NamedTuple):
+    """What one step of a `StepEnvironment` gives back.
+
+    `terminated` means the task itself ended, `truncated` that it was cut short from outside; a trainer may
+    bootstrap a value after the second but never after the first.
+    """
+
+    observation: str | None = None
+    """Text put to the model as the next user message."""
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    info: dict[str, Any] = {}  # noqa: RUF012 - never changed in place
+
+
+@dataclass(slots=True)
+class Observation:
+    """What `reset` gives back: the first thing shown to the model, and facts for the log."""
+
+    text: str | None = None
+    info: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class StepEnvironment(Environment):
+    """An environment in the reset/step form (CONTRACT 2.3); the sum of step rewards is the reward."""
+
+    max_steps: ClassVar[int] = 10
+
+    def reset(self, task: Any, session: Session) -> Any:
+        """Start an episode; return the first observation (text or an `Observation`). May be async."""
+        raise NotImplementedError(f"{type(self).__name__} has no reset()")
+
+    def step(self, action: Response, session: Session) -> Any:
+        """Apply the model's answer and return a `Step`. May be async."""
+        raise NotImplementedError(f"{type(self).__name__} has no step()")
+
+    def details(self, session: Session) -> Mapping[str, Any]:
+        """Columns to keep beside the reward at the end of the episode."""
+        return {}

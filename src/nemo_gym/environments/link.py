@@ -1,0 +1,166 @@
+"""How an agent holds an environment: the same awaitable methods wherever the environment lives."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import monotonic
+from typing import Any, Protocol
+
+from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
+from nemo_gym.environments.session import Session
+from nemo_gym.environments.tool import bind_tools, tool_error
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import EnvironmentFault, RolloutError, UsageError, VerifierFault, did_you_mean
+from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward, as_reward
+from nemo_gym.wire.task import Row, task_from_row
+
+
+class EnvironmentLink(Protocol):
+    """What an agent may ask of an environment."""
+
+    @property
+    def steps(self) -> bool:
+        """True for the reset/step form, False for tools and verify."""
+        ...
+
+    def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
+        """A seeded session for one rollout, closed however the block ends."""
+        ...
+
+    async def call(self, session: Session, call: FunctionCall) -> str:
+        """Run one tool call; every problem is text for the model, never an exception."""
+        ...
+
+    async def reset(self, session: Session) -> Observation: ...
+
+    async def step(self, session: Session, action: Response) -> Step: ...
+
+    async def verify(self, session: Session, response: Response) -> Reward: ...
+
+
+class LocalEnvironment:
+    """An environment in this process and event loop."""
+
+    def __init__(self, environment: Environment, *, seed: int = 0) -> None:
+        self.environment = environment
+        self.steps = isinstance(environment, StepEnvironment)
+        self._seed = seed
+        self._tools = bind_tools(environment)
+        self._schemas = [tool.schema for tool in self._tools.values()]
+        self._numbers = itertools.count()
+        self._open: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+
+    @asynccontextmanager
+    async def session(self, row: Row) -> AsyncGenerator[Session, None]:
+        session = await self.open(row)
+        try:
+            yield session
+        finally:
+            await self.close(session)
+
+    async def open(self, row: Row) -> Session:
+        """Create and seed a session; `close` must follow. Sessions past their time to live are closed here.
+
+        Raises:
+            EnvironmentFault: the row does not fit, or `seed` raised.
+        """
+        await self._close_expired()
+        environment = self.environment
+        try:
+            task = task_from_row(row, environment.Task)
+        except UsageError as error:
+            raise EnvironmentFault(f"task does not fit {environment.name()}: {error}") from None
+        identity = f"{self._seed}:{row.get(keys.TASK_INDEX, 0)}:{row.get(keys.ROLLOUT_INDEX, 0)}"
+        session = Session(row, task, id=f"s{next(self._numbers)}", seed=identity, tools=self._schemas)
+        self._open[session.id] = (session, monotonic())
+        try:
+            await _settle(environment.seed(task, session))
+        except BaseException as error:
+            await self.close(session)
+            raise _fault(error, EnvironmentFault, "seed") from error
+        return session
+
+    async def close(self, session: Session) -> None:
+        """Close a session once; closing it again does nothing.
+
+        Raises:
+            EnvironmentFault: the environment's own `close` raised.
+        """
+        if self._open.pop(session.id, None) is None:
+            return
+        try:
+            await _settle(self.environment.close(session))
+        except Exception as error:
+            raise _fault(error, EnvironmentFault, "close") from error
+
+    async def call(self, session: Session, call: FunctionCall) -> str:
+        self._touch(session)
+        tool = self._tools.get(call["name"])
+        if tool is None:
+            return tool_error(f"There is no tool {call['name']!r}.{did_you_mean(call['name'], self._tools)}")
+        return await tool.call(session, call["arguments"])
+
+    async def reset(self, session: Session) -> Observation:
+        environment = self._step_environment()
+        result = await self._ask(session, lambda: environment.reset(session.task, session), "reset")
+        return result if isinstance(result, Observation) else Observation(result)
+
+    async def step(self, session: Session, action: Response) -> Step:
+        environment = self._step_environment()
+        result = await self._ask(session, lambda: environment.step(action, session), "step")
+        if not isinstance(result, Step):
+            raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
+        return result
+
+    async def verify(self, session: Session, response: Response) -> Reward:
+        self._touch(session)
+        environment = self.environment
+        try:
+            return as_reward(await _settle(environment.verify(session.task, response, session)))
+        except Exception as error:
+            raise _fault(error, VerifierFault, "verify") from error
+
+    @property
+    def open_sessions(self) -> int:
+        """How many sessions are seeded and not yet closed."""
+        return len(self._open)
+
+    def _step_environment(self) -> StepEnvironment:
+        if not isinstance(self.environment, StepEnvironment):
+            raise EnvironmentFault(f"{self.environment.name()} has no reset and step; use the tool loop")
+        return self.environment
+
+    async def _ask(self, session: Session, hook: Callable[[], Any], name: str) -> Any:
+        self._touch(session)
+        try:
+            return await _settle(hook())
+        except Exception as error:
+            raise _fault(error, EnvironmentFault, name) from error
+
+    def _touch(self, session: Session) -> None:
+        if session.id in self._open:
+            self._open[session.id] = (session, monotonic())
+            self._open.move_to_end(session.id)
+
+    async def _close_expired(self) -> None:
+        while self._open:
+            session, used = next(iter(self._open.values()))
+            if monotonic() - used < self.environment.session_ttl:
+                return
+            await self.close(session)
+
+
+async def _settle(result: Awaitable[Any] | Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
+
+
+def _fault(error: BaseException, kind: type[RolloutError], hook: str) -> BaseException:
+    if isinstance(error, RolloutError) or not isinstance(error, Exception):
+        return error
+    return kind(f"{hook} raised {type(error).__name__}: {error}")

@@ -1,0 +1,31 @@
+"""The state of one rollout inside an environment."""
+
+from __future__ import annotations
+
+import random
+from functools import cached_property
+from typing import Any
+
+from nemo_gym.wire.params import FunctionTool
+from nemo_gym.wire.task import Row, Task
+
+
+class Session:
+    """One rollout's own corner of an environment: nothing in it is shared with another rollout."""
+
+    def __init__(self, row: Row, task: Task, *, id: str, seed: int | str, tools: list[FunctionTool]) -> None:
+        self.row = row
+        """The task row as it came, with every field."""
+        self.task = task
+        """The typed task."""
+        self.id = id
+        self.state: dict[str, Any] = {}
+        """Free for the environment's author."""
+        self.tools = tools
+        """Schemas of the tools the model may call in this rollout."""
+        self._seed = seed
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """A generator of this rollout's own: the same run seed, task and repeat give the same numbers."""
+        return random.Random(self._seed)

@@ -1,0 +1,129 @@
+"""`@tool`: a method the model may call. Its schema is its signature, its description its docstring."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import msgspec
+
+from nemo_gym.environments.session import Session
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import FunctionTool
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ToolError(Exception):
+    """Raised by a tool to tell the model, in readable words, why the call did not work."""
+
+
+def tool(function: F) -> F:
+    """Offer a method of an Environment to the model.
+
+    The method takes the session first, if it declares a parameter named `session`, then the arguments the
+    model fills in. It may be sync or async and return text or anything JSON can hold. An `Args:` section in
+    the docstring describes the parameters.
+    """
+    function.__gym_tool__ = True  # type: ignore[attr-defined]
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTool:
+    """A tool of one environment object, ready to be called with JSON arguments."""
+
+    name: str
+    schema: FunctionTool
+    decoder: msgspec.json.Decoder[Any]
+    function: Callable[..., Any]
+    takes_session: bool
+
+    async def call(self, session: Session, arguments: str) -> str:
+        """Run the tool; the text is what the model reads. Bad arguments are an answer, not an exception."""
+        try:
+            parsed = self.decoder.decode(arguments or "{}")
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return tool_error(f"Invalid arguments for {self.name}: {error}")
+        values = {field: getattr(parsed, field) for field in parsed.__struct_fields__}
+        try:
+            result = (
+                self.function(session=session, **values) if self.takes_session else self.function(**values)
+            )
+            if inspect.isawaitable(result):
+                result = await result
+        except ToolError as error:
+            return tool_error(str(error))
+        except Exception as error:
+            return tool_error(f"{self.name} failed: {type(error).__name__}: {error}")
+        return result if isinstance(result, str) else encode(result).decode()
+
+
+def tool_error(message: str) -> str:
+    """The JSON text a model reads when a call did not work."""
+    return encode({"error": message}).decode()
+
+
+def bind_tools(owner: object) -> dict[str, BoundTool]:
+    """Every `@tool` method of `owner`, by name, in the order they are defined."""
+    found: dict[str, BoundTool] = {}
+    for kind in reversed(type(owner).__mro__):
+        for name, member in vars(kind).items():
+            if getattr(member, "__gym_tool__", False):
+                found[name] = _bind(name, getattr(owner, name))
+    return found
+
+
+def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
+    hints = get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    summary, described = _read_docstring(function)
+    fields: list[tuple[str, Any, Any]] = []
+    for parameter in parameters.values():
+        if parameter.name == "session":
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise TypeError(f"tool {name}: parameter {parameter.name!r} must be an ordinary named parameter")
+        hint = hints.get(parameter.name, Any)
+        if parameter.name in described:
+            hint = Annotated[hint, msgspec.Meta(description=described[parameter.name])]
+        default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
+        fields.append((parameter.name, hint, default))
+    arguments = msgspec.defstruct(f"{name}_arguments", fields, kw_only=True, forbid_unknown_fields=True)
+    schema: FunctionTool = {
+        "type": "function",
+        "name": name,
+        "description": summary,
+        "parameters": _inline_schema(arguments),
+        "strict": False,
+    }
+    return BoundTool(name, schema, msgspec.json.Decoder(arguments), function, "session" in parameters)
+
+
+def _inline_schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
+    (_,), components = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
+    schema = components.pop(arguments.__name__)
+    schema.pop("title", None)
+    schema["additionalProperties"] = False
+    if components:
+        schema["$defs"] = components
+    return schema
+
+
+_ARGS = re.compile(r"^\s*Args:\s*$", re.MULTILINE)
+_ARG = re.compile(r"^\s*(\w+)(?: \([^)]*\))?:\s*(.+)$")
+
+
+def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    text = inspect.getdoc(function) or ""
+    summary, *rest = _ARGS.split(text, maxsplit=1)
+    described: dict[str, str] = {}
+    for line in rest[0].splitlines() if rest else []:
+        if line and not line[0].isspace():
+            break
+        if match := _ARG.match(line):
+            described[match[1]] = match[2].strip()
+    return " ".join(summary.split()), described

@@ -1,0 +1,1 @@
+"""Model back ends: whatever answers, it answers as a Responses API object."""

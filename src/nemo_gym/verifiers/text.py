@@ -1,0 +1,177 @@
+"""Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
+
+import re
+
+__all__ = [
+    "last_boxed",
+    "last_code_block",
+    "last_nonempty_line",
+    "last_tagged",
+    "peel_text",
+    "strip_reasoning",
+]
+
+
+def last_boxed(text: str) -> str | None:
+    r"""Return the stripped content of the last `\boxed{...}` or `\fbox{...}`.
+
+    Braces balance; `\{` and `\}` are characters, not braces. Of nested boxes the innermost last one
+    counts. None when there is no box or the last one is never closed: an earlier box is not consulted,
+    because a cut-off answer is no answer.
+    """
+    start = -1
+    for match in _BOX_OPENING.finditer(text):
+        start = match.end()
+    if start < 0:
+        return None
+    depth = 1
+    for match in _BRACE.finditer(text, start):
+        token = match.group()
+        if token == "{":
+            depth += 1
+        elif token == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start : match.start()].strip()
+    return None
+
+
+def peel_text(s: str) -> str:
+    r"""Unwrap `\text{..}`, `\mathrm{..}`, `\textbf{..}` and their kin wherever they stand, then math delimiters.
+
+    The delimiters `$..$`, `$$..$$`, `\(..\)` and `\[..\]` go only where they enclose the whole string.
+    Text with unbalanced braces keeps its wrappers.
+    """
+    peeled = _unwrap_commands(s).strip()
+    for _ in range(_MAX_DELIMITER_DEPTH):
+        inner = _without_delimiters(peeled)
+        if inner == peeled:
+            break
+        peeled = inner
+    return peeled
+
+
+def last_tagged(text: str, tag: str) -> str | None:
+    """Return the stripped content of the last complete `<tag>...</tag>`, or None; the case of `tag` counts."""
+    end = text.rfind(f"</{tag}>")
+    if end < 0:
+        return None
+    opening = f"<{tag}>"
+    start = text.rfind(opening, 0, end)
+    return None if start < 0 else text[start + len(opening) : end].strip()
+
+
+def strip_reasoning(text: str) -> str:
+    """Return what follows the last `</think>`, without what an unclosed `<think>` after it hides.
+
+    `<thinking>` is treated alike and case is ignored. Text without either tag comes back unchanged.
+    """
+    start = 0
+    for match in _THINK_CLOSING.finditer(text):
+        start = match.end()
+    hidden = _THINK_OPENING.search(text, start)
+    return text[start : hidden.start() if hidden else None]
+
+
+def last_code_block(text: str, language: str | None = None) -> str | None:
+    """Return the body of the last closed Markdown fence, without its final newline.
+
+    Args:
+        text: Markdown, with fences of three or more backticks or tildes that start their line.
+        language: only blocks whose info string begins with this word count (case is ignored;
+            `python` also takes `py` and `python3`).
+
+    A fence that is never closed is not a block. None when no block fits.
+    """
+    found: str | None = None
+    fence = ""
+    indent = 0
+    wanted = False
+    body: list[str] = []
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if fence:
+            if len(stripped) >= len(fence) and not stripped.strip(fence[0]):
+                if wanted:
+                    found = "\n".join(body)
+                fence = ""
+            elif wanted:
+                body.append(_dedent(line, indent))
+        elif stripped.startswith(("```", "~~~")):
+            info = stripped.lstrip(stripped[0])
+            if "`" in info:
+                continue
+            fence = stripped[: len(stripped) - len(info)]
+            indent = len(line) - len(line.lstrip(" "))
+            wanted = _speaks(info, language)
+            body = []
+    return found
+
+
+def last_nonempty_line(text: str) -> str:
+    """Return the last line that is not blank, stripped; the empty string when there is none."""
+    text = text.rstrip()
+    return text[max(text.rfind("\n"), text.rfind("\r")) + 1 :].strip()
+
+
+_BOX_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_COMMANDS = (
+    "text|textbf|textit|textrm|textsf|texttt|textup|textnormal|mbox|emph|"
+    "mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|bm|boldsymbol"
+)
+_WRAPPER_OR_BRACE = re.compile(rf"\\(?:{_COMMANDS})\{{|\\[A-Za-z]+|\\.|[{{}}]", re.DOTALL)
+_DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"))
+_MAX_DELIMITER_DEPTH = 4
+_THINK_OPENING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
+_THINK_CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_ALIASES = {"python": ("py", "python3")}
+
+
+def _unwrap_commands(s: str) -> str:
+    parts: list[str] = []
+    dropped: list[bool] = []
+    position = command_end = 0
+    for match in _WRAPPER_OR_BRACE.finditer(s):
+        token = match.group()
+        drop = len(token) > 2 and token[-1] == "{"
+        if token == "}":
+            if not dropped:
+                return s
+            drop = dropped.pop()
+        elif drop or token == "{":
+            dropped.append(drop)
+        else:
+            command_end = match.end()
+        if drop:
+            parts.append(s[position : match.start()])
+            position = match.end()
+            if command_end == match.start() > 0:
+                parts.append(" ")
+    return s if dropped else "".join(parts) + s[position:]
+
+
+def _without_delimiters(s: str) -> str:
+    for opening, closing in _DELIMITERS:
+        inner = s[len(opening) : -len(closing)]
+        if s.startswith(opening) and s.endswith(closing) and opening not in inner and closing not in inner:
+            return inner.strip()
+    inner = s.strip("$")
+    leading = len(s) - len(s.lstrip("$"))
+    if leading and len(s) - len(inner) == 2 * leading and "$" not in inner and not inner.endswith("\\"):
+        return inner.strip()
+    return s
+
+
+def _speaks(info: str, language: str | None) -> bool:
+    if language is None:
+        return True
+    words = info.split(None, 1)
+    word = words[0].strip("{.,}").lower() if words else ""
+    language = language.lower()
+    return word == language or word in _ALIASES.get(language, ())
+
+
+def _dedent(line: str, indent: int) -> str:
+    line = line.removesuffix("\r")
+    return line[min(indent, len(line) - len(line.lstrip(" "))) :]

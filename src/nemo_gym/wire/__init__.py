@@ -1,0 +1,1 @@
+"""The one language between the rooms: Responses items, tasks, rollouts, identity, failures."""

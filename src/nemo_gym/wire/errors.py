@@ -1,0 +1,110 @@
+"""Every error this package raises on purpose.
+
+Two families: a `GymError` is for the person at the keyboard (its text is the whole message), and a
+`RolloutError` is the typed end of one rollout that could not be scored. A rollout error becomes a row of
+the failures file; it is never a reward.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from nemo_gym.wire.response import Response
+
+
+class GymError(Exception):
+    """A failure explained in one line. The command exits with `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(GymError):
+    """What was asked for can't be done as written: a wrong name, flag, path or data file."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class DataError(UsageError):
+    """A data file has a line that can't be used. The message starts with `path:line:`."""
+
+
+class RolloutError(GymError):
+    """One rollout ended without a score. `failure_class` names why (CONTRACT 5.5)."""
+
+    failure_class: ClassVar[str] = "run_error"
+    terminal: ClassVar[bool] = False
+    """True when another attempt at the same rollout cannot end differently."""
+
+    def __init__(self, message: str, *, http_status: int | None = None, body: str | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.body = body
+        self.partial: Response | None = None
+        """What the agent had done before it failed, if it got that far."""
+
+
+class ModelError(RolloutError):
+    """The model endpoint failed and the retry budget is spent."""
+
+    failure_class = "model_error"
+
+
+class ModelTimeout(ModelError):
+    """The model endpoint did not answer in time."""
+
+    failure_class = "model_timeout"
+
+
+class ModelUnreachable(ModelError):
+    """No connection to the model endpoint could be made or kept."""
+
+    failure_class = "model_unreachable"
+
+
+class RateLimited(ModelError):
+    """The model endpoint kept answering 429 until the retry budget was spent."""
+
+    failure_class = "rate_limited"
+
+
+class ModelRejected(ModelError):
+    """The model endpoint refused the request itself (a 4xx that retrying can't change)."""
+
+    failure_class = "model_rejected"
+    terminal = True
+
+
+class EnvironmentFault(RolloutError):
+    """The environment raised while seeding, resetting or stepping."""
+
+    failure_class = "environment_error"
+
+
+class VerifierFault(RolloutError):
+    """The verifier raised, ran out of time, or returned something that is not a reward."""
+
+    failure_class = "verifier_error"
+
+
+class RolloutTimeout(RolloutError):
+    """The rollout passed its deadline."""
+
+    failure_class = "rollout_timeout"
+
+
+class WorkerDied(RolloutError):
+    """The worker process that held this rollout ended before finishing it."""
+
+    failure_class = "worker_died"
+
+
+def did_you_mean(wrong: str, known: Iterable[str], *, limit: int = 3) -> str:
+    """` Did you mean 'x'?` for the closest known names, else ` Known: ...`, else an empty string."""
+    names = sorted(known)
+    close = difflib.get_close_matches(wrong, names, n=limit, cutoff=0.6)
+    if close:
+        return f" Did you mean {' or '.join(repr(name) for name in close)}?"
+    return f" Known: {', '.join(names)}." if names else ""

@@ -1,0 +1,181 @@
+"""Responses API items: what a trajectory is made of (CONTRACT 2.5.1).
+
+An item is a plain JSON object, typed here for the reader and the type checker. Nothing is dropped or
+renamed on its way through, so fields this package has never heard of survive a round trip.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, cast, get_args
+
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+Json: TypeAlias = Any
+"""A decoded JSON value."""
+
+TOKEN_FIELDS: Final = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
+"""What the policy saw and sampled; an item carries all three or none (CONTRACT 5.11)."""
+
+
+class TokenFields(TypedDict):
+    prompt_token_ids: NotRequired[list[int]]
+    generation_token_ids: NotRequired[list[int]]
+    generation_log_probs: NotRequired[list[float]]
+    routed_experts: NotRequired[Json]
+
+
+class Part(TypedDict):
+    """One content part: `input_text`, `input_image`, `output_text`, `refusal`, ..."""
+
+    type: str
+    text: NotRequired[str]
+    refusal: NotRequired[str]
+    annotations: NotRequired[list[Json]]
+    logprobs: NotRequired[Json]
+    image_url: NotRequired[str]
+    file_id: NotRequired[str]
+    detail: NotRequired[str]
+
+
+class Message(TokenFields):
+    type: Literal["message"]
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | list[Part]
+    id: NotRequired[str]
+    status: NotRequired[str]
+
+
+class FunctionCall(TokenFields):
+    type: Literal["function_call"]
+    call_id: str
+    name: str
+    arguments: str
+    """A JSON object as text, exactly as the model wrote it."""
+    id: NotRequired[str]
+    status: NotRequired[str]
+
+
+class FunctionCallOutput(TypedDict):
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str | list[Part]
+    id: NotRequired[str]
+    status: NotRequired[str]
+
+
+class Reasoning(TokenFields):
+    type: Literal["reasoning"]
+    id: str
+    summary: list[Part]
+    content: NotRequired[list[Part]]
+    encrypted_content: NotRequired[str | None]
+
+
+HostedType = Literal[
+    "mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "file_search_call",
+    "web_search_call", "computer_call", "computer_call_output", "image_generation_call",
+    "code_interpreter_call", "local_shell_call", "local_shell_call_output", "custom_tool_call",
+    "custom_tool_call_output",
+]  # fmt: skip
+
+
+class HostedItem(TypedDict):
+    """An item of a tool the endpoint itself runs; passed through untouched."""
+
+    type: HostedType
+
+
+Item: TypeAlias = Message | FunctionCall | FunctionCallOutput | Reasoning | HostedItem
+
+
+def user(text: str) -> Message:
+    """A user message."""
+    return {"type": "message", "role": "user", "content": text}
+
+
+def system(text: str) -> Message:
+    """A system message."""
+    return {"type": "message", "role": "system", "content": text}
+
+
+def assistant(text: str, *, id: str = "msg_0") -> Message:
+    """A finished assistant message, as a model's output holds it."""
+    part: Part = {"type": "output_text", "text": text, "annotations": []}
+    return {"type": "message", "id": id, "role": "assistant", "status": "completed", "content": [part]}
+
+
+def function_call(name: str, arguments: str, *, call_id: str) -> FunctionCall:
+    """A model's request to run a tool; `arguments` is a JSON object as text."""
+    return {"type": "function_call", "name": name, "arguments": arguments, "call_id": call_id}
+
+
+def function_call_output(call_id: str, output: str) -> FunctionCallOutput:
+    """A tool's answer to the call with the same `call_id`."""
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def message_text(message: Message) -> str:
+    """All text of a message, parts joined."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content if part["type"].endswith("text"))
+
+
+def check_items(value: object, where: str = "input") -> list[Item]:
+    """`value` itself when it is a list of well-formed items.
+
+    Raises:
+        UsageError: naming the first wrong place, for instance `input[2].call_id: a string is missing`.
+    """
+    if not isinstance(value, list):
+        raise UsageError(f"{where}: expected a list of items, got {_kind(value)}")
+    items = cast("list[object]", value)
+    for index, item in enumerate(items):
+        _check_item(item, f"{where}[{index}]")
+    return cast("list[Item]", items)
+
+
+_REQUIRED: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
+    "message": {"role": str, "content": (str, list)},
+    "function_call": {"call_id": str, "name": str, "arguments": str},
+    "function_call_output": {"call_id": str, "output": (str, list)},
+    "reasoning": {"summary": list},
+    **{name: {} for name in get_args(HostedType)},
+}
+
+
+def _check_item(item: object, where: str) -> None:
+    if not isinstance(item, dict):
+        raise UsageError(f"{where}: expected an object, got {_kind(item)}")
+    fields = cast("dict[str, object]", item)
+    kind = fields.get("type", "message" if "role" in fields else None)
+    required = _REQUIRED.get(kind) if isinstance(kind, str) else None
+    if required is None:
+        raise UsageError(f"{where}.type: unknown item type {kind!r}.{did_you_mean(str(kind), _REQUIRED)}")
+    for key, types in required.items():
+        if not isinstance(fields.get(key), types):
+            wanted = "a string" if types is str else "a list" if types is list else "a string or a list"
+            problem = (
+                f"expected {wanted}, got {_kind(fields[key])}" if key in fields else f"{wanted} is missing"
+            )
+            raise UsageError(f"{where}.{key}: {problem}")
+    present = [key for key in TOKEN_FIELDS if fields.get(key) is not None]
+    if present and len(present) < len(TOKEN_FIELDS):
+        raise UsageError(f"{where}: {', '.join(present)} without the rest of {', '.join(TOKEN_FIELDS)}")
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case str():
+            return "a string"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

@@ -1,0 +1,71 @@
+"""JSON bytes in and out, and JSONL files with errors that name the line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from nemo_gym.wire.errors import DataError, UsageError
+
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+decode = _decoder.decode
+"""Strict JSON: no NaN, no infinities, no lone surrogates. Raises msgspec.DecodeError."""
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON. Lone surrogates, which UTF-8 can't hold, become U+FFFD rather than an error."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_without_surrogates(value))
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every (line number from 1, object) of a JSONL file, lazily; blank lines are skipped.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: a line is not a JSON object.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    with file:
+        for number, line in enumerate(file, start=1):
+            if line.isspace():
+                continue
+            yield number, decode_row(line, path, number)
+
+
+def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
+    """One JSONL line as an object.
+
+    Raises:
+        DataError: naming the file and the line.
+    """
+    try:
+        row = decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DataError(f"{path}:{number}: not valid JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
+    return cast("dict[str, Any]", row)
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        case dict():
+            pairs = cast("dict[Any, Any]", value).items()
+            return {_without_surrogates(key): _without_surrogates(item) for key, item in pairs}
+        case list() | tuple():
+            return [_without_surrogates(item) for item in cast("list[Any]", value)]
+        case _:
+            return value

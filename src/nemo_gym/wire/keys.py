@@ -1,0 +1,32 @@
+"""Names of the fields that other programs read in rows (CONTRACT 5.1-5.5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TASK_INDEX: Final = "_ng_task_index"
+ROLLOUT_INDEX: Final = "_ng_rollout_index"
+ATTEMPT_INDEX: Final = "_ng_attempt_index"
+ROLLOUT_ID: Final = "_ng_rollout_id"
+AGENT_REF: Final = "agent_ref"
+SKILLS_REF: Final = "skills_ref"
+PARAMS: Final = "responses_create_params"
+RESPONSE: Final = "response"
+REWARD: Final = "reward"
+REWARD_COMPONENTS: Final = "reward_components"
+
+FAILURE_CLASS: Final = "_ng_failure_class"
+FAILURE_TERMINAL: Final = "_ng_failure_terminal"
+FAILURE_ERROR: Final = "_ng_failure_error"
+FAILURE_HTTP_STATUS: Final = "_ng_failure_http_status"
+FAILURE_BODY: Final = "_ng_failure_body"
+NO_PERSIST: Final = "_ng_no_persist"
+
+OUTCOME: Final = "ng_outcome"
+TIMING: Final = "ng_timing"
+
+RESULT_KEYS: Final = frozenset(
+    {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
+    | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY}
+)
+"""Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""

@@ -1,0 +1,121 @@
+"""A model's answer, or a whole trajectory, as a Responses API object (CONTRACT 2.5.2)."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, cast
+
+from nemo_gym.wire.items import FunctionCall, Item, Json, Message, message_text
+
+
+class Usage(TypedDict):
+    """Token counts; a detail of null means unknown and stays unknown when added up."""
+
+    input_tokens: int
+    input_tokens_details: dict[str, int | None]
+    output_tokens: int
+    output_tokens_details: dict[str, int | None]
+    total_tokens: int
+
+
+class Response:
+    """A view on a Responses API object. `data` is the JSON object itself and the only state."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: dict[str, Json]) -> None:
+        self.data = data
+
+    @classmethod
+    def of(
+        cls,
+        output: list[Item],
+        *,
+        model: str = "",
+        id: str = "resp_0",
+        created_at: float = 0.0,
+        usage: Usage | None = None,
+        incomplete: str | None = None,
+    ) -> Response:
+        """A response holding `output`; `incomplete` is the reason the model stopped early, if it did."""
+        return cls(
+            {
+                "id": id,
+                "created_at": created_at,
+                "model": model,
+                "object": "response",
+                "output": output,
+                "parallel_tool_calls": True,
+                "tool_choice": "auto",
+                "tools": [],
+                "status": "incomplete" if incomplete else "completed",
+                "incomplete_details": {"reason": incomplete} if incomplete else None,
+                "usage": usage,
+            }
+        )
+
+    @property
+    def output(self) -> list[Item]:
+        return self.data["output"]
+
+    @property
+    def model(self) -> str:
+        return self.data.get("model") or ""
+
+    @property
+    def usage(self) -> Usage | None:
+        return self.data.get("usage")
+
+    @property
+    def incomplete_reason(self) -> str | None:
+        """`max_output_tokens`, `content_filter`, or None for an answer that ended by itself."""
+        details = self.data.get("incomplete_details")
+        return details.get("reason") if details else None
+
+    @property
+    def output_text(self) -> str:
+        """The text of every assistant message, joined."""
+        return "".join(message_text(message) for message in self.messages)
+
+    @property
+    def final_text(self) -> str:
+        """The text of the last unbroken run of assistant messages: what a verifier should read."""
+        texts: list[str] = []
+        for item in reversed(self.output):
+            if item["type"] == "message" and item["role"] == "assistant":
+                texts.append(message_text(item))
+            elif texts:
+                break
+        return "".join(reversed(texts))
+
+    @property
+    def messages(self) -> list[Message]:
+        """The assistant messages, in order."""
+        return [item for item in self.output if item["type"] == "message" and item["role"] == "assistant"]
+
+    @property
+    def function_calls(self) -> list[FunctionCall]:
+        """The function calls the model made, in order."""
+        return [item for item in self.output if item["type"] == "function_call"]
+
+
+def add_usage(total: Usage | None, new: Usage | None) -> Usage | None:
+    """The sum of two usages; an unknown detail on either side makes that detail unknown."""
+    if total is None or new is None:
+        return new if total is None else total
+    return {
+        "input_tokens": total["input_tokens"] + new["input_tokens"],
+        "input_tokens_details": _add_details(total, new, "input_tokens_details"),
+        "output_tokens": total["output_tokens"] + new["output_tokens"],
+        "output_tokens_details": _add_details(total, new, "output_tokens_details"),
+        "total_tokens": total["total_tokens"] + new["total_tokens"],
+    }
+
+
+def _add_details(total: Usage, new: Usage, key: str) -> dict[str, int | None]:
+    left = cast("dict[str, int | None]", cast("dict[str, Any]", total).get(key) or {})
+    right = cast("dict[str, int | None]", cast("dict[str, Any]", new).get(key) or {})
+    summed: dict[str, int | None] = {}
+    for name in {**left, **right}:
+        a, b = left.get(name), right.get(name)
+        summed[name] = None if a is None or b is None else a + b
+    return summed

@@ -1,0 +1,143 @@
+"""One attempt at one task, scored or failed (CONTRACT 5.3-5.5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypedDict
+
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import RolloutError, VerifierFault
+from nemo_gym.wire.items import Json
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.task import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """What the verifier decided: the scalar, its named parts, and columns worth keeping beside it.
+
+    When there are components their sum is the value; every row of an environment has the same names.
+    """
+
+    value: float
+    components: Mapping[str, float] | None = None
+    details: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+RewardLike: TypeAlias = float | int | bool | Mapping[str, float] | Reward
+"""What `verify` may return: a number, named components (summed), or a full `Reward`."""
+
+
+def as_reward(value: RewardLike) -> Reward:
+    """The reward a verifier meant.
+
+    Raises:
+        VerifierFault: `value` is not a finite number, a mapping of such, or a `Reward` made of them.
+    """
+    if type(value) is Reward:
+        reward = value
+    elif isinstance(value, Mapping):
+        components = {str(name): float(part) for name, part in value.items()}
+        reward = Reward(math.fsum(components.values()), components)
+    elif isinstance(value, (int, float)):
+        reward = Reward(float(value))
+    else:
+        raise VerifierFault(f"verify returned {type(value).__name__}, not a number, a mapping or a Reward")
+    if not math.isfinite(reward.value):
+        raise VerifierFault(f"verify returned {reward.value}, which is not a finite number")
+    return reward
+
+
+class Timing(TypedDict, total=False):
+    """Wall-clock facts of one rollout, seconds; `started_at` is unix time."""
+
+    started_at: float
+    total_s: float
+    model_s: float
+    tool_s: float
+    verify_s: float
+    model_calls: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Rollout:
+    """One (task, repeat), either scored or failed: `reward is None` exactly when `failure` is set."""
+
+    row: Row
+    """The task row as dispatched, with its identity stamps."""
+    response: Response | None = None
+    """The whole trajectory: every new item, usage added up."""
+    reward: float | None = None
+    components: Mapping[str, float] | None = None
+    details: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    outcome: str = "completed"
+    """How the loop ended: completed, max_steps, max_output_tokens, context_overflow, content_filter,
+    terminated, truncated, or failed."""
+    failure: RolloutError | None = None
+    timing: Timing = field(default_factory=Timing)
+
+    @classmethod
+    def scored(
+        cls,
+        row: Row,
+        response: Response,
+        reward: Reward,
+        *,
+        outcome: str = "completed",
+        timing: Timing | None = None,
+    ) -> Rollout:
+        """A finished rollout with its reward."""
+        return cls(
+            row=row,
+            response=response,
+            reward=reward.value,
+            components=reward.components,
+            details=reward.details,
+            outcome=outcome,
+            timing=timing or {},
+        )
+
+    @classmethod
+    def failed(cls, row: Row, failure: RolloutError, *, timing: Timing | None = None) -> Rollout:
+        """A rollout that could not be scored, with what it had done so far."""
+        return cls(row=row, response=failure.partial, outcome="failed", failure=failure, timing=timing or {})
+
+    @property
+    def task_index(self) -> int:
+        return self.row[keys.TASK_INDEX]
+
+    @property
+    def rollout_index(self) -> int:
+        return self.row[keys.ROLLOUT_INDEX]
+
+    @property
+    def attempt(self) -> int:
+        return self.row.get(keys.ATTEMPT_INDEX, 0)
+
+    def to_row(self) -> Row:
+        """The flat row that is written: to the rollouts file when scored, to the failures file when not."""
+        out: Row = {**self.row, **self.details}
+        if self.response is not None:
+            out[keys.RESPONSE] = self.response.data
+        if self.failure is None:
+            out[keys.REWARD] = self.reward
+            if self.components is not None:
+                out[keys.REWARD_COMPONENTS] = self.components
+        else:
+            out |= _failure_fields(self.failure)
+        out[keys.OUTCOME] = self.outcome
+        out[keys.TIMING] = self.timing
+        return out
+
+
+def _failure_fields(failure: RolloutError) -> dict[str, Any]:
+    fields: dict[str, Any] = {keys.FAILURE_CLASS: failure.failure_class, keys.FAILURE_ERROR: str(failure)}
+    if failure.terminal:
+        fields[keys.FAILURE_TERMINAL] = True
+    if failure.http_status is not None:
+        fields[keys.FAILURE_HTTP_STATUS] = failure.http_status
+    if failure.body is not None:
+        fields[keys.FAILURE_BODY] = failure.body
+    return fields

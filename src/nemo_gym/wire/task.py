@@ -1,0 +1,54 @@
+"""One problem: a request for the model plus whatever its verifier needs (CONTRACT 5.1)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from nemo_gym.wire.errors import UsageError
+
+Row: TypeAlias = dict[str, Any]
+"""A task as decoded from its JSONL line; every field it came with is still there."""
+
+
+class Task(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The typed view of a row. Subclass it to declare the fields your verifier reads:
+
+    ```python
+    class Task(Task):
+        expected: str
+        tolerance: float = 0.0
+    ```
+    """
+
+    responses_create_params: dict[str, Any] = {}
+    task_id: str | int | None = None
+    verifier_metadata: dict[str, Any] = {}
+
+
+T = TypeVar("T", bound=Task)
+
+
+def task_from_row(row: Row, kind: type[T]) -> T:
+    """The typed view of a row.
+
+    Raises:
+        UsageError: naming the missing or wrong field and what it should be.
+    """
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(_explain(str(error), kind)) from None
+
+
+def task_to_row(task: Task | Row) -> Row:
+    """The JSON object of a task."""
+    return task if isinstance(task, dict) else msgspec.to_builtins(task)
+
+
+def _explain(problem: str, kind: type[Task]) -> str:
+    fields = msgspec.structs.fields(kind)
+    needed = [field.name for field in fields if field.required]
+    tail = f" (a task here needs: {', '.join(needed)})" if needed else ""
+    return problem.replace("Object missing required field", "missing column").replace("$.", "") + tail
