@@ -115,7 +115,9 @@ def main() -> None:
     args = parser.parse_args()
     with args.bodies.open("rb") as file:
         bodies = (line.rstrip(b"\n") for line in file)
-        work = collect(args.url + "/chat/completions", bodies, Appender(args.out), args.concurrency, args.kind)
+        work = collect(
+            args.url + "/chat/completions", bodies, Appender(args.out), args.concurrency, args.kind
+        )
         print(json.dumps({"done": uvloop.run(work)}))
 
 

@@ -96,7 +96,7 @@ class _Tree:
         self.sampled_cpu_s: dict[int, float] = {}
         self.peak_rss_mib = 0.0
         self.largest_rss_mib = 0.0
-        self.processes = 0
+        self.processes = 1
 
     def sample(self) -> None:
         alive = self._descendants()

@@ -175,9 +175,7 @@ def _streams(body: bytes) -> bool:
 
 
 def _wants_call(body: bytes) -> bool:
-    return (
-        b'"get_weather"' in body and b"tool_call_id" not in body and b"function_call_output" not in body
-    )
+    return b'"get_weather"' in body and b"tool_call_id" not in body and b"function_call_output" not in body
 
 
 def _token(body: bytes) -> bytes:
@@ -285,7 +283,12 @@ _RESPONSES_TEXT = _responses_template(
         "role": "assistant",
         "status": "completed",
         "content": [
-            {"type": "output_text", "text": workload.reply_text(_HOLE.decode()), "annotations": [], "logprobs": []}
+            {
+                "type": "output_text",
+                "text": workload.reply_text(_HOLE.decode()),
+                "annotations": [],
+                "logprobs": [],
+            }
         ],
     }
 )

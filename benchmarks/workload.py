@@ -42,7 +42,8 @@ def prompt(kind: Kind, index: int) -> str:
     if kind == "tool":
         return (
             f"{note}\nWhat is the weather today in the city called {MARK}{token(index)}{MARK}? "
-            "Call the tool get_weather once, then reply. End with the line 'Final answer: <name of the city>'."
+            "Call the tool get_weather once, then reply. "
+            "End with the line 'Final answer: <name of the city>'."
         )
     return (
         f"{note}\nThe code word of this note is {MARK}{token(index)}{MARK}. Think about the note, then "
@@ -98,8 +99,9 @@ def gym_row(kind: Kind, index: int) -> dict[str, Any]:
 
 
 def plain_row(kind: Kind, index: int) -> dict[str, Any]:
-    """Task `index` as `{prompt, answer}`, for subjects that bring their own format."""
-    return {"prompt": prompt(kind, index), "answer": token(index)}
+    """Task `index` as `{prompt, answer, reply}`, for subjects that bring their own format."""
+    answer = token(index)
+    return {"prompt": prompt(kind, index), "answer": answer, "reply": reply_text(answer)}
 
 
 def write_rows(path: Path, rows: Any) -> None:

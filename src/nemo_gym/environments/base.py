@@ -73,9 +73,14 @@ class Environment:
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     @classmethod
+    def source_file(cls) -> Path:
+        """The file that defines the class."""
+        return Path(inspect.getfile(cls))
+
+    @classmethod
     def folder(cls) -> Path:
         """Where the class is defined; `data/` and `golden.jsonl` are looked for here."""
-        return Path(inspect.getfile(cls)).parent
+        return cls.source_file().parent
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task | Row]:
         """Tasks of a split (`train`, `validation`, `example`, ...), the same ones for the same seed.
@@ -155,7 +160,3 @@ class StepEnvironment(Environment):
     def step(self, action: Response, session: Session) -> Any:
         """Apply the model's answer and return a `Step`. May be async."""
         raise NotImplementedError(f"{type(self).__name__} has no step()")
-
-    def details(self, session: Session) -> Mapping[str, Any]:
-        """Columns to keep beside the reward at the end of the episode."""
-        return {}

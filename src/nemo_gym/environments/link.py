@@ -29,6 +29,11 @@ class EnvironmentLink(Protocol):
         """True for the reset/step form, False for tools and verify."""
         ...
 
+    @property
+    def max_steps(self) -> int:
+        """The environment's own limit on the answers of one episode (reset/step form)."""
+        ...
+
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         """A seeded session for one rollout, closed however the block ends."""
         ...
@@ -50,6 +55,7 @@ class LocalEnvironment:
     def __init__(self, environment: Environment, *, seed: int = 0) -> None:
         self.environment = environment
         self.steps = isinstance(environment, StepEnvironment)
+        self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed
         self._tools = bind_tools(environment)
         self._schemas = [tool.schema for tool in self._tools.values()]

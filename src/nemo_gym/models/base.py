@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
+from nemo_gym.environments.session import Session
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
@@ -15,8 +16,11 @@ class Model(ABC):
 
     name: str = ""
     """The model's name, as the endpoint knows it."""
-    pushbacks: int = 0
-    """How often the endpoint has said "slower" so far (429s and timeouts); adaptive concurrency reads it."""
+
+    @property
+    def pushbacks(self) -> int:
+        """How often the back end has said "slower" so far (429s, timeouts); adaptive concurrency reads it."""
+        return 0
 
     @abstractmethod
     async def responses(self, params: RequestParams) -> Response:
@@ -30,7 +34,18 @@ class Model(ABC):
                 context window is not an error: the Response is empty and incomplete.
         """
 
-    async def aclose(self) -> None:
+    def for_session(self, session: Session) -> Model:
+        """The model to hold during one rollout: this one, unless it needs to know the session."""
+        return self
+
+    async def check(self) -> None:  # noqa: B027 - nothing to check is a fine default
+        """Fail early, before a run starts, when the back end can't be reached at all.
+
+        Raises:
+            GymError: saying what is wrong.
+        """
+
+    async def aclose(self) -> None:  # noqa: B027 - nothing to release is a fine default
         """Release connections and memory."""
 
     async def __aenter__(self) -> Self:

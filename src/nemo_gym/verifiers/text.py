@@ -1,12 +1,14 @@
 """Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
 
 import re
+from collections import deque
 
 __all__ = [
     "last_boxed",
     "last_code_block",
     "last_nonempty_line",
     "last_tagged",
+    "marked_answers",
     "peel_text",
     "strip_reasoning",
 ]
@@ -37,7 +39,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def peel_text(s: str) -> str:
-    r"""Unwrap `\text{..}`, `\mathrm{..}`, `\textbf{..}` and their kin wherever they stand, then math delimiters.
+    r"""Unwrap `\text{..}`, `\mathrm{..}`, `\textbf{..}` and their kin wherever they stand, then delimiters.
 
     The delimiters `$..$`, `$$..$$`, `\(..\)` and `\[..\]` go only where they enclose the whole string.
     Text with unbalanced braces keeps its wrappers.
@@ -52,7 +54,7 @@ def peel_text(s: str) -> str:
 
 
 def last_tagged(text: str, tag: str) -> str | None:
-    """Return the stripped content of the last complete `<tag>...</tag>`, or None; the case of `tag` counts."""
+    """Return the stripped content of the last complete `<tag>...</tag>`, or None; case counts."""
     end = text.rfind(f"</{tag}>")
     if end < 0:
         return None
@@ -108,6 +110,23 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
     return found
 
 
+def marked_answers(text: str, limit: int = 16) -> list[str]:
+    """Return what follows each of the last `limit` markers `Answer:` or `Final Answer:`, oldest first.
+
+    An answer reaches to the end of its line, or of the next line that is not blank, or to the next marker.
+    The case of the marker, Markdown emphasis around it and `*`, `_` or backticks around the answer are
+    ignored. An answer longer than 10,000 characters is cut there.
+    """
+    markers = list(deque(_ANSWER_MARKER.finditer(text), maxlen=limit))
+    ends = [*(marker.start() for marker in markers), len(text)][1:]
+    answers: list[str] = []
+    for marker, end in zip(markers, ends, strict=True):
+        answer = text[marker.end() : min(end, marker.end() + _MAX_ANSWER)].lstrip(_EMPHASIS)
+        line = answer.splitlines()[0] if answer else ""
+        answers.append(line.rstrip(_EMPHASIS))
+    return answers
+
+
 def last_nonempty_line(text: str) -> str:
     """Return the last line that is not blank, stripped; the empty string when there is none."""
     text = text.rstrip()
@@ -125,6 +144,9 @@ _DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"))
 _MAX_DELIMITER_DEPTH = 4
 _THINK_OPENING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
 _THINK_CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_ANSWER_MARKER = re.compile(r"\b(?:final\s{1,8})?answer[\s*_]*[:：]", re.IGNORECASE)
+_EMPHASIS = " \t\r\n*_`"
+_MAX_ANSWER = 10_000
 _ALIASES = {"python": ("py", "python3")}
 
 

@@ -34,8 +34,8 @@ class DataError(UsageError):
 class RolloutError(GymError):
     """One rollout ended without a score. `failure_class` names why (CONTRACT 5.5)."""
 
-    failure_class: ClassVar[str] = "run_error"
-    terminal: ClassVar[bool] = False
+    failure_class: str = "run_error"
+    terminal: bool = False
     """True when another attempt at the same rollout cannot end differently."""
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str | None = None) -> None:
@@ -68,6 +68,12 @@ class RateLimited(ModelError):
     """The model endpoint kept answering 429 until the retry budget was spent."""
 
     failure_class = "rate_limited"
+
+
+class ModelDenied(ModelError):
+    """The model endpoint refused the key, the model or the route: the same for every rollout."""
+
+    failure_class = "model_denied"
 
 
 class ModelRejected(ModelError):

@@ -144,6 +144,9 @@ _REQUIRED: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     **{name: {} for name in get_args(HostedType)},
 }
 
+_ROLES: Final = ("user", "assistant", "system", "developer")
+_TEXT_PARTS: Final = frozenset({"input_text", "output_text", "summary_text", "reasoning_text"})
+
 
 def _check_item(item: object, where: str) -> None:
     if not isinstance(item, dict):
@@ -160,9 +163,25 @@ def _check_item(item: object, where: str) -> None:
                 f"expected {wanted}, got {_kind(fields[key])}" if key in fields else f"{wanted} is missing"
             )
             raise UsageError(f"{where}.{key}: {problem}")
+    for key in required:
+        if isinstance(value := fields[key], list):
+            _check_parts(cast("list[object]", value), f"{where}.{key}")
+    if kind == "message" and fields["role"] not in _ROLES:
+        raise UsageError(f"{where}.role: unknown role {fields['role']!r}. Known: {', '.join(_ROLES)}.")
     present = [key for key in TOKEN_FIELDS if fields.get(key) is not None]
     if present and len(present) < len(TOKEN_FIELDS):
         raise UsageError(f"{where}: {', '.join(present)} without the rest of {', '.join(TOKEN_FIELDS)}")
+
+
+def _check_parts(parts: list[object], where: str) -> None:
+    for place, part in enumerate(parts):
+        if not isinstance(part, dict):
+            raise UsageError(f"{where}[{place}]: expected an object with a type, got {_kind(part)}")
+        fields = cast("dict[str, object]", part)
+        if not isinstance(fields.get("type"), str):
+            raise UsageError(f"{where}[{place}].type: a string is missing")
+        if fields["type"] in _TEXT_PARTS and not isinstance(fields.get("text"), str):
+            raise UsageError(f"{where}[{place}].text: a string is missing")
 
 
 def _kind(value: object) -> str:

@@ -14,7 +14,7 @@ _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 decode = _decoder.decode
-"""Strict JSON: no NaN, no infinities, no lone surrogates. Raises msgspec.DecodeError."""
+"""Strict JSON: no NaN, no infinities, no lone surrogates. Raises DecodeError or UnicodeDecodeError."""
 
 
 def encode(value: Any) -> bytes:
@@ -51,7 +51,7 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
     """
     try:
         row = decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path}:{number}: not valid JSON: {error}") from None
     if not isinstance(row, dict):
         raise DataError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
@@ -61,7 +61,7 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
 def _without_surrogates(value: Any) -> Any:
     match value:
         case str():
-            return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         case dict():
             pairs = cast("dict[Any, Any]", value).items()
             return {_without_surrogates(key): _without_surrogates(item) for key, item in pairs}

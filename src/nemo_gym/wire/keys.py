@@ -30,3 +30,6 @@ RESULT_KEYS: Final = frozenset(
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY}
 )
 """Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
+
+RESERVED: Final = RESULT_KEYS | {TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS}
+"""Keys whose meaning is fixed: no column of a verifier may use them."""

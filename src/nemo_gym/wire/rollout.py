@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, TypeAlias, TypedDict
 
 from nemo_gym.wire import keys
@@ -36,18 +37,23 @@ def as_reward(value: RewardLike) -> Reward:
     Raises:
         VerifierFault: `value` is not a finite number, a mapping of such, or a `Reward` made of them.
     """
-    if type(value) is Reward:
-        reward = value
-    elif isinstance(value, Mapping):
-        components = {str(name): float(part) for name, part in value.items()}
-        reward = Reward(math.fsum(components.values()), components)
-    elif isinstance(value, (int, float)):
-        reward = Reward(float(value))
-    else:
-        raise VerifierFault(f"verify returned {type(value).__name__}, not a number, a mapping or a Reward")
-    if not math.isfinite(reward.value):
-        raise VerifierFault(f"verify returned {reward.value}, which is not a finite number")
-    return reward
+    if isinstance(value, Reward):
+        parts = value.components
+        components = None if parts is None else {name: _finite(part, name) for name, part in parts.items()}
+        return Reward(_finite(value.value), components, value.details)
+    if isinstance(value, Mapping):
+        components = {str(name): _finite(part, str(name)) for name, part in value.items()}
+        return Reward(math.fsum(components.values()), components)
+    return Reward(_finite(value))
+
+
+def _finite(value: object, component: str | None = None) -> float:
+    place = "verify returned" if component is None else f"verify returned for component {component!r}"
+    if not isinstance(value, Real):
+        raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward")
+    if not math.isfinite(value):
+        raise VerifierFault(f"{place} {value}, which is not a finite number")
+    return float(value)
 
 
 class Timing(TypedDict, total=False):
@@ -104,6 +110,21 @@ class Rollout:
         """A rollout that could not be scored, with what it had done so far."""
         return cls(row=row, response=failure.partial, outcome="failed", failure=failure, timing=timing or {})
 
+    @classmethod
+    def from_row(cls, row: Row) -> Rollout:
+        """The rollout a written row stands for; extra columns of the verifier stay in `row`."""
+        data = row.get(keys.RESPONSE)
+        failure = _failure_of(row) if keys.FAILURE_CLASS in row else None
+        return cls(
+            row={key: value for key, value in row.items() if key not in keys.RESULT_KEYS},
+            response=Response(data) if data is not None else None,
+            reward=None if failure else row.get(keys.REWARD),
+            components=row.get(keys.REWARD_COMPONENTS),
+            outcome=row.get(keys.OUTCOME, "failed" if failure else "completed"),
+            failure=failure,
+            timing=row.get(keys.TIMING, {}),
+        )
+
     @property
     def task_index(self) -> int:
         return self.row[keys.TASK_INDEX]
@@ -117,8 +138,12 @@ class Rollout:
         return self.row.get(keys.ATTEMPT_INDEX, 0)
 
     def to_row(self) -> Row:
-        """The flat row that is written: to the rollouts file when scored, to the failures file when not."""
-        out: Row = {**self.row, **self.details}
+        """The flat row that is written: to the rollouts file when scored, to the failures file when not.
+
+        Details become columns; one that would overwrite the identity or the result of the row is left out.
+        """
+        details = {name: value for name, value in self.details.items() if name not in keys.RESERVED}
+        out: Row = {**self.row, **details}
         if self.response is not None:
             out[keys.RESPONSE] = self.response.data
         if self.failure is None:
@@ -130,6 +155,23 @@ class Rollout:
         out[keys.OUTCOME] = self.outcome
         out[keys.TIMING] = self.timing
         return out
+
+
+class RecordedFailure(RolloutError):
+    """A failure read back from a file."""
+
+    def __init__(self, message: str, failure_class: str, terminal: bool) -> None:
+        super().__init__(message)
+        self.failure_class = failure_class
+        self.terminal = terminal
+
+
+def _failure_of(row: Row) -> RolloutError:
+    message = str(row.get(keys.FAILURE_ERROR, ""))
+    failure = RecordedFailure(message, row[keys.FAILURE_CLASS], row.get(keys.FAILURE_TERMINAL, False))
+    failure.http_status = row.get(keys.FAILURE_HTTP_STATUS)
+    failure.body = row.get(keys.FAILURE_BODY)
+    return failure
 
 
 def _failure_fields(failure: RolloutError) -> dict[str, Any]:

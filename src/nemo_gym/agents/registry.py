@@ -1,0 +1,35 @@
+"""Agents by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.agents.step_loop import StepLoop
+from nemo_gym.agents.tool_loop import SingleCall, ToolLoop
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+AGENTS: Final[dict[str, Callable[..., Agent]]] = {
+    "tool_loop": ToolLoop,
+    "single_call": SingleCall,
+    "step_loop": StepLoop,
+}
+ALIASES: Final = {
+    "simple_agent": "tool_loop",
+    "non_executing_simple_agent": "single_call",
+    "gymnasium_agent": "step_loop",
+}
+"""Names of the original package."""
+
+
+def find_agent(name: str) -> Callable[..., Agent]:
+    """The agent class of that name or alias.
+
+    Raises:
+        UsageError: there is none, with the nearest name.
+    """
+    try:
+        return AGENTS[ALIASES.get(name, name)]
+    except KeyError:
+        raise UsageError(f"no agent named {name!r}.{did_you_mean(name, {*AGENTS, *ALIASES})}") from None

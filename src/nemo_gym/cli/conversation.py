@@ -1,0 +1,90 @@
+"""One rollout as a conversation a person can read."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from nemo_gym.cli.texts import duration, number
+from nemo_gym.wire import keys
+from nemo_gym.wire.items import Item, message_text
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import input_items
+from nemo_gym.wire.rollout import Rollout
+
+_STYLES = {"system": "dim", "developer": "dim", "user": "cyan", "assistant": "green"}
+
+
+def print_rollout(rollout: Rollout, *, as_json: bool = False) -> None:
+    """The conversation, then the reward with its details, on standard output."""
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(encode(rollout.to_row()), indent=2) + b"\n")
+        sys.stdout.flush()
+        return
+    console = Console()
+    attempt = f" · attempt {rollout.attempt + 1}" if rollout.attempt else ""
+    console.print(f"[bold]task {rollout.task_index} · repeat {rollout.rollout_index}{attempt}[/bold]\n")
+    given = input_items(rollout.row[keys.PARAMS])
+    made = rollout.response.output if rollout.response is not None else []
+    for item in [*given, *made]:
+        _print_item(console, item)
+    for name, value in verdict(rollout):
+        console.print(f"[bold]{name:<12}[/bold] {escape(value)}", highlight=False, soft_wrap=True)
+
+
+def verdict(rollout: Rollout) -> list[tuple[str, str]]:
+    """What became of the rollout, line by line."""
+    lines: list[tuple[str, str]] = []
+    if rollout.failure is not None:
+        lines.append(("failed", f"{rollout.failure.failure_class}: {rollout.failure}"))
+    elif rollout.reward is not None:
+        lines.append(("reward", number(rollout.reward)))
+        lines += [(f"  {name}", number(part)) for name, part in (rollout.components or {}).items()]
+    lines.append(("outcome", rollout.outcome))
+    shown = {keys.PARAMS, keys.AGENT_REF, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
+    lines += [(key, _short(value)) for key, value in rollout.row.items() if key not in shown]
+    usage = rollout.response.usage if rollout.response is not None else None
+    if usage:
+        lines.append(("tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"))
+    if "total_s" in rollout.timing:
+        lines.append(("time", duration(rollout.timing["total_s"])))
+    return lines
+
+
+def _print_item(console: Console, item: Item) -> None:
+    kind = item.get("type", "message")
+    fields: dict[str, Any] = dict(item)
+    if kind == "message":
+        role = fields["role"]
+        _print_block(console, role, message_text(item), _STYLES.get(role, ""))  # type: ignore[arg-type]
+    elif kind == "reasoning":
+        text = "\n".join(part.get("text", "") for part in fields["summary"])
+        _print_block(console, "reasoning", text, "dim italic")
+    elif kind == "function_call":
+        _print_block(console, "tool call", f"{fields['name']}({fields['arguments']})", "yellow")
+    elif kind == "function_call_output":
+        output = fields["output"]
+        _print_block(console, "tool output", output if isinstance(output, str) else _short(output), "magenta")
+    else:
+        _print_block(console, kind, _short(fields), "dim")
+
+
+def _print_block(console: Console, label: str, text: str, style: str) -> None:
+    console.print(f"[bold]{label}[/bold]", highlight=False)
+    console.print(escape(printable(text)) or "(empty)", style=style, highlight=False)
+    console.print()
+
+
+def printable(text: str) -> str:
+    """Text without the control characters that could move a terminal's cursor or change its colours."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _short(value: object, limit: int = 400) -> str:
+    text = value if isinstance(value, str) else encode(value).decode()
+    text = printable(text)
+    return text if len(text) <= limit else text[:limit] + " ..."

@@ -1,0 +1,140 @@
+"""How a run looks: live on a terminal, lines elsewhere, a table at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from nemo_gym.cli.texts import duration, number
+from nemo_gym.runs.metrics import RunSummary
+from nemo_gym.runs.progress import Progress
+from nemo_gym.runs.report import RunReport
+from nemo_gym.runs.run import Run
+
+
+@asynccontextmanager
+async def watch(run: Run) -> AsyncGenerator[None, None]:
+    """Show a run on standard error while the block lasts."""
+    console = Console(stderr=True)
+    for note in run.notes:
+        console.print(note, style="dim", highlight=False)
+    show = _live if console.is_terminal else _lines
+    task = asyncio.create_task(show(run.progress, console))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def print_report(report: RunReport, *, as_json: bool = False) -> None:
+    """The figures of a run and the paths of its files on standard output."""
+    if as_json:
+        data = {
+            "status": report.manifest.status,
+            "reason": report.manifest.reason,
+            "summary": report.summary,
+            "files": {name: str(path) for name, path in _files(report)},
+        }
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+        sys.stdout.flush()
+        return
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    identity = report.manifest.identity
+    title = f"{identity.environment['ref']} · {identity.model['name'] or identity.model['type']}"
+    table = Table(title=f"{title} · {report.manifest.status}", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in summary_rows(report.summary):
+        table.add_row(name, value)
+    console.print(table)
+    for name, path in _files(report):
+        console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
+
+
+def summary_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    """The lines of the closing table: coverage first, then reward."""
+    failed = sum(summary.failed.values())
+    return [
+        ("asked for", number(summary.requested)),
+        ("scored", number(summary.scored)),
+        ("failed", number(failed)),
+        *((f"  {name}", number(count)) for name, count in sorted(summary.failed.items())),
+        ("pending", number(summary.pending)),
+        ("mean reward", _interval(summary)),
+        *((f"pass@{k}", f"{value:.1f} %") for k, value in summary.pass_at.items()),
+        *(
+            (name, number(count))
+            for name, count in (
+                ("input tokens", summary.input_tokens),
+                ("output tokens", summary.output_tokens),
+            )
+            if count is not None
+        ),
+    ]
+
+
+def _interval(summary: RunSummary) -> str:
+    if summary.mean_reward is None:
+        return "none scored"
+    if summary.ci95 is None:
+        return f"{summary.mean_reward:.3f}"
+    return f"{summary.mean_reward:.3f} (95 % CI {summary.ci95[0]:.3f} to {summary.ci95[1]:.3f})"
+
+
+async def _lines(progress: Progress, console: Console) -> None:
+    """A line every few seconds, less often as time goes on."""
+    pause = 2.0
+    while True:
+        await asyncio.sleep(pause)
+        pause = min(30.0, pause * 1.3)
+        console.print(status_line(progress), highlight=False, soft_wrap=True)
+
+
+async def _live(progress: Progress, console: Console) -> None:
+    with Live(console=console, refresh_per_second=8, transient=True, auto_refresh=False) as live:
+        while True:
+            bar = ProgressBar(total=max(1, progress.requested), completed=progress.done, width=40)
+            grid = Table.grid()
+            grid.add_row(bar)
+            grid.add_row(status_line(progress))
+            live.update(grid, refresh=True)
+            await asyncio.sleep(0.25)
+
+
+def status_line(progress: Progress) -> str:
+    """`128/256 · 12.1 rollouts/s · reward 0.41 ± 0.05 · 3 failed (model_timeout 3) · 11 s left`."""
+    rate, tokens = progress.rates()
+    parts = [f"{progress.done:,}/{progress.requested:,}", f"{rate:.1f} rollouts/s"]
+    if progress.scored:
+        mean, half_width = progress.mean.mean, progress.mean.half_width
+        parts.append(f"reward {mean:.3f}" + (f" ± {half_width:.3f}" if half_width is not None else ""))
+    if progress.failed:
+        classes = ", ".join(f"{name} {count}" for name, count in progress.failures.most_common())
+        parts.append(f"{progress.failed} failed ({classes})")
+    if tokens:
+        parts.append(f"{tokens:,.0f} tokens/s")
+    left = progress.seconds_left()
+    if left is not None and progress.pending:
+        parts.append(f"{duration(left)} left")
+    return " · ".join(parts)
+
+
+def _files(report: RunReport) -> list[tuple[str, object]]:
+    paths = report.paths
+    named = [
+        ("rollouts", paths.rollouts),
+        ("failures", paths.failures),
+        ("inputs", paths.inputs),
+        ("metrics", paths.metrics),
+        ("manifest", paths.manifest),
+    ]
+    return [(name, path) for name, path in named if path.exists() and path.stat().st_size]

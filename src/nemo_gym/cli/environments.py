@@ -1,0 +1,70 @@
+"""`gym env`: find, look at, start and check environments."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_all(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List every environment that can be run by name."""
+    from nemo_gym.cli.listing import print_environments
+    from nemo_gym.environments.discovery import list_environments
+
+    print_environments(list_environments(), as_json=json)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A name, `path.py` or `path.py:Class`.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what an environment is, its tools, settings and a first task."""
+    from nemo_gym.cli.listing import print_environment
+    from nemo_gym.environments.discovery import find_environment
+
+    print_environment(find_environment(name), as_json=json)
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the new environment, a Python identifier.")],
+    folder: Annotated[Path, typer.Option(help="Where its folder is made.")] = Path(),
+) -> None:
+    """Write a small working environment with a test, to change into your own."""
+    from nemo_gym.environments.scaffold import write_scaffold
+
+    for path in write_scaffold(name, folder):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"\nnext:  gym run {name}\n       gym env check {name}")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A name, `path.py` or `path.py:Class`.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the tasks that are tried.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove that an environment keeps its promises: golden cases, determinism, isolation, hostile text."""
+    from nemo_gym.cli.listing import print_check
+    from nemo_gym.cli.rollouts import read_settings
+    from nemo_gym.environments.check import check_environment
+    from nemo_gym.environments.discovery import find_environment
+    from nemo_gym.runs.loop import run_async
+
+    kind = find_environment(name)
+    given = read_settings(settings or [])
+    report = run_async(check_environment(lambda: kind(given), seed=seed))
+    print_check(name, report, as_json=json)
+    sys.exit(0 if all(result.passed for result in report.results) else 1)

@@ -1,0 +1,112 @@
+"""How environments and their checks are printed."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.check import CheckReport
+from nemo_gym.environments.discovery import EnvironmentInfo, describe
+from nemo_gym.environments.tool import bind_tools
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.params import input_items
+from nemo_gym.wire.task import task_to_row
+
+
+def print_environments(infos: list[EnvironmentInfo], *, as_json: bool) -> None:
+    """One line for each environment."""
+    if as_json:
+        _print_json(infos)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "domain", "kind", "description"):
+        table.add_column(column, no_wrap=column != "description")
+    for info in infos:
+        table.add_row(info.name, info.domain, info.kind, escape(info.description))
+    _console().print(table)
+
+
+def print_environment(kind: type[Environment], *, as_json: bool) -> None:
+    """Everything about one environment, with a first task."""
+    info = describe(kind)
+    environment = kind()
+    settings = {
+        field.name: None if field.required else field.default for field in msgspec.structs.fields(kind.Config)
+    }
+    data: dict[str, Any] = {
+        **msgspec.to_builtins(info),
+        "reward_range": kind.reward_range,
+        "settings": {name: _plain(value) for name, value in settings.items()},
+        "row_fields": [field.name for field in msgspec.structs.fields(kind.Task)],
+        "tool_schemas": [tool.schema for tool in bind_tools(environment).values()],
+        "folder": str(kind.folder()),
+    }
+    if as_json:
+        _print_json(data)
+        return
+    console = _console()
+    console.print(f"[bold]{info.name}[/bold]  {escape(info.description)}", highlight=False)
+    lines = {
+        "kind": info.kind,
+        "domain": info.domain,
+        "rewards": "{:g} to {:g}".format(*kind.reward_range),
+        "row fields": ", ".join(data["row_fields"]),
+        "settings": ", ".join(f"{name}={value}" for name, value in data["settings"].items()) or "none",
+        "folder": data["folder"],
+    }
+    for name, value in lines.items():
+        console.print(f"  {name:<11} {escape(str(value))}", highlight=False, soft_wrap=True)
+    for schema in data["tool_schemas"]:
+        arguments = ", ".join(schema["parameters"].get("properties", {}))
+        summary = schema.get("description") or ""
+        console.print(f"  tool        {schema['name']}({arguments})  {escape(summary)}", highlight=False)
+    _print_first_task(console, environment)
+
+
+def print_check(name: str, report: CheckReport, *, as_json: bool) -> None:
+    """The table of a conformance check."""
+    if as_json:
+        _print_json(report)
+        return
+    table = Table(title=f"gym env check {name}", title_justify="left", show_lines=False)
+    for column in ("check", "", "what was seen"):
+        table.add_column(column)
+    for result in report.results:
+        verdict = "[green]pass[/green]" if result.passed else "[red]FAIL[/red]"
+        table.add_row(result.name, verdict, escape(result.message))
+    _console().print(table)
+
+
+def _print_first_task(console: Console, environment: Environment) -> None:
+    try:
+        first = next(islice(environment.tasks("train", 0, 1), 1), None)
+    except GymError as error:
+        console.print(f"  tasks       {escape(str(error))}", highlight=False)
+        return
+    if first is None:
+        return
+    for item in input_items(task_to_row(first)[keys.PARAMS]):
+        if item.get("type", "message") == "message":
+            text = item["content"]  # type: ignore[typeddict-item]
+            console.print(f"  first task  {escape(str(text))}", highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 110)
+
+
+def _plain(value: object) -> Any:
+    return None if value is msgspec.NODEFAULT else msgspec.to_builtins(value)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    sys.stdout.flush()

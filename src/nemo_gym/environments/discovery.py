@@ -1,0 +1,227 @@
+"""From what a person types (`mcqa`, `demo`, `env.py`, `env.py:Class`, `reward.py:score`) to an Environment.
+
+A name is looked for in the search roots first, then among installed packages (entry points of the group
+`nemo_gym.environments`), then among the built-in environments: what is yours shadows what came with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.catalogue import EnvironmentInfo as EnvironmentInfo
+from nemo_gym.environments.catalogue import describe as describe
+from nemo_gym.environments.catalogue import read_info
+from nemo_gym.environments.function import environment_of
+from nemo_gym.environments.loading import BUILTINS, FILE_MODULE, load_file
+from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+
+ENTRY_POINTS = "nemo_gym.environments"
+"""Entry point group under which an installed package offers environments."""
+EXTRA_ROOTS = "NEMO_GYM_EXTRA_ROOTS"
+"""Environment variable with more folders to look for environments in, separated like PATH."""
+
+
+def search_roots() -> list[Path]:
+    """Folders in which names are looked up: those of NEMO_GYM_EXTRA_ROOTS, then the working directory."""
+    extra = os.environ.get(EXTRA_ROOTS, "").split(os.pathsep)
+    return [*(Path(folder).expanduser() for folder in extra if folder), Path.cwd()]
+
+
+def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[Environment]:
+    """The class that `ref` means.
+
+    Args:
+        ref: a name, `path.py`, `path.py:Class`, `path.py:function`, or a folder with an `environment.py`.
+        roots: search roots for names, earlier wins; default `search_roots()`.
+
+    Raises:
+        UsageError: nothing, or more than one thing, is meant by it, or its file can't be imported.
+    """
+    file, _, member = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
+    if file.endswith(".py") or "/" in file or os.sep in file:
+        return _from_file(Path(file), member)
+    roots = search_roots() if roots is None else roots
+    for found in _files_named(ref, roots):
+        return _from_file(found, "")
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=ref):
+        return _from_entry_point(point)
+    if ref in _builtin_names():
+        return _only_environment(_import_builtin(ref), BUILTINS / ref / "environment.py")
+    known = [name for name, _ in _all_named_files(roots)]
+    known += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    looked = ", ".join(str(root) for root in roots)
+    raise UsageError(
+        f"no environment named {ref!r}.{did_you_mean(ref, {*known, *_builtin_names()})} "
+        f"(looked in {looked}, installed packages and the built-in environments; a file is given as path.py)"
+    )
+
+
+def list_environments(*, roots: Sequence[Path] | None = None) -> list[EnvironmentInfo]:
+    """Every environment a name can mean, by name. Files are read, not run; of two with a name the one
+    `find_environment` would take is listed."""
+    found: dict[str, EnvironmentInfo] = {}
+    for name, path in _all_named_files(search_roots() if roots is None else roots):
+        if name not in found and (info := read_info(name, path, str(path))):
+            found[name] = info
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name not in found:
+            found[point.name] = _entry_point_info(point)
+    for name in _builtin_names():
+        if name not in found:
+            path = BUILTINS / name / "environment.py"
+            info = read_info(name, path, "built-in", whole=True)
+            found[name] = info or describe(_only_environment(_import_builtin(name), path))
+    return [found[name] for name in sorted(found)]
+
+
+def reference(kind: type[Environment]) -> str | None:
+    """`module:Class` or `path.py:Class`, by which another process finds the class; None for a local one."""
+    module = sys.modules.get(kind.__module__)
+    name = kind.__name__
+    if module is None or getattr(module, name, None) is not kind or module.__name__ == "__main__":
+        return None
+    if not module.__name__.startswith(FILE_MODULE):
+        return f"{module.__name__}:{name}"
+    function = name.removeprefix("_").removesuffix("_environment")
+    return f"{module.__file__}:{function if name == f'_{function}_environment' else name}"
+
+
+def resolve_reference(ref: str) -> type[Environment]:
+    """The class `reference` described."""
+    if ".py:" in ref:
+        return find_environment(ref)
+    module, _, name = ref.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _builtin_names() -> list[str]:
+    return sorted(path.parent.name for path in BUILTINS.glob("*/environment.py"))
+
+
+def _import_builtin(name: str) -> ModuleType:
+    return importlib.import_module(f"nemo_gym.environments.{name}.environment")
+
+
+def _files_named(name: str, roots: Sequence[Path]) -> Iterator[Path]:
+    for root in roots:
+        for path in (
+            root / f"{name}.py",
+            root / name / "environment.py",
+            root / "environments" / name / "environment.py",
+        ):
+            if path.is_file() and _mentions_gym(path):
+                yield path
+
+
+def _all_named_files(roots: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    for root in roots:
+        files = [(path.stem, path) for path in sorted(root.glob("*.py"))]
+        folders = [
+            *sorted(root.glob("*/environment.py")),
+            *sorted(root.glob("environments/*/environment.py")),
+        ]
+        for name, path in [*files, *((path.parent.name, path) for path in folders)]:
+            if _mentions_gym(path):
+                yield name, path
+
+
+def _mentions_gym(path: Path) -> bool:
+    """False for a file that can't be an environment: an unrelated script must not shadow one or be run."""
+    try:
+        return b"nemo_gym" in path.read_bytes()
+    except OSError:
+        return False
+
+
+def _from_file(path: Path, member: str) -> type[Environment]:
+    path = path.expanduser()
+    if path.is_dir():
+        path /= "environment.py"
+    if not path.is_file():
+        near = sorted(found.name for found in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise UsageError(f"{path}: there is no such file.{did_you_mean(path.name, near)}")
+    module = load_file(path)
+    return _member(module, path, member) if member else _only_environment(module, path)
+
+
+def _member(module: ModuleType, path: Path, member: str) -> type[Environment]:
+    value: Any = getattr(module, member, None)
+    if kind := _as_environment(value):
+        return kind
+    offered = [*(kind.__name__ for kind in _environments_in(module)), *_functions_in(module)]
+    if value is None:
+        raise UsageError(f"{path} has no {member!r}.{did_you_mean(member, offered)}")
+    raise UsageError(
+        f"{path}:{member} is neither an Environment class nor a function.{did_you_mean('', offered)}"
+    )
+
+
+def _as_environment(value: object) -> type[Environment] | None:
+    if isinstance(value, type):
+        return value if issubclass(value, Environment) else None
+    return environment_of(cast("Callable[..., Any]", value)) if inspect.isfunction(value) else None
+
+
+def _only_environment(module: ModuleType, path: Path) -> type[Environment]:
+    kinds = _environments_in(module)
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        names = ", ".join(kind.__name__ for kind in kinds)
+        raise UsageError(f"{path} has several environments ({names}): say which, {path}:{kinds[0].__name__}")
+    functions = _functions_in(module)
+    hint = f"; to score with a function say {path}:{functions[0]}" if functions else ""
+    raise UsageError(f"{path} has no Environment class{hint}")
+
+
+def _environments_in(module: ModuleType) -> list[type[Environment]]:
+    return [
+        value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, Environment)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+
+
+def _functions_in(module: ModuleType) -> list[str]:
+    return [
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
+def _from_entry_point(point: importlib.metadata.EntryPoint) -> type[Environment]:
+    try:
+        value: Any = point.load()
+    except GymError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"environment {point.name!r} of the installed package can't be loaded from {point.value}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if kind := _as_environment(value):
+        return kind
+    if isinstance(value, ModuleType):
+        return _only_environment(value, Path(value.__file__ or point.value))
+    raise UsageError(f"entry point {point.name!r} ({point.value}) is not an Environment class")
+
+
+def _entry_point_info(point: importlib.metadata.EntryPoint) -> EnvironmentInfo:
+    try:
+        info = describe(_from_entry_point(point))
+    except UsageError as error:
+        return EnvironmentInfo(point.name, str(error), "other", "tools", point.value, ())
+    return EnvironmentInfo(point.name, info.description, info.domain, info.kind, point.value, info.tools)

@@ -1,0 +1,1 @@
+"""Tutorial: state that belongs to one rollout."""

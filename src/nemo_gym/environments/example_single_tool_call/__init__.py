@@ -1,0 +1,1 @@
+"""Tutorial: one tool, one call, one answer."""

@@ -1,0 +1,1 @@
+"""Tutorial: a reward made of named components."""

@@ -1,0 +1,86 @@
+"""One function as a whole environment: `gym run reward.py:score --input tasks.jsonl`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any, cast
+
+import msgspec
+
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.session import Session
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.task import Task
+
+
+@cache
+def environment_of(function: Callable[..., Any]) -> type[Environment]:
+    """An environment without tools whose `verify` is `function`.
+
+    The function names what it wants: `response` (the Response), `text` (its final text), `task` (the row),
+    `session`, or columns of the row; a parameter with a default may have no column, and `**rest` takes the
+    columns that were not named. It may be async, and returns whatever `verify` may return. Every row is
+    checked for the columns before a model is asked.
+
+    Raises:
+        UsageError: a parameter is positional-only or `*args`.
+    """
+    wanted, takes_rest = _parameters(function)
+    columns = {name: needed for name, needed in wanted.items() if name not in _GIVEN}
+    fields: list[tuple[str, Any]] = [(name, Any) for name, needed in columns.items() if needed]
+    task_type = cast(
+        "type[Task]", msgspec.defstruct("Task", fields, bases=(Task,), kw_only=True, omit_defaults=True)
+    )
+
+    class FunctionEnvironment(Environment):
+        Task = task_type
+
+        @classmethod
+        def name(cls) -> str:
+            return function.__name__
+
+        def verify(self, task: Any, response: Response, session: Session) -> Any:
+            row = session.row
+            values: dict[str, Any] = {name: row[name] for name in columns if name in row}
+            if takes_rest:
+                values = {**{name: row[name] for name in row if name not in _GIVEN}, **values}
+            given = {"response": response, "task": row, "session": session}
+            values |= {name: value for name, value in given.items() if name in wanted}
+            if "text" in wanted:
+                values["text"] = response.final_text
+            return function(**values)
+
+    return _publish(FunctionEnvironment, function)
+
+
+_GIVEN = frozenset({"response", "text", "task", "session"})
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[dict[str, bool], bool]:
+    wanted: dict[str, bool] = {}
+    takes_rest = False
+    for parameter in inspect.signature(function).parameters.values():
+        match parameter.kind:
+            case parameter.VAR_KEYWORD:
+                takes_rest = True
+            case parameter.VAR_POSITIONAL | parameter.POSITIONAL_ONLY:
+                raise UsageError(
+                    f"{function.__name__}(): parameter {parameter.name!r} can't be filled by name; "
+                    "make it an ordinary parameter named response, text, task, session or after a column"
+                )
+            case _:
+                wanted[parameter.name] = parameter.default is parameter.empty
+    return wanted, takes_rest
+
+
+def _publish(kind: type[Environment], function: Callable[..., Any]) -> type[Environment]:
+    """Make the class look as if its function's module had defined it, so that it can be found and pickled."""
+    kind.__module__ = function.__module__
+    kind.__name__ = kind.__qualname__ = f"_{function.__name__}_environment"
+    kind.__doc__ = function.__doc__
+    setattr(sys.modules[function.__module__], kind.__name__, kind)
+    return kind

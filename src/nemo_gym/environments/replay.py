@@ -1,0 +1,182 @@
+"""Play a known answer, an oracle or anything else against an environment, as an agent would."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.session import Session
+from nemo_gym.environments.watch import Stall, Watch
+from nemo_gym.wire.errors import GymError, RolloutError
+from nemo_gym.wire.items import Item, assistant, check_items, function_call_output
+from nemo_gym.wire.params import FunctionTool
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward
+from nemo_gym.wire.task import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What to answer to one task."""
+
+    name: str
+    row: Row
+    output: list[Item] | None
+    """The items, tool calls among them are carried out; one item a step for a step environment. None asks
+    the environment's oracle."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a script met with: a reward, or the error instead of it."""
+
+    script: Script
+    reward: Reward | None = None
+    again: Reward | None = None
+    """The reward of a second `verify` on the same session, when that was asked for."""
+    error: str | None = None
+    close_error: str | None = None
+    answered: bool = False
+    """False when the oracle was asked and had nothing to say."""
+    tools: list[FunctionTool] = field(default_factory=list[FunctionTool])
+    """What the session offered to the model."""
+    outputs: list[str] = field(default_factory=list[str])
+    """What tools and steps said."""
+    stalls: dict[str, Stall] = field(default_factory=dict[str, Stall])
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """All that must be the same when the script is played again."""
+        reward = self.reward and (self.reward.value, dict(self.reward.components or {}))
+        return reward, self.error, self.outputs
+
+
+class Stage:
+    """One watched environment object on which scripts are played, alone or at once."""
+
+    def __init__(self, environment: Environment, seed: int) -> None:
+        self.environment = environment
+        self.watch = Watch(environment)
+        self.link = LocalEnvironment(environment, seed=seed)
+
+    async def play(self, script: Script, *, verify_twice: bool = False) -> Trace:
+        """Play one script from seed to close. Every problem is in the trace."""
+        self.watch.restart()
+        trace = Trace(script)
+        try:
+            async with asyncio.timeout(SCRIPT_SECONDS):
+                await self._play(trace, verify_twice)
+        except TimeoutError:
+            trace.error = f"it did not end in {SCRIPT_SECONDS:.0f} s"
+        trace.stalls = self.watch.stalls
+        return trace
+
+    async def play_all(self, scripts: list[Script], *, verify_twice: bool = False) -> list[Trace]:
+        """Play scripts one after the other."""
+        return [await self.play(script, verify_twice=verify_twice) for script in scripts]
+
+    async def play_at_once(self, scripts: list[Script]) -> list[Trace]:
+        """Play scripts at the same time; every hook call of one lets all the others go first."""
+        return await asyncio.gather(*(self.play(script) for script in scripts))
+
+    async def _play(self, trace: Trace, verify_twice: bool) -> None:
+        try:
+            session = await self.link.open(copy.deepcopy(trace.script.row))
+        except RolloutError as error:
+            trace.error, trace.answered = str(error), True
+            return
+        trace.tools = session.tools
+        try:
+            play = self._play_steps if self.link.steps else self._play_tools
+            await play(trace, session, verify_twice)
+        except GymError as error:
+            trace.error = str(error)
+        except Exception as error:
+            trace.error = f"{type(error).__name__}: {error}"
+        finally:
+            try:
+                await self.link.close(session)
+            except RolloutError as error:
+                trace.close_error = str(error)
+
+    async def _play_tools(self, trace: Trace, session: Session, verify_twice: bool) -> None:
+        items: list[Item] = []
+        asked = trace.script.output is None
+        turn = copy.deepcopy(trace.script.output)
+        for _ in range(_ORACLE_TURNS):
+            turn = await self._ask_oracle(trace, session) if asked else turn
+            for item in turn or ():
+                if item["type"] == "function_call":
+                    await asyncio.sleep(0)
+                    output = await self.link.call(session, item)
+                    trace.outputs.append(output)
+                    items += [item, function_call_output(item["call_id"], output)]
+                elif item["type"] != "function_call_output":
+                    items.append(item)
+            if not asked or not turn or turn[-1]["type"] != "function_call":
+                break
+        await asyncio.sleep(0)
+        trace.reward = await self.link.verify(session, Response.of(items))
+        if verify_twice:
+            trace.again = await self.link.verify(session, Response.of(items))
+
+    async def _play_steps(self, trace: Trace, session: Session, verify_twice: bool) -> None:
+        trace.outputs.append((await self.link.reset(session)).text or "")
+        total = 0.0
+        given = copy.deepcopy(trace.script.output)
+        for number in range(len(given) if given is not None else self.link.max_steps):
+            action = [given[number]] if given is not None else await self._ask_oracle(trace, session)
+            if action is None:
+                break
+            await asyncio.sleep(0)
+            step = await self.link.step(session, Response.of(action))
+            trace.outputs.append(step.observation or "")
+            total += step.reward
+            if step.terminated or step.truncated:
+                break
+        trace.reward = Reward(total)
+
+    async def _ask_oracle(self, trace: Trace, session: Session) -> list[Item] | None:
+        before, trace.answered = trace.answered, True
+        result: Any = self.environment.oracle(session.task, session)
+        answer = await result if inspect.isawaitable(result) else result
+        trace.answered = before or answer is not None
+        return as_items(answer, "oracle") if answer is not None else None
+
+
+@asynccontextmanager
+async def stage(factory: Callable[[], Environment], seed: int) -> AsyncGenerator[Stage, None]:
+    """A stage with an environment object of its own, whose threads end with the block."""
+    environment = factory()
+    try:
+        yield Stage(environment, seed)
+    finally:
+        executor = vars(environment).get("executor")
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def as_items(output: str | list[Any], where: str) -> list[Item]:
+    """A text as one assistant message, a list as the items it must hold.
+
+    Raises:
+        UsageError: an item is not well formed.
+    """
+    if isinstance(output, str):
+        return [assistant(output)]
+    for item in output:
+        if isinstance(item, dict) and "role" in item:
+            cast("dict[str, Any]", item).setdefault("type", "message")
+    return check_items(output, where)
+
+
+SCRIPT_SECONDS = 60.0
+"""A script that takes longer has failed."""
+_ORACLE_TURNS = 200

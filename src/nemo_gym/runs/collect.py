@@ -1,0 +1,121 @@
+"""The collector: the only place that knows about concurrency, deadlines and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from time import monotonic, time
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.models.base import Model
+from nemo_gym.runs.limiter import Limiter
+from nemo_gym.wire.errors import RolloutError, RolloutTimeout
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row
+
+NextRow = Callable[[], Awaitable[Row | None]]
+"""Gives the next row to run, or None when there are no more; may wait."""
+
+Sink = Callable[[Rollout], None]
+"""Takes a rollout that has ended, scored or failed."""
+
+
+class Collector:
+    """Runs rollouts in this event loop, as many at a time as the limiter allows.
+
+    Whatever goes wrong inside one rollout becomes that rollout's failure; the others never notice.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        environment: EnvironmentLink,
+        model: Model,
+        *,
+        limiter: Limiter,
+        rollout_timeout: float | None = None,
+    ) -> None:
+        self._agent = agent
+        self._environment = environment
+        self.model = model
+        self._limiter = limiter
+        self._rollout_timeout = rollout_timeout
+        self._active = 0
+        self._exhausted = False
+
+    @property
+    def limit(self) -> int:
+        """How many rollouts may be in flight now."""
+        return self._limiter.limit
+
+    async def run(self, next_row: NextRow, sink: Sink) -> None:
+        """Run every row to its end. Cancelling this drops what is in flight and closes its sessions.
+
+        What `next_row` or `sink` raises ends the run and is raised here.
+        """
+        try:
+            await self._run(next_row, sink)
+        except ExceptionGroup as group:
+            raise innermost(group) from None
+
+    async def _run(self, next_row: NextRow, sink: Sink) -> None:
+        self._exhausted = False
+        async with asyncio.TaskGroup() as group:
+
+            def staff() -> None:
+                while self._active < self._limiter.limit and not self._exhausted:
+                    self._active += 1
+                    group.create_task(work())
+
+            async def work() -> None:
+                try:
+                    while self._active <= self._limiter.limit:
+                        row = await next_row()
+                        if row is None:
+                            self._exhausted = True
+                            return
+                        began = monotonic()
+                        sink(await self._attempt(row))
+                        self._limiter.finished(monotonic() - began)
+                        if self._active < self._limiter.limit:
+                            staff()
+                finally:
+                    self._active -= 1
+
+            staff()
+
+    async def _attempt(self, row: Row) -> Rollout:
+        began, began_at = monotonic(), time()
+        deadline = asyncio.timeout(self._rollout_timeout)
+        try:
+            async with deadline:
+                rollout = await self._agent.run(row, self._environment, self.model)
+            rollout.timing["total_s"] = monotonic() - began
+            return rollout
+        except RolloutError as error:
+            failure = error
+        except TimeoutError as error:
+            if deadline.expired():
+                failure = RolloutTimeout(f"not finished within {self._rollout_timeout:g} seconds")
+            else:
+                failure = unexpected(error)
+        except Exception as error:
+            failure = unexpected(error)
+        return Rollout.failed(row, failure, timing={"started_at": began_at, "total_s": monotonic() - began})
+
+
+def innermost(error: Exception) -> Exception:
+    """The first exception that isn't a group."""
+    while isinstance(error, ExceptionGroup):
+        group: ExceptionGroup[Exception] = error
+        error = group.exceptions[0]
+    return error
+
+
+def unexpected(error: Exception) -> RolloutError:
+    """A failure for an exception nobody planned for, with the place it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return RolloutError(f"{type(error).__name__}: {error}{where}")

@@ -1,0 +1,139 @@
+"""The journal: append-only JSONL files that survive being killed at any instant."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nemo_gym.wire.errors import GymError, UsageError
+
+
+class JournalError(GymError):
+    """A row could not be made durable: the disk is full or failing. What was committed before is safe."""
+
+
+class AppendFile:
+    """A file of whole lines. Opening it takes a lock and cuts off a torn last line.
+
+    Raises:
+        UsageError: another process is writing to it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise UsageError(f"{path} is being written by another run") from None
+        self.torn_bytes = self._cut_torn_tail()
+        """How many bytes of an unfinished last line were cut off."""
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines and make them durable, all or none.
+
+        Raises:
+            JournalError: they could not be written; the file is as it was.
+        """
+        try:
+            view = memoryview(lines)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            os.fdatasync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, self._size)
+            raise JournalError(f"{self.path} can't be written: {error.strerror}") from error
+        self._size += len(lines)
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        os.close(self._fd)
+
+    def _cut_torn_tail(self) -> int:
+        size = end = os.fstat(self._fd).st_size
+        while end > 0:
+            start = max(0, end - 65536)
+            newline = os.pread(self._fd, end - start, start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end != size:
+            os.ftruncate(self._fd, end)
+        return size - end
+
+
+class Journal:
+    """Rollouts and failures of one run, committed in groups: one write and one sync for many rows.
+
+    `append` only remembers a row; a background task makes everything remembered durable every
+    `interval` seconds. Use as an async context manager.
+    """
+
+    def __init__(self, rollouts: Path, failures: Path, *, interval: float = 0.2) -> None:
+        self._files = (AppendFile(rollouts), AppendFile(failures))
+        self._pending: tuple[list[bytes], list[bytes]] = ([], [])
+        self._interval = interval
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.error: JournalError | None = None
+        """Set once nothing more can be written."""
+
+    @property
+    def torn_bytes(self) -> int:
+        """How many bytes of unfinished lines were found and cut off."""
+        return sum(file.torn_bytes for file in self._files)
+
+    def append(self, line: bytes, *, failed: bool) -> None:
+        """Remember one row (a JSON line with its newline) for the next commit.
+
+        Raises:
+            JournalError: an earlier commit failed.
+        """
+        if self.error is not None:
+            raise self.error
+        self._pending[failed].append(line)
+        self._wake.set()
+
+    async def __aenter__(self) -> Journal:
+        self._task = asyncio.create_task(self._commit_loop(), name="journal")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._closing.set()
+        self._wake.set()
+        try:
+            await self._task
+        finally:
+            self._thread.shutdown()
+            for file in self._files:
+                file.close()
+
+    async def _commit_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not (self._closing.is_set() and not any(self._pending)):
+            await self._wake.wait()
+            self._wake.clear()
+            batches = [b"".join(rows) for rows in self._pending]
+            for rows in self._pending:
+                rows.clear()
+            try:
+                for file, lines in zip(self._files, batches, strict=True):
+                    if lines:
+                        await loop.run_in_executor(self._thread, file.write, lines)
+            except JournalError as error:
+                self.error = error
+                return
+            try:
+                async with asyncio.timeout(self._interval):
+                    await self._closing.wait()
+            except TimeoutError:
+                continue

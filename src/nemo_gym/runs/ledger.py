@@ -1,0 +1,125 @@
+"""What the files of an earlier, unfinished run already hold (CONTRACT 5.6)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import DataError, UsageError
+
+MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
+
+
+class Stamp(msgspec.Struct, rename=lambda name: f"_ng_{name}"):
+    """The identity and fate of a row, read without decoding the rest of it."""
+
+    task_index: int
+    rollout_index: int
+    failure_class: str | None = None
+    failure_terminal: bool = False
+
+
+@dataclass(slots=True)
+class Failed:
+    """The failures of one (task, repeat) so far."""
+
+    attempts: int = 0
+    failure_class: str = ""
+    terminal: bool = False
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Which rollouts are scored, and which have failed how often."""
+
+    scored: dict[int, int] = field(default_factory=dict[int, int])
+    """Task index -> bit mask of its scored rollouts."""
+    failed: dict[tuple[int, int], Failed] = field(default_factory=dict[tuple[int, int], Failed])
+    """(task, rollout) -> its failures; one that was scored later is not here."""
+    max_attempts: int = 3
+
+    @classmethod
+    def read(cls, rollouts: Path, failures: Path) -> Ledger:
+        """The ledger of a run's two files; a missing file is an empty one.
+
+        Raises:
+            DataError: a line other than a torn last one is not a row of a run.
+        """
+        ledger = cls(max_attempts=max_attempts())
+        for stamp, _ in stamped_lines(failures):
+            entry = ledger.failed.setdefault((stamp.task_index, stamp.rollout_index), Failed())
+            entry.attempts += 1
+            entry.failure_class = stamp.failure_class or "run_error"
+            entry.terminal = entry.terminal or stamp.failure_terminal
+        for stamp, _ in stamped_lines(rollouts):
+            task, bit = stamp.task_index, 1 << stamp.rollout_index
+            ledger.scored[task] = ledger.scored.get(task, 0) | bit
+            ledger.failed.pop((task, stamp.rollout_index), None)
+        return ledger
+
+    def wants(self, task: int, rollout: int) -> bool:
+        """Whether this rollout still has to be run."""
+        if self.scored.get(task, 0) >> rollout & 1:
+            return False
+        entry = self.failed.get((task, rollout))
+        return entry is None or (not entry.terminal and entry.attempts < self.max_attempts)
+
+    def attempts(self, task: int, rollout: int) -> int:
+        """How often this rollout has failed before."""
+        entry = self.failed.get((task, rollout))
+        return entry.attempts if entry else 0
+
+    @property
+    def scored_count(self) -> int:
+        return sum(mask.bit_count() for mask in self.scored.values())
+
+    def failure_classes(self) -> Counter[str]:
+        """Failed rollouts by the class of their last failure."""
+        return Counter(entry.failure_class for entry in self.failed.values())
+
+
+def max_attempts() -> int:
+    """How often one rollout may be tried over all resumes.
+
+    Raises:
+        UsageError: the variable that sets it is not a positive number.
+    """
+    text = os.environ.get(MAX_ATTEMPTS_VARIABLE, "3")
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"{MAX_ATTEMPTS_VARIABLE}={text!r}: expected a whole number of at least 1")
+    return int(text)
+
+
+_decoder = msgspec.json.Decoder(Stamp)
+
+
+def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
+    """The rows of a plan, rollouts or failures file as (identity, line); a torn last line is left out.
+
+    Raises:
+        DataError: a whole line is not such a row.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield _decoder.decode(line), line
+            except (msgspec.DecodeError, RecursionError) as error:
+                missing = f"not a row of a run: {error}"
+                raise DataError(f"{path}:{number}: {missing.replace('$.', '')}") from None
+
+
+def with_attempt(line: bytes, attempt: int) -> bytes:
+    """A plan line stamped with the number of its earlier failures."""
+    if attempt == 0:
+        return line
+    return line.rstrip(b"\n")[:-1] + b',"%b":%d}\n' % (keys.ATTEMPT_INDEX.encode(), attempt)

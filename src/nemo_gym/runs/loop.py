@@ -1,0 +1,26 @@
+"""The event loop everything runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` on the fast loop, with as many file descriptors as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65535 if hard == resource.RLIM_INFINITY else min(65535, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)

@@ -1,0 +1,388 @@
+"""What the scored rollouts of a run come to, row by row in little memory (CONTRACT 5.7)."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.runs.statistics import ClusteredMean, PassCurves, describe
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import encode
+
+__all__ = ["ClusteredMean", "MetricsAccumulator", "RunSummary"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The figures of a run, coverage first: requested = scored + failed + pending."""
+
+    requested: int
+    scored: int
+    failed: dict[str, int]
+    """Failed rollouts by failure class; they have no reward and count in no mean."""
+    pending: int
+    tasks: int
+    """Tasks with at least one scored rollout."""
+    mean_reward: float | None
+    ci95: tuple[float, float] | None
+    """The 95% confidence interval of the mean reward, clustered by task; None with fewer than two tasks."""
+    pass_at: dict[int, float] = field(default_factory=dict[int, float])
+    """pass@k of the reward in percent, for k = 1, 2, 4, ... and the most repeats any task has."""
+    input_tokens: int | None = None
+    """The sum over scored rollouts; None when a rollout's usage is unknown."""
+    output_tokens: int | None = None
+
+
+class MetricsAccumulator:
+    """Takes in rollout rows in any order and tells what they come to.
+
+    Keeps eight bytes per rollout and numeric field. `answer_key` names the field that holds the extracted
+    answer, for majority@k.
+    """
+
+    def __init__(self, *, answer_key: str | None = None) -> None:
+        self._answer_key = answer_key
+        self._agents: dict[str, _Agent] = {}
+        self._agent_of: dict[bytes, _Agent] = {}
+        self._requested: int | None = None
+        self._failed: dict[str, int] = {}
+        self._rows = 0
+
+    def add(self, row: bytes | dict[str, Any]) -> None:
+        """Take in one row of a rollouts file; a row of a failure is passed over.
+
+        Raises:
+            UsageError: the row is not JSON, not an object, or has no identity.
+        """
+        self._rows += 1
+        raws = self._decode(row)
+        if keys.FAILURE_CLASS in raws:
+            return
+        agent = self._agent(raws)
+        answer = raws.get(self._answer_key) if self._answer_key else None
+        agent.add(self._index(raws, keys.TASK_INDEX), self._index(raws, keys.ROLLOUT_INDEX), raws, answer)
+
+    def plan(self, row: bytes | dict[str, Any]) -> None:
+        """Take in one row of the materialised inputs, so that tasks without any scored rollout are seen.
+
+        Raises:
+            UsageError: as for `add`.
+        """
+        self._rows += 1
+        raws = self._decode(row)
+        expected = self._agent(raws).expected
+        task = self._index(raws, keys.TASK_INDEX)
+        expected[task] = expected.get(task, 0) + 1
+
+    def expect(self, requested: int, failed: Mapping[str, int]) -> None:
+        """Say how many rollouts were asked for and how many failed, by class."""
+        self._requested = requested
+        self._failed = {name: failed[name] for name in sorted(failed)}
+
+    def summary(self) -> RunSummary:
+        """The figures of the whole run."""
+        scored = sum(agent.count for agent in self._agents.values())
+        requested = scored + sum(self._failed.values()) if self._requested is None else self._requested
+        mean, curves = ClusteredMean(), PassCurves()
+        for agent in self._agents.values():
+            for group in agent.groups():
+                values = agent.values(keys.REWARD, group)
+                curves.add(values)
+                for value in values:
+                    mean.add(agent.tasks[group[0]], value)
+        tokens = [self._total(name) for name in ("input_tokens", "output_tokens")]
+        return RunSummary(
+            requested=requested,
+            scored=scored,
+            failed=self._failed,
+            pending=requested - scored - sum(self._failed.values()),
+            tasks=mean.tasks,
+            mean_reward=mean.mean if mean.count else None,
+            ci95=mean.interval,
+            pass_at={k: curves.passed(k) for k in _powers(curves.max_k)},
+            input_tokens=tokens[0],
+            output_tokens=tokens[1],
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the aggregate metrics file, whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb", buffering=1 << 20) as file:
+            file.writelines(self._json())
+        partial.replace(path)
+
+    def _json(self) -> Iterator[bytes]:
+        yield b"["
+        for number, name in enumerate(sorted(self._agents)):
+            agent = self._agents[name]
+            yield b",\n  {" if number else b"\n  {"
+            yield b'\n    "agent_ref": ' + _indented({"name": name}, 4)
+            metrics = self._agent_metrics(agent)
+            yield b',\n    "agent_metrics": ' + _indented(metrics, 4)
+            means = {key: value for key, value in metrics.items() if key.startswith("mean/")}
+            yield b',\n    "key_metrics": ' + _indented(means, 4)
+            yield b',\n    "group_level_metrics": ['
+            separator = b"\n      "
+            for group in _group_metrics(agent, name):
+                yield separator + _indented(group, 6)
+                separator = b",\n      "
+            yield b"\n    ]\n  }" if separator[0] == ord(",") else b"]\n  }"
+        yield b"\n]\n" if self._agents else b"]\n"
+
+    def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
+        metrics: dict[str, Any] = {**describe(agent.fields)}
+        mean, reward, no_answer = ClusteredMean(), PassCurves(), PassCurves()
+        for group in agent.groups():
+            having = [place for place in group if not math.isnan(agent.value(keys.REWARD, place))]
+            values = agent.values(keys.REWARD, having)
+            for value in values:
+                mean.add(agent.tasks[group[0]], value)
+            answers = [agent.answers[place] or None for place in having] if self._answer_key else None
+            reward.add(values, answers)
+            if answers is not None:
+                no_answer.add([float(answer is None) for answer in answers], answers)
+        if mean.interval is not None:
+            metrics["ci95_low/reward"], metrics["ci95_high/reward"] = mean.interval
+        curves = {"accuracy": reward, **({"no_answer": no_answer} if self._answer_key else {})}
+        for name, curve in curves.items():
+            metrics |= curve.metrics(name, majority=self._answer_key is not None)
+        metrics["per_sample_aggregate"] = {name: curve.per_run() for name, curve in curves.items()}
+        return metrics | self._coverage(agent)
+
+    def _coverage(self, agent: _Agent) -> dict[str, float]:
+        alone = len(self._agents) == 1
+        requested = sum(agent.expected.values())
+        if alone and self._requested is not None:
+            requested = self._requested
+        elif not requested:
+            requested = agent.count
+        coverage: dict[str, float] = {
+            "coverage/requested": requested,
+            "coverage/scored": agent.count,
+            "coverage/missing": requested - agent.count,
+            "coverage/scored_pct": 100.0 * agent.count / requested if requested else 0.0,
+        }
+        if alone:
+            failed = sum(self._failed.values())
+            coverage |= {"coverage/failed": failed, "coverage/pending": requested - agent.count - failed}
+            coverage |= {f"coverage/failed/{name}": count for name, count in self._failed.items()}
+        return coverage
+
+    def _decode(self, row: bytes | dict[str, Any]) -> dict[str, msgspec.Raw]:
+        try:
+            return _decoder.decode(encode(row) if isinstance(row, dict) else row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UsageError(f"rollouts row {self._rows}: not a JSON object: {error}") from None
+
+    def _agent(self, raws: dict[str, msgspec.Raw]) -> _Agent:
+        ref = bytes(raws.get(keys.AGENT_REF, b"null"))
+        agent = self._agent_of.get(ref)
+        if agent is None:
+            try:
+                found = _ref_decoder.decode(ref)
+            except msgspec.DecodeError as error:
+                raise UsageError(f"rollouts row {self._rows}: agent_ref: {error}") from None
+            name = found.name if found else ""
+            agent = self._agent_of[ref] = self._agents.setdefault(name, _Agent())
+        return agent
+
+    def _index(self, raws: dict[str, msgspec.Raw], name: str) -> int:
+        try:
+            index = int(bytes(raws[name]))
+        except (KeyError, ValueError):
+            raise UsageError(f"rollouts row {self._rows}: {name}: a whole number is missing") from None
+        if index.bit_length() > 63:
+            raise UsageError(f"rollouts row {self._rows}: {name}: {index} does not fit 64 bits")
+        return index
+
+    def _total(self, name: str) -> int | None:
+        total = 0.0
+        for agent in self._agents.values():
+            total += math.fsum(agent.fields.get(name, _UNKNOWN if agent.count else ()))
+        return None if math.isnan(total) else int(total)
+
+
+class _Agent:
+    """The rollouts of one agent, as columns."""
+
+    __slots__ = ("answers", "expected", "fields", "rollouts", "tasks")
+
+    def __init__(self) -> None:
+        self.tasks = array("q")
+        self.rollouts = array("q")
+        self.fields: dict[str, array[float]] = {}
+        self.answers = array("Q")
+        """A digest of each rollout's answer; 0 for none."""
+        self.expected: dict[int, int] = {}
+        """Planned rollouts per task."""
+
+    @property
+    def count(self) -> int:
+        return len(self.tasks)
+
+    def add(self, task: int, rollout: int, raws: dict[str, msgspec.Raw], answer: msgspec.Raw | None) -> None:
+        values = _numbers(raws)
+        count = len(self.tasks)
+        self.tasks.append(task)
+        self.rollouts.append(rollout)
+        self.answers.append(_digest(answer))
+        fields = self.fields
+        filled = 0
+        for name, value in values.items():
+            column = fields.get(name)
+            if column is None:
+                if len(fields) >= _MAX_FIELDS:
+                    continue
+                column = fields[name] = array("d", _UNKNOWN) * count
+            column.append(value)
+            filled += 1
+        if filled != len(fields):
+            for column in fields.values():
+                if len(column) == count:
+                    column.append(math.nan)
+
+    def groups(self) -> Iterator[list[int]]:
+        """The places of each task's rollouts, tasks and rollouts in ascending order."""
+        tasks, rollouts = self.tasks, self.rollouts
+        order = sorted(range(len(tasks)), key=lambda place: (tasks[place] << 32) + rollouts[place])
+        group: list[int] = []
+        for place in order:
+            if group and tasks[place] != tasks[group[0]]:
+                yield group
+                group = []
+            group.append(place)
+        if group:
+            yield group
+
+    def value(self, name: str, place: int) -> float:
+        column = self.fields.get(name)
+        return math.nan if column is None else column[place]
+
+    def values(self, name: str, places: list[int]) -> list[float]:
+        """The known values of a field at these places."""
+        column = self.fields.get(name, ())
+        return [column[place] for place in places if column[place] == column[place]] if column else []
+
+
+def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
+    unseen = iter(sorted(agent.expected.keys() - set(agent.tasks)))
+    waiting = next(unseen, None)
+    sample = {"agent_ref": {"name": name}}
+    for group in agent.groups():
+        task = agent.tasks[group[0]]
+        while waiting is not None and waiting < task:
+            yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
+            waiting = next(unseen, None)
+        columns = {field: [column[place] for place in group] for field, column in agent.fields.items()}
+        infos = [_info(agent, task, place) for place in group]
+        expected = agent.expected.get(task, len(group))
+        yield _group(task, describe(columns), len(group), expected, sample, infos)
+    while waiting is not None:
+        yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
+        waiting = next(unseen, None)
+
+
+def _group(
+    task: int,
+    metrics: dict[str, float],
+    count: int,
+    expected: int,
+    sample: dict[str, Any],
+    infos: list[dict[str, Any]],
+) -> dict[str, Any]:
+    return {
+        keys.TASK_INDEX: task,
+        **metrics,
+        "num_rollouts": count,
+        "expected_num_rollouts": expected,
+        "missing_num_rollouts": max(0, expected - count),
+        "reward_profile_completion_pct": 100.0 * count / expected if expected else 100.0,
+        "sample": sample,
+        "rollout_infos": infos,
+    }
+
+
+def _info(agent: _Agent, task: int, place: int) -> dict[str, Any]:
+    rollout = agent.rollouts[place]
+    info: dict[str, Any] = {
+        "rollout_id": f"{task}:{rollout}",
+        keys.TASK_INDEX: task,
+        keys.ROLLOUT_INDEX: rollout,
+    }
+    for name, column in agent.fields.items():
+        if column[place] == column[place]:
+            info[name] = column[place]
+    return info
+
+
+_MAX_FIELDS: Final = 256
+_UNKNOWN: Final = (math.nan,)
+_TRUE, _FALSE = b"tf"
+_NUMBER: Final = frozenset(b"-0123456789")
+_NOT_METRICS: Final = frozenset({"task_id", "problem_id", "instance_id", "id"})
+
+
+class _Usage(msgspec.Struct):
+    usage: dict[str, msgspec.Raw] | None = None
+
+
+class _AgentRef(msgspec.Struct):
+    name: str = ""
+
+
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_usage_decoder = msgspec.json.Decoder(_Usage | None)
+_ref_decoder = msgspec.json.Decoder(_AgentRef | None)
+_components_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+
+
+def _numbers(raws: dict[str, msgspec.Raw]) -> dict[str, float]:
+    """The numeric columns of a row: top-level numbers and booleans, usage, and the parts of the reward."""
+    values = {
+        name: value
+        for name, raw in raws.items()
+        if (value := _number(raw)) is not None and not name.startswith("_ng_") and name not in _NOT_METRICS
+    }
+    try:
+        response = _usage_decoder.decode(raws.get(keys.RESPONSE, b"null"))
+        components = _components_decoder.decode(raws.get(keys.REWARD_COMPONENTS, b"null"))
+    except msgspec.DecodeError:
+        return values
+    usage = response.usage if response else None
+    for prefix, parts in ((f"{keys.REWARD_COMPONENTS}/", components), ("", usage)):
+        for name, raw in parts.items() if parts else ():
+            if (value := _number(raw)) is not None:
+                values[prefix + name] = value
+    return values
+
+
+def _number(raw: msgspec.Raw) -> float | None:
+    first = memoryview(raw)[0]
+    if first in _NUMBER:
+        value = float(bytes(raw))
+        return value if math.isfinite(value) else None
+    return 1.0 if first == _TRUE else 0.0 if first == _FALSE else None
+
+
+def _digest(answer: msgspec.Raw | None) -> int:
+    if answer is None or bytes(answer) == b"null":
+        return 0
+    text = encode(msgspec.json.decode(answer))
+    return int.from_bytes(blake2b(text, digest_size=8).digest()) or 1
+
+
+def _indented(value: Any, columns: int) -> bytes:
+    text = msgspec.json.format(encode(value), indent=2)
+    return text.replace(b"\n", b"\n" + b" " * columns)
+
+
+def _powers(limit: int) -> list[int]:
+    return sorted({1 << power for power in range(limit.bit_length())} | {limit}) if limit else []

@@ -1,0 +1,45 @@
+"""Where a run's files are (CONTRACT 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nemo_gym.wire.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """All files of one run, named after its rollouts file."""
+
+    rollouts: Path
+    inputs: Path
+    failures: Path
+    metrics: Path
+    manifest: Path
+
+    @classmethod
+    def of(cls, output: Path) -> RunPaths:
+        """The files that belong to `output`, which must end in `.jsonl`.
+
+        Raises:
+            UsageError: it doesn't.
+        """
+        if output.suffix != ".jsonl":
+            raise UsageError(f"output {output}: expected a name ending in .jsonl")
+
+        def beside(suffix: str) -> Path:
+            return output.with_name(output.stem + suffix)
+
+        return cls(
+            rollouts=output,
+            inputs=beside("_materialized_inputs.jsonl"),
+            failures=beside("_failures.jsonl"),
+            metrics=beside("_aggregate_metrics.json"),
+            manifest=beside("_manifest.json"),
+        )
+
+    def existing(self) -> list[Path]:
+        """Those of the files that are there already."""
+        every = (self.rollouts, self.inputs, self.failures, self.metrics, self.manifest)
+        return [path for path in every if path.exists()]

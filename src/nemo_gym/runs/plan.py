@@ -1,0 +1,140 @@
+"""The plan: every (task, repeat) of a run, as rows ready to dispatch (CONTRACT 5.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nemo_gym.environments.base import Environment
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.params import check_params
+from nemo_gym.wire.task import Row, Task, task_from_row, task_to_row
+
+DEFAULT_TASKS = 100
+"""How many tasks a procedural environment is asked for when nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How tasks become rows."""
+
+    limit: int | None = None
+    """Only the first so many tasks."""
+    repeats: int = 1
+    agent: str = "tool_loop"
+    """Stamped on rows that name no agent."""
+    sampling: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Request parameters laid over every row's own."""
+    seed: int | None = None
+    """When given, every rollout's request carries a sampling seed derived from it."""
+
+
+def task_rows(
+    environment: Environment,
+    source: Path | Iterable[Task | Row] | None,
+    *,
+    split: str = "train",
+    seed: int = 0,
+    limit: int | None = None,
+) -> Iterator[Row]:
+    """The tasks of a file, of an iterable, or (None) of the environment itself, checked one by one.
+
+    Raises:
+        UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`.
+    """
+    if isinstance(source, Path):
+        for number, row in islice(read_rows(source), limit):
+            yield _checked(row, environment, f"{source}:{number}")
+        return
+    tasks = environment.tasks(split, seed, limit or DEFAULT_TASKS) if source is None else source
+    for number, task in enumerate(islice(tasks, limit), start=1):
+        yield _checked(task_to_row(task), environment, f"task {number} of {environment.name()}")
+
+
+def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, bytes]]:
+    """Every rollout of the plan in order `abc -> aabbcc`: its row and the same as a JSON line.
+
+    Identical rows are one task with more repeats. Rows are stamped with their identity; nothing is held
+    but a digest per task.
+    """
+    seen: dict[bytes | int, tuple[int, int]] = {}
+    for number, source in enumerate(rows):
+        row = _prepared(source, options)
+        body = encode(row)
+        given = row.get(keys.TASK_INDEX)
+        key = given if given is not None else hashlib.blake2b(body, digest_size=8).digest()
+        task, times = seen.get(key, (number if given is None else given, 0))
+        seen[key] = (task, times + 1)
+        for rollout in range(times * options.repeats, (times + 1) * options.repeats):
+            yield _stamped(row, body, task, rollout, options.seed)
+
+
+def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> tuple[int, str]:
+    """Write the plan to a file, whole or not at all; (rows written, sha256 of the file).
+
+    Raises:
+        UsageError: the plan is empty.
+    """
+    partial = path.with_name(path.name + ".partial")
+    digest = hashlib.sha256()
+    count = 0
+    try:
+        with partial.open("wb", buffering=1 << 20) as file:
+            for _, line in plan:
+                file.write(line)
+                digest.update(line)
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        if not count:
+            raise UsageError("there are no tasks to run: the input is empty")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count, digest.hexdigest()
+
+
+def _checked(row: Row, environment: Environment, where: str) -> Row:
+    try:
+        check_params(row.get(keys.PARAMS))
+        task_from_row(row, environment.Task)
+    except UsageError as error:
+        raise DataError(f"{where}: {error}") from None
+    return row
+
+
+def _prepared(source: Row, options: PlanOptions) -> Row:
+    row = {key: value for key, value in source.items() if key not in keys.RESULT_KEYS}
+    row.pop(keys.ROLLOUT_INDEX, None)
+    row.setdefault(keys.AGENT_REF, {"type": "responses_api_agents", "name": options.agent})
+    if options.sampling:
+        row[keys.PARAMS] = {**row[keys.PARAMS], **options.sampling}
+    return row
+
+
+def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -> tuple[Row, bytes]:
+    stamped = {**row, keys.TASK_INDEX: task, keys.ROLLOUT_INDEX: rollout}
+    if seed is not None:
+        stamped[keys.PARAMS] = _seeded(row[keys.PARAMS], zlib.crc32(f"{seed}:{task}:{rollout}".encode()))
+        return stamped, encode(stamped) + b"\n"
+    if keys.TASK_INDEX in row:
+        return stamped, encode(stamped) + b"\n"
+    stamps = b',"%b":%d,"%b":%d}\n' % (keys.TASK_INDEX.encode(), task, keys.ROLLOUT_INDEX.encode(), rollout)
+    return stamped, body[:-1] + stamps
+
+
+def _seeded(params: dict[str, Any], seed: int) -> dict[str, Any]:
+    metadata: dict[str, str] = params.get("metadata") or {}
+    extra = msgspec.json.decode(metadata.get("extra_body", "{}"), type=dict[str, Any])
+    text = encode({"seed": seed & 0x7FFFFFFF, **extra}).decode()
+    return {**params, "metadata": {**metadata, "extra_body": text}}

@@ -1,0 +1,78 @@
+"""What a run came to, read from its files: the same for a run that has just ended and one found on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from nemo_gym.runs.ledger import Ledger
+from nemo_gym.runs.manifest import Manifest, load_manifest
+from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import decode_row
+from nemo_gym.wire.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run and its figures."""
+
+    paths: RunPaths
+    manifest: Manifest
+    summary: RunSummary
+
+
+def report_on(output: Path, *, answer_key: str | None = None, write_metrics: bool = False) -> RunReport:
+    """Read a finished or unfinished run.
+
+    Raises:
+        UsageError: there is no run at `output`.
+    """
+    paths = RunPaths.of(output)
+    manifest = load_manifest(paths.manifest)
+    metrics = MetricsAccumulator(answer_key=answer_key)
+    for path, take in ((paths.inputs, metrics.plan), (paths.rollouts, metrics.add)):
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    take(line)
+    metrics.expect(manifest.requested, failures_of(paths))
+    if write_metrics:
+        metrics.write(paths.metrics)
+    return RunReport(paths, manifest, metrics.summary())
+
+
+def failures_of(paths: RunPaths) -> Counter[str]:
+    """Failed rollouts by the class of their last failure; one that was scored later doesn't count."""
+    if not paths.failures.exists() or paths.failures.stat().st_size == 0:
+        return Counter()
+    return Ledger.read(paths.rollouts, paths.failures).failure_classes()
+
+
+def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
+    """One rollout of a run, from the rollouts file, else its last failure.
+
+    Raises:
+        UsageError: the run has no such rollout yet.
+    """
+    paths = RunPaths.of(output)
+    found: Rollout | None = None
+    for path in (paths.rollouts, paths.failures):
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if b'"_ng_task_index":%d' % task not in line or not line.endswith(b"\n"):
+                    continue
+                rollout = Rollout.from_row(decode_row(line, path, number))
+                if (rollout.task_index, rollout.rollout_index) == (task, repeat):
+                    found = rollout
+        if found is not None:
+            return found
+    if not paths.rollouts.exists():
+        raise UsageError(f"{paths.rollouts}: there is no such run")
+    raise UsageError(f"{paths.rollouts} has no rollout of task {task}, repeat {repeat}")

@@ -1,0 +1,265 @@
+"""One run from plan to metrics, on files: interrupted at any instant, it can be taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+from typing import Any
+
+from nemo_gym import __version__
+from nemo_gym.environments.base import Environment
+from nemo_gym.runs.collect import innermost
+from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec, fingerprint, public_settings
+from nemo_gym.runs.journal import Journal
+from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
+from nemo_gym.runs.manifest import Identity, Manifest, differences, load_manifest
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.plan import PlanOptions, expand, materialize, task_rows
+from nemo_gym.runs.pool import Line, WorkerPool
+from nemo_gym.runs.progress import Progress
+from nemo_gym.runs.report import RunReport, report_on
+from nemo_gym.runs.result import Result
+from nemo_gym.runs.worker import Orders, build_collector
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.task import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything a run needs to know."""
+
+    environment: EnvironmentSpec
+    model: ModelSpec
+    output: Path
+    agent: AgentSpec = field(default_factory=AgentSpec)
+    input: Path | None = None
+    """Task file; None takes the environment's own tasks."""
+    split: str = "train"
+    limit: int | None = None
+    repeats: int = 1
+    sampling: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Request parameters laid over every row's own: temperature, top_p, max_output_tokens, ..."""
+    seed: int | None = None
+    """Fixes the tasks, the sessions' random numbers and, where the endpoint can, sampling."""
+    concurrency: int | None = None
+    """Rollouts in flight over all workers; None adapts to the endpoint."""
+    workers: int = 1
+    rollout_timeout: float | None = 3600.0
+    """Seconds one rollout may take."""
+    max_failures: int | None = None
+    """Stop once more rollouts than this have failed."""
+    resume: bool = False
+
+
+class Run:
+    """A prepared run. `prepare` raises for every mistake that can be known beforehand, before any existing
+    file is touched; `progress` can be watched while `collect` goes on.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.paths = RunPaths.of(job.output)
+        self.progress = Progress()
+        self.notes: list[str] = []
+        """Things the user should know, for instance a torn line that was cut off."""
+        self._stop = asyncio.Event()
+        self._reason = ""
+        self._status = "complete"
+        self._failed_in_a_row = 0
+
+    def stop(self, reason: str, status: str = "stopped") -> None:
+        """End the run early: what is in flight is dropped and stays pending."""
+        if not self._stop.is_set():
+            self._reason, self._status = reason, status
+            self._stop.set()
+
+    async def prepare(self) -> None:
+        """Find the components, make sure the model answers, check the input, write or take up the plan.
+
+        Raises:
+            GymError: the model can't be reached.
+            UsageError: something else asked for can't be done as written.
+        """
+        job = self.job
+        environment = job.environment.build()
+        self._answer_key = environment.answer_key
+        self._orders = self._orders_for(job.agent.resolved(environment))
+        identity = self._identity(environment)
+        resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
+        if not resuming:
+            self._refuse_occupied()
+        async with build_collector(self._orders).model as model:
+            await model.check()
+        if resuming:
+            self._take_up(identity)
+        else:
+            self._plan_anew(environment, identity)
+
+    def _refuse_occupied(self) -> None:
+        existing = self.paths.existing()
+        if existing and not self.job.resume:
+            raise UsageError(f"{existing[0]} exists already: pass --resume to go on, or another --output")
+        if self.paths.rollouts.exists():
+            missing = self.paths.manifest if self.paths.inputs.exists() else self.paths.inputs
+            raise UsageError(f"can't resume: {missing} is missing; choose another --output to start anew")
+        if self.job.resume:
+            self.notes.append(f"nothing to resume at {self.paths.rollouts}: starting anew")
+
+    def _plan_anew(self, environment: Environment, identity: Identity) -> None:
+        job = self.job
+        rows = task_rows(environment, job.input, split=job.split, seed=job.seed or 0, limit=job.limit)
+        options = PlanOptions(
+            repeats=job.repeats, agent=self._orders.agent.name, sampling=job.sampling, seed=job.seed
+        )
+        self.paths.rollouts.parent.mkdir(parents=True, exist_ok=True)
+        requested, digest = materialize(self.paths.inputs, expand(rows, options))
+        self._manifest = Manifest(identity, requested, digest, __version__, time())
+        self._manifest.save(self.paths)
+        self._ledger = Ledger()
+        self.progress.requested = requested
+
+    def _take_up(self, identity: Identity) -> None:
+        self._manifest = load_manifest(self.paths.manifest)
+        changed = differences(self._manifest.identity, identity)
+        if changed:
+            listed = "; ".join(changed)
+            raise UsageError(f"can't resume {self.paths.rollouts}: this is a different run: {listed}")
+        self._ledger = Ledger.read(self.paths.rollouts, self.paths.failures)
+        progress = self.progress
+        progress.requested = self._manifest.requested
+        progress.scored = self._ledger.scored_count
+        progress.failed_class = {key: entry.failure_class for key, entry in self._ledger.failed.items()}
+        left = sum(1 for _ in self._lines())
+        self.notes.append(
+            f"resuming: {progress.requested} asked for, {progress.scored} scored, "
+            f"{progress.failed} failed so far, {left} to run"
+        )
+
+    async def collect(self) -> RunReport:
+        """Run what is left of the plan and write the metrics.
+
+        Raises:
+            GymError: the model can't be reached, or the journal can't be written.
+        """
+        async with Journal(self.paths.rollouts, self.paths.failures) as journal:
+            if journal.torn_bytes:
+                self.notes.append(f"cut off {journal.torn_bytes} bytes of an unfinished line")
+            await self._until_stopped(self._engine(journal))
+        if journal.error is not None:
+            self.stop(str(journal.error))
+        progress, manifest = self.progress, self._manifest
+        manifest.status, manifest.reason, manifest.ended_at = self._status, self._reason, time()
+        manifest.counts = {
+            "scored": progress.scored,
+            "failed": progress.failed,
+            "pending": progress.pending,
+        }
+        manifest.save(self.paths)
+        return report_on(self.paths.rollouts, answer_key=self._answer_key, write_metrics=True)
+
+    async def _until_stopped(self, engine: Coroutine[Any, Any, None]) -> None:
+        """Drive the engine until it is done, fails, or `stop` is called."""
+        work = asyncio.create_task(engine, name="collect")
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            work.cancel()
+            (problem,) = await asyncio.gather(work, return_exceptions=True)
+        if isinstance(problem, Exception):
+            self.stop(str(innermost(problem)))
+
+    async def _engine(self, journal: Journal) -> None:
+        """Everything that is left of the plan, in this process or in workers."""
+        lines = self._lines()
+
+        def settle(result: Result) -> None:
+            journal.append(result.line, failed=result.failure is not None)
+            self.progress.add(result)
+            self._judge(result)
+
+        if self.job.workers > 1:
+            await WorkerPool(self.job.workers, self._orders).run(lines, settle)
+            return
+
+        async def next_row() -> Row | None:
+            line = next(lines, None)
+            return None if line is None else decode(line[1])
+
+        collector = build_collector(self._orders)
+        async with collector.model:
+            await collector.run(next_row, lambda rollout: settle(Result.of(rollout)))
+
+    def _lines(self) -> Iterator[Line]:
+        """What is left of the plan, in order, stamped with earlier attempts."""
+        ledger = self._ledger
+        for stamp, line in stamped_lines(self.paths.inputs):
+            task, rollout = stamp.task_index, stamp.rollout_index
+            if ledger.wants(task, rollout):
+                yield stamp, with_attempt(line, ledger.attempts(task, rollout))
+
+    def _judge(self, result: Result) -> None:
+        """Stop a run that has failed too often, or that has never worked."""
+        progress, limit = self.progress, self.job.max_failures
+        if limit is not None and progress.failed > limit:
+            self.stop(f"more than {limit} rollouts failed; the last: {progress.last_error}")
+        self._failed_in_a_row = 0 if result.failure is None else self._failed_in_a_row + 1
+        if self._failed_in_a_row >= _HOPELESS and progress.finished == self._failed_in_a_row:
+            self.stop(f"the first {_HOPELESS} rollouts all failed; the last: {progress.last_error}")
+
+    def _orders_for(self, agent: AgentSpec) -> Orders:
+        job = self.job
+        return Orders(
+            environment=job.environment,
+            model=job.model,
+            agent=agent,
+            concurrency=max(1, job.concurrency // job.workers) if job.concurrency else None,
+            most=max(1, 4096 // job.workers),
+            rollout_timeout=job.rollout_timeout,
+            seed=job.seed or 0,
+        )
+
+    def _identity(self, environment: Environment) -> Identity:
+        job, agent = self.job, self._orders.agent
+        inputs = {
+            "source": "" if job.input is None else job.input.name,
+            "sha256": "" if job.input is None else file_digest(job.input),
+            "split": job.split,
+            "limit": job.limit,
+            "repeats": job.repeats,
+            "seed": job.seed,
+        }
+        return Identity(
+            environment={
+                "ref": job.environment.ref,
+                "settings": public_settings(job.environment.settings),
+                "fingerprint": fingerprint(environment),
+            },
+            model=job.model.public(),
+            agent={"name": agent.name, "arguments": agent.arguments},
+            sampling=job.sampling,
+            inputs=inputs,
+        )
+
+
+_HOPELESS = 200
+"""So many failures and not one success from the start, and the run is stopped."""
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None

@@ -1,0 +1,126 @@
+"""A worker process: the same collector, fed rows over stdin and answering results over stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import struct
+import sys
+from typing import BinaryIO
+
+import msgspec
+
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.runs.collect import Collector
+from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.limiter import Adaptive, Fixed
+from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.result import Result
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row
+
+LENGTH = struct.Struct("!I")
+"""Every message either way is its length in bytes, then its body: first to the worker `Orders`, then rows
+as JSON; from the worker `Report`s. Orders and reports are MessagePack."""
+
+
+class Orders(msgspec.Struct):
+    """What a worker is told first."""
+
+    environment: EnvironmentSpec
+    model: ModelSpec
+    agent: AgentSpec
+    concurrency: int | None
+    most: int
+    """Upper end of adaptive concurrency."""
+    rollout_timeout: float | None
+    seed: int
+
+
+class Report(msgspec.Struct, array_like=True):
+    """One finished rollout, and how many the worker would like to have in flight."""
+
+    result: Result
+    limit: int
+
+
+def build_collector(orders: Orders) -> Collector:
+    """The collector that carries out these orders; its model is the caller's to close."""
+    link = LocalEnvironment(orders.environment.build(), seed=orders.seed)
+    model = orders.model.build(link)
+    limiter = (
+        Fixed(orders.concurrency)
+        if orders.concurrency
+        else Adaptive(lambda: model.pushbacks, start=min(16, orders.most), most=orders.most)
+    )
+    timeout = orders.rollout_timeout
+    return Collector(orders.agent.build(), link, model, limiter=limiter, rollout_timeout=timeout)
+
+
+async def read_message(reader: asyncio.StreamReader) -> bytes:
+    """The next message; an empty one says that no more will come.
+
+    Raises:
+        asyncio.IncompleteReadError: the other side is gone.
+    """
+    (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+    return await reader.readexactly(length)
+
+
+def message(body: bytes) -> bytes:
+    """A message ready to be written."""
+    return LENGTH.pack(len(body)) + body
+
+
+async def work() -> None:
+    """Serve one parent until it says that no more rows will come, or is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 26)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    out = _take_stdout()
+    orders = msgspec.msgpack.decode(await read_message(reader), type=Orders)
+    collector = build_collector(orders)
+    rows: asyncio.Queue[Row | None] = asyncio.Queue()
+
+    async def feed() -> None:
+        try:
+            while body := await read_message(reader):
+                rows.put_nowait(decode(body))
+        except asyncio.IncompleteReadError:
+            os._exit(1)
+        rows.put_nowait(None)
+
+    async def next_row() -> Row | None:
+        row = await rows.get()
+        if row is None:
+            rows.put_nowait(None)
+        return row
+
+    def sink(rollout: Rollout) -> None:
+        report = Report(Result.of(rollout), collector.limit)
+        out.write(message(msgspec.msgpack.encode(report)))
+        out.flush()
+
+    feeder = asyncio.create_task(feed())
+    async with collector.model:
+        await collector.run(next_row, sink)
+    await feeder
+
+
+def main() -> None:
+    """Entry point of `python -m nemo_gym.runs.worker`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_async(work())
+
+
+def _take_stdout() -> BinaryIO:
+    """Standard output for ourselves; whatever else prints goes to standard error."""
+    mine = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(mine, "wb")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the tests share: a model endpoint in a process of its own, and the `gym` command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SUPPORT = Path(__file__).parent / "support"
+ECHO = str(SUPPORT / "echo_env.py")
+
+StartEndpoint = Callable[..., str]
+
+
+@pytest.fixture
+def start_endpoint() -> Iterator[StartEndpoint]:
+    """Start an endpoint with the given options; its base URL."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(**options: Any) -> str:
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        command = [sys.executable, str(SUPPORT / "endpoint.py"), *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stdout is not None
+        return f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def gym() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the `gym` command to its end."""
+
+    def run(
+        *words: object, cwd: Path | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nemo_gym", *map(str, words)]
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    return run
+
+
+def write_echo_tasks(path: Path, count: int, *, right_every: int = 2) -> Path:
+    """Tasks for `echo_env.py`: every `right_every`-th is answered rightly by the test endpoint."""
+    with path.open("w") as file:
+        for number in range(count):
+            expected = str(number) if number % right_every == 0 else "something else"
+            row = {"responses_create_params": {"input": [{"role": "user", "content": f"say {number}"}]}}
+            file.write(json.dumps({**row, "expected": expected}) + "\n")
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All rows of a JSONL file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,69 @@
+"""`gym env init` writes an environment that works at once."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nemo_gym.environments.check import check_environment
+from nemo_gym.environments.discovery import describe, find_environment
+from nemo_gym.environments.scaffold import write_scaffold
+from nemo_gym.wire.errors import UsageError
+
+
+def test_the_written_environment_is_found_by_its_name_and_keeps_every_promise(tmp_path: Path) -> None:
+    written = write_scaffold("my_demo", tmp_path)
+    kind = find_environment("my_demo", roots=[tmp_path])
+    report = asyncio.run(check_environment(kind))
+    assert [result for result in report.results if not result.passed] == []
+    assert (kind.name(), describe(kind).tools) == ("my_demo", ("add",))
+    assert [path.relative_to(tmp_path / "my_demo").as_posix() for path in written] == [
+        "environment.py",
+        "golden.jsonl",
+        "README.md",
+        "tests/test_my_demo.py",
+    ]
+    assert all(path.is_file() for path in written)
+
+
+@pytest.mark.parametrize("place", ["parent", "folder"])
+def test_its_own_tests_pass_from_its_folder_and_from_the_parent(tmp_path: Path, place: str) -> None:
+    write_scaffold("demo", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path if place == "parent" else tmp_path / "demo",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed"),
+    [("My-Env", "my_env"), ("2048", "env_2048"), ("class", "class_env"), ("_x", "x"), ("a/../b", "a_b")],
+)
+def test_a_name_that_is_no_identifier_is_refused_with_one_that_is(
+    tmp_path: Path, name: str, fixed: str
+) -> None:
+    with pytest.raises(UsageError, match=f"'{fixed}' would do"):
+        write_scaffold(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_without_a_letter_is_refused_plainly(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"use letters, digits and _$"):
+        write_scaffold("??", tmp_path)
+
+
+@pytest.mark.parametrize("taken", ["demo", "demo.py"])
+def test_nothing_is_overwritten(tmp_path: Path, taken: str) -> None:
+    (tmp_path / taken).write_text("mine")
+    with pytest.raises(UsageError, match=f"{taken} is there already"):
+        write_scaffold("demo", tmp_path)
+    assert (tmp_path / taken).read_text() == "mine"

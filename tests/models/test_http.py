@@ -1,0 +1,153 @@
+"""The endpoint client against a real server process that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import socket
+from time import monotonic
+
+import pytest
+from conftest import StartEndpoint
+from nemo_gym import ask
+from nemo_gym.models.chat import ChatModel
+from nemo_gym.models.http import Breaker, Retry, Timeouts, check_url
+from nemo_gym.models.remote import RemoteModel
+from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.wire.errors import (
+    GymError,
+    ModelDenied,
+    ModelError,
+    ModelRejected,
+    ModelTimeout,
+    ModelUnreachable,
+    RateLimited,
+    UsageError,
+)
+
+QUICK = Retry(attempts=3, budget=5.0, base=0.01, cap=0.05)
+
+
+@pytest.mark.parametrize("kind", [ChatModel, ResponsesModel])
+async def test_both_dialects_give_the_same_response(
+    start_endpoint: StartEndpoint, kind: type[RemoteModel]
+) -> None:
+    async with kind(start_endpoint(), "m") as model:
+        response = await model.responses(ask("say hello"))
+
+    assert response.output_text == "hello"
+    assert response.usage is not None
+    assert response.usage["output_tokens"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "attempts"),
+    [
+        ("429", RateLimited, 3),
+        ("500", ModelError, 3),
+        ("garbage", ModelError, 3),
+        ("empty", ModelError, 3),
+        ("half", ModelUnreachable, 3),
+        ("hang", ModelTimeout, 3),
+        ("400", ModelRejected, 1),
+        ("401", ModelDenied, 1),
+    ],
+)
+async def test_every_fault_ends_in_its_own_error_within_the_budget(
+    start_endpoint: StartEndpoint, fault: str, error: type[ModelError], attempts: int
+) -> None:
+    url = start_endpoint(fault_share=1, faults=fault)
+    async with ChatModel(url, "m", retry=QUICK, timeouts=Timeouts.of(0.3)) as model:
+        with pytest.raises(error) as caught:
+            await model.responses(ask("say hello"))
+        client = model.endpoint
+        assert type(caught.value) is error
+        assert url in str(caught.value)
+        assert "attempt" in str(caught.value) or attempts == 1
+        assert client.pushbacks == (3 if fault in ("429", "hang") else 0)
+
+
+async def test_the_body_of_a_refusal_is_kept(start_endpoint: StartEndpoint) -> None:
+    async with ChatModel(start_endpoint(fault_share=1, faults="400"), "m") as model:
+        with pytest.raises(ModelRejected) as caught:
+            await model.responses(ask("say hello"))
+
+    assert caught.value.http_status == 400
+    assert "no such parameter" in (caught.value.body or "")
+    assert caught.value.terminal
+
+
+async def test_calls_succeed_when_only_some_attempts_fail(start_endpoint: StartEndpoint) -> None:
+    url = start_endpoint(fault_share=0.4, faults="429,500,garbage,empty,half")
+    retry = Retry(attempts=20, budget=20.0, base=0.001, cap=0.01)
+    async with ChatModel(url, "m", retry=retry) as model:
+        answers = [(await model.responses(ask(f"say {n}"))).output_text for n in range(40)]
+
+    assert answers == [str(n) for n in range(40)]
+
+
+async def test_nobody_at_the_url_is_one_clear_line() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    async with ChatModel(url, "m") as model:
+        with pytest.raises(GymError, match=f"no model endpoint at {url}/v1: .*refused"):
+            await model.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://host:8000", "http://host:8000/v1"),
+        ("http://host:8000/", "http://host:8000/v1"),
+        ("https://host/v1/", "https://host/v1"),
+        ("https://host/v1/chat/completions", "https://host/v1"),
+        ("https://host/openai/v1/responses", "https://host/openai/v1"),
+    ],
+)
+def test_urls_are_brought_to_one_form(url: str, base: str) -> None:
+    assert check_url(url) == base
+
+
+@pytest.mark.parametrize("url", ["", "host:8000", "ftp://host", "http://", "http://u:p@host", "http://h:x/"])
+def test_a_wrong_url_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="model URL"):
+        check_url(url)
+
+
+def test_a_password_in_a_url_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_url("http://user:hunter2@host")
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_waits_grow_are_capped_and_honour_retry_after() -> None:
+    retry = Retry(base=1.0, cap=8.0)
+
+    assert 0.5 <= retry.wait(1, None) <= 1.0
+    assert 2.0 <= retry.wait(3, None) <= 4.0
+    assert 4.0 <= retry.wait(30, None) <= 8.0
+    assert retry.wait(1, 17.0) == 17.0
+
+
+async def test_an_open_breaker_lets_one_probe_through_and_a_success_closes_it() -> None:
+    breaker = Breaker(threshold=3, patience=60.0)
+    for _ in range(3):
+        breaker.failed("connection refused")
+
+    with pytest.raises(ModelUnreachable, match="connection refused"):
+        await breaker.admit(give_up=monotonic() + 0.01)
+    await breaker.admit(give_up=monotonic() + 10)
+    with pytest.raises(ModelUnreachable):
+        await breaker.admit(give_up=monotonic() + 0.01)
+    breaker.succeeded()
+    await breaker.admit(give_up=0.0)
+
+
+def test_failures_between_successes_do_not_open_the_breaker() -> None:
+    breaker = Breaker(threshold=3)
+    for _ in range(10):
+        breaker.failed("x")
+        breaker.failed("x")
+        breaker.succeeded()
+
+    assert not breaker.is_open

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nemo_gym.runs.journal import AppendFile, Journal, JournalError
+from nemo_gym.wire.errors import UsageError
+
+lines = st.lists(st.binary(max_size=200).map(lambda b: b.replace(b"\n", b" ") + b"\n"), max_size=20)
+
+
+@given(whole=lines, torn=st.binary(max_size=100_000).map(lambda b: b.replace(b"\n", b"")))
+def test_opening_cuts_off_exactly_the_torn_tail(
+    tmp_path_factory: pytest.TempPathFactory, whole: list[bytes], torn: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "out.jsonl"
+    path.write_bytes(b"".join(whole) + torn)
+
+    file = AppendFile(path)
+    file.write(b"next\n")
+    file.close()
+
+    assert file.torn_bytes == len(torn)
+    assert path.read_bytes() == b"".join(whole) + b"next\n"
+
+
+def test_a_second_writer_is_refused_and_the_file_is_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b"row\ntorn")
+    first = AppendFile(tmp_path / "other.jsonl")
+    holder = AppendFile(path)
+
+    with pytest.raises(UsageError, match="being written by another run"):
+        AppendFile(path)
+
+    holder.close()
+    first.close()
+
+
+def test_a_failed_write_leaves_whole_lines_only(tmp_path: Path) -> None:
+    """A file size limit behaves like a full disk: part of the data is written, then an error."""
+    script = f"""
+import resource, signal
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+from pathlib import Path
+from nemo_gym.runs.journal import AppendFile, JournalError
+file = AppendFile(Path({str(tmp_path / "out.jsonl")!r}))
+file.write(b"a" * 599 + b"\\n")
+try:
+    file.write(b"b" * 599 + b"\\n")
+except JournalError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "can't be written: File too large" in done.stdout
+    assert (tmp_path / "out.jsonl").read_bytes() == b"a" * 599 + b"\n"
+
+
+async def test_rows_are_committed_in_order_and_by_kind(tmp_path: Path) -> None:
+    async with Journal(tmp_path / "r.jsonl", tmp_path / "f.jsonl", interval=0.01) as journal:
+        for number in range(100):
+            journal.append(b"%d\n" % number, failed=number % 10 == 0)
+            await asyncio.sleep(0)
+
+    scored = [int(line) for line in (tmp_path / "r.jsonl").read_bytes().splitlines()]
+    failed = [int(line) for line in (tmp_path / "f.jsonl").read_bytes().splitlines()]
+    assert failed == list(range(0, 100, 10))
+    assert scored == [number for number in range(100) if number % 10]
+
+
+async def test_after_a_failed_commit_nothing_more_is_accepted(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    journal = Journal(tmp_path / "r.jsonl", tmp_path / "f.jsonl", interval=0.01)
+    async with journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(tmp_path / "r.jsonl") + 10, hard))
+        try:
+            journal.append(b"x" * 100 + b"\n", failed=False)
+            while journal.error is None:
+                await asyncio.sleep(0.001)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with pytest.raises(JournalError):
+            journal.append(b"y\n", failed=False)
+
+    assert (tmp_path / "r.jsonl").read_bytes() == b""

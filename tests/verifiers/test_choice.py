@@ -1,0 +1,266 @@
+"""Reading the choice out of a multiple-choice answer."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_gym.verifiers.choice import GradingMode, grade_choice
+
+OPTIONS = {"A": "Paris", "B": "London", "C": "Hepatitis A", "D": "none of the above"}
+PLAIN = {letter: f"opt{letter}" for letter in "ABCD"}
+NUMBERS = {"A": "1", "B": "10", "C": "100"}
+MODES: list[GradingMode] = [
+    "strict_single_letter_boxed",
+    "lenient_boxed",
+    "lenient_answer_colon",
+    "lenient_answer_colon_md",
+]
+BOXED, LENIENT, COLON, MARKDOWN = MODES
+
+
+@pytest.mark.parametrize(
+    ("box", "letter"),
+    [
+        ("C", "C"),
+        (r"\text{C}", "C"),
+        (r"\textbf{(C)}", "C"),
+        ("$C$", "C"),
+        (" C. ", "C"),
+        ("C) Hepatitis A", "C"),
+        ("C: Hepatitis A", "C"),
+        ("A. Paris", "A"),
+        ("A - Paris, since it is the capital", "A"),
+        ("(A) 42", "A"),
+        ("D) None of the above.", "D"),
+        ("b", None),
+        ("Paris", None),
+        ("E", None),
+        ("A B", None),
+        ("A. B. C. D.", None),
+        ("A: or maybe B", None),
+        ("A) London", None),
+        ("2A", None),
+        ("A^2", None),
+        ("≠ A", None),
+        ("!A", None),
+        ("A-level", None),
+        ("", None),
+    ],
+)
+def test_a_strict_box_holds_one_capital_or_begins_with_one(box: str, letter: str | None) -> None:
+    assert grade_choice(rf"so \boxed{{{box}}}", OPTIONS, BOXED) == letter
+
+
+@pytest.mark.parametrize(
+    ("box", "letter"),
+    [
+        ("B", "B"),
+        ("b", "B"),
+        ("london", "B"),
+        (r"\text{London}.", "B"),
+        ("The answer is London", "B"),
+        ("the correct option is: London.", "B"),
+        ("Hepatitis A", "C"),
+        ("None of the above", "D"),
+        ("not London", None),
+        ("London is wrong", None),
+        ("London or Paris", None),
+        ("Londoner", None),
+        ("Berlin", None),
+    ],
+)
+def test_a_lenient_box_may_hold_the_text_of_one_option(box: str, letter: str | None) -> None:
+    assert grade_choice(rf"\boxed{{{box}}}", OPTIONS, LENIENT) == letter
+
+
+@pytest.mark.parametrize(
+    ("box", "letter"),
+    [
+        ("x = 100", "C"),
+        ("-10", None),
+        ("10.5", None),
+        ("1/10", None),
+        ("10%", None),
+        ("1, 10", None),
+        ("1", "A"),
+    ],
+)
+def test_a_number_is_only_the_option_that_it_equals(box: str, letter: str | None) -> None:
+    assert grade_choice(rf"\boxed{{{box}}}", NUMBERS, LENIENT) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("Answer: C", "C"),
+        ("answer: c", "C"),
+        ("ANSWER : (C).", "C"),
+        ("Answer: london", "B"),
+        ("Answer: B) London", "B"),
+        (r"Answer: \boxed{B}", "B"),
+        ("Final answer:\nB", "B"),
+        ("Answer: e.g. London", None),
+        ("Answer: B) Paris", None),
+        ("Answer: not B", None),
+        ("Answer: A or B", None),
+        ("Answer: B, then Answer: the other one", None),
+        ("B", None),
+        ("", None),
+    ],
+)
+def test_the_last_answer_marker_decides(text: str, letter: str | None) -> None:
+    assert grade_choice(text, {**OPTIONS, "E": "Rome"}, COLON) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("**Answer:** C", "C"),
+        ("**Answer: (C)**", "C"),
+        ("**Final Answer**: **C**\n", "C"),
+        ("Answer: C because it is so", "C"),
+        ("Answer: the right one is C", "C"),
+        ("**Answer:** C\n\nNote on the answer: see above", "C"),
+        ("Answer: Paris", "A"),
+        ("Answer: Ｃ", "C"),
+        ("Answer: ج", "C"),
+        ("Answer: ب) London", "B"),
+        ("Answer: ড", "C"),
+        ("Answer: গ", "C"),
+        ("Answer: বা", None),
+        ("Answer: A or B", None),
+        ("Answer: A, B", None),
+        ("Answer: not C", None),
+        ("Answer: it isn't C", None),
+        ("Answer: A\nAnswer: B or C", None),
+        ("Answer: Z", None),
+        ("", None),
+    ],
+)
+def test_markdown_answers_name_a_single_option(text: str, letter: str | None) -> None:
+    assert grade_choice(text, OPTIONS, MARKDOWN) == letter
+
+
+@pytest.mark.parametrize(("digits", "letter"), [("١٠", "B"), ("১০", "B"), ("１００", "C")])
+def test_markdown_mode_reads_foreign_digits(digits: str, letter: str) -> None:
+    assert grade_choice(f"Answer: {digits}", NUMBERS, MARKDOWN) == letter
+    assert grade_choice(f"Answer: {digits}", {"A": digits}, MARKDOWN) == "A"
+
+
+def test_q02_a_box_of_all_letters_is_no_answer() -> None:
+    assert grade_choice(r"\boxed{A, B, C, D}", PLAIN, BOXED) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("letter", ["С", "Ϲ", "Ⅽ", "ⅽ", "ℂ"])
+def test_q05_look_alike_letters_are_other_letters(mode: GradingMode, letter: str) -> None:
+    assert grade_choice(rf"Answer: {letter} \boxed{{{letter}}}", PLAIN, mode) is None
+
+
+@pytest.mark.parametrize(("letter", "key"), [("ı", "I"), ("ſ", "S"), ("\u212a", "K")])
+def test_letters_that_only_become_an_option_by_case_are_other_letters(letter: str, key: str) -> None:
+    assert grade_choice(rf"\boxed{{{letter}}}", {key: "text"}, LENIENT) is None
+
+
+def test_q08_a_negated_option_text_is_no_answer() -> None:
+    assert grade_choice(r"\boxed{not optC}", PLAIN, LENIENT) is None
+
+
+def test_q09_the_option_that_equals_the_number_wins_over_its_parts() -> None:
+    assert grade_choice(r"\boxed{100}", NUMBERS, LENIENT) == "C"
+
+
+def test_a_letter_with_the_number_of_another_option_is_no_answer() -> None:
+    assert grade_choice(r"\boxed{A: 1}", NUMBERS, BOXED) == "A"
+    assert grade_choice(r"\boxed{B: 1}", NUMBERS, BOXED) is None
+
+
+def test_a_letter_that_is_also_the_text_of_another_option_is_a_letter() -> None:
+    assert grade_choice(r"\boxed{C}", {"A": "C", "C": "N"}, LENIENT) == "C"
+
+
+def test_q11_the_last_answer_wins_over_the_first() -> None:
+    assert grade_choice("Answer: C … no … Answer: A", PLAIN, COLON) == "A"
+
+
+def test_q18_a_pattern_can_not_make_an_option_of_another_letter() -> None:
+    assert grade_choice("Answer: Z", PLAIN, BOXED, r"Answer:\s*([A-Z])") is None
+
+
+def test_q19_a_pattern_that_could_take_forever_is_refused() -> None:
+    with pytest.raises(ValueError, match="exponential"):
+        grade_choice("a" * 34 + "!", PLAIN, BOXED, r"((?:a+)+)$")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_m34_reasoning_is_never_an_answer(mode: GradingMode) -> None:
+    assert grade_choice("<think>Answer: C\n\\boxed{C}</think> I do not know", PLAIN, mode) is None
+    assert grade_choice("<think>Answer: C\n\\boxed{C}", PLAIN, mode) is None
+    assert grade_choice("<think>Answer: C</think>?", PLAIN, mode, r"Answer: (\w)") is None
+
+
+def test_the_pattern_of_the_data_set_decides_by_its_last_match() -> None:
+    assert grade_choice("pick: a, pick: b", PLAIN, BOXED, r"PICK:\s*(\w)") == "B"
+    assert grade_choice("<choice>London</choice>", OPTIONS, BOXED, "<choice>(.*?)</choice>") == "B"
+
+
+def test_patterns_are_tried_in_order_and_the_mode_comes_last() -> None:
+    assert grade_choice("two: B", PLAIN, BOXED, ["one: (.)", "two: (.)"]) == "B"
+    assert grade_choice(r"\boxed{C}", PLAIN, BOXED, ["one: (.)"]) == "C"
+    assert grade_choice(r"one: Z two: B", PLAIN, BOXED, ["one: (.)", "two: (.)"]) is None
+
+
+def test_an_option_letter_may_be_of_any_alphabet_and_case() -> None:
+    assert grade_choice(r"\boxed{B}", {"b": "x"}, BOXED) == "B"
+    assert grade_choice(r"\boxed{Б}", {"Б": "x"}, BOXED) == "Б"
+    assert grade_choice(r"\boxed{AB}", {"AB": "x"}, LENIENT) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "\\boxed{" * 140_000,
+        "\\boxed{" + "!" * 500_000 + "A}",
+        "answer:" * 140_000,
+        "Answer:" + " A B" * 200_000,
+    ],
+    ids=["boxes", "a long box", "markers", "a long answer"],
+)
+def test_a_megabyte_of_hostile_text_is_read_at_once(mode: GradingMode, hostile: str) -> None:
+    assert grade_choice(hostile, PLAIN, mode) is None
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *"ABCDZabc0123.,:;)(-*_!\\${}\n ",
+            "Answer:",
+            "\\boxed{",
+            "\\text{",
+            "optA",
+            "optB",
+            "not",
+            "ج",
+            "Ａ",
+            "С",
+        ]
+    ),
+    max_size=20,
+).map("".join)
+
+
+@given(PIECES | st.text(), st.sampled_from(MODES))
+def test_only_an_option_letter_is_ever_returned(text: str, mode: GradingMode) -> None:
+    assert grade_choice(text, PLAIN, mode) in {None, *PLAIN}
+    assert grade_choice(rf"\boxed{{{text}}}", PLAIN, mode) in {None, *PLAIN}
+
+
+@given(st.dictionaries(st.text(max_size=2), st.text(max_size=10), max_size=5), PIECES, st.sampled_from(MODES))
+def test_odd_options_never_raise(options: dict[str, str], text: str, mode: GradingMode) -> None:
+    grade_choice(text, options, mode)
+
+
+@given(st.sampled_from("ABCD"), st.sampled_from(MODES))
+def test_every_mode_reads_the_plain_answer(letter: str, mode: GradingMode) -> None:
+    assert grade_choice(f"Some words.\nAnswer: \\boxed{{{letter}}}", PLAIN, mode) == letter
