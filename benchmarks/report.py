@@ -11,6 +11,9 @@ from pathlib import Path
 import workload
 from measure import Usage
 
+LEAST_EXTRA_S = 0.05
+"""CPU-seconds beyond start-up below which a difference of two runs says nothing."""
+
 TASK_NAMES: dict[workload.Kind, str] = {
     "single": "single turn, exact match",
     "tool": "two turns, one tool call",
@@ -82,7 +85,7 @@ class Report:
         if start is None or start.problem or result.problem or result.rollouts <= start.rollouts:
             return None
         extra_s = result.usage.cpu_s - start.usage.cpu_s
-        return max(extra_s, 0.0) * 1000 / (result.rollouts - start.rollouts)
+        return extra_s * 1000 / (result.rollouts - start.rollouts) if extra_s >= LEAST_EXTRA_S else None
 
     def markdown(self) -> str:
         """The whole page."""
@@ -193,15 +196,13 @@ class Report:
         return [*rows, ""]
 
     def _problems(self) -> list[str]:
-        lines = [
-            f"- `{result.subject}`, {_name(result.cell)}: {result.problem}"
-            for result in [*self.starts.values(), *self.results.values(), *self.memory_runs]
-            if result.problem
-        ]
-        skipped: dict[tuple[str, str], list[str]] = {}
+        where: dict[tuple[str, str], list[str]] = {}
+        for result in [*self.starts.values(), *self.results.values(), *self.memory_runs]:
+            if result.problem:
+                where.setdefault((result.subject, result.problem), []).append(_name(result.cell))
         for (name, cell), reason in self.skipped.items():
-            skipped.setdefault((name, reason), []).append(_name(cell))
-        lines += [f"- `{name}`, {reason}: {'; '.join(cells)}" for (name, reason), cells in skipped.items()]
+            where.setdefault((name, reason), []).append(_name(cell))
+        lines = [f"- `{name}`: {reason} ({'; '.join(cells)})" for (name, reason), cells in where.items()]
         return ["## What could not be measured, and why\n", *lines, ""] if lines else []
 
 

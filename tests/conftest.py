@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 SUPPORT = Path(__file__).parent / "support"
 ECHO = str(SUPPORT / "echo_env.py")
 
 StartEndpoint = Callable[..., str]
+
+# Property tests are repeatable and never judged by the clock.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady")
 
 
 @pytest.fixture

@@ -585,6 +585,8 @@ def test_tasks_do_not_depend_on_the_hash_seed():
     ("config", "said"),
     [
         ({"families": "adition"}, "no family 'adition'. Did you mean 'addition'?"),
+        ({"families": ""}, "no family ''"),
+        ({"families": []}, "name at least one, or say all"),
         ({"level": 5}, "level"),
         ({"levels": 1}, "settings: families, level"),
     ],

@@ -17,6 +17,7 @@ from nemo_gym.environments.discovery import EnvironmentInfo, describe
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.items import message_text
 from nemo_gym.wire.params import input_items
 from nemo_gym.wire.task import task_to_row
 
@@ -94,9 +95,8 @@ def _print_first_task(console: Console, environment: Environment) -> None:
     if first is None:
         return
     for item in input_items(task_to_row(first)[keys.PARAMS]):
-        if item.get("type", "message") == "message":
-            text = item["content"]  # type: ignore[typeddict-item]
-            console.print(f"  first task  {escape(str(text))}", highlight=False, soft_wrap=True)
+        if item["type"] == "message":
+            console.print(f"  first task  {escape(message_text(item))}", highlight=False, soft_wrap=True)
 
 
 def _console() -> Console:

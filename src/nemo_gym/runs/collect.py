@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from time import monotonic, time
+from typing import cast
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.link import EnvironmentLink
@@ -109,8 +110,7 @@ class Collector:
 def innermost(error: Exception) -> Exception:
     """The first exception that isn't a group."""
     while isinstance(error, ExceptionGroup):
-        group: ExceptionGroup[Exception] = error
-        error = group.exceptions[0]
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
     return error
 
 

@@ -92,7 +92,7 @@ class MetricsAccumulator:
         scored = sum(agent.count for agent in self._agents.values())
         requested = scored + sum(self._failed.values()) if self._requested is None else self._requested
         mean, curves = ClusteredMean(), PassCurves()
-        for agent in self._agents.values():
+        for _, agent in sorted(self._agents.items()):
             for group in agent.groups():
                 values = agent.values(keys.REWARD, group)
                 curves.add(values)
@@ -138,7 +138,7 @@ class MetricsAccumulator:
         yield b"\n]\n" if self._agents else b"]\n"
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
-        metrics: dict[str, Any] = {**describe(agent.fields)}
+        metrics: dict[str, Any] = {**describe(dict(sorted(agent.fields.items())))}
         mean, reward, no_answer = ClusteredMean(), PassCurves(), PassCurves()
         for group in agent.groups():
             having = [place for place in group if not math.isnan(agent.value(keys.REWARD, place))]
@@ -276,13 +276,14 @@ def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
     unseen = iter(sorted(agent.expected.keys() - set(agent.tasks)))
     waiting = next(unseen, None)
     sample = {"agent_ref": {"name": name}}
+    fields = sorted(agent.fields.items())
     for group in agent.groups():
         task = agent.tasks[group[0]]
         while waiting is not None and waiting < task:
             yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
             waiting = next(unseen, None)
-        columns = {field: [column[place] for place in group] for field, column in agent.fields.items()}
-        infos = [_info(agent, task, place) for place in group]
+        columns = {field: [column[place] for place in group] for field, column in fields}
+        infos = [_info(task, agent.rollouts[place], place, fields) for place in group]
         expected = agent.expected.get(task, len(group))
         yield _group(task, describe(columns), len(group), expected, sample, infos)
     while waiting is not None:
@@ -310,28 +311,28 @@ def _group(
     }
 
 
-def _info(agent: _Agent, task: int, place: int) -> dict[str, Any]:
-    rollout = agent.rollouts[place]
+def _info(task: int, rollout: int, place: int, fields: list[tuple[str, array[float]]]) -> dict[str, Any]:
     info: dict[str, Any] = {
         "rollout_id": f"{task}:{rollout}",
         keys.TASK_INDEX: task,
         keys.ROLLOUT_INDEX: rollout,
     }
-    for name, column in agent.fields.items():
+    for name, column in fields:
         if column[place] == column[place]:
             info[name] = column[place]
     return info
 
 
 _MAX_FIELDS: Final = 256
+_TOO_LARGE: Final = 1e300
 _UNKNOWN: Final = (math.nan,)
-_TRUE, _FALSE = b"tf"
+_BOOLEAN: Final = b"tf"
 _NUMBER: Final = frozenset(b"-0123456789")
-_NOT_METRICS: Final = frozenset({"task_id", "problem_id", "instance_id", "id"})
+_NO_COLUMN: Final = keys.RESERVED - {keys.REWARD} | {"task_id", "problem_id", "instance_id", "id"}
 
 
 class _Usage(msgspec.Struct):
-    usage: dict[str, msgspec.Raw] | None = None
+    usage: dict[str, Any] | None = None
 
 
 class _AgentRef(msgspec.Struct):
@@ -339,43 +340,51 @@ class _AgentRef(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_usage_decoder = msgspec.json.Decoder(_Usage | None)
+_response_decoder = msgspec.json.Decoder(_Usage | None)
 _ref_decoder = msgspec.json.Decoder(_AgentRef | None)
-_components_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_components_decoder = msgspec.json.Decoder(dict[str, Any] | None)
 
 
 def _numbers(raws: dict[str, msgspec.Raw]) -> dict[str, float]:
     """The numeric columns of a row: top-level numbers and booleans, usage, and the parts of the reward."""
-    values = {
-        name: value
-        for name, raw in raws.items()
-        if (value := _number(raw)) is not None and not name.startswith("_ng_") and name not in _NOT_METRICS
-    }
+    values: dict[str, float] = {}
+    for name, raw in raws.items():
+        if name in _NO_COLUMN:
+            continue
+        first = memoryview(raw)[0]
+        if first in _NUMBER:
+            value = float(bytes(raw))
+            if math.isfinite(value) and not name.startswith("_ng_"):
+                values[name] = value
+        elif first in _BOOLEAN:
+            values[name] = float(first == _BOOLEAN[0])
     try:
-        response = _usage_decoder.decode(raws.get(keys.RESPONSE, b"null"))
-        components = _components_decoder.decode(raws.get(keys.REWARD_COMPONENTS, b"null"))
+        if keys.REWARD_COMPONENTS in raws:
+            parts = _known(_components_decoder.decode(raws[keys.REWARD_COMPONENTS]))
+            values |= {f"{keys.REWARD_COMPONENTS}/{name}": part for name, part in parts.items()}
+        if keys.RESPONSE in raws:
+            response = _response_decoder.decode(raws[keys.RESPONSE])
+            values |= _known(response.usage if response else None)
     except msgspec.DecodeError:
         return values
-    usage = response.usage if response else None
-    for prefix, parts in ((f"{keys.REWARD_COMPONENTS}/", components), ("", usage)):
-        for name, raw in parts.items() if parts else ():
-            if (value := _number(raw)) is not None:
-                values[prefix + name] = value
     return values
 
 
-def _number(raw: msgspec.Raw) -> float | None:
-    first = memoryview(raw)[0]
-    if first in _NUMBER:
-        value = float(bytes(raw))
-        return value if math.isfinite(value) else None
-    return 1.0 if first == _TRUE else 0.0 if first == _FALSE else None
+def _known(fields: dict[str, Any] | None) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in (fields or {}).items()
+        if isinstance(value, (int, float)) and abs(value) < _TOO_LARGE
+    }
 
 
 def _digest(answer: msgspec.Raw | None) -> int:
     if answer is None or bytes(answer) == b"null":
         return 0
-    text = encode(msgspec.json.decode(answer))
+    try:
+        text = encode(msgspec.json.decode(answer))
+    except msgspec.DecodeError:
+        text = bytes(answer)
     return int.from_bytes(blake2b(text, digest_size=8).digest()) or 1
 
 

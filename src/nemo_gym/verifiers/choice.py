@@ -126,7 +126,10 @@ class _Choices:
         if any(char.isalnum() or char in _ADJOINING for char in around):
             return None
         letter = self._option(answer[places[0]])
-        return letter if letter and self._agrees(answer, letter) else None
+        if letter is None or not self._agrees(answer, letter):
+            return None
+        leading = _LEADING.match(answer)
+        return letter if leading is None or self._agrees(answer[leading.end() :], letter) else None
 
     def equal_text(self, answer: str) -> str | None:
         wanted = normalize(peel_text(answer))

@@ -58,9 +58,13 @@ def ask(prompt: str, *, instructions: str | None = None) -> RequestParams:
 
 
 def input_items(params: RequestParams) -> list[Item]:
-    """The input as a list of items; a plain string is one user message."""
+    """The input as a list of items, each with its `type`; a plain string is one user message."""
     value = params.get("input", [])
-    return [user(value)] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return [user(value)]
+    if all("type" in item for item in value):
+        return value
+    return [item if "type" in item else cast("Item", {"type": "message", **item}) for item in value]
 
 
 def check_params(value: object, where: str = "responses_create_params") -> RequestParams:

@@ -51,9 +51,9 @@ class Reasoning(Environment):
     Task = ReasoningTask
 
     class Config(Config):
-        families: str | list[str] = ""
-        """Names of families, in a list or with commas between, each used equally often. By default all are
-        used, each by its own weight."""
+        families: str | list[str] = "all"
+        """Names of families, in a list or with commas between, each used equally often; `all` uses every family
+        by its own weight."""
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[ReasoningTask]:
@@ -95,16 +95,17 @@ class Reasoning(Environment):
 
     def _chosen(self) -> list[Family]:
         asked: str | list[str] = self.config.families
-        listed = asked.split(",") if isinstance(asked, str) else asked
-        names = [name.strip() for name in listed if name.strip()]
+        if asked == "all":
+            return [family for family in FAMILIES.values() for _ in range(family.weight)]
+        names = [name.strip() for name in (asked.split(",") if isinstance(asked, str) else asked)]
         for name in names:
             if name not in FAMILIES:
                 raise UsageError(
                     f"environment {self.name()}: families: no family {name!r}.{did_you_mean(name, FAMILIES)}"
                 )
-        if names:
-            return [FAMILIES[name] for name in names]
-        return [family for family in FAMILIES.values() for _ in range(family.weight)]
+        if not names:
+            raise UsageError(f"environment {self.name()}: families: name at least one, or say all")
+        return [FAMILIES[name] for name in names]
 
     def _task(self, chosen: list[Family], split: str, seed: int, i: int) -> ReasoningTask:
         level: int = self.config.level

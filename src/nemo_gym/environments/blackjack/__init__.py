@@ -1,0 +1,1 @@
+"""Blackjack against a dealer, from an endless deck."""

@@ -1,0 +1,155 @@
+"""Blackjack with two choices, hit and stand."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
+from nemo_gym.verifiers.text import last_tagged, strip_reasoning
+from nemo_gym.wire.errors import EnvironmentFault, UsageError
+from nemo_gym.wire.items import Item, assistant
+
+PROMPT: Final = """\
+You play one hand of blackjack against a dealer.
+- Cards come from an endless deck: 2 to 10 count their number, J, Q and K count 10, and A counts 11, or 1 \
+when 11 would bring the hand over 21.
+- You see your own cards and one of the dealer's two. Hit to take another card, stand to stop. Over 21 you \
+lose at once.
+- When you stand, the dealer takes cards up to a total of 17 or more, and loses over 21.
+- The higher total wins. A blackjack, 21 with the first two cards, beats every other 21. Equal hands draw.
+- A win gives 1, a draw 0 and a loss -1.
+Answer each turn with <action>hit</action> or <action>stand</action>. Any other answer means stand."""
+SPLITS: Final = ("train", "validation", "example")
+DEFAULT_N: Final = 1000
+
+
+class Blackjack(StepEnvironment):
+    """Play one hand of blackjack against a dealer: hit or stand."""
+
+    domain = "games"
+    reward_range = (-1.0, 1.0)
+    max_steps = 24
+    """More than anyone can answer: 21 aces are 21, and the next card is over it."""
+
+    class Task(Task):
+        seed: int | str | None = None
+        """Settles every card of the hand. Without it each rollout has a hand of its own."""
+        metadata: dict[str, Any] | None = None
+        """`seed` may also be in here."""
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
+        """Task i of a split and seed is the same however many are asked for (1,000 by default).
+
+        Raises:
+            UsageError: there is no such split.
+        """
+        if split not in SPLITS:
+            raise UsageError(f"environment {self.name()} has no split {split!r}; it has {', '.join(SPLITS)}")
+        return (self._task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
+
+    def reset(self, task: Task, session: Session) -> str:
+        hand_seed = (task.metadata or {}).get("seed") if task.seed is None else task.seed
+        if hand_seed is not None and not isinstance(hand_seed, int | str):
+            raise EnvironmentFault(f"metadata.seed: expected a number or a text, got {hand_seed!r}")
+        rng = session.rng if hand_seed is None else random.Random(hand_seed)
+        table = session.state["table"] = deal(rng)
+        return table.seen()
+
+    def step(self, action: Response, session: Session) -> Step:
+        table: Table = session.state["table"]
+        said = last_tagged(strip_reasoning(action.final_text), "action")
+        if said is not None and said.lower() == "hit":
+            table.player.append(draw(table.rng))
+            if total(table.player) <= 21:
+                return Step(table.seen())
+        else:
+            while total(table.dealer) < 17:
+                table.dealer.append(draw(table.rng))
+        result = table.result()
+        reward, words = {"win": (1.0, "You win."), "draw": (0.0, "A draw."), "loss": (-1.0, "You lose.")}[
+            result
+        ]
+        shown = f"You have {described(table.player)}, the dealer {described(table.dealer)}. {words}"
+        return Step(shown, reward, terminated=True, info={"result": result})
+
+    def oracle(self, task: Task, session: Session) -> list[Item]:
+        """The textbook's basic strategy for these rules, which loses about as often as it wins."""
+        table: Table = session.state["table"]
+        wants_card = basic_strategy_hits(table.player, table.dealer[0])
+        return [assistant(f"<action>{'hit' if wants_card else 'stand'}</action>")]
+
+    def _task(self, split: str, seed: int, i: int) -> Task:
+        drawn = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
+        return self.Task(
+            task_id=f"{split}-{seed}-{i}",
+            responses_create_params={**ask(PROMPT)},
+            seed=drawn * len(SPLITS) + SPLITS.index(split),
+        )
+
+
+@dataclass(slots=True)
+class Table:
+    """Both hands and the deck; the dealer's first card is the open one."""
+
+    rng: random.Random
+    player: list[str] = field(default_factory=list[str])
+    dealer: list[str] = field(default_factory=list[str])
+
+    def seen(self) -> str:
+        """What the player knows."""
+        return f"You have {described(self.player)}. The dealer shows {self.dealer[0]}."
+
+    def result(self) -> str:
+        """`win`, `draw` or `loss` for the player, both hands being finished."""
+        player, dealer = strength(self.player), strength(self.dealer)
+        if player == (0, False) or player < dealer:
+            return "loss"
+        return "draw" if player == dealer else "win"
+
+
+def deal(rng: random.Random) -> Table:
+    """Two cards for each, the player first."""
+    first = [draw(rng) for _ in range(4)]
+    return Table(rng, first[:2], first[2:])
+
+
+def draw(rng: random.Random) -> str:
+    """A card of an endless deck."""
+    return rng.choice(CARDS)
+
+
+def total(hand: list[str]) -> int:
+    """The best total of a hand: an ace counts 11 where that stays within 21."""
+    hard = sum(VALUES[card] for card in hand)
+    return hard + 10 if "A" in hand and hard <= 11 else hard
+
+
+def is_soft(hand: list[str]) -> bool:
+    """Whether an ace of the hand counts 11."""
+    return total(hand) != sum(VALUES[card] for card in hand)
+
+
+def strength(hand: list[str]) -> tuple[int, bool]:
+    """What hands are compared by: the total, 0 over 21, and whether it is a blackjack."""
+    points = total(hand)
+    return (points, points == 21 and len(hand) == 2) if points <= 21 else (0, False)
+
+
+def basic_strategy_hits(hand: list[str], shown: str) -> bool:
+    """Whether to take a card, by the usual table for hit or stand when the dealer stands on 17."""
+    points, dealer = total(hand), 11 if shown == "A" else VALUES[shown]
+    if is_soft(hand):
+        return points <= 17 or (points == 18 and dealer >= 9)
+    if points == 12:
+        return dealer not in (4, 5, 6)
+    return points <= 11 or (points <= 16 and dealer >= 7)
+
+
+def described(hand: list[str]) -> str:
+    """The cards with their total."""
+    return f"{', '.join(hand)} ({'soft ' if is_soft(hand) else ''}{total(hand)})"
+
+
+CARDS: Final = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
+VALUES: Final = {"A": 1, "J": 10, "Q": 10, "K": 10} | {str(number): number for number in range(2, 11)}
