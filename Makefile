@@ -23,7 +23,7 @@ format: $(SETUP)
 	$(BIN)/ruff check --fix .
 
 bench: $(SETUP) ## Compare CPU per rollout with the floor and the peers; writes benchmarks/RESULTS.md.
-	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python benchmarks/bench.py
 
 docs: $(SETUP) ## Check that every link and every file named in the documentation exists.
 	$(BIN)/python -m pytest tests/docs

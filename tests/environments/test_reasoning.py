@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from playing import expected_reward, play, play_golden, play_oracle
 
 from nemo_gym.environments.reasoning import answers
-from nemo_gym.environments.reasoning.environment import FAMILIES, SPLITS, Reasoning, prompt
+from nemo_gym.environments.reasoning.environment import FAMILIES, SPLITS, Reasoning, request
 from nemo_gym.environments.reasoning.problem import LEVELS, Family, Problem
 from nemo_gym.environments.reasoning.puzzles import COLOURS, evaluate
 from nemo_gym.wire.errors import EnvironmentFault, UsageError
+from nemo_gym.wire.items import message_text
 from nemo_gym.wire.task import Row, task_to_row
 
 ENVIRONMENT = Reasoning()
@@ -36,7 +37,7 @@ def problems(name: str, level: int, count: int) -> list[Problem]:
 
 def row_of(family: Family, problem: Problem, level: int = 0) -> Row:
     return {
-        "responses_create_params": {"input": prompt(family, problem.question, level)},
+        "responses_create_params": {**request(family, problem.question, level, "train")},
         "question": problem.question,
         "answer": problem.answer,
         "metadata": {"source_dataset": family.name, "level": level, **problem.metadata},
@@ -541,6 +542,20 @@ def test_no_question_is_in_two_splits():
     assert all(questions.values())
     for one, other in itertools.combinations(questions.values(), 2):
         assert not one & other
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_solved_problems_shown_at_level_0_are_right_and_of_another_split(split: str):
+    questions = {row["question"] for row in rows(split, 0, 300)}
+    for row in rows(split, 0, 100):
+        family = FAMILIES[row["metadata"]["source_dataset"]]
+        instruction, *turns, question = row["responses_create_params"]["input"]
+        texts = [message_text(turn) for turn in turns]
+        assert message_text(instruction) == f"Reply with only {family.reply}."
+        assert message_text(question) == row["question"]
+        assert len(texts) == 6
+        assert not questions & set(texts[::2])
+        assert all(family.read(answer) for answer in texts[1::2])
 
 
 def test_a_thousand_tasks_are_made_by_default():

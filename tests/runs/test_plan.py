@@ -149,6 +149,6 @@ def test_materializing_writes_all_or_nothing(tmp_path: Path) -> None:
         materialize(path, [])
     assert list(tmp_path.iterdir()) == []
 
-    count, _ = materialize(path, expand([row("a"), row("b")], PlanOptions(repeats=2)))
+    count = materialize(path, expand([row("a"), row("b")], PlanOptions(repeats=2)))
     assert count == 4
     assert len(path.read_bytes().splitlines()) == 4

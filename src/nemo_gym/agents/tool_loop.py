@@ -140,7 +140,8 @@ async def ask_model(
         async with asyncio.timeout(turn_timeout):
             return await model.responses(params)
     except TimeoutError:
-        raise ModelTimeout(f"no answer within the turn's {turn_timeout:g} seconds") from None
+        late = "in time" if turn_timeout is None else f"within the turn's {turn_timeout:g} seconds"
+        raise ModelTimeout(f"no answer {late}") from None
     finally:
         timing["model_s"] = timing.get("model_s", 0.0) + monotonic() - began
         timing["model_calls"] = timing.get("model_calls", 0) + 1

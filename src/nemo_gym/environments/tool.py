@@ -55,11 +55,11 @@ class BoundTool:
             )
             if inspect.isawaitable(result):
                 result = await result
+            return result if isinstance(result, str) else encode(result).decode()
         except ToolError as error:
             return tool_error(str(error))
         except Exception as error:
             return tool_error(f"{self.name} failed: {type(error).__name__}: {error}")
-        return result if isinstance(result, str) else encode(result).decode()
 
 
 def tool_error(message: str) -> str:

@@ -27,8 +27,10 @@ DEFAULT_MAX_TOKENS: Final = 256
 class EmbeddedModel(Model):
     """SmolLM2-135M-Instruct on the CPU by llama.cpp, with token ids and log-probabilities.
 
-    A request with a seed (or temperature 0) has the same answer whatever runs beside or before it; for that
-    it shares no computed prompt with others. Log-probabilities are those of temperature 1 before any grammar.
+    A request with a seed (or temperature 0) repeats to the last bit, for which it shares no computed prompt
+    with others. Neighbours change nothing either, save that two prompts which start at the same moment and
+    differ by exactly one token in length may round differently. Log-probabilities are those of temperature 1
+    before any grammar.
 
     Args:
         n_parallel: requests decoded side by side; more wait in line. Each slot takes 50 MB of memory.

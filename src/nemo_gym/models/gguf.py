@@ -1,4 +1,5 @@
-"""GGUF weight files: one conversion, from Q4_1 to the Q4_0 blocks that llama.cpp multiplies fastest.
+"""GGUF weight files: one conversion, from Q4_1 to Q8_0, which llama.cpp multiplies faster and which loses
+nothing that matters (Q4_0 is faster still, but halves what a model of this size gets right).
 
 Run as a module (`python -m nemo_gym.models.gguf SOURCE TARGET`), so that a native library of an unexpected
 version can at worst fail that process. Layouts: ggml's `gguf.h` and `ggml-quants.h`.
@@ -12,19 +13,19 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-_Q4_0: Final = 2
+_Q8_0: Final = 8
 _Q4_1: Final = 3
-_FILE_TYPE_MOSTLY_Q4_0: Final = 2
+_FILE_TYPE_MOSTLY_Q8_0: Final = 7
 _BLOCK: Final = 32
 """Weights in one block."""
-_Q4_0_BYTES: Final = 18
+_Q8_0_BYTES: Final = 34
 _Q4_1_BYTES: Final = 20
 _CHUNK: Final = 8192
 """Blocks converted at a time: 1 MiB of floats."""
 
 
 def requantise(source: Path, target: Path) -> None:
-    """Write `source` to `target` with every Q4_1 tensor as Q4_0; all else is copied byte for byte.
+    """Write `source` to `target` with every Q4_1 tensor as Q8_0; all else is copied byte for byte.
 
     Raises:
         OSError: a file can't be read or written, or `source` is no GGUF file.
@@ -37,8 +38,8 @@ def requantise(source: Path, target: Path) -> None:
             start = library.data_offset(handle)
             for name, kind, _, _ in tensors:
                 if kind == _Q4_1:
-                    library.gguf_set_tensor_type(handle, name, _Q4_0)
-            library.gguf_set_val_u32(handle, b"general.file_type", _FILE_TYPE_MOSTLY_Q4_0)
+                    library.gguf_set_tensor_type(handle, name, _Q8_0)
+            library.gguf_set_val_u32(handle, b"general.file_type", _FILE_TYPE_MOSTLY_Q8_0)
             placed = library.tensors(handle)
             writer.write(library.header(handle))
             base = writer.tell()
@@ -115,12 +116,12 @@ class _Library:
 
     def convert(self, reader: BinaryIO, writer: BinaryIO, blocks: int) -> None:
         floats = (ctypes.c_float * (_CHUNK * _BLOCK))()
-        packed = ctypes.create_string_buffer(_CHUNK * _Q4_0_BYTES)
+        packed = ctypes.create_string_buffer(_CHUNK * _Q8_0_BYTES)
         for first in range(0, blocks, _CHUNK):
             count = min(_CHUNK, blocks - first)
             weights = count * _BLOCK
             self.dequantize_row_q4_1(reader.read(count * _Q4_1_BYTES), floats, weights)
-            size = self.ggml_quantize_chunk(_Q4_0, floats, packed, 0, 1, weights, None)
+            size = self.ggml_quantize_chunk(_Q8_0, floats, packed, 0, 1, weights, None)
             writer.write(packed.raw[:size])
 
 

@@ -73,8 +73,7 @@ class Engine:
         params.verbosity = -1
         params.cache_ram_mib = 0
         params.ui = params.warmup = False
-        # Flash attention splits its sums by the longest neighbour: without it, an answer is the same to the
-        # last bit whatever is decoded beside it.
+        # Flash attention splits its sums by the longest neighbour, so answers would depend on it.
         params.flash_attn_type = binding.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         # The binding offers tokenisation over HTTP alone: a socket only this user can reach, not a port.
         params.hostnames = [str(self._folder / "llama.sock")]
@@ -138,9 +137,9 @@ def find_weights() -> Path:
 
 
 def faster_weights(shipped: Path) -> Path:
-    """The same weights as Q4_0, made once (a second) and kept in the user's cache, else `shipped` itself."""
+    """The same weights as Q8_0, made once (a second) and kept in the user's cache, else `shipped` itself."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nemo-gym"
-    wanted = cache / f"{shipped.name.split('.')[0]}-{shipped.stat().st_size}.Q4_0.gguf"
+    wanted = cache / f"{shipped.name.split('.')[0]}-{shipped.stat().st_size}.Q8_0.gguf"
     if wanted.exists():
         return wanted
     command = [sys.executable, "-P", "-m", "nemo_gym.models.gguf", str(shipped)]

@@ -74,11 +74,13 @@ async def collect(
         limiter=Fixed(concurrency) if concurrency else Adaptive(lambda: policy.pushbacks),
         rollout_timeout=rollout_timeout,
     )
-    async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
-        async for rollout in rollouts:
-            yield rollout
-    if isinstance(model, str):
-        await policy.aclose()
+    try:
+        async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
+            async for rollout in rollouts:
+                yield rollout
+    finally:
+        if isinstance(model, str):
+            await policy.aclose()
 
 
 async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[Rollout, None]:
@@ -106,7 +108,8 @@ async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[R
     work = asyncio.create_task(run())
     try:
         while (rollout := await finished.get()) is not None:
-            room.set()
+            if finished.qsize() <= 2 * collector.limit:
+                room.set()
             yield rollout
         await work
     finally:

@@ -113,7 +113,7 @@ def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
                 return
             try:
                 yield _decoder.decode(line), line
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 missing = f"not a row of a run: {error}"
                 raise DataError(f"{path}:{number}: {missing.replace('$.', '')}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -33,8 +34,9 @@ class Adaptive:
 
     Works in rounds of `limit` finished rollouts (at least a tenth of a second). A round with more throughput
     than the best so far raises the limit: doubling it at first, then by an eighth. A round without gain
-    keeps it; three of them end the doubling. A 429 or timeout cuts it to 0.7 of what it was, once a round
-    (additive increase, multiplicative decrease: Chiu and Jain 1989).
+    keeps it; three of them end the doubling. A 429 or timeout cuts it to 0.7 of what it was, unless the
+    rollout that met it began before the last cut (additive increase, multiplicative decrease: Chiu and Jain
+    1989).
 
     Args:
         pushbacks: the model's count of "slower" answers so far.
@@ -51,25 +53,27 @@ class Adaptive:
         self._flat_rounds = 0
         self._count = 0
         self._since = monotonic()
+        self._cut_at = -math.inf
 
     def finished(self, seconds: float) -> None:
         self._count += 1
-        pushed_back = self._pushbacks() != self._seen
-        elapsed = monotonic() - self._since
-        if not pushed_back and (self._count < self.limit or elapsed < 0.1):
-            return
-        if pushed_back:
-            self.limit = max(1, int(self.limit * 0.7))
-            self._doubling = False
-            self._best = 0.0
-            if elapsed < max(seconds, 0.1):
-                self._seen = self._pushbacks()
-                return
+        now = monotonic()
+        if self._pushbacks() != self._seen:
+            if now - self._cut_at >= seconds:
+                self._cut(now)
+        elif self._count >= self.limit and now - self._since >= 0.1:
+            self._grow(self._count / (now - self._since))
         else:
-            self._grow(self._count / elapsed)
+            return
         self._seen = self._pushbacks()
         self._count = 0
-        self._since = monotonic()
+        self._since = now
+
+    def _cut(self, now: float) -> None:
+        self.limit = max(1, int(self.limit * 0.7))
+        self._cut_at = now
+        self._doubling = False
+        self._best = 0.0
 
     def _grow(self, rate: float) -> None:
         if rate > self._best * 1.05:

@@ -32,7 +32,6 @@ class Manifest(msgspec.Struct):
     identity: Identity
     requested: int
     """Rollouts the plan asks for."""
-    plan_sha256: str
     gym_version: str
     started_at: float
     """Unix time."""
@@ -66,7 +65,7 @@ def load_manifest(path: Path) -> Manifest:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a run manifest: {error}") from None
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,10 +78,12 @@ class MetricsAccumulator:
             UsageError: as for `add`.
         """
         self._rows += 1
-        raws = self._decode(row)
-        expected = self._agent(raws).expected
-        task = self._index(raws, keys.TASK_INDEX)
-        expected[task] = expected.get(task, 0) + 1
+        try:
+            planned = _planned_decoder.decode(encode(row) if isinstance(row, dict) else row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UsageError(f"plan row {self._rows}: {str(error).replace('$.', '')}") from None
+        expected = self._agents.setdefault(planned.agent_ref.name, _Agent()).expected
+        expected[planned.task_index] = expected.get(planned.task_index, 0) + 1
 
     def expect(self, requested: int, failed: Mapping[str, int]) -> None:
         """Say how many rollouts were asked for and how many failed, by class."""
@@ -91,13 +94,7 @@ class MetricsAccumulator:
         """The figures of the whole run."""
         scored = sum(agent.count for agent in self._agents.values())
         requested = scored + sum(self._failed.values()) if self._requested is None else self._requested
-        mean, curves = ClusteredMean(), PassCurves()
-        for _, agent in sorted(self._agents.items()):
-            for group in agent.groups():
-                values = agent.values(keys.REWARD, group)
-                curves.add(values)
-                for value in values:
-                    mean.add(agent.tasks[group[0]], value)
+        mean, curves = self._rewards([agent for _, agent in sorted(self._agents.items())])
         tokens = [self._total(name) for name in ("input_tokens", "output_tokens")]
         return RunSummary(
             requested=requested,
@@ -119,6 +116,21 @@ class MetricsAccumulator:
             file.writelines(self._json())
         partial.replace(path)
 
+    def _rewards(self, agents: Sequence[_Agent]) -> tuple[ClusteredMean, PassCurves]:
+        """The rewards of these agents, by task, with the answers they were given for."""
+        mean, curves = ClusteredMean(), PassCurves()
+        for agent in agents:
+            rewards = agent.fields.get(keys.REWARD)
+            if rewards is None:
+                continue
+            for group in agent.groups():
+                having = [place for place in group if rewards[place] == rewards[place]]
+                for place in having:
+                    mean.add(agent.tasks[place], rewards[place])
+                answers = [agent.answers[place] or None for place in having] if self._answer_key else None
+                curves.add([rewards[place] for place in having], answers)
+        return mean, curves
+
     def _json(self) -> Iterator[bytes]:
         yield b"["
         for number, name in enumerate(sorted(self._agents)):
@@ -132,26 +144,22 @@ class MetricsAccumulator:
             yield b',\n    "group_level_metrics": ['
             separator = b"\n      "
             for group in _group_metrics(agent, name):
-                yield separator + _indented(group, 6)
+                yield separator + encode(group)
                 separator = b",\n      "
             yield b"\n    ]\n  }" if separator[0] == ord(",") else b"]\n  }"
         yield b"\n]\n" if self._agents else b"]\n"
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
         metrics: dict[str, Any] = {**describe(dict(sorted(agent.fields.items())))}
-        mean, reward, no_answer = ClusteredMean(), PassCurves(), PassCurves()
-        for group in agent.groups():
-            having = [place for place in group if not math.isnan(agent.value(keys.REWARD, place))]
-            values = agent.values(keys.REWARD, having)
-            for value in values:
-                mean.add(agent.tasks[group[0]], value)
-            answers = [agent.answers[place] or None for place in having] if self._answer_key else None
-            reward.add(values, answers)
-            if answers is not None:
+        mean, reward = self._rewards([agent])
+        curves = {"accuracy": reward}
+        if self._answer_key:
+            curves["no_answer"] = no_answer = PassCurves()
+            for group in agent.groups():
+                answers = [agent.answers[place] or None for place in group]
                 no_answer.add([float(answer is None) for answer in answers], answers)
         if mean.interval is not None:
             metrics["ci95_low/reward"], metrics["ci95_high/reward"] = mean.interval
-        curves = {"accuracy": reward, **({"no_answer": no_answer} if self._answer_key else {})}
         for name, curve in curves.items():
             metrics |= curve.metrics(name, majority=self._answer_key is not None)
         metrics["per_sample_aggregate"] = {name: curve.per_run() for name, curve in curves.items()}
@@ -252,24 +260,10 @@ class _Agent:
     def groups(self) -> Iterator[list[int]]:
         """The places of each task's rollouts, tasks and rollouts in ascending order."""
         tasks, rollouts = self.tasks, self.rollouts
-        order = sorted(range(len(tasks)), key=lambda place: (tasks[place] << 32) + rollouts[place])
-        group: list[int] = []
-        for place in order:
-            if group and tasks[place] != tasks[group[0]]:
-                yield group
-                group = []
-            group.append(place)
-        if group:
-            yield group
-
-    def value(self, name: str, place: int) -> float:
-        column = self.fields.get(name)
-        return math.nan if column is None else column[place]
-
-    def values(self, name: str, places: list[int]) -> list[float]:
-        """The known values of a field at these places."""
-        column = self.fields.get(name, ())
-        return [column[place] for place in places if column[place] == column[place]] if column else []
+        keyed = [(task << 32) + rollout for task, rollout in zip(tasks, rollouts, strict=True)]
+        order = sorted(range(len(tasks)), key=keyed.__getitem__)
+        for _, group in groupby(order, key=tasks.__getitem__):
+            yield list(group)
 
 
 def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
@@ -335,10 +329,16 @@ class _Usage(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
-class _AgentRef(msgspec.Struct):
+class _AgentRef(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class _Planned(msgspec.Struct, rename={"task_index": keys.TASK_INDEX}):
+    task_index: int
+    agent_ref: _AgentRef = _AgentRef()
+
+
+_planned_decoder = msgspec.json.Decoder(_Planned)
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _response_decoder = msgspec.json.Decoder(_Usage | None)
 _ref_decoder = msgspec.json.Decoder(_AgentRef | None)

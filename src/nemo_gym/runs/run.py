@@ -117,8 +117,8 @@ class Run:
             repeats=job.repeats, agent=self._orders.agent.name, sampling=job.sampling, seed=job.seed
         )
         self.paths.rollouts.parent.mkdir(parents=True, exist_ok=True)
-        requested, digest = materialize(self.paths.inputs, expand(rows, options))
-        self._manifest = Manifest(identity, requested, digest, __version__, time())
+        requested = materialize(self.paths.inputs, expand(rows, options))
+        self._manifest = Manifest(identity, requested, __version__, time())
         self._manifest.save(self.paths)
         self._ledger = Ledger()
         self.progress.requested = requested

@@ -191,6 +191,18 @@ def describe(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
     A deviation that one value can't have is left out, except where every column has but one value (a
     single row): there it is 0 for the columns that miss none.
     """
+    if all(len(column) == 1 for column in columns.values()):
+        single = {name: column[0] for name, column in columns.items() if column[0] == column[0]}
+        return {
+            f"{key}/{name}": 0.0 if key == "std" else value for name, value in single.items() for key in _KEYS
+        }
+    return _describe_many(columns)
+
+
+_KEYS = ("mean", "max", "min", "median", "std")
+
+
+def _describe_many(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
     found: dict[str, float] = {}
     single: list[str] = []
     deviates = False

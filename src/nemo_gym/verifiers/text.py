@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from collections.abc import Iterator
 
 __all__ = [
     "last_boxed",
@@ -117,11 +118,11 @@ def marked_answers(text: str, limit: int = 16) -> list[str]:
     The case of the marker, Markdown emphasis around it and `*`, `_` or backticks around the answer are
     ignored. An answer longer than 10,000 characters is cut there.
     """
-    markers = list(deque(_ANSWER_MARKER.finditer(text), maxlen=limit))
-    ends = [*(marker.start() for marker in markers), len(text)][1:]
+    markers = list(deque(_answer_markers(text), maxlen=limit))
+    ends = [*(start for start, _ in markers), len(text)][1:]
     answers: list[str] = []
-    for marker, end in zip(markers, ends, strict=True):
-        answer = text[marker.end() : min(end, marker.end() + _MAX_ANSWER)].lstrip(_EMPHASIS)
+    for (_, begin), end in zip(markers, ends, strict=True):
+        answer = text[begin : min(end, begin + _MAX_ANSWER)].lstrip(_EMPHASIS)
         line = answer.splitlines()[0] if answer else ""
         answers.append(line.rstrip(_EMPHASIS))
     return answers
@@ -144,10 +145,27 @@ _DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"))
 _MAX_DELIMITER_DEPTH = 4
 _THINK_OPENING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
 _THINK_CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-_ANSWER_MARKER = re.compile(r"\b(?:final\s{1,8})?answer[\s*_]*[:：]", re.IGNORECASE)
+_COLON = re.compile(r"[\s*_]*[:：]")
+_FINAL = re.compile(r"\bfinal\s{1,8}\Z", re.IGNORECASE)
 _EMPHASIS = " \t\r\n*_`"
 _MAX_ANSWER = 10_000
 _ALIASES = {"python": ("py", "python3")}
+
+
+def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every marker. Most texts have none: plain search skips what a pattern would crawl."""
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
+    start = lowered.find("answer")
+    while start >= 0:
+        if colon := _COLON.match(text, start + len("answer")):
+            final = _FINAL.search(text, max(0, start - 16), start)
+            if final:
+                yield final.start(), colon.end()
+            elif not (start and (text[start - 1].isalnum() or text[start - 1] == "_")):
+                yield start, colon.end()
+        start = lowered.find("answer", start + 1)
 
 
 def _unwrap_commands(s: str) -> str:

@@ -187,10 +187,10 @@ def _number(make: Callable[[random.Random, int], Problem], measure: str, weight:
 
 
 FAMILIES = (
-    _number(addition, "digits of each number"),
+    _number(addition, "digits of each number", weight=4),
     _number(chain_arithmetic, "operations"),
     _number(linear_equation, "known numbers in the equation"),
-    _number(largest, "numbers to compare"),
+    _number(largest, "numbers to compare", weight=4),
     Family(
         make=number_sorting,
         reply="the numbers, separated by commas",

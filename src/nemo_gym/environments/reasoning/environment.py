@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -15,7 +16,8 @@ from nemo_gym.environments.reasoning.answers import extract
 from nemo_gym.environments.reasoning.problem import Family, Problem
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import EnvironmentFault, UsageError, did_you_mean
-from nemo_gym.wire.params import ask
+from nemo_gym.wire.items import Item, assistant, system, user
+from nemo_gym.wire.params import RequestParams, ask
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 from nemo_gym.wire.task import Task
@@ -31,6 +33,8 @@ SPLITS: dict[str, frozenset[int]] = {
 }
 """Each split owns some fifths of the questions, so no question is in two splits."""
 DEFAULT_N = 1000
+SOLVED = 3
+"""Solved problems shown before a question of level 0, taken from another split."""
 
 
 class ReasoningTask(Task):
@@ -52,8 +56,8 @@ class Reasoning(Environment):
 
     class Config(Config):
         families: str | list[str] = "all"
-        """Names of families, in a list or with commas between, each used equally often; `all` uses every family
-        by its own weight."""
+        """Names of families, in a list or with commas between, each used equally often; `all` uses every
+        family by its own weight."""
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[ReasoningTask]:
@@ -114,7 +118,7 @@ class Reasoning(Environment):
         problem = draw(family, level, split, rng)
         return ReasoningTask(
             task_id=f"{split}-{seed}-{i}-{family.name}-{level}",
-            responses_create_params={**ask(prompt(family, problem.question, level))},
+            responses_create_params={**request(family, problem.question, level, split)},
             question=problem.question,
             answer=problem.answer,
             metadata={"source_dataset": family.name, "level": level, **problem.metadata},
@@ -129,11 +133,24 @@ def draw(family: Family, level: int, split: str, rng: random.Random) -> Problem:
             return problem
 
 
-def prompt(family: Family, question: str, level: int) -> str:
-    """The question and how to answer it: bare at level 0, in a tag above."""
-    if level == 0:
-        return f"Reply with only {family.reply}. {question}"
-    return f"{question}\nPut your final answer, {family.reply}, inside <answer></answer>."
+def request(family: Family, question: str, level: int, split: str) -> RequestParams:
+    """The question and how to answer it: in a tag or, at level 0, as in the solved problems before it."""
+    if level:
+        return ask(f"{question}\nPut your final answer, {family.reply}, inside <answer></answer>.")
+    items: list[Item] = [system(f"Reply with only {family.reply}.")]
+    for number, solved in enumerate(_solved(family, "train" if split == "example" else "example")):
+        items += [user(solved.question), assistant(solved.answer, id=f"msg_{number}")]
+    return {"input": [*items, user(question)]}
+
+
+@cache
+def _solved(family: Family, split: str) -> tuple[Problem, ...]:
+    rng = random.Random(f"solved:{family.name}")
+    found: dict[str, Problem] = {}
+    while len(found) < SOLVED:
+        problem = draw(family, 0, split, rng)
+        found[problem.question] = problem
+    return tuple(found.values())
 
 
 def _family_of(task: ReasoningTask) -> Family:

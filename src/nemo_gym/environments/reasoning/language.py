@@ -153,6 +153,7 @@ FAMILIES = (
         reply="the words, separated by commas",
         measure="words to sort",
         read=words,
+        weight=2,
     ),
     Family(make=string_reversal, reply="the result", measure="letters to reverse", read=word),
     Family(make=caesar, reply="the result", measure="letters times places moved", read=words),

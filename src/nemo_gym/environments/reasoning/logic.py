@@ -237,7 +237,7 @@ def _expression(rng: random.Random, operators: int) -> tuple[str, bool]:
 
 
 FAMILIES = (
-    Family(make=boolean, reply="True or False", measure="operators", read=truth),
+    Family(make=boolean, reply="True or False", measure="operators", read=truth, weight=2),
     Family(
         make=knights_knaves,
         reply='their names, or "none"',

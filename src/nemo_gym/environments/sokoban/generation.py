@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Final
 
 from nemo_gym.environments.sokoban.room import MOVES, Room
 
@@ -14,17 +15,25 @@ def make_room(rng: random.Random, width: int, height: int, boxes: int) -> Room:
     The boxes start on the targets and are pulled away at random; pushing them back is a solution.
 
     Raises:
-        ValueError: no such room was found, because there is hardly space for the boxes.
+        ValueError: there is too little space for the boxes.
     """
+    inside = (width - 2) * (height - 2)
+    if boxes > inside // CELLS_A_BOX or max(width, height) < MIN_LONGER_SIDE:
+        raise ValueError(
+            f"{width} by {height} cells are too few (boxes: {boxes}): a room needs {CELLS_A_BOX} cells "
+            f"inside its walls for each box and a side of {MIN_LONGER_SIDE} or more"
+        )
     for _ in range(_ATTEMPTS):
         solved = _solved_room(rng, width, height, boxes)
         if solved and (found := _play_backwards(rng, solved)):
             return found
-    raise ValueError(f"{width} by {height} cells are too few for a room with {boxes} boxes")
+    raise ValueError(f"no room of {width} by {height} cells with {boxes} boxes was found")
 
 
-_ATTEMPTS = 200
-_PULLS = 24
+CELLS_A_BOX: Final = 4
+MIN_LONGER_SIDE: Final = 5
+_ATTEMPTS = 1000
+_PULLS_A_BOX = 24
 
 
 def _solved_room(rng: random.Random, width: int, height: int, boxes: int) -> Room | None:
@@ -55,7 +64,7 @@ def _play_backwards(rng: random.Random, room: Room) -> Room | None:
     """The position with the boxes farthest from targets among those met while pulling them about."""
     best: Room | None = None
     farthest = 0
-    for _ in range(_PULLS):
+    for _ in range(_PULLS_A_BOX * len(room.boxes)):
         pulls = _pulls(room)
         if not pulls:
             break

@@ -72,8 +72,8 @@ def read_room(text: str) -> Room:
     """The room that a drawing shows; blanks between the tokens of a line may be left out.
 
     Raises:
-        ValueError: it is not a room of 3 to `MAX_SIDE` cells each way, walled in on all sides, with one player,
-            1 to `MAX_BOXES` boxes of which none is on a target yet, and a target for each.
+        ValueError: it is not a room of 3 to `MAX_SIDE` cells each way, walled in on all sides, with one
+            player, 1 to `MAX_BOXES` boxes of which none is on a target yet, and a target for each.
     """
     if len(text) > _MAX_TEXT:
         raise ValueError(f"a drawing has at most {_MAX_TEXT} characters")
@@ -93,11 +93,11 @@ def read_room(text: str) -> Room:
     players = _where(cells, "PS")
     boxes, targets = _where(cells, "X√"), _where(cells, "O√S")
     if len(players) != 1:
-        raise ValueError(f"it has {len(players)} players, not one")
+        raise ValueError(f"it needs one player; it has {len(players)}")
     if not 1 <= len(boxes) <= MAX_BOXES:
-        raise ValueError(f"it has {len(boxes)} boxes; 1 to {MAX_BOXES} are allowed")
+        raise ValueError(f"it needs 1 to {MAX_BOXES} boxes; it has {len(boxes)}")
     if len(targets) != len(boxes):
-        raise ValueError(f"it has {len(boxes)} boxes and {len(targets)} targets")
+        raise ValueError(f"it needs as many targets as boxes; it has {len(targets)} and {len(boxes)}")
     if "√" in cells:
         raise ValueError("a box stands on a target from the start")
     return Room(width, height, _where(cells, "_OX√PS"), targets, boxes, min(players))

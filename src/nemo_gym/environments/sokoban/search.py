@@ -7,8 +7,8 @@ from collections import deque
 from nemo_gym.environments.sokoban.room import MOVES, Room
 
 
-def shortest_solution(room: Room, limit: int = 20_000) -> list[str] | None:
-    """The fewest moves that solve the room; None when there are none or `limit` positions did not show them."""
+def shortest_solution(room: Room, limit: int = 10_000) -> list[str] | None:
+    """The fewest moves that solve the room; None when there are none among the first `limit` positions."""
     came_from: dict[Room, tuple[Room, str]] = {}
     seen = {room}
     waiting = deque([room])

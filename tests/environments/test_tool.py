@@ -1,0 +1,240 @@
+"""Methods a model may call: schema from the signature, every problem a text the model can read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_gym import Environment, Session, ToolError, tool
+from nemo_gym.environments.tool import bind_tools, tool_error
+from nemo_gym.wire.task import Task
+
+
+class Place(msgspec.Struct):
+    city: str
+    country: str = "IT"
+
+
+class Atlas(Environment):
+    @tool
+    async def find(
+        self,
+        session: Session,
+        what: str,
+        tags: list[str],
+        unit: Literal["km", "mi"] = "km",
+        limit: int | None = None,
+        near: Place | None = None,
+    ) -> dict[str, Any]:
+        """Find something
+        on the map.
+
+        Args:
+            what: What to look for.
+            tags (list of str): Any of these words.
+
+        Returns:
+            unit: not the description of a parameter.
+        """
+        return {"what": what, "tags": tags, "unit": unit, "limit": limit, "near": near}
+
+    @tool
+    def count(self, numbers: list[int], start: int = 0) -> int:
+        return start + sum(numbers)
+
+    @tool
+    def note(self, session: Session, text: str) -> str:
+        """Write something down."""
+        session.state["note"] = text
+        return "noted"
+
+    @tool
+    def anything(self, value):  # type: ignore[no-untyped-def]
+        return value
+
+    @tool
+    async def refuse(self) -> str:
+        raise ToolError("the museum is closed on Mondays")
+
+    @tool
+    def fail(self) -> str:
+        raise KeyError("lost")
+
+    def helper(self) -> str:
+        return "not a tool"
+
+
+class WiderAtlas(Atlas):
+    @tool
+    def close_to(self, x: float) -> float:
+        """Give it back."""
+        return x
+
+    @tool
+    def count(self, numbers: list[int]) -> int:
+        """Count better."""
+        return len(numbers)
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session({}, Task(), id="s", seed=0, tools=[])
+
+
+def schema(name: str, owner: object | None = None) -> dict[str, Any]:
+    return dict(bind_tools(owner or Atlas())[name].schema)
+
+
+async def call(name: str, session: Session, arguments: str) -> str:
+    return await bind_tools(Atlas())[name].call(session, arguments)
+
+
+async def error_of(name: str, session: Session, arguments: str) -> str:
+    answer = json.loads(await call(name, session, arguments))
+    assert list(answer) == ["error"]
+    return answer["error"]
+
+
+def test_the_schema_is_the_signature_and_the_description_the_docstring() -> None:
+    assert schema("find") == {
+        "type": "function",
+        "name": "find",
+        "description": "Find something on the map.",
+        "strict": False,
+        "parameters": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["what", "tags"],
+            "properties": {
+                "what": {"type": "string", "description": "What to look for."},
+                "tags": {"type": "array", "items": {"type": "string"}, "description": "Any of these words."},
+                "unit": {"enum": ["km", "mi"], "default": "km"},
+                "limit": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+                "near": {"anyOf": [{"$ref": "#/$defs/Place"}, {"type": "null"}], "default": None},
+            },
+            "$defs": {
+                "Place": {
+                    "title": "Place",
+                    "type": "object",
+                    "properties": {"city": {"type": "string"}, "country": {"type": "string", "default": "IT"}},
+                    "required": ["city"],
+                }
+            },
+        },
+    }
+
+
+def test_tools_are_found_in_order_with_those_of_the_base_class_first() -> None:
+    assert list(bind_tools(Atlas())) == ["find", "count", "note", "anything", "refuse", "fail"]
+    assert list(bind_tools(WiderAtlas())) == [*bind_tools(Atlas()), "close_to"]
+    assert schema("count", WiderAtlas())["description"] == "Count better."
+
+
+def test_a_parameter_without_a_type_takes_any_json() -> None:
+    assert schema("anything")["parameters"]["properties"] == {"value": {}}
+
+
+def test_an_undocumented_tool_has_an_empty_description() -> None:
+    assert schema("count")["description"] == ""
+
+
+async def test_sync_and_async_tools_are_called_with_their_defaults_filled_in(session: Session) -> None:
+    found = await call("find", session, '{"what": "a", "tags": [], "near": {"city": "Rome"}}')
+
+    assert json.loads(found) == {
+        "what": "a",
+        "tags": [],
+        "unit": "km",
+        "limit": None,
+        "near": {"city": "Rome", "country": "IT"},
+    }
+    assert await call("count", session, '{"numbers": [1, 2]}') == "3"
+
+
+async def test_text_is_passed_on_as_it_is_and_anything_else_as_json(session: Session) -> None:
+    assert await call("note", session, '{"text": "x"}') == "noted"
+    assert session.state == {"note": "x"}
+    assert await call("anything", session, '{"value": [1, null, "a"]}') == '[1,null,"a"]'
+    assert await call("anything", session, '{"value": null}') == "null"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("", "missing required field `what`"),
+        ("{}", "missing required field `what`"),
+        ("nonsense", "JSON is malformed"),
+        ('{"what": "a"', "truncated"),
+        ('{"what": NaN}', "malformed"),
+        ("null", "Expected `object`, got `null`"),
+        ('["a"]', "Expected `object`, got `array`"),
+        ('{"what": 1, "tags": []}', "Expected `str`, got `int` - at `$.what`"),
+        ('{"what": "a", "tags": ["b", 2]}', "Expected `str`, got `int` - at `$.tags[1]`"),
+        ('{"what": "a", "tags": [], "unit": "yd"}', "Invalid enum value 'yd' - at `$.unit`"),
+        ('{"what": "a", "tags": [], "near": {}}', "missing required field `city` - at `$.near`"),
+        ('{"what": "a", "tags": [], "wat": 1}', "unknown field `wat`"),
+        ('{"what": "\\ud800", "tags": []}', "surrogate"),
+    ],
+)
+async def test_bad_arguments_are_explained_to_the_model(
+    session: Session, arguments: str, complaint: str
+) -> None:
+    message = await error_of("find", session, arguments)
+
+    assert message.startswith("Invalid arguments for find: ")
+    assert complaint in message
+
+
+async def test_deeply_nested_arguments_are_an_answer_too(session: Session) -> None:
+    message = await error_of("anything", session, '{"value": ' + "[" * 200_000)
+
+    assert message.startswith("Invalid arguments for anything")
+
+
+async def test_a_tool_error_is_told_to_the_model_in_its_own_words(session: Session) -> None:
+    assert await error_of("refuse", session, "{}") == "the museum is closed on Mondays"
+
+
+async def test_any_other_exception_becomes_text_with_its_kind(session: Session) -> None:
+    assert await error_of("fail", session, "") == "fail failed: KeyError: 'lost'"
+
+
+class Odd(Environment):
+    @tool
+    def handle(self) -> Any:
+        return object()
+
+
+async def test_a_result_that_json_cannot_hold_becomes_text_too(session: Session) -> None:
+    answer = json.loads(await bind_tools(Odd())["handle"].call(session, "{}"))
+
+    assert "handle failed: " in answer["error"]
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")))
+async def test_whatever_a_model_writes_as_arguments_is_answered_with_text(arguments: str) -> None:
+    session = Session({}, Task(), id="s", seed=0, tools=[])
+
+    assert isinstance(await call("anything", session, arguments), str)
+    assert isinstance(await call("find", session, arguments), str)
+
+
+@given(st.text())
+def test_an_error_is_always_one_json_object(message: str) -> None:
+    assert list(json.loads(tool_error(message))) == ["error"]
+
+
+class Rest(Environment):
+    @tool
+    def pour(self, *cups: int) -> int:
+        return len(cups)
+
+
+def test_a_parameter_that_cannot_be_named_is_refused_when_tools_are_bound() -> None:
+    with pytest.raises(TypeError, match="tool pour: parameter 'cups' must be an ordinary named parameter"):
+        bind_tools(Rest())

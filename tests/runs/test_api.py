@@ -1,0 +1,206 @@
+"""`nemo_gym.collect`: rollouts from Python."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ECHO, write_echo_tasks
+
+import nemo_gym as gym
+from nemo_gym.runs import api
+from nemo_gym.wire.errors import DataError, ModelError, UsageError
+from nemo_gym.wire.items import assistant, message_text
+from nemo_gym.wire.params import RequestParams
+
+
+class Doubles(gym.Environment):
+    """Double a number."""
+
+    class Task(gym.Task):
+        number: int
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
+        self.open = 0
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Any:
+        for number in range(n or 6):
+            yield self.Task(responses_create_params=gym.ask(f"double {number}"), number=number)
+
+    def seed(self, task: Any, session: gym.Session) -> None:
+        self.open += 1
+        session.state["drawn"] = session.rng.random()
+
+    def verify(self, task: Any, response: gym.Response, session: gym.Session) -> gym.Reward:
+        right = response.final_text == str(2 * task.number)
+        return gym.Reward(float(right), details={"drawn": session.state["drawn"]})
+
+    def close(self, session: gym.Session) -> None:
+        self.open -= 1
+
+
+class Doubler(gym.Model):
+    """Doubles; waits for ever from the call `stuck_from` on."""
+
+    def __init__(self, stuck_from: int = 1 << 30) -> None:
+        self.asked: list[RequestParams] = []
+        self.stuck_from = stuck_from
+        self.closed = 0
+
+    async def responses(self, params: RequestParams) -> gym.Response:
+        self.asked.append(params)
+        if len(self.asked) > self.stuck_from:
+            await asyncio.Event().wait()
+        prompt = message_text(params["input"][-1])  # type: ignore[arg-type, index]
+        return gym.Response.of([assistant(str(2 * int(prompt.removeprefix("double "))))])
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def test_three_lines_are_enough() -> None:
+    rewards = []
+    async for rollout in gym.collect(Doubles, Doubler(), limit=6):
+        rewards.append(rollout.reward)
+
+    assert rewards == [1.0] * 6
+
+
+async def test_every_task_and_repeat_comes_exactly_once() -> None:
+    seen = Counter(
+        [
+            (rollout.task_index, rollout.rollout_index)
+            async for rollout in gym.collect(Doubles(), Doubler(), repeats=3, limit=50, concurrency=4)
+        ]
+    )
+
+    assert seen == {(task, repeat): 1 for task in range(50) for repeat in range(3)}
+
+
+async def test_failed_rollouts_come_too() -> None:
+    class Moody(Doubler):
+        async def responses(self, params: RequestParams) -> gym.Response:
+            if len(self.asked) % 2:
+                self.asked.append(params)
+                raise ModelError("not today")
+            return await super().responses(params)
+
+    rollouts = [rollout async for rollout in gym.collect(Doubles, Moody(), limit=10, concurrency=1)]
+
+    assert [rollout.reward for rollout in rollouts] == [1.0, None] * 5
+    assert str(rollouts[1].failure) == "not today"
+
+
+async def test_tasks_may_be_rows_task_objects_or_a_file(tmp_path: Path) -> None:
+    row = {"responses_create_params": gym.ask("double 4"), "number": 4}
+    task = Doubles.Task(responses_create_params=gym.ask("double 5"), number=5)
+
+    given = [rollout async for rollout in gym.collect(Doubles, Doubler(), [row, task])]
+    path = write_echo_tasks(tmp_path / "tasks.jsonl", 4, right_every=1)
+    read = [rollout async for rollout in gym.collect(ECHO, Doubler(), str(path), limit=0)]
+
+    assert [rollout.reward for rollout in given] == [1.0, 1.0]
+    assert read == []
+
+
+async def test_sampling_seed_and_repeats_reach_the_model_and_the_sessions() -> None:
+    async def drawn(seed: int) -> list[Any]:
+        model = Doubler()
+        run = gym.collect(Doubles, model, limit=2, repeats=2, seed=seed, concurrency=1, temperature=0.25)
+        rollouts = [rollout async for rollout in run]
+        assert {request["temperature"] for request in model.asked} == {0.25}  # type: ignore[typeddict-item]
+        extras = [request["metadata"]["extra_body"] for request in model.asked]  # type: ignore[typeddict-item, index]
+        return [*extras, *(rollout.details["drawn"] for rollout in rollouts)]
+
+    first, again, other = await drawn(1), await drawn(1), await drawn(2)
+
+    assert first == again
+    assert len(set(first)) == 8
+    assert not set(first) & set(other)
+
+
+async def test_closing_early_cancels_what_is_in_flight_and_closes_its_sessions() -> None:
+    environment, model = Doubles(), Doubler(stuck_from=3)
+    async with aclosing(gym.collect(environment, model, limit=100, concurrency=8)) as rollouts:
+        async for _ in rollouts:
+            break
+        assert environment.open > 0
+
+    assert environment.open == 0
+    assert [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_slow_reader_slows_the_collector_down() -> None:
+    model = Doubler()
+    async with aclosing(gym.collect(Doubles, model, limit=1000, concurrency=2)) as rollouts:
+        read = 0
+        async for _ in rollouts:
+            read += 1
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert len(model.asked) <= read + 10
+            if read == 20:
+                break
+
+
+async def test_a_model_given_as_an_object_stays_the_caller_s_to_close() -> None:
+    model = Doubler()
+    async for _ in gym.collect(Doubles, model):
+        pass
+
+    assert model.closed == 0
+
+
+async def test_a_model_made_by_name_is_closed_however_the_reading_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Doubler()
+    monkeypatch.setattr(api, "build_model", lambda name, **options: model)
+    async for _ in gym.collect(Doubles, "doubler"):
+        pass
+    assert model.closed == 1
+
+    async with aclosing(gym.collect(Doubles, "doubler")) as rollouts:
+        async for _ in rollouts:
+            break
+
+    assert model.closed == 2
+
+
+async def test_a_task_that_does_not_fit_is_one_clear_line() -> None:
+    with pytest.raises(DataError, match=r"task 1 of doubles: missing column `number`"):
+        async for _ in gym.collect(Doubles, Doubler(), [{"responses_create_params": gym.ask("x")}]):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("no_such_environment", Doubler()), "no environment named 'no_such_environment'"),
+        ((Doubles, "embeded"), "no model type 'embeded'."),
+    ],
+)
+async def test_an_unknown_name_is_one_clear_line(arguments: tuple[Any, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        async for _ in gym.collect(*arguments):
+            pass
+    assert message in str(caught.value)
+
+
+async def test_an_unknown_agent_is_one_clear_line() -> None:
+    with pytest.raises(UsageError, match="no agent named 'toolloop'"):
+        async for _ in gym.collect(Doubles, Doubler(), agent="toolloop"):
+            pass
+
+
+async def test_an_agent_may_be_an_object() -> None:
+    class Mute(gym.Agent):
+        async def run(self, row: Any, environment: Any, model: gym.Model) -> gym.Rollout:
+            return gym.Rollout.scored(row, gym.Response.of([]), gym.Reward(0.5))
+
+    rewards = [rollout.reward async for rollout in gym.collect(Doubles, Doubler(), agent=Mute(), limit=6)]
+
+    assert rewards == [0.5] * 6
