@@ -7,7 +7,7 @@ SETUP := $(VENV)/.installed
 .PHONY: rollouts test lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
-	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24 --seed 1
+	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
 
 test: $(SETUP) ## Run every test.
 	$(BIN)/python -m pytest -n auto

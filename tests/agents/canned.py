@@ -52,7 +52,9 @@ def calls(*names: str, **options: Any) -> Response:
 
 def think(text: str = "hm") -> Response:
     """Reasoning and nothing else."""
-    return Response.of([{"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": text}]}])
+    return Response.of(
+        [{"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": text}]}]
+    )
 
 
 def usage(read: int, written: int, *, cached: int | None = 0, reasoning: int | None = 0) -> Usage:

@@ -307,7 +307,10 @@ async def test_what_was_done_before_a_failure_is_kept() -> None:
         await ToolLoop().run(row(), link, Canned(say("verify breaks", usage=usage(3, 4))))
 
     assert of_model.value.partial is not None
-    assert [item["type"] for item in of_model.value.partial.output] == ["function_call", "function_call_output"]
+    assert [item["type"] for item in of_model.value.partial.output] == [
+        "function_call",
+        "function_call_output",
+    ]
     assert of_verifier.value.partial is not None
     assert of_verifier.value.partial.final_text == "verify breaks"
     assert of_verifier.value.partial.usage == usage(3, 4)
@@ -346,7 +349,7 @@ async def test_items_are_replayed_unchanged_with_token_ids_and_fields_nobody_kno
         "type": "function_call",
         "call_id": "c",
         "name": "first",
-        "arguments": ' { } ',
+        "arguments": " { } ",
         "id": "fc_1",
         "status": "completed",
         "prompt_token_ids": [1, 2, 3],

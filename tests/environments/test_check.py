@@ -118,14 +118,14 @@ def test_an_environment_of_one_function_is_asked_only_for_golden_cases(tmp_path:
 @pytest.mark.parametrize("kind", ["full_reward", "zero_reward", "malformed"])
 def test_a_missing_kind_of_golden_case_is_asked_for(kind: str) -> None:
     class Missing(Plain):
-        cases = [case for case in CASES if case.kind != kind]  # noqa: RUF012
+        cases = [case for case in CASES if case.kind != kind]
 
     assert f"there is no {kind} case" in only_failure(check(Missing), "golden")
 
 
 def test_a_golden_case_that_earns_something_else_says_what_was_promised_and_seen() -> None:
     class Wrong(Plain):
-        cases = [*CASES, golden("partial_reward", "3", expected_reward=0.5)]  # noqa: RUF012
+        cases = [*CASES, golden("partial_reward", "3", expected_reward=0.5)]
 
     message = only_failure(check(Wrong), "golden")
     assert "'known (golden 4)': partial_reward promises 0.5; seen: 1" in message
@@ -133,7 +133,7 @@ def test_a_golden_case_that_earns_something_else_says_what_was_promised_and_seen
 
 def test_a_partial_case_needs_its_reward() -> None:
     class Partial(Plain):
-        cases = [*CASES, golden("partial_reward", "3")]  # noqa: RUF012
+        cases = [*CASES, golden("partial_reward", "3")]
 
     assert "needs an expected_reward" in only_failure(check(Partial), "golden")
 
@@ -148,7 +148,7 @@ def test_golden_cases_that_cannot_be_read_are_one_failure() -> None:
 
 def test_a_golden_case_that_no_agent_could_hand_in_is_named() -> None:
     class Odd(Plain):
-        cases = [*CASES, golden("malformed", [{"type": "message"}])]  # noqa: RUF012
+        cases = [*CASES, golden("malformed", [{"type": "message"}])]
 
     assert "'known (golden 4)': output[0].role: a string is missing" in only_failure(check(Odd), "golden")
 
@@ -265,7 +265,7 @@ def test_a_close_that_raises_or_is_called_by_a_hook_is_named() -> None:
 class Counter(Plain):
     """Press the button as often as asked; tool calls are carried out."""
 
-    cases = [  # noqa: RUF012
+    cases = [
         Golden(
             name="pressed",
             kind="full_reward",

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from nemo_gym import Environment, Observation, Response, Reward, Session, Step, StepEnvironment, Task, ask, tool
+from nemo_gym import (
+    Environment,
+    Observation,
+    Response,
+    Reward,
+    Session,
+    Step,
+    StepEnvironment,
+    Task,
+    ask,
+    tool,
+)
 from nemo_gym.environments import link as link_module
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.wire.errors import EnvironmentFault, ModelTimeout, VerifierFault

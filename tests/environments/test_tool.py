@@ -121,7 +121,10 @@ def test_the_schema_is_the_signature_and_the_description_the_docstring() -> None
                 "Place": {
                     "title": "Place",
                     "type": "object",
-                    "properties": {"city": {"type": "string"}, "country": {"type": "string", "default": "IT"}},
+                    "properties": {
+                        "city": {"type": "string"},
+                        "country": {"type": "string", "default": "IT"},
+                    },
                     "required": ["city"],
                 }
             },

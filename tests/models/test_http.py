@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 from conftest import StartEndpoint
+
 from nemo_gym import ask
 from nemo_gym.models.chat import ChatModel
 from nemo_gym.models.http import Breaker, Retry, Timeouts, check_url

@@ -156,7 +156,9 @@ async def test_a_model_given_as_an_object_stays_the_caller_s_to_close() -> None:
     assert model.closed == 0
 
 
-async def test_a_model_made_by_name_is_closed_however_the_reading_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_made_by_name_is_closed_however_the_reading_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = Doubler()
     monkeypatch.setattr(api, "build_model", lambda name, **options: model)
     async for _ in gym.collect(Doubles, "doubler"):
@@ -180,7 +182,7 @@ async def test_a_task_that_does_not_fit_is_one_clear_line() -> None:
     ("arguments", "message"),
     [
         (("no_such_environment", Doubler()), "no environment named 'no_such_environment'"),
-        ((Doubles, "embeded"), "no model type 'embeded'."),
+        ((Doubles, "embeded"), "no model type 'embeded'. Did you mean 'embedded'?"),
     ],
 )
 async def test_an_unknown_name_is_one_clear_line(arguments: tuple[Any, Any], message: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nemo_gym.runs.journal import AppendFile, Journal, JournalError
 from nemo_gym.wire.errors import UsageError
 

@@ -90,7 +90,9 @@ def test_a_torn_last_line_is_left_out_and_anything_else_broken_is_named(tmp_path
         assert "$" not in str(caught.value)
 
 
-@pytest.mark.parametrize("line", [b'{"_ng_failure_class": "\xff"}\n', b'{"_ng_task_index": ' + b"[" * 100_000 + b"\n"])
+@pytest.mark.parametrize(
+    "line", [b'{"_ng_failure_class": "\xff"}\n', b'{"_ng_task_index": ' + b"[" * 100_000 + b"\n"]
+)
 def test_a_hostile_line_is_named_too(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(line)

@@ -1,4 +1,4 @@
-"""How many rollouts may be in flight, learned from a simulated endpoint by a clock that only the test moves."""
+"""How many rollouts may be in flight, against a simulated endpoint and a clock only the test moves."""
 
 from __future__ import annotations
 

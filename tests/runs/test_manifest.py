@@ -80,7 +80,9 @@ def test_a_missing_manifest_is_one_clear_line(paths: RunPaths) -> None:
         load_manifest(paths.manifest)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"nonsense", b'{"requested": "\xff', b'{"identity": 3}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b"nonsense", b'{"requested": "\xff', b'{"identity": 3}']
+)
 def test_a_file_that_is_no_manifest_is_one_clear_line(paths: RunPaths, content: bytes) -> None:
     paths.manifest.write_bytes(content)
 

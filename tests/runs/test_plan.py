@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nemo_gym import Environment, Task, ask
 from nemo_gym.runs.plan import PlanOptions, expand, materialize, task_rows
 from nemo_gym.wire.errors import DataError, UsageError

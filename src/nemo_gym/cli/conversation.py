@@ -33,7 +33,8 @@ def print_rollout(rollout: Rollout, *, as_json: bool = False) -> None:
     for item in [*given, *made]:
         _print_item(console, item)
     for name, value in verdict(rollout):
-        console.print(f"[bold]{name:<12}[/bold] {escape(value)}", highlight=False, soft_wrap=True)
+        label = escape(printable(f"{name:<12}"))
+        console.print(f"[bold]{label}[/bold] {escape(printable(value))}", highlight=False, soft_wrap=True)
 
 
 def verdict(rollout: Rollout) -> list[tuple[str, str]]:
@@ -74,7 +75,7 @@ def _print_item(console: Console, item: Item) -> None:
 
 
 def _print_block(console: Console, label: str, text: str, style: str) -> None:
-    console.print(f"[bold]{label}[/bold]", highlight=False)
+    console.print(f"[bold]{escape(printable(label))}[/bold]", highlight=False)
     console.print(escape(printable(text)) or "(empty)", style=style, highlight=False)
     console.print()
 

@@ -24,8 +24,7 @@ from nemo_gym.runs.run import Run
 async def watch(run: Run) -> AsyncGenerator[None, None]:
     """Show a run on standard error while the block lasts."""
     console = Console(stderr=True)
-    for note in run.notes:
-        console.print(note, style="dim", highlight=False)
+    told = _print_notes(run, console)
     show = _live if console.is_terminal else _lines
     task = asyncio.create_task(show(run.progress, console))
     try:
@@ -33,6 +32,7 @@ async def watch(run: Run) -> AsyncGenerator[None, None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        _print_notes(run, console, skip=told)
 
 
 def print_report(report: RunReport, *, as_json: bool = False) -> None:
@@ -80,6 +80,12 @@ def summary_rows(summary: RunSummary) -> list[tuple[str, str]]:
             if count is not None
         ),
     ]
+
+
+def _print_notes(run: Run, console: Console, *, skip: int = 0) -> int:
+    for note in run.notes[skip:]:
+        console.print(note, style="dim", highlight=False, soft_wrap=True)
+    return len(run.notes)
 
 
 def _interval(summary: RunSummary) -> str:

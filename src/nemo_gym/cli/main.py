@@ -28,7 +28,7 @@ app.add_typer(environments.app, name="env")
 app.add_typer(runs.app, name="runs")
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)

@@ -137,7 +137,7 @@ class Step(NamedTuple):
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
-    info: dict[str, Any] = {}  # noqa: RUF012 - never changed in place
+    info: dict[str, Any] = {}
 
 
 @dataclass(slots=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import Any, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import bind_tools, tool_error
-from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, RolloutError, UsageError, VerifierFault, did_you_mean
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.response import Response
@@ -62,13 +61,8 @@ class LocalEnvironment:
         self._numbers = itertools.count()
         self._open: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
-    @asynccontextmanager
-    async def session(self, row: Row) -> AsyncGenerator[Session, None]:
-        session = await self.open(row)
-        try:
-            yield session
-        finally:
-            await self.close(session)
+    def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
+        return _OpenSession(self, row)
 
     async def open(self, row: Row) -> Session:
         """Create and seed a session; `close` must follow. Sessions past their time to live are closed here.
@@ -76,17 +70,19 @@ class LocalEnvironment:
         Raises:
             EnvironmentFault: the row does not fit, or `seed` raised.
         """
-        await self._close_expired()
+        if self._open:
+            await self._close_expired()
         environment = self.environment
         try:
             task = task_from_row(row, environment.Task)
         except UsageError as error:
             raise EnvironmentFault(f"task does not fit {environment.name()}: {error}") from None
-        identity = f"{self._seed}:{row.get(keys.TASK_INDEX, 0)}:{row.get(keys.ROLLOUT_INDEX, 0)}"
-        session = Session(row, task, id=f"s{next(self._numbers)}", seed=identity, tools=self._schemas)
+        session = Session(row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self._schemas)
         self._open[session.id] = (session, monotonic())
         try:
-            await _settle(environment.seed(task, session))
+            seeded = environment.seed(task, session)
+            if seeded is not None:
+                await _settle(seeded)
         except BaseException as error:
             await self.close(session)
             raise _fault(error, EnvironmentFault, "seed") from error
@@ -101,7 +97,9 @@ class LocalEnvironment:
         if self._open.pop(session.id, None) is None:
             return
         try:
-            await _settle(self.environment.close(session))
+            closed = self.environment.close(session)
+            if closed is not None:
+                await _settle(closed)
         except Exception as error:
             raise _fault(error, EnvironmentFault, "close") from error
 
@@ -128,7 +126,8 @@ class LocalEnvironment:
         self._touch(session)
         environment = self.environment
         try:
-            return as_reward(await _settle(environment.verify(session.task, response, session)))
+            verdict = environment.verify(session.task, response, session)
+            return as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
         except Exception as error:
             raise _fault(error, VerifierFault, "verify") from error
 
@@ -160,6 +159,27 @@ class LocalEnvironment:
             if monotonic() - used < self.environment.session_ttl:
                 return
             await self.close(session)
+
+
+class _OpenSession(AbstractAsyncContextManager[Session]):
+    """A session for the length of a block."""
+
+    __slots__ = ("_link", "_row", "_session")
+
+    def __init__(self, link: LocalEnvironment, row: Row) -> None:
+        self._link = link
+        self._row = row
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._link.open(self._row)
+        return self._session
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._link.close(self._session)
+
+
+_REWARDS = frozenset({float, int, bool, dict, Reward})
+"""Types that surely need no awaiting."""
 
 
 async def _settle(result: Awaitable[Any] | Any) -> Any:

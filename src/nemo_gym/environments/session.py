@@ -6,6 +6,7 @@ import random
 from functools import cached_property
 from typing import Any
 
+from nemo_gym.wire import keys
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.task import Row, Task
 
@@ -13,7 +14,7 @@ from nemo_gym.wire.task import Row, Task
 class Session:
     """One rollout's own corner of an environment: nothing in it is shared with another rollout."""
 
-    def __init__(self, row: Row, task: Task, *, id: str, seed: int | str, tools: list[FunctionTool]) -> None:
+    def __init__(self, row: Row, task: Task, *, id: str, seed: int, tools: list[FunctionTool]) -> None:
         self.row = row
         """The task row as it came, with every field."""
         self.task = task
@@ -28,4 +29,5 @@ class Session:
     @cached_property
     def rng(self) -> random.Random:
         """A generator of this rollout's own: the same run seed, task and repeat give the same numbers."""
-        return random.Random(self._seed)
+        task, rollout = self.row.get(keys.TASK_INDEX, 0), self.row.get(keys.ROLLOUT_INDEX, 0)
+        return random.Random(f"{self._seed}:{task}:{rollout}")

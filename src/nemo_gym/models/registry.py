@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
+from nemo_gym.models.baselines import OracleModel, RandomModel
+from nemo_gym.models.chat import ChatModel
+from nemo_gym.models.embedded import EmbeddedModel
 from nemo_gym.models.http import Timeouts
+from nemo_gym.models.replay import RecordingModel, ReplayModel
+from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
+TYPES: Final = ("embedded", "chat", "responses", "scripted", "replay", "random", "oracle")
 ALIASES: Final = {
     "openai_model": "responses",
     "vllm_model": "chat",
@@ -42,32 +47,32 @@ def build_model(
     Raises:
         UsageError: there is no such type, or it needs something that is missing.
     """
-    build = _BUILDERS.get(ALIASES.get(type, type))
-    if build is None:
-        raise UsageError(f"no model type {type!r}.{did_you_mean(type, {*_BUILDERS, *ALIASES})}")
-    model = build(name, url, api_key, Timeouts.of(timeout), link)
-    return _recording(model, record) if record else model
-
-
-def _chat(name: str, url: str, api_key: str, timeouts: Timeouts, link: LocalEnvironment) -> Model:
-    from nemo_gym.models.chat import ChatModel
-
-    _need("chat", url=url, name=name)
-    return ChatModel(url, name, api_key=api_key or None, timeouts=timeouts)
-
-
-def _responses(name: str, url: str, api_key: str, timeouts: Timeouts, link: LocalEnvironment) -> Model:
-    from nemo_gym.models.responses import ResponsesModel
-
-    _need("responses", url=url, name=name)
-    return ResponsesModel(url, name, api_key=api_key or None, timeouts=timeouts)
+    match ALIASES.get(type, type):
+        case "chat":
+            _need(type, url=url, name=name)
+            model = ChatModel(url, name, api_key=api_key or None, timeouts=Timeouts.of(timeout))
+        case "responses":
+            _need(type, url=url, name=name)
+            model = ResponsesModel(url, name, api_key=api_key or None, timeouts=Timeouts.of(timeout))
+        case "embedded":
+            model = EmbeddedModel()
+        case "scripted":
+            _need(type, name=name)
+            model = ScriptedModel(name)
+        case "replay":
+            _need(type, name=name)
+            model = ReplayModel(name)
+        case "random":
+            model = RandomModel()
+        case "oracle":
+            model = OracleModel(link)
+        case _:
+            raise UsageError(f"no model type {type!r}.{did_you_mean(type, {*TYPES, *ALIASES})}")
+    return RecordingModel(model, record) if record else model
 
 
 def _need(type: str, **values: str) -> None:
-    missing = [f"--model-{key}" if key != "name" else "--model" for key, value in values.items() if not value]
+    flags = {"url": "--model-url", "name": "--model"}
+    missing = [flags[key] for key, value in values.items() if not value]
     if missing:
         raise UsageError(f"model type {type!r} needs {' and '.join(missing)}")
-
-
-Builder = Callable[[str, str, str, Timeouts, LocalEnvironment], Model]
-_BUILDERS: Final[dict[str, Builder]] = {"chat": _chat, "responses": _responses}

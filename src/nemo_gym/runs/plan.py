@@ -112,12 +112,14 @@ def _checked(row: Row, environment: Environment, where: str) -> Row:
 
 
 def _prepared(source: Row, options: PlanOptions) -> Row:
-    row = {key: value for key, value in source.items() if key not in keys.RESULT_KEYS}
-    row.pop(keys.ROLLOUT_INDEX, None)
+    row = {key: value for key, value in source.items() if key not in _NOT_INPUT}
     row.setdefault(keys.AGENT_REF, {"type": "responses_api_agents", "name": options.agent})
     if options.sampling:
         row[keys.PARAMS] = {**row[keys.PARAMS], **options.sampling}
     return row
+
+
+_NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX}
 
 
 def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -> tuple[Row, bytes]:

@@ -93,12 +93,20 @@ class Run:
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
         if not resuming:
             self._refuse_occupied()
-        async with build_collector(self._orders).model as model:
-            await model.check()
-        if resuming:
-            self._take_up(identity)
+        collector = build_collector(self._orders)
+        try:
+            await collector.model.check()
+            if resuming:
+                self._take_up(identity)
+            else:
+                self._plan_anew(environment, identity)
+        except BaseException:
+            await collector.model.aclose()
+            raise
+        if self.job.workers > 1:
+            await collector.model.aclose()
         else:
-            self._plan_anew(environment, identity)
+            self._collector = collector
 
     def _refuse_occupied(self) -> None:
         existing = self.paths.existing()
@@ -192,9 +200,8 @@ class Run:
             line = next(lines, None)
             return None if line is None else decode(line[1])
 
-        collector = build_collector(self._orders)
-        async with collector.model:
-            await collector.run(next_row, lambda rollout: settle(Result.of(rollout)))
+        async with self._collector.model:
+            await self._collector.run(next_row, lambda rollout: settle(Result.of(rollout)))
 
     def _lines(self) -> Iterator[Line]:
         """What is left of the plan, in order, stamped with earlier attempts."""

@@ -48,6 +48,8 @@ def as_reward(value: RewardLike) -> Reward:
 
 
 def _finite(value: object, component: str | None = None) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value
     place = "verify returned" if component is None else f"verify returned for component {component!r}"
     if not isinstance(value, Real):
         raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward")
