@@ -314,7 +314,6 @@ async def test_a_tools_environment_can_not_be_stepped() -> None:
             await link.step(session, ANSWER)
 
 
-@pytest.mark.xfail(reason="reset takes whatever an author returns, for instance (text, info)")
 async def test_an_observation_that_is_not_text_is_a_fault() -> None:
     class Numbers(StepEnvironment):
         def reset(self, task: Any, session: Session) -> Any:

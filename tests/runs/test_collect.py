@@ -282,7 +282,6 @@ async def test_cancelling_drops_what_is_in_flight_and_closes_its_sessions() -> N
     assert stage.link.open_sessions == 0
 
 
-@pytest.mark.xfail(reason="a close that raises replaces the cancellation and the worker takes the next row")
 async def test_cancelling_ends_the_run_even_when_closing_raises() -> None:
     class Unclosable(Watched):
         async def close(self, session: Session) -> None:

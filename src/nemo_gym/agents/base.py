@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
@@ -14,10 +15,14 @@ class Agent(ABC):
     """One way of letting a model act. Agents are straight-line code: deadlines, retries and concurrency
     are the collector's business."""
 
+    plays: ClassVar[Literal["tools", "steps"]] = "tools"
+    """Which form of environment it can act in."""
+
     @abstractmethod
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         """One attempt at one task.
 
         Raises:
-            RolloutError: the attempt ended without a score; `partial` holds what was done so far.
+            RolloutError: the attempt ended without a score. Whatever is raised carries what was done so
+                far (`keep_partial`).
         """

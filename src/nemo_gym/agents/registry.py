@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from nemo_gym.agents.base import Agent
@@ -10,7 +9,7 @@ from nemo_gym.agents.step_loop import StepLoop
 from nemo_gym.agents.tool_loop import SingleCall, ToolLoop
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
-AGENTS: Final[dict[str, Callable[..., Agent]]] = {
+AGENTS: Final[dict[str, type[Agent]]] = {
     "tool_loop": ToolLoop,
     "single_call": SingleCall,
     "step_loop": StepLoop,
@@ -23,7 +22,7 @@ ALIASES: Final = {
 """Names of the original package."""
 
 
-def find_agent(name: str) -> Callable[..., Agent]:
+def find_agent(name: str) -> type[Agent]:
     """The agent class of that name or alias.
 
     Raises:

@@ -113,7 +113,11 @@ class LocalEnvironment:
     async def reset(self, session: Session) -> Observation:
         environment = self._step_environment()
         result = await self._ask(session, lambda: environment.reset(session.task, session), "reset")
-        return result if isinstance(result, Observation) else Observation(result)
+        if result is None or isinstance(result, str):
+            return Observation(result)
+        if not isinstance(result, Observation):
+            raise EnvironmentFault(f"reset returned {type(result).__name__}, not text or an Observation")
+        return result
 
     async def step(self, session: Session, action: Response) -> Step:
         environment = self._step_environment()
@@ -175,7 +179,13 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
         return self._session
 
     async def __aexit__(self, *_: object) -> None:
-        await self._link.close(self._session)
+        """A failing close neither undoes a rollout that was scored nor hides why one was not."""
+        try:
+            await self._link.close(self._session)
+        except EnvironmentFault as error:
+            cause = type(error.__cause__).__name__
+            warning = {"operation": "close", "error_type": cause, "message": str(error)}
+            self._session.cleanup_warning = warning
 
 
 _REWARDS = frozenset({float, int, bool, dict, Reward})

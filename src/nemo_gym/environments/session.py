@@ -24,6 +24,8 @@ class Session:
         """Free for the environment's author."""
         self.tools = tools
         """Schemas of the tools the model may call in this rollout."""
+        self.cleanup_warning: dict[str, str] | None = None
+        """What went wrong when the session was closed after it had been used, if anything did."""
         self._seed = seed
 
     @cached_property

@@ -121,9 +121,13 @@ def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     text = inspect.getdoc(function) or ""
     summary, *rest = _ARGS.split(text, maxsplit=1)
     described: dict[str, str] = {}
+    name = ""
     for line in rest[0].splitlines() if rest else []:
         if line and not line[0].isspace():
             break
         if match := _ARG.match(line):
-            described[match[1]] = match[2].strip()
+            name = match[1]
+            described[name] = match[2].strip()
+        elif name and line.strip():
+            described[name] += " " + line.strip()
     return " ".join(summary.split()), described

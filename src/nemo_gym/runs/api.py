@@ -59,6 +59,7 @@ async def collect(
     link = LocalEnvironment(environment, seed=seed or 0)
     policy = build_model(model, link=link) if isinstance(model, str) else model
     spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment)
+    label = type(agent).__name__ if isinstance(agent, Agent) else spec.name
     rows = task_rows(
         environment,
         Path(tasks) if isinstance(tasks, str) else tasks,
@@ -66,7 +67,7 @@ async def collect(
         seed=seed or 0,
         limit=limit,
     )
-    plan = expand(rows, PlanOptions(repeats=repeats, agent=spec.name, sampling=sampling, seed=seed))
+    plan = expand(rows, PlanOptions(repeats=repeats, agent=label, sampling=sampling, seed=seed))
     collector = Collector(
         agent if isinstance(agent, Agent) else spec.build(),
         link,

@@ -12,7 +12,7 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
-from nemo_gym.wire.errors import RolloutError, RolloutTimeout
+from nemo_gym.wire.errors import RolloutError, RolloutTimeout, partial_of
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
 
@@ -95,15 +95,15 @@ class Collector:
                 rollout = await self._agent.run(row, self._environment, self.model)
             rollout.timing["total_s"] = monotonic() - began
             return rollout
-        except RolloutError as error:
-            failure = error
-        except TimeoutError as error:
+        except Exception as error:
             if deadline.expired():
                 failure = RolloutTimeout(f"not finished within {self._rollout_timeout:g} seconds")
             else:
-                failure = unexpected(error)
-        except Exception as error:
-            failure = unexpected(error)
+                failure = error if isinstance(error, RolloutError) else unexpected(error)
+            failure.partial = partial_of(error)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
         return Rollout.failed(row, failure, timing={"started_at": began_at, "total_s": monotonic() - began})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
+from nemo_gym.wire.errors import UsageError
 
 
 class EnvironmentSpec(msgspec.Struct, frozen=True):
@@ -62,12 +64,32 @@ class AgentSpec(msgspec.Struct, frozen=True):
     arguments: dict[str, Any] = {}
 
     def resolved(self, environment: Environment) -> AgentSpec:
-        """The same with the name filled in."""
-        natural = "step_loop" if isinstance(environment, StepEnvironment) else "tool_loop"
-        return AgentSpec(self.name or natural, self.arguments)
+        """The same with the name filled in, sure to fit the environment.
+
+        Raises:
+            UsageError: it doesn't fit.
+        """
+        steps = isinstance(environment, StepEnvironment)
+        spec = AgentSpec(self.name or ("step_loop" if steps else "tool_loop"), self.arguments)
+        if (spec.build().plays == "steps") != steps:
+            form, fitting = ("reset and step", "step_loop") if steps else ("tools and verify", "tool_loop")
+            name = environment.name()
+            raise UsageError(f"agent {spec.name!r} can't play {name}, which has {form}: use {fitting}")
+        return spec
 
     def build(self) -> Agent:
-        return find_agent(self.name)(**self.arguments)
+        """The agent.
+
+        Raises:
+            UsageError: no such agent, or it takes no such argument.
+        """
+        kind = find_agent(self.name)
+        takes = inspect.signature(kind).parameters
+        for name in self.arguments:
+            if name not in takes:
+                known = ", ".join(takes) or "nothing"
+                raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known})")
+        return kind(**self.arguments)
 
 
 def fingerprint(environment: Environment) -> str:

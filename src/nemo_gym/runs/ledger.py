@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -16,11 +17,14 @@ from nemo_gym.wire.errors import DataError, UsageError
 MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
 
 
+Index = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Stamp(msgspec.Struct, rename=lambda name: f"_ng_{name}"):
     """The identity and fate of a row, read without decoding the rest of it."""
 
-    task_index: int
-    rollout_index: int
+    task_index: Index
+    rollout_index: Index
     failure_class: str | None = None
     failure_terminal: bool = False
 

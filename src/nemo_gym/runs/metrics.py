@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +55,8 @@ class MetricsAccumulator:
         self._requested: int | None = None
         self._failed: dict[str, int] = {}
         self._rows = 0
+        self._settled: tuple[tuple[_Agent, ...], int, ClusteredMean, PassCurves] | None = None
+        """The last result of `_rewards`: for one agent, file and summary ask for the same."""
 
     def add(self, row: bytes | dict[str, Any]) -> None:
         """Take in one row of a rollouts file; a row of a failure is passed over.
@@ -94,7 +95,7 @@ class MetricsAccumulator:
         """The figures of the whole run."""
         scored = sum(agent.count for agent in self._agents.values())
         requested = scored + sum(self._failed.values()) if self._requested is None else self._requested
-        mean, curves = self._rewards([agent for _, agent in sorted(self._agents.items())])
+        mean, curves = self._rewards(tuple(agent for _, agent in sorted(self._agents.items())))
         tokens = [self._total(name) for name in ("input_tokens", "output_tokens")]
         return RunSummary(
             requested=requested,
@@ -116,8 +117,10 @@ class MetricsAccumulator:
             file.writelines(self._json())
         partial.replace(path)
 
-    def _rewards(self, agents: Sequence[_Agent]) -> tuple[ClusteredMean, PassCurves]:
+    def _rewards(self, agents: tuple[_Agent, ...]) -> tuple[ClusteredMean, PassCurves]:
         """The rewards of these agents, by task, with the answers they were given for."""
+        if self._settled and self._settled[:2] == (agents, self._rows):
+            return self._settled[2:]
         mean, curves = ClusteredMean(), PassCurves()
         for agent in agents:
             rewards = agent.fields.get(keys.REWARD)
@@ -129,6 +132,7 @@ class MetricsAccumulator:
                     mean.add(agent.tasks[place], rewards[place])
                 answers = [agent.answers[place] or None for place in having] if self._answer_key else None
                 curves.add([rewards[place] for place in having], answers)
+        self._settled = (agents, self._rows, mean, curves)
         return mean, curves
 
     def _json(self) -> Iterator[bytes]:
@@ -151,7 +155,7 @@ class MetricsAccumulator:
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
         metrics: dict[str, Any] = {**describe(dict(sorted(agent.fields.items())))}
-        mean, reward = self._rewards([agent])
+        mean, reward = self._rewards((agent,))
         curves = {"accuracy": reward}
         if self._answer_key:
             curves["no_answer"] = no_answer = PassCurves()
@@ -318,6 +322,7 @@ def _info(task: int, rollout: int, place: int, fields: list[tuple[str, array[flo
 
 
 _MAX_FIELDS: Final = 256
+_DIGEST_BITS: Final = (1 << 64) - 1
 _TOO_LARGE: Final = 1e300
 _UNKNOWN: Final = (math.nan,)
 _BOOLEAN: Final = b"tf"
@@ -351,9 +356,10 @@ def _numbers(raws: dict[str, msgspec.Raw]) -> dict[str, float]:
     for name, raw in raws.items():
         if name in _NO_COLUMN:
             continue
-        first = memoryview(raw)[0]
+        text = bytes(raw)
+        first = text[0]
         if first in _NUMBER:
-            value = float(bytes(raw))
+            value = float(text)
             if math.isfinite(value) and not name.startswith("_ng_"):
                 values[name] = value
         elif first in _BOOLEAN:
@@ -379,13 +385,9 @@ def _known(fields: dict[str, Any] | None) -> dict[str, float]:
 
 
 def _digest(answer: msgspec.Raw | None) -> int:
-    if answer is None or bytes(answer) == b"null":
-        return 0
-    try:
-        text = encode(msgspec.json.decode(answer))
-    except msgspec.DecodeError:
-        text = bytes(answer)
-    return int.from_bytes(blake2b(text, digest_size=8).digest()) or 1
+    """A number that tells answers apart within this process; 0 for none."""
+    text = b"null" if answer is None else bytes(answer)
+    return 0 if text == b"null" else hash(text) & _DIGEST_BITS or 1
 
 
 def _indented(value: Any, columns: int) -> bytes:

@@ -68,10 +68,19 @@ def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, byt
     but a digest per task.
     """
     seen: dict[bytes | int, tuple[int, int]] = {}
+    first: int | None = None
     for number, source in enumerate(rows):
         row = _prepared(source, options)
         body = encode(row)
+        if number == 0:
+            first = row.get(keys.TASK_INDEX)
         given = row.get(keys.TASK_INDEX)
+        if (given is None) != (first is None):
+            raise DataError(
+                f"task {number + 1}: some tasks have a {keys.TASK_INDEX} and some don't; give all or none"
+            )
+        if given is not None and (type(given) is not int or given < 0):
+            raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
         key = given if given is not None else hashlib.blake2b(body, digest_size=8).digest()
         task, times = seen.get(key, (number if given is None else given, 0))
         seen[key] = (task, times + 1)
@@ -125,7 +134,9 @@ _NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX}
 def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -> tuple[Row, bytes]:
     stamped = {**row, keys.TASK_INDEX: task, keys.ROLLOUT_INDEX: rollout}
     if seed is not None:
-        stamped[keys.PARAMS] = _seeded(row[keys.PARAMS], zlib.crc32(f"{seed}:{task}:{rollout}".encode()))
+        stamped[keys.PARAMS] = _seeded(
+            row[keys.PARAMS], task, zlib.crc32(f"{seed}:{task}:{rollout}".encode())
+        )
         return stamped, encode(stamped) + b"\n"
     if keys.TASK_INDEX in row:
         return stamped, encode(stamped) + b"\n"
@@ -133,8 +144,11 @@ def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -
     return stamped, body[:-1] + stamps
 
 
-def _seeded(params: dict[str, Any], seed: int) -> dict[str, Any]:
-    metadata: dict[str, str] = params.get("metadata") or {}
-    extra = msgspec.json.decode(metadata.get("extra_body", "{}"), type=dict[str, Any])
+def _seeded(params: dict[str, Any], task: int, seed: int) -> dict[str, Any]:
+    metadata: Any = params.get("metadata") or {}
+    try:
+        extra = msgspec.json.decode(metadata.get("extra_body", "{}"), type=dict[str, Any])
+    except (msgspec.DecodeError, AttributeError, TypeError) as error:
+        raise DataError(f"task {task}: metadata.extra_body must be a JSON object as text: {error}") from None
     text = encode({"seed": seed & 0x7FFFFFFF, **extra}).decode()
     return {**params, "metadata": {**metadata, "extra_body": text}}

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo_gym.runs.ledger import Ledger
+from nemo_gym.runs.ledger import Ledger, stamped_lines
 from nemo_gym.runs.manifest import Manifest, load_manifest
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode_row
+from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.rollout import Rollout
 
 
@@ -62,15 +62,9 @@ def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     paths = RunPaths.of(output)
     found: Rollout | None = None
     for path in (paths.rollouts, paths.failures):
-        if not path.exists():
-            continue
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if b'"_ng_task_index":%d' % task not in line or not line.endswith(b"\n"):
-                    continue
-                rollout = Rollout.from_row(decode_row(line, path, number))
-                if (rollout.task_index, rollout.rollout_index) == (task, repeat):
-                    found = rollout
+        for stamp, line in stamped_lines(path):
+            if (stamp.task_index, stamp.rollout_index) == (task, repeat):
+                found = Rollout.from_row(decode(line))
         if found is not None:
             return found
     if not paths.rollouts.exists():

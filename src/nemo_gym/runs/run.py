@@ -124,7 +124,11 @@ class Run:
         options = PlanOptions(
             repeats=job.repeats, agent=self._orders.agent.name, sampling=job.sampling, seed=job.seed
         )
-        self.paths.rollouts.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.paths.rollouts.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
         requested = materialize(self.paths.inputs, expand(rows, options))
         self._manifest = Manifest(identity, requested, __version__, time())
         self._manifest.save(self.paths)

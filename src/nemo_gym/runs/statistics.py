@@ -191,15 +191,20 @@ def describe(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
     A deviation that one value can't have is left out, except where every column has but one value (a
     single row): there it is 0 for the columns that miss none.
     """
+    found: dict[str, float] = {}
     if all(len(column) == 1 for column in columns.values()):
-        single = {name: column[0] for name, column in columns.items() if column[0] == column[0]}
-        return {
-            f"{key}/{name}": 0.0 if key == "std" else value for name, value in single.items() for key in _KEYS
-        }
+        for name, (value,) in columns.items():
+            if value == value:
+                mean, most, least, median, deviation = _names(name)
+                found[mean] = found[most] = found[least] = found[median] = value
+                found[deviation] = 0.0
+        return found
     return _describe_many(columns)
 
 
-_KEYS = ("mean", "max", "min", "median", "std")
+@lru_cache(maxsize=1024)
+def _names(field: str) -> tuple[str, str, str, str, str]:
+    return f"mean/{field}", f"max/{field}", f"min/{field}", f"median/{field}", f"std/{field}"
 
 
 def _describe_many(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -107,6 +107,22 @@ class WorkerDied(RolloutError):
     failure_class = "worker_died"
 
 
+def keep_partial(error: BaseException, response: Response) -> None:
+    """Note on an error what a rollout had done before it; the note nearest the failure stays."""
+    if getattr(error, "partial", None) is None:
+        error.partial = response  # type: ignore[attr-defined]
+
+
+def partial_of(error: BaseException | None) -> Response | None:
+    """What was noted on an error, or on the one it came from."""
+    while error is not None:
+        partial = getattr(error, "partial", None)
+        if partial is not None:
+            return partial
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def did_you_mean(wrong: str, known: Iterable[str], *, limit: int = 3) -> str:
     """` Did you mean 'x'?` for the closest known names, else ` Known: ...`, else an empty string."""
     names = sorted(known)

@@ -1,0 +1,89 @@
+"""One rollout while it is being made: what was given, what was made so far, what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic, time
+
+from nemo_gym.environments.session import Session
+from nemo_gym.models.base import Model
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import ModelTimeout
+from nemo_gym.wire.items import Item
+from nemo_gym.wire.params import RequestParams, input_items
+from nemo_gym.wire.response import Response, Usage, add_usage
+from nemo_gym.wire.rollout import Reward, Rollout, Timing
+from nemo_gym.wire.task import Row
+
+
+class Trajectory:
+    """Grows by the model's answers and whatever an agent adds between them.
+
+    Items are sent back to the model exactly as they came. The environment's tools are offered when the row
+    names none.
+    """
+
+    def __init__(
+        self, row: Row, session: Session, model: Model, *, turn_timeout: float | None = None
+    ) -> None:
+        params: RequestParams = row[keys.PARAMS]
+        if session.tools and "tools" not in params:
+            params = {**params, "tools": session.tools}
+        self.row = row
+        self.params = params
+        self.given = input_items(params)
+        """The conversation before the model's first answer; an agent may add an opening to it."""
+        self.made: list[Item] = []
+        """Everything since."""
+        self.timing: Timing = {"started_at": time(), "model_s": 0.0, "model_calls": 0}
+        self._session = session
+        self._model = model
+        self._turn_timeout = turn_timeout
+        self._usage: Usage | None = None
+        self._last = Response.of(self.made)
+
+    async def ask(self) -> Response:
+        """The model's next answer, already part of the trajectory.
+
+        Raises:
+            ModelError: the model failed, or took longer than the turn's time.
+        """
+        request: RequestParams = {**self.params, "input": self.given + self.made}
+        began = monotonic()
+        try:
+            if self._turn_timeout is None:
+                answer = await self._model.responses(request)
+            else:
+                async with asyncio.timeout(self._turn_timeout):
+                    answer = await self._model.responses(request)
+        except TimeoutError:
+            late = (
+                "in time"
+                if self._turn_timeout is None
+                else f"within the turn's {self._turn_timeout:g} seconds"
+            )
+            raise ModelTimeout(f"no answer {late}") from None
+        finally:
+            self.timing["model_s"] = self.timing.get("model_s", 0.0) + monotonic() - began
+            self.timing["model_calls"] = self.timing.get("model_calls", 0) + 1
+        self.made.extend(answer.output)
+        self._usage = add_usage(self._usage, answer.usage)
+        self._last = answer
+        return answer
+
+    def response(self) -> Response:
+        """The whole trajectory as one Response: the last answer's, with all items and all usage."""
+        return Response({**self._last.data, "output": self.made, "usage": self._usage})
+
+    def rollout(self, response: Response, reward: Reward, outcome: str) -> Rollout:
+        """The scored rollout."""
+        rollout = Rollout.scored(self.row, response, reward, outcome=outcome, timing=self.timing)
+        if self._session.cleanup_warning is not None:
+            rollout.details = {**reward.details, "cleanup_warning": self._session.cleanup_warning}
+        return rollout
+
+
+def outcome_of(response: Response) -> str:
+    """Why an incomplete response stopped: context_overflow, or the endpoint's own reason."""
+    details: dict[str, str] = response.data.get("incomplete_details") or {}
+    return details.get("detail") or details.get("reason") or "completed"
