@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import sys
 from collections.abc import Coroutine
@@ -22,5 +23,9 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     wanted = 65535 if hard == resource.RLIM_INFINITY else min(65535, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    # Rollouts leave next to no reference cycles: look for them a hundred times less often than by default,
+    # and never among what was imported.
+    gc.freeze()
+    gc.set_threshold(70_000, 20, 20)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
