@@ -12,7 +12,7 @@ from nemo_gym.runs.result import Result
 class Progress:
     """Counts that are always true: requested = scored + failed + pending."""
 
-    def __init__(self) -> None:
+    def __init__(self, repeats: int | None = None) -> None:
         self.requested = 0
         self.scored = 0
         self.failed_class: dict[tuple[int, int], str] = {}
@@ -21,7 +21,7 @@ class Progress:
         self.finished = 0
         """Rollouts that ended since this process took up the run."""
         self.output_tokens = 0
-        self.mean = ClusteredMean()
+        self.mean = ClusteredMean(repeats)
         self.started = monotonic()
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=64)
 

@@ -64,7 +64,7 @@ class Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.paths = RunPaths.of(job.output)
-        self.progress = Progress()
+        self.progress = Progress(job.repeats)
         self.notes: list[str] = []
         """Things the user should know, for instance a torn line that was cut off."""
         self._stop = asyncio.Event()
