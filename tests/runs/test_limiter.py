@@ -92,37 +92,40 @@ def test_a_round_is_as_many_rollouts_as_the_limit_and_a_tenth_of_a_second(world:
     assert adaptive.limit == 32
 
 
-def test_a_pushback_cuts_the_limit_at_once_and_ends_the_doubling(world: World) -> None:
+def test_a_storm_halves_the_limit_and_ends_the_doubling(world: World) -> None:
     adaptive = adaptive_in(world, start=100)
 
-    assert world.push_back(adaptive, times=1) == 70
-    assert world.round(adaptive) == 70 + 70 // 8
+    assert world.push_back(adaptive, times=100) == 50
+    assert world.round(adaptive) == 50 + 50 // 8
 
 
-def test_a_burst_of_pushbacks_cuts_only_once(world: World) -> None:
+def test_a_stray_pushback_costs_next_to_nothing(world: World) -> None:
     adaptive = adaptive_in(world, start=100)
-
-    assert world.push_back(adaptive, times=60) == 70
-
-
-def test_rollouts_that_began_before_the_cut_do_not_cut_again_those_after_it_do(world: World) -> None:
-    adaptive = adaptive_in(world, start=100)
-    world.push_back(adaptive, times=1, seconds=2.0)
-    world.now += 0.5
     world.pushbacks += 1
-    adaptive.finished(2.4)
-    assert adaptive.limit == 70
 
-    world.now += 1.0
-    world.pushbacks += 1
-    adaptive.finished(1.2)
-    assert adaptive.limit == 49
+    assert world.round(adaptive) == 100
+
+
+def test_an_endpoint_that_always_refuses_a_tenth_is_still_kept_busy(world: World) -> None:
+    adaptive = adaptive_in(world, start=16)
+    for _ in range(200):
+        world.pushbacks += max(1, adaptive.limit // 10)
+        world.round(adaptive)
+
+    assert adaptive.limit >= 8
+
+
+def test_nothing_is_cut_before_a_round_is_over(world: World) -> None:
+    adaptive = adaptive_in(world, start=100)
+
+    assert world.push_back(adaptive, times=99) == 100
+    assert world.push_back(adaptive, times=1) == 50
 
 
 def test_an_endpoint_that_only_pushes_back_is_still_asked_one_at_a_time(world: World) -> None:
     adaptive = adaptive_in(world, start=16)
 
-    limits = [world.push_back(adaptive, times=1) for _ in range(30)]
+    limits = [world.push_back(adaptive, times=adaptive.limit) for _ in range(30)]
 
     assert limits[-1] == 1
     assert world.round(adaptive) == 2

@@ -88,11 +88,15 @@ def _print_notes(run: Run, console: Console, *, skip: int = 0) -> int:
     return len(run.notes)
 
 
+_FEW_TASKS = 5
+"""Below this a 95 % interval is wider than the rewards themselves."""
+
+
 def _interval(summary: RunSummary) -> str:
     if summary.mean_reward is None:
         return "none scored"
-    if summary.ci95 is None:
-        return f"{summary.mean_reward:.3f}"
+    if summary.ci95 is None or summary.tasks < _FEW_TASKS:
+        return f"{summary.mean_reward:.3f} (too few tasks for an interval)"
     return f"{summary.mean_reward:.3f} (95 % CI {summary.ci95[0]:.3f} to {summary.ci95[1]:.3f})"
 
 

@@ -96,7 +96,8 @@ def _print_first_task(console: Console, environment: Environment) -> None:
         return
     for item in input_items(task_to_row(first)[keys.PARAMS]):
         if item["type"] == "message":
-            console.print(f"  first task  {escape(message_text(item))}", highlight=False, soft_wrap=True)
+            text = escape(message_text(item))
+            console.print(f"  first task  {item['role']}: {text}", highlight=False, soft_wrap=True)
 
 
 def _console() -> Console:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from nemo_gym.runs.statistics import ClusteredMean
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
 
@@ -20,11 +21,12 @@ MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
 Index = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Stamp(msgspec.Struct, rename=lambda name: f"_ng_{name}"):
+class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
     """The identity and fate of a row, read without decoding the rest of it."""
 
     task_index: Index
     rollout_index: Index
+    reward: float | None = None
     failure_class: str | None = None
     failure_terminal: bool = False
 
@@ -46,6 +48,8 @@ class Ledger:
     """Task index -> bit mask of its scored rollouts."""
     failed: dict[tuple[int, int], Failed] = field(default_factory=dict[tuple[int, int], Failed])
     """(task, rollout) -> its failures; one that was scored later is not here."""
+    mean: ClusteredMean = field(default_factory=ClusteredMean)
+    """Of the rewards scored so far."""
     max_attempts: int = 3
 
     @classmethod
@@ -65,6 +69,7 @@ class Ledger:
             task, bit = stamp.task_index, 1 << stamp.rollout_index
             ledger.scored[task] = ledger.scored.get(task, 0) | bit
             ledger.failed.pop((task, stamp.rollout_index), None)
+            ledger.mean.add(task, stamp.reward or 0.0)
         return ledger
 
     def wants(self, task: int, rollout: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
@@ -34,9 +33,9 @@ class Adaptive:
 
     Works in rounds of `limit` finished rollouts (at least a tenth of a second). A round with more throughput
     than the best so far raises the limit: doubling it at first, then by an eighth. A round without gain
-    keeps it; three of them end the doubling. A 429 or timeout cuts it to 0.7 of what it was, unless the
-    rollout that met it began before the last cut (additive increase, multiplicative decrease: Chiu and Jain
-    1989).
+    keeps it; three of them end the doubling. A round in which the endpoint pushed back (429s, timeouts)
+    lowers the limit by half the share of its rollouts that met it, so that a few stray 429s cost little and
+    a storm halves it (the proportional cut of DCTCP, Alizadeh et al. 2010).
 
     Args:
         pushbacks: the model's count of "slower" answers so far.
@@ -53,27 +52,24 @@ class Adaptive:
         self._flat_rounds = 0
         self._count = 0
         self._since = monotonic()
-        self._cut_at = -math.inf
 
     def finished(self, seconds: float) -> None:
         self._count += 1
-        now = monotonic()
-        if self._pushbacks() != self._seen:
-            if now - self._cut_at >= seconds:
-                self._cut(now)
-        elif self._count >= self.limit and now - self._since >= 0.1:
-            self._grow(self._count / (now - self._since))
-        else:
+        elapsed = monotonic() - self._since
+        if self._count < self.limit or elapsed < 0.1:
             return
-        self._seen = self._pushbacks()
+        pushed_back = self._pushbacks() - self._seen
+        if pushed_back:
+            share = min(1.0, pushed_back / self._count)
+            kept = int(self.limit * (1.0 - share / 2)) + (share < 1.0)
+            self.limit = min(self._most, max(1, kept))
+            self._doubling = False
+            self._best = 0.0
+        else:
+            self._grow(self._count / elapsed)
+        self._seen += pushed_back
         self._count = 0
-        self._since = now
-
-    def _cut(self, now: float) -> None:
-        self.limit = max(1, int(self.limit * 0.7))
-        self._cut_at = now
-        self._doubling = False
-        self._best = 0.0
+        self._since = monotonic()
 
     def _grow(self, rate: float) -> None:
         if rate > self._best * 1.05:

@@ -17,8 +17,6 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
 
-__all__ = ["ClusteredMean", "MetricsAccumulator", "RunSummary"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:

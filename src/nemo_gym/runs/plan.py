@@ -128,7 +128,7 @@ def _prepared(source: Row, options: PlanOptions) -> Row:
     return row
 
 
-_NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX}
+_NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
 
 
 def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -> tuple[Row, bytes]:

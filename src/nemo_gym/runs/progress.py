@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from time import monotonic
 
-from nemo_gym.runs.metrics import ClusteredMean
 from nemo_gym.runs.result import Result
+from nemo_gym.runs.statistics import ClusteredMean
 
 
 class Progress:

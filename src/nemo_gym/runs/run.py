@@ -145,6 +145,7 @@ class Run:
         progress = self.progress
         progress.requested = self._manifest.requested
         progress.scored = self._ledger.scored_count
+        progress.mean = self._ledger.mean
         progress.failed_class = {key: entry.failure_class for key, entry in self._ledger.failed.items()}
         left = sum(1 for _ in self._lines())
         self.notes.append(
