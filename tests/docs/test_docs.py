@@ -17,8 +17,8 @@ import nemo_gym
 from nemo_gym.agents.registry import AGENTS
 from nemo_gym.agents.registry import ALIASES as AGENT_ALIASES
 from nemo_gym.cli.main import app
+from nemo_gym.environments.conformance.judging import CHECKS
 from nemo_gym.environments.discovery import find_environment, list_environments
-from nemo_gym.environments.judging import CHECKS
 from nemo_gym.models.registry import ALIASES as MODEL_ALIASES
 from nemo_gym.models.registry import TYPES
 from nemo_gym.models.scripted import ScriptedModel

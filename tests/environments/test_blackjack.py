@@ -22,8 +22,8 @@ from nemo_gym.environments.blackjack.environment import (
     strength,
     total,
 )
-from nemo_gym.environments.check import check_environment
-from nemo_gym.environments.hostile import HOSTILE_TEXTS
+from nemo_gym.environments.conformance.check import check_environment
+from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.wire.errors import EnvironmentFault, UsageError
 from nemo_gym.wire.items import assistant, message_text

@@ -25,10 +25,10 @@ from nemo_gym import (
     ask,
     tool,
 )
-from nemo_gym.environments.check import CheckReport, check_environment
+from nemo_gym.environments.conformance.check import CheckReport, check_environment
+from nemo_gym.environments.conformance.judging import CHECKS
+from nemo_gym.environments.conformance.schema import schema_problem
 from nemo_gym.environments.discovery import find_environment, list_environments
-from nemo_gym.environments.judging import CHECKS
-from nemo_gym.environments.schema import schema_problem
 from nemo_gym.wire.items import assistant, function_call
 
 BROKEN = Path(__file__).parent / "broken"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from playing import expected_reward, play, play_golden, play_oracle
 
 from nemo_gym.environments.base import Golden
-from nemo_gym.environments.check import check_environment
-from nemo_gym.environments.hostile import HOSTILE_TEXTS
+from nemo_gym.environments.conformance.check import check_environment
+from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS
 from nemo_gym.environments.math_with_judge.environment import MathWithJudge
 from nemo_gym.verifiers.math.parse import read
 from nemo_gym.wire.errors import EnvironmentFault

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.environments.check import check_environment
+from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.discovery import describe, find_environment
 from nemo_gym.environments.scaffold import write_scaffold
 from nemo_gym.wire.errors import UsageError

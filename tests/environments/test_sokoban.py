@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_gym.environments.base import Golden, Step
-from nemo_gym.environments.check import check_environment
-from nemo_gym.environments.hostile import HOSTILE_TEXTS
+from nemo_gym.environments.conformance.check import check_environment
+from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.sokoban.environment import MOVES_AN_ANSWER, SPLITS, Sokoban, moves_in, prompt
 from nemo_gym.environments.sokoban.generation import make_room

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.check import CheckReport
+from nemo_gym.environments.conformance.check import CheckReport
 from nemo_gym.environments.discovery import EnvironmentInfo, describe
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys

@@ -123,7 +123,7 @@ To make it yours: change `tasks()` and `verify()`, then write the cases you are 
 _TEST = """import asyncio
 from pathlib import Path
 
-from nemo_gym.environments.check import check_environment
+from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.discovery import find_environment
 
 ENVIRONMENT = find_environment(str(Path(__file__).parents[1] / "environment.py"))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from nemo_gym.environments.base import Environment, Golden
-from nemo_gym.environments.hostile import plausible
-from nemo_gym.environments.replay import Script, Stage, Trace
-from nemo_gym.environments.schema import schema_problem
+from nemo_gym.environments.conformance.hostile import plausible
+from nemo_gym.environments.conformance.replay import Script, Stage, Trace
+from nemo_gym.environments.conformance.schema import schema_problem
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import BoundTool, bind_tools
 from nemo_gym.wire.errors import RolloutError, UsageError

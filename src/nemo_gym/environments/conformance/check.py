@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nemo_gym.environments import judging
 from nemo_gym.environments.base import Environment, Golden
-from nemo_gym.environments.drawing import SPLITS, Drawn, difference, draw, draw_elsewhere
-from nemo_gym.environments.hostile import HOSTILE_TEXTS, hostile_calls
-from nemo_gym.environments.judging import CheckResult as CheckResult
-from nemo_gym.environments.judging import Findings
-from nemo_gym.environments.replay import Script, Stage, as_items, stage
+from nemo_gym.environments.conformance import judging
+from nemo_gym.environments.conformance.drawing import SPLITS, Drawn, difference, draw, draw_elsewhere
+from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS, hostile_calls
+from nemo_gym.environments.conformance.judging import CheckResult as CheckResult
+from nemo_gym.environments.conformance.judging import Findings
+from nemo_gym.environments.conformance.replay import Script, Stage, as_items, stage
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError

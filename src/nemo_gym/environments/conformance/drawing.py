@@ -45,7 +45,7 @@ async def draw_elsewhere(environment: Environment, seed: int, n: int) -> Drawn |
         return None
     config = encode(msgspec.to_builtins(environment.config)).decode()
     arguments = [ref, config, str(seed), str(n)]
-    script = "import sys; from nemo_gym.environments.drawing import main; main(*sys.argv[1:])"
+    script = "import sys; from nemo_gym.environments.conformance.drawing import main; main(*sys.argv[1:])"
     hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     path = os.pathsep.join(filter(None, sys.path))
     try:

@@ -1,0 +1,1 @@
+"""The conformance check: does an environment keep the promises every environment makes?"""
