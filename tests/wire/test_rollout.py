@@ -82,14 +82,14 @@ def test_a_scored_row_is_flat():
 
 def test_a_failed_row_has_no_reward():
     failure = ModelRejected("bad request", http_status=400, body="too long")
-    failure.partial = Response.of([])
-    row = Rollout.failed(ROW, failure).to_row()
+    so_far = Response.of([])
+    row = Rollout.failed(ROW, failure, partial=so_far).to_row()
     assert "reward" not in row
     assert row["_ng_failure_class"] == "model_rejected"
     assert row["_ng_failure_terminal"] is True
     assert (row["_ng_failure_error"], row["_ng_failure_http_status"]) == ("bad request", 400)
     assert row["_ng_failure_body"] == "too long"
-    assert row["response"] == failure.partial.data
+    assert row["response"] == so_far.data
     assert row["ng_outcome"] == "failed"
 
 

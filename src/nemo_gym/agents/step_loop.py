@@ -10,9 +10,8 @@ from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import keep_partial
 from nemo_gym.wire.items import Item, user
-from nemo_gym.wire.rollout import Reward, Rollout
+from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
 from nemo_gym.wire.task import Row
 
 

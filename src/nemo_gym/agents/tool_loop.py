@@ -11,9 +11,8 @@ from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
 from nemo_gym.models.base import Model
-from nemo_gym.wire.errors import keep_partial
 from nemo_gym.wire.items import FunctionCall, Item, function_call_output
-from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.rollout import Rollout, keep_partial
 from nemo_gym.wire.task import Row
 
 

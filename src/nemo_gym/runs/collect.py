@@ -12,8 +12,8 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
-from nemo_gym.wire.errors import RolloutError, RolloutTimeout, partial_of
-from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.errors import RolloutError, RolloutTimeout
+from nemo_gym.wire.rollout import Rollout, Timing, partial_of
 from nemo_gym.wire.task import Row
 
 NextRow = Callable[[], Awaitable[Row | None]]
@@ -100,11 +100,12 @@ class Collector:
                 failure = RolloutTimeout(f"not finished within {self._rollout_timeout:g} seconds")
             else:
                 failure = error if isinstance(error, RolloutError) else unexpected(error)
-            failure.partial = partial_of(error)
+            partial = partial_of(error)
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError
-        return Rollout.failed(row, failure, timing={"started_at": began_at, "total_s": monotonic() - began})
+        timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
+        return Rollout.failed(row, failure, partial=partial, timing=timing)
 
 
 def innermost(error: Exception) -> Exception:

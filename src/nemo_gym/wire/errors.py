@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from nemo_gym.wire.response import Response
+from typing import ClassVar
 
 
 class GymError(Exception):
@@ -42,8 +39,6 @@ class RolloutError(GymError):
         super().__init__(message)
         self.http_status = http_status
         self.body = body
-        self.partial: Response | None = None
-        """What the agent had done before it failed, if it got that far."""
 
 
 class ModelError(RolloutError):
@@ -105,22 +100,6 @@ class WorkerDied(RolloutError):
     """The worker process that held this rollout ended before finishing it."""
 
     failure_class = "worker_died"
-
-
-def keep_partial(error: BaseException, response: Response) -> None:
-    """Note on an error what a rollout had done before it; the note nearest the failure stays."""
-    if getattr(error, "partial", None) is None:
-        error.partial = response  # type: ignore[attr-defined]
-
-
-def partial_of(error: BaseException | None) -> Response | None:
-    """What was noted on an error, or on the one it came from."""
-    while error is not None:
-        partial = getattr(error, "partial", None)
-        if partial is not None:
-            return partial
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def did_you_mean(wrong: str, known: Iterable[str], *, limit: int = 3) -> str:

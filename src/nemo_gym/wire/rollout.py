@@ -108,9 +108,16 @@ class Rollout:
         )
 
     @classmethod
-    def failed(cls, row: Row, failure: RolloutError, *, timing: Timing | None = None) -> Rollout:
+    def failed(
+        cls,
+        row: Row,
+        failure: RolloutError,
+        *,
+        partial: Response | None = None,
+        timing: Timing | None = None,
+    ) -> Rollout:
         """A rollout that could not be scored, with what it had done so far."""
-        return cls(row=row, response=failure.partial, outcome="failed", failure=failure, timing=timing or {})
+        return cls(row=row, response=partial, outcome="failed", failure=failure, timing=timing or {})
 
     @classmethod
     def from_row(cls, row: Row) -> Rollout:
@@ -157,6 +164,25 @@ class Rollout:
         out[keys.OUTCOME] = self.outcome
         out[keys.TIMING] = self.timing
         return out
+
+
+def keep_partial(error: BaseException, response: Response) -> None:
+    """Note on an error what a rollout had done before it; the note nearest the failure stays."""
+    if getattr(error, _PARTIAL, None) is None:
+        setattr(error, _PARTIAL, response)
+
+
+def partial_of(error: BaseException | None) -> Response | None:
+    """What was noted on an error, or on the one it came from."""
+    while error is not None:
+        partial = getattr(error, _PARTIAL, None)
+        if partial is not None:
+            return partial
+        error = error.__cause__ or error.__context__
+    return None
+
+
+_PARTIAL = "partial"
 
 
 class RecordedFailure(RolloutError):
