@@ -102,6 +102,12 @@ class Journal:
         self._pending[failed].append(line)
         self._wake.set()
 
+    def close(self) -> None:
+        """Close both files and release their locks; only for a journal that is not in use."""
+        self._thread.shutdown()
+        for file in self._files:
+            file.close()
+
     async def __aenter__(self) -> Journal:
         self._task = asyncio.create_task(self._commit_loop(), name="journal")
         return self
@@ -113,9 +119,7 @@ class Journal:
         try:
             await self._task
         finally:
-            self._thread.shutdown()
-            for file in self._files:
-                file.close()
+            self.close()
 
     async def _commit_loop(self) -> None:
         loop = asyncio.get_running_loop()

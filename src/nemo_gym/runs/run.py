@@ -133,6 +133,7 @@ class Run:
         self._manifest = Manifest(identity, requested, __version__, time())
         self._manifest.save(self.paths)
         self._ledger = Ledger()
+        self._journal = Journal(self.paths.rollouts, self.paths.failures)
         self.progress.requested = requested
 
     def _take_up(self, identity: Identity) -> None:
@@ -141,7 +142,15 @@ class Run:
         if changed:
             listed = "; ".join(changed)
             raise UsageError(f"can't resume {self.paths.rollouts}: this is a different run: {listed}")
-        self._ledger = Ledger.read(self.paths.rollouts, self.paths.failures)
+        # Locked before the ledger is read, so that no other run can add to the files in between.
+        self._journal = Journal(self.paths.rollouts, self.paths.failures)
+        try:
+            self._ledger = Ledger.read(self.paths.rollouts, self.paths.failures)
+        except BaseException:
+            self._journal.close()
+            raise
+        if self._journal.torn_bytes:
+            self.notes.append(f"cut off {self._journal.torn_bytes} bytes of an unfinished line")
         progress = self.progress
         progress.requested = self._manifest.requested
         progress.scored = self._ledger.scored_count
@@ -159,9 +168,7 @@ class Run:
         Raises:
             GymError: the model can't be reached, or the journal can't be written.
         """
-        async with Journal(self.paths.rollouts, self.paths.failures) as journal:
-            if journal.torn_bytes:
-                self.notes.append(f"cut off {journal.torn_bytes} bytes of an unfinished line")
+        async with self._journal as journal:
             await self._until_stopped(self._engine(journal))
         if journal.error is not None:
             self.stop(str(journal.error))
