@@ -269,8 +269,8 @@ def test_no_seed_is_in_two_splits():
     assert len(set(seeds)) == len(seeds)
 
 
-def test_a_thousand_tasks_are_made_by_default():
-    assert len(rows("validation", 0, None)) == 1000
+def test_a_hundred_tasks_are_made_by_default():
+    assert len(rows("validation", 0, None)) == 100
 
 
 def test_the_prompt_tells_the_rules_once():

@@ -558,8 +558,8 @@ def test_solved_problems_shown_at_level_0_are_right_and_of_another_split(split: 
         assert all(family.read(answer) for answer in texts[1::2])
 
 
-def test_a_thousand_tasks_are_made_by_default():
-    assert len(rows("train", 0, None, families="addition")) == 1000
+def test_a_hundred_tasks_are_made_by_default():
+    assert len(rows("train", 0, None, families="addition")) == 100
 
 
 def test_tasks_are_made_when_they_are_read():

@@ -83,10 +83,11 @@ class CLASS_NAME(Environment):
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
         rng = random.Random(f"{{split}} {{seed}}")
-        for _ in range(n or 100):
+        for _ in range(n or 20):
             a, b = rng.randint(1, 9), rng.randint(1, 9)
+            question = ask(f"{_PROMPT}")
             yield self.Task(
-                responses_create_params=ask(f"{_PROMPT}"),
+                responses_create_params={{**question, "temperature": 0.3, "max_output_tokens": 24}},
                 expected=str(a + b),
             )
 

@@ -20,9 +20,6 @@ from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.task import Row, Task, task_from_row, task_to_row
 
-DEFAULT_TASKS = 100
-"""How many tasks a procedural environment is asked for when nobody says."""
-
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
@@ -56,7 +53,7 @@ def task_rows(
         for number, row in islice(read_rows(source), limit):
             yield _checked(row, environment, f"{source}:{number}")
         return
-    tasks = environment.tasks(split, seed, limit or DEFAULT_TASKS) if source is None else source
+    tasks = environment.tasks(split, seed, limit) if source is None else source
     for number, task in enumerate(islice(tasks, limit), start=1):
         yield _checked(task_to_row(task), environment, f"task {number} of {environment.name()}")
 

@@ -21,7 +21,7 @@ lose at once.
 - A win gives 1, a draw 0 and a loss -1.
 Answer each turn with <action>hit</action> or <action>stand</action>. Any other answer means stand."""
 SPLITS: Final = ("train", "validation", "example")
-DEFAULT_N: Final = 1000
+DEFAULT_N: Final = 100
 
 
 class Blackjack(StepEnvironment):
@@ -39,7 +39,7 @@ class Blackjack(StepEnvironment):
         """`seed` may also be in here."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        """Task i of a split and seed is the same however many are asked for (1,000 by default).
+        """Task i of a split and seed is the same however many are asked for (100 by default).
 
         Raises:
             UsageError: there is no such split.

@@ -32,7 +32,7 @@ SPLITS: dict[str, frozenset[int]] = {
     "example": frozenset({4}),
 }
 """Each split owns some fifths of the questions, so no question is in two splits."""
-DEFAULT_N = 1000
+DEFAULT_N = 100
 SOLVED = 3
 """Solved problems shown before a question of level 0, taken from another split."""
 
@@ -61,7 +61,7 @@ class Reasoning(Environment):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[ReasoningTask]:
-        """Task i of a split and seed is the same however many are asked for (1,000 by default).
+        """Task i of a split and seed is the same however many are asked for (100 by default).
 
         Raises:
             UsageError: there is no such split, or a family of the settings is unknown.

@@ -26,7 +26,7 @@ BOX_REWARD: Final = 1.0
 """For a box pushed onto a target; taken back when it is pushed off."""
 SOLVED_REWARD: Final = 10.0
 SPLITS: Final = ("train", "validation", "example")
-DEFAULT_N: Final = 1000
+DEFAULT_N: Final = 100
 
 Side = Annotated[int, msgspec.Meta(ge=3, le=MAX_SIDE)]
 Boxes = Annotated[int, msgspec.Meta(ge=1, le=MAX_BOXES)]
@@ -63,7 +63,7 @@ class Sokoban(StepEnvironment):
         """All of these may also be in here; what nothing is said about is taken from the settings."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        """Task i of a split and seed is the same however many are asked for (1,000 by default).
+        """Task i of a split and seed is the same however many are asked for (100 by default).
 
         Raises:
             UsageError: there is no such split, or the settings leave too little space for the boxes.
