@@ -69,6 +69,8 @@ def strip_reasoning(text: str) -> str:
 
     `<thinking>` is treated alike and case is ignored. Text without either tag comes back unchanged.
     """
+    if "<" not in text:
+        return text
     start = 0
     for match in _THINK_CLOSING.finditer(text):
         start = match.end()
