@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from nemo_gym.cli.texts import duration, number
+from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, message_text
 from nemo_gym.wire.jsonl import encode
@@ -22,8 +20,7 @@ _STYLES = {"system": "dim", "developer": "dim", "user": "cyan", "assistant": "gr
 def print_rollout(rollout: Rollout, *, as_json: bool = False) -> None:
     """The conversation, then the reward with its details, on standard output."""
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(encode(rollout.to_row()), indent=2) + b"\n")
-        sys.stdout.flush()
+        print_json(rollout.to_row())
         return
     console = Console()
     attempt = f" · attempt {rollout.attempt + 1}" if rollout.attempt else ""

@@ -7,13 +7,12 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import msgspec
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from nemo_gym.cli.texts import duration, number
+from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import RunReport
@@ -44,8 +43,7 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
             "summary": report.summary,
             "files": {name: str(path) for name, path in _files(report)},
         }
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
-        sys.stdout.flush()
+        print_json(data)
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
     identity = report.manifest.identity

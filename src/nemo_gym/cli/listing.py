@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nemo_gym.cli.texts import print_json
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.check import CheckReport
 from nemo_gym.environments.discovery import EnvironmentInfo, describe
@@ -25,7 +26,7 @@ from nemo_gym.wire.task import task_to_row
 def print_environments(infos: list[EnvironmentInfo], *, as_json: bool) -> None:
     """One line for each environment."""
     if as_json:
-        _print_json(infos)
+        print_json(infos)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "domain", "kind", "description"):
@@ -51,7 +52,7 @@ def print_environment(kind: type[Environment], *, as_json: bool) -> None:
         "folder": str(kind.folder()),
     }
     if as_json:
-        _print_json(data)
+        print_json(data)
         return
     console = _console()
     console.print(f"[bold]{info.name}[/bold]  {escape(info.description)}", highlight=False)
@@ -75,7 +76,7 @@ def print_environment(kind: type[Environment], *, as_json: bool) -> None:
 def print_check(name: str, report: CheckReport, *, as_json: bool) -> None:
     """The table of a conformance check."""
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     table = Table(title=f"gym env check {name}", title_justify="left", show_lines=False)
     for column in ("check", "", "what was seen"):
@@ -106,8 +107,3 @@ def _console() -> Console:
 
 def _plain(value: object) -> Any:
     return None if value is msgspec.NODEFAULT else msgspec.to_builtins(value)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-    sys.stdout.flush()

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
+
+import msgspec
+
+from nemo_gym.wire.jsonl import encode
 
 
 def print_error(message: str) -> None:
     """One line on standard error."""
     sys.stderr.write(f"gym: {message}\n")
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON, and nothing else, on standard output."""
+    sys.stdout.buffer.write(msgspec.json.format(encode(value), indent=2) + b"\n")
+    sys.stdout.flush()
 
 
 def duration(seconds: float) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.wire.errors import UsageError
 
 
@@ -46,13 +45,8 @@ class Manifest(msgspec.Struct):
 
     def save(self, paths: RunPaths) -> None:
         """Write the file, whole or not at all."""
-        partial = paths.manifest.with_name(paths.manifest.name + ".partial")
-        data = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(paths.manifest)
+        with whole_file(paths.manifest) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
 
 def load_manifest(path: Path) -> Manifest:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.statistics import ClusteredMean, PassCurves, describe
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
@@ -110,10 +111,8 @@ class MetricsAccumulator:
 
     def write(self, path: Path) -> None:
         """Write the aggregate metrics file, whole or not at all."""
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb", buffering=1 << 20) as file:
+        with whole_file(path) as file:
             file.writelines(self._json())
-        partial.replace(path)
 
     def _rewards(self, agents: tuple[_Agent, ...]) -> tuple[ClusteredMean, PassCurves]:
         """The rewards of these agents, by task, with the answers they were given for."""

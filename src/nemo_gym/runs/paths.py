@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from nemo_gym.wire.errors import UsageError
 
@@ -43,3 +47,17 @@ class RunPaths:
         """Those of the files that are there already."""
         every = (self.rollouts, self.inputs, self.failures, self.metrics, self.manifest)
         return [path for path in every if path.exists()]
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
+    """A file to write: durable and in its place when the block ends well, gone without a trace otherwise."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb", buffering=1 << 20) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import encode, read_rows
@@ -91,20 +91,13 @@ def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> int:
     Raises:
         UsageError: the plan is empty.
     """
-    partial = path.with_name(path.name + ".partial")
     count = 0
-    try:
-        with partial.open("wb", buffering=1 << 20) as file:
-            for _, line in plan:
-                file.write(line)
-                count += 1
-            file.flush()
-            os.fsync(file.fileno())
+    with whole_file(path) as file:
+        for _, line in plan:
+            file.write(line)
+            count += 1
         if not count:
             raise UsageError("there are no tasks to run: the input is empty")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return count
 
 
