@@ -9,7 +9,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.baselines import OracleModel, RandomModel
 from nemo_gym.models.chat import ChatModel
 from nemo_gym.models.embedded import EmbeddedModel
-from nemo_gym.models.http import Timeouts
+from nemo_gym.transport.http import Timeouts
 from nemo_gym.models.replay import RecordingModel, ReplayModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.models.scripted import ScriptedModel

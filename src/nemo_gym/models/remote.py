@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from nemo_gym.models.base import Model
-from nemo_gym.models.http import Endpoint, Retry, Timeouts, is_context_overflow
+from nemo_gym.transport.http import Endpoint, Retry, Timeouts, is_context_overflow
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import RequestParams

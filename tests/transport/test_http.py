@@ -10,7 +10,7 @@ from conftest import StartEndpoint
 
 from nemo_gym import ask
 from nemo_gym.models.chat import ChatModel
-from nemo_gym.models.http import Breaker, Retry, Timeouts, check_url
+from nemo_gym.transport.http import Breaker, Retry, Timeouts, check_url
 from nemo_gym.models.remote import RemoteModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.wire.errors import (

@@ -1,0 +1,1 @@
+"""HTTP doors: any component as a server."""
