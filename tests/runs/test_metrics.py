@@ -256,6 +256,18 @@ def test_a_bad_row_is_named(line, message):
     assert str(error.value).startswith(message)
 
 
+def test_a_number_whose_square_would_overflow_is_no_column(tmp_path):
+    metrics = MetricsAccumulator()
+    for rollout in range(2):
+        metrics.add(
+            {"_ng_task_index": 0, "_ng_rollout_index": rollout, "reward": 1.0, "odd": 1e308, "fine": 1e149}
+        )
+    metrics.write(tmp_path / "metrics.json")
+    (agent,) = json.loads((tmp_path / "metrics.json").read_text())
+    assert agent["agent_metrics"]["mean/fine"] == 1e149
+    assert "mean/odd" not in agent["agent_metrics"]
+
+
 def test_a_row_is_the_same_as_bytes_and_as_an_object(tmp_path):
     rows = [row(0, 0, 1.0, usage=usage(2)), row(1, 0, 0, flag=True)]
     objects = MetricsAccumulator()

@@ -124,6 +124,11 @@ def test_a_wrong_line_is_named_with_its_place(tmp_path: Path) -> None:
             list(task_rows(Sums(), path))
 
 
+def test_a_wrong_task_of_an_iterable_is_named_by_its_number() -> None:
+    with pytest.raises(DataError, match="task 2 of sums: missing column `expected`"):
+        list(task_rows(Sums(), [row(expected=1), row()]))
+
+
 def test_limit_reads_no_further_than_it_must(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
     path.write_bytes(b'{"responses_create_params": {"input": "hi"}, "expected": 1}\nnot json\n')

@@ -169,6 +169,16 @@ def test_a_deviation_that_cannot_be_known_is_left_out_beside_one_that_can():
     assert "std/y" in found
 
 
+@given(numbers, st.none() | st.just("a"))
+def test_a_task_with_one_value_starts_its_curves_like_any_other(value, answer):
+    alone, among = PassCurves(), PassCurves()
+    alone.add([value], [answer])
+    among.add([value, value], [answer, answer])
+    firsts = alone.metrics("x", majority=True)
+    assert firsts.items() <= among.metrics("x", majority=True).items()
+    assert alone.per_run() == among.per_run()[:1]
+
+
 def test_curves_over_tasks_of_different_length():
     curves = PassCurves()
     curves.add([1.0, 0.0])

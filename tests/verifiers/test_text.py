@@ -181,6 +181,15 @@ def test_only_the_last_markers_are_kept() -> None:
     assert marked_answers("answer: 1\nanswer: 2\nanswer: 3", limit=2) == ["2", "3"]
 
 
+@given(
+    st.lists(st.sampled_from(["final ", "answer", "Answer: 1", "**", ":", "\n", " ", "x", "İ"])).map("".join)
+)
+def test_fewer_answers_are_the_last_of_all(text: str) -> None:
+    every = marked_answers(text, limit=len(text))
+    assert marked_answers(text, limit=1) == every[-1:]
+    assert marked_answers(text, limit=2) == every[-2:]
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:8]))
 def test_n13_a_megabyte_of_openings_is_read_in_linear_time(text: str) -> None:
     last_boxed(text)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.statistics import ClusteredMean, PassCurves, describe
+from nemo_gym.runs.statistics import ClusteredMean, PassCurves, describe, describe_one
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
@@ -205,7 +205,7 @@ class MetricsAccumulator:
 
     def _index(self, raws: dict[str, msgspec.Raw], name: str) -> int:
         try:
-            index = int(bytes(raws[name]))
+            index = int(raws[name])
         except (KeyError, ValueError):
             raise UsageError(f"rollouts row {self._rows}: {name}: a whole number is missing") from None
         if index.bit_length() > 63:
@@ -277,10 +277,16 @@ def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
         while waiting is not None and waiting < task:
             yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
             waiting = next(unseen, None)
-        columns = {field: [column[place] for place in group] for field, column in fields}
-        infos = [_info(task, agent.rollouts[place], place, fields) for place in group]
+        known = [_known_at(place, fields) for place in group]
+        if len(group) == 1:
+            metrics = describe_one(known[0])
+        else:
+            metrics = describe({field: [column[place] for place in group] for field, column in fields})
+        infos = [
+            _info(task, agent.rollouts[place], values) for place, values in zip(group, known, strict=True)
+        ]
         expected = agent.expected.get(task, len(group))
-        yield _group(task, describe(columns), len(group), expected, sample, infos)
+        yield _group(task, metrics, len(group), expected, sample, infos)
     while waiting is not None:
         yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
         waiting = next(unseen, None)
@@ -306,21 +312,23 @@ def _group(
     }
 
 
-def _info(task: int, rollout: int, place: int, fields: list[tuple[str, array[float]]]) -> dict[str, Any]:
-    info: dict[str, Any] = {
+def _known_at(place: int, fields: list[tuple[str, array[float]]]) -> dict[str, float]:
+    return {name: value for name, column in fields if (value := column[place]) == value}
+
+
+def _info(task: int, rollout: int, values: dict[str, float]) -> dict[str, Any]:
+    return {
         "rollout_id": f"{task}:{rollout}",
         keys.TASK_INDEX: task,
         keys.ROLLOUT_INDEX: rollout,
+        **values,
     }
-    for name, column in fields:
-        if column[place] == column[place]:
-            info[name] = column[place]
-    return info
 
 
 _MAX_FIELDS: Final = 256
 _DIGEST_BITS: Final = (1 << 64) - 1
-_TOO_LARGE: Final = 1e300
+_TOO_LARGE: Final = 1e150
+"""Numbers from here on are no columns: their squares would overflow."""
 _UNKNOWN: Final = (math.nan,)
 _BOOLEAN: Final = b"tf"
 _NUMBER: Final = frozenset(b"-0123456789")
@@ -357,7 +365,7 @@ def _numbers(raws: dict[str, msgspec.Raw]) -> dict[str, float]:
         first = text[0]
         if first in _NUMBER:
             value = float(text)
-            if math.isfinite(value) and not name.startswith("_ng_"):
+            if abs(value) < _TOO_LARGE and not name.startswith("_ng_"):
                 values[name] = value
         elif first in _BOOLEAN:
             values[name] = float(first == _BOOLEAN[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -50,35 +49,42 @@ def task_rows(
         UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`.
     """
     if isinstance(source, Path):
-        for number, row in islice(read_rows(source), limit):
-            yield _checked(row, environment, f"{source}:{number}")
-        return
-    tasks = environment.tasks(split, seed, limit) if source is None else source
-    for number, task in enumerate(islice(tasks, limit), start=1):
-        yield _checked(task_to_row(task), environment, f"task {number} of {environment.name()}")
+        numbered = islice(read_rows(source), limit)
+    else:
+        tasks = environment.tasks(split, seed, limit) if source is None else source
+        numbered = enumerate(map(task_to_row, islice(tasks, limit)), start=1)
+    for number, row in numbered:
+        try:
+            check_params(row.get(keys.PARAMS))
+            task_from_row(row, environment.Task)
+        except UsageError as error:
+            of_file = isinstance(source, Path)
+            where = f"{source}:{number}" if of_file else f"task {number} of {environment.name()}"
+            raise DataError(f"{where}: {error}") from None
+        yield row
 
 
 def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, bytes]]:
     """Every rollout of the plan in order `abc -> aabbcc`: its row and the same as a JSON line.
 
     Identical rows are one task with more repeats. Rows are stamped with their identity; nothing is held
-    but a digest per task.
+    but a hash per task.
     """
-    seen: dict[bytes | int, tuple[int, int]] = {}
-    first: int | None = None
+    seen: dict[int, tuple[int, int]] = {}
+    numbered = False
     for number, source in enumerate(rows):
         row = _prepared(source, options)
         body = encode(row)
-        if number == 0:
-            first = row.get(keys.TASK_INDEX)
         given = row.get(keys.TASK_INDEX)
-        if (given is None) != (first is None):
+        if number == 0:
+            numbered = given is not None
+        if (given is not None) != numbered:
             raise DataError(
                 f"task {number + 1}: some tasks have a {keys.TASK_INDEX} and some don't; give all or none"
             )
         if given is not None and (type(given) is not int or given < 0):
             raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
-        key = given if given is not None else hashlib.blake2b(body, digest_size=8).digest()
+        key = hash(body) if given is None else given
         task, times = seen.get(key, (number if given is None else given, 0))
         seen[key] = (task, times + 1)
         for rollout in range(times * options.repeats, (times + 1) * options.repeats):
@@ -101,15 +107,6 @@ def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> int:
     return count
 
 
-def _checked(row: Row, environment: Environment, where: str) -> Row:
-    try:
-        check_params(row.get(keys.PARAMS))
-        task_from_row(row, environment.Task)
-    except UsageError as error:
-        raise DataError(f"{where}: {error}") from None
-    return row
-
-
 def _prepared(source: Row, options: PlanOptions) -> Row:
     row = {key: value for key, value in source.items() if key not in _NOT_INPUT}
     row.setdefault(keys.AGENT_REF, {"type": "responses_api_agents", "name": options.agent})
@@ -130,8 +127,10 @@ def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -
         return stamped, encode(stamped) + b"\n"
     if keys.TASK_INDEX in row:
         return stamped, encode(stamped) + b"\n"
-    stamps = b',"%b":%d,"%b":%d}\n' % (keys.TASK_INDEX.encode(), task, keys.ROLLOUT_INDEX.encode(), rollout)
-    return stamped, body[:-1] + stamps
+    return stamped, body[:-1] + _STAMPS % (task, rollout)
+
+
+_STAMPS = f',"{keys.TASK_INDEX}":%d,"{keys.ROLLOUT_INDEX}":%d}}\n'.encode()
 
 
 def _seeded(params: dict[str, Any], task: int, seed: int) -> dict[str, Any]:

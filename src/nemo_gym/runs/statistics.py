@@ -107,6 +107,10 @@ class PassCurves:
             self._tasks.append(0)
             for sums in (self._passed, self._averaged, self._agreed, self._runs):
                 sums.append(0.0)
+        if len(values) == 1:
+            answered = answers is not None and answers[0] is not None
+            self._add_alone(values[0], values[0] if answered else 0.0)
+            return
         agreed = majority_curve(values, answers) if answers is not None else (0.0 for _ in values)
         rows = zip(values, accumulate(values), pass_curve(values), agreed, strict=True)
         for place, (value, total, passed, agreement) in enumerate(rows):
@@ -115,6 +119,14 @@ class PassCurves:
             self._averaged[place] += total / (place + 1)
             self._passed[place] += passed
             self._agreed[place] += agreement
+
+    def _add_alone(self, value: float, agreement: float) -> None:
+        """Take in the only value of a task, which every curve begins with."""
+        self._tasks[0] += 1
+        self._runs[0] += value
+        self._averaged[0] += value
+        self._passed[0] += value
+        self._agreed[0] += agreement
 
     @property
     def max_k(self) -> int:
@@ -191,15 +203,19 @@ def describe(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
     A deviation that one value can't have is left out, except where every column has but one value (a
     single row): there it is 0 for the columns that miss none.
     """
-    found: dict[str, float] = {}
     if all(len(column) == 1 for column in columns.values()):
-        for name, (value,) in columns.items():
-            if value == value:
-                mean, most, least, median, deviation = _names(name)
-                found[mean] = found[most] = found[least] = found[median] = value
-                found[deviation] = 0.0
-        return found
+        return describe_one({name: value for name, (value,) in columns.items() if value == value})
     return _describe_many(columns)
+
+
+def describe_one(row: Mapping[str, float]) -> dict[str, float]:
+    """What `describe` tells of a single row's values, none of them NaN."""
+    found: dict[str, float] = {}
+    for name, value in row.items():
+        mean, most, least, median, deviation = _names(name)
+        found[mean] = found[most] = found[least] = found[median] = value
+        found[deviation] = 0.0
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -57,12 +57,12 @@ def match_strings(prediction: str, gold: str, *, case_sensitive: bool = False) -
     if not prediction or not gold:
         return Match(0.0, "empty")
     if prediction == gold:
-        return Match(1.0, "exact")
+        return _EXACT
     if len(prediction) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return Match(0.0, "too_long")
     if case_sensitive:
         same = unicodedata.normalize("NFC", prediction) == unicodedata.normalize("NFC", gold)
-        return Match(1.0, "exact") if same else Match(0.0, "none")
+        return _EXACT if same else Match(0.0, "none")
     return _climb(normalize(prediction), normalize(gold))
 
 
@@ -104,9 +104,12 @@ def normalize(text: str) -> str:
     return folded
 
 
+_EXACT = Match(1.0, "exact")
+
+
 def _climb(prediction: str, gold: str) -> Match:
     if prediction == gold:
-        return Match(1.0, "exact")
+        return _EXACT
     if _same(_number(prediction), _number(gold)):
         return Match(1.0, "number")
     if _same(_number(_ungroup(prediction)), _number(_ungroup(gold))):

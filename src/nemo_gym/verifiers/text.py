@@ -1,8 +1,8 @@
 """Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
 
 import re
-from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 __all__ = [
     "last_boxed",
@@ -22,6 +22,8 @@ def last_boxed(text: str) -> str | None:
     counts. None when there is no box or the last one is never closed: an earlier box is not consulted,
     because a cut-off answer is no answer.
     """
+    if "\\" not in text:
+        return None
     start = -1
     for match in _BOX_OPENING.finditer(text):
         start = match.end()
@@ -120,14 +122,14 @@ def marked_answers(text: str, limit: int = 16) -> list[str]:
     The case of the marker, Markdown emphasis around it and `*`, `_` or backticks around the answer are
     ignored. An answer longer than 10,000 characters is cut there.
     """
-    markers = list(deque(_answer_markers(text), maxlen=limit))
-    ends = [*(start for start, _ in markers), len(text)][1:]
     answers: list[str] = []
-    for (_, begin), end in zip(markers, ends, strict=True):
+    end = len(text)
+    for start, begin in islice(_answer_markers(text), limit):
         answer = text[begin : min(end, begin + _MAX_ANSWER)].lstrip(_EMPHASIS)
         line = answer.splitlines()[0] if answer else ""
         answers.append(line.rstrip(_EMPHASIS))
-    return answers
+        end = start
+    return answers[::-1]
 
 
 def last_nonempty_line(text: str) -> str:
@@ -155,11 +157,11 @@ _ALIASES = {"python": ("py", "python3")}
 
 
 def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of every marker. Most texts have none: plain search skips what a pattern would crawl."""
+    """Start and end of every marker, last first, by plain search: a pattern would crawl."""
     lowered = text.lower()
     if len(lowered) != len(text):
         lowered = "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
-    start = lowered.find("answer")
+    start = lowered.rfind("answer")
     while start >= 0:
         if colon := _COLON.match(text, start + len("answer")):
             final = _FINAL.search(text, max(0, start - 16), start)
@@ -167,7 +169,7 @@ def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
                 yield final.start(), colon.end()
             elif not (start and (text[start - 1].isalnum() or text[start - 1] == "_")):
                 yield start, colon.end()
-        start = lowered.find("answer", start + 1)
+        start = lowered.rfind("answer", 0, start)
 
 
 def _unwrap_commands(s: str) -> str:
