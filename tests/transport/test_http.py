@@ -10,9 +10,12 @@ from conftest import StartEndpoint
 
 from nemo_gym import ask
 from nemo_gym.models.chat import ChatModel
-from nemo_gym.transport.http import Breaker, Retry, Timeouts, check_url
 from nemo_gym.models.remote import RemoteModel
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.transport.breaker import Breaker
+from nemo_gym.transport.exchange import NoAnswer, Timeouts
+from nemo_gym.transport.http import check_url
+from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     GymError,
     ModelDenied,
@@ -135,10 +138,10 @@ async def test_an_open_breaker_lets_one_probe_through_and_a_success_closes_it() 
     for _ in range(3):
         breaker.failed("connection refused")
 
-    with pytest.raises(ModelUnreachable, match="connection refused"):
+    with pytest.raises(NoAnswer, match="connection refused"):
         await breaker.admit(give_up=monotonic() + 0.01)
     await breaker.admit(give_up=monotonic() + 10)
-    with pytest.raises(ModelUnreachable):
+    with pytest.raises(NoAnswer):
         await breaker.admit(give_up=monotonic() + 0.01)
     breaker.succeeded()
     await breaker.admit(give_up=0.0)

@@ -381,6 +381,9 @@ class TestTokens:
             ({"generation_token_ids": [1]}, {}, "without prompt_token_ids, generation_log_probs"),
             ({**TOKENS, "generation_log_probs": [-0.1]}, {}, "2 generated token ids but 1 log-prob"),
             ({}, {"token_ids": [9]}, "name different tokens"),
+            ({}, {"prompt_token_ids": [1]}, "the prompt token ids name different tokens"),
+            ({**TOKENS, "generation_token_ids": [9, 7]}, {}, "the sampled token ids name different tokens"),
+            ({}, {"meta_info": {"output_token_logprobs": [["x"]]}}, "meta_info.output_token_logprobs: "),
             (
                 {},
                 {"token_ids": [9, 8], "logprobs": {"content": [{"token": "a", "logprob": 0}]}},
@@ -396,7 +399,7 @@ class TestTokens:
     def test_contradictions_are_errors(self, message, choice, reason):
         choice = {**self.logprobs("token_id:9", "token_id:8"), **choice}
         with pytest.raises(ValueError, match=reason):
-            chat_response(completion({"content": "x", **message}, choice=choice, prompt_token_ids=[1]))
+            chat_response(completion({"content": "x", **message}, choice=choice, prompt_token_ids=[1, 2]))
 
 
 class TestServer:

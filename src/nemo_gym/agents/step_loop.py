@@ -9,7 +9,6 @@ from nemo_gym.agents.trajectory import Trajectory, outcome_of
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
-from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, user
 from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
 from nemo_gym.wire.task import Row
@@ -38,7 +37,6 @@ class StepLoop(Agent):
             except BaseException as error:
                 keep_partial(error, made.response())
                 raise
-        made.row = {**row, keys.PARAMS: {**made.params, "input": made.given}}
         return made.rollout(made.response(), reward, outcome)
 
     async def _play(
@@ -46,7 +44,7 @@ class StepLoop(Agent):
     ) -> tuple[Reward, str]:
         first = await environment.reset(session)
         if first.text:
-            made.given = [*made.given, user(first.text)]
+            made.open_with(user(first.text))
         info: dict[str, Any] = dict(first.info)
         total, outcome = 0.0, "truncated"
         for _ in range(self.max_steps or environment.max_steps):

@@ -12,7 +12,8 @@ from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
 from nemo_gym.models.base import Model
 from nemo_gym.wire.items import FunctionCall, Item, function_call_output
-from nemo_gym.wire.rollout import Rollout, keep_partial
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
 from nemo_gym.wire.task import Row
 
 
@@ -30,15 +31,22 @@ class SingleCall(Agent):
         async with environment.session(row) as session:
             made = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
             try:
-                outcome = await self.act(made, session, environment)
-                response = made.response()
-                began = monotonic()
-                reward = await environment.verify(session, response)
-                made.timing["verify_s"] = monotonic() - began
+                response, reward, outcome = await self.play(made, session, environment)
             except BaseException as error:
                 keep_partial(error, made.response())
                 raise
         return made.rollout(response, reward, outcome)
+
+    async def play(
+        self, made: Trajectory, session: Session, environment: EnvironmentLink
+    ) -> tuple[Response, Reward, str]:
+        """Let the model act and have the result scored: the trajectory, its reward, the outcome."""
+        outcome = await self.act(made, session, environment)
+        response = made.response()
+        began = monotonic()
+        reward = await environment.verify(session, response)
+        made.timing["verify_s"] = made.timing.get("verify_s", 0.0) + monotonic() - began
+        return response, reward, outcome
 
     async def act(self, made: Trajectory, session: Session, environment: EnvironmentLink) -> str:
         """Let the model act until it is done; the rollout's outcome."""
@@ -66,7 +74,7 @@ class ToolLoop(SingleCall):
             answer = await made.ask()
             if answer.incomplete_reason:
                 return outcome_of(answer)
-            calls = answer.function_calls
+            calls = answer.open_calls
             if calls:
                 made.made.extend(await self._run_tools(made, session, environment, calls))
             elif answer.messages:
@@ -87,6 +95,10 @@ class ToolLoop(SingleCall):
     async def _run_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
         try:
             async with asyncio.timeout(self.tool_timeout):
-                return await environment.call(session, call)
+                return await self.call_tool(session, environment, call)
         except TimeoutError:
             return tool_error(f"{call['name']} did not finish within {self.tool_timeout:g} seconds")
+
+    async def call_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
+        """What one tool call gives back."""
+        return await environment.call(session, call)

@@ -32,7 +32,7 @@ class Trajectory:
         self.row = row
         self.params = params
         self.given = input_items(params)
-        """The conversation before the model's first answer; an agent may add an opening to it."""
+        """The conversation before the model's first answer."""
         self.made: list[Item] = []
         """Everything since."""
         self.timing: Timing = {"started_at": time(), "model_s": 0.0, "model_calls": 0}
@@ -41,6 +41,11 @@ class Trajectory:
         self._turn_timeout = turn_timeout
         self._usage: Usage | None = None
         self._last = Response.of(self.made)
+
+    def open_with(self, item: Item) -> None:
+        """Add an opening to what was given, in the row as well: nobody but the agent has written it down."""
+        self.given = [*self.given, item]
+        self.row = {**self.row, keys.PARAMS: {**self.params, "input": self.given}}
 
     async def ask(self) -> Response:
         """The model's next answer, already part of the trajectory.

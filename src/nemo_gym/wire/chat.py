@@ -21,8 +21,9 @@ from nemo_gym.wire.chat_parts import (
     split_thinking,
 )
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat
+from nemo_gym.wire.chat_tokens import TokenChoice, TokenMessage, token_evidence
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.items import TOKEN_FIELDS, Item
+from nemo_gym.wire.items import Item
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 
@@ -79,9 +80,8 @@ def chat_response(
     """The Response that a ChatCompletion means.
 
     Token ids and log-probabilities go on the last item when all three parts are known: from the message
-    itself, or from response-level `prompt_token_ids` with the choice's `token_ids` or its `token_id:<n>`
-    log-probability tokens. `prompt_token_ids` supplies the prompt's ids where the endpoint doesn't (they
-    then come from its `/tokenize`).
+    itself or from the places that `chat_tokens` lists. `prompt_token_ids` supplies the prompt's ids where
+    the endpoint doesn't (they then come from its `/tokenize`).
 
     Raises:
         ValueError: `body` is not a ChatCompletion with exactly one choice, or its token ids and
@@ -131,11 +131,11 @@ def chat_response(
             }
         )
 
-    if evidence := _evidence(completion, choice, prompt_token_ids):
+    if evidence := token_evidence(message, choice, completion.prompt_token_ids, prompt_token_ids):
         output[-1].update(evidence)
-    logprobs = choice.logprobs.content if choice.logprobs else None
-    if logprobs and parts and "text" in parts[0] and not _names_ids(logprobs):
-        parts[0]["logprobs"] = msgspec.to_builtins(logprobs)
+    logprobs = choice.logprobs
+    if logprobs and logprobs.content and parts and "text" in parts[0] and not logprobs.name_ids:
+        parts[0]["logprobs"] = msgspec.to_builtins(logprobs.content)
     return Response.of(
         cast("list[Item]", output),
         model=completion.model or model,
@@ -234,39 +234,17 @@ class _ToolCall(msgspec.Struct):
     id: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(TokenMessage):
     content: str | list[dict[str, Any]] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
-    prompt_token_ids: list[int] | None = None
-    generation_token_ids: list[int] | None = None
-    generation_log_probs: list[float] | None = None
-    routed_experts: Any = None
 
 
-class _TopLogprob(msgspec.Struct):
-    token: str
-    logprob: float
-    bytes: list[int] | None = None
-
-
-class _Logprob(_TopLogprob):
-    top_logprobs: list[_TopLogprob] | None = None
-
-
-class _Logprobs(msgspec.Struct):
-    content: list[_Logprob] | None = None
-
-
-class _Choice(msgspec.Struct):
+class _Choice(TokenChoice, kw_only=True):
     message: _Message
     finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-    token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
-    routed_experts: Any = None
 
 
 class _PromptDetails(msgspec.Struct):
@@ -326,49 +304,3 @@ def _usage(usage: _Usage | None) -> Usage | None:
         "output_tokens_details": {"reasoning_tokens": completion.reasoning_tokens if completion else None},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens if total is None else total,
     }
-
-
-def _evidence(
-    completion: _Completion, choice: _Choice, prompt_token_ids: list[int] | None
-) -> dict[str, Any] | None:
-    message = choice.message
-    triplet = (message.prompt_token_ids, message.generation_token_ids, message.generation_log_probs)
-    if message.generation_token_ids is None and message.generation_log_probs is None:
-        prompt = message.prompt_token_ids or choice.prompt_token_ids or completion.prompt_token_ids
-        triplet = (prompt or prompt_token_ids, *_sampled(choice))
-        if None in triplet:
-            return None
-    elif None in triplet:
-        missing = [name for name, value in zip(TOKEN_FIELDS, triplet, strict=True) if value is None]
-        raise ValueError(f"choices[0].message: token ids without {', '.join(missing)}")
-    evidence: dict[str, Any] = dict(zip(TOKEN_FIELDS, triplet, strict=True))
-    ids, log_probs = evidence["generation_token_ids"], evidence["generation_log_probs"]
-    if len(ids) != len(log_probs):
-        raise ValueError(f"choices[0]: {len(ids)} generated token ids but {len(log_probs)} log-probabilities")
-    experts = message.routed_experts if message.routed_experts is not None else choice.routed_experts
-    if experts is not None:
-        evidence["routed_experts"] = experts
-    return evidence
-
-
-def _sampled(choice: _Choice) -> tuple[list[int] | None, list[float] | None]:
-    logprobs = choice.logprobs.content if choice.logprobs else None
-    if logprobs is None:
-        return choice.token_ids, None
-    log_probs = [entry.logprob for entry in logprobs]
-    if not _names_ids(logprobs):
-        return choice.token_ids, log_probs
-    try:
-        ids = [int(entry.token.removeprefix(_TOKEN_ID)) for entry in logprobs]
-    except ValueError:
-        raise ValueError("choices[0].logprobs: a token is not `token_id:` and a number") from None
-    if choice.token_ids is not None and choice.token_ids != ids:
-        raise ValueError("choices[0]: `token_ids` and the log-probability tokens name different tokens")
-    return ids, log_probs
-
-
-def _names_ids(logprobs: list[_Logprob]) -> bool:
-    return bool(logprobs) and logprobs[0].token.startswith(_TOKEN_ID)
-
-
-_TOKEN_ID: Final = "token_id:"

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, cast
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, Part
+from nemo_gym.wire.shape import objects
 
 ReasoningMode = Literal["field", "tags"]
 """Where past reasoning is replayed: in `reasoning_content`, or as `<think>` blocks before the text."""
@@ -50,7 +51,7 @@ def response_parts(content: Any, where: str) -> str | list[dict[str, Any]]:
     if content is None or isinstance(content, str):
         return content or ""
     converted: list[dict[str, Any]] = []
-    for place, part in enumerate(cast("list[dict[str, Any]]", content)):
+    for place, part in enumerate(objects(content, where)):
         item = _response_part(part)
         if item is None:
             raise UsageError(f"{where}[{place}]: unknown content part {part.get('type')!r}")
@@ -58,13 +59,17 @@ def response_parts(content: Any, where: str) -> str | list[dict[str, Any]]:
     return converted
 
 
-def chat_text(content: str | list[dict[str, Any]] | None) -> tuple[str, list[str]]:
-    """(text, thoughts) of chat content; some endpoints answer in parts and put reasoning among them."""
+def chat_text(content: Any) -> tuple[str, list[str]]:
+    """(text, thoughts) of chat content; some endpoints answer in parts and put reasoning among them.
+
+    Raises:
+        UsageError: it is neither text nor a list of objects.
+    """
     if content is None or isinstance(content, str):
         return content or "", []
     texts: list[str] = []
     thoughts: list[str] = []
-    for part in content:
+    for part in objects(content, "content"):
         if part.get("type") == "thinking":
             thinking = part.get("thinking", "")
             thoughts.append(thinking if isinstance(thinking, str) else chat_text(thinking)[0])

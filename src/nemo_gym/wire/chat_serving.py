@@ -20,6 +20,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
+from nemo_gym.wire.shape import objects
 
 
 def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
@@ -48,7 +49,9 @@ def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
     if rest.pop("logprobs", False):
         params["include"] = [LOGPROBS]
     if "tools" in rest:
-        params["tools"] = [_function_tool(tool, place) for place, tool in enumerate(rest.pop("tools"))]
+        params["tools"] = [
+            _function_tool(tool, place) for place, tool in enumerate(objects(rest.pop("tools"), "tools"))
+        ]
     if "tool_choice" in rest:
         params["tool_choice"] = _tool_choice(rest.pop("tool_choice"))
     text: dict[str, Any] = {}
@@ -59,15 +62,20 @@ def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
     if text:
         params["text"] = text
     if rest:
-        params["metadata"] = _with_extra_body(params.get("metadata"), rest)
+        params["metadata"] = with_extra_body(params.get("metadata"), rest)
     return cast("RequestParams", params)
+
+
+def without_unknown(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request that Chat Completions knows, without those about streaming."""
+    return {key: value for key, value in request.items() if key in _FIELDS}
 
 
 def chat_completion(response: Response) -> dict[str, Any]:
     """The ChatCompletion that says what `response` says: its last assistant turn, with token ids."""
     turn = AssistantTurn()
     logprobs: list[Any] = []
-    for place, item in enumerate(_last_turn(response.output)):
+    for place, item in enumerate(last_turn(response.output)):
         turn.add(item, item["type"], f"output[{place}]")
         if item["type"] == "message" and not isinstance(item["content"], str):
             for part in item["content"]:
@@ -90,18 +98,21 @@ def chat_completion(response: Response) -> dict[str, Any]:
     }
 
 
+_FIELDS: Final = frozenset(
+    {
+        "messages", "model", "audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens",
+        "max_tokens", "metadata", "modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty",
+        "reasoning_effort", "response_format", "seed", "service_tier", "stop", "store", "temperature",
+        "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
+    }
+)  # fmt: skip
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
 def _items(messages: Any) -> list[dict[str, Any]]:
-    if not isinstance(messages, list):
-        raise UsageError("messages: required, a list of chat messages")
     items: list[dict[str, Any]] = []
-    for place, message in enumerate(cast("list[Any]", messages)):
+    for place, fields in enumerate(objects(messages, "messages")):
         where = f"messages[{place}]"
-        if not isinstance(message, dict):
-            raise UsageError(f"{where}: expected an object with role and content")
-        fields = cast("dict[str, Any]", message)
         match fields.get("role"):
             case "system" | "developer" | "user" as role:
                 content = response_parts(fields.get("content"), f"{where}.content")
@@ -119,15 +130,19 @@ def _items(messages: Any) -> list[dict[str, Any]]:
 
 def _assistant_items(message: dict[str, Any], place: int) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
-    text, thoughts = chat_text(message.get("content"))
+    try:
+        text, thoughts = chat_text(message.get("content"))
+    except UsageError as error:
+        raise UsageError(f"messages[{place}].{error}") from None
     if thought := message.get("reasoning_content") or message.get("reasoning"):
         thoughts.append(thought)
     for number, thought in enumerate(thoughts):
         summary = [{"type": "summary_text", "text": thought}]
         items.append({"type": "reasoning", "id": f"rs_{place}_{number}", "summary": summary})
+    where = f"messages[{place}].tool_calls"
     calls = [
-        _function_call(call, f"messages[{place}].tool_calls[{number}]")
-        for number, call in enumerate(message.get("tool_calls") or ())
+        _function_call(call, f"{where}[{number}]")
+        for number, call in enumerate(objects(message.get("tool_calls") or [], where))
     ]
     content: list[dict[str, Any]] = []
     if text or not (items or calls or message.get("refusal")):
@@ -180,16 +195,26 @@ def _output_format(response_format: Any) -> dict[str, Any]:
             raise UsageError("response_format: expected a type of text, json_object or json_schema")
 
 
-def _with_extra_body(metadata: dict[str, str] | None, extra: dict[str, Any]) -> dict[str, str]:
-    known = metadata or {}
+def with_extra_body(metadata: Any, extra: dict[str, Any]) -> dict[str, str]:
+    """`metadata` with what the Responses API has no field for added to its `extra_body`, JSON text.
+
+    Raises:
+        UsageError: the `extra_body` that is there isn't a JSON object.
+    """
+    if not isinstance(metadata, dict | None):
+        raise UsageError("metadata: expected an object")
+    known = cast("dict[str, Any]", metadata or {})
+    if not isinstance(text := known.get("extra_body", "{}"), str):
+        raise UsageError("metadata.extra_body: expected text")
     try:
-        given = msgspec.json.decode(known.get("extra_body", "{}"), type=dict[str, Any])
-    except msgspec.DecodeError as error:
+        given = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"metadata.extra_body: not a JSON object: {error}") from None
     return {**known, "extra_body": msgspec.json.encode({**given, **extra}).decode()}
 
 
-def _last_turn(output: list[Item]) -> list[dict[str, Any]]:
+def last_turn(output: list[Item]) -> list[dict[str, Any]]:
+    """The assistant's items at the end of an output."""
     items = cast("list[dict[str, Any]]", output)
     start = len(items)
     while start:

@@ -45,6 +45,8 @@ class ModelError(RolloutError):
     """The model endpoint failed and the retry budget is spent."""
 
     failure_class = "model_error"
+    retry_after: float | None = None
+    """Seconds that the endpoint asks to be left alone."""
 
 
 class ModelTimeout(ModelError):
@@ -84,10 +86,46 @@ class EnvironmentFault(RolloutError):
     failure_class = "environment_error"
 
 
+class TaskUnfit(EnvironmentFault):
+    """The task lacks a column that the environment needs, or has a wrong value there."""
+
+    terminal = True
+
+
 class VerifierFault(RolloutError):
     """The verifier raised, ran out of time, or returned something that is not a reward."""
 
     failure_class = "verifier_error"
+
+
+class ServerUnreachable(RolloutError):
+    """No connection to the environment's or the agent's server could be made or kept."""
+
+    failure_class = "server_unreachable"
+
+
+class ServerTimeout(RolloutError):
+    """The environment's or the agent's server did not answer in time."""
+
+    failure_class = "server_timeout"
+
+
+class RemoteAgentError(RolloutError):
+    """The external agent failed, or answered with something that is not a Response."""
+
+    failure_class = "remote_agent_error"
+
+
+class AgentFault(RolloutError):
+    """The program that acts as the agent can't be started, failed, or never asked the model."""
+
+    failure_class = "agent_error"
+
+
+class AgentTimeout(RolloutError):
+    """The program that acts as the agent ran out of its own time."""
+
+    failure_class = "timeout_exceeded"
 
 
 class RolloutTimeout(RolloutError):

@@ -144,8 +144,11 @@ _REQUIRED: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     **{name: {} for name in get_args(HostedType)},
 }
 
+ITEM_TYPES: Final = frozenset(_REQUIRED)
+"""Every `type` an item may have."""
+
 _ROLES: Final = ("user", "assistant", "system", "developer")
-_TEXT_PARTS: Final = frozenset({"input_text", "output_text", "summary_text", "reasoning_text"})
+_TEXT_PARTS: Final = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text"})
 
 
 def _check_item(item: object, where: str) -> None:
@@ -163,8 +166,10 @@ def _check_item(item: object, where: str) -> None:
                 f"expected {wanted}, got {_kind(fields[key])}" if key in fields else f"{wanted} is missing"
             )
             raise UsageError(f"{where}.{key}: {problem}")
-    for key in required:
-        if isinstance(value := fields[key], list):
+    if kind == "reasoning" and not isinstance(fields.get("content"), list | None):
+        raise UsageError(f"{where}.content: expected a list, got {_kind(fields['content'])}")
+    for key in (*required, "content") if kind == "reasoning" else required:
+        if isinstance(value := fields.get(key), list):
             _check_parts(cast("list[object]", value), f"{where}.{key}")
     if kind == "message" and fields["role"] not in _ROLES:
         raise UsageError(f"{where}.role: unknown role {fields['role']!r}. Known: {', '.join(_ROLES)}.")
@@ -180,8 +185,10 @@ def _check_parts(parts: list[object], where: str) -> None:
         fields = cast("dict[str, object]", part)
         if not isinstance(fields.get("type"), str):
             raise UsageError(f"{where}[{place}].type: a string is missing")
-        if fields["type"] in _TEXT_PARTS and not isinstance(fields.get("text"), str):
-            raise UsageError(f"{where}[{place}].text: a string is missing")
+        needed = ["text"] if fields["type"] in _TEXT_PARTS or "text" in fields else []
+        for key in ["refusal"] if fields["type"] == "refusal" else needed:
+            if not isinstance(fields.get(key), str):
+                raise UsageError(f"{where}[{place}].{key}: a string is missing")
 
 
 def _kind(value: object) -> str:

@@ -20,6 +20,7 @@ FAILURE_TERMINAL: Final = "_ng_failure_terminal"
 FAILURE_ERROR: Final = "_ng_failure_error"
 FAILURE_HTTP_STATUS: Final = "_ng_failure_http_status"
 FAILURE_BODY: Final = "_ng_failure_body"
+FAILURE_JUDGE_ERROR: Final = "_ng_failure_judge_error"
 NO_PERSIST: Final = "_ng_no_persist"
 
 OUTCOME: Final = "ng_outcome"
@@ -27,7 +28,7 @@ TIMING: Final = "ng_timing"
 
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
-    | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY}
+    | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
 )
 """Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
 

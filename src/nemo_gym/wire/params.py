@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict, cast
+from typing import Annotated, Any, Final, TypedDict, cast
+
+import msgspec
 
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.items import Item, Json, check_items, system, user
@@ -46,7 +48,8 @@ class RequestParams(TypedDict, total=False):
     user: str | None
 
 
-_FIELDS: Final = frozenset(RequestParams.__annotations__)
+FIELDS: Final = frozenset(RequestParams.__annotations__)
+"""Every field a request may have."""
 
 
 def ask(prompt: str, *, instructions: str | None = None) -> RequestParams:
@@ -77,8 +80,8 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
         raise UsageError(f"{where}: expected an object, got {type(value).__name__}")
     fields = cast("dict[str, Any]", value)
     for name in fields:
-        if name not in _FIELDS:
-            raise UsageError(f"{where}.{name}: unknown field.{did_you_mean(name, _FIELDS)}")
+        if name not in FIELDS:
+            raise UsageError(f"{where}.{name}: unknown field.{did_you_mean(name, FIELDS)}")
     if "input" not in fields:
         raise UsageError(f"{where}.input: required, a string or a list of items")
     if not isinstance(fields["input"], str):
@@ -86,3 +89,74 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
     if not isinstance(fields.get("tools", []), list):
         raise UsageError(f"{where}.tools: expected a list of tools")
     return cast("RequestParams", value)
+
+
+def check_served_params(body: object) -> RequestParams:
+    """`body` itself when it is a valid request whose fields hold what they should: the check at a server's
+    door, where requests come from anywhere.
+
+    Raises:
+        UsageError: naming the wrong place in the body.
+    """
+    try:
+        params = check_params(body, "body")
+        msgspec.convert(params, _Types)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).rpartition(" - at `$.")
+        raise UsageError(f"{path.rstrip('`')}: {problem}") from None
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix("body.")) from None
+    return params
+
+
+class _Tool(msgspec.Struct):
+    type: str = "function"
+    name: str | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class _Format(msgspec.Struct):
+    type: str
+    name: str | None = None
+    schema: dict[str, Any] | None = None
+
+
+class _Text(msgspec.Struct):
+    format: _Format | None = None
+    verbosity: str | None = None
+
+
+class _Reasoning(msgspec.Struct):
+    effort: str | None = None
+    summary: str | None = None
+
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Types(msgspec.Struct):
+    """What the fields hold; only for the check, which makes and drops one."""
+
+    background: bool | None = None
+    include: list[str] | None = None
+    instructions: str | None = None
+    max_output_tokens: _Positive | None = None
+    max_tool_calls: _Positive | None = None
+    metadata: dict[str, str] | None = None
+    model: str | None = None
+    parallel_tool_calls: bool = True
+    previous_response_id: str | None = None
+    reasoning: _Reasoning | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    stream: bool | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    text: _Text | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    tools: list[_Tool] | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    truncation: str | None = None
+    user: str | None = None

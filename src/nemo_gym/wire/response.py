@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, cast
+from typing import Any, Final, TypedDict, cast
 
 from nemo_gym.wire.items import FunctionCall, Item, Json, Message, message_text
+
+UNNAMED: Final = "resp_0"
+"""The id of a response that nobody gave one."""
 
 
 class Usage(TypedDict):
@@ -31,7 +34,7 @@ class Response:
         output: list[Item],
         *,
         model: str = "",
-        id: str = "resp_0",
+        id: str = UNNAMED,
         created_at: float = 0.0,
         usage: Usage | None = None,
         incomplete: str | None = None,
@@ -96,6 +99,15 @@ class Response:
     def function_calls(self) -> list[FunctionCall]:
         """The function calls the model made, in order."""
         return [item for item in self.output if item["type"] == "function_call"]
+
+    @property
+    def open_calls(self) -> list[FunctionCall]:
+        """The function calls that nobody has answered yet."""
+        calls = self.function_calls
+        if not calls:
+            return calls
+        answered = {item["call_id"] for item in self.output if item["type"] == "function_call_output"}
+        return [call for call in calls if call["call_id"] not in answered] if answered else calls
 
 
 def add_usage(total: Usage | None, new: Usage | None) -> Usage | None:

@@ -81,8 +81,8 @@ class Rollout:
     components: Mapping[str, float] | None = None
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
     outcome: str = "completed"
-    """How the loop ended: completed, max_steps, max_output_tokens, context_overflow, content_filter,
-    terminated, truncated, or failed."""
+    """How the loop ended: completed, max_steps, max_turns, max_output_tokens, context_overflow,
+    content_filter, terminated, truncated, or failed."""
     failure: RolloutError | None = None
     timing: Timing = field(default_factory=Timing)
 
@@ -123,7 +123,7 @@ class Rollout:
     def from_row(cls, row: Row) -> Rollout:
         """The rollout a written row stands for; extra columns of the verifier stay in `row`."""
         data = row.get(keys.RESPONSE)
-        failure = _failure_of(row) if keys.FAILURE_CLASS in row else None
+        failure = failure_of(row)
         return cls(
             row={key: value for key, value in row.items() if key not in keys.RESULT_KEYS},
             response=Response(data) if data is not None else None,
@@ -186,7 +186,7 @@ _PARTIAL = "partial"
 
 
 class RecordedFailure(RolloutError):
-    """A failure read back from a file."""
+    """A failure that an earlier run or another program wrote down."""
 
     def __init__(self, message: str, failure_class: str, terminal: bool) -> None:
         super().__init__(message)
@@ -194,11 +194,17 @@ class RecordedFailure(RolloutError):
         self.terminal = terminal
 
 
-def _failure_of(row: Row) -> RolloutError:
-    message = str(row.get(keys.FAILURE_ERROR, ""))
-    failure = RecordedFailure(message, row[keys.FAILURE_CLASS], row.get(keys.FAILURE_TERMINAL, False))
-    failure.http_status = row.get(keys.FAILURE_HTTP_STATUS)
-    failure.body = row.get(keys.FAILURE_BODY)
+def failure_of(row: Row) -> RolloutError | None:
+    """The failure that a row stands for; None when it has none (CONTRACT 5.5)."""
+    if not row.get(keys.FAILURE_CLASS):
+        return RolloutError("the server was being shut down") if row.get(keys.NO_PERSIST) is True else None
+    message = row.get(keys.FAILURE_ERROR) or row.get(keys.FAILURE_JUDGE_ERROR) or row.get("error") or ""
+    failure = RecordedFailure(
+        str(message), str(row[keys.FAILURE_CLASS]), row.get(keys.FAILURE_TERMINAL) is True
+    )
+    status, body = row.get(keys.FAILURE_HTTP_STATUS), row.get(keys.FAILURE_BODY)
+    failure.http_status = status if isinstance(status, int) else None
+    failure.body = body if isinstance(body, str) else None
     return failure
 
 

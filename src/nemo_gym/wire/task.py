@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 
 Row: TypeAlias = dict[str, Any]
@@ -52,3 +53,12 @@ def _explain(problem: str, kind: type[Task]) -> str:
     needed = [field.name for field in fields if field.required]
     tail = f" (a task here needs: {', '.join(needed)})" if needed else ""
     return problem.replace("Object missing required field", "missing column").replace("$.", "") + tail
+
+
+def named_agent(row: Row) -> str:
+    """The agent that a row says it is for; empty when it says nothing."""
+    match row.get(keys.AGENT_REF):
+        case {"name": str(name)}:
+            return name
+        case _:
+            return ""

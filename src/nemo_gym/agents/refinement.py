@@ -1,0 +1,57 @@
+"""Refinement: an answer that falls short goes back to the model with the verifier's feedback."""
+
+from __future__ import annotations
+
+from nemo_gym.agents.tool_loop import ToolLoop
+from nemo_gym.agents.trajectory import Trajectory
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.environments.session import Session
+from nemo_gym.wire.items import user
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward
+
+
+class Refinement(ToolLoop):
+    """Tries again until the reward is enough. The last attempt is the one that counts.
+
+    The model is told the verifier's `feedback` (a text among the details of its `Reward`), or only that the
+    answer was not accepted: nothing else of the verdict reaches it. The rewards of all attempts become the
+    column `attempt_rewards`. The environment's `verify` is asked once per attempt, in one session.
+
+    Args:
+        max_corrections: further attempts after the first.
+        enough: a reward from which on no correction is asked for.
+        max_steps: model calls in one attempt at most.
+        tool_timeout: seconds one tool call may take.
+        turn_timeout: seconds one model call may take, retries included.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_corrections: int = 2,
+        enough: float = 1.0,
+        max_steps: int = 32,
+        tool_timeout: float = 60.0,
+        turn_timeout: float | None = None,
+    ) -> None:
+        super().__init__(max_steps=max_steps, tool_timeout=tool_timeout, turn_timeout=turn_timeout)
+        self.max_corrections = max_corrections
+        self.enough = enough
+
+    async def play(
+        self, made: Trajectory, session: Session, environment: EnvironmentLink
+    ) -> tuple[Response, Reward, str]:
+        response, reward, outcome = await super().play(made, session, environment)
+        rewards = [reward.value]
+        for _ in range(self.max_corrections):
+            if reward.value >= self.enough or outcome != "completed":
+                break
+            made.made.append(user(str(reward.details.get("feedback") or _NOT_ACCEPTED)))
+            response, reward, outcome = await super().play(made, session, environment)
+            rewards.append(reward.value)
+        details = {**reward.details, "attempt_rewards": rewards}
+        return response, Reward(reward.value, reward.components, details), outcome
+
+
+_NOT_ACCEPTED = "That answer was not accepted. Look for the mistake and answer again."

@@ -1,0 +1,120 @@
+"""A server of the gym's own protocol (CONTRACT 2): JSON posted to routes, cookies kept by the caller."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+from nemo_gym.transport.breaker import Breaker
+from nemo_gym.transport.exchange import MAX_ANSWER, Connections, NoAnswer, Reply, Timeouts, base_url
+from nemo_gym.transport.retry import Retry
+from nemo_gym.wire.errors import GymError, RolloutError, ServerTimeout, ServerUnreachable
+
+PATIENCE: Final = Retry(attempts=8, budget=15.0, base=0.2, cap=5.0)
+"""Long enough for a server to be restarted."""
+
+
+class Service:
+    """A resources server or an agent server at a URL.
+
+    Args:
+        url: base URL.
+        what: what it is, for messages.
+        token: sent as a bearer token.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        what: str,
+        *,
+        token: str = "",
+        timeouts: Timeouts | None = None,
+        retry: Retry = PATIENCE,
+    ) -> None:
+        self.url = base_url(url, what, "http://127.0.0.1:8001")
+        self._what = what
+        self._retry = retry
+        self._breaker = Breaker(patience=retry.budget)
+        headers = {"content-type": "application/json"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        # Common servers close a connection that has been idle for 5 seconds.
+        self._connections = Connections(
+            self.url, headers=headers, timeouts=timeouts, max_answer=MAX_ANSWER, idle=4.0
+        )
+
+    async def post(
+        self, path: str, body: bytes, *, cookies: dict[str, str] | None = None, repeatable: bool = False
+    ) -> Reply:
+        """The answer to one POST, whatever its status. The cookies are sent, and replaced by the answer's.
+
+        What the server may have begun is not sent again, unless `repeatable` says that twice does no harm:
+        then lost connections, 429, 502, 503 and 504 are tried again too.
+
+        Raises:
+            ServerTimeout: no answer in time.
+            ServerUnreachable: no connection could be made or kept.
+        """
+        give_up = monotonic() + self._retry.budget
+        jar = {} if cookies is None else cookies
+        failures = 0
+        while True:
+            reply, fault = None, None
+            if self._breaker.is_open:
+                await self._admit(give_up)
+            headers = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else None
+            try:
+                reply = await self._connections.exchange("POST", path, body, headers=headers)
+                self._breaker.succeeded()
+                jar.update(reply.cookies)
+                again = repeatable and reply.status in _BUSY
+            except NoAnswer as problem:
+                self._breaker.failed(str(problem))
+                kind = ServerTimeout if problem.late else ServerUnreachable
+                fault = kind(f"{self._what} {self.url}{path}: {problem}")
+                again = repeatable or not problem.sent
+            failures += 1
+            wait = self._retry.wait(failures, reply.retry_after if reply else None)
+            if again and failures < self._retry.attempts and monotonic() + wait <= give_up:
+                await asyncio.sleep(wait)
+            elif fault is not None:
+                raise fault
+            elif reply is not None:
+                return reply
+
+    async def get(self, path: str) -> Reply:
+        """The answer to one GET, whatever its status.
+
+        Raises:
+            GymError: nobody answers at the URL, or only those who have the token are answered.
+        """
+        try:
+            reply = await self._connections.exchange("GET", path, within=10)
+        except NoAnswer as error:
+            raise GymError(f"no {self._what} at {self.url}: {error}") from None
+        if reply.status == 401:
+            raise GymError(f"the {self._what} at {self.url} wants another token: pass --server-token")
+        return reply
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._connections.aclose()
+
+    async def _admit(self, give_up: float) -> None:
+        try:
+            await self._breaker.admit(give_up)
+        except NoAnswer as error:
+            raise ServerUnreachable(f"{self._what} {self.url} has been {error}") from None
+
+
+def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply) -> RolloutError:
+    """A failure of that kind for an answer whose status says that it is not one."""
+    body = reply.text[:2000]
+    said = " ".join(body.split())[:300] or "(empty body)"
+    message = f"{service.url}{path} answered HTTP {reply.status}: {said}"
+    return kind(message, http_status=reply.status, body=body)
+
+
+_BUSY: Final = frozenset({429, 502, 503, 504})

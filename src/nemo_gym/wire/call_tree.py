@@ -1,0 +1,231 @@
+"""The calls of one rollout as a tree: which call went on from which (CONTRACT 5.10).
+
+A call goes on from another when its prompt begins with that one's prompt and generation, token for token.
+Where a back end gave no tokens, or a harness changed them on the way, the same is asked of the messages; that
+shows what happened but proves nothing about tokens, so what hangs on it is masked and says why.
+
+Every call is in exactly one branch. A branch starts where a conversation starts (the harness's first call, a
+sub-agent, the history after a compaction) or where it leaves another branch.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple, cast
+
+from nemo_gym.wire.calls import Captured, ModelCall, token_entry, without_tokens
+from nemo_gym.wire.item_text import item_text, news_after
+from nemo_gym.wire.items import Item, message_text
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import input_items
+
+Mask = Literal[
+    "capture_incomplete", "no_tokens", "tokens_not_contiguous", "ambiguous_parent", "superseded_retry",
+    "unresolved_retry",
+]  # fmt: skip
+"""Why a branch must not be trained on:
+
+capture_incomplete: a call of the rollout is missing.
+no_tokens: the back end gave no tokens for one of its calls.
+tokens_not_contiguous: a call's prompt repeats the messages before it, but not their tokens.
+ambiguous_parent: it goes on from one of several calls that can't be told apart.
+superseded_retry: the same prompt was asked again, and the harness went on from the other answer.
+unresolved_retry: the same prompt was asked several times, and nothing shows which answer was used.
+"""
+
+
+@dataclass(slots=True)
+class Branch:
+    """Calls that went on from each other, first to last."""
+
+    calls: list[ModelCall]
+    opening: list[Item]
+    """What was put to the model before its first answer here: all of it, or what is new since `parent`."""
+    items: list[Item] = field(default_factory=list[Item])
+    """The model's items with their tokens, and what was put in between them."""
+    parent: int | None = None
+    """The branch that this one leaves, by its place in the tree."""
+    after: str | None = None
+    """`model_call_id` of the call it leaves that branch after."""
+    mask: Mask | None = None
+    evidence: Literal["tokens", "text"] = "tokens"
+    """What shows that each call goes on from the one before."""
+
+    @property
+    def trainable_items(self) -> list[Item]:
+        """The items with token fields that are contiguous, or else without any."""
+        if self.evidence == "tokens":
+            return self.items
+        return cast("list[Item]", [without_tokens(cast("dict[str, Any]", item)) for item in self.items])
+
+
+def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
+    """The branches of a rollout, the main one first, the others in the order of their first calls.
+
+    The main branch starts at the root whose input holds `prompt`, the task's own text; of several at one
+    that offers tools, then at one that was gone on from (a harness may ask for a title first), then at the
+    earliest. Where it splits, it follows the longer side, then the later one. Calls without an answer are
+    left out.
+    """
+    calls = [call for call in captured.calls if call.output]
+    if not calls:
+        return []
+    texts = [_text_trace(call) for call in calls]
+    links = _links([_token_trace(call) for call in calls], texts)
+    children: dict[int | None, list[int]] = defaultdict(list)
+    for place, link in enumerate(links):
+        children[link.parent].append(place)
+    depth = [1] * len(calls)
+    for place in reversed(range(len(calls))):
+        parent = links[place].parent
+        if parent is not None:
+            depth[parent] = max(depth[parent], depth[place] + 1)
+    follower = {
+        parent: max(places, key=lambda place: (depth[place], place))
+        for parent, places in children.items()
+        if parent is not None
+    }
+    first = min(children[None], key=lambda root: (_unlikely(calls[root], prompt, depth[root]), root))
+    continued = set(follower.values())
+    starts = [first, *(place for place in range(len(calls)) if place not in continued and place != first)]
+    paths = [_path(start, follower) for start in starts]
+    home = {place: number for number, path in enumerate(paths) for place in path}
+    retries = _retries(calls, links, children)
+    branches: list[Branch] = []
+    for path in paths:
+        branch = _branch(path, calls, texts, links, retries)
+        parent = links[path[0]].parent
+        if parent is not None:
+            branch.parent, branch.after = home[parent], calls[parent].model_call_id
+        if captured.incomplete:
+            branch.mask = "capture_incomplete"
+        branches.append(branch)
+    return branches
+
+
+class _Link(NamedTuple):
+    parent: int | None
+    evidence: Literal["tokens", "text"]
+    has_tokens: bool
+    ambiguous: bool
+
+
+class _Trace(NamedTuple):
+    """A call as bytes that can be compared: its prompt, and after it what was made."""
+
+    prompt: int
+    """How many bytes the prompt has."""
+    whole: bytes
+
+
+def _links(tokens: Sequence[_Trace | None], texts: Sequence[_Trace]) -> list[_Link]:
+    links: list[_Link] = []
+    for place in range(len(texts)):
+        by_tokens = _parents(tokens, place)
+        by_text = _parents(texts, place)
+        farther = bool(by_text) and (
+            not by_tokens or len(texts[by_text[0]].whole) > len(texts[by_tokens[0]].whole)
+        )
+        found = by_text if farther else by_tokens
+        links.append(
+            _Link(
+                parent=found[0] if found else None,
+                evidence="text" if farther else "tokens",
+                has_tokens=tokens[place] is not None,
+                ambiguous=len(found) > 1,
+            )
+        )
+    return links
+
+
+def _parents(traces: Sequence[_Trace | None], place: int) -> list[int]:
+    """The calls recorded before that hold the longest beginning of this one's prompt, the latest first."""
+    this = traces[place]
+    longest, found = 1, list[int]()
+    if this is None:
+        return found
+    for other in reversed(range(place)):
+        trace = traces[other]
+        if trace is None or not longest <= len(trace.whole) <= this.prompt:
+            continue
+        if trace.prompt < len(trace.whole) and this.whole.startswith(trace.whole):
+            found = [*found, other] if found and len(trace.whole) == longest else [other]
+            longest = len(trace.whole)
+    return found
+
+
+def _token_trace(call: ModelCall) -> _Trace | None:
+    entry = token_entry(call)
+    if entry is None:
+        return None
+    try:
+        prompt = array("I", entry.prompt_token_ids).tobytes()
+        return _Trace(len(prompt), prompt + array("I", entry.generation_token_ids).tobytes())
+    except (OverflowError, TypeError):
+        return None
+
+
+def _text_trace(call: ModelCall) -> _Trace:
+    prompt = item_text(input_items(call.asked))
+    return _Trace(len(prompt), prompt + item_text(call.output))
+
+
+def _unlikely(call: ModelCall, prompt: str, depth: int) -> tuple[bool, bool, bool]:
+    """Reasons against a root being the start of the main branch, the weightiest first."""
+    asked = call.asked
+    texts = (message_text(item) for item in input_items(asked) if item["type"] == "message")
+    holds = not prompt or any(prompt.strip() in text for text in texts)
+    return not holds, not asked.get("tools"), depth == 1
+
+
+def _path(start: int, follower: dict[int, int]) -> list[int]:
+    path = [start]
+    while path[-1] in follower:
+        path.append(follower[path[-1]])
+    return path
+
+
+def _retries(
+    calls: Sequence[ModelCall], links: Sequence[_Link], children: dict[int | None, list[int]]
+) -> dict[int, Mask]:
+    """Calls that share their prompt with another and were not gone on from."""
+    alike: dict[tuple[int | None, bytes], list[int]] = defaultdict(list)
+    for place, call in enumerate(calls):
+        alike[links[place].parent, encode(call.asked.get("input"))].append(place)
+    marks: dict[int, Mask] = {}
+    for places in alike.values():
+        left = [place for place in places if place not in children]
+        if len(places) > 1 and left:
+            mark: Mask = "unresolved_retry" if len(left) == len(places) else "superseded_retry"
+            marks.update(dict.fromkeys(left, mark))
+    return marks
+
+
+def _branch(
+    path: list[int],
+    calls: Sequence[ModelCall],
+    texts: Sequence[_Trace],
+    links: Sequence[_Link],
+    retries: dict[int, Mask],
+) -> Branch:
+    def news(before: int, place: int) -> list[Item]:
+        return news_after(texts[before].whole, input_items(calls[place].asked))
+
+    parent = links[path[0]].parent
+    opening = input_items(calls[path[0]].asked) if parent is None else news(parent, path[0])
+    branch = Branch([calls[place] for place in path], opening, [*calls[path[0]].output])
+    for before, place in pairwise(path):
+        branch.items += [*news(before, place), *calls[place].output]
+    if not all(links[place].has_tokens for place in path):
+        branch.evidence, branch.mask = "text", "no_tokens"
+    elif any(links[place].evidence == "text" for place in path[1:]):
+        branch.evidence, branch.mask = "text", "tokens_not_contiguous"
+    elif any(links[place].ambiguous for place in path):
+        branch.mask = "ambiguous_parent"
+    else:
+        branch.mask = retries.get(path[-1])
+    return branch

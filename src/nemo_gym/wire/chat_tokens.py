@@ -1,0 +1,129 @@
+"""Token ids and log-probabilities in a ChatCompletion: where engines put them, and whether they agree
+(CONTRACT 5.11, 7.1).
+
+| What | Where |
+|---|---|
+| everything | the message's own triplet |
+| prompt ids | `prompt_token_ids` of the message, the choice or the completion, or asked for separately |
+| sampled ids | the choice's `token_ids` (vLLM) or `response_token_ids` (SGLang), `token_id:<n>` in place of |
+| | the log-probabilities' tokens, or SGLang's `meta_info.output_token_logprobs` |
+| log-probabilities | `logprobs.content`, or SGLang's `meta_info.output_token_logprobs` |
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+
+from nemo_gym.wire.items import TOKEN_FIELDS
+
+
+class TopLogprob(msgspec.Struct):
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class Logprob(TopLogprob):
+    top_logprobs: list[TopLogprob] | None = None
+
+
+class Logprobs(msgspec.Struct):
+    content: list[Logprob] | None = None
+
+    @property
+    def name_ids(self) -> bool:
+        """Whether the tokens are given as `token_id:<n>` instead of as text."""
+        return bool(self.content) and self.content[0].token.startswith(_TOKEN_ID)
+
+
+class TokenMessage(msgspec.Struct, kw_only=True):
+    """What a chat message may say about its tokens."""
+
+    prompt_token_ids: list[int] | None = None
+    generation_token_ids: list[int] | None = None
+    generation_log_probs: list[float] | None = None
+    routed_experts: Any = None
+
+
+class TokenChoice(msgspec.Struct, kw_only=True):
+    """What a choice may say about its tokens."""
+
+    logprobs: Logprobs | None = None
+    token_ids: list[int] | None = None
+    response_token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+    meta_info: Any = None
+    routed_experts: Any = None
+
+
+def token_evidence(
+    message: TokenMessage, choice: TokenChoice, *prompts: list[int] | None
+) -> dict[str, Any] | None:
+    """The training fields of one model call, or None when a part of them is not known.
+
+    `prompts` are the prompt's ids from elsewhere than the message and the choice.
+
+    Raises:
+        ValueError: two sources contradict each other, or the message has a part of its triplet.
+    """
+    triplet = [message.generation_token_ids, message.generation_log_probs]
+    if any(part is not None for part in triplet) and None in (*triplet, message.prompt_token_ids):
+        missing = [name for name in TOKEN_FIELDS if getattr(message, name) is None]
+        raise ValueError(f"choices[0].message: token ids without {', '.join(missing)}")
+    prompt = _agreed("prompt", message.prompt_token_ids, choice.prompt_token_ids, *prompts)
+    pairs = _meta_pairs(choice.meta_info)
+    ids = _agreed(
+        "sampled",
+        message.generation_token_ids,
+        choice.token_ids,
+        choice.response_token_ids,
+        _named_ids(choice.logprobs),
+        None if pairs is None else [token for _, token, _ in pairs],
+    )
+    log_probs = message.generation_log_probs
+    if log_probs is None and pairs is not None:
+        log_probs = [log_prob for log_prob, _, _ in pairs]
+    if log_probs is None and choice.logprobs is not None and choice.logprobs.content is not None:
+        log_probs = [entry.logprob for entry in choice.logprobs.content]
+    if prompt is None or ids is None or log_probs is None:
+        return None
+    if len(ids) != len(log_probs):
+        raise ValueError(f"choices[0]: {len(ids)} generated token ids but {len(log_probs)} log-probabilities")
+    evidence: dict[str, Any] = dict(zip(TOKEN_FIELDS, (prompt, ids, log_probs), strict=True))
+    experts = message.routed_experts if message.routed_experts is not None else choice.routed_experts
+    if experts is not None:
+        evidence["routed_experts"] = experts
+    return evidence
+
+
+_TOKEN_ID: Final = "token_id:"
+
+
+def _agreed(what: str, *sources: list[int] | None) -> list[int] | None:
+    found = [ids for ids in sources if ids is not None]
+    for other in found[1:]:
+        if other != found[0]:
+            raise ValueError(f"choices[0]: two sources of the {what} token ids name different tokens")
+    return found[0] if found else None
+
+
+def _named_ids(logprobs: Logprobs | None) -> list[int] | None:
+    if logprobs is None or not logprobs.name_ids:
+        return None
+    try:
+        return [int(entry.token.removeprefix(_TOKEN_ID)) for entry in logprobs.content or ()]
+    except ValueError:
+        raise ValueError("choices[0].logprobs: a token is not `token_id:` and a number") from None
+
+
+def _meta_pairs(meta: Any) -> list[tuple[float, int, Any]] | None:
+    """(log-probability, id, text) of every sampled token."""
+    if not isinstance(meta, dict):
+        return None
+    pairs = cast("dict[str, Any]", meta).get("output_token_logprobs")
+    try:
+        return None if pairs is None else msgspec.convert(pairs, list[tuple[float, int, Any]])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"choices[0].meta_info.output_token_logprobs: {error}") from None

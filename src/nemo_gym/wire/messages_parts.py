@@ -1,0 +1,100 @@
+"""Blocks of the Messages API and the items and parts that mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
+
+import msgspec
+
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import decode, encode
+
+IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
+"""What the Messages API takes as an image."""
+
+
+def tool_input(arguments: str) -> dict[str, Any]:
+    """The `input` object for arguments given as text.
+
+    Text that isn't a JSON object is wrapped as `{"INVALID_JSON": text}`, the way Anthropic's page on
+    fine-grained tool streaming says to send such arguments back.
+    """
+    try:
+        value = decode(arguments or "{}")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        value = None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {_INVALID: arguments}
+
+
+def tool_arguments(value: dict[str, Any]) -> str:
+    """The arguments as text for an `input` object; the inverse of `tool_input`."""
+    match value:
+        case {"INVALID_JSON": str(text)} if len(value) == 1:
+            return text
+        case _:
+            return encode(value).decode()
+
+
+def thinking_block(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The block of a reasoning item; one whose text is hidden is `redacted_thinking`."""
+    parts = cast("list[dict[str, Any]]", item.get("summary") or item.get("content") or [])
+    text = joined_text(parts)
+    signature = item.get("encrypted_content") or ""
+    if signature and not text:
+        return {"type": "redacted_thinking", "data": signature}
+    return {"type": "thinking", "thinking": text, "signature": signature}
+
+
+def reasoning_item(block: Mapping[str, Any], id: str) -> dict[str, Any] | None:
+    """The reasoning item of a thinking block, its signature as `encrypted_content`; else None."""
+    match block:
+        case {"type": "thinking", "thinking": str(text)}:
+            summary = [{"type": "summary_text", "text": text}]
+            signature = block.get("signature")
+        case {"type": "redacted_thinking", "data": str(signature)}:
+            summary = []
+        case _:
+            return None
+    item: dict[str, Any] = {"type": "reasoning", "id": id, "summary": summary}
+    if signature:
+        item["encrypted_content"] = signature
+    return item
+
+
+def image_block(part: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The image block of an `input_image` part.
+
+    Raises:
+        UsageError: its image is neither a base64 data URL of a known type nor on the web.
+    """
+    url = part.get("image_url")
+    if isinstance(url, str):
+        head, _, data = url.partition(",")
+        kind = head.removeprefix("data:").removesuffix(";base64")
+        if kind in IMAGE_TYPES and head == f"data:{kind};base64":
+            return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
+        if url.startswith(("https://", "http://")):
+            return {"type": "image", "source": {"type": "url", "url": url}}
+    raise UsageError(f"{where}: expected a web address or a base64 data URL of {', '.join(IMAGE_TYPES)}")
+
+
+def image_part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The `input_image` part of an image block; the inverse of `image_block` for base64 images.
+
+    Raises:
+        UsageError: its source isn't base64 of a known type.
+    """
+    match block.get("source"):
+        case {"type": "base64", "media_type": str(kind), "data": str(data)} if kind in IMAGE_TYPES:
+            return {"type": "input_image", "image_url": f"data:{kind};base64,{data}"}
+        case _:
+            raise UsageError(f"{where}.source: expected base64 of {', '.join(IMAGE_TYPES)}")
+
+
+def joined_text(parts: Iterable[Mapping[str, Any]]) -> str:
+    """The texts of parts or blocks, each on lines of its own."""
+    return "\n".join(text for part in parts if isinstance(text := part.get("text"), str))
+
+
+_INVALID: Final = "INVALID_JSON"

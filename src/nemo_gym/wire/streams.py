@@ -1,0 +1,135 @@
+"""A finished answer as server-sent events, in all three dialects (CONTRACT 2.5.4).
+
+Nothing is streamed token by token: the events of an answer that is whole are what the clients put together
+again. Each generator yields one event at a time, encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nemo_gym.wire.chat_parts import token_fields
+from nemo_gym.wire.jsonl import encode
+
+
+def response_events(response: Mapping[str, Any]) -> Iterator[bytes]:
+    """The events of a Response: created, each item done, completed."""
+    yield _response_event("response.created", 0, _unstarted(response))
+    output = response["output"]
+    for place, item in enumerate(output):
+        event = "response.output_item.done"
+        yield _event({"type": event, "sequence_number": place + 1, "output_index": place, "item": item})
+    yield _response_event("response.completed", len(output) + 1, response)
+
+
+def failed_response_events(response: Mapping[str, Any], message: str) -> Iterator[bytes]:
+    """The events of a Response that never came; `response` holds what is known of it, `message` says why."""
+    yield _response_event("response.created", 0, _unstarted(response))
+    failed = {
+        **_unstarted(response),
+        "status": "failed",
+        "error": {"code": "server_error", "message": message},
+    }
+    yield _response_event("response.failed", 1, failed)
+
+
+def chat_events(completion: Mapping[str, Any], *, include_usage: bool) -> Iterator[bytes]:
+    """The chunks of a ChatCompletion and `[DONE]`; tokens and log-probabilities come last."""
+    choice = completion["choices"][0]
+    message = choice["message"]
+    deltas: list[dict[str, Any]] = [{"role": "assistant"}]
+    texts = ("reasoning_content", "content", "refusal")
+    deltas += [{key: message[key]} for key in texts if message.get(key) is not None]
+    for place, call in enumerate(message.get("tool_calls") or ()):
+        deltas.append({"tool_calls": [{"index": place, **call}]})
+    for delta in deltas:
+        yield _chunk(completion, [{"index": 0, "delta": delta, "finish_reason": None}])
+    last = {**choice, "delta": token_fields(message)}
+    del last["message"]
+    yield _chunk(completion, [last])
+    if include_usage and completion.get("usage"):
+        yield _chunk(completion, [], usage=completion["usage"])
+    yield b"data: [DONE]\n\n"
+
+
+def message_events(message: Mapping[str, Any]) -> Iterator[bytes]:
+    """The events of an Anthropic Message: start, each block in one delta, why it stopped, stop."""
+    usage = message["usage"]
+    start: dict[str, Any] = {
+        **message,
+        "content": [],
+        "stop_reason": None,
+        "usage": {**usage, "output_tokens": 0},
+    }
+    yield _event({"type": "message_start", "message": start})
+    for index, block in enumerate(message["content"]):
+        shell, deltas = _block(block)
+        yield _event({"type": "content_block_start", "index": index, "content_block": shell})
+        for delta in deltas:
+            yield _event({"type": "content_block_delta", "index": index, "delta": delta})
+        yield _event({"type": "content_block_stop", "index": index})
+    delta = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
+    yield _event(
+        {"type": "message_delta", "delta": delta, "usage": {"output_tokens": usage["output_tokens"]}}
+    )
+    yield _event({"type": "message_stop"})
+
+
+def _unstarted(response: Mapping[str, Any]) -> dict[str, Any]:
+    blank: dict[str, Any] = {"output": [], "usage": None, "incomplete_details": None, "error": None}
+    return {**response, **blank, "status": "in_progress"}
+
+
+def _response_event(kind: str, number: int, response: Mapping[str, Any]) -> bytes:
+    return _event({"type": kind, "sequence_number": number, "response": _with_known_usage(response)})
+
+
+def _with_known_usage(response: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The response without usage details that are unknown: clients that read streams take no null there."""
+    usage: dict[str, Any] | None = response.get("usage")
+    if not usage:
+        return response
+    known = dict(usage)
+    for name in ("input_tokens_details", "output_tokens_details"):
+        details: dict[str, int | None] = usage.get(name) or {}
+        known[name] = {key: count for key, count in details.items() if count is not None}
+    return {**response, "usage": known}
+
+
+def _chunk(completion: Mapping[str, Any], choices: list[dict[str, Any]], **more: Any) -> bytes:
+    head = {key: completion[key] for key in ("id", "created", "model")}
+    return b"data: %b\n\n" % _line({**head, "object": "chat.completion.chunk", "choices": choices, **more})
+
+
+def _block(block: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(the block before anything is in it, what fills it)."""
+    match block:
+        case {"type": "text", "text": text}:
+            return {**block, "text": ""}, [{"type": "text_delta", "text": text}]
+        case {"type": "thinking", "thinking": text, "signature": signature}:
+            deltas = [{"type": "thinking_delta", "thinking": text}]
+            if signature:
+                deltas.append({"type": "signature_delta", "signature": signature})
+            return {**block, "thinking": "", "signature": ""}, deltas
+        case {"type": "tool_use", "input": value}:
+            return {**block, "input": {}}, [
+                {"type": "input_json_delta", "partial_json": encode(value).decode()}
+            ]
+        case _:
+            return dict(block), []
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (data["type"].encode(), _line(data))
+
+
+def _line(data: Mapping[str, Any]) -> bytes:
+    """JSON without the three characters that JSON may hold raw and that many clients split lines at."""
+    line = encode(data)
+    for raw, escaped in _LINE_ENDS:
+        line = line.replace(raw, escaped)
+    return line
+
+
+_LINE_ENDS = [(char.encode(), b"\\u%04x" % ord(char)) for char in "\x85\u2028\u2029"]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from config.trees import trees
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_gym.wire.masking import MASK, is_secret, mask
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "policy_api_key",
+        "hf_token",
+        "openaiApiKey",
+        "key",
+        "password",
+        "db_passwd",
+        "client_secret",
+        "credentials",
+        "Authorization",
+        "x-api-key",
+        "AUTH_TOKEN",
+        "apikey",
+        "cookie_secret",
+        "private_key",
+    ],
+)
+def test_a_secret_is_masked_by_its_key(key: str) -> None:
+    assert is_secret(key)
+    assert mask({"block": [{key: "hunter2!"}]}) == {"block": [{key: MASK}]}
+
+
+@pytest.mark.parametrize("key", ["tokenizer", "monkey", "keyboard", "name", "author", "passes"])
+def test_another_key_is_shown(key: str) -> None:
+    assert mask({key: "shown"}) == {key: "shown"}
+
+
+def test_numbers_and_blocks_under_a_weak_word_are_shown() -> None:
+    tree: dict[str, Any] = {
+        "max_tokens": 512,
+        "use_token": True,
+        "token_id_capture": {"dir": "x"},
+        "api_key": None,
+    }
+    assert mask(tree) == tree
+
+
+def test_everything_under_a_strong_word_is_masked() -> None:
+    assert mask({"credentials": {"user": "me", "pin": 1234, "list": ["a"]}}) == {
+        "credentials": {"user": MASK, "pin": MASK, "list": [MASK]}
+    }
+    assert mask({"api_keys": ["a", "b"]}) == {"api_keys": [MASK, MASK]}
+
+
+def test_a_secret_is_masked_wherever_it_stands() -> None:
+    shown = mask({"policy_api_key": "sk-12345678", "args": ["--header", "X: Bearer sk-12345678!"]})
+    assert shown["args"] == ["--header", f"X: Bearer {MASK}!"]
+
+
+def test_the_user_and_password_of_a_url_are_masked() -> None:
+    assert mask({"url": "http://me:pw@host:1/v1"}) == {"url": f"http://{MASK}@host:1/v1"}
+
+
+@given(trees(), st.text(alphabet="qwertz", min_size=6, max_size=9))
+def test_no_secret_is_left_anywhere(tree: dict[str, Any], secret: str) -> None:
+    whole = {"here": tree, "api_key": secret, "there": [f"a{secret}b", {"x": secret}]}
+    assert secret not in json.dumps(mask(whole))
+
+
+@given(trees())
+def test_masking_changes_no_shape(tree: dict[str, Any]) -> None:
+    def shape(node: Any) -> Any:
+        match node:
+            case dict():
+                return {key: shape(value) for key, value in node.items()}
+            case list():
+                return [shape(value) for value in node]
+            case _:
+                return None
+
+    assert shape(mask(tree)) == shape(tree)
