@@ -36,6 +36,10 @@ class Model(ABC):
 
     def for_session(self, session: Session) -> Model:
         """The model to hold during one rollout: this one, unless it needs to know the session."""
+        return self.for_session_id(session.id)
+
+    def for_session_id(self, session_id: str) -> Model:
+        """The same for who knows a session by its id only, such as a server by its cookie."""
         return self
 
     async def check(self) -> None:  # noqa: B027 - nothing to check is a fine default

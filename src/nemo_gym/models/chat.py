@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nemo_gym.models.remote import RemoteModel
 from nemo_gym.wire.chat import chat_request, chat_response
 from nemo_gym.wire.jsonl import encode
@@ -13,9 +15,10 @@ class ChatModel(RemoteModel):
     """`POST {url}/chat/completions`; tool calls, reasoning and token ids are converted both ways."""
 
     path = "/chat/completions"
+    max_tokens_field: ClassVar[str] = "max_tokens"
 
     def _request(self, params: RequestParams) -> bytes:
-        body = chat_request(params, model=self.name)
+        body = chat_request(params, model=self.name, max_tokens_field=self.max_tokens_field)
         self._add_extras(body, params)
         return encode(body)
 

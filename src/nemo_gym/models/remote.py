@@ -9,17 +9,17 @@ from typing import Any, ClassVar
 import msgspec
 
 from nemo_gym.models.base import Model
-from nemo_gym.transport.http import Endpoint, Retry, Timeouts, is_context_overflow
+from nemo_gym.transport.exchange import Timeouts
+from nemo_gym.transport.http import Endpoint, is_context_overflow
+from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 
-class RemoteModel(Model):
-    """A model at a URL."""
-
-    path: ClassVar[str]
+class EndpointModel(Model):
+    """A model at a URL, whatever is sent there."""
 
     def __init__(
         self,
@@ -29,15 +29,14 @@ class RemoteModel(Model):
         api_key: str | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
-        extra_body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
-        self.endpoint = Endpoint(url, api_key=api_key, timeouts=timeouts, retry=retry)
-        self._extra_body = dict(extra_body or {})
+        self.endpoint = Endpoint(url, api_key=api_key, headers=headers, timeouts=timeouts, retry=retry)
 
     async def responses(self, params: RequestParams) -> Response:
         try:
-            return await self.endpoint.post(self.path, self._request(params), self._parse)
+            return await self._ask(params)
         except ModelRejected as error:
             if is_context_overflow(error):
                 return context_overflow(self.name)
@@ -54,6 +53,34 @@ class RemoteModel(Model):
         return self.endpoint.pushbacks
 
     @abstractmethod
+    async def _ask(self, params: RequestParams) -> Response: ...
+
+
+class RemoteModel(EndpointModel):
+    """A model that is asked with one POST."""
+
+    path: ClassVar[str]
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(url, name, api_key=api_key, timeouts=timeouts, retry=retry, headers=headers)
+        self._query = query
+        self._extra_body = dict(extra_body or {})
+
+    async def _ask(self, params: RequestParams) -> Response:
+        return await self.endpoint.post(self.path + self._query, self._request(params), self._parse)
+
+    @abstractmethod
     def _request(self, params: RequestParams) -> bytes: ...
 
     @abstractmethod
@@ -65,28 +92,28 @@ class RemoteModel(Model):
             body.update(self._extra_body)
         metadata = params.get("metadata")
         if metadata and "extra_body" in metadata:
-            body.update(extra_body(metadata))
+            body.update(json_object(metadata, "extra_body"))
             rest = {key: value for key, value in metadata.items() if key != "extra_body"}
             body.pop("metadata", None)
             if rest:
                 body["metadata"] = rest
 
 
-def extra_body(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The decoded `extra_body` of a request's metadata; empty when there is none.
+def json_object(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
+    """A value of a request's metadata that is a JSON object as text; empty when there is none.
 
     Raises:
         ModelRejected: it is not a JSON object.
     """
-    text = metadata.get("extra_body")
+    text = metadata.get(name)
     if text is None:
         return {}
     try:
         value = decode(text)
     except msgspec.DecodeError as error:
-        raise ModelRejected(f"metadata.extra_body is not JSON: {error}") from None
+        raise ModelRejected(f"metadata.{name} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ModelRejected("metadata.extra_body must be a JSON object")
+        raise ModelRejected(f"metadata.{name} must be a JSON object")
     return value  # type: ignore[return-value]
 
 

@@ -39,6 +39,9 @@ class RecordingModel(Model):
     def for_session(self, session: Session) -> Model:
         return _Recorder(self.inner.for_session(session), self._file)
 
+    def for_session_id(self, session_id: str) -> Model:
+        return _Recorder(self.inner.for_session_id(session_id), self._file)
+
     async def responses(self, params: RequestParams) -> Response:
         return await _Recorder(self.inner, self._file).responses(params)
 

@@ -1,0 +1,106 @@
+"""Any endpoint that speaks Anthropic Messages."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.models.remote import RemoteModel, json_object
+from nemo_gym.transport.exchange import Timeouts
+from nemo_gym.transport.retry import Retry
+from nemo_gym.wire.errors import ModelRejected, UsageError
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.messages import messages_request, messages_response
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+API_VERSION: Final = "2023-06-01"
+KEY_VARIABLES: Final = ("ANTHROPIC_API_KEY",)
+URL: Final = "https://api.anthropic.com/v1"
+
+
+class AnthropicSettings(msgspec.Struct, kw_only=True, frozen=True):
+    """What an Anthropic endpoint needs that no request says."""
+
+    max_tokens: int = 8192
+    """The limit of an answer, in tokens, where the request has none: this API insists on one."""
+    thinking: dict[str, Any] | None = None
+    """The API's own object, for instance `{"type": "adaptive"}`."""
+    thinking_budget_tokens: int | None = None
+    """Short for `{"type": "enabled", "budget_tokens": N}`."""
+    extra_body: dict[str, Any] = {}
+    default_headers: dict[str, str] = {}
+
+
+class AnthropicModel(RemoteModel):
+    """`POST {url}/messages`; tool calls and signed reasoning are converted both ways.
+
+    Raises:
+        UsageError: thinking is configured in more than one place.
+    """
+
+    path = "/messages"
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        settings: AnthropicSettings | None = None,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> None:
+        self.settings = settings or AnthropicSettings()
+        self._thinking = _thinking(self.settings)
+        headers = {"anthropic-version": API_VERSION, **self.settings.default_headers}
+        if api_key:
+            headers["x-api-key"] = api_key
+        super().__init__(
+            url.strip().removesuffix("/messages"),
+            name,
+            headers=headers,
+            timeouts=timeouts,
+            retry=retry,
+            extra_body=self.settings.extra_body,
+        )
+
+    def _request(self, params: RequestParams) -> bytes:
+        body = messages_request(params, model=self.name, max_tokens=self.settings.max_tokens)
+        body |= self._thinking | self._extra_body
+        for key, value in json_object(params.get("metadata") or {}, "extra_body").items():
+            if key == "stop":
+                body["stop_sequences"] = [value] if isinstance(value, str) else value
+            elif key in _ROW_FIELDS:
+                body[key] = value
+        if any(model in self.name for model in _NO_SAMPLING):
+            given = [field for field in ("temperature", "top_p", "top_k") if field in body]
+            if given:
+                raise ModelRejected(f"{self.name} takes no sampling parameters: leave out {', '.join(given)}")
+        return encode(body)
+
+    def _parse(self, content: bytes) -> Response:
+        return messages_response(content)
+
+
+_ROW_FIELDS: Final = frozenset(
+    {"container", "context_management", "service_tier", "stop_sequences", "thinking", "top_k"}
+)
+"""What a row's `extra_body` may set: this API refuses requests with fields that it doesn't know."""
+
+_NO_SAMPLING: Final = ("claude-opus-4-7", "claude-opus-4-8")
+
+
+def _thinking(settings: AnthropicSettings) -> dict[str, Any]:
+    budget = settings.thinking_budget_tokens
+    short = None if budget is None else {"type": "enabled", "budget_tokens": budget}
+    given = {
+        "thinking": settings.thinking,
+        "thinking_budget_tokens": short,
+        "extra_body": settings.extra_body.get("thinking"),
+    }
+    places = [place for place, value in given.items() if value is not None]
+    if len(places) > 1:
+        raise UsageError(f"thinking is configured in {' and in '.join(places)}; one place is enough")
+    return {"thinking": given[places[0]]} if places else {}

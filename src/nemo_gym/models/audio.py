@@ -1,0 +1,89 @@
+"""Audio that a row names in its metadata, put into the last user message (CONTRACT 7.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from nemo_gym.wire.errors import ModelRejected
+
+MAX_AUDIO_BYTES: Final = 64 * 2**20
+"""Bytes that one audio file may have."""
+
+
+async def add_audio(messages: list[dict[str, Any]], metadata: Mapping[str, str], root: str) -> None:
+    """Put the audio of `audio_data` (a data URL), `audio_path` or `audio_paths` (a JSON list of paths) before
+    what the last user message says.
+
+    Args:
+        root: the folder that paths are relative to.
+
+    Raises:
+        ModelRejected: more than one of them is given, or a file can't be had.
+    """
+    given = [name for name in _NAMES if metadata.get(name)]
+    if not given:
+        return
+    if len(given) > 1:
+        raise ModelRejected(f"metadata: {' and '.join(given)} are given; only one of them can be")
+    value = metadata[given[0]]
+    match given[0]:
+        case "audio_data":
+            if not value.startswith("data:audio/"):
+                raise ModelRejected("metadata.audio_data: expected a URL that starts with data:audio/")
+            urls = [value]
+        case "audio_path":
+            urls = [await asyncio.to_thread(_data_url, value, root)]
+        case _:
+            urls = [await asyncio.to_thread(_data_url, path, root) for path in _paths(value)]
+    parts: list[dict[str, Any]] = [{"type": "audio_url", "audio_url": {"url": url}} for url in urls]
+    message = next((message for message in reversed(messages) if message["role"] == "user"), None)
+    if message is None:
+        messages.append({"role": "user", "content": parts})
+        return
+    said = message["content"]
+    rest = [{"type": "text", "text": said}] if isinstance(said, str) else cast("list[dict[str, Any]]", said)
+    message["content"] = [*parts, *rest]
+
+
+_NAMES: Final = ("audio_data", "audio_path", "audio_paths")
+_SUBTYPES: Final = {
+    ".wav": "wav",
+    ".flac": "flac",
+    ".mp3": "mpeg",
+    ".m4a": "mp4",
+    ".ogg": "ogg",
+    ".opus": "opus",
+}
+
+
+def _paths(value: str) -> list[str]:
+    try:
+        return msgspec.json.decode(value, type=list[str])
+    except msgspec.DecodeError:
+        raise ModelRejected("metadata.audio_paths: expected a JSON list of paths") from None
+
+
+def _data_url(path: str, root: str) -> str:
+    if not root:
+        raise ModelRejected("metadata.audio_path: the model has no audio_root to look in")
+    base = Path(root).resolve()
+    file = (base / path).resolve()
+    subtype = _SUBTYPES.get(file.suffix.lower())
+    if not file.is_relative_to(base):
+        raise ModelRejected(f"metadata.audio_path: {path!r} lies outside of audio_root")
+    if subtype is None:
+        raise ModelRejected(f"metadata.audio_path: {path!r} is none of {', '.join(_SUBTYPES)}")
+    try:
+        with file.open("rb") as reader:
+            data = reader.read(MAX_AUDIO_BYTES + 1)
+    except OSError as error:
+        raise ModelRejected(f"metadata.audio_path: {path!r} can't be read ({error.strerror})") from None
+    if len(data) > MAX_AUDIO_BYTES:
+        raise ModelRejected(f"metadata.audio_path: {path!r} has more than {MAX_AUDIO_BYTES} bytes")
+    return f"data:audio/{subtype};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,17 @@
+"""No model."""
+
+from __future__ import annotations
+
+from nemo_gym.models.base import Model
+from nemo_gym.wire.errors import ModelRejected
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+
+class NoModel(Model):
+    """For agents that bring a model of their own, at the other end of a URL."""
+
+    name = "none"
+
+    async def responses(self, params: RequestParams) -> Response:
+        raise ModelRejected("this run has no model: its agent has one of its own")

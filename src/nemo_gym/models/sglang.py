@@ -1,0 +1,37 @@
+"""A policy served by SGLang: Chat Completions, with the tokens where SGLang puts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from nemo_gym.models.tokens import require_evidence
+from nemo_gym.models.vllm import VllmModel
+from nemo_gym.wire.chat import chat_response
+from nemo_gym.wire.response import Response
+
+
+class SglangModel(VllmModel):
+    """`POST {url}/chat/completions` of SGLang 0.5.13 or newer; the settings are those of vLLM.
+
+    Since 0.5.13 `return_meta_info` gives the sampled ids with their log-probabilities, and
+    `return_prompt_token_ids` the prompt's; newer ones give both under `return_token_ids`. All of them are
+    asked for, and an engine leaves out what it doesn't know. Its `/tokenize` takes text and no messages, so
+    prompt ids that are not in the answer can't be had. It re-tokenises past turns: whether a call continues
+    the one before is not its promise, and is for the reader of the tokens to check.
+    """
+
+    def _token_fields(self) -> Mapping[str, Any]:
+        return _TOKEN_FIELDS
+
+    async def _complete_evidence(self, request: dict[str, Any], content: bytes) -> Response:
+        return require_evidence(chat_response(content, model=self.name), "SGLang returns them since 0.5.13")
+
+
+_TOKEN_FIELDS: Final = {
+    "logprobs": True,
+    "top_logprobs": 0,
+    "return_meta_info": True,
+    "return_prompt_token_ids": True,
+    "return_token_ids": True,
+}

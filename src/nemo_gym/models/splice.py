@@ -1,0 +1,155 @@
+"""Sampled ids in place of re-tokenised text, with an unchanged vLLM (CONTRACT 11.4).
+
+vLLM's chat route tokenises past turns anew. Its token routes (`vllm serve --enable-scale-out`, seen in 0.32)
+take the prompt as ids, so it can be put together here: what was seen and sampled so far, and then what
+the chat template writes after the last sampled turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import takewhile
+from typing import Any, cast
+
+import msgspec
+
+from nemo_gym.models.tokens import beside_v1, rendered_ids, sampled_so_far
+from nemo_gym.transport.http import Endpoint
+from nemo_gym.wire.items import TOKEN_FIELDS
+from nemo_gym.wire.jsonl import encode
+
+
+class Splicer:
+    """Asks one engine for completions of prompts whose past turns are the ids that were sampled."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._turn_end: list[int] | None = None
+
+    async def completion(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The ChatCompletion of a request, with the call's tokens on the message.
+
+        None when there is nothing to splice: no past turn carries its ids, or the template writes the past
+        differently once it goes on.
+
+        Raises:
+            ModelError: a route failed, or the engine was started without it.
+        """
+        messages: list[dict[str, Any]] = request["messages"]
+        found = sampled_so_far(messages)
+        if found is None:
+            return None
+        place, seen = found
+        plain = {**request, "messages": [_without_tokens(message) for message in messages]}
+        rendered = await self._endpoint.post("/chat/completions/render", encode(plain), _Rendered.read)
+        covered = await self._rendered_turns(plain, plain["messages"][: place + 1])
+        prompt = splice(seen, await self._end_of_turn(plain), covered, rendered["token_ids"])
+        if prompt is None:
+            return None
+        route = beside_v1(self._endpoint, "/inference/v1/generate")
+        body = encode({**rendered, "token_ids": prompt})
+        generated = await self._endpoint.post(route, body, _Generated.read)
+        (choice,) = generated["choices"]
+        asked = {
+            "model": request["model"],
+            "prompt_tokens": len(prompt),
+            "prompt_token_ids": prompt,
+            "chat_request": plain,
+            "generate_response": {**generated, "choices": [_without_end(choice)]},
+        }
+        completion = await self._endpoint.post("/chat/completions/derender", encode(asked), _Completed.read)
+        log_probs = [entry["logprob"] for entry in choice["logprobs"]["content"]]
+        evidence = dict(zip(TOKEN_FIELDS, (prompt, choice["token_ids"], log_probs), strict=True))
+        (answer,) = completion["choices"]
+        message = {**answer["message"], **evidence}
+        parsed = {"index": 0, "finish_reason": answer.get("finish_reason"), "message": message}
+        return {**completion, "choices": [parsed], "usage": generated.get("usage")}
+
+    async def _end_of_turn(self, request: dict[str, Any]) -> list[int]:
+        """What the template writes after the text of an assistant's turn, whatever the text."""
+        if self._turn_end is None:
+            turns = [
+                [{"role": "user", "content": "x"}, {"role": "assistant", "content": text}] for text in "ab"
+            ]
+            one, other = [await self._rendered_turns(request, turn) for turn in turns]
+            same = takewhile(
+                lambda pair: pair[0] == pair[1], zip(reversed(one), reversed(other), strict=False)
+            )
+            self._turn_end = [token for token, _ in same][::-1]
+        return self._turn_end
+
+    async def _rendered_turns(self, request: dict[str, Any], messages: list[dict[str, Any]]) -> list[int]:
+        body = {**request, "messages": messages, "add_generation_prompt": False}
+        return await rendered_ids(self._endpoint, body)
+
+
+def splice(seen: list[int], turn_end: list[int], covered: list[int], whole: list[int]) -> list[int] | None:
+    """`seen` and what the template writes after it.
+
+    Args:
+        seen: what the engine saw and sampled up to the end of a turn; a turn that was cut off has no end.
+        turn_end: the template's own ids of the end of a turn.
+        covered: the template's own ids of the conversation up to the end of that turn.
+        whole: the template's own ids of all of it.
+
+    Returns:
+        None when `covered` doesn't end as a turn does, or `whole` doesn't begin with it.
+    """
+    if not turn_end or covered[-len(turn_end) :] != turn_end or whole[: len(covered)] != covered:
+        return None
+    ended = seen[-1:] == turn_end[:1]
+    return [*seen, *(turn_end[1:] if ended else turn_end), *whole[len(covered) :]]
+
+
+def _without_tokens(message: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key not in TOKEN_FIELDS}
+
+
+def _without_end(choice: dict[str, Any]) -> dict[str, Any]:
+    """A choice without the id that ended it, which is no part of the text."""
+    if choice.get("finish_reason") != "stop" or choice.get("stop_reason") is not None:
+        return choice
+    log_probs = {**choice["logprobs"], "content": choice["logprobs"]["content"][:-1]}
+    return {**choice, "token_ids": choice["token_ids"][:-1], "logprobs": log_probs}
+
+
+class _Answer(msgspec.Struct):
+    """What has to be in an answer; the rest is passed on as it came."""
+
+    @classmethod
+    def read(cls, content: bytes) -> dict[str, Any]:
+        try:
+            value = msgspec.json.decode(content)
+            msgspec.convert(value, cls)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"not what vLLM's token routes answer: {error}") from None
+        return cast("dict[str, Any]", value)
+
+
+class _Rendered(_Answer):
+    token_ids: list[int]
+
+
+class _Logprob(msgspec.Struct):
+    logprob: float
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Logprob]
+
+
+class _GeneratedChoice(msgspec.Struct):
+    token_ids: list[int]
+    logprobs: _Logprobs
+
+
+class _Generated(_Answer):
+    choices: tuple[_GeneratedChoice]
+
+
+class _CompletedChoice(msgspec.Struct):
+    message: dict[str, Any]
+
+
+class _Completed(_Answer):
+    choices: tuple[_CompletedChoice]

@@ -1,0 +1,114 @@
+"""Token evidence that has to be complete: a call without it is a failed call (CONTRACT 7.1).
+
+Most of it is in the answer (`wire.chat_tokens`). Here is what an engine has to be asked for, and the prompt's
+ids of an engine that tells only the sampled ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import msgspec
+
+from nemo_gym.transport.http import Endpoint
+from nemo_gym.wire.errors import ModelError, ModelRejected
+from nemo_gym.wire.items import TOKEN_FIELDS
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.response import Response
+
+
+def has_evidence(response: Response) -> bool:
+    """Whether the last item of a model call carries its tokens."""
+    return bool(response.output) and all(name in response.output[-1] for name in TOKEN_FIELDS)
+
+
+def require_evidence(response: Response, hint: str) -> Response:
+    """`response` itself when its last item carries the call's tokens.
+
+    Args:
+        hint: what the engine needs so that it returns them.
+
+    Raises:
+        ModelError: it doesn't.
+    """
+    if has_evidence(response):
+        return response
+    raise ModelError(f"the answer of {response.model or 'the model'} has no token ids: {hint}")
+
+
+def require_one_choice(request: Mapping[str, Any]) -> None:
+    """Make sure that a request asks for one answer, so that its tokens belong to one item.
+
+    Raises:
+        ModelRejected: it asks for several.
+    """
+    if request.get("n", 1) != 1:
+        raise ModelRejected(f"n: {request['n']} answers can't carry the token ids of one; ask several times")
+
+
+async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
+    """The prompt's ids of a chat request, from the `/tokenize` route beside the endpoint's `/v1`.
+
+    The ids of the last assistant message that carries its own are named as `required_prefix_token_ids`: an
+    engine that puts sampled ids in place of re-tokenised text (CONTRACT 11.4) does the same here.
+
+    Raises:
+        ModelError: the route failed.
+    """
+    found = sampled_so_far(request["messages"])
+    return await rendered_ids(
+        endpoint, {**request, "required_prefix_token_ids": found[1]} if found else request
+    )
+
+
+async def rendered_ids(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
+    """What the engine's template and tokenizer make of a chat request.
+
+    Raises:
+        ModelError: the route failed.
+    """
+    body = {name: request[name] for name in _TOKENIZE_FIELDS if name in request}
+    return await endpoint.post(beside_v1(endpoint, "/tokenize"), encode(body), _tokens_of)
+
+
+def beside_v1(endpoint: Endpoint, path: str) -> str:
+    """A route of the server at an endpoint that does not lie under its `/v1`."""
+    # The HTTP client resolves the dots.
+    return f"/..{path}" if endpoint.url.endswith("/v1") else path
+
+
+def sampled_so_far(messages: list[dict[str, Any]]) -> tuple[int, list[int]] | None:
+    """The place of the last assistant message that carries its tokens, and what the engine had seen and
+    sampled by then."""
+    for place, message in reversed(list(enumerate(messages))):
+        if message.get("generation_token_ids") is not None:
+            return place, [*message["prompt_token_ids"], *message["generation_token_ids"]]
+    return None
+
+
+def continues(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the prompt of the item `after` starts with all that the item `before` saw and sampled; only
+    then can a trainer put the two calls into one sequence (CONTRACT 11.3)."""
+    seen = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
+    return after["prompt_token_ids"][: len(seen)] == seen
+
+
+_TOKENIZE_FIELDS: Final = (
+    "model", "messages", "tools", "chat_template_kwargs", "mm_processor_kwargs", "add_generation_prompt",
+    "required_prefix_token_ids",
+)  # fmt: skip
+
+
+class _Tokenized(msgspec.Struct):
+    tokens: list[int]
+
+
+_decoder = msgspec.json.Decoder(_Tokenized)
+
+
+def _tokens_of(content: bytes) -> list[int]:
+    try:
+        return _decoder.decode(content).tokens
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not an answer of /tokenize: {error}") from None
