@@ -1,0 +1,92 @@
+"""The words and flags that select a configuration, the same for every command that has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from nemo_gym.config.resolve import Config
+
+Words: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME] [KEY=VALUE]...",
+        help="An environment, and changes: key=value, +key=value to add, ~key to delete.",
+    ),
+]
+ConfigFiles: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--config", metavar="PATH", help="A YAML file. Repeatable, later ones win."),
+]
+SearchDirs: TypeAlias = Annotated[
+    list[Path] | None, typer.Option("--search-dir", help="A folder to look in first. Repeatable.")
+]
+ResourcesServers: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--resources-server", metavar="NAME[/FLAVOR]", help="A resources server's configuration."),
+]
+Environments: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--environment", metavar="NAME[/FLAVOR]", help="An environment's configuration."),
+]
+Benchmarks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--benchmark", metavar="NAME[/FLAVOR]", help="A benchmark's configuration."),
+]
+ModelTypes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-type", metavar="NAME[/FLAVOR]", help="A model's configuration: chat, vllm_model, ..."
+    ),
+]
+ModelName: TypeAlias = Annotated[
+    str, typer.Option("--model", "-m", help="The policy model's name at its endpoint.")
+]
+ModelUrl: TypeAlias = Annotated[str, typer.Option("--model-url", help="Its base URL.")]
+ModelKey: TypeAlias = Annotated[
+    str, typer.Option("--model-api-key", envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="Its key.")
+]
+
+
+def configuration(
+    words: list[str] | None,
+    config: list[str] | None,
+    search_dir: list[Path] | None,
+    *,
+    resources_server: list[str] | None,
+    environment: list[str] | None,
+    benchmark: list[str] | None,
+    model_type: list[str] | None,
+    model: str,
+    model_url: str,
+    model_api_key: str,
+    offline: bool,
+) -> Config:
+    """The configuration that the words and flags of a command select.
+
+    Raises:
+        ConfigError: what is wrong with it.
+        UsageError: a selector finds nothing, or a word can't be read.
+    """
+    from nemo_gym.config.resolve import resolve
+    from nemo_gym.config.selection import select
+
+    selectors = {
+        "--resources-server": resources_server,
+        "--environment": environment,
+        "--benchmark": benchmark,
+        "--model-type": model_type,
+    }
+    selection = select(
+        words or [],
+        config=config or [],
+        search_dirs=search_dir or [],
+        selectors={flag: names for flag, names in selectors.items() if names},
+        model=model,
+        model_url=model_url,
+        model_api_key=model_api_key,
+    )
+    return resolve(selection.paths, selection.overrides, search_dirs=search_dir or [], offline=offline)

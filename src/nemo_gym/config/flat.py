@@ -1,0 +1,100 @@
+"""The short way to write a configuration: `environment`, `agent` and `model` at the top.
+
+    environment: mcqa
+    agent: {name: tool_loop, max_steps: 8}
+    model: {type: chat, url: "http://localhost:8000/v1", name: my-model}
+
+It means the same instances as the long way; what is written the long way beside it wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+from nemo_gym.config.builtins import POLICY, environment_tree, model_tree
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.kinds import ENTRYPOINT, KINDS, Kind, builtin_names, builtin_settings
+from nemo_gym.config.tree import Tree, merge
+from nemo_gym.environments.catalogue import read_info
+from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
+from nemo_gym.wire.errors import did_you_mean
+
+_NAMED_BY: Final = {"environment": "name", "agent": "name", "model": "type"}
+
+
+def expand_flat(tree: Tree, roots: Sequence[Path]) -> Tree:
+    """The tree with the short form written out; unchanged when it has no `environment`.
+
+    Raises:
+        ConfigError: a part has no name, or no such setting, or there is no such component.
+    """
+    if not _is_flat(tree.get("environment")):
+        return tree
+    parts = {key: _part(key, tree[key]) for key in _NAMED_BY if key in tree}
+    rest = {key: value for key, value in tree.items() if key not in _NAMED_BY}
+    name, settings = parts["environment"]
+    implementation, entrypoint, info = _environment(name, roots)
+    _check_settings("environment", "resources_servers", implementation, settings)
+    agent, agent_settings = parts.get("agent", ("", {}))
+    if agent:
+        _check_name("agent", "responses_api_agents", agent)
+        _check_settings("agent", "responses_api_agents", agent, agent_settings)
+    long = environment_tree(
+        implementation,
+        info,
+        settings=settings,
+        entrypoint=entrypoint,
+        agent=agent,
+        agent_settings=agent_settings,
+    )
+    if "model" in parts:
+        type, model_settings = parts["model"]
+        _check_name("model", "responses_api_models", type)
+        _check_settings("model", "responses_api_models", type, model_settings)
+        long[POLICY] = model_tree(type, model_settings)
+    return merge(long, rest)
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and not any(kind in value for kind in KINDS))
+
+
+def _part(key: str, value: Any) -> tuple[str, Tree]:
+    word = _NAMED_BY[key]
+    if isinstance(value, str) and value:
+        return value, {}
+    if isinstance(value, dict):
+        settings = dict(cast("Tree", value))
+        name = settings.pop(word, None)
+        if isinstance(name, str) and name:
+            return name, settings
+    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}")
+
+
+def _environment(ref: str, roots: Sequence[Path]) -> tuple[str, str, EnvironmentInfo | None]:
+    """The implementation's name, its entry point, and what is known without running it."""
+    file, _, _ = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
+    if file.endswith(".py") or "/" in file:
+        module = Path(file) if file.endswith(".py") else Path(file) / "environment.py"
+        name = module.resolve().parent.name if module.name == "environment.py" else module.stem
+        return name, ref, read_info(name, module, ref)
+    known = {info.name: info for info in list_environments(roots=roots)}
+    if ref not in known:
+        raise ConfigError(f"environment: there is none named {ref!r}.{did_you_mean(ref, known)}")
+    return ref, ENTRYPOINT, known[ref]
+
+
+def _check_name(key: str, kind: Kind, name: str) -> None:
+    known = builtin_names(kind)
+    if name not in known:
+        raise ConfigError(f"{key}: there is none named {name!r}.{did_you_mean(name, known)}")
+
+
+def _check_settings(key: str, kind: Kind, implementation: str, settings: Tree) -> None:
+    known = builtin_settings(kind, implementation)
+    for name in settings:
+        if known is not None and name not in known:
+            hint = did_you_mean(name, known) or " It has none."
+            raise ConfigError(f"{key}: {implementation} has no setting {name!r}.{hint}")

@@ -1,0 +1,193 @@
+"""Server instances: the named top-level keys that describe a server (CONTRACT 4.1, 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from nemo_gym.config.datasets import Dataset, read_datasets
+from nemo_gym.config.errors import AlmostServerError, ServerRefNotFoundError, nearest
+from nemo_gym.config.kinds import KINDS, Kind, as_kind
+from nemo_gym.config.tree import Tree, as_mapping, mappings
+from nemo_gym.wire.errors import did_you_mean
+
+OFFLINE_PORT: Final = -1
+"""Of an instance that will not be served."""
+DOMAINS: Final = (
+    "math",
+    "coding",
+    "agent",
+    "knowledge",
+    "instruction_following",
+    "long_context",
+    "safety",
+    "games",
+    "translation",
+    "e2e",
+    "rlhf",
+    "reasoning",
+    "other",
+)
+ABOUT: Final = ("domain", "description", "value", "verified", "verified_url")
+"""Fields for the catalogue; the component itself does not read them."""
+SERVED: Final = ("entrypoint", "host", "port", "datasets")
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One named component. The name is unique, and the address that other components use."""
+
+    name: str
+    kind: Kind
+    implementation: str
+    """Name of the folder, or of the built-in component."""
+    settings: Tree
+    """What the component itself reads; references to other instances among them."""
+    entrypoint: str
+    """File inside the implementation's folder, or `path.py:Class` of an environment."""
+    host: str = ""
+    port: int = OFFLINE_PORT
+    datasets: tuple[Dataset, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def references(self) -> dict[str, Reference]:
+        """The instances that this one uses, by field (`model_server`, `judges.0`)."""
+        return dict(_references(self.settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What stands behind `{type: ..., name: ...}`."""
+
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The instances of a tree, and what is to be said about it."""
+
+    instances: dict[str, Instance]
+    notices: tuple[str, ...]
+
+
+def find_instances(tree: Tree) -> Found:
+    """Every instance, by name in the tree's order, each checked.
+
+    Raises:
+        AlmostServerError: something has a server type and an entry point and yet is not an instance; unless
+            the tree sets `error_on_almost_servers: false`, which makes it a notice.
+        ServerRefNotFoundError: a field of an instance refers to one that isn't there; a reference deeper in
+            it is a notice.
+    """
+    instances: dict[str, Instance] = {}
+    notices: list[str] = []
+    broken: list[str] = []
+    for name, value in tree.items():
+        mapping = as_mapping(value)
+        if not any(kind in mapping for kind in KINDS):
+            continue
+        problems: list[str] = []
+        instance = _instance(name, mapping, problems, notices)
+        if not problems and instance:
+            instances[name] = instance
+        elif any("entrypoint" in node for _, node in mappings(mapping)):
+            broken += problems
+        else:
+            notices.append(f"{name} has no entrypoint, so it is not a server ({problems[0]})")
+    if broken:
+        text = "almost a server, but not a valid one:" + "".join(f"\n  {problem}" for problem in broken)
+        if tree.get("error_on_almost_servers", True):
+            raise AlmostServerError(f"{text}\n(error_on_almost_servers=false starts the others without it)")
+        notices.append(text)
+    _check_references(instances, notices)
+    return Found(instances, tuple(notices))
+
+
+def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -> Instance | None:
+    kinds: list[Kind] = [kind for kind in KINDS if kind in value]
+    if len(kinds) > 1:
+        problems.append(f"{name}: has {' and '.join(kinds)}, an instance has one of them")
+        return None
+    kind = kinds[0]
+    beside = [str(key) for key in value if key != kind]
+    notices += [f"{name}.{key}: nothing reads this.{nearest(key, [kind])}" for key in beside]
+    here = f"{name}.{kind}"
+    implementations = as_mapping(value[kind])
+    if len(implementations) != 1:
+        found = ", ".join(map(str, implementations)) or "none"
+        problems.append(f"{here}: needs exactly one implementation, found {found}")
+        return None
+    [(implementation, fields)] = implementations.items()
+    here = f"{here}.{implementation}"
+    if not isinstance(fields, dict):
+        problems.append(f"{here}: expected a mapping of settings, got a {type(fields).__name__}")
+        return None
+    fields = cast("Tree", fields)
+    problems += [f"{here}.{problem}" for problem in _problems(kind, fields)]
+    datasets: list[Dataset] = []
+    if fields.get("datasets") is not None:
+        datasets, wrong, said = read_datasets(fields["datasets"])
+        problems += [f"{here}.{problem}" for problem in wrong]
+        notices += [f"{here}.{notice}" for notice in said]
+    if problems:
+        return None
+    return Instance(
+        name=name,
+        kind=kind,
+        implementation=str(implementation),
+        settings={key: item for key, item in fields.items() if key not in (*ABOUT, *SERVED)},
+        entrypoint=fields["entrypoint"],
+        host=fields.get("host") or "",
+        port=fields.get("port") or OFFLINE_PORT,
+        datasets=tuple(datasets),
+    )
+
+
+def _problems(kind: Kind, fields: Tree) -> Iterator[str]:
+    entrypoint = fields.get("entrypoint")
+    if not isinstance(entrypoint, str) or not entrypoint:
+        yield (
+            f"entrypoint: expected a file, got {entrypoint!r}"
+            if "entrypoint" in fields
+            else "entrypoint: required"
+        )
+    if kind == "resources_servers":
+        domain = fields.get("domain")
+        if domain is None:
+            yield f"domain: required, one of {', '.join(DOMAINS)}"
+        elif domain not in DOMAINS:
+            yield f"domain: there is none named {domain!r}.{did_you_mean(str(domain), DOMAINS)}"
+    host, port = fields.get("host"), fields.get("port")
+    if host is not None and not isinstance(host, str):
+        yield f"host: expected a name or an address, got {host!r}"
+    if port is not None and (type(port) is not int or not (port == OFFLINE_PORT or 0 < port < 65536)):
+        yield f"port: expected 1 to 65535, got {port!r}"
+
+
+def _check_references(instances: Mapping[str, Instance], notices: list[str]) -> None:
+    problems: list[str] = []
+    for instance in instances.values():
+        for field, reference in instance.references.items():
+            target = instances.get(reference.name)
+            if target and target.kind == reference.kind:
+                continue
+            known = [other.name for other in instances.values() if other.kind == reference.kind]
+            hint = did_you_mean(reference.name, known) or f" There are no {reference.kind}."
+            what = f"{target.kind}, not {reference.kind}" if target else "not defined"
+            problem = f"{instance.name}: {field} refers to {reference.name!r}, which is {what}.{hint}"
+            (notices if "." in field else problems).append(problem)
+    if problems:
+        raise ServerRefNotFoundError("\n".join(problems))
+
+
+def _references(settings: Tree) -> Iterator[tuple[str, Reference]]:
+    for path, node in mappings(settings):
+        kind, name = as_kind(node.get("type")), node.get("name")
+        if kind and isinstance(name, str) and len(node) == 2:
+            yield ".".join(path), Reference(kind, name)

@@ -1,0 +1,79 @@
+"""`${other.key}`, `${oc.env:VAR,default}` and `${oc.select:key,default}` replaced by what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nemo_gym.config.errors import ConfigInterpolationError, ConfigMissingValuesError, nearest
+from nemo_gym.config.tree import MISSING, Tree, leaves
+
+_KEY: Final = re.compile(r"\$\{\s*([\w-]+)(?:\.[\w.-]+)?\s*\}")
+
+_FLAGS: Final = {
+    "policy_base_url": "--model-url",
+    "policy_api_key": "--model-api-key",
+    "policy_model_name": "--model",
+}
+
+
+def require_values(tree: Tree) -> None:
+    """Check that nothing is left to be given.
+
+    Raises:
+        ConfigMissingValuesError: naming every `???`, each with the way to give it.
+    """
+    missing = [".".join(path) for path, value in leaves(tree) if value == MISSING]
+    if missing:
+        count = "1 value" if len(missing) == 1 else f"{len(missing)} values"
+        hints = "".join(f"\n  {path}   (++{path}=<value>)" for path in missing)
+        raise ConfigMissingValuesError(
+            f"{count} must be given, in a file, in env.yaml or on the command line:{hints}"
+        )
+
+
+def interpolate(tree: Tree) -> Tree:
+    """A plain tree without interpolations.
+
+    Raises:
+        ConfigInterpolationError: naming every one that refers to nothing, or to itself.
+    """
+    whole = OmegaConf.create(tree)
+    problems = [
+        f"{path}: {text}: {problem}{_hint(text, tree)}" for path, text, problem in _unresolvable(whole, "")
+    ]
+    if problems:
+        raise ConfigInterpolationError("can't be interpolated:\n  " + "\n  ".join(problems))
+    return cast("Tree", OmegaConf.to_container(whole, resolve=True))
+
+
+def _unresolvable(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[str, str, str]]:
+    """(path, text, what is wrong) of every interpolation that can't be resolved."""
+    raw = cast("Any", OmegaConf.to_container(node, resolve=False))
+    keys = range(len(raw)) if isinstance(node, ListConfig) else list(raw)
+    for key in keys:
+        here = f"{path}.{key}" if path else str(key)
+        try:
+            value: Any = node[key]
+            if OmegaConf.is_interpolation(node, key):
+                if isinstance(value, (DictConfig, ListConfig)):
+                    OmegaConf.to_container(value, resolve=True)
+                continue
+        except (OmegaConfBaseException, RecursionError) as error:
+            yield here, str(raw[key]), str(error).partition("\n")[0]
+            continue
+        if isinstance(value, (DictConfig, ListConfig)):
+            yield from _unresolvable(value, here)
+
+
+def _hint(text: str, tree: Tree) -> str:
+    found = _KEY.fullmatch(text)
+    if not found or found[1] in tree:
+        return ""
+    flag = _FLAGS.get(found[1])
+    near = "" if flag else nearest(found[1], map(str, tree))
+    return f".{near} Give it with {f'{flag}, ' if flag else ''}++{found[1]}=<value> or in env.yaml"

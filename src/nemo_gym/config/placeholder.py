@@ -1,0 +1,34 @@
+"""`dummy_model`: what an environment's file puts where any model may stand (CONTRACT 4.3)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from nemo_gym.config.builtins import POLICY, policy_settings
+from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER
+from nemo_gym.config.tree import Tree, as_mapping, merge
+
+_KIND: Final = "responses_api_models"
+_DEFAULT: Final = "chat"
+
+
+def fold_placeholders(tree: Tree) -> Tree:
+    """A placeholder beside a real model gives way to it, leaving its settings where the real one has none.
+    One that stands alone as the policy model becomes a Chat Completions model at the `policy_*` values; an
+    empty `policy_base_url` says that there will be none."""
+    return {name: _folded(name, value, tree) for name, value in tree.items()}
+
+
+def _folded(name: str, value: Any, tree: Tree) -> Any:
+    models = as_mapping(as_mapping(value).get(_KIND))
+    if PLACEHOLDER not in models:
+        return value
+    others = {key: settings for key, settings in models.items() if key != PLACEHOLDER}
+    if len(others) == 1:
+        [(key, settings)] = others.items()
+        others = {key: merge(as_mapping(models[PLACEHOLDER]), as_mapping(settings))}
+    elif not others and name == POLICY and tree.get("policy_base_url") != "":
+        others = {_DEFAULT: {"entrypoint": ENTRYPOINT, **policy_settings(_DEFAULT)}}
+    elif not others:
+        return value
+    return {**as_mapping(value), _KIND: others}

@@ -1,0 +1,178 @@
+"""From files, `env.yaml`, values in code and the command line to one configuration and its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+from nemo_gym.config.builtins import POLICY_SETTINGS
+from nemo_gym.config.directives import apply_directives
+from nemo_gym.config.errors import NoServerInstancesError
+from nemo_gym.config.flat import expand_flat
+from nemo_gym.config.hosts import assign_addresses
+from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.instances import Instance, find_instances
+from nemo_gym.config.interpolation import interpolate, require_values
+from nemo_gym.config.kinds import Kind
+from nemo_gym.config.overrides import Override, apply_override, exists, parse_override
+from nemo_gym.config.placeholder import fold_placeholders
+from nemo_gym.config.settings import check_known, read_settings, unread, unread_settings
+from nemo_gym.config.sources import INCLUDES, find_file, include_list, read_sources, read_yaml, search_roots
+from nemo_gym.config.tree import Tree, as_mapping, get, merge, to_tree
+from nemo_gym.wire.masking import mask
+
+ENV_FILE: Final = "env.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration in which nothing is left open."""
+
+    tree: Tree
+    """Everything, as plain data: what `GET /global_config_dict_yaml` shows and a server's class reads."""
+    instances: dict[str, Instance]
+    files: tuple[str, ...] = ()
+    """Paths that were read, later ones won; those of built-in components included."""
+    notices: tuple[str, ...] = ()
+    """What the user should be told, a line each."""
+
+    def of(self, kind: Kind) -> list[Instance]:
+        """The instances of a kind."""
+        return [instance for instance in self.instances.values() if instance.kind == kind]
+
+    def masked(self) -> Tree:
+        """The tree with its secrets replaced, to be shown."""
+        return mask(self.tree)
+
+    def require_instances(self) -> None:
+        """Check that there is something to start.
+
+        Raises:
+            NoServerInstancesError: there isn't.
+        """
+        if not self.instances:
+            raise NoServerInstancesError(
+                "nothing to start: no server instance in the configuration. Name one with "
+                "--environment NAME, or give a file with --config PATH"
+            )
+
+
+def resolve(
+    paths: Sequence[str | Path] = (),
+    overrides: Sequence[str | Override] = (),
+    *,
+    initial: Mapping[str, Any] | None = None,
+    search_dirs: Sequence[Path] = (),
+    env_file: Path | None = None,
+    use_env_file: bool = True,
+    offline: bool = False,
+) -> Config:
+    """One configuration from all its sources; what comes later wins (CONTRACT 4.2).
+
+    Args:
+        paths: YAML files, absolute or relative to a search root; then `env.yaml`.
+        overrides: `key=value`, `+key=value`, `++key=value` or `~key`; they win over everything.
+        initial: values given in code, an OmegaConf mapping too; they win over files.
+        search_dirs: folders that come before the other search roots.
+        env_file: the `env.yaml` to read; without it the first one in the search roots, unless
+            `use_env_file` is false.
+        offline: choose no ports, and leave the policy model open if it is.
+
+    Raises:
+        ConfigError: what is wrong, of the class that CONTRACT 4 names.
+        UsageError: an override can't be read.
+    """
+    roots = search_roots(search_dirs)
+    changes = [parse_override(one) if isinstance(one, str) else one for one in overrides]
+    given = to_tree(initial or {})
+    dotenv = _read_env_file(env_file, roots) if use_env_file or env_file else {}
+    listed = [*map(str, paths), *_changed_includes(changes)]
+    listed = (
+        listed
+        or include_list(given.get(INCLUDES), "the values given in code")
+        or include_list(dotenv.get(INCLUDES), ENV_FILE)
+    )
+    sources = read_sources(listed, roots)
+    tree = merge(merge(sources.tree, _without_includes(dotenv)), _without_includes(given))
+    tree = _changed(tree, [change for change in changes if change.path != (INCLUDES,)], roots)
+    tree = apply_directives(expand_flat(tree, roots))
+    tree = fold_placeholders(merge(dict.fromkeys(POLICY_SETTINGS, ""), tree) if offline else tree)
+    require_values(tree)
+    dead = list(unread(tree))
+    tree = interpolate(tree)
+    _fill_in(tree, sources.files)
+    found = find_instances(tree)
+    assign_addresses(tree, found.instances, offline=offline)
+    return Config(
+        tree=tree,
+        instances={name: _placed(instance, tree) for name, instance in found.instances.items()},
+        files=sources.files,
+        notices=(
+            *_repeated(sources.repeated),
+            *dead,
+            *found.notices,
+            *_unread_settings(found.instances, roots),
+        ),
+    )
+
+
+def _read_env_file(env_file: Path | None, roots: Sequence[Path]) -> Tree:
+    found = env_file or find_file(ENV_FILE, roots)
+    return read_yaml(found) if found else {}
+
+
+def _changed_includes(changes: Sequence[Override]) -> list[str]:
+    values = [change.value for change in changes if change.path == (INCLUDES,)]
+    return [path for value in values for path in include_list(value, "command line")]
+
+
+def _without_includes(tree: Tree) -> Tree:
+    return {key: value for key, value in tree.items() if key != INCLUDES}
+
+
+def _changed(tree: Tree, changes: Sequence[Override], roots: Sequence[Path]) -> Tree:
+    for change in changes:
+        if change.change == "set" and not exists(change.path, [tree]):
+            check_known(change, tree, apply_directives(expand_flat(tree, roots)))
+        tree = apply_override(tree, change)
+    return tree
+
+
+def _fill_in(tree: Tree, files: Sequence[str]) -> None:
+    """The settings that every server may read, where they have a default."""
+    tree[INCLUDES] = list(files)
+    tree.setdefault("use_absolute_ip", False)
+    settings = read_settings(tree)
+    tree["results_dir"] = str(Path(settings.results_dir).absolute())
+    tree["cache_dir"] = str(Path(settings.cache_dir).absolute())
+    pushed = {key: tree[key] for key in ("skip_verification", "skip_verification_reward") if key in tree}
+    for agent in _agents(tree) if pushed else ():
+        agent |= {key: value for key, value in pushed.items() if key not in agent}
+
+
+def _agents(tree: Tree) -> Iterator[Tree]:
+    for value in tree.values():
+        for agent in as_mapping(as_mapping(value).get("responses_api_agents")).values():
+            if isinstance(agent, dict):
+                yield cast("Tree", agent)
+
+
+def _unread_settings(instances: Mapping[str, Instance], roots: Sequence[Path]) -> Iterator[str]:
+    for instance in instances.values():
+        if implementation_folder(instance, roots) is None:
+            yield from unread_settings(instance)
+
+
+def _placed(instance: Instance, tree: Tree) -> Instance:
+    fields = get(tree, (instance.name, instance.kind, instance.implementation))
+    return replace(instance, host=fields["host"], port=fields["port"])
+
+
+def _repeated(paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        yield (
+            f"{path} is named twice and was read once. If two instances need different settings, give each "
+            "its own: my_server: {_copy: the_server, ...}"
+        )

@@ -1,0 +1,64 @@
+"""`--environment mcqa` and its like as paths of configuration files (CONTRACT 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.config.builtins import builtin_config
+from nemo_gym.config.kinds import as_kind, builtin_names
+from nemo_gym.config.sources import find_file
+from nemo_gym.environments.discovery import list_environments
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+GROUPS: Final = {
+    "--resources-server": ("resources_servers",),
+    "--environment": ("environments", "resources_servers"),
+    "--benchmark": ("benchmarks",),
+    "--model-type": ("responses_api_models",),
+}
+"""The folders of a root that a flag's names are looked up in."""
+
+_NAME: Final = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
+
+
+def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
+    """The path, relative to a search root, of the configuration that a flag's value means.
+
+    Args:
+        flag: one of `GROUPS`.
+        name: `name`, or `name/flavor` for another than the first configuration of its folder.
+
+    Raises:
+        UsageError: there is none, with the path it implies, the nearest names and where they were looked for.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{flag} {name}: expected NAME or NAME/FLAVOR")
+    paths = [path for group in GROUPS[flag] for path in _candidates(group, name)]
+    for path in paths:
+        if find_file(path, roots) or builtin_config(path, roots) is not None:
+            return path
+    known = sorted({known for group in GROUPS[flag] for known in _names(group, roots)})
+    looked = ", ".join(map(str, roots))
+    folder = name.partition("/")[0]
+    hint = "" if folder in known else did_you_mean(folder, known)
+    raise UsageError(f"{flag} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})")
+
+
+def _candidates(group: str, name: str) -> Iterator[str]:
+    folder, slash, flavor = name.partition("/")
+    for file in (flavor,) if slash else (folder, "config"):
+        yield f"{group}/{folder}/configs/{file}.yaml"
+        yield f"{group}/{folder}/{file}.yaml"
+
+
+def _names(group: str, roots: Sequence[Path]) -> list[str]:
+    kind = as_kind(group)
+    folders = [
+        folder for root in roots for folder in (root / group).glob("*") if any(folder.glob("**/*.yaml"))
+    ]
+    if kind == "resources_servers":
+        return [folder.name for folder in folders] + [info.name for info in list_environments(roots=roots)]
+    return [folder.name for folder in folders] + (builtin_names(kind) if kind else [])

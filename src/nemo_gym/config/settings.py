@@ -1,0 +1,192 @@
+"""Top-level settings with a meaning of their own (CONTRACT 4.6), and keys that nothing reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+from nemo_gym.config.errors import ConfigError, nearest
+from nemo_gym.config.instances import ABOUT, SERVED, Instance
+from nemo_gym.config.kinds import KINDS, as_kind, builtin_settings
+from nemo_gym.config.overrides import Override, exists
+from nemo_gym.config.tree import Tree, keys_at, leaves
+from nemo_gym.wire.errors import did_you_mean
+
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class HeadServer(msgspec.Struct, frozen=True):
+    """Where the head server is; without a host, at the default one."""
+
+    host: str | None = None
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 11000
+    """0 takes any free one."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The settings that say where things are; the others belong to whoever reads them."""
+
+    default_host: str | None = None
+    use_absolute_ip: bool = False
+    port_range_low: Port = 10001
+    port_range_high: Port = 20000
+    disallowed_ports: list[int] = []
+    head_server: HeadServer = HeadServer()
+    results_dir: str = "results"
+    cache_dir: str = "cache"
+
+    def __post_init__(self) -> None:
+        if self.port_range_low > self.port_range_high:
+            raise ValueError("port_range_low is above port_range_high")
+
+
+def read_settings(tree: Tree) -> Settings:
+    """The settings of a tree; one that is null has its default.
+
+    Raises:
+        ConfigError: one is of the wrong type.
+    """
+    given = {key: value for key, value in tree.items() if value is not None}
+    try:
+        return msgspec.convert(given, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from None
+
+
+SETTINGS: Final = frozenset(
+    {
+        "config_paths",
+        "entrypoint",
+        "head_server",
+        "default_host",
+        "use_absolute_ip",
+        "port_range_low",
+        "port_range_high",
+        "disallowed_ports",
+        "dry_run",
+        "skip_venv_if_present",
+        "uv_cache_dir",
+        "uv_venv_dir",
+        "uv_pip_set_python",
+        "pip_install_verbose",
+        "python_version",
+        "head_server_deps",
+        "allow_openai_version_skew",
+        "results_dir",
+        "cache_dir",
+        "nemo_gym_log_dir",
+        "ray_head_node_address",
+        "hf_token",
+        "model_endpoint_readiness_timeout_seconds",
+        "skip_verification",
+        "skip_verification_reward",
+        "observability_enabled",
+        "model_call_capture_dir",
+        "token_id_capture",
+        "global_aiohttp_connector_limit",
+        "global_aiohttp_connector_limit_per_host",
+        "global_aiohttp_client_request_debug",
+        "global_aiohttp_tcp_keepalive_idle_seconds",
+        "global_aiohttp_tcp_keepalive_interval_seconds",
+        "global_aiohttp_tcp_keepalive_probes",
+        "profiling_enabled",
+        "profiling_results_dirpath",
+        "uvicorn_logging_show_200_ok",
+        "uvicorn_timeout_worker_healthcheck",
+        "error_on_almost_servers",
+        "wandb_project",
+        "wandb_name",
+        "wandb_api_key",
+        "mlflow_tracking_uri",
+        "mlflow_tracking_token",
+        "mlflow_experiment_name",
+        "mlflow_run_name",
+        "upload_rollouts",
+        "component_name",
+        "policy_base_url",
+        "policy_api_key",
+        "policy_model_name",
+        "json",
+        "verbose",
+        "query",
+        "responses_create_params",
+        "agent_name",
+        "input_jsonl_fpath",
+        "output_jsonl_fpath",
+        "limit",
+        "num_repeats",
+        "num_samples_in_parallel",
+        "environment",
+        "agent",
+        "model",
+    }
+)
+COMMON: Final = frozenset(
+    {
+        "resources_server",
+        "model_server",
+        "num_workers",
+        "concurrency",
+        "skills",
+        "timeout",
+        "system_prompt",
+        "skip_verification",
+        "skip_verification_reward",
+    }
+)
+"""Settings that the server around a component reads."""
+
+_USED: Final = re.compile(r"\$\{\s*(?:oc\.select:\s*)?([\w-]+)")
+
+
+def check_known(override: Override, *trees: Tree) -> None:
+    """Check that a plain `key=value` has a place: in a tree, among the settings, or in a built-in component.
+
+    Raises:
+        ConfigError: it has none; with the nearest key beside it.
+    """
+    path = override.path
+    if exists(path, trees) or path[0] in SETTINGS:
+        return
+    if exists(path[:-1], trees) and path[-1] in _fields(path):
+        return
+    depth = next(n for n in range(1, len(path) + 1) if not exists(path[:n], trees))
+    beside = {str(key) for tree in trees for key in keys_at(tree, path[: depth - 1])} | _fields(path[:depth])
+    if depth == 1:
+        beside |= SETTINGS
+    hint = nearest(path[depth - 1], beside)
+    raise ConfigError(f"{override.key}: there is no such key.{hint} +{override.key}=... adds it")
+
+
+def unread(tree: Tree) -> Iterator[str]:
+    """A line for every top-level value that is no setting and that nothing refers to.
+
+    Blocks pass: they may be data, or be named by a component.
+    """
+    used = {name for _, value in leaves(tree) if isinstance(value, str) for name in _USED.findall(value)}
+    for key, value in tree.items():
+        if key not in SETTINGS and key not in used and not isinstance(value, dict):
+            yield f"{key}: nothing reads this.{nearest(str(key), SETTINGS)}"
+
+
+def unread_settings(instance: Instance) -> Iterator[str]:
+    """A line for every setting that the built-in component of that name does not have."""
+    known = builtin_settings(instance.kind, instance.implementation)
+    if known is not None:
+        for key in instance.settings:
+            if key not in known and key not in COMMON:
+                where = f"{instance.name}.{key}: the built-in {instance.implementation}"
+                yield f"{where} has no such setting.{did_you_mean(key, known)}"
+
+
+def _fields(path: tuple[str, ...]) -> set[str]:
+    """What can stand beside the last key of a path inside an instance."""
+    if len(path) == 2:
+        return set(KINDS)
+    kind = as_kind(path[1]) if len(path) == 4 else None
+    if kind is None:
+        return set()
+    return {*ABOUT, *SERVED, *COMMON, *(builtin_settings(kind, path[2]) or ())}

@@ -1,0 +1,135 @@
+"""YAML files: where they are looked for, what they include, and what is wrong with them, to the column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nemo_gym.config.builtins import builtin_config
+from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError
+from nemo_gym.config.tree import Tree, merge
+from nemo_gym.environments import discovery
+
+INCLUDES: Final = "config_paths"
+MAX_BYTES: Final = 4 << 20
+"""Of one file; OmegaConf bounds what its aliases may grow to."""
+
+_INSTALLED: Final = Path(discovery.__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a list of configuration files amounts to."""
+
+    tree: Tree
+    files: tuple[str, ...]
+    """Every path that was read, as it was written; later ones won."""
+    repeated: tuple[str, ...]
+    """Paths that were named again after they had been read."""
+
+
+def search_roots(search_dirs: Sequence[Path] = ()) -> list[Path]:
+    """Folders that relative paths are looked up in, earlier wins: the given ones, those of
+    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder this package is installed in."""
+    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), _INSTALLED]))
+
+
+def find_file(path: str, roots: Sequence[Path]) -> Path | None:
+    """The first file that a path, relative to the roots or absolute, leads to."""
+    places = _places(path, roots)
+    return next((place.resolve() for place in places if place.is_file()), None)
+
+
+def read_sources(paths: Sequence[str], roots: Sequence[Path]) -> Sources:
+    """The files merged in order, each over what it includes. One that is named twice is read once.
+
+    Raises:
+        ConfigPathNotFoundError: a path is in none of the roots and names no built-in component.
+        MalformedConfigPathsError: a file's `config_paths` is not a list of strings.
+        ConfigError: a file is not a mapping in YAML, or two of them can't be merged.
+    """
+    files: dict[str, str] = {}
+    repeated: list[str] = []
+    tree: Tree = {}
+    for name, document in _documents(paths, roots, files, repeated):
+        try:
+            tree = merge(tree, document)
+        except ConfigError as error:
+            raise type(error)(f"{name}: {error}") from None
+    return Sources(tree, tuple(files.values()), tuple(repeated))
+
+
+def read_yaml(path: Path) -> Tree:
+    """The mapping in a YAML file; an empty file is an empty one.
+
+    Raises:
+        ConfigError: it can't be read, or is not a mapping, or is too large; with line and column.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+        document = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror})" if error.strerror else "not a mapping"
+        raise ConfigError(f"{path}: {problem}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}{place}: {error.problem or error}") from None
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, AssertionError) as error:
+        raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected a mapping at the top, got a {type(document).__name__}")
+    return cast("Tree", document)
+
+
+def include_list(value: Any, where: str) -> list[str]:
+    """The paths of a `config_paths`; none for None.
+
+    Raises:
+        MalformedConfigPathsError: it is not a list of strings.
+    """
+    if value is None:
+        return []
+    if isinstance(value, list) and all(isinstance(path, str) for path in cast("list[Any]", value)):
+        return cast("list[str]", value)
+    raise MalformedConfigPathsError(
+        f"{where}: config_paths must be a list of paths, got {value!r}. "
+        "Give each with --config PATH, or write config_paths: [a.yaml, b.yaml]"
+    )
+
+
+def _documents(
+    paths: Sequence[str], roots: Sequence[Path], files: dict[str, str], repeated: list[str]
+) -> Iterator[tuple[str, Tree]]:
+    for path in paths:
+        found = find_file(path, roots)
+        name = str(found or path)
+        if name in files:
+            repeated.append(path)
+            continue
+        files[name] = path
+        document = read_yaml(found) if found else _built_in(path, roots)
+        yield from _documents(include_list(document.pop(INCLUDES, None), name), roots, files, repeated)
+        yield name, document
+
+
+def _built_in(path: str, roots: Sequence[Path]) -> Tree:
+    document = builtin_config(path, roots)
+    if document is None:
+        places = "".join(f"\n  {place}" for place in _places(path, roots))
+        raise ConfigPathNotFoundError(f"no configuration file {path!r}. Looked for{places}")
+    return document
+
+
+def _places(path: str, roots: Sequence[Path]) -> list[Path]:
+    written = Path(path).expanduser()
+    return [written] if written.is_absolute() else [root / written for root in roots]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from trees import trees
+
+from nemo_gym.config.errors import ConfigInterpolationError, ConfigMissingValuesError
+from nemo_gym.config.interpolation import interpolate, require_values
+
+
+def test_references_variables_and_defaults_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_URL", "http://h")
+    tree = {
+        "a": {"b": 1, "c": "${.b}"},
+        "copy": "${a}",
+        "text": "v${a.b}",
+        "variable": "${oc.env:SOME_URL}/v1",
+        "default": "${oc.env:NO_SUCH_VARIABLE,fallback}",
+        "select": "${oc.select:nothing,7}",
+        "list": ["${a.b}"],
+    }
+    assert interpolate(tree) == {
+        "a": {"b": 1, "c": 1},
+        "copy": {"b": 1, "c": 1},
+        "text": "v1",
+        "variable": "http://h/v1",
+        "default": "fallback",
+        "select": 7,
+        "list": [1],
+    }
+
+
+def test_everything_that_can_not_be_resolved_is_said_at_once() -> None:
+    with pytest.raises(ConfigInterpolationError) as raised:
+        interpolate(
+            {
+                "judge_url": "x",
+                "a": {"l": ["${juge_url}"]},
+                "b": "${oc.env:NO_SUCH_VARIABLE}",
+                "c": "${d}",
+                "d": "${c}",
+                "e": {"url": "${policy_base_url}"},
+                "f": "${copy:a}!",
+            }
+        )
+    text = str(raised.value)
+    assert "a.l.0: ${juge_url}: " in text
+    assert "Did you mean 'judge_url'? Give it with ++juge_url=<value> or in env.yaml" in text
+    assert "NO_SUCH_VARIABLE" in text
+    assert "c: ${d}: Recursive interpolation" in text
+    assert "Give it with --model-url, ++policy_base_url=<value>" in text
+    assert "f: ${copy:a}!" in text
+
+
+def test_all_values_still_to_be_given_are_named_with_a_way_to_give_them() -> None:
+    with pytest.raises(ConfigMissingValuesError) as raised:
+        require_values({"a": "???", "b": {"c": ["x", "???"]}, "d": "given"})
+    assert str(raised.value).splitlines() == [
+        "2 values must be given, in a file, in env.yaml or on the command line:",
+        "  a   (++a=<value>)",
+        "  b.c.1   (++b.c.1=<value>)",
+    ]
+
+
+@given(trees())
+def test_a_tree_without_interpolations_stays_as_it_is(tree: dict[str, Any]) -> None:
+    require_values(tree)
+    assert interpolate(tree) == tree
