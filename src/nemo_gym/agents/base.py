@@ -17,6 +17,8 @@ class Agent(ABC):
 
     plays: ClassVar[Literal["tools", "steps"]] = "tools"
     """Which form of environment it can act in."""
+    needs_door: ClassVar[bool] = False
+    """Whether its model must be a `ModelDoor`, because a program of its own asks it over HTTP."""
 
     @abstractmethod
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
@@ -26,3 +28,20 @@ class Agent(ABC):
             RolloutError: the attempt ended without a score. Whatever is raised carries what was done so
                 far (`keep_partial`).
         """
+
+    async def check(self) -> None:  # noqa: B027 - nothing to check is a fine default
+        """Fail early, before a run starts, when a server that the agent needs can't be reached.
+
+        Raises:
+            GymError: saying what is wrong.
+        """
+
+    def check_row(self, row: Row) -> None:  # noqa: B027 - any row is a fine default
+        """Refuse a row that the agent can't run, after `check` and before any row is run.
+
+        Raises:
+            UsageError: saying what is wrong.
+        """
+
+    async def aclose(self) -> None:  # noqa: B027 - nothing to release is a fine default
+        """Release connections."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from time import monotonic
+from typing import Any
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.trajectory import Trajectory, outcome_of
@@ -88,7 +90,7 @@ class ToolLoop(SingleCall):
         if len(calls) == 1 or made.params.get("parallel_tool_calls") is False:
             outputs = [await self._run_tool(session, environment, call) for call in calls]
         else:
-            outputs = await asyncio.gather(*(self._run_tool(session, environment, call) for call in calls))
+            outputs = await _side_by_side([self._run_tool(session, environment, call) for call in calls])
         made.timing["tool_s"] = made.timing.get("tool_s", 0.0) + monotonic() - began
         return [function_call_output(call["call_id"], out) for call, out in zip(calls, outputs, strict=True)]
 
@@ -102,3 +104,15 @@ class ToolLoop(SingleCall):
     async def call_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
         """What one tool call gives back."""
         return await environment.call(session, call)
+
+
+async def _side_by_side(work: list[Coroutine[Any, Any, str]]) -> list[str]:
+    """The results of all; when one raises, the others are cancelled and waited for first."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from nemo_gym.environments.mcp_tools import McpServer
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.items import Item
+from nemo_gym.wire.items import FunctionCall, Item
 from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row, Task
@@ -56,6 +57,9 @@ class Environment:
     session_ttl: ClassVar[float] = 3600.0
     """Seconds a session may lie unused before it is closed."""
     domain: ClassVar[str] = "other"
+    expose_tools_over_mcp: ClassVar[bool] = False
+    """Whether a server of the environment offers its tools over MCP too; an instance's setting of that name
+    comes first."""
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         try:
@@ -105,8 +109,38 @@ class Environment:
         """Score the rollout: a number, a mapping of named components, or a `Reward`. May be async."""
         raise NotImplementedError(f"{type(self).__name__} has no verify()")
 
+    async def call_tool(self, call: FunctionCall, session: Session) -> str | None:
+        """Answer a call of a tool that is no `@tool` of this class, such as one that another program has.
+
+        None says that there is no such tool. Add the schemas of such tools to `session.tools` in `seed`.
+        """
+        return None
+
+    def mcp_servers(self, task: Any, session: Session) -> Iterable[McpServer]:
+        """MCP servers whose tools the model gets in this rollout, beside the `@tool` methods.
+
+        Asked after `seed`; each one is connected to for this session alone, and closed after `close`.
+        """
+        return ()
+
+    def mcp_allowed_tools_for_session(self, seed_body: Row) -> list[str] | None:
+        """The only tools that MCP clients may call in the session of a row; None allows all."""
+        return None
+
     def close(self, session: Session) -> Any:
         """Release what `seed` or a tool acquired; always called once for every seeded session."""
+
+    def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
+        """Metrics of the environment's own, added to those every run has.
+
+        `tasks` holds the scored rows of each task, both in order, without trajectories but with `usage`. What
+        is under `per_task_metrics`, a list of objects with a `_ng_task_index`, goes to the tasks.
+        """
+        return {}
+
+    def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
+        """The metrics to look at first, out of all; the default takes every mean."""
+        return mean_metrics(agent_metrics)
 
     def oracle(self, task: Any, session: Session) -> str | list[Item] | None:
         """What a perfect model would answer next, for baselines; None when that isn't known."""
@@ -123,6 +157,11 @@ class Environment:
     def executor(self) -> Executor:
         """Threads for work that blocks: `await loop.run_in_executor(self.executor, work, ...)`."""
         return ThreadPoolExecutor(max_workers=8, thread_name_prefix=self.name())
+
+
+def mean_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that are plain means."""
+    return {name: value for name, value in metrics.items() if name.startswith("mean/")}
 
 
 class Step(NamedTuple):

@@ -29,6 +29,9 @@ ENTRY_POINTS = "nemo_gym.environments"
 EXTRA_ROOTS = "NEMO_GYM_EXTRA_ROOTS"
 """Environment variable with more folders to look for environments in, separated like PATH."""
 
+OFFER = "__gym_environment__"
+"""The class method by which a class of another kind gives the environment that it can act as."""
+
 
 def search_roots() -> list[Path]:
     """Folders in which names are looked up: those of NEMO_GYM_EXTRA_ROOTS, then the working directory."""
@@ -87,7 +90,9 @@ def reference(kind: type[Environment]) -> str | None:
     """`module:Class` or `path.py:Class`, by which another process finds the class; None for a local one."""
     module = sys.modules.get(kind.__module__)
     name = kind.__name__
-    if module is None or getattr(module, name, None) is not kind or module.__name__ == "__main__":
+    if module is None or module.__name__ == "__main__":
+        return None
+    if _as_environment(getattr(module, name, None)) is not kind:
         return None
     if not module.__name__.startswith(FILE_MODULE):
         return f"{module.__name__}:{name}"
@@ -167,7 +172,10 @@ def _member(module: ModuleType, path: Path, member: str) -> type[Environment]:
 
 def _as_environment(value: object) -> type[Environment] | None:
     if isinstance(value, type):
-        return value if issubclass(value, Environment) else None
+        if issubclass(value, Environment):
+            return value
+        offer: Callable[[], type[Environment] | None] | None = getattr(cast("object", value), OFFER, None)
+        return offer() if offer else None
     return environment_of(cast("Callable[..., Any]", value)) if inspect.isfunction(value) else None
 
 
@@ -185,12 +193,12 @@ def _only_environment(module: ModuleType, path: Path) -> type[Environment]:
 
 def _environments_in(module: ModuleType) -> list[type[Environment]]:
     return [
-        value
+        kind
         for name, value in vars(module).items()
         if isinstance(value, type)
-        and issubclass(value, Environment)
         and value.__module__ == module.__name__
         and not name.startswith("_")
+        and (kind := _as_environment(value))
     ]
 
 

@@ -11,9 +11,10 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
+from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.session import Session
-from nemo_gym.environments.tool import bind_tools, tool_error
-from nemo_gym.wire.errors import EnvironmentFault, RolloutError, UsageError, VerifierFault, did_you_mean
+from nemo_gym.environments.tool import bind_tools, no_such_tool
+from nemo_gym.wire.errors import EnvironmentFault, RolloutError, TaskUnfit, UsageError, VerifierFault
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, as_reward
@@ -38,7 +39,11 @@ class EnvironmentLink(Protocol):
         ...
 
     async def call(self, session: Session, call: FunctionCall) -> str:
-        """Run one tool call; every problem is text for the model, never an exception."""
+        """Run one tool call; every problem that a model could do something about is text for it.
+
+        Raises:
+            RolloutError: the environment's server can't be reached.
+        """
         ...
 
     async def reset(self, session: Session) -> Observation: ...
@@ -46,6 +51,10 @@ class EnvironmentLink(Protocol):
     async def step(self, session: Session, action: Response) -> Step: ...
 
     async def verify(self, session: Session, response: Response) -> Reward: ...
+
+    async def aclose(self) -> None:
+        """Release connections, when no session is open any more."""
+        ...
 
 
 class LocalEnvironment:
@@ -57,7 +66,12 @@ class LocalEnvironment:
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed
         self._tools = bind_tools(environment)
-        self._schemas = [tool.schema for tool in self._tools.values()]
+        self.tools = [tool.schema for tool in self._tools.values()]
+        """The schema of every tool."""
+        self._has_mcp = type(environment).mcp_servers is not Environment.mcp_servers
+        if self._has_mcp:
+            check_sdk(environment.name())
+        self._mcp: dict[str, McpTools] = {}
         self._numbers = itertools.count()
         self._open: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
@@ -68,21 +82,24 @@ class LocalEnvironment:
         """Create and seed a session; `close` must follow. Sessions past their time to live are closed here.
 
         Raises:
-            EnvironmentFault: the row does not fit, or `seed` raised.
+            TaskUnfit: the row does not fit.
+            EnvironmentFault: `seed` raised, or an MCP server can't be used.
         """
         if self._open:
-            await self._close_expired()
+            await self.close_expired()
         environment = self.environment
         try:
             task = task_from_row(row, environment.Task)
         except UsageError as error:
-            raise EnvironmentFault(f"task does not fit {environment.name()}: {error}") from None
-        session = Session(row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self._schemas)
+            raise TaskUnfit(f"task does not fit {environment.name()}: {error}") from None
+        session = Session(row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self.tools)
         self._open[session.id] = (session, monotonic())
         try:
             seeded = environment.seed(task, session)
             if seeded is not None:
                 await _settle(seeded)
+            if self._has_mcp:
+                await self._connect(session)
         except BaseException as error:
             await self.close(session)
             raise _fault(error, EnvironmentFault, "seed") from error
@@ -102,12 +119,43 @@ class LocalEnvironment:
                 await _settle(closed)
         except Exception as error:
             raise _fault(error, EnvironmentFault, "close") from error
+        finally:
+            served = self._mcp.pop(session.id, None)
+            if served is not None:
+                await served.aclose()
+
+    async def finish(self, session: Session) -> None:
+        """Close a session whose work is done: a failing close becomes its `cleanup_warning`, for it neither
+        undoes a rollout that was scored nor hides why one was not.
+        """
+        try:
+            await self.close(session)
+        except EnvironmentFault as error:
+            cause = type(error.__cause__).__name__
+            session.cleanup_warning = {"operation": "close", "error_type": cause, "message": str(error)}
+
+    async def close_expired(self) -> None:
+        """Close the sessions that have lain unused past their time to live."""
+        while self._open:
+            session, used = next(iter(self._open.values()))
+            if monotonic() - used < self.environment.session_ttl:
+                return
+            await self.finish(session)
+
+    def is_open(self, session: Session) -> bool:
+        """Whether a session is seeded and not yet closed."""
+        return session.id in self._open
 
     async def call(self, session: Session, call: FunctionCall) -> str:
         self._touch(session)
         tool = self._tools.get(call["name"])
+        served = self._mcp.get(session.id)
+        if tool is None and served is not None and call["name"] in served:
+            return await served.call(call["name"], call["arguments"])
         if tool is None:
-            return tool_error(f"There is no tool {call['name']!r}.{did_you_mean(call['name'], self._tools)}")
+            answer = await self.environment.call_tool(call, session)
+            offered = (tool.get("name", "") for tool in session.tools)
+            return no_such_tool(call["name"], {*self._tools, *offered}) if answer is None else answer
         return await tool.call(session, call["arguments"])
 
     async def reset(self, session: Session) -> Observation:
@@ -135,10 +183,19 @@ class LocalEnvironment:
         except Exception as error:
             raise _fault(error, VerifierFault, "verify") from error
 
+    async def aclose(self) -> None:
+        """There is nothing to release."""
+
     @property
     def open_sessions(self) -> int:
         """How many sessions are seeded and not yet closed."""
         return len(self._open)
+
+    async def _connect(self, session: Session) -> None:
+        servers = await _settle(self.environment.mcp_servers(session.task, session))
+        served = self._mcp[session.id] = McpTools()
+        await served.connect(servers, {*self._tools, *(tool.get("name", "") for tool in session.tools)})
+        session.tools = [*session.tools, *served.schemas]
 
     def _step_environment(self) -> StepEnvironment:
         if not isinstance(self.environment, StepEnvironment):
@@ -157,13 +214,6 @@ class LocalEnvironment:
             self._open[session.id] = (session, monotonic())
             self._open.move_to_end(session.id)
 
-    async def _close_expired(self) -> None:
-        while self._open:
-            session, used = next(iter(self._open.values()))
-            if monotonic() - used < self.environment.session_ttl:
-                return
-            await self.close(session)
-
 
 class _OpenSession(AbstractAsyncContextManager[Session]):
     """A session for the length of a block."""
@@ -179,13 +229,7 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
         return self._session
 
     async def __aexit__(self, *_: object) -> None:
-        """A failing close neither undoes a rollout that was scored nor hides why one was not."""
-        try:
-            await self._link.close(self._session)
-        except EnvironmentFault as error:
-            cause = type(error.__cause__).__name__
-            warning = {"operation": "close", "error_type": cause, "message": str(error)}
-            self._session.cleanup_warning = warning
+        await self._link.finish(self._session)
 
 
 _REWARDS = frozenset({float, int, bool, dict, Reward})

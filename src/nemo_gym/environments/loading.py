@@ -18,6 +18,8 @@ BUILTINS = Path(_package_file).resolve().parent
 """The folder of the environments that come with this package."""
 FILE_MODULE = "_gym_file_"
 """How the names of modules made by `load_file` begin."""
+SERVERS = "resources_servers"
+"""The folder of existing servers; they import one another by it, so its parent stays on `sys.path`."""
 
 
 def load_file(path: Path) -> ModuleType:
@@ -49,6 +51,8 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     module.__dict__["__gym_stamp__"] = stamp
     sys.modules[name] = module
+    if path.parent.parent.name == SERVERS and str(path.parents[2]) not in sys.path:
+        sys.path.append(str(path.parents[2]))
     try:
         _run_beside_siblings(lambda loader=spec.loader: loader.exec_module(module), path)
     except BaseException as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 
 from nemo_gym.environments.session import Session
+from nemo_gym.wire.errors import did_you_mean
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import FunctionTool
 
@@ -67,6 +68,21 @@ def tool_error(message: str) -> str:
     return encode({"error": message}).decode()
 
 
+def is_tool_error(text: str) -> bool:
+    """Whether a tool's text is a `tool_error`."""
+    if not text.startswith('{"error":'):
+        return False
+    try:
+        return bool(msgspec.json.decode(text, type=_ToolError).error)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def no_such_tool(name: str, known: Iterable[str]) -> str:
+    """The answer to a call of a tool that doesn't exist, with the nearest one that does."""
+    return tool_error(f"There is no tool {name!r}.{did_you_mean(name, known)}")
+
+
 def bind_tools(owner: object) -> dict[str, BoundTool]:
     """Every `@tool` method of `owner`, by name, in the order they are defined."""
     found: dict[str, BoundTool] = {}
@@ -75,6 +91,10 @@ def bind_tools(owner: object) -> dict[str, BoundTool]:
             if getattr(member, "__gym_tool__", False):
                 found[name] = _bind(name, getattr(owner, name))
     return found
+
+
+class _ToolError(msgspec.Struct, forbid_unknown_fields=True):
+    error: str
 
 
 def _bind(name: str, function: Callable[..., Any]) -> BoundTool:

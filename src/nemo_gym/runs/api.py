@@ -10,21 +10,25 @@ from typing import Any
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.described import describe
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.elsewhere import Elsewhere
+from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.components import AgentSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.plan import PlanOptions, expand, task_rows
+from nemo_gym.transport.exchange import is_url
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
 
 async def collect(
-    environment: Environment | type[Environment] | str,
-    model: Model | str,
+    environment: Environment | type[Environment] | str | None,
+    model: Model | str | None,
     tasks: Iterable[Task | Row] | Path | str | None = None,
     *,
     agent: Agent | str | None = None,
@@ -39,8 +43,10 @@ async def collect(
     """Rollouts as they end, scored or failed, every (task, repeat) exactly once.
 
     Args:
-        environment: an object, a class, or a reference such as `"mcqa"` or `"path.py:Class"`.
-        model: an object, or a type name that needs no URL such as `"embedded"`.
+        environment: an object, a class, a reference such as `"mcqa"` or `"path.py:Class"`, or the URL of a
+            resources server; None for an agent that has one of its own.
+        model: an object, or a type name that needs no URL such as `"embedded"`; None for an agent that has
+            one of its own.
         tasks: rows, `Task` objects or a JSONL path; None takes the environment's own.
         agent: an object or a name; None picks the one that fits the environment.
         repeats: rollouts per task.
@@ -52,13 +58,10 @@ async def collect(
     Raises:
         UsageError: a task doesn't fit, or a name is unknown.
     """
-    if isinstance(environment, str):
-        environment = find_environment(environment)
-    if isinstance(environment, type):
-        environment = environment()
-    link = LocalEnvironment(environment, seed=seed or 0)
-    policy = build_model(model, link=link) if isinstance(model, str) else model
-    spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment)
+    local = LocalEnvironment(_held_here(environment), seed=seed or 0)
+    environment, link = local.environment, await _linked(environment, local)
+    policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
+    spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment.name(), steps=link.steps)
     label = type(agent).__name__ if isinstance(agent, Agent) else spec.name
     rows = task_rows(
         environment,
@@ -80,8 +83,29 @@ async def collect(
             async for rollout in rollouts:
                 yield rollout
     finally:
-        if isinstance(model, str):
+        await link.aclose()
+        if policy is not model:
             await policy.aclose()
+
+
+def _held_here(environment: Environment | type[Environment] | str | None) -> Environment:
+    """The environment that the tasks are of."""
+    match environment:
+        case Environment():
+            return environment
+        case None:
+            return Elsewhere()
+        case str():
+            return Elsewhere() if is_url(environment) else find_environment(environment)()
+        case _:
+            return environment()
+
+
+async def _linked(given: object, local: LocalEnvironment) -> EnvironmentLink:
+    """What the agent acts in."""
+    if isinstance(given, str) and is_url(given):
+        return RemoteEnvironment(given, about=await describe(given))
+    return local
 
 
 async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[Rollout, None]:

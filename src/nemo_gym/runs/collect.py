@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from time import monotonic, time
 from typing import cast
 
@@ -38,13 +39,28 @@ class Collector:
         limiter: Limiter,
         rollout_timeout: float | None = None,
     ) -> None:
-        self._agent = agent
+        self.agent = agent
         self._environment = environment
         self.model = model
         self._limiter = limiter
         self._rollout_timeout = rollout_timeout
         self._active = 0
         self._exhausted = False
+
+    async def check(self) -> None:
+        """Fail early, before any rollout, when a server that all of them need can't be reached.
+
+        Raises:
+            GymError: saying what is wrong.
+        """
+        await self.agent.check()
+        await self.model.check()
+
+    async def aclose(self) -> None:
+        """Close agent, environment and model."""
+        async with AsyncExitStack() as stack:
+            for part in (self.agent, self._environment, self.model):
+                stack.push_async_callback(part.aclose)
 
     @property
     def limit(self) -> int:
@@ -78,7 +94,11 @@ class Collector:
                             self._exhausted = True
                             return
                         began = monotonic()
-                        sink(await self._attempt(row))
+                        sink(
+                            await attempt(
+                                self.agent, row, self._environment, self.model, seconds=self._rollout_timeout
+                            )
+                        )
                         self._limiter.finished(monotonic() - began)
                         if self._active < self._limiter.limit:
                             staff()
@@ -87,25 +107,29 @@ class Collector:
 
             staff()
 
-    async def _attempt(self, row: Row) -> Rollout:
-        began, began_at = monotonic(), time()
-        deadline = asyncio.timeout(self._rollout_timeout)
-        try:
-            async with deadline:
-                rollout = await self._agent.run(row, self._environment, self.model)
-            rollout.timing["total_s"] = monotonic() - began
-            return rollout
-        except Exception as error:
-            if deadline.expired():
-                failure = RolloutTimeout(f"not finished within {self._rollout_timeout:g} seconds")
-            else:
-                failure = error if isinstance(error, RolloutError) else unexpected(error)
-            partial = partial_of(error)
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-        timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
-        return Rollout.failed(row, failure, partial=partial, timing=timing)
+
+async def attempt(
+    agent: Agent, row: Row, environment: EnvironmentLink, model: Model, *, seconds: float | None
+) -> Rollout:
+    """One rollout, scored or failed, within its time; only cancelling it raises."""
+    began, began_at = monotonic(), time()
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            rollout = await agent.run(row, environment, model)
+        rollout.timing["total_s"] = monotonic() - began
+        return rollout
+    except Exception as error:
+        if deadline.expired():
+            failure = RolloutTimeout(f"not finished within {seconds:g} seconds")
+        else:
+            failure = error if isinstance(error, RolloutError) else unexpected(error)
+        partial = partial_of(error)
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
+    return Rollout.failed(row, failure, partial=partial, timing=timing)
 
 
 def innermost(error: Exception) -> Exception:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +11,68 @@ import msgspec
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
-from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.described import Description, describe
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.elsewhere import Elsewhere
+from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.masking import mask
 
 
 class EnvironmentSpec(msgspec.Struct, frozen=True):
-    """An environment by reference (`mcqa`, `path.py:Class`, ...) and its settings."""
+    """An environment by reference (`mcqa`, `path.py:Class`, ...) and its settings; or at a URL, where the
+    reference may be missing and gives nothing but tasks. The token is left out of everything written."""
 
-    ref: str
+    ref: str = ""
     settings: dict[str, Any] = {}
+    url: str = ""
+    token: str = ""
+    about: Description | None = None
+    """What the server at the URL says of itself, once it has been asked."""
 
     def build(self) -> Environment:
-        return find_environment(self.ref)(self.settings)
+        """The environment here: the one acted in when there is no URL, and the one the tasks are of."""
+        return find_environment(self.ref)(self.settings) if self.ref else Elsewhere()
+
+    async def asked(self) -> EnvironmentSpec:
+        """The same, after asking the server, if there is one, what it is.
+
+        Raises:
+            GymError: nobody answers at the URL.
+        """
+        if not self.url:
+            return self
+        return msgspec.structs.replace(self, about=await describe(self.url, token=self.token))
+
+    def link(self, local: LocalEnvironment) -> EnvironmentLink:
+        """What an agent acts in."""
+        return RemoteEnvironment(self.url, about=self.about, token=self.token) if self.url else local
+
+    def public(self, environment: Environment) -> dict[str, Any]:
+        """What may be written down and compared on resume."""
+        known = {"ref": self.ref, "settings": mask(self.settings)}
+        if self.ref:
+            known["fingerprint"] = fingerprint(environment)
+        return {**known, "url": self.url} if self.url else known
 
 
 class ModelSpec(msgspec.Struct, frozen=True):
-    """A model back end. The key is left out of everything that is written or shown."""
+    """A model back end. The key and headers are left out of everything that is written or shown."""
 
     type: str = "embedded"
     name: str = ""
-    url: str = ""
+    url: str | tuple[str, ...] = ""
+    """Base URL; several are copies of one model."""
     api_key: str = ""
     timeout: float | None = None
     record: str = ""
     """Path of a file that every call is recorded to."""
+    settings: dict[str, Any] = {}
+    """What only models of this type have."""
 
     def build(self, link: LocalEnvironment) -> Model:
         return build_model(
@@ -49,12 +82,16 @@ class ModelSpec(msgspec.Struct, frozen=True):
             api_key=self.api_key,
             timeout=self.timeout,
             record=self.record,
+            settings=self.settings,
             link=link,
         )
 
     def public(self) -> dict[str, Any]:
         """What may be written down and compared on resume."""
-        return {"type": self.type, "name": self.name, "url": self.url}
+        url = self.url if isinstance(self.url, str) else list(self.url)
+        settings = {key: value for key, value in self.settings.items() if key != "default_headers"}
+        public = {"type": self.type, "name": self.name, "url": url}
+        return {**public, "settings": settings} if settings else public
 
 
 class AgentSpec(msgspec.Struct, frozen=True):
@@ -63,19 +100,30 @@ class AgentSpec(msgspec.Struct, frozen=True):
     name: str = ""
     arguments: dict[str, Any] = {}
 
-    def resolved(self, environment: Environment) -> AgentSpec:
+    def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
         """The same with the name filled in, sure to fit the environment.
+
+        Args:
+            environment: its name, for the message.
+            steps: whether it has the reset/step form.
 
         Raises:
             UsageError: it doesn't fit.
         """
-        steps = isinstance(environment, StepEnvironment)
         spec = AgentSpec(self.name or ("step_loop" if steps else "tool_loop"), self.arguments)
         if (spec.build().plays == "steps") != steps:
             form, fitting = ("reset and step", "step_loop") if steps else ("tools and verify", "tool_loop")
-            name = environment.name()
-            raise UsageError(f"agent {spec.name!r} can't play {name}, which has {form}: use {fitting}")
+            raise UsageError(f"agent {spec.name!r} can't play {environment}, which has {form}: use {fitting}")
         return spec
+
+    @property
+    def label(self) -> str:
+        """What rows that name no agent are stamped with."""
+        return self.arguments.get("agent") or self.name
+
+    def public(self) -> dict[str, Any]:
+        """What may be written down and compared on resume."""
+        return {"name": self.name, "arguments": mask(self.arguments)}
 
     def build(self) -> Agent:
         """The agent.
@@ -89,6 +137,10 @@ class AgentSpec(msgspec.Struct, frozen=True):
             if name not in takes:
                 known = ", ".join(takes) or "nothing"
                 raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known})")
+        needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
+        if missing := [name for name in needed if name not in self.arguments]:
+            flags = " ".join(f"--agent-setting {name}=..." for name in missing)
+            raise UsageError(f"agent {self.name!r} needs {flags}")
         return kind(**self.arguments)
 
 
@@ -98,12 +150,6 @@ def fingerprint(environment: Environment) -> str:
     for path in _sources(environment):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def public_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with secret-looking values masked."""
-    words = ("key", "token", "secret", "password", "credential")
-    return {name: "***" if any(w in name.lower() for w in words) else v for name, v in settings.items()}
 
 
 def _sources(environment: Environment) -> list[Path]:

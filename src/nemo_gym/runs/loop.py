@@ -19,13 +19,18 @@ else:
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` on the fast loop, with as many file descriptors as the system lets us have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65535 if hard == resource.RLIM_INFINITY else min(65535, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    allow_many_files()
     # Rollouts leave next to no reference cycles: look for them a hundred times less often than by default,
     # and never among what was imported.
     gc.freeze()
     gc.set_threshold(70_000, 20, 20)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files as far as the system lets us, up to 65535."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65535 if hard == resource.RLIM_INFINITY else min(65535, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
+from nemo_gym.runs.own_metrics import MetricHooks, OwnMetrics
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.statistics import ClusteredMean, PassCurves, describe, describe_one
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.jsonl import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,12 @@ class MetricsAccumulator:
     """Takes in rollout rows in any order and tells what they come to.
 
     Keeps eight bytes per rollout and numeric field. `answer_key` names the field that holds the extracted
-    answer, for majority@k.
+    answer, for majority@k; `hooks` add metrics of their own, to the file only.
     """
 
-    def __init__(self, *, answer_key: str | None = None) -> None:
+    def __init__(self, *, answer_key: str | None = None, hooks: MetricHooks | None = None) -> None:
         self._answer_key = answer_key
+        self._own = OwnMetrics(hooks)
         self._agents: dict[str, _Agent] = {}
         self._agent_of: dict[bytes, _Agent] = {}
         self._requested: int | None = None
@@ -69,7 +71,9 @@ class MetricsAccumulator:
             return
         agent = self._agent(raws)
         answer = raws.get(self._answer_key) if self._answer_key else None
-        agent.add(self._index(raws, keys.TASK_INDEX), self._index(raws, keys.ROLLOUT_INDEX), raws, answer)
+        task, rollout = self._index(raws, keys.TASK_INDEX), self._index(raws, keys.ROLLOUT_INDEX)
+        agent.add(task, rollout, raws, answer)
+        self._own.add(agent.name, task, rollout, raws)
 
     def plan(self, row: bytes | dict[str, Any]) -> None:
         """Take in one row of the materialised inputs, so that tasks without any scored rollout are seen.
@@ -82,7 +86,7 @@ class MetricsAccumulator:
             planned = _planned_decoder.decode(encode(row) if isinstance(row, dict) else row)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(f"plan row {self._rows}: {str(error).replace('$.', '')}") from None
-        expected = self._agents.setdefault(planned.agent_ref.name, _Agent()).expected
+        expected = self._agents.setdefault(planned.agent_ref.name, _Agent(planned.agent_ref.name)).expected
         expected[planned.task_index] = expected.get(planned.task_index, 0) + 1
 
     def expect(self, requested: int, failed: Mapping[str, int]) -> None:
@@ -110,9 +114,21 @@ class MetricsAccumulator:
         )
 
     def write(self, path: Path) -> None:
-        """Write the aggregate metrics file, whole or not at all."""
+        """Write the aggregate metrics file, whole or not at all.
+
+        Raises:
+            GymError: a hook raised.
+        """
         with whole_file(path) as file:
             file.writelines(self._json())
+
+    def document(self) -> list[dict[str, Any]]:
+        """What `write` writes.
+
+        Raises:
+            GymError: a hook raised.
+        """
+        return decode(b"".join(self._json()))
 
     def _rewards(self, agents: tuple[_Agent, ...]) -> tuple[ClusteredMean, PassCurves]:
         """The rewards of these agents, by task, with the answers they were given for."""
@@ -138,14 +154,14 @@ class MetricsAccumulator:
             agent = self._agents[name]
             yield b",\n  {" if number else b"\n  {"
             yield b'\n    "agent_ref": ' + _indented({"name": name}, 4)
-            metrics = self._agent_metrics(agent)
+            own, per_task = self._own.compute(name)
+            metrics = self._agent_metrics(agent) | own
             yield b',\n    "agent_metrics": ' + _indented(metrics, 4)
-            means = {key: value for key, value in metrics.items() if key.startswith("mean/")}
-            yield b',\n    "key_metrics": ' + _indented(means, 4)
+            yield b',\n    "key_metrics": ' + _indented(self._own.key_metrics(metrics), 4)
             yield b',\n    "group_level_metrics": ['
             separator = b"\n      "
             for group in _group_metrics(agent, name):
-                yield separator + encode(group)
+                yield separator + encode(group | per_task.get(group[keys.TASK_INDEX], _NOTHING))
                 separator = b",\n      "
             yield b"\n    ]\n  }" if separator[0] == ord(",") else b"]\n  }"
         yield b"\n]\n" if self._agents else b"]\n"
@@ -200,7 +216,7 @@ class MetricsAccumulator:
             except msgspec.DecodeError as error:
                 raise UsageError(f"rollouts row {self._rows}: agent_ref: {error}") from None
             name = found.name if found else ""
-            agent = self._agent_of[ref] = self._agents.setdefault(name, _Agent())
+            agent = self._agent_of[ref] = self._agents.setdefault(name, _Agent(name))
         return agent
 
     def _index(self, raws: dict[str, msgspec.Raw], name: str) -> int:
@@ -222,9 +238,10 @@ class MetricsAccumulator:
 class _Agent:
     """The rollouts of one agent, as columns."""
 
-    __slots__ = ("answers", "expected", "fields", "rollouts", "tasks")
+    __slots__ = ("answers", "expected", "fields", "name", "rollouts", "tasks")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.tasks = array("q")
         self.rollouts = array("q")
         self.fields: dict[str, array[float]] = {}
@@ -325,6 +342,7 @@ def _info(task: int, rollout: int, values: dict[str, float]) -> dict[str, Any]:
     }
 
 
+_NOTHING: Final[dict[str, Any]] = {}
 _MAX_FIELDS: Final = 256
 _DIGEST_BITS: Final = (1 << 64) - 1
 _TOO_LARGE: Final = 1e150

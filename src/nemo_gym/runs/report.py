@@ -9,6 +9,7 @@ from pathlib import Path
 from nemo_gym.runs.ledger import Ledger, stamped_lines
 from nemo_gym.runs.manifest import Manifest, load_manifest
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
+from nemo_gym.runs.own_metrics import MetricHooks
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
@@ -24,15 +25,22 @@ class RunReport:
     summary: RunSummary
 
 
-def report_on(output: Path, *, answer_key: str | None = None, write_metrics: bool = False) -> RunReport:
-    """Read a finished or unfinished run.
+def report_on(
+    output: Path,
+    *,
+    answer_key: str | None = None,
+    hooks: MetricHooks | None = None,
+    write_metrics: bool = False,
+) -> RunReport:
+    """Read a finished or unfinished run; `hooks` are the environment's, for its own metrics.
 
     Raises:
         UsageError: there is no run at `output`.
+        GymError: a hook raised.
     """
     paths = RunPaths.of(output)
     manifest = load_manifest(paths.manifest)
-    metrics = MetricsAccumulator(answer_key=answer_key)
+    metrics = MetricsAccumulator(answer_key=answer_key, hooks=hooks)
     for path, take in ((paths.inputs, metrics.plan), (paths.rollouts, metrics.add)):
         if not path.exists():
             continue

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 from typing import Any
 
 from nemo_gym import __version__
-from nemo_gym.environments.base import Environment
+from nemo_gym.agents.base import Agent
+from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.runs.collect import innermost
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec, fingerprint, public_settings
+from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, differences, load_manifest
@@ -23,8 +25,8 @@ from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import RunReport, report_on
 from nemo_gym.runs.result import Result
-from nemo_gym.runs.worker import Orders, build_collector
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.runs.worker import OpenDoor, Orders, build_collector
+from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.task import Row
 
@@ -61,8 +63,9 @@ class Run:
     file is touched; `progress` can be watched while `collect` goes on.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, open_door: OpenDoor | None = None) -> None:
         self.job = job
+        self._open_door = open_door
         self.paths = RunPaths.of(job.output)
         self.progress = Progress(job.repeats)
         self.notes: list[str] = []
@@ -87,24 +90,28 @@ class Run:
         """
         job = self.job
         environment = job.environment.build()
-        self._answer_key = environment.answer_key
-        self._orders = self._orders_for(job.agent.resolved(environment))
+        self._environment = environment
+        spec = await job.environment.asked()
+        steps = isinstance(environment, StepEnvironment) if spec.about is None else spec.about.steps
+        agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
+        self._orders = self._orders_for(spec, agent)
         identity = self._identity(environment)
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
         if not resuming:
             self._refuse_occupied()
-        collector = build_collector(self._orders)
+        alone = self.job.workers == 1
+        collector = build_collector(self._orders, open_door=self._open_door if alone else None)
         try:
-            await collector.model.check()
+            await collector.check()
             if resuming:
                 self._take_up(identity)
             else:
-                self._plan_anew(environment, identity)
+                self._plan_anew(environment, collector.agent, identity)
         except BaseException:
-            await collector.model.aclose()
+            await collector.aclose()
             raise
         if self.job.workers > 1:
-            await collector.model.aclose()
+            await collector.aclose()
         else:
             self._collector = collector
 
@@ -118,18 +125,18 @@ class Run:
         if self.job.resume:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: starting anew")
 
-    def _plan_anew(self, environment: Environment, identity: Identity) -> None:
+    def _plan_anew(self, environment: Environment, agent: Agent, identity: Identity) -> None:
         job = self.job
         rows = task_rows(environment, job.input, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(
-            repeats=job.repeats, agent=self._orders.agent.name, sampling=job.sampling, seed=job.seed
+            repeats=job.repeats, agent=self._orders.agent.label, sampling=job.sampling, seed=job.seed
         )
         folder = self.paths.rollouts.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
-        requested = materialize(self.paths.inputs, expand(rows, options))
+        requested = materialize(self.paths.inputs, expand(_fitting(rows, agent), options))
         self._manifest = Manifest(identity, requested, __version__, time())
         self._manifest.save(self.paths)
         self._ledger = Ledger()
@@ -180,7 +187,8 @@ class Run:
             "pending": progress.pending,
         }
         manifest.save(self.paths)
-        return report_on(self.paths.rollouts, answer_key=self._answer_key, write_metrics=True)
+        key, hooks = self._environment.answer_key, self._environment
+        return report_on(self.paths.rollouts, answer_key=key, hooks=hooks, write_metrics=True)
 
     async def _until_stopped(self, engine: Coroutine[Any, Any, None]) -> None:
         """Drive the engine until it is done, fails, or `stop` is called."""
@@ -212,7 +220,7 @@ class Run:
             line = next(lines, None)
             return None if line is None else decode(line[1])
 
-        async with self._collector.model:
+        async with aclosing(self._collector):
             await self._collector.run(next_row, lambda rollout: settle(Result.of(rollout)))
 
     def _lines(self) -> Iterator[Line]:
@@ -232,10 +240,10 @@ class Run:
         if self._failed_in_a_row >= _HOPELESS and progress.finished == self._failed_in_a_row:
             self.stop(f"the first {_HOPELESS} rollouts all failed; the last: {progress.last_error}")
 
-    def _orders_for(self, agent: AgentSpec) -> Orders:
+    def _orders_for(self, environment: EnvironmentSpec, agent: AgentSpec) -> Orders:
         job = self.job
         return Orders(
-            environment=job.environment,
+            environment=environment,
             model=job.model,
             agent=agent,
             concurrency=max(1, job.concurrency // job.workers) if job.concurrency else None,
@@ -245,7 +253,7 @@ class Run:
         )
 
     def _identity(self, environment: Environment) -> Identity:
-        job, agent = self.job, self._orders.agent
+        job = self.job
         inputs = {
             "source": "" if job.input is None else job.input.name,
             "sha256": "" if job.input is None else file_digest(job.input),
@@ -255,16 +263,21 @@ class Run:
             "seed": job.seed,
         }
         return Identity(
-            environment={
-                "ref": job.environment.ref,
-                "settings": public_settings(job.environment.settings),
-                "fingerprint": fingerprint(environment),
-            },
+            environment=job.environment.public(environment),
             model=job.model.public(),
-            agent={"name": agent.name, "arguments": agent.arguments},
+            agent=self._orders.agent.public(),
             sampling=job.sampling,
             inputs=inputs,
         )
+
+
+def _fitting(rows: Iterable[Row], agent: Agent) -> Iterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        try:
+            agent.check_row(row)
+        except UsageError as error:
+            raise DataError(f"task {number}: {error}") from None
+        yield row
 
 
 _HOPELESS = 200

@@ -7,16 +7,21 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
+from contextlib import aclosing
 from typing import BinaryIO
 
 import msgspec
 
+from nemo_gym.agents.door import ModelDoor
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.models.base import Model
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result
+from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
@@ -46,17 +51,38 @@ class Report(msgspec.Struct, array_like=True):
     limit: int
 
 
-def build_collector(orders: Orders) -> Collector:
-    """The collector that carries out these orders; its model is the caller's to close."""
-    link = LocalEnvironment(orders.environment.build(), seed=orders.seed)
-    model = orders.model.build(link)
+OpenDoor = Callable[[Model], ModelDoor]
+"""Puts a model behind a door (`serving.door.LoopbackDoor`), which the rooms above this one know how to do."""
+
+
+def build_collector(orders: Orders, *, open_door: OpenDoor | None = None) -> Collector:
+    """The collector that carries out these orders; it is the caller's to close.
+
+    Args:
+        orders: what to build.
+        open_door: for an agent whose program asks the model over HTTP.
+
+    Raises:
+        UsageError: the parts don't fit together.
+    """
+    local = LocalEnvironment(orders.environment.build(), seed=orders.seed)
+    link = orders.environment.link(local)
+    if link is not local and orders.model.type == "oracle":
+        raise UsageError("the oracle looks into the environment, which is at a URL here")
+    agent = orders.agent.build()
+    model = orders.model.build(local)
+    if agent.needs_door:
+        if open_door is None:
+            name = orders.agent.name
+            raise UsageError(f"agent {name!r} needs the model behind a door: leave --workers out")
+        model = open_door(model)
     limiter = (
         Fixed(orders.concurrency)
         if orders.concurrency
         else Adaptive(lambda: model.pushbacks, start=min(16, orders.most), most=orders.most)
     )
     timeout = orders.rollout_timeout
-    return Collector(orders.agent.build(), link, model, limiter=limiter, rollout_timeout=timeout)
+    return Collector(agent, link, model, limiter=limiter, rollout_timeout=timeout)
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
@@ -104,7 +130,7 @@ async def work() -> None:
         out.flush()
 
     feeder = asyncio.create_task(feed())
-    async with collector.model:
+    async with aclosing(collector):
         await collector.run(next_row, sink)
     await feeder
 

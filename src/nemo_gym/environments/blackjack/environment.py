@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
 from nemo_gym.verifiers.text import last_tagged, strip_reasoning
-from nemo_gym.wire.errors import EnvironmentFault, UsageError
+from nemo_gym.wire.errors import TaskUnfit, UsageError
 from nemo_gym.wire.items import Item, assistant
 
 PROMPT: Final = """\
@@ -51,7 +51,7 @@ class Blackjack(StepEnvironment):
     def reset(self, task: Task, session: Session) -> str:
         hand_seed = (task.metadata or {}).get("seed") if task.seed is None else task.seed
         if hand_seed is not None and not isinstance(hand_seed, int | str):
-            raise EnvironmentFault(f"metadata.seed: expected a number or a text, got {hand_seed!r}")
+            raise TaskUnfit(f"metadata.seed: expected a number or a text, got {hand_seed!r}")
         rng = session.rng if hand_seed is None else random.Random(hand_seed)
         table = session.state["table"] = deal(rng)
         return table.seen()

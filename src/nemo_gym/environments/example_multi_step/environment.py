@@ -12,9 +12,10 @@ class SynonymValues(Environment):
     domain = "agent"
 
     class Task(Task):
-        synonyms: list[str]
         expected_synonym_values: list[int]
         """One value for each synonym, in the same order."""
+        synonyms: list[str] = []
+        """What the prompt asks for; only the oracle reads it."""
 
     @tool
     def get_synonym_value(self, session: Session, synonym: str) -> int:

@@ -2,7 +2,7 @@
 
 from nemo_gym import Environment, Response, Reward, Session, Task
 from nemo_gym.verifiers.math import grade
-from nemo_gym.wire.errors import EnvironmentFault
+from nemo_gym.wire.errors import TaskUnfit
 
 
 class MathWithJudge(Environment):
@@ -20,10 +20,10 @@ class MathWithJudge(Environment):
         """Refuse a row that no answer could be right for.
 
         Raises:
-            EnvironmentFault: the expected answer is blank.
+            TaskUnfit: the expected answer is blank.
         """
         if not task.expected_answer.strip():
-            raise EnvironmentFault("expected_answer is blank: give the right answer of the question")
+            raise TaskUnfit("expected_answer is blank: give the right answer of the question")
 
     def verify(self, task: Task, response: Response, session: Session) -> Reward:
         found = grade(response.final_text, task.expected_answer)

@@ -15,7 +15,7 @@ from nemo_gym.environments.reasoning import arithmetic, language, logic, puzzles
 from nemo_gym.environments.reasoning.answers import extract
 from nemo_gym.environments.reasoning.problem import Family, Problem
 from nemo_gym.environments.session import Session
-from nemo_gym.wire.errors import EnvironmentFault, UsageError, did_you_mean
+from nemo_gym.wire.errors import TaskUnfit, UsageError, did_you_mean
 from nemo_gym.wire.items import Item, assistant, system, user
 from nemo_gym.wire.params import RequestParams, ask
 from nemo_gym.wire.response import Response
@@ -77,17 +77,17 @@ class Reasoning(Environment):
         """Refuse a row whose own answer its family's checker does not accept.
 
         Raises:
-            EnvironmentFault: naming what is wrong with the row.
+            TaskUnfit: naming what is wrong with the row.
         """
         family = _family_of(task)
         try:
             right = _right(family, task, family.read(task.answer))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise EnvironmentFault(
+            raise TaskUnfit(
                 f"metadata does not fit the family {family.name}: {type(error).__name__} {error}"
             ) from None
         if not right:
-            raise EnvironmentFault(f"answer {task.answer!r} is not a right one for the family {family.name}")
+            raise TaskUnfit(f"answer {task.answer!r} is not a right one for the family {family.name}")
 
     def verify(self, task: ReasoningTask, response: Response, session: Session) -> Reward:
         family = _family_of(task)
@@ -156,9 +156,7 @@ def _solved(family: Family, split: str) -> tuple[Problem, ...]:
 def _family_of(task: ReasoningTask) -> Family:
     name = task.metadata.get("source_dataset")
     if name not in FAMILIES:
-        raise EnvironmentFault(
-            f"metadata.source_dataset {name!r} is no family.{did_you_mean(str(name), FAMILIES)}"
-        )
+        raise TaskUnfit(f"metadata.source_dataset {name!r} is no family.{did_you_mean(str(name), FAMILIES)}")
     return FAMILIES[name]
 
 

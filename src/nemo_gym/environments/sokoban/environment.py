@@ -15,7 +15,7 @@ from nemo_gym.environments.sokoban.generation import make_room
 from nemo_gym.environments.sokoban.room import MAX_BOXES, MAX_SIDE, MOVES, TOKENS, Room, read_room
 from nemo_gym.environments.sokoban.search import shortest_solution
 from nemo_gym.verifiers.text import strip_reasoning
-from nemo_gym.wire.errors import EnvironmentFault, UsageError
+from nemo_gym.wire.errors import TaskUnfit, UsageError
 from nemo_gym.wire.items import Item, assistant
 
 MAX_MOVES: Final = 100
@@ -81,7 +81,7 @@ class Sokoban(StepEnvironment):
         try:
             room = setup.make(session.rng)
         except ValueError as error:
-            raise EnvironmentFault(f"environment {self.name()}: room: {error}") from None
+            raise TaskUnfit(f"environment {self.name()}: room: {error}") from None
         game = session.state["game"] = Game(room, setup.max_steps)
         return game.seen()
 
@@ -119,7 +119,7 @@ class Sokoban(StepEnvironment):
         try:
             return msgspec.convert(given, Setup)
         except msgspec.ValidationError as error:
-            raise EnvironmentFault(f"task does not fit {self.name()}: {error}") from None
+            raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
 
     def _task(self, split: str, seed: int, i: int) -> Task:
         drawn = random.Random(f"{seed}:{split}:{i}").getrandbits(40)

@@ -1,0 +1,202 @@
+"""Well-known coding agents as commands: which arguments and variables make each work unattended, at the
+model's door, without the settings and accounts of the person at the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from nemo_gym.agents.command import Command
+from nemo_gym.wire.errors import UsageError
+
+
+def mini_swe_agent(
+    *, step_limit: int = 250, step_timeout: int = 600, timeout: float = 1800.0, program: str = "mini"
+) -> Command:
+    """mini-SWE-agent 2 (`pip install mini-swe-agent`): a loop whose only tool is bash. Chat Completions.
+
+    Args:
+        step_limit: model calls at most.
+        step_timeout: seconds one bash command may take.
+        timeout: seconds the whole rollout may take.
+        program: the command, or its path where it has an environment of its own.
+    """
+    settings = (
+        "mini.yaml",
+        f"agent.step_limit={step_limit}",
+        "agent.cost_limit=0",
+        f"environment.timeout={step_timeout}",
+    )
+    return _preset(
+        "pip install mini-swe-agent",
+        argv=[
+            program,
+            "--agent-class=default",
+            "--model=openai/{model}",
+            "--output={home}/trajectory.json",
+            *(f"--config={setting}" for setting in settings),
+            "--task={prompt}",
+        ],
+        env={
+            "OPENAI_BASE_URL": "{openai_base_url}",
+            "OPENAI_API_KEY": "{api_key}",
+            "MSWEA_CONFIGURED": "true",
+            "MSWEA_COST_TRACKING": "ignore_errors",
+            "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "3",
+            "MSWEA_SILENT_STARTUP": "1",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        },
+        timeout=timeout,
+    )
+
+
+def claude_code(
+    *,
+    max_turns: int = 30,
+    timeout: float = 300.0,
+    allowed_tools: Sequence[str] = (),
+    disallowed_tools: Sequence[str] = (),
+    bare: bool = True,
+    mcp_config: str = "",
+    settings: str = "",
+    program: str = "claude",
+) -> Command:
+    """Claude Code (`npm install -g @anthropic-ai/claude-code`), unattended. Anthropic Messages.
+
+    Args:
+        max_turns: model calls at most in the main conversation.
+        timeout: seconds the whole rollout may take.
+        allowed_tools: names of its tools that it may use; none named are all.
+        disallowed_tools: names of its tools that it may not use.
+        bare: without hooks, plugins, memory files and the like of the machine.
+        mcp_config: JSON text of its MCP servers; `{mcp_url}` and `{mcp_token}` are filled in.
+        settings: JSON text of its settings.
+        program: the command, or its path.
+    """
+    argv = [program, "--print", "--output-format=stream-json", "--verbose", "--model={model}"]
+    argv += [f"--max-turns={max_turns}", "--dangerously-skip-permissions", "--strict-mcp-config"]
+    if bare:
+        argv.append("--bare")
+    if allowed_tools:
+        argv.append(f"--tools={','.join(allowed_tools)}")
+    if disallowed_tools:
+        argv.append(f"--disallowed-tools={','.join(disallowed_tools)}")
+    files: dict[str, str] = {}
+    for flag, text in (("mcp-config", mcp_config), ("settings", settings)):
+        if text:
+            files[f"{flag}.json"] = text
+            argv.append(f"--{flag}={{home}}/{flag}.json")
+    return _preset(
+        "npm install -g @anthropic-ai/claude-code",
+        argv=argv,
+        env={
+            "ANTHROPIC_BASE_URL": "{base_url}",
+            "ANTHROPIC_API_KEY": "{api_key}",
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": "{model}",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            "IS_SANDBOX": "1",
+        },
+        files=files,
+        stdin="{prompt}",
+        timeout=timeout,
+        # It exits with 1 when it has used up its turns.
+        ok_exit_codes=(0, 1),
+    )
+
+
+def codex(
+    *,
+    sandbox_mode: Literal["read-only", "workspace-write", "danger-full-access"] = "workspace-write",
+    reasoning_effort: str = "",
+    extra_config: Sequence[str] = (),
+    timeout: float = 600.0,
+    program: str = "codex",
+) -> Command:
+    """Codex (`npm install -g @openai/codex`), unattended. Responses.
+
+    Args:
+        sandbox_mode: what its own sandbox lets commands do.
+        reasoning_effort: asked of the model; empty leaves it out.
+        extra_config: lines `key=value` in TOML, as its `--config` takes them.
+        timeout: seconds the whole rollout may take.
+        program: the command, or its path.
+    """
+    config = [*extra_config, 'approval_policy="never"']
+    if reasoning_effort:
+        config.append(f'model_reasoning_effort="{reasoning_effort}"')
+    return _preset(
+        "npm install -g @openai/codex",
+        argv=[
+            program,
+            "exec",
+            "--json",
+            "--skip-git-repo-check",
+            f"--sandbox={sandbox_mode}",
+            "--model={model}",
+            *(f"--config={line}" for line in config),
+            "-",
+        ],
+        env={"CODEX_HOME": "{home}/.codex", "GYM_API_KEY": "{api_key}"},
+        files={".codex/config.toml": _CODEX_CONFIG},
+        stdin="{prompt}",
+        timeout=timeout,
+    )
+
+
+_CODEX_CONFIG: Final = """\
+model_provider = "gym"
+check_for_update_on_startup = false
+[model_providers.gym]
+name = "gym"
+base_url = "{openai_base_url}"
+env_key = "GYM_API_KEY"
+wire_api = "responses"
+[analytics]
+enabled = false
+"""
+
+
+def opencode(*, timeout: float = 600.0, program: str = "opencode") -> Command:
+    """OpenCode (`npm install -g opencode-ai`), unattended. Chat Completions.
+
+    Args:
+        timeout: seconds the whole rollout may take.
+        program: the command, or its path.
+    """
+    return _preset(
+        "npm install -g opencode-ai",
+        argv=[program, "run", "--format=json", "--auto", "--title=gym", "--model=gym/{model}"],
+        env={
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "XDG_CONFIG_HOME": "{home}/.config",
+        },
+        files={".config/opencode/opencode.json": _OPENCODE_CONFIG},
+        stdin="{prompt}",
+        timeout=timeout,
+    )
+
+
+_OPENCODE_CONFIG: Final = """\
+{
+  "autoupdate": false,
+  "share": "disabled",
+  "small_model": "gym/{model}",
+  "provider": {
+    "gym": {
+      "npm": "@ai-sdk/openai-compatible",
+      "name": "gym",
+      "options": {"baseURL": "{openai_base_url}", "apiKey": "{api_key}"},
+      "models": {"{model}": {"name": "{model}"}}
+    }
+  }
+}
+"""
+
+
+def _preset(install: str, **arguments: Any) -> Command:
+    try:
+        return Command(**arguments)
+    except UsageError as error:
+        raise UsageError(f"{error}: {install}") from None

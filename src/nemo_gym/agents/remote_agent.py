@@ -1,0 +1,94 @@
+"""An external agent at `POST {url}/v1/responses` that acts in an environment held here (CONTRACT 2.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from nemo_gym.agents.tool_loop import ToolLoop
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.models.base import Model
+from nemo_gym.transport.exchange import Timeouts
+from nemo_gym.transport.retry import Retry
+from nemo_gym.transport.service import Service, refused
+from nemo_gym.wire.errors import RemoteAgentError, ServerTimeout, ServerUnreachable
+from nemo_gym.wire.foreign import json_object, read_response
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row
+
+_TRIES: Final = Retry(attempts=3, budget=30.0, base=0.5, cap=5.0)
+
+
+class RemoteAgent(ToolLoop):
+    """The tool loop around somebody else's agent in place of a model. Calls that it made and answered
+    itself pass through; calls without an output are run here, and it is asked again.
+
+    Args:
+        url: base URL of the agent.
+        token: sent as a bearer token.
+        call_timeout: seconds one request may take.
+        rollout_timeout: seconds one rollout may take, tools and verifier included.
+        concurrency: requests in flight at most.
+        max_steps: requests in one rollout at most.
+        tool_timeout: seconds one tool call may take before the agent is told so.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: str = "",
+        call_timeout: float = 1800.0,
+        rollout_timeout: float = 2100.0,
+        concurrency: int = 32,
+        max_steps: int = 1000,
+        tool_timeout: float = 60.0,
+    ) -> None:
+        super().__init__(max_steps=max_steps, tool_timeout=tool_timeout)
+        self.rollout_timeout = rollout_timeout
+        self._service = Service(url, "agent", token=token, timeouts=Timeouts.of(call_timeout), retry=_TRIES)
+        self._room = asyncio.Semaphore(concurrency)
+
+    async def check(self) -> None:
+        await self._service.get("/")
+
+    async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
+        try:
+            async with asyncio.timeout(self.rollout_timeout):
+                return await super().run(row, environment, _Conversation(self._service, self._room))
+        except TimeoutError:
+            raise RemoteAgentError(f"not finished within {self.rollout_timeout:g} seconds") from None
+
+    async def aclose(self) -> None:
+        await self._service.aclose()
+
+
+class _Conversation(Model):
+    """The external agent in one rollout: it gets back the cookies that it set."""
+
+    def __init__(self, service: Service, room: asyncio.Semaphore) -> None:
+        self._service = service
+        self._room = room
+        self._cookies: dict[str, str] = {}
+
+    async def responses(self, params: RequestParams) -> Response:
+        path = "/v1/responses"
+        try:
+            async with self._room:
+                reply = await self._service.post(path, encode(params), cookies=self._cookies)
+        except (ServerTimeout, ServerUnreachable) as error:
+            raise RemoteAgentError(str(error)) from None
+        if not 200 <= reply.status < 300:
+            raise refused(RemoteAgentError, self._service, path, reply)
+        try:
+            answer = read_response(json_object(reply.content))
+            if not answer.output and not answer.incomplete_reason:
+                raise ValueError("the output is empty")
+        except ValueError as error:
+            failure = RemoteAgentError(f"{self._service.url}{path} answered with no Response: {error}")
+            failure.terminal = True
+            raise failure from None
+        return answer

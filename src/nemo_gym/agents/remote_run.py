@@ -1,0 +1,136 @@
+"""Somebody else's agent server: one rollout is one `POST /run` (CONTRACT 2.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.agents.trajectory import outcome_of
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.models.base import Model
+from nemo_gym.transport.exchange import Timeouts
+from nemo_gym.transport.head import find_agents
+from nemo_gym.transport.service import Service, refused
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import RolloutError, UsageError, did_you_mean
+from nemo_gym.wire.foreign import json_object, read_response, read_reward
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Rollout, Timing, failure_of, keep_partial
+from nemo_gym.wire.task import Row, named_agent
+
+
+class RemoteRun(Agent):
+    """Hands each row to an agent server, which brings its own model and environment.
+
+    Args:
+        url: base URL of one agent server that gets every row, or:
+        head_url: base URL of a head server; a row goes to the agent that its `agent_ref` names.
+        agent: name of the agent for rows that name none.
+        token: sent as a bearer token.
+        timeout: seconds one rollout may take; the collector's own limit is usually shorter.
+    """
+
+    def __init__(
+        self, *, url: str = "", head_url: str = "", agent: str = "", token: str = "", timeout: float = 86400.0
+    ) -> None:
+        if bool(url) == bool(head_url):
+            raise UsageError("a remote agent needs the URL of an agent server or of a head server")
+        self._head_url = head_url
+        self._agent = agent
+        self._token = token
+        self._timeouts = Timeouts.of(timeout)
+        self._only = self._service(url) if url else None
+        self._services: dict[str, Service] = {}
+        self._looking = asyncio.Lock()
+
+    async def check(self) -> None:
+        if self._only is not None:
+            await self._only.get("/")
+        elif self._agent:
+            self._named(await self._agents(), self._agent)
+        else:
+            await self._agents()
+
+    def check_row(self, row: Row) -> None:
+        if self._only is None:
+            self._named(self._services, self._name_of(row))
+
+    async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
+        service = self._only or self._named(await self._agents(), self._name_of(row))
+        reply = await service.post("/run", encode(row))
+        if not 200 <= reply.status < 300:
+            raise refused(RolloutError, service, "/run", reply)
+        try:
+            return _rollout(row, json_object(reply.content))
+        except ValueError as error:
+            raise RolloutError(f"{service.url}/run answered with something unusable: {error}") from None
+
+    async def aclose(self) -> None:
+        for service in [*self._services.values(), *([self._only] if self._only else [])]:
+            await service.aclose()
+
+    def _service(self, url: str) -> Service:
+        return Service(url, "agent server", token=self._token, timeouts=self._timeouts)
+
+    async def _agents(self) -> dict[str, Service]:
+        async with self._looking:
+            if not self._services:
+                found = await find_agents(self._head_url, token=self._token)
+                self._services = {name: self._service(url) for name, url in found.items()}
+        return self._services
+
+    def _name_of(self, row: Row) -> str:
+        return named_agent(row) or self._agent
+
+    def _named(self, services: dict[str, Service], name: str) -> Service:
+        if name in services:
+            return services[name]
+        if not name:
+            known = did_you_mean("", services)
+            raise UsageError(
+                f"the row has no agent_ref that says which agent it is for: pass --agent.{known}"
+            )
+        raise UsageError(f"{self._head_url} has no agent {name!r}.{did_you_mean(name, services)}")
+
+
+def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
+    """What `/run` answered, under the identity that we gave it.
+
+    Raises:
+        RolloutError: the agent says that it failed.
+        ValueError: it is not a result.
+    """
+    failure = failure_of(result)
+    if failure is not None:
+        with suppress(ValueError):
+            keep_partial(failure, read_response(result.get(keys.RESPONSE)))
+        raise failure
+    reward = read_reward(result, {})
+    made = read_response(result.get(keys.RESPONSE))
+    columns = {name: value for name, value in result.items() if name not in keys.RESERVED}
+    params = result.get(keys.PARAMS)
+    if isinstance(params, dict):
+        columns[keys.PARAMS] = params
+    outcome, timing = _outcome(result, made), _timing(result)
+    return Rollout.scored({**row, **columns}, made, reward, outcome=outcome, timing=timing)
+
+
+def _outcome(result: dict[str, Any], response: Response) -> str:
+    said = result.get(keys.OUTCOME)
+    if isinstance(said, str):
+        return said
+    if result.get("terminated") is True:
+        return "terminated"
+    return "truncated" if result.get("truncated") is True else outcome_of(response)
+
+
+def _timing(result: dict[str, Any]) -> Timing:
+    try:
+        return msgspec.convert(result.get(keys.TIMING) or {}, Timing)
+    except msgspec.ValidationError:
+        return {}

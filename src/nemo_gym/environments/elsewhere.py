@@ -1,0 +1,20 @@
+"""What stands for an environment that runs at a URL where only its tasks matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nemo_gym.environments.base import Environment
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.task import Row, Task
+
+
+class Elsewhere(Environment):
+    """An environment whose tools and verifier are a server's business; its tasks come from a file."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "a running server"
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task | Row]:
+        raise UsageError("a running server has no tasks to hand out: pass --input FILE")

@@ -1,0 +1,1 @@
+"""Mend a small repository until its tests pass."""

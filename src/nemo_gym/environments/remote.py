@@ -1,0 +1,235 @@
+"""An environment at a URL: a resources server, ours or anybody's, as a link (CONTRACT 2.2, 2.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import msgspec
+
+from nemo_gym.environments.base import Observation, Step
+from nemo_gym.environments.described import Description
+from nemo_gym.environments.session import Session
+from nemo_gym.environments.tool import tool_error
+from nemo_gym.transport.exchange import Reply, Timeouts
+from nemo_gym.transport.retry import Retry
+from nemo_gym.transport.service import PATIENCE, Service, refused
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import EnvironmentFault, RolloutError, VerifierFault
+from nemo_gym.wire.foreign import json_object, read_reward
+from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.params import FunctionTool
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward, failure_of
+from nemo_gym.wire.task import Row, Task
+
+T = TypeVar("T")
+
+_TIMEOUTS: Final = Timeouts.of(1800.0)
+
+
+class RemoteEnvironment:
+    """Implements `EnvironmentLink` over the routes of a resources server.
+
+    A session's calls are sent one after the other, in the order in which they were made: servers expect
+    one caller per session, and cookies go from each answer to the next request.
+
+    Args:
+        url: base URL of the server.
+        about: its form; `describe` asks the server for it.
+        token: sent as a bearer token.
+        timeouts: of one request; the default is 30 minutes, for verifiers that run programs.
+        retry: how long a server that can't be reached is waited for.
+
+    Everything raises `ServerUnreachable` or `ServerTimeout` when the server is gone or hangs.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        about: Description | None = None,
+        token: str = "",
+        timeouts: Timeouts | None = None,
+        retry: Retry = PATIENCE,
+    ) -> None:
+        about = about or Description()
+        self.steps = about.steps
+        self.max_steps = about.max_steps
+        self._service = Service(
+            url, "resources server", token=token, timeouts=timeouts or _TIMEOUTS, retry=retry
+        )
+
+    @asynccontextmanager
+    async def session(self, row: Row) -> AsyncGenerator[Session]:
+        session = _RemoteSession(row)
+        if not self.steps:
+            await self._seed(session)
+        try:
+            yield session
+        finally:
+            if session.closable:
+                await self._close(session)
+
+    async def call(self, session: Session, call: FunctionCall) -> str:
+        """The body of the answer, whatever its status; what can't be sent is an error for the model."""
+        name = call["name"]
+        if not _TOOL_NAME.fullmatch(name) or name in _NOT_TOOLS:
+            return tool_error(f"There is no tool {name!r}.")
+        try:
+            decode(call["arguments"] or "{}")
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return tool_error(f"Invalid tool call arguments: {error!r}")
+        body = (call["arguments"] or "{}").encode()
+        return (await self._send(_held(session), f"/{name}", body, repeatable=False)).text
+
+    async def reset(self, session: Session) -> Observation:
+        held = _held(session)
+        reply = await self._post(held, "/reset", encode(session.row), EnvironmentFault, repeatable=True)
+        answer = self._read(_RESET, reply, "/reset")
+        info = answer.info or {}
+        held.closable = info.get("supports_explicit_close") is True
+        held.numbers_steps = info.get("supports_step_idempotency") is True
+        return Observation(answer.observation, info)
+
+    async def step(self, session: Session, action: Response) -> Step:
+        held = _held(session)
+        body = {**session.row, keys.RESPONSE: action.data}
+        if held.numbers_steps:
+            body["_ng_step_request_id"] = uuid4().hex
+        reply = await self._post(held, "/step", encode(body), EnvironmentFault, repeatable=held.numbers_steps)
+        answer = self._read(_STEP, reply, "/step")
+        info = answer.info or {}
+        try:
+            msgspec.convert(info.get("tool_outputs") or [], list[_ToolOutput])
+        except msgspec.ValidationError as error:
+            raise EnvironmentFault(f"{self._service.url}/step: info.tool_outputs: {error}") from None
+        return Step(answer.observation, answer.reward, answer.terminated, answer.truncated, info)
+
+    async def verify(self, session: Session, response: Response) -> Reward:
+        body = encode({**session.row, keys.RESPONSE: response.data})
+        reply = await self._post(_held(session), "/verify", body, VerifierFault, repeatable=False)
+        try:
+            return _reward(session.row, json_object(reply.content))
+        except ValueError as error:
+            raise VerifierFault(f"{self._service.url}/verify answered with something else: {error}") from None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._service.aclose()
+
+    async def _seed(self, session: _RemoteSession) -> None:
+        """Ours and some others tell in the answer which tools there are, when the row doesn't."""
+        path = "/seed_session"
+        reply = await self._post(session, path, encode(session.row), EnvironmentFault, repeatable=True)
+        try:
+            seeded = msgspec.json.decode(reply.content or b"{}", type=_Seeded)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return
+        session.tools = seeded.tools
+        if seeded.mcp is not None:
+            token = seeded.mcp.headers.get(_MCP_TOKEN, "")
+            session.state["mcp"] = {"url": f"{self._service.url}{seeded.mcp.url_path}", "token": token}
+
+    async def _post(
+        self, session: _RemoteSession, path: str, body: bytes, kind: type[RolloutError], *, repeatable: bool
+    ) -> Reply:
+        reply = await self._send(session, path, body, repeatable=repeatable)
+        if not 200 <= reply.status < 300:
+            raise refused(kind, self._service, path, reply)
+        return reply
+
+    async def _send(self, session: _RemoteSession, path: str, body: bytes, *, repeatable: bool) -> Reply:
+        async with session.turn:
+            return await self._service.post(path, body, cookies=session.cookies, repeatable=repeatable)
+
+    def _read(self, decoder: msgspec.json.Decoder[T], reply: Reply, path: str) -> T:
+        try:
+            return decoder.decode(reply.content)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise EnvironmentFault(
+                f"{self._service.url}{path} answered with something else: {error}"
+            ) from None
+
+    async def _close(self, session: _RemoteSession) -> None:
+        """A failing close neither undoes a rollout that was scored nor hides why one was not."""
+        try:
+            await self._post(session, "/close", b"{}", EnvironmentFault, repeatable=True)
+        except RolloutError as error:
+            kind = type(error).__name__
+            session.cleanup_warning = {"operation": "close", "error_type": kind, "message": str(error)}
+
+
+class _RemoteSession(Session):
+    """A session whose state is on the server: here is what leads to it."""
+
+    def __init__(self, row: Row) -> None:
+        task = Task(responses_create_params=row[keys.PARAMS])
+        super().__init__(row, task, id=uuid4().hex, seed=0, tools=[])
+        self.cookies: dict[str, str] = {}
+        self.turn = asyncio.Lock()
+        self.closable = False
+        self.numbers_steps = False
+
+
+def _held(session: Session) -> _RemoteSession:
+    if not isinstance(session, _RemoteSession):
+        raise TypeError("this session was opened by another environment")
+    return session
+
+
+def _reward(row: Row, answer: dict[str, Any]) -> Reward:
+    """What was decided; the columns beside it are those that are not an echo of the row."""
+    failure = failure_of(answer)
+    if failure is not None:
+        raise failure
+    details = {
+        name: value
+        for name, value in answer.items()
+        if name not in keys.RESERVED and (name not in row or row[name] != value)
+    }
+    return read_reward(answer, details)
+
+
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_NOT_TOOLS: Final = frozenset({"seed_session", "verify", "aggregate_metrics", "mcp"})
+"""Routes of every server: a model that calls them is not calling a tool."""
+_MCP_TOKEN: Final = "X-NeMo-Gym-Session-Token"
+
+
+class _Mcp(msgspec.Struct):
+    url_path: str
+    headers: dict[str, str] = {}
+
+
+class _Seeded(msgspec.Struct):
+    tools: list[FunctionTool] = []
+    mcp: _Mcp | None = None
+    """Where the session's tools are over MCP."""
+
+
+class _Reset(msgspec.Struct):
+    observation: str | None = None
+    info: dict[str, Any] | None = None
+
+
+class _Stepped(msgspec.Struct):
+    observation: str | None = None
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    info: dict[str, Any] | None = None
+
+
+class _ToolOutput(msgspec.Struct):
+    call_id: str
+    output: str
+
+
+_RESET: Final = msgspec.json.Decoder(_Reset)
+_STEP: Final = msgspec.json.Decoder(_Stepped)

@@ -1,0 +1,48 @@
+"""Aggregate metrics of rows at hand, as the `/aggregate_metrics` route gives them (CONTRACT 5.7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, cast
+
+from nemo_gym.runs.metrics import MetricsAccumulator
+from nemo_gym.runs.own_metrics import MetricHooks
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.task import Row
+
+
+def aggregate_rows(
+    rows: Iterable[Row], *, answer_key: str | None = None, hooks: MetricHooks | None = None
+) -> dict[str, Any]:
+    """`group_level_metrics`, `agent_metrics` and `key_metrics` of one agent's rows.
+
+    Rows without a rollout index are numbered as they come.
+
+    Raises:
+        UsageError: a row has no task index.
+        GymError: a hook raised.
+    """
+    metrics = MetricsAccumulator(answer_key=answer_key, hooks=hooks)
+    repeats: Counter[int] = Counter()
+    agent: dict[str, Any] | None = None
+    for place, row in enumerate(rows):
+        task = row.get(keys.TASK_INDEX)
+        if type(task) is not int:
+            raise UsageError(f"[{place}].{keys.TASK_INDEX}: a whole number is missing")
+        agent = agent or _agent_ref(row)
+        index = row.get(keys.ROLLOUT_INDEX)
+        rollout = repeats[task] if index is None else index
+        repeats[task] += 1
+        metrics.add({**row, keys.ROLLOUT_INDEX: rollout, keys.AGENT_REF: agent})
+    found = metrics.document()
+    if not found:
+        return {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
+    return {name: found[0][name] for name in ("group_level_metrics", "agent_metrics", "key_metrics")}
+
+
+def _agent_ref(row: Row) -> dict[str, Any]:
+    ref = row.get(keys.AGENT_REF)
+    name = cast("dict[str, Any]", ref).get("name") if isinstance(ref, dict) else None
+    return {"name": name if isinstance(name, str) else "agent"}

@@ -1,0 +1,118 @@
+"""The repair environment: its problems, its tools, and answers that only look right."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from nemo_gym import Response, Session
+from nemo_gym.environments.example_repair.environment import Repair
+from nemo_gym.environments.example_repair.problems import PROBLEMS, Problem
+from nemo_gym.environments.example_repair.repository import run_tests, write_file
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.process import clean_environment, run_program
+from nemo_gym.wire.items import assistant, function_call
+from nemo_gym.wire.task import task_to_row
+
+BUGS = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs))]
+
+
+@asynccontextmanager
+async def opened() -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
+    environment = Repair({"test_timeout": 3.0})
+    task = next(iter(environment.tasks("train", 0, None)))
+    link = LocalEnvironment(environment)
+    async with link.session(task_to_row(task)) as session:
+        yield link, session, Path(session.state["workdir"])
+
+
+async def reward(link: LocalEnvironment, session: Session) -> float:
+    return (await link.verify(session, Response.of([assistant("Done.")]))).value
+
+
+@pytest.mark.parametrize(("problem", "bug"), BUGS, ids=lambda value: getattr(value, "name", str(value)))
+async def test_every_bug_breaks_the_tests_and_the_solution_mends_them(
+    problem: Problem, bug: int, tmp_path: Path
+) -> None:
+    tests = {f"test_{problem.name}.py": problem.tests}
+    write_file(tmp_path, f"{problem.name}.py", problem.broken(bug))
+    broken = await run_tests(tmp_path, tests, seconds=20)
+    assert broken.ran is not None
+    assert not broken.passed
+    write_file(tmp_path, f"{problem.name}.py", problem.source)
+    assert (await run_tests(tmp_path, tests, seconds=20)).passed
+
+
+def test_splits_share_no_task_and_depend_on_the_seed_only_in_order() -> None:
+    environment = Repair()
+    train = [task.task_id for task in environment.tasks("train", 1, None)]
+    again = [task.task_id for task in environment.tasks("train", 2, None)]
+    held_out = [task.task_id for task in environment.tasks("validation", 1, None)]
+    assert set(train) == set(again)
+    assert train != again
+    assert not set(train) & set(held_out)
+    assert len(train) + len(held_out) == len(BUGS)
+
+
+async def test_the_folder_is_a_git_repository_with_one_commit_and_gone_after_the_rollout() -> None:
+    async with opened() as (_, _, folder):
+        env = clean_environment(folder)
+        log = await run_program(["git", "log", "--format=%an %s"], folder=folder, env=env, seconds=20)
+        assert log.stdout == "gym As found\n"
+        status = await run_program(["git", "status", "--short"], folder=folder, env=env, seconds=20)
+        assert (status.exit_code, status.stdout) == (0, "")
+    assert not folder.exists()
+
+
+async def test_a_mended_file_scores_whoever_wrote_it() -> None:
+    async with opened() as (link, session, folder):
+        assert await reward(link, session) == 0.0
+        for name, text in session.row["solution"].items():
+            (folder / name).write_text(text)
+        assert await reward(link, session) == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nos._exit(0)\n",
+        "import sys\nprint('0 5 0')\nsys.exit(0)\n",
+        "raise SystemExit\n",
+        "while True: pass\n",
+        "x = 'x' * (1 << 40)\n",
+    ],
+    ids=["exit", "forged report", "system exit", "endless", "greedy"],
+)
+async def test_code_that_keeps_the_tests_from_ending_scores_nothing(text: str) -> None:
+    async with opened() as (link, session, folder):
+        for name in session.row["solution"]:
+            (folder / name).write_text(text)
+        assert await reward(link, session) == 0.0
+
+
+async def test_links_and_large_files_in_the_repository_are_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    async with opened() as (link, session, folder):
+        os.symlink(secret, folder / "link.txt")
+        os.symlink(tmp_path, folder / "outside")
+        (folder / "large.txt").write_bytes(b"x" * (1 << 20))
+        for path in (
+            "link.txt",
+            "outside/secret.txt",
+            "large.txt",
+            "../x",
+            "/etc/passwd",
+            ".git/config",
+            ".",
+        ):
+            call = function_call("read_file", json.dumps({"path": path}), call_id="c")
+            assert "error" in json.loads(await link.call(session, call))
+        call = function_call("write_file", json.dumps({"path": "outside/x", "text": ""}), call_id="c")
+        assert "error" in json.loads(await link.call(session, call))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.txt"]
