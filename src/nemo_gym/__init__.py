@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __version__ = "1.0.0.dev0"
 
+__path__.append(f"{__path__[0]}/compat/modules")  # the import names of existing NeMo Gym code
+
 _HOMES = {
     "Agent": "agents.base",
     "Environment": "environments.base",
@@ -48,8 +50,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'nemo_gym' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"nemo_gym.{home}"), name)
+        value = importlib.import_module("nemo_gym.compat.table").top_level(name)
+    else:
+        value = getattr(importlib.import_module(f"nemo_gym.{home}"), name)
     globals()[name] = value
     return value
 

@@ -1,1 +1,1 @@
-"""The import names of existing NeMo Gym code, mapped onto the rooms of this package."""
+"""The import names of existing NeMo Gym code, mapped onto this package. Loaded only when imported."""

@@ -1,0 +1,141 @@
+"""Resources servers: tools, per-session state and a verifier behind HTTP (CONTRACT 2.2, 3.3)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from enum import StrEnum
+from typing import Any, ClassVar, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
+from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
+from nemo_gym.compat.judge import judge_failsafe
+from nemo_gym.compat.link import environment_class
+from nemo_gym.compat.mcp_auto_exposure import CatchAll as CatchAll
+from nemo_gym.compat.mcp_auto_exposure import HarvestedTool as HarvestedTool
+from nemo_gym.compat.mcp_auto_exposure import maybe_auto_expose
+from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
+from nemo_gym.compat.openai_items import (
+    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
+)
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMetricsMixin
+from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
+from nemo_gym.compat.server_utils import SESSION_ID_KEY as SESSION_ID_KEY
+from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import BaseServer as BaseServer
+from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
+from nemo_gym.environments.base import Environment
+from nemo_gym.serving.secrets import Secret
+
+NEMO_GYM_MCP_METADATA_KEY: Final = "mcp"
+"""Where the answer of `/seed_session` says how to reach the tools over MCP."""
+NEMO_GYM_MCP_SESSION_TOKEN_HEADER: Final = "X-NeMo-Gym-Session-Token"
+
+
+class ReverifyMode(StrEnum):
+    """Whether stored trajectories can be scored anew."""
+
+    STATELESS = "stateless"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"
+
+
+class BaseResourcesServerConfig(BaseRunServerInstanceConfig):
+    REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.UNKNOWN
+
+    expose_tools_over_mcp: bool = False
+    """Offer the tool routes over MCP at `/mcp` too."""
+
+
+class BaseRunRequest(BaseModel):
+    """A task row. Fields that a subclass doesn't declare are dropped, unless it allows extra ones."""
+
+    responses_create_params: NeMoGymResponseCreateParamsNonStreaming
+
+
+class BaseVerifyRequest(BaseRunRequest):
+    response: NeMoGymResponse
+
+
+class BaseVerifyResponse(BaseVerifyRequest):
+    reward: float
+
+
+class BaseMultiRewardVerifyResponse(BaseVerifyResponse):
+    reward_components: dict[str, float]
+    """The parts of the reward; every row of an environment has the same names."""
+
+
+class BaseSeedSessionRequest(BaseModel):
+    """Subclass it to declare the columns of the row that seeding needs."""
+
+
+class BaseSeedSessionResponse(BaseModel):
+    pass
+
+
+class BaseResourcesServer(BaseServer):
+    config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+
+class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleServer):
+    """Subclass it, write `verify`, and add tools as routes in `setup_webserver`."""
+
+    config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+    def setup_webserver(self) -> FastAPI:
+        app = FastAPI()
+        app.add_middleware(RolloutContextMiddleware)
+        self.setup_session_middleware(app)
+        app.post("/seed_session")(self.seed_session)
+        app.post("/verify")(judge_failsafe(self.verify))
+        app.post("/aggregate_metrics")(self.aggregate_metrics)
+        app.get("/reverify_mode")(self._reverify_mode)
+        return app
+
+    def served_app(self, *, token: Secret | None = None) -> FastAPI:
+        app = super().served_app(token=token)
+        maybe_auto_expose(self, app)
+        return app
+
+    async def seed_session(self, body: BaseSeedSessionRequest) -> BaseSeedSessionResponse:
+        """Prepare the session's state. May take the `Request` first."""
+        return BaseSeedSessionResponse()
+
+    @abstractmethod
+    async def verify(self, body: BaseVerifyRequest) -> BaseVerifyResponse:
+        """Score a response. May take the `Request` first."""
+
+    def mcp_tools(
+        self, harvested: list[HarvestedTool], catchall: CatchAll | None
+    ) -> list[HarvestedTool] | None:
+        """The tools to offer over MCP: those found on the routes, fewer, or more through `catchall.tool`."""
+        return harvested
+
+    def mcp_allowed_tools_for_session(self, seed_body: dict[str, Any]) -> list[str] | None:
+        """The tools a session may call over MCP; None allows all."""
+        return None
+
+    def normalize_tool_name(self, name: str) -> str:
+        """`mcp__<server>__<tool>`, as MCP clients call a tool of this server, as `<tool>`."""
+        return normalize_tool_name(name, self.config.name)
+
+    async def _reverify_mode(self) -> ReverifyMode:
+        return self.config.REVERIFY_MODE
+
+    @classmethod
+    def __gym_environment__(cls) -> type[Environment] | None:
+        """The class as an environment of this package, run in this process without sockets."""
+        return environment_class(cls)
+
+
+def normalize_tool_name(name: str, server_name: str | None = None) -> str:
+    """`mcp__<server>__<tool>`, as MCP clients call it, as `<tool>`; with `server_name` of that server alone."""
+    if server_name is not None:
+        return name.removeprefix(f"mcp__{server_name}__") or name
+    if not name.startswith("mcp__"):
+        return name
+    _, _, tool = name.removeprefix("mcp__").partition("__")
+    return tool or name

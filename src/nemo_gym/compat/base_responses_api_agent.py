@@ -1,0 +1,143 @@
+"""Agent servers: the loop between a model server and a resources server (CONTRACT 2.4, 3.4)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Body as Body
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+
+from nemo_gym.compat.base_resources_server import BaseRunRequest as BaseRunRequest
+from nemo_gym.compat.base_resources_server import BaseVerifyResponse as BaseVerifyResponse
+from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
+from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
+from nemo_gym.compat.global_config import get_first_server_config_dict
+from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
+from nemo_gym.compat.openai_items import (
+    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
+)
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMetricsMixin
+from nemo_gym.compat.rollout_correlation import (
+    RolloutContextMiddleware,
+    apply_rollout_prefix,
+    current_path_prefix,
+    rollout_context,
+    rollout_id_of,
+    rollout_path_prefix,
+)
+from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import BaseServer as BaseServer
+from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
+from nemo_gym.compat.server_utils import get_response_json, raise_for_status
+
+__all__ = [
+    "AggregateMetrics",
+    "AggregateMetricsRequest",
+    "BaseResponsesAPIAgent",
+    "BaseResponsesAPIAgentConfig",
+    "BaseRunRequest",
+    "BaseVerifyResponse",
+    "Body",
+    "NeMoGymResponse",
+    "NeMoGymResponseCreateParamsNonStreaming",
+    "Request",
+    "SimpleResponsesAPIAgent",
+]
+
+
+class BaseResponsesAPIAgentConfig(BaseRunServerInstanceConfig):
+    skip_verification: bool = False
+    """Give every rollout `skip_verification_reward` instead of asking the verifier."""
+    skip_verification_reward: float = 0.0
+    token_id_capture: bool = False
+    """Ask the model server to keep the token ids of this agent's calls."""
+
+
+class BaseResponsesAPIAgent(BaseServer):
+    config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+
+class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, SimpleServer):
+    """Subclass it and write `responses` (the loop) and `run` (seed, loop, verify)."""
+
+    config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+    def setup_webserver(self) -> FastAPI:
+        app = FastAPI()
+        app.add_middleware(RolloutContextMiddleware)
+        self.setup_session_middleware(app)
+        app.post("/v1/responses")(self.responses)
+        app.post("/run")(self._within_rollout(self.run))
+        app.post("/aggregate_metrics")(self.aggregate_metrics)
+        return app
+
+    @abstractmethod
+    async def responses(
+        self, body: Annotated[NeMoGymResponseCreateParamsNonStreaming, Body()]
+    ) -> NeMoGymResponse:
+        """Let the model act until it is done. May take the `Request` first."""
+
+    @abstractmethod
+    async def run(self, body: Annotated[BaseRunRequest, Body()]) -> BaseVerifyResponse:
+        """One rollout. May take the `Request` first."""
+
+    async def aggregate_metrics(self, body: Annotated[AggregateMetricsRequest, Body()]) -> AggregateMetrics:
+        """The metrics of the resources server that this agent acts in, else its own."""
+        if self.config.skip_verification:
+            return AggregateMetrics(key_metrics={})
+        server = getattr(self.config, "resources_server", None)
+        if server is None:
+            return await super().aggregate_metrics(body)
+        response = await self.server_client.post(
+            server_name=server.name, url_path="/aggregate_metrics", json=body
+        )
+        await raise_for_status(response)
+        return AggregateMetrics.model_validate(await get_response_json(response))
+
+    def rollout_id_from_run(self, body: Any) -> str | None:
+        """The id of the rollout that a run request asks for; None when it has no identity."""
+        return rollout_id_of(_fields(body))
+
+    def url_path_for_run(self, url_path: str, body: Any) -> str:
+        """A model server's path, prefixed with the rollout of a run request."""
+        return self._prefix(self.rollout_id_from_run(body)) + url_path
+
+    def base_url_for_run(self, base_url: str, body: Any) -> str:
+        """A model server's root URL, prefixed with the rollout of a run request."""
+        rollout_id = self.rollout_id_from_run(body)
+        return apply_rollout_prefix(base_url, rollout_id, token_capture=self.config.token_id_capture)
+
+    def url_path_for_request(self, url_path: str, request: Request | None) -> str:
+        """A model server's path, prefixed with the rollout that this request belongs to."""
+        return current_path_prefix() + url_path
+
+    def resolve_model_base_url(self, model_server_name: str, rollout_id: str | None = None) -> str:
+        """The `/v1` URL of a model server, to be given to a command or an SDK."""
+        config: Any = get_first_server_config_dict(self.server_client.global_config_dict, model_server_name)
+        root = f"http://{config['host']}:{config['port']}"
+        return apply_rollout_prefix(root, rollout_id, token_capture=self.config.token_id_capture) + "/v1"
+
+    def _prefix(self, rollout_id: str | None) -> str:
+        return rollout_path_prefix(rollout_id, token_capture=self.config.token_id_capture)
+
+    def _within_rollout(self, run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """`run`, whose model calls carry the rollout's id of their own accord."""
+
+        @functools.wraps(run)
+        async def in_context(*args: Any, **kwargs: Any) -> Any:
+            body = next((value for value in (*args, *kwargs.values()) if isinstance(value, BaseModel)), None)
+            rollout_id = None if body is None else self.rollout_id_from_run(body)
+            with rollout_context(rollout_id, token_capture=self.config.token_id_capture):
+                result = run(*args, **kwargs)
+                return await result if inspect.isawaitable(result) else result
+
+        return in_context
+
+
+def _fields(body: Any) -> dict[str, Any]:
+    return body.model_dump() if isinstance(body, BaseModel) else dict(body)

@@ -1,0 +1,154 @@
+"""The aiohttp client of existing code, and how its answers are read (CONTRACT 2.0, 3.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from time import monotonic
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from aiohttp import ClientResponse, ClientResponseError, ClientSession
+from pydantic import BaseModel
+
+from nemo_gym.compat.global_config import maybe_get_global_config_dict
+from nemo_gym.transport.retry import Retry
+from nemo_gym.wire.jsonl import decode
+
+CONNECTION_RETRY: Final = Retry(attempts=64, budget=60.0, base=0.25, cap=2.0)
+"""A server that is starting or restarting is waited for this long, seconds; a dead one ends the call."""
+
+
+class GlobalAIOHTTPAsyncClientConfig(BaseModel):
+    """Limits of the client; `per_host` is shared among the workers of a server."""
+
+    global_aiohttp_connector_limit: int = 100 * 1024
+    global_aiohttp_connector_limit_per_host: int = 1024
+    global_aiohttp_client_request_debug: bool = False
+    global_aiohttp_tcp_keepalive_idle_seconds: int = 60
+    global_aiohttp_tcp_keepalive_interval_seconds: int = 10
+    global_aiohttp_tcp_keepalive_probes: int = 3
+
+
+_config: GlobalAIOHTTPAsyncClientConfig | None = None
+_client: ClientSession | None = None
+_client_loop: asyncio.AbstractEventLoop | None = None
+
+
+def _settings() -> GlobalAIOHTTPAsyncClientConfig:
+    global _config
+    if _config is None:
+        _config = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(maybe_get_global_config_dict() or {}))
+    return _config
+
+
+def get_global_aiohttp_client() -> ClientSession:
+    """This event loop's client: no cookie jar, no timeout, TCP keep-alive. Call it inside the loop."""
+    global _client, _client_loop
+    loop = asyncio.get_running_loop()
+    if _client is None or _client.closed or _client_loop is not loop:
+        _client = _new_client(_settings())
+        _client_loop = loop
+    return _client
+
+
+def set_global_aiohttp_client(cfg: GlobalAIOHTTPAsyncClientConfig) -> ClientSession:
+    """A new client with these limits, from now on everybody's."""
+    global _client, _config
+    _client, _config = None, cfg
+    return get_global_aiohttp_client()
+
+
+def is_global_aiohttp_client_setup() -> bool:
+    """True once the client has been made."""
+    return _client is not None
+
+
+def is_global_aiohttp_client_request_debug_enabled() -> bool:
+    """True when every failing request is to be shown in full."""
+    return _settings().global_aiohttp_client_request_debug
+
+
+def _new_client(config: GlobalAIOHTTPAsyncClientConfig) -> ClientSession:
+    keepalive = {
+        "TCP_KEEPIDLE": config.global_aiohttp_tcp_keepalive_idle_seconds,
+        "TCP_KEEPINTVL": config.global_aiohttp_tcp_keepalive_interval_seconds,
+        "TCP_KEEPCNT": config.global_aiohttp_tcp_keepalive_probes,
+    }
+
+    def make_socket(address: Any) -> socket.socket:
+        made = socket.socket(address[0], address[1], address[2])
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in keepalive.items():
+            if hasattr(socket, name):
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return made
+
+    connector = aiohttp.TCPConnector(
+        limit=config.global_aiohttp_connector_limit,
+        limit_per_host=config.global_aiohttp_connector_limit_per_host,
+        keepalive_timeout=15,
+        socket_factory=make_socket,
+    )
+    return ClientSession(
+        connector=connector, timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+async def request(method: str, url: str, *, _internal: bool = False, **kwargs: Any) -> ClientResponse:
+    """One request, tried again while the server can't be reached.
+
+    A Pydantic `json` is sent without what was never set in it. Whatever the server answers, a 500 too, is
+    an answer.
+
+    Raises:
+        aiohttp.ClientError: no answer within the retry budget, or a request that can't be sent.
+    """
+    if "json" in kwargs:
+        kwargs["data"] = encode_body(kwargs.pop("json"))
+        kwargs["headers"] = {"Content-Type": "application/json", **dict(kwargs.get("headers") or {})}
+    give_up = monotonic() + CONNECTION_RETRY.budget
+    failures = 0
+    while True:
+        try:
+            return await get_global_aiohttp_client().request(method, url, **kwargs)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            failures += 1
+            wait = CONNECTION_RETRY.wait(failures, None)
+            if failures >= CONNECTION_RETRY.attempts or monotonic() + wait > give_up:
+                raise
+            await asyncio.sleep(wait)
+
+
+def encode_body(value: Any) -> bytes:
+    """JSON of a body that may hold Pydantic models."""
+    return _encoder.encode(_plain(value))
+
+
+async def get_response_json(response: ClientResponse) -> Any:
+    """The decoded JSON of an answer."""
+    return decode(await response.read())
+
+
+async def raise_for_status(response: ClientResponse) -> None:
+    """Do nothing for an answer below 400.
+
+    Raises:
+        ClientResponseError: with the body of the answer as `response_content`, bytes.
+    """
+    if response.ok:
+        return
+    content = await response.content.read()
+    try:
+        response.raise_for_status()
+    except ClientResponseError as error:
+        error.response_content = content  # type: ignore[attr-defined]  # what existing code reads
+        raise
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True, mode="json") if isinstance(value, BaseModel) else value
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)

@@ -1,0 +1,168 @@
+"""The merged configuration of a running system, as server processes and trainers read it (CONTRACT 4.6)."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from typing import Any, Final, cast
+
+from omegaconf import DictConfig as DictConfig
+from omegaconf import OmegaConf as OmegaConf
+
+from nemo_gym.compat.config_parser import GlobalConfigDictParser as GlobalConfigDictParser
+from nemo_gym.compat.config_parser import GlobalConfigDictParserConfig as GlobalConfigDictParserConfig
+from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.paths import SERVER_TYPES
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import did_you_mean
+
+NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME: Final = "NEMO_GYM_CONFIG_DICT"
+"""Environment variable with the merged configuration, as YAML."""
+NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME: Final = "NEMO_GYM_CONFIG_PATH"
+"""Environment variable with the instance that this process serves."""
+
+TASK_INDEX_KEY_NAME: Final = keys.TASK_INDEX
+ROLLOUT_INDEX_KEY_NAME: Final = keys.ROLLOUT_INDEX
+ATTEMPT_INDEX_KEY_NAME: Final = keys.ATTEMPT_INDEX
+ROLLOUT_ID_KEY_NAME: Final = keys.ROLLOUT_ID
+AGENT_REF_KEY_NAME: Final = keys.AGENT_REF
+SKILLS_REF_KEY_NAME: Final = keys.SKILLS_REF
+RESPONSES_CREATE_PARAMS_KEY_NAME: Final = keys.PARAMS
+RESPONSE_KEY_NAME: Final = keys.RESPONSE
+
+CONFIG_PATHS_KEY_NAME: Final = "config_paths"
+ENTRYPOINT_KEY_NAME: Final = "entrypoint"
+DEFAULT_HOST_KEY_NAME: Final = "default_host"
+USE_ABSOLUTE_IP: Final = "use_absolute_ip"
+HEAD_SERVER_KEY_NAME: Final = "head_server"
+PORT_RANGE_LOW_KEY_NAME: Final = "port_range_low"
+PORT_RANGE_HIGH_KEY_NAME: Final = "port_range_high"
+DISALLOWED_PORTS_KEY_NAME: Final = "disallowed_ports"
+DRY_RUN_KEY_NAME: Final = "dry_run"
+HF_TOKEN_KEY_NAME: Final = "hf_token"
+SERVER_TOKEN_KEY_NAME: Final = "server_token"  # what servers of this system ask of their callers
+SERVER_TOKEN_VARIABLE: Final = "NEMO_GYM_SERVER_TOKEN"
+"""Environment variable with the same, for callers that have no configuration."""
+CACHE_DIR_KEY_NAME: Final = "cache_dir"
+RESULTS_DIR_KEY_NAME: Final = "results_dir"
+NEMO_GYM_LOG_DIR_KEY_NAME: Final = "nemo_gym_log_dir"
+RAY_HEAD_NODE_ADDRESS_KEY_NAME: Final = "ray_head_node_address"
+POLICY_BASE_URL_KEY_NAME: Final = "policy_base_url"
+POLICY_API_KEY_KEY_NAME: Final = "policy_api_key"
+POLICY_MODEL_NAME_KEY_NAME: Final = "policy_model_name"
+POLICY_MODEL_KEY_NAME: Final = "policy_model"
+
+DEFAULT_HEAD_SERVER_PORT: Final = 11000
+DEFAULT_HOST: Final = "127.0.0.1"
+PORT_RANGE: Final = (10001, 20000)
+
+
+_loaded: DictConfig | None = None
+
+
+def get_global_config_dict(
+    global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None,
+) -> DictConfig:
+    """The merged configuration of this process: what `set_global_config_dict` was given, else the launcher's,
+    else, from now on, what the argument describes.
+
+    Raises:
+        ConfigError: there is none, or it can't be used.
+    """
+    found = maybe_get_global_config_dict()
+    if found is None and global_config_dict_parser_config is not None:
+        found = GlobalConfigDictParser().parse(global_config_dict_parser_config)
+        set_global_config_dict(found)
+    if found is None:
+        raise ConfigError(
+            f"this process has no configuration: start the server with `gym env start`, or put the merged "
+            f"YAML in {NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME}"
+        )
+    return found
+
+
+def maybe_get_global_config_dict() -> DictConfig | None:
+    """The merged configuration of this process, or None."""
+    global _loaded
+    if _loaded is None and (text := os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)):
+        _loaded = config_from_yaml(text)
+    return _loaded
+
+
+def set_global_config_dict(config: DictConfig | None) -> None:
+    """Make this the merged configuration of this process; None forgets it."""
+    global _loaded
+    _loaded = config
+
+
+def config_from_yaml(text: str) -> DictConfig:
+    """A configuration from its YAML.
+
+    Raises:
+        ConfigError: it is not a mapping.
+    """
+    made = cast("Any", OmegaConf.create(text))
+    if not isinstance(made, DictConfig):
+        raise ConfigError(f"a configuration is a mapping, not a {type(made).__name__}")
+    return made
+
+
+def get_first_server_config_dict(global_config_dict: DictConfig, top_level_path: str) -> DictConfig:
+    """The settings block of an instance, below its server type and implementation.
+
+    Raises:
+        ConfigError: there is no such instance.
+    """
+    config = cast("dict[str, Any]", global_config_dict)
+    try:
+        instance = config[top_level_path]
+        return next(iter(next(iter(instance.values())).values()))
+    except (KeyError, AttributeError, StopIteration):
+        hint = did_you_mean(top_level_path, _names(config))
+        raise ConfigError(f"no server named {top_level_path!r}.{hint}") from None
+
+
+def _names(config: dict[str, Any]) -> list[str]:
+    return [
+        str(name)
+        for name, value in config.items()
+        if isinstance(value, (DictConfig, dict)) and any(kind in value for kind in SERVER_TYPES)
+    ]
+
+
+def find_open_port(disallowed_ports: list[int] | None = None, max_retries: int = 50) -> int:
+    """A port that could be bound a moment ago, within the configured range.
+
+    Raises:
+        ConfigError: none was free in `max_retries` tries.
+    """
+    config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
+    low = config.get(PORT_RANGE_LOW_KEY_NAME) or PORT_RANGE[0]
+    high = config.get(PORT_RANGE_HIGH_KEY_NAME) or PORT_RANGE[1]
+    taken = {*(disallowed_ports or ()), *(config.get(DISALLOWED_PORTS_KEY_NAME) or ())}
+    for _ in range(max_retries):
+        port = random.randint(low, high)
+        if port not in taken and _can_bind(port):
+            return port
+    raise ConfigError(f"no free port between {low} and {high} in {max_retries} tries")
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def get_server_token() -> str:
+    """What this process sends to servers as a bearer token; empty for none."""
+    config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
+    return config.get(SERVER_TOKEN_KEY_NAME) or os.environ.get(SERVER_TOKEN_VARIABLE, "")
+
+
+def get_hf_token() -> str | None:
+    """The configured Hugging Face token, if there is one."""
+    return cast("dict[str, Any]", maybe_get_global_config_dict() or {}).get(HF_TOKEN_KEY_NAME)

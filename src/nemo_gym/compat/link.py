@@ -1,0 +1,128 @@
+"""An existing resources server as an environment of this package, in this process and without sockets."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fastapi.routing import APIRoute
+from omegaconf import DictConfig
+from pydantic import ValidationError
+
+from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.errors import problems
+from nemo_gym.compat.global_config import maybe_get_global_config_dict
+from nemo_gym.compat.in_process import InProcessEnvironment
+from nemo_gym.compat.mcp_auto_exposure import harvest
+from nemo_gym.compat.paths import SERVER_TYPES
+from nemo_gym.compat.server_utils import ServerClient
+from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
+from nemo_gym.environments.session import Session
+from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.params import FunctionTool
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward
+
+if TYPE_CHECKING:
+    from nemo_gym.compat.base_resources_server import SimpleResourcesServer
+
+
+@functools.cache
+def environment_class(server: type[SimpleResourcesServer]) -> type[Environment] | None:
+    """The environment that a server class is; None for a class that is only there to be subclassed."""
+    if inspect.isabstract(server):
+        return None
+    form = _ServedSteps if hasattr(server, "reset") and hasattr(server, "step") else _ServedTools
+    found = {"__module__": server.__module__, "__doc__": server.__doc__, "__qualname__": server.__qualname__}
+    return cast("type[Environment]", type(server.__name__, (form,), {**found, "server_class": server}))
+
+
+class _Served(Environment):
+    """Hooks that ask the server's routes."""
+
+    server_class: type[SimpleResourcesServer]
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        self.config: Any = dict(config or {})
+        server = self.server_class(config=self._typed(self.config), server_client=_client())
+        app = server.served_app()
+        self._server = server
+        self._link = InProcessEnvironment(app, steps=isinstance(self, StepEnvironment))
+        routes = [route for route in app.routes if isinstance(route, APIRoute)]
+        self._tools: list[FunctionTool] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.schema,
+                "strict": False,
+            }
+            for tool in harvest(routes)
+        ]
+
+    @classmethod
+    def name(cls) -> str:
+        file = cls.source_file()
+        return file.parent.name if file.parent.parent.name in SERVER_TYPES else super().name()
+
+    @classmethod
+    def source_file(cls) -> Path:
+        return Path(inspect.getfile(cls.server_class))
+
+    async def seed(self, task: Any, session: Session) -> None:
+        stack = AsyncExitStack()
+        held = await stack.enter_async_context(self._link.session(session.row))
+        session.state[_HELD] = held, stack
+        session.tools = held.tools or self._tools
+
+    async def call_tool(self, call: FunctionCall, session: Session) -> str:
+        return await self._link.call(_held(session), call)
+
+    async def close(self, session: Session) -> None:
+        if _HELD in session.state:
+            await session.state[_HELD][1].aclose()
+
+    def compute_metrics(self, tasks: list[list[dict[str, Any]]]) -> dict[str, Any]:
+        return self._server.compute_metrics(tasks)
+
+    def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
+        return self._server.get_key_metrics(agent_metrics)
+
+    def _typed(self, settings: Mapping[str, Any]) -> Any:
+        kind: Any = self.server_class.model_fields["config"].annotation
+        given = {"host": "127.0.0.1", "port": 0, "entrypoint": self.source_file().name, "name": self.name()}
+        try:
+            return kind.model_validate({**given, **settings})
+        except ValidationError as error:
+            raise ConfigError(f"settings of {self.name()}: {problems(error)}") from None
+
+
+class _ServedTools(_Served):
+    async def verify(self, task: Any, response: Response, session: Session) -> Reward:
+        return await self._link.verify(_held(session), response)
+
+
+class _ServedSteps(_Served, StepEnvironment):
+    max_steps = 100
+
+    async def reset(self, task: Any, session: Session) -> Observation:
+        return await self._link.reset(_held(session))
+
+    async def step(self, action: Response, session: Session) -> Step:
+        return await self._link.step(_held(session), action)
+
+
+_HELD = "compat.session"
+
+
+def _held(session: Session) -> Session:
+    return session.state[_HELD][0]
+
+
+def _client() -> ServerClient:
+    config = maybe_get_global_config_dict() or DictConfig({})
+    return ServerClient(head_server_config=ServerClient.load_head_server_config(), global_config_dict=config)

@@ -1,0 +1,382 @@
+"""Responses API objects as the pydantic models that existing code constructs and subclasses (CONTRACT 2.5).
+
+Each kind of item has a variant `...ForTraining` that carries what the policy saw and sampled. Which model an
+item is read as depends on its `type`, its role and whether it has token fields: never on what happens to fit.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, NotRequired, Required, cast, get_args
+
+from openai.types.responses import Response, Tool
+from openai.types.responses.response import ToolChoice
+from openai.types.responses.response_input_file_param import ResponseInputFileParam
+from openai.types.responses.response_input_image_param import ResponseInputImageParam
+from openai.types.responses.response_input_text_param import ResponseInputTextParam
+from openai.types.responses.response_reasoning_item import Summary
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from typing_extensions import TypedDict
+
+from nemo_gym.wire import items
+from nemo_gym.wire.items import HostedType
+
+REQUIRED_TOKEN_METADATA_FIELDS: Final = items.TOKEN_FIELDS
+TOKEN_METADATA_FIELDS: Final = (*items.TOKEN_FIELDS, "routed_experts")
+
+Status = Literal["in_progress", "completed", "incomplete"]
+
+
+class TokenIDLogProbMixin(BaseModel):
+    """What the policy saw and sampled: all three or none."""
+
+    prompt_token_ids: list[int]
+    generation_token_ids: list[int]
+    generation_log_probs: list[float]
+    routed_experts: str | list[list[list[int]]] | None = None
+
+
+class TokenIDLogProbTypedDictMixin(TypedDict):
+    """The same on a chat message."""
+
+    prompt_token_ids: list[int]
+    generation_token_ids: list[int]
+    generation_log_probs: list[float]
+    routed_experts: NotRequired[str | list[list[list[int]]] | None]
+
+
+class NeMoGymResponseInputText(ResponseInputTextParam):
+    """A text part of a message to the model."""
+
+
+class NeMoGymResponseInputVideo(TypedDict, total=False):
+    """A video part: exactly one of `video_url` and `video` says where it is."""
+
+    type: Required[Literal["input_video"]]
+    video_url: str | dict[str, Any] | None
+    video: str | dict[str, Any] | None
+
+
+def _one_source(part: NeMoGymResponseInputVideo) -> NeMoGymResponseInputVideo:
+    sources = [source for name in ("video_url", "video") if (source := part.get(name))]
+    if len(sources) != 1 or (isinstance(sources[0], dict) and "url" not in sources[0]):
+        raise ValueError("input_video needs exactly one of video_url and video, and it may not be empty")
+    return part
+
+
+class NeMoGymResponseInputAudio(TypedDict):
+    """An audio part."""
+
+    type: Literal["input_audio"]
+    input_audio: dict[str, Any]
+
+
+InputPart = Annotated[
+    ResponseInputTextParam
+    | ResponseInputImageParam
+    | ResponseInputFileParam
+    | NeMoGymResponseInputAudio
+    | Annotated[NeMoGymResponseInputVideo, AfterValidator(_one_source)],
+    Field(union_mode="smart"),
+]
+
+
+class NeMoGymEasyInputMessage(BaseModel):
+    """A message of any role in the short form."""
+
+    content: str | list[InputPart]
+    role: Literal["user", "assistant", "system", "developer"]
+    type: Literal["message"] = "message"
+
+
+class NeMoGymMessage(BaseModel):
+    """A message to the model in the long form."""
+
+    content: list[InputPart]
+    role: Literal["user", "system", "developer"]
+    status: Status = "completed"
+    type: Literal["message"] = "message"
+
+
+class NeMoGymResponseOutputText(BaseModel):
+    annotations: list[dict[str, Any]]
+    text: str
+    type: Literal["output_text"] = "output_text"
+    logprobs: list[dict[str, Any]] | None = None
+
+
+class NeMoGymResponseOutputRefusal(BaseModel):
+    refusal: str
+    type: Literal["refusal"] = "refusal"
+
+
+class NeMoGymResponseOutputMessage(BaseModel):
+    """What the model said."""
+
+    id: str
+    content: list[NeMoGymResponseOutputText | NeMoGymResponseOutputRefusal]
+    role: Literal["assistant"] = "assistant"
+    status: Status = "completed"
+    type: Literal["message"] = "message"
+
+
+class NeMoGymResponseFunctionToolCall(BaseModel):
+    arguments: str
+    call_id: str
+    name: str
+    type: Literal["function_call"] = "function_call"
+    id: str | None = None
+    status: Status | None = None
+
+
+class NeMoGymFunctionCallOutput(BaseModel):
+    call_id: str
+    output: str | list[InputPart]
+    type: Literal["function_call_output"] = "function_call_output"
+    id: str | None = None
+    status: Status | None = None
+
+
+class NeMoGymSummary(Summary):
+    """One summary text of a reasoning item."""
+
+    type: Literal["summary_text"] = "summary_text"
+
+
+class NeMoGymResponseReasoningItem(BaseModel):
+    """What the model thought. It has no `status`: some endpoints reject one on replay."""
+
+    id: str
+    summary: list[NeMoGymSummary]
+    type: Literal["reasoning"] = "reasoning"
+    encrypted_content: str | None = None
+
+
+class NeMoGymHostedItem(BaseModel):
+    """An item of a tool that the endpoint itself runs; passed through untouched."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: HostedType
+
+
+class NeMoGymEasyInputMessageForTraining(NeMoGymEasyInputMessage, TokenIDLogProbMixin):
+    pass
+
+
+class NeMoGymMessageForTraining(NeMoGymMessage, TokenIDLogProbMixin):
+    pass
+
+
+class NeMoGymResponseOutputMessageForTraining(NeMoGymResponseOutputMessage, TokenIDLogProbMixin):
+    pass
+
+
+class NeMoGymResponseFunctionToolCallForTraining(NeMoGymResponseFunctionToolCall, TokenIDLogProbMixin):
+    pass
+
+
+class NeMoGymResponseReasoningItemForTraining(NeMoGymResponseReasoningItem, TokenIDLogProbMixin):
+    pass
+
+
+RESPONSES_TO_TRAIN: Final[dict[type[BaseModel], type[TokenIDLogProbMixin]]] = {
+    NeMoGymEasyInputMessage: NeMoGymEasyInputMessageForTraining,
+    NeMoGymMessage: NeMoGymMessageForTraining,
+    NeMoGymResponseOutputMessage: NeMoGymResponseOutputMessageForTraining,
+    NeMoGymResponseFunctionToolCall: NeMoGymResponseFunctionToolCallForTraining,
+    NeMoGymResponseReasoningItem: NeMoGymResponseReasoningItemForTraining,
+}
+"""The variant of each model that carries token fields."""
+
+
+def _kind(item: Any, default: str | None) -> str | None:
+    if isinstance(item, BaseModel):
+        kind = next((_KINDS[parent] for parent in type(item).__mro__ if parent in _KINDS), None)
+        return f"{kind}+tokens" if isinstance(item, TokenIDLogProbMixin) else kind
+    if not isinstance(item, dict):
+        return None
+    fields = cast("dict[str, Any]", item)
+    kind = fields.get("type", default if "role" in fields else None)
+    if kind == "message":
+        kind = _message_kind(fields)
+    elif kind in _HOSTED:
+        return "hosted"
+    if any(fields.get(name) is not None for name in REQUIRED_TOKEN_METADATA_FIELDS):
+        kind = f"{kind}+tokens"
+    return kind
+
+
+def _message_kind(fields: dict[str, Any]) -> str:
+    content = fields.get("content")
+    if not isinstance(content, list):
+        return "easy"
+    if fields.get("role") != "assistant":
+        return "message" if "status" in fields else "easy"
+    parts = cast("list[Any]", content)
+    said = (cast("Any", part).get("type") if isinstance(part, dict) else part.type for part in parts)
+    return "output" if "id" in fields or any(kind in ("output_text", "refusal") for kind in said) else "easy"
+
+
+_KINDS: Final[dict[type, str]] = {
+    NeMoGymEasyInputMessage: "easy",
+    NeMoGymMessage: "message",
+    NeMoGymResponseOutputMessage: "output",
+    NeMoGymResponseFunctionToolCall: "function_call",
+    NeMoGymFunctionCallOutput: "function_call_output",
+    NeMoGymResponseReasoningItem: "reasoning",
+    NeMoGymHostedItem: "hosted",
+}
+_HOSTED: Final = frozenset(get_args(HostedType))
+
+
+def _input_kind(item: Any) -> str | None:
+    return _kind(item, "message")
+
+
+def _output_kind(item: Any) -> str | None:
+    return _kind(item, None)
+
+
+_Item = (
+    Annotated[NeMoGymEasyInputMessage, Tag("easy")]
+    | Annotated[NeMoGymMessage, Tag("message")]
+    | Annotated[NeMoGymResponseOutputMessage, Tag("output")]
+    | Annotated[NeMoGymResponseFunctionToolCall, Tag("function_call")]
+    | Annotated[NeMoGymFunctionCallOutput, Tag("function_call_output")]
+    | Annotated[NeMoGymResponseReasoningItem, Tag("reasoning")]
+    | Annotated[NeMoGymEasyInputMessageForTraining, Tag("easy+tokens")]
+    | Annotated[NeMoGymMessageForTraining, Tag("message+tokens")]
+    | Annotated[NeMoGymResponseOutputMessageForTraining, Tag("output+tokens")]
+    | Annotated[NeMoGymResponseFunctionToolCallForTraining, Tag("function_call+tokens")]
+    | Annotated[NeMoGymResponseReasoningItemForTraining, Tag("reasoning+tokens")]
+    | Annotated[NeMoGymHostedItem, Tag("hosted")]
+)
+
+NeMoGymResponseInputItem = Annotated[_Item, Discriminator(_input_kind)]
+"""An item of a request; a message may leave its `type` out."""
+NeMoGymResponseOutputItem = Annotated[_Item, Discriminator(_output_kind)]
+"""An item of a response; each has its `type`."""
+NeMoGymResponseInput = list[NeMoGymResponseInputItem]
+
+
+class NeMoGymFunctionToolParam(TypedDict, total=False):
+    """A function the model may call."""
+
+    name: Required[str]
+    parameters: Required[dict[str, object] | None]
+    strict: Required[bool | None]
+    type: Required[Literal["function"]]
+    description: str | None
+
+
+def _a_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(tool.get("type"), str):
+        raise ValueError("a tool needs a type")
+    if tool["type"] == "function" and not isinstance(tool.get("name"), str):
+        raise ValueError("a function tool needs a name")
+    return tool
+
+
+ToolParam = Annotated[dict[str, Any], AfterValidator(_a_tool)]
+
+
+class NeMoGymResponseCreateParamsNonStreaming(BaseModel):
+    """What one model call is asked with; an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    background: bool | None = None
+    include: list[str] | None = None
+    input: str | NeMoGymResponseInput
+    instructions: str | None = None
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    metadata: dict[str, str] | None = None
+    model: str | None = None
+    parallel_tool_calls: bool = True
+    previous_response_id: str | None = None
+    prompt: dict[str, Any] | None = None
+    reasoning: dict[str, Any] | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
+    store: bool | None = None
+    temperature: float | None = None
+    text: dict[str, Any] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
+    tools: list[ToolParam] = Field(default_factory=list[ToolParam])
+    top_logprobs: int | None = None
+    top_p: float | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    user: str | None = None
+    stream: Literal[False] | None = None
+
+
+class NeMoGymResponseInputTokensDetails(BaseModel):
+    """A count of None is unknown, which is not zero."""
+
+    model_config = ConfigDict(extra="allow")
+
+    cached_tokens: int | None = None
+
+
+class NeMoGymResponseOutputTokensDetails(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    reasoning_tokens: int | None = None
+
+
+class NeMoGymResponseUsage(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    input_tokens: int
+    input_tokens_details: NeMoGymResponseInputTokensDetails
+    output_tokens: int
+    output_tokens_details: NeMoGymResponseOutputTokensDetails
+    total_tokens: int
+
+
+class NeMoGymResponse(Response):
+    """A model's answer or a whole trajectory: an OpenAI Response whose output may hold any item."""
+
+    output: list[NeMoGymResponseOutputItem]  # type: ignore[assignment]  # wider than the SDK's
+    tool_choice: ToolChoice | dict[str, Any]  # type: ignore[assignment]  # newer kinds than the SDK's
+    tools: list[Tool | ToolParam]  # type: ignore[assignment]  # likewise
+    usage: NeMoGymResponseUsage | None = None  # type: ignore[assignment]  # details may be unknown
+
+    @property
+    def output_text(self) -> str:
+        """The text of every `output_text` part, joined."""
+        return "".join(
+            part.text
+            for item in self.output
+            if isinstance(item, NeMoGymResponseOutputMessage)
+            for part in item.content
+            if isinstance(part, NeMoGymResponseOutputText)
+        )
+
+
+def accumulate_response_usage(
+    total: NeMoGymResponseUsage | None, new: NeMoGymResponseUsage | None
+) -> NeMoGymResponseUsage | None:
+    """The sum of two usages; a detail unknown on either side is unknown in the sum."""
+    if total is None or new is None:
+        return new if total is None else total
+    return NeMoGymResponseUsage(
+        input_tokens=total.input_tokens + new.input_tokens,
+        input_tokens_details=NeMoGymResponseInputTokensDetails(
+            cached_tokens=_sum(
+                total.input_tokens_details.cached_tokens, new.input_tokens_details.cached_tokens
+            )
+        ),
+        output_tokens=total.output_tokens + new.output_tokens,
+        output_tokens_details=NeMoGymResponseOutputTokensDetails(
+            reasoning_tokens=_sum(
+                total.output_tokens_details.reasoning_tokens, new.output_tokens_details.reasoning_tokens
+            )
+        ),
+        total_tokens=total.total_tokens + new.total_tokens,
+    )
+
+
+def _sum(*counts: int | None) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

@@ -1,0 +1,122 @@
+"""Metrics of verified rollouts, as existing servers compute and extend them (CONTRACT 5.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from nemo_gym.compat.config_types import AggregateMetrics, AggregateMetricsRequest
+from nemo_gym.runs.passes import ScoreDicts, ScoreFunction
+from nemo_gym.runs.passes import add_avg_sample_std_dev as add_avg_sample_std_dev
+from nemo_gym.runs.passes import compute_pass_majority_metrics as _compute_pass_majority_metrics
+from nemo_gym.runs.passes import compute_subset_metrics as compute_subset_metrics
+from nemo_gym.runs.passes import highest_k_metrics as highest_k_metrics
+from nemo_gym.runs.statistics import describe
+from nemo_gym.wire import keys
+
+Row = dict[str, Any]
+Tasks = list[list[Row]]
+
+PER_TASK: Final = "per_task_metrics"
+"""What `compute_metrics` returns under this name goes to the groups: objects with a task index."""
+
+
+class AggregateMetricsMixin:
+    """The hooks by which a server adds to the metrics of its rollouts."""
+
+    def compute_metrics(self, tasks: Tasks) -> dict[str, Any]:
+        """More metrics, from the rows of each task in order of task and rollout."""
+        return {}
+
+    def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
+        """The few metrics worth showing; by default every mean."""
+        return _means(agent_metrics)
+
+    async def aggregate_metrics(self, body: AggregateMetricsRequest) -> AggregateMetrics:
+        """What these rows come to."""
+        return compute_aggregate_metrics(body.verify_responses, self.compute_metrics, self.get_key_metrics)
+
+
+def compute_pass_majority_metrics(
+    tasks: Tasks, score_fn: ScoreFunction | None = None, answer_key: str | None = None
+) -> tuple[dict[str, Any], ScoreDicts, list[str], int]:
+    """See `nemo_gym.runs.passes`; of no tasks there are no metrics."""
+    metrics, scores, names, max_k = _compute_pass_majority_metrics(tasks, score_fn, answer_key)
+    return metrics if tasks else {}, scores, names, max_k
+
+
+def compute_aggregate_metrics(
+    verify_responses: list[Row],
+    compute_metrics_fn: Callable[[Tasks], dict[str, Any]] | None = None,
+    get_key_metrics_fn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> AggregateMetrics:
+    """Statistics of every numeric field and of usage, over all rows and per task, and what the hooks add."""
+    if not verify_responses:
+        return AggregateMetrics()
+    tasks = _by_task(verify_responses)
+    groups = {rows[0][keys.TASK_INDEX]: _group(rows) for rows in tasks}
+    metrics: dict[str, Any] = {**describe(_columns(verify_responses))}
+    if compute_metrics_fn is not None:
+        own = dict(compute_metrics_fn(tasks))
+        for extra in own.pop(PER_TASK, ()):
+            groups[extra[keys.TASK_INDEX]] |= extra
+        metrics |= own
+    return AggregateMetrics(
+        group_level_metrics=list(groups.values()),
+        agent_metrics=metrics,
+        key_metrics=(get_key_metrics_fn or _means)(metrics),
+    )
+
+
+def _means(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if name.startswith("mean/")}
+
+
+def _by_task(rows: Iterable[Row]) -> Tasks:
+    tasks: dict[int, list[Row]] = {}
+    for row in rows:
+        tasks.setdefault(row[keys.TASK_INDEX], []).append(row)
+    return [sorted(tasks[index], key=_rollout_index) for index in sorted(tasks)]
+
+
+def _rollout_index(row: Row) -> int:
+    return row.get(keys.ROLLOUT_INDEX) or 0
+
+
+def _group(rows: list[Row]) -> Row:
+    task = rows[0][keys.TASK_INDEX]
+    return {
+        keys.TASK_INDEX: task,
+        **describe(_columns(rows)),
+        "sample": {keys.AGENT_REF: rows[0].get(keys.AGENT_REF) or {"name": "agent"}},
+        "num_rollouts": len(rows),
+        "expected_num_rollouts": len(rows),
+        "missing_num_rollouts": 0,
+        "reward_profile_completion_pct": 100.0,
+        "rollout_infos": [
+            {
+                "rollout_id": f"{task}:{_rollout_index(row)}",
+                keys.TASK_INDEX: task,
+                keys.ROLLOUT_INDEX: _rollout_index(row),
+                **_numbers(row),
+            }
+            for row in rows
+        ],
+    }
+
+
+def _columns(rows: list[Row]) -> dict[str, list[float]]:
+    numbers = [_numbers(row) for row in rows]
+    names = dict.fromkeys(name for found in numbers for name in found)
+    return {name: [found.get(name, float("nan")) for found in numbers] for name in names}
+
+
+def _numbers(row: Row) -> dict[str, float]:
+    response: Row = row.get(keys.RESPONSE) or {}
+    usage: Row = response.get("usage") or {}
+    fields = {name: value for name, value in row.items() if not name.startswith("_ng_")}
+    return {
+        name: int(value) if isinstance(value, bool) else value
+        for name, value in {**fields, **usage}.items()
+        if isinstance(value, (int, float))
+    }

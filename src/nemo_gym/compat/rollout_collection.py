@@ -1,0 +1,189 @@
+"""Rollouts from running servers: batches for a trainer, or a whole file (CONTRACT 5, 11.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TypeAlias, cast
+from weakref import WeakKeyDictionary
+
+from nemo_gym.compat.agent_servers import AgentServers
+from nemo_gym.compat.agent_servers import RolloutFailed as RolloutFailed
+from nemo_gym.compat.client import GlobalAIOHTTPAsyncClientConfig
+from nemo_gym.compat.collection_config import RolloutCollectionConfig as RolloutCollectionConfig
+from nemo_gym.compat.collection_config import expanded_rows
+from nemo_gym.compat.errors import InvalidInput
+from nemo_gym.compat.global_config import (
+    get_global_config_dict,
+    get_server_token,
+    maybe_get_global_config_dict,
+)
+from nemo_gym.compat.server_utils import BaseServerConfig, ServerClient
+from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.ledger import max_attempts
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.run import Job, Run
+from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.task import Row
+
+NG_FAILURE_CLASS_KEY: Final = keys.FAILURE_CLASS
+NG_NO_PERSIST_KEY: Final = keys.NO_PERSIST
+NG_TERMINAL_KEY: Final = keys.FAILURE_TERMINAL
+NG_JUDGE_ERROR_KEY: Final = keys.FAILURE_JUDGE_ERROR
+
+Finished: TypeAlias = tuple[Row, dict[str, Any]]
+"""A row, the very object that was given, and its result."""
+
+
+class RolloutCollectionHelper:
+    """Asks running agents for rollouts. One helper serves any number of batches and event loops at once."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AgentServers]] = (
+            WeakKeyDictionary()
+        )
+
+    def run_examples(
+        self,
+        examples: Iterable[Row],
+        head_server_config: BaseServerConfig | None = None,
+        semaphore: AbstractAsyncContextManager[Any] | None = None,
+    ) -> Generator[Awaitable[Finished], None, None]:
+        """Start a rollout of every row; each awaitable gives the next one that has ended, as (row, result).
+
+        Iterate inside an event loop. Leaving the iteration early cancels what is still in flight.
+
+        Args:
+            examples: rows, each with `agent_ref.name`. They may carry whatever the caller likes.
+            head_server_config: where the head server is; None takes that of this process's configuration.
+            semaphore: bounds the rollouts in flight, in place of
+                `global_aiohttp_connector_limit_per_host`.
+
+        Raises:
+            RolloutFailed: from an awaitable, for a rollout without a score; `status` and `response_content`
+                say more.
+            GymError: from an awaitable; the head server can't be reached, or has no such agent.
+        """
+        agents = self._agents(head_server_config)
+        turn = semaphore or asyncio.Semaphore(_most_at_once())
+
+        async def finish(row: Row) -> Finished:
+            async with turn:
+                return row, await agents.run(row)
+
+        tasks = [asyncio.ensure_future(finish(row)) for row in examples]
+        try:
+            yield from asyncio.as_completed(tasks)
+        except GeneratorExit:
+            for task in tasks:
+                task.cancel()
+                task.add_done_callback(_ignore)
+            raise
+
+    async def run_from_config(self, config: RolloutCollectionConfig) -> list[dict[str, Any]]:
+        """The scored rollouts of a file, ordered by task and repeat; the files of a run are at the output.
+
+        Raises:
+            GymError: the collection ended early; with `resume_from_cache` it goes on from there.
+            UsageError: something asked for can't be done as written.
+        """
+        output = Path(config.output_jsonl_fpath)
+        if not config.resume_from_cache:
+            for path in RunPaths.of(output).existing():
+                path.unlink()
+        head_url = _head_url(None)
+        with TemporaryDirectory() as folder:
+            source = Path(folder) / Path(config.input_jsonl_fpath).name
+            with source.open("wb") as file:
+                file.writelines(encode(row) + b"\n" for row in expanded_rows(config))
+            agent = {"head_url": head_url, "agent": config.agent_name or "", "token": get_server_token()}
+            run = Run(
+                Job(
+                    environment=EnvironmentSpec(),
+                    model=ModelSpec(type="none"),
+                    agent=AgentSpec("remote_run", agent),
+                    input=source,
+                    output=output,
+                    concurrency=config.num_samples_in_parallel,
+                    resume=config.resume_from_cache,
+                )
+            )
+            await run.prepare()
+            report = await run.collect()
+        manifest = report.manifest
+        if manifest.status != "complete":
+            raise GymError(f"{manifest.reason}; with resume_from_cache the collection goes on from here")
+        log.info("%s: %s", output, manifest.counts)
+        return sorted((row for _, row in read_rows(output)), key=_place)
+
+    def setup_server_client(self, head_server_config: BaseServerConfig | None = None) -> ServerClient:
+        """A client that calls the running servers by their names.
+
+        Raises:
+            ConfigError: there is no head server.
+        """
+        return ServerClient.load_from_global_config(head_server_config)
+
+    def _agents(self, head: BaseServerConfig | None) -> AgentServers:
+        known = self._known.setdefault(asyncio.get_running_loop(), {})
+        url = _head_url(head)
+        if url not in known:
+            known[url] = AgentServers(url, get_server_token())
+        return known[url]
+
+
+async def collect_rollouts(config: RolloutCollectionConfig) -> object:
+    """What the configured driver returns, or else the built-in loop.
+
+    Raises:
+        InvalidInput: there is no such driver.
+    """
+    if not config.rollout_collection_driver:
+        return await RolloutCollectionHelper().run_from_config(config)
+    driver = _load(config.rollout_collection_driver)
+    return await driver(config, get_global_config_dict())
+
+
+def _load(reference: str) -> Callable[..., Awaitable[object]]:
+    module, _, name = reference.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidInput(f"rollout_collection_driver {reference!r}: {error}") from None
+    return cast("Callable[..., Awaitable[object]]", found)
+
+
+def _get_max_rollout_attempts() -> int:  # pyright: ignore[reportUnusedFunction]  # existing code imports it
+    return max_attempts()
+
+
+def _head_url(head: BaseServerConfig | None) -> str:
+    found = head or ServerClient.load_head_server_config()
+    return http_url(reachable(found.host), found.port)
+
+
+def _most_at_once() -> int:
+    settings = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
+    limits = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(settings))
+    return limits.global_aiohttp_connector_limit_per_host
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row[keys.TASK_INDEX], row[keys.ROLLOUT_INDEX]
+
+
+def _ignore(task: asyncio.Future[Finished]) -> None:
+    """An exception that nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()
+
+
+log: Final = logging.getLogger(__name__)

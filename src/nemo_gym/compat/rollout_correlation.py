@@ -1,0 +1,88 @@
+"""Which rollout the running code works for, and the path prefix that says so to a server (CONTRACT 2.0)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
+from nemo_gym.wire import keys
+
+ROLLOUT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_current: ContextVar[RolloutTag | None] = ContextVar("nemo_gym_rollout", default=None)
+
+
+def current_rollout_id() -> str | None:
+    """The rollout that the running code works for."""
+    tag = _current.get()
+    return tag.rollout_id if tag else None
+
+
+def current_path_prefix() -> str:
+    """What the path of a call to a model server begins with; empty outside a rollout."""
+    return rollout_path("", _current.get())
+
+
+@contextmanager
+def rollout_context(rollout_id: str | None, *, token_capture: bool = False) -> Generator[None, None, None]:
+    """Everything called inside works for this rollout."""
+    token = _current.set(RolloutTag(rollout_id, token_capture) if rollout_id else None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def rollout_path_prefix(rollout_id: str | None, *, token_capture: bool = False) -> str:
+    """The path prefix of a rollout; empty for none."""
+    return rollout_path("", RolloutTag(rollout_id, token_capture)) if rollout_id else ""
+
+
+def apply_rollout_prefix(base_url: str, rollout_id: str | None, *, token_capture: bool = False) -> str:
+    """A server's root URL with the prefix of a rollout behind it."""
+    prefix = rollout_path_prefix(rollout_id, token_capture=token_capture)
+    return base_url.rstrip("/") + prefix if prefix else base_url
+
+
+def rollout_id_of(row: Mapping[str, Any]) -> str | None:
+    """The id of a row's rollout (CONTRACT 5.3); None when the row has no identity.
+
+    Raises:
+        ValueError: the row names an id that can't stand in a path.
+    """
+    found = row.get(keys.ROLLOUT_ID)
+    if found is None:
+        task, rollout = row.get(keys.TASK_INDEX), row.get(keys.ROLLOUT_INDEX)
+        if task is None or rollout is None:
+            return None
+        found = f"{task}-{rollout}"
+    if attempt := row.get(keys.ATTEMPT_INDEX):
+        found = f"{found}-a{attempt}"
+    if not isinstance(found, str) or not ROLLOUT_ID_PATTERN.fullmatch(found):
+        raise ValueError(f"{keys.ROLLOUT_ID}: {found!r} must match {ROLLOUT_ID_PATTERN.pattern}")
+    return found
+
+
+class RolloutContextMiddleware:
+    """Takes the prefix off a request's path and opens the rollout's context for its handler."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._inner = app
+        self._prefix = RolloutPrefix(self._within)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._prefix(scope, receive, send)
+
+    async def _within(self, scope: Scope, receive: Receive, send: Send) -> None:
+        tag = rollout_tag(scope)
+        if tag is None:
+            await self._inner(scope, receive, send)
+            return
+        with rollout_context(tag.rollout_id, token_capture=tag.token_capture):
+            await self._inner(scope, receive, send)

@@ -1,0 +1,266 @@
+"""How existing servers are built, run and call one another (CONTRACT 2.0, 3.2, 3.6)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from typing import Any, Final, Literal, Self, cast
+
+from aiohttp import ClientResponse
+from fastapi import FastAPI
+from omegaconf import DictConfig as DictConfig
+from omegaconf import OmegaConf as OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.middleware import Middleware
+
+from nemo_gym.compat.client import GlobalAIOHTTPAsyncClientConfig as GlobalAIOHTTPAsyncClientConfig
+from nemo_gym.compat.client import get_global_aiohttp_client as get_global_aiohttp_client
+from nemo_gym.compat.client import get_response_json as get_response_json
+from nemo_gym.compat.client import (
+    is_global_aiohttp_client_request_debug_enabled as is_global_aiohttp_client_request_debug_enabled,
+)
+from nemo_gym.compat.client import is_global_aiohttp_client_setup as is_global_aiohttp_client_setup
+from nemo_gym.compat.client import raise_for_status as raise_for_status
+from nemo_gym.compat.client import request as request
+from nemo_gym.compat.client import set_global_aiohttp_client as set_global_aiohttp_client
+from nemo_gym.compat.config_types import BaseRunServerConfig as BaseRunServerConfig
+from nemo_gym.compat.config_types import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.config_types import BaseServerConfig as BaseServerConfig
+from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.errors import problems
+from nemo_gym.compat.global_config import (
+    DEFAULT_HEAD_SERVER_PORT,
+    DEFAULT_HOST,
+    DEFAULT_HOST_KEY_NAME,
+    NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
+    SERVER_TOKEN_KEY_NAME,
+    config_from_yaml,
+    get_first_server_config_dict,
+    get_global_config_dict,
+    get_server_token,
+    maybe_get_global_config_dict,
+)
+from nemo_gym.compat.global_config import HEAD_SERVER_KEY_NAME as HEAD_SERVER_KEY_NAME
+from nemo_gym.compat.inner_failures import InnerFailures
+from nemo_gym.compat.rollout_correlation import apply_rollout_prefix as apply_rollout_prefix
+from nemo_gym.compat.rollout_correlation import current_path_prefix
+from nemo_gym.compat.rollout_correlation import rollout_path_prefix as rollout_path_prefix
+from nemo_gym.compat.running import cookie_secret, is_worker, run_app
+from nemo_gym.compat.running import is_nemo_gym_fastapi_entrypoint as is_nemo_gym_fastapi_entrypoint
+from nemo_gym.serving.auth import BearerAuth
+from nemo_gym.serving.errors import ErrorForms
+from nemo_gym.serving.limits import LimitRequests, Limits
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.sessions import SESSION_ID_KEY as SESSION_ID_KEY
+from nemo_gym.serving.sessions import SessionCookie
+from nemo_gym.serving.sockets import is_loopback
+
+ServerStatus = Literal["success", "connection_error", "timeout", "unknown_error"]
+
+_STATUS_TIMEOUT_S: Final = 5.0
+_MODEL_SERVERS: Final = "responses_api_models"
+
+
+class ServerClient(BaseModel):
+    """Calls servers by the names of their instances."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    head_server_config: BaseServerConfig
+    global_config_dict: DictConfig
+
+    @classmethod
+    def load_head_server_config(cls) -> BaseServerConfig:
+        """Where the head server of this process's configuration is."""
+        config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
+        found = config.get(HEAD_SERVER_KEY_NAME)
+        default = {
+            "host": config.get(DEFAULT_HOST_KEY_NAME) or DEFAULT_HOST,
+            "port": DEFAULT_HEAD_SERVER_PORT,
+        }
+        return BaseServerConfig.model_validate(default | dict(found or {}))
+
+    @classmethod
+    def load_from_global_config(cls, head_server_config: BaseServerConfig | None = None) -> Self:
+        """A client for the system that a head server publishes.
+
+        Raises:
+            ConfigError: there is no head server at that address.
+        """
+        head = head_server_config or cls.load_head_server_config()
+        try:
+            published = json.loads(_get(head.host, head.port, "/global_config_dict_yaml"))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ConfigError(
+                f"no head server at http://{head.host}:{head.port} ({error}): start one with "
+                f"`gym env start`, or give its address if it listens elsewhere"
+            ) from None
+        return cls(head_server_config=head, global_config_dict=config_from_yaml(published))
+
+    async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> ClientResponse:
+        """One request to a server; inside a rollout a model server hears whose it is.
+
+        Raises:
+            ConfigError: no instance has this name.
+            aiohttp.ClientError: it could not be reached within the retry budget.
+        """
+        config = get_first_server_config_dict(self.global_config_dict, server_name)
+        if _MODEL_SERVERS in self.global_config_dict[server_name] and not url_path.startswith("/ng-rollout/"):
+            url_path = current_path_prefix() + url_path
+        kwargs["headers"] = _bearer() | dict(kwargs.get("headers") or {})
+        return await request(
+            method=method, url=self._build_server_base_url(config) + url_path, _internal=True, **kwargs
+        )
+
+    async def get(self, server_name: str, url_path: str, **kwargs: Any) -> ClientResponse:
+        """GET from a server; see `request`."""
+        return await self.request(server_name, url_path, "GET", **kwargs)
+
+    async def post(self, server_name: str, url_path: str, **kwargs: Any) -> ClientResponse:
+        """POST to a server; see `request`."""
+        return await self.request(server_name, url_path, "POST", **kwargs)
+
+    def poll_for_status(self, server_name: str) -> ServerStatus:
+        """Whether the server answers at all. Blocks for five seconds at most."""
+        config = cast("Any", get_first_server_config_dict(self.global_config_dict, server_name))
+        try:
+            _get(config.host, config.port, "/")
+        except TimeoutError:
+            return "timeout"
+        except OSError:
+            return "connection_error"
+        except Exception:
+            return "unknown_error"
+        return "success"
+
+    def _build_server_base_url(self, server_config_dict: Any) -> str:
+        return _base_url(server_config_dict)
+
+
+def get_server_url(server_name: str) -> str:
+    """The root URL of an instance of this process's configuration."""
+    return _base_url(get_first_server_config_dict(get_global_config_dict(), server_name))
+
+
+def _server_token(config: DictConfig) -> Secret | None:
+    token = cast("dict[str, Any]", config).get(SERVER_TOKEN_KEY_NAME)
+    return Secret(token) if token else None
+
+
+def _bearer() -> dict[str, str]:
+    token = get_server_token()
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _base_url(config: Any) -> str:
+    return f"http://{config['host']}:{config['port']}"
+
+
+def _get(host: str, port: int, path: str) -> bytes:
+    connection = http.client.HTTPConnection(host, port, timeout=_STATUS_TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers=_bearer())
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+class BaseServer(BaseModel):
+    """A server and its settings."""
+
+    config: BaseRunServerInstanceConfig
+
+    @classmethod
+    def load_config_from_global_config(cls) -> BaseRunServerInstanceConfig:
+        """The settings of the instance that this process was started for, typed by the class's `config`.
+
+        Raises:
+            ConfigError: the process was started without an instance, or its settings don't fit.
+        """
+        name = os.environ.get(NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME)
+        if not name:
+            raise ConfigError(f"{NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME} doesn't say which instance to serve")
+        block = get_first_server_config_dict(get_global_config_dict(), name)
+        settings = cast("dict[str, Any]", OmegaConf.to_container(block, resolve=True))
+        kind = cast("type[BaseRunServerInstanceConfig]", cls.model_fields["config"].annotation)
+        try:
+            return kind.model_validate({**settings, "name": name})
+        except ValidationError as error:
+            raise ConfigError(f"settings of {name}: {problems(error)}") from None
+
+
+class SimpleServer(BaseServer):
+    """A FastAPI server. A subclass adds its routes in `setup_webserver`."""
+
+    server_client: ServerClient
+
+    def setup_webserver(self) -> FastAPI:
+        """The app with its own routes; what every server has is added by `served_app`."""
+        raise NotImplementedError
+
+    def get_session_middleware_key(self) -> str:
+        """How this server is called in cookies and errors: class and instance."""
+        return f"{type(self).__name__}___{self.config.name}"
+
+    def setup_session_middleware(self, app: FastAPI) -> None:
+        """Give every request a `request.session` with a session id."""
+        label = self.get_session_middleware_key()
+        app.add_middleware(SessionCookie, label=label, secret=cookie_secret())
+
+    def setup_exception_middleware(self, app: FastAPI) -> None:
+        """Answer what a handler raises with 500 and a readable text, session cookie included."""
+        label = self.get_session_middleware_key()
+        kinds: list[object] = [middleware.cls for middleware in app.user_middleware]
+        inside = kinds.index(SessionCookie) + 1 if SessionCookie in kinds else len(kinds)
+        app.user_middleware[inside:inside] = [
+            Middleware(ErrorForms, label=label),
+            Middleware(LimitRequests, limits=Limits()),
+            Middleware(InnerFailures),
+        ]
+
+    def setup_liveness(self, app: FastAPI) -> None:
+        """Answer `GET /`."""
+        app.get("/", include_in_schema=False)(_alive)
+
+    def served_app(self, *, token: Secret | None = None) -> FastAPI:
+        """The app as it is served, with what every server has; callers must know `token`, if there is one."""
+        app = self.setup_webserver()
+        self.setup_liveness(app)
+        self.setup_exception_middleware(app)
+        if token is not None:
+            app.add_middleware(BearerAuth, token=token)
+        return app
+
+    @classmethod
+    def run_webserver(cls) -> FastAPI | None:
+        """Serve the instance that this process was started for (CONTRACT 3.2).
+
+        Returns the app instead where the process is one of several workers, which uvicorn runs.
+
+        Raises:
+            ConfigError: the environment variables don't describe an instance of this class.
+        """
+        config = cls.load_config_from_global_config()
+        system = get_global_config_dict()
+        token = _server_token(system)
+        if token is None and not is_loopback(config.host):
+            raise ConfigError(
+                f"{config.name} is bound to {config.host}, where other machines reach it: "
+                f"put what it is to ask of its callers in {SERVER_TOKEN_KEY_NAME}"
+            )
+        workers = config.num_workers or 1
+        if workers > 1 and not is_worker():
+            run_app(None, config.host, config.port, workers=workers)
+            return None
+        head = ServerClient.load_head_server_config()
+        client = ServerClient(head_server_config=head, global_config_dict=system)
+        app = cls(config=config, server_client=client).served_app(token=token)
+        if is_worker():
+            return app
+        run_app(app, config.host, config.port)
+        return None
+
+
+async def _alive() -> dict[str, str]:
+    return {"status": "ok"}

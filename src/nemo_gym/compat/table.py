@@ -1,0 +1,160 @@
+"""Where the modules of existing NeMo Gym code live here, and what became of the names that are not kept."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from nemo_gym.wire.errors import did_you_mean
+
+HOMES: Final = {
+    "nemo_gym.base_resources_server": "nemo_gym.compat.base_resources_server",
+    "nemo_gym.base_responses_api_agent": "nemo_gym.compat.base_responses_api_agent",
+    "nemo_gym.base_responses_api_model": "nemo_gym.compat.base_responses_api_model",
+    "nemo_gym.benchmarks": "nemo_gym.compat.benchmarks",
+    "nemo_gym.config_types": "nemo_gym.compat.config_types",
+    "nemo_gym.decorators": "nemo_gym.compat.decorators",
+    "nemo_gym.global_config": "nemo_gym.compat.global_config",
+    "nemo_gym.judge": "nemo_gym.compat.judge",
+    "nemo_gym.mcp_auto_exposure": "nemo_gym.compat.mcp_auto_exposure",
+    "nemo_gym.openai_utils": "nemo_gym.compat.openai_utils",
+    "nemo_gym.path_utils": "nemo_gym.compat.path_utils",
+    "nemo_gym.profiling": "nemo_gym.compat.profiling",
+    "nemo_gym.prompt": "nemo_gym.compat.prompt",
+    "nemo_gym.responses_converter": "nemo_gym.compat.responses_converter",
+    "nemo_gym.reward_profile": "nemo_gym.compat.reward_profile",
+    "nemo_gym.rollout_correlation": "nemo_gym.compat.rollout_correlation",
+    "nemo_gym.rollout_collection": "nemo_gym.compat.rollout_collection",
+    "nemo_gym.server_metadata": "nemo_gym.compat.server_metadata",
+    "nemo_gym.server_utils": "nemo_gym.compat.server_utils",
+    "nemo_gym.skills": "nemo_gym.compat.skills",
+}
+"""Module by original name. Each has a file of that name in `compat/modules`."""
+
+TOP_LEVEL: Final = {
+    "AggregateMetrics": "config_types",
+    "AggregateMetricsRequest": "config_types",
+    "AgentServerRef": "config_types",
+    "BaseMultiRewardVerifyResponse": "base_resources_server",
+    "BaseResourcesServerConfig": "base_resources_server",
+    "BaseResponsesAPIAgentConfig": "base_responses_api_agent",
+    "BaseResponsesAPIModelConfig": "base_responses_api_model",
+    "BaseRunRequest": "base_resources_server",
+    "BaseRunServerConfig": "config_types",
+    "BaseRunServerInstanceConfig": "config_types",
+    "BaseSeedSessionRequest": "base_resources_server",
+    "BaseSeedSessionResponse": "base_resources_server",
+    "BaseServerConfig": "config_types",
+    "BaseVerifyRequest": "base_resources_server",
+    "BaseVerifyResponse": "base_resources_server",
+    "CACHE_DIR": "paths",
+    "Domain": "config_types",
+    "ModelServerRef": "config_types",
+    "NeMoGymAsyncOpenAI": "openai_utils",
+    "NeMoGymChatCompletion": "openai_utils",
+    "NeMoGymChatCompletionCreateParamsNonStreaming": "openai_utils",
+    "NeMoGymResponse": "openai_utils",
+    "NeMoGymResponseCreateParamsNonStreaming": "openai_utils",
+    "PARENT_DIR": "paths",
+    "RESULTS_DIR": "paths",
+    "ROOT_DIR": "paths",
+    "ResourcesServerRef": "config_types",
+    "ReverifyMode": "base_resources_server",
+    "SESSION_ID_KEY": "server_utils",
+    "ServerClient": "server_utils",
+    "SimpleResourcesServer": "base_resources_server",
+    "SimpleResponsesAPIAgent": "base_responses_api_agent",
+    "SimpleResponsesAPIModel": "base_responses_api_model",
+    "WORKING_DIR": "paths",
+    "get_response_json": "server_utils",
+    "raise_for_status": "server_utils",
+}
+"""Names that `nemo_gym` itself offers, and the module of this folder that has them."""
+
+COLLIDING: Final = {
+    "nemo_gym.cli": {"GlobalConfigDictParserConfig": "global_config", "RunHelper": "run_helper"},
+}
+"""Names of original modules that are called like a room of this package, and the module of this folder."""
+
+GONE: Final = {
+    "HeadServer": "the head server is nemo_gym.serving.head",
+    "MCPResourcesServer": "set `expose_tools_over_mcp: true` on any resources server",
+    "gym_tool": "any POST route is a tool over MCP with `expose_tools_over_mcp: true`",
+    "RewardProfiler": "profiles are made by nemo_gym.runs.metrics",
+    "initialize_ray": "there is no Ray here: work that blocks belongs in a thread or process pool",
+    "maybe_ray_cluster_exit": "there is no Ray here",
+    "get_wandb_run": "there is no built-in W&B run: log the aggregate metrics file",
+    "WANDBConfig": "there is no built-in W&B run: log the aggregate metrics file",
+}
+"""What to use in place of a name that is not kept."""
+
+
+def stand_in(name: str) -> None:
+    """Make the import of an original module give the one that has its place here.
+
+    Called by the file of that name in `compat/modules` while it is being imported; a module may put another
+    in its place in `sys.modules`, so both names mean one module and patches of either reach the code.
+
+    Raises:
+        ModuleNotFoundError: a library of the extra is missing.
+    """
+    try:
+        module = importlib.import_module(HOMES[name])
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("nemo_gym"):
+            raise
+        raise ModuleNotFoundError(
+            f"{name} needs {error.name}: pip install 'nemo-gym[compat]'", name=error.name
+        ) from None
+    vars(module).setdefault("__getattr__", _explainer(name, module.__name__))
+    sys.modules[name] = module
+
+
+def top_level(name: str) -> Any:
+    """A name of the package itself.
+
+    Raises:
+        AttributeError: it is none.
+    """
+    if name not in TOP_LEVEL:
+        raise AttributeError(f"module 'nemo_gym' has no attribute {name!r}{_hint(name)}")
+    return getattr(importlib.import_module(f"nemo_gym.compat.{TOP_LEVEL[name]}"), name)
+
+
+def collided(module: str, name: str) -> Any:
+    """A name of an original module that is called like a room of this package.
+
+    Raises:
+        AttributeError: it is none.
+    """
+    home = COLLIDING[module].get(name)
+    if home is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{_hint(name)}")
+    return getattr(importlib.import_module(f"nemo_gym.compat.{home}"), name)
+
+
+def _explainer(name: str, home: str) -> Callable[[str], Any]:
+    def explain(wanted: str) -> Any:
+        if wanted.startswith("__"):
+            raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
+        known = [public for public in vars(sys.modules[home]) if not public.startswith("_")]
+        raise ImportError(
+            f"cannot import name {wanted!r} from {name!r}"
+            + (_hint(wanted) or f".{did_you_mean(wanted, known)}"),
+            name=name,
+        )
+
+    return explain
+
+
+def _hint(name: str) -> str:
+    if name in GONE:
+        return f": {GONE[name]}"
+    homes = [
+        original
+        for original, home in HOMES.items()
+        if home in sys.modules and name in vars(sys.modules[home])
+    ]
+    return f": it is in {homes[0]}" if homes else ""

@@ -1,0 +1,157 @@
+"""Items, requests and responses of existing code: what an item is read as, and what comes out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from nemo_gym.compat import openai_items as items
+from nemo_gym.compat.openai_utils import (
+    NeMoGymResponse,
+    NeMoGymResponseCreateParamsNonStreaming,
+    NeMoGymResponseUsage,
+    accumulate_response_usage,
+)
+
+TOKENS = {"prompt_token_ids": [1, 2], "generation_token_ids": [3], "generation_log_probs": [-0.5]}
+SAID = {"type": "output_text", "text": "hi", "annotations": []}
+ITEMS: list[tuple[dict[str, Any], type]] = [
+    ({"role": "user", "content": "hi"}, items.NeMoGymEasyInputMessage),
+    ({"role": "assistant", "content": "hi"}, items.NeMoGymEasyInputMessage),
+    (
+        {"role": "user", "content": [{"type": "input_text", "text": "hi"}], "status": "completed"},
+        items.NeMoGymMessage,
+    ),
+    (
+        {"type": "message", "id": "m", "role": "assistant", "content": [SAID]},
+        items.NeMoGymResponseOutputMessage,
+    ),
+    (
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        items.NeMoGymResponseFunctionToolCall,
+    ),
+    ({"type": "function_call_output", "call_id": "c", "output": "o"}, items.NeMoGymFunctionCallOutput),
+    ({"type": "reasoning", "id": "r", "summary": []}, items.NeMoGymResponseReasoningItem),
+    ({"type": "web_search_call", "id": "w", "anything": [1]}, items.NeMoGymHostedItem),
+]
+
+
+def read(item: dict[str, Any]) -> Any:
+    (found,) = NeMoGymResponseCreateParamsNonStreaming.model_validate({"input": [item]}).input
+    return found
+
+
+@pytest.mark.parametrize(("item", "kind"), ITEMS, ids=[kind.__name__ for _, kind in ITEMS])
+def test_an_item_is_read_as_its_kind_and_survives(item: dict[str, Any], kind: type) -> None:
+    found = read(item)
+    assert type(found) is kind
+    again = read(found.model_dump(exclude_unset=True) | {"type": found.type})
+    assert again == found
+    assert found.model_dump(exclude_unset=True) == item
+
+
+@pytest.mark.parametrize("item", [item for item, kind in ITEMS if kind in items.RESPONSES_TO_TRAIN])
+def test_token_fields_are_kept_all_three_or_refused(item: dict[str, Any]) -> None:
+    found = read(item | TOKENS)
+    assert TOKENS.items() <= found.model_dump().items()
+    for missing in TOKENS:
+        with pytest.raises(ValidationError, match=missing):
+            read(item | {name: value for name, value in TOKENS.items() if name != missing})
+
+
+def test_items_that_were_constructed_are_taken_as_they_are() -> None:
+    message = items.NeMoGymResponseOutputMessage(
+        id="m", content=[{"type": "output_text", "text": "a", "annotations": []}]
+    )
+    params = NeMoGymResponseCreateParamsNonStreaming(input=[message])
+    assert params.input[0] is message
+
+
+def test_an_output_item_needs_its_type_an_input_message_does_not() -> None:
+    message = {"role": "assistant", "id": "m", "content": [SAID]}
+    assert isinstance(read(message), items.NeMoGymResponseOutputMessage)
+    with pytest.raises(ValidationError, match="output"):
+        NeMoGymResponse.model_validate(a_response([message]))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_video"},
+        {"type": "input_video", "video": "a", "video_url": "b"},
+        {"type": "input_video", "video_url": ""},
+        {"type": "input_video", "video_url": {}},
+    ],
+)
+def test_a_video_has_exactly_one_source(part: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        read({"role": "user", "content": [part]})
+
+
+def test_a_video_with_one_source_is_kept() -> None:
+    part = {"type": "input_video", "video_url": {"url": "https://example.org/v.mp4"}}
+    assert read({"role": "user", "content": [part]}).content == [part]
+
+
+def test_output_text_is_that_of_assistant_messages_alone() -> None:
+    output = [
+        {"type": "message", "role": "user", "content": "question"},
+        {
+            "type": "message",
+            "id": "m",
+            "role": "assistant",
+            "content": [SAID, {"type": "refusal", "refusal": "no"}],
+        },
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "message", "id": "n", "role": "assistant", "content": [SAID | {"text": " there"}]},
+    ]
+    assert NeMoGymResponse.model_validate(a_response(output)).output_text == "hi there"
+
+
+def test_fields_of_tools_that_the_sdk_does_not_know_are_kept() -> None:
+    body = a_response([]) | {"tools": [{"type": "of_next_year", "size": 3}], "tool_choice": {"type": "new"}}
+    response = NeMoGymResponse.model_validate(body).model_dump(exclude_unset=True)
+    assert (response["tools"], response["tool_choice"]) == (body["tools"], body["tool_choice"])
+
+
+counts = st.none() | st.integers(0, 10**6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), counts, counts), min_size=1, max_size=5))
+def test_unknown_usage_details_stay_unknown(calls: list[tuple[int, int | None, int | None]]) -> None:
+    total = None
+    for tokens, cached, thought in calls:
+        total = accumulate_response_usage(total, usage(tokens, cached, thought))
+    assert total is not None
+    assert total.total_tokens == 2 * sum(tokens for tokens, _, _ in calls)
+    caches = [cached for _, cached, _ in calls]
+    assert total.input_tokens_details.cached_tokens == (None if None in caches else sum(caches))
+
+
+def usage(tokens: int, cached: int | None, thought: int | None) -> NeMoGymResponseUsage:
+    return NeMoGymResponseUsage.model_validate(
+        {
+            "input_tokens": tokens,
+            "input_tokens_details": {"cached_tokens": cached},
+            "output_tokens": tokens,
+            "output_tokens_details": {"reasoning_tokens": thought},
+            "total_tokens": 2 * tokens,
+        }
+    )
+
+
+def a_response(output: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": "r",
+        "created_at": 1.0,
+        "model": "m",
+        "object": "response",
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+    }

@@ -1,0 +1,51 @@
+import json
+
+from servers.guess.app import GuessConfig, GuessServer
+from servers.sample import build, call, client_of, message, row
+
+
+def started(server, number):
+    client = client_of(server)
+    params = {"input": "Play."}
+    first = client.post("/reset", json={"responses_create_params": params, "number": number}).json()
+    return client, first
+
+
+def act(client, *output, number=7):
+    return client.post("/step", json=row(*output, number=number)).json()
+
+
+def test_reset_gives_the_first_observation():
+    _, first = started(build(GuessServer, GuessConfig), 7)
+    assert first == {"observation": "Guess a number.", "info": {"tries": 3}}
+
+
+def test_an_episode_ends_when_it_is_won():
+    server = build(GuessServer, GuessConfig)
+    client, _ = started(server, 7)
+    assert act(client, message("5"))["observation"] == "higher"
+    won = act(client, message("7"))
+    assert (won["reward"], won["terminated"], won["truncated"]) == (1.0, True, False)
+    assert server.session_state == {}
+
+
+def test_an_episode_is_truncated_after_the_last_try():
+    client, _ = started(build(GuessServer, GuessConfig, tries=1), 7)
+    lost = act(client, message("9"))
+    assert (lost["observation"], lost["terminated"], lost["truncated"]) == ("lower", False, True)
+
+
+def test_tool_calls_are_answered_in_info():
+    client, _ = started(build(GuessServer, GuessConfig), 7)
+    info = act(client, call("parity", "{}", call_id="c9"))["info"]
+    assert info["tool_outputs"][0]["call_id"] == "c9"
+    assert json.loads(info["tool_outputs"][0]["output"]) == {"parity": 1}
+
+
+def test_sessions_are_apart():
+    server = build(GuessServer, GuessConfig)
+    client, _ = started(server, 7)
+    other, _ = started(server, 3)
+    assert len(server.session_state) == 2
+    assert act(other, message("3"))["terminated"]
+    assert act(client, message("3"))["observation"] == "higher"
