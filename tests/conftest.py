@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ SUPPORT = Path(__file__).parent / "support"
 ECHO = str(SUPPORT / "echo_env.py")
 
 StartEndpoint = Callable[..., str]
+StartServer = Callable[..., tuple[str, subprocess.Popen[str]]]
 
 # Property tests are repeatable and never judged by the clock.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
@@ -24,12 +26,12 @@ settings.load_profile("steady")
 
 @pytest.fixture
 def start_endpoint() -> Iterator[StartEndpoint]:
-    """Start an endpoint with the given options; its base URL."""
+    """Start an endpoint (a program of `support/`) with the given options; its base URL."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(**options: Any) -> str:
+    def start(program: str = "endpoint.py", **options: Any) -> str:
         words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        command = [sys.executable, str(SUPPORT / "endpoint.py"), *words]
+        command = [sys.executable, str(SUPPORT / program), *words]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         processes.append(process)
         assert process.stdout is not None
@@ -41,6 +43,22 @@ def start_endpoint() -> Iterator[StartEndpoint]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """Start a `gym_server.py` with the given options; its base URL, and the process to kill."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> tuple[str, subprocess.Popen[str]]:
+            words = [f"--{name}={value}" for name, value in options.items()]
+            command = [sys.executable, str(SUPPORT / "gym_server.py"), *words]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            return f"http://127.0.0.1:{int(process.stdout.readline())}", process
+
+        yield start
 
 
 @pytest.fixture(scope="session")

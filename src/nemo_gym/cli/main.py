@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nemo_gym import __version__
-from nemo_gym.cli import environments, rollouts, runs
+from nemo_gym.cli import configs, environments, rollouts, runs, servers
 from nemo_gym.cli.texts import print_error
 from nemo_gym.wire.errors import GymError
 
@@ -23,6 +23,11 @@ app = typer.Typer(
 evaluation = typer.Typer(help="Collect rollouts.", no_args_is_help=True)
 evaluation.command("run")(rollouts.run)
 app.command("run")(rollouts.run)
+environments.app.command("resolve")(configs.resolve)
+environments.app.command("validate")(configs.validate)
+environments.app.command("start")(servers.start)
+environments.app.command("status")(servers.status)
+environments.app.command("stop")(servers.stop)
 app.add_typer(evaluation, name="eval")
 app.add_typer(environments.app, name="env")
 app.add_typer(runs.app, name="runs")

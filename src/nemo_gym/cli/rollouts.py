@@ -16,7 +16,7 @@ from nemo_gym.wire.errors import UsageError
 def run(
     environment: Annotated[
         str, typer.Argument(help="A name (`gym env list`), `path.py`, `path.py:Class` or `path.py:function`.")
-    ],
+    ] = "",
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
@@ -28,10 +28,22 @@ def run(
     ] = None,
     model_type: Annotated[
         str,
-        typer.Option(help="embedded, chat, responses, scripted, replay, random or oracle."),
+        typer.Option(
+            help="embedded, chat, responses, vllm, sglang, azure, scripted, replay, random, oracle, or a "
+            "hosted provider."
+        ),
     ] = "",
     model: Annotated[str, typer.Option("--model", "-m", help="The model's name at the endpoint.")] = "",
-    model_url: Annotated[str, typer.Option(help="Base URL, for instance http://localhost:8000/v1.")] = "",
+    model_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Base URL, for instance http://localhost:8000/v1. Repeat it for copies of one model."
+        ),
+    ] = None,
+    model_setting: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A setting of the model type. Repeat it for several."),
+    ] = None,
     model_api_key: Annotated[
         str, typer.Option(envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="Sent as a bearer token.")
     ] = "",
@@ -42,7 +54,27 @@ def run(
         Path | None, typer.Option(help="Record every model call, for --model-type replay.")
     ] = None,
     agent: Annotated[
-        str, typer.Option("--agent", "-a", help="tool_loop, single_call or step_loop. Default: what fits.")
+        str,
+        typer.Option("--agent", "-a", help="tool_loop, step_loop, command, ... Default: what fits."),
+    ] = "",
+    agent_setting: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="An argument of the agent. Repeat it for several."),
+    ] = None,
+    environment_url: Annotated[
+        str, typer.Option(help="Act in the environment of a running resources server.")
+    ] = "",
+    agent_url: Annotated[
+        str, typer.Option(help="Have a running agent server make the rollouts, with its own model.")
+    ] = "",
+    no_serve: Annotated[
+        bool, typer.Option("--no-serve", help="Each row goes to the running agent that its agent_ref names.")
+    ] = False,
+    head_url: Annotated[
+        str, typer.Option(help="The head server that knows the agents, for --no-serve.")
+    ] = "http://127.0.0.1:11000",
+    server_token: Annotated[
+        str, typer.Option(envvar="NEMO_GYM_SERVER_TOKEN", show_envvar=True, help="What the servers ask for.")
     ] = "",
     max_steps: Annotated[int | None, typer.Option(min=1, help="Model calls in one rollout at most.")] = None,
     split: Annotated[str, typer.Option(help="Which of the environment's own tasks.")] = "train",
@@ -75,24 +107,43 @@ def run(
     Example: gym run mcqa -i tasks.jsonl -o out.jsonl --model-url http://localhost:8000/v1 -m my-model
     """
     from nemo_gym.cli.drive import drive
-    from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+    from nemo_gym.cli.remote import agent_spec, check_choice
+    from nemo_gym.runs.components import EnvironmentSpec, ModelSpec
     from nemo_gym.runs.run import Job
 
-    given = {"max_steps": max_steps, "turn_timeout": turn_timeout}
+    elsewhere = bool(agent_url or no_serve)
+    check_choice(
+        environment=environment,
+        environment_url=environment_url,
+        model=model_type or model or model_url,
+        agent=agent,
+        elsewhere=elsewhere,
+    )
+    flags = {"max_steps": max_steps, "turn_timeout": turn_timeout}
+    arguments = {key: value for key, value in flags.items() if value is not None}
     sampling = {"temperature": temperature, "top_p": top_p, "max_output_tokens": max_output_tokens}
     job = Job(
-        environment=EnvironmentSpec(environment, read_settings(settings or [])),
+        environment=EnvironmentSpec(
+            environment, read_settings(settings or []), url=environment_url, token=server_token
+        ),
         model=ModelSpec(
-            type=model_type or ("chat" if model_url else "embedded"),
+            type=model_type or ("none" if elsewhere else "chat" if model_url else "embedded"),
             name=model,
-            url=model_url,
+            url=model_url[0] if model_url and len(model_url) == 1 else tuple(model_url or ()),
             api_key=model_api_key,
             timeout=model_timeout,
             record=str(record or ""),
+            settings=read_settings(model_setting or [], "the model"),
         ),
-        agent=AgentSpec(agent, {key: value for key, value in given.items() if value is not None}),
+        agent=agent_spec(
+            agent,
+            arguments | read_settings(agent_setting or [], "the agent"),
+            url=agent_url,
+            head_url=head_url if no_serve else "",
+            token=server_token,
+        ),
         input=input,
-        output=output or default_output(environment),
+        output=output or default_output(environment or "servers"),
         split=split,
         limit=limit,
         repeats=num_repeats,
@@ -107,7 +158,7 @@ def run(
     sys.exit(drive(job, as_json=json))
 
 
-def read_settings(words: list[str]) -> dict[str, Any]:
+def read_settings(words: list[str], owner: str = "the environment") -> dict[str, Any]:
     """`level=2` as `{"level": 2}`; a value that is not JSON is text.
 
     Raises:
@@ -117,7 +168,7 @@ def read_settings(words: list[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            raise UsageError(f"{word!r}: expected KEY=VALUE, a setting of the environment")
+            raise UsageError(f"{word!r}: expected KEY=VALUE, a setting of {owner}")
         try:
             settings[key] = msgspec.json.decode(text)
         except msgspec.DecodeError:

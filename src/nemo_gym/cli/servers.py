@@ -1,0 +1,192 @@
+"""`gym env start`, `gym env status` and `gym env stop`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from time import strftime, time
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from nemo_gym.cli.selection import (
+    Benchmarks,
+    ConfigFiles,
+    Environments,
+    ModelKey,
+    ModelName,
+    ModelTypes,
+    ModelUrl,
+    ResourcesServers,
+    SearchDirs,
+    Words,
+    configuration,
+)
+from nemo_gym.cli.texts import print_json
+from nemo_gym.wire.errors import UsageError
+
+if TYPE_CHECKING:
+    from nemo_gym.config.resolve import Config
+    from nemo_gym.serving.launch import Launch
+    from nemo_gym.serving.secrets import Secret
+
+HeadPort: TypeAlias = Annotated[
+    int | None, typer.Option("--port", min=1, help="Which one, by its head server's port. [default: all]")
+]
+
+
+def start(
+    words: Words = None,
+    config: ConfigFiles = None,
+    search_dir: SearchDirs = None,
+    resources_server: ResourcesServers = None,
+    environment: Environments = None,
+    benchmark: Benchmarks = None,
+    model_type: ModelTypes = None,
+    model: ModelName = "",
+    model_url: ModelUrl = "",
+    model_api_key: ModelKey = "",
+    host: Annotated[str, typer.Option(help="What the servers are bound to. [default: 127.0.0.1]")] = "",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Of the head server; 0 takes any free one. [default: 11000]"),
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Serve in the background.")] = False,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="A process for each server, with its own requirements.")
+    ] = False,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token that callers must send.")
+    ] = None,
+    token_env: Annotated[
+        str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
+    ] = "",
+    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 30.0,
+    ready_timeout: Annotated[float, typer.Option(min=1, help="Seconds a server may take to start.")] = 300.0,
+) -> None:
+    """Start the servers of a configuration, and a head server that knows where they are.
+
+    Example: gym env start mcqa --model-type chat --model-url http://localhost:8000/v1 -m my-model
+    """
+    began = time()
+    _need_extra()
+    from nemo_gym.cli.serve import serve
+    from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
+    from nemo_gym.config.sources import search_roots
+    from nemo_gym.serving.head import HEAD
+    from nemo_gym.serving.launch import bound, needs_token, prepare
+    from nemo_gym.serving.sockets import AddressInUse
+    from nemo_gym.serving.state import runtime_folder
+
+    def resolved() -> Config:
+        return configuration(
+            [*(words or []), *_addresses(host, port)],
+            config,
+            search_dir,
+            resources_server=resources_server,
+            environment=environment,
+            benchmark=benchmark,
+            model_type=model_type,
+            model=model,
+            model_url=model_url,
+            model_api_key=model_api_key,
+            offline=False,
+        )
+
+    def prepared(found: Config) -> Launch:
+        folder = found.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")
+        launch = prepare(
+            found,
+            roots=search_roots(search_dir or []),
+            logs=Path(folder).absolute(),
+            token=_token(token_file, token_env, needed=needs_token(found)),
+            isolate=isolate,
+            grace_s=grace,
+            ready_s=ready_timeout,
+        )
+        launch.started_at = began
+        return launch
+
+    try:
+        found, launch = bound(resolved, prepared)
+    except AddressInUse as error:
+        if error.owner != HEAD:
+            raise
+        raise UsageError(f"{error}: `gym env stop` frees it, --port 0 takes another") from None
+    for notice in found.notices:
+        sys.stderr.write(f"gym: note: {notice}\n")
+    if launch.token and not token_file and not token_env:
+        sys.stdout.write(f"token: {launch.token}   (shown once; send it as a bearer token)\n")
+        sys.stdout.flush()
+    if detach:
+        sys.exit(serve_in_background(launch))
+    if shown_in_arguments(launch):
+        become(launch)
+    sys.exit(serve(launch))
+
+
+def status(
+    port: HeadPort = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask every server that was started here how it is. Exit code 1 when one doesn't answer, or none runs."""
+    _need_extra()
+    from nemo_gym.cli.banner import print_servers
+    from nemo_gym.serving.running import servers_of
+    from nemo_gym.serving.state import running, runtime_folder
+
+    states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
+    rows = [{**row, "head_url": state.head_url} for state in states for row in servers_of(state)]
+    healthy = sum(row["status"] == "success" for row in rows)
+    if json:
+        print_json({"healthy": healthy, "unhealthy": len(rows) - healthy, "servers": rows})
+    elif not rows:
+        sys.stdout.write("no servers are running\n")
+    else:
+        print_servers(rows)
+        sys.stdout.write(f"{healthy} healthy, {len(rows) - healthy} unhealthy\n")
+    sys.exit(0 if rows and healthy == len(rows) else 1)
+
+
+def stop(
+    port: HeadPort = None,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds after which what has not stopped is killed.")
+    ] = 45.0,
+) -> None:
+    """Stop what `gym env start` started: requests in flight are finished, no process is left."""
+    from nemo_gym.serving.running import end
+    from nemo_gym.serving.state import running, runtime_folder
+
+    states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
+    if not states:
+        sys.stdout.write("no servers are running\n")
+    for state in states:
+        how = "stopped" if end(state, runtime_folder(), within=timeout) else "killed"
+        sys.stdout.write(f"{how} the servers of {state.head_url} (process {state.pid})\n")
+
+
+def _addresses(host: str, port: int | None) -> list[str]:
+    given = {"default_host": host, "head_server.port": port}
+    return [f"++{key}={value}" for key, value in given.items() if value not in ("", None)]
+
+
+def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
+    from nemo_gym.serving.secrets import Secret
+    from nemo_gym.serving.state import check_token, read_token
+
+    if file and variable:
+        raise UsageError("--token-file and --token-env both say what the token is: drop one")
+    if file:
+        return read_token(file)
+    if variable:
+        return check_token(os.environ.get(variable, ""), f"environment variable {variable}")
+    return Secret.random() if needed else None
+
+
+def _need_extra() -> None:
+    missing = [name for name in ("starlette", "uvicorn", "httptools", "itsdangerous") if not find_spec(name)]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} can't be imported: pip install 'nemo-gym[serve]'")

@@ -1,0 +1,68 @@
+"""Where untrusted code runs: one provider interface, a secure local default. Importing loads no provider."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nemo_gym.sandbox.blocking import Sandbox as Sandbox
+    from nemo_gym.sandbox.config import resolve_provider_config as resolve_provider_config
+    from nemo_gym.sandbox.config import resolve_provider_metadata as resolve_provider_metadata
+    from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
+    from nemo_gym.sandbox.errors import SandboxCreateVerificationError as SandboxCreateVerificationError
+    from nemo_gym.sandbox.errors import SandboxPtyError as SandboxPtyError
+    from nemo_gym.sandbox.providers.base import PtySession as PtySession
+    from nemo_gym.sandbox.providers.base import SandboxProvider as SandboxProvider
+    from nemo_gym.sandbox.providers.registry import create_provider as create_provider
+    from nemo_gym.sandbox.providers.registry import get_provider_class as get_provider_class
+    from nemo_gym.sandbox.providers.registry import list_providers as list_providers
+    from nemo_gym.sandbox.providers.registry import register_provider as register_provider
+    from nemo_gym.sandbox.sandbox import AsyncSandbox as AsyncSandbox
+    from nemo_gym.sandbox.spec import ExecResult as ExecResult
+    from nemo_gym.sandbox.spec import SandboxEndpoint as SandboxEndpoint
+    from nemo_gym.sandbox.spec import SandboxExecResult as SandboxExecResult
+    from nemo_gym.sandbox.spec import SandboxHandle as SandboxHandle
+    from nemo_gym.sandbox.spec import SandboxPtySpec as SandboxPtySpec
+    from nemo_gym.sandbox.spec import SandboxResources as SandboxResources
+    from nemo_gym.sandbox.spec import SandboxSpec as SandboxSpec
+    from nemo_gym.sandbox.spec import SandboxStatus as SandboxStatus
+    from nemo_gym.sandbox.utils import rewrite_image as rewrite_image
+
+_HOMES = {
+    "AsyncSandbox": "sandbox",
+    "ExecResult": "spec",
+    "PtySession": "providers.base",
+    "Sandbox": "blocking",
+    "SandboxCreateError": "errors",
+    "SandboxCreateVerificationError": "errors",
+    "SandboxEndpoint": "spec",
+    "SandboxExecResult": "spec",
+    "SandboxHandle": "spec",
+    "SandboxProvider": "providers.base",
+    "SandboxPtyError": "errors",
+    "SandboxPtySpec": "spec",
+    "SandboxResources": "spec",
+    "SandboxSpec": "spec",
+    "SandboxStatus": "spec",
+    "create_provider": "providers.registry",
+    "get_provider_class": "providers.registry",
+    "list_providers": "providers.registry",
+    "register_provider": "providers.registry",
+    "resolve_provider_config": "config",
+    "resolve_provider_metadata": "config",
+    "rewrite_image": "utils",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,80 @@
+"""Named sandbox blocks of a configuration (CONTRACT 10.3)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from nemo_gym.sandbox.errors import InvalidSandbox
+from nemo_gym.wire.errors import did_you_mean
+
+DEFAULT_METADATA: Final = "default_metadata"
+"""The one key of a block that is no provider."""
+
+_ATTRIBUTION: Final = {
+    "team": "NEMO_GYM_TEAM",
+    "user": "NEMO_GYM_USER",
+    "workload": "NEMO_GYM_WORKLOAD",
+    "run_id": "NEMO_GYM_RUN_ID",
+}
+
+
+def resolve_provider_config(
+    sandbox_provider: str | Mapping[str, Any], named_configs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """`{provider name: its settings}` of a block.
+
+    Args:
+        sandbox_provider: the block itself, or the name of one.
+        named_configs: the configuration that has blocks by name.
+
+    Raises:
+        TypeError: `sandbox_provider` is neither.
+        InvalidSandbox: there is no such block, or it has not exactly one provider.
+    """
+    block, where = _block(sandbox_provider, named_configs)
+    block.pop(DEFAULT_METADATA, None)
+    if len(block) != 1:
+        raise InvalidSandbox(
+            f"{where} must have exactly one provider key {{provider_name: config}}, got keys: {sorted(block)}"
+        )
+    return block
+
+
+def resolve_provider_metadata(
+    sandbox_provider: str | Mapping[str, Any], named_configs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The `default_metadata` of a block, to be merged into a spec's; arguments as above."""
+    block, _ = _block(sandbox_provider, named_configs)
+    return dict(block.get(DEFAULT_METADATA) or {})
+
+
+def attribution_metadata() -> dict[str, str]:
+    """Whose work it is, as the environment variables `NEMO_GYM_TEAM`, `_USER`, `_WORKLOAD` and `_RUN_ID`
+    say, for a spec's metadata."""
+    return {label: os.environ[name] for label, name in _ATTRIBUTION.items() if os.environ.get(name)}
+
+
+def _block(given: Any, named: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    if isinstance(given, str):
+        block = (named or {}).get(given)
+        if not isinstance(block, Mapping):
+            blocks = [name for name, value in (named or {}).items() if isinstance(value, Mapping)]
+            raise InvalidSandbox(
+                f"Sandbox provider reference {given!r} is not defined in the merged config. "
+                f"Define a top-level '{given}:' block.{did_you_mean(given, blocks)}"
+            )
+        return _plain(block), f"Sandbox block {given!r}"
+    if isinstance(given, Mapping):
+        return _plain(given), "Sandbox provider config from inline sandbox_provider config"
+    raise TypeError(f"sandbox_provider: expected the name of a block or a mapping, not {given!r}")
+
+
+def _plain(value: Any) -> Any:
+    """Mappings of any kind, an OmegaConf node too, as dicts."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in cast("list[Any]", value)]
+    return value

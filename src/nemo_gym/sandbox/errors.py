@@ -1,0 +1,37 @@
+"""What can go wrong with a sandbox. A time limit that passes is the built-in TimeoutError."""
+
+from __future__ import annotations
+
+from nemo_gym.wire.errors import GymError, UsageError
+
+
+class InvalidSandbox(UsageError, ValueError):
+    """What was asked for is no sandbox: an unknown provider, setting or resource, or a value out of range."""
+
+
+class SandboxCreateError(GymError, RuntimeError):
+    """The sandbox could not be made. Nothing of it is left."""
+
+
+class SandboxCreateVerificationError(SandboxCreateError):
+    """The sandbox was made but did not pass its probe."""
+
+
+class SandboxNotStarted(GymError, RuntimeError):
+    """The sandbox was used before `start` or after `stop`."""
+
+
+class SandboxStopped(GymError, RuntimeError):
+    """The sandbox ended while it was in use: its time to live passed, or somebody killed it."""
+
+
+class SandboxFileError(GymError, OSError):
+    """A file could not be brought in or out."""
+
+
+class SandboxPtyError(GymError, RuntimeError):
+    """An interactive session could not be opened or used."""
+
+
+class SandboxUnsupported(GymError, NotImplementedError):
+    """The provider has no such capability."""

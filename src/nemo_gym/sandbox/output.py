@@ -1,0 +1,71 @@
+"""What a program prints, kept within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import IO, Self
+
+
+class Output(asyncio.Protocol):
+    """The beginning and the end of what comes out of a pipe.
+
+    Args:
+        most: bytes kept; the rest is counted and left out of the middle.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.ended = asyncio.get_running_loop().create_future()
+        """Done when nobody holds the pipe open any more."""
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._most_head = most // 2
+        self._most_tail = most - most // 2
+        self._left_out = 0
+        self._transport: asyncio.BaseTransport | None = None
+
+    @classmethod
+    async def pipe(cls, most: int) -> tuple[Self, IO[bytes]]:
+        """An output and the end to write to. The caller closes both: the end once it is handed on."""
+        read, write = os.pipe()
+        reading, writing = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
+        try:
+            _, output = await asyncio.get_running_loop().connect_read_pipe(lambda: cls(most), reading)
+        except BaseException:
+            reading.close()
+            writing.close()
+            raise
+        return output, writing
+
+    def close(self) -> None:
+        """Keep nothing more, and let whoever still writes know."""
+        if self._transport is not None:
+            self._transport.close()
+
+    @property
+    def data(self) -> bytes:
+        """What is kept, with a line that says how much is not."""
+        if not self._left_out:
+            return bytes(self._head + self._tail)
+        return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % self._left_out + bytes(self._tail)
+
+    @property
+    def text(self) -> str:
+        """`data` as UTF-8; what is none becomes U+FFFD."""
+        return self.data.decode("utf-8", "replace")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        room = self._most_head - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        beyond = len(self._tail) - self._most_tail
+        if beyond > 0:
+            del self._tail[:beyond]
+            self._left_out += beyond
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)

@@ -1,0 +1,163 @@
+"""The apptainer provider (CONTRACT 10.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_gym.sandbox.errors import SandboxCreateError
+from nemo_gym.sandbox.providers.container import (
+    Container,
+    ContainerExecConfig,
+    ContainerProvider,
+    ProbeConfig,
+)
+from nemo_gym.sandbox.spec import SandboxHandle, SandboxSpec, SandboxStatus, settings_of
+
+ApptainerProbeConfig = ProbeConfig
+
+
+@dataclass(frozen=True)
+class ApptainerCreateConfig:
+    """How an instance is started."""
+
+    mount_point: str = "/sandbox"
+    """Where a fresh folder of this machine is, which is the working directory unless the spec says."""
+    start_timeout_s: float | None = 600
+    """With the conversion of the image."""
+    extra_start_args: list[str] = field(default_factory=list[str])
+    apply_resource_limits: bool = True
+
+
+@dataclass(frozen=True)
+class ApptainerExecConfig(ContainerExecConfig):
+    """How commands run."""
+
+    fakeroot_for_root: bool = True
+    """Run as root by `--fakeroot` where a command asks for root."""
+    default_binds: list[str] = field(default_factory=list[str])
+    """`--bind` of every instance."""
+    extra_exec_args: list[str] = field(default_factory=list[str])
+
+
+class ApptainerProvider(ContainerProvider):
+    """Instances of the `apptainer` command, which see nothing of this machine but what is bound.
+
+    Args:
+        create, exec, probe: settings, as such or as mappings.
+
+    Raises:
+        InvalidSandbox: a setting is unknown.
+    """
+
+    name = "apptainer"
+    runtime_failures = ("FATAL:",)
+
+    def __init__(
+        self,
+        *,
+        create: ApptainerCreateConfig | Mapping[str, Any] | None = None,
+        exec: ApptainerExecConfig | Mapping[str, Any] | None = None,
+        probe: ApptainerProbeConfig | Mapping[str, Any] | None = None,
+    ) -> None:
+        self._exec: ApptainerExecConfig
+        super().__init__(
+            "apptainer",
+            settings_of(ApptainerExecConfig, exec, "apptainer.exec"),
+            settings_of(ApptainerProbeConfig, probe, "apptainer.probe"),
+        )
+        self._create: ApptainerCreateConfig = settings_of(ApptainerCreateConfig, create, "apptainer.create")
+        self._folders: dict[str, str] = {}
+        """The folder of this machine that is each instance's mount point."""
+
+    async def create(self, spec: SandboxSpec) -> SandboxHandle:
+        """A started instance that passed its probe.
+
+        Raises:
+            SandboxCreateError: there is no image, the spec asks for what instances haven't, or apptainer
+                can't start it.
+        """
+        if spec.image is None:
+            raise SandboxCreateError("the apptainer provider needs SandboxSpec.image")
+        for asked, what in ((spec.ports, "ports"), (spec.ttl_s, "ttl_s"), (spec.entrypoint, "entrypoint")):
+            if asked:
+                raise SandboxCreateError(f"SandboxSpec.{what}: the apptainer provider has no such thing")
+        name = f"gym-{uuid.uuid4().hex}"
+        folder = self._folders[name] = await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-sandbox-")
+        try:
+            told = await self._cli.run(
+                self._start_words(name, spec, spec.image, folder), seconds=self._create.start_timeout_s
+            )
+        except BaseException as error:
+            await self.remove(name)
+            if isinstance(error, TimeoutError):
+                raise SandboxCreateError(
+                    f"apptainer instance start took more than {self._create.start_timeout_s:g} seconds"
+                ) from None
+            raise
+        if told.code != 0:
+            await self.remove(name)
+            raise SandboxCreateError(f"apptainer instance start {spec.image}: {told.stderr.strip()[-1000:]}")
+        return await self.settle(name, spec, spec.workdir or self._create.mount_point, spec.env)
+
+    async def status(self, handle: SandboxHandle) -> SandboxStatus:
+        """Running, or stopped."""
+        told = await self._cli.run(
+            ["instance", "list", "--json", handle.sandbox_id], seconds=self._probe.timeout_s
+        )
+        try:
+            instances = json.loads(told.stdout)["instances"]
+        except (ValueError, KeyError, TypeError):
+            return SandboxStatus.UNKNOWN
+        return SandboxStatus.RUNNING if instances else SandboxStatus.STOPPED
+
+    async def remove(self, name: str) -> None:
+        try:
+            await self._cli.run(["instance", "stop", "--force", name], seconds=60)
+        finally:
+            folder = self._folders.pop(name, None)
+            if folder is not None:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def exec_words(
+        self,
+        container: Container,
+        argv: Sequence[str],
+        *,
+        cwd: str | None,
+        env: Mapping[str, str],
+        user: str | int | None,
+        stdin: bool,
+    ) -> tuple[list[str], dict[str, str]]:
+        flags = list(self._exec.extra_exec_args)
+        if cwd is not None:
+            flags += ["--pwd", cwd]
+        if user in ("root", 0) and self._exec.fakeroot_for_root:
+            flags.append("--fakeroot")
+        variables = {f"APPTAINERENV_{name}": value for name, value in env.items()}
+        return ["exec", *flags, f"instance://{container.name}", *argv], variables
+
+    def _start_words(self, name: str, spec: SandboxSpec, image: str, folder: str) -> list[str]:
+        flags = ["--containall", "--writable-tmpfs", "--bind", f"{folder}:{self._create.mount_point}"]
+        for bind in self._exec.default_binds:
+            flags += ["--bind", bind]
+        if self._create.apply_resource_limits:
+            if spec.limits.cpu is not None:
+                flags += ["--cpus", f"{spec.limits.cpu:g}"]
+            if spec.limits.memory_mib is not None:
+                flags += ["--memory", f"{spec.limits.memory_mib}m"]
+        if spec.limits.gpu:
+            flags.append("--nv")
+        return ["instance", "start", *flags, *self._create.extra_start_args, _image(image), name]
+
+
+def _image(image: str) -> str:
+    """A file or a reference with its transport as it is; anything else is an image of a registry."""
+    return image if "://" in image or Path(image).exists() else f"docker://{image}"

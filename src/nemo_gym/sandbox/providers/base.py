@@ -1,0 +1,154 @@
+"""What a provider of sandboxes offers (CONTRACT 10.2). Optional capabilities are protocols of their own: a
+provider has one when it has the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
+from nemo_gym.sandbox.errors import SandboxCreateVerificationError as SandboxCreateVerificationError
+from nemo_gym.sandbox.errors import SandboxPtyError as SandboxPtyError
+from nemo_gym.sandbox.spec import ExecResult as ExecResult
+from nemo_gym.sandbox.spec import SandboxEndpoint as SandboxEndpoint
+from nemo_gym.sandbox.spec import SandboxExecResult as SandboxExecResult
+from nemo_gym.sandbox.spec import SandboxHandle as SandboxHandle
+from nemo_gym.sandbox.spec import SandboxPtySpec as SandboxPtySpec
+from nemo_gym.sandbox.spec import SandboxResources as SandboxResources
+from nemo_gym.sandbox.spec import SandboxSpec as SandboxSpec
+from nemo_gym.sandbox.spec import SandboxStatus as SandboxStatus
+
+
+@runtime_checkable
+class SandboxProvider(Protocol):
+    """Makes sandboxes and acts in them."""
+
+    name: str
+
+    async def create(self, spec: SandboxSpec) -> SandboxHandle:
+        """A sandbox that is ready for commands.
+
+        Raises:
+            SandboxCreateError: it can't be made; nothing of it is left.
+        """
+        ...
+
+    async def exec(
+        self,
+        handle: SandboxHandle,
+        command: str,
+        *,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout_s: int | float | None = None,
+        user: str | int | None = None,
+    ) -> SandboxExecResult:
+        """Run a line of shell to its end.
+
+        Raises:
+            TimeoutError: it took longer; it and what it started in its session are killed.
+        """
+        ...
+
+    async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
+        """Copy a file in; folders on the way are made.
+
+        Raises:
+            OSError: it can't be read or written.
+        """
+        ...
+
+    async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
+        """Copy a file out; folders on the way are made. What it is inside the sandbox is what the sandboxed
+        code could read itself: a link never leads out.
+
+        Raises:
+            OSError: it can't be read or written.
+        """
+        ...
+
+    async def status(self, handle: SandboxHandle) -> SandboxStatus:
+        """Where it is in its life."""
+        ...
+
+    async def close(self, handle: SandboxHandle) -> None:
+        """End it and remove what is left of it. Once more does nothing."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the provider itself."""
+        ...
+
+
+@runtime_checkable
+class OffersEndpoints(Protocol):
+    """Can tell where a port is reached."""
+
+    async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
+        """Where a declared port is reached from here."""
+        ...
+
+
+@runtime_checkable
+class PtySession(Protocol):
+    """A program whose input and output are in the caller's hands."""
+
+    async def read(self) -> bytes:
+        """The next output, from standard output only when there is no terminal; empty at its end."""
+        ...
+
+    async def read_stderr(self) -> bytes:
+        """The next of standard error; empty at its end, and always on a terminal."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Type something."""
+        ...
+
+    async def resize(self, rows: int, cols: int) -> None:
+        """Tell the program another size of its terminal."""
+        ...
+
+    async def send_signal(self, number: int) -> None:
+        """Send a signal to the program."""
+        ...
+
+    async def wait_exit(self) -> int:
+        """Its exit code, 128 + the signal's number when it was killed."""
+        ...
+
+    async def close(self) -> None:
+        """Kill what is left of it. Once more does nothing."""
+        ...
+
+
+@runtime_checkable
+class OffersPty(Protocol):
+    """Can open interactive sessions."""
+
+    async def create_pty(self, handle: SandboxHandle, spec: SandboxPtySpec) -> PtySession:
+        """Start a program and hold its input and output."""
+        ...
+
+
+@runtime_checkable
+class AttachesPty(Protocol):
+    """Can reach an interactive session that somebody else opened."""
+
+    async def attach_pty(self, handle: SandboxHandle, session_id: str) -> PtySession:
+        """Take over a session."""
+        ...
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """Can hand a sandbox to another process."""
+
+    def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
+        """What `connect` needs, as JSON. Holds no secret."""
+        ...
+
+    async def connect(self, descriptor: Mapping[str, Any]) -> SandboxHandle:
+        """The sandbox of a descriptor."""
+        ...

@@ -1,0 +1,92 @@
+"""A container program's command line, run by argument lists."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from asyncio.subprocess import DEVNULL
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from nemo_gym.sandbox.errors import SandboxCreateError
+from nemo_gym.sandbox.output import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a command line answered."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Cli:
+    """One program, of which a limited number run at a time.
+
+    Args:
+        program: its name.
+        concurrency: how many at once.
+        output_bytes: what is kept of each output stream.
+    """
+
+    def __init__(self, program: str, *, concurrency: int, output_bytes: int = 1 << 20) -> None:
+        self.program = program
+        self._output_bytes = output_bytes
+        self._turns = asyncio.Semaphore(concurrency)
+
+    async def run(
+        self,
+        words: Sequence[str],
+        *,
+        seconds: float | None,
+        env: Mapping[str, str] | None = None,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+    ) -> Told:
+        """Run it to its end.
+
+        Args:
+            words: its arguments.
+            seconds: wall-clock time after which it is killed.
+            env: variables beside this process's own.
+            stdin, stdout: files to read from and write to.
+
+        Raises:
+            SandboxCreateError: there is no such program.
+            TimeoutError: it took longer.
+        """
+        path = shutil.which(self.program)
+        if path is None:
+            raise SandboxCreateError(f"no program {self.program!r} on PATH")
+        async with self._turns:
+            out, out_end = await Output.pipe(self._output_bytes)
+            err, err_end = await Output.pipe(self._output_bytes)
+            try:
+                with out_end, err_end:
+                    process = await asyncio.create_subprocess_exec(
+                        path,
+                        *words,
+                        stdin=DEVNULL if stdin is None else stdin,
+                        stdout=out_end if stdout is None else stdout,
+                        stderr=err_end,
+                        env={**os.environ, **(env or {})},
+                        start_new_session=True,
+                    )
+                try:
+                    async with asyncio.timeout(seconds):
+                        code = await process.wait()
+                finally:
+                    if process.returncode is None:
+                        with suppress(ProcessLookupError):
+                            process.kill()
+                        await process.wait()
+                # A daemon that it started may hold the pipes open.
+                await asyncio.wait([out.ended, err.ended], timeout=1.0)
+            finally:
+                out.close()
+                err.close()
+        return Told(code, out.text, err.text)

@@ -1,0 +1,291 @@
+"""What providers that drive a container program's command line have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from time import monotonic
+from typing import IO, ClassVar, Final
+
+from nemo_gym.sandbox.errors import (
+    InvalidSandbox,
+    SandboxCreateError,
+    SandboxCreateVerificationError,
+    SandboxFileError,
+)
+from nemo_gym.sandbox.providers.cli import Cli, Told
+from nemo_gym.sandbox.spec import RUNTIME_FAILURE, SandboxExecResult, SandboxHandle, SandboxSpec
+
+MARK: Final = "NEMO_GYM_SANDBOX_RUN"
+"""A variable in the environment of every command, by which what it started is found and killed."""
+
+_COPY_S: Final = 600.0
+
+
+@dataclass(frozen=True)
+class ContainerExecConfig:
+    """How commands run."""
+
+    default_timeout_s: float | None = 180
+    concurrency: int = 32
+    """How many at once, of the whole provider."""
+    exec_shell: str = "auto"
+    """`auto` is bash, or sh where the image has none."""
+    output_bytes: int = 1 << 20
+    """What is kept of each output stream: half from its beginning, half from its end."""
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """What shows that a new sandbox is ready."""
+
+    command: str | None = "printf sandbox-ready"
+    """None asks nothing."""
+    expected_stdout: str | None = "sandbox-ready"
+    timeout_s: float = 30
+    """For one try."""
+    deadline_s: float | None = 60
+    """For all of them."""
+    stable_count: int = 1
+    """How many times in a row it must pass."""
+    stable_delay_s: float = 0.2
+
+
+@dataclass(slots=True)
+class Container:
+    """A made container: the `raw` of its handle."""
+
+    name: str
+    env: dict[str, str]
+    """What every command is given, where the container itself doesn't."""
+    workdir: str | None
+    shell: str
+
+
+class ContainerProvider(ABC):
+    """Commands and files through `exec`; a subclass knows the program's own words."""
+
+    name: ClassVar[str]
+    runtime_failures: ClassVar[tuple[str, ...]]
+    """How the program's own complaints begin, as against those of the command it runs."""
+
+    def __init__(self, program: str, exec_config: ContainerExecConfig, probe: ProbeConfig) -> None:
+        self._exec = exec_config
+        self._probe = probe
+        self._cli = Cli(program, concurrency=exec_config.concurrency, output_bytes=exec_config.output_bytes)
+
+    @abstractmethod
+    def exec_words(
+        self,
+        container: Container,
+        argv: Sequence[str],
+        *,
+        cwd: str | None,
+        env: Mapping[str, str],
+        user: str | int | None,
+        stdin: bool,
+    ) -> tuple[list[str], dict[str, str]]:
+        """The program's arguments that run `argv` inside, and variables for the program itself."""
+
+    @abstractmethod
+    async def remove(self, name: str) -> None:
+        """Kill a container and what is left of it; one that is gone already is no error."""
+
+    async def exec(
+        self,
+        handle: SandboxHandle,
+        command: str,
+        *,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout_s: int | float | None = None,
+        user: str | int | None = None,
+    ) -> SandboxExecResult:
+        """Run a line of shell to its end.
+
+        Raises:
+            TimeoutError: it took longer; it and what it started are killed.
+        """
+        container = _container(handle)
+        mark = uuid.uuid4().hex
+        limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
+        try:
+            told = await self._inside(
+                container,
+                [container.shell, "-c", command],
+                cwd=cwd or container.workdir,
+                env={**container.env, **(env or {}), MARK: mark},
+                user=user,
+                seconds=limit,
+            )
+        except (TimeoutError, asyncio.CancelledError) as error:
+            await self._kill(container, mark)
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
+            raise
+        if self._is_runtime_failure(told):
+            return SandboxExecResult(told.stdout, told.stderr, RUNTIME_FAILURE, self.name)
+        return SandboxExecResult(told.stdout, told.stderr, told.code)
+
+    async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
+        """Copy a file in.
+
+        Raises:
+            SandboxFileError: it can't be read or written.
+        """
+        try:
+            with source_path.open("rb") as source:
+                await self._write(_container(handle), target_path, source)
+        except (OSError, SandboxCreateError) as error:
+            raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
+        """Copy a file out. It is read inside, so that a link never leads out.
+
+        Raises:
+            SandboxFileError: it can't be read or written.
+        """
+        container = _container(handle)
+        try:
+            target_path.parent.mkdir(parents=True, exist_ok=True)
+            with target_path.open("wb") as target:
+                told = await self._inside(
+                    container,
+                    ["cat", "--", source_path],
+                    cwd=container.workdir,
+                    seconds=_COPY_S,
+                    stdout=target,
+                )
+        except (OSError, SandboxCreateError) as error:
+            raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+        if told.code != 0:
+            await asyncio.to_thread(target_path.unlink, missing_ok=True)
+            raise SandboxFileError(f"{source_path} can't be copied: {told.stderr.strip()[-500:]}")
+
+    async def close(self, handle: SandboxHandle) -> None:
+        """Kill it and remove what is left of it. Once more does nothing."""
+        await self.remove(_container(handle).name)
+
+    async def aclose(self) -> None:
+        """Do nothing: a provider holds no more than its sandboxes."""
+        return
+
+    async def settle(
+        self, name: str, spec: SandboxSpec, workdir: str | None, env: dict[str, str]
+    ) -> SandboxHandle:
+        """Make a started container ready, or remove it.
+
+        Raises:
+            SandboxCreateError: files can't be laid out, or the probe does not pass.
+        """
+        container = Container(name, env, workdir, "sh")
+        handle = SandboxHandle(name, self.name, container)
+        try:
+            await self._wait_ready(handle, spec.ready_timeout_s or self._probe.deadline_s)
+            container.shell = await self._find_shell(container)
+            for path, text in spec.files.items():
+                with TemporaryFile() as source:
+                    source.write(text.encode("utf-8", "surrogateescape"))
+                    source.seek(0)
+                    await self._write(container, path, source)
+        except BaseException as error:
+            await asyncio.shield(self.remove(name))
+            if isinstance(error, OSError):
+                raise SandboxCreateError(f"the sandbox can't be prepared: {error}") from error
+            raise
+        return handle
+
+    async def _wait_ready(self, handle: SandboxHandle, deadline_s: float | None) -> None:
+        if self._probe.command is None:
+            return
+        end = None if deadline_s is None else monotonic() + deadline_s
+        passed, last = 0, "no answer"
+        while passed < self._probe.stable_count:
+            try:
+                told = await self.exec(handle, self._probe.command, timeout_s=self._probe.timeout_s)
+                expected = self._probe.expected_stdout
+                fits = told.return_code == 0 and expected in (None, told.stdout)
+                last = f"exit code {told.return_code}: {(told.stderr or told.stdout or '').strip()[-300:]}"
+            except TimeoutError as error:
+                fits, last = False, str(error)
+            passed = passed + 1 if fits else 0
+            if passed < self._probe.stable_count:
+                if end is not None and monotonic() >= end:
+                    raise SandboxCreateVerificationError(
+                        f"sandbox was not ready within {deadline_s:g} seconds: {last}"
+                    )
+                await asyncio.sleep(self._probe.stable_delay_s)
+
+    async def _find_shell(self, container: Container) -> str:
+        if self._exec.exec_shell != "auto":
+            return self._exec.exec_shell
+        told = await self._inside(container, ["sh", "-c", "command -v bash"], seconds=self._probe.timeout_s)
+        return "bash" if told.code == 0 else "sh"
+
+    async def _write(self, container: Container, path: str, source: IO[bytes]) -> None:
+        told = await self._inside(
+            container,
+            ["sh", "-c", 'mkdir -p -- "$(dirname -- "$1")" && cat > "$1"', "sh", path],
+            cwd=container.workdir,
+            seconds=_COPY_S,
+            stdin=source,
+        )
+        if told.code != 0:
+            raise SandboxFileError(f"{path} can't be written: {told.stderr.strip()[-500:]}")
+
+    async def _kill(self, container: Container, mark: str) -> None:
+        """Ending the command line leaves what it runs alive: that is found by its mark. Needs sh and grep."""
+        script = (
+            f"for p in /proc/[0-9]*; do grep -q {shlex.quote(f'{MARK}={mark}')} $p/environ 2>/dev/null "
+            "&& kill -9 ${p#/proc/}; done"
+        )
+        with suppress(TimeoutError, SandboxCreateError):
+            await self._inside(container, ["sh", "-c", script], seconds=self._probe.timeout_s)
+
+    async def _inside(
+        self,
+        container: Container,
+        argv: Sequence[str],
+        *,
+        seconds: float | None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | int | None = None,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+    ) -> Told:
+        words, variables = self.exec_words(
+            container, argv, cwd=cwd, env=env or {}, user=user, stdin=stdin is not None
+        )
+        return await self._cli.run(words, seconds=seconds, env=variables, stdin=stdin, stdout=stdout)
+
+    def _is_runtime_failure(self, told: Told) -> bool:
+        return told.code != 0 and told.stderr.lstrip().startswith(self.runtime_failures)
+
+
+def env_words(env: Mapping[str, str], flag: str = "--env") -> tuple[list[str], dict[str, str]]:
+    """Flags that pass variables on from the program's own environment, so that no value stands in an argument
+    list for everybody to read. A name that the program itself needs is the exception."""
+    words: list[str] = []
+    variables: dict[str, str] = {}
+    for name, value in env.items():
+        if name in os.environ or name.startswith("DOCKER_"):
+            words += [flag, f"{name}={value}"]
+        else:
+            words += [flag, name]
+            variables[name] = value
+    return words, variables
+
+
+def _container(handle: SandboxHandle) -> Container:
+    if not isinstance(handle.raw, Container):
+        raise InvalidSandbox(f"{handle.sandbox_id} is no container")
+    return handle.raw

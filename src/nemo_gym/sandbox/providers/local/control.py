@@ -1,0 +1,250 @@
+"""The provider's end of a supervisor's control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import nemo_gym
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
+from nemo_gym.sandbox.providers.local import supervisor
+
+_BOOT: Final = (
+    "import sys; sys.path.append(sys.argv[2]); "
+    f"from {supervisor.__name__} import main; main(int(sys.argv[1]))"
+)
+_STOP_S: Final = 5.0
+_LONGEST: Final = supervisor.PACKET_BYTES // 2
+
+
+class Control:
+    """One supervisor, and what is asked of it."""
+
+    def __init__(self, door: socket.socket, process: Process) -> None:
+        self._door = door
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[tuple[dict[str, Any], list[int]]]] = {}
+        self._ends: dict[int, asyncio.Future[int]] = {}
+        self._greeting: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._writing = asyncio.Lock()
+        self._loop.add_reader(door.fileno(), self._read)
+
+    @classmethod
+    async def start(cls, plan: dict[str, Any]) -> Control:
+        """A supervisor that is ready.
+
+        Raises:
+            SandboxCreateError: it can't do what the plan says.
+        """
+        door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            door.setblocking(False)
+            for end in (door, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), _package_folder(),
+                    pass_fds=[theirs.fileno()], env={}, cwd="/",
+                    stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                door.close()
+                raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
+        control = cls(door, process)
+        try:
+            await control._send(plan)
+            told = await control._greeting
+            if "unshared" in told:
+                control._greeting = control._loop.create_future()
+                _map_ids(process.pid, plan["jail"]["ids"])
+                await control._send({"mapped": True})
+                told = await control._greeting
+            if "failed" in told:
+                raise SandboxCreateError(str(told["failed"])[:500])
+        except OSError as error:
+            await control.close()
+            raise SandboxCreateError(f"the sandbox's users can't be mapped: {error}") from error
+        except BaseException as error:
+            await control.close()
+            if isinstance(error, SandboxStopped):
+                raise SandboxCreateError("the sandbox's supervisor ended while it was starting") from error
+            raise
+        return control
+
+    @property
+    def running(self) -> bool:
+        """Whether the sandbox is there."""
+        return self._process.returncode is None and self._door.fileno() >= 0
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        env: dict[str, str],
+        cwd: str | None,
+        fds: Sequence[int],
+        *,
+        tty: bool = False,
+    ) -> int:
+        """Start a program on three descriptors; its number, for `ended`, `signal` and `kill`.
+
+        Raises:
+            OSError: it can't be started.
+            SandboxStopped: the sandbox is gone.
+        """
+        number = next(self._numbers)
+        self._ends[number] = self._loop.create_future()
+        asked = {"op": "run", "argv": list(argv), "env": env, "cwd": cwd, "tty": tty}
+        try:
+            await self._ask(asked, fds, number)
+        except BaseException:
+            self._ends.pop(number, None)
+            raise
+        return number
+
+    async def ended(self, run: int) -> int:
+        """Wait for a program to end; minus the signal's number when it was killed."""
+        try:
+            return await asyncio.shield(self._ends[run])
+        finally:
+            if self._ends[run].done():
+                del self._ends[run]
+
+    async def signal(self, run: int, number: int) -> None:
+        """Send a signal to a program's process group."""
+        await self._ask({"op": "signal", "run": run, "number": number})
+
+    async def kill(self, run: int, mark: str) -> None:
+        """Kill a program's session and whatever carries its mark, `NAME=value`."""
+        await self._ask({"op": "kill", "run": run, "mark": mark})
+
+    async def open(self, path: str, *, write: bool = False) -> int:
+        """A descriptor of a regular file inside.
+
+        Raises:
+            OSError: it can't be opened.
+        """
+        return await self._ask_fd({"op": "open", "path": path, "write": write})
+
+    async def socket(self) -> socket.socket:
+        """A TCP socket in the sandbox's network."""
+        return socket.socket(fileno=await self._ask_fd({"op": "socket"}))
+
+    async def close(self) -> None:
+        """End the supervisor, and with it all that is in the sandbox."""
+        self._gone()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _ask_fd(self, asked: dict[str, Any]) -> int:
+        _, fds = await self._ask(asked)
+        if len(fds) != 1:
+            for fd in fds:
+                os.close(fd)
+            raise SandboxStopped("the sandbox's supervisor broke off")
+        return fds[0]
+
+    async def _ask(
+        self, asked: dict[str, Any], fds: Sequence[int] = (), number: int | None = None
+    ) -> tuple[dict[str, Any], list[int]]:
+        number = next(self._numbers) if number is None else number
+        future = self._answers[number] = self._loop.create_future()
+        try:
+            await self._send({"id": number, **asked}, fds)
+            answer, given = await future
+        finally:
+            self._answers.pop(number, None)
+        if "errno" in answer:
+            raise OSError(answer["errno"], answer.get("error"))
+        return answer, given
+
+    async def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        if len(data) > _LONGEST:
+            raise InvalidSandbox(
+                f"command and environment are {len(data)} bytes; at most {_LONGEST} can be sent"
+            )
+        async with self._writing:
+            while self._door.fileno() >= 0:
+                try:
+                    socket.send_fds(self._door, [data], fds)
+                except BlockingIOError:
+                    await self._writable()
+                except OSError:
+                    break
+                else:
+                    return
+        self._gone()
+        raise SandboxStopped("the sandbox is gone: its time is over or it was killed")
+
+    async def _writable(self) -> None:
+        ready = self._loop.create_future()
+        fd = self._door.fileno()
+        self._loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
+        try:
+            await ready
+        finally:
+            self._loop.remove_writer(fd)
+
+    def _read(self) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._door, supervisor.PACKET_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._gone()
+            return
+        message = json.loads(data)
+        if "ended" in message:
+            end = self._ends.get(message["ended"])
+            if end is not None and not end.done():
+                end.set_result(message["code"])
+            return
+        waiting = self._answers.get(message["id"]) if "id" in message else self._greeting
+        if waiting is None or waiting.done():
+            for fd in fds:
+                os.close(fd)
+        elif waiting is self._greeting:
+            self._greeting.set_result(message)
+        else:
+            self._answers[message["id"]].set_result((message, fds))
+
+    def _gone(self) -> None:
+        if self._door.fileno() < 0:
+            return
+        self._loop.remove_reader(self._door.fileno())
+        self._door.close()
+        for waiting in (self._greeting, *self._answers.values(), *self._ends.values()):
+            if not waiting.done():
+                waiting.set_exception(
+                    SandboxStopped("the sandbox is gone: its time is over or it was killed")
+                )
+                waiting.exception()  # not every one of them is waited for
+
+
+def _map_ids(pid: int, ids: dict[str, str]) -> None:
+    folder = Path("/proc", str(pid))
+    (folder / "setgroups").write_text("deny")
+    for name, lines in ids.items():
+        (folder / name).write_text(lines)
+
+
+def _package_folder() -> str:
+    return str(Path(nemo_gym.__file__).parent.parent)

@@ -1,0 +1,160 @@
+"""What a local sandbox's file system and environment are made of."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Self
+
+import nemo_gym
+from nemo_gym.sandbox.errors import SandboxCreateError
+from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
+from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig
+from nemo_gym.sandbox.spec import SandboxSpec
+
+WORKDIR: Final = "/workspace"
+"""The working directory inside a jail, unless the spec says."""
+
+HOME: Final = "/home/sandbox"
+USER: Final = "sandbox"
+
+NOBODY: Final = 65534
+"""Who the code is outside when this process is root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one sandbox on this machine, and what they are called inside."""
+
+    folder: Path
+    jailed: bool
+    workdir: str
+    home: str
+    tmp: str
+
+    @classmethod
+    def make(cls, create: LocalCreateConfig, spec: SandboxSpec, *, jailed: bool) -> Self:
+        """New folders.
+
+        Raises:
+            SandboxCreateError: they can't be made, or the working directory can't be where the spec says.
+        """
+        workdir = os.path.normpath(spec.workdir or WORKDIR)
+        if not jailed and spec.workdir is not None:
+            raise SandboxCreateError(
+                f"workdir {spec.workdir!r} can't be put in place without isolation, which this kernel or the "
+                "settings don't give: leave it out"
+            )
+        if workdir == "/" or workdir.startswith(("/proc", "/dev")):
+            raise SandboxCreateError(f"workdir {workdir!r} can't be the working directory")
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="gym-sandbox-", dir=create.folder))
+            for name in ("work", "tmp", "home", "root"):
+                (folder / name).mkdir()
+            if os.geteuid() == 0:
+                for place in (folder, *folder.iterdir()):
+                    os.chown(place, NOBODY, NOBODY)
+        except OSError as error:
+            raise SandboxCreateError(f"no folder for a sandbox can be made: {error}") from error
+        if jailed:
+            return cls(folder, True, workdir, HOME, "/tmp")  # noqa: S108 - the jail's own
+        return cls(folder, False, str(folder / "work"), str(folder / "home"), str(folder / "tmp"))
+
+    def environment(self) -> dict[str, str]:
+        """Nothing of this process's own."""
+        return {
+            "PATH": _path(),
+            "LANG": "C.UTF-8",
+            "HOME": self.home,
+            "TMPDIR": self.tmp,
+            "USER": USER,
+            "PWD": self.workdir,
+        }
+
+    def inside(self, path: str) -> str:
+        """A path as it is called inside; a relative one is below the working directory.
+
+        Raises:
+            PermissionError: it is outside the sandbox's folder, and nothing shuts the sandbox in.
+        """
+        full = os.path.normpath(PurePosixPath(self.workdir, path))
+        if not self.jailed and not Path(full).is_relative_to(self.folder):
+            raise PermissionError(f"{path} is outside the sandbox's folder {self.workdir}")
+        return full
+
+    def jail(self, create: LocalCreateConfig) -> dict[str, Any]:
+        """What the supervisor's jail is made of."""
+        outside, group = os.geteuid(), os.getegid()
+        as_root = f"0 0 1\n{INSIDE_ID} {NOBODY} 1\n"
+        texts = {
+            "/etc/passwd": f"{USER}:x:{INSIDE_ID}:{INSIDE_ID}::{HOME}:/bin/sh\n",
+            "/etc/group": f"{USER}:x:{INSIDE_ID}:\n",
+            "/etc/hosts": "127.0.0.1 localhost sandbox\n",
+            "/etc/hostname": "sandbox\n",
+        }
+        if create.network == "host":
+            texts |= {name: _text(name) for name in ("/etc/hosts", "/etc/resolv.conf")}
+        return {
+            "network": create.network,
+            "ids": {
+                "uid_map": as_root if outside == 0 else f"{INSIDE_ID} {outside} 1\n",
+                "gid_map": as_root if outside == 0 else f"{INSIDE_ID} {group} 1\n",
+            },
+            "root": str(self.folder / "root"),
+            "readable": [*_SYSTEM, *_settings(), *_python(), *create.readable],
+            "hidden": [str(Path(nemo_gym.__file__).parent)],
+            "texts": texts,
+            "writable": {
+                str(self.folder / "tmp"): self.tmp,
+                str(self.folder / "home"): self.home,
+                str(self.folder / "work"): self.workdir,
+            },
+        }
+
+    def remove(self) -> None:
+        """Delete the folders, also those that the code made unreadable."""
+        for _ in range(2):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                return
+            for place, folders, _ in os.walk(self.folder):
+                for path in (place, *(os.path.join(place, name) for name in folders)):
+                    if not os.path.islink(path):
+                        with suppress(OSError):
+                            os.chmod(path, 0o700)
+
+
+_SYSTEM: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr")
+_SETTINGS: Final = (
+    "alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "fonts", "java-*",
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "mime.types", "nsswitch.conf", "pki",
+    "profile", "protocols", "python3*", "services", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
+)  # fmt: skip
+"""Of /etc: what programs need to start, and nothing that holds a secret."""
+
+
+def _settings() -> list[str]:
+    return [path for name in _SETTINGS for path in sorted(glob.glob(f"/etc/{name}"))]
+
+
+def _python() -> list[str]:
+    """This Python itself, without the packages of a virtual environment."""
+    return [] if Path(sys.base_prefix).is_relative_to("/usr") else [sys.base_prefix]
+
+
+def _path() -> str:
+    folders = [f"{prefix}/bin" for prefix in _python()]
+    return ":".join([*folders, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,373 @@
+"""The local provider: a folder, a supervisor, and as much of a jail as the kernel permits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from math import ceil
+from pathlib import Path
+from typing import IO, Any, Final
+
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError, SandboxStopped
+from nemo_gym.sandbox.output import Output
+from nemo_gym.sandbox.providers.local.control import Control
+from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
+from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
+from nemo_gym.sandbox.providers.local.ports import Ports
+from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
+from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig, LocalExecConfig, LocalLimitsConfig
+from nemo_gym.sandbox.spec import (
+    RUNTIME_FAILURE,
+    SandboxEndpoint,
+    SandboxExecResult,
+    SandboxHandle,
+    SandboxPtySpec,
+    SandboxSpec,
+    SandboxStatus,
+    settings_of,
+)
+
+log: Final = logging.getLogger(__name__)
+
+MARK: Final = "NEMO_GYM_SANDBOX_RUN"
+"""A variable in the environment of every command, by which what it started is found again."""
+
+_DRAIN_S: Final = 0.25
+"""How long output is waited for once a command has ended, when something it left running holds it open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Whether sandboxes are shut off from this machine."""
+
+    namespaces: bool
+    """Files, processes, users and devices of their own; and a network, unless it is the machine's."""
+    why_not: str = ""
+
+
+@dataclass(slots=True)
+class LocalSandbox:
+    """A running sandbox: the `raw` of its handle."""
+
+    layout: Layout
+    control: Control
+    ports: Ports
+    env: dict[str, str]
+    isolation: Isolation
+    outputs: list[Output] = field(default_factory=list[Output])
+    """Of commands that left something running."""
+
+
+class LocalProvider:
+    """Sandboxes on this machine (Linux): a supervised process tree with a folder of its own, a clean
+    environment, resource limits, no privileges, and namespaces where the kernel permits them.
+
+    Args:
+        create, exec, limits: settings, as such or as mappings.
+
+    Raises:
+        InvalidSandbox: a setting is unknown.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        *,
+        create: LocalCreateConfig | Mapping[str, Any] | None = None,
+        exec: LocalExecConfig | Mapping[str, Any] | None = None,
+        limits: LocalLimitsConfig | Mapping[str, Any] | None = None,
+    ) -> None:
+        self._create: LocalCreateConfig = settings_of(LocalCreateConfig, create, "local.create")
+        self._exec: LocalExecConfig = settings_of(LocalExecConfig, exec, "local.exec")
+        self._limits: LocalLimitsConfig = settings_of(LocalLimitsConfig, limits, "local.limits")
+        self._shell = (shutil.which("bash") or "sh") if self._exec.shell == "auto" else self._exec.shell
+        self._isolation: Isolation | None = None
+        self._probing = asyncio.Lock()
+        self._live: dict[str, SandboxHandle] = {}
+
+    async def isolation(self) -> Isolation:
+        """What sandboxes of this provider are shut off by: found out once, by making one."""
+        async with self._probing:
+            if self._isolation is None:
+                self._isolation = await self._probe()
+                if not self._isolation.namespaces:
+                    log.warning(
+                        "sandboxes are NOT isolated (%s): commands can use this machine's network and reach "
+                        "the files of the user they run as",
+                        self._isolation.why_not,
+                    )
+        return self._isolation
+
+    async def create(self, spec: SandboxSpec) -> SandboxHandle:
+        """A sandbox that is ready for commands.
+
+        Raises:
+            SandboxCreateError: it can't be made, or the spec asks for what this provider hasn't.
+        """
+        self._check(spec)
+        isolation = await self.isolation()
+        if not isolation.namespaces and self._create.isolation == "required":
+            raise SandboxCreateError(f"sandboxes can't be isolated here: {isolation.why_not}")
+        layout = await asyncio.to_thread(Layout.make, self._create, spec, jailed=isolation.namespaces)
+        handle = SandboxHandle(layout.folder.name, self.name, None)
+        try:
+            async with asyncio.timeout(spec.ready_timeout_s or self._create.start_timeout_s):
+                handle.raw = sandbox = LocalSandbox(
+                    layout,
+                    control := await Control.start(self._plan(layout, spec)),
+                    Ports(control),
+                    {**layout.environment(), **spec.env},
+                    isolation,
+                )
+                await self._prepare(sandbox, spec)
+        except BaseException as error:
+            await _remove(layout, handle.raw)
+            match error:
+                case TimeoutError():
+                    raise SandboxCreateError("the sandbox was not ready in time") from None
+                case OSError() | SandboxStopped():
+                    raise SandboxCreateError(f"the sandbox can't be prepared: {error}") from error
+                case _:
+                    raise
+        self._live[handle.sandbox_id] = handle
+        return handle
+
+    async def exec(
+        self,
+        handle: SandboxHandle,
+        command: str,
+        *,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout_s: int | float | None = None,
+        user: str | int | None = None,
+    ) -> SandboxExecResult:
+        """Run a line of shell to its end. What it leaves running lives on until the sandbox ends.
+
+        Raises:
+            TimeoutError: it took longer; it and what it started are killed.
+        """
+        _check_user(user)
+        sandbox = _sandbox(handle)
+        out, out_end = await Output.pipe(self._exec.output_bytes)
+        err, err_end = await Output.pipe(self._exec.output_bytes)
+        sandbox.outputs = [*(left for left in sandbox.outputs if not left.ended.done()), out, err]
+        mark = uuid.uuid4().hex
+        try:
+            with out_end, err_end, _nothing() as nothing:
+                run = await sandbox.control.run(
+                    [self._shell, "-c", command],
+                    {**sandbox.env, **(env or {}), MARK: mark},
+                    None if cwd is None else sandbox.layout.inside(cwd),
+                    [nothing.fileno(), out_end.fileno(), err_end.fileno()],
+                )
+            limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
+            code = await _end_of(sandbox.control, run, mark, limit)
+        except SandboxStopped as error:
+            return SandboxExecResult(out.text, str(error), RUNTIME_FAILURE, "sandbox_stopped")
+        except TimeoutError:
+            raise
+        except OSError as error:
+            return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
+        await asyncio.wait([out.ended, err.ended], timeout=_DRAIN_S)
+        return SandboxExecResult(out.text, err.text, code)
+
+    async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
+        """Copy a file in.
+
+        Raises:
+            SandboxFileError: it can't be read or written.
+        """
+        try:
+            with await asyncio.to_thread(source_path.open, "rb") as source:
+                mode = os.fstat(source.fileno()).st_mode & 0o777
+                await _write(_sandbox(handle), target_path, source.read, mode)
+        except OSError as error:
+            raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
+        """Copy a file out.
+
+        Raises:
+            SandboxFileError: it can't be read or written.
+        """
+        sandbox = _sandbox(handle)
+        try:
+            fd = await sandbox.control.open(sandbox.layout.inside(source_path))
+            with os.fdopen(fd, "rb") as source:
+                await asyncio.to_thread(_save, source.read, target_path)
+        except (OSError, SandboxStopped) as error:
+            raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def status(self, handle: SandboxHandle) -> SandboxStatus:
+        """Running, or stopped."""
+        return SandboxStatus.RUNNING if _sandbox(handle).control.running else SandboxStatus.STOPPED
+
+    async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
+        """Where a port is reached from here. A sandbox without a network of its own has this machine's ports.
+
+        Raises:
+            OSError: no port can be opened here.
+        """
+        sandbox = _sandbox(handle)
+        if sandbox.isolation.namespaces and self._create.network == "none":
+            port = await sandbox.ports.outside(port)
+        return SandboxEndpoint(f"http://127.0.0.1:{port}")
+
+    async def create_pty(self, handle: SandboxHandle, spec: SandboxPtySpec) -> LocalSession:
+        """Start a program on a terminal or on pipes.
+
+        Raises:
+            SandboxPtyError: it can't be started.
+        """
+        _check_user(spec.user)
+        sandbox = _sandbox(handle)
+        mark = uuid.uuid4().hex
+        return await open_session(
+            sandbox.control,
+            [self._shell] if spec.command is None else [self._shell, "-c", spec.command],
+            {"TERM": "xterm-256color", **sandbox.env, **spec.env, MARK: mark},
+            None if spec.cwd is None else sandbox.layout.inside(spec.cwd),
+            f"{MARK}={mark}",
+            size=(spec.rows, spec.cols) if spec.pty else None,
+        )
+
+    async def close(self, handle: SandboxHandle) -> None:
+        """Kill everything in it and delete its folder. Once more does nothing."""
+        if self._live.pop(handle.sandbox_id, None) is not None:
+            await _remove(_sandbox(handle).layout, _sandbox(handle))
+
+    async def aclose(self) -> None:
+        """Close every sandbox that is left."""
+        for handle in list(self._live.values()):
+            await self.close(handle)
+
+    async def _probe(self) -> Isolation:
+        if sys.platform != "linux":
+            raise SandboxCreateError("the local provider needs Linux: use docker here")
+        if self._create.isolation == "off":
+            return Isolation(False, "the settings say so")
+        spec = SandboxSpec()
+        layout = await asyncio.to_thread(Layout.make, self._create, spec, jailed=True)
+        try:
+            control = await Control.start(self._plan(layout, spec))
+            await control.close()
+        except SandboxCreateError as error:
+            return Isolation(False, str(error))
+        finally:
+            await asyncio.to_thread(layout.remove)
+        return Isolation(True)
+
+    def _check(self, spec: SandboxSpec) -> None:
+        if spec.image is not None and not self._create.ignore_image:
+            raise SandboxCreateError(
+                f"image {spec.image!r}: the local provider runs no images; use docker or apptainer, or set "
+                "create.ignore_image to run with this machine's programs"
+            )
+        if spec.limits.gpu or spec.limits.gpu_type:
+            raise SandboxCreateError("the local provider has no GPUs to give")
+
+    def _plan(self, layout: Layout, spec: SandboxSpec) -> dict[str, Any]:
+        """What the supervisor is told first."""
+        cores = None
+        if spec.limits.cpu:
+            allowed = sorted(os.sched_getaffinity(0))
+            cores = random.sample(allowed, min(ceil(spec.limits.cpu), len(allowed)))
+        user = INSIDE_ID if layout.jailed else NOBODY if os.geteuid() == 0 else None
+        return {
+            "jail": layout.jail(self._create) if layout.jailed else None,
+            "user": user,
+            "workdir": layout.workdir,
+            "ttl_s": spec.ttl_s,
+            "cores": cores,
+            "limits": self._rlimits(spec, jailed=layout.jailed),
+        }
+
+    def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:
+        own, asked = self._limits, spec.limits
+        memory = own.memory_mib if asked.memory_mib is None else asked.memory_mib
+        files = [own.file_mib, None if asked.disk_gib is None else asked.disk_gib << 10]
+        largest = min((size for size in files if size is not None), default=None)
+        limits = {
+            "RLIMIT_CORE": 0,
+            "RLIMIT_DATA": None if memory is None else memory << 20,
+            "RLIMIT_FSIZE": None if largest is None else largest << 20,
+            "RLIMIT_CPU": own.cpu_s,
+            "RLIMIT_NOFILE": own.open_files,
+            "RLIMIT_NPROC": own.processes if jailed else None,
+        }
+        return {name: most for name, most in limits.items() if most is not None}
+
+    async def _prepare(self, sandbox: LocalSandbox, spec: SandboxSpec) -> None:
+        for path, text in spec.files.items():
+            await _write(sandbox, path, BytesIO(text.encode("utf-8", "surrogateescape")).read, 0o644)
+        if spec.entrypoint:
+            with _nothing() as nothing:
+                await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
+
+
+def _nothing() -> IO[bytes]:
+    return open(os.devnull, "r+b", 0)
+
+
+async def _end_of(control: Control, run: int, mark: str, limit: float) -> int:
+    """The exit code of a run, which is killed when it takes too long or isn't wanted any more."""
+    try:
+        async with asyncio.timeout(limit):
+            code = await control.ended(run)
+    except (TimeoutError, asyncio.CancelledError) as error:
+        with suppress(SandboxStopped):
+            await control.kill(run, f"{MARK}={mark}")
+            await control.ended(run)
+        if isinstance(error, TimeoutError):
+            raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
+        raise
+    return 128 - code if code < 0 else code
+
+
+async def _write(sandbox: LocalSandbox, path: str, read: Callable[[int], bytes], mode: int) -> None:
+    fd = await sandbox.control.open(sandbox.layout.inside(path), write=True)
+    with os.fdopen(fd, "wb") as target:
+        os.fchmod(fd, mode | 0o600)
+        await asyncio.to_thread(_copy, read, target)
+
+
+def _save(read: Callable[[int], bytes], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as target:
+        _copy(read, target)
+
+
+def _copy(read: Callable[[int], bytes], target: IO[bytes]) -> None:
+    while data := read(1 << 20):
+        target.write(data)
+
+
+async def _remove(layout: Layout, sandbox: LocalSandbox | None) -> None:
+    if sandbox is not None:
+        await sandbox.ports.close()
+        await sandbox.control.close()
+        for output in sandbox.outputs:
+            output.close()
+    await asyncio.to_thread(layout.remove)
+
+
+def _sandbox(handle: SandboxHandle) -> LocalSandbox:
+    if not isinstance(handle.raw, LocalSandbox):
+        raise InvalidSandbox(f"{handle.sandbox_id} is no sandbox of the local provider")
+    return handle.raw
+
+
+def _check_user(user: str | int | None) -> None:
+    if user not in (None, USER, INSIDE_ID):
+        raise InvalidSandbox(f"user {user!r}: everything in a local sandbox runs as {USER!r}")

@@ -1,0 +1,139 @@
+"""An interactive session in a local sandbox: a terminal, or three pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import struct
+import termios
+from contextlib import suppress
+
+from nemo_gym.sandbox.errors import SandboxPtyError, SandboxStopped
+from nemo_gym.sandbox.providers.local.control import Control
+
+
+class LocalSession:
+    """A running program; a `PtySession`."""
+
+    def __init__(
+        self, control: Control, run: int, mark: str, stdin: int, stdout: int, stderr: int | None
+    ) -> None:
+        self._control = control
+        self._run = run
+        self._mark = mark
+        self._stdin, self._stdout, self._stderr = stdin, stdout, stderr
+        self._open = {fd for fd in (stdin, stdout, stderr) if fd is not None}
+        for fd in self._open:
+            os.set_blocking(fd, False)
+        self._end = asyncio.ensure_future(control.ended(run))
+
+    async def read(self) -> bytes:
+        return await self._read(self._stdout)
+
+    async def read_stderr(self) -> bytes:
+        return b"" if self._stderr is None else await self._read(self._stderr)
+
+    async def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._check_open(self._stdin)
+            try:
+                rest = rest[os.write(self._stdin, rest) :]
+            except BlockingIOError:
+                await self._ready(self._stdin, write=True)
+            except OSError as error:
+                raise SandboxPtyError(f"the program reads no more: {error.strerror}") from error
+
+    async def resize(self, rows: int, cols: int) -> None:
+        if self._stdin != self._stdout:
+            raise SandboxPtyError("a session without a terminal has no size")
+        self._check_open(self._stdin)
+        _set_size(self._stdin, rows, cols)
+
+    async def send_signal(self, number: int) -> None:
+        await self._control.signal(self._run, number)
+
+    async def wait_exit(self) -> int:
+        code = await asyncio.shield(self._end)
+        return 128 - code if code < 0 else code
+
+    async def close(self) -> None:
+        if not self._open:
+            return
+        for fd in self._open:
+            os.close(fd)
+        self._open.clear()
+        with suppress(SandboxStopped):
+            await self._control.kill(self._run, self._mark)
+            await asyncio.shield(self._end)
+
+    async def _read(self, fd: int) -> bytes:
+        while True:
+            self._check_open(fd)
+            try:
+                return os.read(fd, 1 << 16)
+            except BlockingIOError:
+                await self._ready(fd)
+            except OSError:  # a terminal that nobody holds any more
+                return b""
+
+    async def _ready(self, fd: int, *, write: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        add, remove = (
+            (loop.add_writer, loop.remove_writer) if write else (loop.add_reader, loop.remove_reader)
+        )
+        own = os.dup(fd)  # a terminal is read and written at once
+        add(own, lambda: ready.done() or ready.set_result(None))
+        try:
+            await ready
+        finally:
+            remove(own)
+            os.close(own)
+
+    def _check_open(self, fd: int) -> None:
+        if fd not in self._open:
+            raise SandboxPtyError("the session is closed")
+
+
+async def open_session(
+    control: Control,
+    argv: list[str],
+    env: dict[str, str],
+    cwd: str | None,
+    mark: str,
+    *,
+    size: tuple[int, int] | None,
+) -> LocalSession:
+    """Start a program on a terminal of `size` (rows, columns), or on pipes where there is none.
+
+    Raises:
+        SandboxPtyError: it can't be started.
+    """
+    if size is not None:
+        outer, inner = pty.openpty()
+        _set_size(outer, *size)
+        ours, theirs = [outer], [inner, inner, inner]
+    else:
+        (stdin, to), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
+        ours, theirs = [to, out, err], [stdin, stdout, stderr]
+    try:
+        run = await control.run(argv, env, cwd, theirs, tty=size is not None)
+    except BaseException as error:
+        for fd in ours:
+            os.close(fd)
+        if isinstance(error, OSError | SandboxStopped):
+            raise SandboxPtyError(f"{argv[0]} can't be started: {error}") from error
+        raise
+    finally:
+        for fd in set(theirs):
+            os.close(fd)
+    if size is not None:
+        return LocalSession(control, run, mark, ours[0], ours[0], None)
+    return LocalSession(control, run, mark, ours[0], ours[1], ours[2])
+
+
+def _set_size(fd: int, rows: int, cols: int) -> None:
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))

@@ -1,0 +1,49 @@
+"""The settings of the local provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class LocalCreateConfig:
+    """How a sandbox is made."""
+
+    isolation: Literal["auto", "required", "off"] = "auto"
+    """`auto`: namespaces where the kernel permits them, a warning where it does not; `required`: an error
+    there; `off`: never."""
+    network: Literal["none", "host"] = "none"
+    """`host` gives the sandbox this machine's network."""
+    readable: list[str] = field(default_factory=list[str])
+    """Paths of this machine that are there to be read, beside the system's own programs."""
+    ignore_image: bool = False
+    """Take a spec that names a container image, and run it without."""
+    folder: str | None = None
+    """Where the sandboxes' own folders are made; by default the system's temporary folder."""
+    start_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class LocalExecConfig:
+    """How commands run."""
+
+    default_timeout_s: float = 180.0
+    shell: str = "auto"
+    """`auto` is bash, or sh where there is none."""
+    output_bytes: int = 1 << 20
+    """What is kept of each output stream: half from its beginning, half from its end."""
+
+
+@dataclass(frozen=True)
+class LocalLimitsConfig:
+    """What one process may use at most; None leaves it as it is."""
+
+    memory_mib: int | None = 4096
+    """Of data (heap and anonymous memory), unless the spec says."""
+    file_mib: int | None = 1024
+    """The size of a file it writes, unless the spec's `disk_gib` is less."""
+    cpu_s: int | None = None
+    open_files: int | None = 1024
+    processes: int | None = 256
+    """In the whole sandbox. Kept only under isolation."""

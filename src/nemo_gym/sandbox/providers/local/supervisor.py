@@ -1,0 +1,255 @@
+"""The process that a local sandbox lives under. Everything in the sandbox is a descendant of it and ends with
+it, and it ends with whoever holds the other end of its control socket.
+
+It runs in the sandbox, without privileges, and does what the provider asks: start a program, kill one, open
+a file, make a socket. The provider reaches by it only what sandboxed code could reach itself. It needs the
+standard library only, because it is started without site packages, and imports all before the jail closes.
+
+Messages are JSON, one a packet, with file descriptors beside them. `{"id": n, "op": ...}` is answered by
+`{"id": n, ...}`; `{"ended": run, "code": ...}` comes unasked.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import stat
+import sys
+import termios
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+from nemo_gym.sandbox.providers.local import jail
+
+PACKET_BYTES = 1 << 18
+"""The longest message."""
+
+
+def main(control_fd: int) -> None:
+    """Serve the other end of a socket until it is closed, or the sandbox's time is over."""
+    control = socket.socket(fileno=control_fd)
+    control.set_inheritable(False)
+    plan = json.loads(control.recv(PACKET_BYTES))
+    deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
+    try:
+        if os.getuid() == 0:
+            os.setgroups([])
+        if plan["jail"] is not None:
+            jail.leave_namespaces(plan["jail"])
+            _say(control, {"unshared": True})
+            control.recv(PACKET_BYTES)  # by now the ids are mapped
+            child = os.fork()
+            if child:
+                control.close()
+                _, status = os.waitpid(child, 0)
+                os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+            jail.close(plan["jail"])
+        jail.drop_privileges(plan["user"], die_with_parent=plan["jail"] is not None)
+        os.chdir(plan["workdir"])
+    except OSError as error:
+        _say(
+            control,
+            {"failed": f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"},
+        )
+        os._exit(1)
+    _say(control, {"ready": os.getpid()})
+    supervisor = Supervisor(control, plan["limits"], plan["cores"])
+    try:
+        supervisor.serve(deadline)
+    finally:
+        if plan["jail"] is None:
+            kill_descendants()
+        os._exit(0)
+
+
+class Supervisor:
+    """Does what comes over the control socket."""
+
+    def __init__(self, control: socket.socket, limits: dict[str, int], cores: list[int] | None) -> None:
+        self._control = control
+        self._limits = limits
+        self._cores = cores
+        self._runs: dict[int, int] = {}
+        """Process id by run."""
+
+    def serve(self, deadline: float | None) -> None:
+        """Until the socket is closed or the deadline (monotonic) has come."""
+        wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, _woken)
+        signal.set_wakeup_fd(waker)
+        ready = selectors.DefaultSelector()
+        ready.register(self._control, selectors.EVENT_READ)
+        ready.register(wake, selectors.EVENT_READ)
+        while deadline is None or monotonic() < deadline:
+            timeout = None if deadline is None else max(0.0, deadline - monotonic())
+            for key, _ in ready.select(timeout):
+                if key.fd == wake:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(wake, 4096)
+                elif not self._serve_one():
+                    return
+            self._reap()
+
+    def _serve_one(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._control, PACKET_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return False
+        asked = json.loads(data)
+        answer: dict[str, Any] = {"id": asked["id"]}
+        given: list[int] = []
+        try:
+            match asked["op"]:
+                case "run":
+                    self._runs[asked["id"]] = self._run(asked, fds)
+                case "signal":
+                    self._signal(asked["run"], asked["number"])
+                case "kill":
+                    self._kill(asked["run"], asked["mark"])
+                case "open":
+                    given.append(open_file(asked["path"], write=asked["write"]))
+                case _:
+                    given.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM).detach())
+        except OSError as error:
+            answer |= {"errno": error.errno, "error": error.strerror}
+        finally:
+            for fd in fds:
+                os.close(fd)
+        _say(self._control, answer, given)
+        for fd in given:
+            os.close(fd)
+        return True
+
+    def _run(self, asked: dict[str, Any], fds: list[int]) -> int:
+        """Start a program; returns once it has become that program.
+
+        Raises:
+            OSError: it can't.
+        """
+        read, write = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._become(asked, fds)
+            except OSError as error:
+                os.write(write, json.dumps([error.errno, error.strerror]).encode())
+            finally:
+                os._exit(127)
+        os.close(write)
+        with os.fdopen(read, "rb") as told:
+            failure = told.read()
+        if failure:
+            os.waitpid(pid, 0)
+            raise OSError(*json.loads(failure))
+        return pid
+
+    def _become(self, asked: dict[str, Any], fds: list[int]) -> None:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        for place, fd in enumerate(fds):
+            os.dup2(fd, place)
+        if asked["tty"]:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        if asked["cwd"] is not None:
+            os.chdir(asked["cwd"])
+        if self._cores is not None:
+            os.sched_setaffinity(0, self._cores)
+        for name, most in self._limits.items():
+            kind = getattr(resource, name)
+            _, hard = resource.getrlimit(kind)
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (most, most))
+        os.execvpe(asked["argv"][0], asked["argv"], asked["env"])  # noqa: S606
+
+    def _signal(self, run: int, number: int) -> None:
+        pid = self._runs.get(run)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
+    def _kill(self, run: int, mark: str) -> None:
+        """Kill a run's session, and what left the session and still carries its mark. More than once, because
+        what is being killed may be starting more."""
+        wanted = mark.encode()
+        for pid in 3 * _processes():
+            with contextlib.suppress(OSError):
+                if pid != os.getpid() and (
+                    os.getsid(pid) == self._runs.get(run) or wanted in _environment(pid)
+                ):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                for run, pid in list(self._runs.items()):
+                    if pid == ended[0]:
+                        del self._runs[run]
+                        _say(self._control, {"ended": run, "code": os.waitstatus_to_exitcode(ended[1])})
+
+
+def open_file(path: str, *, write: bool) -> int:
+    """A descriptor of a regular file, made with its folders when it is to be written.
+
+    Raises:
+        OSError: it can't be opened, or is something else.
+    """
+    flags = os.O_RDONLY
+    if write:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(22, "not a regular file")
+        if write:
+            os.ftruncate(fd, 0)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def kill_descendants() -> None:
+    """Kill and reap everything that this process started, directly or not."""
+    while children := _children():
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    """Where this process is the subreaper, a killed child's children come next."""
+    with open("/proc/thread-self/children") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def _woken(number: int, frame: FrameType | None) -> None:
+    """The signal itself is what the wakeup descriptor tells of."""
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def _environment(pid: int) -> list[bytes]:
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read(1 << 20).split(b"\0")
+
+
+def _say(control: socket.socket, message: dict[str, Any], fds: list[int] | None = None) -> None:
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    try:
+        control.sendmsg([json.dumps(message).encode()], rights)
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit(0)

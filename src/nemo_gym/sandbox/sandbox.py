@@ -1,0 +1,175 @@
+"""A sandbox as one object, whatever makes it (CONTRACT 10.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxNotStarted, SandboxUnsupported
+from nemo_gym.sandbox.providers.base import HandsOver, OffersEndpoints, SandboxProvider
+from nemo_gym.sandbox.providers.registry import create_provider
+from nemo_gym.sandbox.pty import PtyDoor
+from nemo_gym.sandbox.spec import (
+    SandboxEndpoint,
+    SandboxExecResult,
+    SandboxHandle,
+    SandboxSpec,
+    SandboxStatus,
+)
+
+Provider = str | Mapping[str, Any] | SandboxProvider
+
+
+class AsyncSandbox:
+    """One sandbox. Leaving its context stops it; entering starts it where it isn't yet.
+
+    ```python
+    async with AsyncSandbox() as sandbox:
+        result = await sandbox.exec("python3 -c 'print(6 * 7)'")
+    ```
+
+    Args:
+        provider: a name, `{name: settings}`, or a provider that several sandboxes share and that the
+            caller closes. `local` runs commands on this machine, shut off as far as its kernel allows.
+        spec: what to make, unless `start` is given it.
+
+    Raises:
+        InvalidSandbox: there is no such provider, or its settings don't fit.
+    """
+
+    def __init__(self, provider: Provider = "local", spec: SandboxSpec | None = None) -> None:
+        if isinstance(provider, str):
+            provider = {provider: {}}
+        self._owns_provider = isinstance(provider, Mapping)
+        self._provider = create_provider(provider) if isinstance(provider, Mapping) else provider
+        self._spec = spec
+        self._handle: SandboxHandle | None = None
+        self.pty = PtyDoor(self._provider, self._started)
+
+    async def start(self, spec: SandboxSpec | None = None) -> Self:
+        """Make it, and return when it is ready.
+
+        Raises:
+            SandboxCreateError: it can't be made.
+            RuntimeError: it is started already.
+        """
+        if self._handle is not None:
+            raise RuntimeError("sandbox is started already")
+        self._spec = spec or self._spec or SandboxSpec()
+        self._handle = await self._provider.create(self._spec)
+        return self
+
+    async def exec(
+        self,
+        command: str,
+        *,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout_s: int | float | None = 180,
+        user: str | int | None = None,
+    ) -> SandboxExecResult:
+        """Run a line of shell to its end.
+
+        Args:
+            command: what the shell is given.
+            cwd: where; relative to the working directory, which is the default.
+            env: variables beside the spec's.
+            timeout_s: seconds it may take; None is the provider's own limit.
+            user: who runs it, where the provider knows users.
+
+        Raises:
+            TimeoutError: it took longer and was killed, with all that it started in its session.
+            SandboxNotStarted: the sandbox is not running.
+        """
+        handle = self._started()
+        return await self._provider.exec(handle, command, cwd=cwd, env=env, timeout_s=timeout_s, user=user)
+
+    async def upload(self, local_path: Path | str, remote_path: str) -> None:
+        """Copy a file in.
+
+        Raises:
+            OSError: it can't be read or written.
+        """
+        await self._provider.upload_file(self._started(), Path(local_path), remote_path)
+
+    async def download(self, remote_path: str, local_path: Path | str) -> None:
+        """Copy a file out.
+
+        Raises:
+            OSError: it can't be read or written.
+        """
+        await self._provider.download_file(self._started(), remote_path, Path(local_path))
+
+    async def status(self) -> SandboxStatus:
+        """Where it is in its life."""
+        if self._handle is None:
+            return SandboxStatus.STOPPED
+        return await self._provider.status(self._handle)
+
+    async def endpoint(self, port: int) -> SandboxEndpoint:
+        """Where a port is reached from here.
+
+        Raises:
+            InvalidSandbox: the port is not one of the spec's.
+            SandboxUnsupported: the provider's sandboxes can't be reached.
+        """
+        handle = self._started()
+        if self._spec is not None and port not in self._spec.ports:
+            raise InvalidSandbox(f"port {port} is not in SandboxSpec.ports ({list(self._spec.ports)})")
+        if not isinstance(self._provider, OffersEndpoints):
+            raise SandboxUnsupported(f"sandbox provider {self._provider.name!r} has no endpoints")
+        return await self._provider.endpoint(handle, port)
+
+    async def stop(self) -> None:
+        """End it and remove what is left of it. Once more does nothing."""
+        handle, self._handle = self._handle, None
+        try:
+            if handle is not None:
+                await self._provider.close(handle)
+        finally:
+            if self._owns_provider:
+                await self._provider.aclose()
+
+    def serialize(self, scope: str | None = None) -> dict[str, Any]:
+        """A descriptor with which another process can `connect`; `scope` is kept in it as a label.
+
+        Raises:
+            SandboxUnsupported: sandboxes of this provider end with the process that made them.
+        """
+        handle = self._started()
+        if not isinstance(self._provider, HandsOver):
+            raise SandboxUnsupported(f"sandbox provider {self._provider.name!r} can't hand a sandbox over")
+        return {"provider": self._provider.name, "scope": scope, **self._provider.serialize(handle)}
+
+    @classmethod
+    async def connect(cls, descriptor: Mapping[str, Any], provider: Provider | None = None) -> Self:
+        """The running sandbox of a descriptor.
+
+        Args:
+            descriptor: what `serialize` gave.
+            provider: by default the descriptor's, with default settings.
+
+        Raises:
+            SandboxUnsupported: the provider can't.
+            SandboxCreateError: there is no such sandbox any more.
+        """
+        sandbox = cls(provider or str(descriptor.get("provider")))
+        if not isinstance(sandbox._provider, HandsOver):
+            raise SandboxUnsupported(f"sandbox provider {sandbox._provider.name!r} can't take a sandbox over")
+        sandbox._handle = await sandbox._provider.connect(descriptor)
+        return sandbox
+
+    async def __aenter__(self) -> Self:
+        return self if self._handle is not None else await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _started(self) -> SandboxHandle:
+        if self._handle is None:
+            raise SandboxNotStarted("sandbox is not running: call start() first")
+        return self._handle

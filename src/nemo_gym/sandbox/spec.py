@@ -1,0 +1,204 @@
+"""What a sandbox is asked to be, and what comes back from it (CONTRACT 10.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Final
+
+from nemo_gym.sandbox.errors import InvalidSandbox
+from nemo_gym.wire.errors import did_you_mean
+
+RUNTIME_FAILURE: Final = 125
+"""The return code of a command that never ran because the sandbox itself failed."""
+
+
+class SandboxStatus(StrEnum):
+    """Where a sandbox is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class SandboxResources:
+    """What a sandbox may use; None leaves it to the provider."""
+
+    cpu: float | None = None
+    """Cores."""
+    memory_mib: int | None = None
+    disk_gib: int | None = None
+    gpu: int | None = None
+    """How many."""
+    gpu_type: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, int | float) and value < 0:
+                raise InvalidSandbox(f"sandbox resource {name}: expected 0 or more, not {value}")
+
+    @classmethod
+    def of(cls, given: SandboxResources | Mapping[str, Any]) -> SandboxResources:
+        """The resources of a mapping.
+
+        Raises:
+            InvalidSandbox: a key is unknown, or a value is not a number.
+        """
+        if isinstance(given, SandboxResources):
+            return given
+        known = sorted(each.name for each in fields(cls))
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise InvalidSandbox(
+                f"Unknown sandbox resource keys: {', '.join(unknown)}. Expected keys: {', '.join(known)}"
+            )
+        try:
+            return cls(
+                **{name: None if value is None else _KINDS[name](value) for name, value in given.items()}
+            )
+        except (TypeError, ValueError) as error:
+            raise InvalidSandbox(f"sandbox resources {dict(given)!r}: {error}") from None
+
+
+_KINDS: Final[dict[str, Callable[[Any], Any]]] = {
+    "cpu": float,
+    "memory_mib": int,
+    "disk_gib": int,
+    "gpu": int,
+    "gpu_type": str,
+}
+
+
+@dataclass(frozen=True)
+class SandboxSpec:
+    """One sandbox.
+
+    Raises:
+        InvalidSandbox: a value is out of range or of the wrong type.
+    """
+
+    image: str | None = None
+    """Container image, for the providers that run one."""
+    ttl_s: int | float | None = None
+    """Seconds after which it ends by itself."""
+    ready_timeout_s: int | float | None = None
+    """Seconds it may take to become ready."""
+    workdir: str | None = None
+    """Absolute path that commands start in and relative paths are taken from."""
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    files: dict[str, str] = field(default_factory=dict[str, str])
+    """Text files to lay out before anything runs: content by path."""
+    metadata: dict[str, str] = field(default_factory=dict[str, str])
+    """Labels, for whoever looks after the machines."""
+    resources: SandboxResources | Mapping[str, Any] = field(default_factory=SandboxResources)
+    """Always `SandboxResources` once made."""
+    entrypoint: list[str] | None = None
+    """The program that the sandbox starts with, in the background."""
+    provider_options: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What only one provider understands. The ones shipped here read none."""
+    ports: Sequence[int] = ()
+    """TCP ports that can be reached from outside. Always a tuple once made."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resources", SandboxResources.of(self.resources))
+        object.__setattr__(self, "ports", _checked_ports(self.ports))
+        for name in ("ttl_s", "ready_timeout_s"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InvalidSandbox(f"SandboxSpec.{name}: expected more than 0 seconds, not {value!r}")
+        if self.workdir is not None and not self.workdir.startswith("/"):
+            raise InvalidSandbox(f"SandboxSpec.workdir: expected an absolute path, not {self.workdir!r}")
+        for name in ("env", "files", "metadata"):
+            for key, value in getattr(self, name).items():
+                if not isinstance(key, str) or not isinstance(value, str):
+                    raise InvalidSandbox(f"SandboxSpec.{name}[{key!r}]: expected text, not {value!r}")
+        for key in self.env:
+            if not key or "=" in key or "\0" in key:
+                raise InvalidSandbox(f"SandboxSpec.env: {key!r} can't name a variable")
+
+    @property
+    def limits(self) -> SandboxResources:
+        """`resources`, as what they are once made."""
+        return SandboxResources.of(self.resources)
+
+
+@dataclass(frozen=True)
+class SandboxExecResult:
+    """How a command ended. A failure of the sandbox itself has return code 125 and an `error_type`."""
+
+    stdout: str | None
+    stderr: str | None
+    return_code: int
+    error_type: str | None = None
+
+
+ExecResult = SandboxExecResult
+
+
+@dataclass(frozen=True)
+class SandboxEndpoint:
+    """Where a port of a sandbox is reached."""
+
+    endpoint: str
+    """Absolute URL."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """To be sent with every request."""
+
+
+@dataclass
+class SandboxHandle:
+    """A made sandbox, in its provider's terms."""
+
+    sandbox_id: str
+    provider_name: str
+    raw: Any
+
+
+@dataclass(frozen=True)
+class SandboxPtySpec:
+    """An interactive session: on a terminal, or with `pty=False` on three pipes."""
+
+    command: str | None = None
+    """None is a shell."""
+    cwd: str | None = None
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    rows: int = 24
+    cols: int = 80
+    user: str | int | None = None
+    pty: bool = True
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rows < 1 << 16 and 0 < self.cols < 1 << 16):
+            raise InvalidSandbox(f"SandboxPtySpec: {self.rows} x {self.cols} is no size of a terminal")
+
+
+def settings_of(kind: type[Any], given: Any, where: str) -> Any:
+    """A frozen dataclass of settings from what a configuration says.
+
+    Raises:
+        InvalidSandbox: it is no mapping, or names a setting that there is none of.
+    """
+    if isinstance(given, kind):
+        return given
+    if given is None:
+        return kind()
+    if not isinstance(given, Mapping):
+        raise InvalidSandbox(f"{where}: expected a mapping, not {given!r}")
+    known = [each.name for each in fields(kind)]
+    for name in given:  # pyright: ignore[reportUnknownVariableType]
+        if name not in known:
+            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), known)}")  # pyright: ignore[reportUnknownArgumentType]
+    return kind(**given)
+
+
+def _checked_ports(ports: Sequence[int]) -> tuple[int, ...]:
+    for port in ports:
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidSandbox(f"SandboxSpec.ports: expected whole numbers from 1 to 65535, not {port!r}")
+    if len(set(ports)) < len(ports):
+        raise InvalidSandbox(f"SandboxSpec.ports: each port once, not {list(ports)}")
+    return tuple(ports)

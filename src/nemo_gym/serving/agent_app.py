@@ -1,0 +1,95 @@
+"""An agent with its environment and model as an agent server (CONTRACT 2.4)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.environments.unverified import UnverifiedEnvironment
+from nemo_gym.models.base import Model
+from nemo_gym.runs.collect import attempt
+from nemo_gym.serving.answers import JsonResponse
+from nemo_gym.serving.app import base_app, server_label
+from nemo_gym.serving.bodies import params_of, read_object
+from nemo_gym.serving.disconnects import unless_gone
+from nemo_gym.serving.metrics import metrics_of_link, metrics_route, no_metrics
+from nemo_gym.serving.openapi import described
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.schemas import PARAMS, RESPONSE
+from nemo_gym.wire import keys
+from nemo_gym.wire.task import Row
+
+
+def agent_app(
+    agent: Agent,
+    environment: EnvironmentLink,
+    model: Model,
+    name: str,
+    options: AppOptions,
+    *,
+    rollout_timeout: float | None = 3600.0,
+    skip_verification: bool = False,
+    skip_verification_reward: float = 0.0,
+) -> Starlette:
+    """The app of one agent; environment and model stay the caller's to close.
+
+    Args:
+        name: the instance's name.
+        rollout_timeout: seconds one rollout may take; a longer one fails with `rollout_timeout`.
+        skip_verification: give every rollout `skip_verification_reward` instead of asking the verifier.
+    """
+    unverified = UnverifiedEnvironment(environment, reward=skip_verification_reward)
+    played = unverified if skip_verification else environment
+    limits = options.limits
+
+    async def run(request: Request) -> JsonResponse:
+        given = await read_object(request, limits)
+        params_of(given, keys.PARAMS)
+        row = {key: value for key, value in given.items() if key not in keys.RESULT_KEYS}
+        rollout = await unless_gone(request, attempt(agent, row, played, model, seconds=rollout_timeout))
+        return JsonResponse(rollout.to_row())
+
+    async def responses(request: Request) -> JsonResponse:
+        row: Row = {keys.PARAMS: params_of(await read_object(request, limits))}
+        rollout = await unless_gone(request, agent.run(row, unverified, model))
+        assert rollout.response is not None
+        return JsonResponse(rollout.response.data)
+
+    metrics = no_metrics("verification is skipped") if skip_verification else metrics_of_link(environment)
+    routes = [
+        described(
+            "/run", run, summary="One rollout of a task row, scored or failed.", body=_ROW, answer=_ROLLOUT
+        ),
+        described(
+            "/v1/responses",
+            responses,
+            summary="Let the agent act, unscored; the whole trajectory is the output.",
+            body=PARAMS,
+            answer=RESPONSE,
+        ),
+        metrics_route(metrics, limits),
+    ]
+    about = {"kind": "agent", "plays": agent.plays}
+    return base_app(server_label(agent, name), routes, options, about=about)
+
+
+_ROW: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {keys.PARAMS: PARAMS},
+    "required": [keys.PARAMS],
+}
+_ROLLOUT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        keys.PARAMS: {"type": "object"},
+        keys.RESPONSE: {"type": "object"},
+        keys.REWARD: {"type": "number"},
+        keys.FAILURE_CLASS: {"type": "string"},
+        keys.FAILURE_ERROR: {"type": "string"},
+    },
+    "anyOf": [{"required": [keys.REWARD]}, {"required": [keys.FAILURE_CLASS]}],
+}

@@ -1,0 +1,80 @@
+"""What every server has: liveness, its description, sessions, error forms, limits and the token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+from starlette.types import Lifespan
+
+from nemo_gym.serving.answers import JsonResponse
+from nemo_gym.serving.auth import BearerAuth
+from nemo_gym.serving.errors import ErrorForms, on_http_error
+from nemo_gym.serving.limits import LimitRequests
+from nemo_gym.serving.openapi import described, openapi_document
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.prefix import RolloutPrefix
+from nemo_gym.serving.sessions import SessionCookie
+
+
+def base_app(
+    label: str,
+    routes: Sequence[BaseRoute],
+    options: AppOptions,
+    *,
+    lifespan: Lifespan[Starlette] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Starlette:
+    """An app with these routes and what all servers share.
+
+    Args:
+        label: `ClassName___instance_name` (see `server_label`); names the cookie, and the server in errors.
+        routes: tried in order, after `/` and `/openapi.json`; `described` ones appear with their schemas.
+        about: facts for whoever connects, as `x-nemo-gym` in the document's `info`.
+    """
+    shared = [described("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
+    document = openapi_document(label, [*shared, *routes], about or {})
+
+    async def openapi(_: Request) -> JsonResponse:
+        return JsonResponse(document)
+
+    return Starlette(
+        routes=[
+            *shared,
+            described("/openapi.json", openapi, method="GET", summary="This document."),
+            *routes,
+        ],
+        middleware=shared_middleware(label, options),
+        exception_handlers={HTTPException: on_http_error},
+        lifespan=lifespan,
+    )
+
+
+def shared_middleware(label: str, options: AppOptions) -> list[Middleware]:
+    """What `base_app` wraps around its routes, outermost first, for any other ASGI app."""
+    token = [] if options.token is None else [Middleware(BearerAuth, token=options.token)]
+    return [
+        *token,
+        Middleware(RolloutPrefix),
+        Middleware(SessionCookie, label=label, secret=options.cookie_secret),
+        Middleware(ErrorForms, label=label),
+        Middleware(LimitRequests, limits=options.limits),
+    ]
+
+
+def server_label(component: object, name: str) -> str:
+    """How a server is called in cookies and errors: class and instance."""
+    return f"{type(component).__name__}___{name}"
+
+
+async def live(_: Request) -> JsonResponse:
+    """Liveness: answered by every server."""
+    return JsonResponse({"status": "ok"})
+
+
+_STATUS = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}

@@ -1,0 +1,72 @@
+"""One call on its way into the recorder (CONTRACT 5.8)."""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import Any
+
+from nemo_gym.serving.prefix import RolloutTag
+from nemo_gym.serving.recorder import Recorder
+from nemo_gym.wire.calls import Dialect, ErrorCategory, ModelCall, error_category, new_call_id
+from nemo_gym.wire.params import RequestParams
+
+
+class CallRecord:
+    """What is known of a call so far. Without a recorder, or a rollout in the path, nothing is kept."""
+
+    def __init__(
+        self, recorder: Recorder | None, tag: RolloutTag | None, dialect: Dialect, model_ref: str
+    ) -> None:
+        self.request: dict[str, Any] = {}
+        """The body, once it is read."""
+        self.params: RequestParams | None = None
+        """The request in the one language, unless the body is that already."""
+        self._recorder = recorder
+        self._tag = tag
+        self._dialect: Dialect = dialect
+        self._model_ref = model_ref
+        self._started_at = time()
+        self._started = monotonic()
+
+    async def finished(self, response: dict[str, Any], answer: dict[str, Any], *, streamed: bool) -> None:
+        """Keep a call that was answered; `answer` is the Response before the dialect dropped its tokens."""
+        await self._keep(200, response, answer=answer, streamed=streamed)
+
+    async def failed(self, status: int, response: object, category: ErrorCategory | None = None) -> None:
+        """Keep a call that failed; `category` says what the status alone doesn't."""
+        await self._keep(status, response, category=category or error_category(status))
+
+    async def abandoned(self) -> None:
+        """Note that the client went away before the answer came."""
+        if self._recorder is not None and self._tag is not None:
+            await self._recorder.mark_incomplete(self._tag.rollout_id)
+
+    async def _keep(
+        self,
+        status: int,
+        response: object,
+        *,
+        answer: dict[str, Any] | None = None,
+        category: ErrorCategory | None = None,
+        streamed: bool = False,
+    ) -> None:
+        if self._recorder is None or self._tag is None:
+            return
+        latency_ms = (monotonic() - self._started) * 1000
+        call = ModelCall(
+            rollout_id=self._tag.rollout_id,
+            model_call_id=new_call_id(),
+            dialect=self._dialect,
+            model_ref=self._model_ref,
+            started_at=self._started_at,
+            completed_at=time(),
+            latency_ms=latency_ms,
+            latency_ttft_ms=latency_ms if streamed else None,
+            status_code=status,
+            error_category=category,
+            request=self.request,
+            response=response,
+            params=self.params,
+            answer=answer,
+        )
+        await self._recorder.record(call)

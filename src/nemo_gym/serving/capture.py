@@ -1,0 +1,135 @@
+"""Where the calls of a model server are kept until somebody asks for a rollout's (CONTRACT 5.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from nemo_gym.serving.recorder import Recorder
+from nemo_gym.wire.calls import Captured, ModelCall, check_rollout_id
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import encode
+
+T = TypeVar("T")
+
+
+class CaptureStore(Recorder, Protocol):
+    """A recorder that can be asked what it has."""
+
+    async def read(self, rollout_id: str) -> Captured:
+        """The calls recorded for a rollout so far; none for one that it doesn't know."""
+        ...
+
+    async def clear(self, rollout_id: str) -> None:
+        """Forget a rollout, as before another run of it or once its row is safely written."""
+        ...
+
+
+class MemoryCapture:
+    """Calls kept in this process until the rollout is cleared."""
+
+    def __init__(self) -> None:
+        self._rollouts: dict[str, Captured] = {}
+
+    async def record(self, call: ModelCall) -> None:
+        self._of(call.rollout_id).calls.append(call)
+
+    async def mark_incomplete(self, rollout_id: str) -> None:
+        self._of(rollout_id).incomplete = True
+
+    async def read(self, rollout_id: str) -> Captured:
+        held = self._rollouts.get(rollout_id)
+        return Captured([]) if held is None else Captured(list(held.calls), held.incomplete)
+
+    async def clear(self, rollout_id: str) -> None:
+        self._rollouts.pop(rollout_id, None)
+
+    def _of(self, rollout_id: str) -> Captured:
+        return self._rollouts.setdefault(rollout_id, Captured([]))
+
+
+class FileCapture:
+    """`<folder>/<rollout_id>.capture.jsonl`, one line a call, each on disk before `record` returns.
+
+    Several processes may record into one folder. `<rollout_id>.capture.incomplete` marks a rollout of
+    which a call could not be written.
+
+    Raises:
+        UsageError: the folder can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UsageError(f"capture folder {folder} can't be made: {error.strerror}") from None
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="capture")
+
+    async def record(self, call: ModelCall) -> None:
+        lines, _ = self._paths(call.rollout_id)
+        try:
+            await self._off_loop(lambda: _append(lines, encode(call)))
+        except (OSError, msgspec.MsgspecError, TypeError) as error:
+            log.error("a call of rollout %s could not be recorded: %s", call.rollout_id, error)
+            await self.mark_incomplete(call.rollout_id)
+
+    async def mark_incomplete(self, rollout_id: str) -> None:
+        _, marker = self._paths(rollout_id)
+        try:
+            await self._off_loop(marker.touch)
+        except OSError as error:
+            log.error("rollout %s could not be marked incomplete: %s", rollout_id, error)
+
+    async def read(self, rollout_id: str) -> Captured:
+        lines, marker = self._paths(rollout_id)
+        return await self._off_loop(lambda: _read(lines, marker))
+
+    async def clear(self, rollout_id: str) -> None:
+        paths = self._paths(rollout_id)
+        await self._off_loop(lambda: [path.unlink(missing_ok=True) for path in paths])
+
+    def _paths(self, rollout_id: str) -> tuple[Path, Path]:
+        stem = check_rollout_id(rollout_id)
+        return self.folder / f"{stem}.capture.jsonl", self.folder / f"{stem}.capture.incomplete"
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+log: Final = logging.getLogger(__name__)
+_calls: Final = msgspec.json.Decoder(ModelCall)
+
+
+def _append(path: Path, line: bytes) -> None:
+    """One whole line at the end of the file, on disk. What is left of a torn line ends before it."""
+    with path.open("a+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = file.seek(0, os.SEEK_END)
+        torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+        rest = memoryview((b"\n" if torn else b"") + line + b"\n")
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+
+
+def _read(path: Path, marker: Path) -> Captured:
+    captured = Captured([], marker.exists())
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return captured
+    for line in content.splitlines():
+        try:
+            captured.calls.append(_calls.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            captured.incomplete = True
+    return captured

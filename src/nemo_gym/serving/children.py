@@ -1,0 +1,125 @@
+"""Child processes that serve: their output, their end, and nothing left of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.serving.launch import Launch
+from nemo_gym.serving.redaction import Redactor
+
+KEPT_LINES: Final = 20
+"""Lines of output that are shown when a server fails."""
+HIDDEN_VARIABLES: Final = ("NEMO_GYM_MODEL_API_KEY", "NEMO_GYM_CONFIG_DICT", "NEMO_GYM_CONFIG_PATH")
+"""Of our own environment; what children need of it reaches them otherwise."""
+
+
+class Child:
+    """The process of one instance. What it prints goes to its log file, secrets replaced."""
+
+    def __init__(self, name: str, log: Path, redactor: Redactor) -> None:
+        self.name = name
+        self.log = log
+        self.python = sys.executable
+        """The interpreter it runs with."""
+        self._redactor = redactor
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._process: Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
+    def last_lines(self) -> str:
+        """The end of what it printed, indented."""
+        return "".join(f"\n  | {line}" for line in self._lines) or "\n  | (it printed nothing)"
+
+    async def start(self, launch: Launch) -> None:
+        """Start it; `launch` is handed over through a pipe.
+
+        Raises:
+            OSError: the program or the log file can't be opened.
+        """
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fds = tuple(launch.sockets.values())
+        self._process = process = await asyncio.create_subprocess_exec(
+            self.python,
+            "-P",
+            "-m",
+            "nemo_gym.serving.child",
+            self.name,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=_environment(os.environ),
+            pass_fds=fds,
+            start_new_session=True,
+            limit=_LONGEST_LINE,
+        )
+        self._reading = asyncio.create_task(self._read_output())
+        assert process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(launch.packed())
+            await process.stdin.drain()
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended and everything it printed is in the log."""
+        assert self._process is not None
+        code = await self._process.wait()
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=1.0)
+        return code
+
+    async def stop(self, *, grace_s: float) -> None:
+        """End it and every process that it started."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._process.wait()
+        self._signal(signal.SIGKILL)
+        await self._process.wait()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def _read_output(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with os.fdopen(os.open(self.log, _APPEND, 0o600), "a", encoding="utf-8") as file:
+            while line := await _line(self._process.stdout):
+                text = self._redactor.text(line.decode("utf-8", "replace")).rstrip("\n")
+                self._lines.append(text)
+                file.write(f"{text}\n")
+                file.flush()
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in own.items() if name not in HIDDEN_VARIABLES}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readline()
+    except ValueError:
+        return b"(a line too long to keep)\n"
+
+
+_APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_LONGEST_LINE: Final = 1 << 18

@@ -1,0 +1,218 @@
+"""From instances of a configuration to the apps that serve them, linked with one another."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from starlette.applications import Starlette
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.agents.registry import find_agent
+from nemo_gym.config.implementations import environment_reference
+from nemo_gym.config.instances import Instance, Reference
+from nemo_gym.config.kinds import EXPOSE
+from nemo_gym.environments.described import describe
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.elsewhere import Elsewhere
+from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.remote import RemoteEnvironment
+from nemo_gym.models.base import Model
+from nemo_gym.models.registry import build_model
+from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.runs.components import AgentSpec
+from nemo_gym.serving.agent_app import agent_app
+from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.environment_app import environment_app
+from nemo_gym.serving.model_app import model_app
+from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+MODEL_SERVER: Final = "model_server"
+RESOURCES_SERVER: Final = "resources_server"
+
+
+class Components:
+    """Builds the apps of the instances that are served here.
+
+    What lives here too is linked directly: the same objects, no HTTP. What lives elsewhere is used at its
+    address.
+
+    Args:
+        instances: all of the configuration.
+        here: names of those that this process serves.
+    """
+
+    def __init__(self, instances: Mapping[str, Instance], here: frozenset[str], options: AppOptions) -> None:
+        self._instances = instances
+        self._here = here
+        self._options = options
+        self._environments: dict[str, LocalEnvironment] = {}
+        self._offered: dict[str, OfferedTools | None] = {}
+        self._models: dict[str, Model] = {}
+        self._opened = AsyncExitStack()
+
+    async def app(self, name: str) -> Starlette:
+        """The app of an instance.
+
+        Raises:
+            UsageError: there is no such implementation, or its settings don't fit.
+            GymError: a server that it needs to know more about can't be reached.
+        """
+        instance = self._instances[name]
+        match instance.kind:
+            case "resources_servers":
+                link, offered = self._environment(name), self._offered_tools(name)
+                return environment_app(link, name, self._options, offered=offered)
+            case "responses_api_models":
+                return model_app(self._model(name), name=name, options=self._options)
+            case "responses_api_agents":
+                return await self._agent_app(instance)
+
+    async def unreachable(self) -> list[str]:
+        """What is wrong with the endpoints behind the models that are served here, a line each."""
+        served = [model for name, model in self._models.items() if name in self._here]
+        results = await asyncio.gather(*(model.check() for model in served), return_exceptions=True)
+        return [str(result) for result in results if isinstance(result, GymError)]
+
+    async def aclose(self) -> None:
+        """Close every connection and back end."""
+        await self._opened.aclose()
+
+    def _environment(self, name: str) -> LocalEnvironment:
+        if name not in self._environments:
+            instance = self._instances[name]
+            kind = find_environment(environment_reference(instance))
+            known = kind.Config.__struct_fields__
+            settings = {key: value for key, value in instance.settings.items() if key in known}
+            self._environments[name] = LocalEnvironment(kind(settings))
+        return self._environments[name]
+
+    def _offered_tools(self, name: str) -> OfferedTools | None:
+        if name not in self._offered:
+            link = self._environment(name)
+            default = link.environment.expose_tools_over_mcp
+            exposed = self._instances[name].settings.get(EXPOSE, default)
+            secret = self._options.cookie_secret
+            self._offered[name] = OfferedTools(link, name, secret) if exposed else None
+        return self._offered[name]
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            instance = self._instances[name]
+            oracle = instance.implementation == "oracle"
+            link = self._only_environment() if oracle else None
+            self._models[name] = self._opened_here(model_of(instance, link))
+        return self._models[name]
+
+    def _only_environment(self) -> LocalEnvironment:
+        """For models that look at the environment acted in."""
+        names = [one.name for one in self._instances.values() if one.kind == "resources_servers"]
+        if len(names) != 1 or names[0] not in self._here:
+            raise UsageError("an oracle needs exactly one environment, in the same process")
+        return self._environment(names[0])
+
+    async def _agent_app(self, instance: Instance) -> Starlette:
+        references = instance.references
+        environment = await self._link(references.get(RESOURCES_SERVER))
+        spec = AgentSpec(instance.implementation, self._arguments(instance))
+        played = references.get(RESOURCES_SERVER)
+        agent = spec.resolved(played.name if played else instance.name, steps=environment.steps).build()
+        self._opened.push_async_callback(agent.aclose)
+        settings = instance.settings
+        return agent_app(
+            agent,
+            environment,
+            self._model_of(instance, agent),
+            instance.name,
+            self._options,
+            skip_verification=bool(settings.get("skip_verification", False)),
+            skip_verification_reward=float(settings.get("skip_verification_reward", 0.0)),
+        )
+
+    async def _link(self, reference: Reference | None) -> EnvironmentLink:
+        if reference is None:
+            return LocalEnvironment(Elsewhere())
+        if reference.name in self._here:
+            link, offered = self._environment(reference.name), self._offered_tools(reference.name)
+            return link if offered is None else OfferedEnvironment(link, offered, self._url(reference.name))
+        url, token = self._url(reference.name), self._token
+        remote = RemoteEnvironment(url, about=await describe(url, token=token), token=token)
+        self._opened.push_async_callback(remote.aclose)
+        return remote
+
+    def _model_of(self, instance: Instance, agent: Agent) -> Model:
+        reference = instance.references.get(MODEL_SERVER)
+        model = self._referred(reference) if reference else NoModel()
+        if agent.needs_door:
+            door = LoopbackDoor(model)
+            self._opened.push_async_callback(door.aclose)
+            return door
+        return model
+
+    def _referred(self, reference: Reference) -> Model:
+        if reference.name in self._here:
+            return self._model(reference.name)
+        if reference.name not in self._models:
+            url = self._url(reference.name)
+            self._models[reference.name] = self._opened_here(
+                ResponsesModel(f"{url}/v1", reference.name, api_key=self._token or None)
+            )
+        return self._models[reference.name]
+
+    def _arguments(self, instance: Instance) -> dict[str, Any]:
+        """The settings that the agent's class takes; models referred to as models."""
+        takes = inspect.signature(find_agent(instance.implementation)).parameters
+        referred = instance.references
+        return {
+            key: self._referred(referred[key]) if key in referred else value
+            for key, value in instance.settings.items()
+            if key in takes and value is not None
+        }
+
+    def _url(self, name: str) -> str:
+        instance = self._instances[name]
+        return http_url(reachable(instance.host), instance.port)
+
+    @property
+    def _token(self) -> str:
+        return self._options.token.reveal() if self._options.token else ""
+
+    def _opened_here(self, model: Model) -> Model:
+        self._opened.push_async_callback(model.aclose)
+        return model
+
+
+def model_of(instance: Instance, link: LocalEnvironment | None = None) -> Model:
+    """The back end of a model instance; the original package's names for its settings are understood.
+
+    Raises:
+        UsageError: there is no such type, or its settings don't fit.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in instance.settings.items():
+        plain = key.removeprefix("openai_")
+        if value is not None and plain not in _NOT_OF_CALLS:
+            fields[_MODEL_FIELDS.get(plain, plain)] = value
+    own = {key: fields.pop(key) for key in ("url", "name", "api_key", "timeout", "record") if key in fields}
+    settings = {**fields.pop("settings", {}), **fields}
+    return build_model(instance.implementation, **own, settings=settings, link=link)
+
+
+_MODEL_FIELDS: Final = {"base_url": "url", "model": "name"}
+_NOT_OF_CALLS: Final = frozenset({"num_workers", "max_concurrent_requests", "num_concurrent_requests"})
+"""Settings of the original's model servers that say nothing about a call."""
+
+
+class NoModel(Model):
+    """What an agent without a `model_server` gets: it must have a model of its own."""
+
+    async def responses(self, params: RequestParams) -> Response:
+        raise ModelDenied("this agent has no model_server in the configuration")

@@ -1,0 +1,137 @@
+"""The model's door on loopback: one small HTTP server over the run's own model, for programs as agents."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nemo_gym.agents.door import ModelDoor
+from nemo_gym.environments.session import Session
+from nemo_gym.models.base import Model
+from nemo_gym.serving.answers import JsonResponse
+from nemo_gym.serving.capture import CaptureStore, MemoryCapture
+from nemo_gym.serving.host import Host
+from nemo_gym.serving.model_app import model_app
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.wire.calls import Captured, check_rollout_id
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.replayed import Replayed
+from nemo_gym.wire.response import Response
+
+
+class LoopbackDoor(ModelDoor):
+    """`model` behind a server on a free port of 127.0.0.1, started with the first visit.
+
+    Args:
+        model: the run's own model; closed with the door.
+        store: where calls are kept; None keeps them in memory for as long as the visit lasts.
+    """
+
+    def __init__(self, model: Model, *, store: CaptureStore | None = None) -> None:
+        self.name = model.name
+        self._model = model
+        self._store = store
+        self._visits: dict[str, ASGIApp] = {}
+        self._host = Host()
+        self._port = 0
+        self._starting = asyncio.Lock()
+
+    @property
+    def pushbacks(self) -> int:
+        return self._model.pushbacks
+
+    async def responses(self, params: RequestParams) -> Response:
+        return await self._model.responses(params)
+
+    def for_session(self, session: Session) -> Model:
+        return self._model.for_session(session)
+
+    async def check(self) -> None:
+        await self._model.check()
+
+    @asynccontextmanager
+    async def visit(self, rollout_id: str, sampling: Mapping[str, Any]) -> AsyncGenerator[_Visit, None]:
+        if check_rollout_id(rollout_id) in self._visits:
+            rollout_id = f"{rollout_id[:160]}.{uuid4().hex}"
+        store = self._store or MemoryCapture()
+        model = _Visited(self._model.for_session_id(rollout_id), sampling)
+        token = Secret.random()
+        options = AppOptions(token=token, capture=store)
+        self._visits[rollout_id] = model_app(model, name=self.name, options=options)
+        try:
+            await store.clear(rollout_id)
+            yield _Visit(rollout_id, await self._opened(), token, store)
+        finally:
+            del self._visits[rollout_id]
+
+    async def aclose(self) -> None:
+        await self._host.stop([_NAME], grace_s=1.0)
+        await self._model.aclose()
+
+    async def _opened(self) -> int:
+        """The port, listened at from now on."""
+        async with self._starting:
+            if not self._port:
+                listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+                app = Starlette(routes=[Mount("", self._route)], middleware=[Middleware(RolloutPrefix)])
+                await self._host.serve(_NAME, app, listener)
+                self._port = listener.getsockname()[1]
+        return self._port
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        tag = rollout_tag(scope)
+        app = self._visits.get(tag.rollout_id) if tag else None
+        if app is None:
+            app = JsonResponse({"detail": "no such rollout is going on"}, 404)
+        await app(scope, receive, send)
+
+
+_NAME: Final = "door"
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    rollout_id: str
+    port: int
+    token: Secret
+    store: CaptureStore
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{rollout_path('', RolloutTag(self.rollout_id, True))}"
+
+    @property
+    def api_key(self) -> str:
+        return self.token.reveal()
+
+    async def captured(self) -> Captured:
+        return await self.store.read(self.rollout_id)
+
+
+class _Visited(Model):
+    """The model as one rollout's program meets it: asked with the task's sampling parameters, and in its own
+    words where a conversation goes on."""
+
+    def __init__(self, model: Model, sampling: Mapping[str, Any]) -> None:
+        self.name = model.name
+        self._model = model
+        self._sampling = dict(sampling)
+        self._replayed = Replayed()
+
+    async def responses(self, params: RequestParams) -> Response:
+        request = cast("RequestParams", {**self._replayed.restore(params), **self._sampling})
+        response = await self._model.responses(request)
+        self._replayed.add(request, response)
+        return response

@@ -1,0 +1,135 @@
+"""The forms that errors take in HTTP answers (CONTRACT 2.0)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any, Final, TypedDict, cast
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemo_gym.serving.answers import JsonResponse
+from nemo_gym.wire.errors import RolloutError, TaskUnfit, UsageError
+
+log = logging.getLogger("nemo_gym.serving")
+
+
+class Problem(TypedDict):
+    """What is wrong with one place of a request body."""
+
+    type: str
+    loc: list[str | int]
+    """From `"body"` down to the place."""
+    msg: str
+    input: Any
+    """What is there, when it is short."""
+
+
+class InvalidBody(Exception):
+    """The request's body can't be used: answered with 422 and its problems."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem["msg"] for problem in problems))
+        self.problems = problems
+
+    @classmethod
+    def at(cls, loc: Sequence[str | int], message: str, *, type: str = "value_error") -> InvalidBody:
+        """One problem; `loc` starts below the body."""
+        return cls([{"type": type, "loc": ["body", *loc], "msg": message, "input": None}])
+
+    @classmethod
+    def of(cls, error: UsageError | msgspec.ValidationError, *loc: str | int) -> InvalidBody:
+        """From a message that names its place: `tools[0].name: ...` or `... - at `$.tools[0].name``."""
+        text = str(error)
+        if isinstance(error, msgspec.ValidationError):
+            match = _MSGSPEC.fullmatch(text)
+            path, message = (match["path"] or "", match["message"]) if match else ("", text)
+            if missing := _MISSING.fullmatch(message):
+                return cls.at([*loc, *_places(path), missing[1]], "Field required", type="missing")
+            return cls.at([*loc, *_places(path)], message)
+        match = _USAGE.fullmatch(text)
+        return cls.at([*loc, *_places(match[1])], match[2]) if match else cls.at(loc, text)
+
+
+class ErrorForms:
+    """ASGI middleware: whatever a handler raises becomes an answer that the caller can read.
+
+    It belongs inside `SessionCookie`, so that errors carry the cookie too.
+    """
+
+    def __init__(self, app: ASGIApp, *, label: str) -> None:
+        self.app = app
+        self.label = label
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except BaseException as error:
+            if started or _must_pass(error):
+                raise
+            await self._answer(error, scope)(scope, receive, send)
+
+    def _answer(self, error: BaseException, scope: Scope) -> JsonResponse:
+        where = f"{self.label} {scope['method']} {scope['path']}"
+        match error:
+            case InvalidBody():
+                log.warning("%s: 422 %s", where, error)
+                return JsonResponse({"detail": error.problems}, 422)
+            case TaskUnfit():
+                log.warning("%s: 422 %s", where, error)
+                return JsonResponse({"detail": InvalidBody.at([], str(error)).problems}, 422)
+            case HTTPException():
+                return http_error(error)
+            case RolloutError() if error.http_status is not None:
+                log.error("%s: %s", where, error)
+                upstream = error.body if error.body is not None else str(error)
+                return JsonResponse(f"<{self.label}> called another server, which failed: {upstream}", 500)
+            case Exception():
+                log.error("%s: %r", where, error, exc_info=error)
+                return JsonResponse(repr(error), 500)
+            case _:
+                log.error("%s: %r", where, error, exc_info=error)
+                return JsonResponse("the handler ended with something that is not an Exception", 500)
+
+
+async def on_http_error(_: Request, error: Exception) -> JsonResponse:
+    """Starlette exception handler for `HTTPException`."""
+    return http_error(cast("HTTPException", error))
+
+
+def http_error(error: HTTPException) -> JsonResponse:
+    """`{"detail": ...}`, as FastAPI answers."""
+    return JsonResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+def _must_pass(error: BaseException) -> bool:
+    """The server itself is being stopped, or the client has gone."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, (KeyboardInterrupt, GeneratorExit))
+
+
+_MSGSPEC: Final = re.compile(r"(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `([^`]+)`")
+_USAGE: Final = re.compile(r"([\w.\[\]]+): (.*)", re.DOTALL)
+_PLACE: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+
+
+def _places(path: str) -> list[str | int]:
+    return [int(index) if index else name for index, name in _PLACE.findall(path)]

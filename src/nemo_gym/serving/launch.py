@@ -1,0 +1,190 @@
+"""`Launch`: what one process is to serve, as it is handed to that process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from time import time
+from typing import Any
+
+import msgspec
+
+from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.instances import Instance, find_instances
+from nemo_gym.config.resolve import Config
+from nemo_gym.config.tree import Tree
+from nemo_gym.serving.head import HEAD
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.sockets import AddressInUse, bind, is_loopback
+from nemo_gym.wire.errors import UsageError
+
+
+class Launch(msgspec.Struct, kw_only=True):
+    """Secrets are plain text in it: it travels through a pipe or an unlinked file, never as arguments, in
+    the environment or in a log."""
+
+    tree: dict[str, Any]
+    """The merged configuration, with the addresses that were bound."""
+    roots: list[str]
+    """Folders that implementations are looked for in."""
+    sockets: dict[str, int]
+    """File descriptors of the bound sockets, by the name of the instance; the head server's too."""
+    cookie_secret: str
+    token: str = ""
+    """What callers must send; empty lets everybody in."""
+    isolate: bool = False
+    """Each instance in a process of its own, with what its `requirements.txt` lists."""
+    grace_s: float = 30.0
+    """Seconds that requests in flight have once stopping begins."""
+    ready_s: float = 300.0
+    """Seconds that a server may take from its start to its first answer."""
+    logs: str
+    """Folder for what child processes print."""
+    started_at: float = msgspec.field(default_factory=time)
+    """Unix time, seconds."""
+
+    def __repr__(self) -> str:
+        return f"Launch({', '.join(self.sockets)})"
+
+    @property
+    def instances(self) -> dict[str, Instance]:
+        """All instances of the configuration, those that other processes serve included."""
+        return find_instances(self.tree).instances
+
+    @property
+    def options(self) -> AppOptions:
+        """What the apps have in common."""
+        return AppOptions(
+            cookie_secret=Secret(self.cookie_secret), token=Secret(self.token) if self.token else None
+        )
+
+    def program(self, name: str) -> Path | None:
+        """The file that serves an instance by itself (CONTRACT 3.2); None for a component of this package."""
+        return program_of(self.instances[name], [Path(root) for root in self.roots])
+
+    def listener(self, name: str) -> socket.socket:
+        """Take over the bound socket of an instance or of the head server."""
+        return socket.socket(fileno=self.sockets.pop(name))
+
+    def release(self) -> None:
+        """Close the sockets that nobody has taken over."""
+        for name in list(self.sockets):
+            self.listener(name).close()
+
+    def only(self, name: str) -> Launch:
+        """The part that a child process needs to serve one instance."""
+        own = {key: fd for key, fd in self.sockets.items() if key == name}
+        return msgspec.structs.replace(self, sockets=own, isolate=False)
+
+    def packed(self) -> bytes:
+        """As it is handed over; `read_launch` is the other end."""
+        content = msgspec.json.encode(self)
+        return len(content).to_bytes(8, "big") + content
+
+
+def read_launch(fd: int) -> Launch:
+    """What `Launch.packed` made, leaving unread whatever follows it."""
+    launch = msgspec.json.decode(_exactly(fd, int.from_bytes(_exactly(fd, 8), "big")), type=Launch)
+    for inherited in launch.sockets.values():
+        os.set_inheritable(inherited, False)
+    return launch
+
+
+def prepare(
+    config: Config,
+    *,
+    roots: Sequence[Path],
+    logs: Path,
+    token: Secret | None = None,
+    isolate: bool = False,
+    grace_s: float = 30.0,
+    ready_s: float = 300.0,
+) -> Launch:
+    """Bind every address of a configuration, so that nothing can take it before it is announced.
+
+    The tree of `config` gets the port of the head server where that was 0.
+
+    Raises:
+        AddressInUse: a port is taken. One that was chosen at random will be another next time.
+        UsageError: servers would be open to other machines without a token.
+        GymError: an address can't be bound.
+    """
+    config.require_instances()
+    head: Tree = config.tree[HEAD]
+    if token is None:
+        _refuse_strangers(head["host"], config.instances)
+    with ExitStack() as undo:
+        sockets: dict[str, socket.socket] = {}
+        sockets[HEAD] = undo.enter_context(bind(head["host"], head["port"], HEAD))
+        for instance in config.instances.values():
+            outside = program_of(instance, roots) is not None
+            sockets[instance.name] = undo.enter_context(
+                bind(instance.host, instance.port, instance.name, listen=not outside)
+            )
+        undo.pop_all()
+    head["port"] = sockets[HEAD].getsockname()[1]
+    return Launch(
+        tree=config.tree,
+        roots=[str(root) for root in roots],
+        sockets={name: bound.detach() for name, bound in sockets.items()},
+        cookie_secret=Secret.random().reveal(),
+        token=token.reveal() if token else "",
+        isolate=isolate,
+        grace_s=grace_s,
+        ready_s=ready_s,
+        logs=str(logs),
+    )
+
+
+def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) -> tuple[Config, Launch]:
+    """A configuration whose addresses are bound: a port that was free when it was chosen may be gone, and
+    then another is chosen.
+
+    Raises:
+        AddressInUse: the head server's address is taken, or three choices were all gone.
+    """
+    tries = 3
+    while True:
+        found = resolved()
+        try:
+            return found, prepared(found)
+        except AddressInUse as error:
+            tries -= 1
+            if error.owner == HEAD or not tries:
+                raise
+
+
+def program_of(instance: Instance, roots: Sequence[Path]) -> Path | None:
+    """The entry point of a user's own server; None for what can be served in this process."""
+    folder = implementation_folder(instance, roots)
+    return None if folder is None else (folder / instance.entrypoint).resolve()
+
+
+def needs_token(config: Config) -> bool:
+    """Whether another machine could reach one of the servers."""
+    return any(True for _ in _open_to_strangers(config.tree[HEAD]["host"], config.instances))
+
+
+def _refuse_strangers(head_host: str, instances: Mapping[str, Instance]) -> None:
+    for name, host in _open_to_strangers(head_host, instances):
+        raise UsageError(f"{name} is bound to {host}, where other machines reach it: it needs a token")
+
+
+def _open_to_strangers(head_host: str, instances: Mapping[str, Instance]) -> Iterator[tuple[str, str]]:
+    hosts = {HEAD: head_host, **{instance.name: instance.host for instance in instances.values()}}
+    return ((name, host) for name, host in hosts.items() if not is_loopback(host))
+
+
+def _exactly(fd: int, count: int) -> bytes:
+    parts: list[bytes] = []
+    while count:
+        part = os.read(fd, min(count, 1 << 16))
+        if not part:
+            raise EOFError("the other end closed before everything was read")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

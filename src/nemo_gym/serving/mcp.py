@@ -1,0 +1,156 @@
+"""The tools of one server over MCP: the session tokens, and who may call what (CONTRACT 2.6)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+from itsdangerous import BadData, URLSafeSerializer
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.params import FunctionTool
+from nemo_gym.wire.response import Response
+
+TOKEN_HEADER: Final = "X-NeMo-Gym-Session-Token"
+PATH: Final = "/mcp"
+
+log = logging.getLogger("nemo_gym.serving.mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What a tool call gave."""
+
+    text: str
+    is_error: bool = False
+
+
+class ToolSource(Protocol):
+    """Where the tools are, and what runs them."""
+
+    def tools(self, session_id: str | None) -> Sequence[FunctionTool]:
+        """The tools of a session; of the server as such without one."""
+        ...
+
+    async def call(self, session_id: str, name: str, arguments: dict[str, Any]) -> ToolAnswer:
+        """Run one of the tools of a session."""
+        ...
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a session token says."""
+
+    sid: str
+    tools: list[str] | None
+    """The tools that may be called; None for all."""
+
+    def allows(self, name: str) -> bool:
+        return self.tools is None or name in self.tools
+
+
+class ToolDoor:
+    """The tools of a server, for whoever holds the token of one of its sessions.
+
+    Args:
+        server_name: how MCP clients are to call the server.
+        secret: signs the tokens; the same in all processes that serve it.
+    """
+
+    def __init__(self, server_name: str, source: ToolSource, secret: Secret) -> None:
+        self.server_name = server_name
+        self._source = source
+        self._tokens = URLSafeSerializer(secret.reveal(), salt="nemo_gym.mcp.session")
+        quoted = re.sub(r"[^A-Za-z0-9_-]", "_", server_name)
+        self._prefixes = tuple({f"mcp__{server_name}__", f"mcp__{quoted}__"})
+
+    def routes(self, *, body_bytes: int) -> list[BaseRoute]:
+        """What answers at `/mcp` and below; it belongs before routes that take any name.
+
+        Args:
+            body_bytes: the largest request.
+
+        Raises:
+            UsageError: the SDK is not installed.
+        """
+        try:
+            from nemo_gym.serving.mcp_endpoint import McpEndpoint
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"serving tools over MCP needs {error.name}: pip install 'nemo-gym[mcp]'"
+            ) from None
+        endpoint: ASGIApp = McpEndpoint(self, body_bytes=body_bytes)
+        return [Route(PATH, endpoint, methods=["POST"]), Mount(PATH, endpoint)]
+
+    def access(self, session_id: str, allowed: Iterable[str] | None) -> dict[str, Any]:
+        """How to reach the tools of a session: `mcp` in the answer of `/seed_session`.
+
+        Args:
+            allowed: the only tools that may be called in it; None for all.
+        """
+        grant = {"sid": session_id, "tools": None if allowed is None else list(allowed)}
+        return {
+            "server_name": self.server_name,
+            "url_path": PATH,
+            "transport": "http",
+            "headers": {TOKEN_HEADER: self._tokens.dumps(grant)},
+        }
+
+    def listed(self, token: str | None) -> list[FunctionTool]:
+        """The tools that a token lets call; without a valid one, all."""
+        grant = self._read(token)
+        if grant is None:
+            return list(self._source.tools(None))
+        return [tool for tool in self._source.tools(grant.sid) if grant.allows(tool.get("name", ""))]
+
+    async def call(self, token: str | None, name: str, arguments: dict[str, Any]) -> ToolAnswer:
+        """Run a tool in the session of a token. Whatever is wrong is an answer for the caller."""
+        if token is None:
+            return ToolAnswer(
+                f"a call needs the header {TOKEN_HEADER}, which /seed_session answers with", True
+            )
+        grant = self._read(token)
+        if grant is None:
+            return ToolAnswer(f"Invalid {TOKEN_HEADER}: this server did not issue it in this run", True)
+        names = [tool.get("name", "") for tool in self._source.tools(grant.sid)]
+        if name not in names or not grant.allows(name):
+            available = ", ".join(name for name in names if grant.allows(name)) or "none"
+            problem = (
+                f"{name!r} is not allowed in this session" if name in names else f"Unknown tool {name!r}"
+            )
+            return ToolAnswer(f"{problem}. Available tools: {available}", True)
+        try:
+            return await self._source.call(grant.sid, name, arguments)
+        except Exception as error:
+            log.exception("%s: tool %s", self.server_name, name)
+            return ToolAnswer(f"{name} failed: {type(error).__name__}: {error}", True)
+
+    def own_name(self, name: str) -> str:
+        """`mcp__<server>__<tool>`, as clients call the tools of this server, as `<tool>`."""
+        for prefix in self._prefixes:
+            if name.startswith(prefix):
+                return name.removeprefix(prefix) or name
+        return name
+
+    def own_names(self, response: Response) -> Response:
+        """The response with the calls of this server's tools under their own names."""
+        output = [self._own(item) for item in response.data["output"]]
+        if output == response.data["output"]:
+            return response
+        return Response({**response.data, "output": output})
+
+    def _own(self, item: dict[str, Any]) -> dict[str, Any]:
+        name = item.get("name") if item.get("type") == "function_call" else None
+        return {**item, "name": self.own_name(name)} if isinstance(name, str) else item
+
+    def _read(self, token: str | None) -> Grant | None:
+        try:
+            return None if token is None else msgspec.convert(self._tokens.loads(token), Grant)
+        except (BadData, msgspec.ValidationError):
+            return None

@@ -1,0 +1,89 @@
+"""`/mcp` itself: streamable HTTP by the official SDK. Imported where tools are served over MCP only."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from msgspec import DecodeError
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from nemo_gym import __version__
+from nemo_gym.serving.mcp import TOKEN_HEADER, ToolAnswer, ToolDoor
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.params import FunctionTool
+
+_Context = ServerRequestContext[dict[str, Any], Request]
+
+
+class McpEndpoint:
+    """ASGI app: JSON answers, and nothing kept between requests, so any process of a server can answer."""
+
+    def __init__(self, door: ToolDoor, *, body_bytes: int) -> None:
+        self._door = door
+        self._body_bytes = body_bytes
+        self._server: Server[dict[str, Any]] = Server(
+            door.server_name,
+            version=__version__,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            get_tool_input_schema=self._input_schema,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        manager = StreamableHTTPSessionManager(
+            self._server, json_response=True, stateless=True, max_request_body_size=self._body_bytes
+        )
+        async with manager.run():
+            await manager.handle_request(scope, receive, send)
+
+    async def _list_tools(
+        self, context: _Context, _: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[_tool(tool) for tool in self._door.listed(_token(context))])
+
+    async def _call_tool(
+        self, context: _Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        return _result(await self._door.call(_token(context), params.name, params.arguments or {}))
+
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        """No tool here asks for arguments to be repeated in headers, so there is nothing to compare."""
+        return None
+
+
+def _token(context: _Context) -> str | None:
+    return context.request.headers.get(TOKEN_HEADER) if context.request is not None else None
+
+
+def _tool(tool: FunctionTool) -> types.Tool:
+    return types.Tool(
+        name=tool.get("name", ""),
+        description=tool.get("description"),
+        input_schema={**_ANYTHING, **tool.get("parameters", {})},
+    )
+
+
+def _result(answer: ToolAnswer) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=answer.text)],
+        structured_content=None if answer.is_error else _structured(answer.text),
+        is_error=answer.is_error,
+    )
+
+
+def _structured(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        value: Any = decode(text)
+    except (DecodeError, UnicodeError, RecursionError):
+        return None
+    return cast("dict[str, Any]", value)
+
+
+_ANYTHING: Final = {"type": "object"}

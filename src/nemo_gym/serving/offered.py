@@ -1,0 +1,103 @@
+"""An environment's tools, offered over MCP to the programs that act in its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+from nemo_gym.environments.base import Observation, Step
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.session import Session
+from nemo_gym.environments.tool import is_tool_error
+from nemo_gym.serving.mcp import PATH, TOKEN_HEADER, ToolAnswer, ToolDoor
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import FunctionCall, function_call
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import FunctionTool
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward
+from nemo_gym.wire.task import Row
+
+
+class OfferedTools:
+    """The tools of an environment behind a `ToolDoor`; a call acts on the very session it was offered for.
+
+    Args:
+        name: the instance's name, and that of the MCP server.
+        secret: signs the session tokens.
+
+    Raises:
+        UsageError: the environment has the reset/step form.
+    """
+
+    def __init__(self, link: LocalEnvironment, name: str, secret: Secret) -> None:
+        if link.steps:
+            raise UsageError(
+                f"{name}: {link.environment.name()} has reset and step, and no tools to expose over MCP"
+            )
+        self.door = ToolDoor(name, self, secret)
+        self._link = link
+        self._sessions = WeakValueDictionary[str, Session]()
+
+    def allowed(self, row: Row) -> list[str] | None:
+        """The only tools that may be called for a row; None for all."""
+        return self._link.environment.mcp_allowed_tools_for_session(row)
+
+    def offer(self, id: str, session: Session, allowed: list[str] | None) -> dict[str, Any]:
+        """How to reach a session's tools, as `ToolDoor.access` says it. `id` stands for it in the token."""
+        self._sessions[id] = session
+        return self.door.access(id, allowed)
+
+    def tools(self, session_id: str | None) -> Sequence[FunctionTool]:
+        session = self._sessions.get(session_id) if session_id is not None else None
+        return self._link.tools if session is None else session.tools
+
+    async def call(self, session_id: str, name: str, arguments: dict[str, Any]) -> ToolAnswer:
+        session = self._sessions.get(session_id)
+        if session is None or not self._link.is_open(session):
+            return ToolAnswer("this session is not open any more", True)
+        text = await self._link.call(session, function_call(name, encode(arguments).decode(), call_id=""))
+        return ToolAnswer(text, is_tool_error(text))
+
+
+class OfferedEnvironment:
+    """A link to an environment of this process whose sessions say in `state["mcp"]` where their tools are.
+
+    Args:
+        url: base URL of the server that serves `offered`.
+    """
+
+    steps = False
+    max_steps = 1
+
+    def __init__(self, link: LocalEnvironment, offered: OfferedTools, url: str) -> None:
+        self._link = link
+        self._offered = offered
+        self._url = url
+
+    @asynccontextmanager
+    async def session(self, row: Row) -> AsyncGenerator[Session]:
+        allowed = self._offered.allowed(row)
+        async with self._link.session(row) as session:
+            access = self._offered.offer(uuid4().hex, session, allowed)
+            session.state["mcp"] = {"url": f"{self._url}{PATH}", "token": access["headers"][TOKEN_HEADER]}
+            yield session
+
+    async def call(self, session: Session, call: FunctionCall) -> str:
+        return await self._link.call(session, call)
+
+    async def reset(self, session: Session) -> Observation:
+        return await self._link.reset(session)
+
+    async def step(self, session: Session, action: Response) -> Step:
+        return await self._link.step(session, action)
+
+    async def verify(self, session: Session, response: Response) -> Reward:
+        return await self._link.verify(session, self._offered.door.own_names(response))
+
+    async def aclose(self) -> None:
+        await self._link.aclose()

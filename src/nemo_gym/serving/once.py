@@ -1,0 +1,31 @@
+"""Requests that may be sent again without being carried out again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """The latest answers by key: who asks again gets the first answer or error, even one still being made.
+
+    Args:
+        keep: how many answers are remembered.
+    """
+
+    def __init__(self, *, keep: int = 4096) -> None:
+        self._keep = keep
+        self._answers: OrderedDict[Hashable, asyncio.Task[T]] = OrderedDict()
+
+    async def answer(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `make` gave or gives for this key; it goes on when who asked first is cancelled."""
+        task = self._answers.get(key)
+        if task is None:
+            task = self._answers[key] = asyncio.create_task(make())
+            if len(self._answers) > self._keep:
+                self._answers.popitem(last=False)
+        return await asyncio.shield(task)

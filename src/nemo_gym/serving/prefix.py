@@ -1,0 +1,54 @@
+"""The path prefix that says which rollout a request belongs to (CONTRACT 2.0)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutTag:
+    """What the prefix of a request said."""
+
+    rollout_id: str
+    token_capture: bool
+    """Whether the tokens of model calls are to be captured for training."""
+
+
+class RolloutPrefix:
+    """ASGI middleware: takes `/ng-rollout/<id>[/training-token-capture]` off the path before routing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(_START):
+            match = _PREFIX.match(scope["path"])
+            if match:
+                path = scope["path"][match.end() :]
+                tag = RolloutTag(match["id"], match["capture"] is not None)
+                scope = {**scope, "path": path, "raw_path": path.encode(), _TAG: tag}
+        await self.app(scope, receive, send)
+
+
+def rollout_tag(scope: Scope) -> RolloutTag | None:
+    """The rollout that a request names; None when its path had no (valid) prefix."""
+    return scope.get(_TAG)
+
+
+def rollout_path(path: str, tag: RolloutTag | None) -> str:
+    """`path` with the prefix for a rollout in front of it."""
+    if tag is None:
+        return path
+    return f"{_START}{tag.rollout_id}{_CAPTURE if tag.token_capture else ''}{path}"
+
+
+_START: Final = "/ng-rollout/"
+_CAPTURE: Final = "/training-token-capture"
+_PREFIX: Final = re.compile(
+    rf"{_START}(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{{0,199}})(?P<capture>{_CAPTURE})?(?=/)"
+)
+_TAG: Final = "nemo_gym.rollout"

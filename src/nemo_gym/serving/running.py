@@ -1,0 +1,72 @@
+"""Gyms that other processes run: asking them and ending them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import msgspec
+
+from nemo_gym.runs.loop import run_async
+from nemo_gym.serving.state import RunState, running
+from nemo_gym.transport.exchange import Connections, NoAnswer
+from nemo_gym.wire.errors import GymError
+
+
+def servers_of(state: RunState) -> list[dict[str, Any]]:
+    """The servers of a running gym, each with its health.
+
+    Raises:
+        GymError: its head server doesn't answer as one.
+    """
+    return run_async(_servers_of(state))
+
+
+async def _servers_of(state: RunState) -> list[dict[str, Any]]:
+    token = state.token
+    headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
+    connections = Connections(state.head_url, headers=headers)
+    try:
+        reply = await connections.exchange("GET", "/server_instances", within=10.0)
+        return msgspec.json.decode(reply.content, type=list[dict[str, Any]])
+    except (NoAnswer, msgspec.DecodeError) as error:
+        what = f"process {state.pid} runs, but its head server at {state.head_url} doesn't answer: {error}"
+        raise GymError(what) from None
+    finally:
+        await connections.aclose()
+
+
+def end(state: RunState, folder: Path, *, within: float) -> bool:
+    """Ask a gym to stop and wait until it has; the processes it started end with it.
+
+    Args:
+        folder: where its state is.
+        within: seconds, after which it is killed.
+
+    Returns:
+        True when it stopped by itself.
+    """
+    _signal(state, signal.SIGTERM)
+    if _gone(state, folder, within):
+        return True
+    _signal(state, signal.SIGKILL)
+    _gone(state, folder, 5.0)
+    return False
+
+
+def _signal(state: RunState, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(state.pid, number)
+
+
+def _gone(state: RunState, folder: Path, within: float) -> bool:
+    give_up = monotonic() + within
+    while any(one.pid == state.pid for one in running(folder)):
+        if monotonic() > give_up:
+            return False
+        sleep(0.05)
+    return True

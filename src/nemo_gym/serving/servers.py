@@ -1,0 +1,181 @@
+"""`Servers`: everything that one `gym env start` starts, from the first socket to the last process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from nemo_gym.config.instances import Instance
+from nemo_gym.runs.collect import innermost
+from nemo_gym.serving.children import Child
+from nemo_gym.serving.components import Components
+from nemo_gym.serving.head import HEAD, Running, head_app
+from nemo_gym.serving.health import ask
+from nemo_gym.serving.host import Grace, Host
+from nemo_gym.serving.launch import Launch
+from nemo_gym.serving.redaction import Redactor, secrets_in
+from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.serving.virtualenvs import python_for
+from nemo_gym.wire.errors import GymError
+
+
+class StartFailed(GymError):
+    """A server did not come up."""
+
+
+class Servers:
+    """The servers of one launch, in this process and in children.
+
+    Args:
+        lost: called with a child that ended though nobody asked it to, and its exit code.
+    """
+
+    def __init__(self, launch: Launch, *, lost: Callable[[Child, int], None]) -> None:
+        self.waiting: set[str] = set()
+        """Names of the servers that are being started."""
+        self._launch = launch
+        self._lost = lost
+        self._instances = launch.instances
+        self._programs = {name: launch.program(name) for name in self._instances}
+        self._outside = {
+            name for name, program in self._programs.items() if launch.isolate or program is not None
+        }
+        here = frozenset(self._instances.keys() - self._outside)
+        self._components = Components(self._instances, here, launch.options)
+        self._host = Host()
+        self._children: dict[str, Child] = {}
+        self._watching: list[asyncio.Task[None]] = []
+        self._redactor = Redactor(secrets_in(launch.tree) | {launch.token, launch.cookie_secret})
+
+    @property
+    def running(self) -> list[Running]:
+        """Every server but the head."""
+        return [self._running(instance) for instance in self._instances.values()]
+
+    @property
+    def head_url(self) -> str:
+        """The head server's address, as this machine reaches it."""
+        head = self._launch.tree[HEAD]
+        return http_url(reachable(head["host"]), head["port"])
+
+    async def start(self) -> None:
+        """Start everything; when this returns every server answers. Agents come after what they use.
+
+        Raises:
+            StartFailed: a server did not come up. What was started is stopped again.
+        """
+        launch = self._launch
+        try:
+            app = head_app(launch.tree, lambda: self.running, launch.options)
+            await self._host.serve(HEAD, app, launch.listener(HEAD))
+            for stage in (self._others, self._agents):
+                self.waiting = set(stage)
+                async with asyncio.TaskGroup() as group:
+                    for name in stage:
+                        group.create_task(self._start(name))
+        except Exception as error:
+            await self.stop(grace_s=1.0)
+            raise innermost(error) from None
+        except BaseException:
+            await self.stop(grace_s=1.0)
+            raise
+
+    async def stop(self, *, grace_s: float | None = None) -> None:
+        """Stop everything: agents first, so that what they are at can be finished; the head last.
+
+        Args:
+            grace_s: seconds for requests in flight; None takes the launch's own.
+        """
+        grace = Grace(self._launch.grace_s if grace_s is None else grace_s)
+        for task in self._watching:
+            task.cancel()
+        for stage in (self._agents, self._others, {HEAD}):
+            children = [child for name, child in self._children.items() if name in stage]
+            await asyncio.gather(
+                self._host.stop(stage, grace_s=grace.left_s),
+                *(child.stop(grace_s=grace.left_s + _CHILD_S) for child in children),
+            )
+        await self._components.aclose()
+        self._launch.release()
+
+    async def unreachable(self) -> list[str]:
+        """What is wrong with the model endpoints behind the models of this process, a line each."""
+        return await self._components.unreachable()
+
+    @property
+    def _agents(self) -> set[str]:
+        return {one.name for one in self._instances.values() if one.kind == "responses_api_agents"}
+
+    @property
+    def _others(self) -> set[str]:
+        return self._instances.keys() - self._agents
+
+    async def _start(self, name: str) -> None:
+        began = monotonic()
+        try:
+            if name in self._outside:
+                await self._start_child(name)
+            else:
+                app = await self._components.app(name)
+                await self._host.serve(name, app, self._launch.listener(name))
+        except (GymError, OSError) as error:
+            raise StartFailed(f"{name} did not start ({monotonic() - began:.1f} s): {error}") from error
+        self.waiting.discard(name)
+
+    async def _start_child(self, name: str) -> None:
+        launch, program = self._launch, self._programs[name]
+        own = launch.only(name if program is None else "")
+        child = Child(name, Path(launch.logs) / f"{name}.log", self._redactor)
+        if launch.isolate and program is not None:
+            cache = Path(launch.tree["cache_dir"]) / "virtualenvs"
+            child.python = await python_for(program.parent, cache)
+        self._children[name] = child
+        await child.start(own)
+        ended = asyncio.create_task(child.ended())
+        answers = asyncio.create_task(self._answers(self._instances[name]))
+        try:
+            async with asyncio.timeout(launch.ready_s):
+                await asyncio.wait({ended, answers}, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            why = f"it does not answer at {self._instances[name].url}. Its last output:{child.last_lines}"
+            raise GymError(why) from None
+        finally:
+            answers.cancel()
+            if not answers.done():
+                ended.cancel()
+        if ended.done():
+            raise GymError(f"it ended with exit code {ended.result()}. Its last output:{child.last_lines}")
+        launch.listener(name).close()
+        self._watching.append(asyncio.create_task(self._watch(child, ended)))
+
+    async def _answers(self, instance: Instance) -> None:
+        """Return once the server answers; a program's own server need not be this package's."""
+        url, pause = http_url(reachable(instance.host), instance.port), 0.02
+        while await ask(url, self._launch.options.token, within=5.0) != "success":
+            await asyncio.sleep(pause)
+            pause = min(0.5, pause * 1.5)
+
+    async def _watch(self, child: Child, ended: asyncio.Task[int]) -> None:
+        self._lost(child, await ended)
+
+    def _running(self, instance: Instance) -> Running:
+        program, child = self._programs[instance.name], self._children.get(instance.name)
+        return Running(
+            process_name=instance.name,
+            server_type=instance.kind,
+            name=instance.implementation,
+            dir_path=None if program is None else str(program.parent),
+            entrypoint=instance.entrypoint,
+            host=instance.host,
+            port=instance.port,
+            pid=os.getpid() if child is None else child.pid,
+            start_time=self._launch.started_at,
+        )
+
+
+_CHILD_S: Final = 3.0
+"""Seconds that a child may take beyond the grace that it gives its own requests."""

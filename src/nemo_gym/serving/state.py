@@ -1,0 +1,146 @@
+"""Which gyms run on this machine: a file each, held locked for as long as its process lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.wire.errors import GymError
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """One running gym."""
+
+    pid: int
+    head_url: str
+    logs: str
+    """Folder of what its servers print."""
+    token_file: str = ""
+    """Where its token is; empty when it asks for none."""
+    started_at: float
+    """Unix time, seconds."""
+
+    @property
+    def head_port(self) -> int | None:
+        return urlsplit(self.head_url).port
+
+    @property
+    def token(self) -> Secret | None:
+        """What its servers ask of callers.
+
+        Raises:
+            GymError: the token file is gone.
+        """
+        return read_token(Path(self.token_file)) if self.token_file else None
+
+
+def runtime_folder() -> Path:
+    """A folder of this user's own that nobody else can look into.
+
+    Raises:
+        GymError: what is there belongs to somebody else.
+    """
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    base = Path(given) if given and Path(given).is_dir() else None
+    folder = base / "nemo-gym" if base else Path(tempfile.gettempdir()) / f"nemo-gym-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise GymError(f"{folder} must be a folder of yours that only you can read (mode 0700)")
+    return folder
+
+
+@contextmanager
+def held(state: RunState, folder: Path) -> Generator[None, None, None]:
+    """While the block runs `running` lists this state, whatever kills the process."""
+    path, draft = folder / f"{state.pid}{_STATE}", folder / f"{state.pid}{_DRAFT}"
+    with _private(draft) as file:
+        # Locked before it has its name, so that nobody takes it for what a dead process left.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(msgspec.json.encode(state))
+        file.flush()
+        draft.rename(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def running(folder: Path) -> list[RunState]:
+    """The gyms that run, oldest first. What dead ones left is removed."""
+    states: list[RunState] = []
+    for path in folder.glob(f"*{_STATE}"):
+        with suppress(FileNotFoundError, msgspec.DecodeError), path.open("rb") as file:
+            if _is_locked(file):
+                states.append(msgspec.json.decode(file.read(), type=RunState))
+            else:
+                path.unlink(missing_ok=True)
+                path.with_suffix(_TOKEN).unlink(missing_ok=True)
+    return sorted(states, key=lambda state: state.started_at)
+
+
+@contextmanager
+def token_file(token: Secret, folder: Path) -> Generator[Path, None, None]:
+    """A file with the token that only this user can read, while the block runs."""
+    path = folder / f"{os.getpid()}{_TOKEN}"
+    with _private(path) as file:
+        file.write(token.reveal().encode())
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read_token(path: Path) -> Secret:
+    """The token in a file.
+
+    Raises:
+        GymError: there is no such file, or nothing fit to be a token in it.
+    """
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GymError(f"token file {path}: {getattr(error, 'strerror', None) or error}") from None
+    return check_token(text, f"token file {path}")
+
+
+def check_token(text: str, where: str) -> Secret:
+    """A token that can be sent in a header and that nobody guesses.
+
+    Raises:
+        GymError: it can't.
+    """
+    if len(text) < LEAST or not text.isascii() or not text.isprintable() or " " in text:
+        raise GymError(f"{where}: a token has at least {LEAST} printable ASCII characters and no spaces")
+    return Secret(text)
+
+
+LEAST: Final = 16
+"""Characters of a token."""
+_STATE: Final = ".json"
+_DRAFT: Final = ".draft"
+_TOKEN: Final = ".token"
+
+
+def _private(path: Path) -> IO[bytes]:
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

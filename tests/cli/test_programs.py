@@ -1,0 +1,68 @@
+"""`gym run` with a program as the agent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SUPPORT, read_rows
+
+Gym = Callable[..., subprocess.CompletedProcess[str]]
+
+SCRIPT = """
+import json
+
+
+from nemo_gym.environments.example_repair.problems import PROBLEMS
+
+
+def mend(params):
+    said = str(params["input"])
+    if "function_call_output" in said:
+        return "It is mended."
+    problem = next(problem for problem in PROBLEMS if f"{problem.name}.py" in said)
+    command = f"cat > {problem.name}.py << 'THE END'\\n{problem.source}THE END\\n"
+    call = {"type": "function_call", "call_id": "call_1", "name": "exec_command"}
+    return [{**call, "arguments": json.dumps({"cmd": command})}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def codex_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "codex").symlink_to(SUPPORT / "fake_cli.py")
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "script.py").write_text(SCRIPT)
+
+
+WORDS = ("run", "example_repair", "--model-type=scripted", "--model=script.py:mend", "--output=out.jsonl")
+
+
+def test_a_run_with_a_program_writes_scored_rows_with_their_calls(gym: Gym, tmp_path: Path) -> None:
+    done = gym(*WORDS, "--agent=codex", "--limit=3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(tmp_path / "out.jsonl")
+    assert len(rows) == 3
+    for row in rows:
+        assert row["reward"] == 1.0
+        assert row["agent_ref"]["name"] == "codex"
+        assert len(row["ng_model_call_capture"]["calls"]) == 2
+
+
+def test_worker_processes_are_refused_before_anything_is_written(gym: Gym, tmp_path: Path) -> None:
+    done = gym(*WORDS, "--agent=codex", "--workers=2", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "leave --workers out" in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_missing_program_is_one_line(gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = gym(*WORDS, "--agent=claude_code", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == ("gym: no program 'claude' on PATH: npm install -g @anthropic-ai/claude-code\n")
