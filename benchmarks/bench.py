@@ -88,7 +88,7 @@ def main() -> None:
         "--peer-minutes", type=float, help="time limit for each peer (default: 5 to 12, see subjects.py)"
     )
     parser.add_argument(
-        "--repeats", type=int, help="runs of each cell for floor and ours (default 3; quick 1)"
+        "--repeats", type=int, help="runs of each cell for floor, ours and served (default 3; quick 1)"
     )
     parser.add_argument("--out", type=Path, default=subjects.HERE / "RESULTS.md")
     args = parser.parse_args()
@@ -97,9 +97,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, _mock_endpoint() as mock:
         bench = Bench(mock, Path(scratch), quick=args.quick, out=args.out)
         repeats = args.repeats or (1 if args.quick else 3)
-        bench.run_own([name for name in names if name in ("floor", "ours")], repeats)
+        bench.run_own([name for name in names if name in subjects.OWN], repeats)
         for name in names:
-            if name not in ("floor", "ours"):
+            if name not in subjects.OWN:
                 bench.run_peer(name, args.peer_minutes)
     print(f"wrote {args.out.name}")
 
@@ -256,7 +256,7 @@ def _median(results: list[Result]) -> Result:
 
 def _names(only: str | None, *, with_peers: bool) -> list[str]:
     if only is None:
-        return [name for name in subjects.NAMES if with_peers or name in ("floor", "ours")]
+        return [name for name in subjects.NAMES if with_peers or name in subjects.OWN]
     asked = [name.strip() for name in only.split(",")]
     for name in asked:
         if name not in subjects.NAMES:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import subjects
 import workload
 from measure import Usage
 
@@ -125,9 +126,9 @@ class Report:
 
     def _pivot(self, value: Callable[[Result], float | None], *, ratios: bool) -> list[str]:
         names = [*self.labels, *self.absent]
-        peers = [name for name in self.labels if name not in ("floor", "ours")]
+        peers = [name for name in self.labels if name not in subjects.OWN]
         head = ["task", "latency, ms", "concurrency", *names]
-        head += ["ours / floor", "best peer / ours"] if ratios else []
+        head += ["ours / floor", "best peer / ours", "served / ours", "nemo-gym / served"] if ratios else []
         rows = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
         for cell in self._cells():
             values = {
@@ -140,6 +141,8 @@ class Report:
             if ratios:
                 best = min((v for name in peers if (v := values.get(name)) is not None), default=None)
                 row += [_ratio(values.get("ours"), values.get("floor")), _ratio(best, values.get("ours"))]
+                row += [_ratio(values.get("served"), values.get("ours"))]
+                row += [_ratio(values.get("nemo-gym"), values.get("served"))]
             rows.append(_row(row))
         return [*rows, ""]
 
@@ -219,7 +222,9 @@ How to read it:
   a run of a few rollouts first: what 1,000 more rollouts cost. The ratios use the second.
 - Peak memory is the largest sum of resident memory over all processes at one sample, 5 samples a
   second; memory that processes share counts in each. "Largest process" is exact.
-- Floor and this project: the median of the repeats. Peers: one run, of fewer rollouts, in a
+- *served* starts the servers with `gym env start`, has the served agent make every rollout (`gym run
+  --agent-url`) and stops them; *nemo-gym* is the original with its servers.
+- Floor, this project and served: the median of the repeats. Peers: one run, of fewer rollouts, in a
   configuration chosen to favour them (see the scripts in `benchmarks/peers/`).
 - A run counts only when every rollout was recorded with the right answer. "failed", "stopped" (at its
   time limit) and "not run" are explained at the end.

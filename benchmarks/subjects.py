@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 import ours
+import served
 import workload
 
 HERE = Path(__file__).parent
@@ -58,17 +59,22 @@ PEERS = (
     Peer("inspect-ai", "inspect-ai", "run_inspect.py", 8),
     Peer("nemo-gym", "nemo-gym", "run_nemo_gym.py", 12),
 )
-NAMES = ("floor", "ours", *(peer.name for peer in PEERS))
+OWN = ("floor", "ours", "served")
+"""What is ours: measured cell by cell, side by side."""
+NAMES = (*OWN, *(peer.name for peer in PEERS))
 
 
 def find(name: str) -> Subject:
     """The subject called `name`, installed if it is a peer. Raises Unavailable."""
     if name == "floor":
         return _floor()
-    if name == "ours":
+    if name in OWN:
         if reason := ours.unavailable():
             raise Unavailable(reason)
-        return Subject("ours", ours.label(), ours.write_tasks, ours.command, ours.tally)
+        if name == "ours":
+            return Subject(name, ours.label(), ours.write_tasks, ours.command, ours.tally)
+        label = "this project through its HTTP servers: environment, agent, model and head in one process"
+        return Subject(name, label, ours.write_tasks, served.command, ours.tally)
     return _peer(next(peer for peer in PEERS if peer.name == name))
 
 
