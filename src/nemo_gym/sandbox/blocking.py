@@ -78,7 +78,8 @@ class Sandbox:
                 self._worker = None
 
     def __enter__(self) -> Self:
-        return self.start()
+        self._call(self._sandbox.__aenter__())
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -9,8 +9,10 @@ import json
 import os
 import socket
 import sys
+import uuid
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +20,25 @@ import nemo_gym
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
 from nemo_gym.sandbox.providers.local import supervisor
 
+MARK: Final = "NEMO_GYM_SANDBOX_RUN"
+"""A variable in the environment of every program, by which what it started is found again."""
+
 _BOOT: Final = (
     "import sys; sys.path.append(sys.argv[2]); "
     f"from {supervisor.__name__} import main; main(int(sys.argv[1]))"
 )
 _STOP_S: Final = 5.0
 _LONGEST: Final = supervisor.PACKET_BYTES // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A program that was started."""
+
+    number: int
+    mark: str
+    end: asyncio.Future[int]
+    """Its exit code, 128 + the signal's number when it was killed; to be awaited behind a shield."""
 
 
 class Control:
@@ -58,9 +73,11 @@ class Control:
                     pass_fds=[theirs.fileno()], env={}, cwd="/",
                     stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True,
                 )  # fmt: skip
-            except OSError as error:
+            except BaseException as error:
                 door.close()
-                raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
+                if isinstance(error, OSError):
+                    raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
+                raise
         control = cls(door, process)
         try:
             await control._send(plan)
@@ -90,43 +107,38 @@ class Control:
     async def run(
         self,
         argv: Sequence[str],
-        env: dict[str, str],
+        env: Mapping[str, str],
         cwd: str | None,
         fds: Sequence[int],
         *,
         tty: bool = False,
-    ) -> int:
-        """Start a program on three descriptors; its number, for `ended`, `signal` and `kill`.
+    ) -> Run:
+        """Start a program on three descriptors.
 
         Raises:
             OSError: it can't be started.
             SandboxStopped: the sandbox is gone.
         """
-        number = next(self._numbers)
-        self._ends[number] = self._loop.create_future()
-        asked = {"op": "run", "argv": list(argv), "env": env, "cwd": cwd, "tty": tty}
+        run = Run(next(self._numbers), uuid.uuid4().hex, self._loop.create_future())
+        self._ends[run.number] = run.end
+        asked = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
         try:
-            await self._ask(asked, fds, number)
-        except BaseException:
-            self._ends.pop(number, None)
+            await self._ask(asked, fds, run.number)
+        except BaseException as error:
+            self._ends.pop(run.number, None)
+            if isinstance(error, asyncio.CancelledError):
+                await self.kill(run)
             raise
-        return number
+        return run
 
-    async def ended(self, run: int) -> int:
-        """Wait for a program to end; minus the signal's number when it was killed."""
-        try:
-            return await asyncio.shield(self._ends[run])
-        finally:
-            if self._ends[run].done():
-                del self._ends[run]
-
-    async def signal(self, run: int, number: int) -> None:
+    async def signal(self, run: Run, number: int) -> None:
         """Send a signal to a program's process group."""
-        await self._ask({"op": "signal", "run": run, "number": number})
+        await self._ask({"op": "signal", "run": run.number, "number": number})
 
-    async def kill(self, run: int, mark: str) -> None:
-        """Kill a program's session and whatever carries its mark, `NAME=value`."""
-        await self._ask({"op": "kill", "run": run, "mark": mark})
+    async def kill(self, run: Run) -> None:
+        """Kill a program, and what it started; in a sandbox that is gone nothing is left to be killed."""
+        with contextlib.suppress(SandboxStopped):
+            await self._ask({"op": "kill", "run": run.number, "mark": f"{MARK}={run.mark}"})
 
     async def open(self, path: str, *, write: bool = False) -> int:
         """A descriptor of a regular file inside.
@@ -203,7 +215,7 @@ class Control:
 
     def _read(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._door, supervisor.PACKET_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
+            data, fds = supervisor.receive(self._door)
         except BlockingIOError:
             return
         except OSError:
@@ -213,9 +225,10 @@ class Control:
             return
         message = json.loads(data)
         if "ended" in message:
-            end = self._ends.get(message["ended"])
+            end = self._ends.pop(message["ended"], None)
             if end is not None and not end.done():
-                end.set_result(message["code"])
+                code = message["code"]
+                end.set_result(128 - code if code < 0 else code)
             return
         waiting = self._answers.get(message["id"]) if "id" in message else self._greeting
         if waiting is None or waiting.done():

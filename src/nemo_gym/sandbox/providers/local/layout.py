@@ -107,7 +107,7 @@ class Layout:
                 "gid_map": as_root if outside == 0 else f"{INSIDE_ID} {group} 1\n",
             },
             "root": str(self.folder / "root"),
-            "readable": [*_SYSTEM, *_settings(), *_python(), *create.readable],
+            "readable": [*_SYSTEM, *_settings(), *_python(), *map(os.path.abspath, create.readable)],
             "hidden": [str(Path(nemo_gym.__file__).parent)],
             "texts": texts,
             "writable": {

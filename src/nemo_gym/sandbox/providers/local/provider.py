@@ -8,9 +8,7 @@ import os
 import random
 import shutil
 import sys
-import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from math import ceil
@@ -19,7 +17,7 @@ from typing import IO, Any, Final
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError, SandboxStopped
 from nemo_gym.sandbox.output import Output
-from nemo_gym.sandbox.providers.local.control import Control
+from nemo_gym.sandbox.providers.local.control import Control, Run
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
 from nemo_gym.sandbox.providers.local.ports import Ports
@@ -37,9 +35,6 @@ from nemo_gym.sandbox.spec import (
 )
 
 log: Final = logging.getLogger(__name__)
-
-MARK: Final = "NEMO_GYM_SANDBOX_RUN"
-"""A variable in the environment of every command, by which what it started is found again."""
 
 _DRAIN_S: Final = 0.25
 """How long output is waited for once a command has ended, when something it left running holds it open."""
@@ -162,17 +157,16 @@ class LocalProvider:
         out, out_end = await Output.pipe(self._exec.output_bytes)
         err, err_end = await Output.pipe(self._exec.output_bytes)
         sandbox.outputs = [*(left for left in sandbox.outputs if not left.ended.done()), out, err]
-        mark = uuid.uuid4().hex
         try:
             with out_end, err_end, _nothing() as nothing:
                 run = await sandbox.control.run(
                     [self._shell, "-c", command],
-                    {**sandbox.env, **(env or {}), MARK: mark},
+                    {**sandbox.env, **(env or {})},
                     None if cwd is None else sandbox.layout.inside(cwd),
                     [nothing.fileno(), out_end.fileno(), err_end.fileno()],
                 )
             limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
-            code = await _end_of(sandbox.control, run, mark, limit)
+            code = await _end_of(sandbox.control, run, limit)
         except SandboxStopped as error:
             return SandboxExecResult(out.text, str(error), RUNTIME_FAILURE, "sandbox_stopped")
         except TimeoutError:
@@ -232,13 +226,11 @@ class LocalProvider:
         """
         _check_user(spec.user)
         sandbox = _sandbox(handle)
-        mark = uuid.uuid4().hex
         return await open_session(
             sandbox.control,
             [self._shell] if spec.command is None else [self._shell, "-c", spec.command],
-            {"TERM": "xterm-256color", **sandbox.env, **spec.env, MARK: mark},
+            {"TERM": "xterm-256color", **sandbox.env, **spec.env},
             None if spec.cwd is None else sandbox.layout.inside(spec.cwd),
-            f"{MARK}={mark}",
             size=(spec.rows, spec.cols) if spec.pty else None,
         )
 
@@ -320,19 +312,17 @@ def _nothing() -> IO[bytes]:
     return open(os.devnull, "r+b", 0)
 
 
-async def _end_of(control: Control, run: int, mark: str, limit: float) -> int:
+async def _end_of(control: Control, run: Run, limit: float) -> int:
     """The exit code of a run, which is killed when it takes too long or isn't wanted any more."""
     try:
         async with asyncio.timeout(limit):
-            code = await control.ended(run)
-    except (TimeoutError, asyncio.CancelledError) as error:
-        with suppress(SandboxStopped):
-            await control.kill(run, f"{MARK}={mark}")
-            await control.ended(run)
-        if isinstance(error, TimeoutError):
-            raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
+            return await asyncio.shield(run.end)
+    except TimeoutError:
+        await control.kill(run)
+        raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
+    except asyncio.CancelledError:
+        await control.kill(run)
         raise
-    return 128 - code if code < 0 else code
 
 
 async def _write(sandbox: LocalSandbox, path: str, read: Callable[[int], bytes], mode: int) -> None:

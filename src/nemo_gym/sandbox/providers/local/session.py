@@ -8,26 +8,23 @@ import os
 import pty
 import struct
 import termios
-from contextlib import suppress
 
 from nemo_gym.sandbox.errors import SandboxPtyError, SandboxStopped
-from nemo_gym.sandbox.providers.local.control import Control
+from nemo_gym.sandbox.providers.local.control import Control, Run
 
 
 class LocalSession:
     """A running program; a `PtySession`."""
 
     def __init__(
-        self, control: Control, run: int, mark: str, stdin: int, stdout: int, stderr: int | None
+        self, control: Control, run: Run, stdin: int, stdout: int, stderr: int | None = None
     ) -> None:
         self._control = control
         self._run = run
-        self._mark = mark
         self._stdin, self._stdout, self._stderr = stdin, stdout, stderr
         self._open = {fd for fd in (stdin, stdout, stderr) if fd is not None}
         for fd in self._open:
             os.set_blocking(fd, False)
-        self._end = asyncio.ensure_future(control.ended(run))
 
     async def read(self) -> bytes:
         return await self._read(self._stdout)
@@ -56,8 +53,7 @@ class LocalSession:
         await self._control.signal(self._run, number)
 
     async def wait_exit(self) -> int:
-        code = await asyncio.shield(self._end)
-        return 128 - code if code < 0 else code
+        return await asyncio.shield(self._run.end)
 
     async def close(self) -> None:
         if not self._open:
@@ -65,9 +61,7 @@ class LocalSession:
         for fd in self._open:
             os.close(fd)
         self._open.clear()
-        with suppress(SandboxStopped):
-            await self._control.kill(self._run, self._mark)
-            await asyncio.shield(self._end)
+        await self._control.kill(self._run)
 
     async def _read(self, fd: int) -> bytes:
         while True:
@@ -103,7 +97,6 @@ async def open_session(
     argv: list[str],
     env: dict[str, str],
     cwd: str | None,
-    mark: str,
     *,
     size: tuple[int, int] | None,
 ) -> LocalSession:
@@ -131,8 +124,8 @@ async def open_session(
         for fd in set(theirs):
             os.close(fd)
     if size is not None:
-        return LocalSession(control, run, mark, ours[0], ours[0], None)
-    return LocalSession(control, run, mark, ours[0], ours[1], ours[2])
+        return LocalSession(control, run, ours[0], ours[0])
+    return LocalSession(control, run, *ours)
 
 
 def _set_size(fd: int, rows: int, cols: int) -> None:

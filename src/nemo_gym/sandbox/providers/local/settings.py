@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nemo_gym.sandbox.errors import InvalidSandbox
+
 
 @dataclass(frozen=True)
 class LocalCreateConfig:
@@ -22,6 +24,14 @@ class LocalCreateConfig:
     folder: str | None = None
     """Where the sandboxes' own folders are made; by default the system's temporary folder."""
     start_timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("isolation", ("auto", "required", "off")), ("network", ("none", "host"))):
+            value = getattr(self, name)
+            if value not in known:
+                raise InvalidSandbox(
+                    f"local.create.{name}: expected one of {', '.join(known)}, not {value!r}"
+                )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ from nemo_gym.sandbox.providers.local import jail
 PACKET_BYTES = 1 << 18
 """The longest message."""
 
+_MOST_SWEEPS = 100
+
 
 def main(control_fd: int) -> None:
     """Serve the other end of a socket until it is closed, or the sandbox's time is over."""
@@ -99,7 +101,7 @@ class Supervisor:
             self._reap()
 
     def _serve_one(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, PACKET_BYTES, 3, socket.MSG_CMSG_CLOEXEC)
+        data, fds = receive(self._control)
         if not data:
             return False
         asked = json.loads(data)
@@ -177,15 +179,20 @@ class Supervisor:
                 os.killpg(pid, number)
 
     def _kill(self, run: int, mark: str) -> None:
-        """Kill a run's session, and what left the session and still carries its mark. More than once, because
-        what is being killed may be starting more."""
-        wanted = mark.encode()
-        for pid in 3 * _processes():
-            with contextlib.suppress(OSError):
-                if pid != os.getpid() and (
-                    os.getsid(pid) == self._runs.get(run) or wanted in _environment(pid)
-                ):
+        """Kill a run's session, and what left the session and still carries its mark: until nothing more is
+        found, twice, because what is being killed may be starting more."""
+        session, wanted = self._runs.get(run), mark.encode()
+        killed: set[int] = set()
+        empty = 0
+        for _ in range(_MOST_SWEEPS):
+            found = {pid for pid in _processes() if _belongs(pid, session, wanted)} - killed
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
+            killed |= found
+            empty = 0 if found else empty + 1
+            if empty == 2:
+                return
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -194,6 +201,21 @@ class Supervisor:
                     if pid == ended[0]:
                         del self._runs[run]
                         _say(self._control, {"ended": run, "code": os.waitstatus_to_exitcode(ended[1])})
+
+
+def receive(control: socket.socket) -> tuple[bytes, list[int]]:
+    """The next message, empty at the end, and its descriptors, which no program inherits.
+
+    Raises:
+        OSError: nothing can be received.
+    """
+    fds = array.array("i")
+    data, rights, _, _ = control.recvmsg(
+        PACKET_BYTES, socket.CMSG_LEN(3 * fds.itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    for _, _, right in rights:
+        fds.frombytes(right[: len(right) - len(right) % fds.itemsize])
+    return data, list(fds)
 
 
 def open_file(path: str, *, write: bool) -> int:
@@ -242,9 +264,16 @@ def _processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
-def _environment(pid: int) -> list[bytes]:
-    with open(f"/proc/{pid}/environ", "rb") as file:
-        return file.read(1 << 20).split(b"\0")
+def _belongs(pid: int, session: int | None, mark: bytes) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        if os.getsid(pid) == session:
+            return True
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return mark in file.read(1 << 20).split(b"\0")
+    except OSError:
+        return False
 
 
 def _say(control: socket.socket, message: dict[str, Any], fds: list[int] | None = None) -> None:

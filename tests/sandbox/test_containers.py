@@ -1,0 +1,197 @@
+"""Docker and Apptainer, by a program that stands in for theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from nemo_gym.sandbox import AsyncSandbox, SandboxSpec, SandboxStatus
+from nemo_gym.sandbox.errors import (
+    InvalidSandbox,
+    SandboxCreateError,
+    SandboxCreateVerificationError,
+    SandboxFileError,
+    SandboxUnsupported,
+)
+
+SPEC = SandboxSpec(image="python:3.12")
+EAGER = {"probe": {"stable_delay_s": 0, "deadline_s": 0.01}}
+
+
+def running(fake_cli, spec: SandboxSpec = SPEC, provider: str = "docker", **settings) -> AsyncSandbox:
+    return AsyncSandbox({provider: settings}, spec)
+
+
+class TestDocker:
+    async def test_a_container_is_started_with_what_the_spec_and_the_settings_say(self, fake_cli):
+        spec = SandboxSpec(
+            image="python:3.12", workdir="/work", env={"SECRET": "hush", "PATH": "/bin"}, ports=[80],
+            metadata={"team": "blue"}, resources={"cpu": 1.5, "memory_mib": 512, "gpu": 1},
+        )  # fmt: skip
+        create = {"network": "none", "read_only": True, "cap_drop": ["ALL"], "pids_limit": 64}
+        async with running(fake_cli, spec, create={**create, "security_opt": ["no-new-privileges"]}):
+            pass
+
+        [call] = fake_cli.calls("run")
+        name = call["words"][3]
+        assert call["words"] == [
+            "run", "--detach", "--name", name, "--env", "SECRET", "--env", "PATH=/bin", "--label",
+            "team=blue", "--publish", "127.0.0.1::80", "--init", "--workdir", "/work", "--network", "none",
+            "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "64",
+            "--cpus", "1.5", "--memory", "512m", "--gpus", "1", "--entrypoint", "sh", "python:3.12", "-c",
+            "while :; do sleep 3600; done",
+        ]  # fmt: skip
+        assert call["env"] == {"SECRET": "hush"}
+        assert [call["words"] for call in fake_cli.calls("rm")] == [["rm", "--force", "--volumes", name]]
+
+    async def test_a_time_to_live_and_an_entrypoint_are_the_container_s(self, fake_cli):
+        async with running(fake_cli, SandboxSpec(image="i", ttl_s=60)):
+            pass
+        async with running(fake_cli, SandboxSpec(image="i", entrypoint=["serve", "--fast"])):
+            pass
+
+        first, second = (call["words"] for call in fake_cli.calls("run"))
+        assert first[-5:] == ["--entrypoint", "sh", "i", "-c", "sleep 60"]
+        assert second[-4:] == ["--entrypoint", "serve", "i", "--fast"]
+
+    async def test_commands_and_files_go_through_exec(self, fake_cli, tmp_path):
+        (tmp_path / "in.bin").write_bytes(b"\x00\xff")
+        async with running(fake_cli, SandboxSpec(image="i", files={"a/b.txt": "text"})) as sandbox:
+            result = await sandbox.exec(
+                "cat a/b.txt; echo $SECRET >&2; exit 3", env={"SECRET": "hush"}, user="root"
+            )
+            await sandbox.upload(tmp_path / "in.bin", "c/in.bin")
+            await sandbox.download("c/in.bin", tmp_path / "out" / "out.bin")
+            with pytest.raises(SandboxFileError, match="No such file"):
+                await sandbox.download("none", tmp_path / "none")
+
+        assert (result.stdout, result.stderr, result.return_code) == ("text", "hush\n", 3)
+        assert (tmp_path / "out" / "out.bin").read_bytes() == b"\x00\xff"
+        assert not (tmp_path / "none").exists()
+        [call] = [call for call in fake_cli.calls("exec") if "--user" in call["words"]]
+        assert "hush" not in call["words"]
+        assert call["words"][-3] == "bash"
+
+    async def test_a_command_that_takes_too_long_is_killed_inside(self, fake_cli, tmp_path):
+        async with running(fake_cli) as sandbox:
+            with pytest.raises(TimeoutError, match=r"more than 0\.5 seconds"):
+                await sandbox.exec(f"echo $$ > {tmp_path}/pid; sleep 600", timeout_s=0.5)
+
+        await wait_gone(int((tmp_path / "pid").read_text()))
+
+    async def test_a_failure_of_docker_is_no_exit_code_of_the_command(self, fake_cli):
+        async with running(fake_cli) as sandbox:
+            fake_cli.answer("exec", 1, stderr="Error response from daemon: container is not running")
+            result = await sandbox.exec("true")
+
+        assert (result.return_code, result.error_type) == (125, "docker")
+
+    @pytest.mark.parametrize(
+        ("told", "status"),
+        [
+            ("running", "running"), ("created", "starting"), ("exited", "stopped"), ("dead", "error"),
+            ("odd", "unknown"),
+        ],
+    )  # fmt: skip
+    async def test_its_status_is_docker_s(self, fake_cli, told, status):
+        async with running(fake_cli) as sandbox:
+            fake_cli.answer("inspect", 0, stdout=f"{told}\n")
+            assert await sandbox.status() is SandboxStatus(status)
+            fake_cli.answer("inspect", 1, stderr="Error: No such object")
+            assert await sandbox.status() is SandboxStatus.STOPPED
+
+    async def test_an_endpoint_is_where_docker_published_the_port(self, fake_cli):
+        async with running(fake_cli, SandboxSpec(image="i", ports=[80])) as sandbox:
+            fake_cli.answer("port", 0, stdout="127.0.0.1:49153\n")
+            assert (await sandbox.endpoint(80)).endpoint == "http://127.0.0.1:49153"
+            fake_cli.answer("port", 1, stderr="no public port")
+            with pytest.raises(InvalidSandbox, match="no public port"):
+                await sandbox.endpoint(80)
+
+    @pytest.mark.parametrize(
+        ("image", "message"), [(None, "needs SandboxSpec.image"), ("nope", "docker run nope: no such image")]
+    )
+    async def test_what_cannot_be_started_leaves_nothing(self, fake_cli, image, message):
+        fake_cli.answer("run", 125, stderr="no such image")
+        with pytest.raises(SandboxCreateError, match=message):
+            await running(fake_cli, SandboxSpec(image=image)).start()
+        if image:
+            assert len(fake_cli.calls("rm")) == 1
+
+    async def test_what_does_not_pass_its_probe_is_removed(self, fake_cli):
+        fake_cli.answer("exec", 1, stderr="starting up")
+        with pytest.raises(SandboxCreateVerificationError, match="starting up"):
+            await running(fake_cli, **EAGER).start()
+        assert len(fake_cli.calls("rm")) == 1
+
+    async def test_another_process_can_take_it_over(self, fake_cli):
+        async with running(fake_cli) as sandbox:
+            descriptor = sandbox.serialize(scope="verify")
+            fake_cli.answer("inspect", 0, stdout="running\n")
+            taken = await AsyncSandbox.connect(descriptor)
+            assert (await taken.exec("echo hello")).stdout == "hello\n"
+            fake_cli.answer("inspect", 0, stdout="exited\n")
+            with pytest.raises(SandboxCreateError, match="is not running"):
+                await AsyncSandbox.connect(descriptor)
+
+        assert descriptor["scope"] == "verify"
+
+    async def test_no_docker_is_one_clear_line(self, monkeypatch):
+        monkeypatch.setenv("PATH", "/nowhere")
+        with pytest.raises(SandboxCreateError, match="no program 'docker' on PATH"):
+            await AsyncSandbox("docker", SPEC).start()
+
+
+class TestApptainer:
+    async def test_an_instance_is_started_and_stopped(self, fake_cli):
+        spec = SandboxSpec(
+            image="python:3.12", env={"SECRET": "hush"}, resources={"cpu": 2, "memory_mib": 512}
+        )
+        async with running(
+            fake_cli, spec, "apptainer", exec={"default_binds": ["/data:/data:ro"]}
+        ) as sandbox:
+            fake_cli.answer("instance", 0, stdout='{"instances": [{"instance": "x"}]}')
+            assert await sandbox.status() is SandboxStatus.RUNNING
+            await sandbox.exec("true", user="root")
+
+        start, listed, stop = (call["words"] for call in fake_cli.calls("instance"))
+        folder = start[5].removesuffix(":/sandbox")
+        assert start == [
+            "instance", "start", "--containall", "--writable-tmpfs", "--bind", f"{folder}:/sandbox", "--bind",
+            "/data:/data:ro", "--cpus", "2", "--memory", "512m", "docker://python:3.12", start[-1],
+        ]  # fmt: skip
+        assert listed[:3] == ["instance", "list", "--json"]
+        assert stop == ["instance", "stop", "--force", start[-1]]
+        assert not Path(folder).exists()
+        last = fake_cli.calls("exec")[-1]
+        assert last["words"][:4] == ["exec", "--pwd", "/sandbox", "--fakeroot"]
+        assert last["env"] == {"APPTAINERENV_SECRET": "hush"}
+
+    async def test_what_cannot_be_started_leaves_nothing(self, fake_cli):
+        fake_cli.answer("instance", 255, stderr="FATAL: no image")
+        with pytest.raises(SandboxCreateError, match="FATAL: no image"):
+            await running(fake_cli, SPEC, "apptainer").start()
+
+        assert not Path(fake_cli.calls("instance")[0]["words"][5].split(":")[0]).exists()
+
+    async def test_it_has_no_ports_sessions_or_hand_over(self, fake_cli):
+        with pytest.raises(SandboxCreateError, match="ports"):
+            await running(fake_cli, SandboxSpec(image="i", ports=[80]), "apptainer").start()
+        async with running(fake_cli, SPEC, "apptainer") as sandbox:
+            with pytest.raises(SandboxUnsupported, match="hand a sandbox over"):
+                sandbox.serialize()
+            with pytest.raises(SandboxUnsupported, match="no interactive sessions"):
+                await sandbox.pty.create()
+
+
+async def wait_gone(pid: int) -> None:
+    async with asyncio.timeout(10):
+        while Path(f"/proc/{pid}").exists():
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return
+            await asyncio.sleep(0.01)
