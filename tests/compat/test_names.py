@@ -54,6 +54,25 @@ mcp_auto_exposure: maybe_auto_expose
 rollout_correlation: RolloutContextMiddleware
 profiling: Profiler
 server_metadata: ServerMetadata visit_agent_server visit_resources_server
+rollout_observability: AgentInvocation AgentObservationBundle ObservationGap ToolCallObservation
+rollout_observability: ContextCompactionObservation AgentEpisode ModelCallRef TrajectoryRecord
+rollout_observability: TrajectoryToolCall TrajectoryTurn
+sandbox: SandboxSpec AsyncSandbox SandboxResources resolve_provider_config resolve_provider_metadata
+sandbox: SandboxStatus SandboxExecResult SandboxCreateError SandboxHandle register_provider Sandbox
+sandbox: SandboxEndpoint list_providers get_provider_class create_provider rewrite_image
+rollout_collection: NG_FAILURE_CLASS_KEY NG_NO_PERSIST_KEY NG_TERMINAL_KEY RolloutCollectionHelper
+rollout_collection: _get_max_rollout_attempts RolloutCollectionConfig _attach_trajectory_record
+sandbox.config: resolve_provider_config resolve_provider_metadata
+benchmarks: BenchmarkConfig
+base_responses_api_model: CaptureStore ModelCallRecord read_model_call_records
+base_responses_api_model: merge_model_call_capture_into_record _CaptureMiddleware
+base_responses_api_model: aggregate_model_call_metrics
+global_config: GlobalConfigDictParser
+sandbox.providers.apptainer: ApptainerProvider provider
+sandbox.providers.docker: DockerProvider DockerCreateConfig
+sandbox.providers.base: SandboxCreateError SandboxExecResult
+sandbox.utils: rewrite_image
+cli: GlobalConfigDictParserConfig RunHelper
 """
 
 PAIRS = [

@@ -132,7 +132,7 @@ class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleSe
 
 
 def normalize_tool_name(name: str, server_name: str | None = None) -> str:
-    """`mcp__<server>__<tool>`, as MCP clients call it, as `<tool>`; with `server_name` of that server alone."""
+    """`mcp__<server>__<tool>`, as MCP clients call it, as `<tool>`; `server_name` says of which alone."""
     if server_name is not None:
         return name.removeprefix(f"mcp__{server_name}__") or name
     if not name.startswith("mcp__"):

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
 
 from fastapi import Body as Body
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from nemo_gym.compat.dialects import OtherDialects
+from nemo_gym.compat.model_call_capture import CaptureMiddleware as _CaptureMiddleware
+from nemo_gym.compat.model_call_capture import ModelCallCaptureConfig as ModelCallCaptureConfig
+from nemo_gym.compat.model_call_capture import make_capture_store as make_capture_store
+from nemo_gym.compat.model_call_records import CaptureStore as CaptureStore
+from nemo_gym.compat.model_call_records import ModelCallRecord as ModelCallRecord
+from nemo_gym.compat.model_call_records import aggregate_model_call_metrics as aggregate_model_call_metrics
+from nemo_gym.compat.model_call_records import aggregate_model_call_records as aggregate_model_call_records
+from nemo_gym.compat.model_call_records import build_model_call_record as build_model_call_record
+from nemo_gym.compat.model_call_records import (
+    merge_model_call_capture_into_record as merge_model_call_capture_into_record,
+)
+from nemo_gym.compat.model_call_records import read_model_call_records as read_model_call_records
 from nemo_gym.compat.openai_chat import NeMoGymChatCompletion as NeMoGymChatCompletion
 from nemo_gym.compat.openai_chat import (
     NeMoGymChatCompletionCreateParamsNonStreaming as NeMoGymChatCompletionCreateParamsNonStreaming,
@@ -42,9 +55,19 @@ class SimpleResponsesAPIModel(BaseResponsesAPIModel, SimpleServer):
         app.add_middleware(RolloutContextMiddleware)
         self.setup_session_middleware(app)
         app.user_middleware.append(Middleware(OtherDialects, name=self.config.name))
+        self._capture_calls(app)
         app.post("/v1/responses")(self.responses)
         app.post("/v1/chat/completions")(self.chat_completions)
         return app
+
+    def _capture_calls(self, app: FastAPI) -> None:
+        """Outermost, so that it sees the path's prefix and the answers of every dialect."""
+        settings: Any = self.server_client.global_config_dict
+        if not isinstance(settings, Mapping):  # a mock in its place
+            return
+        config = ModelCallCaptureConfig.model_validate(dict(cast("Mapping[str, Any]", settings)))
+        if (store := make_capture_store(config)) is not None:
+            app.add_middleware(_CaptureMiddleware, store=store, model_server_name=self.config.name)
 
     @abstractmethod
     async def chat_completions(

@@ -84,12 +84,17 @@ class GlobalConfigDictParser(BaseModel):
         """
         given = parse_config.dotenv_path
         return resolve(
-            overrides=[] if parse_config.skip_load_from_cli else [*filter(is_override, sys.argv[1:])],
+            overrides=[] if parse_config.skip_load_from_cli else _arguments(),
             initial=cast("dict[str, Any] | None", parse_config.initial_global_config_dict),
             env_file=given if _is_there(given) and not parse_config.skip_load_from_dotenv else None,
             use_env_file=given is None and not parse_config.skip_load_from_dotenv,
             offline=parse_config.offline,
         )
+
+
+def _arguments() -> list[str]:
+    """This program's arguments that are changes; its flags are its own business."""
+    return [word for word in sys.argv[1:] if is_override(word) and not word.startswith("-")]
 
 
 def _is_there(path: Path | None) -> bool:

@@ -24,6 +24,7 @@ from nemo_gym.compat.global_config import (
     maybe_get_global_config_dict,
 )
 from nemo_gym.compat.server_utils import BaseServerConfig, ServerClient
+from nemo_gym.compat.trajectory_records import attach_trajectory_record
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
@@ -38,6 +39,8 @@ NG_FAILURE_CLASS_KEY: Final = keys.FAILURE_CLASS
 NG_NO_PERSIST_KEY: Final = keys.NO_PERSIST
 NG_TERMINAL_KEY: Final = keys.FAILURE_TERMINAL
 NG_JUDGE_ERROR_KEY: Final = keys.FAILURE_JUDGE_ERROR
+
+_attach_trajectory_record: Final = attach_trajectory_record  # existing code imports it by this name
 
 Finished: TypeAlias = tuple[Row, dict[str, Any]]
 """A row, the very object that was given, and its result."""

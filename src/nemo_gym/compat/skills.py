@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import msgspec
 from pydantic import BaseModel
 
 from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.compat.paths import PARENT_DIR
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.skills import SKILL_FILE, digest, files_of, load_skills, read_skill
 
-SKILL_MD_FILENAME: Final = "SKILL.md"
+SKILL_MD_FILENAME: Final = SKILL_FILE
 
 
 class SkillMetadata(BaseModel):
@@ -42,19 +42,16 @@ def load_skill_directory(path: str) -> SkillsRef:
     Raises:
         InvalidInput: there is no such folder, or no skill in it.
     """
-    root = _resolve(path)
-    found = sorted(root.rglob(SKILL_MD_FILENAME))
-    if not found:
-        raise InvalidInput(f"skills {path}: no {SKILL_MD_FILENAME} in it")
-    return SkillsRef(path=path, hash=hash_skill_dir(root), skills=[parse_skill_md(file) for file in found])
+    try:
+        found = load_skills(path, [Path(), PARENT_DIR])
+    except ConfigError as error:
+        raise InvalidInput(str(error)) from None
+    return SkillsRef.model_validate(msgspec.to_builtins(found))
 
 
 def hash_skill_dir(root: Path) -> str:
     """A digest of every file's path and bytes."""
-    digest = hashlib.sha256()
-    for file in _files(root):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return digest(root)
 
 
 def parse_skill_md(skill_md_path: Path) -> SkillMetadata:
@@ -63,16 +60,10 @@ def parse_skill_md(skill_md_path: Path) -> SkillMetadata:
     Raises:
         InvalidInput: it has none, or one that can't be read.
     """
-    text = skill_md_path.read_text(encoding="utf-8")
-    opening, _, rest = text.partition("---\n")
-    front, closing, _ = rest.partition("\n---")
-    if opening.strip() or not closing:
-        raise InvalidInput(f"{skill_md_path}: begins with no front matter between lines of `---`")
     try:
-        fields = cast("Any", OmegaConf.to_container(OmegaConf.create(front)))
-        return SkillMetadata.model_validate({name: str(value) for name, value in fields.items()})
-    except (OmegaConfBaseException, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{skill_md_path}: {error}") from None
+        return SkillMetadata.model_validate(msgspec.to_builtins(read_skill(skill_md_path)))
+    except ConfigError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def stage_skills(path: str, dest_skills_dir: Path) -> None:
@@ -82,7 +73,7 @@ def stage_skills(path: str, dest_skills_dir: Path) -> None:
         InvalidInput: there is no such folder.
     """
     root = _resolve(path)
-    for file in _files(root):
+    for file in files_of(root):
         target = dest_skills_dir / file.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
@@ -93,7 +84,3 @@ def _resolve(path: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise InvalidInput(f"skills {path}: there is no such folder")
-
-
-def _files(root: Path) -> list[Path]:
-    return sorted(file for file in root.rglob("*") if file.is_file() and not file.is_symlink())

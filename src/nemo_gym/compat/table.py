@@ -27,6 +27,7 @@ HOMES: Final = {
     "nemo_gym.reward_profile": "nemo_gym.compat.reward_profile",
     "nemo_gym.rollout_correlation": "nemo_gym.compat.rollout_correlation",
     "nemo_gym.rollout_collection": "nemo_gym.compat.rollout_collection",
+    "nemo_gym.rollout_observability": "nemo_gym.compat.rollout_observability",
     "nemo_gym.server_metadata": "nemo_gym.compat.server_metadata",
     "nemo_gym.server_utils": "nemo_gym.compat.server_utils",
     "nemo_gym.skills": "nemo_gym.compat.skills",
