@@ -1,7 +1,7 @@
 """Compare the cost of a rollout: the floor, this project and its peers, on one mock endpoint.
 
     python benchmarks/bench.py            everything, under 40 minutes once the peers are installed
-    python benchmarks/bench.py --quick    floor and this project, small, under 3 minutes
+    python benchmarks/bench.py --quick    floor and this project, small, under 4 minutes
     python benchmarks/bench.py --only ours,inspect-ai
 
 Writes benchmarks/RESULTS.md. Linux only: CPU and memory are read from the kernel's accounts.

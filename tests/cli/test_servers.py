@@ -230,11 +230,21 @@ def test_a_model_endpoint_that_is_not_there_yet_is_a_warning(gym: Gym) -> None:
     assert until(lambda: "warning: no model endpoint at http://127.0.0.1:9/v1" in gym.logs)
 
 
-def test_settings_that_do_not_fit_name_the_server(gym: Gym) -> None:
-    failed = gym("env", "start", *mcqa(gym)[:-1], "nowhere.py:answer", "--port", 0)
+@pytest.mark.parametrize("isolate", [[], ["--isolate"]], ids=["one process", "isolated"])
+def test_settings_that_do_not_fit_name_the_server(gym: Gym, isolate: list[str]) -> None:
+    failed = gym("env", "start", *mcqa(gym)[:-1], "nowhere.py:answer", *isolate, "--port", 0)
     assert failed.returncode == 1
     assert "policy_model did not start" in failed.stderr
     assert "nowhere.py: no such file" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_calls_of_a_rollout_are_kept_when_the_configuration_asks_for_it(gym: Gym) -> None:
+    folder = gym.folder / "calls"
+    gym.start(*mcqa(gym), "observability_enabled=true", f"model_call_capture_dir={folder}")
+    url = gym.servers()["policy_model"]["url"]
+    assert httpx.post(f"{url}/ng-rollout/r1/v1/responses", json={"input": "Which?"}).status_code == 200
+    assert len((folder / "r1.capture.jsonl").read_text().splitlines()) == 1
 
 
 def test_a_head_port_in_use_is_said_and_what_helps(gym: Gym) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import signal
@@ -241,6 +242,12 @@ async def test_a_rollout_cancelled_while_it_connects_leaves_nothing(tmp_path: Pa
     with pytest.raises(asyncio.CancelledError):
         await opening
     await wait_for_the_end_of(int((tmp_path / "pid").read_text()))
+
+
+def test_without_the_sdk_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"uses MCP servers: pip install 'nemo-gym\[mcp\]'"):
+        link_to(program())
 
 
 def test_a_server_is_a_command_or_a_url() -> None:

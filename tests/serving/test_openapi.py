@@ -21,8 +21,9 @@ from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 
 ENVIRONMENTS = [
-    "blackjack", "example_multi_step", "example_session_state_mgmt", "example_single_tool_call",
-    "example_tool_call_multireward", "math_with_judge", "mcqa", "reasoning", "sokoban", "string_match",
+    "blackjack", "example_mcp_weather", "example_multi_step", "example_session_state_mgmt",
+    "example_single_tool_call", "example_tool_call_multireward", "math_with_judge", "mcqa", "reasoning",
+    "sokoban", "string_match",
 ]  # fmt: skip
 
 

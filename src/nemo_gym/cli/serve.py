@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from time import time
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import run_async
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, read_launch
-from nemo_gym.serving.redaction import Redactor, log_redacted, secrets_in
+from nemo_gym.serving.redaction import Redactor, log_redacted
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.servers import Servers
 from nemo_gym.serving.state import RunState, held, runtime_folder, token_file
@@ -48,7 +48,7 @@ def serve(launch: Launch, report_fd: int | None = None) -> int:
     Raises:
         GymError: a server did not start.
     """
-    log_redacted(Redactor(secrets_in(launch.tree) | {launch.token, launch.cookie_secret}))
+    log_redacted(Redactor(launch.secrets))
     return run_async(_serve(launch, report_fd))
 
 
@@ -125,8 +125,8 @@ def _tell(servers: Servers, launch: Launch, report_fd: int | None) -> None:
 
 
 def send_report(report: Report, fd: int) -> None:
-    """Write it for the process that waits for it."""
-    with os.fdopen(fd, "wb") as file:
+    """Write it for the process that waits for it, if it still does."""
+    with suppress(BrokenPipeError), os.fdopen(fd, "wb") as file:
         file.write(msgspec.json.encode(report))
 
 

@@ -16,7 +16,6 @@ from nemo_gym.cli.serve import Report
 from nemo_gym.cli.texts import print_error
 from nemo_gym.serving.children import HIDDEN_VARIABLES
 from nemo_gym.serving.launch import Launch
-from nemo_gym.serving.redaction import secrets_in
 
 OUTPUT = "gym.log"
 """What the background process prints, in the launch's folder of logs."""
@@ -55,8 +54,7 @@ def serve_in_background(launch: Launch) -> int:
 
 def shown_in_arguments(launch: Launch) -> bool:
     """Whether this process's arguments, which every user can list, hold a secret of the launch."""
-    secrets = secrets_in(launch.tree) | {launch.token}
-    return any(secret in word for secret in secrets if secret for word in sys.argv[1:])
+    return any(secret in word for secret in launch.secrets for word in sys.argv[1:])
 
 
 def become(launch: Launch) -> NoReturn:

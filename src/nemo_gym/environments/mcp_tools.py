@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import re
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -191,7 +193,8 @@ class _Connection:
         from mcp.client import Client
 
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(self.server.start_timeout_s):
+            slot = _starting_slots() if self.server.command else nullcontext()
+            async with slot, asyncio.timeout(self.server.start_timeout_s):
                 transport = await stack.enter_async_context(self._transport())
                 client = await stack.enter_async_context(Client(transport))
                 tools = await _all_tools(client)
@@ -240,6 +243,12 @@ _LONGEST: Final = 1_000_000
 """Characters of a result that reach the model."""
 _PAGES: Final = 100
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
+_slots: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]()
+
+
+def _starting_slots() -> asyncio.Semaphore:
+    """Programs start a few at a time, lest hundreds of rollouts starve one another past the time limit."""
+    return _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(2 * (os.cpu_count() or 1)))
 
 
 async def _all_tools(client: Client) -> list[types.Tool]:

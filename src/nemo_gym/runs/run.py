@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +18,18 @@ from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, differences, load_manifest
+from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.plan import PlanOptions, expand, materialize, task_rows
+from nemo_gym.runs.plan import OTHERS, PlanOptions, expand, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import RunReport, report_on
 from nemo_gym.runs.result import Result
-from nemo_gym.runs.worker import OpenDoor, Orders, build_collector
-from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.runs.sources import Source, source_rows
+from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
+from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
-from nemo_gym.wire.task import Row
+from nemo_gym.wire.task import Row, named_agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +40,23 @@ class Job:
     model: ModelSpec
     output: Path
     agent: AgentSpec = field(default_factory=AgentSpec)
-    input: Path | None = None
-    """Task file; None takes the environment's own tasks."""
+    agent_name: str = ""
+    """The one agent that rows may name, and what those that name none are stamped with; empty takes rows of
+    any agent and stamps the agent's own name."""
+    input: Path | tuple[Source, ...] | None = None
+    """Task file, or several; None takes the environment's own tasks."""
     split: str = "train"
     limit: int | None = None
-    repeats: int = 1
+    repeats: int | Mapping[str, int] = 1
+    """Rollouts per task; a map says it by agent, with `_default` for the others."""
+    columns: Row = field(default_factory=dict[str, Any])
+    """Laid over every row."""
     sampling: dict[str, Any] = field(default_factory=dict[str, Any])
     """Request parameters laid over every row's own: temperature, top_p, max_output_tokens, ..."""
     seed: int | None = None
     """Fixes the tasks, the sessions' random numbers and, where the endpoint can, sampling."""
+    count_seeds: bool = False
+    """Sample every rollout with its repeat number as the seed."""
     concurrency: int | None = None
     """Rollouts in flight over all workers; None adapts to the endpoint."""
     workers: int = 1
@@ -56,6 +65,12 @@ class Job:
     max_failures: int | None = None
     """Stop once more rollouts than this have failed."""
     resume: bool = False
+    write_metrics: bool = True
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the tasks come from."""
+        return self.input if isinstance(self.input, tuple) else (Source(path=self.input),)
 
 
 class Run:
@@ -63,11 +78,12 @@ class Run:
     file is touched; `progress` can be watched while `collect` goes on.
     """
 
-    def __init__(self, job: Job, *, open_door: OpenDoor | None = None) -> None:
+    def __init__(self, job: Job, *, open_doors: OpenDoors | None = None) -> None:
         self.job = job
-        self._open_door = open_door
+        self._open_doors = open_doors
         self.paths = RunPaths.of(job.output)
-        self.progress = Progress(job.repeats)
+        alike = isinstance(job.repeats, int) and all(source.repeats == 1 for source in job.sources)
+        self.progress = Progress(job.repeats if alike and isinstance(job.repeats, int) else None)
         self.notes: list[str] = []
         """Things the user should know, for instance a torn line that was cut off."""
         self._stop = asyncio.Event()
@@ -100,7 +116,7 @@ class Run:
         if not resuming:
             self._refuse_occupied()
         alone = self.job.workers == 1
-        collector = build_collector(self._orders, open_door=self._open_door if alone else None)
+        collector = build_collector(self._orders, open_doors=self._open_doors if alone else None)
         try:
             await collector.check()
             if resuming:
@@ -127,16 +143,25 @@ class Run:
 
     def _plan_anew(self, environment: Environment, agent: Agent, identity: Identity) -> None:
         job = self.job
-        rows = task_rows(environment, job.input, split=job.split, seed=job.seed or 0, limit=job.limit)
+        rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(
-            repeats=job.repeats, agent=self._orders.agent.label, sampling=job.sampling, seed=job.seed
+            repeats=job.repeats,
+            agent=job.agent_name or self._orders.agent.label,
+            sampling=job.sampling,
+            columns=job.columns,
+            seed=job.seed,
+            count_seeds=job.count_seeds,
         )
         folder = self.paths.rollouts.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
-        requested = materialize(self.paths.inputs, expand(_fitting(rows, agent), options))
+        named: set[str] = set()
+        requested = materialize(self.paths.inputs, expand(_fitting(rows, agent, job, named), options))
+        if isinstance(job.repeats, Mapping):
+            unused = sorted(job.repeats.keys() - {OTHERS, options.agent} - named)
+            self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
         self._manifest = Manifest(identity, requested, __version__, time())
         self._manifest.save(self.paths)
         self._ledger = Ledger()
@@ -188,7 +213,9 @@ class Run:
         }
         manifest.save(self.paths)
         key, hooks = self._environment.answer_key, self._environment
-        return report_on(self.paths.rollouts, answer_key=key, hooks=hooks, write_metrics=True)
+        return report_on(
+            self.paths.rollouts, answer_key=key, hooks=hooks, write_metrics=self.job.write_metrics
+        )
 
     async def _until_stopped(self, engine: Coroutine[Any, Any, None]) -> None:
         """Drive the engine until it is done, fails, or `stop` is called."""
@@ -254,14 +281,16 @@ class Run:
 
     def _identity(self, environment: Environment) -> Identity:
         job = self.job
-        inputs = {
-            "source": "" if job.input is None else job.input.name,
-            "sha256": "" if job.input is None else file_digest(job.input),
+        files = [source.public() for source in job.sources]
+        given = {
+            **(files[0] if len(files) == 1 else {"files": files}),
             "split": job.split,
             "limit": job.limit,
             "repeats": job.repeats,
             "seed": job.seed,
         }
+        added = {"columns": job.columns, "count_seeds": job.count_seeds}
+        inputs = given | {key: value for key, value in added.items() if value}
         return Identity(
             environment=job.environment.public(environment),
             model=job.model.public(),
@@ -271,27 +300,26 @@ class Run:
         )
 
 
-def _fitting(rows: Iterable[Row], agent: Agent) -> Iterator[Row]:
+def _fitting(rows: Iterable[Row], agent: Agent, job: Job, named: set[str]) -> Iterator[Row]:
+    """The rows that the agent takes; the agents they name are added to `named`.
+
+    Raises:
+        DataError: it didn't take all of them.
+    """
+    misfits = Misfits()
     for number, row in enumerate(rows, start=1):
+        name = named_agent(row)
+        named.add(name)
         try:
+            if job.agent_name and name not in ("", job.agent_name):
+                raise UsageError(f"agent_ref names {name!r}, and the only agent here is {job.agent_name!r}")
             agent.check_row(row)
         except UsageError as error:
-            raise DataError(f"task {number}: {error}") from None
+            misfits.add(number, str(error))
+            continue
         yield row
+    misfits.refuse()
 
 
 _HOPELESS = 200
 """So many failures and not one success from the start, and the run is stopped."""
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file.
-
-    Raises:
-        UsageError: it can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None

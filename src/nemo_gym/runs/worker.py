@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from nemo_gym.agents.door import ModelDoor
-from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
@@ -51,16 +51,16 @@ class Report(msgspec.Struct, array_like=True):
     limit: int
 
 
-OpenDoor = Callable[[Model], ModelDoor]
-"""Puts a model behind a door (`serving.door.LoopbackDoor`), which the rooms above this one know how to do."""
+OpenDoors = Callable[[Model, EnvironmentLink], tuple[ModelDoor, EnvironmentLink]]
+"""Puts a model and an environment's tools within reach of programs, as the rooms above know how to."""
 
 
-def build_collector(orders: Orders, *, open_door: OpenDoor | None = None) -> Collector:
+def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> Collector:
     """The collector that carries out these orders; it is the caller's to close.
 
     Args:
         orders: what to build.
-        open_door: for an agent whose program asks the model over HTTP.
+        open_doors: for an agent whose program asks the model over HTTP.
 
     Raises:
         UsageError: the parts don't fit together.
@@ -72,10 +72,10 @@ def build_collector(orders: Orders, *, open_door: OpenDoor | None = None) -> Col
     agent = orders.agent.build()
     model = orders.model.build(local)
     if agent.needs_door:
-        if open_door is None:
+        if open_doors is None:
             name = orders.agent.name
             raise UsageError(f"agent {name!r} needs the model behind a door: leave --workers out")
-        model = open_door(model)
+        model, link = open_doors(model, link)
     limiter = (
         Fixed(orders.concurrency)
         if orders.concurrency

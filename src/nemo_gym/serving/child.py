@@ -22,7 +22,8 @@ from nemo_gym.runs.loop import run_async
 from nemo_gym.serving.components import Components
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.launch import Launch, read_launch
-from nemo_gym.serving.redaction import Redactor, log_redacted, secrets_in
+from nemo_gym.serving.redaction import Redactor, log_redacted
+from nemo_gym.wire.errors import GymError
 
 CONFIG_VARIABLE: Final = "NEMO_GYM_CONFIG_DICT"
 INSTANCE_VARIABLE: Final = "NEMO_GYM_CONFIG_PATH"
@@ -37,10 +38,13 @@ def main(name: str) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     program = launch.program(name)
-    if program is None:
-        run_async(_serve(launch, name))
-    else:
-        _run_program(program, name, launch)
+    try:
+        if program is None:
+            run_async(_serve(launch, name))
+        else:
+            _run_program(program, name, launch)
+    except GymError as error:
+        sys.exit(str(error))
 
 
 def _run_program(program: Path, name: str, launch: Launch) -> None:
@@ -57,12 +61,12 @@ def _run_program(program: Path, name: str, launch: Launch) -> None:
 
 
 async def _serve(launch: Launch, name: str) -> None:
-    log_redacted(Redactor(secrets_in(launch.tree) | {launch.token, launch.cookie_secret}))
+    log_redacted(Redactor(launch.secrets))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    components = Components(launch.instances, frozenset({name}), launch.options)
+    components = Components(launch.instances, frozenset({name}), launch.app_options())
     host = Host()
     try:
         await host.serve(name, await components.app(name), launch.listener(name))

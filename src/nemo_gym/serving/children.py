@@ -9,7 +9,6 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +60,7 @@ class Child:
             stdin=PIPE,
             stdout=PIPE,
             stderr=STDOUT,
-            env=_environment(os.environ),
+            env=_environment(launch.token),
             pass_fds=fds,
             start_new_session=True,
             limit=_LONGEST_LINE,
@@ -77,7 +76,7 @@ class Child:
         assert self._process is not None
         code = await self._process.wait()
         if self._reading is not None:
-            await asyncio.wait({self._reading}, timeout=1.0)
+            await asyncio.wait({self._reading}, timeout=_DRAIN_S)
         return code
 
     async def stop(self, *, grace_s: float) -> None:
@@ -90,7 +89,9 @@ class Child:
                 await self._process.wait()
         self._signal(signal.SIGKILL)
         await self._process.wait()
+        self._process = None
         if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=_DRAIN_S)
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
 
@@ -109,9 +110,9 @@ class Child:
                 file.flush()
 
 
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in own.items() if name not in HIDDEN_VARIABLES}
-    return {**kept, "PYTHONUNBUFFERED": "1"}
+def _environment(token: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
+    return {name: value for name, value in kept.items() if not token or value != token} | _UNBUFFERED
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
@@ -121,5 +122,8 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
         return b"(a line too long to keep)\n"
 
 
+_DRAIN_S: Final = 1.0
+"""Seconds for the rest of the output of a process that has ended; others may hold its pipe open."""
+_UNBUFFERED: Final = {"PYTHONUNBUFFERED": "1"}
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_LINE: Final = 1 << 18

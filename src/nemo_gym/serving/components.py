@@ -21,9 +21,8 @@ from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.base import Model
-from nemo_gym.models.registry import build_model
 from nemo_gym.models.responses import ResponsesModel
-from nemo_gym.runs.components import AgentSpec
+from nemo_gym.runs.components import AgentSpec, ModelSpec
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.serving.environment_app import environment_app
@@ -31,6 +30,7 @@ from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.serving.tools_door import open_tools
 from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -126,6 +126,9 @@ class Components:
         played = references.get(RESOURCES_SERVER)
         agent = spec.resolved(played.name if played else instance.name, steps=environment.steps).build()
         self._opened.push_async_callback(agent.aclose)
+        if agent.needs_door and isinstance(environment, LocalEnvironment):
+            environment = open_tools(environment)
+            self._opened.push_async_callback(environment.aclose)
         settings = instance.settings
         return agent_app(
             agent,
@@ -191,24 +194,12 @@ class Components:
 
 
 def model_of(instance: Instance, link: LocalEnvironment | None = None) -> Model:
-    """The back end of a model instance; the original package's names for its settings are understood.
+    """The back end of a model instance.
 
     Raises:
         UsageError: there is no such type, or its settings don't fit.
     """
-    fields: dict[str, Any] = {}
-    for key, value in instance.settings.items():
-        plain = key.removeprefix("openai_")
-        if value is not None and plain not in _NOT_OF_CALLS:
-            fields[_MODEL_FIELDS.get(plain, plain)] = value
-    own = {key: fields.pop(key) for key in ("url", "name", "api_key", "timeout", "record") if key in fields}
-    settings = {**fields.pop("settings", {}), **fields}
-    return build_model(instance.implementation, **own, settings=settings, link=link)
-
-
-_MODEL_FIELDS: Final = {"base_url": "url", "model": "name"}
-_NOT_OF_CALLS: Final = frozenset({"num_workers", "max_concurrent_requests", "num_concurrent_requests"})
-"""Settings of the original's model servers that say nothing about a call."""
+    return ModelSpec.of_instance(instance.implementation, instance.settings).build(link)
 
 
 class NoModel(Model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.sockets import bind
 from nemo_gym.wire.calls import Captured, check_rollout_id
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.replayed import Replayed
@@ -84,7 +84,7 @@ class LoopbackDoor(ModelDoor):
         """The port, listened at from now on."""
         async with self._starting:
             if not self._port:
-                listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+                listener = bind("127.0.0.1", 0, _NAME)
                 app = Starlette(routes=[Mount("", self._route)], middleware=[Middleware(RolloutPrefix)])
                 await self._host.serve(_NAME, app, listener)
                 self._port = listener.getsockname()[1]

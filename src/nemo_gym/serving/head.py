@@ -10,7 +10,6 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from nemo_gym.wire.masking import mask
 from nemo_gym.config.tree import Tree, to_yaml
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
@@ -18,6 +17,7 @@ from nemo_gym.serving.health import ask_all
 from nemo_gym.serving.openapi import described
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.wire.masking import mask
 
 HEAD: Final = "head_server"
 """The head server's key in the configuration."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import socket
 from collections.abc import Generator, Iterable
@@ -22,6 +23,7 @@ class Host:
 
     def __init__(self) -> None:
         self._served: dict[str, _Served] = {}
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
 
     async def serve(self, name: str, app: Starlette, listener: socket.socket) -> None:
         """Start an app; when this returns it answers.
@@ -93,6 +95,11 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for a request that was cancelled because its server stopped."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class Grace:

@@ -16,11 +16,13 @@ from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance, find_instances
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.tree import Tree
+from nemo_gym.serving.capture import FileCapture
 from nemo_gym.serving.head import HEAD
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import AddressInUse, bind, is_loopback
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.masking import secrets_of
 
 
 class Launch(msgspec.Struct, kw_only=True):
@@ -55,11 +57,12 @@ class Launch(msgspec.Struct, kw_only=True):
         """All instances of the configuration, those that other processes serve included."""
         return find_instances(self.tree).instances
 
-    @property
-    def options(self) -> AppOptions:
-        """What the apps have in common."""
+    def app_options(self) -> AppOptions:
+        """What the apps of one process have in common."""
         return AppOptions(
-            cookie_secret=Secret(self.cookie_secret), token=Secret(self.token) if self.token else None
+            cookie_secret=Secret(self.cookie_secret),
+            token=Secret(self.token) if self.token else None,
+            capture=_capture(self.tree),
         )
 
     def program(self, name: str) -> Path | None:
@@ -79,6 +82,11 @@ class Launch(msgspec.Struct, kw_only=True):
         """The part that a child process needs to serve one instance."""
         own = {key: fd for key, fd in self.sockets.items() if key == name}
         return msgspec.structs.replace(self, sockets=own, isolate=False)
+
+    @property
+    def secrets(self) -> set[str]:
+        """What must not be shown anywhere."""
+        return secrets_of(self.tree) | {self.cookie_secret} | ({self.token} if self.token else set())
 
     def packed(self) -> bytes:
         """As it is handed over; `read_launch` is the other end."""
@@ -167,6 +175,13 @@ def program_of(instance: Instance, roots: Sequence[Path]) -> Path | None:
 def needs_token(config: Config) -> bool:
     """Whether another machine could reach one of the servers."""
     return any(True for _ in _open_to_strangers(config.tree[HEAD]["host"], config.instances))
+
+
+def _capture(tree: Tree) -> FileCapture | None:
+    """Where the calls of rollouts are kept, when the configuration asks for it (CONTRACT 5.8)."""
+    if not tree.get("observability_enabled"):
+        return None
+    return FileCapture(Path(tree.get("model_call_capture_dir") or Path(tree["results_dir"]) / "model_calls"))
 
 
 def _refuse_strangers(head_host: str, instances: Mapping[str, Instance]) -> None:

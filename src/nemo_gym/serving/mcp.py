@@ -81,9 +81,9 @@ class ToolDoor:
         """
         try:
             from nemo_gym.serving.mcp_endpoint import McpEndpoint
-        except ModuleNotFoundError as error:
+        except ModuleNotFoundError:
             raise UsageError(
-                f"serving tools over MCP needs {error.name}: pip install 'nemo-gym[mcp]'"
+                "serving tools over MCP needs the MCP SDK: pip install 'nemo-gym[mcp]'"
             ) from None
         endpoint: ASGIApp = McpEndpoint(self, body_bytes=body_bytes)
         return [Route(PATH, endpoint, methods=["POST"]), Mount(PATH, endpoint)]

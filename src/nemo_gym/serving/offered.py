@@ -83,9 +83,14 @@ class OfferedEnvironment:
     async def session(self, row: Row) -> AsyncGenerator[Session]:
         allowed = self._offered.allowed(row)
         async with self._link.session(row) as session:
-            access = self._offered.offer(uuid4().hex, session, allowed)
-            session.state["mcp"] = {"url": f"{self._url}{PATH}", "token": access["headers"][TOKEN_HEADER]}
+            if session.tools:
+                token = self._offered.offer(uuid4().hex, session, allowed)["headers"][TOKEN_HEADER]
+                session.state["mcp"] = {"url": f"{await self.url()}{PATH}", "token": token}
             yield session
+
+    async def url(self) -> str:
+        """Base URL of the server that serves the tools."""
+        return self._url
 
     async def call(self, session: Session, call: FunctionCall) -> str:
         return await self._link.call(session, call)

@@ -17,7 +17,7 @@ from nemo_gym.serving.head import HEAD, Running, head_app
 from nemo_gym.serving.health import ask
 from nemo_gym.serving.host import Grace, Host
 from nemo_gym.serving.launch import Launch
-from nemo_gym.serving.redaction import Redactor, secrets_in
+from nemo_gym.serving.redaction import Redactor
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.wire.errors import GymError
@@ -45,11 +45,12 @@ class Servers:
             name for name, program in self._programs.items() if launch.isolate or program is not None
         }
         here = frozenset(self._instances.keys() - self._outside)
-        self._components = Components(self._instances, here, launch.options)
+        self._options = launch.app_options()
+        self._components = Components(self._instances, here, self._options)
         self._host = Host()
         self._children: dict[str, Child] = {}
         self._watching: list[asyncio.Task[None]] = []
-        self._redactor = Redactor(secrets_in(launch.tree) | {launch.token, launch.cookie_secret})
+        self._redactor = Redactor(launch.secrets)
 
     @property
     def running(self) -> list[Running]:
@@ -70,7 +71,7 @@ class Servers:
         """
         launch = self._launch
         try:
-            app = head_app(launch.tree, lambda: self.running, launch.options)
+            app = head_app(launch.tree, lambda: self.running, self._options)
             await self._host.serve(HEAD, app, launch.listener(HEAD))
             for stage in (self._others, self._agents):
                 self.waiting = set(stage)
@@ -155,7 +156,7 @@ class Servers:
     async def _answers(self, instance: Instance) -> None:
         """Return once the server answers; a program's own server need not be this package's."""
         url, pause = http_url(reachable(instance.host), instance.port), 0.02
-        while await ask(url, self._launch.options.token, within=5.0) != "success":
+        while await ask(url, self._options.token, within=5.0) != "success":
             await asyncio.sleep(pause)
             pause = min(0.5, pause * 1.5)
 

@@ -24,10 +24,12 @@ _LEAST: Final = 6
 def mask(tree: Tree) -> Tree:
     """A copy with `****` for every text whose key names a token, key, password, secret or credential, for
     every other occurrence of such a text, and for the user and password in a URL."""
-    secrets = sorted(
-        {text for text in _secrets(tree, hidden=False) if len(text) >= _LEAST}, key=len, reverse=True
-    )
-    return cast("Tree", _masked(tree, secrets, hidden=False))
+    return cast("Tree", _masked(tree, sorted(secrets_of(tree), key=len, reverse=True), hidden=False))
+
+
+def secrets_of(tree: Tree) -> set[str]:
+    """The texts that `mask` replaces wherever they appear."""
+    return {text for text in _secrets(tree, hidden=False) if len(text) >= _LEAST}
 
 
 def is_secret(key: str) -> bool:

@@ -1,0 +1,1 @@
+"""Built-in environment: a weather tool that agents reach over MCP."""

@@ -1,0 +1,29 @@
+import pytest
+from playing import expected_reward, play, play_golden, play_oracle
+
+from nemo_gym.environments.base import Golden
+from nemo_gym.environments.example_mcp_weather.environment import McpWeather, report
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.wire.items import assistant, function_call
+
+LINK = LocalEnvironment(McpWeather())
+ROWS = [row for split in ("example", "train") for row in LINK.environment.tasks(split, 0, None)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["task_id"])
+def test_the_oracle_earns_the_full_reward(row):
+    assert play_oracle(LINK, row).value == 1.0
+
+
+@pytest.mark.parametrize("golden", LINK.environment.golden(), ids=lambda golden: golden.name)
+def test_known_cases_earn_what_they_should(golden: Golden):
+    assert play_golden(LINK, golden).value == expected_reward(LINK, golden)
+
+
+def test_several_lookups_are_fine_when_the_right_one_is_among_them():
+    row = {"verifier_metadata": {"expected_city": "Athens"}}
+    calls = [
+        function_call("get_weather", f'{{"city": "{city}"}}', call_id=city) for city in ("Hanoi", "athens ")
+    ]
+    assert play(LINK, row, [*calls, assistant(report("Athens"))]).value == 1.0
+    assert play(LINK, row, [calls[0], assistant(report("Athens"))]).value == 0.0

@@ -1,0 +1,67 @@
+"""A program as the agent, with an environment's tools within its reach."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from nemo_gym import Environment, Response, Session, StepEnvironment
+from nemo_gym.agents.command import Command
+from nemo_gym.environments.example_mcp_weather.environment import McpWeather
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.models.scripted import ScriptedModel
+from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.tools_door import open_tools
+
+PROGRAM = """
+import json, sys, urllib.request
+
+def post(url, body, **headers):
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", **headers}
+    return json.load(urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)))
+
+base_url, api_key, mcp_url, mcp_token = sys.argv[1:]
+params = {"name": "get_weather", "arguments": {"city": "Dakar"}}
+call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+result = post(mcp_url, call, **{"X-NeMo-Gym-Session-Token": mcp_token})["result"]
+said = result["content"][0]["text"]
+message = {"role": "user", "content": "The tool says: " + said}
+post(base_url + "/responses", {"model": "m", "input": [message]}, authorization="Bearer " + api_key)
+"""
+VALUES = ["{openai_base_url}", "{api_key}", "{mcp_url}", "{mcp_token}"]
+ROW: dict[str, Any] = {
+    "responses_create_params": {"input": [{"role": "user", "content": "The weather in Dakar, please."}]},
+    "verifier_metadata": {"expected_city": "Dakar"},
+    "_ng_task_index": 0,
+    "_ng_rollout_index": 0,
+}
+
+
+async def test_a_program_calls_the_tools_of_its_own_session_over_mcp() -> None:
+    environment = open_tools(LocalEnvironment(McpWeather()))
+    model = ScriptedModel(lambda params: str(params["input"][-1]["content"]).removeprefix("The tool says: "))
+    agent = Command(argv=[sys.executable, "-I", "-c", PROGRAM, *VALUES])
+    try:
+        async with LoopbackDoor(model) as door:
+            rollout = await agent.run(ROW, environment, door)
+    finally:
+        await environment.aclose()
+    assert rollout.reward == 1.0
+    assert "Dakar" in json.dumps(rollout.response.data)
+
+
+async def test_where_there_is_nothing_to_offer_nothing_is_opened() -> None:
+    class Steps(StepEnvironment):
+        """No tools."""
+
+    class Bare(Environment):
+        def verify(self, task: Any, response: Response, session: Session) -> float:
+            return 1.0
+
+    steps = LocalEnvironment(Steps())
+    assert open_tools(steps) is steps
+    bare = open_tools(LocalEnvironment(Bare()))
+    async with bare.session(ROW) as session:
+        assert "mcp" not in session.state
+    await bare.aclose()
