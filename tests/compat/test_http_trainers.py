@@ -24,7 +24,7 @@ CONFIGS = (
     "resources_servers/mcqa/configs/mcqa.yaml",
     TRAINING,
 )
-NG_RUN = "import sys; sys.argv[0] = 'ng_run'; from nemo_gym.compat.legacy import main; main()"
+NG_RUN = "import sys; sys.argv[0] = 'ng_run'; from nemo_gym.cli.legacy import main; main()"
 
 
 @pytest.fixture

@@ -230,7 +230,8 @@ def test_servers_that_others_can_reach_want_a_token(start: Start, start_endpoint
     actor = start([start_endpoint("token_server.py")], MULTI_STEP)
     with pytest.raises(urllib.error.HTTPError) as stranger:
         urllib.request.urlopen(f"http://127.0.0.1:{actor.port}/global_config_dict_yaml")
-    assert stranger.value.code == 401
+    with stranger.value as refusal:
+        assert refusal.code == 401
     client = actor.rch.setup_server_client(actor.head)
     assert AGENT in client.global_config_dict
     assert asyncio.run(_asked(client)) == {"status": "ok"}

@@ -66,3 +66,9 @@ def test_per_task_metrics_go_to_their_group():
 def test_no_rows_have_no_metrics():
     found = client().post("/aggregate_metrics", json={"verify_responses": []}).json()
     assert found == {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
+
+
+def test_a_row_that_names_no_task_is_refused_by_its_place():
+    answer = client().post("/aggregate_metrics", json={"verify_responses": [*ROWS, {}]})
+    assert answer.status_code == 422
+    assert f"row {len(ROWS)}: _ng_task_index" in answer.text

@@ -46,10 +46,28 @@ def test_no_rows_are_no_metrics():
     assert aggregate_rows([]) == {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
 
 
-@pytest.mark.parametrize("index", [None, "0", 1.5, True, [], 1 << 80])
-def test_a_row_without_a_task_index_is_named(index):
+@pytest.mark.parametrize("more", [{"reward": 1.0}, {"_ng_failure_class": "run_error"}])
+@pytest.mark.parametrize("index", [None, "0", 1.5, True, [], -1, 1 << 80])
+def test_a_row_without_a_task_index_is_named(index, more):
     with pytest.raises(UsageError, match="_ng_task_index"):
-        aggregate_rows([{"_ng_task_index": index, "reward": 1.0}])
+        aggregate_rows([{"_ng_task_index": index, **more}])
+
+
+def test_failures_count_in_the_coverage_alone():
+    failures = [{"_ng_task_index": task, "_ng_failure_class": "run_error"} for task in (0, 2)]
+
+    found = aggregate_rows([row(0, 1.0), *failures])
+
+    assert found["key_metrics"] == {"mean/reward": 1.0}
+    metrics = found["agent_metrics"]
+    assert {name: metrics[f"coverage/{name}"] for name in ("requested", "scored", "failed", "pending")} == {
+        "requested": 3, "scored": 1, "failed": 2, "pending": 0
+    }  # fmt: skip
+    counts = [
+        (group["num_rollouts"], group["missing_num_rollouts"]) for group in found["group_level_metrics"]
+    ]
+    assert counts == [(1, 1), (0, 1)]
+    assert aggregate_rows(failures) == aggregate_rows([])
 
 
 def test_an_environments_own_metrics_are_merged_and_trajectories_kept_from_it():

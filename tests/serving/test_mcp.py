@@ -194,6 +194,12 @@ async def test_a_hook_that_fails_fails_the_seeding() -> None:
     assert link.open_sessions == 0
 
 
+async def test_only_posts_to_the_one_path_are_answered() -> None:
+    async with counting() as url, httpx.AsyncClient(base_url=url) as caller:
+        assert [(await caller.get(path)).status_code for path in ("/mcp", "/mcp/")] == [405, 405]
+        assert (await caller.post("/mcp/x", json={})).status_code == 404
+
+
 async def test_the_bearer_token_is_asked_for_too() -> None:
     secret = Secret.random()
     async with counting(AppOptions(token=secret)) as url:

@@ -21,10 +21,11 @@ from tests.support.started import Gym
 
 SCRIPT = """
 from nemo_gym.wire.items import function_call
+from nemo_gym.wire.params import input_items
 
 def answer(params):
-    last = params["input"][-1]
-    if last["type"] == "function_call_output":
+    *_, last = [{}, *input_items(params)]
+    if last.get("type") == "function_call_output":
         return f"It is {last['output']}."
     if params.get("tools"):
         return [function_call("get_weather", '{"city": "Rome"}', call_id="call_1")]
@@ -48,19 +49,18 @@ class Capital(BaseModel):
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """URLs by name: a counter with MCP, its agent, a scripted model, and `relay`, whose back end that model is."""
+    """URLs by name: a counter with MCP, its agent, a scripted model, and `relay`, which asks that model."""
     gym = Gym(tmp_path_factory.mktemp("started"))
-    port = "${policy_model.responses_api_models.scripted.port}"
-    chat = {"entrypoint": "app.py", "base_url": f"http://127.0.0.1:{port}/v1", "model": "script"}
-    config = gym.folder / "relay.yaml"
-    config.write_text(json.dumps({"relay": {"responses_api_models": {"chat": chat}}}))
     exposed = f"++{COUNTER}.resources_servers.{COUNTER}.expose_tools_over_mcp=true"
-    model = ("--model-type", "scripted", "-m", gym.script(SCRIPT))
     try:
-        gym.start(COUNTER, "--config", config, *model, exposed)
-        found = gym.servers()
-        head = {"head_server": found["relay"]["head_url"]}
-        yield head | {name: server["url"] for name, server in found.items()}
+        gym.start(COUNTER, "--model-type", "scripted", "-m", gym.script(SCRIPT), exposed)
+        first = gym.servers()
+        chat = {"entrypoint": "app.py", "base_url": f"{first['policy_model']['url']}/v1", "model": "script"}
+        config = gym.folder / "relay.yaml"
+        config.write_text(json.dumps({"relay": {"responses_api_models": {"chat": chat}}}))
+        gym.start("--config", config)
+        urls = {name: server["url"] for name, server in gym.servers().items()}
+        yield urls | {"head_server": first["policy_model"]["head_url"]}
     finally:
         gym.clean()
 
@@ -133,10 +133,12 @@ async def test_the_mcp_client_acts_in_the_session_that_is_scored(servers: dict[s
     async with httpx.AsyncClient(base_url=servers[COUNTER]) as caller:
         access = (await caller.post("/seed_session", json=ROW)).json()["mcp"]
         url = f"{servers[COUNTER]}{access['url_path']}"
-        async with httpx2.AsyncClient(headers=access["headers"]) as http:
-            async with Client(streamable_http_client(url, http_client=http)) as client:
-                tools = [tool.name for tool in (await client.list_tools()).tools]
-                await client.call_tool("increment_counter", {"count": 2})
+        async with (
+            httpx2.AsyncClient(headers=access["headers"]) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            await client.call_tool("increment_counter", {"count": 2})
         verdict = await caller.post("/verify", json={**ROW, "response": {"output": []}})
     assert sorted(tools) == ["get_counter_value", "increment_counter"]
     assert verdict.json()["reward"] == 1.0

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig as DictConfig
 from omegaconf import OmegaConf as OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from nemo_gym.config.errors import ConfigError as ConfigError
 from nemo_gym.wire import keys
@@ -119,6 +119,14 @@ class BaseNeMoGymCLIConfig(BaseModel):
 class AggregateMetricsRequest(BaseModel):
     verify_responses: list[dict[str, Any]]
     """Scored rows, without their payloads."""
+
+    @field_validator("verify_responses")
+    @classmethod
+    def _know_their_task(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for place, row in enumerate(rows):
+            if type(row.get(keys.TASK_INDEX)) is not int:
+                raise ValueError(f"row {place}: {keys.TASK_INDEX}: a whole number is missing")
+        return rows
 
 
 class AggregateMetrics(BaseModel):

@@ -17,6 +17,8 @@ from nemo_gym.wire.errors import did_you_mean
 def implementation_folder(instance: Instance, roots: Sequence[Path]) -> Path | None:
     """The first `<root>/<kind>/<implementation>` that has the instance's entry point; None for a component
     that is found by its name."""
+    if Path(instance.entrypoint).is_absolute():
+        return None
     for root in roots:
         folder = root / instance.kind / instance.implementation
         if (folder / instance.entrypoint).is_file():

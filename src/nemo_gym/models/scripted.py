@@ -12,7 +12,7 @@ from nemo_gym.environments.loading import load_file
 from nemo_gym.models.base import Model
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.items import Item, assistant, check_items
-from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 
 Answer: TypeAlias = str | list[Item] | Response
@@ -35,7 +35,7 @@ class ScriptedModel(Model):
         self._script = _load(script) if isinstance(script, str) else script
 
     async def responses(self, params: RequestParams) -> Response:
-        answer = self._script(params)
+        answer = self._script({**params, "input": input_items(params)})
         return as_response(await answer if inspect.isawaitable(answer) else answer, self.name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.runs.own_metrics import MetricHooks
@@ -18,7 +18,8 @@ def aggregate_rows(
 ) -> dict[str, Any]:
     """`group_level_metrics`, `agent_metrics` and `key_metrics` of one agent's rows.
 
-    Rows without a rollout index are numbered as they come.
+    Rows without a rollout index are numbered as they come. Failures count in the coverage alone; where all
+    rows are failures, there are no metrics.
 
     Raises:
         UsageError: a row has no task index.
@@ -26,19 +27,24 @@ def aggregate_rows(
     """
     metrics = MetricsAccumulator(answer_key=answer_key, hooks=hooks)
     repeats: Counter[int] = Counter()
+    failed: Counter[str] = Counter()
     agent: dict[str, Any] | None = None
     for place, row in enumerate(rows):
         task = row.get(keys.TASK_INDEX)
-        if type(task) is not int:
-            raise UsageError(f"[{place}].{keys.TASK_INDEX}: a whole number is missing")
+        if type(task) is not int or not 0 <= task < _MAX_INDEX:
+            raise UsageError(f"[{place}].{keys.TASK_INDEX}: expected a whole number, 0 or more")
         agent = agent or _agent_ref(row)
         index = row.get(keys.ROLLOUT_INDEX)
         rollout = repeats[task] if index is None else index
         repeats[task] += 1
         metrics.add({**row, keys.ROLLOUT_INDEX: rollout, keys.AGENT_REF: agent})
-    found = metrics.document()
-    if not found:
+        metrics.plan({keys.TASK_INDEX: task, keys.AGENT_REF: agent})
+        if keys.FAILURE_CLASS in row:
+            failed[str(row[keys.FAILURE_CLASS])] += 1
+    if failed.total() == repeats.total():
         return {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
+    metrics.expect(repeats.total(), failed)
+    found = metrics.document()
     return {name: found[0][name] for name in ("group_level_metrics", "agent_metrics", "key_metrics")}
 
 
@@ -46,3 +52,6 @@ def _agent_ref(row: Row) -> dict[str, Any]:
     ref = row.get(keys.AGENT_REF)
     name = cast("dict[str, Any]", ref).get("name") if isinstance(ref, dict) else None
     return {"name": name if isinstance(name, str) else "agent"}
+
+
+_MAX_INDEX: Final = 1 << 63

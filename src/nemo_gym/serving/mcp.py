@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from nemo_gym.serving.secrets import Secret
@@ -71,7 +71,7 @@ class ToolDoor:
         self._prefixes = tuple({f"mcp__{server_name}__", f"mcp__{quoted}__"})
 
     def routes(self, *, body_bytes: int) -> list[BaseRoute]:
-        """What answers at `/mcp` and below; it belongs before routes that take any name.
+        """What answers at `/mcp`, with or without a slash; it belongs before routes that take any name.
 
         Args:
             body_bytes: the largest request.
@@ -86,7 +86,7 @@ class ToolDoor:
                 "serving tools over MCP needs the MCP SDK: pip install 'nemo-gym[mcp]'"
             ) from None
         endpoint: ASGIApp = McpEndpoint(self, body_bytes=body_bytes)
-        return [Route(PATH, endpoint, methods=["POST"]), Mount(PATH, endpoint)]
+        return [Route(path, endpoint, methods=["POST"]) for path in (PATH, f"{PATH}/")]
 
     def access(self, session_id: str, allowed: Iterable[str] | None) -> dict[str, Any]:
         """How to reach the tools of a session: `mcp` in the answer of `/seed_session`.
