@@ -46,9 +46,10 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
         print_json(data)
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
-    identity = report.manifest.identity
-    title = f"{identity.environment['ref']} · {identity.model['name'] or identity.model['type']}"
-    table = Table(title=f"{title} · {report.manifest.status}", title_justify="left", show_header=False)
+    environment, model = report.manifest.identity.environment, report.manifest.identity.model
+    named = [environment["ref"] or "servers", model["name"] or model["type"].replace("none", "")]
+    title = " · ".join(filter(None, [*named, report.manifest.status]))
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in summary_rows(report.summary):

@@ -61,7 +61,7 @@ def configuration(
     benchmark: list[str] | None,
     model_type: list[str] | None,
     model: str,
-    model_url: str,
+    model_url: str | list[str],
     model_api_key: str,
     offline: bool,
 ) -> Config:

@@ -31,7 +31,7 @@ def select(
     search_dirs: Sequence[Path] = (),
     selectors: Mapping[str, Sequence[str]] | None = None,
     model: str = "",
-    model_url: str = "",
+    model_url: str | Sequence[str] = "",
     model_api_key: str = "",
 ) -> Selection:
     """Files and overrides, in the order in which they win.
@@ -40,7 +40,8 @@ def select(
         words: overrides, and names of environments (`mcqa`, `env.py`, `env.py:Class`).
         config: paths of YAML files.
         selectors: names by flag, for instance `{"--model-type": ["chat"]}`.
-        model: the policy model's name; with `model_url` and `model_api_key` the `policy_*` values.
+        model: the policy model's name; with `model_url` (or several) and `model_api_key` the `policy_*`
+            values.
 
     Raises:
         UsageError: a selector finds nothing, or a word can't be read.

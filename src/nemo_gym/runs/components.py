@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,7 +19,7 @@ from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.base import Model
-from nemo_gym.models.registry import build_model
+from nemo_gym.models.registry import ALIASES, build_model
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import mask
 
@@ -74,7 +75,22 @@ class ModelSpec(msgspec.Struct, frozen=True):
     settings: dict[str, Any] = {}
     """What only models of this type have."""
 
-    def build(self, link: LocalEnvironment) -> Model:
+    @classmethod
+    def of_instance(cls, implementation: str, settings: Mapping[str, Any]) -> ModelSpec:
+        """The model of an instance; the original package's names for its settings are understood."""
+        fields: dict[str, Any] = {}
+        for key, value in settings.items():
+            plain = key.removeprefix("openai_")
+            if value is not None and plain not in _NOT_OF_CALLS:
+                fields[_MODEL_FIELDS.get(plain, plain)] = value
+        own = {key: fields.pop(key) for key in _OWN_FIELDS if key in fields}
+        if isinstance(own.get("url"), list):
+            own["url"] = tuple(own["url"])
+        more = {**fields.pop("settings", {}), **fields}
+        return cls(type=ALIASES.get(implementation, implementation), **own, settings=more)
+
+    def build(self, link: LocalEnvironment | None) -> Model:
+        """The model; `link` is the environment acted in, for the baselines that look at it."""
         return build_model(
             self.type,
             name=self.name,
@@ -99,6 +115,9 @@ class AgentSpec(msgspec.Struct, frozen=True):
 
     name: str = ""
     arguments: dict[str, Any] = {}
+    passing: dict[str, Any] = {}
+    """Further arguments that are written nowhere and may be others on resume, such as the address of a server
+    that was started for this run."""
 
     def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
         """The same with the name filled in, sure to fit the environment.
@@ -110,7 +129,8 @@ class AgentSpec(msgspec.Struct, frozen=True):
         Raises:
             UsageError: it doesn't fit.
         """
-        spec = AgentSpec(self.name or ("step_loop" if steps else "tool_loop"), self.arguments)
+        name = self.name or ("step_loop" if steps else "tool_loop")
+        spec = AgentSpec(name, self.arguments, self.passing)
         if (spec.build().plays == "steps") != steps:
             form, fitting = ("reset and step", "step_loop") if steps else ("tools and verify", "tool_loop")
             raise UsageError(f"agent {spec.name!r} can't play {environment}, which has {form}: use {fitting}")
@@ -133,15 +153,22 @@ class AgentSpec(msgspec.Struct, frozen=True):
         """
         kind = find_agent(self.name)
         takes = inspect.signature(kind).parameters
-        for name in self.arguments:
+        arguments = self.arguments | self.passing
+        for name in arguments:
             if name not in takes:
                 known = ", ".join(takes) or "nothing"
                 raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known})")
         needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
-        if missing := [name for name in needed if name not in self.arguments]:
+        if missing := [name for name in needed if name not in arguments]:
             flags = " ".join(f"--agent-setting {name}=..." for name in missing)
             raise UsageError(f"agent {self.name!r} needs {flags}")
-        return kind(**self.arguments)
+        return kind(**arguments)
+
+
+_MODEL_FIELDS: Final = {"base_url": "url", "model": "name"}
+_OWN_FIELDS: Final = ("url", "name", "api_key", "timeout", "record")
+_NOT_OF_CALLS: Final = frozenset({"num_workers", "max_concurrent_requests", "num_concurrent_requests"})
+"""Settings of the original's model servers that say nothing about a call."""
 
 
 def fingerprint(environment: Environment) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -65,11 +66,13 @@ def load_manifest(path: Path) -> Manifest:
 
 def differences(old: Identity, new: Identity) -> list[str]:
     """One line for each thing that is not the same, for instance `model.name was 'a', is now 'b'`."""
-    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
-    found: list[str] = []
-    for part in before:
-        for key in sorted({*before[part], *after[part]}):
-            was, now = before[part].get(key), after[part].get(key)
-            if was != now:
-                found.append(f"{part}.{key} was {was!r}, is now {now!r}")
-    return found
+    return list(_differences("", msgspec.to_builtins(old), msgspec.to_builtins(new)))
+
+
+def _differences(path: str, was: Any, now: Any) -> Iterator[str]:
+    if isinstance(was, dict) and isinstance(now, dict):
+        before, after = cast("dict[str, Any]", was), cast("dict[str, Any]", now)
+        for key in dict.fromkeys([*before, *sorted(after)]):
+            yield from _differences(f"{path}.{key}" if path else key, before.get(key), after.get(key))
+    elif was != now:
+        yield f"{path} was {was!r}, is now {now!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,12 +12,17 @@ from typing import Any
 import msgspec
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import check_params
-from nemo_gym.wire.task import Row, Task, task_from_row, task_to_row
+from nemo_gym.wire.prompt import Prompt
+from nemo_gym.wire.task import Row, Task, named_agent, task_from_row, task_to_row
+
+OTHERS = "_default"
+"""In a map of repeats: those of agents that it doesn't name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,18 @@ class PlanOptions:
 
     limit: int | None = None
     """Only the first so many tasks."""
-    repeats: int = 1
+    repeats: int | Mapping[str, int] = 1
+    """A map says it by agent, with `_default` for the others."""
     agent: str = "tool_loop"
     """Stamped on rows that name no agent."""
     sampling: dict[str, Any] = field(default_factory=dict[str, Any])
     """Request parameters laid over every row's own."""
+    columns: Row = field(default_factory=dict[str, Any])
+    """Laid over every row."""
     seed: int | None = None
     """When given, every rollout's request carries a sampling seed derived from it."""
+    count_seeds: bool = False
+    """Every rollout's request carries its repeat number as the sampling seed."""
 
 
 def task_rows(
@@ -42,18 +52,27 @@ def task_rows(
     split: str = "train",
     seed: int = 0,
     limit: int | None = None,
+    prompt: Prompt | None = None,
 ) -> Iterator[Row]:
     """The tasks of a file, of an iterable, or (None) of the environment itself, checked one by one.
 
     Raises:
-        UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`.
+        UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`. Tasks
+            that the prompt doesn't fit are named after the last one.
     """
+    misfits = Misfits()
     if isinstance(source, Path):
         numbered = islice(read_rows(source), limit)
     else:
         tasks = environment.tasks(split, seed, limit) if source is None else source
         numbered = enumerate(map(task_to_row, islice(tasks, limit)), start=1)
     for number, row in numbered:
+        if prompt is not None:
+            try:
+                row = prompt.applied(row)
+            except DataError as error:
+                misfits.add(number, str(error))
+                continue
         try:
             check_params(row.get(keys.PARAMS))
             task_from_row(row, environment.Task)
@@ -62,6 +81,7 @@ def task_rows(
             where = f"{source}:{number}" if of_file else f"task {number} of {environment.name()}"
             raise DataError(f"{where}: {error}") from None
         yield row
+    misfits.refuse(f"prompt {prompt.name} doesn't fit " if prompt else "")
 
 
 def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, bytes]]:
@@ -71,6 +91,7 @@ def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, byt
     but a hash per task.
     """
     seen: dict[int, tuple[int, int]] = {}
+    repeats = options.repeats
     numbered = False
     for number, source in enumerate(rows):
         row = _prepared(source, options)
@@ -85,10 +106,11 @@ def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, byt
         if given is not None and (type(given) is not int or given < 0):
             raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
         key = hash(body) if given is None else given
-        task, times = seen.get(key, (number if given is None else given, 0))
-        seen[key] = (task, times + 1)
-        for rollout in range(times * options.repeats, (times + 1) * options.repeats):
-            yield _stamped(row, body, task, rollout, options.seed)
+        task, done = seen.get(key, (number if given is None else given, 0))
+        end = done + (repeats if isinstance(repeats, int) else _repeats_of(row, repeats))
+        seen[key] = (task, end)
+        for rollout in range(done, end):
+            yield _stamped(row, body, task, rollout, options)
 
 
 def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> int:
@@ -112,18 +134,27 @@ def _prepared(source: Row, options: PlanOptions) -> Row:
     row.setdefault(keys.AGENT_REF, {"type": "responses_api_agents", "name": options.agent})
     if options.sampling:
         row[keys.PARAMS] = {**row[keys.PARAMS], **options.sampling}
+    row.update(options.columns)
     return row
+
+
+def _repeats_of(row: Row, repeats: Mapping[str, int]) -> int:
+    name = named_agent(row)
+    found = repeats.get(name, repeats.get(OTHERS))
+    if found is None:
+        hint = did_you_mean(name, repeats)
+        raise UsageError(f"num_repeats says nothing of agent {name!r}, nor {OTHERS}.{hint}")
+    return found
 
 
 _NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
 
 
-def _stamped(row: Row, body: bytes, task: int, rollout: int, seed: int | None) -> tuple[Row, bytes]:
+def _stamped(row: Row, body: bytes, task: int, rollout: int, options: PlanOptions) -> tuple[Row, bytes]:
     stamped = {**row, keys.TASK_INDEX: task, keys.ROLLOUT_INDEX: rollout}
-    if seed is not None:
-        stamped[keys.PARAMS] = _seeded(
-            row[keys.PARAMS], task, zlib.crc32(f"{seed}:{task}:{rollout}".encode())
-        )
+    if options.seed is not None or options.count_seeds:
+        drawn = zlib.crc32(f"{options.seed}:{task}:{rollout}".encode())
+        stamped[keys.PARAMS] = _seeded(row[keys.PARAMS], task, rollout if options.count_seeds else drawn)
         return stamped, encode(stamped) + b"\n"
     if keys.TASK_INDEX in row:
         return stamped, encode(stamped) + b"\n"

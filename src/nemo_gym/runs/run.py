@@ -82,8 +82,8 @@ class Run:
         self.job = job
         self._open_doors = open_doors
         self.paths = RunPaths.of(job.output)
-        alike = isinstance(job.repeats, int) and all(source.repeats == 1 for source in job.sources)
-        self.progress = Progress(job.repeats if alike and isinstance(job.repeats, int) else None)
+        once = all(source.repeats == 1 for source in job.sources)
+        self.progress = Progress(job.repeats if once and isinstance(job.repeats, int) else None)
         self.notes: list[str] = []
         """Things the user should know, for instance a torn line that was cut off."""
         self._stop = asyncio.Event()
@@ -157,10 +157,12 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
-        named: set[str] = set()
-        requested = materialize(self.paths.inputs, expand(_fitting(rows, agent, job, named), options))
+        named = {OTHERS, options.agent}
         if isinstance(job.repeats, Mapping):
-            unused = sorted(job.repeats.keys() - {OTHERS, options.agent} - named)
+            rows = _noting(rows, named)
+        requested = materialize(self.paths.inputs, expand(_fitting(rows, agent, job.agent_name), options))
+        if isinstance(job.repeats, Mapping):
+            unused = sorted(job.repeats.keys() - named)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
         self._manifest = Manifest(identity, requested, __version__, time())
         self._manifest.save(self.paths)
@@ -300,19 +302,24 @@ class Run:
         )
 
 
-def _fitting(rows: Iterable[Row], agent: Agent, job: Job, named: set[str]) -> Iterator[Row]:
-    """The rows that the agent takes; the agents they name are added to `named`.
+def _noting(rows: Iterable[Row], named: set[str]) -> Iterator[Row]:
+    """The rows; the agents that they are for are added to `named`."""
+    for row in rows:
+        named.add(named_agent(row))
+        yield row
+
+
+def _fitting(rows: Iterable[Row], agent: Agent, only: str) -> Iterator[Row]:
+    """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
 
     Raises:
-        DataError: it didn't take all of them.
+        DataError: after the last row, naming those for which it is not so.
     """
     misfits = Misfits()
     for number, row in enumerate(rows, start=1):
-        name = named_agent(row)
-        named.add(name)
         try:
-            if job.agent_name and name not in ("", job.agent_name):
-                raise UsageError(f"agent_ref names {name!r}, and the only agent here is {job.agent_name!r}")
+            if only and named_agent(row) not in ("", only):
+                raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
             agent.check_row(row)
         except UsageError as error:
             misfits.add(number, str(error))

@@ -1,0 +1,229 @@
+"""The parts of a run from a configuration: in this process where that will do, else through servers."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from nemo_gym.agents.registry import ALIASES, find_agent
+from nemo_gym.cli.datasets import find_tasks
+from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
+from nemo_gym.config.implementations import environment_reference, implementation_folder
+from nemo_gym.config.instances import Instance
+from nemo_gym.config.resolve import Config
+from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.config.skills import load_skills
+from nemo_gym.config.sources import search_roots
+from nemo_gym.config.tree import Tree
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.sources import Source
+from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+_SERVED_SETTINGS: Final = ("observability_enabled", "token_id_capture")
+"""Top-level settings that only servers carry out."""
+_SET_THERE: Final = (
+    "this run starts servers; set it in the configuration, for instance "
+    "++my_agent.responses_api_agents.simple_agent.max_steps=8"
+)
+_SERVED_FIELDS: Final = ("skip_verification", "token_id_capture")
+"""Settings of an agent that only its server carries out."""
+
+
+class Resolved(Protocol):
+    """Resolves the configuration that the command's words and flags select."""
+
+    def __call__(self, *more: str, offline: bool = False) -> Config:
+        """With `more` changes, which the user's own win over."""
+        ...
+
+
+def parts_of_configuration(
+    flags: ComponentFlags, asked: RunSettings, resolved: Resolved, search_dirs: Sequence[Path]
+) -> Parts:
+    """The parts of a run over a configuration.
+
+    Raises:
+        ConfigError: what is wrong with the configuration.
+        UsageError: something is missing, or a flag asks for what can't be honoured.
+    """
+    roots = search_roots(search_dirs)
+    found = resolved(offline=flags.no_serve)
+    for notice in found.notices:
+        sys.stderr.write(f"gym: note: {notice}\n")
+    asked = asked.over(found.tree)
+    columns = _columns(asked, roots)
+    if flags.no_serve:
+        elsewhere = replace(flags, words=[], head_url=flags.head_url or _head_url(found.tree))
+        return replace(parts_of_flags(elsewhere, asked, search_dirs), columns=columns)
+    flags.refuse("environment_url", "agent_url", why="the configuration says where everything is")
+    agents = found.of("responses_api_agents")
+    if not agents:
+        raise UsageError("no agent in the configuration: name one with --environment NAME or --config PATH")
+    if asked.agent_name not in (None, *(agent.name for agent in agents)):
+        hint = did_you_mean(asked.agent_name or "", [agent.name for agent in agents])
+        raise UsageError(f"--agent: the configuration has no agent {asked.agent_name!r}.{hint}")
+    alone = single(found, roots)
+    if alone is None:
+        return replace(_through_servers(found, flags, asked, resolved, roots), columns=columns)
+    return replace(_in_this_process(alone, flags, asked, roots), columns=columns)
+
+
+def _in_this_process(
+    alone: Single, flags: ComponentFlags, asked: RunSettings, roots: Sequence[Path]
+) -> Parts:
+    environment = environment_spec(alone.environment)
+
+    def own(_: Instance, split: str) -> Source | None:
+        return Source() if _has_own(find_environment(environment.ref), split) else None
+
+    split, sources = find_tasks([alone.agent], asked, roots, own)
+    return Parts(
+        environment=environment,
+        model=_model_spec(alone.model, flags),
+        agent=_agent_spec(alone.agent, flags),
+        agent_name=alone.agent.name,
+        asked=msgspec.structs.replace(asked, split=split),
+        input=None if sources == (Source(),) else sources,
+        output=output_path(asked, alone.environment.name),
+    )
+
+
+def _through_servers(
+    found: Config, flags: ComponentFlags, asked: RunSettings, resolved: Resolved, roots: Sequence[Path]
+) -> Parts:
+    settings = ("model_timeout", "model_settings", "record", "agent_arguments")
+    flags.refuse(*settings, why=_SET_THERE)
+    try:
+        from nemo_gym.cli.served import launch_for_run, served
+    except ImportError:
+        raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
+
+    def own(agent: Instance, split: str) -> Source | None:
+        played = agent.references.get("resources_server")
+        environment = found.instances[played.name] if played else None
+        if environment is None or implementation_folder(environment, roots):
+            return None
+        made = environment_spec(environment).build()
+        return Source(environment=made, agent=agent.name) if _has_own(type(made), split) else None
+
+    agents = found.of("responses_api_agents")
+    split, sources = find_tasks(agents, asked, roots, own)
+    default = asked.agent_name or (agents[0].name if len(agents) == 1 else "")
+    output = output_path(asked, "servers")
+    logs = output.with_name(f"{output.stem}_server_logs")
+    launch = launch_for_run(lambda: resolved("++head_server.port=0"), roots, logs)
+    reached = {"head_url": _head_url(launch.tree), "token": launch.token}
+    return Parts(
+        environment=EnvironmentSpec(settings=described(found, roots)),
+        model=ModelSpec("none"),
+        agent=AgentSpec("remote_run", {"agent": default}, reached),
+        asked=msgspec.structs.replace(asked, split=split),
+        input=sources,
+        output=output,
+        around=served(launch),
+    )
+
+
+def _head_url(tree: Tree) -> str:
+    head = tree["head_server"]
+    return http_url(reachable(head["host"]), head["port"])
+
+
+def _has_own(kind: type[Environment], split: str) -> bool:
+    """Whether an environment makes tasks, or has a file of that split."""
+    made = kind.tasks is not Environment.tasks
+    return made or (kind.folder() / "data" / f"{split}.jsonl").exists()
+
+
+def _columns(asked: RunSettings, roots: Sequence[Path]) -> dict[str, Any]:
+    if asked.skills is None:
+        return {}
+    return {keys.SKILLS_REF: msgspec.to_builtins(load_skills(asked.skills.path, roots))}
+
+
+def _model_spec(instance: Instance, flags: ComponentFlags) -> ModelSpec:
+    """The model; the flags win over the configuration."""
+    given: dict[str, Any] = {"timeout": flags.model_timeout, "record": flags.record or None}
+    fields = {key: value for key, value in given.items() if value is not None} | flags.model_settings
+    return ModelSpec.of_instance(instance.implementation, instance.settings | fields)
+
+
+def _agent_spec(instance: Instance, flags: ComponentFlags) -> AgentSpec:
+    """The agent; the flags win over the configuration."""
+    name, settings = instance.implementation, instance.settings
+    takes = inspect.signature(find_agent(name)).parameters
+    own = {key: settings[key] for key in settings if key in takes and settings[key] is not None}
+    arguments = {key: value for key, value in own.items() if key not in instance.references}
+    return AgentSpec(ALIASES.get(name, name), arguments | flags.agent_arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One environment, one agent and its model, which need no servers."""
+
+    environment: Instance
+    agent: Instance
+    model: Instance
+
+
+def single(config: Config, roots: Sequence[Path]) -> Single | None:
+    """The parts of a configuration that can be run in this process: one agent, the environment and the model
+    that it refers to, all of them components that are found by name; None for any other."""
+    agents = config.of("responses_api_agents")
+    if len(agents) != 1 or any(config.tree.get(key) for key in _SERVED_SETTINGS):
+        return None
+    (agent,) = agents
+    used = {field: config.instances[reference.name] for field, reference in agent.references.items()}
+    if used.keys() != {"resources_server", "model_server"} or any(
+        agent.settings.get(key) for key in _SERVED_FIELDS
+    ):
+        return None
+    environment, model = used["resources_server"], used["model_server"]
+    if environment.references or any(implementation_folder(one, roots) for one in (agent, *used.values())):
+        return None
+    return Single(environment, agent, model)
+
+
+def environment_spec(instance: Instance) -> EnvironmentSpec:
+    """An environment that is found by name, with those settings that it has."""
+    ref = environment_reference(instance)
+    known = find_environment(ref).Config.__struct_fields__
+    return EnvironmentSpec(ref, {key: value for key, value in instance.settings.items() if key in known})
+
+
+def described(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
+    """What servers are started from, to be written down and compared on resume: settings and code, and no
+    addresses."""
+    return {
+        instance.name: {
+            "kind": instance.kind,
+            "implementation": instance.implementation,
+            "settings": instance.settings,
+            "code": _code(instance, roots),
+        }
+        for instance in config.instances.values()
+    }
+
+
+def _code(instance: Instance, roots: Sequence[Path]) -> str:
+    folder = implementation_folder(instance, roots)
+    if folder is not None:
+        digest = hashlib.sha256()
+        for file in sorted(folder.glob("*.py")):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()[:16]
+    if instance.kind == "resources_servers":
+        spec = environment_spec(instance)
+        return spec.public(spec.build())["fingerprint"]
+    return ""

@@ -1,0 +1,154 @@
+"""The parts of a run, and how flags name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import strftime
+from typing import Any
+
+from nemo_gym.cli.remote import agent_spec, check_choice
+from nemo_gym.cli.words import read_settings
+from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.sources import Source
+from nemo_gym.wire.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentFlags:
+    """What the flags of `gym run` say about components; empty where they say nothing."""
+
+    words: list[str]
+    """An environment and its settings; with a configuration also changes to it."""
+    model_type: str
+    model: str
+    model_url: list[str]
+    model_api_key: str
+    model_timeout: float | None
+    model_settings: dict[str, Any]
+    record: str
+    agent_arguments: dict[str, Any]
+    environment_url: str
+    agent_url: str
+    no_serve: bool
+    head_url: str
+    server_token: str
+
+    @property
+    def changes_configuration(self) -> bool:
+        """Whether a word can only be a change to a configuration."""
+        return any(word.startswith(("+", "~")) for word in self.words)
+
+    @property
+    def only_url(self) -> str | list[str]:
+        """The model's URL, or its URLs."""
+        return self.model_url if len(self.model_url) > 1 else "".join(self.model_url)
+
+    def refuse(self, *names: str, why: str) -> None:
+        """Check that nothing is said about these.
+
+        Raises:
+            UsageError: something is.
+        """
+        for name in names:
+            if getattr(self, name):
+                raise UsageError(f"{_FLAGS[name]} can't be honoured: {why}")
+
+
+_FLAGS = {
+    "environment_url": "--environment-url",
+    "agent_url": "--agent-url",
+    "model_timeout": "--model-timeout",
+    "model_settings": "--model-setting",
+    "record": "--record",
+    "agent_arguments": "--agent-setting, --max-steps or --turn-timeout",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a run is made of."""
+
+    environment: EnvironmentSpec
+    model: ModelSpec
+    agent: AgentSpec
+    agent_name: str = ""
+    """The only agent that rows may name; empty for any."""
+    asked: RunSettings
+    """What is asked of it besides, wherever that was said."""
+    input: Path | tuple[Source, ...] | None
+    output: Path
+    columns: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Laid over every row."""
+    around: AbstractAsyncContextManager[None] | None = None
+    """What has to be there while it goes on."""
+
+
+def parts_of_flags(flags: ComponentFlags, asked: RunSettings, search_dirs: Sequence[Path]) -> Parts:
+    """The parts that the flags name themselves.
+
+    Raises:
+        UsageError: the flags leave something open or ask for what can't be honoured.
+        ConfigError: the prompt file can't be read.
+    """
+    if search_dirs and not asked.prompt_config:
+        raise UsageError(
+            "--search-dir is where configurations and prompts are looked for: there is none here"
+        )
+    environment, settings = (flags.words[0], flags.words[1:]) if flags.words else ("", [])
+    elsewhere = bool(flags.agent_url or flags.no_serve)
+    check_choice(
+        environment=environment,
+        environment_url=flags.environment_url,
+        model=flags.model_type or flags.model or flags.model_url,
+        agent=asked.agent_name or "",
+        elsewhere=elsewhere,
+    )
+    return Parts(
+        environment=EnvironmentSpec(
+            environment, read_settings(settings), url=flags.environment_url, token=flags.server_token
+        ),
+        model=ModelSpec(
+            type=flags.model_type or ("none" if elsewhere else "chat" if flags.model_url else "embedded"),
+            name=flags.model,
+            url=flags.only_url if isinstance(flags.only_url, str) else tuple(flags.only_url),
+            api_key=flags.model_api_key,
+            timeout=flags.model_timeout,
+            record=flags.record,
+            settings=dict(flags.model_settings),
+        ),
+        agent=agent_spec(
+            asked.agent_name or "",
+            dict(flags.agent_arguments),
+            url=flags.agent_url,
+            head_url=(flags.head_url or DEFAULT_HEAD) if flags.no_serve else "",
+            token=flags.server_token,
+        ),
+        asked=asked,
+        input=_input(asked, search_dirs),
+        output=output_path(asked, environment or "servers"),
+    )
+
+
+DEFAULT_HEAD = "http://127.0.0.1:11000"
+
+
+def output_path(asked: RunSettings, name: str) -> Path:
+    """Where the rollouts go: as asked, or a new file named after the environment and the time."""
+    if asked.output_jsonl_fpath:
+        return Path(asked.output_jsonl_fpath)
+    stem = Path(name.partition(":")[0]).stem
+    return Path("results") / f"{stem}_{strftime('%Y%m%d-%H%M%S')}.jsonl"
+
+
+def _input(asked: RunSettings, search_dirs: Sequence[Path]) -> Path | tuple[Source, ...] | None:
+    path = Path(asked.input_jsonl_fpath) if asked.input_jsonl_fpath else None
+    if not asked.prompt_config:
+        return path
+    from nemo_gym.config.prompts import load_prompt
+    from nemo_gym.config.sources import search_roots
+
+    return (Source(path=path, prompt=load_prompt(asked.prompt_config, search_roots(search_dirs))),)

@@ -1,0 +1,70 @@
+"""Servers for the length of one run, in this process and where needed in children."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from nemo_gym.cli.texts import print_error
+from nemo_gym.config.resolve import Config
+from nemo_gym.serving.children import Child
+from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
+from nemo_gym.serving.redaction import Redactor, log_redacted
+from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.servers import Servers
+from nemo_gym.wire.errors import GymError
+
+
+def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: Path) -> Launch:
+    """What is to be served, its addresses bound.
+
+    Args:
+        resolved: makes the configuration, perhaps more than once.
+        logs: folder for what child processes print, unless the configuration says another.
+
+    Raises:
+        GymError: an address can't be bound.
+    """
+
+    def prepared(found: Config) -> Launch:
+        return prepare(
+            found,
+            roots=roots,
+            logs=Path(found.tree.get("nemo_gym_log_dir") or logs).absolute(),
+            token=Secret.random() if needs_token(found) else None,
+        )
+
+    _, launch = bound(resolved, prepared)
+    return launch
+
+
+@asynccontextmanager
+async def served(launch: Launch) -> AsyncGenerator[None, None]:
+    """Start everything, and stop it when the block ends, however it ends.
+
+    Raises:
+        GymError: a server did not start, or the endpoint of a model can't be reached.
+    """
+    log_redacted(Redactor(launch.secrets))
+    began = monotonic()
+    servers = Servers(launch, lost=_tell_lost)
+    await servers.start()
+    try:
+        if problems := await servers.unreachable():
+            raise GymError("; ".join(problems))
+        sys.stderr.write(f"{len(servers.running)} servers started in {monotonic() - began:.1f} s\n")
+        yield
+    finally:
+        await servers.stop(grace_s=_GRACE_S)
+
+
+def _tell_lost(child: Child, code: int) -> None:
+    print_error(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
+
+
+_GRACE_S: Final = 5.0
+"""Seconds for requests in flight when a run ends early; otherwise there are none."""

@@ -1,0 +1,41 @@
+"""Prompt files: YAML with a `user` and perhaps a `system` template (CONTRACT 3.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.sources import MAX_BYTES, find_file
+from nemo_gym.wire.prompt import Prompt
+
+
+class PromptFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a prompt file holds."""
+
+    user: str
+    system: str | None = None
+
+
+def load_prompt(path: str, roots: Sequence[Path]) -> Prompt:
+    """The prompt in a file, absolute or relative to a search root.
+
+    Raises:
+        ConfigError: there is no such file, or it is not a prompt.
+        UsageError: a template in it can't be read.
+    """
+    found = find_file(path, roots)
+    if found is None:
+        raise ConfigError(f"prompt {path}: there is no such file (looked in {', '.join(map(str, roots))})")
+    try:
+        if found.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"prompt {found}: larger than {MAX_BYTES >> 20} MiB")
+        document: Any = yaml.safe_load(found.read_text(encoding="utf-8"))
+        texts = msgspec.convert(document, PromptFile)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"prompt {found}: {error}") from None
+    return Prompt(path, texts.user, texts.system)

@@ -1,0 +1,60 @@
+"""`RunSettings`: what a run is asked for besides its components, by flags or top-level keys (CONTRACT 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.wire.errors import UsageError
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class SkillsSetting(msgspec.Struct, frozen=True):
+    path: str
+
+
+class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Named as the keys of a configuration. None, false or empty is what nobody asked for."""
+
+    agent_name: str | None = None
+    input_jsonl_fpath: str | None = None
+    output_jsonl_fpath: str | None = None
+    split: str | None = None
+    limit: Count | None = None
+    num_repeats: Count | dict[str, Count] | None = None
+    """Rollouts per task; a map says it by agent, with `_default` for the others."""
+    num_repeats_add_seed: bool = False
+    """Sample every rollout with its repeat number as the seed."""
+    num_samples_in_parallel: Count | None = None
+    """Rollouts in flight."""
+    responses_create_params: dict[str, Any] = {}
+    prompt_config: str | None = None
+    skills: SkillsSetting | None = None
+    resume_from_cache: bool = False
+    disable_aggregation: bool = False
+    rollout_collection_driver: str | None = None
+
+    def over(self, tree: Mapping[str, Any]) -> RunSettings:
+        """These settings, and from the tree of a configuration those that are not said here.
+
+        Raises:
+            ConfigError: one in the tree is of the wrong type.
+            UsageError: one asks for what there isn't.
+        """
+        fields = self.__struct_fields__
+        known = {key: value for key, value in tree.items() if key in fields and value is not None}
+        try:
+            settings = msgspec.convert(known, RunSettings)
+        except msgspec.ValidationError as error:
+            raise ConfigError(str(error).replace("$.", "")) from None
+        if settings.rollout_collection_driver:
+            raise UsageError(
+                "rollout_collection_driver is not supported: collect from Python with gym.collect"
+            )
+        params = settings.responses_create_params | self.responses_create_params
+        given = {key: value for key in fields if (value := getattr(self, key))}
+        return msgspec.structs.replace(settings, **{**given, "responses_create_params": params})

@@ -1,0 +1,82 @@
+"""Prompts: templates that the input of a row is made from (CONTRACT 3.10)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from string import Formatter
+from typing import Any, cast
+
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
+from nemo_gym.wire.task import Row
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`{column}` stands for a top-level column of the row, `{{` and `}}` for braces. What a column holds is
+    never looked into: `{a.b}` and `{a[0]}` are refused.
+
+    Raises:
+        UsageError: a template can't be read, or refers to more than a column.
+    """
+
+    name: str
+    """Stamped on the rows it is applied to, as `prompt_config_used`."""
+    user: str
+    system: str | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.columns
+
+    @cached_property
+    def columns(self) -> set[str]:
+        """The columns it needs."""
+        try:
+            return _columns(self.user) | _columns(self.system or "")
+        except ValueError as error:
+            raise UsageError(f"prompt {self.name}: {error}; write {{{{ and }}}} for braces") from None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same texts."""
+        return hashlib.sha256(repr((self.system, self.user)).encode()).hexdigest()[:16]
+
+    def applied(self, row: Row) -> Row:
+        """A copy of the row whose input is the filled prompt; its other request parameters stay.
+
+        Raises:
+            DataError: the row has an input of its own, or a column that it needs is missing or of a type
+                that the template can't write.
+        """
+        given: Any = row.get(keys.PARAMS) or {}
+        if not isinstance(given, dict):
+            return row
+        params = cast("Row", given)
+        if params.get("input") is not None:
+            raise DataError("the row has an input of its own")
+        if lacking := sorted(self.columns - row.keys()):
+            raise DataError(f"no column {', '.join(map(repr, lacking))}.{did_you_mean(lacking[0], row)}")
+        templates = {"system": self.system, "user": self.user}
+        try:
+            messages = [
+                {"role": role, "content": text.format_map(row)} for role, text in templates.items() if text
+            ]
+        except (ValueError, TypeError) as error:
+            raise DataError(f"a column can't be written as the prompt asks: {error}") from None
+        filled = {**params, "input": messages}
+        return {**row, keys.PARAMS: filled, keys.PROMPT_CONFIG_USED: self.name}
+
+
+def _columns(template: str) -> set[str]:
+    found: set[str] = set()
+    for _, name, form, conversion in Formatter().parse(template):
+        if name is None:
+            continue
+        if not name or name.isdigit() or not set(name).isdisjoint(".[]{}"):
+            raise ValueError(f"{{{name}}} is not the name of a column")
+        if (form and "{" in form) or conversion not in (None, "r", "s", "a"):
+            raise ValueError(f"{{{name}}} is not written in a way that a column can be")
+        found.add(name)
+    return found
