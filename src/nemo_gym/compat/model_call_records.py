@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nemo_gym.compat.config_types import ModelServerRef
 from nemo_gym.compat.loose import object_of, objects_of
 from nemo_gym.compat.rollout_correlation import rollout_id_of
+from nemo_gym.serving.capture import append_line
 from nemo_gym.wire.calls import check_rollout_id
 from nemo_gym.wire.jsonl import decode, encode
 
@@ -89,11 +88,7 @@ class CaptureStore:
             OSError: it can't be written.
         """
         try:
-            line = encode(exchange) + b"\n"
-            with self.path_for(rollout_id).open("ab", buffering=0) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                file.write(line)
-                os.fsync(file.fileno())
+            append_line(self.path_for(rollout_id), encode(exchange))
         except (OSError, TypeError):
             self.mark_incomplete(rollout_id)
             raise

@@ -77,7 +77,7 @@ class FileCapture:
     async def record(self, call: ModelCall) -> None:
         lines, _ = self._paths(call.rollout_id)
         try:
-            await self._off_loop(lambda: _append(lines, encode(call)))
+            await self._off_loop(lambda: append_line(lines, encode(call)))
         except (OSError, msgspec.MsgspecError, TypeError) as error:
             log.error("a call of rollout %s could not be recorded: %s", call.rollout_id, error)
             await self.mark_incomplete(call.rollout_id)
@@ -109,7 +109,7 @@ log: Final = logging.getLogger(__name__)
 _calls: Final = msgspec.json.Decoder(ModelCall)
 
 
-def _append(path: Path, line: bytes) -> None:
+def append_line(path: Path, line: bytes) -> None:
     """One whole line at the end of the file, on disk. What is left of a torn line ends before it."""
     with path.open("a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
