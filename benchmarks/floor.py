@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import uvloop
 import workload
-from pyreqwest.client import Client, ClientBuilder
+from wreq import Client, Runtime
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -72,7 +72,8 @@ async def collect(url: str, bodies: Iterator[bytes], out: Appender, concurrency:
             out.add(await rollout(client, url, body))
             done += 1
 
-    async with ClientBuilder().http1_only().no_proxy().build() as client, asyncio.TaskGroup() as group:
+    client = Client(http1_only=True, no_proxy=True, runtime=Runtime(workers=1, work_steal=False))
+    async with asyncio.TaskGroup() as group:
         for _ in range(concurrency):
             group.create_task(worker(client))
     out.flush()
@@ -80,10 +81,9 @@ async def collect(url: str, bodies: Iterator[bytes], out: Appender, concurrency:
 
 
 async def _one_turn(client: Client, url: str, body: bytes) -> Buffer:
-    request = client.post(url).header("content-type", "application/json").body_bytes(body).build()
-    response = await request.send()
+    response = await client.post(url, headers={"content-type": "application/json"}, body=body)
     answer = await response.bytes()
-    if response.status != 200:
+    if response.status.as_int() != 200:
         raise RuntimeError(f"HTTP {response.status}: {bytes(answer)[:200]!r}")
     return answer
 

@@ -103,7 +103,7 @@ def _floor() -> Subject:
             right = [b"Final answer: amber-" in line for line in file]
         return len(right), sum(right)
 
-    label = f"floor (pyreqwest {metadata.version('pyreqwest')})"
+    label = f"floor (wreq {metadata.version('wreq')})"
     return Subject("floor", label, write_tasks, command, tally)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
 
@@ -117,3 +118,61 @@ async def test_a_server_that_does_not_answer_in_time_may_have_acted() -> None:
 def test_what_is_not_a_base_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="agent server URL"):
         base_url(url, "agent server", "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("begun", [b"", OK + b"\r\n{"])
+@pytest.mark.parametrize("max_answer", [None, 100])
+async def test_a_request_that_nobody_waits_for_gives_its_connection_up(
+    begun: bytes, max_answer: int | None
+) -> None:
+    seen, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n{}")
+        writer.write(begun)
+        seen.set()
+        assert await reader.read() == b""
+        writer.close()
+        gone.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        connections = Connections(f"http://127.0.0.1:{port}", max_answer=max_answer)
+        task = asyncio.create_task(connections.exchange("POST", "/x", b"{}"))
+        await seen.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(gone.wait(), 30)
+        await connections.aclose()
+
+
+async def test_a_header_that_cannot_be_sent_is_an_error_of_the_request(serve: Serve) -> None:
+    connections = Connections(serve(OK + b"\r\n{}"))
+    with pytest.raises(NoAnswer, match="header") as caught:
+        await connections.exchange("GET", "/", headers={"x": "a\nb"})
+    await connections.aclose()
+
+    assert not caught.value.sent
+
+
+async def test_a_body_can_be_sent_piece_by_piece() -> None:
+    async def pieces() -> AsyncGenerator[bytes, str]:
+        yield b"[1,"
+        yield b"2]"
+
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.readuntil(b"0\r\n\r\n"))
+        writer.write(OK + b"\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        connections = Connections(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        reply = await connections.exchange("POST", "/x", pieces)
+        await connections.aclose()
+
+    assert reply.content == b"{}"
+    assert b"[1," in got[0]
+    assert b"2]" in got[0]

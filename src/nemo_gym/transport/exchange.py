@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, NamedTuple
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    DetailedPyreqwestError,
-    PyreqwestError,
-    RequestTimeoutError,
-)
-from pyreqwest.http import HeaderMap
-from pyreqwest.request import RequestBuilder
+import wreq
 
 from nemo_gym.wire.errors import UsageError
 
+if TYPE_CHECKING:  # they stand in the library's type stubs alone
+    from wreq.wreq import ClientConfig, Request
+
 MAX_ANSWER: Final = 64 * 2**20
 """Bytes of an answer from a server that nobody vouches for."""
+
+
+Body: TypeAlias = bytes | Callable[[], AsyncGenerator[bytes, str]]
+"""Of a request: at hand, or something that gives it piece by piece, each time from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Reply(NamedTuple):
     """An answer, whatever its status."""
 
     status: int
-    headers: HeaderMap
+    headers: wreq.HeaderMap
     content: bytes
 
     @property
@@ -85,7 +89,7 @@ class Reply(NamedTuple):
     def _texts(self, name: str) -> list[str]:
         """A header's values; none when one of them is not text."""
         try:
-            return self.headers.getall(name)
+            return [str(value, "utf-8") for value in self.headers.get_all(name)]
         except ValueError:
             return []
 
@@ -114,58 +118,62 @@ class Connections:
         self._timeouts = timeouts or Timeouts()
         self._max_answer = max_answer
         self._idle = idle
-        self._client: Client | None = None
+        self._client: wreq.Client | None = None
 
     async def exchange(
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: Body | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         within: float | None = None,
+        max_answer: int | None = None,
     ) -> Reply:
         """Send one request.
 
         Args:
             within: seconds, in place of the total of every request.
+            max_answer: bytes, in place of those of every answer.
 
         Raises:
             NoAnswer: there is no whole answer.
         """
         client = self._client or self._connect()
+        request: Request = {}
+        if body is not None:
+            request["body"] = body() if callable(body) else body
+        if headers:
+            request["headers"] = headers
+        if within is not None:
+            request["timeout"] = timedelta(seconds=within)
         try:
-            request = client.request(method, self.url + path)
-            if body is not None:
-                request = request.body_bytes(body)
-            if headers:
-                request = request.headers(dict(headers))
-            if within is not None:
-                request = request.timeout(timedelta(seconds=within))
-            if self._max_answer is not None:
-                return await _bounded(request, self._max_answer)
-            response = await request.build().send()
-            return Reply(response.status, response.headers, (await response.bytes()).to_bytes())
-        except RequestTimeoutError as error:
-            # The library calls every timeout before the answer begins one of connecting.
-            raise NoAnswer(_why(error), sent=True, late=True) from None
-        except PyreqwestError as error:
-            raise NoAnswer(_why(error), sent=not _is_unsent(error)) from None
+            response = await client.request(_METHODS[method], self.url + path, **request)
+            content = await _content(response, max_answer or self._max_answer)
+        except _FAILURES as error:
+            raise _no_answer(error) from None
+        return Reply(response.status.as_int(), response.headers, content)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        self._client = None
 
-    def _connect(self) -> Client:
+    def _connect(self) -> wreq.Client:
         limits = self._timeouts
-        builder = ClientBuilder().default_headers(self._headers).follow_redirects(False)
-        builder = builder.connect_timeout(timedelta(seconds=limits.connect))
-        builder = builder.read_timeout(timedelta(seconds=limits.read))
+        roots = os.environ.get("SSL_CERT_FILE")
+        settings: ClientConfig = {
+            "runtime": _runtime(),
+            "headers": self._headers,
+            "redirect": wreq.Policy.none(),
+            "connect_timeout": timedelta(seconds=limits.connect),
+            "read_timeout": timedelta(seconds=limits.read),
+            "timeout": timedelta(seconds=limits.total),
+            "dns_options": wreq.DnsOptions(system_dns=True),
+            "tls_verify": Path(roots) if roots else True,
+        }
         if self._idle is not None:
-            builder = builder.pool_idle_timeout(timedelta(seconds=self._idle))
-        self._client = builder.timeout(timedelta(seconds=limits.total)).build()
+            settings["pool_idle_timeout"] = timedelta(seconds=self._idle)
+        self._client = wreq.Client(**settings)
         return self._client
 
 
@@ -195,29 +203,55 @@ def base_url(url: str, what: str, example: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-async def _bounded(request: RequestBuilder, limit: int) -> Reply:
-    async with request.build_streamed() as response:
-        chunks: list[bytes] = []
-        left = limit
-        while (chunk := await response.body_reader.read_chunk()) is not None:
-            chunks.append(chunk.to_bytes())
-            left -= len(chunk)
-            if left < 0:
-                raise NoAnswer(f"the answer is larger than {limit} bytes", sent=True)
-        return Reply(response.status, response.headers, b"".join(chunks))
+@cache
+def _runtime() -> wreq.Runtime:
+    """The one thread on which every connection of this process lives."""
+    return wreq.Runtime(workers=1, work_steal=False)
 
 
-def _is_unsent(error: PyreqwestError) -> bool:
-    """The library's ConnectError also stands for connections that were lost after the request was sent."""
-    return any(message == "client error (Connect)" for message in _messages(error))
+async def _content(response: wreq.Response, limit: int | None) -> bytes:
+    if limit is None:
+        return bytes(await response.bytes())
+    chunks: list[memoryview] = []
+    left = limit
+    async with response.stream() as stream:
+        async for chunk in stream:
+            if not isinstance(chunk, wreq.HeaderMap):
+                chunks.append(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    raise NoAnswer(f"the answer is larger than {limit} bytes", sent=True)
+    return b"".join(chunks)
 
 
-def _why(error: PyreqwestError) -> str:
-    messages = _messages(error)
-    return messages[-1] if messages else error.message
+def _no_answer(error: Exception) -> NoAnswer:
+    """The library's errors say what happened as a dump of its structures, where the innermost comes last."""
+    text = str(error)[:4000]
+    known = next((words for sign, words in _SIGNS.items() if sign in text), None)
+    said = _SAID.findall(text)
+    return NoAnswer(
+        known or (said[-1] if said else type(error).__name__),
+        sent=not isinstance(error, _UNSENT),
+        late=isinstance(error, wreq.TimeoutError) or "TimedOut" in text,
+    )
 
 
-def _messages(error: PyreqwestError) -> list[str]:
-    """What happened, from the outermost cause to the innermost."""
-    causes = (error.details.get("causes") or []) if isinstance(error, DetailedPyreqwestError) else []
-    return [cause["message"] for cause in causes]
+_METHODS: Final = {"GET": wreq.Method.GET, "POST": wreq.Method.POST}
+_UNSENT: Final = (wreq.BuilderError, wreq.ConnectionError, wreq.ProxyConnectionError, RuntimeError)
+"""`RuntimeError`: a header that can't be one."""
+_FAILURES: Final = (
+    *_UNSENT, wreq.BodyError, wreq.ConnectionResetError, wreq.DecodingError, wreq.RequestError,
+    wreq.TimeoutError, wreq.TlsError,
+)  # fmt: skip
+UNKNOWN_HOST: Final = "the name of the host is not known"
+"""In the message about a host that no waiting will bring up."""
+_SIGNS: Final = {
+    "TimedOut": "no answer in time",
+    "IncompleteMessage": "the connection was closed before the answer",
+    "UnexpectedEof": "the connection was closed within the answer",
+    "Parse(": "the answer is not HTTP",
+    "InvalidHeader": "a header can't be sent as it is",
+    "dns error": UNKNOWN_HOST,
+    "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not trusted (SSL_CERT_FILE names other roots)",
+}
+_SAID: Final = re.compile(r'\b(?:message|reason|error): "([^"]{1,200})"')

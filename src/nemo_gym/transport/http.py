@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TypeVar
 
 from nemo_gym.transport.breaker import Breaker
-from nemo_gym.transport.exchange import Connections, NoAnswer, Timeouts, base_url
+from nemo_gym.transport.exchange import Connections, NoAnswer, Reply, Timeouts, base_url
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     GymError,
@@ -43,23 +43,26 @@ class Endpoint:
         all_headers = {"content-type": "application/json", **(headers or {})}
         if api_key:
             all_headers["authorization"] = f"Bearer {api_key}"
-        self._connections = Connections(self.url, headers=all_headers, timeouts=timeouts)
+        root = self.url.removesuffix("/v1")
+        self._prefix = self.url[len(root) :]
+        self._connections = Connections(root, headers=all_headers, timeouts=timeouts)
 
-    async def post(self, path: str, body: bytes, parse: Callable[[bytes], T]) -> T:
+    async def post(self, path: str, body: bytes, parse: Callable[[bytes], T], *, at_root: bool = False) -> T:
         """The parsed answer to one POST. `parse` raises ValueError for an answer that makes no sense, which
-        counts as a failed attempt like any other.
+        counts as a failed attempt like any other. `at_root` is for routes that lie beside `/v1`.
 
         Raises:
             ModelError: the subclass says how the last attempt failed.
         """
         give_up = monotonic() + self._retry.budget
+        where = path if at_root else self._prefix + path
         failures = 0
         while True:
             if self._breaker.is_open:
                 await self._admit(give_up)
             retry_after = None
             try:
-                reply = await self._connections.exchange("POST", path, body)
+                reply = await self._connections.exchange("POST", where, body)
                 if reply.status == 200:
                     result = parse(reply.content)
                     self._breaker.succeeded()
@@ -90,8 +93,17 @@ class Endpoint:
         Raises:
             GymError: nobody does.
         """
+        await self.get("/models")
+
+    async def get(self, path: str, *, at_root: bool = False) -> Reply:
+        """The answer to one GET, whatever its status; `at_root` is as for `post`.
+
+        Raises:
+            GymError: nobody answers at the URL.
+        """
         try:
-            await self._connections.exchange("GET", "/models", within=10)
+            where = path if at_root else self._prefix + path
+            return await self._connections.exchange("GET", where, within=10)
         except NoAnswer as error:
             raise GymError(f"no model endpoint at {self.url}: {error}") from None
 

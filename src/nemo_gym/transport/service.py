@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final
 
 from nemo_gym.transport.breaker import Breaker
-from nemo_gym.transport.exchange import MAX_ANSWER, Connections, NoAnswer, Reply, Timeouts, base_url
+from nemo_gym.transport.exchange import MAX_ANSWER, Body, Connections, NoAnswer, Reply, Timeouts, base_url
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import GymError, RolloutError, ServerTimeout, ServerUnreachable
 
@@ -46,12 +46,20 @@ class Service:
         )
 
     async def post(
-        self, path: str, body: bytes, *, cookies: dict[str, str] | None = None, repeatable: bool = False
+        self,
+        path: str,
+        body: Body,
+        *,
+        cookies: dict[str, str] | None = None,
+        repeatable: bool = False,
+        within: float | None = None,
+        max_answer: int | None = None,
     ) -> Reply:
         """The answer to one POST, whatever its status. The cookies are sent, and replaced by the answer's.
 
         What the server may have begun is not sent again, unless `repeatable` says that twice does no harm:
-        then lost connections, 429, 502, 503 and 504 are tried again too.
+        then lost connections, 429, 502, 503 and 504 are tried again too. `within` (seconds of one attempt)
+        and `max_answer` (bytes) stand in place of what holds for every request.
 
         Raises:
             ServerTimeout: no answer in time.
@@ -66,7 +74,9 @@ class Service:
                 await self._admit(give_up)
             headers = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else None
             try:
-                reply = await self._connections.exchange("POST", path, body, headers=headers)
+                reply = await self._connections.exchange(
+                    "POST", path, body, headers=headers, within=within, max_answer=max_answer
+                )
                 self._breaker.succeeded()
                 jar.update(reply.cookies)
                 again = repeatable and reply.status in _BUSY
@@ -109,6 +119,19 @@ class Service:
             raise ServerUnreachable(f"{self._what} {self.url} has been {error}") from None
 
 
+async def ask_for_metrics(service: Service, body: Body) -> bytes:
+    """What a server answers to `POST /aggregate_metrics` (CONTRACT 5.7).
+
+    Raises:
+        RolloutError: nothing, or that it can't.
+    """
+    path = "/aggregate_metrics"
+    reply = await service.post(path, body, repeatable=True, within=600.0, max_answer=_MAX_METRICS)
+    if not 200 <= reply.status < 300:
+        raise refused(RolloutError, service, path, reply)
+    return reply.content
+
+
 def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply) -> RolloutError:
     """A failure of that kind for an answer whose status says that it is not one."""
     body = reply.text[:2000]
@@ -117,4 +140,6 @@ def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply)
     return kind(message, http_status=reply.status, body=body)
 
 
+_MAX_METRICS: Final = 256 * 2**20
+"""Bytes; a task takes about 800."""
 _BUSY: Final = frozenset({429, 502, 503, 504})
