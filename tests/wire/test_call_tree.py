@@ -135,6 +135,17 @@ def test_retries_that_nothing_tells_apart_are_masked() -> None:
     assert [branch.mask for branch in branches] == ["unresolved_retry", "unresolved_retry"]
 
 
+def test_without_the_requests_the_tokens_alone_tell_retries_from_sub_agents() -> None:
+    branches = tree(
+        call("1", [], [A], prompt=[1], generation=[2]),
+        call("sub", [], [B], prompt=[9], generation=[8]),
+        call("2", [], [C], prompt=[1, 2, 3], generation=[4]),
+        call("2 again", [], [A], prompt=[1, 2, 3], generation=[5]),
+    )
+    assert names(branches) == [["1", "2 again"], ["sub"], ["2"]]
+    assert [branch.mask for branch in branches] == ["unresolved_retry", None, "unresolved_retry"]
+
+
 def test_a_call_that_goes_on_from_one_of_two_equal_ones_is_masked() -> None:
     branches = tree(
         call("1", [ASK], [A], prompt=[1], generation=[2]),
@@ -156,7 +167,7 @@ def test_tokens_that_do_not_go_on_are_left_out_and_the_branch_is_masked() -> Non
         call("2", [ASK, A, MORE], [B], prompt=[1, 77, 3], generation=[4]),
     )
     assert (len(main.calls), main.mask) == (2, "tokens_not_contiguous")
-    assert not any("generation_token_ids" in item for item in main.trainable_items)
+    assert [item.get("generation_token_ids") for item in main.trainable_items] == [[2], None, None]
     assert [item.get("generation_token_ids") for item in main.items] == [[2], None, [4]]
 
 
@@ -247,15 +258,12 @@ def test_every_call_is_in_exactly_one_branch_and_follows_the_call_it_went_on_fro
 
 
 @given(forests())
-def test_what_is_not_masked_is_contiguous(forest: list[tuple[int | None, ModelCall]]) -> None:
+def test_tokens_that_a_trainer_finds_are_contiguous(forest: list[tuple[int | None, ModelCall]]) -> None:
     for branch in tree(*(made for _, made in forest)):
-        if branch.mask is None:
-            seen: list[int] = []
-            for item in branch.trainable_items:
-                tokens: Any = item
-                if "generation_token_ids" in tokens:
-                    assert tokens["prompt_token_ids"][: len(seen)] == seen
-                    seen = tokens["prompt_token_ids"] + tokens["generation_token_ids"]
-            assert seen
-        elif branch.evidence == "text":
-            assert not any("generation_token_ids" in item for item in branch.trainable_items)
+        seen: list[int] = []
+        for item in branch.trainable_items:
+            tokens: Any = item
+            if "generation_token_ids" in tokens:
+                assert tokens["prompt_token_ids"][: len(seen)] == seen
+                seen = tokens["prompt_token_ids"] + tokens["generation_token_ids"]
+        assert seen or branch.mask is not None

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from nemo_gym.wire.calls import (
     ModelCall,
+    call_of_entry,
     check_rollout_id,
     error_category,
+    known_rollout_id,
     new_call_id,
     rollout_id,
     token_entry,
@@ -81,6 +83,26 @@ def test_the_tokens_of_a_call_come_with_its_items_stripped_of_them() -> None:
     assert (entry.rollout_id, entry.model_call_id, entry.model) == ("3-1", "call_1", "m")
 
 
+def test_an_entry_gives_the_call_s_tokens_and_what_was_asked_back() -> None:
+    entry = token_entry(call({"type": "reasoning", "summary": []}, {"type": "message", **TOKENS}))
+    assert entry is not None
+    again = call_of_entry(entry)
+    assert again.asked == {"input": "asked"}
+    assert token_entry(again) == entry
+
+
+@pytest.mark.parametrize(("place", "found"), [(None, True), (0, True), (1, False), (-1, False)])
+def test_an_entry_s_tokens_go_on_an_item_that_it_has(place: int | None, found: bool) -> None:
+    entry = token_entry(call({"type": "message", **TOKENS}))
+    assert entry is not None
+    entry.token_item_index = place
+    if found:
+        assert token_entry(call_of_entry(entry)) is not None
+    else:
+        with pytest.raises(ValueError, match="token entry call_1: there is no item"):
+            call_of_entry(entry)
+
+
 @pytest.mark.parametrize(
     "output",
     [
@@ -98,6 +120,12 @@ def test_tokens_that_do_not_fit_are_no_tokens(output: list[dict[str, Any]]) -> N
 def test_a_request_in_the_one_language_is_not_kept_twice() -> None:
     assert call().asked == {"input": "asked"}
     assert call(params={"input": "converted"}).asked == {"input": "converted"}
+
+
+def test_a_row_without_an_identity_has_no_rollout_id() -> None:
+    assert known_rollout_id({"_ng_task_index": 0}) is None
+    assert known_rollout_id({"_ng_task_index": 0, "_ng_rollout_index": 2}) == "0-2"
+    assert known_rollout_id({"_ng_rollout_id": "mine"}) == "mine"
 
 
 def test_call_ids_differ() -> None:

@@ -87,6 +87,18 @@ def test_unknown_fields_survive_a_round_trip_value_for_value(extra):
         ),
         ([{"type": "reasoning", "summary": "x"}], "input[0].summary: expected a list, got a string"),
         (
+            [{**user("x"), "generation_token_ids": "1"}],
+            "input[0].generation_token_ids: expected a list, got a string",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "input_video", "video_url": "a", "video": "b"}]}],
+            "input[0].content[0]: exactly one of video_url and video",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "input_video", "video_url": ""}]}],
+            "input[0].content[0]: exactly one of video_url and video",
+        ),
+        (
             [{**user("x"), "generation_token_ids": [1]}],
             "input[0]: generation_token_ids without the rest of prompt_token_ids",
         ),

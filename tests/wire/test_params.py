@@ -7,7 +7,7 @@ from wire_strategies import json_values
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import system, user
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.params import ask, check_params, input_items
+from nemo_gym.wire.params import ask, check_params, check_served_params, input_items
 
 
 def test_ask_puts_the_instructions_first():
@@ -49,4 +49,20 @@ def test_values_nobody_looks_inside_survive(value):
 def test_an_error_names_the_place(value, message):
     with pytest.raises(UsageError) as error:
         check_params(value)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"service_tier": "best"}, "service_tier: Invalid enum value 'best'"),
+        ({"truncation": "yes"}, "truncation: Invalid enum value 'yes'"),
+        ({"tool_choice": "maybe"}, "tool_choice: Invalid enum value 'maybe'"),
+        ({"temperature": "hot"}, "temperature: "),
+    ],
+)
+def test_at_a_servers_door_values_are_looked_at_too(fields, message):
+    assert check_served_params({"input": "q", "service_tier": "flex", "tool_choice": {"type": "function"}})
+    with pytest.raises(UsageError) as error:
+        check_served_params({"input": "q", **fields})
     assert str(error.value).startswith(message)

@@ -38,8 +38,32 @@ def test_what_a_column_holds_is_written_as_it_is(value: Any) -> None:
     assert filled["responses_create_params"]["input"] == [{"role": "user", "content": f"<{value}>"}]
 
 
-@pytest.mark.parametrize("template", ["{a.b}", "{a[0]}", "{}", "{0}", "{a", "a}", "{a:{b}}", "{a!z}"])
-def test_a_template_that_refers_to_more_than_a_column_is_refused(template: str) -> None:
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [("{a[b]}", "1"), ("{l[0]}", "x"), ("{l[1][0]!r}", "'y'"), ("{a[two words]:03d}", "002")],
+)
+def test_a_template_takes_what_is_in_a_column(template: str, text: str) -> None:
+    row = {"a": {"b": 1, "two words": 2}, "l": ["x", ["y"]]}
+    assert Prompt("p", template).messages(row) == [{"role": "user", "content": text}]
+
+
+@pytest.mark.parametrize("template", ["{a[c]}", "{l[7]}"])
+def test_a_column_that_lacks_it_says_so(template: str) -> None:
+    with pytest.raises(DataError, match="a column lacks what the prompt takes from it"):
+        Prompt("p", template).messages({"a": {"b": 1}, "l": []})
+
+
+def test_an_empty_text_is_a_message_and_none_is_not() -> None:
+    user = {"role": "user", "content": ""}
+    assert Prompt("p", "", "").messages({}) == [{"role": "system", "content": ""}, user]
+    assert Prompt("p", "").messages({}) == [user]
+
+
+UNREADABLE = ["{a.b}", "{a.__class__}", "{a[b].c}", "{a[{b}]}", "{a[]}", "{}", "{0}", "{0[b]}", "{a", "a}"]
+
+
+@pytest.mark.parametrize("template", [*UNREADABLE, "{a:{b}}", "{a!z}"])
+def test_a_template_that_refers_to_anything_else_is_refused(template: str) -> None:
     with pytest.raises(UsageError, match=r"prompt p\.yaml"):
         Prompt("p.yaml", template)
 

@@ -57,10 +57,20 @@ class Branch:
 
     @property
     def trainable_items(self) -> list[Item]:
-        """The items with token fields that are contiguous, or else without any."""
+        """The items with those token fields that go on from each other: a trainer takes no others, and none
+        at all is an error to some. Whether they may be trained on is for `mask` to say."""
         if self.evidence == "tokens":
             return self.items
-        return cast("list[Item]", [without_tokens(cast("dict[str, Any]", item)) for item in self.items])
+        seen: list[int] = []
+        kept: list[Any] = []
+        for item in cast("list[dict[str, Any]]", self.items):
+            prompt, sampled = item.get("prompt_token_ids"), item.get("generation_token_ids")
+            if prompt and sampled and prompt[: len(seen)] == seen:
+                seen = [*prompt, *sampled]
+                kept.append(item)
+            else:
+                kept.append(without_tokens(item))
+        return kept
 
 
 def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
@@ -75,7 +85,8 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
     if not calls:
         return []
     texts = [_text_trace(call) for call in calls]
-    links = _links([_token_trace(call) for call in calls], texts)
+    tokens = [_token_trace(call) for call in calls]
+    links = _links(tokens, texts)
     children: dict[int | None, list[int]] = defaultdict(list)
     for place, link in enumerate(links):
         children[link.parent].append(place)
@@ -94,7 +105,7 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
     starts = [first, *(place for place in range(len(calls)) if place not in continued and place != first)]
     paths = [_path(start, follower) for start in starts]
     home = {place: number for number, path in enumerate(paths) for place in path}
-    retries = _retries(calls, links, children)
+    retries = _retries(calls, tokens, links, children)
     branches: list[Branch] = []
     for path in paths:
         branch = _branch(path, calls, texts, links, retries)
@@ -104,6 +115,21 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
         if captured.incomplete:
             branch.mask = "capture_incomplete"
         branches.append(branch)
+    return branches
+
+
+def separate_calls(captured: Captured) -> list[Branch]:
+    """Every call as a branch of its own, for a harness that writes the history anew for each: nothing has to
+    go on from anything. The first is the main one."""
+    branches: list[Branch] = []
+    for call in captured.calls:
+        if call.output:
+            branch = Branch([call], input_items(call.asked), [*call.output])
+            if token_entry(call) is None:
+                branch.evidence, branch.mask = "text", "no_tokens"
+            if captured.incomplete:
+                branch.mask = "capture_incomplete"
+            branches.append(branch)
     return branches
 
 
@@ -190,12 +216,17 @@ def _path(start: int, follower: dict[int, int]) -> list[int]:
 
 
 def _retries(
-    calls: Sequence[ModelCall], links: Sequence[_Link], children: dict[int | None, list[int]]
+    calls: Sequence[ModelCall],
+    tokens: Sequence[_Trace | None],
+    links: Sequence[_Link],
+    children: dict[int | None, list[int]],
 ) -> dict[int, Mask]:
     """Calls that share their prompt with another and were not gone on from."""
     alike: dict[tuple[int | None, bytes], list[int]] = defaultdict(list)
     for place, call in enumerate(calls):
-        alike[links[place].parent, encode(call.asked.get("input"))].append(place)
+        trace = tokens[place]
+        asked = encode(call.asked.get("input")) if trace is None else trace.whole[: trace.prompt]
+        alike[links[place].parent, asked].append(place)
     marks: dict[int, Mask] = {}
     for places in alike.values():
         left = [place for place in places if place not in children]

@@ -67,7 +67,7 @@ class Captured(msgspec.Struct):
     """True when a call is known to be missing."""
 
 
-class TokenEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+class TokenEntry(msgspec.Struct, kw_only=True):
     """What the policy saw and sampled in one call (CONTRACT 5.10)."""
 
     schema_version: int = 1
@@ -80,9 +80,11 @@ class TokenEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     routed_experts: Json = None
     output_items: list[dict[str, Json]]
     """The items made from these tokens, without the token fields."""
-    token_item_index: int
-    """Which of them carried the tokens."""
+    token_item_index: int | None = None
+    """Which of them carried the tokens; None is the last."""
     created_at: float
+    request: dict[str, Json] = {}
+    """What of the request tells calls apart: `input`, `tools`. Not in the contract; may be missing."""
 
 
 def new_call_id() -> str:
@@ -99,6 +101,16 @@ def rollout_id(row: Row) -> str:
     given = row.get(keys.ROLLOUT_ID) or f"{row.get(keys.TASK_INDEX, 0)}-{row.get(keys.ROLLOUT_INDEX, 0)}"
     attempt = row.get(keys.ATTEMPT_INDEX, 0)
     return check_rollout_id(f"{given}-a{attempt}" if attempt else str(given))
+
+
+def known_rollout_id(row: Row) -> str | None:
+    """The same; None for a row that has no identity.
+
+    Raises:
+        UsageError: the row's own id can't be part of a path.
+    """
+    known = keys.ROLLOUT_ID in row or (keys.TASK_INDEX in row and keys.ROLLOUT_INDEX in row)
+    return rollout_id(row) if known else None
 
 
 def check_rollout_id(text: str) -> str:
@@ -155,6 +167,34 @@ def token_entry(call: ModelCall) -> TokenEntry | None:
         output_items=[without_tokens(item) for item in output],
         token_item_index=place,
         created_at=call.completed_at,
+        request={name: value for name, value in call.asked.items() if name in _TELLING},
+    )
+
+
+def call_of_entry(entry: TokenEntry) -> ModelCall:
+    """The call that an entry tells of, with the tokens on its item again.
+
+    Raises:
+        ValueError: the entry names an item that it doesn't have.
+    """
+    place = len(entry.output_items) - 1 if entry.token_item_index is None else entry.token_item_index
+    if not 0 <= place < len(entry.output_items):
+        raise ValueError(f"token entry {entry.model_call_id}: there is no item {place}")
+    tokens = {name: getattr(entry, name) for name in TOKEN_FIELDS}
+    if entry.routed_experts is not None:
+        tokens["routed_experts"] = entry.routed_experts
+    output: list[Json] = list(entry.output_items)
+    output[place] = {**entry.output_items[place], **tokens}
+    return ModelCall(
+        rollout_id=entry.rollout_id,
+        model_call_id=entry.model_call_id,
+        dialect="responses",
+        started_at=entry.created_at,
+        completed_at=entry.created_at,
+        latency_ms=0.0,
+        status_code=200,
+        request={"input": [], **entry.request},
+        answer={"model": entry.model, "output": output},
     )
 
 
@@ -163,5 +203,6 @@ def without_tokens(item: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if key not in _ALL_TOKEN_FIELDS}
 
 
+_TELLING: Final = ("input", "tools")
 _ALL_TOKEN_FIELDS: Final = frozenset({*TOKEN_FIELDS, "routed_experts"})
 _ROLLOUT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -34,6 +34,8 @@ class RolloutError(GymError):
     failure_class: str = "run_error"
     terminal: bool = False
     """True when another attempt at the same rollout cannot end differently."""
+    pending: ClassVar[bool] = False
+    """True when it counts as not run at all: it is written nowhere, and resuming runs it again."""
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str | None = None) -> None:
         super().__init__(message)
@@ -98,6 +100,12 @@ class VerifierFault(RolloutError):
     failure_class = "verifier_error"
 
 
+class JudgeFailed(RolloutError):
+    """The model that the verifier asks failed: nothing is known about the rollout."""
+
+    failure_class = "judge_failed"
+
+
 class ServerUnreachable(RolloutError):
     """No connection to the environment's or the agent's server could be made or kept."""
 
@@ -132,6 +140,13 @@ class RolloutTimeout(RolloutError):
     """The rollout passed its deadline."""
 
     failure_class = "rollout_timeout"
+
+
+class Interrupted(RolloutError):
+    """The program that ran the rollout was being shut down (`_ng_no_persist`, CONTRACT 5.5)."""
+
+    failure_class = "interrupted"
+    pending = True
 
 
 class WorkerDied(RolloutError):

@@ -174,6 +174,9 @@ def _check_item(item: object, where: str) -> None:
     if kind == "message" and fields["role"] not in _ROLES:
         raise UsageError(f"{where}.role: unknown role {fields['role']!r}. Known: {', '.join(_ROLES)}.")
     present = [key for key in TOKEN_FIELDS if fields.get(key) is not None]
+    for key in present:
+        if not isinstance(fields[key], list):
+            raise UsageError(f"{where}.{key}: expected a list, got {_kind(fields[key])}")
     if present and len(present) < len(TOKEN_FIELDS):
         raise UsageError(f"{where}: {', '.join(present)} without the rest of {', '.join(TOKEN_FIELDS)}")
 
@@ -185,6 +188,8 @@ def _check_parts(parts: list[object], where: str) -> None:
         fields = cast("dict[str, object]", part)
         if not isinstance(fields.get("type"), str):
             raise UsageError(f"{where}[{place}].type: a string is missing")
+        if fields["type"] == "input_video" and bool(fields.get("video_url")) == bool(fields.get("video")):
+            raise UsageError(f"{where}[{place}]: exactly one of video_url and video must be given")
         needed = ["text"] if fields["type"] in _TEXT_PARTS or "text" in fields else []
         for key in ["refusal"] if fields["type"] == "refusal" else needed:
             if not isinstance(fields.get(key), str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypedDict, cast
+from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 import msgspec
 
@@ -91,22 +91,32 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
     return cast("RequestParams", value)
 
 
+def check_typed_params(value: object, where: str = "responses_create_params") -> RequestParams:
+    """`value` itself when it is a valid request whose fields hold what they should.
+
+    Raises:
+        UsageError: naming the wrong place.
+    """
+    params = check_params(value, where)
+    try:
+        msgspec.convert(params, _Types)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).rpartition(" - at `$.")
+        raise UsageError(f"{where}.{path.rstrip('`')}: {problem}") from None
+    return params
+
+
 def check_served_params(body: object) -> RequestParams:
-    """`body` itself when it is a valid request whose fields hold what they should: the check at a server's
-    door, where requests come from anywhere.
+    """`body` itself when it is a valid request: the check at a server's door, where requests come from
+    anywhere.
 
     Raises:
         UsageError: naming the wrong place in the body.
     """
     try:
-        params = check_params(body, "body")
-        msgspec.convert(params, _Types)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).rpartition(" - at `$.")
-        raise UsageError(f"{path.rstrip('`')}: {problem}") from None
+        return check_typed_params(body, "body")
     except UsageError as error:
         raise UsageError(str(error).removeprefix("body.")) from None
-    return params
 
 
 class _Tool(msgspec.Struct):
@@ -149,14 +159,14 @@ class _Types(msgspec.Struct):
     parallel_tool_calls: bool = True
     previous_response_id: str | None = None
     reasoning: _Reasoning | None = None
-    service_tier: str | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
     store: bool | None = None
     stream: bool | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0)] | None = None
     text: _Text | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: Literal["auto", "none", "required"] | dict[str, Any] | None = None
     tools: list[_Tool] | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=0)] | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    truncation: str | None = None
+    truncation: Literal["auto", "disabled"] | None = None
     user: str | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from string import Formatter
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
@@ -15,11 +16,12 @@ from nemo_gym.wire.task import Row
 
 @dataclass(frozen=True)
 class Prompt:
-    """`{column}` stands for a top-level column of the row, `{{` and `}}` for braces. What a column holds is
-    never looked into: `{a.b}` and `{a[0]}` are refused.
+    """`{column}` stands for a top-level column of the row, `{column[0]}` and `{column[key]}` for something in
+    it, `{{` and `}}` for braces, as `str.format_map` has it. Attributes (`{a.b}`) are refused, and widths that
+    a row decides (`{a:{b}}`).
 
     Raises:
-        UsageError: a template can't be read, or refers to more than a column.
+        UsageError: a template can't be read, or refers to anything else.
     """
 
     name: str
@@ -47,8 +49,7 @@ class Prompt:
         """A copy of the row whose input is the filled prompt; its other request parameters stay.
 
         Raises:
-            DataError: the row has an input of its own, or a column that it needs is missing or of a type
-                that the template can't write.
+            DataError: the row has an input of its own, or its columns don't fit as `messages` says.
         """
         given: Any = row.get(keys.PARAMS) or {}
         if not isinstance(given, dict):
@@ -56,17 +57,28 @@ class Prompt:
         params = cast("Row", given)
         if params.get("input") is not None:
             raise DataError("the row has an input of its own")
+        filled = {**params, "input": self.messages(row)}
+        return {**row, keys.PARAMS: filled, keys.PROMPT_CONFIG_USED: self.name}
+
+    def messages(self, row: Row) -> list[dict[str, str]]:
+        """The filled prompt.
+
+        Raises:
+            DataError: a column that it needs is missing or of a type that the template can't write.
+        """
         if lacking := sorted(self.columns - row.keys()):
             raise DataError(f"no column {', '.join(map(repr, lacking))}.{did_you_mean(lacking[0], row)}")
         templates = {"system": self.system, "user": self.user}
         try:
-            messages = [
-                {"role": role, "content": text.format_map(row)} for role, text in templates.items() if text
+            return [
+                {"role": role, "content": text.format_map(row)}
+                for role, text in templates.items()
+                if text is not None
             ]
+        except LookupError as error:
+            raise DataError(f"a column lacks what the prompt takes from it: {error}") from None
         except (ValueError, TypeError) as error:
             raise DataError(f"a column can't be written as the prompt asks: {error}") from None
-        filled = {**params, "input": messages}
-        return {**row, keys.PARAMS: filled, keys.PROMPT_CONFIG_USED: self.name}
 
 
 def _columns(template: str) -> set[str]:
@@ -74,9 +86,13 @@ def _columns(template: str) -> set[str]:
     for _, name, form, conversion in Formatter().parse(template):
         if name is None:
             continue
-        if not name or name.isdigit() or not set(name).isdisjoint(".[]{}"):
-            raise ValueError(f"{{{name}}} is not the name of a column")
+        column = _FIELD.fullmatch(name)
+        if column is None or column[1].isdigit():
+            raise ValueError(f"{{{name}}} is neither a column nor, as {{column[key]}}, something in one")
         if (form and "{" in form) or conversion not in (None, "r", "s", "a"):
             raise ValueError(f"{{{name}}} is not written in a way that a column can be")
-        found.add(name)
+        found.add(column[1])
     return found
+
+
+_FIELD: Final = re.compile(r"([^.\[\]{}]+)(\[[^\[\]{}]+\])*")

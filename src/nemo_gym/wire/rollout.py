@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, TypeAlias, TypedDict
 
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import RolloutError, VerifierFault
+from nemo_gym.wire.errors import Interrupted, RolloutError, VerifierFault
 from nemo_gym.wire.items import Json
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
@@ -114,10 +114,18 @@ class Rollout:
         failure: RolloutError,
         *,
         partial: Response | None = None,
+        details: Mapping[str, Json] | None = None,
         timing: Timing | None = None,
     ) -> Rollout:
         """A rollout that could not be scored, with what it had done so far."""
-        return cls(row=row, response=partial, outcome="failed", failure=failure, timing=timing or {})
+        return cls(
+            row=row,
+            response=partial,
+            details=details or {},
+            outcome="failed",
+            failure=failure,
+            timing=timing or {},
+        )
 
     @classmethod
     def from_row(cls, row: Row) -> Rollout:
@@ -166,23 +174,31 @@ class Rollout:
         return out
 
 
-def keep_partial(error: BaseException, response: Response) -> None:
-    """Note on an error what a rollout had done before it; the note nearest the failure stays."""
+def keep_partial(error: BaseException, response: Response, details: Mapping[str, Json] | None = None) -> None:
+    """Note on an error what a rollout had done before it, and columns that tell of it; the note nearest the
+    failure stays."""
     if getattr(error, _PARTIAL, None) is None:
         setattr(error, _PARTIAL, response)
+        setattr(error, _DETAILS, details or {})
 
 
 def partial_of(error: BaseException | None) -> Response | None:
     """What was noted on an error, or on the one it came from."""
-    while error is not None:
-        partial = getattr(error, _PARTIAL, None)
-        if partial is not None:
-            return partial
+    return getattr(_noted(error), _PARTIAL, None)
+
+
+def details_of(error: BaseException | None) -> Mapping[str, Json]:
+    """The columns that were noted on an error, or on the one it came from."""
+    return getattr(_noted(error), _DETAILS, {})
+
+
+def _noted(error: BaseException | None) -> BaseException | None:
+    while error is not None and getattr(error, _PARTIAL, None) is None:
         error = error.__cause__ or error.__context__
-    return None
+    return error
 
 
-_PARTIAL = "partial"
+_PARTIAL, _DETAILS = "partial", "partial_details"
 
 
 class RecordedFailure(RolloutError):
@@ -196,9 +212,11 @@ class RecordedFailure(RolloutError):
 
 def failure_of(row: Row) -> RolloutError | None:
     """The failure that a row stands for; None when it has none (CONTRACT 5.5)."""
-    if not row.get(keys.FAILURE_CLASS):
-        return RolloutError("the server was being shut down") if row.get(keys.NO_PERSIST) is True else None
     message = row.get(keys.FAILURE_ERROR) or row.get(keys.FAILURE_JUDGE_ERROR) or row.get("error") or ""
+    if row.get(keys.NO_PERSIST) is True:
+        return Interrupted(str(message or "the server was being shut down"))
+    if not row.get(keys.FAILURE_CLASS):
+        return None
     failure = RecordedFailure(
         str(message), str(row[keys.FAILURE_CLASS]), row.get(keys.FAILURE_TERMINAL) is True
     )
@@ -212,6 +230,8 @@ def _failure_fields(failure: RolloutError) -> dict[str, Any]:
     fields: dict[str, Any] = {keys.FAILURE_CLASS: failure.failure_class, keys.FAILURE_ERROR: str(failure)}
     if failure.terminal:
         fields[keys.FAILURE_TERMINAL] = True
+    if failure.pending:
+        fields[keys.NO_PERSIST] = True
     if failure.http_status is not None:
         fields[keys.FAILURE_HTTP_STATUS] = failure.http_status
     if failure.body is not None:

@@ -1,37 +1,65 @@
 """A finished answer as server-sent events, in all three dialects (CONTRACT 2.5.4).
 
 Nothing is streamed token by token: the events of an answer that is whole are what the clients put together
-again. Each generator yields one event at a time, encoded.
+again. Each generator yields one event at a time, encoded. While the answer is being made, something else goes
+out now and then, in the form that the clients of each dialect take as a sign of life.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from nemo_gym.wire.chat_parts import token_fields
 from nemo_gym.wire.jsonl import encode
 
 
-def response_events(response: Mapping[str, Any]) -> Iterator[bytes]:
-    """The events of a Response: created, each item done, completed."""
-    yield _response_event("response.created", 0, _unstarted(response))
-    output = response["output"]
-    for place, item in enumerate(output):
+def awaited_response_event(response: Mapping[str, Any], sent: int) -> bytes:
+    """A sign that a Response is being made: first that it is created, then that it is in progress.
+
+    Args:
+        response: what is known of it.
+        sent: how many such events went out before.
+    """
+    kind = "response.in_progress" if sent else "response.created"
+    return _response_event(kind, sent, _unstarted(response))
+
+
+def response_events(response: Mapping[str, Any], *, sent: int = 0) -> Iterator[bytes]:
+    """The events of a Response: created, each item done, completed.
+
+    Args:
+        sent: how many `awaited_response_event` went out before, the first of which said that it is created.
+    """
+    if not sent:
+        yield awaited_response_event(response, 0)
+    number = max(sent, 1)
+    for place, item in enumerate(response["output"]):
         event = "response.output_item.done"
-        yield _event({"type": event, "sequence_number": place + 1, "output_index": place, "item": item})
-    yield _response_event("response.completed", len(output) + 1, response)
+        yield _event({"type": event, "sequence_number": number + place, "output_index": place, "item": item})
+    yield _response_event("response.completed", number + len(response["output"]), response)
 
 
-def failed_response_events(response: Mapping[str, Any], message: str) -> Iterator[bytes]:
-    """The events of a Response that never came; `response` holds what is known of it, `message` says why."""
-    yield _response_event("response.created", 0, _unstarted(response))
+def failed_response_events(response: Mapping[str, Any], message: str, *, sent: int = 0) -> Iterator[bytes]:
+    """The events of a Response that never came; `response` holds what is known of it, `message` says why,
+    `sent` is as for `response_events`."""
+    if not sent:
+        yield awaited_response_event(response, 0)
     failed = {
         **_unstarted(response),
         "status": "failed",
         "error": {"code": "server_error", "message": message},
     }
-    yield _response_event("response.failed", 1, failed)
+    yield _response_event("response.failed", max(sent, 1), failed)
+
+
+CHAT_AWAITED: Final = b": waiting for the model\n\n"
+"""A comment, as the specification of server-sent events has it for keeping connections."""
+
+
+def failed_chat_event(error: Mapping[str, Any]) -> bytes:
+    """An error, in the form that OpenAI gives it, after the stream has begun."""
+    return b"data: %b\n\n" % _line(error)
 
 
 def chat_events(completion: Mapping[str, Any], *, include_usage: bool) -> Iterator[bytes]:
@@ -51,6 +79,15 @@ def chat_events(completion: Mapping[str, Any], *, include_usage: bool) -> Iterat
     if include_usage and completion.get("usage"):
         yield _chunk(completion, [], usage=completion["usage"])
     yield b"data: [DONE]\n\n"
+
+
+MESSAGE_AWAITED: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
+"""What Anthropic sends itself."""
+
+
+def failed_message_event(error: Mapping[str, Any]) -> bytes:
+    """An error, in the form that Anthropic gives it, after the stream has begun."""
+    return _event(error)
 
 
 def message_events(message: Mapping[str, Any]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
-from nemo_gym.runs.statistics import PassCurves, running_deviation
+from nemo_gym.verifiers.statistics import PassCurves, running_deviation
 from nemo_gym.wire.jsonl import encode
 
 Tasks: TypeAlias = Sequence[Sequence[Mapping[str, Any]]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.runs.statistics import (
+from nemo_gym.verifiers.statistics import (
     ClusteredMean,
     PassCurves,
     describe,

@@ -1,0 +1,139 @@
+"""The rows of a run's files by their identity: (task, repeat). Other programs may have written them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import DataError, UsageError
+
+TaskIndex = Annotated[int, msgspec.Meta(ge=0)]
+RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
+
+
+class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
+    """The identity and fate of a row, read without decoding the rest of it."""
+
+    task_index: TaskIndex
+    rollout_index: RolloutIndex
+    reward: float | None = None
+    failure_class: str | None = None
+    failure_terminal: bool = False
+
+
+def read_stamp(line: bytes, path: Path, number: int) -> Stamp:
+    """The identity and fate of a row.
+
+    Raises:
+        DataError: the line is not such a row.
+    """
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        missing = f"not a row of a run: {error}"
+        raise DataError(f"{path}:{number}: {missing.replace('$.', '')}") from None
+
+
+_decoder: Final = msgspec.json.Decoder(Stamp)
+
+
+class KeyedLine(NamedTuple):
+    """One row as it stands in its file."""
+
+    stamp: Stamp
+    number: int
+    """Of the line, from 1."""
+    offset: int
+    """In bytes, from the start of the file."""
+    line: bytes
+
+    @property
+    def name(self) -> str:
+        """`task 3, repeat 0`."""
+        return f"task {self.stamp.task_index}, repeat {self.stamp.rollout_index}"
+
+
+def keyed_lines(path: Path) -> Iterator[KeyedLine]:
+    """Every row of a file, lazily; blank lines and a torn last line are left out.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: a line is not a row of a run.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    offset = 0
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.isspace():
+                try:
+                    stamp = read_stamp(line, path, number)
+                except DataError:
+                    if line.endswith(b"\n"):
+                        raise
+                    return
+                yield KeyedLine(stamp, number, offset, line)
+            offset += len(line)
+
+
+class Keys:
+    """A set of (task, repeat) that costs little for many repeats of a task."""
+
+    def __init__(self) -> None:
+        self._masks: dict[int, int] = {}
+        self._count = 0
+
+    def add(self, stamp: Stamp) -> bool:
+        """Put a row's identity in; whether it is new."""
+        if stamp in self:
+            return False
+        self._masks[stamp.task_index] = self._masks.get(stamp.task_index, 0) | 1 << stamp.rollout_index
+        self._count += 1
+        return True
+
+    def __contains__(self, stamp: Stamp) -> bool:
+        return bool(self._masks.get(stamp.task_index, 0) >> stamp.rollout_index & 1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for task in sorted(self._masks):
+            yield from ((task, repeat) for repeat in _bits(self._masks[task]))
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are."""
+        return len(self._masks)
+
+    def without(self, others: Keys) -> Keys:
+        """Those that are not among `others`."""
+        left = Keys()
+        for task, mask in self._masks.items():
+            if rest := mask & ~others._masks.get(task, 0):
+                left._masks[task] = rest
+                left._count += rest.bit_count()
+        return left
+
+    def named(self, most: int = 5) -> str:
+        """`task 1 repeat 0, task 2 repeat 0, ...`: the first of them."""
+        first = ", ".join(f"task {task} repeat {repeat}" for task, repeat in islice(self, most))
+        return f"{first}, ..." if len(self) > most else first
+
+    def with_task_of(self, others: Keys) -> int:
+        """How many of the tasks are among those of `others`."""
+        return len(self._masks.keys() & others._masks.keys())
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
