@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemo_gym.agents.observations import capture_columns, main_response
+from nemo_gym.capture.columns import capture_columns, main_response
 from nemo_gym.wire.call_tree import call_tree
 from nemo_gym.wire.calls import Captured, ModelCall
 from nemo_gym.wire.items import Item, assistant, function_call, function_call_output, user
@@ -82,7 +82,7 @@ def test_sums_count_every_call() -> None:
 
 def test_a_record_says_how_the_call_ended_and_what_it_called_for() -> None:
     first, side, _ = columns(CAPTURED)["ng_model_call_capture"]["calls"]
-    assert first["tool_calls"] == [{"id": "c1", "name": "bash", "arguments": "{}"}]
+    assert first["tool_calls"] == [{"call_id": "c1", "name": "bash", "arguments": {}}]
     assert (first["finish_reason"], first["response_id"], first["call_index"]) == ("stop", "resp_1", 0)
     assert (first["cache_hit"], side["cache_hit"]) == (False, True)
 
@@ -105,5 +105,5 @@ def test_the_response_is_the_main_branch_with_the_usage_of_all_calls() -> None:
 def test_an_incomplete_capture_is_a_gap_and_masks_the_sample() -> None:
     made = columns(Captured(CAPTURED.calls, incomplete=True))
     assert made["mask_sample"] is True
-    assert made["ng_model_call_capture"]["gaps"][0]["code"] == "capture_incomplete"
+    assert made["ng_model_call_capture"]["gaps"][0]["code"] == "model_call_capture_incomplete"
     assert {branch["masked"] for branch in made["_ng_token_capture"]["branches"]} == {"capture_incomplete"}

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, cast
 
 import msgspec
 
-from nemo_gym.serving.recorder import Recorder
+from nemo_gym.capture.lines import append_line
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.wire.calls import Captured, ModelCall, check_rollout_id
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.items import Json
+from nemo_gym.wire.jsonl import decode, encode
 
 T = TypeVar("T")
 
@@ -93,6 +93,11 @@ class FileCapture:
         lines, marker = self._paths(rollout_id)
         return await self._off_loop(lambda: _read(lines, marker))
 
+    async def lines(self, rollout_id: str) -> tuple[list[dict[str, Json]], bool]:
+        """The lines of a rollout as they are, those of other writers too, and whether a call is missing."""
+        lines, marker = self._paths(rollout_id)
+        return await self._off_loop(lambda: _read_lines(lines, marker))
+
     async def clear(self, rollout_id: str) -> None:
         paths = self._paths(rollout_id)
         await self._off_loop(lambda: [path.unlink(missing_ok=True) for path in paths])
@@ -109,27 +114,33 @@ log: Final = logging.getLogger(__name__)
 _calls: Final = msgspec.json.Decoder(ModelCall)
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """One whole line at the end of the file, on disk. What is left of a torn line ends before it."""
-    with path.open("a+b", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        end = file.seek(0, os.SEEK_END)
-        torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
-        rest = memoryview((b"\n" if torn else b"") + line + b"\n")
-        while rest:
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
-
-
 def _read(path: Path, marker: Path) -> Captured:
     captured = Captured([], marker.exists())
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return captured
-    for line in content.splitlines():
+    for line in _content(path).splitlines():
         try:
             captured.calls.append(_calls.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError):
             captured.incomplete = True
     return captured
+
+
+def _read_lines(path: Path, marker: Path) -> tuple[list[dict[str, Json]], bool]:
+    calls: list[dict[str, Json]] = []
+    whole = True
+    for line in _content(path).splitlines():
+        try:
+            call = decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            call = None
+        if isinstance(call, dict):
+            calls.append(cast("dict[str, Json]", call))
+        else:
+            whole = False
+    return calls, marker.exists() or not whole
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -1,28 +1,27 @@
-"""One call on its way into the recorder (CONTRACT 5.8)."""
+"""One call on its way into a recorder (CONTRACT 5.8)."""
 
 from __future__ import annotations
 
 from time import monotonic, time
 from typing import Any
 
-from nemo_gym.serving.prefix import RolloutTag
-from nemo_gym.serving.recorder import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.wire.calls import Dialect, ErrorCategory, ModelCall, error_category, new_call_id
 from nemo_gym.wire.params import RequestParams
 
 
 class CallRecord:
-    """What is known of a call so far. Without a recorder, or a rollout in the path, nothing is kept."""
+    """What is known of a call so far. Without a recorder, or a rollout, nothing is kept."""
 
     def __init__(
-        self, recorder: Recorder | None, tag: RolloutTag | None, dialect: Dialect, model_ref: str
+        self, recorder: Recorder | None, rollout_id: str | None, dialect: Dialect, model_ref: str
     ) -> None:
         self.request: dict[str, Any] = {}
         """The body, once it is read."""
         self.params: RequestParams | None = None
         """The request in the one language, unless the body is that already."""
         self._recorder = recorder
-        self._tag = tag
+        self._rollout_id = rollout_id
         self._dialect: Dialect = dialect
         self._model_ref = model_ref
         self._started_at = time()
@@ -38,8 +37,8 @@ class CallRecord:
 
     async def abandoned(self) -> None:
         """Note that the client went away before the answer came."""
-        if self._recorder is not None and self._tag is not None:
-            await self._recorder.mark_incomplete(self._tag.rollout_id)
+        if self._recorder is not None and self._rollout_id is not None:
+            await self._recorder.mark_incomplete(self._rollout_id)
 
     async def _keep(
         self,
@@ -50,11 +49,11 @@ class CallRecord:
         category: ErrorCategory | None = None,
         streamed: bool = False,
     ) -> None:
-        if self._recorder is None or self._tag is None:
+        if self._recorder is None or self._rollout_id is None:
             return
         latency_ms = (monotonic() - self._started) * 1000
         call = ModelCall(
-            rollout_id=self._tag.rollout_id,
+            rollout_id=self._rollout_id,
             model_call_id=new_call_id(),
             dialect=self._dialect,
             model_ref=self._model_ref,

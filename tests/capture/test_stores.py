@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.serving.capture import CaptureStore, FileCapture, MemoryCapture
+from nemo_gym.capture.stores import CaptureStore, FileCapture, MemoryCapture
 from nemo_gym.wire.calls import ModelCall
 from nemo_gym.wire.errors import UsageError
 

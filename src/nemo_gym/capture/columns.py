@@ -1,18 +1,27 @@
-"""What a rollout's row tells about captured calls: `ng_model_call_capture`, `ng_trajectory`, `mask_sample`
-(CONTRACT 5.8-5.10, Appendix B)."""
+"""What a rollout's row tells about captured calls: `ng_model_call_capture`, `ng_trajectory`,
+`_ng_token_capture` and `mask_sample` (CONTRACT 5.8-5.10, Appendix B)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+import msgspec
+
+from nemo_gym.capture.records import CAPTURE, call_record, capture_column, capture_gaps
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import Branch
 from nemo_gym.wire.calls import Captured, ModelCall, token_entry
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.response import Response, Usage, add_usage
 from nemo_gym.wire.task import Row
+
+TOKEN_CAPTURE: Final = "_ng_token_capture"
+TRAJECTORY: Final = "ng_trajectory"
+MASK_SAMPLE: Final = "mask_sample"
+CAPTURE_COLUMNS: Final = frozenset({CAPTURE, TRAJECTORY, TOKEN_CAPTURE, MASK_SAMPLE})
+"""Columns that only a result may carry: stale ones in a row are dropped before it is run."""
 
 
 def main_response(branches: Sequence[Branch]) -> Response:
@@ -33,43 +42,51 @@ def capture_columns(
     row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch]
 ) -> dict[str, Any]:
     """The columns that hold every captured call and every branch."""
-    records = [_record(place, call) for place, call in enumerate(captured.calls)]
-    gaps: list[dict[str, Any]] = []
-    if captured.incomplete:
-        gaps.append({"code": "capture_incomplete", "detail": "a model call is missing"})
-    names = [_name(place) for place in range(len(branches))]
+    lines = [msgspec.structs.asdict(call) for call in captured.calls]
     return {
-        "ng_model_call_capture": {
+        CAPTURE: capture_column(rollout_id, lines, incomplete=captured.incomplete),
+        **tree_columns(row, rollout_id, captured, branches),
+    }
+
+
+def tree_columns(
+    row: Row,
+    rollout_id: str,
+    captured: Captured,
+    branches: Sequence[Branch],
+    *,
+    strategy: str = "prefix_merging",
+) -> dict[str, Any]:
+    """The columns that hold every branch, what shows that it is one, and whether the main one may be trained
+    on."""
+    nothing = "capture_incomplete" if captured.incomplete else "no_calls"
+    masked = branches[0].mask if branches else nothing
+    return {
+        TRAJECTORY: _trajectory(row, rollout_id, captured, branches),
+        TOKEN_CAPTURE: {
             "rollout_id": rollout_id,
-            "metrics": _metrics(records),
-            "calls": records,
-            "gaps": gaps,
-        },
-        "ng_trajectory": _trajectory(row, rollout_id, captured, branches, gaps),
-        "_ng_token_capture": {
-            "strategy": "prefix_merging",
+            "strategy": strategy,
             "calls": len(captured.calls),
             "calls_with_tokens": sum(token_entry(call) is not None for call in captured.calls),
             "roots": sum(branch.parent is None for branch in branches),
+            "masked": masked,
             "branches": [
                 {
-                    "invocation_id": name,
+                    "invocation_id": _name(place),
                     "main": place == 0,
                     "model_call_ids": [call.model_call_id for call in branch.calls],
                     "evidence": branch.evidence,
                     "after": branch.after,
                     "masked": branch.mask,
                 }
-                for place, (name, branch) in enumerate(zip(names, branches, strict=True))
+                for place, branch in enumerate(branches)
             ],
         },
-        "mask_sample": branches[0].mask is not None,
+        MASK_SAMPLE: masked is not None,
     }
 
 
-def _trajectory(
-    row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch], gaps: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _trajectory(row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch]) -> dict[str, Any]:
     task_id = str(row.get("task_id") or row.get(keys.TASK_INDEX, 0))
     invocations: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
@@ -94,7 +111,10 @@ def _trajectory(
         "turns": turns,
         "model_calls": [_model_call(place, call) for place, call in enumerate(captured.calls)],
         "tool_calls": [],
-        "gaps": [*gaps, {"code": "tool_calls_unobserved", "detail": "tools ran inside the agent's program"}],
+        "gaps": [
+            *capture_gaps(len(captured.calls), incomplete=captured.incomplete),
+            {"code": "tool_calls_unobserved", "detail": "tools ran inside the agent's program"},
+        ],
     }
 
 
@@ -109,7 +129,7 @@ def _turn(name: str, branch: Branch, task_id: str, rollout_id: str) -> dict[str,
         "timestamp": datetime.fromtimestamp(branch.calls[0].started_at, UTC).isoformat(),
         "question": message_text(asked[-1]) if asked else "",
         "answer": last.output_text,
-        "reasoning_content": _reasoning(last),
+        "reasoning_content": _record(0, branch.calls[-1])["reasoning_content"],
         "step_count": len(branch.calls),
         "model_calls": [{"model_call_id": call.model_call_id} for call in branch.calls],
     }
@@ -140,69 +160,7 @@ def _model_call(place: int, call: ModelCall) -> dict[str, Any]:
 
 
 def _record(place: int, call: ModelCall) -> dict[str, Any]:
-    """A `ModelCallRecord`."""
-    answer = _answer(call)
-    usage: Mapping[str, Any] = answer.usage or {}
-    cached = (usage.get("input_tokens_details") or {}).get("cached_tokens")
-    return {
-        "model_call_id": call.model_call_id,
-        "response_id": answer.data.get("id"),
-        "call_index": place,
-        "model_ref": call.model_ref or None,
-        "model": answer.model or None,
-        "dialect": call.dialect,
-        "status_code": call.status_code,
-        "response_status": answer.data.get("status"),
-        "finish_reason": _finish_reason(call),
-        "started_at": call.started_at,
-        "completed_at": call.completed_at,
-        "tokens_in": usage.get("input_tokens"),
-        "tokens_out": usage.get("output_tokens"),
-        "tokens_reasoning": (usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
-        "tokens_total": usage.get("total_tokens"),
-        "request": call.request,
-        "response": call.response,
-        "tool_calls": [
-            {"id": made["call_id"], "name": made["name"], "arguments": made["arguments"]}
-            for made in answer.function_calls
-        ],
-        "reasoning_content": _reasoning(answer),
-        "cache_hit": None if cached is None else cached > 0,
-        "cached_tokens": cached,
-        "error_category": call.error_category,
-        "latency_total_ms": call.latency_ms,
-        "latency_ttft_ms": call.latency_ttft_ms,
-    }
-
-
-def _metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sums over the calls; a count that no call reported is unknown."""
-    sums: dict[str, Any] = {}
-    for name in ("tokens_in", "tokens_out", "tokens_reasoning", "tokens_total", "cached_tokens"):
-        known = [record[name] for record in records if record[name] is not None]
-        sums[name] = sum(known) if known else None
-    sums["latency_total_ms"] = sum(record["latency_total_ms"] for record in records)
-    sums["num_calls"] = len(records)
-    return sums
-
-
-def _finish_reason(call: ModelCall) -> str | None:
-    """The dialect's own word for how the answer ended."""
-    match call.response:
-        case {"stop_reason": str(reason)} | {"choices": [{"finish_reason": str(reason)}, *_]}:
-            return reason
-        case _:
-            return _answer(call).incomplete_reason
-
-
-def _reasoning(answer: Response) -> str | None:
-    parts = [
-        part.get("text", "")
-        for item in answer.output
-        if item["type"] == "reasoning"
-        for part in [*item["summary"], *item.get("content", [])]
-    ]
-    return "".join(parts) or None
+    return call_record(msgspec.structs.asdict(call), place)
 
 
 def _answer(call: ModelCall) -> Response:

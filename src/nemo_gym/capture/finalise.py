@@ -1,0 +1,115 @@
+"""From the captured tokens of a rollout that has ended to what a trainer finds in its row (CONTRACT 5.10)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from nemo_gym.capture.columns import MASK_SAMPLE, TOKEN_CAPTURE, TRAJECTORY, tree_columns
+from nemo_gym.capture.settings import Strategy
+from nemo_gym.capture.tokens import Snapshot, TokenSource, called, captured_of
+from nemo_gym.wire import keys
+from nemo_gym.wire.call_tree import Branch, call_tree, separate_calls
+from nemo_gym.wire.calls import Captured
+from nemo_gym.wire.items import message_text
+from nemo_gym.wire.loose import object_of, objects_of
+from nemo_gym.wire.params import input_items
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.task import Row
+
+
+class Retirable(msgspec.Struct, frozen=True):
+    """What of `_ng_token_capture` is needed once the row is safe."""
+
+    rollout_id: str = ""
+    snapshot_id: str = ""
+    version: int = 0
+    masked: str | None = None
+    """Why the rollout must not be trained on."""
+
+
+class Finaliser:
+    """Puts rollouts together from their captured tokens."""
+
+    def __init__(self, source: TokenSource, strategy: Strategy = "prefix_merging") -> None:
+        self._source = source
+        self._strategy: Strategy = strategy
+
+    async def finish(
+        self, row: Row, rollout_id: str, response: Response, told: Mapping[str, Any]
+    ) -> tuple[Response, dict[str, Any]]:
+        """The response with the main branch as its output, and the columns that go with it.
+
+        Without a call that was captured the response stays as it is. Nothing that goes wrong costs the
+        rollout: it is masked and says why.
+
+        Args:
+            row: as it was dispatched; its text says which branch is the main one.
+            rollout_id: whose tokens.
+            response: what the agent gave.
+            told: the columns that the agent gave.
+        """
+        if TOKEN_CAPTURE in told:  # its door has done all this
+            return response, {}
+        try:
+            given = await called(self._source.freeze, rollout_id)
+            snapshot = msgspec.convert(given, Snapshot, from_attributes=True)
+            captured = captured_of(snapshot)
+            branches = await asyncio.to_thread(self._branches, row, captured)
+        except Exception as error:
+            log.exception("rollout %s: its tokens can't be put together", rollout_id)
+            why = {"rollout_id": rollout_id, "masked": "source_failed", "detail": str(error)[:500]}
+            return response, {TOKEN_CAPTURE: why, MASK_SAMPLE: True}
+        columns = tree_columns(row, rollout_id, captured, branches, strategy=self._strategy)
+        columns[TOKEN_CAPTURE] |= {"snapshot_id": snapshot.snapshot_id, "version": snapshot.version}
+        columns[TRAJECTORY] = _joined(object_of(told.get(TRAJECTORY)), columns[TRAJECTORY])
+        if branches:
+            response = Response({**response.data, "output": branches[0].trainable_items})
+        return response, columns
+
+    async def retire(self, ended: Retirable) -> None:
+        """Let the store forget a rollout whose row is safe. A store that fails keeps it."""
+        if not ended.snapshot_id:
+            return
+        snapshot = Snapshot(ended.rollout_id, (), False, ended.snapshot_id, ended.version)
+        try:
+            await called(self._source.drop, snapshot)
+        except Exception:
+            log.exception("rollout %s: its tokens can't be dropped", ended.rollout_id)
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await called(self._source.close)
+
+    def _branches(self, row: Row, captured: Captured) -> Sequence[Branch]:
+        if self._strategy == "per_request":
+            return separate_calls(captured)
+        return call_tree(captured, prompt=_prompt(row))
+
+
+def retirable(columns: Mapping[str, Any]) -> Retirable:
+    """What to retire once these columns are safe."""
+    return msgspec.convert(columns.get(TOKEN_CAPTURE) or {}, Retirable)
+
+
+log: Final = logging.getLogger(__name__)
+
+
+def _prompt(row: Row) -> str:
+    """The last thing that the task says to the model."""
+    items = input_items(row[keys.PARAMS])
+    said = [item for item in items if item["type"] == "message" and item["role"] == "user"]
+    return message_text(said[-1]) if said else ""
+
+
+def _joined(told: dict[str, Any], captured: dict[str, Any]) -> dict[str, Any]:
+    """The captured trajectory; where the agent told one, that one with the branches that were captured."""
+    if not told:
+        return captured
+    known = {each.get("invocation_id") for each in objects_of(told.get("invocations"))}
+    added = [each for each in captured["invocations"] if each["invocation_id"] not in known]
+    return {**told, "invocations": [*cast("list[Any]", told.get("invocations") or []), *added]}

@@ -1,0 +1,175 @@
+"""What of a rollout's model calls is to be kept, and where (CONTRACT 4.6, 5.8, 5.10)."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+import msgspec
+
+from nemo_gym.capture.stores import FileCapture
+from nemo_gym.capture.token_files import TokenFiles
+from nemo_gym.capture.tokens import TokenSink, TokenSource
+from nemo_gym.environments.loading import load_file
+from nemo_gym.wire.errors import UsageError
+
+Strategy: TypeAlias = Literal["prefix_merging", "per_request"]
+
+
+class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The block `token_id_capture` of a configuration."""
+
+    enabled: bool = False
+    all_agents: bool = False
+    """Also for agents that don't say `token_id_capture: true`."""
+    dir: str | None = None
+    """Folder of the default store; every process of the run must reach it."""
+    sink: str | None = None
+    """`module:Class` or `path.py:Class` of another store."""
+    sink_kwargs: dict[str, Any] = {}
+    rebuild_response: bool = True
+    """Put the main branch in the place of what the agent gave as its output."""
+    strategy: Strategy = "prefix_merging"
+    """`per_request` takes every call for itself, for agents that write the history anew for each."""
+    max_mask_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Stop a run of whose rollouts a larger part can't be trained on."""
+    mask_fraction_min_samples: Annotated[int, msgspec.Meta(ge=1)] = 50
+    """Rollouts that must have ended before."""
+
+    def store(self) -> TokenSink:
+        """Where tokens go.
+
+        Raises:
+            UsageError: there is no such class, or it can't be made; the folder can't be made.
+        """
+        if self.sink is None:
+            if not self.dir:
+                raise UsageError("token_id_capture: dir or sink is required")
+            return TokenFiles(Path(self.dir))
+        kind = _class(self.sink)
+        try:
+            return kind(**self.sink_kwargs)
+        except TypeError as error:
+            raise UsageError(f"token_id_capture.sink {self.sink}: {error}") from None
+
+    def source(self) -> TokenSource:
+        """Where they come from again: the store itself.
+
+        Raises:
+            UsageError: as `store`; or it takes tokens only.
+        """
+        self.check_source()
+        return cast("TokenSource", self.store())
+
+    def check_source(self) -> None:
+        """Check that a response that is to be rebuilt can be.
+
+        Raises:
+            UsageError: there is no such class, or it takes tokens only.
+        """
+        if self.sink is None or not self.rebuild_response:
+            return
+        kind = _class(self.sink)
+        if not all(callable(getattr(kind, name, None)) for name in ("freeze", "drop")):
+            raise UsageError(
+                f"token_id_capture.sink {self.sink} has no freeze and drop, so nothing can be rebuilt "
+                "from it: set rebuild_response to false"
+            )
+
+
+class CaptureSettings(msgspec.Struct, frozen=True):
+    """What a collector does about captures: plain data, so that any worker process can."""
+
+    calls: str = ""
+    """Folder of captured calls (`observability_enabled`); empty for none."""
+    tokens: TokenSettings | None = None
+    agents: tuple[str, ...] | None = None
+    """Whose tokens are captured; None is everybody's."""
+
+    def captures_tokens_of(self, agent: str) -> bool:
+        """Whether an agent's rollouts are put together from captured tokens."""
+        return self.tokens is not None and (self.agents is None or agent in self.agents)
+
+
+def capture_settings(
+    tree: Mapping[str, Any], agents: Mapping[str, Mapping[str, Any]]
+) -> CaptureSettings | None:
+    """What the tree of a configuration asks for; None when nothing.
+
+    Args:
+        tree: after `settle_folders`.
+        agents: the settings of every agent by its name.
+
+    Raises:
+        UsageError: the block `token_id_capture` is not one, or names a store that won't do.
+    """
+    calls = str(tree["model_call_capture_dir"]) if tree.get("observability_enabled") else ""
+    tokens = token_settings(tree)
+    if tokens is not None:
+        tokens.check_source()
+    elif not calls:
+        return None
+    chosen = tuple(name for name, settings in agents.items() if settings.get("token_id_capture") is True)
+    return CaptureSettings(calls, tokens, None if tokens and tokens.all_agents else chosen)
+
+
+def token_settings(tree: Mapping[str, Any]) -> TokenSettings | None:
+    """The block `token_id_capture` where it is enabled.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    block = tree.get("token_id_capture")
+    try:
+        settings = msgspec.convert({} if block is None else block, TokenSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"token_id_capture: {error}") from None
+    return settings if settings.enabled else None
+
+
+def settle_folders(tree: dict[str, Any], folder: Path) -> None:
+    """Fill in where captures go, so that every process of a run agrees, whatever folder it works in.
+
+    Args:
+        tree: of a configuration; changed.
+        folder: for what the tree names no folder of its own for.
+
+    Raises:
+        UsageError: the block `token_id_capture` is not one.
+    """
+    if tree.get("observability_enabled"):
+        calls = Path(tree.get("model_call_capture_dir") or folder / "model_calls")
+        tree["model_call_capture_dir"] = str(calls.absolute())
+    tokens = token_settings(tree)
+    if tokens is None:
+        return
+    if tokens.sink is None:
+        tree["token_id_capture"]["dir"] = str(Path(tokens.dir or folder / "token_ids").absolute())
+    elif ".py:" in tokens.sink:
+        tree["token_id_capture"]["sink"] = str(Path(tokens.sink).absolute())
+
+
+def call_store(tree: Mapping[str, Any]) -> FileCapture | None:
+    """Where the tree of a configuration wants model calls kept; None when nowhere.
+
+    Raises:
+        UsageError: the folder can't be made.
+    """
+    return FileCapture(Path(tree["model_call_capture_dir"])) if tree.get("observability_enabled") else None
+
+
+def _class(reference: str) -> Callable[..., Any]:
+    place, _, name = reference.rpartition(":")
+    if place.endswith(".py") and not Path(place).is_file():
+        raise UsageError(f"token_id_capture.sink {reference}: there is no file {place}")
+    try:
+        module = load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        found = getattr(module, name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"token_id_capture.sink {reference}: expected module:Class ({error})") from None
+    if not inspect.isclass(found):
+        raise UsageError(f"token_id_capture.sink {reference}: {name} is no class")
+    return found

@@ -1,0 +1,135 @@
+"""Tokens in files of a folder that every process of a run can reach (CONTRACT 5.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+
+from nemo_gym.capture.lines import append, locked
+from nemo_gym.capture.tokens import Snapshot
+from nemo_gym.wire.calls import TokenEntry, check_rollout_id
+from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.jsonl import encode
+
+
+class Frozen(GymError):
+    """Tokens came for a rollout that is over."""
+
+
+class TokenFiles:
+    """Sink and source: `<rollout_id>.tokens.jsonl`, one entry a line, each on disk before `put` returns.
+
+    `<rollout_id>.incomplete` marks a rollout of which an entry is missing, `<rollout_id>.state.json` one
+    that is over. Whoever reads or adds holds the lock of the first.
+
+    Raises:
+        UsageError: the folder can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UsageError(f"token folder {folder} can't be made: {error.strerror}") from None
+
+    def put(self, entry: TokenEntry) -> None:
+        """Add an entry.
+
+        Raises:
+            Frozen: the rollout is over.
+            OSError: it can't be written.
+        """
+        with locked(self._path(entry.rollout_id, _LINES)) as file:
+            if self._state(entry.rollout_id) is not None:
+                raise Frozen(f"rollout {entry.rollout_id} is over: call {entry.model_call_id} came too late")
+            append(file, encode(entry))
+
+    def mark_incomplete(self, rollout_id: str) -> None:
+        """Note that an entry is missing.
+
+        Raises:
+            OSError: the marker can't be made.
+        """
+        self._path(rollout_id, _INCOMPLETE).touch()
+
+    def freeze(self, rollout_id: str) -> Snapshot:
+        """What the rollout has, and the end of its adding. Asked again, it is the same snapshot."""
+        with locked(self._path(rollout_id, _LINES)) as file:
+            lines = _content(file).splitlines()
+            state = self._state(rollout_id) or self._begin_state(rollout_id, len(lines))
+            entries, whole = _entries(lines)
+            incomplete = not whole or self._path(rollout_id, _INCOMPLETE).exists()
+            return Snapshot(rollout_id, entries, incomplete, state.snapshot_id, state.version)
+
+    def drop(self, snapshot: Snapshot) -> None:
+        """Delete the files of a rollout, unless it has begun anew since."""
+        if self._state(snapshot.rollout_id) is None:
+            return
+        with locked(self._path(snapshot.rollout_id, _LINES)):
+            state = self._state(snapshot.rollout_id)
+            if state is not None and state.snapshot_id == snapshot.snapshot_id:
+                self._delete(snapshot.rollout_id)
+
+    def clear(self, rollout_id: str) -> None:
+        """Forget what an earlier run of the same rollout left."""
+        self._delete(rollout_id)
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+    def _state(self, rollout_id: str) -> _State | None:
+        try:
+            return msgspec.json.decode(self._path(rollout_id, _STATE).read_bytes(), type=_State)
+        except FileNotFoundError:
+            return None
+
+    def _begin_state(self, rollout_id: str, version: int) -> _State:
+        state, path = _State(uuid4().hex, version), self._path(rollout_id, _STATE)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(encode(state))
+        partial.replace(path)
+        return state
+
+    def _delete(self, rollout_id: str) -> None:
+        for ending in (_LINES, _INCOMPLETE, _STATE):
+            self._path(rollout_id, ending).unlink(missing_ok=True)
+
+    def _path(self, rollout_id: str, ending: str) -> Path:
+        return self.folder / f"{check_rollout_id(rollout_id)}{ending}"
+
+
+class _State(msgspec.Struct):
+    snapshot_id: str
+    version: int
+
+
+_LINES: Final = ".tokens.jsonl"
+_INCOMPLETE: Final = ".incomplete"
+_STATE: Final = ".state.json"
+_decoder: Final = msgspec.json.Decoder(TokenEntry)
+
+
+def _content(file: FileIO) -> bytes:
+    file.seek(0)
+    return file.readall()
+
+
+def _entries(lines: Sequence[bytes]) -> tuple[tuple[TokenEntry, ...], bool]:
+    """The entries, each once, and whether every line was one."""
+    found: dict[str, TokenEntry] = {}
+    whole = True
+    for line in lines:
+        try:
+            entry = _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            whole = False
+            continue
+        if found.setdefault(entry.model_call_id, entry) != entry:
+            whole = False
+    return tuple(found.values()), whole
