@@ -19,7 +19,7 @@ from tests.support.processes import until_dead
 
 CLIENT = """
 import json, os, sys, time, urllib.request
-def ask(text, base=sys.argv[1], key=sys.argv[2]):
+def ask(text, base=sys.argv[1], key=os.environ["KEY"]):
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
     headers = {"authorization": "Bearer " + key, "content-type": "application/json"}
     answer = urllib.request.urlopen(urllib.request.Request(base + "/chat/completions", body, headers))
@@ -36,7 +36,11 @@ class Folder(Environment):
             (self.prepared / "given.txt").write_text("given")
             session.state["workdir"] = str(self.prepared)
 
+        if self.mcp:
+            session.state["mcp"] = self.mcp
+
     prepared: Path | None = None
+    mcp: dict[str, str] = {}
     prompt: Any = "Do it {prompt} {workdir}; rm -rf $HOME"
 
     def tasks(self, split: str, seed: int, n: int | None) -> list[Task]:
@@ -49,8 +53,8 @@ class Folder(Environment):
 
 
 def program(code: str, *more: str, **options: Any) -> Command:
-    argv = [sys.executable, "-I", "-c", CLIENT + code, "{openai_base_url}", "{api_key}", *more]
-    return Command(argv=argv, **options)
+    argv = [sys.executable, "-I", "-c", CLIENT + code, "{openai_base_url}", *more]
+    return Command(argv=argv, env={"KEY": "{api_key}", **options.pop("env", {})}, **options)
 
 
 async def play(agent: Command, environment: Environment, model: Model | None = None) -> Rollout:
@@ -88,12 +92,22 @@ async def test_without_one_it_works_in_a_fresh_folder_that_is_gone_afterwards() 
 async def test_what_is_filled_in_is_never_filled_in_again_nor_read_by_a_shell() -> None:
     environment = Folder()
     code = (
-        "texts = [sys.argv[3], sys.stdin.read(), open(os.environ['P']).read()]\n"
+        "texts = [sys.argv[2], sys.stdin.read(), open(os.environ['P']).read()]\n"
         "ask('x'); open('said.txt', 'w').write('|'.join(texts))"
     )
     agent = program(code, "{prompt}", stdin="{prompt}", env={"P": "{prompt_file}"})
     assert (await play(agent, environment)).failure is None
     assert environment.found["said.txt"] == "|".join([environment.prompt] * 3)
+
+
+async def test_a_tools_server_s_tokens_are_handed_over() -> None:
+    environment = Folder()
+    environment.mcp = {"url": "http://tools/mcp", "token": "session", "bearer": "server"}
+    agent = program(
+        "ask('x'); open('said.txt', 'w').write(os.environ['M'])", env={"M": "{mcp_url} {mcp_token} {token}"}
+    )
+    await play(agent, environment)
+    assert environment.found["said.txt"] == "http://tools/mcp session server"
 
 
 async def test_files_are_laid_out_in_its_home() -> None:

@@ -13,12 +13,15 @@ import pytest
 from nemo_gym import Response, Session
 from nemo_gym.environments.example_repair.environment import Repair
 from nemo_gym.environments.example_repair.problems import PROBLEMS, Problem
-from nemo_gym.environments.example_repair.repository import run_tests, write_file
+from nemo_gym.environments.example_repair.repository import run_tests, sandboxes, write_file
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.environments.process import clean_environment, run_program
+from nemo_gym.sandbox.process import clean_environment, run_program
+from nemo_gym.sandbox.providers.local import Isolation
+from nemo_gym.wire.errors import EnvironmentFault
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.task import task_to_row
 
+SANDBOXES = sandboxes()
 BUGS = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs))]
 
 
@@ -41,11 +44,11 @@ async def test_every_bug_breaks_the_tests_and_the_solution_mends_them(
 ) -> None:
     tests = {f"test_{problem.name}.py": problem.tests}
     write_file(tmp_path, f"{problem.name}.py", problem.broken(bug))
-    broken = await run_tests(tmp_path, tests, seconds=20)
+    broken = await run_tests(SANDBOXES, tmp_path, tests, seconds=20)
     assert broken.ran is not None
     assert not broken.passed
     write_file(tmp_path, f"{problem.name}.py", problem.source)
-    assert (await run_tests(tmp_path, tests, seconds=20)).passed
+    assert (await run_tests(SANDBOXES, tmp_path, tests, seconds=20)).passed
 
 
 def test_splits_share_no_task_and_depend_on_the_seed_only_in_order() -> None:
@@ -116,3 +119,14 @@ async def test_links_and_large_files_in_the_repository_are_not_followed(tmp_path
         call = function_call("write_file", json.dumps({"path": "outside/x", "text": ""}), call_id="c")
         assert "error" in json.loads(await link.call(session, call))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.txt"]
+
+
+async def test_where_no_namespace_is_permitted_nothing_is_run(tmp_path: Path) -> None:
+    provider = sandboxes()
+    provider._isolation = Isolation(False, "user namespaces are not permitted")
+    (tmp_path / "x.py").write_text("open('/tmp/ran', 'w')")
+    with pytest.raises(EnvironmentFault) as told:
+        await run_tests(provider, tmp_path, {"test_x.py": "import x"}, seconds=5)
+    assert str(told.value) == (
+        "the tests can't be run: sandboxes can't be isolated here: user namespaces are not permitted"
+    )

@@ -22,7 +22,7 @@ from nemo_gym.wire.items import Item, assistant, function_call, message_text
 from nemo_gym.wire.params import RequestParams, input_items
 from tests.support.token_model import TokenModel
 
-AGENTS: dict[str, tuple[Callable[[], Command], str, str, str]] = {
+AGENTS: dict[str, tuple[Callable[..., Command], str, str, str]] = {
     "mini": (presets.mini_swe_agent, "bash", "command", "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"),
     "claude": (presets.claude_code, "Bash", "command", ""),
     "codex": (presets.codex, "exec_command", "cmd", ""),
@@ -52,12 +52,16 @@ def repairer(tool: str, argument: str, last: str) -> TokenModel:
     return TokenModel(script)
 
 
+@pytest.mark.parametrize("sandbox", [None, "local"], ids=["here", "shut_in"])
 @pytest.mark.parametrize("name", AGENTS)
-async def test_a_real_agent_mends_repositories_and_every_call_has_its_tokens(name: str) -> None:
+async def test_a_real_agent_mends_repositories_and_every_call_has_its_tokens(
+    name: str, sandbox: str | None
+) -> None:
     make, tool, argument, last = AGENTS[name]
     async with LoopbackDoor(repairer(tool, argument, last)) as door:
         rollouts = [
-            rollout async for rollout in collect(Repair(), door, agent=make(), limit=2, concurrency=2)
+            rollout
+            async for rollout in collect(Repair(), door, agent=make(sandbox=sandbox), limit=2, concurrency=2)
         ]
     assert [rollout.failure for rollout in rollouts] == [None, None]
     for row in (rollout.to_row() for rollout in rollouts):

@@ -233,3 +233,55 @@ async def wait_gone(pid: int) -> None:
             except ProcessLookupError:
                 return
             await asyncio.sleep(0.01)
+
+
+class TestReach:
+    """How code inside gets at a server of this machine."""
+
+    async def test_by_the_gateway_of_a_docker_network(self, fake_cli):
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline())
+            writer.close()
+
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        fake_cli.answer("network", 0, stdout="127.0.0.2 \n")
+        async with running(fake_cli, create={"network": "inner"}) as sandbox:
+            url = await sandbox.reach(f"http://127.0.0.1:{port}/x/y")
+            assert url.startswith("http://127.0.0.2:")
+            assert url.endswith("/x/y")
+            reader, writer = await asyncio.open_connection("127.0.0.2", int(url.split(":")[2].split("/")[0]))
+            writer.write(b"hello\n")
+            assert await reader.read() == b"hello\n"
+            writer.close()
+        [call] = fake_cli.calls("network")
+        assert call["words"][:2] == ["network", "inspect"]
+        assert call["words"][-1] == "inner"
+        server.close()
+        await server.wait_closed()
+
+    async def test_in_this_machine_s_network_it_is_where_it_is(self, fake_cli):
+        for provider in ("docker", "apptainer"):
+            async with running(fake_cli, provider=provider, create={"network": "host"}) as sandbox:
+                assert await sandbox.reach("https://127.0.0.1:9/x") == "https://127.0.0.1:9/x"
+
+    @pytest.mark.parametrize("provider", ["docker", "apptainer"])
+    async def test_not_without_a_network(self, fake_cli, provider):
+        fake_cli.answer("network", 0, stdout="\n")
+        async with running(fake_cli, provider=provider, create={"network": "none"}) as sandbox:
+            with pytest.raises(SandboxUnsupported, match="network 'none': set network to"):
+                await sandbox.reach("http://127.0.0.1:9")
+
+    async def test_a_gateway_that_is_another_machine_s_is_refused(self, fake_cli):
+        fake_cli.answer("network", 0, stdout="192.0.2.1\n")
+        async with running(fake_cli) as sandbox:
+            with pytest.raises(SandboxUnsupported, match=r"192\.0\.2\.1, the gateway of 'bridge'"):
+                await sandbox.reach("http://127.0.0.1:9")
+
+    async def test_a_variable_of_this_process_is_no_reason_to_show_its_value(self, fake_cli, monkeypatch):
+        monkeypatch.setenv("OPENAI_SECRET", "outer")
+        async with running(fake_cli) as sandbox:
+            await sandbox.exec("true", env={"OPENAI_SECRET": "inner"})
+        call = fake_cli.calls("exec")[-1]
+        assert "inner" not in str(call["words"])
+        assert call["env"]["OPENAI_SECRET"] == "inner"

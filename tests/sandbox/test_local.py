@@ -454,3 +454,45 @@ async def said(caplog) -> str:
     caplog.clear()
     await provider.isolation()
     return caplog.text
+
+
+class TestReach:
+    async def test_a_server_of_this_machine_and_no_other(self, sandbox):
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"HTTP/1.0 200 OK\r\n\r\nfound")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        there = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/path"
+        url = await sandbox.reach(there)
+        assert url == await sandbox.reach(there)
+        script = f"import urllib.request as r; print(r.urlopen('{url}').read().decode())"
+        assert (await sandbox.exec(f'python3 -c "{script}"')).stdout == "found\n"
+        server.close()
+        await server.wait_closed()
+
+    async def test_connections_are_counted(self, provider, monkeypatch):
+        monkeypatch.setattr("nemo_gym.sandbox.relay.MOST_CONNECTIONS", 2)
+
+        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with AsyncSandbox(provider) as sandbox:
+            if not await shut_in(sandbox):
+                return
+            server = await asyncio.start_server(hold, "127.0.0.1", 0)
+            url = await sandbox.reach(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            script = (
+                f"import socket; at = ('127.0.0.1', {url.rpartition(':')[2]})\n"
+                "held = [socket.create_connection(at) for _ in range(3)]\n"
+                "held[-1].settimeout(20); print(held[-1].recv(1))"
+            )
+            assert (await sandbox.exec(f'python3 -c "{script}"')).stdout == "b''\n"
+            server.close()
+
+    async def test_https_is_itself_under_its_own_name_only(self, sandbox):
+        if await shut_in(sandbox):
+            with pytest.raises(SandboxUnsupported, match="only http can"):
+                await sandbox.reach("https://127.0.0.1:9")

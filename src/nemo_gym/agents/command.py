@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
-import sys
-import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.door import ModelDoor
-from nemo_gym.agents.observations import capture_columns, main_response
+from nemo_gym.agents.programs import find_program
+from nemo_gym.agents.sandboxed import Sandboxes
 from nemo_gym.agents.trajectory import outcome_of
+from nemo_gym.agents.workplace import OnThisMachine, Program, Workplace, scratch_folder
+from nemo_gym.capture.columns import capture_columns, main_response
 from nemo_gym.environments.link import EnvironmentLink
-from nemo_gym.environments.process import Ended, clean_environment, kill_carriers, run_program
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
+from nemo_gym.sandbox.process import Ended
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import call_tree
 from nemo_gym.wire.calls import Captured, ErrorCategory, rollout_id
@@ -42,9 +41,11 @@ from nemo_gym.wire.task import Row
 
 PLACES: Final = (
     "prompt", "prompt_file", "workdir", "home", "rollout_id", "model", "api_key", "base_url",
-    "openai_base_url", "mcp_url", "mcp_token",
+    "openai_base_url", "mcp_url", "mcp_token", "token",
 )  # fmt: skip
 """What may stand in braces in arguments, variables, files and the input of a command."""
+SECRETS: Final = ("api_key", "mcp_token", "token")
+"""Those that may not stand in arguments, where everybody on the machine can read them."""
 
 
 class Command(Agent):
@@ -54,8 +55,9 @@ class Command(Agent):
 
     In every text below these are filled in: `{prompt}` the task's text, `{prompt_file}` a file that holds
     it, `{workdir}`, `{home}`, `{rollout_id}`, `{model}` a name for the model, `{api_key}`, `{base_url}` for
-    clients that add `/v1/...` themselves (Anthropic's), `{openai_base_url}` for those that don't, and
-    `{mcp_url}` and `{mcp_token}` where the environment offers its tools over MCP (`session.state["mcp"]`).
+    clients that add `/v1/...` themselves (Anthropic's), `{openai_base_url}` for those that don't; and where
+    the environment offers its tools over MCP (`session.state["mcp"]`), `{mcp_url}`, `{mcp_token}` for the
+    session, and `{token}`, the bearer token of that server where it wants one.
 
     Args:
         argv: the program and its arguments; never a shell's line.
@@ -64,9 +66,11 @@ class Command(Agent):
         stdin: what the program reads.
         timeout: seconds the program may run.
         ok_exit_codes: exit codes with which the program has finished its work, well or not.
+        sandbox: where to shut it in: the name of a provider, or `agents.sandboxed.SandboxSettings`.
 
     Raises:
-        UsageError: there is no such program, or a text names something else in braces.
+        UsageError: there is no such program or sandbox, a text names something else in braces, or an
+            argument names a secret.
     """
 
     needs_door = True
@@ -80,20 +84,28 @@ class Command(Agent):
         stdin: str | None = None,
         timeout: float = 1800.0,
         ok_exit_codes: Sequence[int] = (0,),
+        sandbox: str | Mapping[str, Any] | None = None,
     ) -> None:
         if not argv:
             raise UsageError("the command agent needs argv: the program and its arguments")
-        self.argv = [_program(argv[0]), *argv[1:]]
+        self._sandboxes = None if sandbox is None else Sandboxes(sandbox, argv[0])
+        program = find_program(argv[0]) if self._sandboxes is None else self._sandboxes.program
+        self.argv = [program, *argv[1:]]
         self.env = dict(env or {})
         self.files = dict(files or {})
         self.stdin = stdin
         self.timeout = timeout
         self.ok_exit_codes = frozenset(ok_exit_codes)
-        for text in (*argv, *self.env.values(), *self.files.values(), stdin or ""):
-            _check_places(text)
+        texts = (*argv, *self.env.values(), *self.files.values(), stdin or "")
+        self._named = {name for text in texts for name in _PLACE.findall(text)}
+        _check_places(self._named, argv)
         for path in self.files:
             if Path(path).is_absolute() or ".." in Path(path).parts:
                 raise UsageError(f"file {path!r}: expected a path below HOME")
+
+    async def check(self) -> None:
+        if self._sandboxes is not None:
+            await self._sandboxes.check()
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         if not isinstance(model, ModelDoor):
@@ -102,29 +114,33 @@ class Command(Agent):
                 "hand it a model opened with nemo_gym.serving.door"
             )
         timing: Timing = {"started_at": time()}
-        async with environment.session(row) as session, _scratch_folder() as scratch:
+        async with environment.session(row) as session, scratch_folder() as scratch:
             prompt = task_text(row[keys.PARAMS])
             folder = Path(session.state.setdefault("workdir", str(scratch / "work")))
-            values = {
-                "prompt": prompt,
-                "prompt_file": str(scratch / "home" / "prompt.txt"),
-                "workdir": str(folder),
-                "home": str(scratch / "home"),
-                "model": model.name or "policy",
-                **_mcp(session),
-            }
-            async with model.visit(rollout_id(row), _sampling(row[keys.PARAMS])) as visit:
-                values |= {
+            await asyncio.to_thread(folder.mkdir, exist_ok=True)
+            sampling = _sampling(row[keys.PARAMS])
+            async with (
+                self._workplace(folder, scratch) as place,
+                model.visit(rollout_id(row), sampling) as visit,
+            ):
+                base_url = await place.reach(visit.base_url)
+                values = {
+                    "prompt": prompt,
+                    "prompt_file": f"{place.home}/prompt.txt",
+                    "workdir": place.workdir,
+                    "home": place.home,
+                    "model": model.name or "policy",
                     "rollout_id": visit.rollout_id,
                     "api_key": visit.api_key,
-                    "base_url": visit.base_url,
-                    "openai_base_url": f"{visit.base_url}/v1",
+                    "base_url": base_url,
+                    "openai_base_url": f"{base_url}/v1",
+                    **await self._tools(session, place),
                 }
-                await asyncio.to_thread(self._lay_out, scratch / "home", folder, values)
                 try:
-                    ended = await self._run_program(folder, values)
+                    ended = await place.run(self._program(values))
                 except BaseException as error:
-                    keep_partial(error, main_response(call_tree(await visit.captured(), prompt=prompt)))
+                    partial = main_response(call_tree(await visit.captured(), prompt=prompt))
+                    keep_partial(error, partial, _observed(place))
                     raise
                 captured = await visit.captured()
             branches = await asyncio.to_thread(call_tree, captured, prompt=prompt)
@@ -137,12 +153,13 @@ class Command(Agent):
                 reward = await environment.verify(session, response)
                 timing["verify_s"] = monotonic() - began
             except BaseException as error:
-                keep_partial(error, response)
+                keep_partial(error, response, _observed(place))
                 raise
         rollout = Rollout.scored(row, response, reward, outcome=outcome_of(response), timing=timing)
         rollout.details = {
             **reward.details,
             **capture_columns(row, visit.rollout_id, captured, branches),
+            **_observed(place),
             "turns_used": len(branches[0].calls),
             "finished_naturally": ended.exit_code == 0,
         }
@@ -150,25 +167,36 @@ class Command(Agent):
             rollout.details["cleanup_warning"] = session.cleanup_warning
         return rollout
 
-    def _lay_out(self, home: Path, folder: Path, values: Mapping[str, str]) -> None:
-        home.mkdir()
-        folder.mkdir(exist_ok=True)
-        for path, text in {"prompt.txt": "{prompt}", **self.files}.items():
-            file = home / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(_filled(text, values), "utf-8", "replace")
+    async def aclose(self) -> None:
+        if self._sandboxes is not None:
+            await self._sandboxes.aclose()
 
-    async def _run_program(self, folder: Path, values: Mapping[str, str]) -> Ended:
-        env = clean_environment(Path(values["home"]))
-        env |= {name: _filled(text, values) for name, text in self.env.items()}
-        argv = [_filled(word, values) for word in self.argv]
-        stdin = None if self.stdin is None else _filled(self.stdin, values).encode("utf-8", "replace")
-        try:
-            return await run_program(argv, folder=folder, env=env, seconds=self.timeout, stdin=stdin)
-        except (OSError, ValueError) as error:
-            raise AgentFault(f"{self.argv[0]} can't be started: {error}") from error
-        finally:
-            await asyncio.to_thread(kill_carriers, f"HOME={env['HOME']}")
+    def _workplace(self, folder: Path, scratch: Path) -> AbstractAsyncContextManager[Workplace]:
+        if self._sandboxes is None:
+            return nullcontext(OnThisMachine(folder, scratch))
+        return self._sandboxes.open(folder, scratch)
+
+    async def _tools(self, session: Session, place: Workplace) -> dict[str, str]:
+        mcp: Mapping[str, str] = session.state.get("mcp") or {}
+        url = mcp.get("url", "")
+        return {
+            "mcp_url": await place.reach(url) if url and "mcp_url" in self._named else url,
+            "mcp_token": mcp.get("token", ""),
+            "token": mcp.get("bearer", ""),
+        }
+
+    def _program(self, values: Mapping[str, str]) -> Program:
+        return Program(
+            argv=[_filled(word, values) for word in self.argv],
+            env={name: _filled(text, values) for name, text in self.env.items()},
+            files={
+                "prompt.txt": values["prompt"],
+                **{path: _filled(text, values) for path, text in self.files.items()},
+            },
+            stdin=None if self.stdin is None else _filled(self.stdin, values),
+            seconds=self.timeout,
+            ok_exit_codes=self.ok_exit_codes,
+        )
 
     def _check_end(self, ended: Ended, captured: Captured) -> None:
         """Tell a program that has finished from one that was cut short by somebody's failure."""
@@ -224,40 +252,25 @@ def _sampling(params: RequestParams) -> dict[str, Any]:
     return {name: params[name] for name in _SAMPLING if params.get(name) is not None}  # type: ignore[misc]
 
 
-def _mcp(session: Session) -> dict[str, str]:
-    mcp: Mapping[str, str] = session.state.get("mcp") or {}
-    return {"mcp_url": mcp.get("url", ""), "mcp_token": mcp.get("token", "")}
-
-
-@asynccontextmanager
-async def _scratch_folder() -> AsyncGenerator[Path, None]:
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-agent-"))
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-
-def _program(name: str) -> str:
-    """Where a program is: on PATH, or beside this Python.
-
-    Raises:
-        UsageError: nowhere.
-    """
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
-    found = shutil.which(name, path=path)
-    if found is None:
-        raise UsageError(f"no program {name!r} on PATH")
-    return found
+def _observed(place: Workplace) -> dict[str, Any]:
+    """The column for a sandbox that was used (CONTRACT, Appendix B)."""
+    if place.observation is None:
+        return {}
+    return {"ng_agent_observations": {"source": "command", "records": [place.observation], "gaps": []}}
 
 
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
 
-def _check_places(text: str) -> None:
-    for name in _PLACE.findall(text):
-        if name not in PLACES:
-            raise UsageError(f"command agent: nothing is known as {{{name}}}.{did_you_mean(name, PLACES)}")
+def _check_places(named: set[str], argv: Sequence[str]) -> None:
+    for name in sorted(named.difference(PLACES)):
+        raise UsageError(f"command agent: nothing is known as {{{name}}}.{did_you_mean(name, PLACES)}")
+    for name in _PLACE.findall(" ".join(argv)):
+        if name in SECRETS:
+            raise UsageError(
+                f"command agent: {{{name}}} among the arguments can be read by everybody on the machine: put "
+                "it into env, files or stdin"
+            )
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

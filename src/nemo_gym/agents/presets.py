@@ -3,15 +3,22 @@ model's door, without the settings and accounts of the person at the keyboard.""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from nemo_gym.agents.command import Command
 from nemo_gym.wire.errors import UsageError
 
+Sandbox = str | Mapping[str, Any] | None
+
 
 def mini_swe_agent(
-    *, step_limit: int = 250, step_timeout: int = 600, timeout: float = 1800.0, program: str = "mini"
+    *,
+    step_limit: int = 250,
+    step_timeout: int = 600,
+    timeout: float = 1800.0,
+    program: str = "mini",
+    sandbox: Sandbox = None,
 ) -> Command:
     """mini-SWE-agent 2 (`pip install mini-swe-agent`): a loop whose only tool is bash. Chat Completions.
 
@@ -20,6 +27,7 @@ def mini_swe_agent(
         step_timeout: seconds one bash command may take.
         timeout: seconds the whole rollout may take.
         program: the command, or its path where it has an environment of its own.
+        sandbox: as `Command` takes it.
     """
     settings = (
         "mini.yaml",
@@ -47,6 +55,7 @@ def mini_swe_agent(
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         },
         timeout=timeout,
+        sandbox=sandbox,
     )
 
 
@@ -60,6 +69,7 @@ def claude_code(
     mcp_config: str = "",
     settings: str = "",
     program: str = "claude",
+    sandbox: Sandbox = None,
 ) -> Command:
     """Claude Code (`npm install -g @anthropic-ai/claude-code`), unattended. Anthropic Messages.
 
@@ -72,6 +82,7 @@ def claude_code(
         mcp_config: JSON text of its MCP servers; `{mcp_url}` and `{mcp_token}` are filled in.
         settings: JSON text of its settings.
         program: the command, or its path.
+        sandbox: as `Command` takes it.
     """
     argv = [program, "--print", "--output-format=stream-json", "--verbose", "--model={model}"]
     argv += [f"--max-turns={max_turns}", "--dangerously-skip-permissions", "--strict-mcp-config"]
@@ -100,6 +111,7 @@ def claude_code(
         files=files,
         stdin="{prompt}",
         timeout=timeout,
+        sandbox=sandbox,
         # It exits with 1 when it has used up its turns.
         ok_exit_codes=(0, 1),
     )
@@ -107,21 +119,24 @@ def claude_code(
 
 def codex(
     *,
-    sandbox_mode: Literal["read-only", "workspace-write", "danger-full-access"] = "workspace-write",
+    sandbox_mode: Literal["read-only", "workspace-write", "danger-full-access"] | None = None,
     reasoning_effort: str = "",
     extra_config: Sequence[str] = (),
     timeout: float = 600.0,
     program: str = "codex",
+    sandbox: Sandbox = None,
 ) -> Command:
     """Codex (`npm install -g @openai/codex`), unattended. Responses.
 
     Args:
-        sandbox_mode: what its own sandbox lets commands do.
+        sandbox_mode: what its own sandbox lets commands do; `workspace-write` unless `sandbox` shuts it in.
         reasoning_effort: asked of the model; empty leaves it out.
         extra_config: lines `key=value` in TOML, as its `--config` takes them.
         timeout: seconds the whole rollout may take.
         program: the command, or its path.
+        sandbox: as `Command` takes it.
     """
+    mode = sandbox_mode or ("workspace-write" if sandbox is None else "danger-full-access")
     config = [*extra_config, 'approval_policy="never"']
     if reasoning_effort:
         config.append(f'model_reasoning_effort="{reasoning_effort}"')
@@ -132,7 +147,7 @@ def codex(
             "exec",
             "--json",
             "--skip-git-repo-check",
-            f"--sandbox={sandbox_mode}",
+            f"--sandbox={mode}",
             "--model={model}",
             *(f"--config={line}" for line in config),
             "-",
@@ -141,6 +156,7 @@ def codex(
         files={".codex/config.toml": _CODEX_CONFIG},
         stdin="{prompt}",
         timeout=timeout,
+        sandbox=sandbox,
     )
 
 
@@ -157,12 +173,13 @@ enabled = false
 """
 
 
-def opencode(*, timeout: float = 600.0, program: str = "opencode") -> Command:
+def opencode(*, timeout: float = 600.0, program: str = "opencode", sandbox: Sandbox = None) -> Command:
     """OpenCode (`npm install -g opencode-ai`), unattended. Chat Completions.
 
     Args:
         timeout: seconds the whole rollout may take.
         program: the command, or its path.
+        sandbox: as `Command` takes it.
     """
     return _preset(
         "npm install -g opencode-ai",
@@ -175,6 +192,7 @@ def opencode(*, timeout: float = 600.0, program: str = "opencode") -> Command:
         files={".config/opencode/opencode.json": _OPENCODE_CONFIG},
         stdin="{prompt}",
         timeout=timeout,
+        sandbox=sandbox,
     )
 
 

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from importlib import import_module
+from typing import Final, cast
 
-from nemo_gym.agents import presets
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.command import Command
-from nemo_gym.agents.refinement import Refinement
-from nemo_gym.agents.remote_agent import RemoteAgent
-from nemo_gym.agents.remote_run import RemoteRun
-from nemo_gym.agents.simulated_tools import SimulatedTools
-from nemo_gym.agents.step_loop import StepLoop
-from nemo_gym.agents.tool_loop import SingleCall, ToolLoop
-from nemo_gym.agents.user_simulator import UserSimulator
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
-AGENTS: Final[dict[str, Callable[..., Agent]]] = {
-    "tool_loop": ToolLoop,
-    "single_call": SingleCall,
-    "step_loop": StepLoop,
-    "remote_run": RemoteRun,
-    "remote_agent": RemoteAgent,
-    "user_simulator": UserSimulator,
-    "refinement": Refinement,
-    "simulated_tools": SimulatedTools,
-    "command": Command,
-    "mini_swe_agent": presets.mini_swe_agent,
-    "claude_code": presets.claude_code,
-    "codex": presets.codex,
-    "opencode": presets.opencode,
+AGENTS: Final = {
+    "tool_loop": "tool_loop:ToolLoop",
+    "single_call": "tool_loop:SingleCall",
+    "step_loop": "step_loop:StepLoop",
+    "remote_run": "remote_run:RemoteRun",
+    "remote_agent": "remote_agent:RemoteAgent",
+    "user_simulator": "user_simulator:UserSimulator",
+    "refinement": "refinement:Refinement",
+    "simulated_tools": "simulated_tools:SimulatedTools",
+    "recorded": "recorded:Recorded",
+    "command": "command:Command",
+    "mini_swe_agent": "presets:mini_swe_agent",
+    "claude_code": "presets:claude_code",
+    "codex": "presets:codex",
+    "opencode": "presets:opencode",
 }
+"""Where each one is, `module:name` in this package; a module is loaded when an agent of it is wanted."""
 ALIASES: Final = {
     "simple_agent": "tool_loop",
     "non_executing_simple_agent": "single_call",
@@ -52,7 +46,8 @@ def find_agent(name: str) -> Callable[..., Agent]:
     Raises:
         UsageError: there is none, with the nearest name.
     """
-    try:
-        return AGENTS[ALIASES.get(name, name)]
-    except KeyError:
-        raise UsageError(f"no agent named {name!r}.{did_you_mean(name, {*AGENTS, *ALIASES})}") from None
+    place = AGENTS.get(ALIASES.get(name, name))
+    if place is None:
+        raise UsageError(f"no agent named {name!r}.{did_you_mean(name, {*AGENTS, *ALIASES})}")
+    module, _, maker = place.partition(":")
+    return cast("Callable[..., Agent]", getattr(import_module(f"{__package__}.{module}"), maker))

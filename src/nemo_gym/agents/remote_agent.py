@@ -11,7 +11,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.transport.service import Service, refused
-from nemo_gym.wire.errors import RemoteAgentError, ServerTimeout, ServerUnreachable
+from nemo_gym.wire.errors import RemoteAgentError, ServerTimeout, ServerUnreachable, UsageError
 from nemo_gym.wire.foreign import json_object, read_response
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams
@@ -27,7 +27,7 @@ class RemoteAgent(ToolLoop):
     itself pass through; calls without an output are run here, and it is asked again.
 
     Args:
-        url: base URL of the agent.
+        agent_base_url: base URL of the agent; `url` is the same.
         token: sent as a bearer token.
         call_timeout: seconds one request may take.
         rollout_timeout: seconds one rollout may take, tools and verifier included.
@@ -39,7 +39,8 @@ class RemoteAgent(ToolLoop):
     def __init__(
         self,
         *,
-        url: str,
+        agent_base_url: str = "",
+        url: str = "",
         token: str = "",
         call_timeout: float = 1800.0,
         rollout_timeout: float = 2100.0,
@@ -47,9 +48,11 @@ class RemoteAgent(ToolLoop):
         max_steps: int = 1000,
         tool_timeout: float = 60.0,
     ) -> None:
+        if not (base := agent_base_url or url):
+            raise UsageError("remote_agent needs agent_base_url, the base URL of the agent (--agent-url)")
         super().__init__(max_steps=max_steps, tool_timeout=tool_timeout)
         self.rollout_timeout = rollout_timeout
-        self._service = Service(url, "agent", token=token, timeouts=Timeouts.of(call_timeout), retry=_TRIES)
+        self._service = Service(base, "agent", token=token, timeouts=Timeouts.of(call_timeout), retry=_TRIES)
         self._room = asyncio.Semaphore(concurrency)
 
     async def check(self) -> None:

@@ -12,9 +12,9 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.agents.trajectory import outcome_of
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
-from nemo_gym.transport.exchange import Timeouts
+from nemo_gym.transport.exchange import Body, Timeouts
 from nemo_gym.transport.head import find_agents
-from nemo_gym.transport.service import Service, refused
+from nemo_gym.transport.service import Service, ask_for_metrics, refused
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import RolloutError, UsageError, did_you_mean
 from nemo_gym.wire.foreign import json_object, read_response, read_reward
@@ -69,6 +69,15 @@ class RemoteRun(Agent):
             return _rollout(row, json_object(reply.content))
         except ValueError as error:
             raise RolloutError(f"{service.url}/run answered with something unusable: {error}") from None
+
+    async def metrics_of(self, agent: str, body: Body) -> bytes:
+        """What the server of that agent answers to `POST /aggregate_metrics`.
+
+        Raises:
+            GymError: nothing, that it can't, or there is no such agent.
+        """
+        service = self._only or self._named(await self._agents(), agent)
+        return await ask_for_metrics(service, body)
 
     async def aclose(self) -> None:
         for service in [*self._services.values(), *([self._only] if self._only else [])]:

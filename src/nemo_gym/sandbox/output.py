@@ -8,13 +8,15 @@ from typing import IO, Self
 
 
 class Output(asyncio.Protocol):
-    """The beginning and the end of what comes out of a pipe.
+    """The beginning and the end of what comes out of a pipe. Leaving its context closes both ends.
 
     Args:
         most: bytes kept; the rest is counted and left out of the middle.
+        end: where it is written to; closed here once a program has it.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, end: IO[bytes]) -> None:
+        self.end = end
         self.ended = asyncio.get_running_loop().create_future()
         """Done when nobody holds the pipe open any more."""
         self._head = bytearray()
@@ -25,20 +27,29 @@ class Output(asyncio.Protocol):
         self._transport: asyncio.BaseTransport | None = None
 
     @classmethod
-    async def pipe(cls, most: int) -> tuple[Self, IO[bytes]]:
-        """An output and the end to write to. The caller closes both: the end once it is handed on."""
+    async def pipe(cls, most: int) -> Self:
+        """The output of a new pipe."""
         read, write = os.pipe()
         reading, writing = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
         try:
-            _, output = await asyncio.get_running_loop().connect_read_pipe(lambda: cls(most), reading)
+            _, output = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: cls(most, writing), reading
+            )
         except BaseException:
             reading.close()
             writing.close()
             raise
-        return output, writing
+        return output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Keep nothing more, and let whoever still writes know."""
+        self.end.close()
         if self._transport is not None:
             self._transport.close()
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxNotStarted, SandboxUnsupported
-from nemo_gym.sandbox.providers.base import HandsOver, OffersEndpoints, SandboxProvider
+from nemo_gym.sandbox.providers.base import HandsOver, OffersEndpoints, ReachesOut, SandboxProvider
 from nemo_gym.sandbox.providers.registry import create_provider
 from nemo_gym.sandbox.pty import PtyDoor
 from nemo_gym.sandbox.spec import (
@@ -47,6 +47,11 @@ class AsyncSandbox:
         self._spec = spec
         self._handle: SandboxHandle | None = None
         self.pty = PtyDoor(self._provider, self._started)
+
+    @property
+    def id(self) -> str:
+        """As its provider calls it."""
+        return self._started().sandbox_id
 
     async def start(self, spec: SandboxSpec | None = None) -> Self:
         """Make it, and return when it is ready.
@@ -121,6 +126,17 @@ class AsyncSandbox:
         if not isinstance(self._provider, OffersEndpoints):
             raise SandboxUnsupported(f"sandbox provider {self._provider.name!r} has no endpoints")
         return await self._provider.endpoint(handle, port)
+
+    async def reach(self, url: str) -> str:
+        """The URL by which code inside gets at a server of this machine.
+
+        Raises:
+            SandboxUnsupported: it can't, in a sandbox that is made like this one.
+        """
+        handle = self._started()
+        if not isinstance(self._provider, ReachesOut):
+            raise SandboxUnsupported(f"sandbox provider {self._provider.name!r} lets nothing out to {url}")
+        return await self._provider.reach(handle, url)
 
     async def stop(self) -> None:
         """End it and remove what is left of it. Once more does nothing."""

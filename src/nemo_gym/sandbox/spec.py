@@ -127,6 +127,17 @@ class SandboxSpec:
 
 
 @dataclass(frozen=True)
+class SandboxUsage:
+    """What a command used, with the children that it waited for."""
+
+    cpu_time_s: float
+    peak_memory_mib: float
+    """Of the largest process."""
+    source: str
+    """What measured it."""
+
+
+@dataclass(frozen=True)
 class SandboxExecResult:
     """How a command ended. A failure of the sandbox itself has return code 125 and an `error_type`."""
 
@@ -134,6 +145,8 @@ class SandboxExecResult:
     stderr: str | None
     return_code: int
     error_type: str | None = None
+    usage: SandboxUsage | None = None
+    """None where the provider measures nothing."""
 
 
 ExecResult = SandboxExecResult

@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, tool
@@ -17,8 +18,10 @@ from nemo_gym.environments.example_repair.repository import (
     make_repository,
     read_file,
     run_tests,
+    sandboxes,
     write_file,
 )
+from nemo_gym.sandbox import SandboxProvider
 from nemo_gym.wire.items import Item, function_call
 
 _PROMPT = (
@@ -31,6 +34,7 @@ class Repair(Environment):
     """Find the mistake in a small git repository and mend it, so that its tests pass."""
 
     domain = "coding"
+    stateless = False
 
     class Config(Config):
         test_timeout: float = 20.0
@@ -104,7 +108,12 @@ class Repair(Environment):
 
     async def _tested(self, session: Session) -> Tested:
         tests = session.row["tests"]
-        return await run_tests(_folder(session), tests, seconds=self.config.test_timeout)
+        seconds = self.config.test_timeout
+        return await run_tests(self._sandboxes, _folder(session), tests, seconds=seconds)
+
+    @cached_property
+    def _sandboxes(self) -> SandboxProvider:
+        return sandboxes()
 
 
 def _folder(session: Session) -> Path:

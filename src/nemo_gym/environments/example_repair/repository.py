@@ -1,22 +1,22 @@
-"""A rollout's own repository on disk: laid out, read and written within bounds, copied and tested."""
+"""A rollout's own repository on disk: laid out, read and written within bounds, and tested."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import secrets
-import shutil
 import stat
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from nemo_gym.environments.example_repair import testing
-from nemo_gym.environments.process import Limits, clean_environment, run_program
 from nemo_gym.environments.tool import ToolError
+from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxProvider, SandboxSpec
+from nemo_gym.sandbox.process import clean_environment, run_program
+from nemo_gym.sandbox.providers.local import LocalProvider
 from nemo_gym.wire.errors import EnvironmentFault
 
 MAX_BYTES: Final = 256 << 10
@@ -104,43 +104,52 @@ def write_file(folder: Path, name: str, text: str) -> None:
         raise ToolError(f"{name} can't be written: {error.strerror}.") from None
 
 
-async def run_tests(folder: Path, tests: Mapping[str, str], *, seconds: float) -> Tested:
-    """The tests as they were given, run on a copy of the repository's Python files for so long at most.
+def sandboxes() -> LocalProvider:
+    """Where tests run: shut off from this machine, or not at all."""
+    return LocalProvider(
+        create={"isolation": "required"},
+        exec={"output_bytes": 16 << 10},
+        limits={"memory_mib": 1024, "file_mib": 1, "cpu_s": 60, "processes": 64},
+    )
+
+
+async def run_tests(
+    provider: SandboxProvider, folder: Path, tests: Mapping[str, str], *, seconds: float
+) -> Tested:
+    """The tests as they were given, run in a sandbox on the repository's Python files for so long at most.
 
     So it makes no difference what was done to the tests, to git or with links.
+
+    Raises:
+        EnvironmentFault: no sandbox can be made.
     """
-    copy = Path(tempfile.mkdtemp(prefix="gym-repair-"))
+    word = secrets.token_hex(16)
+    files = {_SCRIPT: inspect.getsource(testing), _WORD: word}
+    for name in list_files(folder):
+        if name.endswith(".py") and not Path(name).name.startswith("test_"):
+            files[name] = (folder / name).read_bytes()[:MAX_BYTES].decode("utf-8", "replace")
     try:
-        for name in list_files(folder):
-            path = folder / name
-            if name.endswith(".py") and not Path(name).name.startswith("test_"):
-                write_file(copy, name, path.read_bytes()[:MAX_BYTES].decode("utf-8", "replace"))
-        for name, text in tests.items():
-            write_file(copy, name, text)
-        word = secrets.token_hex(16)
-        ended = await run_program(
-            [sys.executable, "-I", "-S", testing.__file__, str(copy)],
-            folder=copy,
-            env=clean_environment(copy),
-            seconds=seconds,
-            stdin=f"{word}\n".encode(),
-            limits=_LIMITS,
-            keep_bytes=8 << 10,
-        )
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
-    report = _TIME.sub("", ended.stderr.replace(str(copy), ".")).strip()
-    last = ended.stdout.strip().rpartition("\n")[2].split()
-    if ended.exit_code is None:
+        async with AsyncSandbox(provider, SandboxSpec(files={**files, **tests}, workdir=_WORKDIR)) as sandbox:
+            command = f"exec python3 -I -S {_SCRIPT} {_WORKDIR} {_WORD}"
+            ended = await sandbox.exec(command, timeout_s=seconds)
+    except TimeoutError:
         return Tested(None, 0, f"The tests did not end within {seconds:g} seconds.")
+    except SandboxCreateError as error:
+        raise EnvironmentFault(f"the tests can't be run: {error}") from None
+    report = _TIME.sub("", (ended.stderr or "").replace(_WORKDIR, ".")).strip()
+    last = (ended.stdout or "").strip().rpartition("\n")[2].split()
     if len(last) != 3 or last[0] != word:
-        return Tested(None, 0, f"The tests did not get to their end (exit code {ended.exit_code}).\n{report}")
+        return Tested(
+            None, 0, f"The tests did not get to their end (exit code {ended.return_code}).\n{report}"
+        )
     return Tested(int(last[1]), int(last[2]), report)
 
 
+_WORKDIR: Final = "/repository"
+_SCRIPT: Final = "/tmp/testing.py"  # noqa: S108 - the sandbox's own
+_WORD: Final = "/tmp/word"  # noqa: S108
 _TIME: Final = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
 """How long the tests took, which is never the same twice."""
-_LIMITS: Final = Limits(cpu_s=60, memory_bytes=1 << 30, file_bytes=1 << 20)
 
 
 def _inside(folder: Path, name: str) -> Path:

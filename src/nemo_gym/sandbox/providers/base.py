@@ -91,6 +91,19 @@ class OffersEndpoints(Protocol):
 
 
 @runtime_checkable
+class ReachesOut(Protocol):
+    """Can let the code inside get at a server of this machine."""
+
+    async def reach(self, handle: SandboxHandle, url: str) -> str:
+        """The URL by which code inside gets at `url`.
+
+        Raises:
+            SandboxUnsupported: it can't in a sandbox that is made like this one.
+        """
+        ...
+
+
+@runtime_checkable
 class PtySession(Protocol):
     """A program whose input and output are in the caller's hands."""
 

@@ -63,19 +63,18 @@ class Cli:
         if path is None:
             raise SandboxCreateError(f"no program {self.program!r} on PATH")
         async with self._turns:
-            out, out_end = await Output.pipe(self._output_bytes)
-            err, err_end = await Output.pipe(self._output_bytes)
-            try:
-                with out_end, err_end:
-                    process = await asyncio.create_subprocess_exec(
-                        path,
-                        *words,
-                        stdin=DEVNULL if stdin is None else stdin,
-                        stdout=out_end if stdout is None else stdout,
-                        stderr=err_end,
-                        env={**os.environ, **(env or {})},
-                        start_new_session=True,
-                    )
+            with await Output.pipe(self._output_bytes) as out, await Output.pipe(self._output_bytes) as err:
+                process = await asyncio.create_subprocess_exec(
+                    path,
+                    *words,
+                    stdin=DEVNULL if stdin is None else stdin,
+                    stdout=out.end if stdout is None else stdout,
+                    stderr=err.end,
+                    env={**os.environ, **(env or {})},
+                    start_new_session=True,
+                )
+                out.end.close()
+                err.end.close()
                 try:
                     async with asyncio.timeout(seconds):
                         code = await process.wait()
@@ -86,7 +85,4 @@ class Cli:
                         await process.wait()
                 # A daemon that it started may hold the pipes open.
                 await asyncio.wait([out.ended, err.ended], timeout=1.0)
-            finally:
-                out.close()
-                err.close()
         return Told(code, out.text, err.text)

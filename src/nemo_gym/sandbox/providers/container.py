@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import uuid
 from abc import ABC, abstractmethod
@@ -77,9 +76,17 @@ class ContainerProvider(ABC):
     runtime_failures: ClassVar[tuple[str, ...]]
     """How the program's own complaints begin, as against those of the command it runs."""
 
-    def __init__(self, program: str, exec_config: ContainerExecConfig, probe: ProbeConfig) -> None:
+    def __init__(
+        self,
+        program: str,
+        exec_config: ContainerExecConfig,
+        probe: ProbeConfig,
+        *,
+        start_timeout_s: float | None,
+    ) -> None:
         self._exec = exec_config
         self._probe = probe
+        self._start_timeout_s = start_timeout_s
         self._cli = Cli(program, concurrency=exec_config.concurrency, output_bytes=exec_config.output_bytes)
 
     @abstractmethod
@@ -178,6 +185,28 @@ class ContainerProvider(ABC):
         """Do nothing: a provider holds no more than its sandboxes."""
         return
 
+    async def start(self, name: str, words: Sequence[str], variables: Mapping[str, str], what: str) -> None:
+        """Start a container, or remove what there is of it.
+
+        Args:
+            name: the container's.
+            words: the program's arguments that start it.
+            variables: for the program itself.
+            what: what is being done, for messages.
+
+        Raises:
+            SandboxCreateError: it can't be started, or not in time.
+        """
+        try:
+            told = await self._cli.run(words, seconds=self._start_timeout_s, env=variables)
+            if told.code != 0:
+                raise SandboxCreateError(f"{what}: {told.stderr.strip()[-1000:]}")
+        except BaseException as error:
+            await asyncio.shield(self.remove(name))
+            if isinstance(error, TimeoutError):
+                raise SandboxCreateError(f"{what} took more than {self._start_timeout_s:g} seconds") from None
+            raise
+
     async def settle(
         self, name: str, spec: SandboxSpec, workdir: str | None, env: dict[str, str]
     ) -> SandboxHandle:
@@ -271,18 +300,31 @@ class ContainerProvider(ABC):
         return told.code != 0 and told.stderr.lstrip().startswith(self.runtime_failures)
 
 
-def env_words(env: Mapping[str, str], flag: str = "--env") -> tuple[list[str], dict[str, str]]:
+def limit_words(spec: SandboxSpec) -> list[str]:
+    """Flags that keep a container within the spec's cores and memory."""
+    words: list[str] = []
+    if spec.limits.cpu is not None:
+        words += ["--cpus", f"{spec.limits.cpu:g}"]
+    if spec.limits.memory_mib is not None:
+        words += ["--memory", f"{spec.limits.memory_mib}m"]
+    return words
+
+
+def env_words(env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Flags that pass variables on from the program's own environment, so that no value stands in an argument
     list for everybody to read. A name that the program itself needs is the exception."""
     words: list[str] = []
     variables: dict[str, str] = {}
     for name, value in env.items():
-        if name in os.environ or name.startswith("DOCKER_"):
-            words += [flag, f"{name}={value}"]
+        if name in _OF_THE_PROGRAM or name.startswith(("DOCKER_", "XDG_")):
+            words += ["--env", f"{name}={value}"]
         else:
-            words += [flag, name]
+            words += ["--env", name]
             variables[name] = value
     return words, variables
+
+
+_OF_THE_PROGRAM: Final = frozenset({"HOME", "PATH", "SSH_AUTH_SOCK", "TMPDIR", "USER"})
 
 
 def _container(handle: SandboxHandle) -> Container:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_gym.sandbox.errors import SandboxCreateError
+from nemo_gym.sandbox.errors import SandboxCreateError, SandboxUnsupported
 from nemo_gym.sandbox.providers.container import (
     Container,
     ContainerExecConfig,
     ContainerProvider,
     ProbeConfig,
+    limit_words,
 )
 from nemo_gym.sandbox.spec import SandboxHandle, SandboxSpec, SandboxStatus, settings_of
 
@@ -34,6 +35,8 @@ class ApptainerCreateConfig:
     """With the conversion of the image."""
     extra_start_args: list[str] = field(default_factory=list[str])
     apply_resource_limits: bool = True
+    network: str | None = None
+    """Kind of network as `--network` takes it, such as `none`; by default, and for `host`, this machine's."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,13 @@ class ApptainerProvider(ContainerProvider):
         probe: ApptainerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
         self._exec: ApptainerExecConfig
+        self._create: ApptainerCreateConfig = settings_of(ApptainerCreateConfig, create, "apptainer.create")
         super().__init__(
             "apptainer",
             settings_of(ApptainerExecConfig, exec, "apptainer.exec"),
             settings_of(ApptainerProbeConfig, probe, "apptainer.probe"),
+            start_timeout_s=self._create.start_timeout_s,
         )
-        self._create: ApptainerCreateConfig = settings_of(ApptainerCreateConfig, create, "apptainer.create")
         self._folders: dict[str, str] = {}
         """The folder of this machine that is each instance's mount point."""
 
@@ -91,20 +95,8 @@ class ApptainerProvider(ContainerProvider):
                 raise SandboxCreateError(f"SandboxSpec.{what}: the apptainer provider has no such thing")
         name = f"gym-{uuid.uuid4().hex}"
         folder = self._folders[name] = await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-sandbox-")
-        try:
-            told = await self._cli.run(
-                self._start_words(name, spec, spec.image, folder), seconds=self._create.start_timeout_s
-            )
-        except BaseException as error:
-            await self.remove(name)
-            if isinstance(error, TimeoutError):
-                raise SandboxCreateError(
-                    f"apptainer instance start took more than {self._create.start_timeout_s:g} seconds"
-                ) from None
-            raise
-        if told.code != 0:
-            await self.remove(name)
-            raise SandboxCreateError(f"apptainer instance start {spec.image}: {told.stderr.strip()[-1000:]}")
+        words = self._start_words(name, spec, spec.image, folder)
+        await self.start(name, words, {}, f"apptainer instance start {spec.image}")
         return await self.settle(name, spec, spec.workdir or self._create.mount_point, spec.env)
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
@@ -117,6 +109,19 @@ class ApptainerProvider(ContainerProvider):
         except (ValueError, KeyError, TypeError):
             return SandboxStatus.UNKNOWN
         return SandboxStatus.RUNNING if instances else SandboxStatus.STOPPED
+
+    async def reach(self, handle: SandboxHandle, url: str) -> str:
+        """Where a server is reached from inside: as from here, in this machine's network.
+
+        Raises:
+            SandboxUnsupported: the instance has another.
+        """
+        if not self._shares_network:
+            raise SandboxUnsupported(
+                f"{url} can't be reached from an instance in the network {self._create.network!r}: "
+                "set network to host, which is this machine's"
+            )
+        return url
 
     async def remove(self, name: str) -> None:
         try:
@@ -144,15 +149,18 @@ class ApptainerProvider(ContainerProvider):
         variables = {f"APPTAINERENV_{name}": value for name, value in env.items()}
         return ["exec", *flags, f"instance://{container.name}", *argv], variables
 
+    @property
+    def _shares_network(self) -> bool:
+        return self._create.network in (None, "host")
+
     def _start_words(self, name: str, spec: SandboxSpec, image: str, folder: str) -> list[str]:
         flags = ["--containall", "--writable-tmpfs", "--bind", f"{folder}:{self._create.mount_point}"]
         for bind in self._exec.default_binds:
             flags += ["--bind", bind]
         if self._create.apply_resource_limits:
-            if spec.limits.cpu is not None:
-                flags += ["--cpus", f"{spec.limits.cpu:g}"]
-            if spec.limits.memory_mib is not None:
-                flags += ["--memory", f"{spec.limits.memory_mib}m"]
+            flags += limit_words(spec)
+        if not self._shares_network:
+            flags += ["--net", "--network", str(self._create.network)]
         if spec.limits.gpu:
             flags.append("--nv")
         return ["instance", "start", *flags, *self._create.extra_start_args, _image(image), name]

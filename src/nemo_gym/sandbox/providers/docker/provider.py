@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxUnsupported
 from nemo_gym.sandbox.providers.container import (
     Container,
     ContainerExecConfig,
     ContainerProvider,
     ProbeConfig,
     env_words,
+    limit_words,
 )
+from nemo_gym.sandbox.relay import Relays, at_address, http_address
 from nemo_gym.sandbox.spec import SandboxEndpoint, SandboxHandle, SandboxSpec, SandboxStatus, settings_of
 
 DockerExecConfig = ContainerExecConfig
@@ -62,12 +66,15 @@ class DockerProvider(ContainerProvider):
         exec: DockerExecConfig | Mapping[str, Any] | None = None,
         probe: DockerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
+        self._create: DockerCreateConfig = settings_of(DockerCreateConfig, create, "docker.create")
         super().__init__(
             "docker",
             settings_of(DockerExecConfig, exec, "docker.exec"),
             settings_of(DockerProbeConfig, probe, "docker.probe"),
+            start_timeout_s=self._create.start_timeout_s,
         )
-        self._create: DockerCreateConfig = settings_of(DockerCreateConfig, create, "docker.create")
+        self._relays: dict[str, Relays] = {}
+        """Of each container that reaches servers of this machine."""
 
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
         """A started container that passed its probe.
@@ -79,18 +86,7 @@ class DockerProvider(ContainerProvider):
             raise SandboxCreateError("the docker provider needs SandboxSpec.image")
         name = f"gym-{uuid.uuid4().hex}"
         words, variables = self._run_words(name, spec, spec.image)
-        try:
-            told = await self._cli.run(words, seconds=self._create.start_timeout_s, env=variables)
-        except BaseException as error:
-            await self.remove(name)
-            if isinstance(error, TimeoutError):
-                raise SandboxCreateError(
-                    f"docker run {spec.image} took more than {self._create.start_timeout_s:g} seconds"
-                ) from None
-            raise
-        if told.code != 0:
-            await self.remove(name)
-            raise SandboxCreateError(f"docker run {spec.image}: {told.stderr.strip()[-1000:]}")
+        await self.start(name, words, variables, f"docker run {spec.image}")
         return await self.settle(name, spec, spec.workdir, {})
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
@@ -124,6 +120,44 @@ class DockerProvider(ContainerProvider):
         if told.code != 0 or not published:
             raise InvalidSandbox(f"port {port} is not published: {told.stderr.strip()[-300:]}")
         return SandboxEndpoint(f"http://{published[0].replace('0.0.0.0', '127.0.0.1')}")  # noqa: S104
+
+    async def reach(self, handle: SandboxHandle, url: str) -> str:
+        """Where a server is reached from inside: by the gateway of the container's network, which is this
+        machine's own address in it.
+
+        Raises:
+            SandboxUnsupported: the container has no network, or one whose gateway is not this machine.
+        """
+        network = self._create.network or "bridge"
+        if network == "host":
+            return url
+        words = ["network", "inspect", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}", network]
+        told = await self._cli.run(words, seconds=self._probe.timeout_s)
+        gateways = told.stdout.split()
+        if told.code != 0 or not gateways:
+            raise SandboxUnsupported(
+                f"{url} can't be reached from a container in the network {network!r}: set network to host or "
+                "to one made by `docker network create --internal NAME`, which leads to this machine only"
+            )
+        host, port = http_address(url)
+        door = socket.socket(socket.AF_INET6 if ":" in gateways[0] else socket.AF_INET)
+        try:
+            door.bind((gateways[0], 0))
+        except OSError as error:
+            door.close()
+            raise SandboxUnsupported(
+                f"{gateways[0]}, the gateway of {network!r}, is not this machine's: {error}"
+            ) from None
+        relays = self._relays.setdefault(handle.sandbox_id, Relays())
+        inner = await relays.listen(door, lambda: asyncio.open_connection(host, port))
+        return at_address(url, gateways[0], inner)
+
+    async def close(self, handle: SandboxHandle) -> None:
+        """Kill it and remove what is left of it. Once more does nothing."""
+        relays = self._relays.pop(handle.sandbox_id, None)
+        if relays is not None:
+            await relays.close()
+        await super().close(handle)
 
     def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
         """What `connect` needs."""
@@ -181,19 +215,9 @@ class DockerProvider(ContainerProvider):
         if create.pids_limit is not None:
             flags += ["--pids-limit", str(create.pids_limit)]
         if create.apply_resource_limits:
-            flags += _limit_words(spec)
+            flags += limit_words(spec)
+            if spec.limits.gpu:
+                flags += ["--gpus", str(spec.limits.gpu)]
         alive = create.keepalive_cmd if spec.ttl_s is None else f"sleep {spec.ttl_s:g}"
         program, *rest = spec.entrypoint or [create.keepalive_shell, "-c", alive]
         return ["run", "--detach", "--name", name, *flags, "--entrypoint", program, image, *rest], variables
-
-
-def _limit_words(spec: SandboxSpec) -> list[str]:
-    limits = spec.limits
-    words: list[str] = []
-    if limits.cpu is not None:
-        words += ["--cpus", f"{limits.cpu:g}"]
-    if limits.memory_mib is not None:
-        words += ["--memory", f"{limits.memory_mib}m"]
-    if limits.gpu:
-        words += ["--gpus", str(limits.gpu)]
-    return words

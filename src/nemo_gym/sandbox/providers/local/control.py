@@ -14,7 +14,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import nemo_gym
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
@@ -31,14 +31,24 @@ _STOP_S: Final = 5.0
 _LONGEST: Final = supervisor.PACKET_BYTES // 2
 
 
+class End(NamedTuple):
+    """How a program ended, and what it and the children that it waited for had used (wait4(2))."""
+
+    code: int
+    """Its exit code, 128 + the signal's number when it was killed."""
+    cpu_s: float
+    peak_kib: int
+    """Resident memory of the largest of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A program that was started."""
 
     number: int
     mark: str
-    end: asyncio.Future[int]
-    """Its exit code, 128 + the signal's number when it was killed; to be awaited behind a shield."""
+    end: asyncio.Future[End]
+    """To be awaited behind a shield."""
 
 
 class Control:
@@ -50,7 +60,7 @@ class Control:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[tuple[dict[str, Any], list[int]]]] = {}
-        self._ends: dict[int, asyncio.Future[int]] = {}
+        self._ends: dict[int, asyncio.Future[End]] = {}
         self._greeting: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._writing = asyncio.Lock()
         self._loop.add_reader(door.fileno(), self._read)
@@ -228,7 +238,8 @@ class Control:
             end = self._ends.pop(message["ended"], None)
             if end is not None and not end.done():
                 code = message["code"]
-                end.set_result(128 - code if code < 0 else code)
+                code = 128 - code if code < 0 else code
+                end.set_result(End(code, message["cpu_s"], message["peak_kib"]))
             return
         waiting = self._answers.get(message["id"]) if "id" in message else self._greeting
         if waiting is None or waiting.done():

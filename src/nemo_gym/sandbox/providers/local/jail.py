@@ -60,6 +60,9 @@ def close(jail: dict[str, Any]) -> None:
         os.makedirs(root + target, exist_ok=True)
         _mount(source, root + target, None, _BIND)
         _remount(root + target, _NOSUID | _NODEV)
+    for path in jail["readable"]:
+        if path.startswith(tuple(f"{target}/" for target in jail["writable"].values())):
+            _show(path, root)  # what was shown there before is covered now
     for path in ("/run", "/var", "/sys", "/mnt", "/srv"):
         os.makedirs(root + path, exist_ok=True)
     os.symlink("../tmp", os.path.join(root, "var", "tmp"))

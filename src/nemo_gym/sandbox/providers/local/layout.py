@@ -69,7 +69,7 @@ class Layout:
     def environment(self) -> dict[str, str]:
         """Nothing of this process's own."""
         return {
-            "PATH": _path(),
+            "PATH": search_path(),
             "LANG": "C.UTF-8",
             "HOME": self.home,
             "TMPDIR": self.tmp,
@@ -148,7 +148,8 @@ def _python() -> list[str]:
     return [] if Path(sys.base_prefix).is_relative_to("/usr") else [sys.base_prefix]
 
 
-def _path() -> str:
+def search_path() -> str:
+    """PATH inside: where this Python and the system's programs are."""
     folders = [f"{prefix}/bin" for prefix in _python()]
     return ":".join([*folders, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 

@@ -1,25 +1,27 @@
-"""Ports of a sandbox that has its own network, on this machine's loopback interface."""
+"""Ways from this machine's loopback interface to that of a sandbox with its own network, and back."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import StreamReader, StreamWriter
-from contextlib import suppress
 from typing import Final
 
-from nemo_gym.sandbox.errors import SandboxStopped
 from nemo_gym.sandbox.providers.local.control import Control
+from nemo_gym.sandbox.relay import Relays
 
 _CONNECT_S: Final = 10.0
 
 
 class Ports:
-    """Relays to the sandbox's ports, each opened when it is first asked for."""
+    """Relays into the sandbox and out of it, each opened when it is first asked for."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._relays: dict[int, asyncio.Server] = {}
-        self._visits: set[asyncio.Task[None]] = set()
+        self._relays = Relays()
+        self._outside: dict[int, int] = {}
+        self._inside: dict[tuple[str, int], int] = {}
+        self.close = self._relays.close
 
     async def outside(self, port: int) -> int:
         """The port here that leads to a port there.
@@ -27,36 +29,9 @@ class Ports:
         Raises:
             OSError: none can be opened.
         """
-        if port not in self._relays:
+        if port not in self._outside:
 
-            async def visit(reader: StreamReader, writer: StreamWriter) -> None:
-                task = asyncio.current_task()
-                assert task is not None
-                self._visits.add(task)
-                try:
-                    await self._relay(port, reader, writer)
-                finally:
-                    self._visits.discard(task)
-
-            self._relays[port] = await asyncio.start_server(visit, "127.0.0.1", 0)
-        return self._relays[port].sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """End every connection."""
-        for relay in self._relays.values():
-            relay.close()
-        visits = list(self._visits)
-        for visit in visits:
-            visit.cancel()
-        await asyncio.gather(*visits, return_exceptions=True)
-        for relay in self._relays.values():
-            await relay.wait_closed()
-        self._relays.clear()
-
-    async def _relay(self, port: int, reader: StreamReader, writer: StreamWriter) -> None:
-        inner: StreamWriter | None = None
-        try:
-            with suppress(OSError, SandboxStopped):
+            async def connect() -> tuple[StreamReader, StreamWriter]:
                 sock = await self._control.socket()
                 sock.setblocking(False)
                 try:
@@ -65,17 +40,34 @@ class Ports:
                 except BaseException:
                     sock.close()
                     raise
-                inner_reader, inner = await asyncio.open_connection(sock=sock)
-                await asyncio.gather(_pump(reader, inner), _pump(inner_reader, writer))
-        finally:
-            for end in (writer, inner):
-                if end is not None:
-                    end.close()
+                return await asyncio.open_connection(sock=sock)
+
+            self._outside[port] = await self._relays.listen(_bound(socket.socket()), connect)
+        return self._outside[port]
+
+    async def inside(self, host: str, port: int) -> int:
+        """The port there that leads to a server here, and to nothing else: a socket made in the sandbox's
+        network is listened at from this one.
+
+        Raises:
+            OSError: none can be opened.
+            SandboxStopped: the sandbox is gone.
+        """
+        if (host, port) not in self._inside:
+
+            async def connect() -> tuple[StreamReader, StreamWriter]:
+                async with asyncio.timeout(_CONNECT_S):
+                    return await asyncio.open_connection(host, port)
+
+            door = _bound(await self._control.socket())
+            self._inside[host, port] = await self._relays.listen(door, connect)
+        return self._inside[host, port]
 
 
-async def _pump(reader: StreamReader, writer: StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
+def _bound(door: socket.socket) -> socket.socket:
+    try:
+        door.bind(("127.0.0.1", 0))
+    except OSError:
+        door.close()
+        raise
+    return door

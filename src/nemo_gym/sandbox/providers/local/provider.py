@@ -17,12 +17,13 @@ from typing import IO, Any, Final
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError, SandboxStopped
 from nemo_gym.sandbox.output import Output
-from nemo_gym.sandbox.providers.local.control import Control, Run
+from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
 from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig, LocalExecConfig, LocalLimitsConfig
+from nemo_gym.sandbox.relay import at_address, http_address
 from nemo_gym.sandbox.spec import (
     RUNTIME_FAILURE,
     SandboxEndpoint,
@@ -31,6 +32,7 @@ from nemo_gym.sandbox.spec import (
     SandboxPtySpec,
     SandboxSpec,
     SandboxStatus,
+    SandboxUsage,
     settings_of,
 )
 
@@ -154,19 +156,19 @@ class LocalProvider:
         """
         _check_user(user)
         sandbox = _sandbox(handle)
-        out, out_end = await Output.pipe(self._exec.output_bytes)
-        err, err_end = await Output.pipe(self._exec.output_bytes)
+        out = await Output.pipe(self._exec.output_bytes)
+        err = await Output.pipe(self._exec.output_bytes)
         sandbox.outputs = [*(left for left in sandbox.outputs if not left.ended.done()), out, err]
         try:
-            with out_end, err_end, _nothing() as nothing:
+            with out.end, err.end, _nothing() as nothing:
                 run = await sandbox.control.run(
                     [self._shell, "-c", command],
                     {**sandbox.env, **(env or {})},
                     None if cwd is None else sandbox.layout.inside(cwd),
-                    [nothing.fileno(), out_end.fileno(), err_end.fileno()],
+                    [nothing.fileno(), out.end.fileno(), err.end.fileno()],
                 )
             limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
-            code = await _end_of(sandbox.control, run, limit)
+            end = await _end_of(sandbox.control, run, limit)
         except SandboxStopped as error:
             return SandboxExecResult(out.text, str(error), RUNTIME_FAILURE, "sandbox_stopped")
         except TimeoutError:
@@ -174,7 +176,8 @@ class LocalProvider:
         except OSError as error:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         await asyncio.wait([out.ended, err.ended], timeout=_DRAIN_S)
-        return SandboxExecResult(out.text, err.text, code)
+        usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
+        return SandboxExecResult(out.text, err.text, end.code, usage=usage)
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         """Copy a file in.
@@ -214,9 +217,22 @@ class LocalProvider:
             OSError: no port can be opened here.
         """
         sandbox = _sandbox(handle)
-        if sandbox.isolation.namespaces and self._create.network == "none":
+        if self._has_own_network(sandbox):
             port = await sandbox.ports.outside(port)
         return SandboxEndpoint(f"http://127.0.0.1:{port}")
+
+    async def reach(self, handle: SandboxHandle, url: str) -> str:
+        """Where a server is reached from inside. A sandbox with a network of its own gets at it by a port on
+        its own loopback interface, and at nothing else.
+
+        Raises:
+            SandboxUnsupported: the URL is not http.
+            OSError: no port can be opened there.
+        """
+        sandbox = _sandbox(handle)
+        if not self._has_own_network(sandbox):
+            return url
+        return at_address(url, "127.0.0.1", await sandbox.ports.inside(*http_address(url)))
 
     async def create_pty(self, handle: SandboxHandle, spec: SandboxPtySpec) -> LocalSession:
         """Start a program on a terminal or on pipes.
@@ -243,6 +259,9 @@ class LocalProvider:
         """Close every sandbox that is left."""
         for handle in list(self._live.values()):
             await self.close(handle)
+
+    def _has_own_network(self, sandbox: LocalSandbox) -> bool:
+        return sandbox.isolation.namespaces and self._create.network == "none"
 
     async def _probe(self) -> Isolation:
         if sys.platform != "linux":
@@ -312,8 +331,8 @@ def _nothing() -> IO[bytes]:
     return open(os.devnull, "r+b", 0)
 
 
-async def _end_of(control: Control, run: Run, limit: float) -> int:
-    """The exit code of a run, which is killed when it takes too long or isn't wanted any more."""
+async def _end_of(control: Control, run: Run, limit: float) -> End:
+    """The end of a run, which is killed when it takes too long or isn't wanted any more."""
     try:
         async with asyncio.timeout(limit):
             return await asyncio.shield(run.end)

@@ -53,7 +53,7 @@ class LocalSession:
         await self._control.signal(self._run, number)
 
     async def wait_exit(self) -> int:
-        return await asyncio.shield(self._run.end)
+        return (await asyncio.shield(self._run.end)).code
 
     async def close(self) -> None:
         if not self._open:

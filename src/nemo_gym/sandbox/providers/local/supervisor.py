@@ -6,7 +6,7 @@ a file, make a socket. The provider reaches by it only what sandboxed code could
 standard library only, because it is started without site packages, and imports all before the jail closes.
 
 Messages are JSON, one a packet, with file descriptors beside them. `{"id": n, "op": ...}` is answered by
-`{"id": n, ...}`; `{"ended": run, "code": ...}` comes unasked.
+`{"id": n, ...}`; `{"ended": run, "code": ..., "cpu_s": ..., "peak_kib": ...}` comes unasked.
 """
 
 from __future__ import annotations
@@ -196,11 +196,11 @@ class Supervisor:
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
                 for run, pid in list(self._runs.items()):
                     if pid == ended[0]:
                         del self._runs[run]
-                        _say(self._control, {"ended": run, "code": os.waitstatus_to_exitcode(ended[1])})
+                        _say(self._control, {"ended": run, **_end(ended[1], ended[2])})
 
 
 def receive(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -254,6 +254,14 @@ def _children() -> list[int]:
     """Where this process is the subreaper, a killed child's children come next."""
     with open("/proc/thread-self/children") as file:
         return [int(word) for word in file.read().split()]
+
+
+def _end(status: int, used: resource.struct_rusage) -> dict[str, Any]:
+    return {
+        "code": os.waitstatus_to_exitcode(status),
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_kib": used.ru_maxrss,
+    }
 
 
 def _woken(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,55 @@
+"""Programs of this machine: where one is, and what else must be there for it to start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from nemo_gym.wire.errors import UsageError
+
+
+def find_program(name: str, *, first: str = "") -> str:
+    """Where a program is: on PATH, or beside this Python.
+
+    Args:
+        name: the program, or a path.
+        first: folders as in PATH that are looked in before.
+
+    Raises:
+        UsageError: nowhere.
+    """
+    folders = [first, os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
+    found = shutil.which(name, path=os.pathsep.join(filter(None, folders)))
+    if found is None:
+        raise UsageError(f"no program {name!r} on PATH")
+    return os.path.abspath(found)
+
+
+def needed_by(program: str) -> list[str]:
+    """What a sandbox of this machine must show beside the system's own programs: the file, the links that
+    lead to it, and the virtual environment or `node_modules` that it is in. Never a folder with the user's
+    home in it."""
+    files = _links(Path(program))
+    folders = [folder for file in files for folder in _homes(file)]
+    kept = [folder for folder in folders if not Path.home().is_relative_to(folder)]
+    return [str(path) for path in dict.fromkeys([*kept, *files])]
+
+
+def _links(path: Path) -> list[Path]:
+    """A path, and what it leads to link by link."""
+    found = [path]
+    while path.is_symlink() and len(found) < 40:
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        found.append(path)
+    return found
+
+
+def _homes(file: Path) -> list[Path]:
+    if "node_modules" in file.parts:
+        return [Path(*file.parts[: file.parts.index("node_modules") + 1])]
+    environment = file.parent.parent
+    if not (environment / "pyvenv.cfg").exists():
+        return []
+    return [environment, *(link.parent.parent for link in _links(environment / "bin" / "python"))]

@@ -1,0 +1,272 @@
+"""A program as the agent, shut in: the rollout's folder goes in, and what became of it comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import shutil
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final, cast
+
+from nemo_gym.agents.programs import find_program, needed_by
+from nemo_gym.agents.workplace import Program
+from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxExecResult, SandboxSpec, create_provider
+from nemo_gym.sandbox.archive import pack, unpack
+from nemo_gym.sandbox.config import attribution_metadata, resolve_provider_config, resolve_provider_metadata
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped, SandboxUnsupported
+from nemo_gym.sandbox.process import Ended
+from nemo_gym.sandbox.providers.local.layout import search_path
+from nemo_gym.sandbox.spec import settings_of
+from nemo_gym.wire.errors import AgentFault
+
+MOST_MIB: Final = 512
+"""Of what a program leaves in its working directory."""
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """What the setting `sandbox` of an agent says."""
+
+    provider: str | Mapping[str, Any] = "local"
+    """A name, or a block with one provider in it: `{docker: {create: {...}}}`."""
+    image: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """As `SandboxResources`."""
+    network: str | None = None
+    """The provider's `create.network`. Of the shipped ones the default is `none`: the model and the
+    environment's tools can be reached, and nothing else."""
+    workdir: str = "/workspace"
+    """Absolute path inside, made where there is none."""
+
+
+class Sandboxes:
+    """Makes a sandbox for each rollout.
+
+    Args:
+        given: the name of a provider, or `SandboxSettings` as a mapping.
+        program: what is to be run in them.
+
+    Raises:
+        UsageError: there is no such provider or program, or a setting doesn't fit.
+    """
+
+    def __init__(self, given: str | Mapping[str, Any], program: str) -> None:
+        named = {"provider": given} if isinstance(given, str) else given
+        settings: SandboxSettings = settings_of(SandboxSettings, named, "sandbox")
+        provider = settings.provider
+        block: Mapping[str, Any] = {provider: {}} if isinstance(provider, str) else provider
+        ((name, own),) = resolve_provider_config(block).items()
+        self.program = find_program(program, first=search_path()) if name == "local" else program
+        """As it is called inside."""
+        self._provider = create_provider({name: _completed(name, own, settings.network, self.program)})
+        self._spec = SandboxSpec(
+            image=settings.image,
+            resources=settings.limits,
+            metadata={**resolve_provider_metadata(block), **attribution_metadata()},
+        )
+        if not settings.workdir.startswith("/"):
+            raise InvalidSandbox(f"sandbox.workdir: expected an absolute path, not {settings.workdir!r}")
+        self._workdir = settings.workdir.rstrip("/")
+
+    async def check(self) -> None:
+        """Make one, lest a run begin where none can be made.
+
+        Raises:
+            SandboxCreateError: saying why.
+        """
+        async with AsyncSandbox(self._provider, self._spec):
+            pass
+
+    @asynccontextmanager
+    async def open(self, folder: Path, scratch: Path) -> AsyncGenerator[InSandbox, None]:
+        """A sandbox for one program; everything in it ends with the block.
+
+        Args:
+            folder: what the program works on.
+            scratch: a folder for what is on its way in or out.
+
+        Raises:
+            AgentFault: none can be made.
+        """
+        sandbox = AsyncSandbox(self._provider, self._spec)
+        with _told_as_agent_fault():
+            await sandbox.start()
+        try:
+            yield InSandbox(sandbox, self._provider.name, self._workdir, folder, scratch)
+        finally:
+            await sandbox.stop()
+
+    async def aclose(self) -> None:
+        """End the provider."""
+        await self._provider.aclose()
+
+
+class InSandbox:
+    """A `Workplace` in a sandbox."""
+
+    home = "/tmp/home"  # noqa: S108 - the sandbox's own
+
+    def __init__(
+        self, sandbox: AsyncSandbox, provider: str, workdir: str, folder: Path, scratch: Path
+    ) -> None:
+        self.workdir = workdir
+        self.observation: dict[str, Any] | None = None
+        self._sandbox = sandbox
+        self._provider = provider
+        self._folder = folder
+        self._scratch = scratch
+
+    async def reach(self, url: str) -> str:
+        with _told_as_agent_fault():
+            return await self._sandbox.reach(url)
+
+    async def run(self, program: Program) -> Ended:
+        with _told_as_agent_fault():
+            await self._bring_in(program)
+        began = monotonic()
+        told: SandboxExecResult | None = None
+        outcome = "sandbox_error"
+        try:
+            with _told_as_agent_fault():
+                told = await self._exec(program)
+            outcome = _outcome(told, program)
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self.observation = self._observed(outcome, told, monotonic() - began)
+        if told is None:
+            return Ended(None, "", "", monotonic() - began)
+        if told.error_type is not None:
+            raise AgentFault(f"sandbox: {told.stderr}")
+        with _told_as_agent_fault():
+            await self._take_out()
+        return Ended(told.return_code, told.stdout or "", told.stderr or "", monotonic() - began)
+
+    async def _exec(self, program: Program) -> SandboxExecResult | None:
+        """None when it ran out of time, and everything was killed."""
+        command = f"exec sh {self.home}/{_SCRIPT}"
+        try:
+            return await self._sandbox.exec(command, cwd=self.workdir, timeout_s=program.seconds)
+        except TimeoutError:
+            return None
+
+    def _observed(self, outcome: str, told: SandboxExecResult | None, seconds: float) -> dict[str, Any]:
+        usage = told.usage if told is not None else None
+        return {
+            "kind": "sandbox",
+            "role": "agent",
+            "provider": self._provider,
+            "sandbox_id": self._sandbox.id,
+            "outcome": outcome,
+            "exit_code": None if told is None or told.error_type else told.return_code,
+            "wall_time_s": seconds,
+            "cpu_time_s": usage.cpu_time_s if usage else None,
+            "peak_memory_mib": usage.peak_memory_mib if usage else None,
+            "resource_usage_source": usage.source if usage else None,
+            "error_type": told.error_type if told else None,
+        }
+
+    async def _bring_in(self, program: Program) -> None:
+        """Command, variables and input go in as files, where no list of processes shows them."""
+        texts = {**program.files, _SCRIPT: self._script(program)}
+        if program.stdin is not None:
+            texts[_STDIN] = program.stdin
+        archive = self._scratch / "in.tar"
+        named = {f"{self.home}/{name}".lstrip("/"): text for name, text in texts.items()}
+        await asyncio.to_thread(_pack, archive, self._folder, self.workdir.lstrip("/"), named)
+        await self._do(f"mkdir -p {shlex.quote(self.workdir)} {self.home}")
+        await self._sandbox.upload(archive, _ARCHIVE)
+        await self._do(f"tar -xof {_ARCHIVE} -C / && rm {_ARCHIVE}")
+
+    async def _take_out(self) -> None:
+        # One process and no more: the program may have left no room for another.
+        limit = f"ulimit -f {MOST_MIB << 10}"
+        await self._do(f"{limit}; exec tar -cf {_ARCHIVE} -C {shlex.quote(self.workdir)} .", ok=(0, 1))
+        archive, result = self._scratch / "out.tar", self._scratch / "result"
+        await self._sandbox.download(_ARCHIVE, archive)
+        await asyncio.to_thread(_replace, self._folder, archive, result)
+
+    async def _do(self, command: str, *, ok: tuple[int, ...] = (0,)) -> None:
+        told = await self._sandbox.exec(command, cwd="/", timeout_s=_COPY_S)
+        if told.return_code not in ok:
+            said = (told.stderr or "").strip()[-500:]
+            raise AgentFault(f"sandbox: exit code {told.return_code} of {command}: {said}")
+
+    def _script(self, program: Program) -> str:
+        variables = {"HOME": self.home, **program.env}
+        for name in variables:
+            if not _VARIABLE.fullmatch(name):
+                raise AgentFault(f"{name!r} can't name a variable")
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        source = "/dev/null" if program.stdin is None else f"{self.home}/{_STDIN}"
+        return "\n".join([*lines, f"exec {shlex.join(program.argv)} < {source}", ""])
+
+
+_ARCHIVE: Final = "/tmp/gym.tar"  # noqa: S108 - the sandbox's own
+_SCRIPT: Final = ".gym-run"
+_STDIN: Final = ".gym-stdin"
+_COPY_S: Final = 600.0
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _completed(name: str, own: Any, network: str | None, program: str) -> dict[str, Any]:
+    """A provider's settings, with no more let in and out than was asked for."""
+    own = _mapping(name, own)
+    create = dict(_mapping(name, own.get("create")))
+    if network is not None:
+        create["network"] = network
+    elif name in ("apptainer", "docker"):
+        create.setdefault("network", "none")
+    if name == "local":
+        if create.setdefault("isolation", "required") != "required":
+            raise InvalidSandbox("sandbox: local.create.isolation: an agent is isolated or has no sandbox")
+        create["readable"] = [*create.get("readable", ()), *needed_by(program)]
+    return {**own, "create": create} if create else dict(own)
+
+
+def _mapping(name: str, given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping | None):
+        raise InvalidSandbox(f"sandbox: expected the settings of {name!r} as mappings, not {given!r}")
+    return cast("Mapping[str, Any]", given or {})
+
+
+def _outcome(told: SandboxExecResult | None, program: Program) -> str:
+    if told is None:
+        return "timeout"
+    if told.error_type is not None:
+        return "sandbox_error"
+    return "completed" if told.return_code in program.ok_exit_codes else "failed"
+
+
+@contextmanager
+def _told_as_agent_fault() -> Generator[None, None, None]:
+    """Whatever is wrong with a sandbox, as the failure of one rollout."""
+    try:
+        yield
+    except (SandboxCreateError, SandboxStopped, SandboxUnsupported, InvalidSandbox, OSError) as error:
+        raise AgentFault(f"sandbox: {error}") from error
+
+
+def _pack(archive: Path, folder: Path, place: str, texts: Mapping[str, str]) -> None:
+    with archive.open("wb") as target:
+        pack(target, folder, place, texts)
+
+
+def _replace(folder: Path, archive: Path, result: Path) -> None:
+    """Put what is in an archive in the place of all that is in a folder."""
+    result.mkdir()
+    with archive.open("rb") as source:
+        unpack(source, result, most_bytes=MOST_MIB << 20)
+    for child in folder.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
+    for child in result.iterdir():
+        shutil.move(child, folder / child.name)

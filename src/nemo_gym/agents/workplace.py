@@ -1,0 +1,111 @@
+"""Where a program that acts as the agent runs: on this machine, as its user, or shut in."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from nemo_gym.sandbox.process import Ended, clean_environment, kill_carriers, run_program
+from nemo_gym.wire.errors import AgentFault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program, with everything filled in."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    """Beside what every program is given."""
+    files: Mapping[str, str]
+    """Text by path below HOME."""
+    stdin: str | None
+    seconds: float
+    """How long it may run."""
+    ok_exit_codes: Collection[int]
+    """With which it has finished its work, well or not."""
+
+
+class Workplace(Protocol):
+    """One program's own place: a working directory, a HOME, and a way to the servers it may use."""
+
+    @property
+    def workdir(self) -> str:
+        """The working directory, as the program calls it."""
+        ...
+
+    @property
+    def home(self) -> str:
+        """HOME, as the program calls it."""
+        ...
+
+    @property
+    def observation(self) -> Mapping[str, Any] | None:
+        """The sandbox that the program ran in, as a `SandboxObservation` (CONTRACT, Appendix B)."""
+        ...
+
+    async def reach(self, url: str) -> str:
+        """The URL by which the program gets at a server of this machine.
+
+        Raises:
+            AgentFault: it can't.
+        """
+        ...
+
+    async def run(self, program: Program) -> Ended:
+        """Run it to its end; what it left in its working directory is then in the rollout's folder.
+
+        Raises:
+            AgentFault: it can't be started, or the place itself failed.
+        """
+        ...
+
+
+class OnThisMachine:
+    """Not shut in: the folder itself, and a HOME beside it."""
+
+    observation = None
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self.workdir = str(folder)
+        self.home = str(scratch / "home")
+
+    async def reach(self, url: str) -> str:
+        return url
+
+    async def run(self, program: Program) -> Ended:
+        home = Path(self.home)
+        await asyncio.to_thread(_lay_out, home, program.files)
+        stdin = None if program.stdin is None else program.stdin.encode("utf-8", "replace")
+        env = {**clean_environment(home), **program.env}
+        try:
+            return await run_program(
+                program.argv, folder=Path(self.workdir), env=env, seconds=program.seconds, stdin=stdin
+            )
+        except (OSError, ValueError) as error:
+            raise AgentFault(f"{program.argv[0]} can't be started: {error}") from error
+        finally:
+            await asyncio.to_thread(kill_carriers, f"HOME={env['HOME']}")
+
+
+@asynccontextmanager
+async def scratch_folder() -> AsyncGenerator[Path, None]:
+    """A folder that is gone afterwards."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-agent-"))
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _lay_out(home: Path, files: Mapping[str, str]) -> None:
+    home.mkdir(exist_ok=True)
+    for name, text in files.items():
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8", "replace")

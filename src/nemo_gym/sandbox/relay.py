@@ -1,0 +1,98 @@
+"""TCP connections passed on between a sandbox and this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+from urllib.parse import urlsplit
+
+from nemo_gym.sandbox.errors import SandboxStopped, SandboxUnsupported
+
+Connect = Callable[[], Awaitable[tuple[StreamReader, StreamWriter]]]
+"""Opens the other half of a connection."""
+
+MOST_CONNECTIONS: Final = 256
+"""At a time, of one sandbox: one more is closed at once."""
+
+
+class Relays:
+    """Listeners, each of which passes its connections on to one place and to nowhere else."""
+
+    def __init__(self) -> None:
+        self._servers: list[asyncio.Server] = []
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def listen(self, door: socket.socket, connect: Connect) -> int:
+        """Pass on what comes to `door`, a bound socket that is owned from here on; its port.
+
+        Raises:
+            OSError: it can't be listened at.
+        """
+
+        async def visit(reader: StreamReader, writer: StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            if len(self._visits) >= MOST_CONNECTIONS:
+                writer.close()
+                return
+            self._visits.add(task)
+            try:
+                await _pass_on(reader, writer, connect)
+            finally:
+                self._visits.discard(task)
+
+        self._servers.append(await asyncio.start_server(visit, sock=door))
+        return door.getsockname()[1]
+
+    async def close(self) -> None:
+        """End every connection."""
+        for server in self._servers:
+            server.close()
+        visits = list(self._visits)
+        for visit in visits:
+            visit.cancel()
+        await asyncio.gather(*visits, return_exceptions=True)
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+
+
+def http_address(url: str) -> tuple[str, int]:
+    """Host and port of a server that can be reached under another name.
+
+    Raises:
+        SandboxUnsupported: it is not http, and so is only itself under its own name.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise SandboxUnsupported(f"{url} can't be reached from a sandbox without a network: only http can")
+    return parts.hostname, parts.port or 80
+
+
+def at_address(url: str, host: str, port: int) -> str:
+    """A URL with another host and port."""
+    return urlsplit(url)._replace(netloc=f"{host}:{port}").geturl()
+
+
+async def _pass_on(reader: StreamReader, writer: StreamWriter, connect: Connect) -> None:
+    other: StreamWriter | None = None
+    try:
+        with suppress(OSError, SandboxStopped):
+            other_reader, other = await connect()
+            await asyncio.gather(_pump(reader, other), _pump(other_reader, writer))
+    finally:
+        for end in (writer, other):
+            if end is not None:
+                end.close()
+
+
+async def _pump(reader: StreamReader, writer: StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
