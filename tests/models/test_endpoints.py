@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from nemo_gym.models.azure import AZURE_API_VERSION, AzureModel
 from nemo_gym.models.endpoints import endpoint_model
-from nemo_gym.models.presets import AZURE_API_VERSION, PROVIDERS, AzureModel
+from nemo_gym.models.presets import PROVIDERS
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.replicas import ReplicatedModel
 from nemo_gym.models.vllm import VllmModel

@@ -133,6 +133,26 @@ class Server:
         getattr(self, f"put_{self.given.engine}")(body, completion, choice, prompt, sampled)
         return completion
 
+    def completion(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The text route: the policy says what the last `say X` of the prompt wants."""
+        prompt = tokenize(body["prompt"])
+        if len(prompt) >= self.given.context:
+            raise TooLong(f"This model's maximum context length is {self.given.context} tokens.")
+        text = re.findall(r"say (.*?)(?:<\||\n|$)", body["prompt"])[-1]
+        sampled = [*tokenize(text, words=False), END][: body.get("max_tokens") or CONTEXT]
+        choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+        if sampled[-1] != END:
+            choice |= {"text": bytes(sampled).decode(errors="replace"), "finish_reason": "length"}
+        if body.get("logprobs") is not None:
+            named = body.get("return_tokens_as_token_ids")
+            tokens = [f"token_id:{token}" if named else str(token) for token in sampled]
+            choice["logprobs"] = {"tokens": tokens, "token_logprobs": [log_prob(id) for id in sampled]}
+        if body.get("return_token_ids"):
+            choice |= {"token_ids": sampled, "prompt_token_ids": prompt}
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": len(sampled)}
+        head = {"id": f"cmpl-{len(self.requests)}", "object": "text_completion", "created": 1}
+        return {**head, "model": body["model"], "choices": [choice], "usage": usage}
+
     def sample(
         self, messages: list[dict[str, Any]], tools: list[Any], limit: int
     ) -> tuple[dict[str, Any], list[int], str]:
@@ -207,6 +227,8 @@ class Server:
     def route(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if path == "/tokenize":
             self.tokenized += 1
+            if "prompt" in body:
+                return {"tokens": tokenize(body["prompt"])}
             prefix = body.get("required_prefix_token_ids") if self.given.splice else None
             messages, tools = body["messages"], body.get("tools") or []
             if body.get("add_generation_prompt", True):
@@ -221,7 +243,7 @@ class Server:
         if path.endswith("/derender"):
             return self.derender(body)
         self.requests.append(body)
-        return self.chat(body)
+        return self.chat(body) if "messages" in body else self.completion(body)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
-from nemo_gym.models.remote import RemoteModel, json_object
+from nemo_gym.models.remote import EndpointSettings, RemoteModel, json_object
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import ModelRejected, UsageError
@@ -16,11 +14,9 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 API_VERSION: Final = "2023-06-01"
-KEY_VARIABLES: Final = ("ANTHROPIC_API_KEY",)
-URL: Final = "https://api.anthropic.com/v1"
 
 
-class AnthropicSettings(msgspec.Struct, kw_only=True, frozen=True):
+class AnthropicSettings(EndpointSettings, kw_only=True, frozen=True):
     """What an Anthropic endpoint needs that no request says."""
 
     max_tokens: int = 8192
@@ -29,8 +25,6 @@ class AnthropicSettings(msgspec.Struct, kw_only=True, frozen=True):
     """The API's own object, for instance `{"type": "adaptive"}`."""
     thinking_budget_tokens: int | None = None
     """Short for `{"type": "enabled", "budget_tokens": N}`."""
-    extra_body: dict[str, Any] = {}
-    default_headers: dict[str, str] = {}
 
 
 class AnthropicModel(RemoteModel):
@@ -40,6 +34,9 @@ class AnthropicModel(RemoteModel):
         UsageError: thinking is configured in more than one place.
     """
 
+    Settings = AnthropicSettings
+    own_url = "https://api.anthropic.com/v1"
+    key_variables = ("ANTHROPIC_API_KEY",)
     path = "/messages"
 
     def __init__(
@@ -67,8 +64,9 @@ class AnthropicModel(RemoteModel):
         )
 
     def _request(self, params: RequestParams) -> bytes:
-        body = messages_request(params, model=self.name, max_tokens=self.settings.max_tokens)
-        body |= self._thinking | self._extra_body
+        limit = self._extra_body.get("max_tokens", self.settings.max_tokens)
+        body = messages_request(params, model=self.name, max_tokens=limit)
+        body = self._extra_body | body | self._thinking
         for key, value in json_object(params.get("metadata") or {}, "extra_body").items():
             if key == "stop":
                 body["stop_sequences"] = [value] if isinstance(value, str) else value

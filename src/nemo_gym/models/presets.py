@@ -1,15 +1,10 @@
-"""Hosted providers of open models, and Azure: what differs from any other Chat Completions endpoint."""
+"""Hosted providers of open models: where they are, and where their keys are kept."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
-from urllib.parse import quote
+from typing import Final, NamedTuple
 
-from nemo_gym.models.chat import ChatModel
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import UsageError
 
 
@@ -32,10 +27,6 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "together": Provider("https://api.together.xyz/v1", ("TOGETHER_API_KEY",)),
 }
 
-AZURE_KEY_VARIABLES: Final = ("AZURE_OPENAI_API_KEY",)
-AZURE_API_VERSION: Final = "2024-10-21"
-"""The last dated version that is generally available."""
-
 
 def key_of(type: str, given: str, variables: tuple[str, ...]) -> str:
     """The key to send: the one given, else that of the first variable that is set.
@@ -48,40 +39,3 @@ def key_of(type: str, given: str, variables: tuple[str, ...]) -> str:
         where = " or ".join(variables)
         raise UsageError(f"model type {type!r} needs a key: set {where}, or pass --model-api-key")
     return key
-
-
-class AzureModel(ChatModel):
-    """A deployment of Azure OpenAI: the key in a header of its own, the API's version in the query.
-
-    Args:
-        url: the resource, `https://RESOURCE.openai.azure.com`, or a longer base that is taken as it is.
-        name: the deployment.
-        api_version: dated; none is sent to a base that ends with `/openai/v1`.
-    """
-
-    max_tokens_field = "max_completion_tokens"
-
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        *,
-        api_key: str,
-        api_version: str = AZURE_API_VERSION,
-        headers: Mapping[str, str] | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
-    ) -> None:
-        base = url.strip().rstrip("/")
-        if base.count("/") == 2:
-            base = f"{base}/openai/deployments/{name}"
-        super().__init__(
-            base,
-            name,
-            headers={**(headers or {}), "api-key": api_key},
-            query="" if base.endswith("/openai/v1") else f"?api-version={quote(api_version)}",
-            extra_body=extra_body,
-            timeouts=timeouts,
-            retry=retry,
-        )

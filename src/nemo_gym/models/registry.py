@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
-from nemo_gym.models.baselines import OracleModel, RandomModel
-from nemo_gym.models.embedded import EmbeddedModel
-from nemo_gym.models.endpoints import ENDPOINT_TYPES, endpoint_model
-from nemo_gym.models.none import NoModel
 from nemo_gym.models.presets import PROVIDERS
-from nemo_gym.models.replay import RecordingModel, ReplayModel
-from nemo_gym.models.scripted import ScriptedModel
+from nemo_gym.models.table import ALIASES, ENDPOINT_TYPES, TYPES, load
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
-TYPES: Final = ("embedded", *ENDPOINT_TYPES, "scripted", "replay", "random", "oracle")
-ALIASES: Final = {
-    "openai_model": "responses",
-    "vllm_model": "vllm",
-    "azure_openai_model": "azure",
-    "anthropic_model": "anthropic",
-    "litellm_model": "chat",
-    "inference_provider": "chat",
-}
-"""Type names of the original package."""
+__all__ = ["ALIASES", "TYPES", "build_model"]
 
 
 def build_model(
@@ -56,32 +42,25 @@ def build_model(
     kind = ALIASES.get(type, type)
     if kind in ENDPOINT_TYPES or kind in PROVIDERS:
         urls = [url] if url and isinstance(url, str) else list(url)
-        model = endpoint_model(kind, urls, name, api_key=api_key, timeout=timeout, settings=settings)
-        return RecordingModel(model, record) if record else model
-    if settings:
+        open_endpoint = load("endpoints:endpoint_model")
+        model = open_endpoint(kind, urls, name, api_key=api_key, timeout=timeout, settings=settings)
+    elif settings:
         raise UsageError(f"model type {type!r} has no settings, but {', '.join(settings)} is given")
-    match kind:
-        case "embedded":
-            model = EmbeddedModel()
-        case "scripted":
-            _need_name(type, name)
-            model = ScriptedModel(name)
-        case "replay":
-            _need_name(type, name)
-            model = ReplayModel(name)
-        case "none":
-            model = NoModel()
-        case "random":
-            model = RandomModel()
-        case "oracle":
-            if link is None:
-                raise UsageError("model type 'oracle' needs an environment in this process to look at")
-            model = OracleModel(link)
-        case _:
-            raise UsageError(f"no model type {type!r}.{did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})}")
-    return RecordingModel(model, record) if record else model
+    elif kind in ("scripted", "replay"):
+        if not name:
+            raise UsageError(f"model type {type!r} needs --model")
+        model = load(TYPES[kind])(name)
+    elif kind == "oracle":
+        if link is None:
+            raise UsageError("model type 'oracle' needs an environment in this process to look at")
+        model = load(TYPES[kind])(link)
+    elif kind in TYPES or kind == "none":
+        model = load(TYPES.get(kind, _NONE))()
+    else:
+        raise UsageError(f"no model type {type!r}.{did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})}")
+    if record:
+        model = load("replay:RecordingModel")(model, record)
+    return cast("Model", model)
 
 
-def _need_name(type: str, name: str) -> None:
-    if not name:
-        raise UsageError(f"model type {type!r} needs --model")
+_NONE: Final = "none:NoModel"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, cast
 
 import msgspec
 
@@ -18,7 +18,49 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 
-class EndpointModel(Model):
+class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True):
+    """Settings that every model behind an endpoint has.
+
+    Raises:
+        ValueError: of a subclass, when settings contradict each other.
+    """
+
+    extra_body: dict[str, Any] = {}
+    """Fields of every request that doesn't set them itself."""
+    default_headers: dict[str, str] = {}
+    max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Calls that may be under way at once, those of all sessions together; None is any number."""
+
+
+class UrlModel(Model):
+    """A model that is made for a URL from settings; the class says what it needs."""
+
+    Settings: ClassVar[type[EndpointSettings]] = EndpointSettings
+    own_url: ClassVar[str] = ""
+    """Where it is unless a URL is given."""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Where its key is looked for; without any, it is called without a key unless one is given."""
+    needs_name: ClassVar[bool] = True
+    starts_engine: ClassVar[bool] = False
+    """Whether an engine is started for it when no URL is given."""
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        name: str,
+        settings: Any,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Model:
+        """The model at `url`; `settings` is one of `Settings`."""
+        make = cast("Callable[..., Model]", cls)
+        return make(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
+
+
+class EndpointModel(UrlModel):
     """A model at a URL, whatever is sent there."""
 
     def __init__(
@@ -87,9 +129,10 @@ class RemoteModel(EndpointModel):
     def _parse(self, content: bytes) -> Response: ...
 
     def _add_extras(self, body: dict[str, Any], params: RequestParams) -> None:
-        """Configured extras, then the row's own (`metadata.extra_body`, JSON text), onto the request."""
-        if self._extra_body:
-            body.update(self._extra_body)
+        """Configured extras under the request's own fields, and the row's (`metadata.extra_body`, JSON text)
+        over them."""
+        for key, value in self._extra_body.items():
+            body.setdefault(key, value)
         metadata = params.get("metadata")
         if metadata and "extra_body" in metadata:
             body.update(json_object(metadata, "extra_body"))

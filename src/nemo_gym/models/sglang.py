@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from nemo_gym.models.tokens import require_evidence
-from nemo_gym.models.vllm import VllmModel
+from nemo_gym.models.vllm import VllmModel, VllmSettings
 from nemo_gym.wire.chat import chat_response
 from nemo_gym.wire.response import Response
+
+
+class SglangSettings(VllmSettings, kw_only=True, frozen=True):
+    """The settings of vLLM that SGLang can follow."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.splice_sampled_ids:
+            raise ValueError("splice_sampled_ids needs routes that only vLLM has")
+        if self.use_completions_api:
+            raise ValueError("use_completions_api is known of vLLM only")
 
 
 class SglangModel(VllmModel):
@@ -20,6 +31,8 @@ class SglangModel(VllmModel):
     prompt ids that are not in the answer can't be had. It re-tokenises past turns: whether a call continues
     the one before is not its promise, and is for the reader of the tokens to check.
     """
+
+    Settings = SglangSettings
 
     def _token_fields(self) -> Mapping[str, Any]:
         return _TOKEN_FIELDS

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
-from nemo_gym.models.tokens import beside_v1, rendered_ids, sampled_so_far
+from nemo_gym.models.tokens import rendered_ids, sampled_so_far
 from nemo_gym.transport.http import Endpoint
 from nemo_gym.wire.items import TOKEN_FIELDS
 from nemo_gym.wire.jsonl import encode
@@ -46,9 +46,9 @@ class Splicer:
         prompt = splice(seen, await self._end_of_turn(plain), covered, rendered["token_ids"])
         if prompt is None:
             return None
-        route = beside_v1(self._endpoint, "/inference/v1/generate")
         body = encode({**rendered, "token_ids": prompt})
-        generated = await self._endpoint.post(route, body, _Generated.read)
+        route = "/inference/v1/generate"
+        generated = await self._endpoint.post(route, body, _Generated.read, at_root=True)
         (choice,) = generated["choices"]
         asked = {
             "model": request["model"],

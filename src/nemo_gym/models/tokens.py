@@ -63,19 +63,13 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
 
 
 async def rendered_ids(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
-    """What the engine's template and tokenizer make of a chat request.
+    """What the engine's template and tokenizer make of a chat request, or its tokenizer of a prompt.
 
     Raises:
         ModelError: the route failed.
     """
     body = {name: request[name] for name in _TOKENIZE_FIELDS if name in request}
-    return await endpoint.post(beside_v1(endpoint, "/tokenize"), encode(body), _tokens_of)
-
-
-def beside_v1(endpoint: Endpoint, path: str) -> str:
-    """A route of the server at an endpoint that does not lie under its `/v1`."""
-    # The HTTP client resolves the dots.
-    return f"/..{path}" if endpoint.url.endswith("/v1") else path
+    return await endpoint.post("/tokenize", encode(body), _tokens_of, at_root=True)
 
 
 def sampled_so_far(messages: list[dict[str, Any]]) -> tuple[int, list[int]] | None:
@@ -96,7 +90,7 @@ def continues(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 _TOKENIZE_FIELDS: Final = (
     "model", "messages", "tools", "chat_template_kwargs", "mm_processor_kwargs", "add_generation_prompt",
-    "required_prefix_token_ids",
+    "required_prefix_token_ids", "prompt", "add_special_tokens",
 )  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, cast
-
-import msgspec
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, cast
 
 from nemo_gym.models.audio import add_audio
-from nemo_gym.models.remote import EndpointModel, json_object
+from nemo_gym.models.base import Model
+from nemo_gym.models.remote import EndpointModel, EndpointSettings, json_object
+from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.models.splice import Splicer
+from nemo_gym.models.table import load
 from nemo_gym.models.tokens import has_evidence, require_evidence, require_one_choice, tokenized_prompt
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.retry import Retry
@@ -20,7 +21,7 @@ from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 
 
-class VllmSettings(msgspec.Struct, kw_only=True, frozen=True):
+class VllmSettings(EndpointSettings, kw_only=True, frozen=True):
     """The settings of the original's `vllm_model` (CONTRACT 7.1), all with a default."""
 
     return_token_id_information: bool = False
@@ -42,16 +43,33 @@ class VllmSettings(msgspec.Struct, kw_only=True, frozen=True):
     is_responses_native: bool = False
     """Ask the engine's own `/responses`, which returns no tokens."""
     chat_template_kwargs: dict[str, Any] = {}
-    extra_body: dict[str, Any] = {}
     sampling_overrides: dict[str, Any] = {}
     """Request fields that win over whatever a row says."""
-    default_headers: dict[str, str] = {}
     audio_root: str = ""
     """Folder that `metadata.audio_path` is looked for in; rows may name no file outside of it."""
+    use_completions_api: bool = False
+    """Ask `/completions`, for base models: the prompt is made here, and tool calls in the text stay text."""
+    render_chat_template: bool = False
+    """Make that prompt with the chat template of `tokenizer`; else it is what one user message says."""
+    tokenizer: str = ""
+    """Folder with `tokenizer_config.json`, or a model in the local Hugging Face cache; empty is the model's
+    own name."""
+
+    def __post_init__(self) -> None:
+        if self.splice_sampled_ids and not self.return_token_id_information:
+            raise ValueError("splice_sampled_ids needs return_token_id_information")
+        if self.render_chat_template and not self.use_completions_api:
+            raise ValueError("render_chat_template needs use_completions_api")
+        if self.splice_sampled_ids and self.use_completions_api:
+            raise ValueError("splice_sampled_ids goes with the chat route, not with use_completions_api")
+        if self.is_responses_native and (unheard := [name for name in _NOT_NATIVE if getattr(self, name)]):
+            raise ValueError(f"with is_responses_native, {', '.join(unheard)} can't be honoured")
 
 
 class VllmModel(EndpointModel):
     """`POST {url}/chat/completions` of vLLM, or of any server with the same extensions."""
+
+    Settings: ClassVar[type[EndpointSettings]] = VllmSettings
 
     def __init__(
         self,
@@ -67,6 +85,26 @@ class VllmModel(EndpointModel):
         headers = self.settings.default_headers
         super().__init__(url, name, api_key=api_key, timeouts=timeouts, retry=retry, headers=headers)
         self._splicer = Splicer(self.endpoint)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        name: str,
+        settings: VllmSettings,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Model:
+        if settings.is_responses_native:
+            template = {"chat_template_kwargs": given} if (given := settings.chat_template_kwargs) else {}
+            return ResponsesModel(
+                url, name, api_key=api_key, timeouts=timeouts, retry=retry,
+                headers=settings.default_headers, extra_body=template | settings.extra_body,
+            )  # fmt: skip
+        make = cast("Callable[..., Model]", load(_COMPLETIONS) if settings.use_completions_api else cls)
+        return make(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
 
     async def _ask(self, params: RequestParams) -> Response:
         settings = self.settings
@@ -99,8 +137,8 @@ class VllmModel(EndpointModel):
         for message in cast("list[dict[str, Any]]", request["messages"]):
             self._adapt(message)
         metadata = params.get("metadata") or {}
-        extra = {**settings.extra_body, **json_object(metadata, "extra_body")}
-        inner = extra.pop("chat_template_kwargs", {})
+        extra = json_object(metadata, "extra_body")
+        inner = {**settings.extra_body, **extra}.get("chat_template_kwargs", {})
         if not isinstance(inner, dict):
             raise ModelRejected("extra_body.chat_template_kwargs must be a JSON object")
         template = {
@@ -108,9 +146,10 @@ class VllmModel(EndpointModel):
             **json_object(metadata, "chat_template_kwargs"),
             **cast("dict[str, Any]", inner),
         }
+        request = {**settings.extra_body, **request, **extra}
         if template:
             request["chat_template_kwargs"] = template
-        request |= {**extra, **settings.sampling_overrides}
+        request |= settings.sampling_overrides
         if settings.return_token_id_information:
             require_one_choice(request)
             request |= self._token_fields()
@@ -135,5 +174,11 @@ class VllmModel(EndpointModel):
         return require_evidence(response, "it ignores `logprobs` with `return_tokens_as_token_ids`")
 
 
+_COMPLETIONS: Final = "completions:CompletionsModel"
+_NOT_NATIVE: Final = (
+    "return_token_id_information", "request_prompt_and_generation_token_ids", "splice_sampled_ids",
+    "use_completions_api", "sampling_overrides", "audio_root",
+)  # fmt: skip
+"""What vLLM's own `/responses` has no place for."""
 _SAMPLED_ONLY: Final = {"logprobs": True, "top_logprobs": 0, "return_tokens_as_token_ids": True}
 _WITH_PROMPT: Final = {**_SAMPLED_ONLY, "return_token_ids": True}

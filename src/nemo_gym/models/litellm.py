@@ -1,0 +1,92 @@
+"""A LiteLLM proxy: the Responses API, as far as the endpoints behind it have it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.models.base import Model
+from nemo_gym.models.chat import ChatModel
+from nemo_gym.models.responses import ResponsesModel, ResponsesSettings
+from nemo_gym.transport.exchange import Timeouts
+from nemo_gym.transport.http import Endpoint
+from nemo_gym.transport.retry import Retry
+from nemo_gym.wire.chat import chat_response
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.foreign import json_object
+from nemo_gym.wire.response import Response
+
+
+class LitellmSettings(ResponsesSettings, kw_only=True, frozen=True):
+    """What a LiteLLM proxy has beside any other endpoint."""
+
+    chat_only: bool = False
+    """Ask `/chat/completions`, for proxies whose `/responses` can't be relied on."""
+    uses_reasoning_parser: bool = True
+    """With `chat_only`: past reasoning goes back in its own field, not in the text."""
+
+
+class LitellmModel(ResponsesModel):
+    """`POST {url}/responses` of a proxy, which now and then answers with a ChatCompletion, or says that it
+    does; either is read for what it holds."""
+
+    Settings = LitellmSettings
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        name: str,
+        settings: Any,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+    ) -> Model:
+        make = _LitellmChatModel.open if settings.chat_only else super().open
+        return make(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
+
+    async def check(self) -> None:
+        await _check_version(self.endpoint)
+
+    def _parse(self, content: bytes) -> Response:
+        answer = json_object(content)
+        if "output" not in answer and "choices" in answer:
+            return chat_response(content)
+        if answer.get("reasoning") == {"effort": "none"}:
+            answer["reasoning"] = None
+        return self._response(answer | {"object": "response"})
+
+
+class _LitellmChatModel(ChatModel):
+    async def check(self) -> None:
+        await _check_version(self.endpoint)
+
+
+SAFE_VERSION: Final = (1, 83, 0)
+"""Two releases before it, 1.82.7 and 1.82.8, stole credentials (LiteLLM's security update of March 2026)."""
+
+
+async def _check_version(endpoint: Endpoint) -> None:
+    """A proxy that doesn't tell its version passes.
+
+    Raises:
+        GymError: nobody answers, or the proxy is older than `SAFE_VERSION`.
+    """
+    reply = await endpoint.get("/health/readiness/details", at_root=True)
+    try:
+        version = msgspec.json.decode(reply.content, type=_Details).litellm_version
+        numbers = tuple(int(number) for number in version.split(".")[:3])
+    except (ValueError, RecursionError):
+        return
+    if numbers < SAFE_VERSION:
+        wanted = ".".join(map(str, SAFE_VERSION))
+        raise GymError(
+            f"the LiteLLM proxy at {endpoint.url} is {version}: use {wanted} or newer "
+            "(1.82.7 and 1.82.8 steal credentials)"
+        )
+
+
+class _Details(msgspec.Struct):
+    litellm_version: str
