@@ -22,7 +22,7 @@ from nemo_gym import (
 )
 from nemo_gym.environments import link as link_module
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.wire.errors import EnvironmentFault, ModelTimeout, VerifierFault
+from nemo_gym.wire.errors import EnvironmentFault, JudgeFailed, ModelTimeout, VerifierFault
 from nemo_gym.wire.items import assistant, function_call
 
 ANSWER = Response.of([assistant("hello")])
@@ -256,14 +256,14 @@ async def test_what_is_not_a_reward_is_the_verifier_s_fault(wrong: Any) -> None:
             await link.verify(session, ANSWER)
 
 
-async def test_a_typed_failure_raised_by_an_author_keeps_its_type() -> None:
+async def test_a_judge_that_fails_is_not_the_verifier_s_fault() -> None:
     class Judged(Environment):
         def verify(self, task: Any, response: Response, session: Session) -> Any:
             raise ModelTimeout("the judge did not answer")
 
     link = LocalEnvironment(Judged())
     async with link.session(row()) as session:
-        with pytest.raises(ModelTimeout, match="judge"):
+        with pytest.raises(JudgeFailed, match="ModelTimeout: the judge did not answer"):
             await link.verify(session, ANSWER)
 
 

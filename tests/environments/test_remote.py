@@ -186,7 +186,7 @@ async def test_a_game_is_reset_stepped_and_closed(game: RemoteEnvironment) -> No
         first = await game.reset(session)
         steps = [await game.step(session, Response.of([])) for _ in range(3)]
 
-    assert first.text == "go"
+    assert (first.text, first.info) == ("go", {})
     assert [step.terminated for step in steps] == [False, False, True]
     assert steps[2].info["ids"] == 3
     assert session.cleanup_warning is None

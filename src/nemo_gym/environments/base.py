@@ -56,6 +56,9 @@ class Environment:
     """The column with the extracted answer, for majority voting over repeats."""
     session_ttl: ClassVar[float] = 3600.0
     """Seconds a session may lie unused before it is closed."""
+    stateless: ClassVar[bool | None] = None
+    """Whether `verify` needs no more than the row and the response, so that stored rollouts can be scored
+    anew. None leaves it open; without tools and without a `seed` it is so anyway."""
     domain: ClassVar[str] = "other"
     expose_tools_over_mcp: ClassVar[bool] = False
     """Whether a server of the environment offers its tools over MCP too; an instance's setting of that name
@@ -129,6 +132,13 @@ class Environment:
 
     def close(self, session: Session) -> Any:
         """Release what `seed` or a tool acquired; always called once for every seeded session."""
+
+    def aclose(self) -> Any:
+        """Release what the sessions had in common (a pool, a client, a program that was started).
+
+        Called when a run or a server that had sessions is over, however it ended, and after every `close`.
+        The environment may be used again afterwards. May be async.
+        """
 
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
         """Metrics of the environment's own, added to those every run has.

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import bind_tools, no_such_tool
-from nemo_gym.wire.errors import EnvironmentFault, RolloutError, TaskUnfit, UsageError, VerifierFault
+from nemo_gym.wire.errors import (
+    EnvironmentFault,
+    JudgeFailed,
+    ModelError,
+    RolloutError,
+    TaskUnfit,
+    UsageError,
+    VerifierFault,
+)
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, as_reward
 from nemo_gym.wire.task import Row, task_from_row
+
+log: Final = logging.getLogger(__name__)
 
 
 class EnvironmentLink(Protocol):
@@ -74,6 +85,7 @@ class LocalEnvironment:
         self._mcp: dict[str, McpTools] = {}
         self._numbers = itertools.count()
         self._open: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+        self._used = False
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         return _OpenSession(self, row)
@@ -94,6 +106,7 @@ class LocalEnvironment:
             raise TaskUnfit(f"task does not fit {environment.name()}: {error}") from None
         session = Session(row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self.tools)
         self._open[session.id] = (session, monotonic())
+        self._used = True
         try:
             seeded = environment.seed(task, session)
             if seeded is not None:
@@ -180,11 +193,21 @@ class LocalEnvironment:
         try:
             verdict = environment.verify(session.task, response, session)
             return as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
+        except ModelError as error:
+            raise JudgeFailed(f"{type(error).__name__}: {error}") from error
         except Exception as error:
             raise _fault(error, VerifierFault, "verify") from error
 
     async def aclose(self) -> None:
-        """There is nothing to release."""
+        """Let the environment release what its sessions had in common. What goes wrong with that is logged:
+        it undoes nothing of what was scored."""
+        used, self._used = self._used, False
+        if used:
+            try:
+                await _settle(self.environment.aclose())
+            except Exception as error:
+                name = self.environment.name()
+                log.warning("%s: aclose raised %s: %s", name, type(error).__name__, error)
 
     @property
     def open_sessions(self) -> int:

@@ -17,8 +17,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from nemo_gym.environments.process import Tail, kill_carriers
 from nemo_gym.environments.tool import tool_error
+from nemo_gym.sandbox.output import Output
+from nemo_gym.sandbox.process import kill_carriers
 from nemo_gym.wire.errors import EnvironmentFault, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.params import FunctionTool
@@ -146,7 +147,7 @@ class _Connection:
     def __init__(self, server: McpServer) -> None:
         self.server = server
         self._mark = f"{_MARK}={uuid4().hex}"
-        self._said: Tail | None = None
+        self._said: Output | None = None
         self._over = asyncio.Event()
         self._ready: asyncio.Future[tuple[Client, list[types.Tool]]] = (
             asyncio.get_running_loop().create_future()
@@ -220,7 +221,7 @@ class _Connection:
         started = StdioServerParameters(
             command=program, args=arguments, env={**server.env, mark: id}, cwd=server.folder
         )
-        async with Tail.open(_LAST_WORDS) as said:
+        with await Output.pipe(2 * _LAST_WORDS) as said:
             self._said = said
             yield stdio_client(started, errlog=cast("Any", said.end))
 
@@ -231,14 +232,14 @@ class _Connection:
         return f"is gone: {_plain(error) if error else 'the connection was closed'}{self._last_words()}"
 
     def _last_words(self) -> str:
-        said = self._said.text.strip() if self._said is not None else ""
+        said = self._said.text.strip()[-_LAST_WORDS:] if self._said is not None else ""
         return f"; it last said: {said}" if said else ""
 
 
 _MARK: Final = "NEMO_GYM_MCP_CONNECTION"
 """Environment variable by which a program and all that it starts are found when the connection ends."""
 _LAST_WORDS: Final = 500
-"""Bytes of what a program printed to its standard error that are repeated in messages."""
+"""Characters of what a program printed to its standard error that are repeated in messages."""
 _LONGEST: Final = 1_000_000
 """Characters of a result that reach the model."""
 _PAGES: Final = 100

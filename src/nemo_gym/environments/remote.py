@@ -15,9 +15,9 @@ from nemo_gym.environments.base import Observation, Step
 from nemo_gym.environments.described import Description
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
-from nemo_gym.transport.exchange import Reply, Timeouts
+from nemo_gym.transport.exchange import Body, Reply, Timeouts
 from nemo_gym.transport.retry import Retry
-from nemo_gym.transport.service import PATIENCE, Service, refused
+from nemo_gym.transport.service import PATIENCE, Service, ask_for_metrics, refused
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, RolloutError, VerifierFault
 from nemo_gym.wire.foreign import json_object, read_reward
@@ -59,6 +59,7 @@ class RemoteEnvironment:
         retry: Retry = PATIENCE,
     ) -> None:
         about = about or Description()
+        self._token = token
         self.steps = about.steps
         self.max_steps = about.max_steps
         self._service = Service(
@@ -93,8 +94,8 @@ class RemoteEnvironment:
         reply = await self._post(held, "/reset", encode(session.row), EnvironmentFault, repeatable=True)
         answer = self._read(_RESET, reply, "/reset")
         info = answer.info or {}
-        held.closable = info.get("supports_explicit_close") is True
-        held.numbers_steps = info.get("supports_step_idempotency") is True
+        held.closable = info.pop("supports_explicit_close", None) is True
+        held.numbers_steps = info.pop("supports_step_idempotency", None) is True
         return Observation(answer.observation, info)
 
     async def step(self, session: Session, action: Response) -> Step:
@@ -119,6 +120,27 @@ class RemoteEnvironment:
         except ValueError as error:
             raise VerifierFault(f"{self._service.url}/verify answered with something else: {error}") from None
 
+    async def metrics_of(self, agent: str, body: Body) -> bytes:
+        """What the server answers to `POST /aggregate_metrics`; whose rows they are is no matter.
+
+        Raises:
+            RolloutError: nothing, or that it can't.
+        """
+        return await ask_for_metrics(self._service, body)
+
+    async def aggregate_metrics(self, rows: list[Row]) -> dict[str, Any]:
+        """What the server says that the stripped rows of one agent come to.
+
+        Raises:
+            RolloutError: it doesn't.
+        """
+        answer = await self.metrics_of("", encode({"verify_responses": rows}))
+        try:
+            return json_object(answer)
+        except ValueError as error:
+            where = f"{self._service.url}/aggregate_metrics"
+            raise RolloutError(f"{where} answered with something else: {error}") from None
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._service.aclose()
@@ -134,7 +156,8 @@ class RemoteEnvironment:
         session.tools = seeded.tools
         if seeded.mcp is not None:
             token = seeded.mcp.headers.get(_MCP_TOKEN, "")
-            session.state["mcp"] = {"url": f"{self._service.url}{seeded.mcp.url_path}", "token": token}
+            url = f"{self._service.url}{seeded.mcp.url_path}"
+            session.state["mcp"] = {"url": url, "token": token, "bearer": self._token}
 
     async def _post(
         self, session: _RemoteSession, path: str, body: bytes, kind: type[RolloutError], *, repeatable: bool

@@ -18,10 +18,7 @@ def write_scaffold(name: str, folder: Path) -> list[Path]:
     Raises:
         UsageError: the name can't be an identifier, or something of that name is there already.
     """
-    if not _usable(name):
-        fixed = _fixed(name)
-        hint = f"; {fixed!r} would do" if fixed else ""
-        raise UsageError(f"{name!r} can't be the name of an environment: use letters, digits and _{hint}")
+    check_name(name)
     home = folder / name
     for taken in (home, folder / f"{name}.py"):
         if taken.exists():
@@ -42,8 +39,17 @@ def write_scaffold(name: str, folder: Path) -> list[Path]:
     return list(files)
 
 
-def _usable(name: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)) and not keyword.iskeyword(name)
+def check_name(name: str) -> None:
+    """Check that something new can be named so.
+
+    Raises:
+        UsageError: it can't be an identifier, with one that could.
+    """
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and not keyword.iskeyword(name):
+        return
+    fixed = _fixed(name)
+    hint = f"; {fixed!r} would do" if fixed else ""
+    raise UsageError(f"{name!r} can't be the name of an environment: use letters, digits and _{hint}")
 
 
 def _fixed(name: str) -> str:

@@ -155,9 +155,11 @@ class Stage:
 async def stage(factory: Callable[[], Environment], seed: int) -> AsyncGenerator[Stage, None]:
     """A stage with an environment object of its own, whose threads end with the block."""
     environment = factory()
+    made = Stage(environment, seed)
     try:
-        yield Stage(environment, seed)
+        yield made
     finally:
+        await made.link.aclose()
         executor = vars(environment).get("executor")
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)

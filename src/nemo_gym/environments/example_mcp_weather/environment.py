@@ -19,6 +19,7 @@ class McpWeather(Environment):
     """Tutorial: look the weather up with a tool served over MCP and repeat the report."""
 
     domain = "agent"
+    stateless = False
     expose_tools_over_mcp = True
 
     class Task(Task):

@@ -10,6 +10,7 @@ class SynonymValues(Environment):
     """Tutorial: look up a value for each synonym, then hand in all of them together."""
 
     domain = "agent"
+    stateless = False
 
     class Task(Task):
         expected_synonym_values: list[int]

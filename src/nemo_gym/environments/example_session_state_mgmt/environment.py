@@ -8,6 +8,7 @@ class Counter(Environment):
     """Tutorial: bring a counter to a wanted value; every rollout has a counter of its own."""
 
     domain = "agent"
+    stateless = False
 
     class Task(Task):
         initial_count: int

@@ -16,6 +16,7 @@ class WeatherReport(Environment):
     """Tutorial: answer a question about the weather by calling one tool."""
 
     domain = "agent"
+    stateless = False
 
     class Task(Task):
         expected_answer: str

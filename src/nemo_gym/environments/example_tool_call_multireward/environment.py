@@ -12,6 +12,7 @@ class KitchenTimer(Environment):
     """Tutorial: set one timer; correctness, valid arguments and answer format are rewarded separately."""
 
     domain = "agent"
+    stateless = False
     reward_range = (0.0, 3.0)
 
     class Task(Task):

@@ -1,12 +1,13 @@
 """Multiple-choice questions: which option did the model pick, and is it the right one?"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from nemo_gym.environments.base import Config, Environment
 from nemo_gym.environments.session import Session
 from nemo_gym.verifiers.choice import GradingMode, grade_choice
+from nemo_gym.verifiers.passes import highest_k_metrics
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 from nemo_gym.wire.task import Task
@@ -40,6 +41,15 @@ class Mcqa(Environment):
         return Reward(
             float(picked == expected), details={"extracted_answer": picked, "expected_answer": expected}
         )
+
+    def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
+        alone = ("mean/reward", "pass@1/accuracy")
+        return {
+            **highest_k_metrics(agent_metrics, "pass@1[avg-of-{k}]", ("accuracy", "no_answer")),
+            **highest_k_metrics(agent_metrics, "pass@{k}", ("no_answer",)),
+            **highest_k_metrics(agent_metrics, "majority@{k}", ("accuracy",)),
+            **{name: agent_metrics[name] for name in alone if name in agent_metrics},
+        }
 
     def oracle(self, task: Task, session: Session) -> str:
         mode = self.config.grading_mode or task.grading_mode or "strict_single_letter_boxed"

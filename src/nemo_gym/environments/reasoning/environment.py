@@ -50,6 +50,7 @@ class Reasoning(Environment):
     """Solve seeded puzzles of many kinds, from one-digit sums to sudoku, at five levels of difficulty."""
 
     domain: ClassVar[str] = "reasoning"
+    stateless: ClassVar[bool | None] = True
     answer_key: ClassVar[str | None] = "extracted_answer"
 
     Task = ReasoningTask

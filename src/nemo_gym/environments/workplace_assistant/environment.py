@@ -58,6 +58,7 @@ class WorkplaceAssistant(
     """Do office work with 27 tools over email, calendar, web analytics, project tasks and customers."""
 
     domain = "agent"
+    stateless = True
 
     class Task(Task):
         ground_truth: list[Call]
