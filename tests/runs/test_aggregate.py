@@ -11,6 +11,7 @@ import pytest
 from nemo_gym import Environment, Response, Session
 from nemo_gym.runs.aggregate import aggregate_rows
 from nemo_gym.runs.metrics import MetricsAccumulator
+from nemo_gym.runs.own_metrics import OwnMetrics
 from nemo_gym.wire.errors import GymError, UsageError
 
 
@@ -99,7 +100,7 @@ def test_a_hook_that_raises_says_which():
 
 
 def test_the_metrics_file_of_a_run_has_them_too(tmp_path: Path):
-    metrics = MetricsAccumulator(hooks=Hooked())
+    metrics = MetricsAccumulator(own=OwnMetrics(Hooked()))
     metrics.add(row(0, 1.0, _ng_rollout_index=0, agent_ref={"name": "a"}))
 
     metrics.write(tmp_path / "m.json")

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_a_failed_write_leaves_whole_lines_only(tmp_path: Path) -> None:
     script = f"""
 import resource, signal
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+from collections.abc import Sequence
 from pathlib import Path
 from nemo_gym.runs.journal import AppendFile, JournalError
 file = AppendFile(Path({str(tmp_path / "out.jsonl")!r}))
@@ -92,3 +94,20 @@ async def test_after_a_failed_commit_nothing_more_is_accepted(tmp_path: Path) ->
             journal.append(b"y\n", failed=False)
 
     assert (tmp_path / "r.jsonl").read_bytes() == b""
+
+
+async def test_whoever_waits_for_scored_rows_hears_of_them_once_they_are_on_disk(tmp_path: Path) -> None:
+    rollouts, told = tmp_path / "r.jsonl", list[bytes]()
+
+    async def written(lines: Sequence[bytes]) -> None:
+        assert rollouts.read_bytes().endswith(b"".join(lines))
+        told.extend(lines)
+
+    journal = Journal(rollouts, tmp_path / "f.jsonl", interval=0.001)
+    journal.written = written
+    async with journal:
+        for number in range(5):
+            journal.append(b"%d\n" % number, failed=False)
+            journal.append(b"failed\n", failed=True)
+            await asyncio.sleep(0)
+    assert told == [b"%d\n" % number for number in range(5)]

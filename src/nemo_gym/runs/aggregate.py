@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from nemo_gym.runs.metrics import MetricsAccumulator
-from nemo_gym.runs.own_metrics import MetricHooks
+from nemo_gym.runs.own_metrics import MetricHooks, OwnMetrics
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row
@@ -25,7 +25,7 @@ def aggregate_rows(
         UsageError: a row has no task index.
         GymError: a hook raised.
     """
-    metrics = MetricsAccumulator(answer_key=answer_key, hooks=hooks)
+    metrics = MetricsAccumulator(answer_key=answer_key, own=OwnMetrics(hooks))
     repeats: Counter[int] = Counter()
     failed: Counter[str] = Counter()
     agent: dict[str, Any] | None = None

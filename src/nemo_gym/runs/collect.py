@@ -14,7 +14,7 @@ from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
-from nemo_gym.wire.rollout import Rollout, Timing, partial_of
+from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of
 from nemo_gym.wire.task import Row
 
 NextRow = Callable[[], Awaitable[Row | None]]
@@ -124,12 +124,12 @@ async def attempt(
             failure = RolloutTimeout(f"not finished within {seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)
-        partial = partial_of(error)
+        partial, details = partial_of(error), details_of(error)
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
     timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
-    return Rollout.failed(row, failure, partial=partial, timing=timing)
+    return Rollout.failed(row, failure, partial=partial, details=details, timing=timing)
 
 
 def innermost(error: Exception) -> Exception:

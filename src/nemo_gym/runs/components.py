@@ -19,7 +19,8 @@ from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.base import Model
-from nemo_gym.models.registry import ALIASES, build_model
+from nemo_gym.models.registry import build_model
+from nemo_gym.models.table import ALIAS_SETTINGS, ALIASES, ENGINE_TYPES
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import mask
 
@@ -83,11 +84,18 @@ class ModelSpec(msgspec.Struct, frozen=True):
             plain = key.removeprefix("openai_")
             if value is not None and plain not in _NOT_OF_CALLS:
                 fields[_MODEL_FIELDS.get(plain, plain)] = value
+        if implementation in ALIAS_SETTINGS:
+            fields = ALIAS_SETTINGS[implementation] | fields
         own = {key: fields.pop(key) for key in _OWN_FIELDS if key in fields}
         if isinstance(own.get("url"), list):
             own["url"] = tuple(own["url"])
         more = {**fields.pop("settings", {}), **fields}
         return cls(type=ALIASES.get(implementation, implementation), **own, settings=more)
+
+    @property
+    def starts_engine(self) -> bool:
+        """Whether an engine is started for it."""
+        return not self.url and self.type in ENGINE_TYPES
 
     def build(self, link: LocalEnvironment | None) -> Model:
         """The model; `link` is the environment acted in, for the baselines that look at it."""
@@ -105,7 +113,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
     def public(self) -> dict[str, Any]:
         """What may be written down and compared on resume."""
         url = self.url if isinstance(self.url, str) else list(self.url)
-        settings = {key: value for key, value in self.settings.items() if key != "default_headers"}
+        settings = {key: value for key, value in self.settings.items() if key not in _PRIVATE}
         public = {"type": self.type, "name": self.name, "url": url}
         return {**public, "settings": settings} if settings else public
 
@@ -165,10 +173,16 @@ class AgentSpec(msgspec.Struct, frozen=True):
         return kind(**arguments)
 
 
-_MODEL_FIELDS: Final = {"base_url": "url", "model": "name"}
+_MODEL_FIELDS: Final = {
+    "base_url": "url",
+    "model": "name",
+    "num_concurrent_requests": "max_concurrent_requests",
+}
 _OWN_FIELDS: Final = ("url", "name", "api_key", "timeout", "record")
-_NOT_OF_CALLS: Final = frozenset({"num_workers", "max_concurrent_requests", "num_concurrent_requests"})
+_NOT_OF_CALLS: Final = frozenset({"num_workers"})
 """Settings of the original's model servers that say nothing about a call."""
+_PRIVATE: Final = frozenset({"default_headers", "vllm_serve_env_vars"})
+"""Settings that may hold keys."""
 
 
 def fingerprint(environment: Environment) -> str:

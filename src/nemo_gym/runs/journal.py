@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +86,8 @@ class Journal:
         self._task: asyncio.Task[None] | None = None
         self.error: JournalError | None = None
         """Set once nothing more can be written."""
+        self.written: Callable[[Sequence[bytes]], Awaitable[None]] | None = None
+        """Called with rollouts that are durable."""
 
     @property
     def torn_bytes(self) -> int:
@@ -127,6 +130,7 @@ class Journal:
             await self._wake.wait()
             self._wake.clear()
             batches = [b"".join(rows) for rows in self._pending]
+            scored = [] if self.written is None else list(self._pending[0])
             for rows in self._pending:
                 rows.clear()
             try:
@@ -136,6 +140,8 @@ class Journal:
             except JournalError as error:
                 self.error = error
                 return
+            if self.written is not None:
+                await self.written(scored)
             try:
                 async with asyncio.timeout(self._interval):
                     await self._closing.wait()

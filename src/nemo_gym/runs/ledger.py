@@ -7,28 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
-
-from nemo_gym.runs.statistics import ClusteredMean
+from nemo_gym.verifiers.statistics import ClusteredMean
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.stamped import Stamp, read_stamp
 
 MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
-
-
-Index = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
-    """The identity and fate of a row, read without decoding the rest of it."""
-
-    task_index: Index
-    rollout_index: Index
-    reward: float | None = None
-    failure_class: str | None = None
-    failure_terminal: bool = False
 
 
 @dataclass(slots=True)
@@ -105,9 +90,6 @@ def max_attempts() -> int:
     return int(text)
 
 
-_decoder = msgspec.json.Decoder(Stamp)
-
-
 def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
     """The rows of a plan, rollouts or failures file as (identity, line); a torn last line is left out.
 
@@ -120,11 +102,7 @@ def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                yield _decoder.decode(line), line
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                missing = f"not a row of a run: {error}"
-                raise DataError(f"{path}:{number}: {missing.replace('$.', '')}") from None
+            yield read_stamp(line, path, number), line
 
 
 def with_attempt(line: bytes, attempt: int) -> bytes:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from nemo_gym.runs.own_metrics import MetricHooks, OwnMetrics
+from nemo_gym.runs.own_metrics import Additions, OwnMetrics
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.statistics import ClusteredMean, PassCurves, describe, describe_one
+from nemo_gym.verifiers.statistics import ClusteredMean, PassCurves, describe, describe_one
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode, encode
@@ -45,12 +47,14 @@ class MetricsAccumulator:
     """Takes in rollout rows in any order and tells what they come to.
 
     Keeps eight bytes per rollout and numeric field. `answer_key` names the field that holds the extracted
-    answer, for majority@k; `hooks` add metrics of their own, to the file only.
+    answer, for majority@k; `own` adds metrics of the environment's own, to the file only.
     """
 
-    def __init__(self, *, answer_key: str | None = None, hooks: MetricHooks | None = None) -> None:
+    def __init__(self, *, answer_key: str | None = None, own: Additions | None = None) -> None:
         self._answer_key = answer_key
-        self._own = OwnMetrics(hooks)
+        self._own = own or OwnMetrics(None)
+        self.key_metrics: dict[str, dict[str, Any]] = {}
+        """The metrics of each agent to look at first, once the file is written."""
         self._agents: dict[str, _Agent] = {}
         self._agent_of: dict[bytes, _Agent] = {}
         self._requested: int | None = None
@@ -94,6 +98,10 @@ class MetricsAccumulator:
         self._requested = requested
         self._failed = {name: failed[name] for name in sorted(failed)}
 
+    def columns(self) -> dict[str, Collection[str]]:
+        """The numeric columns of each agent."""
+        return {name: agent.fields.keys() for name, agent in self._agents.items()}
+
     def summary(self) -> RunSummary:
         """The figures of the whole run."""
         scored = sum(agent.count for agent in self._agents.values())
@@ -130,6 +138,19 @@ class MetricsAccumulator:
         """
         return decode(b"".join(self._json()))
 
+    def groups(self) -> Iterator[dict[str, Any]]:
+        """The groups of every agent in order of task, without what hooks add to them."""
+        every = (_group_metrics(self._agents[name], name) for name in sorted(self._agents))
+        return merge(*every, key=itemgetter(keys.TASK_INDEX))
+
+    def by_agent(self) -> dict[str, dict[str, Any]]:
+        """The metrics of each agent, without what hooks add to them."""
+        return {name: self._agent_metrics(self._agents[name]) for name in sorted(self._agents)}
+
+    def described(self) -> dict[str, dict[str, float]]:
+        """The plain statistics of the numeric columns of each agent."""
+        return {name: _described(self._agents[name]) for name in sorted(self._agents)}
+
     def _rewards(self, agents: tuple[_Agent, ...]) -> tuple[ClusteredMean, PassCurves]:
         """The rewards of these agents, by task, with the answers they were given for."""
         if self._settled and self._settled[:2] == (agents, self._rows):
@@ -157,7 +178,8 @@ class MetricsAccumulator:
             own, per_task = self._own.compute(name)
             metrics = self._agent_metrics(agent) | own
             yield b',\n    "agent_metrics": ' + _indented(metrics, 4)
-            yield b',\n    "key_metrics": ' + _indented(self._own.key_metrics(metrics), 4)
+            self.key_metrics[name] = self._own.key_metrics(name, metrics)
+            yield b',\n    "key_metrics": ' + _indented(self.key_metrics[name], 4)
             yield b',\n    "group_level_metrics": ['
             separator = b"\n      "
             for group in _group_metrics(agent, name):
@@ -167,7 +189,7 @@ class MetricsAccumulator:
         yield b"\n]\n" if self._agents else b"]\n"
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
-        metrics: dict[str, Any] = {**describe(dict(sorted(agent.fields.items())))}
+        metrics: dict[str, Any] = {**_described(agent)}
         mean, reward = self._rewards((agent,))
         curves = {"accuracy": reward}
         if self._answer_key:
@@ -282,6 +304,10 @@ class _Agent:
         order = sorted(range(len(tasks)), key=keyed.__getitem__)
         for _, group in groupby(order, key=tasks.__getitem__):
             yield list(group)
+
+
+def _described(agent: _Agent) -> dict[str, float]:
+    return describe(dict(sorted(agent.fields.items())))
 
 
 def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:

@@ -8,13 +8,14 @@ from nemo_gym.wire.errors import DataError
 
 
 class Misfits:
-    """Collects what is wrong with which task."""
+    """Collects what is wrong with which task, or whatever else is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: str = "task") -> None:
+        self._counted = counted
         self._tasks: dict[str, list[int]] = {}
 
     def add(self, number: int, problem: str) -> None:
-        """Task `number`, counted from 1, has this problem."""
+        """Number so and so has this problem; tasks are counted from 1."""
         self._tasks.setdefault(problem, []).append(number)
 
     def refuse(self, where: str = "") -> None:
@@ -24,16 +25,15 @@ class Misfits:
             DataError: it isn't; with the tasks of each problem.
         """
         if self._tasks:
-            said = [f"{_listed(tasks)}: {problem}" for problem, tasks in self._tasks.items()]
+            said = [f"{self._listed(tasks)}: {problem}" for problem, tasks in self._tasks.items()]
             more = f"; and {len(said) - _SHOWN} other problems" if len(said) > _SHOWN else ""
             raise DataError(where + "; ".join(said[:_SHOWN]) + more)
 
+    def _listed(self, numbers: list[int]) -> str:
+        if len(numbers) == 1:
+            return f"{self._counted} {numbers[0]}"
+        more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+        return f"{self._counted}s {', '.join(map(str, numbers[:_SHOWN]))}{more}"
+
 
 _SHOWN: Final = 10
-
-
-def _listed(tasks: list[int]) -> str:
-    if len(tasks) == 1:
-        return f"task {tasks[0]}"
-    more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
-    return f"tasks {', '.join(map(str, tasks[:_SHOWN]))}{more}"

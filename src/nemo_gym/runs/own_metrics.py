@@ -11,7 +11,7 @@ import msgspec
 from nemo_gym.environments.base import Environment, mean_metrics
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError
-from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.task import Row
 
 
@@ -21,6 +21,22 @@ class MetricHooks(Protocol):
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]: ...
 
     def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]: ...
+
+
+class Additions(Protocol):
+    """Metrics beside those that every run has."""
+
+    def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
+        """Take in one scored rollout."""
+        ...
+
+    def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+        """What there is to add for an agent, and for its tasks by index."""
+        ...
+
+    def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        """The metrics of an agent to look at first, out of all."""
+        ...
 
 
 class OwnMetrics:
@@ -37,10 +53,7 @@ class OwnMetrics:
     def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
         """Take in one scored rollout."""
         if self._computes:
-            row = {name: decode(raw) for name, raw in raws.items() if name not in _TRAJECTORY}
-            if keys.RESPONSE in raws:
-                response: dict[str, Any] = decode(raws[keys.RESPONSE]) or {}
-                row[keys.RESPONSE] = {"usage": response.get("usage")}
+            row: Row = decode(encode(without_trajectory(raws)))
             self._rows[agent].setdefault(task, {})[rollout] = row
 
     def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
@@ -61,7 +74,7 @@ class OwnMetrics:
             raise GymError(f"compute_metrics raised {type(error).__name__}: {error}") from error
         return metrics, per_task
 
-    def key_metrics(self, metrics: dict[str, Any]) -> dict[str, Any]:
+    def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
         """The metrics to look at first; every mean unless the environment says otherwise.
 
         Raises:
@@ -75,6 +88,23 @@ class OwnMetrics:
             raise GymError(f"get_key_metrics raised {type(error).__name__}: {error}") from error
 
 
+def without_trajectory(raws: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """A rollout row as metrics are made from it: of what happened only the `usage` is left."""
+    row: dict[str, Any] = {name: raw for name, raw in raws.items() if name not in _TRAJECTORY}
+    if keys.RESPONSE in raws:
+        try:
+            response = _response_decoder.decode(raws[keys.RESPONSE])
+        except msgspec.ValidationError:
+            response = None
+        row[keys.RESPONSE] = {"usage": response.usage if response else None}
+    return row
+
+
+class _Response(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_response_decoder: Final = msgspec.json.Decoder(_Response | None)
 _TRAJECTORY: Final = frozenset(
     {keys.RESPONSE, keys.PARAMS, "ng_agent_observations", "ng_model_call_capture", "ng_trajectory"}
 )

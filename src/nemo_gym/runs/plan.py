@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
-from nemo_gym.wire.params import check_params
+from nemo_gym.wire.params import check_typed_params
 from nemo_gym.wire.prompt import Prompt
 from nemo_gym.wire.task import Row, Task, named_agent, task_from_row, task_to_row
 
@@ -53,8 +53,13 @@ def task_rows(
     seed: int = 0,
     limit: int | None = None,
     prompt: Prompt | None = None,
+    refused: Callable[[int, str], None] | None = None,
 ) -> Iterator[Row]:
     """The tasks of a file, of an iterable, or (None) of the environment itself, checked one by one.
+
+    Args:
+        refused: is told the number (the line in a file) of every task that doesn't fit, and what is wrong
+            with it, and the others go on; without it such a task is an error.
 
     Raises:
         UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`. Tasks
@@ -71,12 +76,15 @@ def task_rows(
             try:
                 row = prompt.applied(row)
             except DataError as error:
-                misfits.add(number, str(error))
+                (refused or misfits.add)(number, str(error))
                 continue
         try:
-            check_params(row.get(keys.PARAMS))
+            check_typed_params(row.get(keys.PARAMS))
             task_from_row(row, environment.Task)
         except UsageError as error:
+            if refused is not None:
+                refused(number, str(error))
+                continue
             of_file = isinstance(source, Path)
             where = f"{source}:{number}" if of_file else f"task {number} of {environment.name()}"
             raise DataError(f"{where}: {error}") from None

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import msgspec
 
-from nemo_gym.runs.ledger import Stamp
 from nemo_gym.runs.result import Result
-from nemo_gym.runs.worker import Orders, Report, message, read_message
+from nemo_gym.runs.worker import LAST_S, Orders, Report, message, read_message
 from nemo_gym.wire.errors import GymError, WorkerDied
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.stamped import Stamp
 
 Line = tuple[Stamp, bytes]
 """A plan line with its identity."""
@@ -61,9 +62,7 @@ class WorkerPool:
             try:
                 finished = await self._serve(worker, groups, sink)
             finally:
-                if worker.process.returncode is None:
-                    worker.process.kill()
-                await worker.process.wait()
+                await _end(worker.process)
             if finished:
                 return
             self._deaths += 1
@@ -132,3 +131,15 @@ class WorkerPool:
         assert process.stdin is not None
         process.stdin.write(message(msgspec.msgpack.encode(self._orders)))
         return _Worker(process, self._orders.concurrency or min(16, self._orders.most))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a worker that may still run; it closes what it holds, if it can."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(LAST_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from time import monotonic
 
 from nemo_gym.runs.result import Result
-from nemo_gym.runs.statistics import ClusteredMean
+from nemo_gym.verifiers.statistics import ClusteredMean
 
 
 class Progress:
@@ -20,6 +20,8 @@ class Progress:
         self.last_error = ""
         self.finished = 0
         """Rollouts that ended since this process took up the run."""
+        self.interrupted = 0
+        """Those among them that count as not run: a server that was being shut down gave them up."""
         self.output_tokens = 0
         self.mean = ClusteredMean(repeats)
         self.started = monotonic()
@@ -50,9 +52,12 @@ class Progress:
             self.scored += 1
             self.failed_class.pop((result.task, result.rollout), None)
             self.mean.add(result.task, result.reward or 0.0)
+            return
+        self.last_error = result.error
+        if result.pending:
+            self.interrupted += 1
         else:
             self.failed_class[result.task, result.rollout] = result.failure
-            self.last_error = result.error
 
     def elapsed(self) -> float:
         """Seconds since the run (or its resumption) began."""

@@ -25,6 +25,8 @@ class Result(msgspec.Struct, array_like=True):
     tokens: int
     """Output tokens."""
     seconds: float
+    pending: bool = False
+    """Whether the failure counts as not having been run: the line is for no file."""
 
     @classmethod
     def of(cls, rollout: Rollout) -> Result:
@@ -40,4 +42,5 @@ class Result(msgspec.Struct, array_like=True):
             error="" if failure is None else str(failure),
             tokens=usage["output_tokens"] if usage else 0,
             seconds=rollout.timing.get("total_s", 0.0),
+            pending=failure is not None and failure.pending,
         )

@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, Protocol
 
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
+from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.runs.asked_metrics import metrics_elsewhere
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, differences, load_manifest
 from nemo_gym.runs.misfits import Misfits
+from nemo_gym.runs.own_metrics import OwnMetrics
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.plan import OTHERS, PlanOptions, expand, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
-from nemo_gym.runs.report import RunReport, report_on
+from nemo_gym.runs.report import Reading, RunReport
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.sources import Source, source_rows
+from nemo_gym.runs.token_watch import TokenWatch
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.task import Row, named_agent
+
+
+class Plan(Protocol):
+    """What is to be run, row by row."""
+
+    def lines(self) -> Iterator[bytes]:
+        """Every row with its stamps, as a line."""
+        ...
+
+    def public(self) -> dict[str, Any]:
+        """What is written down and compared on resume."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +62,8 @@ class Job:
     any agent and stamps the agent's own name."""
     input: Path | tuple[Source, ...] | None = None
     """Task file, or several; None takes the environment's own tasks."""
+    plan: Plan | None = None
+    """Rows that are stamped already; they are run as they are, in place of a plan made of `input`."""
     split: str = "train"
     limit: int | None = None
     repeats: int | Mapping[str, int] = 1
@@ -64,6 +83,8 @@ class Job:
     """Seconds one rollout may take."""
     max_failures: int | None = None
     """Stop once more rollouts than this have failed."""
+    capture: CaptureSettings | None = None
+    """What of the model calls is kept; None is nothing."""
     resume: bool = False
     write_metrics: bool = True
 
@@ -111,11 +132,18 @@ class Run:
         steps = isinstance(environment, StepEnvironment) if spec.about is None else spec.about.steps
         agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
         self._orders = self._orders_for(spec, agent)
+        tokens = job.capture.tokens if job.capture else None
+        self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
         identity = self._identity(environment)
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
         if not resuming:
             self._refuse_occupied()
         alone = self.job.workers == 1
+        if not alone and job.model.starts_engine:
+            raise UsageError(
+                "--workers: each would start an engine of its own; start it once with gym env start, "
+                "and give its --model-url"
+            )
         collector = build_collector(self._orders, open_doors=self._open_doors if alone else None)
         try:
             await collector.check()
@@ -142,6 +170,23 @@ class Run:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: starting anew")
 
     def _plan_anew(self, environment: Environment, agent: Agent, identity: Identity) -> None:
+        rows = self._expanded(environment, agent)
+        if self.job.plan is not None:
+            rows = zip(repeat(dict[str, Any]()), self.job.plan.lines(), strict=False)
+        folder = self.paths.rollouts.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
+        requested = materialize(self.paths.inputs, rows)
+        self._manifest = Manifest(identity, requested, __version__, time())
+        self._manifest.save(self.paths)
+        self._ledger = Ledger()
+        self._journal = Journal(self.paths.rollouts, self.paths.failures)
+        self.progress.requested = requested
+
+    def _expanded(self, environment: Environment, agent: Agent) -> Iterator[tuple[Row, bytes]]:
+        """Every rollout of the tasks; afterwards it is noted which agents' repeats nobody needed."""
         job = self.job
         rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(
@@ -152,23 +197,13 @@ class Run:
             seed=job.seed,
             count_seeds=job.count_seeds,
         )
-        folder = self.paths.rollouts.parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
         named = {OTHERS, options.agent}
         if isinstance(job.repeats, Mapping):
             rows = _noting(rows, named)
-        requested = materialize(self.paths.inputs, expand(_fitting(rows, agent, job.agent_name), options))
+        yield from expand(_fitting(rows, agent, job.agent_name), options)
         if isinstance(job.repeats, Mapping):
             unused = sorted(job.repeats.keys() - named)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
-        self._manifest = Manifest(identity, requested, __version__, time())
-        self._manifest.save(self.paths)
-        self._ledger = Ledger()
-        self._journal = Journal(self.paths.rollouts, self.paths.failures)
-        self.progress.requested = requested
 
     def _take_up(self, identity: Identity) -> None:
         self._manifest = load_manifest(self.paths.manifest)
@@ -202,11 +237,13 @@ class Run:
         Raises:
             GymError: the model can't be reached, or the journal can't be written.
         """
-        async with self._journal as journal:
+        async with self._watched(), self._journal as journal:
             await self._until_stopped(self._engine(journal))
         if journal.error is not None:
             self.stop(str(journal.error))
         progress, manifest = self.progress, self._manifest
+        if progress.interrupted:
+            self.stop(f"rollouts given up by a server that was being shut down: {progress.interrupted}")
         manifest.status, manifest.reason, manifest.ended_at = self._status, self._reason, time()
         manifest.counts = {
             "scored": progress.scored,
@@ -214,10 +251,34 @@ class Run:
             "pending": progress.pending,
         }
         manifest.save(self.paths)
-        key, hooks = self._environment.answer_key, self._environment
-        return report_on(
-            self.paths.rollouts, answer_key=key, hooks=hooks, write_metrics=self.job.write_metrics
-        )
+        return await self._report()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncGenerator[None, None]:
+        """Captured tokens are retired as rows are written."""
+        if self._watch is None:
+            yield
+            return
+        self._journal.written = self._watch.retire
+        try:
+            yield
+        finally:
+            await self._watch.aclose()
+
+    async def _report(self) -> RunReport:
+        """What the run came to; servers are asked for their metrics unless the user wants it to end."""
+        asks = self.job.write_metrics and self._status != "interrupted"
+        orders = self._orders
+        async with metrics_elsewhere(orders.environment, orders.agent) if asks else nullcontext() as asked:
+            own = asked or OwnMetrics(self._environment)
+            reading = Reading(self.paths.rollouts, answer_key=self._environment.answer_key, own=own)
+            if asked is not None:
+                self._stop.clear()
+                await self._until_stopped(asked.ask(reading.metrics.columns()))
+                if asked.problems:
+                    listed = "; ".join(f"{agent}: {problem}" for agent, problem in asked.problems.items())
+                    self.notes.append(f"warning: the metrics that only servers know are missing: {listed}")
+            return reading.report(write_metrics=self.job.write_metrics)
 
     async def _until_stopped(self, engine: Coroutine[Any, Any, None]) -> None:
         """Drive the engine until it is done, fails, or `stop` is called."""
@@ -235,11 +296,15 @@ class Run:
     async def _engine(self, journal: Journal) -> None:
         """Everything that is left of the plan, in this process or in workers."""
         lines = self._lines()
+        watch = self._watch
 
         def settle(result: Result) -> None:
-            journal.append(result.line, failed=result.failure is not None)
+            if not result.pending:
+                journal.append(result.line, failed=result.failure is not None)
             self.progress.add(result)
             self._judge(result)
+            if watch is not None and result.failure is None and (reason := watch.judge(result.line)):
+                self.stop(reason)
 
         if self.job.workers > 1:
             await WorkerPool(self.job.workers, self._orders).run(lines, settle)
@@ -279,9 +344,20 @@ class Run:
             most=max(1, 4096 // job.workers),
             rollout_timeout=job.rollout_timeout,
             seed=job.seed or 0,
+            capture=job.capture,
         )
 
     def _identity(self, environment: Environment) -> Identity:
+        job = self.job
+        return Identity(
+            environment=job.environment.public(environment),
+            model=job.model.public(),
+            agent=self._orders.agent.public(),
+            sampling=job.sampling,
+            inputs=self._inputs() if job.plan is None else job.plan.public(),
+        )
+
+    def _inputs(self) -> dict[str, Any]:
         job = self.job
         files = [source.public() for source in job.sources]
         given = {
@@ -292,14 +368,7 @@ class Run:
             "seed": job.seed,
         }
         added = {"columns": job.columns, "count_seeds": job.count_seeds}
-        inputs = given | {key: value for key, value in added.items() if value}
-        return Identity(
-            environment=job.environment.public(environment),
-            model=job.model.public(),
-            agent=self._orders.agent.public(),
-            sampling=job.sampling,
-            inputs=inputs,
-        )
+        return given | {key: value for key, value in added.items() if value}
 
 
 def _noting(rows: Iterable[Row], named: set[str]) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Source:
         """
         known = {
             "source": "" if self.path is None else self.path.name,
-            "sha256": "" if self.path is None else _digest(self.path),
+            "sha256": "" if self.path is None else digest_of(self.path),
         }
         prompt = self.prompt and {"name": self.prompt.name, "digest": self.prompt.digest}
         added = {
@@ -65,26 +65,50 @@ def source_rows(
     """
     left = limit
     for source in sources:
-        rows = task_rows(
-            source.environment or environment,
-            source.path,
-            split=split,
-            seed=seed,
-            limit=left,
-            prompt=source.prompt,
-        )
-        if limit is None and source.repeats == 1 and not source.agent:
-            yield from rows
-            continue
-        for row in rows:
+        for row in rows_of(source, environment, split=split, seed=seed, limit=left):
             left = None if left is None else left - 1
-            if source.agent:
-                row = {**row, keys.AGENT_REF: {"type": "responses_api_agents", "name": source.agent}}
             for _ in range(source.repeats):
                 yield row
 
 
-def _digest(path: Path) -> str:
+def rows_of(
+    source: Source,
+    environment: Environment,
+    *,
+    split: str = "train",
+    seed: int = 0,
+    limit: int | None = None,
+    refused: Callable[[int, str], None] | None = None,
+) -> Iterator[Row]:
+    """The checked tasks of one source, each once, stamped with the agent that they are for.
+
+    Args:
+        refused: as of `task_rows`.
+
+    Raises:
+        UsageError: a task doesn't fit, as `task_rows` says.
+    """
+    rows = task_rows(
+        source.environment or environment,
+        source.path,
+        split=split,
+        seed=seed,
+        limit=limit,
+        prompt=source.prompt,
+        refused=refused,
+    )
+    if not source.agent:
+        return rows
+    ref = {"type": "responses_api_agents", "name": source.agent}
+    return ({**row, keys.AGENT_REF: ref} for row in rows)
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        UsageError: it can't be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,14 +8,16 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from contextlib import aclosing
-from typing import BinaryIO
+from contextlib import aclosing, suppress
+from typing import BinaryIO, Final
 
 import msgspec
 
 from nemo_gym.agents.door import ModelDoor
+from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.models.base import Model
+from nemo_gym.runs.captured import CapturedAgent
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
@@ -29,6 +31,8 @@ from nemo_gym.wire.task import Row
 LENGTH = struct.Struct("!I")
 """Every message either way is its length in bytes, then its body: first to the worker `Orders`, then rows
 as JSON; from the worker `Report`s. Orders and reports are MessagePack."""
+LAST_S: Final = 3.0
+"""Seconds that a worker has to close what it holds, once its parent is gone or tells it to end (SIGTERM)."""
 
 
 class Orders(msgspec.Struct):
@@ -42,6 +46,8 @@ class Orders(msgspec.Struct):
     """Upper end of adaptive concurrency."""
     rollout_timeout: float | None
     seed: int
+    capture: CaptureSettings | None = None
+    """What of the model calls is kept; None is nothing."""
 
 
 class Report(msgspec.Struct, array_like=True):
@@ -81,6 +87,8 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
         if orders.concurrency
         else Adaptive(lambda: model.pushbacks, start=min(16, orders.most), most=orders.most)
     )
+    if orders.capture is not None:
+        agent = CapturedAgent(agent, orders.capture)
     timeout = orders.rollout_timeout
     return Collector(agent, link, model, limiter=limiter, rollout_timeout=timeout)
 
@@ -100,8 +108,8 @@ def message(body: bytes) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-async def work() -> None:
-    """Serve one parent until it says that no more rows will come, or is gone."""
+async def work() -> int:
+    """Serve one parent until it says that no more rows will come, or is gone; the exit code."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 26)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
@@ -110,12 +118,17 @@ async def work() -> None:
     collector = build_collector(orders)
     rows: asyncio.Queue[Row | None] = asyncio.Queue()
 
+    def leave() -> None:
+        """What is in flight is dropped; sessions and the environment are closed, if that takes no longer."""
+        loop.call_later(LAST_S, os._exit, 1)
+        working.cancel()
+
     async def feed() -> None:
         try:
             while body := await read_message(reader):
                 rows.put_nowait(decode(body))
         except asyncio.IncompleteReadError:
-            os._exit(1)
+            leave()
         rows.put_nowait(None)
 
     async def next_row() -> Row | None:
@@ -129,16 +142,22 @@ async def work() -> None:
         out.write(message(msgspec.msgpack.encode(report)))
         out.flush()
 
-    feeder = asyncio.create_task(feed())
+    working = asyncio.create_task(collector.run(next_row, sink))
+    loop.add_signal_handler(signal.SIGTERM, leave)
     async with aclosing(collector):
-        await collector.run(next_row, sink)
+        feeder = asyncio.create_task(feed())
+        with suppress(asyncio.CancelledError):
+            await working
+    if working.cancelled():
+        return 1
     await feeder
+    return 0
 
 
 def main() -> None:
     """Entry point of `python -m nemo_gym.runs.worker`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run_async(work())
+    sys.exit(run_async(work()))
 
 
 def _take_stdout() -> BinaryIO:

@@ -1,0 +1,79 @@
+"""The rollouts of one run added to those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.runs.journal import AppendFile
+from nemo_gym.runs.ledger import Ledger
+from nemo_gym.runs.manifest import load_manifest
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.wire.stamped import Keys, keyed_lines
+
+
+def append_run(made: RunPaths, target: RunPaths) -> None:
+    """Move the rows of a run into the files of another one; what is there already stays as it is.
+
+    Killed at any instant, the same call does what is left.
+
+    Raises:
+        UsageError: another run is writing to the files, or one of them can't be read.
+        JournalError: the files can't be written.
+    """
+    manifest = load_manifest(target.manifest if target.manifest.exists() else made.manifest)
+    _append(made.rollouts, target.rollouts, once=True)
+    _append(made.failures, target.failures, once=False)
+    manifest.requested = _append(made.inputs, target.inputs, once=True)
+    ledger = Ledger.read(target.rollouts, target.failures)
+    scored, failed = ledger.scored_count, len(ledger.failed)
+    pending = manifest.requested - scored - failed
+    manifest.counts = {"scored": scored, "failed": failed, "pending": pending}
+    manifest.save(target)
+    for path in (made.rollouts, *made.existing()):
+        path.unlink(missing_ok=True)
+
+
+def _append(source: Path, target: Path, *, once: bool) -> int:
+    """Append lines in pieces; how many rows there are then.
+
+    Args:
+        once: leave out those whose identity is there.
+    """
+    if not source.exists():
+        return 0
+    _end_last_row(target)
+    with closing(AppendFile(target)) as file:
+        present = Keys()
+        for row in keyed_lines(target):
+            present.add(row.stamp)
+        piece = bytearray()
+        for line in _new(source, present, once=once):
+            piece += line
+            if len(piece) >= _PIECE:
+                file.write(bytes(piece))
+                piece.clear()
+        file.write(bytes(piece))
+        return len(present)
+
+
+def _end_last_row(path: Path) -> None:
+    """Other programs leave out the last newline; without it a row passes for torn."""
+    last = b"\n"
+    for row in keyed_lines(path) if path.exists() else ():
+        last = row.line
+    if not last.endswith(b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+
+def _new(source: Path, present: Keys, *, once: bool) -> Iterator[bytes]:
+    for row in keyed_lines(source):
+        if present.add(row.stamp) or not once:
+            yield row.line.rstrip() + b"\n"
+
+
+_PIECE: Final = 1 << 24
+"""Bytes."""

@@ -1,0 +1,158 @@
+"""Rollouts of several runs as one run (CONTRACT 5.12)."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import time
+from typing import Any, Final
+
+from nemo_gym import __version__
+from nemo_gym.agents.remote_run import RemoteRun
+from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
+from nemo_gym.runs.paths import RunPaths, whole_file
+from nemo_gym.runs.recompute import recompute
+from nemo_gym.runs.report import RunReport
+from nemo_gym.runs.scorers import recorded_scorer
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.stamped import KeyedLine, Keys, keyed_lines
+
+
+def find_shards(patterns: Sequence[str], output: RunPaths) -> list[RunPaths]:
+    """The rollouts files that the patterns match, each once, in order of name. Files that belong to one of
+    them (failures, inputs, ...) and the output itself are left out.
+
+    Args:
+        patterns: as of the shell, with `**` for any depth; each may be several, separated by commas.
+
+    Raises:
+        UsageError: a pattern matches nothing.
+    """
+    found: dict[Path, Path] = {}
+    for pattern in (one.strip() for given in patterns for one in given.split(",") if one.strip()):
+        shards = [
+            path for path in map(Path, glob.glob(pattern, recursive=True)) if _is_shard(path, output.rollouts)
+        ]
+        if not shards:
+            raise UsageError(f"{pattern}: no rollouts file matches")
+        found |= {path.resolve(): path for path in sorted(shards)}
+    if not found:
+        raise UsageError("which rollouts? -i GLOB")
+    return [RunPaths.of(path) for path in sorted(found.values())]
+
+
+async def aggregate_shards(
+    shards: Sequence[RunPaths],
+    output: RunPaths,
+    *,
+    scorer: EnvironmentSpec | None,
+    agents: RemoteRun | None,
+    merge: bool = True,
+) -> tuple[RunReport, list[str]]:
+    """The metrics of all shards; the report, and what the user should know.
+
+    Args:
+        scorer: the environments that know metrics of their own; None takes the one that all shards name.
+        agents: running agents, which are asked where no environment is known.
+        merge: also write the rollouts file; otherwise only the metrics are.
+
+    Raises:
+        UsageError: as of `merge_shards`, or there is no such environment; then nothing is written.
+        GymError: a hook of an environment raised.
+    """
+    if scorer is not None and scorer.ref:
+        scorer.build()
+    async with AsyncExitStack() as stack:
+        if agents is not None:
+            stack.push_async_callback(agents.aclose)
+        made = output
+        if not merge:
+            folder = stack.enter_context(TemporaryDirectory())
+            made = RunPaths.of(Path(folder) / output.rollouts.name)
+        merge_shards(shards, made)
+        report, notes = await recompute(made.rollouts, scorer or recorded_scorer(made), agents=agents)
+        if not merge:
+            with whole_file(output.metrics) as file:
+                file.write(made.metrics.read_bytes())
+        return replace(report, paths=output), notes
+
+
+def merge_shards(shards: Sequence[RunPaths], output: RunPaths) -> None:
+    """Write the rollouts of all shards into one file, with their failures, inputs and a manifest beside it:
+    everything or nothing.
+
+    Raises:
+        UsageError: a file can't be read.
+        DataError: a line is no row of a run, or two rollouts have the same identity.
+    """
+    scored, planned, failed = Keys(), Keys(), Keys()
+    inputs = [shard.inputs for shard in shards]
+    with ExitStack() as files:
+        rollouts = files.enter_context(whole_file(output.rollouts))
+        for row, path in _rows([shard.rollouts for shard in shards]):
+            if not scored.add(row.stamp):
+                first = _place(shards, row)
+                raise DataError(f"{first} and {path}:{row.number} are both {row.name}")
+            rollouts.write(row.line.rstrip() + b"\n")
+        failures = files.enter_context(whole_file(output.failures))
+        for row, _ in _rows([shard.failures for shard in shards if shard.failures.exists()]):
+            failed.add(row.stamp)
+            failures.write(row.line.rstrip() + b"\n")
+        if all(path.exists() for path in inputs):
+            plan = files.enter_context(whole_file(output.inputs))
+            for row, _ in _rows(inputs):
+                if planned.add(row.stamp):
+                    plan.write(row.line.rstrip() + b"\n")
+        missed = failed.without(scored)
+        requested = len(planned) or len(scored) + len(missed)
+        manifest = Manifest(_identity(shards), requested, __version__, time(), "complete", time())
+        pending = requested - len(scored) - len(missed)
+        manifest.counts = {"scored": len(scored), "failed": len(missed), "pending": pending}
+        manifest.save(output)
+
+
+def _is_shard(path: Path, output: Path) -> bool:
+    if path.suffix != ".jsonl" or not path.is_file() or path.resolve() == output.resolve():
+        return False
+    owners = (path.with_name(path.stem.removesuffix(suffix) + ".jsonl") for suffix in _COMPANIONS)
+    return not any(owner != path and owner.exists() for owner in owners)
+
+
+def _rows(paths: Sequence[Path]) -> Iterator[tuple[KeyedLine, Path]]:
+    for path in paths:
+        for row in keyed_lines(path):
+            yield row, path
+
+
+def _place(shards: Sequence[RunPaths], wanted: KeyedLine) -> str:
+    """Where the first rollout with that identity is."""
+    key = (wanted.stamp.task_index, wanted.stamp.rollout_index)
+    rows = _rows([shard.rollouts for shard in shards])
+    return next(
+        f"{path}:{row.number}" for row, path in rows if (row.stamp.task_index, row.stamp.rollout_index) == key
+    )
+
+
+def _identity(shards: Sequence[RunPaths]) -> Identity:
+    """What all shards have in common."""
+    known = [load_manifest(shard.manifest).identity for shard in shards if shard.manifest.exists()]
+
+    def shared(values: list[dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
+        alike = len(values) == len(shards) and all(value == values[0] for value in values)
+        return values[0] if alike else otherwise
+
+    return Identity(
+        environment=shared([one.environment for one in known], {"ref": ""}),
+        model=shared([one.model for one in known], {"type": "none", "name": "", "url": ""}),
+        agent=shared([one.agent for one in known], {"name": ""}),
+        sampling=shared([one.sampling for one in known], {}),
+        inputs={"shards": [str(shard.rollouts) for shard in shards]},
+    )
+
+
+_COMPANIONS: Final = ("_failures", "_materialized_inputs", "_reward_profiling")
