@@ -9,7 +9,9 @@ from nemo_gym.config.instances import DOMAINS
 from nemo_gym.config.kinds import KINDS, Kind, builtin_names
 from nemo_gym.config.placeholder import fold_placeholders
 from nemo_gym.config.resolve import resolve
+from nemo_gym.config.selectors import config_path
 from nemo_gym.environments.discovery import list_environments
+from nemo_gym.runs.components import ModelSpec
 
 EVERY = [(kind, name) for kind in KINDS for name in builtin_names(kind)]
 POLICY = {"policy_base_url": "http://h/v1", "policy_model_name": "m", "policy_api_key": "k"}
@@ -19,7 +21,10 @@ POLICY = {"policy_base_url": "http://h/v1", "policy_model_name": "m", "policy_ap
 def test_every_component_of_this_package_has_a_configuration_that_resolves(kind: Kind, name: str) -> None:
     agent = f"++{name}.{kind}.{name}.resources_server.name=mcqa"
     changes = [agent] if kind == "responses_api_agents" else []
-    needed = ["resources_servers/mcqa/configs/mcqa.yaml"] if changes else []
+    if name == "local_vllm_model_proxy":
+        shared = ["++shared.responses_api_models.vllm_model.entrypoint=app.py"]
+        changes = [*shared, f"++policy_model_proxy.{kind}.{name}.model_server.name=shared"]
+    needed = ["resources_servers/mcqa/configs/mcqa.yaml"] if kind == "responses_api_agents" else []
     paths = [*needed, f"{kind}/{name}/configs/{name}.yaml"]
     config = resolve(paths, changes, initial=POLICY, offline=True, use_env_file=False)
     assert [one.implementation for one in config.of(kind)].count(name) == len(needed) * (
@@ -98,3 +103,28 @@ def test_a_placeholder_alone_is_a_chat_model_at_the_policy_url_unless_that_is_em
     made = fold_placeholders(tree)["policy_model"]["responses_api_models"]
     assert list(made) == ["chat"]
     assert fold_placeholders({**tree, "policy_base_url": ""}) == {**tree, "policy_base_url": ""}
+
+
+READY = [
+    ("openai_model", "OpenAI/gpt-4.1-2025-04-14", "gpt-4_1-2025-04-14"),
+    ("vllm_model", "vllm_model_completions", "policy_model"),
+    ("inference_provider", "together", "policy_model"),
+    ("local_vllm_model", "Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen3-30B-A3B-Instruct-2507"),
+    ("local_vllm_model", "openai/gpt-oss-120b-reasoning-high", "gpt-oss-120b-reasoning-high"),
+    ("genrm_model", "genrm_model", "genrm_model"),
+]
+
+
+@pytest.mark.parametrize(("name", "flavor", "instance"), READY, ids=lambda value: str(value))
+def test_a_ready_configuration_of_a_model_can_be_used(name: str, flavor: str, instance: str) -> None:
+    path = config_path("--model-type", f"{name}/{flavor}", [])
+    key = [f"++{instance}.responses_api_models.{name}.openai_api_key=k"] if "OpenAI/" in flavor else []
+    (found,) = resolve([path], key, initial=POLICY, offline=True, use_env_file=False).of(
+        "responses_api_models"
+    )
+    assert found.name == instance
+    settings = {**found.settings, "base_url": found.settings.get("base_url", "http://h/v1")}
+    if name == "openai_model":
+        settings.pop("base_url")
+    model = ModelSpec.of_instance(found.implementation, settings).build(None)
+    assert model.name == settings.get("model", settings.get("openai_model"))

@@ -10,7 +10,6 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.config.skills import load_skills
-from nemo_gym.wire.errors import UsageError
 
 
 def test_a_prompt_file_is_found_in_a_root_and_may_hold_anything_between_braces(tmp_path: Path) -> None:
@@ -80,8 +79,3 @@ def test_flags_win_over_keys_and_request_parameters_are_merged() -> None:
 def test_a_key_of_the_wrong_type_is_an_error(tree: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(tree))):
         RunSettings().over(tree)
-
-
-def test_a_driver_of_ones_own_is_refused_rather_than_passed_over() -> None:
-    with pytest.raises(UsageError, match="not supported"):
-        RunSettings().over({"rollout_collection_driver": "a.b:c"})

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, as_kind, builtin_names
+from nemo_gym.config.model_flavors import Flavor, flavors
 from nemo_gym.config.tree import Tree
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
 from nemo_gym.environments.loading import BUILTINS
@@ -22,21 +23,18 @@ POLICY_SETTINGS: Final = ("policy_base_url", "policy_api_key", "policy_model_nam
 
 _PREFIXED: Final = ("openai_model", "azure_openai_model", "litellm_model")
 """Implementations whose settings are called `openai_base_url` and so on."""
-_VLLM: Final[dict[str, Tree]] = {
-    "vllm_model": {"return_token_id_information": False, "uses_reasoning_parser": True},
-    "vllm_model_for_training": {"return_token_id_information": True, "uses_reasoning_parser": True},
-}
 
 
 def builtin_config(path: str, roots: Sequence[Path] = ()) -> Tree | None:
-    """The configuration at `<kind>/<name>/configs/<flavor>.yaml`; None when there is none.
+    """The configuration at `<kind>/<name>/configs/<flavor>.yaml`; None when there is none. The flavor of a
+    model may lie in a folder.
 
     An environment in a search root or an installed package that has no such file is configured likewise.
     """
     parts = PurePosixPath(path).parts
-    if len(parts) != 4 or parts[2] != "configs" or not parts[3].endswith(".yaml"):
+    if len(parts) < 4 or parts[2] != "configs" or not parts[-1].endswith(".yaml"):
         return None
-    kind, name, flavor = as_kind(parts[0]), parts[1], parts[3].removesuffix(".yaml")
+    kind, name, flavor = as_kind(parts[0]), parts[1], "/".join(parts[3:]).removesuffix(".yaml")
     if kind == "resources_servers":
         infos = list_environments(roots=roots) if flavor == name else []
         info = next((info for info in infos if info.name == name), None)
@@ -46,10 +44,18 @@ def builtin_config(path: str, roots: Sequence[Path] = ()) -> Tree | None:
     match kind:
         case "responses_api_agents" if flavor == name:
             return {name: agent_tree(name, environment="???")}
-        case "responses_api_models" if flavor == name or flavor in _flavors(name):
-            return {POLICY: model_tree(name, {**policy_settings(name), **_flavors(name).get(flavor, {})})}
+        case "responses_api_models":
+            return _model_config(name, flavor)
         case _:
             return None
+
+
+def _model_config(name: str, flavor: str) -> Tree | None:
+    found = flavors(name).get(flavor, Flavor({}) if flavor == name else None)
+    if found is None:
+        return None
+    given = {} if found.instance else policy_settings(name)
+    return {found.instance or POLICY: model_tree(name, {**given, **found.settings})}
 
 
 def environment_tree(
@@ -108,8 +114,10 @@ def policy_settings(implementation: str) -> Tree:
     match implementation:
         case "embedded" | "random" | "oracle":
             return {}
-        case "scripted" | "replay":
+        case "scripted" | "replay" | "local_vllm":
             return {"name": name}
+        case "local_vllm_model":
+            return {"model": name}
         case _ if implementation in PROVIDERS:
             return {"api_key": key, "name": name}
         case _ if implementation in TYPES:
@@ -117,16 +125,6 @@ def policy_settings(implementation: str) -> Tree:
         case _:
             prefix = "openai_" if implementation in _PREFIXED else ""
             return {f"{prefix}base_url": url, f"{prefix}api_key": key, f"{prefix}model": name}
-
-
-def _flavors(name: str) -> dict[str, Tree]:
-    match name:
-        case "vllm_model":
-            return _VLLM
-        case "inference_provider":
-            return {provider: {"base_url": facts.url} for provider, facts in PROVIDERS.items()}
-        case _:
-            return {}
 
 
 def _datasets(info: EnvironmentInfo) -> list[Tree]:

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.sources import MAX_BYTES, find_file
+from nemo_gym.config.sources import MAX_BYTES, find_file, malformed
 from nemo_gym.wire.prompt import Prompt
 
 
@@ -36,6 +36,8 @@ def load_prompt(path: str, roots: Sequence[Path]) -> Prompt:
             raise ConfigError(f"prompt {found}: larger than {MAX_BYTES >> 20} MiB")
         document: Any = yaml.safe_load(found.read_text(encoding="utf-8"))
         texts = msgspec.convert(document, PromptFile)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except yaml.YAMLError as error:
+        raise malformed(found, error) from None
+    except (OSError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"prompt {found}: {error}") from None
     return Prompt(path, texts.user, texts.system)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
+from nemo_gym.config.addresses import interpolate_with_addresses
 from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.directives import apply_directives
 from nemo_gym.config.errors import NoServerInstancesError
 from nemo_gym.config.flat import expand_flat
-from nemo_gym.config.hosts import assign_addresses
 from nemo_gym.config.implementations import implementation_folder
-from nemo_gym.config.instances import Instance, find_instances
-from nemo_gym.config.interpolation import interpolate, require_values
+from nemo_gym.config.instances import Instance
+from nemo_gym.config.interpolation import require_values
 from nemo_gym.config.kinds import Kind
 from nemo_gym.config.overrides import Override, apply_override, exists, parse_override
 from nemo_gym.config.placeholder import fold_placeholders
@@ -101,10 +102,7 @@ def resolve(
     tree = fold_placeholders(merge(dict.fromkeys(POLICY_SETTINGS, ""), tree) if offline else tree)
     require_values(tree)
     dead = list(unread(tree))
-    tree = interpolate(tree)
-    _fill_in(tree, sources.files)
-    found = find_instances(tree)
-    assign_addresses(tree, found.instances, offline=offline)
+    tree, found = interpolate_with_addresses(tree, partial(_fill_in, files=sources.files), offline=offline)
     return Config(
         tree=tree,
         instances={name: _placed(instance, tree) for name, instance in found.instances.items()},

@@ -8,7 +8,6 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.wire.errors import UsageError
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -37,13 +36,19 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     resume_from_cache: bool = False
     disable_aggregation: bool = False
     rollout_collection_driver: str | None = None
+    """`pkg.mod:func` of the user's that collects in place of the collector."""
+    dry_run: bool = False
+    """Say what would be run, and start nothing."""
+    model_endpoint_readiness_timeout_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """How long model endpoints that don't answer yet are waited for."""
+    hf_token: str = ""
+    """For data sets that have to be downloaded."""
 
     def over(self, tree: Mapping[str, Any]) -> RunSettings:
         """These settings, and from the tree of a configuration those that are not said here.
 
         Raises:
             ConfigError: one in the tree is of the wrong type.
-            UsageError: one asks for what there isn't.
         """
         fields = self.__struct_fields__
         known = {key: value for key, value in tree.items() if key in fields and value is not None}
@@ -51,10 +56,6 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
             settings = msgspec.convert(known, RunSettings)
         except msgspec.ValidationError as error:
             raise ConfigError(str(error).replace("$.", "")) from None
-        if settings.rollout_collection_driver:
-            raise UsageError(
-                "rollout_collection_driver is not supported: collect from Python with gym.collect"
-            )
         params = settings.responses_create_params | self.responses_create_params
         given = {key: value for key in fields if (value := getattr(self, key))}
         return msgspec.structs.replace(settings, **{**given, "responses_create_params": params})

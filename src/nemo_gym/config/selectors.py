@@ -15,6 +15,7 @@ from nemo_gym.wire.errors import UsageError, did_you_mean
 
 GROUPS: Final = {
     "--resources-server": ("resources_servers",),
+    "--reuse-verifier": ("resources_servers",),
     "--environment": ("environments", "resources_servers"),
     "--benchmark": ("benchmarks",),
     "--model-type": ("responses_api_models",),
@@ -36,7 +37,7 @@ def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{flag} {name}: expected NAME or NAME/FLAVOR")
-    paths = [path for group in GROUPS[flag] for path in _candidates(group, name)]
+    paths = [path for group in GROUPS[flag] for path in candidates(group, name)]
     for path in paths:
         if find_file(path, roots) or builtin_config(path, roots) is not None:
             return path
@@ -47,7 +48,8 @@ def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
     raise UsageError(f"{flag} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})")
 
 
-def _candidates(group: str, name: str) -> Iterator[str]:
+def candidates(group: str, name: str) -> Iterator[str]:
+    """The paths, relative to a search root, that a name of a group may mean; the first that exists does."""
     folder, slash, flavor = name.partition("/")
     for file in (flavor,) if slash else (folder, "config"):
         yield f"{group}/{folder}/configs/{file}.yaml"

@@ -60,10 +60,12 @@ def read_skill(path: Path) -> Skill:
         front, closing, _ = rest.partition("\n---")
         if opening.strip() or not closing:
             raise ConfigError(f"{path}: begins with no front matter between lines of `---`")
-        fields = msgspec.convert(yaml.safe_load(front), dict[str, Any])
+        fields = msgspec.convert(yaml.safe_load("\n" + front), dict[str, Any])
         texts = {name: str(value) for name, value in fields.items() if value is not None}
         return msgspec.convert(texts, Skill)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except yaml.YAMLError as error:
+        raise malformed(path, error) from None
+    except (OSError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
 

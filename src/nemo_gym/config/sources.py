@@ -78,17 +78,24 @@ def read_yaml(path: Path) -> Tree:
     except OSError as error:
         problem = f"can't be read ({error.strerror})" if error.strerror else "not a mapping"
         raise ConfigError(f"{path}: {problem}") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{place}: {error.problem or error}") from None
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, AssertionError) as error:
+    except yaml.YAMLError as error:
+        raise malformed(path, error) from None
+    except (OmegaConfBaseException, UnicodeDecodeError, AssertionError) as error:
         raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected a mapping at the top, got a {type(document).__name__}")
     return cast("Tree", document)
+
+
+def malformed(path: Path, error: yaml.YAMLError) -> ConfigError:
+    """What a YAML parser says about a file, in one line, with the line and column that it names."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if mark is None:
+        return ConfigError(f"{path}: {str(error).partition(chr(10))[0]}")
+    problem = getattr(error, "problem", None) or error
+    return ConfigError(f"{path}:{mark.line + 1}:{mark.column + 1}: {problem}")
 
 
 def include_list(value: Any, where: str) -> list[str]:

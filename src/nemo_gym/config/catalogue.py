@@ -1,0 +1,228 @@
+"""What there is, by type: benchmarks, environments, agents, models and resources servers (CONTRACT 6).
+
+Files are read, nothing of the user's is run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from nemo_gym.config.composition import acting, world
+from nemo_gym.config.kinds import ENTRYPOINT, builtin_names
+from nemo_gym.config.kinds import Kind as ServerKind
+from nemo_gym.config.manifest import Kind
+from nemo_gym.config.manifest_file import read_manifest
+from nemo_gym.config.profiles import names_its_world
+from nemo_gym.config.sources import read_yaml
+from nemo_gym.config.tree import Tree, as_mapping
+from nemo_gym.config.workloads import Workload, find_workloads
+from nemo_gym.environments.discovery import list_environments
+from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+
+Status: TypeAlias = Literal["experimental", "no-manifest", "broken"]
+BUILT_IN: Final = "built-in"
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One component."""
+
+    name: str
+    domain: str = ""
+    description: str = ""
+    source: str = ""
+    """`built-in`, an installed package's module, a file or a folder."""
+
+
+class BenchmarkEntry(Entry, kw_only=True):
+    """A repeatable evaluation."""
+
+    agent: str = ""
+    num_repeats: int | None = None
+    config: str = ""
+    dataset: str = ""
+    prepare_script: str = ""
+    problem: str = ""
+    """Why nothing more is known."""
+
+
+class EnvironmentEntry(Entry, kw_only=True):
+    """A world to act in, with or without a manifest; benchmarks among them."""
+
+    kind: Kind = "environment"
+    status: Status = "no-manifest"
+    modality: list[str] = []
+    licensing: str = ""
+    lifecycle: str = ""
+    config: str = ""
+    manifest: str = ""
+    problem: str = ""
+
+
+class ServerEntry(Entry, kw_only=True):
+    """An implementation of one of the three kinds of server."""
+
+    variants: list[str] = []
+    """Its configuration files."""
+    pattern: Literal["composable", "self-contained", ""] = ""
+    """Of an agent: whether it acts in any resources server, or brings its own world."""
+
+
+def list_benchmarks(roots: Sequence[Path]) -> list[BenchmarkEntry]:
+    """Every folder `benchmarks/NAME` with a configuration."""
+    return [_benchmark(one, roots) for one in find_workloads(roots) if one.kind == "benchmark" and one.config]
+
+
+def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
+    """Folders with a manifest or a configuration, and every environment that is found by name."""
+    found = {(one.name, one.kind): _environment(one) for one in find_workloads(roots)}
+    for info in list_environments(roots=roots):
+        made = EnvironmentEntry(
+            name=info.name, domain=info.domain, description=info.description, source=info.source
+        )
+        found.setdefault((info.name, "environment"), made)
+    return [found[key] for key in sorted(found)]
+
+
+def list_servers(kind: ServerKind, roots: Sequence[Path]) -> list[ServerEntry]:
+    """Implementations of a kind: folders of the roots, then what comes with this package."""
+    found = {one.name: one for one in _builtin_servers(kind, roots)}
+    for root in reversed(roots):
+        for folder in (root / kind).glob("*/"):
+            if any(folder.glob("*.py")):
+                found[folder.name] = _server(kind, folder)
+    return [found[name] for name in sorted(found)]
+
+
+TYPES: Final[dict[str, Callable[[Sequence[Path]], Sequence[Entry]]]] = {
+    "benchmarks": list_benchmarks,
+    "environments": list_all_environments,
+    "agents": lambda roots: list_servers("responses_api_agents", roots),
+    "models": lambda roots: list_servers("responses_api_models", roots),
+    "resources-servers": lambda roots: list_servers("resources_servers", roots),
+}
+"""What can be listed and searched."""
+
+
+def pick(entries: Sequence[Entry], name: str, what: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UsageError: there is none, with the nearest.
+    """
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise UsageError(f"{what} has no {name!r}.{did_you_mean(name, [entry.name for entry in entries])}")
+
+
+def search(query: str, types: Sequence[str], roots: Sequence[Path]) -> list[tuple[str, Entry]]:
+    """Components in which the query occurs, those with it in their name first; where it occurs nowhere, those
+    whose name is nearly it. Each with its type."""
+    every = [(kind, entry) for kind in types for entry in TYPES[kind](roots)]
+    wanted = query.casefold()
+    named = [one for one in every if wanted in one[1].name.casefold()]
+    mentioned = [one for one in every if one not in named and wanted in _text(one[1]).casefold()]
+    if named or mentioned:
+        return [*sorted(named, key=lambda one: len(one[1].name)), *mentioned]
+    return [one for one in every if _is_near(wanted, one[1])]
+
+
+def _is_near(wanted: str, entry: Entry) -> bool:
+    words = [entry.name.casefold(), *entry.name.casefold().replace("-", "_").split("_")]
+    return bool(difflib.get_close_matches(wanted, words, n=1, cutoff=0.75))
+
+
+def _text(entry: Entry) -> str:
+    """What is searched: everything but where files are."""
+    fields: Tree = msgspec.to_builtins(entry)
+    skipped = {"source", "config", "manifest", "variants", "problem"}
+    return " ".join(str(value) for key, value in fields.items() if key not in skipped)
+
+
+def _benchmark(workload: Workload, roots: Sequence[Path]) -> BenchmarkEntry:
+    found = BenchmarkEntry(name=workload.name, source=str(workload.folder), config=str(workload.config))
+    try:
+        config = workload.resolve(search_dirs=roots)
+        agent = acting(config)
+    except GymError as error:
+        found.problem = str(error)
+        return found
+    datasets = [one for one in (agent.datasets if agent else ()) if one.type == "benchmark"]
+    server = world(config, agent)
+    if server:
+        about = as_mapping(config.tree[server.name][server.kind][server.implementation])
+        found.domain, found.description = about.get("domain") or "", about.get("description") or ""
+    if agent:
+        found.agent = agent.implementation
+    if datasets:
+        found.dataset, found.num_repeats = datasets[0].jsonl_fpath, datasets[0].num_repeats
+        found.prepare_script = datasets[0].prepare_script or ""
+    return found
+
+
+def _environment(workload: Workload) -> EnvironmentEntry:
+    found = EnvironmentEntry(
+        name=workload.name,
+        kind=workload.kind,
+        source=str(workload.folder),
+        config=str(workload.config or ""),
+    )
+    if not workload.manifest.exists():
+        facts = _facts(workload.config, "resources_servers") if workload.config else {}
+        found.domain, found.description = facts.get("domain") or "", facts.get("description") or ""
+        return found
+    found.manifest = str(workload.manifest)
+    try:
+        manifest = read_manifest(workload.manifest)
+    except GymError as error:
+        found.status, found.problem = "broken", str(error)
+        return found
+    found.status = "experimental"
+    found.domain, found.description = manifest.domain, manifest.description
+    found.modality, found.licensing = list(manifest.modality), manifest.licensing
+    found.lifecycle = manifest.lifecycle
+    return found
+
+
+def _builtin_servers(kind: ServerKind, roots: Sequence[Path]) -> Iterator[ServerEntry]:
+    if kind == "resources_servers":
+        for info in list_environments(roots=roots):
+            yield ServerEntry(
+                name=info.name, domain=info.domain, description=info.description, source=info.source
+            )
+        return
+    pattern = "composable" if kind == "responses_api_agents" else ""
+    for name in builtin_names(kind):
+        yield ServerEntry(name=name, source=BUILT_IN, pattern=pattern)
+
+
+def _server(kind: ServerKind, folder: Path) -> ServerEntry:
+    variants = sorted([*folder.glob("configs/*.yaml"), *folder.glob("*.yaml")])
+    facts = next((facts for path in variants if (facts := _facts(path, kind))), Tree())
+    pattern = ""
+    if kind == "responses_api_agents":
+        composable = "resources_server" in facts or names_its_world(folder / ENTRYPOINT)
+        pattern = "composable" if composable else "self-contained"
+    return ServerEntry(
+        name=folder.name,
+        domain=facts.get("domain") or "",
+        description=facts.get("description") or "",
+        source=str(folder),
+        variants=[str(path) for path in variants],
+        pattern=pattern,
+    )
+
+
+def _facts(path: Path, kind: ServerKind) -> Tree:
+    """The fields of the first instance of a kind in a file, as written; none when it can't be read."""
+    try:
+        tree = read_yaml(path)
+    except GymError:
+        return {}
+    blocks = (block for value in tree.values() for block in as_mapping(as_mapping(value).get(kind)).values())
+    return next((as_mapping(block) for block in blocks), Tree())

@@ -1,0 +1,109 @@
+"""Environments and benchmarks as folders: a configuration, what it is made of, perhaps a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.config.builtins import POLICY, model_tree
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.kinds import PLACEHOLDER
+from nemo_gym.config.manifest import Kind
+from nemo_gym.config.manifest_file import MANIFEST, read_manifest
+from nemo_gym.config.resolve import Config, resolve
+from nemo_gym.config.selectors import candidates
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+GROUPS: Final[dict[Kind, str]] = {"environment": "environments", "benchmark": "benchmarks"}
+"""The folder of a root in which workloads of a kind are."""
+FIXTURE: Final = "golden.jsonl"
+"""Known answers and their rewards, in the form of an environment's golden cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One environment or benchmark."""
+
+    name: str
+    kind: Kind
+    folder: Path
+    config: Path | None
+    """Its configuration; None when there is none."""
+
+    @property
+    def manifest(self) -> Path:
+        """Where its manifest is, if it has one."""
+        return self.folder / MANIFEST
+
+    @property
+    def fixture(self) -> Path:
+        """Where its known answers are, if it has some."""
+        return self.folder / FIXTURE
+
+    def resolve(self, overrides: Sequence[str] = (), search_dirs: Sequence[Path] = ()) -> Config:
+        """Its configuration, without addresses and without a model if it names none.
+
+        Raises:
+            ConfigError: there is none, or what is wrong with it.
+        """
+        if self.config is None:
+            where = f"configs/{self.name}.yaml or config.yaml"
+            raise ConfigError(f"{self.folder}: has no configuration: expected {where}")
+        model = {POLICY: model_tree(PLACEHOLDER, {})}
+        return resolve([self.config], overrides, initial=model, search_dirs=search_dirs, offline=True)
+
+
+def find_workload(name: str, kind: Kind | None, roots: Sequence[Path]) -> Workload:
+    """The workload of that name; an environment before a benchmark, when the kind is left open.
+
+    Raises:
+        UsageError: there is none, with the nearest name.
+    """
+    every = find_workloads(roots)
+    for workload in every:
+        if workload.name == name and kind in (None, workload.kind):
+            return workload
+    known = {workload.name for workload in every if kind in (None, workload.kind)}
+    looked = ", ".join(map(str, roots))
+    what = kind or "environment or benchmark"
+    raise UsageError(
+        f"no {what} {name!r} with a folder of its own.{did_you_mean(name, known)} (looked in {looked})"
+    )
+
+
+def workload_at(manifest: Path) -> Workload:
+    """The workload that a manifest lies in.
+
+    Raises:
+        UsageError: there is no such file.
+        ConfigError: what is wrong with it.
+    """
+    if not manifest.is_file():
+        raise UsageError(f"{manifest}: there is no such manifest")
+    folder = manifest.absolute().parent
+    kind = read_manifest(manifest).kind
+    return Workload(folder.name, kind, folder, _config_in(folder))
+
+
+def find_workloads(roots: Sequence[Path]) -> list[Workload]:
+    """Every workload, environments first, by name; of two of a kind with one name the first root's."""
+    found: dict[tuple[Kind, str], Workload] = {}
+    for kind, group in GROUPS.items():
+        for workload in _workloads_in(kind, group, roots):
+            found.setdefault((kind, workload.name), workload)
+    return sorted(found.values(), key=lambda one: (one.kind == "benchmark", one.name))
+
+
+def _workloads_in(kind: Kind, group: str, roots: Sequence[Path]) -> Iterator[Workload]:
+    for root in roots:
+        for folder in (root.absolute() / group).glob("*/"):
+            config = _config_in(folder)
+            if config or (folder / MANIFEST).is_file():
+                yield Workload(folder.name, kind, folder, config)
+
+
+def _config_in(folder: Path) -> Path | None:
+    paths = (folder.parent.parent / path for path in candidates(folder.parent.name, folder.name))
+    return next((path for path in paths if path.is_file()), None)

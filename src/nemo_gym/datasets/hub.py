@@ -1,0 +1,186 @@
+"""Data sets on a Hugging Face hub: the public one, or the one at `HF_ENDPOINT`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+from nemo_gym.datasets.splits import Splits, find_splits
+from nemo_gym.runs.paths import whole_file
+from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+from nemo_gym.wire.jsonl import encode, read_rows
+
+
+class HubError(GymError):
+    """The hub can't be reached, or refuses what it is asked for."""
+
+
+class Hub:
+    """Files of data set repositories.
+
+    Args:
+        token: what the hub knows the user by; empty takes that of `HF_TOKEN` or `hf auth login`, if any.
+
+    Raises:
+        UsageError: the library is missing.
+    """
+
+    def __init__(self, token: str = "") -> None:
+        try:
+            import huggingface_hub
+            from huggingface_hub.utils import disable_progress_bars
+        except ImportError:
+            raise UsageError("the hub needs a library: pip install 'nemo-gym[hub]'") from None
+        if not sys.stderr.isatty():
+            disable_progress_bars()
+        self._api: Any = huggingface_hub.HfApi(token=token or None)
+
+    def fetch_file(self, repository: str, file: str, path: Path, *, revision: str | None = None) -> None:
+        """Put one file of a repository at a path.
+
+        Raises:
+            HubError: there is none, or the hub can't be reached.
+        """
+        revision, files, _ = self._listed(repository, revision)
+        if file not in files:
+            raise HubError(f"{repository} has no file {file!r}.{did_you_mean(file, files)}")
+        with _room_for(path) as folder:
+            found = self._fetched(repository, file, folder, revision)
+            with found.open("rb") as source, whole_file(path) as target:
+                shutil.copyfileobj(source, target)
+
+    def fetch_split(self, repository: str, split: str, path: Path, *, revision: str | None = None) -> None:
+        """Put the rows of a split at a path, a JSON line each.
+
+        Raises:
+            HubError: the hub can't be reached, or has no such repository.
+            UsageError: it has no such split, or its files are of a kind that isn't read.
+        """
+        revision, splits = self._splits(repository, revision)
+        if split not in splits:
+            raise UsageError(f"{repository} has no split {split!r}.{did_you_mean(split, splits)}")
+        with _room_for(path) as folder, whole_file(path) as target:
+            for file in splits[split]:
+                _copy_rows(self._fetched(repository, file, folder, revision), target)
+
+    def splits(self, repository: str, *, revision: str | None = None) -> list[str]:
+        """The splits of a repository: those that its card names, else those that its files are called after.
+
+        Raises:
+            HubError: the hub can't be reached, or has no such repository.
+        """
+        return list(self._splits(repository, revision)[1])
+
+    def publish(
+        self,
+        repository: str,
+        file: Path,
+        *,
+        revision: str | None = None,
+        create_pr: bool = False,
+        message: str | None = None,
+        description: str | None = None,
+    ) -> str:
+        """Put a file into a repository, which is made, private, where it isn't there; the URL of the change.
+
+        Raises:
+            HubError: the hub can't be reached, or refuses.
+        """
+        with _asking(repository):
+            self._api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
+            made = self._api.upload_file(
+                path_or_fileobj=file,
+                path_in_repo=file.name,
+                repo_id=repository,
+                repo_type="dataset",
+                revision=revision,
+                create_pr=create_pr,
+                commit_message=message,
+                commit_description=description,
+            )
+        return made.pr_url or made.commit_url
+
+    def collect(self, repository: str, collection: str) -> None:
+        """Add a repository to a collection, unless it is there.
+
+        Raises:
+            HubError: the hub can't be reached, or has no such collection.
+        """
+        with _asking(f"{repository} in {collection}"):
+            self._api.add_collection_item(collection, repository, "dataset", exists_ok=True)
+
+    def _fetched(self, repository: str, file: str, folder: Path, revision: str | None) -> Path:
+        with _asking(repository):
+            found = self._api.hf_hub_download(
+                repository, file, repo_type="dataset", revision=revision, local_dir=folder
+            )
+        return Path(found)
+
+    def _splits(self, repository: str, revision: str | None) -> tuple[str | None, Splits]:
+        """The revision that was looked at, and its splits."""
+        revision, files, card = self._listed(repository, revision)
+        return revision, find_splits(files, card)
+
+    def _listed(self, repository: str, revision: str | None) -> tuple[str | None, list[str], dict[str, Any]]:
+        """The revision that was looked at, its files, and what its card says."""
+        with _asking(repository):
+            info = self._api.dataset_info(repository, revision=revision)
+        files = sorted(sibling.rfilename for sibling in info.siblings or ())
+        return info.sha or revision, files, info.card_data.to_dict() if info.card_data else {}
+
+
+def _copy_rows(file: Path, target: BinaryIO) -> None:
+    if file.suffix != ".jsonl":
+        raise UsageError(
+            f"{file.name}: a split is read from .jsonl files; --artifact fetches any file as it is"
+        )
+    for _, row in read_rows(file):
+        target.write(encode(row) + b"\n")
+
+
+@contextmanager
+def _room_for(path: Path) -> Generator[Path, None, None]:
+    """A passing folder beside a path, on the same disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent, prefix=".hub-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _asking(what: str) -> Generator[None, None, None]:
+    """Errors of the library as one line each."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage]  # of whichever client the library uses
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except RevisionNotFoundError:
+        raise HubError(f"{what}: the hub has no such revision") from None
+    except RepositoryNotFoundError:
+        raise HubError(
+            f"{what}: the hub has no such data set, or it is private and needs a token (HF_TOKEN or hf_token)"
+        ) from None
+    except HFValidationError as error:
+        raise UsageError(f"{what}: {_first_line(error)}") from None
+    except HfHubHTTPError as error:
+        raise HubError(f"{what}: {_first_line(error)}") from None
+    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise HubError(f"{what}: the hub can't be reached: {_first_line(error)}") from None
+    except OSError as error:  # of the library's own transport for large files
+        raise HubError(f"{what}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,87 @@
+"""Metrics files: what is known of a data set, written beside it and compared when it is collated again
+(CONTRACT 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+
+from nemo_gym.runs.paths import whole_file
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import decode, encode
+
+Document: TypeAlias = dict[str, Any]
+
+
+def write_metrics(path: Path, document: Document) -> None:
+    """Write a metrics file, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(msgspec.json.format(encode(document), indent=4) + b"\n")
+
+
+def read_metrics(path: Path) -> Document:
+    """What a metrics file says; nothing where there is none.
+
+    Raises:
+        UsageError: it can't be read as a JSON object.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+        document = decode(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: expected a JSON object, got {type(document).__name__}")
+    return cast("Document", document)
+
+
+def conflict_path(path: Path) -> Path:
+    """Where metrics go that differ from those at `path`."""
+    return path.with_name(f"{path.stem}_conflict.json")
+
+
+def differences(before: Document, now: Document) -> list[str]:
+    """What was said before and isn't so now, a line each; what nobody said before is no difference."""
+    return list(_differences(before, now, ()))
+
+
+def _differences(before: Any, now: Any, place: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        old, new = cast("Document", before), cast("Document", now)
+        for key, value in old.items():
+            if key in new:
+                yield from _differences(value, new[key], (*place, key))
+            else:
+                yield f"{': '.join((*place, key))}: was {_shown(value)}, is gone"
+    elif not _same(before, now):
+        yield f"{': '.join(place)}: was {_shown(before)}, is {_shown(now)}"
+
+
+def _same(before: Any, now: Any) -> bool:
+    if _is_number(before) and _is_number(now):
+        size = max(abs(before), abs(now))
+        return abs(before - now) <= (TOLERANCE if size >= 1 else SMALL_TOLERANCE)
+    return before == now
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < _LARGE
+
+
+def _shown(value: Any) -> str:
+    text = encode(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+TOLERANCE: Final = 5e-3
+SMALL_TOLERANCE: Final = 5e-4
+"""Where both numbers are below 1."""
+MAX_BYTES: Final = 16 << 20
+_LARGE: Final = 1e300
+"""Beyond this, whole numbers and floats can't be subtracted."""

@@ -1,0 +1,39 @@
+"""Rows with their prompt filled in, as a file (CONTRACT 3.10)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nemo_gym.runs.misfits import Misfits
+from nemo_gym.runs.paths import whole_file
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.params import check_typed_params
+from nemo_gym.wire.prompt import Prompt
+
+
+def render(source: Path, prompt: Prompt, target: Path) -> int:
+    """Write the rows of a file with the prompt as their input, whole or not at all; the number of rows.
+
+    Raises:
+        DataError: rows can't take the prompt; all are named, by line.
+        UsageError: there is no such file, or nothing in it.
+    """
+    misfits = Misfits("line")
+    count = 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target) as file:
+        for line, row in read_rows(source):
+            count += 1
+            try:
+                filled = prompt.applied(row)
+                check_typed_params(filled.get(keys.PARAMS))
+            except UsageError as error:
+                misfits.add(line, str(error))
+            else:
+                file.write(encode(filled) + b"\n")
+        misfits.refuse(f"{source}: prompt {prompt.name} doesn't fit ")
+        if not count:
+            raise UsageError(f"{source}: there is nothing in it")
+    return count

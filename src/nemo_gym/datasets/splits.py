@@ -1,0 +1,59 @@
+"""Which files of a repository hold which split, as the hub reads it from a card or from names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any, Final, TypeAlias, cast
+
+from nemo_gym.wire.loose import objects_of
+
+Splits: TypeAlias = dict[str, list[str]]
+"""Files by the name of the split."""
+
+
+def find_splits(files: Sequence[str], card: Mapping[str, Any]) -> Splits:
+    """What the card's default configuration names; else what the data files are called after, where each
+    counts for the first word that means a split; else all of them as `train`."""
+    return dict(_named(card, files)) or _guessed([file for file in files if file.endswith(_DATA)])
+
+
+def _named(card: Mapping[str, Any], files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    configs = objects_of(card.get("configs"))
+    chosen = [config for config in configs if config.get("config_name") == "default"] or configs
+    stated: Any = chosen[0].get("data_files") if chosen else None
+    entries = [{"split": "train", "path": stated}] if isinstance(stated, str) else objects_of(stated)
+    for entry in entries:
+        split, path = entry.get("split"), entry.get("path")
+        patterns = cast("list[Any]", path) if isinstance(path, list) else [path]
+        if isinstance(split, str) and _SPLIT.fullmatch(split):
+            yield split, [file for file in files if any(fnmatchcase(file, str(one)) for one in patterns)]
+
+
+def _guessed(files: Sequence[str]) -> Splits:
+    splits: Splits = {}
+    for file in files:
+        words = re.split(r"[^a-z]+", str(PurePosixPath(file).with_suffix("")).lower())
+        split = next((_WORDS[word] for word in words if word in _WORDS), None)
+        if split:
+            splits.setdefault(split, []).append(file)
+    return splits or ({"train": list(files)} if files else {})
+
+
+_SPLIT: Final = re.compile(r"\w[\w.-]{0,63}")
+"""Names that may be those of files here."""
+_DATA: Final = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")
+_WORDS: Final = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}

@@ -1,0 +1,65 @@
+"""The tasks of a configured run: a file, the data sets that its agents declare, or the environment's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nemo_gym.config.instances import Instance
+from nemo_gym.config.prompts import load_prompt
+from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.config.sources import find_file
+from nemo_gym.datasets.declared import declared_source, fetch_missing
+from nemo_gym.runs.sources import Source
+from nemo_gym.wire.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTasks:
+    """Where the tasks of a run are."""
+
+    split: str
+    sources: tuple[Source, ...]
+    without: tuple[str, ...] = ()
+    """Agents that there are none for."""
+    fetched: tuple[Path, ...] = ()
+    """Files that had to be downloaded."""
+
+
+def find_tasks(
+    agents: Sequence[Instance],
+    asked: RunSettings,
+    roots: Sequence[Path],
+    own: Callable[[Instance, str], Source | None],
+) -> FoundTasks:
+    """A file that was asked for; else for each agent its data sets, downloaded where they are not here, or
+    where it declares none what its environment has of its own.
+
+    Args:
+        own: the tasks of a split that an agent's environment has of its own, if it has any.
+
+    Raises:
+        UsageError: nobody says where tasks are, or a data set has no file and doesn't say where to get it.
+        GymError: a data set can't be downloaded.
+        ConfigError: a prompt file can't be read.
+    """
+    prompt = load_prompt(asked.prompt_config, roots) if asked.prompt_config else None
+    kinds = sorted({dataset.type for agent in agents for dataset in agent.datasets})
+    split = asked.split or (kinds[0] if len(kinds) == 1 else "train")
+    if asked.input_jsonl_fpath:
+        path = find_file(asked.input_jsonl_fpath, roots) or Path(asked.input_jsonl_fpath)
+        return FoundTasks(split, (Source(path=path, prompt=prompt),))
+    fetched = fetch_missing(agents, [split], roots, token=asked.hf_token)
+    sources: list[Source] = []
+    without: list[str] = []
+    for agent in agents:
+        declared = [dataset for dataset in agent.datasets if dataset.type == split]
+        made = None if declared else own(agent, split)
+        found = [made] if made else [declared_source(agent, dataset, roots) for dataset in declared]
+        sources += [replace(source, prompt=prompt or source.prompt) for source in found]
+        without += [] if found else [agent.name]
+    if not sources:
+        have = f"there is {', '.join(kinds)}" if kinds else "none is declared"
+        raise UsageError(f"no data set of type {split!r}: {have}. Pass --split, or --input FILE")
+    return FoundTasks(split, tuple(sources), tuple(without), tuple(fetched))

@@ -1,0 +1,89 @@
+"""Sending a data set to a hub: what its repository is called, and what is looked at first (CONTRACT 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.sources import read_sources
+from nemo_gym.config.tree import as_mapping
+from nemo_gym.datasets.declared import NO_GITLAB
+from nemo_gym.datasets.hub import Hub
+from nemo_gym.datasets.settings import UploadSettings
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.params import check_typed_params
+
+
+def upload(asked: UploadSettings, roots: Sequence[Path]) -> tuple[str, str]:
+    """Check a file and send it; the repository's id and the URL of the change.
+
+    Args:
+        roots: where the configuration of the resources server is looked for.
+
+    Raises:
+        UsageError: something is not said, or a row of a `train` split is not a request.
+        ConfigError: the configuration can't be read.
+        GymError: the hub can't be reached, or refuses.
+    """
+    said = {
+        "--input FILE": asked.input_jsonl_fpath,
+        "hf_organization=NAME": asked.hf_organization,
+        "resource_config_path=PATH": asked.resource_config_path,
+    }
+    if missing := [name for name, value in said.items() if not value]:
+        raise UsageError(f"needed: {', '.join(missing)} (env.yaml may have the keys)")
+    if asked.delete_from_gitlab:
+        raise UsageError(f"delete_from_gitlab: {NO_GITLAB}")
+    repository = repository_name(asked, roots)
+    path = Path(asked.input_jsonl_fpath)
+    check_rows(path, requests=asked.split == "train")
+    hub = Hub(asked.hf_token)
+    url = hub.publish(
+        repository,
+        path,
+        revision=asked.revision,
+        create_pr=asked.create_pr,
+        message=asked.commit_message,
+        description=asked.commit_description,
+    )
+    if asked.hf_collection_name and asked.hf_collection_slug:
+        collection = f"{asked.hf_collection_name}-{asked.hf_collection_slug}"
+        hub.collect(repository, f"{asked.hf_organization}/{collection}")
+    return repository, url
+
+
+def repository_name(asked: UploadSettings, roots: Sequence[Path]) -> str:
+    """`<organization>/<prefix>-<domain>-<name>`.
+
+    Raises:
+        ConfigError: the configuration has no resources server with a domain.
+    """
+    tree = read_sources([asked.resource_config_path], roots).tree
+    for value in tree.values():
+        for name, fields in as_mapping(as_mapping(value).get("resources_servers")).items():
+            if domain := as_mapping(fields).get("domain"):
+                named = f"{asked.hf_dataset_prefix}-{domain}-{asked.dataset_name or name}"
+                return f"{asked.hf_organization}/{named}"
+    raise ConfigError(f"{asked.resource_config_path}: there is no resources server with a domain in it")
+
+
+def check_rows(path: Path, *, requests: bool) -> None:
+    """Check that a file holds JSON objects, and where asked that each is a request.
+
+    Raises:
+        DataError: it is not so; naming the line.
+        UsageError: there is no such file, or nothing in it.
+    """
+    empty = True
+    for line, row in read_rows(path):
+        empty = False
+        if requests:
+            try:
+                check_typed_params(row.get(keys.PARAMS))
+            except UsageError as error:
+                raise DataError(f"{path}:{line}: {error}") from None
+    if empty:
+        raise UsageError(f"{path}: there is nothing in it")
