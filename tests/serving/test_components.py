@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from nemo_gym.config.instances import Instance
 from nemo_gym.models.chat import ChatModel
+from nemo_gym.models.limited import LimitedModel
 from nemo_gym.models.replicas import ReplicatedModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.serving.components import Components, model_of
@@ -74,7 +75,9 @@ def test_the_original_names_of_a_models_settings_are_understood() -> None:
     made = model_of(
         model("inference_provider", base_url="http://h/v1", api_key="k", model="m", extra_body={"a": 1})
     )
-    assert isinstance(made, ChatModel)
+    assert isinstance(made, LimitedModel)
+    assert isinstance(made.inner, ChatModel)
+    assert made.inner.reasoning == "tags"
     settings = {"return_token_id_information": True, "uses_reasoning_parser": True, "num_workers": 2}
     urls = ["http://a/v1", "http://b/v1"]
     made = model_of(model("vllm_model", base_url=urls, api_key="k", model="m", **settings))

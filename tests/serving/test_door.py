@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from nemo_gym.agents.door import Visit
+from nemo_gym.capture.stores import FileCapture
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
-from nemo_gym.serving.capture import FileCapture
 from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.wire.errors import ModelUnreachable
 from nemo_gym.wire.params import RequestParams

@@ -11,9 +11,9 @@ import pytest
 from loopback import served as on_loopback
 from pydantic import BaseModel
 
+from nemo_gym.capture.stores import MemoryCapture
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
-from nemo_gym.serving.capture import MemoryCapture
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.secrets import Secret

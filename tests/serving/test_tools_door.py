@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+import pytest
+
 from nemo_gym import Environment, Response, Session, StepEnvironment
 from nemo_gym.agents.command import Command
 from nemo_gym.environments.example_mcp_weather.environment import McpWeather
@@ -15,13 +17,13 @@ from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.serving.tools_door import open_tools
 
 PROGRAM = """
-import json, sys, urllib.request
+import json, os, urllib.request
 
 def post(url, body, **headers):
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", **headers}
     return json.load(urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)))
 
-base_url, api_key, mcp_url, mcp_token = sys.argv[1:]
+base_url, api_key, mcp_url, mcp_token = (os.environ[name] for name in ("BASE", "KEY", "MCP", "SESSION"))
 params = {"name": "get_weather", "arguments": {"city": "Dakar"}}
 call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
 result = post(mcp_url, call, **{"X-NeMo-Gym-Session-Token": mcp_token})["result"]
@@ -29,7 +31,7 @@ said = result["content"][0]["text"]
 message = {"role": "user", "content": "The tool says: " + said}
 post(base_url + "/responses", {"model": "m", "input": [message]}, authorization="Bearer " + api_key)
 """
-VALUES = ["{openai_base_url}", "{api_key}", "{mcp_url}", "{mcp_token}"]
+VALUES = {"BASE": "{openai_base_url}", "KEY": "{api_key}", "MCP": "{mcp_url}", "SESSION": "{mcp_token}"}
 ROW: dict[str, Any] = {
     "responses_create_params": {"input": [{"role": "user", "content": "The weather in Dakar, please."}]},
     "verifier_metadata": {"expected_city": "Dakar"},
@@ -38,10 +40,11 @@ ROW: dict[str, Any] = {
 }
 
 
-async def test_a_program_calls_the_tools_of_its_own_session_over_mcp() -> None:
+@pytest.mark.parametrize("sandbox", [None, "local"])
+async def test_a_program_calls_the_tools_of_its_own_session_over_mcp(sandbox: str | None) -> None:
     environment = open_tools(LocalEnvironment(McpWeather()))
     model = ScriptedModel(lambda params: str(params["input"][-1]["content"]).removeprefix("The tool says: "))
-    agent = Command(argv=[sys.executable, "-I", "-c", PROGRAM, *VALUES])
+    agent = Command(argv=[sys.executable, "-I", "-c", PROGRAM], env=VALUES, sandbox=sandbox)
     try:
         async with LoopbackDoor(model) as door:
             rollout = await agent.run(ROW, environment, door)

@@ -8,19 +8,25 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from nemo_gym.agents.base import Agent
+from nemo_gym.agents.door import ModelDoor
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.unverified import UnverifiedEnvironment
 from nemo_gym.models.base import Model
+from nemo_gym.models.recorded import Recorded
 from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import params_of, read_object
 from nemo_gym.serving.disconnects import unless_gone
+from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.metrics import metrics_of_link, metrics_route, no_metrics
 from nemo_gym.serving.openapi import described
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
 from nemo_gym.wire import keys
+from nemo_gym.wire.calls import known_rollout_id
+from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row
 
 
@@ -34,28 +40,50 @@ def agent_app(
     rollout_timeout: float | None = 3600.0,
     skip_verification: bool = False,
     skip_verification_reward: float = 0.0,
+    token_capture: bool = False,
+    model_ref: str = "",
 ) -> Starlette:
     """The app of one agent; environment and model stay the caller's to close.
 
     Args:
         name: the instance's name.
+        options: its `capture` and `tokens` are told of the model calls of every row that has an identity.
         rollout_timeout: seconds one rollout may take; a longer one fails with `rollout_timeout`.
         skip_verification: give every rollout `skip_verification_reward` instead of asking the verifier.
+        token_capture: whether the tokens of this agent's calls are captured for training.
+        model_ref: the name of the model's instance, for recorded calls.
     """
     unverified = UnverifiedEnvironment(environment, reward=skip_verification_reward)
     played = unverified if skip_verification else environment
     limits = options.limits
 
+    def recorded(request: Request, row: Row) -> Model:
+        """The model as this rollout asks it. Behind a door calls are recorded already."""
+        if not options.captures or isinstance(model, ModelDoor):
+            return model
+        tag = rollout_tag(request.scope)
+        try:
+            rollout_id = tag.rollout_id if tag else known_rollout_id(row)
+        except UsageError as error:
+            raise InvalidBody.of(error) from None
+        if rollout_id is None:
+            return model
+        captured = token_capture or (tag is not None and tag.token_capture)
+        recorder = options.recorder(RolloutTag(rollout_id, captured))
+        return model if recorder is None else Recorded(model, rollout_id, recorder, model_ref=model_ref)
+
     async def run(request: Request) -> JsonResponse:
         given = await read_object(request, limits)
         params_of(given, keys.PARAMS)
         row = {key: value for key, value in given.items() if key not in keys.RESULT_KEYS}
-        rollout = await unless_gone(request, attempt(agent, row, played, model, seconds=rollout_timeout))
+        rollout = await unless_gone(
+            request, attempt(agent, row, played, recorded(request, row), seconds=rollout_timeout)
+        )
         return JsonResponse(rollout.to_row())
 
     async def responses(request: Request) -> JsonResponse:
         row: Row = {keys.PARAMS: params_of(await read_object(request, limits))}
-        rollout = await unless_gone(request, agent.run(row, unverified, model))
+        rollout = await unless_gone(request, agent.run(row, unverified, recorded(request, row)))
         assert rollout.response is not None
         return JsonResponse(rollout.response.data)
 

@@ -9,11 +9,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.responses import HTMLResponse
+from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.auth import BearerAuth
+from nemo_gym.serving.docs_page import docs_page
 from nemo_gym.serving.errors import ErrorForms, on_http_error
 from nemo_gym.serving.limits import LimitRequests
 from nemo_gym.serving.openapi import described, openapi_document
@@ -34,7 +36,8 @@ def base_app(
 
     Args:
         label: `ClassName___instance_name` (see `server_label`); names the cookie, and the server in errors.
-        routes: tried in order, after `/` and `/openapi.json`; `described` ones appear with their schemas.
+        routes: tried in order, after those that all servers have; `described` ones appear with their
+            schemas.
         about: facts for whoever connects, as `x-nemo-gym` in the document's `info`.
     """
     shared = [described("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
@@ -43,10 +46,17 @@ def base_app(
     async def openapi(_: Request) -> JsonResponse:
         return JsonResponse(document)
 
+    async def docs(_: Request) -> HTMLResponse:
+        return docs_page(document)
+
+    profile = options.profile
+
     return Starlette(
         routes=[
             *shared,
             described("/openapi.json", openapi, method="GET", summary="This document."),
+            Route("/docs", docs, methods=["GET"]),
+            *([] if profile is None else [Route("/stats", profile.stats, methods=["GET"])]),
             *routes,
         ],
         middleware=shared_middleware(label, options),

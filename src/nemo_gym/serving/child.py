@@ -61,19 +61,24 @@ def _run_program(program: Path, name: str, launch: Launch) -> None:
 
 
 async def _serve(launch: Launch, name: str) -> None:
-    log_redacted(Redactor(launch.secrets))
+    log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    components = Components(launch.instances, frozenset({name}), launch.app_options())
+    options = launch.app_options(name)
+    components = Components(launch.instances, frozenset({name}), options)
     host = Host()
+    if options.profile:
+        options.profile.start()
     try:
         await host.serve(name, await components.app(name), launch.listener(name))
         await stop.wait()
         await host.stop([name], grace_s=launch.grace_s)
     finally:
         await components.aclose()
+        if options.profile:
+            options.profile.stop()
 
 
 def _die_with_parent(lifeline: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.serving.launch import Launch
-from nemo_gym.serving.redaction import Redactor
+from nemo_gym.serving.redaction import APPEND, Redactor
 
 KEPT_LINES: Final = 20
 """Lines of output that are shown when a server fails."""
@@ -102,7 +102,7 @@ class Child:
     async def _read_output(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
-        with os.fdopen(os.open(self.log, _APPEND, 0o600), "a", encoding="utf-8") as file:
+        with os.fdopen(os.open(self.log, APPEND, 0o600), "a", encoding="utf-8") as file:
             while line := await _line(self._process.stdout):
                 text = self._redactor.text(line.decode("utf-8", "replace")).rstrip("\n")
                 self._lines.append(text)
@@ -125,5 +125,4 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
 _DRAIN_S: Final = 1.0
 """Seconds for the rest of the output of a process that has ended; others may hold its pipe open."""
 _UNBUFFERED: Final = {"PYTHONUNBUFFERED": "1"}
-_APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_LINE: Final = 1 << 18

@@ -12,10 +12,11 @@ from starlette.applications import Starlette
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
+from nemo_gym.capture.stores import FileCapture
 from nemo_gym.config.implementations import environment_reference
 from nemo_gym.config.instances import Instance, Reference
 from nemo_gym.config.kinds import EXPOSE
-from nemo_gym.environments.described import describe
+from nemo_gym.environments.described import Description, describe
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
@@ -25,7 +26,9 @@ from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.runs.components import AgentSpec, ModelSpec
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.engine_routes import engine_routes
 from nemo_gym.serving.environment_app import environment_app
+from nemo_gym.serving.in_process import AppConnections, AppEnvironment
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.options import AppOptions
@@ -54,6 +57,8 @@ class Components:
         self._instances = instances
         self._here = here
         self._options = options
+        self.hosted: dict[str, Starlette] = {}
+        """Apps of programs that are served in this process too, by the name of the instance."""
         self._environments: dict[str, LocalEnvironment] = {}
         self._offered: dict[str, OfferedTools | None] = {}
         self._models: dict[str, Model] = {}
@@ -72,7 +77,8 @@ class Components:
                 link, offered = self._environment(name), self._offered_tools(name)
                 return environment_app(link, name, self._options, offered=offered)
             case "responses_api_models":
-                return model_app(self._model(name), name=name, options=self._options)
+                model = self._model(name)
+                return model_app(model, name=name, options=self._options, more=engine_routes(model))
             case "responses_api_agents":
                 return await self._agent_app(instance)
 
@@ -92,7 +98,8 @@ class Components:
             kind = find_environment(environment_reference(instance))
             known = kind.Config.__struct_fields__
             settings = {key: value for key, value in instance.settings.items() if key in known}
-            self._environments[name] = LocalEnvironment(kind(settings))
+            link = self._environments[name] = LocalEnvironment(kind(settings))
+            self._opened.push_async_callback(link.aclose)
         return self._environments[name]
 
     def _offered_tools(self, name: str) -> OfferedTools | None:
@@ -109,8 +116,18 @@ class Components:
             instance = self._instances[name]
             oracle = instance.implementation == "oracle"
             link = self._only_environment() if oracle else None
-            self._models[name] = self._opened_here(model_of(instance, link))
+            made = self._shared_engine(instance) or model_of(instance, link)
+            self._models[name] = self._opened_here(made)
         return self._models[name]
+
+    def _shared_engine(self, instance: Instance) -> Model | None:
+        """The model of an instance that uses the engine of another's server; None for any other."""
+        shared = instance.references.get(MODEL_SERVER)
+        if shared is None:
+            return None
+        settings = {key: value for key, value in instance.settings.items() if key != MODEL_SERVER}
+        there = {"base_url": self._url(shared.name), "api_key": self._token, "model": instance.name}
+        return ModelSpec.of_instance(instance.implementation, settings | there).build(None)
 
     def _only_environment(self) -> LocalEnvironment:
         """For models that look at the environment acted in."""
@@ -138,6 +155,8 @@ class Components:
             self._options,
             skip_verification=bool(settings.get("skip_verification", False)),
             skip_verification_reward=float(settings.get("skip_verification_reward", 0.0)),
+            token_capture=settings.get("token_id_capture") is True,
+            model_ref=references[MODEL_SERVER].name if MODEL_SERVER in references else "",
         )
 
     async def _link(self, reference: Reference | None) -> EnvironmentLink:
@@ -145,8 +164,13 @@ class Components:
             return LocalEnvironment(Elsewhere())
         if reference.name in self._here:
             link, offered = self._environment(reference.name), self._offered_tools(reference.name)
-            return link if offered is None else OfferedEnvironment(link, offered, self._url(reference.name))
+            if offered is None:
+                return link
+            return OfferedEnvironment(link, offered, self._url(reference.name), bearer=self._token)
         url, token = self._url(reference.name), self._token
+        if app := self.hosted.get(reference.name):
+            steps = {"/reset", "/step"} <= {getattr(route, "path", "") for route in app.routes}
+            return AppEnvironment(AppConnections(app, token=token), Description(steps=steps))
         remote = RemoteEnvironment(url, about=await describe(url, token=token), token=token)
         self._opened.push_async_callback(remote.aclose)
         return remote
@@ -155,7 +179,8 @@ class Components:
         reference = instance.references.get(MODEL_SERVER)
         model = self._referred(reference) if reference else NoModel()
         if agent.needs_door:
-            door = LoopbackDoor(model)
+            capture = self._options.capture
+            door = LoopbackDoor(model, store=capture if isinstance(capture, FileCapture) else None)
             self._opened.push_async_callback(door.aclose)
             return door
         return model

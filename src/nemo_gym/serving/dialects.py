@@ -14,7 +14,17 @@ from nemo_gym.wire.messages_serving import anthropic_message, params_from_messag
 from nemo_gym.wire.params import RequestParams, check_served_params
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.streamed_request import Namespaces, read_streamed, with_namespaces
-from nemo_gym.wire.streams import chat_events, message_events, response_events
+from nemo_gym.wire.streams import (
+    CHAT_AWAITED,
+    MESSAGE_AWAITED,
+    awaited_response_event,
+    chat_events,
+    failed_chat_event,
+    failed_message_event,
+    failed_response_events,
+    message_events,
+    response_events,
+)
 
 Body = dict[str, Any]
 
@@ -34,7 +44,8 @@ class Dialect(Protocol):
 
     name: calls.Dialect
     commits_first: bool
-    """Whether a stream begins before the model is called, so that a failure becomes an event (2.5.4)."""
+    """Whether a stream begins before the model is called, so that a failure becomes an event (2.5.4). The
+    others wait a little, for a status that says what happened."""
 
     def read(self, body: Body) -> Asked:
         """What a request asks.
@@ -48,8 +59,21 @@ class Dialect(Protocol):
         """The answer that says what `response` says."""
         ...
 
-    def events(self, answer: Body, asked: Asked) -> Iterator[bytes]:
-        """The answer as server-sent events."""
+    def awaited(self, shell: Body, sent: int) -> bytes:
+        """What goes out while the answer is waited for, so that nobody takes the connection for dead.
+
+        Args:
+            shell: the Response, as far as it is known.
+            sent: how often this went out before.
+        """
+        ...
+
+    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
+        """The answer as server-sent events, after `awaited` went out so many times."""
+        ...
+
+    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
+        """A failure once the stream has begun."""
         ...
 
     def error(self, status: int, message: str) -> Body:
@@ -75,8 +99,14 @@ class ResponsesDialect:
         output = cast("list[dict[str, Any]]", response.output)
         return {**response.data, "output": with_namespaces(output, asked.namespaces)}
 
-    def events(self, answer: Body, asked: Asked) -> Iterator[bytes]:
-        return response_events(answer)
+    def awaited(self, shell: Body, sent: int) -> bytes:
+        return awaited_response_event(shell, sent)
+
+    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
+        return response_events(answer, sent=sent)
+
+    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
+        return failed_response_events(shell, message, sent=sent)
 
     def error(self, status: int, message: str) -> Body:
         return openai_error(status, message)
@@ -101,8 +131,14 @@ class ChatDialect:
     def write(self, response: Response, asked: Asked) -> Body:
         return chat_completion(response)
 
-    def events(self, answer: Body, asked: Asked) -> Iterator[bytes]:
+    def awaited(self, shell: Body, sent: int) -> bytes:
+        return CHAT_AWAITED
+
+    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
         return chat_events(answer, include_usage=asked.include_usage)
+
+    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
+        yield failed_chat_event(self.error(status, message))
 
     def error(self, status: int, message: str) -> Body:
         return openai_error(status, message)
@@ -121,8 +157,14 @@ class MessagesDialect:
         message = anthropic_message(response)
         return {**message, "model": message["model"] or asked.params.get("model") or ""}
 
-    def events(self, answer: Body, asked: Asked) -> Iterator[bytes]:
+    def awaited(self, shell: Body, sent: int) -> bytes:
+        return MESSAGE_AWAITED
+
+    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
         return message_events(answer)
+
+    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
+        yield failed_message_event(self.error(status, message))
 
     def error(self, status: int, message: str) -> Body:
         kind = _ANTHROPIC_ERRORS.get(status, "api_error" if status >= 500 else "invalid_request_error")

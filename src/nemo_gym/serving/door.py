@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -15,10 +15,11 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.agents.door import ModelDoor
+from nemo_gym.capture.stores import CaptureStore, MemoryCapture
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
+from nemo_gym.models.restoring import Restoring
 from nemo_gym.serving.answers import JsonResponse
-from nemo_gym.serving.capture import CaptureStore, MemoryCapture
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
@@ -66,7 +67,7 @@ class LoopbackDoor(ModelDoor):
         if check_rollout_id(rollout_id) in self._visits:
             rollout_id = f"{rollout_id[:160]}.{uuid4().hex}"
         store = self._store or MemoryCapture()
-        model = _Visited(self._model.for_session_id(rollout_id), sampling)
+        model = Restoring(self._model.for_session_id(rollout_id), Replayed(), sampling)
         token = Secret.random()
         options = AppOptions(token=token, capture=store)
         self._visits[rollout_id] = model_app(model, name=self.name, options=options)
@@ -118,20 +119,3 @@ class _Visit:
 
     async def captured(self) -> Captured:
         return await self.store.read(self.rollout_id)
-
-
-class _Visited(Model):
-    """The model as one rollout's program meets it: asked with the task's sampling parameters, and in its own
-    words where a conversation goes on."""
-
-    def __init__(self, model: Model, sampling: Mapping[str, Any]) -> None:
-        self.name = model.name
-        self._model = model
-        self._sampling = dict(sampling)
-        self._replayed = Replayed()
-
-    async def responses(self, params: RequestParams) -> Response:
-        request = cast("RequestParams", {**self._replayed.restore(params), **self._sampling})
-        response = await self._model.responses(request)
-        self._replayed.add(request, response)
-        return response

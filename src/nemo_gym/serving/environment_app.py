@@ -14,10 +14,10 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.reverify import reverify_mode
 from nemo_gym.environments.session import Session
-from nemo_gym.environments.tool import bind_tools, no_such_tool
+from nemo_gym.environments.tool import no_such_tool
 from nemo_gym.serving.answers import JsonResponse, echo, text_answer
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import decode_object, read_object, response_of
@@ -31,7 +31,7 @@ from nemo_gym.serving.schemas import task_schema, with_response
 from nemo_gym.serving.seeded import SeededSessions
 from nemo_gym.serving.sessions import cookie_refused, session_id
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import EnvironmentFault, ModelError, UsageError
+from nemo_gym.wire.errors import EnvironmentFault, JudgeFailed, UsageError
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.response import Response
@@ -218,7 +218,7 @@ class _Server:
         return JsonResponse({})
 
     async def reverify_mode(self, _: Request) -> JsonResponse:
-        return JsonResponse(_reverify_mode(self._link.environment))
+        return JsonResponse(reverify_mode(self._link.environment))
 
     async def _step(self, scope: Scope, response: Response) -> bytes:
         session = self._find(scope)
@@ -277,11 +277,11 @@ class _Server:
     async def _score(self, session: Session, response: Response) -> dict[str, Any]:
         try:
             return _columns(await self._link.verify(session, response))
-        except ModelError as error:
+        except JudgeFailed as error:
             return {
                 keys.REWARD: 0.0,
-                keys.FAILURE_CLASS: "judge_failed",
-                keys.FAILURE_JUDGE_ERROR: f"{type(error).__name__}: {error}",
+                keys.FAILURE_CLASS: error.failure_class,
+                keys.FAILURE_JUDGE_ERROR: str(error),
             }
 
 
@@ -291,14 +291,6 @@ def _columns(reward: Reward) -> dict[str, Any]:
     if reward.components is not None:
         columns[keys.REWARD_COMPONENTS] = reward.components
     return columns
-
-
-def _reverify_mode(environment: Environment) -> str:
-    """Without tools or a `seed` of its own an environment scores from the row and the response alone."""
-    if isinstance(environment, StepEnvironment):
-        return "unsupported"
-    bare = type(environment).seed is Environment.seed and not bind_tools(environment)
-    return "stateless" if bare else "unknown"
 
 
 _STEP_NUMBER: Final = "_ng_step_request_id"

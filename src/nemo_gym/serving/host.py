@@ -9,7 +9,7 @@ import socket
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -56,7 +56,7 @@ class _Served:
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                access_log=False,
+                access_log=logging.getLogger().isEnabledFor(logging.INFO),
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
@@ -66,15 +66,23 @@ class _Served:
     async def start(self) -> None:
         up = asyncio.create_task(self._server.up.wait())
         self._running = asyncio.create_task(self._run())
-        await asyncio.wait({up, self._running}, return_when=asyncio.FIRST_COMPLETED)
-        up.cancel()
+        try:
+            await asyncio.wait({up, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            self._listener.close()
+            raise
+        finally:
+            up.cancel()
         if self._running.done():
             self._listener.close()
             await self._running
 
     async def _run(self) -> None:
         """The lifespan begins and ends in one task, as cancel scopes inside it need."""
-        async with self._app.router.lifespan_context(self._app):
+        async with self._app.router.lifespan_context(self._app) as state:
+            self._server.app_state = dict(state or {})
             await self._server.serve(sockets=[self._listener])
 
     async def stop(self, grace_s: float) -> None:
@@ -87,8 +95,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self.app_state: dict[str, Any] = {}
+        """What the lifespan yielded, for `request.state`."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state.update(self.app_state)
         await super().startup(sockets)
         self.up.set()
 

@@ -12,13 +12,15 @@ from typing import Any
 
 import msgspec
 
+from nemo_gym.capture.settings import call_store, settle_folders, token_settings
+from nemo_gym.capture.tokens import TokenRecorder
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance, find_instances
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.tree import Tree
-from nemo_gym.serving.capture import FileCapture
 from nemo_gym.serving.head import HEAD
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.profiling import profile_of
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import AddressInUse, bind, is_loopback
 from nemo_gym.wire.errors import UsageError
@@ -40,6 +42,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """What callers must send; empty lets everybody in."""
     isolate: bool = False
     """Each instance in a process of its own, with what its `requirements.txt` lists."""
+    programs_apart: bool = False
+    """No user's program in this process, not even one that could share it."""
     grace_s: float = 30.0
     """Seconds that requests in flight have once stopping begins."""
     ready_s: float = 300.0
@@ -57,12 +61,20 @@ class Launch(msgspec.Struct, kw_only=True):
         """All instances of the configuration, those that other processes serve included."""
         return find_instances(self.tree).instances
 
-    def app_options(self) -> AppOptions:
-        """What the apps of one process have in common."""
+    def app_options(self, process: str = "servers") -> AppOptions:
+        """What the apps of one process have in common.
+
+        Args:
+            process: its name, for the files of its profile.
+        """
+        tokens = token_settings(self.tree)
         return AppOptions(
             cookie_secret=Secret(self.cookie_secret),
             token=Secret(self.token) if self.token else None,
-            capture=_capture(self.tree),
+            profile=profile_of(self.tree, process),
+            capture=call_store(self.tree),
+            tokens=TokenRecorder(tokens.store()) if tokens else None,
+            tokens_of_all=tokens is not None and tokens.all_agents,
         )
 
     def program(self, name: str) -> Path | None:
@@ -109,12 +121,13 @@ def prepare(
     logs: Path,
     token: Secret | None = None,
     isolate: bool = False,
+    programs_apart: bool = False,
     grace_s: float = 30.0,
     ready_s: float = 300.0,
 ) -> Launch:
     """Bind every address of a configuration, so that nothing can take it before it is announced.
 
-    The tree of `config` gets the port of the head server where that was 0.
+    The tree of `config` gets the port of the head server where that was 0, and the folders of captures.
 
     Raises:
         AddressInUse: a port is taken. One that was chosen at random will be another next time.
@@ -122,6 +135,7 @@ def prepare(
         GymError: an address can't be bound.
     """
     config.require_instances()
+    settle_folders(config.tree, Path(config.tree["results_dir"]))
     head: Tree = config.tree[HEAD]
     if token is None:
         _refuse_strangers(head["host"], config.instances)
@@ -141,7 +155,8 @@ def prepare(
         sockets={name: bound.detach() for name, bound in sockets.items()},
         cookie_secret=Secret.random().reveal(),
         token=token.reveal() if token else "",
-        isolate=isolate,
+        isolate=isolate or bool(config.tree.get("isolate")),
+        programs_apart=programs_apart,
         grace_s=grace_s,
         ready_s=ready_s,
         logs=str(logs),
@@ -175,13 +190,6 @@ def program_of(instance: Instance, roots: Sequence[Path]) -> Path | None:
 def needs_token(config: Config) -> bool:
     """Whether another machine could reach one of the servers."""
     return any(True for _ in _open_to_strangers(config.tree[HEAD]["host"], config.instances))
-
-
-def _capture(tree: Tree) -> FileCapture | None:
-    """Where the calls of rollouts are kept, when the configuration asks for it (CONTRACT 5.8)."""
-    if not tree.get("observability_enabled"):
-        return None
-    return FileCapture(Path(tree.get("model_call_capture_dir") or Path(tree["results_dir"]) / "model_calls"))
 
 
 def _refuse_strangers(head_host: str, instances: Mapping[str, Instance]) -> None:

@@ -15,6 +15,7 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.limits import Limits
+from nemo_gym.serving.offered import OfferedEnvironment
 from nemo_gym.serving.openapi import DescribedRoute, described
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
@@ -63,7 +64,7 @@ class MetricsLink(Protocol):
 
 def metrics_of_link(link: EnvironmentLink) -> Aggregate:
     """Those of the environment, wherever it is."""
-    if isinstance(link, LocalEnvironment):
+    if isinstance(link, LocalEnvironment | OfferedEnvironment):
         return metrics_of(link.environment)
     return link.aggregate_metrics if isinstance(link, MetricsLink) else _plain
 

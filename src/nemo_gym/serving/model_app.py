@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import time
 from typing import Any, Final
 from uuid import uuid4
@@ -14,12 +17,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 from starlette.responses import StreamingResponse
+from starlette.routing import BaseRoute
 
+from nemo_gym.capture.call_record import CallRecord
 from nemo_gym.models.base import Model
+from nemo_gym.models.failure import ModelFailure, model_failure
+from nemo_gym.models.restoring import Restoring
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import read_object
-from nemo_gym.serving.call_record import CallRecord
 from nemo_gym.serving.dialects import (
     Asked,
     ChatDialect,
@@ -30,24 +36,24 @@ from nemo_gym.serving.dialects import (
 )
 from nemo_gym.serving.disconnects import unless_gone
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.model_errors import ModelFailure, model_failure
 from nemo_gym.serving.openapi import Handler, described
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
 from nemo_gym.serving.sessions import session_id
 from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.replayed import Replayed
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.served import served
-from nemo_gym.wire.streams import failed_response_events
 
 
-def model_app(model: Model, *, name: str, options: AppOptions) -> Starlette:
+def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[BaseRoute] = ()) -> Starlette:
     """The server of `model`: `/v1/responses`, `/v1/chat/completions`, `/v1/messages` and `/v1/models`.
 
     Args:
         name: the server instance's name, for the cookie, errors and recorded calls.
         options: its `capture` is told of every call whose path names a rollout.
+        more: further routes.
     """
     server = _ModelServer(model, name, options)
     doors: list[tuple[str, Dialect, dict[str, Any], dict[str, Any]]] = [
@@ -69,6 +75,7 @@ def model_app(model: Model, *, name: str, options: AppOptions) -> Starlette:
         ),
         described("/v1/models", server.list_models, method="GET", summary="The model.", answer=_OBJECT),
         described("/v1/models/{id:path}", server.get_model, method="GET", operations={}),
+        *more,
     ]
     about = {"kind": "model", "name": model.name}
     return base_app(server_label(model, name), routes, options, about=about)
@@ -89,6 +96,7 @@ class _ModelServer:
         self._model = model
         self._name = name
         self._options = options
+        self._replayed = _Rollouts()
 
     def door(self, dialect: Dialect) -> Handler:
         """The handler that answers in `dialect`."""
@@ -118,7 +126,8 @@ class _ModelServer:
 
     async def _answer(self, request: Request, dialect: Dialect) -> HttpResponse:
         tag = rollout_tag(request.scope)
-        record = CallRecord(self._options.capture, tag, dialect.name, self._name)
+        rollout_id = tag.rollout_id if tag else None
+        record = CallRecord(self._options.recorder(tag), rollout_id, dialect.name, self._name)
         try:
             record.request = await read_object(request, self._options.limits)
             asked = dialect.read(record.request)
@@ -128,33 +137,65 @@ class _ModelServer:
             await record.failed(422, content)
             return JsonResponse(content, 422)
         record.params = None if asked.params is record.request else asked.params
-        model = self._model.for_session_id(tag.rollout_id if tag else session_id(request.scope))
-        if asked.stream and dialect.commits_first:
-            events = self._committed(model, asked, dialect, record)
-            return StreamingResponse(events, media_type=_EVENT_STREAM)
+        model = self._model.for_session_id(rollout_id or session_id(request.scope))
+        if rollout_id is not None and self._options.captures_tokens(tag):
+            model = Restoring(model, self._replayed.of(rollout_id))
+        if asked.stream:
+            call = partial(self._call, model, asked, dialect, record)
+            return await self._streamed(request, call, asked, dialect)
         outcome = await unless_gone(request, self._call(model, asked, dialect, record))
         if isinstance(outcome, ModelFailure):
-            content = dialect.error(outcome.status, outcome.message)
-            return JsonResponse(content, outcome.status, outcome.headers)
-        if asked.stream:
-            events = b"".join(dialect.events(outcome.content, asked))
-            return HttpResponse(events, media_type=_EVENT_STREAM)
+            return _failed(outcome, dialect)
         return JsonResponse(outcome.content)
 
-    async def _committed(
-        self, model: Model, asked: Asked, dialect: Dialect, record: CallRecord
-    ) -> AsyncIterator[bytes]:
-        """The events of a call that is made when status 200 has left already."""
+    async def _streamed(
+        self,
+        request: Request,
+        call: Callable[[], Coroutine[Any, Any, _Answer | ModelFailure]],
+        asked: Asked,
+        dialect: Dialect,
+    ) -> HttpResponse:
+        """The events of a call, or, while no event has left, the status of its failure."""
+        if dialect.commits_first:
+            events = self._events(lambda: asyncio.create_task(call()), asked, dialect)
+            return StreamingResponse(events, media_type=_EVENT_STREAM)
+        calling = asyncio.create_task(call())
         try:
-            outcome = await self._call(model, asked, dialect, record)
+            await unless_gone(request, asyncio.wait({calling}, timeout=self._options.ping_s))
+        except BaseException:
+            await _cancelled(calling)
+            raise
+        if not calling.done():
+            events = self._events(lambda: calling, asked, dialect)
+            return StreamingResponse(events, media_type=_EVENT_STREAM)
+        outcome = calling.result()
+        if isinstance(outcome, ModelFailure):
+            return _failed(outcome, dialect)
+        return HttpResponse(b"".join(dialect.events(outcome.content, asked, 0)), media_type=_EVENT_STREAM)
+
+    async def _events(
+        self, start: Callable[[], asyncio.Task[_Answer | ModelFailure]], asked: Asked, dialect: Dialect
+    ) -> AsyncIterator[bytes]:
+        """The events of a call whose status 200 has left already; signs of life until it ends."""
+        shell = Response.of([], id=_new_id(), model=self._model.name, created_at=time()).data
+        silence = self._options.ping_s if dialect.commits_first else 0.0
+        sent = 0
+        calling = start()
+        try:
+            while not (await asyncio.wait({calling}, timeout=silence))[0]:
+                yield dialect.awaited(shell, sent)
+                sent, silence = sent + 1, self._options.ping_s
+            outcome = calling.result()
         except Exception as error:
             log.exception("%s: a streamed call failed", self._name)
             outcome = ModelFailure(500, repr(error))
+        finally:
+            await _cancelled(calling)
         if isinstance(outcome, ModelFailure):
-            shell = Response.of([], id=_new_id(), model=self._model.name, created_at=time())
-            yield b"".join(failed_response_events(shell.data, outcome.message))
+            yield b"".join(dialect.failed(shell, outcome.status, outcome.message, sent))
         else:
-            yield b"".join(dialect.events(outcome.content, asked))
+            told = {"id": shell["id"]} if sent and dialect.commits_first else {}
+            yield b"".join(dialect.events({**outcome.content, **told}, asked, sent))
 
     async def _call(
         self, model: Model, asked: Asked, dialect: Dialect, record: CallRecord
@@ -179,8 +220,36 @@ class _ModelServer:
         return answer
 
 
+class _Rollouts:
+    """The calls of the rollouts that were asked for last."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Replayed] = OrderedDict()
+
+    def of(self, rollout_id: str) -> Replayed:
+        """Those of one rollout so far."""
+        replayed = self._known.setdefault(rollout_id, Replayed())
+        self._known.move_to_end(rollout_id)
+        if len(self._known) > _MOST_ROLLOUTS:
+            self._known.popitem(last=False)
+        return replayed
+
+
+def _failed(failure: ModelFailure, dialect: Dialect) -> JsonResponse:
+    content = dialect.error(failure.status, failure.message)
+    return JsonResponse(content, failure.status, failure.headers)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """Return once a task has ended, early if it hasn't yet."""
+    task.cancel()
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait({task})
+
+
 log: Final = logging.getLogger(__name__)
 
+_MOST_ROLLOUTS: Final = 2048
 _EVENT_STREAM: Final = "text/event-stream"
 _OBJECT: Final = {"type": "object"}
 _ERRORS: Final = {

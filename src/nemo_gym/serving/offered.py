@@ -69,15 +69,18 @@ class OfferedEnvironment:
 
     Args:
         url: base URL of the server that serves `offered`.
+        bearer: the token that this server wants.
     """
 
     steps = False
     max_steps = 1
 
-    def __init__(self, link: LocalEnvironment, offered: OfferedTools, url: str) -> None:
+    def __init__(self, link: LocalEnvironment, offered: OfferedTools, url: str, *, bearer: str = "") -> None:
+        self.environment = link.environment
         self._link = link
         self._offered = offered
         self._url = url
+        self._bearer = bearer
 
     @asynccontextmanager
     async def session(self, row: Row) -> AsyncGenerator[Session]:
@@ -85,7 +88,8 @@ class OfferedEnvironment:
         async with self._link.session(row) as session:
             if session.tools:
                 token = self._offered.offer(uuid4().hex, session, allowed)["headers"][TOKEN_HEADER]
-                session.state["mcp"] = {"url": f"{await self.url()}{PATH}", "token": token}
+                url = f"{await self.url()}{PATH}"
+                session.state["mcp"] = {"url": url, "token": token, "bearer": self._bearer}
             yield session
 
     async def url(self) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, TextIO
 
 from nemo_gym.wire.masking import MASK
+
+APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Redactor:
@@ -26,8 +32,36 @@ class Redactor:
         return text
 
 
-def log_redacted(redactor: Redactor) -> None:
-    """Send this process's log to standard error, secrets replaced, tracebacks too."""
+class RedactedFile(io.TextIOBase):
+    """A log file, made when something is first written to it, that only this user can read."""
+
+    def __init__(self, path: Path, redactor: Redactor) -> None:
+        self._path = path
+        self._redactor = redactor
+        self._file: TextIO | None = None
+
+    def write(self, text: str, /) -> int:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = os.fdopen(os.open(self._path, APPEND, 0o600), "a", encoding="utf-8")
+        return self._file.write(self._redactor.text(text))
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:
+    """Send this process's log to standard error, secrets replaced, tracebacks too.
+
+    Args:
+        verbose: all of it, instead of warnings and errors.
+    """
 
     class Formatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
@@ -37,4 +71,4 @@ def log_redacted(redactor: Redactor) -> None:
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
+    root.setLevel(logging.DEBUG if verbose else logging.WARNING)

@@ -63,9 +63,17 @@ def _signal(state: RunState, number: signal.Signals) -> None:
         os.kill(state.pid, number)
 
 
+def _runs(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and that nobody waits for does not count."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _gone(state: RunState, folder: Path, within: float) -> bool:
     give_up = monotonic() + within
-    while any(one.pid == state.pid for one in running(folder)):
+    while any(one.pid == state.pid for one in running(folder)) or _runs(state.pid):
         if monotonic() > give_up:
             return False
         sleep(0.05)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Final
+
+from starlette.applications import Starlette
 
 from nemo_gym.config.instances import Instance
 from nemo_gym.runs.collect import innermost
@@ -17,7 +20,10 @@ from nemo_gym.serving.head import HEAD, Running, head_app
 from nemo_gym.serving.health import ask
 from nemo_gym.serving.host import Grace, Host
 from nemo_gym.serving.launch import Launch
-from nemo_gym.serving.redaction import Redactor
+from nemo_gym.serving.programs import NeedsOwnProcess, Program, in_thread
+from nemo_gym.serving.redaction import RedactedFile, Redactor
+from nemo_gym.serving.requirements import unmet
+from nemo_gym.serving.sharing import why_apart
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.wire.errors import GymError
@@ -41,13 +47,13 @@ class Servers:
         self._lost = lost
         self._instances = launch.instances
         self._programs = {name: launch.program(name) for name in self._instances}
-        self._outside = {
-            name for name, program in self._programs.items() if launch.isolate or program is not None
-        }
-        here = frozenset(self._instances.keys() - self._outside)
+        built_in = {name for name, program in self._programs.items() if program is None}
         self._options = launch.app_options()
+        here = frozenset(set[str]() if launch.isolate else built_in)
         self._components = Components(self._instances, here, self._options)
         self._host = Host()
+        self._hosted: list[Program] = []
+        self._loading = asyncio.Lock()
         self._children: dict[str, Child] = {}
         self._watching: list[asyncio.Task[None]] = []
         self._redactor = Redactor(launch.secrets)
@@ -70,6 +76,8 @@ class Servers:
             StartFailed: a server did not come up. What was started is stopped again.
         """
         launch = self._launch
+        if self._options.profile:
+            self._options.profile.start()
         try:
             app = head_app(launch.tree, lambda: self.running, self._options)
             await self._host.serve(HEAD, app, launch.listener(HEAD))
@@ -101,7 +109,11 @@ class Servers:
                 *(child.stop(grace_s=grace.left_s + _CHILD_S) for child in children),
             )
         await self._components.aclose()
+        for program in self._hosted:
+            program.forget()
         self._launch.release()
+        if self._options.profile:
+            self._options.profile.stop()
 
     async def unreachable(self) -> list[str]:
         """What is wrong with the model endpoints behind the models of this process, a line each."""
@@ -118,20 +130,65 @@ class Servers:
     async def _start(self, name: str) -> None:
         began = monotonic()
         try:
-            if name in self._outside:
+            if self._programs[name] is not None and await self._host_program(name):
+                pass
+            elif self._launch.isolate or self._programs[name] is not None:
                 await self._start_child(name)
             else:
-                app = await self._components.app(name)
+                async with self._loading:
+                    app = await self._components.app(name)
                 await self._host.serve(name, app, self._launch.listener(name))
         except (GymError, OSError) as error:
             raise StartFailed(f"{name} did not start ({monotonic() - began:.1f} s): {error}") from error
         self.waiting.discard(name)
 
+    async def _host_program(self, name: str) -> bool:
+        """Serve a program in this process; False when it gets one of its own. The log says why it needs one.
+
+        Raises:
+            GymError: it does not start.
+        """
+        launch, program = self._launch, self._programs[name]
+        if launch.isolate or launch.programs_apart or program is None:
+            return False
+        why = why_apart(program, self._instances[name])
+        if why is None:
+            try:
+                async with self._loading, asyncio.timeout(launch.ready_s):
+                    app = await self._load(name, program)
+            except NeedsOwnProcess as error:
+                why = str(error)
+            except TimeoutError:
+                raise GymError("it is still being loaded") from None
+            else:
+                await self._serve_program(name, app)
+                return True
+        log.warning("%s runs in a process of its own: %s", name, why)
+        return False
+
+    async def _load(self, name: str, file: Path) -> Starlette:
+        """One after the other, and not while components load files: imports concern all of the process."""
+        program = Program(file, RedactedFile(Path(self._launch.logs) / f"{name}.log", self._redactor))
+        app = await in_thread(lambda: program.app(name, self._launch.tree, self._options))
+        self._hosted.append(program)
+        return app
+
+    async def _serve_program(self, name: str, app: Starlette) -> None:
+        launch = self._launch
+        try:
+            async with asyncio.timeout(launch.ready_s):
+                await self._host.serve(name, app, launch.listener(name))
+        except TimeoutError:
+            raise GymError("its lifespan has not begun") from None
+        except Exception as error:
+            raise GymError(f"its lifespan raised {type(error).__name__}: {error}") from error
+        self._components.hosted[name] = app
+
     async def _start_child(self, name: str) -> None:
         launch, program = self._launch, self._programs[name]
         own = launch.only(name if program is None else "")
         child = Child(name, Path(launch.logs) / f"{name}.log", self._redactor)
-        if launch.isolate and program is not None:
+        if program is not None and (launch.isolate or unmet(program.parent)):
             cache = Path(launch.tree["cache_dir"]) / "virtualenvs"
             child.python = await python_for(program.parent, cache)
         self._children[name] = child
@@ -178,5 +235,6 @@ class Servers:
         )
 
 
+log: Final = logging.getLogger(__name__)
 _CHILD_S: Final = 3.0
 """Seconds that a child may take beyond the grace that it gives its own requests."""

@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import site
 import sys
@@ -15,7 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from nemo_gym.environments.process import run_program
+from nemo_gym.sandbox.process import run_program
+from nemo_gym.serving.requirements import requirements_of
 from nemo_gym.wire.errors import GymError
 
 INSTALL_S: Final = 1800.0
@@ -36,7 +36,7 @@ async def python_for(folder: Path, cache: Path) -> str:
     Raises:
         GymError: both files are there, or the installation failed.
     """
-    arguments = _requirements(folder)
+    arguments = requirements_of(folder)
     if not arguments:
         return sys.executable
     place = cache / _digest(arguments)
@@ -51,26 +51,9 @@ async def python_for(folder: Path, cache: Path) -> str:
     return str(python)
 
 
-def _requirements(folder: Path) -> list[str]:
-    """What pip is to install, a requirement or an option each."""
-    listed, project = folder / "requirements.txt", folder / "pyproject.toml"
-    if listed.exists() and project.exists():
-        raise GymError(f"{folder} has both requirements.txt and pyproject.toml: keep one of them")
-    if project.exists():
-        return ["--editable", str(folder)]
-    arguments: list[str] = []
-    for line in listed.read_text().splitlines() if listed.exists() else ():
-        wanted = _COMMENT.sub("", line).strip()
-        if not wanted or _OURSELVES.match(wanted):
-            continue
-        option = _OPTION.fullmatch(wanted)
-        if option and option[1] in _FILES:
-            arguments += [option[1], str(folder / option[2])]
-        elif option:
-            arguments += [option[1], option[2]]
-        else:
-            arguments.append(str(folder / wanted) if wanted.startswith(".") else wanted)
-    return arguments
+def virtualenvs_in(cache_dir: str | Path) -> Path:
+    """The folder of all virtual environments, for a configuration's `cache_dir`."""
+    return Path(cache_dir).absolute() / "virtualenvs"
 
 
 def _digest(arguments: list[str]) -> str:
@@ -115,7 +98,3 @@ async def _locked(path: Path) -> AsyncGenerator[None, None]:
 
 _PIP: Final = ("install", "--quiet", "--disable-pip-version-check", "--no-input")
 _READY: Final = ".ready"
-_COMMENT: Final = re.compile(r"(^|\s)#.*$")
-_OURSELVES: Final = re.compile(r"((-e|--editable)[ =]\s*)?nemo[-_.]gym\b", re.IGNORECASE)
-_OPTION: Final = re.compile(r"(-[a-z]|--[a-z-]+)(?:\s+|=)(.+)")
-_FILES: Final = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "--find-links")

@@ -1,0 +1,40 @@
+"""What the server of a model with an engine of its own has beside the dialects (CONTRACT 2.5)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from nemo_gym.models.base import Model
+from nemo_gym.models.local_vllm import engine_of
+from nemo_gym.serving.answers import JsonResponse
+from nemo_gym.serving.openapi import described
+from nemo_gym.wire.errors import ModelError
+
+
+def engine_routes(model: Model) -> list[BaseRoute]:
+    """`/get_inner_vllm_config`, which says where the engine is once it can be used; none without an engine.
+    The engine is started."""
+    engine = engine_of(model)
+    if engine is None:
+        return []
+    engine.begin()
+
+    async def access(_: Request) -> JsonResponse:
+        try:
+            await engine.check()
+        except ModelError as error:
+            return JsonResponse(str(error), 503)
+        return JsonResponse(engine.access)
+
+    summary = "Where the engine is, for servers that share it."
+    return [
+        described(
+            "/get_inner_vllm_config",
+            access,
+            method="GET",
+            summary=summary,
+            answer={"type": "object"},
+            errors={503: "The engine ended, or took too long"},
+        )
+    ]

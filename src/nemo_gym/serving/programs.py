@@ -1,0 +1,147 @@
+"""A user's own server program as an app of this process (CONTRACT 3.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from io import TextIOBase
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Protocol, TypeVar
+
+from starlette.applications import Starlette
+
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.sharing import served_class, siblings
+from nemo_gym.wire.errors import GymError, UsageError
+
+T = TypeVar("T")
+
+OFFER: Final = "__gym_app__"
+"""The class method by which a server class gives its `Offered` app."""
+
+
+class NeedsOwnProcess(GymError):
+    """A program can't be served beside others, for the reason that the message gives."""
+
+
+class Offer(Protocol):
+    """What is under `OFFER`."""
+
+    def __call__(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
+        """The app of an instance of a configuration, as it is served.
+
+        Raises:
+            NeedsOwnProcess: it can't share a process.
+            UsageError: the settings don't fit.
+        """
+        ...
+
+
+class Program:
+    """The code of one instance, loaded for it alone.
+
+    Args:
+        file: its entry point.
+        out: where its modules print to; closed with the program.
+    """
+
+    def __init__(self, file: Path, out: TextIOBase) -> None:
+        self._file = file
+        self._out = out
+        self._print = partial(print, file=out, flush=True)
+        self._modules: list[str] = []
+
+    def app(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
+        """Run the file as a module, and build the server that it would run.
+
+        Raises:
+            NeedsOwnProcess: that failed, or can't be done beside what is loaded already.
+            UsageError: the settings don't fit.
+        """
+        try:
+            server = getattr(self._load(), served_class(self._file) or "", None)
+            offer: Offer | None = getattr(server, OFFER, None)
+            if offer is None:
+                raise NeedsOwnProcess("what it runs is not a server of this package")
+            return offer(name, tree, options)
+        except (NeedsOwnProcess, UsageError):
+            self.forget()
+            raise
+        except (Exception, SystemExit) as error:
+            self.forget()
+            raise NeedsOwnProcess(f"in this one it raises {type(error).__name__}: {error}") from error
+
+    def forget(self) -> None:
+        """Drop its modules, so that the next to load it gets its own."""
+        for module in self._modules:
+            sys.modules.pop(module, None)
+        self._out.close()
+
+    def _load(self) -> ModuleType:
+        folder, root = self._file.parent, str(self._file.parents[2])
+        self._refuse_clashes(folder)
+        name = f"_gym_server_{next(_numbers)}_{self._file.stem}"
+        spec = importlib.util.spec_from_file_location(name, self._file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        vars(module)["print"] = self._print
+        before = set(sys.modules)
+        sys.modules[name] = module
+        if root not in sys.path:
+            sys.path.append(root)  # servers import one another by it, at any time
+        sys.path.insert(0, str(folder))
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.remove(str(folder))
+            new = sys.modules.keys() - before
+            self._modules = [one for one in new if _lies_in(folder, _file_of(sys.modules[one]))]
+            for one in self._modules:
+                vars(sys.modules[one]).setdefault("print", self._print)
+        return module
+
+    def _refuse_clashes(self, folder: Path) -> None:
+        """A module beside the file would be taken for another of its name, or another for it."""
+        for name in sorted(siblings(self._file)):
+            spec = None if name in sys.modules else importlib.util.find_spec(name)
+            if name in sys.modules or (spec and not _lies_in(folder, spec.origin)):
+                raise NeedsOwnProcess(f"its module {name} has the name of another")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` gives, in a thread that neither this task nor the end of the process waits for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_it: Callable[[], None]) -> None:
+        if not done.cancelled():
+            set_it()
+
+    def run() -> None:
+        try:
+            set_it = partial(done.set_result, work())
+        except BaseException as error:
+            set_it = partial(done.set_exception, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, set_it)
+
+    threading.Thread(target=run, name="nemo-gym-program", daemon=True).start()
+    return await done
+
+
+def _file_of(module: ModuleType) -> str | None:
+    return getattr(module, "__file__", None)
+
+
+def _lies_in(folder: Path, file: str | None) -> bool:
+    return file is not None and Path(file).resolve().is_relative_to(folder)
+
+
+_numbers: Final = itertools.count()
