@@ -94,14 +94,17 @@ async def test_the_reset_and_step_form_is_played_to_its_end() -> None:
         assert (won.reward, won.terminated) == (1.0, True)
 
 
-async def test_a_lifespan_runs_before_the_first_request() -> None:
+async def test_a_lifespan_begins_before_the_first_request_and_ends_with_the_link() -> None:
     link = environment("notebook")
+    state = link.environment._link._service._connections._fastapi.state
     async with link.session(row()) as session:
         assert (
             await link.call(session, function_call("write_note", '{"text": "x"}', call_id="c"))
             == "note 1 written"
         )
-    assert link.environment._link._service._app.state.open
+    assert state.open
+    await link.aclose()
+    assert not state.open
 
 
 def test_wrong_settings_are_one_message() -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Body, Cookie, Depends, FastAPI, Form, Header, HTTPException, Request
+from fastapi import APIRouter, Body, Cookie, Depends, FastAPI, Form, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.testclient import TestClient
 from nemo_gym.base_resources_server import NEMO_GYM_MCP_SESSION_TOKEN_HEADER as TOKEN
@@ -169,6 +169,57 @@ def test_wrong_arguments_are_what_the_route_says_of_them() -> None:
     assert failed is True
     assert said.startswith("HTTP 422 from POST /plain: [")
     assert "Field required" in said
+
+
+class Routed(LookupServer):
+    """Tools on routers, one inside the other."""
+
+    def setup_webserver(self) -> FastAPI:
+        app = super().setup_webserver()
+        outer, inner = APIRouter(), APIRouter(dependencies=[])
+
+        @inner.post("/shout")
+        async def shout(request: Request, body: Text) -> dict[str, Any]:
+            """Say it louder."""
+            return {"text": body.text.upper(), "session": len(request.session["session_id"])}
+
+        @inner.post("/sad")
+        async def sad(body: Text) -> None:
+            raise HTTPException(409, "not now")
+
+        outer.include_router(inner)
+        app.include_router(outer)
+        app.include_router(inner, prefix="/below")
+        return app
+
+    def mcp_tools(self, harvested: list[Any], catchall: Any) -> list[Any]:
+        return harvested
+
+
+def test_routes_of_included_routers_are_tools_too() -> None:
+    with exposed(Routed) as client:
+        token = seed(client)
+        tools = {tool["name"]: tool for tool in rpc(client, "tools/list", {}, token)["tools"]}
+        assert {"shout", "sad", "look_up"} <= tools.keys()
+        assert not any("below" in name for name in tools)
+        assert tools["shout"]["description"] == "Say it louder."
+        assert tools["shout"]["inputSchema"]["required"] == ["text"]
+        assert use(client, token, "shout", text="ab")[1] == {"text": "AB", "session": 36}
+        assert use(client, token, "sad", text="ab") == ("HTTP 409 from POST /sad: not now", True)
+        assert client.post("/shout", json={"text": "ab"}).json()["text"] == "AB"
+
+
+def test_a_router_whose_tools_cant_be_called_over_mcp_is_refused() -> None:
+    class Guarded(Routed):
+        def setup_webserver(self) -> FastAPI:
+            app = super().setup_webserver()
+            guarded = APIRouter()
+            guarded.post("/guarded")(lambda body: body)
+            app.include_router(guarded, dependencies=[Depends(lambda: None)])
+            return app
+
+    with pytest.raises(ValueError, match="/guarded has dependencies"):
+        build(Guarded, LookupConfig, expose_tools_over_mcp=True).served_app()
 
 
 class MintingServer(DispatchServer):

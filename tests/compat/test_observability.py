@@ -41,8 +41,8 @@ from nemo_gym.rollout_observability import (
 from nemo_gym.server_utils import ServerClient
 from pydantic import ValidationError
 
+from nemo_gym.capture.stores import FileCapture
 from nemo_gym.compat.stream_reassembly import reassembled
-from nemo_gym.serving.capture import FileCapture
 from nemo_gym.wire.calls import ModelCall
 from nemo_gym.wire.streams import chat_events, message_events, response_events
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from nemo_gym.compat import openai_items as items
+from nemo_gym.compat import openai_utils
+from nemo_gym.compat.base_resources_server import BaseVerifyRequest, BaseVerifyResponse
 from nemo_gym.compat.openai_utils import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
@@ -130,6 +135,77 @@ def test_unknown_usage_details_stay_unknown(calls: list[tuple[int, int | None, i
     assert total.total_tokens == 2 * sum(tokens for tokens, _, _ in calls)
     caches = [cached for _, cached, _ in calls]
     assert total.input_tokens_details.cached_tokens == (None if None in caches else sum(caches))
+
+
+FORMAT = {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "name": "f", "parameters": {}, "strict": True, "async": True, "newer": 1},
+    {"type": "custom", "name": "c", "async": True},
+    {
+        "type": "namespace",
+        "name": "s",
+        "description": "d",
+        "tools": [{"type": "function", "name": "g", "async": True}],
+    },
+    {"type": "something newer", "async": True},
+]
+NAMED_OTHERWISE: dict[str, dict[str, Any]] = {
+    "text": {"text": {"format": FORMAT, "verbosity": "low"}},
+    "tools": {"tools": TOOLS},
+    "instructions": {
+        "instructions": [
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "async": True},
+            {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x", "async": True},
+            {"role": "user", "content": "hi", "type": "message"},
+        ]
+    },
+    "plain instructions": {"instructions": "hi"},
+}
+
+
+@pytest.mark.parametrize("fields", NAMED_OTHERWISE.values(), ids=NAMED_OTHERWISE)
+@pytest.mark.parametrize("unset", [False, True])
+def test_what_the_sdk_names_otherwise_survives_dump_and_construction(
+    fields: dict[str, Any], unset: bool
+) -> None:
+    params = {"input": "x", **{name: value for name, value in fields.items() if name in ("text", "tools")}}
+    given = {"responses_create_params": params, "response": {**a_response([]), **fields}}
+    read = BaseVerifyRequest.model_validate(given)
+
+    echoed = BaseVerifyResponse(**read.model_dump(exclude_unset=unset), reward=1.0)
+
+    wire = json.loads(echoed.model_dump_json(exclude_none=True))
+    assert params.items() <= wire["responses_create_params"].items()
+    again = BaseVerifyRequest.model_validate(wire)
+    for dump in (read, echoed, again):
+        plain = dump.model_dump(exclude_unset=True, exclude_none=True, mode="json")["response"]
+        for name, value in fields.items():
+            assert plain.get(name) == value
+    assert again.model_dump_json(exclude_none=True) == read.model_dump_json(exclude_none=True)
+
+
+def test_no_other_field_holds_anything_that_the_sdk_names_otherwise() -> None:
+    holding = {
+        (name, field)
+        for name, kind in vars(openai_utils).items()
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.__module__.startswith("nemo_gym")
+        for field, info in kind.model_fields.items()
+        if any(one.alias not in (None, key) for key, one in fields_within(info.annotation, set()))
+    }
+    assert holding == {("NeMoGymResponse", name) for name in ("text", "tools", "instructions")}
+
+
+def fields_within(annotation: Any, seen: set[type]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of every model that values of a type may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation not in seen:
+            seen.add(annotation)
+            for name, info in annotation.model_fields.items():
+                yield name, info
+                yield from fields_within(info.annotation, seen)
+    else:
+        for argument in get_args(annotation):
+            yield from fields_within(argument, seen)
 
 
 def usage(tokens: int, cached: int | None, thought: int | None) -> NeMoGymResponseUsage:

@@ -35,6 +35,18 @@ def test_declared_columns_are_echoed():
     assert (found["expected_answer"], found["subject"]) == ("4", "algebra")
 
 
+def test_a_structured_answer_is_echoed_with_the_schema_it_was_asked_for():
+    text = {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}}
+    body = row(message("It is 4."), expected_answer="4")
+    body["responses_create_params"]["text"] = body["response"]["text"] = text
+
+    answer = client().post("/verify", json=body)
+
+    assert answer.status_code == 200
+    assert answer.json()["responses_create_params"]["text"] == text
+    assert answer.json()["response"]["text"]["format"]["schema"] == {"type": "object"}
+
+
 def test_the_hooks_add_to_the_metrics_of_every_server():
     found = client().post("/aggregate_metrics", json={"verify_responses": ROWS}).json()
     metrics = found["agent_metrics"]

@@ -8,10 +8,17 @@ from typing import Any, Final
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.head import find_agents
 from nemo_gym.transport.service import Service
-from nemo_gym.wire import keys
-from nemo_gym.wire.errors import GymError, ServerTimeout, ServerUnreachable, UsageError, did_you_mean
+from nemo_gym.wire.errors import (
+    GymError,
+    RolloutError,
+    ServerTimeout,
+    ServerUnreachable,
+    UsageError,
+    did_you_mean,
+)
 from nemo_gym.wire.foreign import json_object
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.rollout import failure_of
 from nemo_gym.wire.task import Row, named_agent
 
 ROLLOUT_S: Final = 86_400.0
@@ -71,9 +78,9 @@ class AgentServers:
             result = json_object(reply.content)
         except ValueError as error:
             raise RolloutFailed(f"{service.url}/run: {error}", 502, reply.content) from None
-        if failure := result.get(keys.FAILURE_CLASS):
-            why = result.get(keys.FAILURE_ERROR) or result.get(keys.FAILURE_JUDGE_ERROR) or "no reason given"
-            raise RolloutFailed(f"{failure}: {why}", _status_of(result), reply.content)
+        if failure := failure_of(result):
+            message = f"{failure.failure_class}: {str(failure) or 'no reason given'}"
+            raise RolloutFailed(message, _status_of(failure), reply.content)
         return result
 
     async def _of(self, name: str) -> Service:
@@ -96,9 +103,10 @@ class AgentServers:
         }
 
 
-def _status_of(result: dict[str, Any]) -> int:
+def _status_of(failure: RolloutError) -> int:
     """The status that stands for a failure which the agent reported in a proper answer."""
-    status = result.get(keys.FAILURE_HTTP_STATUS)
-    if isinstance(status, int) and 400 <= status < 600:
-        return status
-    return 422 if result.get(keys.FAILURE_TERMINAL) else 500
+    if failure.pending:
+        return 503
+    if failure.http_status is not None and 400 <= failure.http_status < 600:
+        return failure.http_status
+    return 422 if failure.terminal else 500

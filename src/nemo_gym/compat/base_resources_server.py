@@ -27,6 +27,7 @@ from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunS
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
 from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
 from nemo_gym.environments.base import Environment
+from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.secrets import Secret
 
 NEMO_GYM_MCP_METADATA_KEY: Final = "mcp"
@@ -95,8 +96,8 @@ class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleSe
         app.get("/reverify_mode")(self._reverify_mode)
         return app
 
-    def served_app(self, *, token: Secret | None = None) -> FastAPI:
-        app = super().served_app(token=token)
+    def served_app(self, *, token: Secret | None = None, profile: CpuProfile | None = None) -> FastAPI:
+        app = super().served_app(token=token, profile=profile)
         maybe_auto_expose(self, app)
         return app
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from nemo_gym.compat.dialects import OtherDialects
+from nemo_gym.compat.global_config import plain_config
 from nemo_gym.compat.model_call_capture import CaptureMiddleware as _CaptureMiddleware
 from nemo_gym.compat.model_call_capture import ModelCallCaptureConfig as ModelCallCaptureConfig
 from nemo_gym.compat.model_call_capture import make_capture_store as make_capture_store
@@ -23,6 +24,7 @@ from nemo_gym.compat.model_call_records import (
     merge_model_call_capture_into_record as merge_model_call_capture_into_record,
 )
 from nemo_gym.compat.model_call_records import read_model_call_records as read_model_call_records
+from nemo_gym.compat.model_token_capture import TokenCapture, token_capture
 from nemo_gym.compat.openai_chat import NeMoGymChatCompletion as NeMoGymChatCompletion
 from nemo_gym.compat.openai_chat import (
     NeMoGymChatCompletionCreateParamsNonStreaming as NeMoGymChatCompletionCreateParamsNonStreaming,
@@ -61,11 +63,15 @@ class SimpleResponsesAPIModel(BaseResponsesAPIModel, SimpleServer):
         return app
 
     def _capture_calls(self, app: FastAPI) -> None:
-        """Outermost, so that it sees the path's prefix and the answers of every dialect."""
-        settings: Any = self.server_client.global_config_dict
-        if not isinstance(settings, Mapping):  # a mock in its place
+        """Calls outermost, where the path's prefix and the answers of every dialect pass; tokens innermost,
+        where none are lost yet."""
+        given: Any = self.server_client.global_config_dict
+        if not isinstance(given, Mapping):  # a mock in its place
             return
-        config = ModelCallCaptureConfig.model_validate(dict(cast("Mapping[str, Any]", settings)))
+        settings = plain_config(cast("Mapping[str, Any]", given))
+        if tokens := token_capture(settings, self.config.name):
+            app.user_middleware.append(Middleware(TokenCapture, **tokens))
+        config = ModelCallCaptureConfig.model_validate(settings)
         if (store := make_capture_store(config)) is not None:
             app.add_middleware(_CaptureMiddleware, store=store, model_server_name=self.config.name)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
@@ -31,9 +34,18 @@ class GlobalAIOHTTPAsyncClientConfig(BaseModel):
     global_aiohttp_tcp_keepalive_probes: int = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The client of an event loop, made with these settings; `until` closes it."""
+
+    client: ClientSession
+    config: GlobalAIOHTTPAsyncClientConfig
+    until: AsyncGenerator[None]
+
+
 _config: GlobalAIOHTTPAsyncClientConfig | None = None
-_client: ClientSession | None = None
-_client_loop: asyncio.AbstractEventLoop | None = None
+_held: Final[dict[asyncio.AbstractEventLoop, list[_Held]]] = {}
+"""The clients of each event loop; those before the last may have requests in flight."""
 
 
 def _settings() -> GlobalAIOHTTPAsyncClientConfig:
@@ -44,25 +56,57 @@ def _settings() -> GlobalAIOHTTPAsyncClientConfig:
 
 
 def get_global_aiohttp_client() -> ClientSession:
-    """This event loop's client: no cookie jar, no timeout, TCP keep-alive. Call it inside the loop."""
-    global _client, _client_loop
-    loop = asyncio.get_running_loop()
-    if _client is None or _client.closed or _client_loop is not loop:
-        _client = _new_client(_settings())
-        _client_loop = loop
-    return _client
+    """This event loop's client: no cookie jar, no timeout, TCP keep-alive. Call it inside the loop.
+
+    It is closed when the loop shuts down, as `asyncio.run` does, or by `close_global_aiohttp_client`.
+    """
+    loop, config = asyncio.get_running_loop(), _settings()
+    held = _held.get(loop)
+    if held and not held[-1].client.closed and (held[-1].config is config or held[-1].config == config):
+        return held[-1].client
+    for other in [*_held]:
+        if other.is_closed():
+            _held.pop(other, None)
+    client = _new_client(config)
+    open_now = [one for one in _held.get(loop, ()) if not one.client.closed]
+    _held[loop] = [*open_now, _Held(client, config, _closed_with_its_loop(client))]
+    return client
+
+
+def _closed_with_its_loop(client: ClientSession) -> AsyncGenerator[None]:
+    """Something suspended that closes the client when it is closed, which loops do that shut down."""
+
+    async def until() -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await client.close()
+
+    suspended = until()
+    with suppress(StopIteration):
+        suspended.asend(None).__await__().send(None)
+    return suspended
 
 
 def set_global_aiohttp_client(cfg: GlobalAIOHTTPAsyncClientConfig) -> ClientSession:
-    """A new client with these limits, from now on everybody's."""
-    global _client, _config
-    _client, _config = None, cfg
+    """A new client with these limits; each event loop has one of its own from its next request on."""
+    global _config
+    _config = cfg
     return get_global_aiohttp_client()
 
 
+async def close_global_aiohttp_client() -> None:
+    """Close this event loop's client, if it has one; the next request makes another, with the settings of
+    then."""
+    global _config
+    _config = None
+    for held in _held.pop(asyncio.get_running_loop(), ()):
+        await held.until.aclose()
+
+
 def is_global_aiohttp_client_setup() -> bool:
-    """True once the client has been made."""
-    return _client is not None
+    """True once an event loop has its client."""
+    return any(not one.client.closed for held in [*_held.values()] for one in held)
 
 
 def is_global_aiohttp_client_request_debug_enabled() -> bool:

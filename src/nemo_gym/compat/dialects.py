@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nemo_gym.compat.in_process import exchange
 from nemo_gym.models.base import Model
+from nemo_gym.serving.in_process import exchange
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import ModelError, ModelRejected

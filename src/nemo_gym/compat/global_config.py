@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from omegaconf import DictConfig as DictConfig
@@ -106,6 +107,13 @@ def config_from_yaml(text: str) -> DictConfig:
     if not isinstance(made, DictConfig):
         raise ConfigError(f"a configuration is a mapping, not a {type(made).__name__}")
     return made
+
+
+def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as plain data, nothing left to look up."""
+    if isinstance(config, DictConfig):
+        return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
+    return dict(config)
 
 
 def get_first_server_config_dict(global_config_dict: DictConfig, top_level_path: str) -> DictConfig:

@@ -9,19 +9,20 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from fastapi.routing import APIRoute
 from omegaconf import DictConfig
 from pydantic import ValidationError
 
 from nemo_gym.compat.config_types import ConfigError
 from nemo_gym.compat.errors import problems
 from nemo_gym.compat.global_config import maybe_get_global_config_dict
-from nemo_gym.compat.in_process import InProcessEnvironment
-from nemo_gym.compat.mcp_auto_exposure import harvest
+from nemo_gym.compat.in_process import OwnAppConnections
+from nemo_gym.compat.mcp_auto_exposure import api_routes, harvest
 from nemo_gym.compat.paths import SERVER_TYPES
 from nemo_gym.compat.server_utils import ServerClient
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
+from nemo_gym.environments.described import Description
 from nemo_gym.environments.session import Session
+from nemo_gym.serving.in_process import AppEnvironment
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
@@ -36,9 +37,17 @@ def environment_class(server: type[SimpleResourcesServer]) -> type[Environment] 
     """The environment that a server class is; None for a class that is only there to be subclassed."""
     if inspect.isabstract(server):
         return None
+    mode = _config_class(server).REVERIFY_MODE
     form = _ServedSteps if hasattr(server, "reset") and hasattr(server, "step") else _ServedTools
     found = {"__module__": server.__module__, "__doc__": server.__doc__, "__qualname__": server.__qualname__}
-    return cast("type[Environment]", type(server.__name__, (form,), {**found, "server_class": server}))
+    return cast(
+        "type[Environment]",
+        type(server.__name__, (form,), {**found, "server_class": server, "stateless": _STATELESS.get(mode)}),
+    )
+
+
+def _config_class(server: type[SimpleResourcesServer]) -> Any:
+    return server.model_fields["config"].annotation
 
 
 class _Served(Environment):
@@ -51,8 +60,8 @@ class _Served(Environment):
         server = self.server_class(config=self._typed(self.config), server_client=_client())
         app = server.served_app()
         self._server = server
-        self._link = InProcessEnvironment(app, steps=isinstance(self, StepEnvironment))
-        routes = [route for route in app.routes if isinstance(route, APIRoute)]
+        about = Description(steps=isinstance(self, StepEnvironment))
+        self._link = AppEnvironment(OwnAppConnections(app), about)
         self._tools: list[FunctionTool] = [
             {
                 "type": "function",
@@ -61,7 +70,7 @@ class _Served(Environment):
                 "parameters": tool.schema,
                 "strict": False,
             }
-            for tool in harvest(routes)
+            for tool in harvest(api_routes(app))
         ]
 
     @classmethod
@@ -86,6 +95,9 @@ class _Served(Environment):
         if _HELD in session.state:
             await session.state[_HELD][1].aclose()
 
+    async def aclose(self) -> None:
+        await self._link.aclose()
+
     def compute_metrics(self, tasks: list[list[dict[str, Any]]]) -> dict[str, Any]:
         return self._server.compute_metrics(tasks)
 
@@ -93,7 +105,7 @@ class _Served(Environment):
         return self._server.get_key_metrics(agent_metrics)
 
     def _typed(self, settings: Mapping[str, Any]) -> Any:
-        kind: Any = self.server_class.model_fields["config"].annotation
+        kind = _config_class(self.server_class)
         given = {"host": "127.0.0.1", "port": 0, "entrypoint": self.source_file().name, "name": self.name()}
         try:
             return kind.model_validate({**given, **settings})
@@ -116,6 +128,8 @@ class _ServedSteps(_Served, StepEnvironment):
         return await self._link.step(_held(session), action)
 
 
+_STATELESS = {"stateless": True, "unsupported": False}
+"""By the reverify mode that a server's configuration declares."""
 _HELD = "compat.session"
 
 

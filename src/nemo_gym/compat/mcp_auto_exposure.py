@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast, get_origin
 
 from fastapi import FastAPI, params
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel, TypeAdapter
 
 from nemo_gym.compat.config_types import ConfigError
@@ -88,7 +88,7 @@ def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, Harvest
     if not getattr(server.config, "expose_tools_over_mcp", False):
         return None
     name: str = server.config.name
-    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    routes = api_routes(app)
     tools = server.mcp_tools(harvest(routes), _catch_all(name, routes)) or []
     if problems := [*_app_problems(app), *_tool_problems(tools)]:
         raise ExposureError("\n".join(f"{name}: expose_tools_over_mcp: {problem}" for problem in problems))
@@ -104,6 +104,15 @@ def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, Harvest
             route.app = name_own_tools(door, route.app)
     app.router.routes[:0] = door.routes(body_bytes=Limits().body_bytes)
     return by_name
+
+
+def api_routes(app: FastAPI) -> list[APIRoute]:
+    """The app's own routes, and those of the routers it includes, under the paths that they have here."""
+    return [
+        cast("APIRoute", found.original_route if found.original_route in app.routes else found)
+        for found in iter_route_contexts(app.routes)
+        if isinstance(found.original_route, APIRoute)
+    ]
 
 
 def harvest(routes: Iterable[APIRoute]) -> list[HarvestedTool]:
@@ -146,10 +155,10 @@ def _schema(route: APIRoute) -> dict[str, Any]:
 
 
 def _app_problems(app: FastAPI) -> Iterator[str]:
-    paths: list[str] = [getattr(route, "path", "") for route in app.routes]
+    paths = [found.path or "" for found in iter_route_contexts(app.routes)]
     if any(path == PATH or path.startswith(f"{PATH}/") for path in paths):
         yield f"the app already serves {PATH}"
-    if "/seed_session" not in paths:
+    if "/seed_session" not in (getattr(route, "path", "") for route in app.routes):
         yield "the app has no /seed_session, whose answer carries the session's token"
     for middleware in app.user_middleware:
         module: str = getattr(middleware.cls, "__module__", "")

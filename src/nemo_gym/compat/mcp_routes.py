@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nemo_gym.compat.in_process import exchange
+from nemo_gym.serving.in_process import exchange
 from nemo_gym.serving.mcp import ToolAnswer, ToolDoor
 from nemo_gym.serving.sessions import SESSION_ID_KEY
 from nemo_gym.wire.jsonl import decode, encode

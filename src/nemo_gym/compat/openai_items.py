@@ -14,7 +14,16 @@ from openai.types.responses.response_input_file_param import ResponseInputFilePa
 from openai.types.responses.response_input_image_param import ResponseInputImageParam
 from openai.types.responses.response_input_text_param import ResponseInputTextParam
 from openai.types.responses.response_reasoning_item import Summary
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FieldSerializationInfo,
+    Tag,
+    field_serializer,
+)
 from typing_extensions import TypedDict
 
 from nemo_gym.wire import items
@@ -342,6 +351,11 @@ class NeMoGymResponse(Response):
     tools: list[Tool | ToolParam]  # type: ignore[assignment]  # likewise
     usage: NeMoGymResponseUsage | None = None  # type: ignore[assignment]  # details may be unknown
 
+    @field_serializer("instructions", "text", "tools")
+    def _on_the_wire(self, value: Any, info: FieldSerializationInfo) -> Any:
+        """The SDK's models in there have fields of other names in Python, which it doesn't read back."""
+        return _named_as_on_the_wire(value, info)
+
     @property
     def output_text(self) -> str:
         """The text of every `output_text` part, joined."""
@@ -352,6 +366,20 @@ class NeMoGymResponse(Response):
             for part in item.content
             if isinstance(part, NeMoGymResponseOutputText)
         )
+
+
+def _named_as_on_the_wire(value: Any, info: FieldSerializationInfo) -> Any:
+    if isinstance(value, list):
+        return [_named_as_on_the_wire(one, info) for one in cast("list[Any]", value)]
+    if not isinstance(value, BaseModel):
+        return value
+    return value.model_dump(
+        mode=info.mode,
+        by_alias=True,
+        exclude_unset=info.exclude_unset,
+        exclude_defaults=info.exclude_defaults,
+        exclude_none=info.exclude_none,
+    )
 
 
 def accumulate_response_usage(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import cProfile
-import pstats
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, PrivateAttr
+
+from nemo_gym.serving.profiling import CpuProfile
 
 
 class Profiler(BaseModel):
@@ -17,22 +18,19 @@ class Profiler(BaseModel):
     required_str: str | None = None
     """Show only functions whose place contains this."""
 
-    _profile: cProfile.Profile = PrivateAttr(default_factory=cProfile.Profile)
+    _profile: CpuProfile = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        self._profile = CpuProfile(self.name, self.base_profile_dir, shown=self.required_str or "")
 
     def start(self) -> None:
         """Begin; the folder for the results is made."""
-        self.base_profile_dir.mkdir(parents=True, exist_ok=True)
-        self._profile.enable()
+        self._profile.start()
 
     def stop(self) -> None:
         """End and write."""
-        self._profile.disable()
-        self.dump()
+        self._profile.stop()
 
     def dump(self) -> None:
         """Write `<name>.log`, functions by cumulative time, and `<name>.prof` for other tools."""
-        self._profile.create_stats()
-        with (self.base_profile_dir / f"{self.name}.log").open("w", encoding="utf-8") as file:
-            stats = pstats.Stats(self._profile, stream=file).sort_stats("cumulative")
-            stats.print_stats(*([self.required_str] if self.required_str else []))
-        self._profile.dump_stats(self.base_profile_dir / f"{self.name}.prof")
+        self._profile.dump()

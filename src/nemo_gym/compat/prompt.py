@@ -1,22 +1,23 @@
-"""Prompt files: a template laid over the columns of a row (CONTRACT 3.10)."""
+"""Prompt files under their original names (CONTRACT 3.10); what a prompt does is `nemo_gym.wire.prompt`."""
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict
 
 from nemo_gym.compat.errors import InvalidInput, MissingColumn, MissingFile
 from nemo_gym.compat.paths import PARENT_DIR
-from nemo_gym.runs.paths import whole_file
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.prompts import load_prompt
+from nemo_gym.config.sources import find_file
+from nemo_gym.datasets.render import render
+from nemo_gym.runs.misfits import Misfits
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import did_you_mean
-from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.prompt import Prompt
 
 Row = dict[str, Any]
 
@@ -37,14 +38,19 @@ def load_prompt_config(path: str | Path) -> PromptConfig:
         MissingFile: there is no such file.
         InvalidInput: it is not a prompt.
     """
-    candidates = [Path(path).expanduser(), PARENT_DIR / path]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if found is None:
+    prompt = find_prompt(path)
+    return PromptConfig(user=prompt.user, system=prompt.system)
+
+
+def find_prompt(path: str | Path) -> Prompt:
+    """The same as the rest of the package has it. Raises as `load_prompt_config` does."""
+    roots = [Path(), PARENT_DIR]
+    if find_file(str(path), roots) is None:
         raise MissingFile(f"prompt {path}: there is no such file")
     try:
-        return PromptConfig.model_validate(OmegaConf.to_container(OmegaConf.load(found)))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise InvalidInput(f"prompt {found}: {error}") from None
+        return load_prompt(str(path), roots)
+    except (ConfigError, UsageError) as error:
+        raise InvalidInput(str(error)) from None
 
 
 def fill_prompt(prompt_config: PromptConfig, row: Row) -> list[dict[str, str]]:
@@ -52,17 +58,13 @@ def fill_prompt(prompt_config: PromptConfig, row: Row) -> list[dict[str, str]]:
 
     Raises:
         MissingColumn: the row lacks a column.
+        InvalidInput: the template can't be read, or can't write what a column holds.
     """
-    parts = {"system": prompt_config.system, "user": prompt_config.user}
     try:
-        return [
-            {"role": role, "content": template.format_map(row)}
-            for role, template in parts.items()
-            if template is not None
-        ]
-    except KeyError as error:
-        known = did_you_mean(str(error.args[0]), row)
-        raise MissingColumn(f"the prompt needs the column {error.args[0]!r}.{known}") from None
+        return _prompt(prompt_config).messages(row)
+    except DataError as error:
+        kind = InvalidInput if _prompt(prompt_config).columns <= row.keys() else MissingColumn
+        raise kind(f"the prompt doesn't fit: {error}") from None
 
 
 def apply_prompt_to_row(row: Row, prompt_config: PromptConfig) -> Row:
@@ -75,20 +77,18 @@ def validate_prompt_compatibility(rows: Iterable[Row], prompt_config: PromptConf
     """Make sure that every row can take the prompt.
 
     Raises:
-        InvalidInput: naming the rows that have an input already or lack a column.
+        InvalidInput: naming the rows, counted from 0, that have an input already or lack a column.
     """
-    needed = _columns(prompt_config.user) | _columns(prompt_config.system or "")
-    with_input: list[int] = []
-    lacking: list[str] = []
+    prompt, misfits = _prompt(prompt_config), Misfits("row")
     for place, row in enumerate(rows):
-        params: Row = row.get(keys.PARAMS) or {}
-        if params.get("input") is not None:
-            with_input.append(place)
-        if missing := sorted(needed - row.keys()):
-            lacking.append(f"row {place} lacks {', '.join(missing)}")
-    problems = [f"rows {with_input} have an input of their own"] if with_input else []
-    if problems or lacking:
-        raise InvalidInput("prompt doesn't fit: " + "; ".join([*problems, *lacking]))
+        try:
+            prompt.applied(row)
+        except DataError as error:
+            misfits.add(place, str(error))
+    try:
+        misfits.refuse("prompt doesn't fit: ")
+    except DataError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def materialize_prompts(input_jsonl: str, prompt_config: str, output_jsonl: str) -> None:
@@ -97,15 +97,15 @@ def materialize_prompts(input_jsonl: str, prompt_config: str, output_jsonl: str)
     Raises:
         InvalidInput: a row can't take the prompt.
     """
-    config = load_prompt_config(prompt_config)
-    rows = [row for _, row in read_rows(Path(input_jsonl))]
-    validate_prompt_compatibility(rows, config)
-    with whole_file(Path(output_jsonl)) as file:
-        for row in rows:
-            filled = apply_prompt_to_row(row, config) | {"prompt_config_used": prompt_config}
-            file.write(encode(filled) + b"\n")
+    prompt = find_prompt(prompt_config)
+    try:
+        render(Path(input_jsonl), prompt, Path(output_jsonl))
+    except UsageError as error:
+        raise InvalidInput(str(error)) from None
 
 
-def _columns(template: str) -> set[str]:
-    names = (name for _, name, _, _ in string.Formatter().parse(template) if name)
-    return {name.partition(".")[0].partition("[")[0] for name in names}
+def _prompt(config: PromptConfig) -> Prompt:
+    try:
+        return Prompt("", config.user, config.system)
+    except UsageError as error:
+        raise InvalidInput(str(error)) from None

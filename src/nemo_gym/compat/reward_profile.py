@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from nemo_gym.compat.config_types import AggregateMetrics, AggregateMetricsRequest
-from nemo_gym.runs.passes import ScoreDicts, ScoreFunction
-from nemo_gym.runs.passes import add_avg_sample_std_dev as add_avg_sample_std_dev
-from nemo_gym.runs.passes import compute_pass_majority_metrics as _compute_pass_majority_metrics
-from nemo_gym.runs.passes import compute_subset_metrics as compute_subset_metrics
-from nemo_gym.runs.passes import highest_k_metrics as highest_k_metrics
-from nemo_gym.runs.statistics import describe
+from nemo_gym.environments.base import mean_metrics
+from nemo_gym.runs.metrics import MetricsAccumulator
+from nemo_gym.verifiers.passes import ScoreDicts, ScoreFunction
+from nemo_gym.verifiers.passes import add_avg_sample_std_dev as add_avg_sample_std_dev
+from nemo_gym.verifiers.passes import compute_pass_majority_metrics as _compute_pass_majority_metrics
+from nemo_gym.verifiers.passes import compute_subset_metrics as compute_subset_metrics
+from nemo_gym.verifiers.passes import highest_k_metrics as highest_k_metrics
 from nemo_gym.wire import keys
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ class AggregateMetricsMixin:
 
     def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
         """The few metrics worth showing; by default every mean."""
-        return _means(agent_metrics)
+        return mean_metrics(agent_metrics)
 
     async def aggregate_metrics(self, body: AggregateMetricsRequest) -> AggregateMetrics:
         """What these rows come to."""
@@ -40,7 +41,7 @@ class AggregateMetricsMixin:
 def compute_pass_majority_metrics(
     tasks: Tasks, score_fn: ScoreFunction | None = None, answer_key: str | None = None
 ) -> tuple[dict[str, Any], ScoreDicts, list[str], int]:
-    """See `nemo_gym.runs.passes`; of no tasks there are no metrics."""
+    """See `nemo_gym.verifiers.passes`; of no tasks there are no metrics."""
     metrics, scores, names, max_k = _compute_pass_majority_metrics(tasks, score_fn, answer_key)
     return metrics if tasks else {}, scores, names, max_k
 
@@ -54,8 +55,14 @@ def compute_aggregate_metrics(
     if not verify_responses:
         return AggregateMetrics()
     tasks = _by_task(verify_responses)
-    groups = {rows[0][keys.TASK_INDEX]: _group(rows) for rows in tasks}
-    metrics: dict[str, Any] = {**describe(_columns(verify_responses))}
+    counted = MetricsAccumulator()
+    ref = verify_responses[0].get(keys.AGENT_REF) or {"name": "agent"}
+    for row in verify_responses:
+        counted.add({**row, keys.ROLLOUT_INDEX: _rollout_index(row), keys.AGENT_REF: ref})
+    groups = {group[keys.TASK_INDEX]: group for group in counted.groups()}
+    metrics: dict[str, Any] = {}
+    for described in counted.described().values():
+        metrics |= described
     if compute_metrics_fn is not None:
         own = dict(compute_metrics_fn(tasks))
         for extra in own.pop(PER_TASK, ()):
@@ -64,12 +71,8 @@ def compute_aggregate_metrics(
     return AggregateMetrics(
         group_level_metrics=list(groups.values()),
         agent_metrics=metrics,
-        key_metrics=(get_key_metrics_fn or _means)(metrics),
+        key_metrics=(get_key_metrics_fn or mean_metrics)(metrics),
     )
-
-
-def _means(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metrics.items() if name.startswith("mean/")}
 
 
 def _by_task(rows: Iterable[Row]) -> Tasks:
@@ -81,42 +84,3 @@ def _by_task(rows: Iterable[Row]) -> Tasks:
 
 def _rollout_index(row: Row) -> int:
     return row.get(keys.ROLLOUT_INDEX) or 0
-
-
-def _group(rows: list[Row]) -> Row:
-    task = rows[0][keys.TASK_INDEX]
-    return {
-        keys.TASK_INDEX: task,
-        **describe(_columns(rows)),
-        "sample": {keys.AGENT_REF: rows[0].get(keys.AGENT_REF) or {"name": "agent"}},
-        "num_rollouts": len(rows),
-        "expected_num_rollouts": len(rows),
-        "missing_num_rollouts": 0,
-        "reward_profile_completion_pct": 100.0,
-        "rollout_infos": [
-            {
-                "rollout_id": f"{task}:{_rollout_index(row)}",
-                keys.TASK_INDEX: task,
-                keys.ROLLOUT_INDEX: _rollout_index(row),
-                **_numbers(row),
-            }
-            for row in rows
-        ],
-    }
-
-
-def _columns(rows: list[Row]) -> dict[str, list[float]]:
-    numbers = [_numbers(row) for row in rows]
-    names = dict.fromkeys(name for found in numbers for name in found)
-    return {name: [found.get(name, float("nan")) for found in numbers] for name in names}
-
-
-def _numbers(row: Row) -> dict[str, float]:
-    response: Row = row.get(keys.RESPONSE) or {}
-    usage: Row = response.get("usage") or {}
-    fields = {name: value for name, value in row.items() if not name.startswith("_ng_")}
-    return {
-        name: int(value) if isinstance(value, bool) else value
-        for name, value in {**fields, **usage}.items()
-        if isinstance(value, (int, float))
-    }

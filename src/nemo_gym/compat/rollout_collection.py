@@ -8,31 +8,35 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from nemo_gym.compat.agent_servers import AgentServers
 from nemo_gym.compat.agent_servers import RolloutFailed as RolloutFailed
+from nemo_gym.compat.captures import CapturedServers, configured_capture
 from nemo_gym.compat.client import GlobalAIOHTTPAsyncClientConfig
 from nemo_gym.compat.collection_config import RolloutCollectionConfig as RolloutCollectionConfig
-from nemo_gym.compat.collection_config import expanded_rows
 from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.compat.global_config import (
     get_global_config_dict,
     get_server_token,
     maybe_get_global_config_dict,
 )
+from nemo_gym.compat.prompt import find_prompt
 from nemo_gym.compat.server_utils import BaseServerConfig, ServerClient
+from nemo_gym.compat.skills import load_skill_directory
 from nemo_gym.compat.trajectory_records import attach_trajectory_record
+from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.plan import PlanOptions, expand
 from nemo_gym.runs.run import Job, Run
+from nemo_gym.runs.sources import Source, source_rows
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import GymError
-from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.task import Row
 
 NG_FAILURE_CLASS_KEY: Final = keys.FAILURE_CLASS
@@ -50,9 +54,9 @@ class RolloutCollectionHelper:
     """Asks running agents for rollouts. One helper serves any number of batches and event loops at once."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AgentServers]] = (
-            WeakKeyDictionary()
-        )
+        self._known: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, dict[str, AgentServers | CapturedServers]
+        ] = WeakKeyDictionary()
 
     def run_examples(
         self,
@@ -96,36 +100,24 @@ class RolloutCollectionHelper:
 
         Raises:
             GymError: the collection ended early; with `resume_from_cache` it goes on from there.
-            UsageError: something asked for can't be done as written.
+            InvalidInput: a row can't be run; nothing has been touched.
+            UsageError: something else asked for can't be done as written.
         """
-        output = Path(config.output_jsonl_fpath)
+        job = _job(config)
+        _check_rows(job)
         if not config.resume_from_cache:
-            for path in RunPaths.of(output).existing():
+            for path in RunPaths.of(job.output).existing():
                 path.unlink()
-        head_url = _head_url(None)
-        with TemporaryDirectory() as folder:
-            source = Path(folder) / Path(config.input_jsonl_fpath).name
-            with source.open("wb") as file:
-                file.writelines(encode(row) + b"\n" for row in expanded_rows(config))
-            agent = {"head_url": head_url, "agent": config.agent_name or "", "token": get_server_token()}
-            run = Run(
-                Job(
-                    environment=EnvironmentSpec(),
-                    model=ModelSpec(type="none"),
-                    agent=AgentSpec("remote_run", agent),
-                    input=source,
-                    output=output,
-                    concurrency=config.num_samples_in_parallel,
-                    resume=config.resume_from_cache,
-                )
-            )
-            await run.prepare()
-            report = await run.collect()
+        run = Run(job)
+        await run.prepare()
+        report = await run.collect()
+        for note in run.notes:
+            log.warning("%s: %s", job.output, note)
         manifest = report.manifest
         if manifest.status != "complete":
             raise GymError(f"{manifest.reason}; with resume_from_cache the collection goes on from here")
-        log.info("%s: %s", output, manifest.counts)
-        return sorted((row for _, row in read_rows(output)), key=_place)
+        log.info("%s: %s", job.output, manifest.counts)
+        return sorted((row for _, row in read_rows(job.output)), key=_place)
 
     def setup_server_client(self, head_server_config: BaseServerConfig | None = None) -> ServerClient:
         """A client that calls the running servers by their names.
@@ -135,11 +127,12 @@ class RolloutCollectionHelper:
         """
         return ServerClient.load_from_global_config(head_server_config)
 
-    def _agents(self, head: BaseServerConfig | None) -> AgentServers:
+    def _agents(self, head: BaseServerConfig | None) -> AgentServers | CapturedServers:
         known = self._known.setdefault(asyncio.get_running_loop(), {})
         url = _head_url(head)
         if url not in known:
-            known[url] = AgentServers(url, get_server_token())
+            servers, capture = AgentServers(url, get_server_token()), configured_capture()
+            known[url] = CapturedServers(servers, capture) if capture else servers
         return known[url]
 
 
@@ -166,6 +159,37 @@ def _load(reference: str) -> Callable[..., Awaitable[object]]:
 
 def _get_max_rollout_attempts() -> int:  # pyright: ignore[reportUnusedFunction]  # existing code imports it
     return max_attempts()
+
+
+def _job(config: RolloutCollectionConfig) -> Job:
+    agent = {"head_url": _head_url(None), "agent": config.agent_name or "", "token": get_server_token()}
+    prompt = find_prompt(config.prompt_config) if config.prompt_config else None
+    skills = load_skill_directory(config.skills.path).model_dump() if config.skills else None
+    return Job(
+        environment=EnvironmentSpec(),
+        model=ModelSpec(type="none"),
+        agent=AgentSpec("remote_run", agent),
+        input=(Source(path=Path(config.input_jsonl_fpath), prompt=prompt),),
+        output=Path(config.output_jsonl_fpath),
+        limit=config.limit,
+        repeats=config.num_repeats,
+        columns={keys.SKILLS_REF: skills} if skills else {},
+        sampling=config.responses_create_params,
+        count_seeds=config.num_repeats_add_seed,
+        concurrency=config.num_samples_in_parallel,
+        capture=configured_capture(),
+        resume=config.resume_from_cache,
+    )
+
+
+def _check_rows(job: Job) -> None:
+    rows = source_rows(Elsewhere(), job.sources, split=job.split, seed=0, limit=job.limit)
+    options = PlanOptions(repeats=job.repeats, agent=job.agent.label, count_seeds=job.count_seeds)
+    try:
+        for _ in expand(rows, options):
+            pass
+    except UsageError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def _head_url(head: BaseServerConfig | None) -> str:

@@ -24,6 +24,11 @@ def current_rollout_id() -> str | None:
     return tag.rollout_id if tag else None
 
 
+def current_tag() -> RolloutTag | None:
+    """The same, and whether its tokens are captured."""
+    return _current.get()
+
+
 def current_path_prefix() -> str:
     """What the path of a call to a model server begins with; empty outside a rollout."""
     return rollout_path("", _current.get())

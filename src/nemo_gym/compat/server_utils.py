@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+from collections.abc import Mapping
 from typing import Any, Final, Literal, Self, cast
 
 from aiohttp import ClientResponse
@@ -42,15 +43,19 @@ from nemo_gym.compat.global_config import (
     maybe_get_global_config_dict,
 )
 from nemo_gym.compat.global_config import HEAD_SERVER_KEY_NAME as HEAD_SERVER_KEY_NAME
+from nemo_gym.compat.hosted import hosted_app
 from nemo_gym.compat.inner_failures import InnerFailures
 from nemo_gym.compat.rollout_correlation import apply_rollout_prefix as apply_rollout_prefix
 from nemo_gym.compat.rollout_correlation import current_path_prefix
 from nemo_gym.compat.rollout_correlation import rollout_path_prefix as rollout_path_prefix
-from nemo_gym.compat.running import cookie_secret, is_worker, run_app
+from nemo_gym.compat.running import cookie_secret, is_worker, profiled, run_app, run_workers
 from nemo_gym.compat.running import is_nemo_gym_fastapi_entrypoint as is_nemo_gym_fastapi_entrypoint
 from nemo_gym.serving.auth import BearerAuth
+from nemo_gym.serving.docs_page import docs_page
 from nemo_gym.serving.errors import ErrorForms
 from nemo_gym.serving.limits import LimitRequests, Limits
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.profiling import CpuProfile, profile_of
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sessions import SESSION_ID_KEY as SESSION_ID_KEY
 from nemo_gym.serving.sessions import SessionCookie
@@ -59,6 +64,7 @@ from nemo_gym.serving.sockets import is_loopback
 ServerStatus = Literal["success", "connection_error", "timeout", "unknown_error"]
 
 _STATUS_TIMEOUT_S: Final = 5.0
+_DOCS: Final = "/docs"
 _MODEL_SERVERS: Final = "responses_api_models"
 
 
@@ -181,6 +187,15 @@ class BaseServer(BaseModel):
         name = os.environ.get(NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME)
         if not name:
             raise ConfigError(f"{NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME} doesn't say which instance to serve")
+        return cls.load_config_of(name)
+
+    @classmethod
+    def load_config_of(cls, name: str) -> BaseRunServerInstanceConfig:
+        """The settings of an instance, typed by the class's `config`.
+
+        Raises:
+            ConfigError: there is no such instance, or its settings don't fit.
+        """
         block = get_first_server_config_dict(get_global_config_dict(), name)
         settings = cast("dict[str, Any]", OmegaConf.to_container(block, resolve=True))
         kind = cast("type[BaseRunServerInstanceConfig]", cls.model_fields["config"].annotation)
@@ -223,14 +238,36 @@ class SimpleServer(BaseServer):
         """Answer `GET /`."""
         app.get("/", include_in_schema=False)(_alive)
 
-    def served_app(self, *, token: Secret | None = None) -> FastAPI:
+    def setup_docs(self, app: FastAPI) -> None:
+        """Answer `GET /docs` with a page that loads nothing from elsewhere, in place of FastAPI's own."""
+        if app.docs_url == _DOCS:
+            app.router.routes[:] = [one for one in app.routes if getattr(one, "path", "") != _DOCS]
+            app.add_route(_DOCS, lambda _: docs_page(app.openapi()), include_in_schema=False)
+
+    def served_app(self, *, token: Secret | None = None, profile: CpuProfile | None = None) -> FastAPI:
         """The app as it is served, with what every server has; callers must know `token`, if there is one."""
         app = self.setup_webserver()
         self.setup_liveness(app)
+        self.setup_docs(app)
+        if profile is not None:
+            app.add_route("/stats", profile.stats, include_in_schema=False)
         self.setup_exception_middleware(app)
         if token is not None:
             app.add_middleware(BearerAuth, token=token)
         return app
+
+    @classmethod
+    def built(cls, config: BaseRunServerInstanceConfig) -> Self:
+        """The server with these settings, and a client for the other servers of this process's
+        configuration."""
+        head = ServerClient.load_head_server_config()
+        client = ServerClient(head_server_config=head, global_config_dict=get_global_config_dict())
+        return cls(config=config, server_client=client)
+
+    @classmethod
+    def __gym_app__(cls, name: str, tree: Mapping[str, Any], options: AppOptions) -> FastAPI:
+        """The app of an instance within a process that serves others too."""
+        return hosted_app(cls, name, tree, options)
 
     @classmethod
     def run_webserver(cls) -> FastAPI | None:
@@ -251,11 +288,12 @@ class SimpleServer(BaseServer):
             )
         workers = config.num_workers or 1
         if workers > 1 and not is_worker():
-            run_app(None, config.host, config.port, workers=workers)
+            run_workers(config.host, config.port, workers)
             return None
-        head = ServerClient.load_head_server_config()
-        client = ServerClient(head_server_config=head, global_config_dict=system)
-        app = cls(config=config, server_client=client).served_app(token=token)
+        profile = profile_of(system, f"{config.name}-{os.getpid()}" if is_worker() else config.name)
+        app = cls.built(config).served_app(token=token, profile=profile)
+        if profile is not None:
+            profiled(app, profile)
         if is_worker():
             return app
         run_app(app, config.host, config.port)

@@ -14,6 +14,7 @@ HOMES: Final = {
     "nemo_gym.base_responses_api_agent": "nemo_gym.compat.base_responses_api_agent",
     "nemo_gym.base_responses_api_model": "nemo_gym.compat.base_responses_api_model",
     "nemo_gym.benchmarks": "nemo_gym.compat.benchmarks",
+    "nemo_gym.cli.env": "nemo_gym.compat.run_helper",
     "nemo_gym.config_types": "nemo_gym.compat.config_types",
     "nemo_gym.decorators": "nemo_gym.compat.decorators",
     "nemo_gym.global_config": "nemo_gym.compat.global_config",
@@ -31,6 +32,7 @@ HOMES: Final = {
     "nemo_gym.server_metadata": "nemo_gym.compat.server_metadata",
     "nemo_gym.server_utils": "nemo_gym.compat.server_utils",
     "nemo_gym.skills": "nemo_gym.compat.skills",
+    "nemo_gym.token_id_capture": "nemo_gym.compat.token_id_capture",
 }
 """Module by original name. Each has a file of that name in `compat/modules`."""
 

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from nemo_gym.compat.loose import object_of, objects_of, text_of
 from nemo_gym.compat.model_call_records import CAPTURE_KEY, ModelCallRecord
 from nemo_gym.compat.observation_models import (
     AgentInvocation,
@@ -28,6 +27,7 @@ from nemo_gym.compat.observation_models import (
 )
 from nemo_gym.compat.rollout_correlation import rollout_id_of
 from nemo_gym.wire import keys
+from nemo_gym.wire.loose import object_of, objects_of, text_of
 
 TRAJECTORY_KEY: Final = "ng_trajectory"
 OBSERVATIONS_KEY: Final = "ng_agent_observations"

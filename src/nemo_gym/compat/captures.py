@@ -1,0 +1,82 @@
+"""What is kept of model calls when a trainer asks for batches (CONTRACT 5.10, 11.2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from nemo_gym.capture.columns import CAPTURE_COLUMNS
+from nemo_gym.capture.finalise import Finaliser, retirable
+from nemo_gym.capture.records import CAPTURE, capture_column
+from nemo_gym.capture.settings import CaptureSettings, capture_settings
+from nemo_gym.capture.stores import FileCapture
+from nemo_gym.compat.agent_servers import AgentServers, RolloutFailed
+from nemo_gym.compat.global_config import maybe_get_global_config_dict, plain_config
+from nemo_gym.config.instances import find_instances
+from nemo_gym.wire import keys
+from nemo_gym.wire.foreign import read_response
+from nemo_gym.wire.task import Row, named_agent
+
+
+def configured_capture() -> CaptureSettings | None:
+    """What the configuration of this process wants kept; None when it has none, or nothing.
+
+    Raises:
+        GymError: the configuration can't be used.
+    """
+    config = maybe_get_global_config_dict()
+    if config is None:
+        return None
+    tree = plain_config(config)
+    agents = {
+        instance.name: instance.settings
+        for instance in find_instances(tree).instances.values()
+        if instance.kind == "responses_api_agents"
+    }
+    return capture_settings(tree, agents)
+
+
+class CapturedServers:
+    """Agent servers whose results tell about their model calls. Every rollout gets an id of its own, so that
+    batches that go on side by side, or repeat a row, are told apart.
+
+    Raises:
+        UsageError: a store can't be made.
+    """
+
+    def __init__(self, servers: AgentServers, settings: CaptureSettings) -> None:
+        self._servers = servers
+        self._settings = settings
+        self._calls = FileCapture(Path(settings.calls)) if settings.calls else None
+        tokens = settings.tokens
+        self._finaliser: Finaliser | None = None
+        if tokens is not None and tokens.rebuild_response:
+            self._finaliser = Finaliser(tokens.source(), tokens.strategy)
+
+    async def run(self, row: Row) -> dict[str, Any]:
+        """One rollout of a row by the agent that it names.
+
+        Raises:
+            RolloutFailed: it has no score.
+            UsageError: the row names no agent, or none that there is.
+            GymError: there is no head server.
+        """
+        rollout_id = f"{str(row.get(keys.ROLLOUT_ID) or 'rollout')[:160]}.{uuid4().hex}"
+        dropped = {*CAPTURE_COLUMNS, keys.ATTEMPT_INDEX}
+        sent = {name: value for name, value in row.items() if name not in dropped}
+        result = await self._servers.run({**sent, keys.ROLLOUT_ID: rollout_id})
+        if self._calls is not None and CAPTURE not in result:
+            lines, incomplete = await self._calls.lines(rollout_id)
+            result[CAPTURE] = capture_column(rollout_id, lines, incomplete=incomplete)
+        if self._finaliser is not None and self._settings.captures_tokens_of(named_agent(row)):
+            try:
+                given = read_response(result.get(keys.RESPONSE))
+            except ValueError as error:
+                raise RolloutFailed(
+                    f"agent {named_agent(row)!r}: its response is none: {error}", 502
+                ) from None
+            response, columns = await self._finaliser.finish(row, rollout_id, given, result)
+            result |= {keys.RESPONSE: response.data, **columns}
+            await self._finaliser.retire(retirable(columns))
+        return result

@@ -1,0 +1,66 @@
+"""Servers of existing code in a process that serves others too (`nemo_gym.serving.programs`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from omegaconf import DictConfig
+
+from nemo_gym.compat.client import close_global_aiohttp_client
+from nemo_gym.compat.global_config import SERVER_TOKEN_KEY_NAME, set_global_config_dict
+from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.programs import NeedsOwnProcess
+
+if TYPE_CHECKING:
+    from nemo_gym.compat.server_utils import SimpleServer
+
+
+def hosted_app(kind: type[SimpleServer], name: str, tree: Mapping[str, Any], options: AppOptions) -> FastAPI:
+    """The app of an instance of a server class. The configuration becomes that of this process: all that it
+    serves are of one.
+
+    Raises:
+        NeedsOwnProcess: it starts in a way of its own, or wants several workers.
+        ConfigError: its settings don't fit.
+    """
+    own = [method for method in _STARTING if _function(kind, method) is not _function(_base(kind), method)]
+    if own:
+        raise NeedsOwnProcess(f"{kind.__name__} has its own {own[0]}()")
+    shared = {SERVER_TOKEN_KEY_NAME: options.token.reveal()} if options.token else {}
+    set_global_config_dict(DictConfig({**tree, **shared}))
+    config = kind.load_config_of(name)
+    if (config.num_workers or 1) > 1:
+        raise NeedsOwnProcess(f"num_workers is {config.num_workers}")
+    app = kind.built(config).served_app(token=options.token, profile=options.profile)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[Any]:
+        _up.append(name)
+        try:
+            async with inner(app) as state:
+                yield state
+        finally:
+            _up.remove(name)
+            if not _up:
+                await close_global_aiohttp_client()
+                set_global_config_dict(None)
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+_STARTING = ("run_webserver", "load_config_from_global_config")
+_up: list[str] = []
+"""Instances that are served now; they share the client and the configuration."""
+
+
+def _base(kind: type[SimpleServer]) -> type[SimpleServer]:
+    return next(one for one in kind.__mro__ if one.__dict__.get("__gym_app__"))
+
+
+def _function(kind: type[SimpleServer], method: str) -> object:
+    return getattr(kind, method).__func__

@@ -1,0 +1,105 @@
+"""The tokens of an existing model server's calls, kept for training (CONTRACT 5.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import time
+from typing import Any, Final, cast
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemo_gym.capture.recorder import Recorder
+from nemo_gym.capture.settings import token_settings
+from nemo_gym.capture.tokens import TokenRecorder
+from nemo_gym.compat.rollout_correlation import current_tag
+from nemo_gym.wire.calls import Dialect, ModelCall, new_call_id
+from nemo_gym.wire.chat import chat_response, params_from_chat
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.loose import object_of
+from nemo_gym.wire.params import RequestParams
+
+
+class TokenCapture:
+    """ASGI middleware: keeps the tokens in the answers of a server's own routes, for calls of a rollout that
+    are to be captured, before the last byte of the answer leaves."""
+
+    def __init__(self, app: ASGIApp, *, recorder: Recorder, of_all: bool, name: str) -> None:
+        self._app = app
+        self._recorder = recorder
+        self._of_all = of_all
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        dialect = _DIALECTS.get(scope.get("path", ""))
+        tag = current_tag()
+        if dialect is None or tag is None or not (tag.token_capture or self._of_all):
+            await self._app(scope, receive, send)
+            return
+        request, answer = bytearray(), bytearray()
+        status, started_at = 0, time()
+
+        async def heard() -> Message:
+            message = await receive()
+            request.extend(message.get("body", b""))
+            return message
+
+        async def said(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                answer.extend(message.get("body", b""))
+                if status == 200 and not message.get("more_body"):
+                    asked, made = _exchange(dialect, request, answer)
+                    await self._recorder.record(
+                        ModelCall(
+                            rollout_id=tag.rollout_id,
+                            model_call_id=new_call_id(),
+                            dialect=dialect,
+                            model_ref=self._name,
+                            started_at=started_at,
+                            completed_at=time(),
+                            latency_ms=(time() - started_at) * 1000,
+                            status_code=status,
+                            request=cast("dict[str, Any]", asked),
+                            answer=made,
+                        )
+                    )
+            await send(message)
+
+        await self._app(scope, heard, said)
+
+
+def token_capture(settings: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """The arguments of `TokenCapture` for a model server; None when the configuration doesn't ask for it.
+
+    Args:
+        settings: the configuration.
+        name: the model server's.
+
+    Raises:
+        UsageError: the block `token_id_capture` is wrong, or its store can't be made.
+    """
+    tokens = token_settings(settings)
+    if tokens is None:
+        return None
+    return {"recorder": TokenRecorder(tokens.store()), "of_all": tokens.all_agents, "name": name}
+
+
+_DIALECTS: Final[dict[str, Dialect]] = {"/v1/responses": "responses", "/v1/chat/completions": "chat"}
+
+
+def _exchange(
+    dialect: Dialect, request: bytes | bytearray, answer: bytes | bytearray
+) -> tuple[RequestParams, dict[str, Any]]:
+    """Request and answer in the one language; an answer that can't be read has no items, and so no tokens."""
+    asked: RequestParams = {"input": []}
+    try:
+        body, made = object_of(decode(request)), object_of(decode(answer))
+        if dialect == "responses":
+            return cast("RequestParams", {"input": [], **body}), {"output": [], **made}
+        return params_from_chat(body), chat_response(made).data
+    except (msgspec.DecodeError, UnicodeDecodeError, UsageError, ValueError, RecursionError):
+        return asked, {"output": []}
