@@ -31,7 +31,8 @@ test-vllm: $(SETUP) $(VLLM)/model/model.safetensors ## Token ids from the real v
 test-interop: $(SETUP) ## Against the original package and verifiers, each in an environment of its own; Python 3.13.
 	cd benchmarks && $(CURDIR)/$(BIN)/python -c 'import subjects; subjects.find("nemo-gym"), subjects.find("verifiers")'
 	benchmarks/.peers/verifiers/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(BIN)/python -m pytest -n 0 tests/interop/original_servers.py tests/interop/original_client.py tests/interop/verifiers_client.py
+	$(BIN)/python -m pytest -n 0 tests/interop/original_servers.py tests/interop/original_client.py tests/interop/original_datasets.py \
+		tests/interop/verifiers_client.py
 
 test-agents: $(SETUP) $(AGENTS)/.installed ## The real mini-SWE-agent, Claude Code, Codex and OpenCode; npm.
 	PATH="$(CURDIR)/$(AGENTS)/bin:$(CURDIR)/$(AGENTS)/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 0 tests/interop/real_agents.py

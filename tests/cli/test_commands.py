@@ -249,7 +249,7 @@ def modules_after(program: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = {"asyncio", "msgspec", "rich", "typer", "uvloop", "pyreqwest"}
+    heavy = {"asyncio", "msgspec", "rich", "typer", "uvloop", "wreq"}
 
     assert not heavy & modules_after("import nemo_gym")
 
@@ -262,7 +262,7 @@ sys.argv = ["gym", "--help"]
 with contextlib.suppress(SystemExit):
     main()
 """
-    heavy = {"asyncio", "uvloop", "pyreqwest", "xllamacpp", "nemo_gym.runs.run"}
+    heavy = {"asyncio", "uvloop", "wreq", "xllamacpp", "nemo_gym.runs.run"}
 
     assert not heavy & modules_after(program)
 

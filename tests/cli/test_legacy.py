@@ -44,6 +44,16 @@ def test_words_are_left_out_where_the_successor_takes_none() -> None:
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
 
 
+def test_the_commands_of_servers_take_an_entrypoint(tmp_path: Path) -> None:
+    entrypoint = "+entrypoint=resources_servers/adding"
+    assert called("ng_init_resources_server", entrypoint, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "resources_servers" / "adding" / "app.py").exists()
+    assert (
+        "1 of 1 servers" in called("ng_test", entrypoint, "+should_validate_data=true", cwd=tmp_path).stdout
+    )
+    assert '"msgspec"' in called("ng_pip_list", entrypoint, "+format=json", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize("command", sorted(OTHER))
 def test_a_command_without_a_successor_says_what_to_do(command: str) -> None:
     done = called(f"ng_{command}", "+x=1")

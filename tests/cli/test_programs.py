@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,37 @@ def test_a_run_with_a_program_writes_scored_rows_with_their_calls(gym: Gym, tmp_
         assert row["reward"] == 1.0
         assert row["agent_ref"]["name"] == "codex"
         assert len(row["ng_model_call_capture"]["calls"]) == 2
+
+
+def test_a_sandbox_is_a_setting_of_the_agent(gym: Gym, tmp_path: Path) -> None:
+    done = gym(*WORDS, "--agent=codex", "--agent-setting=sandbox=local", "--limit=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_sandboxed(read_rows(tmp_path / "out.jsonl"))
+
+
+def test_a_sandbox_in_a_configuration(gym: Gym, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(CONFIG)
+    done = gym("eval", "run", "--config=run.yaml", "--limit=2", "--output=out.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_sandboxed(read_rows(tmp_path / "out.jsonl"))
+
+
+def assert_sandboxed(rows: list[dict[str, Any]]) -> None:
+    assert [row["reward"] for row in rows] == [1.0, 1.0]
+    for row in rows:
+        (record,) = row["ng_agent_observations"]["records"]
+        assert (record["provider"], record["outcome"]) == ("local", "completed")
+
+
+CONFIG = """
+environment: example_repair
+agent:
+  name: codex
+  sandbox:
+    provider: {local: {limits: {processes: 64}}}
+    limits: {cpu: 1, memory_mib: 512}
+model: {type: scripted, name: "script.py:mend"}
+"""
 
 
 def test_worker_processes_are_refused_before_anything_is_written(gym: Gym, tmp_path: Path) -> None:

@@ -299,12 +299,13 @@ def test_a_mistake_is_one_message_and_nothing_is_written(gym: Gym, words: list[s
     assert list(gym.folder.glob("a*")) == []
 
 
-def test_a_data_set_without_a_file_says_where_it_comes_from(gym: Gym) -> None:
+def test_a_data_set_that_can_not_be_downloaded_is_named(gym: Gym) -> None:
     source = {"type": "huggingface", "repo_id": "someone/counts"}
     config = counter(gym, source=source, jsonl_fpath="nowhere.jsonl")
-    done = gym("eval", "run", "--config", config, *SCRIPTED, "-o", "a.jsonl")
-    assert done.returncode == 2
-    assert "has no file nowhere.jsonl: download it from someone/counts, or pass --input FILE" in done.stderr
+    words = ("eval", "run", "--config", config, *SCRIPTED, "-o", "a.jsonl")
+    done = gym(*words, HF_ENDPOINT="http://127.0.0.1:1")
+    assert done.returncode == 1
+    assert "counting: data set 'small': someone/counts: the hub can't be reached: " in done.stderr
     assert gym.processes() == {}
 
 

@@ -3,61 +3,30 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemo_gym.cli.selection import (
-    Benchmarks,
-    ConfigFiles,
-    Environments,
-    ModelKey,
-    ModelName,
-    ModelTypes,
-    ModelUrl,
-    ResourcesServers,
-    SearchDirs,
-    Words,
-    configuration,
-)
+from nemo_gym.cli.selection import Selected, with_selectors
 from nemo_gym.cli.texts import print_json
+from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import GymError
 
 if TYPE_CHECKING:
-    from nemo_gym.config.instances import Instance
     from nemo_gym.config.resolve import Config
 
 
+@with_selectors
 def resolve(
-    words: Words = None,
-    config: ConfigFiles = None,
-    search_dir: SearchDirs = None,
-    resources_server: ResourcesServers = None,
-    environment: Environments = None,
-    benchmark: Benchmarks = None,
-    model_type: ModelTypes = None,
-    model: ModelName = "",
-    model_url: ModelUrl = "",
-    model_api_key: ModelKey = "",
+    selected: Selected,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
     """Print the whole configuration that the arguments amount to, secrets masked. Ports are left open (-1).
 
     Example: gym env resolve mcqa --model-type vllm_model policy_base_url=http://localhost:8000/v1
     """
-    found = configuration(
-        words,
-        config,
-        search_dir,
-        resources_server=resources_server,
-        environment=environment,
-        benchmark=benchmark,
-        model_type=model_type,
-        model=model,
-        model_url=model_url,
-        model_api_key=model_api_key,
-        offline=True,
-    )
+    found = selected.resolve(offline=True)
     _print_notices(found)
     if json:
         print_json(found.masked())
@@ -67,65 +36,48 @@ def resolve(
         typer.echo(to_yaml(found.masked()), nl=False)
 
 
+@with_selectors
 def validate(
-    words: Words = None,
-    config: ConfigFiles = None,
-    search_dir: SearchDirs = None,
-    resources_server: ResourcesServers = None,
-    environment: Environments = None,
-    benchmark: Benchmarks = None,
-    model_type: ModelTypes = None,
-    model: ModelName = "",
-    model_url: ModelUrl = "",
-    model_api_key: ModelKey = "",
+    selected: Selected,
+    kind: Annotated[Kind | None, typer.Option(help="Check the manifest of this kind of that name.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Check this manifest, and what belongs to it.")
+    ] = None,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Write into the manifest what the configuration says.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check a configuration without starting anything: files, references, values, instances, their code.
+    """Check a configuration without starting anything: files, references, values, instances, their code. Of
+    an environment or a benchmark with a manifest also that, the data, and whether they agree.
 
     Example: gym env validate --config my_env.yaml --model-type vllm_model
+
+    Example: gym env validate my_env --sync
     """
+    from nemo_gym.cli.workloads import asked_workload, summary, validate_workload
     from nemo_gym.config.implementations import check_implementations
-    from nemo_gym.config.sources import search_roots
 
     try:
-        found = configuration(
-            words,
-            config,
-            search_dir,
-            resources_server=resources_server,
-            environment=environment,
-            benchmark=benchmark,
-            model_type=model_type,
-            model=model,
-            model_url=model_url,
-            model_api_key=model_api_key,
-            offline=True,
-        )
+        workload = asked_workload(selected, kind, manifest, needed=sync)
+        if workload is not None:
+            sys.exit(validate_workload(workload, selected, sync=sync, json=json))
+        found = selected.resolve(offline=True)
         found.require_instances()
-        check_implementations(found.instances.values(), search_roots(search_dir or []))
+        check_implementations(found.instances.values(), selected.roots())
     except GymError as error:
         if not json:
             raise
         print_json({"valid": False, "error": type(error).__name__, "message": str(error)})
         sys.exit(error.exit_code)
     if json:
-        instances = [_summary(instance) for instance in found.instances.values()]
+        instances = [summary(instance) for instance in found.instances.values()]
         print_json({"valid": True, "instances": instances, "files": found.files, "notices": found.notices})
         return
     _print_notices(found)
     for instance in found.instances.values():
         typer.echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
     typer.echo("valid")
-
-
-def _summary(instance: Instance) -> dict[str, object]:
-    return {
-        "name": instance.name,
-        "kind": instance.kind,
-        "implementation": instance.implementation,
-        "uses": {field: reference.name for field, reference in instance.references.items()},
-        "datasets": [dataset.name for dataset in instance.datasets],
-    }
 
 
 def _print_notices(config: Config) -> None:

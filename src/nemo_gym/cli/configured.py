@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from nemo_gym.agents.registry import ALIASES, find_agent
-from nemo_gym.cli.datasets import find_tasks
+from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
 from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
 from nemo_gym.config.implementations import environment_reference, implementation_folder
 from nemo_gym.config.instances import Instance
@@ -22,6 +23,7 @@ from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.config.skills import load_skills
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.tree import Tree
+from nemo_gym.datasets.tasks import FoundTasks, find_tasks
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
@@ -30,14 +32,10 @@ from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
-_SERVED_SETTINGS: Final = ("observability_enabled", "token_id_capture")
-"""Top-level settings that only servers carry out."""
 _SET_THERE: Final = (
     "this run starts servers; set it in the configuration, for instance "
     "++my_agent.responses_api_agents.simple_agent.max_steps=8"
 )
-_SERVED_FIELDS: Final = ("skip_verification", "token_id_capture")
-"""Settings of an agent that only its server carries out."""
 
 
 class Resolved(Protocol):
@@ -65,7 +63,11 @@ def parts_of_configuration(
     columns = _columns(asked, roots)
     if flags.no_serve:
         elsewhere = replace(flags, words=[], head_url=flags.head_url or _head_url(found.tree))
-        return replace(parts_of_flags(elsewhere, asked, search_dirs), columns=columns)
+        capture = _capture(found.tree, found, Path(found.tree["results_dir"]))
+        at = urlsplit(elsewhere.head_url)
+        tree = {**found.tree, "head_server": {"host": at.hostname, "port": at.port or 80}}
+        made = parts_of_flags(elsewhere, asked, search_dirs)
+        return replace(made, columns=columns, capture=capture, tree=tree)
     flags.refuse("environment_url", "agent_url", why="the configuration says where everything is")
     agents = found.of("responses_api_agents")
     if not agents:
@@ -73,10 +75,11 @@ def parts_of_configuration(
     if asked.agent_name not in (None, *(agent.name for agent in agents)):
         hint = did_you_mean(asked.agent_name or "", [agent.name for agent in agents])
         raise UsageError(f"--agent: the configuration has no agent {asked.agent_name!r}.{hint}")
-    alone = single(found, roots)
+    alone = None if asked.rollout_collection_driver else single(found, roots)
     if alone is None:
         return replace(_through_servers(found, flags, asked, resolved, roots), columns=columns)
-    return replace(_in_this_process(alone, flags, asked, roots), columns=columns)
+    parts = _in_this_process(alone, flags, asked, roots)
+    return replace(parts, columns=columns, capture=_capture(found.tree, found, _captures(parts.output)))
 
 
 def _in_this_process(
@@ -87,14 +90,14 @@ def _in_this_process(
     def own(_: Instance, split: str) -> Source | None:
         return Source() if _has_own(find_environment(environment.ref), split) else None
 
-    split, sources = find_tasks([alone.agent], asked, roots, own)
+    tasks = _told(find_tasks([alone.agent], asked, roots, own))
     return Parts(
         environment=environment,
         model=_model_spec(alone.model, flags),
         agent=_agent_spec(alone.agent, flags),
         agent_name=alone.agent.name,
-        asked=msgspec.structs.replace(asked, split=split),
-        input=None if sources == (Source(),) else sources,
+        asked=msgspec.structs.replace(asked, split=tasks.split),
+        input=None if tasks.sources == (Source(),) else tasks.sources,
         output=output_path(asked, alone.environment.name),
     )
 
@@ -118,21 +121,54 @@ def _through_servers(
         return Source(environment=made, agent=agent.name) if _has_own(type(made), split) else None
 
     agents = found.of("responses_api_agents")
-    split, sources = find_tasks(agents, asked, roots, own)
+    tasks = _told(find_tasks(agents, asked, roots, own))
     default = asked.agent_name or (agents[0].name if len(agents) == 1 else "")
     output = output_path(asked, "servers")
     logs = output.with_name(f"{output.stem}_server_logs")
-    launch = launch_for_run(lambda: resolved("++head_server.port=0"), roots, logs)
-    reached = {"head_url": _head_url(launch.tree), "token": launch.token}
-    return Parts(
+    made = Parts(
         environment=EnvironmentSpec(settings=described(found, roots)),
         model=ModelSpec("none"),
-        agent=AgentSpec("remote_run", {"agent": default}, reached),
-        asked=msgspec.structs.replace(asked, split=split),
-        input=sources,
+        agent=AgentSpec("remote_run", {"agent": default}),
+        asked=msgspec.structs.replace(asked, split=tasks.split),
+        input=tasks.sources,
         output=output,
-        around=served(launch),
     )
+    if asked.dry_run:
+        return made
+
+    def settled() -> Config:
+        config = resolved("++head_server.port=0")
+        settle_folders(config.tree, _captures(output))
+        return config
+
+    launch = launch_for_run(settled, roots, logs)
+    reached = {"head_url": _head_url(launch.tree), "token": launch.token}
+    return replace(
+        made,
+        agent=msgspec.structs.replace(made.agent, passing=reached),
+        capture=_capture(launch.tree, found, _captures(output)),
+        around=served(launch),
+        tree=launch.tree,
+    )
+
+
+def _capture(tree: Tree, config: Config, folder: Path) -> CaptureSettings | None:
+    """What of the model calls a configuration wants kept; `folder` is for what it names no folder for."""
+    settle_folders(tree, folder)
+    agents = {agent.name: agent.settings for agent in config.of("responses_api_agents")}
+    return capture_settings(tree, agents)
+
+
+def _captures(output: Path) -> Path:
+    return output.with_name(f"{output.stem}_captures")
+
+
+def _told(tasks: FoundTasks) -> FoundTasks:
+    for path in tasks.fetched:
+        sys.stderr.write(f"downloaded {path}\n")
+    for name in tasks.without:
+        sys.stderr.write(f"gym: note: {name} has no data set of type {tasks.split!r}\n")
+    return tasks
 
 
 def _head_url(tree: Tree) -> str:
@@ -181,16 +217,18 @@ def single(config: Config, roots: Sequence[Path]) -> Single | None:
     """The parts of a configuration that can be run in this process: one agent, the environment and the model
     that it refers to, all of them components that are found by name; None for any other."""
     agents = config.of("responses_api_agents")
-    if len(agents) != 1 or any(config.tree.get(key) for key in _SERVED_SETTINGS):
+    if len(agents) != 1:
         return None
     (agent,) = agents
     used = {field: config.instances[reference.name] for field, reference in agent.references.items()}
-    if used.keys() != {"resources_server", "model_server"} or any(
-        agent.settings.get(key) for key in _SERVED_FIELDS
-    ):
+    if used.keys() != {"resources_server", "model_server"} or agent.settings.get("skip_verification"):
         return None
     environment, model = used["resources_server"], used["model_server"]
-    if environment.references or any(implementation_folder(one, roots) for one in (agent, *used.values())):
+    if (
+        environment.references
+        or model.references
+        or any(implementation_folder(one, roots) for one in (agent, *used.values()))
+    ):
         return None
     return Single(environment, agent, model)
 

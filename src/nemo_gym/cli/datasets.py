@@ -1,75 +1,83 @@
-"""The tasks of a configured run: a file, the data sets that its agents declare, or the environment's own."""
+"""`gym dataset`: check, render, fetch and send data sets."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Final
 
-from nemo_gym.config.datasets import Dataset, HuggingFaceSource
-from nemo_gym.config.instances import Instance
-from nemo_gym.config.prompts import load_prompt
-from nemo_gym.config.run_settings import RunSettings
-from nemo_gym.config.sources import find_file
-from nemo_gym.runs.sources import Source
+import msgspec
+import typer
+
+from nemo_gym.cli import collation, hub
+from nemo_gym.cli.selection import SearchDirs
+from nemo_gym.cli.words import read_asked
 from nemo_gym.wire.errors import UsageError
 
+app = typer.Typer(help="Check, render, fetch and send data sets.", no_args_is_help=True)
+app.command("collate")(collation.collate)
+app.command("download")(hub.download)
+app.command("upload")(hub.upload)
 
-def find_tasks(
-    agents: Sequence[Instance],
-    asked: RunSettings,
-    roots: Sequence[Path],
-    own: Callable[[Instance, str], Source | None],
-) -> tuple[str, tuple[Source, ...]]:
-    """The split, and where its tasks are: a file that was asked for; else for each agent its data sets, or
-    where it declares none what its environment has of its own. An agent without any is mentioned.
 
-    Args:
-        own: the tasks of a split that an agent's environment has of its own, if it has any.
+class RenderSettings(msgspec.Struct):
+    """Named as the keys of a configuration."""
 
-    Raises:
-        UsageError: nobody says where tasks are, or a data set has no file.
-        ConfigError: a prompt file can't be read.
+    input_jsonl_fpath: str = ""
+    prompt_config: str = ""
+    output_jsonl_fpath: str = ""
+
+
+@app.command()
+def render(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The same by configuration keys.")
+    ] = None,
+    input: Annotated[Path | None, typer.Option("--input", "-i", help="Rows without an input, JSONL.")] = None,
+    prompt_config: Annotated[
+        str, typer.Option(metavar="PATH", help="A YAML file that every row's input is made from.")
+    ] = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The filled rows, JSONL.")] = None,
+    search_dir: SearchDirs = None,
+) -> None:
+    """Fill a prompt into the rows of a file, to look at them or to use them elsewhere.
+
+    Example: gym dataset render -i raw.jsonl --prompt-config prompt.yaml -o tasks.jsonl
     """
-    prompt = load_prompt(asked.prompt_config, roots) if asked.prompt_config else None
-    kinds = sorted({dataset.type for agent in agents for dataset in agent.datasets})
-    split = asked.split or (kinds[0] if len(kinds) == 1 else "train")
-    if asked.input_jsonl_fpath:
-        path = find_file(asked.input_jsonl_fpath, roots) or Path(asked.input_jsonl_fpath)
-        return split, (Source(path=path, prompt=prompt),)
-    sources: list[Source] = []
-    without: list[str] = []
-    for agent in agents:
-        declared = [dataset for dataset in agent.datasets if dataset.type == split]
-        made = None if declared else own(agent, split)
-        found = [made] if made else [_source(agent, dataset, roots) for dataset in declared]
-        sources += [replace(source, prompt=prompt or source.prompt) for source in found]
-        without += [] if found else [agent.name]
-    if not sources:
-        have = f"there is {', '.join(kinds)}" if kinds else "none is declared"
-        raise UsageError(f"no data set of type {split!r}: {have}. Pass --split, or --input FILE")
-    for name in without:
-        sys.stderr.write(f"gym: note: {name} has no data set of type {split!r}\n")
-    return split, tuple(sources)
+    from nemo_gym.config.prompts import load_prompt
+    from nemo_gym.config.sources import search_roots
+    from nemo_gym.datasets.render import render as render_file
+
+    asked = read_asked(
+        RenderSettings,
+        words or [],
+        input_jsonl_fpath=str(input or ""),
+        prompt_config=prompt_config,
+        output_jsonl_fpath=str(output or ""),
+    )
+    source, target = asked.input_jsonl_fpath, asked.output_jsonl_fpath
+    if not (source and target and asked.prompt_config):
+        raise UsageError("needed: --input FILE, --prompt-config FILE and --output FILE")
+    prompt = load_prompt(asked.prompt_config, search_roots(search_dir or []))
+    count = render_file(Path(source), prompt, Path(target))
+    typer.echo(f"{count:,} rows -> {target}")
 
 
-def _source(agent: Instance, dataset: Dataset, roots: Sequence[Path]) -> Source:
-    prompt = load_prompt(dataset.prompt_config, roots) if dataset.prompt_config else None
-    path = _file(agent, dataset, roots)
-    return Source(path=path, agent=agent.name, repeats=dataset.num_repeats, prompt=prompt)
+_ANY_WORDS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-def _file(agent: Instance, dataset: Dataset, roots: Sequence[Path]) -> Path:
-    found = find_file(dataset.jsonl_fpath, roots)
-    if found is not None:
-        return found
-    match dataset.source:
-        case HuggingFaceSource(repo_id=repository):
-            how = f"download it from {repository}"
-        case None if dataset.prepare_script:
-            how = f"{dataset.prepare_script} makes it"
-        case _:
-            how = "put it there"
-    what = f"{agent.name}: data set {dataset.name!r} has no file {dataset.jsonl_fpath}"
-    raise UsageError(f"{what}: {how}, or pass --input FILE")
+@app.command(context_settings=_ANY_WORDS, hidden=True)
+def rm() -> None:
+    """Delete a data set from GitLab; not offered."""
+    _refuse_gitlab()
+
+
+@app.command(context_settings=_ANY_WORDS, hidden=True)
+def migrate() -> None:
+    """Move a data set from GitLab to the hub; not offered."""
+    _refuse_gitlab()
+
+
+def _refuse_gitlab() -> None:
+    from nemo_gym.datasets.declared import NO_GITLAB
+
+    raise UsageError(NO_GITLAB)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.runs.metrics import RunSummary
@@ -41,6 +42,7 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
             "status": report.manifest.status,
             "reason": report.manifest.reason,
             "summary": report.summary,
+            "key_metrics": report.key_metrics,
             "files": {name: str(path) for name, path in _files(report)},
         }
         print_json(data)
@@ -54,6 +56,13 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
     table.add_column(justify="right")
     for name, value in summary_rows(report.summary):
         table.add_row(name, value)
+    for agent, metrics in report.key_metrics.items():
+        figures = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+        if figures:
+            table.add_section()
+            table.add_row(Text(f"key metrics of {agent}"), "")
+        for name, value in figures.items():
+            table.add_row(Text(f"  {name}"), number(value))
     console.print(table)
     for name, path in _files(report):
         console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)

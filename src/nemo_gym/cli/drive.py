@@ -5,51 +5,90 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from pathlib import Path
 
 from nemo_gym.agents.door import ModelDoor
+from nemo_gym.capture.settings import CaptureSettings
+from nemo_gym.capture.stores import FileCapture
 from nemo_gym.cli.display import print_report, watch
+from nemo_gym.cli.readiness import wait_for_model
 from nemo_gym.cli.texts import print_error
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.report import RunReport, first_failure
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.errors import UsageError
 
 
-def drive(job: Job, *, as_json: bool, around: AbstractAsyncContextManager[None] | None = None) -> int:
+def drive(
+    job: Job,
+    *,
+    as_json: bool,
+    around: AbstractAsyncContextManager[None] | None = None,
+    ready_s: float = 0.0,
+) -> int:
     """Run the job, show it, print its report; the exit code. The run goes on inside `around`.
+
+    Args:
+        ready_s: seconds that the model's endpoint is waited for.
 
     0: complete. 1: stopped by a failure, or nothing was scored. 130: interrupted by the user.
     """
-    return run_async(_drive_in(around or nullcontext(), job, as_json))
+    return run_async(_drive_in(around or nullcontext(), job, as_json, ready_s))
 
 
-async def _drive_in(around: AbstractAsyncContextManager[None], job: Job, as_json: bool) -> int:
+async def _drive_in(
+    around: AbstractAsyncContextManager[None], job: Job, as_json: bool, ready_s: float
+) -> int:
     async with around:
+        await wait_for_model(job.model, ready_s)
         return await _drive(job, as_json)
 
 
 async def _drive(job: Job, as_json: bool) -> int:
-    run = Run(job, open_doors=_open_doors)
+    report = await collect(job)
+    print_report(report, as_json=as_json)
+    return exit_code(report)
+
+
+async def collect(job: Job) -> RunReport:
+    """Run the job and show it meanwhile; a signal ends it early.
+
+    Raises:
+        GymError: it can't begin.
+    """
+    run = Run(job, open_doors=partial(_open_doors, job.capture))
     await run.prepare()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, run.stop, "interrupted", "interrupted")
     async with watch(run):
-        report = await run.collect()
-    print_report(report, as_json=as_json)
+        return await run.collect()
+
+
+def exit_code(report: RunReport) -> int:
+    """As of `drive`; it is said why a run ended early."""
     manifest = report.manifest
     if manifest.status != "complete":
         print_error(f"{manifest.reason}; the same command with --resume goes on from here")
         return 130 if manifest.status == "interrupted" else 1
-    return 0 if manifest.counts["scored"] else 1
+    if manifest.counts["scored"]:
+        return 0
+    if failure := first_failure(report.paths):
+        print_error(f"nothing was scored; the first failure was {failure}")
+    return 1
 
 
-def _open_doors(model: Model, link: EnvironmentLink) -> tuple[ModelDoor, EnvironmentLink]:
+def _open_doors(
+    capture: CaptureSettings | None, model: Model, link: EnvironmentLink
+) -> tuple[ModelDoor, EnvironmentLink]:
     """Needed by few runs, and by those the server's libraries."""
     try:
         from nemo_gym.serving.door import LoopbackDoor
         from nemo_gym.serving.tools_door import open_tools
     except ImportError:
         raise UsageError("this agent needs an HTTP server: pip install 'nemo-gym[serve]'") from None
-    return LoopbackDoor(model), open_tools(link)
+    store = FileCapture(Path(capture.calls)) if capture and capture.calls else None
+    return LoopbackDoor(model, store=store), open_tools(link)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,10 @@ app = typer.Typer(help="Find, look at, start and check environments.", no_args_i
 def list_all(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List every environment that can be run by name."""
+    """List every environment that can be run by name; `gym list environments` tells more of each.
+
+    Example: gym env list --json
+    """
     from nemo_gym.cli.listing import print_environments
     from nemo_gym.environments.discovery import list_environments
 
@@ -27,24 +29,14 @@ def show(
     name: Annotated[str, typer.Argument(help="A name, `path.py` or `path.py:Class`.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what an environment is, its tools, settings and a first task."""
+    """Print what an environment is, its tools, settings and a first task.
+
+    Example: gym env show workplace_assistant
+    """
     from nemo_gym.cli.listing import print_environment
     from nemo_gym.environments.discovery import find_environment
 
     print_environment(find_environment(name), as_json=json)
-
-
-@app.command()
-def init(
-    name: Annotated[str, typer.Argument(help="Name of the new environment, a Python identifier.")],
-    folder: Annotated[Path, typer.Option(help="Where its folder is made.")] = Path(),
-) -> None:
-    """Write a small working environment with a test, to change into your own."""
-    from nemo_gym.environments.scaffold import write_scaffold
-
-    for path in write_scaffold(name, folder):
-        typer.echo(f"wrote {path}")
-    typer.echo(f"\nnext:  gym run {name}\n       gym env check {name}")
 
 
 @app.command()
@@ -56,7 +48,12 @@ def check(
     seed: Annotated[int, typer.Option(help="Seed of the tasks that are tried.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Prove that an environment keeps its promises: golden cases, determinism, isolation, hostile text."""
+    """Prove that an environment keeps its promises: golden cases, determinism, isolation, hostile text.
+
+    Example: gym env check weather/environment.py
+
+    Example: gym env check reasoning level=2 --seed 7
+    """
     from nemo_gym.cli.listing import print_check
     from nemo_gym.cli.words import read_settings
     from nemo_gym.environments.conformance.check import check_environment

@@ -11,35 +11,35 @@ from nemo_gym.cli.texts import print_error
 from nemo_gym.wire.errors import did_you_mean
 
 SAME: Final[dict[str, tuple[str, ...]]] = {
+    "aggregate_rollouts": ("eval", "aggregate"),
     "collect_rollouts": ("eval", "run", "--no-serve"),
+    "delete_dataset_from_gitlab": ("dataset", "rm"),
+    "dev_test": ("dev", "test"),
+    "download_dataset_from_gitlab": ("dataset", "download", "--storage=gitlab"),
+    "download_dataset_from_hf": ("dataset", "download"),
     "dump_config": ("env", "resolve"),
     "e2e_collect_rollouts": ("eval", "run"),
+    "gitlab_to_hf_dataset": ("dataset", "migrate"),
     "help": ("--help",),
-    "list_benchmarks": ("env", "list"),
+    "init_resources_server": ("env", "init"),
+    "list_benchmarks": ("list", "benchmarks"),
+    "materialize_prompts": ("dataset", "render"),
+    "pip_list": ("env", "packages"),
+    "prepare_data": ("dataset", "collate"),
+    "prepare_benchmark": ("eval", "prepare"),
+    "reward_profile": ("eval", "profile"),
     "run": ("env", "start"),
     "status": ("env", "status"),
+    "test": ("env", "test"),
+    "test_all": ("env", "test"),
+    "upload_dataset_to_gitlab": ("dataset", "upload", "--storage=gitlab"),
+    "upload_dataset_to_hf": ("dataset", "upload"),
     "validate": ("env", "validate"),
     "version": ("--version",),
 }
 """What replaces a command and takes the words that it took."""
 OTHER: Final = {
-    "aggregate_rollouts": "`gym runs show OUTPUT` prints the metrics of a run",
-    "delete_dataset_from_gitlab": "use GitLab's own tools",
-    "dev_test": "use pytest",
-    "download_dataset_from_gitlab": "use GitLab's own tools, then --input FILE",
-    "download_dataset_from_hf": "use `hf download`, then --input FILE",
-    "gitlab_to_hf_dataset": "use `hf upload`",
-    "init_resources_server": "`gym env init NAME` writes a new environment",
-    "materialize_prompts": "`gym run --prompt-config FILE` fills prompts in while it plans",
-    "pip_list": "use pip in the environment that serves",
-    "prepare_benchmark": "run the benchmark's prepare_script with Python",
-    "prepare_data": "`gym eval run --config FILE` reads the declared data sets itself",
     "reinstall": "use pip",
-    "reward_profile": "`gym runs show OUTPUT` prints the metrics of a run",
-    "test": "`gym env check NAME` checks an environment; pytest runs a server's tests",
-    "test_all": "`gym env check NAME` checks an environment; pytest runs a server's tests",
-    "upload_dataset_to_gitlab": "use GitLab's own tools",
-    "upload_dataset_to_hf": "use `hf upload`",
 }
 """What to do instead of a command that has no successor of the same form."""
 PREFIXES: Final = ("nemo_gym_", "ng_")
@@ -60,5 +60,5 @@ def main() -> None:
     sys.exit(2)
 
 
-_WORDLESS: Final = frozenset({"help", "status", "version"})
+_WORDLESS: Final = frozenset({"dev_test", "help", "list_benchmarks", "status", "version"})
 """Commands whose successors take no changes to a configuration."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 from rich.console import Console
@@ -28,12 +30,25 @@ def print_environments(infos: list[EnvironmentInfo], *, as_json: bool) -> None:
     if as_json:
         print_json(infos)
         return
+    print_rows([msgspec.to_builtins(info) for info in infos], ("name", "domain", "kind", "description"))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """A table: these columns of every row."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "domain", "kind", "description"):
-        table.add_column(column, no_wrap=column != "description")
-    for info in infos:
-        table.add_row(info.name, info.domain, info.kind, escape(info.description))
+    for column in columns:
+        table.add_column(column, no_wrap=column not in ("description", "variants"))
+    for row in rows:
+        table.add_row(*(escape(_cell(row.get(column))) for column in columns))
     _console().print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """One line for each thing that is known."""
+    console = _console()
+    for name, value in facts.items():
+        if value not in ("", None, []):
+            console.print(f"{name:<16} {escape(_cell(value))}", highlight=False, soft_wrap=True)
 
 
 def print_environment(kind: type[Environment], *, as_json: bool) -> None:
@@ -103,6 +118,16 @@ def _print_first_task(console: Console, environment: Environment) -> None:
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 110)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case list():
+            return ", ".join(Path(str(item)).stem for item in cast("list[Any]", value))
+        case _:
+            return str(value)
 
 
 def _plain(value: object) -> Any:

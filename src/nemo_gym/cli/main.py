@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, Final, cast
 
 import typer
 
 from nemo_gym import __version__
-from nemo_gym.cli import configs, environments, rollouts, runs, servers
-from nemo_gym.cli.texts import print_error
-from nemo_gym.wire.errors import GymError
+from nemo_gym.cli import (
+    aggregate,
+    catalogue,
+    configs,
+    datasets,
+    develop,
+    environments,
+    init,
+    packages,
+    prepare,
+    profile,
+    reverify,
+    rollouts,
+    runs,
+    servers,
+    testing,
+)
+from nemo_gym.cli.texts import print_error, print_json
+from nemo_gym.cli.verbose import log_everything, without_verbose
+from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
 
 app = typer.Typer(
     help="RL environments and verified rollouts for training and evaluating language models.",
@@ -20,9 +37,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-evaluation = typer.Typer(help="Collect rollouts.", no_args_is_help=True)
+evaluation = typer.Typer(help="Prepare, collect, profile, put together, score anew.", no_args_is_help=True)
 evaluation.command("run")(rollouts.run)
+evaluation.command("profile")(profile.profile)
+evaluation.command("aggregate")(aggregate.aggregate)
+evaluation.command("prepare")(prepare.prepare)
+evaluation.command("reverify")(reverify.reverify)
 app.command("run")(rollouts.run)
+environments.app.command("init")(init.init)
+environments.app.command("test")(testing.prove)
+environments.app.command("publish")(testing.publish)
+environments.app.command("packages")(packages.packages)
+environments.app.command("prefetch")(packages.prefetch)
 environments.app.command("resolve")(configs.resolve)
 environments.app.command("validate")(configs.validate)
 environments.app.command("start")(servers.start)
@@ -30,24 +56,45 @@ environments.app.command("status")(servers.status)
 environments.app.command("stop")(servers.stop)
 app.add_typer(evaluation, name="eval")
 app.add_typer(environments.app, name="env")
+app.add_typer(datasets.app, name="dataset")
 app.add_typer(runs.app, name="runs")
+app.add_typer(catalogue.app, name="list")
+app.command("search")(catalogue.search)
+app.add_typer(develop.app, name="dev")
 
 
 @app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --version: those of Python and of dependencies too.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log everything; may stand anywhere on the line.")
     ] = False,
 ) -> None:
-    if version:
+    if verbose:
+        log_everything()
+    if version and json:
+        from nemo_gym.cli.version import versions
+
+        print_json(versions())
+    elif version:
         typer.echo(__version__)
+    elif json:
+        raise UsageError("--json goes with --version, or after a command: gym env list --json")
+    if version:
         raise typer.Exit
 
 
 def main() -> None:
     """Run the command line; a mistake is one line on standard error and exit code 2, a failure 1."""
+    words, verbose = without_verbose(sys.argv[1:])
     try:
-        app()
+        more = ["--verbose"] if verbose else []
+        sys.exit(app([*more, *words], prog_name="gym", standalone_mode=False))
+    except _Misuse as error:
+        sys.exit(_refuse(error))
     except GymError as error:
         print_error(str(error))
         sys.exit(error.exit_code)
@@ -59,3 +106,16 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+_Misuse: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""What typer raises of a command line that it can't take; it has no public name."""
+
+
+def _refuse(error: Any) -> int:
+    """Say in one line what is wrong; the exit code. A group that lacks a command has printed its help."""
+    if message := error.format_message():
+        if near := getattr(error, "possibilities", None):
+            message = f"{error.message}.{did_you_mean(error.option_name, near, limit=1)}"
+        print_error(f"{message} ({error.ctx.command_path if error.ctx else 'gym'} -h)")
+    return error.exit_code

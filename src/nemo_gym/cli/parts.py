@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from time import strftime
 from typing import Any
 
+from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.cli.remote import agent_spec, check_choice
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.run_settings import RunSettings
@@ -34,8 +36,16 @@ class ComponentFlags:
     environment_url: str
     agent_url: str
     no_serve: bool
+    capture_dir: str
     head_url: str
     server_token: str
+
+    @property
+    def capture_changes(self) -> list[str]:
+        """What the folder for captures means to a configuration."""
+        folder = json.dumps(self.capture_dir)
+        changes = ["++observability_enabled=true", f"++model_call_capture_dir={folder}"]
+        return changes if self.capture_dir else []
 
     @property
     def changes_configuration(self) -> bool:
@@ -83,6 +93,10 @@ class Parts:
     output: Path
     columns: dict[str, Any] = field(default_factory=dict[str, Any])
     """Laid over every row."""
+    capture: CaptureSettings | None = None
+    """What of the model calls is kept."""
+    tree: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The configuration as the servers have it; its secrets are plain text."""
     around: AbstractAsyncContextManager[None] | None = None
     """What has to be there while it goes on."""
 
@@ -130,6 +144,7 @@ def parts_of_flags(flags: ComponentFlags, asked: RunSettings, search_dirs: Seque
         asked=asked,
         input=_input(asked, search_dirs),
         output=output_path(asked, environment or "servers"),
+        capture=CaptureSettings(flags.capture_dir) if flags.capture_dir else None,
     )
 
 

@@ -40,6 +40,7 @@ def run(
     model_api_key: options.ModelKey = "",
     model_timeout: options.ModelTimeout = None,
     record: options.Record = None,
+    capture_dir: options.CaptureDir = None,
     temperature: options.Temperature = None,
     top_p: options.TopP = None,
     max_output_tokens: options.MaxOutputTokens = None,
@@ -61,6 +62,8 @@ def run(
     max_failures: options.MaxFailures = None,
     resume: options.Resume = False,
     disable_aggregation: options.NoMetrics = False,
+    model_ready_timeout: options.ModelReady = None,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
 ) -> None:
     """Collect verified rollouts: let a model act in an environment and score what it did.
@@ -92,6 +95,8 @@ def run(
         prompt_config=prompt_config or None,
         resume_from_cache=resume,
         disable_aggregation=disable_aggregation,
+        model_endpoint_readiness_timeout_seconds=model_ready_timeout,
+        dry_run=dry_run,
     )
     flags = ComponentFlags(
         words=[word for word in (environment, *(settings or [])) if word],
@@ -107,13 +112,14 @@ def run(
         environment_url=environment_url,
         agent_url=agent_url,
         no_serve=no_serve,
+        capture_dir=str(capture_dir.absolute()) if capture_dir else "",
         head_url=head_url,
         server_token=server_token,
     )
 
     def resolved(*more: str, offline: bool = False) -> Config:
         return configuration(
-            [*more, *flags.words],
+            [*more, *flags.capture_changes, *flags.words],
             config,
             search_dir,
             resources_server=resources_server,
@@ -123,7 +129,7 @@ def run(
             model=model,
             model_url=flags.only_url,
             model_api_key=model_api_key,
-            offline=offline,
+            offline=offline or dry_run,
         )
 
     if config or resources_server or environment_config or benchmark or flags.changes_configuration:
@@ -153,7 +159,18 @@ def run(
         workers=workers,
         rollout_timeout=rollout_timeout,
         max_failures=max_failures,
+        capture=parts.capture,
         resume=asked.resume_from_cache,
         write_metrics=not asked.disable_aggregation,
     )
-    sys.exit(drive(job, as_json=json, around=parts.around))
+    if asked.dry_run:
+        from nemo_gym.cli.dry_run import describe
+
+        describe(job, parts, as_json=json)
+        return
+    if asked.rollout_collection_driver:
+        from nemo_gym.cli.driver import drive_with
+
+        sys.exit(drive_with(job, parts, as_json=json))
+    ready = asked.model_endpoint_readiness_timeout_seconds or 0.0
+    sys.exit(drive(job, as_json=json, around=parts.around, ready_s=ready))

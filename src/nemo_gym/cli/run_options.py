@@ -56,6 +56,10 @@ ModelTimeout: TypeAlias = Annotated[
 Record: TypeAlias = Annotated[
     Path | None, typer.Option(help="Record every model call, for --model-type replay.")
 ]
+CaptureDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Folder to keep every model call in; rows tell about their calls."),
+]
 Temperature: TypeAlias = Annotated[float | None, typer.Option(min=0.0)]
 TopP: TypeAlias = Annotated[float | None, typer.Option(min=0.0, max=1.0)]
 MaxOutputTokens: TypeAlias = Annotated[int | None, typer.Option(min=1)]
@@ -112,3 +116,12 @@ NoMetrics: TypeAlias = Annotated[
     bool, typer.Option("--disable-aggregation", help="Write no file of aggregate metrics.")
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be run, and start nothing.")
+]
+ModelReady: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--model-ready-timeout", min=0, help="Seconds to wait for a model endpoint that is being started."
+    ),
+]

@@ -24,7 +24,12 @@ def show(
     repeat: Annotated[int, typer.Option(min=0, help="Which repeat of the task.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print a run again, or one of its rollouts as a conversation."""
+    """Print a run again, or one of its rollouts as a conversation.
+
+    Example: gym runs show results/mcqa.jsonl
+
+    Example: gym runs show results/mcqa.jsonl --task 3 --repeat 1
+    """
     from nemo_gym.cli.conversation import print_rollout
     from nemo_gym.cli.display import print_report
     from nemo_gym.runs.report import find_rollout, report_on

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeAlias, get_type_hints
 
 import typer
+
+from nemo_gym.cli.verbose import is_verbose
 
 if TYPE_CHECKING:
     from nemo_gym.config.resolve import Config
@@ -50,6 +56,57 @@ ModelKey: TypeAlias = Annotated[
     str, typer.Option("--model-api-key", envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="Its key.")
 ]
 
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What the words and flags of a command select."""
+
+    words: Words = None
+    config: ConfigFiles = None
+    search_dir: SearchDirs = None
+    resources_server: ResourcesServers = None
+    environment: Environments = None
+    benchmark: Benchmarks = None
+    model_type: ModelTypes = None
+    model: ModelName = ""
+    model_url: ModelUrl = ""
+    model_api_key: ModelKey = ""
+
+    def resolve(self, *more: str, offline: bool) -> Config:
+        """The configuration, with `more` changes over it. Raises like `configuration`."""
+        chosen: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen["words"] = [*(self.words or []), *more]
+        return configuration(**chosen, offline=offline)
+
+    def roots(self) -> list[Path]:
+        """Where names and relative paths are looked up."""
+        from nemo_gym.config.sources import search_roots
+
+        return search_roots(self.search_dir or [])
+
+
+def with_selectors(command: Callable[Concatenate[Selected, P], None]) -> Callable[..., None]:
+    """A command that has the words and flags of `Selected` instead of its first parameter."""
+    hints = get_type_hints(Selected, include_extras=True)
+    selectors = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        for field in fields(Selected)
+    ]
+    _, *own = signature(command, eval_str=True).parameters.values()
+    own = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
+
+    @functools.wraps(command)
+    def with_flags(**given: Any) -> None:
+        chosen = {selector.name: given.pop(selector.name) for selector in selectors}
+        call: Callable[..., None] = command
+        call(Selected(**chosen), **given)
+
+    vars(with_flags)["__signature__"] = Signature([*selectors, *own])
+    with_flags.__annotations__ = {}
+    return with_flags
+
 
 def configuration(
     words: list[str] | None,
@@ -81,7 +138,7 @@ def configuration(
         "--model-type": model_type,
     }
     selection = select(
-        words or [],
+        [*(words or []), *(["++verbose=true"] if is_verbose() else [])],
         config=config or [],
         search_dirs=search_dir or [],
         selectors={flag: names for flag, names in selectors.items() if names},

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from nemo_gym.cli.banner import print_banner
+from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import run_async
 from nemo_gym.serving.children import Child
@@ -48,7 +49,7 @@ def serve(launch: Launch, report_fd: int | None = None) -> int:
     Raises:
         GymError: a server did not start.
     """
-    log_redacted(Redactor(launch.secrets))
+    log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     return run_async(_serve(launch, report_fd))
 
 
@@ -78,6 +79,11 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
         if stop.is_set():
             await servers.stop(grace_s=0.0)
             return 130
+        if seconds := float(launch.tree.get(READINESS) or 0.0):
+            waiting = wait_for_endpoints(servers.unreachable, seconds)
+            if problems := await _until(stop, waiting):
+                await servers.stop(grace_s=0.0)
+                raise GymError("; ".join(problems))
         _tell(servers, launch, report_fd)
         for problem in await _until(stop, servers.unreachable()) or ():
             print_error(f"warning: {problem}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
 from nemo_gym.cli.texts import print_error
 from nemo_gym.config.resolve import Config
 from nemo_gym.serving.children import Child
@@ -49,12 +50,13 @@ async def served(launch: Launch) -> AsyncGenerator[None, None]:
     Raises:
         GymError: a server did not start, or the endpoint of a model can't be reached.
     """
-    log_redacted(Redactor(launch.secrets))
+    log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     began = monotonic()
     servers = Servers(launch, lost=_tell_lost)
     await servers.start()
     try:
-        if problems := await servers.unreachable():
+        seconds = float(launch.tree.get(READINESS) or 0.0)
+        if problems := await wait_for_endpoints(servers.unreachable, seconds):
             raise GymError("; ".join(problems))
         sys.stderr.write(f"{len(servers.running)} servers started in {monotonic() - began:.1f} s\n")
         yield

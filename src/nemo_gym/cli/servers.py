@@ -11,19 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from nemo_gym.cli.selection import (
-    Benchmarks,
-    ConfigFiles,
-    Environments,
-    ModelKey,
-    ModelName,
-    ModelTypes,
-    ModelUrl,
-    ResourcesServers,
-    SearchDirs,
-    Words,
-    configuration,
-)
+from nemo_gym.cli import run_options as options
+from nemo_gym.cli.selection import Selected, with_selectors
 from nemo_gym.cli.texts import print_json
 from nemo_gym.wire.errors import UsageError
 
@@ -37,17 +26,9 @@ HeadPort: TypeAlias = Annotated[
 ]
 
 
+@with_selectors
 def start(
-    words: Words = None,
-    config: ConfigFiles = None,
-    search_dir: SearchDirs = None,
-    resources_server: ResourcesServers = None,
-    environment: Environments = None,
-    benchmark: Benchmarks = None,
-    model_type: ModelTypes = None,
-    model: ModelName = "",
-    model_url: ModelUrl = "",
-    model_api_key: ModelKey = "",
+    selected: Selected,
     host: Annotated[str, typer.Option(help="What the servers are bound to. [default: 127.0.0.1]")] = "",
     port: Annotated[
         int | None,
@@ -65,6 +46,8 @@ def start(
     ] = "",
     grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 30.0,
     ready_timeout: Annotated[float, typer.Option(min=1, help="Seconds a server may take to start.")] = 300.0,
+    model_ready_timeout: options.ModelReady = None,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Start the servers of a configuration, and a head server that knows where they are.
 
@@ -72,34 +55,31 @@ def start(
     """
     began = time()
     _need_extra()
+    from nemo_gym.cli.readiness import READINESS
     from nemo_gym.cli.serve import serve
     from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
-    from nemo_gym.config.sources import search_roots
     from nemo_gym.serving.head import HEAD
     from nemo_gym.serving.launch import bound, needs_token, prepare
     from nemo_gym.serving.sockets import AddressInUse
     from nemo_gym.serving.state import runtime_folder
 
+    more = _changes(
+        {
+            "default_host": host,
+            "head_server.port": port,
+            READINESS: model_ready_timeout,
+            "dry_run": "true" if dry_run else None,
+        }
+    )
+
     def resolved() -> Config:
-        return configuration(
-            [*(words or []), *_addresses(host, port)],
-            config,
-            search_dir,
-            resources_server=resources_server,
-            environment=environment,
-            benchmark=benchmark,
-            model_type=model_type,
-            model=model,
-            model_url=model_url,
-            model_api_key=model_api_key,
-            offline=False,
-        )
+        return selected.resolve(*more, offline=False)
 
     def prepared(found: Config) -> Launch:
         folder = found.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")
         launch = prepare(
             found,
-            roots=search_roots(search_dir or []),
+            roots=selected.roots(),
             logs=Path(folder).absolute(),
             token=_token(token_file, token_env, needed=needs_token(found)),
             isolate=isolate,
@@ -117,6 +97,10 @@ def start(
         raise UsageError(f"{error}: `gym env stop` frees it, --port 0 takes another") from None
     for notice in found.notices:
         sys.stderr.write(f"gym: note: {notice}\n")
+    if found.tree.get("dry_run"):
+        launch.release()
+        _describe(launch)
+        return
     if launch.token and not token_file and not token_env:
         sys.stdout.write(f"token: {launch.token}   (shown once; send it as a bearer token)\n")
         sys.stdout.flush()
@@ -131,7 +115,10 @@ def status(
     port: HeadPort = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask every server that was started here how it is. Exit code 1 when one doesn't answer, or none runs."""
+    """Ask every server that was started here how it is. Exit code 1 when one doesn't answer, or none runs.
+
+    Example: gym env status --json
+    """
     _need_extra()
     from nemo_gym.cli.banner import print_servers
     from nemo_gym.serving.running import servers_of
@@ -156,7 +143,10 @@ def stop(
         float, typer.Option(min=0, help="Seconds after which what has not stopped is killed.")
     ] = 45.0,
 ) -> None:
-    """Stop what `gym env start` started: requests in flight are finished, no process is left."""
+    """Stop what `gym env start` started: requests in flight are finished, no process is left.
+
+    Example: gym env stop --port 11000
+    """
     from nemo_gym.serving.running import end
     from nemo_gym.serving.state import running, runtime_folder
 
@@ -168,9 +158,14 @@ def stop(
         sys.stdout.write(f"{how} the servers of {state.head_url} (process {state.pid})\n")
 
 
-def _addresses(host: str, port: int | None) -> list[str]:
-    given = {"default_host": host, "head_server.port": port}
+def _changes(given: dict[str, object]) -> list[str]:
     return [f"++{key}={value}" for key, value in given.items() if value not in ("", None)]
+
+
+def _describe(launch: Launch) -> None:
+    for one in launch.instances.values():
+        sys.stdout.write(f"{one.name:<32} {one.kind:<22} {one.implementation}\n")
+    sys.stdout.write("nothing was started\n")
 
 
 def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:

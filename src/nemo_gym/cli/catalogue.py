@@ -1,0 +1,160 @@
+"""`gym list` and `gym search`: what there is to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+import typer
+
+from nemo_gym.cli.selection import SearchDirs
+from nemo_gym.cli.texts import print_json
+from nemo_gym.wire.errors import UsageError
+
+app = typer.Typer(
+    help="List benchmarks, environments, agents, models, resources servers.", no_args_is_help=True
+)
+
+Name: TypeAlias = Annotated[str, typer.Argument(metavar="[NAME]", help="Print all about this one.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+COLUMNS: Final = {
+    "benchmarks": ("name", "domain", "agent", "num_repeats"),
+    "environments": ("name", "kind", "domain", "status", "description"),
+    "agents": ("name", "pattern", "variants"),
+    "models": ("name", "variants"),
+    "resources-servers": ("name", "domain", "description"),
+}
+"""What is shown of each type in a table."""
+
+
+@app.command()
+def benchmarks(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
+    """List the benchmarks: folders `benchmarks/NAME` with a configuration.
+
+    Example: gym list benchmarks --search-dir suites
+    """
+    _show("benchmarks", name, search_dir, json)
+
+
+@app.command()
+def environments(
+    name: Name = "",
+    search_dir: SearchDirs = None,
+    json: Json = False,
+    kind: Annotated[Literal["environment", "benchmark"] | None, typer.Option(help="Only these.")] = None,
+    domain: Annotated[str, typer.Option(help="Only those of this domain.")] = "",
+    modality: Annotated[str, typer.Option(help="Only those with text, image, audio, ...")] = "",
+    licensing: Annotated[str, typer.Option(help="Only those under this licence.")] = "",
+    status: Annotated[
+        Literal["experimental", "no-manifest"] | None,
+        typer.Option(help="Only those with a manifest, or without."),
+    ] = None,
+    lifecycle: Annotated[Literal["active", "deprecated"] | None, typer.Option(help="Only these.")] = None,
+) -> None:
+    """List the environments: those with a manifest, with a configuration, and every environment class.
+
+    Example: gym list environments --domain math
+
+    Example: gym list environments mcqa
+    """
+    wanted = {
+        "kind": kind,
+        "domain": domain,
+        "licensing": licensing,
+        "status": status,
+        "lifecycle": lifecycle,
+    }
+    given = {key: value for key, value in wanted.items() if value}
+
+    def fits(entry: Any) -> bool:
+        return all(getattr(entry, key) == value for key, value in given.items()) and (
+            not modality or modality in entry.modality
+        )
+
+    _show("environments", name, search_dir, json, fits)
+
+
+@app.command()
+def agents(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
+    """List the agents, and whether each acts in any resources server or brings its own world.
+
+    Example: gym list agents simple_agent
+    """
+    _show("agents", name, search_dir, json)
+
+
+@app.command()
+def models(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
+    """List the model servers.
+
+    Example: gym list models vllm_model
+    """
+    _show("models", name, search_dir, json)
+
+
+@app.command("resources-servers")
+def resources_servers(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
+    """List the resources servers: folders, and every environment class.
+
+    Example: gym list resources-servers --json
+    """
+    _show("resources-servers", name, search_dir, json)
+
+
+def search(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[TYPE] QUERY", help="What to look for, and among what.")
+    ],
+    search_dir: SearchDirs = None,
+    json: Json = False,
+) -> None:
+    """Find components by name, description or domain; where the query occurs nowhere, names that are near.
+
+    Example: gym search environments math
+    """
+    from nemo_gym.cli.listing import print_rows
+    from nemo_gym.config import catalogue
+    from nemo_gym.config.sources import search_roots
+
+    types = words[:1] if len(words) > 1 and words[0] in catalogue.TYPES else list(catalogue.TYPES)
+    query = " ".join(words[1:] if types == words[:1] else words)
+    if not query.strip():
+        raise UsageError("there is nothing to look for: gym search QUERY")
+    rows = [
+        {"type": kind, **msgspec.to_builtins(entry)}
+        for kind, entry in catalogue.search(query, types, search_roots(search_dir or []))
+    ]
+    if json:
+        print_json(rows)
+    elif rows:
+        print_rows(rows, ("type", "name", "domain", "description"))
+    else:
+        typer.echo(f"nothing matches {query!r}")
+
+
+def _show(
+    what: str,
+    name: str,
+    search_dir: list[Path] | None,
+    json: bool,
+    fits: Callable[[Any], bool] | None = None,
+) -> None:
+    from nemo_gym.cli.listing import print_facts, print_rows
+    from nemo_gym.config import catalogue
+    from nemo_gym.config.sources import search_roots
+
+    entries = catalogue.TYPES[what](search_roots(search_dir or []))
+    if name:
+        found = msgspec.to_builtins(catalogue.pick(entries, name, f"gym list {what}"))
+        print_json(found) if json else print_facts(found)
+        return
+    rows = [msgspec.to_builtins(entry) for entry in entries if fits is None or fits(entry)]
+    if json:
+        print_json(rows)
+    elif rows:
+        print_rows(rows, COLUMNS[what])
+    else:
+        typer.echo(f"no {what}" + (" like that" if entries else ""))

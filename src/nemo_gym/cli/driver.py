@@ -1,0 +1,102 @@
+"""A user's own collection driver, in a process of its own beside the servers (CONTRACT 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Mapping
+from contextlib import nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from nemo_gym.cli.parts import Parts
+from nemo_gym.cli.texts import print_error, print_json
+from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.paths import RunPaths, whole_file
+from nemo_gym.runs.run import Job
+from nemo_gym.runs.sources import source_rows
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import encode
+
+
+def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
+    """Have the driver collect what the job says, inside what the parts need around it; its exit code.
+
+    The tasks are written to `<output without suffix>/preprocessed_datasets/<split>.jsonl` first.
+
+    Raises:
+        UsageError: the libraries of existing code are missing, or a task doesn't fit.
+        GymError: a server did not start.
+    """
+    if missing := [name for name in ("pydantic", "fastapi", "omegaconf") if not find_spec(name)]:
+        raise UsageError(f"{', '.join(missing)} can't be imported: pip install 'nemo-gym[compat]'")
+    source = _write_tasks(job)
+    request = {
+        "driver": parts.asked.rollout_collection_driver,
+        "config": _config(job, source),
+        "tree": dict(parts.tree),
+        "token": str(job.agent.passing.get("token") or job.agent.arguments.get("token") or ""),
+    }
+    code = run_async(_drive(parts, msgspec.json.encode(request), output=sys.stderr if as_json else None))
+    files = [str(path) for path in RunPaths.of(job.output).existing()]
+    if as_json:
+        print_json({"exit_code": code, "files": files})
+    else:
+        sys.stdout.writelines(f"{file}\n" for file in files)
+    return code
+
+
+async def _drive(parts: Parts, request: bytes, *, output: TextIO | None) -> int:
+    async with parts.around or nullcontext():
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "nemo_gym.compat.driver"),
+            stdin=PIPE,
+            stdout=output,
+            start_new_session=True,
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, process.terminate)
+        try:
+            await process.communicate(request)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    code = process.returncode or 0
+    if code < 0:
+        print_error(f"the driver was ended by signal {-code}")
+        return 128 - code
+    return code
+
+
+def _write_tasks(job: Job) -> Path:
+    folder = job.output.with_suffix("") / "preprocessed_datasets"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{job.split}.jsonl"
+    rows = source_rows(
+        job.environment.build(), job.sources, split=job.split, seed=job.seed or 0, limit=job.limit
+    )
+    with whole_file(path) as file:
+        file.writelines(encode({**row, **job.columns}) + b"\n" for row in rows)
+    return path
+
+
+def _config(job: Job, source: Path) -> Mapping[str, Any]:
+    """The fields of a `RolloutCollectionConfig`."""
+    return {
+        "input_jsonl_fpath": str(source),
+        "output_jsonl_fpath": str(job.output),
+        "agent_name": job.agent.arguments.get("agent") or None,
+        "num_repeats": job.repeats,
+        "num_repeats_add_seed": job.count_seeds,
+        "num_samples_in_parallel": job.concurrency,
+        "responses_create_params": job.sampling,
+        "resume_from_cache": job.resume,
+        "disable_aggregation": not job.write_metrics,
+    }

@@ -1,0 +1,66 @@
+"""What a run would be, without running it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import typer
+
+from nemo_gym.cli.parts import Parts
+from nemo_gym.cli.texts import number, print_json
+from nemo_gym.runs.plan import PlanOptions, expand
+from nemo_gym.runs.run import Job
+from nemo_gym.runs.sources import source_rows
+from nemo_gym.wire import keys
+from nemo_gym.wire.task import named_agent
+
+
+def describe(job: Job, parts: Parts, *, as_json: bool) -> None:
+    """Print it. All tasks are read and checked.
+
+    Raises:
+        UsageError: a task doesn't fit.
+    """
+    environment = job.environment.build()
+    rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
+    default = job.agent_name or job.agent.arguments.get("agent") or job.agent.name or "the one that fits"
+    tasks: set[int] = set()
+    agents: Counter[str] = Counter()
+    for row, _ in expand(rows, PlanOptions(repeats=job.repeats, agent=default, columns=job.columns)):
+        tasks.add(row[keys.TASK_INDEX])
+        agents[named_agent(row)] += 1
+    servers = [] if parts.around is None and not job.environment.settings else _servers(job)
+    found = {
+        "environment": job.environment.ref or job.environment.url or None,
+        "model": {key: value for key, value in job.model.public().items() if value},
+        "servers": servers,
+        "driver": parts.asked.rollout_collection_driver,
+        "tasks": len(tasks),
+        "rollouts": agents.total(),
+        "rollouts_by_agent": dict(agents),
+        "output": str(job.output),
+    }
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if value:
+            typer.echo(f"{name.replace('_', ' '):<18} {_shown(value)}")
+    typer.echo("nothing was started")
+
+
+def _servers(job: Job) -> list[str]:
+    return [] if job.environment.ref else list(job.environment.settings)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{key} {_shown(one)}" for key, one in value.items())  # pyright: ignore
+        case list():
+            return ", ".join(map(str, value))  # pyright: ignore
+        case int():
+            return number(value)
+        case _:
+            return str(value)

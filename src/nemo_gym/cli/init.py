@@ -1,0 +1,100 @@
+"""`gym env init`: write an environment, a resources server or a benchmark to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from nemo_gym.cli.words import read_asked
+from nemo_gym.config.manifest import Profile
+from nemo_gym.wire.errors import UsageError
+
+
+class InitSettings(msgspec.Struct):
+    """Named as the keys of a configuration."""
+
+    entrypoint: str = ""
+    """`resources_servers/NAME`."""
+
+
+def init(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Of a new environment that is one class.")
+    ] = "",
+    folder: Annotated[Path, typer.Option(help="Where its folders are made.")] = Path(),
+    resources_server: Annotated[
+        str, typer.Option(metavar="NAME", help="Write a resources server, with a FastAPI app.")
+    ] = "",
+    environment: Annotated[
+        str, typer.Option(metavar="NAME", help="Write an environment with a manifest, and its server.")
+    ] = "",
+    benchmark: Annotated[
+        str, typer.Option(metavar="NAME", help="Write a benchmark with a manifest, and its server.")
+    ] = "",
+    profile: Annotated[
+        Profile | None, typer.Option(help="Who makes the loop. [default: custom-gym-verifier]")
+    ] = None,
+    reuse_verifier: Annotated[
+        str, typer.Option(metavar="NAME", help="Use this resources server instead of writing one.")
+    ] = "",
+    reward_range: Annotated[
+        tuple[float, float] | None, typer.Option(metavar="LO HI", help="Lowest and highest reward.")
+    ] = None,
+    higher_is_better: Annotated[
+        bool | None, typer.Option("--higher-is-better/--lower-is-better", help="What rewards mean.")
+    ] = None,
+) -> None:
+    """Write a small working start with tests, to change into your own.
+
+    Example: gym env init my_env
+
+    Example: gym env init --environment word_count --profile custom-gym-verifier
+    """
+    from nemo_gym.environments.scaffold import write_scaffold
+    from nemo_gym.runs.loop import run_async
+
+    if "=" in name:
+        name, resources_server = "", Path(read_asked(InitSettings, [name]).entrypoint).name
+    forms = {"NAME": name, "--resources-server": resources_server, "--environment": environment}
+    given = {flag: value for flag, value in {**forms, "--benchmark": benchmark}.items() if value}
+    if len(given) != 1:
+        raise UsageError("give one of NAME, --resources-server NAME, --environment NAME, --benchmark NAME")
+    [(form, wanted)] = given.items()
+    workload = form in ("--environment", "--benchmark")
+    if (profile or reuse_verifier) and not workload:
+        raise UsageError("--profile and --reuse-verifier go with --environment or --benchmark")
+    if form == "NAME":
+        if reward_range or higher_is_better is not None:
+            raise UsageError("what rewards mean is said in the class: set its reward_range")
+        files = write_scaffold(wanted, folder)
+        commands = [f"gym run {wanted}", f"gym env check {wanted}"]
+    else:
+        from nemo_gym.config.sources import search_roots
+        from nemo_gym.scaffold.server import Scale, write_server
+        from nemo_gym.scaffold.workload import Wanted, write_workload
+
+        low, high = reward_range or (0.0, 1.0)
+        if not low < high:
+            raise UsageError(f"--reward-range {low:g} {high:g}: expected the lowest reward, then the highest")
+        said = reward_range or higher_is_better is not None
+        scale = Scale(low, high, higher_is_better is not False) if said else None
+        if workload:
+            kind = "benchmark" if benchmark else "environment"
+            made = Wanted(
+                name=wanted,
+                kind=kind,
+                profile=profile or "custom-gym-verifier",
+                reuse_verifier=reuse_verifier,
+                scale=scale,
+            )
+            files = run_async(write_workload(made, folder, search_roots([folder])))
+            commands = [f"gym env {word} {wanted} --kind {kind}" for word in ("validate", "test")]
+        else:
+            files = write_server(wanted, folder, scale or Scale())
+            commands = [f"gym env test --resources-server {wanted}"]
+    for path in files:
+        typer.echo(f"wrote {path}")
+    typer.echo("\nnext:  " + "\n       ".join(commands))

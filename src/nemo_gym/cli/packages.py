@@ -1,0 +1,81 @@
+"""`gym env packages` and `gym env prefetch`: what is installed for servers, and installing it beforehand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from nemo_gym.cli.selection import SearchDirs, Selected, with_selectors
+from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.words import read_asked
+from nemo_gym.wire.errors import UsageError
+
+
+class PackageSettings(msgspec.Struct):
+    """Named as the keys of a configuration."""
+
+    entrypoint: str = ""
+    """`resources_servers/NAME`."""
+    outdated: bool = False
+    format: Literal["columns", "json"] = "columns"
+    cache_dir: str = "cache"
+
+
+def packages(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="entrypoint=resources_servers/NAME")
+    ] = None,
+    resources_server: Annotated[str, typer.Option(metavar="NAME", help="Whose packages.")] = "",
+    outdated: Annotated[bool, typer.Option("--outdated", help="Only those with a newer version.")] = False,
+    search_dir: SearchDirs = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the packages that a resources server can import: its own requirements and what is installed here.
+
+    Example: gym env packages --resources-server weather
+    """
+    from nemo_gym.config.sources import search_roots
+    from nemo_gym.runs.loop import run_async
+    from nemo_gym.serving.packages import packages_for
+    from nemo_gym.serving.server_tests import server_folder
+    from nemo_gym.serving.virtualenvs import virtualenvs_in
+
+    asked = read_asked(PackageSettings, words or [], entrypoint=resources_server, outdated=outdated)
+    if not asked.entrypoint:
+        raise UsageError("say whose packages: --resources-server NAME")
+    folder = server_folder(asked.entrypoint, search_roots(search_dir or []))
+    found = run_async(packages_for(folder, virtualenvs_in(asked.cache_dir), outdated=asked.outdated))
+    if json or asked.format == "json":
+        print_json(found)
+        return
+    for one in found:
+        newer = f" (newest {one['latest_version']})" if asked.outdated else ""
+        typer.echo(f"{one['name']:<32} {one['version']}{newer}")
+
+
+@with_selectors
+def prefetch(
+    selected: Selected,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Install what the servers of a configuration need, one after the other, and start nothing.
+
+    Example: gym env prefetch --resources-server weather --model-type vllm_model
+    """
+    from nemo_gym.runs.loop import run_async
+    from nemo_gym.serving.packages import prefetch as install
+
+    found = selected.resolve(offline=True)
+    found.require_instances()
+    made = run_async(install(found, selected.roots()))
+    if json:
+        print_json(made)
+        return
+    for one in made:
+        where = one.python if one.own else "needs nothing of its own"
+        typer.echo(f"{one.name:<32} {where}")
+    if not made:
+        sys.stdout.write("no server of the configuration has a folder of its own\n")

@@ -1,0 +1,77 @@
+"""`gym eval profile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from nemo_gym.cli.texts import number, print_json
+from nemo_gym.cli.words import read_asked
+from nemo_gym.wire.errors import UsageError
+
+if TYPE_CHECKING:
+    from nemo_gym.runs.profile import Completion
+
+
+class ProfileSettings(msgspec.Struct):
+    """Named as the keys of a configuration."""
+
+    materialized_inputs_jsonl_fpath: str = ""
+    rollouts_jsonl_fpath: str = ""
+    allow_partial_rollouts: bool = False
+
+
+def profile(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The same by configuration keys.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help="Materialised inputs. Default: those beside the rollouts.")
+    ] = None,
+    rollouts: Annotated[Path | None, typer.Option(help="Rollouts, JSONL.")] = None,
+    allow_partial_rollouts: Annotated[
+        bool, typer.Option("--allow-partial-rollouts", help="Take what there is, and say how much it is.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the completion as JSON.")] = False,
+) -> None:
+    """Write what each task of a run came to beside the task itself, for curricula and filters.
+
+    Example: gym eval profile --rollouts results/mcqa.jsonl
+
+    Example: gym eval profile --inputs in.jsonl --rollouts out.jsonl --allow-partial-rollouts
+    """
+    from nemo_gym.runs.paths import RunPaths
+    from nemo_gym.runs.profile import write_profile
+
+    asked = read_asked(
+        ProfileSettings,
+        words or [],
+        materialized_inputs_jsonl_fpath=str(inputs or ""),
+        rollouts_jsonl_fpath=str(rollouts or ""),
+        allow_partial_rollouts=allow_partial_rollouts,
+    )
+    if not asked.rollouts_jsonl_fpath:
+        raise UsageError("which rollouts? --rollouts FILE")
+    source = Path(asked.rollouts_jsonl_fpath)
+    plan = Path(asked.materialized_inputs_jsonl_fpath or RunPaths.of(source).inputs)
+    made = write_profile(plan, source, partial=asked.allow_partial_rollouts)
+    files = {"reward_profile": str(made.tasks), "agent_metrics": str(made.agents)}
+    if json:
+        print_json({"completion": made.completion, "files": files})
+        return
+    typer.echo(_completion(made.completion))
+    for name, path in files.items():
+        typer.echo(f"{name:<15} {path}")
+
+
+def _completion(found: Completion) -> str:
+    rows = f"{number(found.completed_rows)} of {number(found.expected_rows)} rollouts"
+    tasks = (
+        f"{number(found.complete_tasks)} tasks complete, {number(found.partial_tasks)} partial, "
+        f"{number(found.missing_tasks)} without any"
+    )
+    extra = f", {number(found.extra_rows)} extra rows left out" if found.extra_rows else ""
+    return f"{rows} ({found.completed_pct:.2f} %): {tasks}{extra}"

@@ -1,0 +1,121 @@
+"""Drive a run that scores recorded trajectories anew, and what becomes of the files at its output."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from nemo_gym.cli.display import print_report
+from nemo_gym.cli.drive import collect, exit_code
+from nemo_gym.cli.texts import print_error
+from nemo_gym.runs.append import append_run
+from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.recompute import recompute
+from nemo_gym.runs.report import RunReport, report_on
+from nemo_gym.runs.reverify import RecordedPlan, check_modes
+from nemo_gym.runs.run import Job
+from nemo_gym.wire.errors import UsageError
+
+Existing: TypeAlias = Literal["keep", "overwrite", "append"]
+"""What becomes of files that are at the output already."""
+
+
+def rescore(
+    job: Job,
+    plan: RecordedPlan,
+    *,
+    around: AbstractAsyncContextManager[None],
+    force: bool,
+    existing: Existing,
+    as_json: bool,
+) -> int:
+    """Score what the plan says, inside `around`; the exit code, as of `drive`.
+
+    Args:
+        force: also where a verifier may need what is gone; the output's name then says that it is unsafe.
+
+    Raises:
+        UsageError: an environment's verifier can't be trusted with a stored trajectory, or the output can't
+            be used as asked.
+    """
+    return run_async(_rescore_in(around, job, plan, force, existing, as_json))
+
+
+async def _rescore_in(
+    around: AbstractAsyncContextManager[None],
+    job: Job,
+    plan: RecordedPlan,
+    force: bool,
+    existing: Existing,
+    as_json: bool,
+) -> int:
+    async with around:
+        output = await _allowed(job.environment, job.output, force=force)
+        report = await _rescore(replace(job, output=output), plan, existing)
+    print_report(report, as_json=as_json)
+    return exit_code(report)
+
+
+async def _rescore(job: Job, plan: RecordedPlan, existing: Existing) -> RunReport:
+    target = RunPaths.of(job.output)
+    quiet = replace(job, write_metrics=False)
+    if existing == "append" and target.rollouts.exists():
+        report = await collect(_beside(quiet, plan))
+        if report.manifest.status != "complete":
+            return report
+        append_run(report.paths, target)
+    else:
+        _refuse_shared(target, plan)
+        if existing == "overwrite":
+            _clear(target, plan)
+        report = await collect(quiet)
+    if not job.write_metrics:
+        return report_on(target.rollouts)
+    report, notes = await recompute(target.rollouts, job.environment)
+    for note in notes:
+        print_error(note)
+    return report
+
+
+async def _allowed(scorer: EnvironmentSpec, output: Path, *, force: bool) -> Path:
+    """Where the rollouts may go.
+
+    Raises:
+        UsageError: nowhere.
+    """
+    problems = await check_modes(scorer)
+    if not problems:
+        return output
+    if not force:
+        raise UsageError(
+            f"{'; '.join(problems)}. --force scores anew all the same, into unsafe_{output.name}"
+        )
+    for problem in problems:
+        print_error(f"warning: {problem}")
+    return output if output.name.startswith("unsafe_") else output.with_name(f"unsafe_{output.name}")
+
+
+def _beside(job: Job, plan: RecordedPlan) -> Job:
+    """The same into files beside the output, from where they are appended; one that was cut short goes on."""
+    missing = replace(plan, scored=(*plan.scored, job.output))
+    beside = job.output.with_name(f"{job.output.stem}_appending.jsonl")
+    return replace(job, plan=missing, output=beside, resume=beside.exists())
+
+
+def _refuse_shared(target: RunPaths, plan: RecordedPlan) -> None:
+    read = {path.resolve() for path in (plan.inputs, plan.recordings)}
+    for path in (target.rollouts, target.inputs, target.failures):
+        if path.resolve() in read:
+            raise UsageError(f"{path} is read: choose another --output, or add to it with --append")
+
+
+def _clear(target: RunPaths, plan: RecordedPlan) -> None:
+    """Delete what is at the output, once it is sure that there is something to score."""
+    for _ in plan.lines():
+        pass
+    for path in target.existing():
+        path.unlink()

@@ -1,0 +1,85 @@
+"""`gym eval reverify`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nemo_gym.cli import run_options as options
+from nemo_gym.cli.selection import Selected, with_selectors
+from nemo_gym.wire.errors import UsageError
+
+
+@with_selectors
+def reverify(
+    selected: Selected,
+    rollouts: Annotated[Path, typer.Option(help="Rollouts of an earlier run, JSONL.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The rollouts with their new rewards.")],
+    inputs: Annotated[
+        Path | None, typer.Option(help="Their materialised inputs. Default: those beside the rollouts.")
+    ] = None,
+    environment_url: Annotated[str, typer.Option(help="Have a running resources server score them.")] = "",
+    server_token: options.ServerToken = "",
+    concurrency: options.Concurrency = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rollouts.")] = None,
+    rollout_timeout: options.RolloutTimeout = 3600.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even where a verifier may need what is gone: output unsafe_...")
+    ] = False,
+    judge_failed_only: Annotated[
+        bool, typer.Option("--judge-failed-only", help="Only rollouts that failed because a judge did.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the files at --output first.")
+    ] = False,
+    resume: options.Resume = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add what is missing to the files at --output.")
+    ] = False,
+    disable_aggregation: options.NoMetrics = False,
+    json: options.Json = False,
+) -> None:
+    """Score the trajectories of an earlier run anew: no model is asked, no tool is run.
+
+    Example: gym eval reverify --rollouts results/old.jsonl -o results/new.jsonl
+
+    Example: gym eval reverify mcqa --inputs in.jsonl --rollouts old.jsonl -o new.jsonl
+
+    Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --judge-failed-only --append
+    """
+    from nemo_gym.cli.rescore import Existing, rescore
+    from nemo_gym.cli.scoring import scoring
+    from nemo_gym.runs.components import ModelSpec
+    from nemo_gym.runs.paths import RunPaths
+    from nemo_gym.runs.reverify import RecordedPlan
+    from nemo_gym.runs.run import Job
+    from nemo_gym.wire.errors import JudgeFailed
+
+    if overwrite and (resume or append):
+        raise UsageError("--overwrite says another thing about the output than --resume and --append")
+    source = RunPaths.of(rollouts)
+    plan = RecordedPlan(
+        inputs=inputs or source.inputs,
+        recordings=source.failures if judge_failed_only else rollouts,
+        failed_as=JudgeFailed.failure_class if judge_failed_only else "",
+        scored=(rollouts,) if judge_failed_only else (),
+        limit=limit,
+    )
+    logs = output.with_name(f"{output.stem}_server_logs")
+    chosen = scoring(selected, rollouts, url=environment_url, token=server_token, logs=logs)
+    job = Job(
+        environment=chosen.scorer,
+        model=ModelSpec("none"),
+        agent=plan.agent,
+        plan=plan,
+        output=output,
+        concurrency=concurrency,
+        rollout_timeout=rollout_timeout,
+        resume=resume,
+        write_metrics=not disable_aggregation,
+    )
+    existing: Existing = "overwrite" if overwrite else "append" if append else "keep"
+    sys.exit(rescore(job, plan, around=chosen.around, force=force, existing=existing, as_json=json))

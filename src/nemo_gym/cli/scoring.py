@@ -1,0 +1,146 @@
+"""Which environments score the rollouts of a file, as the words and flags of a command say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nemo_gym.cli.configured import environment_spec
+from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.words import read_settings
+from nemo_gym.config.builtins import POLICY_SETTINGS
+from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.instances import Instance
+from nemo_gym.config.overrides import is_override
+from nemo_gym.config.resolve import Config
+from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.scorers import Scorers, recorded_scorer
+from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.wire.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Who scores, and what has to be there meanwhile."""
+
+    scorer: EnvironmentSpec
+    around: AbstractAsyncContextManager[None]
+
+
+def scoring(selected: Selected, rollouts: Path, *, url: str, token: str, logs: Path) -> Scoring:
+    """The environment at a URL, the one named, those of a configuration, or else the one that the manifest of
+    the rollouts names.
+
+    Environments of this package and files of the user's are there in this process; a server of the user's own
+    is started, with what it refers to.
+
+    Args:
+        logs: folder for what servers print.
+
+    Raises:
+        UsageError: nothing says which environment, or what is said can't be found.
+        ConfigError: what is wrong with the configuration.
+    """
+    names, settings = _named(selected)
+    if url:
+        return Scoring(EnvironmentSpec("".join(names[:1]), url=url, token=token), nullcontext())
+    if _is_configured(selected):
+        return _configured(selected, logs)
+    if names:
+        return Scoring(EnvironmentSpec(names[0], read_settings(settings)), nullcontext())
+    run = RunPaths.of(rollouts)
+    recorded = recorded_scorer(run) if run.manifest.exists() else EnvironmentSpec()
+    if not recorded.ref:
+        raise UsageError(
+            f"which environment? {run.manifest} names none: name one, or pass --environment-url or --config"
+        )
+    return Scoring(recorded, nullcontext())
+
+
+def _named(selected: Selected) -> tuple[list[str], list[str]]:
+    """The names among the words, and the others."""
+    words = selected.words or []
+    return [word for word in words if not is_override(word)], [word for word in words if is_override(word)]
+
+
+def _is_configured(selected: Selected) -> bool:
+    selectors = (selected.config, selected.resources_server, selected.environment, selected.benchmark)
+    return any(selectors) or any(word.startswith(("+", "~")) for word in selected.words or [])
+
+
+def scorers_known(selected: Selected, head_url: str) -> tuple[EnvironmentSpec | None, str]:
+    """The environments that the words and flags name, as far as they are there in this process, and the URL
+    of the head server whose agents know more.
+
+    Raises:
+        ConfigError: what is wrong with the configuration.
+    """
+    names, settings = _named(selected)
+    if not _is_configured(selected):
+        return (EnvironmentSpec(names[0], read_settings(settings)) if names else None), head_url
+    found = selected.resolve(offline=True)
+    roots = selected.roots()
+    environments = found.of("resources_servers")
+    here = {one.name: environment_spec(one) for one in environments if not implementation_folder(one, roots)}
+    if len(here) == len(environments):
+        return _by_agent(found, here), head_url
+    head = found.tree["head_server"]
+    return _by_agent(found, here, only=False), head_url or http_url(reachable(head["host"]), head["port"])
+
+
+def _configured(selected: Selected, logs: Path) -> Scoring:
+    found = selected.resolve(offline=True)
+    roots = selected.roots()
+    environments = found.of("resources_servers")
+    if not environments:
+        raise UsageError("the configuration has no environment: add --environment NAME")
+    if any(implementation_folder(one, roots) for one in environments):
+        return _started(selected, found, logs)
+    return Scoring(_by_agent(found, {one.name: environment_spec(one) for one in environments}), nullcontext())
+
+
+def _by_agent(found: Config, specs: dict[str, EnvironmentSpec], *, only: bool = True) -> EnvironmentSpec:
+    """An environment that is the only one scores everything; others what the agents that use them did."""
+    if only and len(specs) == 1:
+        return next(iter(specs.values()))
+    agents = {
+        agent.name: specs[agent.references["resources_server"].name]
+        for agent in found.of("responses_api_agents")
+        if agent.references.get("resources_server") and agent.references["resources_server"].name in specs
+    }
+    return Scorers(agents=agents)
+
+
+def _started(selected: Selected, found: Config, logs: Path) -> Scoring:
+    try:
+        from nemo_gym.cli.served import launch_for_run, served
+    except ImportError:
+        raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
+    open_ones = [f"++{key}=''" for key in POLICY_SETTINGS if not found.tree.get(key)]
+
+    def resolved() -> Config:
+        return _scoring_part(selected.resolve(*open_ones, "++head_server.port=0", offline=False))
+
+    launch = launch_for_run(resolved, selected.roots(), logs)
+    specs = {
+        one.name: EnvironmentSpec(url=http_url(reachable(one.host), one.port), token=launch.token)
+        for one in launch.instances.values()
+        if one.kind == "resources_servers"
+    }
+    return Scoring(_by_agent(found, specs), served(launch))
+
+
+def _scoring_part(config: Config) -> Config:
+    """The environments, and what they refer to."""
+    kept = {one.name: one for one in config.of("resources_servers")}
+    for name in _referred(list(kept.values())):
+        kept[name] = config.instances[name]
+    tree = {key: value for key, value in config.tree.items() if key in kept or key not in config.instances}
+    return replace(config, tree=tree, instances=kept)
+
+
+def _referred(instances: Sequence[Instance]) -> list[str]:
+    return [reference.name for one in instances for reference in one.references.values()]

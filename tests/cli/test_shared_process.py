@@ -1,0 +1,214 @@
+"""Server programs that `gym env start` serves in its own process, with real processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.started import COUNTER, Gym, until
+
+SECRET = "sk-very-secret-0123456789"
+SHARED = COUNTER.replace('    print("settings"', '    # print("settings"')
+ANSWER: dict[str, Any] = {
+    "id": "r", "created_at": 0, "model": "m", "object": "response", "parallel_tool_calls": True,
+    "tool_choice": "auto", "tools": [],
+    "output": [{"id": "m", "type": "message", "role": "assistant", "status": "completed",
+                "content": [{"type": "output_text", "text": "7", "annotations": []}]}],
+}  # fmt: skip
+ROW = {"responses_create_params": {"input": "how many?"}, "response": ANSWER, "expected": 7}
+B = "def answer(params): return '7'"
+
+
+@pytest.fixture
+def gym(tmp_path: Path) -> Iterator[Gym]:
+    made = Gym(tmp_path)
+    yield made
+    made.clean()
+
+
+def ask(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=60)
+
+
+def configured(gym: Gym, **blocks: dict[str, Any]) -> Path:
+    """A configuration of resources servers, by the name of the instance."""
+    tree = {
+        name: {
+            "resources_servers": {block.pop("of", name): {"entrypoint": "app.py", "domain": "math", **block}}
+        }
+        for name, block in blocks.items()
+    }
+    path = gym.folder / "all.json"
+    path.write_text(json.dumps(tree))
+    return path
+
+
+def reward(gym: Gym, name: str) -> float:
+    answer = httpx.post(f"{gym.servers()[name]['url']}/verify", json=ROW, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["reward"]
+
+
+def test_programs_share_the_process_and_have_settings_of_their_own(gym: Gym) -> None:
+    gym.program("first", SHARED)
+    gym.program("second", SHARED)
+    gym.start("--config", configured(gym, first={"bonus": 1.0}, second={}, again={"of": "first"}))
+    assert [reward(gym, name) for name in ("first", "second", "again")] == [2.0, 1.0, 1.0]
+    assert len(gym.processes()) == 1
+    assert len({one["pid"] for one in gym.servers().values()}) == 1
+    assert gym("env", "stop").returncode == 0
+    assert gym.processes() == {}
+
+
+def test_each_gets_the_modules_that_lie_beside_it(gym: Gym) -> None:
+    text = "from utils import BONUS\n" + SHARED.replace("self.config.bonus", "BONUS")
+    for name, bonus in (("first", 10), ("second", 20)):
+        gym.program(name, text)
+        (gym.folder / "resources_servers" / name / "utils.py").write_text(f"BONUS = {bonus}\n")
+    gym.start("--config", configured(gym, first={}, second={}))
+    assert [reward(gym, name) for name in ("first", "second")] == [11.0, 21.0]
+    assert len(gym.processes()) == 2
+    assert "runs in a process of its own: its module utils has the name of another" in gym.logs
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import os\nos.environ['A'] = 'b'", "raise RuntimeError('no weights')", "class CountConfig: pass"],
+    ids=["changes the process", "raises here", "does not fit"],
+)
+def test_a_program_that_cannot_share_says_so_and_is_started_alone(gym: Gym, line: str) -> None:
+    text = SHARED.replace(
+        "class CountVerify(", f"import sys\nif 'uvicorn.server' in sys.modules: {line}\nclass CountVerify("
+    )
+    gym.program("alone", SHARED.replace("import os\n", f"import os\n{line}\n") if "environ" in line else text)
+    made = gym("env", "start", "--config", configured(gym, alone={}), "--port", 0, "--detach")
+    assert gym.logs.count("alone runs in a process of its own: ") == 1
+    assert (made.returncode == 0) is ("environ" in line)
+    if made.returncode:
+        assert "alone did not start" in made.stderr
+
+
+def test_isolated_each_has_a_process(gym: Gym) -> None:
+    gym.program("first", SHARED)
+    gym.start("--config", configured(gym, first={}), "--isolate")
+    assert reward(gym, "first") == 1.0
+    assert len(gym.processes()) == 2
+    assert gym("env", "stop").returncode == 0
+    gym.start("--config", configured(gym, first={}), "+isolate=true")
+    assert len(gym.processes()) == 2
+
+
+def test_lifespans_begin_and_end_and_what_is_printed_goes_to_its_log(gym: Gym) -> None:
+    text = SHARED.replace(
+        "    async def verify(",
+        """    def setup_webserver(self):
+        from contextlib import asynccontextmanager
+        app = super().setup_webserver()
+        @asynccontextmanager
+        async def lifespan(app):
+            print("begun with", self.config.api_key)
+            yield {"extra": 3}
+            print("ended")
+        app.router.lifespan_context = lifespan
+        @app.get("/extra")
+        async def extra(request: Request) -> int:
+            return request.state.extra
+        return app
+
+    async def verify(""",
+    )
+    gym.program("living", "from fastapi import Request\n" + text)
+    gym.start("--config", configured(gym, living={"api_key": SECRET}))
+    assert len(gym.processes()) == 1
+    assert ask(f"{gym.servers()['living']['url']}/extra").json() == 3
+    assert gym("env", "stop").returncode == 0
+    (log,) = gym.runtime.rglob("living.log")
+    assert log.read_text() == "begun with ****\nended\n"
+    assert SECRET not in gym.logs
+
+
+def test_a_lifespan_that_fails_names_the_server(gym: Gym) -> None:
+    text = SHARED.replace(
+        "    async def verify(",
+        """    def setup_webserver(self):
+        from contextlib import asynccontextmanager
+        app = super().setup_webserver()
+        @asynccontextmanager
+        async def lifespan(app):
+            raise RuntimeError("no weights")
+            yield
+        app.router.lifespan_context = lifespan
+        return app
+
+    async def verify(""",
+    )
+    gym.program("living", text)
+    failed = gym("env", "start", "--config", configured(gym, living={}), "--port", 0)
+    assert failed.returncode == 1
+    assert "living did not start" in failed.stderr
+    assert "its lifespan raised RuntimeError: no weights" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_settings_that_do_not_fit_name_the_server(gym: Gym) -> None:
+    gym.program("first", SHARED)
+    failed = gym("env", "start", "--config", configured(gym, first={"bonus": "much"}), "--port", 0)
+    assert failed.returncode == 1
+    assert "first did not start" in failed.stderr
+    assert "settings of first: bonus: Input should be a valid number" in failed.stderr
+
+
+def test_a_token_is_asked_for_and_our_agent_acts_on_it_without_sockets(gym: Gym) -> None:
+    gym.program("first", SHARED)
+    tree = json.loads(configured(gym, first={}).read_text())
+    agent = {
+        "entrypoint": "app.py",
+        "resources_server": {"type": "resources_servers", "name": "first"},
+        "model_server": {"type": "responses_api_models", "name": "policy_model"},
+    }
+    model = {"entrypoint": "app.py", "name": gym.script(B)}
+    tree |= {
+        "acting": {"responses_api_agents": {"simple_agent": agent}},
+        "policy_model": {"responses_api_models": {"scripted": model}},
+    }
+    path = gym.folder / "agent.json"
+    path.write_text(json.dumps(tree))
+    token = "x" * 16
+    gym.start("--config", path, "--host", "0.0.0.0", "--token-env", "GYM_TOKEN", GYM_TOKEN=token)
+    known = {"authorization": f"Bearer {token}"}
+    port = gym.servers()["acting"]["port"]
+    row = {"responses_create_params": {"input": "how many?"}, "expected": 7}
+    result = httpx.post(f"http://127.0.0.1:{port}/run", json=row, headers=known, timeout=60)
+    assert result.json()["reward"] == 1.0
+    port = gym.servers()["first"]["port"]
+    assert httpx.post(f"http://127.0.0.2:{port}/seed_session", json={}).status_code == 401
+    assert len(gym.processes()) == 1
+
+
+def test_the_description_is_a_page_and_a_profile_is_written_when_asked_for(gym: Gym) -> None:
+    gym.program("first", SHARED)
+    config = configured(gym, first={})
+    profiles = gym.folder / "profiles"
+    words = ("profiling_enabled=true", f"profiling_results_dirpath={profiles}")
+    gym.start("--config", config, "--environment", "mcqa", "--model-type", "random", *words)
+    for name in ("first", "mcqa", "policy_model"):
+        url = gym.servers()[name]["url"]
+        page = ask(f"{url}/docs")
+        assert page.headers["content-type"].startswith("text/html")
+        assert "http" not in page.text.replace("application/http", "").replace("_http", "").split("<h1>")[0]
+        answer = ask(f"{url}/stats")
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert until(lambda: (profiles / "servers.prof").exists())
+    assert "cumulative" in (profiles / "servers.log").read_text()
+    assert gym("env", "stop").returncode == 0
+    gym.start("--config", config, "--isolate", *words)
+    assert ask(f"{gym.servers()['first']['url']}/stats").status_code == 200
+    assert (profiles / "first.prof").exists()
+    assert gym("env", "stop").returncode == 0
+    gym.start("--config", config)
+    assert ask(f"{gym.servers()['first']['url']}/stats").status_code == 404
