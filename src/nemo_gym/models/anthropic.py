@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
-from nemo_gym.models.remote import EndpointSettings, RemoteModel, json_object
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
+from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel, json_object
 from nemo_gym.wire.errors import ModelRejected, UsageError
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.messages import messages_request, messages_response
@@ -44,23 +42,19 @@ class AnthropicModel(RemoteModel):
         url: str,
         name: str,
         settings: AnthropicSettings | None = None,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> None:
         self.settings = settings or AnthropicSettings()
         self._thinking = _thinking(self.settings)
         headers = {"anthropic-version": API_VERSION, **self.settings.default_headers}
-        if api_key:
+        if api_key := access.pop("api_key", None):
             headers["x-api-key"] = api_key
         super().__init__(
             url.strip().removesuffix("/messages"),
             name,
             headers=headers,
-            timeouts=timeouts,
-            retry=retry,
             extra_body=self.settings.extra_body,
+            **access,
         )
 
     def _request(self, params: RequestParams) -> bytes:

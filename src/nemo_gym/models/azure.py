@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 
 from nemo_gym.models.chat import ChatModel, ChatSettings
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
+from nemo_gym.models.remote import Access
 
 AZURE_API_VERSION: Final = "2024-10-21"
 """The last dated version that is generally available."""
@@ -40,12 +39,10 @@ class AzureModel(ChatModel):
         url: str,
         name: str,
         *,
-        api_key: str,
         api_version: str = AZURE_API_VERSION,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> None:
         base = url.strip().rstrip("/")
         if base.count("/") == 2:
@@ -53,11 +50,10 @@ class AzureModel(ChatModel):
         super().__init__(
             base,
             name,
-            headers={**(headers or {}), "api-key": api_key},
+            headers={**(headers or {}), "api-key": access.pop("api_key", None) or ""},
             query="" if base.endswith("/openai/v1") else f"?api-version={quote(api_version)}",
             extra_body=extra_body,
-            timeouts=timeouts,
-            retry=retry,
+            **access,
         )
 
     @classmethod
@@ -66,16 +62,12 @@ class AzureModel(ChatModel):
         url: str,
         name: str,
         settings: AzureSettings,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> Self:
         model = cls(
-            url, name, api_key=api_key or "",
+            url, name, **access,
             api_version=settings.default_query.get("api-version", settings.api_version),
             headers=settings.default_headers, extra_body=settings.extra_body,
-            timeouts=timeouts, retry=retry,
         )  # fmt: skip
         model.reasoning = "field" if settings.uses_reasoning_parser else "tags"
         return model

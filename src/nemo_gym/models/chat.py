@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from nemo_gym.models.base import Model
-from nemo_gym.models.remote import EndpointSettings, RemoteModel
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
+from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
 from nemo_gym.wire.chat import ReasoningMode, chat_request, chat_response
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams
@@ -36,15 +34,9 @@ class ChatModel(RemoteModel):
         url: str,
         name: str,
         settings: Any,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> Model:
-        model = cls(
-            url, name, api_key=api_key, headers=settings.default_headers,
-            extra_body=settings.extra_body, timeouts=timeouts, retry=retry,
-        )  # fmt: skip
+        model = cls(url, name, headers=settings.default_headers, extra_body=settings.extra_body, **access)
         model.reasoning = "field" if settings.uses_reasoning_parser else "tags"
         return model
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Unpack, cast
 
 import msgspec
 
 from nemo_gym.models.audio import add_audio
 from nemo_gym.models.chat_template import ChatTemplate
+from nemo_gym.models.remote import Access
 from nemo_gym.models.tokens import has_evidence, rendered_ids, require_evidence
 from nemo_gym.models.vllm import VllmModel, VllmSettings
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.chat import chat_response
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.jsonl import encode
@@ -32,12 +31,9 @@ class CompletionsModel(VllmModel):
         url: str,
         name: str,
         settings: VllmSettings,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> None:
-        super().__init__(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
+        super().__init__(url, name, settings, **access)
         self._template = ChatTemplate(settings.tokenizer or name) if settings.render_chat_template else None
 
     async def _ask(self, params: RequestParams) -> Response:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import msgspec
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.chat import ChatModel
+from nemo_gym.models.remote import Access
 from nemo_gym.models.responses import ResponsesModel, ResponsesSettings
-from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.http import Endpoint
-from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.chat import chat_response
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.foreign import json_object
@@ -39,13 +38,10 @@ class LitellmModel(ResponsesModel):
         url: str,
         name: str,
         settings: Any,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> Model:
         make = _LitellmChatModel.open if settings.chat_only else super().open
-        return make(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
+        return make(url, name, settings, **access)
 
     async def check(self) -> None:
         await _check_version(self.endpoint)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Unpack
 
 import msgspec
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.endpoints import endpoint_model
-from nemo_gym.models.remote import UrlModel
+from nemo_gym.models.remote import Access, UrlModel
 from nemo_gym.models.vllm import VllmSettings
 from nemo_gym.transport.exchange import Connections, NoAnswer, Timeouts
-from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import ModelUnreachable
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -34,14 +34,13 @@ class LocalVllmProxyModel(UrlModel):
         url: str,
         name: str,
         settings: VllmSettings,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> None:
         self.name = name
         self._settings = settings
+        timeouts = access.get("timeouts")
         self._timeout = timeouts.total if timeouts else None
+        api_key = access.get("api_key")
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         patience = Timeouts(read=_PATIENCE_S, total=_PATIENCE_S)
         self._server = Connections(url.removesuffix("/v1"), headers=headers, timeouts=patience)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, TypedDict, Unpack, cast
 
 import msgspec
 
@@ -32,6 +32,14 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True):
     """Calls that may be under way at once, those of all sessions together; None is any number."""
 
 
+class Access(TypedDict, total=False):
+    """How an endpoint is reached, whatever is asked there."""
+
+    api_key: str | None
+    timeouts: Timeouts | None
+    retry: Retry | None
+
+
 class UrlModel(Model):
     """A model that is made for a URL from settings; the class says what it needs."""
 
@@ -50,14 +58,11 @@ class UrlModel(Model):
         url: str,
         name: str,
         settings: Any,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> Model:
         """The model at `url`; `settings` is one of `Settings`."""
         make = cast("Callable[..., Model]", cls)
-        return make(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
+        return make(url, name, settings, **access)
 
 
 class EndpointModel(UrlModel):
@@ -68,13 +73,11 @@ class EndpointModel(UrlModel):
         url: str,
         name: str,
         *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
+        **access: Unpack[Access],
     ) -> None:
         self.name = name
-        self.endpoint = Endpoint(url, api_key=api_key, headers=headers, timeouts=timeouts, retry=retry)
+        self.endpoint = Endpoint(url, headers=headers, **access)
 
     async def responses(self, params: RequestParams) -> Response:
         try:
@@ -108,14 +111,12 @@ class RemoteModel(EndpointModel):
         url: str,
         name: str,
         *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
         query: str = "",
         extra_body: Mapping[str, Any] | None = None,
+        **access: Unpack[Access],
     ) -> None:
-        super().__init__(url, name, api_key=api_key, timeouts=timeouts, retry=retry, headers=headers)
+        super().__init__(url, name, **access, headers=headers)
         self._query = query
         self._extra_body = dict(extra_body or {})
 

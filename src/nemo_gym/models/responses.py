@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from nemo_gym.models.base import Model
-from nemo_gym.models.remote import EndpointSettings, RemoteModel
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
+from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import check_items
 from nemo_gym.wire.jsonl import decode, encode
@@ -34,16 +32,12 @@ class ResponsesModel(RemoteModel):
         url: str,
         name: str,
         *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         drop_input_reasoning_items: bool = False,
+        **access: Unpack[Access],
     ) -> None:
-        super().__init__(
-            url, name, api_key=api_key, timeouts=timeouts, retry=retry, headers=headers, extra_body=extra_body
-        )
+        super().__init__(url, name, **access, headers=headers, extra_body=extra_body)
         self._drops_reasoning = drop_input_reasoning_items
 
     @classmethod
@@ -52,13 +46,10 @@ class ResponsesModel(RemoteModel):
         url: str,
         name: str,
         settings: Any,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> Model:
         return cls(
-            url, name, api_key=api_key, timeouts=timeouts, retry=retry, headers=settings.default_headers,
+            url, name, **access, headers=settings.default_headers,
             extra_body=settings.extra_body, drop_input_reasoning_items=settings.drop_input_reasoning_items,
         )  # fmt: skip
 

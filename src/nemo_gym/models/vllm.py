@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, Unpack, cast
 
 from nemo_gym.models.audio import add_audio
 from nemo_gym.models.base import Model
-from nemo_gym.models.remote import EndpointModel, EndpointSettings, json_object
+from nemo_gym.models.remote import Access, EndpointModel, EndpointSettings, json_object
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.models.splice import Splicer
 from nemo_gym.models.table import load
 from nemo_gym.models.tokens import has_evidence, require_evidence, require_one_choice, tokenized_prompt
-from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.chat import chat_request, chat_response
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.jsonl import encode
@@ -76,14 +74,11 @@ class VllmModel(EndpointModel):
         url: str,
         name: str,
         settings: VllmSettings | None = None,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> None:
         self.settings = settings or VllmSettings()
         headers = self.settings.default_headers
-        super().__init__(url, name, api_key=api_key, timeouts=timeouts, retry=retry, headers=headers)
+        super().__init__(url, name, **access, headers=headers)
         self._splicer = Splicer(self.endpoint)
 
     @classmethod
@@ -92,19 +87,16 @@ class VllmModel(EndpointModel):
         url: str,
         name: str,
         settings: VllmSettings,
-        *,
-        api_key: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: Retry | None = None,
+        **access: Unpack[Access],
     ) -> Model:
         if settings.is_responses_native:
             template = {"chat_template_kwargs": given} if (given := settings.chat_template_kwargs) else {}
             return ResponsesModel(
-                url, name, api_key=api_key, timeouts=timeouts, retry=retry,
+                url, name, **access,
                 headers=settings.default_headers, extra_body=template | settings.extra_body,
             )  # fmt: skip
         make = cast("Callable[..., Model]", load(_COMPLETIONS) if settings.use_completions_api else cls)
-        return make(url, name, settings, api_key=api_key, timeouts=timeouts, retry=retry)
+        return make(url, name, settings, **access)
 
     async def _ask(self, params: RequestParams) -> Response:
         settings = self.settings
