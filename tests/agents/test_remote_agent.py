@@ -12,7 +12,7 @@ from nemo_gym import Environment, Response, Session, tool
 from nemo_gym.agents.remote_agent import RemoteAgent
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.none import NoModel
-from nemo_gym.wire.errors import GymError, RemoteAgentError
+from nemo_gym.wire.errors import GymError, RemoteAgentError, UsageError
 from nemo_gym.wire.rollout import Rollout, partial_of
 
 
@@ -31,7 +31,7 @@ class Counting(Environment):
 
 @pytest.fixture
 async def agent(start_server: StartServer) -> AsyncIterator[RemoteAgent]:
-    agent = RemoteAgent(url=start_server()[0], call_timeout=0.5)
+    agent = RemoteAgent(agent_base_url=start_server()[0], call_timeout=0.5)
     yield agent
     await agent.aclose()
 
@@ -89,6 +89,11 @@ async def test_a_rollout_that_takes_too_long_is_one_too(start_server: StartServe
     await agent.aclose()
 
     assert partial_of(caught.value) is not None
+
+
+def test_without_an_address_there_is_no_agent() -> None:
+    with pytest.raises(UsageError, match="needs agent_base_url"):
+        RemoteAgent()
 
 
 async def test_nobody_at_the_url_is_known_before_the_run() -> None:

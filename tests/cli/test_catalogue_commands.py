@@ -63,6 +63,11 @@ def test_environments_are_picked_by_what_their_manifest_says(
     assert [one["name"] for one in json.loads(done.stdout)] == names
 
 
+def test_where_there_is_nothing_to_list_it_is_said(gym: Gym, folder: Path, tmp_path: Path) -> None:
+    assert gym("list", "benchmarks", cwd=tmp_path).stdout == "no benchmarks\n"
+    assert gym("list", "environments", "--domain", "rgx", cwd=folder).stdout == "no environments like that\n"
+
+
 def test_one_is_shown_whole_and_others_are_looked_for_elsewhere_too(
     gym: Gym, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

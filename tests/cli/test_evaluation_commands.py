@@ -109,6 +109,17 @@ class TestAggregate:
         assert "are both task" in twice.stderr
         assert rows(run, "all.jsonl") == rows(run, "old.jsonl")
 
+    def test_a_wrong_name_is_noticed_before_anything_is_written(self, run: Gym) -> None:
+        done = run("eval", "aggregate", "mcqaa", "-i", "old.jsonl", "-o", "all.jsonl")
+        assert (done.returncode, "Did you mean 'mcqa'?" in done.stderr) == (2, True)
+        assert not list(run.folder.glob("all*"))
+
+    def test_figures_of_other_rows_are_not_shown_as_those_of_a_run(self, run: Gym) -> None:
+        assert "key metrics of" in ran(run("runs", "show", "old.jsonl"))
+        path = run.folder / "old.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:7]))
+        assert "key metrics of" not in ran(run("runs", "show", "old.jsonl"))
+
     def test_the_words_of_the_original_write_the_metrics_alone(self, run: Gym) -> None:
         (run.folder / "run.yaml").write_text("environment: mcqa\nmodel: random\n")
         words = ("+input_glob=old.jsonl", "+output_jsonl_fpath=all.jsonl", "++merge_shards=false")

@@ -161,6 +161,11 @@ class TestDriver:
         assert len(tasks) == 5
         assert gym.processes() == {}
 
+    def test_json_is_all_that_standard_output_has_whatever_a_driver_prints(self, gym: Gym) -> None:
+        done = driven(gym, "collect", "--json")
+        assert json.loads(done.stdout) == {"exit_code": 0, "files": ["out.jsonl"]}
+        assert "'mcqa_simple_agent'" in done.stderr
+
     def test_a_driver_may_use_the_collector_with_what_was_asked_for(self, gym: Gym) -> None:
         done = driven(gym, "whole", "--num-repeats", "2", "--temperature", "0.5")
         assert done.returncode == 0, done.stderr

@@ -113,6 +113,19 @@ def test_one_agent_server_gets_every_row(start_server: StartServer, gym: GymComm
     assert b"s3cret" not in written + result.stdout.encode() + result.stderr.encode()
 
 
+def test_where_nothing_is_scored_the_first_failure_is_told(gym: GymCommand, tmp_path: Path) -> None:
+    task = {"responses_create_params": {"input": "2 + 3?"}, "options": [{"A": "5"}], "expected_answer": "A"}
+    (tmp_path / "tasks.jsonl").write_text(json.dumps(task) + "\n")
+    (tmp_path / "model.py").write_text("def answer(params):\n    raise RuntimeError('no luck')\n")
+
+    model = ("--model-type", "scripted", "-m", "model.py:answer")
+    done = gym("run", "mcqa", *model, "-i", "tasks.jsonl", "-o", "out.jsonl", cwd=tmp_path)
+
+    assert done.returncode == 1
+    told = "gym: nothing was scored; the first failure was run_error: RuntimeError: no luck"
+    assert done.stderr.splitlines()[-1].startswith(told)
+
+
 def test_a_row_for_an_agent_that_is_not_there_is_a_mistake_and_nothing_is_written(
     start_server: StartServer, gym: GymCommand, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -23,7 +24,8 @@ QUESTION: dict[str, Any] = {
     "options": [{"A": "no"}, {"B": "yes"}],
     "expected_answer": "B",
 }
-SECRET = "sk-very-secret-0123456789"
+SECRET = f"sk-very-secret-{uuid4().hex}"
+"""Of this process only: other tests may be running, and be seen in a listing of processes."""
 
 
 @pytest.fixture
@@ -272,3 +274,9 @@ def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(gym: Gym, token: 
     refused = gym("env", "start", *mcqa(gym), "--token-env", "GYM_TOKEN", GYM_TOKEN=token)
     assert refused.returncode != 0
     assert "environment variable GYM_TOKEN: a token has at least 16" in refused.stderr
+
+
+def test_a_token_in_a_variable_that_is_not_set_is_a_mistake(gym: Gym) -> None:
+    refused = gym("env", "start", *mcqa(gym), "--token-env", "NOT_SET")
+    assert refused.returncode == 2
+    assert refused.stderr == "gym: --token-env NOT_SET: there is no such environment variable\n"

@@ -144,7 +144,7 @@ def test_a_changed_verifier_fails_its_fixture_until_the_new_rewards_are_expected
     code.write_text(code.read_text().replace("RIGHT, WRONG = 1.0, 0.0", "RIGHT, WRONG = 0.5, 0.0"))
     done = gym("env", "test", "adding", cwd=folder)
     assert done.returncode == 1
-    assert "FAIL  the number alone  expected 1, got 0.5" in done.stdout
+    assert "FAIL  the number alone: expected 1, got 0.5" in done.stdout
     assert gym("env", "test", "adding", "--update-expected", cwd=folder).returncode == 0
     case = read_rows(folder / "environments" / "adding" / "golden.jsonl")[0]
     assert (case["kind"], case["expected_reward"]) == ("partial_reward", 0.5)
@@ -176,6 +176,7 @@ def test_what_is_left_to_do_stands_in_the_way_of_publishing(gym: Gym, folder: Pa
         (["init", "--environment", "a", "--reward-range", "1", "0"], "expected the lowest reward"),
         (["init", "--environment", "a-b"], "'a_b' would do"),
         (["init", "--environment", "adding"], "is there already and is left as it is"),
+        (["init", "--environment", "a", "--reuse-verifier", "addin"], "--reuse-verifier addin means"),
         (["init", "--environment", "a", "--reuse-verifier", "addin"], "Did you mean 'adding'?"),
         (["validate", "--kind", "environment"], "give the name of one environment"),
         (["validate", "addin", "--kind", "environment"], "Did you mean 'adding'?"),

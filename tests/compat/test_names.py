@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from nemo_gym.compat.table import GONE, HOMES, TOP_LEVEL
+from nemo_gym.compat.gone import GONE, GONE_MODULES
+from nemo_gym.compat.table import HOMES, TOP_LEVEL
 
 NAMES = """
 openai_utils: NeMoGymResponseCreateParamsNonStreaming NeMoGymResponse NeMoGymEasyInputMessage
@@ -47,6 +48,13 @@ global_config: DISALLOWED_PORTS_KEY_NAME GlobalConfigDictParserConfig CACHE_DIR_
 global_config: OmegaConf maybe_get_global_config_dict find_open_port DictConfig
 judge: call_judge JudgeError reraise_judge_errors judge_failsafe
 prompt: load_prompt_config PromptConfig fill_prompt apply_prompt_to_row
+verifier_fixture: VerifierFixture VerifierFixtureError VerifierFixtureResult exercise_verifier_fixture
+secret_utils: recursively_hide_secrets hide_secrets_in_overrides looks_like_secret_key MASKED_VALUE
+global_config: UV_CACHE_DIR_KEY_NAME ConfigPathNotFoundError
+config_types: ConfigMissingValuesError ServerRefNotFoundError
+package_info: __version__
+sandbox.api: AsyncSandbox Sandbox
+sandbox.providers: SandboxProvider register_provider
 path_utils: failures_path_for
 skills: stage_skills
 responses_converter: ResponsesConverter split_responses_input_output_items VLLMConverter
@@ -124,6 +132,24 @@ def test_a_name_in_the_wrong_module_is_told_its_home() -> None:
     importlib.import_module("nemo_gym.judge")
     with pytest.raises(ImportError, match=r"it is in nemo_gym\.judge"):
         from nemo_gym.prompt import call_judge  # noqa: F401
+
+
+def test_a_name_is_looked_for_in_modules_that_nobody_has_loaded() -> None:
+    code = "from nemo_gym.prompt import get_server_url"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "it is in nemo_gym.server_utils" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(GONE_MODULES))
+def test_a_module_that_is_not_kept_is_told_its_successor(name: str) -> None:
+    with pytest.raises(ModuleNotFoundError) as caught:
+        importlib.import_module(name)
+    assert GONE_MODULES[name] in str(caught.value)
+
+
+def test_what_is_in_a_module_that_is_not_kept_is_told_too() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"nemo_gym\.exporters is not kept: .*W&B"):
+        importlib.import_module("nemo_gym.exporters.base")
 
 
 @pytest.mark.parametrize("name", sorted(GONE))

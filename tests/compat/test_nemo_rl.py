@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pickle
+import signal
 import threading
 import urllib.error
 import urllib.request
@@ -252,6 +253,32 @@ def test_a_server_that_ends_is_noticed_by_poll(
     assert caught.value.status == 503
     with pytest.raises(RuntimeError, match="mortal ended with exit code 7"):
         _poll_for_a_while(actor.rh)
+
+
+@pytest.mark.parametrize(("settings", "processes"), [({}, 1), ({"isolate": False}, 0)])
+def test_a_program_that_could_share_the_trainers_process_does_so_only_when_asked(
+    start: Start,
+    start_endpoint: StartEndpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    processes: int,
+) -> None:
+    folder = tmp_path / "responses_api_agents" / "brittle_agent"
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(BRITTLE_AGENT)
+    monkeypatch.setenv("NEMO_GYM_EXTRA_ROOTS", str(tmp_path))
+    brittle = {"brittle": {"responses_api_agents": {"brittle_agent": {"entrypoint": "app.py"}}}}
+    url = start_endpoint("token_server.py")
+    before = children()
+    actor = start([url], MULTI_STEP, **brittle, **settings)
+    own = children() - before
+    assert len(own) == processes
+    for process in own:
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="brittle ended with exit code -9"):
+            _poll_for_a_while(actor.rh)
+    assert message_log(asyncio.run(actor.run_rollouts(rows(1)))[0])
 
 
 def test_a_start_that_fails_leaves_nothing(start: Start) -> None:

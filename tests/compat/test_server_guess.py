@@ -20,6 +20,12 @@ def test_reset_gives_the_first_observation():
     assert first == {"observation": "Guess a number.", "info": {"tries": 3}}
 
 
+def test_a_path_may_say_whose_rollout_it_is():
+    client = client_of(build(GuessServer, GuessConfig))
+    body = {"responses_create_params": {"input": "Play."}, "number": 7}
+    assert client.post("/ng-rollout/0-0/reset", json=body).json()["observation"] == "Guess a number."
+
+
 def test_an_episode_ends_when_it_is_won():
     server = build(GuessServer, GuessConfig)
     client, _ = started(server, 7)

@@ -69,6 +69,7 @@ def test_values_in_code_may_be_an_omegaconf_mapping(folder: Path) -> None:
         ("env.resources_servers.env.levle=2", r"there is no such key\. Did you mean 'level'"),
         ("en.resources_servers.env.level=2", r"there is no such key\. Did you mean 'env'\?"),
         ("default_hots=x", r"there is no such key\. Did you mean 'default_host'\?"),
+        ("head_server.prt=1", r"there is no such key\. Did you mean 'port'\?"),
         ("env.resource_servers.env.level=2", r"Did you mean 'resources_servers'\?"),
         ("env.resources_servers.zzz.level=2", r"\+env\.resources_servers\.zzz\.level=\.\.\. adds it"),
     ],

@@ -26,7 +26,7 @@ def test_a_prompt_file_is_found_in_a_root_and_may_hold_anything_between_braces(t
         ("user: a\nusr: b", "unknown field `usr`"),
         ("- user", "Expected `object`"),
         ("user: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        ("user: [", "expected"),
+        ("system: a\nuser: [", r"p\.yaml:2:8: expected [^\n]*$"),
     ],
 )
 def test_what_is_no_prompt_file_says_why(tmp_path: Path, text: str, message: str) -> None:

@@ -51,6 +51,14 @@ def test_an_unknown_name_says_what_it_implies_the_nearest_and_where_it_was_looke
     assert str(tmp_path) in text
 
 
+def test_an_unknown_flavor_is_met_with_the_nearest_that_there_is(tmp_path: Path) -> None:
+    touch(tmp_path, "benchmarks/gpqa/config.yaml", "benchmarks/gpqa/configs/diamond.yaml")
+    with pytest.raises(UsageError, match=r"gpqa/diamnd means .* Did you mean 'diamond'\?"):
+        config_path("--benchmark", "gpqa/diamnd", [tmp_path])
+    with pytest.raises(UsageError, match=r"Known: .*together"):
+        config_path("--model-type", "inference_provider/nope", [tmp_path])
+
+
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "a/../b", "", "a//b", "a\nb"])
 def test_a_name_that_is_a_way_out_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="expected NAME or NAME/FLAVOR"):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import typer
 
-from nemo_gym.cli.selection import SearchDirs
+from nemo_gym.cli.selection import Json, SearchDirs
 from nemo_gym.cli.texts import print_json
 from nemo_gym.wire.errors import UsageError
 
@@ -18,7 +18,6 @@ app = typer.Typer(
 )
 
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="[NAME]", help="Print all about this one.")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 COLUMNS: Final = {
     "benchmarks": ("name", "domain", "agent", "num_repeats"),

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from nemo_gym.cli.selection import Selected, with_selectors
+from nemo_gym.cli.selection import Json, Selected, with_selectors
 from nemo_gym.cli.texts import print_json
 from nemo_gym.wire.errors import UsageError
 
@@ -31,7 +31,7 @@ def collate(
     ] = None,
     output_dir: Annotated[Path | None, typer.Option(help="Where each type's rows go together.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch data sets that aren't here.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Check the data sets of a configuration, count what is in them, and write them together by type.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemo_gym.cli.selection import Selected, with_selectors
+from nemo_gym.cli.selection import Json, Selected, with_selectors
 from nemo_gym.cli.texts import print_json
 from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import GymError
@@ -46,7 +46,7 @@ def validate(
     sync: Annotated[
         bool, typer.Option("--sync", help="Write into the manifest what the configuration says.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Check a configuration without starting anything: files, references, values, instances, their code. Of
     an environment or a benchmark with a manifest also that, the data, and whether they agree.

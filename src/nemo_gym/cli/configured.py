@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ import msgspec
 from nemo_gym.agents.registry import ALIASES, find_agent
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
 from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
-from nemo_gym.config.implementations import environment_reference, implementation_folder
+from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.run_settings import RunSettings
@@ -29,6 +28,7 @@ from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.sources import Source
 from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.serving.specs import Single, described, environment_spec, single
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
@@ -202,66 +202,3 @@ def _agent_spec(instance: Instance, flags: ComponentFlags) -> AgentSpec:
     own = {key: settings[key] for key in settings if key in takes and settings[key] is not None}
     arguments = {key: value for key, value in own.items() if key not in instance.references}
     return AgentSpec(ALIASES.get(name, name), arguments | flags.agent_arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class Single:
-    """One environment, one agent and its model, which need no servers."""
-
-    environment: Instance
-    agent: Instance
-    model: Instance
-
-
-def single(config: Config, roots: Sequence[Path]) -> Single | None:
-    """The parts of a configuration that can be run in this process: one agent, the environment and the model
-    that it refers to, all of them components that are found by name; None for any other."""
-    agents = config.of("responses_api_agents")
-    if len(agents) != 1:
-        return None
-    (agent,) = agents
-    used = {field: config.instances[reference.name] for field, reference in agent.references.items()}
-    if used.keys() != {"resources_server", "model_server"} or agent.settings.get("skip_verification"):
-        return None
-    environment, model = used["resources_server"], used["model_server"]
-    if (
-        environment.references
-        or model.references
-        or any(implementation_folder(one, roots) for one in (agent, *used.values()))
-    ):
-        return None
-    return Single(environment, agent, model)
-
-
-def environment_spec(instance: Instance) -> EnvironmentSpec:
-    """An environment that is found by name, with those settings that it has."""
-    ref = environment_reference(instance)
-    known = find_environment(ref).Config.__struct_fields__
-    return EnvironmentSpec(ref, {key: value for key, value in instance.settings.items() if key in known})
-
-
-def described(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
-    """What servers are started from, to be written down and compared on resume: settings and code, and no
-    addresses."""
-    return {
-        instance.name: {
-            "kind": instance.kind,
-            "implementation": instance.implementation,
-            "settings": instance.settings,
-            "code": _code(instance, roots),
-        }
-        for instance in config.instances.values()
-    }
-
-
-def _code(instance: Instance, roots: Sequence[Path]) -> str:
-    folder = implementation_folder(instance, roots)
-    if folder is not None:
-        digest = hashlib.sha256()
-        for file in sorted(folder.glob("*.py")):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
-        return digest.hexdigest()[:16]
-    if instance.kind == "resources_servers":
-        spec = environment_spec(instance)
-        return spec.public(spec.build())["fingerprint"]
-    return ""

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from nemo_gym.cli.selection import Json
+
 app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_all(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List every environment that can be run by name; `gym list environments` tells more of each.
 
@@ -27,7 +29,7 @@ def list_all(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A name, `path.py` or `path.py:Class`.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Print what an environment is, its tools, settings and a first task.
 
@@ -46,7 +48,7 @@ def check(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the tasks that are tried.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Prove that an environment keeps its promises: golden cases, determinism, isolation, hostile text.
 

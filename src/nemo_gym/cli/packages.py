@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from nemo_gym.cli.selection import SearchDirs, Selected, with_selectors
+from nemo_gym.cli.selection import Json, SearchDirs, Selected, with_selectors
 from nemo_gym.cli.texts import print_json
 from nemo_gym.cli.words import read_asked
 from nemo_gym.wire.errors import UsageError
@@ -31,7 +31,7 @@ def packages(
     resources_server: Annotated[str, typer.Option(metavar="NAME", help="Whose packages.")] = "",
     outdated: Annotated[bool, typer.Option("--outdated", help="Only those with a newer version.")] = False,
     search_dir: SearchDirs = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List the packages that a resources server can import: its own requirements and what is installed here.
 
@@ -59,7 +59,7 @@ def packages(
 @with_selectors
 def prefetch(
     selected: Selected,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Install what the servers of a configuration need, one after the other, and start nothing.
 

@@ -11,7 +11,6 @@ from time import strftime
 from typing import Any
 
 from nemo_gym.capture.settings import CaptureSettings
-from nemo_gym.cli.remote import agent_spec, check_choice
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
@@ -114,13 +113,7 @@ def parts_of_flags(flags: ComponentFlags, asked: RunSettings, search_dirs: Seque
         )
     environment, settings = (flags.words[0], flags.words[1:]) if flags.words else ("", [])
     elsewhere = bool(flags.agent_url or flags.no_serve)
-    check_choice(
-        environment=environment,
-        environment_url=flags.environment_url,
-        model=flags.model_type or flags.model or flags.model_url,
-        agent=asked.agent_name or "",
-        elsewhere=elsewhere,
-    )
+    _check_choice(flags, asked, elsewhere=elsewhere)
     return Parts(
         environment=EnvironmentSpec(
             environment, read_settings(settings), url=flags.environment_url, token=flags.server_token
@@ -134,21 +127,12 @@ def parts_of_flags(flags: ComponentFlags, asked: RunSettings, search_dirs: Seque
             record=flags.record,
             settings=dict(flags.model_settings),
         ),
-        agent=agent_spec(
-            asked.agent_name or "",
-            dict(flags.agent_arguments),
-            url=flags.agent_url,
-            head_url=(flags.head_url or DEFAULT_HEAD) if flags.no_serve else "",
-            token=flags.server_token,
-        ),
+        agent=_agent_spec(flags, asked.agent_name or ""),
         asked=asked,
         input=_input(asked, search_dirs),
         output=output_path(asked, environment or "servers"),
         capture=CaptureSettings(flags.capture_dir) if flags.capture_dir else None,
     )
-
-
-DEFAULT_HEAD = "http://127.0.0.1:11000"
 
 
 def output_path(asked: RunSettings, name: str) -> Path:
@@ -157,6 +141,41 @@ def output_path(asked: RunSettings, name: str) -> Path:
         return Path(asked.output_jsonl_fpath)
     stem = Path(name.partition(":")[0]).stem
     return Path("results") / f"{stem}_{strftime('%Y%m%d-%H%M%S')}.jsonl"
+
+
+def _check_choice(flags: ComponentFlags, asked: RunSettings, *, elsewhere: bool) -> None:
+    """Refuse flags that leave something open or ask for what can't be honoured, and say which to add or drop.
+
+    Args:
+        elsewhere: whether the agent runs at a URL.
+    """
+    acts_here = not elsewhere or asked.agent_name == "remote_agent"
+    if acts_here and not flags.words and not flags.environment_url:
+        known = "name one (`gym env list`), or pass --environment-url, --agent-url or --no-serve"
+        raise UsageError(f"which environment? {known}")
+    if not acts_here and flags.environment_url:
+        raise UsageError("the agent at the URL has an environment of its own: drop --environment-url")
+    if elsewhere and (flags.model_type or flags.model or flags.model_url):
+        raise UsageError(
+            "the agent at the URL has a model of its own: drop --model, --model-type, --model-url"
+        )
+    if flags.no_serve and flags.agent_url:
+        raise UsageError("--no-serve asks the head server for the agents: drop it or --agent-url")
+
+
+def _agent_spec(flags: ComponentFlags, name: str) -> AgentSpec:
+    """The agent that the flags ask for; with a head server `name` is for the rows that name none."""
+    if flags.agent_url:
+        kind, given = name or "remote_run", {"url": flags.agent_url, "token": flags.server_token}
+    elif flags.no_serve:
+        kind = "remote_run"
+        given = {"head_url": flags.head_url or _HEAD, "agent": name, "token": flags.server_token}
+    else:
+        kind, given = name, dict[str, str]()
+    return AgentSpec(kind, flags.agent_arguments | {key: value for key, value in given.items() if value})
+
+
+_HEAD = "http://127.0.0.1:11000"
 
 
 def _input(asked: RunSettings, search_dirs: Sequence[Path]) -> Path | tuple[Source, ...] | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nemo_gym.cli.selection import Selected, with_selectors
+from nemo_gym.cli.selection import Json, Selected, with_selectors
 from nemo_gym.cli.texts import number, print_json
 
 
@@ -17,7 +17,7 @@ def prepare(
         bool, typer.Option("--use-cached", help="Leave files that are there as they are.")
     ] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="How many at a time. [default: 1]")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Make the data of benchmarks: run the prepare() of every benchmark that is declared, and check its file.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nemo_gym.cli.selection import Json
 from nemo_gym.wire.errors import UsageError
 
 app = typer.Typer(help="Look at runs.", no_args_is_help=True)
@@ -22,7 +23,7 @@ def show(
     path: Annotated[Path, typer.Argument(help="The rollouts file of a run.")],
     task: Annotated[int | None, typer.Option(min=0, help="Print a rollout of this task.")] = None,
     repeat: Annotated[int, typer.Option(min=0, help="Which repeat of the task.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Print a run again, or one of its rollouts as a conversation.
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nemo_gym.cli.configured import environment_spec
 from nemo_gym.cli.selection import Selected
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.implementations import implementation_folder
-from nemo_gym.config.instances import Instance
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config
 from nemo_gym.runs.components import EnvironmentSpec
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.scorers import Scorers, recorded_scorer
 from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.serving.specs import environment_spec
 from nemo_gym.wire.errors import UsageError
 
 
@@ -136,11 +134,7 @@ def _started(selected: Selected, found: Config, logs: Path) -> Scoring:
 def _scoring_part(config: Config) -> Config:
     """The environments, and what they refer to."""
     kept = {one.name: one for one in config.of("resources_servers")}
-    for name in _referred(list(kept.values())):
-        kept[name] = config.instances[name]
+    used = [reference.name for one in kept.values() for reference in one.references.values()]
+    kept |= {name: config.instances[name] for name in used}
     tree = {key: value for key, value in config.tree.items() if key in kept or key not in config.instances}
     return replace(config, tree=tree, instances=kept)
-
-
-def _referred(instances: Sequence[Instance]) -> list[str]:
-    return [reference.name for one in instances for reference in one.references.values()]

@@ -55,6 +55,7 @@ ModelUrl: TypeAlias = Annotated[str, typer.Option("--model-url", help="Its base 
 ModelKey: TypeAlias = Annotated[
     str, typer.Option("--model-api-key", envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="Its key.")
 ]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 P = ParamSpec("P")
 

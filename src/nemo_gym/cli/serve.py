@@ -19,6 +19,7 @@ import msgspec
 
 from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
+from nemo_gym.cli.served import tell_lost
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import run_async
 from nemo_gym.serving.children import Child
@@ -61,7 +62,7 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
 
     def notice(child: Child, code: int) -> None:
         lost.append(child.name)
-        print_error(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
+        tell_lost(child, code)
 
     servers = Servers(launch, lost=notice)
     folder = runtime_folder()

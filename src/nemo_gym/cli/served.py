@@ -52,7 +52,7 @@ async def served(launch: Launch) -> AsyncGenerator[None, None]:
     """
     log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     began = monotonic()
-    servers = Servers(launch, lost=_tell_lost)
+    servers = Servers(launch, lost=tell_lost)
     await servers.start()
     try:
         seconds = float(launch.tree.get(READINESS) or 0.0)
@@ -64,7 +64,8 @@ async def served(launch: Launch) -> AsyncGenerator[None, None]:
         await servers.stop(grace_s=_GRACE_S)
 
 
-def _tell_lost(child: Child, code: int) -> None:
+def tell_lost(child: Child, code: int) -> None:
+    """Say that a server has ended, with what it printed last."""
     print_error(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from nemo_gym.cli import run_options as options
-from nemo_gym.cli.selection import Selected, with_selectors
+from nemo_gym.cli.selection import Json, Selected, with_selectors
 from nemo_gym.cli.texts import print_json
 from nemo_gym.wire.errors import UsageError
 
@@ -113,7 +113,7 @@ def start(
 
 def status(
     port: HeadPort = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Ask every server that was started here how it is. Exit code 1 when one doesn't answer, or none runs.
 
@@ -176,8 +176,10 @@ def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
         raise UsageError("--token-file and --token-env both say what the token is: drop one")
     if file:
         return read_token(file)
+    if variable and variable not in os.environ:
+        raise UsageError(f"--token-env {variable}: there is no such environment variable")
     if variable:
-        return check_token(os.environ.get(variable, ""), f"environment variable {variable}")
+        return check_token(os.environ[variable], f"environment variable {variable}")
     return Secret.random() if needed else None
 
 

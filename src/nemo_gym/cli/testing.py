@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from nemo_gym.cli.selection import SearchDirs
+from nemo_gym.cli.selection import Json, SearchDirs
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.cli.words import read_asked
 from nemo_gym.config.manifest import Kind
@@ -47,7 +47,7 @@ def prove(
         bool, typer.Option("--update-expected", help="Expect from now on what the verifier gives.")
     ] = False,
     search_dir: SearchDirs = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Test a verifier on its known answers, or run the tests of resources servers: without a name, of all.
 
@@ -94,7 +94,7 @@ def publish(
     name: Annotated[str, typer.Argument(help="An environment or a benchmark with a manifest.")],
     kind: Annotated[Kind | None, typer.Option(help="Which of two with that name.")] = None,
     search_dir: SearchDirs = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Check that a workload may be shown to others: valid, its verifier tested, nothing left to do, listed.
 

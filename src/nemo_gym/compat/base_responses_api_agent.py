@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Body as Body
 from fastapi import FastAPI, Request
@@ -89,7 +90,8 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
     async def aggregate_metrics(self, body: Annotated[AggregateMetricsRequest, Body()]) -> AggregateMetrics:
         """The metrics of the resources server that this agent acts in, else its own."""
         if self.config.skip_verification:
-            return AggregateMetrics(key_metrics={})
+            log.warning("%s: verification is skipped, so there are no metrics", self.config.name)
+            return AggregateMetrics()
         server = getattr(self.config, "resources_server", None)
         if server is None:
             return await super().aggregate_metrics(body)
@@ -141,3 +143,6 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
 
 def _fields(body: Any) -> dict[str, Any]:
     return body.model_dump() if isinstance(body, BaseModel) else dict(body)
+
+
+log: Final = logging.getLogger(__name__)

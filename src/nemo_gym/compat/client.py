@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -176,7 +177,7 @@ async def get_response_json(response: ClientResponse) -> Any:
 
 
 async def raise_for_status(response: ClientResponse) -> None:
-    """Do nothing for an answer below 400.
+    """Do nothing for an answer below 400; log any other.
 
     Raises:
         ClientResponseError: with the body of the answer as `response_content`, bytes.
@@ -187,6 +188,8 @@ async def raise_for_status(response: ClientResponse) -> None:
     try:
         response.raise_for_status()
     except ClientResponseError as error:
+        shown = content if is_global_aiohttp_client_request_debug_enabled() else content[:_LONGEST_SHOWN]
+        log.warning("%s answered %s: %r", getattr(response, "url", "a server"), error.status, shown)
         error.response_content = content  # type: ignore[attr-defined]  # what existing code reads
         raise
 
@@ -196,3 +199,6 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+_LONGEST_SHOWN: Final = 1000
+"""Bytes of a failed answer that are logged, unless `global_aiohttp_client_request_debug` asks for all."""
+log: Final = logging.getLogger(__name__)

@@ -10,7 +10,14 @@ from omegaconf import DictConfig as DictConfig
 from omegaconf import OmegaConf as OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from nemo_gym.config.errors import AlmostServerError as AlmostServerError
 from nemo_gym.config.errors import ConfigError as ConfigError
+from nemo_gym.config.errors import ConfigMissingValuesError as ConfigMissingValuesError
+from nemo_gym.config.errors import ConfigPathNotFoundError as ConfigPathNotFoundError
+from nemo_gym.config.errors import InheritPathNotFoundError as InheritPathNotFoundError
+from nemo_gym.config.errors import MalformedConfigPathsError as MalformedConfigPathsError
+from nemo_gym.config.errors import NoServerInstancesError as NoServerInstancesError
+from nemo_gym.config.errors import ServerRefNotFoundError as ServerRefNotFoundError
 from nemo_gym.wire import keys
 
 AGENT_REF_KEY = keys.AGENT_REF

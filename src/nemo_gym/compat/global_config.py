@@ -13,7 +13,14 @@ from omegaconf import OmegaConf as OmegaConf
 
 from nemo_gym.compat.config_parser import GlobalConfigDictParser as GlobalConfigDictParser
 from nemo_gym.compat.config_parser import GlobalConfigDictParserConfig as GlobalConfigDictParserConfig
+from nemo_gym.compat.config_types import AlmostServerError as AlmostServerError
 from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.config_types import ConfigMissingValuesError as ConfigMissingValuesError
+from nemo_gym.compat.config_types import ConfigPathNotFoundError as ConfigPathNotFoundError
+from nemo_gym.compat.config_types import InheritPathNotFoundError as InheritPathNotFoundError
+from nemo_gym.compat.config_types import MalformedConfigPathsError as MalformedConfigPathsError
+from nemo_gym.compat.config_types import NoServerInstancesError as NoServerInstancesError
+from nemo_gym.compat.config_types import ServerRefNotFoundError as ServerRefNotFoundError
 from nemo_gym.compat.paths import SERVER_TYPES
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import did_you_mean
@@ -41,6 +48,19 @@ PORT_RANGE_LOW_KEY_NAME: Final = "port_range_low"
 PORT_RANGE_HIGH_KEY_NAME: Final = "port_range_high"
 DISALLOWED_PORTS_KEY_NAME: Final = "disallowed_ports"
 DRY_RUN_KEY_NAME: Final = "dry_run"
+VERBOSE_KEY_NAME: Final = "verbose"
+QUERY_KEY_NAME: Final = "query"
+JSON_OUTPUT_KEY_NAME: Final = "json"
+PYTHON_VERSION_KEY_NAME: Final = "python_version"
+HEAD_SERVER_DEPS_KEY_NAME: Final = "head_server_deps"
+SKIP_VENV_IF_PRESENT_KEY_NAME: Final = "skip_venv_if_present"
+PIP_INSTALL_VERBOSE_KEY_NAME: Final = "pip_install_verbose"
+UV_CACHE_DIR_KEY_NAME: Final = "uv_cache_dir"
+UV_VENV_DIR_KEY_NAME: Final = "uv_venv_dir"
+UV_PIP_SET_PYTHON_KEY_NAME: Final = "uv_pip_set_python"
+INHERIT_FROM_KEY_NAME: Final = "_inherit_from"
+COPY_KEY_NAME: Final = "_copy"
+DELETE_KEY_KEY_NAME: Final = "_delete_key"
 HF_TOKEN_KEY_NAME: Final = "hf_token"
 SERVER_TOKEN_KEY_NAME: Final = "server_token"  # what servers of this system ask of their callers
 SERVER_TOKEN_VARIABLE: Final = "NEMO_GYM_SERVER_TOKEN"

@@ -16,6 +16,7 @@ from nemo_gym.compat.openai_items import (
     NeMoGymResponseOutputMessage,
     NeMoGymResponseOutputText,
 )
+from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import SESSION_ID_KEY
 
 Info = dict[str, Any]
@@ -56,6 +57,7 @@ class GymnasiumServer(SimpleResourcesServer):
 
     def setup_webserver(self) -> FastAPI:
         app = FastAPI()
+        app.add_middleware(RolloutContextMiddleware)
         self.setup_session_middleware(app)
         app.post("/reset")(self._reset_endpoint)
         app.post("/step")(self._step_endpoint)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Self, cast
 
 from aiohttp import ClientResponse
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from omegaconf import DictConfig as DictConfig
 from omegaconf import OmegaConf as OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -64,6 +67,8 @@ from nemo_gym.serving.sockets import is_loopback
 ServerStatus = Literal["success", "connection_error", "timeout", "unknown_error"]
 
 _STATUS_TIMEOUT_S: Final = 5.0
+_LONGEST_BODY: Final = 10_000
+"""Characters of a request that are logged."""
 _DOCS: Final = "/docs"
 _MODEL_SERVERS: Final = "responses_api_models"
 
@@ -252,9 +257,25 @@ class SimpleServer(BaseServer):
         if profile is not None:
             app.add_route("/stats", profile.stats, include_in_schema=False)
         self.setup_exception_middleware(app)
+        self._log_invalid_bodies(app)
         if token is not None:
             app.add_middleware(BearerAuth, token=token)
         return app
+
+    def _log_invalid_bodies(self, app: FastAPI) -> None:
+        """Say in the log what is wrong with a request that is answered with 422, and what it was."""
+        answered = app.exception_handlers.get(RequestValidationError)
+        if answered is not request_validation_exception_handler:
+            return
+        label = self.get_session_middleware_key()
+
+        async def logged(request: Request, error: Exception) -> Response:
+            invalid = cast("RequestValidationError", error)
+            body = repr(invalid.body)[:_LONGEST_BODY]
+            log.warning("%s %s %s: 422 %s; body: %s", label, request.method, request.url.path, invalid, body)
+            return await request_validation_exception_handler(request, invalid)
+
+        app.add_exception_handler(RequestValidationError, logged)
 
     @classmethod
     def built(cls, config: BaseRunServerInstanceConfig) -> Self:
@@ -302,3 +323,6 @@ class SimpleServer(BaseServer):
 
 async def _alive() -> dict[str, str]:
     return {"status": "ok"}
+
+
+log: Final = logging.getLogger(__name__)

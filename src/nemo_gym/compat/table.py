@@ -1,12 +1,14 @@
-"""Where the modules of existing NeMo Gym code live here, and what became of the names that are not kept."""
+"""Where the modules and names of existing NeMo Gym code live here."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
+from nemo_gym.compat.gone import GONE, GONE_MODULES
 from nemo_gym.wire.errors import did_you_mean
 
 HOMES: Final = {
@@ -21,6 +23,7 @@ HOMES: Final = {
     "nemo_gym.judge": "nemo_gym.compat.judge",
     "nemo_gym.mcp_auto_exposure": "nemo_gym.compat.mcp_auto_exposure",
     "nemo_gym.openai_utils": "nemo_gym.compat.openai_utils",
+    "nemo_gym.package_info": "nemo_gym.compat.package_info",
     "nemo_gym.path_utils": "nemo_gym.compat.path_utils",
     "nemo_gym.profiling": "nemo_gym.compat.profiling",
     "nemo_gym.prompt": "nemo_gym.compat.prompt",
@@ -29,10 +32,13 @@ HOMES: Final = {
     "nemo_gym.rollout_correlation": "nemo_gym.compat.rollout_correlation",
     "nemo_gym.rollout_collection": "nemo_gym.compat.rollout_collection",
     "nemo_gym.rollout_observability": "nemo_gym.compat.rollout_observability",
+    "nemo_gym.sandbox.api": "nemo_gym.sandbox",
+    "nemo_gym.secret_utils": "nemo_gym.compat.secret_utils",
     "nemo_gym.server_metadata": "nemo_gym.compat.server_metadata",
     "nemo_gym.server_utils": "nemo_gym.compat.server_utils",
     "nemo_gym.skills": "nemo_gym.compat.skills",
     "nemo_gym.token_id_capture": "nemo_gym.compat.token_id_capture",
+    "nemo_gym.verifier_fixture": "nemo_gym.compat.verifier_fixture",
 }
 """Module by original name. Each has a file of that name in `compat/modules`."""
 
@@ -81,18 +87,6 @@ COLLIDING: Final = {
 }
 """Names of original modules that are called like a room of this package, and the module of this folder."""
 
-GONE: Final = {
-    "HeadServer": "the head server is nemo_gym.serving.head",
-    "MCPResourcesServer": "set `expose_tools_over_mcp: true` on any resources server",
-    "gym_tool": "any POST route is a tool over MCP with `expose_tools_over_mcp: true`",
-    "RewardProfiler": "profiles are made by nemo_gym.runs.metrics",
-    "initialize_ray": "there is no Ray here: work that blocks belongs in a thread or process pool",
-    "maybe_ray_cluster_exit": "there is no Ray here",
-    "get_wandb_run": "there is no built-in W&B run: log the aggregate metrics file",
-    "WANDBConfig": "there is no built-in W&B run: log the aggregate metrics file",
-}
-"""What to use in place of a name that is not kept."""
-
 
 def stand_in(name: str) -> None:
     """Make the import of an original module give the one that has its place here.
@@ -113,6 +107,15 @@ def stand_in(name: str) -> None:
         ) from None
     vars(module).setdefault("__getattr__", _explainer(name, module.__name__))
     sys.modules[name] = module
+
+
+def not_kept(name: str) -> None:
+    """Refuse the import of an original module that has none in its place. Called by the file of its name.
+
+    Raises:
+        ModuleNotFoundError: always, saying what to use.
+    """
+    raise ModuleNotFoundError(f"{name} is not kept: {GONE_MODULES[name]}", name=name)
 
 
 def top_level(name: str) -> Any:
@@ -142,22 +145,38 @@ def _explainer(name: str, home: str) -> Callable[[str], Any]:
     def explain(wanted: str) -> Any:
         if wanted.startswith("__"):
             raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
-        known = [public for public in vars(sys.modules[home]) if not public.startswith("_")]
+        known = [public for public, value in vars(sys.modules[home]).items() if _is_offered(public, value)]
         raise ImportError(
             f"cannot import name {wanted!r} from {name!r}"
-            + (_hint(wanted) or f".{did_you_mean(wanted, known)}"),
+            + (_hint(wanted, list(_every_home())) or f".{did_you_mean(wanted, known)}"),
             name=name,
         )
 
     return explain
 
 
-def _hint(name: str) -> str:
+def _every_home() -> Iterator[str]:
+    """The original modules, those that others take names from first."""
+    for name in sorted(HOMES, key=lambda name: (name not in _FIRST, name)):
+        with suppress(ImportError):
+            importlib.import_module(HOMES[name])
+            yield name
+
+
+def _is_offered(name: str, value: object) -> bool:
+    """Whether a name of a module is more than an import from elsewhere."""
+    return not name.startswith("_") and getattr(value, "__module__", "nemo_gym").startswith("nemo_gym")
+
+
+def _hint(name: str, among: Iterable[str] = ()) -> str:
     if name in GONE:
         return f": {GONE[name]}"
-    homes = [
-        original
-        for original, home in HOMES.items()
-        if home in sys.modules and name in vars(sys.modules[home])
-    ]
-    return f": it is in {homes[0]}" if homes else ""
+    if name in TOP_LEVEL:
+        return ": it is in nemo_gym"
+    found = {original: vars(sys.modules[HOMES[original]]) for original in among}
+    having = [original for original, names in found.items() if name in names]
+    defining = [one for one in having if getattr(found[one][name], "__module__", None) == HOMES[one]]
+    return f": it is in {(defining or having)[0]}" if having else ""
+
+
+_FIRST: Final = ("nemo_gym.openai_utils", "nemo_gym.config_types", "nemo_gym.global_config")

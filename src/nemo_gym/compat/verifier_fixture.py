@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import uuid4
 
 import msgspec
@@ -34,7 +34,7 @@ class VerifierFixtureCase(msgspec.Struct, kw_only=True, omit_defaults=True):
     request: dict[str, Any]
     """The body of `/verify`."""
     expected_reward: float | None = None
-    """Of `malformed` and `determinism`; the other kinds have the ends of the reward range as their meaning."""
+    """Of `malformed` and `determinism`; the other kinds mean the ends of the reward range."""
     expected_error: str | None = None
     """Of `malformed`: what the message of the exception contains."""
     expected_error_type: str | None = None
@@ -97,10 +97,8 @@ class VerifierFixture:
         self, *, full: float, zero: float, seeded: bool, update: bool
     ) -> list[CaseResult]:
         """What `gym env test` asks for: see `nemo_gym.serving.exported_fixture`."""
-        return [
-            CaseResult(case.name, _expectation(case, full, zero), _first(result), result.error, result.passed)
-            for case, result in await _exercise(self, full=full, zero=zero, seeded=seeded, update=update)
-        ]
+        tried = await _exercise(self, full=full, zero=zero, seeded=seeded, update=update)
+        return [_shown(case, result, full, zero) for case, result in tried]
 
 
 async def exercise_verifier_fixture(
@@ -124,12 +122,8 @@ async def exercise_verifier_fixture(
     zero, full = reward_range if higher_is_better else reversed(reward_range)
     seeded = determinism == "seeded"
     tried = await _exercise(fixture, full=full, zero=zero, seeded=seeded, update=update_expected)
-    if wrong := [
-        f"{case.name}: expected {_expectation(case, full, zero)}, got {result.error or _first(result)}"
-        for case, result in tried
-        if not result.passed
-    ]:
-        raise VerifierFixtureError(f"{fixture.cases_path}: " + "; ".join(wrong))
+    if wrong := [str(_shown(*one, full, zero)) for one in tried if not one[1].passed]:
+        raise VerifierFixtureError(f"{fixture.cases_path}: {'; '.join(wrong)}")
     return [result for _, result in tried]
 
 
@@ -175,11 +169,11 @@ async def _reward(fixture: VerifierFixture, body: dict[str, Any]) -> float:
     if fixture.invoke is not None:
         answer = await _settled(fixture.invoke(server, request))
     elif "request" in inspect.signature(server.verify).parameters:
-        session = {"type": "http", "headers": [], "session": {SESSION_ID_KEY: str(uuid4())}}
-        answer = await _settled(server.verify(Request(session), request))
+        scope: dict[str, Any] = {"type": "http", "headers": [], "session": {SESSION_ID_KEY: str(uuid4())}}
+        answer = await _settled(server.verify(Request(scope), request))
     else:
         answer = await _settled(server.verify(request))
-    return float(answer["reward"] if isinstance(answer, dict) else answer.reward)
+    return float(cast("Any", answer)["reward"] if isinstance(answer, Mapping) else answer.reward)
 
 
 async def _settled(result: Awaitable[Any] | Any) -> Any:
@@ -217,5 +211,6 @@ def _expect(case: VerifierFixtureCase, rewards: list[float], raised: Exception |
     case.expected_error_type = None if raised is None else type(raised).__name__
 
 
-def _first(result: VerifierFixtureResult) -> float | None:
-    return result.observed_rewards[0] if result.observed_rewards else None
+def _shown(case: VerifierFixtureCase, result: VerifierFixtureResult, full: float, zero: float) -> CaseResult:
+    reward = result.observed_rewards[0] if result.observed_rewards else None
+    return CaseResult(case.name, _expectation(case, full, zero), reward, result.error, result.passed)

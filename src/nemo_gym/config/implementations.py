@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
+from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.wire.errors import did_you_mean
 
@@ -29,6 +31,17 @@ def implementation_folder(instance: Instance, roots: Sequence[Path]) -> Path | N
 def environment_reference(instance: Instance) -> str:
     """What `find_environment` takes for a resources server without a folder."""
     return instance.implementation if instance.entrypoint == ENTRYPOINT else instance.entrypoint
+
+
+def environment_of(instance: Instance) -> tuple[type[Environment], dict[str, Any]]:
+    """The class of a resources server without a folder, and those of the instance's settings that it has.
+
+    Raises:
+        UsageError: there is no such environment.
+    """
+    kind = find_environment(environment_reference(instance))
+    known = kind.Config.__struct_fields__
+    return kind, {key: value for key, value in instance.settings.items() if key in known}
 
 
 def check_implementations(instances: Iterable[Instance], roots: Sequence[Path]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.kinds import as_kind, builtin_names
+from nemo_gym.config.model_flavors import flavors
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.wire.errors import UsageError, did_you_mean
@@ -43,8 +44,9 @@ def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
             return path
     known = sorted({known for group in GROUPS[flag] for known in _names(group, roots)})
     looked = ", ".join(map(str, roots))
-    folder = name.partition("/")[0]
-    hint = "" if folder in known else did_you_mean(folder, known)
+    folder, _, flavor = name.partition("/")
+    near = (flavor, _flavors(flag, folder, roots)) if folder in known else (folder, known)
+    hint = did_you_mean(*near)
     raise UsageError(f"{flag} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})")
 
 
@@ -54,6 +56,13 @@ def candidates(group: str, name: str) -> Iterator[str]:
     for file in (flavor,) if slash else (folder, "config"):
         yield f"{group}/{folder}/configs/{file}.yaml"
         yield f"{group}/{folder}/{file}.yaml"
+
+
+def _flavors(flag: str, folder: str, roots: Sequence[Path]) -> set[str]:
+    """What may stand after the slash."""
+    homes = [root / group / folder for root in roots for group in GROUPS[flag]]
+    files = (file for home in homes for sub in ("", "configs") for file in (home / sub).glob("*.yaml"))
+    return {file.stem for file in files} | {*(flavors(folder) if flag == "--model-type" else ())}
 
 
 def _names(group: str, roots: Sequence[Path]) -> list[str]:

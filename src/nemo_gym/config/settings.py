@@ -185,6 +185,9 @@ def check_known(override: Override, *trees: Tree) -> None:
         ConfigError: it has none; with the nearest key beside it.
     """
     path = override.path
+    if path[:-1] == ("head_server",) and path[1] not in HeadServer.__struct_fields__:
+        known = did_you_mean(path[1], HeadServer.__struct_fields__)
+        raise ConfigError(f"{override.key}: there is no such key.{known}")
     if exists(path, trees) or path[0] in SETTINGS:
         return
     if exists(path[:-1], trees) and path[-1] in _fields(path):

@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.sources import malformed
 
 SKILL_FILE: Final = "SKILL.md"
 

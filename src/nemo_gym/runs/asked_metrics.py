@@ -9,12 +9,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Map
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 import msgspec
 
 from nemo_gym.agents.registry import find_agent
-from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.base import mean_metrics
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec
@@ -25,6 +24,15 @@ from nemo_gym.wire.jsonl import decode, encode
 
 Ask: TypeAlias = Callable[[str, Body], Awaitable[bytes]]
 """Posts a body to the `/aggregate_metrics` of an agent and gives what it answers."""
+
+
+@runtime_checkable
+class KnowsMetrics(Protocol):
+    """The way to a server that has an `/aggregate_metrics`."""
+
+    async def metrics_of(self, agent: str, body: Body) -> bytes: ...
+
+    async def aclose(self) -> None: ...
 
 
 class AskedMetrics:
@@ -87,18 +95,16 @@ async def metrics_elsewhere(
     environment: EnvironmentSpec, agent: AgentSpec
 ) -> AsyncGenerator[AskedMetrics | None]:
     """Those of the servers that score a run's rollouts; None where the environment is in this process."""
-    if find_agent(agent.name) is RemoteRun:
-        server = agent.build()
-        assert isinstance(server, RemoteRun)
-        ask = server.metrics_of
+    kind = find_agent(agent.name)
+    if isinstance(kind, type) and issubclass(kind, KnowsMetrics):
+        server = cast("KnowsMetrics", agent.build())
     elif environment.url:
         server = RemoteEnvironment(environment.url, about=environment.about, token=environment.token)
-        ask = server.metrics_of
     else:
         yield None
         return
     async with aclosing(server):
-        with closing(AskedMetrics(ask)) as asked:
+        with closing(AskedMetrics(server.metrics_of)) as asked:
             yield asked
 
 

@@ -13,11 +13,10 @@ from starlette.applications import Starlette
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
 from nemo_gym.capture.stores import FileCapture
-from nemo_gym.config.implementations import environment_reference
+from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.instances import Instance, Reference
 from nemo_gym.config.kinds import EXPOSE
 from nemo_gym.environments.described import Description, describe
-from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
@@ -94,10 +93,7 @@ class Components:
 
     def _environment(self, name: str) -> LocalEnvironment:
         if name not in self._environments:
-            instance = self._instances[name]
-            kind = find_environment(environment_reference(instance))
-            known = kind.Config.__struct_fields__
-            settings = {key: value for key, value in instance.settings.items() if key in known}
+            kind, settings = environment_of(self._instances[name])
             link = self._environments[name] = LocalEnvironment(kind(settings))
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]

@@ -1,7 +1,7 @@
 """The fixture that a server's program exports as `VERIFIER_FIXTURE`, tried in a process of its own.
 
-`python -m nemo_gym.serving.exported_fixture FILE` reads an `Exported` from standard input and writes what came
-of its cases to the file: what the program prints does not matter.
+`python -m nemo_gym.serving.exported_fixture FILE` reads an `Exported` from standard input and writes what
+came of its cases to the file: what the program prints does not matter.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class CaseResult:
     passed: bool
 
     def __str__(self) -> str:
-        return f"{self.name}: expected {self.expected}, got {self.error or self.reward}"
+        wanted = f"{self.expected:g}" if isinstance(self.expected, float) else self.expected
+        return f"{self.name}: expected {wanted}, got {self.error or self.reward}"
 
 
 class Exported(msgspec.Struct, kw_only=True):

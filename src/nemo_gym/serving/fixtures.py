@@ -48,8 +48,8 @@ async def try_verifier(
 async def run_fixture(
     workload: Workload, config: Config, roots: Sequence[Path], *, update: bool = False
 ) -> list[CaseResult]:
-    """Ask the verifier about every known answer: of the workload's `golden.jsonl`, else of the fixture that the
-    server's program exports.
+    """Ask the verifier about every known answer: of the workload's `golden.jsonl`, else of the fixture that
+    the server's program exports.
 
     Args:
         update: write the rewards that it gives into the fixture, which is then what is expected.

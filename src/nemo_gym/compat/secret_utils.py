@@ -1,0 +1,40 @@
+"""Configurations and command lines that may be shown (CONTRACT 3.11), as `nemo_gym.wire.masking` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from nemo_gym.wire.masking import MASK, is_secret, mask
+
+MASKED_VALUE: Final = MASK
+
+
+def looks_like_secret_key(key: str) -> bool:
+    """Whether a key names a token, key, password, secret or credential."""
+    return is_secret(key)
+
+
+def recursively_hide_secrets(dict_config: DictConfig) -> None:
+    """Replace every secret in place, also where its text is part of another value."""
+    shown = mask(cast("dict[str, Any]", OmegaConf.to_container(dict_config, resolve=False)))
+    with open_dict(dict_config):
+        for key, value in shown.items():
+            dict_config[key] = value
+
+
+def hide_secrets_in_overrides(overrides: Sequence[str]) -> list[str]:
+    """Words of a command line; of `key=value` and `--key value` a value that is secret is replaced."""
+    shown: list[str] = []
+    for word in overrides:
+        key, equals, _ = word.partition("=")
+        previous = shown[-1] if shown else ""
+        if equals and is_secret(key.rpartition(".")[2]):
+            shown.append(f"{key}={MASK}")
+        elif previous.startswith("--") and "=" not in previous and is_secret(previous):
+            shown.append(MASK)
+        else:
+            shown.append(word)
+    return shown
