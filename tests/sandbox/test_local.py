@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -283,6 +284,29 @@ class TestIsolation:
         async with AsyncSandbox(provider) as sandbox:
             if await shut_in(sandbox):
                 assert (await sandbox.exec(f"ls -A {folder}")).stdout == ""
+
+    async def test_that_holds_where_a_writable_folder_lies_above_it(self, tmp_path):
+        installed = Path(sys.modules["nemo_gym"].__file__).parent
+        folder = tmp_path / "nemo_gym"  # below /tmp, which is the sandbox's own inside
+        shutil.copytree(installed, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        program = f"""
+import asyncio, nemo_gym
+from nemo_gym.sandbox import AsyncSandbox
+from nemo_gym.sandbox.providers.local.provider import LocalProvider
+
+async def main():
+    assert nemo_gym.__file__.startswith({str(folder)!r})
+    provider = LocalProvider(create={{"readable": [{str(folder)!r}]}})
+    async with AsyncSandbox(provider) as sandbox:
+        if (await provider.isolation()).namespaces:
+            assert (await sandbox.exec("ls -A {folder}")).stdout == ""
+
+asyncio.run(main())
+"""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program), env={**os.environ, "PYTHONPATH": str(tmp_path)}
+        )
+        assert await child.wait() == 0
 
     async def test_isolation_can_be_required(self, monkeypatch):
         settings = {"local": {"create": {"isolation": "required"}}}

@@ -46,9 +46,6 @@ def close(jail: dict[str, Any]) -> None:
     _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=16m,mode=755")
     for path in jail["readable"]:
         _show(path, root)
-    for path in jail["hidden"]:
-        if os.path.isdir(root + path):
-            _mount("tmpfs", root + path, "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
     for path, text in jail["texts"].items():
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
         with open(root + path, "w") as file:
@@ -63,6 +60,9 @@ def close(jail: dict[str, Any]) -> None:
     for path in jail["readable"]:
         if path.startswith(tuple(f"{target}/" for target in jail["writable"].values())):
             _show(path, root)  # what was shown there before is covered now
+    for path in jail["hidden"]:
+        if os.path.isdir(root + path):
+            _mount("tmpfs", root + path, "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
     for path in ("/run", "/var", "/sys", "/mnt", "/srv"):
         os.makedirs(root + path, exist_ok=True)
     os.symlink("../tmp", os.path.join(root, "var", "tmp"))
