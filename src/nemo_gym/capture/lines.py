@@ -9,6 +9,24 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from nemo_gym.wire.errors import UsageError
+
+
+def made(folder: Path, what: str) -> Path:
+    """A folder of one's own, absolute, made if need be.
+
+    Args:
+        what: what it is for, for the error.
+
+    Raises:
+        UsageError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(f"{what} folder {folder} can't be made: {error.strerror}") from None
+    return folder.absolute()
+
 
 @contextmanager
 def locked(path: Path) -> Generator[FileIO, None, None]:

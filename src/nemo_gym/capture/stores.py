@@ -11,10 +11,9 @@ from typing import Final, Protocol, TypeVar, cast
 
 import msgspec
 
-from nemo_gym.capture.lines import append_line
+from nemo_gym.capture.lines import append_line, made
 from nemo_gym.capture.recorder import Recorder
 from nemo_gym.wire.calls import Captured, ModelCall, check_rollout_id
-from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Json
 from nemo_gym.wire.jsonl import decode, encode
 
@@ -67,11 +66,7 @@ class FileCapture:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise UsageError(f"capture folder {folder} can't be made: {error.strerror}") from None
+        self.folder = made(folder, "capture")
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="capture")
 
     async def record(self, call: ModelCall) -> None:

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import msgspec
 
-from nemo_gym.capture.lines import append, locked
+from nemo_gym.capture.lines import append, locked, made
 from nemo_gym.capture.tokens import Snapshot
 from nemo_gym.wire.calls import TokenEntry, check_rollout_id
-from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.jsonl import encode
 
 
@@ -32,11 +32,7 @@ class TokenFiles:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise UsageError(f"token folder {folder} can't be made: {error.strerror}") from None
+        self.folder = made(folder, "token")
 
     def put(self, entry: TokenEntry) -> None:
         """Add an entry.

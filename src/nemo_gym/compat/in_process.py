@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from nemo_gym.serving.in_process import AppConnections
-from nemo_gym.transport.exchange import Body, Reply
 
 
 class OwnAppConnections(AppConnections):
@@ -21,22 +20,10 @@ class OwnAppConnections(AppConnections):
         self._fastapi = app
         self._lifespan: _Lifespan | None = None
 
-    async def exchange(
-        self,
-        method: str,
-        path: str,
-        body: Body | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        within: float | None = None,
-        max_answer: int | None = None,
-    ) -> Reply:
+    async def _begun(self) -> Mapping[str, Any]:
         if self._lifespan is None:
             self._lifespan = _Lifespan(self._fastapi)
-        self.state = await self._lifespan.begun()
-        return await super().exchange(
-            method, path, body, headers=headers, within=within, max_answer=max_answer
-        )
+        return await self._lifespan.begun()
 
     async def aclose(self) -> None:
         lifespan, self._lifespan = self._lifespan, None

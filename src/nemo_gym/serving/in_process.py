@@ -55,15 +55,18 @@ class AppConnections(Connections):
         within: float | None = None,
         max_answer: int | None = None,
     ) -> Reply:
+        state = await self._begun()
         content = b"".join([part async for part in body()]) if callable(body) else body or b""
         given = {**self._own_headers, **(headers or {})}
         try:
             async with asyncio.timeout(within):
-                return await exchange(
-                    self._app, path, content, method=method, headers=given, state=self.state
-                )
+                return await exchange(self._app, path, content, method=method, headers=given, state=state)
         except TimeoutError:
             raise NoAnswer(f"no answer within {within} s", sent=True, late=True) from None
+
+    async def _begun(self) -> Mapping[str, Any]:
+        """`request.state` of the next request."""
+        return self.state
 
 
 async def exchange(
