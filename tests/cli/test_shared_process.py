@@ -164,7 +164,24 @@ def test_settings_that_do_not_fit_name_the_server(gym: Gym) -> None:
 
 
 def test_a_token_is_asked_for_and_our_agent_acts_on_it_without_sockets(gym: Gym) -> None:
-    gym.program("first", SHARED)
+    text = SHARED.replace(
+        "    async def verify(",
+        """    def setup_webserver(self):
+        from contextlib import asynccontextmanager
+        app = super().setup_webserver()
+        @asynccontextmanager
+        async def lifespan(app):
+            yield {"known": True}
+        app.router.lifespan_context = lifespan
+        @app.middleware("http")
+        async def needs_its_lifespan(request, call_next):
+            assert request.url.path == "/" or request.state.known
+            return await call_next(request)
+        return app
+
+    async def verify(""",
+    )
+    gym.program("first", text)
     tree = json.loads(configured(gym, first={}).read_text())
     agent = {
         "entrypoint": "app.py",

@@ -83,6 +83,7 @@ class _Served:
         """The lifespan begins and ends in one task, as cancel scopes inside it need."""
         async with self._app.router.lifespan_context(self._app) as state:
             self._server.app_state = dict(state or {})
+            self._app.state.begun_with = self._server.app_state  # for calls without sockets
             await self._server.serve(sockets=[self._listener])
 
     async def stop(self, grace_s: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Scope
 from wreq import HeaderMap
 
@@ -38,12 +39,10 @@ class AppConnections(Connections):
         token: sent as a bearer token.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str = "") -> None:
+    def __init__(self, app: Starlette, *, token: str = "") -> None:
         super().__init__("http://in-process")
         self._app = app
         self._own_headers = {"authorization": f"Bearer {token}"} if token else {}
-        self.state: Mapping[str, Any] = {}
-        """What the lifespan yielded, for `request.state`."""
 
     async def exchange(
         self,
@@ -65,8 +64,8 @@ class AppConnections(Connections):
             raise NoAnswer(f"no answer within {within} s", sent=True, late=True) from None
 
     async def _begun(self) -> Mapping[str, Any]:
-        """`request.state` of the next request."""
-        return self.state
+        """What the lifespan yielded, for `request.state`; its host leaves that with the app."""
+        return getattr(self._app.state, "begun_with", {})
 
 
 async def exchange(
