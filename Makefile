@@ -13,7 +13,7 @@ rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key,
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
 
 test: $(SETUP) ## Run every test.
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(SETUP) ## Format, rules, types, and the one-way imports between rooms.
 	$(BIN)/ruff format --check .

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -22,6 +28,11 @@ StartServer = Callable[..., tuple[str, subprocess.Popen[str]]]
 # Property tests are repeatable and never judged by the clock.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: a little more than one a core, as many tests wait for other processes."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.fixture
@@ -62,24 +73,42 @@ def start_server() -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def gym() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the `gym` command to its end."""
+def gym() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Run the `gym` command to its end, in a fork of a process that has imported it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, str(SUPPORT / "preloaded.py"), str(theirs.fileno())]
+        server = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        yield partial(run_gym, ours)
+    server.wait()
 
-    def run(
-        *words: object, cwd: Path | None = None, timeout: float = 120
-    ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "nemo_gym", *map(str, words)]
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
 
-    return run
+def run_gym(
+    server: socket.socket, *words: object, cwd: Path | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Have one command run; what it printed and its exit code.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
+    """
+    request = {"words": [*map(str, words)], "cwd": str(cwd or Path.cwd()), "environ": dict(os.environ)}
+    with open(os.devnull) as stdin, TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+        line = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(server, [line], [file.fileno() for file in (stdin, stdout, stderr)])
+        server.sendall(line[sent:])
+        server.settimeout(None)
+        with server.makefile() as answers:
+            pid = int(answers.readline())
+            timer = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
+            timer.start()
+            code = int(answers.readline())
+            timer.cancel()
+        if timer.finished.is_set() and code == -signal.SIGKILL:
+            raise subprocess.TimeoutExpired(list(map(str, words)), timeout)
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(words, code, stdout.read(), stderr.read())
 
 
 def write_echo_tasks(path: Path, count: int, *, right_every: int = 2) -> Path:
