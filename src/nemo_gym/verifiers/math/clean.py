@@ -63,7 +63,7 @@ _MICRO = re.compile(r"(?<=\d)\s?[µμ](?=(?:[mgsAFCLlVWJN]|Pa|Hz)(?![A-Za-z]))")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUPER_TO_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _STYLES = (
-    (re.compile(r"\\(?:left|right)\s*\.(?!\d)"), ""),
+    (re.compile(r"\\(?:left|right)\s*\."), ""),
     (
         re.compile(
             r"\\(?:!|/|(?:left|right|middle|displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|nolimits"
@@ -89,6 +89,7 @@ _REWRITES = (
     (re.compile(r"(?<=\d)\s*([kMm]?)\s*(?:\\Omega(?![A-Za-z])|Ω)"), r"\\text{ \1Ω}"),
     (re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:\{,\}\d{3})+)(?!\d)"), lambda run: run[1].replace("{,}", "")),
     (re.compile(r"(?<=\d)\{,\}(?=\d)"), "."),
+    (re.compile(r"\{([:=])\}"), r"\1"),
     (
         re.compile(r"(?<![\d.,])(\d{1,3}(?:[ ']\d{3})+)(?![\d']|\s*/| \d)"),
         lambda run: run[1].replace(" ", "").replace("'", ""),

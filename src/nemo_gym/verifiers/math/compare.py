@@ -72,10 +72,10 @@ class _Comparison:
                 return self.same_noted(gold, prediction)
             case (Clock(), _) | (_, Clock()):
                 return self.same_times(gold, prediction)
-            case (Quantity(), _) | (_, Quantity()):
-                return self.same_quantities(gold, prediction)
             case (Relation(), _) | (_, Relation()):
                 return self.same_relations(gold, prediction)
+            case (Quantity(), _) | (_, Quantity()):
+                return self.same_quantities(gold, prediction)
             case Words(left), Words(right):
                 return left == right
             case (Listing(_, ":"), _) | (_, Listing(_, ":")):
@@ -231,6 +231,13 @@ class _Comparison:
 
     def same_quantities(self, gold: Node, prediction: Node) -> bool:
         """Compare values in one unit; a unit may be missing on either side."""
+        match gold, prediction:
+            case (Group(_, _, (item,)), _):
+                return self.same(item, prediction)
+            case (_, Group(_, _, (item,))):
+                return self.same(gold, item)
+            case _:
+                pass
         value, unit = (gold.node, gold.unit) if isinstance(gold, Quantity) else (gold, None)
         value_too, unit_too = (
             (prediction.node, prediction.unit) if isinstance(prediction, Quantity) else (prediction, None)

@@ -34,6 +34,7 @@ from nemo_gym.verifiers.math.tree import (
     Unreadable,
     Words,
     negate,
+    transform,
 )
 
 _COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "!=", "~", "∈"))
@@ -390,10 +391,15 @@ class Parser(Cursor):
         for _ in range(2):
             if not self.at("_", "^"):
                 raise Unreadable("a sum without its limits")
-            limits[self.advance().text] = self.argument()
+            place = self.advance().text
+            limits[place] = self.argument()
         match limits:
             case {"_": Relation((Symbol(index), low), ("=",)), "^": high}:
                 return Series(kind, index, low, high, self.expression(_PRODUCT))
+            case {"_": Relation((Constant("i"), low), ("=",)), "^": high}:
+                body = self.expression(_PRODUCT)
+                indexed = transform(body, lambda part: Symbol("i") if part == Constant("i") else part)
+                return Series(kind, "i", low, high, indexed)
             case _:
                 raise Unreadable("a sum without its limits")
 

@@ -10,6 +10,7 @@ from nemo_gym.verifiers.math.tree import (
     Constant,
     Group,
     Listing,
+    Matrix,
     Node,
     Number,
     Power,
@@ -37,6 +38,8 @@ def label_of(node: Node) -> str:
             return f"{name}()"
         case Group("(", ")", items) if all(isinstance(item, Symbol) for item in items):
             return f"({', '.join(item.name for item in items if isinstance(item, Symbol))})"
+        case Matrix(rows) if all(isinstance(entry, Symbol) for row in rows for entry in row):
+            return "matrix"
         case _:
             return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Underflow
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +19,8 @@ GUARD = 20
 MAX_MAGNITUDE = 4_000
 MAX_POWER = 100_000
 MAX_ARGUMENT = 10**6
+MAX_COUNT = 5_000
+SMALLEST = 10**6
 
 
 class Long(NamedTuple):
@@ -68,12 +70,12 @@ class Precise:
     digits: int
     point: Mapping[str, Short]
     real: bool
-    magnitude: int = -MAX_MAGNITUDE
+    magnitude: int = -SMALLEST
     context: Context = field(init=False)
 
     def __post_init__(self) -> None:
         self.context = Context(
-            prec=self.digits, Emax=10**6, Emin=-(10**6), traps=[InvalidOperation, DivisionByZero, Overflow]
+            prec=self.digits, Emax=SMALLEST, Emin=-SMALLEST, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow]
         )
 
     def value(self, node: Node) -> Value:
@@ -94,7 +96,7 @@ class Precise:
 
     def size(self, value: Long) -> int:
         """Return the decimal exponent of the larger part."""
-        return max((part.adjusted() for part in value if part), default=-(10**6))
+        return max((part.adjusted() for part in value if part), default=-SMALLEST)
 
     def add(self, left: Long, right: Long) -> Long:
         return Long(self.context.add(left.re, right.re), self.context.add(left.im, right.im))
@@ -317,10 +319,21 @@ class Precise:
                 raise Undefined
 
     def _exactly(self, name: str, values: list[Fraction]) -> Value:
+        if name in ("factorial", "binom") and all(value.denominator == 1 for value in values):
+            return self._counted(name, [int(value) for value in values])
         short = Evaluator(self.budget).apply(name, list(values))
         if not isinstance(short, Fraction):
             raise Undefined
         return short
+
+    def _counted(self, name: str, values: list[int]) -> Value:
+        n, picked = values[0], min(values[-1], values[0] - values[-1])
+        if n < 0 or (name == "binom" and values[1] < 0) or n > MAX_COUNT:
+            raise Undefined
+        self.budget.spend(n // 4)
+        if name == "factorial":
+            return self._bounded(Fraction(math.factorial(n)))
+        return self._bounded(Fraction(math.comb(n, picked) if picked >= 0 else 0))
 
     def _logarithm(self, name: str, x: Long, base: list[Value]) -> Value:
         if not any(x):

@@ -26,6 +26,7 @@ from nemo_gym.verifiers.math.tree import (
 
 TOLERANCE = 1e-9
 MIN_POINTS = 3
+SMALLEST = 1e-200
 PRECISE_POINTS = 2
 """At how many points floats that agree are computed again to a hundred digits."""
 
@@ -90,7 +91,8 @@ class Values:
     ) -> bool:
         """Compare floats, and where they are too close or too coarse to tell, a hundred digits."""
         if _near(a, b, one.scale, other.scale):
-            return self.agree_precisely(gold, prediction, one.point, one.real) is not False
+            verdict = self.agree_precisely(gold, prediction, one.point, one.real)
+            return verdict is True or (verdict is None and max(abs(a), abs(b)) > SMALLEST)
         size = max(abs(complex(a)), abs(complex(b)), 1.0) if _is_float_sized(a, b) else 0.0
         if size and max(one.scale, other.scale) <= 1e5 * size:
             return False
