@@ -90,6 +90,8 @@ _REWRITES = (
     (re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:\{,\}\d{3})+)(?!\d)"), lambda run: run[1].replace("{,}", "")),
     (re.compile(r"(?<=\d)\{,\}(?=\d)"), "."),
     (re.compile(r"\{([:=])\}"), r"\1"),
+    (re.compile(r"\A\s*\\text\s*\{\s*(?:The\s|the\s)?(?:final\s|Final\s)?[aA]nswer\s?(?:is|:)?\s*:?\s*\}"), ""),
+    (re.compile(r"\\text\s*\{([0-9A-Fa-f]{1,40})\}(?=\s*_)"), r"\1"),
     (
         re.compile(r"(?<![\d.,])(\d{1,3}(?:[ ']\d{3})+)(?![\d']|\s*/| \d)"),
         lambda run: run[1].replace(" ", "").replace("'", ""),

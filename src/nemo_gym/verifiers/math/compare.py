@@ -21,6 +21,7 @@ from nemo_gym.verifiers.math.normal import normal
 from nemo_gym.verifiers.math.notes import Notes
 from nemo_gym.verifiers.math.regions import Regions
 from nemo_gym.verifiers.math.tree import (
+    MINUS_ONE,
     Apply,
     Based,
     Builder,
@@ -256,6 +257,8 @@ class _Comparison:
 
     def same_ratios(self, gold: Node, prediction: Node) -> bool:
         match gold, prediction:
+            case Listing((first, second), ":"), Product() | Number():
+                return self.same_values(Product((first, Power(second, MINUS_ONE))), prediction)
             case Listing(left, ":"), Listing(right, ":"):
                 if len(left) != len(right):
                     return False
@@ -315,7 +318,9 @@ class _Comparison:
                 exact = sides[: between.index("~") + 1] if "~" in between else sides
                 if not label and variables(*exact):
                     return "", None
-                agree = all(self.same(exact[0], side) for side in exact[1:])
+                agree = all(self.same(exact[0], side) for side in exact[1:]) and all(
+                    self.values.is_rough(exact[-1], side) for side in sides[len(exact) :]
+                )
                 return (label, exact[-1]) if agree else ("", None)
             case _:
                 return "", None

@@ -54,6 +54,8 @@ class Cursor:
             return True
         if self.at("frac") and self.fraction_of_words():
             return True
+        if self.at("(") and after_number:
+            return self.unit_in_brackets() is not None
         return after_number and token.kind == "symbol" and token.spaced and self.letters_are_units()
 
     def letters_are_units(self) -> bool:
@@ -78,6 +80,13 @@ class Cursor:
         kinds = [token.kind if token.kind == "word" else token.text for token in self.ahead(7)]
         return kinds == ["frac", "{", "word", "}", "{", "word", "}"]
 
+    def unit_in_brackets(self) -> Unit | None:
+        """Return the unit that stands alone in the brackets that open here, as in `5 (cm)`."""
+        texts = [token.text for token in self.ahead(MAX_UNIT_TOKENS)]
+        if ")" not in texts or self.ahead(2)[-1].kind != "word":
+            return None
+        return measure(texts[1 : texts.index(")")])
+
     def measured(self, node: Node) -> Node:
         """Read scale words and the unit behind a value; the unit waits in `unit` for the end of the item."""
         for _ in range(2):
@@ -86,9 +95,11 @@ class Cursor:
                 break
             self.advance()
             node = Product((node, Number(Fraction(size))))
-        if not self.at_unit(after_number=False) and not (self.token.kind == "symbol" and self.token.spaced):
+        if not self.at_unit(after_number=self.at("(")) and not (self.token.kind == "symbol" and self.token.spaced):
             return node
-        if self.token.kind == "word" and self.token.text.casefold() in _MARKS:
+        following = self.ahead(2)[1:]
+        compounded = bool(following) and following[0].text in ("/", "*", "^", "per")
+        if self.token.kind == "word" and self.token.text.casefold() in _MARKS and not compounded:
             mark = _MARKS[self.advance().text.casefold()]
             return self.after_degree(Marked(node, mark))
         if self.token.text == "per" and [t.text for t in self.ahead(2)] == ["per", "cent"]:
@@ -96,6 +107,11 @@ class Cursor:
             return Marked(node, "%")
         if self.token.kind == "command" and self.token.text in _CURRENCY_COMMANDS:
             self.currency()
+        elif self.at("(") and (unit := self.unit_in_brackets()):
+            while not self.at(")"):
+                self.advance()
+            self.advance()
+            self.set_unit(unit)
         elif self.token.kind in ("word", "symbol", "command"):
             unit = self.unit_phrase()
             node = self.compound(node, unit)
@@ -138,6 +154,8 @@ class Cursor:
             while self.token.kind in ("word", "symbol") or (parts and self.at("/", "^", "*", "-")):
                 token = self.advance()
                 parts.append(token.text)
+                if token.text == "/" and self.at("("):
+                    parts += self.divisors()
                 if token.text == "^":
                     parts.append(self.unit_power())
                 if len(parts) > MAX_UNIT_TOKENS:
@@ -147,6 +165,23 @@ class Cursor:
             raise Unreadable("words that are no unit")
         self.set_unit(unit)
         return unit
+
+    def divisors(self) -> list[str]:
+        """Read the bracket of `J/(kg K)` as the parts of `kg/K` do."""
+        self.advance()
+        parts: list[str] = []
+        while not self.at(")"):
+            token = self.advance()
+            if token.kind == "end" or len(parts) > MAX_UNIT_TOKENS:
+                raise Unreadable("a bracket is not closed")
+            if token.text == "*":
+                continue
+            if token.text == "^":
+                parts += ["^", self.unit_power()]
+            else:
+                parts += [*(["/"] if parts else []), token.text]
+        self.advance()
+        return parts
 
     def unit_power(self) -> str:
         braced = self.at("{")
@@ -177,7 +212,7 @@ class Cursor:
 
 
 _CURRENCY_COMMANDS = {"dollar": "$", "euro": "€", "sterling": "£", "yen": "¥", "rupee": "₹"}
-_LONE_LETTERS = frozenset("mgshLJWNVAKCF")
+_LONE_LETTERS = frozenset("mgshLJWNVA")
 _MARKS = {
     "percent": "%", "pct": "%", "degree": "°", "degrees": "°", "deg": "°", "degs": "°",
     "radian": "rad", "radians": "rad", "rad": "rad", "rads": "rad",

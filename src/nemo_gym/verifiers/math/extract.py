@@ -45,7 +45,8 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 _AFTER_BOX = re.compile(
-    r"[\s$*_,;\\)\]]{0,20}(?:\\text\s?\{)?\s?(?:or|or maybe|maybe|perhaps|unless|if not)\b(?!\s*(?:equivalently|simply|in other))",
+    r"[\s$*_,;\\)\]]{0,20}(?:\\text\s?\{)?\s?(?:or|or maybe|maybe|perhaps|unless|if not"
+    r"|(?:is|was|would be) (?:wrong|incorrect|not|false|impossible))\b(?!\s*(?:equivalently|simply|in other))",
     re.IGNORECASE,
 )
 _DENIAL = re.compile(r"(?:\bnot|n't|\bnever|\\neq?|\\lnot|≠)(?:\s+(?:equal\s+to|be|simply|just))?[\s$*_\\(\[:]{0,20}$", re.IGNORECASE)

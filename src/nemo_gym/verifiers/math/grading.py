@@ -71,7 +71,7 @@ def _same_spelling(prediction: str, gold: str) -> bool:
     left, right = peel_text(left), peel_text(right)
     if choice and left.strip("() ").casefold() == choice["letter"].casefold():
         return True
-    return bool(_TEXT.fullmatch(left)) and plain_words(left) == plain_words(right)
+    return bool(_TEXT.fullmatch(left)) and "\\" not in right and plain_words(left) == plain_words(right)
 
 
 _BLANK = re.compile(r"(?<!\d)\s+|\s+(?!\d)")

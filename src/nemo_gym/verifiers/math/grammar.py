@@ -341,12 +341,25 @@ class Parser(Cursor):
             self.advance()
             name += "'"
         if name == "\\mathbbR":
-            return REALS
+            return self.reals()
         if name.rstrip("'") in _OPAQUE and self.at("(") and not self.token.spaced:
             self.advance()
             inner = self.group("(", (")",))
             return Apply(f"{name}()", inner.items if isinstance(inner, Group) else (inner,))
         return Constant(_CONSTANTS[name]) if name in _CONSTANTS else Symbol(name)
+
+    def reals(self) -> Node:
+        """Read the real line, or its positive or negative half."""
+        signs = [token.text for token in self.ahead(4)]
+        for opening, length in ((["^"], 2), (["^", "{"], 4)):
+            sign = signs[length // 2 : length // 2 + 1]
+            if signs[: len(opening)] == opening and sign in (["+"], ["-"]):
+                self.position += length
+                half = Number(Fraction(0))
+                infinity = Constant("infinity")
+                ends = (half, infinity) if sign == ["+"] else (negate(infinity), half)
+                return Group("(", ")", ends)
+        return REALS
 
     def words(self, first: str) -> Node:
         parts = [first]

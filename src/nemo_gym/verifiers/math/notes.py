@@ -8,7 +8,7 @@ from fractions import Fraction
 from nemo_gym.verifiers.math.evaluate import Budget, Evaluator, Undefined
 from nemo_gym.verifiers.math.labels import label_of
 from nemo_gym.verifiers.math.regions import Region, Regions
-from nemo_gym.verifiers.math.tree import Group, Node, Noted, Relation, Symbol, rename, variables
+from nemo_gym.verifiers.math.tree import Node, Noted, Relation, Symbol, rename, variables
 
 MAX_PROBES = 24
 
@@ -41,7 +41,7 @@ class Notes:
         match note:
             case Relation(_, ("!=",)):
                 return True
-            case Relation((Symbol(), Symbol() | Group("(")), ("∈",)):
+            case Relation((Symbol(), Symbol(name)), ("∈",)) if name.startswith("\\mathbb"):
                 return True
             case _:
                 region = Regions(self.budget).read(note)

@@ -145,6 +145,8 @@ def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None
     apart = spaced or worded
     if word.lower() in _JOINTS:
         tokens.append(Token("operator", word.lower(), spaced))
+    elif word.lower() == "to" and apart and after_value:
+        tokens.append(Token("operator", ":", spaced))
     elif word.lower() in _CONDITIONAL and apart and tokens and (after_value or tokens[-1].text == ","):
         tokens.append(Token("operator", "where", spaced))
     elif word in ("infinity", "inf") or word in FUNCTIONS or (word in GREEK and len(word) > 1):
@@ -232,10 +234,10 @@ def _text(
 ) -> None:
     """Append the tokens of text set inside mathematics, or of mathematics in another style."""
     after_value = bool(tokens) and _ends_value(tokens[-1])
-    words = argument.strip()
+    words = argument.strip().rstrip(".").rstrip()
     if command in _STYLE_COMMANDS and not _TEXT.fullmatch(words):
         tokens.append(Token("operator", "{", spaced))
-        tokens.extend(tokenize(argument, thousands=thousands, depth=depth + 1))
+        tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
         tokens.append(Token("operator", "}"))
     elif len(words) == 1 and words.isalpha():
         unit = after_value and known(words) and (words in _UPRIGHT_UNITS or command in ("text", "textrm", "mbox"))
@@ -244,7 +246,7 @@ def _text(
         _named(words, tokens, spaced)
     else:
         start = len(tokens)
-        tokens.extend(_words(argument, tokens, thousands, depth))
+        tokens.extend(_words(words, tokens, thousands, depth))
         if len(tokens) > start:
             tokens[start] = tokens[start]._replace(spaced=True)
 

@@ -66,6 +66,8 @@ def measure(parts: list[str]) -> Unit | None:
     letters: list[tuple[str, int]] = []
     direction, ahead = 1, 1
     position = 0
+    if len(parts) > 1 and parts[-1].casefold() == "old":
+        parts = parts[:-1]
     while position < len(parts):
         word = parts[position].strip(".") or parts[position]
         position += 1
@@ -213,7 +215,8 @@ _NEVER = frozenset(
         "supposes assume assumes assuming fails fail equals equal exceeds zero one two three four five six "
         "seven eight nine ten eleven twelve hundred thousand million billion trillion dozen half double twice "
         "thrice triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
-        "whereas besides unlike only exactly"
+        "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects negates "
+        "doubts misses lacks breaks refuses"
     )
 )
 _NOUNS = frozenset(

@@ -66,6 +66,18 @@ class Values:
             return True
         return 0 < abs(value) < 1
 
+    def is_rough(self, exact: Node, rough: Node) -> bool:
+        """Whether a number written behind an approximation sign is within its last digit, or one percent."""
+        try:
+            a, b = Evaluator(self.budget).value(exact), Evaluator(self.budget).value(rough)
+        except Undefined:
+            return False
+        literal = _literal(rough)
+        step = 10.0**-literal.decimals if literal else 0.0
+        return _is_float_sized(a, b) and abs(complex(a) - complex(b)) <= max(
+            0.5001 * step, 0.01 * abs(complex(a))
+        )
+
     def close(self, gold: Node, prediction: Node) -> bool:
         """Compare two values without variables: exactly, or within the precision of a decimal literal."""
         one, other = Evaluator(self.budget), Evaluator(self.budget)
@@ -177,7 +189,7 @@ def _points(names: tuple[str, ...]) -> Iterator[Point]:
             if trial >= 9:
                 point[name] = Fraction(2 + place + draw.randrange(3) * 2 + trial % 2)
                 continue
-            size = Fraction(draw.randrange(60, 4_000), 997)
+            size = Fraction(draw.randrange(60, 4_000), 997) * (1, 10, 75)[trial % 3 if trial < 6 else 0]
             negative = trial in (3, 4, 5) or (trial == 6 and place % 2) or (trial == 7 and place % 2 == 0)
             point[name] = -size if negative else size / (5 if trial == 8 else 1)
         yield point
