@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from nemo_gym.verifiers.math.tree import Unreadable
 
@@ -18,11 +19,17 @@ def clean(text: str) -> str:
     """Return bounded text in one spelling of digits, signs, wrappers and blanks; raises Unreadable."""
     if len(text) > MAX_CHARS:
         raise Unreadable("longer than the bound")
+    return _clean(text)
+
+
+@lru_cache(maxsize=256)
+def _clean(text: str) -> str:
     text = _MICRO.sub(" u", text)
     text = _SUPERSCRIPTS.sub(lambda run: "^{" + run[0].translate(_SUPER_TO_PLAIN) + "}", text)
     text = "".join(map(_fold, text))
-    for pattern, replacement in _STYLES:
-        text = pattern.sub(replacement, text)
+    if "\\" in text or "~" in text:
+        for pattern, replacement in _STYLES:
+            text = pattern.sub(replacement, text)
     text = _peel(text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)

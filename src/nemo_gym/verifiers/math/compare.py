@@ -38,6 +38,7 @@ from nemo_gym.verifiers.math.tree import (
     Quantity,
     Relation,
     Sum,
+    Symbol,
     Words,
     negate,
     variables,
@@ -160,7 +161,10 @@ class _Comparison:
         if names or names_too:
             return self.same_assignments(gold, prediction)
         match gold, prediction:
-            case Listing(left), Listing(right):
+            case Listing(left, joint), Listing(right, joint_too):
+                named = all(isinstance(item, Symbol | Words) for item in left)
+                if named and joint != joint_too and "or" in (joint, joint_too):
+                    return False
                 return self.same_in_any_order(left, right)
             case (Group("{", "}", left), Listing(right)) | (Listing(left), Group("{", "}", right)):
                 return self.same_in_any_order(left, right)

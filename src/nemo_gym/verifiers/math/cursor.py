@@ -8,7 +8,7 @@ from fractions import Fraction
 from nemo_gym.verifiers.math import scan
 from nemo_gym.verifiers.math.literals import literal
 from nemo_gym.verifiers.math.tree import Marked, Node, Number, Product, Sum, Unreadable
-from nemo_gym.verifiers.math.units import Unit, counted, currency, known, measure, temperature
+from nemo_gym.verifiers.math.units import Unit, currency, directed, known, measure, phrase, temperature
 
 MAX_DEPTH = 64
 MAX_NODES = 1_000
@@ -139,10 +139,13 @@ class Cursor:
         return self.token.text in _ENDS_ITEM or self.token.text.startswith("end:")
 
     def set_unit(self, unit: Unit) -> None:
-        """Remember the unit of this item; a noun adds nothing to a currency sign."""
-        if self.unit is not None and self.unit.powers != unit.powers and not unit.nouns:
+        """Remember the unit of this item; behind a currency sign only a direction adds to it."""
+        if self.unit is None:
+            self.unit = unit
+        elif len(unit.nouns) == 1 and not unit.letters:
+            self.unit = directed(self.unit, unit.nouns[0]) or self.unit
+        elif self.unit.powers != unit.powers and not unit.nouns:
             raise Unreadable("two units")
-        self.unit = self.unit or unit
 
     def unit_phrase(self) -> Unit:
         """Read the words, powers and quotients of a unit."""
@@ -160,7 +163,7 @@ class Cursor:
                     parts.append(self.unit_power())
                 if len(parts) > MAX_UNIT_TOKENS:
                     raise Unreadable("a unit too long")
-        unit = measure(parts) or counted(parts)
+        unit = phrase(parts)
         if unit is None:
             raise Unreadable("words that are no unit")
         self.set_unit(unit)

@@ -76,7 +76,7 @@ class Evaluator:
         """Return the finite value of a node; raises Undefined or Exhausted."""
         try:
             value = self._value(node)
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, ValueError, KeyError) as error:
             raise Undefined from error
         if isinstance(value, Fraction):
             bits = max(value.numerator.bit_length(), value.denominator.bit_length())

@@ -39,7 +39,7 @@ def equal(prediction: str, gold: str) -> bool:
             return True
         budget = Budget()
         golds = read(gold)
-        predictions = read(prediction) if golds else []
+        predictions = read(prediction) if golds else ()
         return any(_same(wanted, answer, budget) for wanted in golds for answer in predictions)
     except (Exhausted, RecursionError):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from nemo_gym.verifiers.math import scan
 from nemo_gym.verifiers.math.brackets import with_note_apart
@@ -11,29 +12,33 @@ from nemo_gym.verifiers.math.grammar import Parser, words_node
 from nemo_gym.verifiers.math.tree import Clock, Listing, Node, Noted, Relation, Unreadable
 
 
-def read(text: str) -> list[Node]:
+def read(text: str) -> tuple[Node, ...]:
     """Return the readings of an answer: two when a comma may group digits or separate items, else one.
 
     Text that can't be read within the bounds has none.
     """
     try:
-        cleaned = clean(text)
+        return _read(clean(text))
     except Unreadable:
-        return []
+        return ()
+
+
+@lru_cache(maxsize=256)
+def _read(cleaned: str) -> tuple[Node, ...]:
     time = _clock(cleaned)
     if time is not None:
-        return [time]
+        return (time,)
     if scan.is_prose(cleaned):
-        return [words_node(cleaned)]
+        return (words_node(cleaned),)
     readings: list[Node] = []
-    for thousands in (True, False):
+    for thousands in (True, False) if "," in cleaned else (True,):
         try:
             node = _answer(scan.tokenize(cleaned, thousands=thousands))
         except Unreadable:
             continue
         if node not in readings:
             readings.append(node)
-    return readings
+    return tuple(readings)
 
 
 def _answer(tokens: list[scan.Token]) -> Node:

@@ -55,7 +55,7 @@ def agree(
         size = max(one.magnitude, other.magnitude, one.size(x), other.size(y))
         if size > MAX_MAGNITUDE:
             raise Undefined
-        if digits >= DIGITS + size:
+        if digits >= DIGITS + size - GUARD:
             break
         digits = DIGITS + size
     distance = one.size(one.add(x, _negative(y)))
@@ -72,18 +72,21 @@ class Precise:
     real: bool
     magnitude: int = -SMALLEST
     context: Context = field(init=False)
+    step: int = field(init=False)
+    """What one multiplication costs."""
 
     def __post_init__(self) -> None:
+        self.step = 2 + self.digits**2 // 130_000
         self.context = Context(
             prec=self.digits, Emax=SMALLEST, Emin=-SMALLEST, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow]
         )
 
     def value(self, node: Node) -> Value:
         """Return the value of a node; raises Undefined or Exhausted."""
-        self.budget.spend(1 + self.digits // 100)
+        self.budget.spend(self.step)
         try:
             value = self._value(node)
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, ValueError, KeyError) as error:
             raise Undefined from error
         if isinstance(value, Long) and self.real and value.im:
             raise Undefined
@@ -111,8 +114,9 @@ class Precise:
                     return short
                 return Long(Decimal(short.real), Decimal(short.imag))
             case Constant("pi"):
-                return Long(_pi(self.digits), _ZERO)
+                return Long(self._pi(), _ZERO)
             case Constant("e"):
+                self._spend_on_function()
                 return Long(self.context.exp(_ONE), _ZERO)
             case Constant("i"):
                 return Long(_ZERO, _ONE)
@@ -127,7 +131,7 @@ class Precise:
                 return self._power(self.value(base), self.value(exponent))
             case Marked(inner, mark):
                 unit = {"%": Fraction(1, 100), "rad": Fraction(1)}.get(mark)
-                turn = self._multiply(Long(_pi(self.digits), _ZERO), Fraction(1, 180))
+                turn = self._multiply(Long(self._pi(), _ZERO), Fraction(1, 180))
                 return self._multiply(self.value(inner), turn if unit is None else unit)
             case Apply(name, args):
                 return self._apply(name, [self.value(arg) for arg in args])
@@ -183,11 +187,12 @@ class Precise:
             bits = max(base.numerator.bit_length(), base.denominator.bit_length())
             if abs(base) in (0, 1) or bits * abs(exponent) <= 4_096:
                 return base**exponent
+            base = self.long(base)
         result: Value = Fraction(1)
         square = base
         left = abs(exponent)
         while left:
-            self.budget.spend(1 + self.digits // 100)
+            self.budget.spend(self.step)
             if left & 1:
                 result = self._multiply(result, square)
             left >>= 1
@@ -210,11 +215,11 @@ class Precise:
             x = Long(x.re.copy_negate(), _ZERO)
         if x.re < 0:
             if exponent.denominator == 2 and not self.real:
-                root = Long(_ZERO, self.context.sqrt(x.re.copy_negate()))
+                root = Long(_ZERO, self._root(x.re.copy_negate()))
                 return self._integer_power(root, exponent.numerator)
             return self._exp(self.long(self._multiply(exponent, self._ln(x))))
         if exponent.denominator == 2:
-            return self._integer_power(Long(self.context.sqrt(x.re), _ZERO), exponent.numerator)
+            return self._integer_power(Long(self._root(x.re), _ZERO), exponent.numerator)
         root = self._exp(self.long(self._multiply(exponent, self._ln(x))))
         return self._multiply(Fraction(sign), root)
 
@@ -233,12 +238,12 @@ class Precise:
         if not x.im:
             if self.real and x.re < 0:
                 raise Undefined
-            return Long(self.context.ln(x.re.copy_abs()), _pi(self.digits) if x.re < 0 else _ZERO)
+            return Long(self.context.ln(x.re.copy_abs()), self._pi() if x.re < 0 else _ZERO)
         return Long(self.context.ln(self._size_of(x)), self._angle(x))
 
     def _size_of(self, x: Long) -> Decimal:
         context = self.context
-        return context.sqrt(context.add(context.multiply(x.re, x.re), context.multiply(x.im, x.im)))
+        return self._root(context.add(context.multiply(x.re, x.re), context.multiply(x.im, x.im)))
 
     def _angle(self, x: Long) -> Decimal:
         """Return the argument of a number that is not real: twice the arctangent of its half-angle."""
@@ -283,8 +288,16 @@ class Precise:
             count += 2
         return self.context.multiply(total, Decimal(32))
 
+    def _root(self, value: Decimal) -> Decimal:
+        self.budget.spend(4 + self.digits**2 // 3_000)
+        return self.context.sqrt(value)
+
+    def _pi(self) -> Decimal:
+        self.budget.spend(4 + self.digits**2 // 1_600)
+        return _pi(self.digits)
+
     def _spend_on_function(self) -> None:
-        self.budget.spend(self.digits // 4 + self.digits**2 // 20_000)
+        self.budget.spend(self.digits**3 // 25_000)
 
     def _apply(self, name: str, values: list[Value]) -> Value:
         if name != "root" and values and all(isinstance(value, Fraction) for value in values):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 MAX_POWER = 12
@@ -15,7 +15,8 @@ MAX_WORDS = 6
 class Unit:
     """A product of powers of basic units times `scale`, or else the noun of what is counted.
 
-    `letters` are the spelled factors, for reading `5 m` as a product. `odd` marks words that are no
+    `letters` are the spelled factors of a measure, for reading `5 m` as a product; a measure may have the
+    noun of a direction too, as in `5 km north`. `odd` marks words that are no
     plural noun: they may stand in an expected answer, but add nothing to an answer that lacks them.
     """
 
@@ -30,9 +31,12 @@ def conversion(gold: Unit | None, prediction: Unit | None) -> Fraction | None:
     """Return what to multiply the predicted value by, or None when the units contradict each other."""
     if gold is None or prediction is None:
         return None if prediction and prediction.odd else Fraction(1)
-    if gold.nouns or prediction.nouns:
+    if bool(gold.letters) != bool(prediction.letters):
+        return None
+    if gold.nouns and prediction.nouns or not gold.letters:
         shorter, longer = sorted((gold.nouns, prediction.nouns), key=len)
-        return Fraction(1) if shorter and longer[-len(shorter) :] == shorter else None
+        if not shorter or longer[-len(shorter) :] != shorter:
+            return None
     if gold.powers == prediction.powers:
         return prediction.scale / gold.scale
     plain = {_generic(gold.powers), _generic(prediction.powers)}
@@ -51,12 +55,28 @@ def known(word: str) -> bool:
 def temperature(word: str) -> Unit | None:
     """Return the temperature unit that may follow a degree sign."""
     name = {"c": "degC", "celsius": "degC", "f": "degF", "fahrenheit": "degF"}.get(word.casefold())
-    return Unit(powers=((name, 1),)) if name else None
+    return Unit(powers=((name, 1),), letters=((name, 1),)) if name else None
 
 
 def currency(sign: str) -> Unit:
     """Return the unit of a currency sign."""
-    return Unit(powers=((_CURRENCIES[sign], 1),))
+    name = _CURRENCIES[sign]
+    return Unit(powers=((name, 1),), letters=((name, 1),))
+
+
+def directed(unit: Unit, noun: str) -> Unit | None:
+    """Return a measure with the noun of a direction; None where the word is none."""
+    word = noun.casefold()
+    return replace(unit, nouns=(word,)) if word in _DIRECTIONS else None
+
+
+def phrase(parts: list[str]) -> Unit | None:
+    """Return the unit that a phrase names: a measure, one with a direction, or a counted noun."""
+    if unit := measure(parts):
+        return unit
+    if len(parts) > 1 and (unit := measure(parts[:-1])) and (unit := directed(unit, parts[-1])):
+        return unit
+    return counted(parts)
 
 
 def measure(parts: list[str]) -> Unit | None:
@@ -216,7 +236,14 @@ _NEVER = frozenset(
         "seven eight nine ten eleven twelve hundred thousand million billion trillion dozen half double twice "
         "thrice triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
         "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects negates "
-        "doubts misses lacks breaks refuses"
+        "tenths hundredths thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
+    )
+)
+_DIRECTIONS = frozenset(
+    _split(
+        "increase decrease gain loss profit discount rise drop growth reduction north south east west left right "
+        "up down northeast northwest southeast southwest above below higher lower late early faster slower longer "
+        "shorter taller clockwise counterclockwise anticlockwise"
     )
 )
 _NOUNS = frozenset(
