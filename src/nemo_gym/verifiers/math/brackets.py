@@ -32,6 +32,21 @@ def is_builder(tokens: Sequence[Token], start: int, opening: str) -> bool:
     return barred and not _COMPARISONS.isdisjoint(signs)
 
 
+def without_comma_before_note(tokens: list[Token]) -> list[Token]:
+    """Return the tokens without a comma before a word such as `where`."""
+    return [
+        token
+        for position, token in enumerate(tokens)
+        if not (_is_sign(tokens, position, ",", ";") and _is_sign(tokens, position + 1, "where"))
+    ]
+
+
+def _is_sign(tokens: Sequence[Token], position: int, *texts: str) -> bool:
+    if position >= len(tokens):
+        return False
+    return tokens[position].kind == "operator" and tokens[position].text in texts
+
+
 def with_note_apart(tokens: list[Token]) -> list[Token]:
     """Return the tokens with a trailing bracket around a condition, as in `x + 1 (x != 1)`, set apart."""
     if len(tokens) < 5 or tokens[-1].text != ")" or tokens[-1].kind != "operator":

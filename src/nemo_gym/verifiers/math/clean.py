@@ -26,7 +26,7 @@ def clean(text: str) -> str:
 def _clean(text: str) -> str:
     text = _MICRO.sub(" u", text)
     text = _SUPERSCRIPTS.sub(lambda run: "^{" + run[0].translate(_SUPER_TO_PLAIN) + "}", text)
-    text = "".join(map(_fold, text))
+    text = _BLANKS.sub(" ", "".join(map(_fold, text)))
     if "\\" in text or "~" in text:
         for pattern, replacement in _STYLES:
             text = pattern.sub(replacement, text)
@@ -66,10 +66,13 @@ def _blank(run: re.Match[str]) -> str:
 
 
 _LEADING_SIGN = re.compile(r"\A\s*(?:=|\\approx(?![A-Za-z]))")
+_BLANKS = re.compile(r"\s\s+")
 _MICRO = re.compile(r"(?<=\d)\s?[µμ](?=(?:[mgsAFCLlVWJN]|Pa|Hz)(?![A-Za-z]))")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUPER_TO_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _STYLES = (
+    (re.compile(r"(?<=\d),\\!\s+(?=\d{3}(?!\d))"), ","),
+    (re.compile(r"\\text\s*\{,\}"), "{,}"),
     (re.compile(r"\\(?:left|right)\s*\."), ""),
     (
         re.compile(
@@ -88,6 +91,26 @@ _STYLES = (
     (re.compile(r"(?:\s*\\\\)+\s*\Z"), ""),
 )
 _REWRITES = (
+    (re.compile(r"\A(?:USD|US\\?\$)\s*(?=\d)"), r"\\dollar "),
+    (re.compile(r"\ARs\.?\s*(?=\d)"), r"\\rupee "),
+    (re.compile(r"&\s*="), "="),
+    (
+        re.compile(
+            r"\A(?:\\text\s*\{\s*)?[aA]ll real (?:numbers|values|x)(?: x)?,? (?:except|excluding|other than)(?: for)?"
+            r"\s*\}?\s*(?:[a-z]\s*=\s*)?([-+\d\\][^a-z]{0,40}(?:\\[a-z]+[^a-z]{1,40}){0,4})\Z"
+        ),
+        r"\\mathbb{R}\\setminus\\{\1\\}",
+    ),
+    (
+        re.compile(
+            r"(?:\\text\s*\{)?\s*(?<![a-z])(?:for|where) (?:(?:any|every|all|some|an) )?integers?\s*\}?\s*([a-z])(?![a-z])"
+        ),
+        r"\\text{ where } \1\\in\\mathbb{Z} ",
+    ),
+    (
+        re.compile(r"(?:\\text\s*\{)?\s*(?<![a-z])is (?:an |any |some |an arbitrary )integer\s*\}?\s*\Z"),
+        r"\\in\\mathbb{Z}",
+    ),
     (re.compile(r"\\\$"), r"\\dollar "),
     (re.compile(r"\A([^$]*)\$([^$]*)\Z"), r"\1\\dollar \2"),
     (re.compile(r"\$"), ""),

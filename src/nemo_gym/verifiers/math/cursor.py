@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from nemo_gym.verifiers.math import scan
 from nemo_gym.verifiers.math.literals import literal
-from nemo_gym.verifiers.math.tree import Marked, Node, Number, Product, Sum, Unreadable
-from nemo_gym.verifiers.math.units import Unit, currency, directed, known, measure, phrase, temperature
+from nemo_gym.verifiers.math.tree import ONE, Marked, Node, Number, Product, Sum, Unreadable
+from nemo_gym.verifiers.math.units import Unit, currency, directed, known, measure, phrase, quotient, temperature
 
 MAX_DEPTH = 64
 MAX_NODES = 1_000
@@ -54,6 +54,8 @@ class Cursor:
             return True
         if self.at("frac") and self.fraction_of_words():
             return True
+        if self.at("/") and self.unit is not None:
+            return [token.kind for token in self.ahead(2)] == ["operator", "word"]
         if self.at("(") and after_number:
             return self.unit_in_brackets() is not None
         return after_number and token.kind == "symbol" and token.spaced and self.letters_are_units()
@@ -112,8 +114,10 @@ class Cursor:
                 self.advance()
             self.advance()
             self.set_unit(unit)
-        elif self.token.kind in ("word", "symbol", "command"):
+        elif self.token.kind in ("word", "symbol", "command") or self.at("/"):
             unit = self.unit_phrase()
+            if node == ONE and self.unit == unit and unit.odd:
+                self.unit = replace(unit, odd=False)
             node = self.compound(node, unit)
         if self.token.kind != "end" and not (self.token.kind == "operator" and self.ends_item()):
             raise Unreadable("words inside a formula")
@@ -154,6 +158,8 @@ class Cursor:
             self.position += 7
         else:
             parts = []
+            if self.at("/"):
+                parts.append(self.advance().text)
             while self.token.kind in ("word", "symbol") or (parts and self.at("/", "^", "*", "-")):
                 token = self.advance()
                 parts.append(token.text)
@@ -166,7 +172,10 @@ class Cursor:
         unit = phrase(parts)
         if unit is None:
             raise Unreadable("words that are no unit")
-        self.set_unit(unit)
+        if parts[0] in ("/", "per") and self.unit is not None and unit.letters:
+            self.unit = quotient(self.unit, unit)
+        else:
+            self.set_unit(unit)
         return unit
 
     def divisors(self) -> list[str]:

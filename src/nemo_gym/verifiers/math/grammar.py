@@ -19,6 +19,7 @@ from nemo_gym.verifiers.math.tree import (
     Combination,
     Constant,
     Group,
+    Listing,
     Marked,
     Matrix,
     Node,
@@ -44,6 +45,7 @@ _LOWEST, _RELATION, _SETS, _SUM, _PRODUCT, _PREFIX, _POWER = 0, 5, 6, 10, 20, 25
 _OPENING = frozenset(("(", "[", "{", "\\{"))
 _CONSTANTS = {"e": "e", "i": "i"}
 _MATRICES = frozenset(("pmatrix", "bmatrix", "matrix", "Bmatrix", "array", "smallmatrix", "vmatrix"))
+_SYSTEMS = frozenset(("cases", "aligned", "align", "gathered", "gather", "split"))
 _CURRENCY = frozenset(("dollar", "euro", "sterling", "yen", "rupee"))
 _OPAQUE = frozenset(("f", "O", "\\Theta", "\\Omega", "\\theta"))
 _EMPTY = frozenset(
@@ -548,7 +550,7 @@ class Parser(Cursor):
         return Builder(head, parts)
 
     def matrix(self, name: str) -> Node:
-        if name not in _MATRICES:
+        if name not in _MATRICES and name not in _SYSTEMS:
             raise Unreadable(f"{name} is not evaluated")
         if name == "array" and self.at("{"):
             while not self.at("}"):
@@ -568,5 +570,9 @@ class Parser(Cursor):
         self.advance()
         if len({len(row) for row in rows}) != 1:
             raise Unreadable("ragged matrix")
+        if name in _SYSTEMS:
+            if not all(len(row) == 1 and isinstance(row[0], Relation) and row[0].operators == ("=",) for row in rows):
+                raise Unreadable("rows that are no equations")
+            return Listing(tuple(row[0] for row in rows), ",")
         entries = Matrix(tuple(tuple(row) for row in rows))
         return Apply("det", (entries,)) if name == "vmatrix" else entries

@@ -40,6 +40,8 @@ def _reckoned(node: Node) -> Node:
             return _matrix_product(node)
         case Product(factors) if sum(_is_vector(factor) for factor in factors) == 1:
             return _scaled_vector(node)
+        case Group("{", "}", items) if any(isinstance(part, PlusMinus) for item in items for part in walk(item)):
+            return Group("{", "}", tuple(_signs_listed(items)))
         case Sum(terms) if all(isinstance(term, Matrix) for term in terms):
             return _matrix_sum(node)
         case Power(Matrix(rows), Symbol("T")):
@@ -117,15 +119,20 @@ def _size(node: Node) -> int:
 def _with_signs_listed(node: Node) -> Node:
     """Return the node with each item that has a plus-minus sign replaced by its two values."""
     items = node.items if isinstance(node, Listing) and node.joint != ":" else (node,)
+    listed = _signs_listed(items)
+    if len(listed) == len(items):
+        return node
+    return Listing(tuple(listed), node.joint if isinstance(node, Listing) else ",")
+
+
+def _signs_listed(items: tuple[Node, ...]) -> list[Node]:
     listed: list[Node] = []
     for item in items:
         if any(isinstance(part, PlusMinus) for part in walk(item)):
             listed += [choose_sign(item, 1), choose_sign(item, -1)]
         else:
             listed.append(item)
-    if len(listed) == len(items):
-        return node
-    return Listing(tuple(listed), node.joint if isinstance(node, Listing) else ",")
+    return listed
 
 
 def _named(node: Node) -> Node:

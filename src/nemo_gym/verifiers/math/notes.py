@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from nemo_gym.verifiers.math.evaluate import Budget, Evaluator, Undefined
 from nemo_gym.verifiers.math.labels import label_of
-from nemo_gym.verifiers.math.regions import Region, Regions
+from nemo_gym.verifiers.math.regions import LINE, Region, Regions
 from nemo_gym.verifiers.math.tree import Node, Noted, Relation, Symbol, rename, variables
 
 MAX_PROBES = 24
@@ -45,6 +45,8 @@ class Notes:
                 return True
             case _:
                 region = Regions(self.budget).read(note)
+                if region == LINE:
+                    return True
                 return region is not None and len(free) == 1 and self.undefined_outside(region, free.pop())
 
     def gold_value(self) -> Node:

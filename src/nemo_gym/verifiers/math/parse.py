@@ -6,10 +6,10 @@ import re
 from functools import lru_cache
 
 from nemo_gym.verifiers.math import scan
-from nemo_gym.verifiers.math.brackets import with_note_apart
+from nemo_gym.verifiers.math.brackets import with_note_apart, without_comma_before_note
 from nemo_gym.verifiers.math.clean import clean
 from nemo_gym.verifiers.math.grammar import Parser, words_node
-from nemo_gym.verifiers.math.tree import Clock, Listing, Node, Noted, Relation, Unreadable
+from nemo_gym.verifiers.math.tree import Clock, Listing, Node, Noted, Relation, Unreadable, Words
 
 
 def read(text: str) -> tuple[Node, ...]:
@@ -43,7 +43,7 @@ def _read(cleaned: str) -> tuple[Node, ...]:
 
 def _answer(tokens: list[scan.Token]) -> Node:
     """Read all tokens as one item or a list, and what follows as notes on where it holds."""
-    parser = Parser(with_note_apart(tokens))
+    parser = Parser(without_comma_before_note(with_note_apart(tokens)))
     items, joint = parser.items(lambda token: token.kind == "end" or token.text == "where")
     if not items:
         raise Unreadable("nothing there")
@@ -51,11 +51,12 @@ def _answer(tokens: list[scan.Token]) -> Node:
     if parser.at("where"):
         parser.advance()
         notes, between = parser.items(lambda token: token.kind == "end")
+        notes = _spelled_out([note for note in notes if not _is_universal(note)])
         if between not in (",", "and") or not all(map(_is_note, notes)):
             raise Unreadable("no condition behind an answer")
     elif joint == "," and not _is_note(items[0]):
         first = next((at for at, item in enumerate(items) if _is_note(item)), len(items))
-        items, notes = items[:first], items[first:]
+        items, notes = items[:first], _spelled_out(items[first:])
         if not all(map(_is_note, notes)):
             raise Unreadable("an answer behind a condition")
     node = items[0] if len(items) == 1 else Listing(tuple(items), joint)
@@ -64,6 +65,22 @@ def _answer(tokens: list[scan.Token]) -> Node:
 
 def _is_note(node: Node) -> bool:
     return isinstance(node, Relation) and "=" not in node.operators and "~" not in node.operators
+
+
+def _spelled_out(notes: list[Node]) -> list[Node]:
+    """Return `x != 1, 2` as `x != 1, x != 2`."""
+    whole: list[Node] = []
+    for note in notes:
+        last = whole[-1] if whole else None
+        if not isinstance(note, Relation) and isinstance(last, Relation) and last.operators == ("!=",):
+            note = Relation((last.sides[0], note), ("!=",))
+        whole.append(note)
+    return whole
+
+
+def _is_universal(note: Node) -> bool:
+    """Whether a note only says "for all x"."""
+    return isinstance(note, Words) and _UNIVERSAL.fullmatch(note.text) is not None
 
 
 def _clock(text: str) -> Clock | None:
@@ -77,6 +94,7 @@ def _clock(text: str) -> Clock | None:
     return Clock(hour, minute, second, half) if in_range else None
 
 
+_UNIVERSAL = re.compile(r"(?:all|any|every)(?: real)?(?: numbers?| values of)? [a-z]")
 _TEXT_COMMAND = re.compile(r"\\(?:text|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
 _TIME = re.compile(
     r"(?P<hour>\d{1,2})(?:\s*:\s*(?P<minute>\d\d)(?:\s*:\s*(?P<second>\d\d))?)?"

@@ -162,6 +162,12 @@ class Regions:
                 region = self._interval(negate(infinity), high, False, right == "<=")
             case (low, Symbol(name)), (("<" | "<=") as left,):
                 region = self._interval(low, infinity, left == "<=", False)
+            case (Apply("abs", (Symbol(name),)), size), (("<" | "<=") as right,):
+                region = self._interval(negate(size), size, right == "<=", right == "<=")
+            case (size, Apply("abs", (Symbol(name),))), (("<" | "<=") as left,):
+                closed = left == "<="
+                inside = self._interval(negate(size), size, not closed, not closed)
+                region = self._joined(_without, [LINE, inside], None)
             case ((Symbol(name), value) | (value, Symbol(name))), ("!=",):
                 region = self._joined(_without, [LINE, self._point(value)], None)
             case _:

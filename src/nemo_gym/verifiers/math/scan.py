@@ -121,12 +121,12 @@ _COMMAND_SIGNS = {
     "lor": "∨", "vee": "∨", "land": "∧", "wedge": "∧", "lnot": "¬", "neg": "¬", "to": "⇒",
     "rightarrow": "⇒", "Rightarrow": "⇒", "implies": "⇒", "leftrightarrow": "⇔", "Leftrightarrow": "⇔",
     "iff": "⇔", "cap": "∩", "setminus": "∖", "smallsetminus": "∖", "backslash": "∖",
-    "lparen": "(", "rparen": ")", "&": ",", "cdotp": "*", "centerdot": "*",
+    "forall": "where", "lparen": "(", "rparen": ")", "&": ",", "cdotp": "*", "centerdot": "*",
 }  # fmt: skip
 _ALIASES = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom",
     "varnothing": "emptyset", "degree": "circ", "infinity": "infty", "inf": "infty", "arg": "argument",
-    "bar": "overline", "tg": "tan", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
+    "bar": "overline", "tg": "tan", "textdollar": "dollar", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
 }  # fmt: skip
 _JOINTS = {"and": "and", "or": "or"}
 _CONDITIONAL = frozenset(_split("where for when whenever if with provided given assuming"))

@@ -70,6 +70,12 @@ def directed(unit: Unit, noun: str) -> Unit | None:
     return replace(unit, nouns=(word,)) if word in _DIRECTIONS else None
 
 
+def quotient(unit: Unit, divisor: Unit) -> Unit:
+    """Return a currency unit per unit of something, as in `$7 per hour`; `divisor` has negative powers."""
+    powers = tuple(sorted((*unit.powers, *divisor.powers)))
+    return Unit(unit.scale * divisor.scale, powers, (*unit.letters, *divisor.letters))
+
+
 def phrase(parts: list[str]) -> Unit | None:
     """Return the unit that a phrase names: a measure, one with a direction, or a counted noun."""
     if unit := measure(parts):
@@ -129,6 +135,9 @@ def counted(parts: Iterable[str]) -> Unit | None:
     Of a phrase with an unknown singular noun nothing is known: it is `odd`.
     """
     words = [word.strip(".'").casefold() for word in parts]
+    for ending in _ENDINGS:
+        if len(words) > len(ending) and words[-len(ending) :] == ending:
+            words = words[: -len(ending)]
     if not 0 < len(words) <= MAX_WORDS or any(
         not word.replace("-", "").replace("'", "").isalpha() or word in _NEVER for word in words
     ):
@@ -161,6 +170,7 @@ def _split(words: str) -> list[str]:
     return words.split()
 
 
+_ENDINGS = (["in", "total"], ["in", "all"], ["total"], ["altogether"])
 _WHOLE = re.compile(r"-?\d{1,2}")
 _AHEAD = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _BEHIND = {"squared": 2, "cubed": 3}
