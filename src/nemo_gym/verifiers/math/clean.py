@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 from nemo_gym.verifiers.math.tree import Unreadable
 
 MAX_CHARS = 2_000
-GREEK = (
+_GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau "
     "upsilon phi chi psi omega"
-).split()
+)
+GREEK = tuple(_GREEK.split())
 
 
 def clean(text: str) -> str:
@@ -65,12 +67,19 @@ def _blank(run: re.Match[str]) -> str:
     return run[1] or " "
 
 
+def _without_marks(run: re.Match[str]) -> str:
+    """Return the digits of a number without what groups them."""
+    return "".join(filter(str.isdecimal, run[0]))
+
+
+_Rewrite = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
+
 _LEADING_SIGN = re.compile(r"\A\s*(?:=|\\approx(?![A-Za-z]))")
 _BLANKS = re.compile(r"\s\s+")
 _MICRO = re.compile(r"(?<=\d)\s?[µμ](?=(?:[mgsAFCLlVWJN]|Pa|Hz)(?![A-Za-z]))")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUPER_TO_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-_STYLES = (
+_STYLES: tuple[_Rewrite, ...] = (
     (re.compile(r"(?<=\d),\\!\s+(?=\d{3}(?!\d))"), ","),
     (re.compile(r"\\text\s*\{,\}"), "{,}"),
     (re.compile(r"\\(?:left|right)\s*\."), ""),
@@ -87,23 +96,28 @@ _STYLES = (
     (re.compile(r"\\(?:hspace|vspace|mspace|tag|label)\*?\s*\{[^{}]{0,60}\}"), " "),
     (re.compile(r"\{\s*\\(rm|bf|it|sf|tt)(?![A-Za-z])\s*([^{}\\]{0,200})\}"), r"\\math\1{\2}"),
     (re.compile(r"\\(?:rm|bf|it|sf|tt)(?![A-Za-z])"), ""),
-    (re.compile(r"(\\\\)|\\(?:[,;:> \n]|(?:q?quad|enspace|thinspace|medspace|thickspace)(?![A-Za-z]))|~"), _blank),
+    (
+        re.compile(r"(\\\\)|\\(?:[,;:> \n]|(?:q?quad|enspace|thinspace|medspace|thickspace)(?![A-Za-z]))|~"),
+        _blank,
+    ),
     (re.compile(r"(?:\s*\\\\)+\s*\Z"), ""),
 )
-_REWRITES = (
+_REWRITES: tuple[_Rewrite, ...] = (
     (re.compile(r"\A(?:USD|US\\?\$)\s*(?=\d)"), r"\\dollar "),
     (re.compile(r"\ARs\.?\s*(?=\d)"), r"\\rupee "),
     (re.compile(r"&\s*="), "="),
     (
         re.compile(
-            r"\A(?:\\text\s*\{\s*)?[aA]ll real (?:numbers|values|x)(?: x)?,? (?:except|excluding|other than)(?: for)?"
+            r"\A(?:\\text\s*\{\s*)?[aA]ll real (?:numbers|values|x)(?: x)?,? "
+            r"(?:except|excluding|other than)(?: for)?"
             r"\s*\}?\s*(?:[a-z]\s*=\s*)?([-+\d\\][^a-z]{0,40}(?:\\[a-z]+[^a-z]{1,40}){0,4})\Z"
         ),
         r"\\mathbb{R}\\setminus\\{\1\\}",
     ),
     (
         re.compile(
-            r"(?:\\text\s*\{)?\s*(?<![a-z])(?:for|where) (?:(?:any|every|all|some|an) )?integers?\s*\}?\s*([a-z])(?![a-z])"
+            r"(?:\\text\s*\{)?\s*(?<![a-z])(?:for|where) (?:(?:any|every|all|some|an) )?"
+            r"integers?\s*\}?\s*([a-z])(?![a-z])"
         ),
         r"\\text{ where } \1\\in\\mathbb{Z} ",
     ),
@@ -117,14 +131,17 @@ _REWRITES = (
     (re.compile(r"\\mu\s*(\\(?:text|mathrm|textrm)\s*\{)\s*(?=[A-Za-z])"), r"\1u"),
     (re.compile(r"(\\(?:text|mathrm|textrm)\s*\{\s*[kMm]?)\s*\}\s*\\Omega(?![A-Za-z])"), r"\1Ω}"),
     (re.compile(r"(?<=\d)\s*([kMm]?)\s*(?:\\Omega(?![A-Za-z])|Ω)"), r"\\text{ \1Ω}"),
-    (re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:\{,\}\d{3})+)(?!\d)"), lambda run: run[1].replace("{,}", "")),
+    (re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:\{,\}\d{3})+)(?!\d)"), _without_marks),
     (re.compile(r"(?<=\d)\{,\}(?=\d)"), "."),
     (re.compile(r"\{([:=])\}"), r"\1"),
-    (re.compile(r"\A\s*\\text\s*\{\s*(?:The\s|the\s)?(?:final\s|Final\s)?[aA]nswer\s?(?:is|:)?\s*:?\s*\}"), ""),
+    (
+        re.compile(r"\A\s*\\text\s*\{\s*(?:The\s|the\s)?(?:final\s|Final\s)?[aA]nswer\s?(?:is|:)?\s*:?\s*\}"),
+        "",
+    ),
     (re.compile(r"\\text\s*\{([0-9A-Fa-f]{1,40})\}(?=\s*_)"), r"\1"),
     (
         re.compile(r"(?<![\d.,])(\d{1,3}(?:[ ']\d{3})+)(?![\d']|\s*/| \d)"),
-        lambda run: run[1].replace(" ", "").replace("'", ""),
+        _without_marks,
     ),
     (re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r"\\times "),
     (re.compile(r"(?<=\d)\^\s*(?:\{\s*o\s*\}|o(?![A-Za-z]))"), r"^\\circ "),
@@ -133,7 +150,12 @@ _REWRITES = (
     (re.compile(r"\bm\s*\\angle(?![A-Za-z])"), r"\\angle"),
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"([)\]])\s*U\s*(?=[(\[])"), r"\1\\cup "),
-    (re.compile(r"(?:(?<![\w)}\]])|(?<=\\cup)|(?<=\\cap)|(?<=\\in)|(?<=minus))\]([^\[\]()]{1,200},[^\[\]()]{1,200})(?=[\[\]])"), r"(\1"),
+    (
+        re.compile(
+            r"(?:(?<![\w)}\]])|(?<=\\cup)|(?<=\\cap)|(?<=\\in)|(?<=minus))\]([^\[\]()]{1,200},[^\[\]()]{1,200})(?=[\[\]])"
+        ),
+        r"(\1",
+    ),
     (re.compile(r"([(\[][^\[\]()]{1,200},[^\[\]()]{1,200})\[(?=\s*(?:\Z|[,)]|\\cup|\\cap))"), r"\1)"),
 )
 _CHARACTERS = {
@@ -146,7 +168,8 @@ _CHARACTERS = {
     "€": r"\euro ", "£": r"\sterling ", "¥": r"\yen ", "₹": r"\rupee ", "¢": r"\text{ cents}",
     "∧": r"\land ", "∨": r"\lor ", "¬": r"\lnot ", "∩": r"\cap ", "∖": r"\setminus ", "→": r"\to ",
     "⇒": r"\Rightarrow ", "↔": r"\leftrightarrow ", "⇔": r"\Leftrightarrow ", "∣": r"\mid ",
-    "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∑": r"\sum ", "∏": r"\prod ",
+    "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
+    "∑": r"\sum ", "∏": r"\prod ",
 }  # fmt: skip
 _GREEK_LETTERS = {unicodedata.lookup(f"GREEK SMALL LETTER {_spell}"): name for name, _spell in
                   ((name, "LAMDA" if name == "lambda" else name.upper()) for name in GREEK)}  # fmt: skip

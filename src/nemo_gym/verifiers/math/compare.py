@@ -223,7 +223,8 @@ class _Comparison:
                 return _time(gold) == _time(prediction) or (
                     gold.half != prediction.half
                     and "" in (gold.half, prediction.half)
-                    and (gold.hour, gold.minute, gold.second) == (prediction.hour, prediction.minute, prediction.second)
+                    and (gold.hour, gold.minute, gold.second)
+                    == (prediction.hour, prediction.minute, prediction.second)
                 )
             case (Clock(hour, 0, 0, half), Number(value)) | (Number(value), Clock(hour, 0, 0, half)):
                 return bool(half) and value == hour

@@ -8,7 +8,16 @@ from fractions import Fraction
 from nemo_gym.verifiers.math import scan
 from nemo_gym.verifiers.math.literals import literal
 from nemo_gym.verifiers.math.tree import ONE, Marked, Node, Number, Product, Sum, Unreadable
-from nemo_gym.verifiers.math.units import Unit, currency, directed, known, measure, phrase, quotient, temperature
+from nemo_gym.verifiers.math.units import (
+    Unit,
+    currency,
+    directed,
+    known,
+    measure,
+    phrase,
+    quotient,
+    temperature,
+)
 
 MAX_DEPTH = 64
 MAX_NODES = 1_000
@@ -97,7 +106,9 @@ class Cursor:
                 break
             self.advance()
             node = Product((node, Number(Fraction(size))))
-        if not self.at_unit(after_number=self.at("(")) and not (self.token.kind == "symbol" and self.token.spaced):
+        if not self.at_unit(after_number=self.at("(")) and not (
+            self.token.kind == "symbol" and self.token.spaced
+        ):
             return node
         following = self.ahead(2)[1:]
         compounded = bool(following) and following[0].text in ("/", "*", "^", "per")
@@ -153,11 +164,11 @@ class Cursor:
 
     def unit_phrase(self) -> Unit:
         """Read the words, powers and quotients of a unit."""
+        parts: list[str] = []
         if self.at("frac"):
-            parts = [self.tokens[self.position + 2].text, "/", self.tokens[self.position + 5].text]
+            parts += [self.tokens[self.position + 2].text, "/", self.tokens[self.position + 5].text]
             self.position += 7
         else:
-            parts = []
             if self.at("/"):
                 parts.append(self.advance().text)
             while self.token.kind in ("word", "symbol") or (parts and self.at("/", "^", "*", "-")):
@@ -215,7 +226,12 @@ class Cursor:
             self.position += self.at("and")
             number, words = self.token, self.ahead(2)[1:]
             part = measure([words[0].text]) if words and words[0].kind == "word" else None
-            if number.kind != "number" or part is None or part.powers != unit.powers or part.scale >= unit.scale:
+            if (
+                number.kind != "number"
+                or part is None
+                or part.powers != unit.powers
+                or part.scale >= unit.scale
+            ):
                 self.position = start
                 break
             self.position += 2
@@ -231,8 +247,10 @@ _MARKS = {
 }  # fmt: skip
 _SCALES = {
     "dozen": 12, "dozens": 12, "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
-    "trillion": 10**12, "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "gross": 144, "thousands": 1_000,
+    "trillion": 10**12, "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "gross": 144,
+    "thousands": 1_000,
     "millions": 10**6, "billions": 10**9, "mil": 10**6, "mln": 10**6, "bn": 10**9,
 }  # fmt: skip
-_ENDS_ITEM = frozenset((",", ";", "or", "and", "=", "~", ")", "]", "}", "\\}", ":", "where", "&", "\\\\", "<", ">",
-                        "<=", ">="))  # fmt: skip
+_ENDS_ITEM = frozenset(
+    (",", ";", "or", "and", "where", ":", ")", "]", "}", "\\}", "&", "\\\\", "=", "~", "<", ">", "<=", ">=")
+)

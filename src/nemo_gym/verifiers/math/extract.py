@@ -41,15 +41,20 @@ _SECOND_THOUGHT = re.compile(
 )
 _JOINT = re.compile(
     r"[\s$*_.,;~\\()\[\]]{0,40}(?:\\(?:text|mathrm|textrm)\s?\{)?[\s~]{0,10}"
-    r"(?P<word>or(?: else| maybe| possibly| perhaps)?|and|,|;|&|)[\s~]{0,10}\}?(?:\\q?quad|[\s$*_.,;~\\()\[\]]){0,40}",
+    r"(?P<word>or(?: else| maybe| possibly| perhaps)?|and|,|;|&|)[\s~]{0,10}\}?"
+    r"(?:\\q?quad|[\s$*_.,;~\\()\[\]]){0,40}",
     re.IGNORECASE,
 )
 _AFTER_BOX = re.compile(
     r"[\s$*_,;\\)\]]{0,20}(?:\\text\s?\{)?\s?(?:or|or maybe|maybe|perhaps|unless|if not"
-    r"|(?:is|was|would be) (?:wrong|incorrect|not|false|impossible))\b(?!\s*(?:equivalently|simply|in other))",
+    r"|(?:is|was|would be) (?:wrong|incorrect|not|false|impossible))\b"
+    r"(?!\s*(?:equivalently|simply|in other))",
     re.IGNORECASE,
 )
-_DENIAL = re.compile(r"(?:\bnot|n't|\bnever|\\neq?|\\lnot|≠)(?:\s+(?:equal\s+to|be|simply|just))?[\s$*_\\(\[:]{0,20}$", re.IGNORECASE)
+_DENIAL = re.compile(
+    r"(?:\bnot|n't|\bnever|\\neq?|\\lnot|≠)(?:\s+(?:equal\s+to|be|simply|just))?[\s$*_\\(\[:]{0,20}$",
+    re.IGNORECASE,
+)
 
 
 def _boxed(text: str) -> str | None:
@@ -62,7 +67,8 @@ def _boxed(text: str) -> str | None:
         return None
     start = [match.start() for match in _BOX.finditer(text)][-1]
     end = _end_of_box(text, start, answer)
-    answers, joints = [answer], []
+    answers = [answer]
+    joints: list[str] = []
     for _ in range(MAX_BOXES):
         before = text[:start].rfind("\\boxed")
         previous = last_boxed(text[before:start]) if before >= 0 else None
@@ -81,7 +87,7 @@ def _boxed(text: str) -> str | None:
         return f"not {answer}"
     if second := _AFTER_BOX.match(text, end, end + 60):
         rest = text[second.end() : second.end() + 80].splitlines() or [""]
-        return f"{answer} or {rest[0].strip()}"
+        return f"{answer} or {rest[0].strip()}".rstrip()
     return answer
 
 

@@ -56,8 +56,9 @@ _EMPTY = frozenset(
 )  # fmt: skip
 _REALS = frozenset(
     (
-        "all real numbers", "all reals", "all real values", "all real x", "any real number", "every real number",
-        "the real numbers", "real numbers", "the set of real numbers", "the set of all real numbers",
+        "all real numbers", "all reals", "all real values", "all real x", "any real number",
+        "every real number", "the real numbers", "real numbers",
+        "the set of real numbers", "the set of all real numbers",
         "all real numbers x",
     )
 )  # fmt: skip
@@ -571,7 +572,9 @@ class Parser(Cursor):
         if len({len(row) for row in rows}) != 1:
             raise Unreadable("ragged matrix")
         if name in _SYSTEMS:
-            if not all(len(row) == 1 and isinstance(row[0], Relation) and row[0].operators == ("=",) for row in rows):
+            if not all(
+                len(row) == 1 and isinstance(row[0], Relation) and row[0].operators == ("=",) for row in rows
+            ):
                 raise Unreadable("rows that are no equations")
             return Listing(tuple(row[0] for row in rows), ",")
         entries = Matrix(tuple(tuple(row) for row in rows))

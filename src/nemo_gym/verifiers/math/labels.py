@@ -78,7 +78,9 @@ def assignments(node: Node) -> dict[str, Node] | None:
     values: dict[str, Node] = {}
     for item in node.items:
         match item:
-            case Relation((Symbol(name), value), ("=",)) if name not in values and name not in variables(value):
+            case Relation((Symbol(name), value), ("=",)) if name not in values and name not in variables(
+                value
+            ):
                 values[name] = value
             case _:
                 return None
@@ -88,14 +90,21 @@ def assignments(node: Node) -> dict[str, Node] | None:
 
 
 def constant_renamed(gold: Node, prediction: Node) -> Node:
-    """Return the prediction with its constant of integration and imaginary unit named as in the gold answer."""
+    """Return the prediction with its constant of integration and imaginary unit named as in `gold`."""
     known, names = variables(gold), variables(prediction)
-    if "j" in names and "j" not in known and Constant("i") in walk(gold) and Constant("i") not in walk(prediction):
+    if (
+        "j" in names
+        and "j" not in known
+        and Constant("i") in walk(gold)
+        and Constant("i") not in walk(prediction)
+    ):
         prediction = transform(prediction, lambda part: Constant("i") if part == Symbol("j") else part)
     if not isinstance(gold, Sum) or not isinstance(prediction, Sum):
         return prediction
     wanted = [term.name for term in gold.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS]
-    own = [term.name for term in prediction.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS]
+    own = [
+        term.name for term in prediction.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS
+    ]
     if len(wanted) == len(own) == 1 and wanted[0] not in names and own[0] not in known:
         uses = sum(part == Symbol(own[0]) for part in walk(prediction))
         return rename(prediction, own[0], wanted[0]) if uses == 1 else prediction

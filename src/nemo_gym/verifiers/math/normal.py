@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import starmap
-
 from nemo_gym.verifiers.math.tree import (
     Combination,
     Group,
@@ -40,19 +38,27 @@ def _reckoned(node: Node) -> Node:
             return _matrix_product(node)
         case Product(factors) if sum(_is_vector(factor) for factor in factors) == 1:
             return _scaled_vector(node)
-        case Group("{", "}", items) if any(isinstance(part, PlusMinus) for item in items for part in walk(item)):
+        case Group("{", "}", items) if any(
+            isinstance(part, PlusMinus) for item in items for part in walk(item)
+        ):
             return Group("{", "}", tuple(_signs_listed(items)))
         case Sum(terms) if all(isinstance(term, Matrix) for term in terms):
             return _matrix_sum(node)
         case Power(Matrix(rows), Symbol("T")):
             return Matrix(tuple(zip(*rows, strict=True)))
-        case Power(Matrix() as base, Number(value)) if value.denominator == 1 and 1 < value <= MAX_MATRIX_POWER:
+        case Power(Matrix() as base, Number(value)) if (
+            value.denominator == 1 and 1 < value <= MAX_MATRIX_POWER
+        ):
             power: Node = base
             for _ in range(int(value) - 1):
                 power = _matrix_product(Product((power, base)))
             return power
-        case Combination("∪", parts) if all(isinstance(part, Group) and part.opening == "{" for part in parts):
-            return Group("{", "}", tuple(item for part in parts if isinstance(part, Group) for item in part.items))
+        case Combination("∪", parts) if all(
+            isinstance(part, Group) and part.opening == "{" for part in parts
+        ):
+            return Group(
+                "{", "}", tuple(item for part in parts if isinstance(part, Group) for item in part.items)
+            )
         case Combination(("∧" | "∨") as sign, parts) if all(map(_is_equation, parts)):
             return Listing(parts, "or" if sign == "∨" else ",")
         case _:
@@ -70,7 +76,12 @@ def _is_vector(node: Node) -> bool:
 def _scaled_vector(node: Product) -> Node:
     scalars = tuple(factor for factor in node.factors if not isinstance(factor, Group))
     vector = next((factor for factor in node.factors if isinstance(factor, Group)), None)
-    if vector is None or len(scalars) + 1 != len(node.factors) or variables(*scalars) or _size(node) > MAX_SIZE:
+    if (
+        vector is None
+        or len(scalars) + 1 != len(node.factors)
+        or variables(*scalars)
+        or _size(node) > MAX_SIZE
+    ):
         return node
     return Group("(", ")", tuple(Product((*scalars, item)) for item in vector.items))
 
@@ -79,9 +90,7 @@ def _matrix_sum(node: Sum) -> Node:
     matrices = [term.rows for term in node.terms if isinstance(term, Matrix)]
     if len({(len(rows), len(rows[0])) for rows in matrices}) != 1 or _size(node) > MAX_SIZE:
         return node
-    return Matrix(
-        tuple(tuple(map(Sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True))
-    )
+    return Matrix(tuple(tuple(map(Sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)))
 
 
 def _matrix_product(node: Product) -> Node:
@@ -100,11 +109,15 @@ def _matrix_product(node: Product) -> Node:
     cells = sum(map(len, rows))
     if scalars and sum(map(_size, scalars)) * cells > MAX_SIZE:
         return node
-    return Matrix(tuple(tuple(Product((*scalars, entry)) for entry in row) for row in rows)) if scalars else Matrix(rows)
+    return (
+        Matrix(tuple(tuple(Product((*scalars, entry)) for entry in row) for row in rows))
+        if scalars
+        else Matrix(rows)
+    )
 
 
 def _dot(row: tuple[Node, ...], column: tuple[Node, ...]) -> Node:
-    products: tuple[Node, ...] = tuple(starmap(lambda a, b: Product((a, b)), zip(row, column, strict=True)))
+    products: tuple[Node, ...] = tuple(Product(pair) for pair in zip(row, column, strict=True))
     return products[0] if len(products) == 1 else Sum(products)
 
 
@@ -138,9 +151,9 @@ def _signs_listed(items: tuple[Node, ...]) -> list[Node]:
 def _named(node: Node) -> Node:
     """Return `(x, y) = (1, 2)` as `x = 1, y = 2`."""
     match node:
-        case Relation((Group("(", ")", names), Group("(", ")", values)), ("=",)) if (
-            len(names) == len(values) and all(isinstance(name, Symbol) for name in names)
-        ):
+        case Relation((Group("(", ")", names), Group("(", ")", values)), ("=",)) if len(names) == len(
+            values
+        ) and all(isinstance(name, Symbol) for name in names):
             pairs = zip(names, values, strict=True)
             return Listing(tuple(Relation(pair, ("=",)) for pair in pairs), ",")
         case _:

@@ -85,5 +85,7 @@ def _parameter(notes: Sequence[Node]) -> str:
 
 def _probes(region: Region) -> list[Fraction]:
     places = [Fraction(place.place) for place in region.breaks][:MAX_PROBES]
-    near = [place + step for place in places for step in (0, Fraction(-1, 97), Fraction(1, 97), -3, 3, -50, 50)]
+    near = [
+        place + step for place in places for step in (0, Fraction(-1, 97), Fraction(1, 97), -3, 3, -50, 50)
+    ]
     return [*near, Fraction(-1_000), Fraction(1_000)]

@@ -45,21 +45,29 @@ def agree(
 
     Raises Undefined where one has none, or none that can be computed here; Exhausted as any evaluation.
     """
-    digits = DIGITS
-    for _ in range(2):
-        one, other = (Precise(budget, digits, point or {}, real) for _ in range(2))
-        a, b = one.value(gold), other.value(prediction)
-        if isinstance(a, Fraction) and isinstance(b, Fraction):
-            return a == b
-        x, y = one.long(a), other.long(b)
-        size = max(one.magnitude, other.magnitude, one.size(x), other.size(y))
-        if size > MAX_MAGNITUDE:
-            raise Undefined
-        if digits >= DIGITS + size - GUARD:
-            break
-        digits = DIGITS + size
-    distance = one.size(one.add(x, _negative(y)))
-    return distance <= size - digits + GUARD
+    verdict = _agree(gold, prediction, budget, point or {}, real, DIGITS)
+    return (
+        verdict
+        if isinstance(verdict, bool)
+        else bool(_agree(gold, prediction, budget, point or {}, real, DIGITS + verdict))
+    )
+
+
+def _agree(
+    gold: Node, prediction: Node, budget: Budget, point: Mapping[str, Short], real: bool, digits: int
+) -> bool | int:
+    """Compare to `digits` digits; return instead how many more are needed where terms are that large."""
+    one, other = (Precise(budget, digits, point, real) for _ in range(2))
+    a, b = one.value(gold), other.value(prediction)
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return a == b
+    x, y = one.long(a), other.long(b)
+    size = max(one.magnitude, other.magnitude, one.size(x), other.size(y))
+    if size > MAX_MAGNITUDE:
+        raise Undefined
+    if digits == DIGITS and size > GUARD:
+        return size
+    return one.size(one.add(x, _negative(y))) <= size - digits + GUARD
 
 
 @dataclass
@@ -78,7 +86,10 @@ class Precise:
     def __post_init__(self) -> None:
         self.step = 2 + self.digits**2 // 130_000
         self.context = Context(
-            prec=self.digits, Emax=SMALLEST, Emin=-SMALLEST, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow]
+            prec=self.digits,
+            Emax=SMALLEST,
+            Emin=-SMALLEST,
+            traps=[InvalidOperation, DivisionByZero, Overflow, Underflow],
         )
 
     def value(self, node: Node) -> Value:
@@ -315,15 +326,15 @@ class Precise:
                 return self._exp(self.long(x))
             case "cis", [x]:
                 return self._exp(self.long(self._multiply(x, Long(_ZERO, _ONE))))
-            case ("ln" | "log" | "lg"), [x, *base] if len(base) < 2:
+            case (("ln" | "log" | "lg"), [x, *base]) if len(base) < 2:
                 return self._logarithm(name, self.long(x), base)
-            case ("floor" | "ceil"), [Long(x, im)] if not im:
+            case (("floor" | "ceil"), [Long(x, im)]) if not im:
                 return self._rounded(name, x)
-            case ("sin" | "cos" | "tan" | "cot" | "sec" | "csc"), [x]:
+            case (("sin" | "cos" | "tan" | "cot" | "sec" | "csc"), [x]):
                 return self._trigonometric(name, self.long(x))
-            case ("arctan" | "atan"), [x] if not self.long(x).im:
+            case (("arctan" | "atan"), [x]) if not self.long(x).im:
                 return Long(self._arctangent(self.long(x).re), _ZERO)
-            case ("sinh" | "cosh"), [x]:
+            case (("sinh" | "cosh"), [x]):
                 up = self._exp(self.long(x))
                 down = self.long(self._inverse(up))
                 both = (up, down if name == "cosh" else _negative(down))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -67,7 +66,7 @@ class Regions:
         """Return the set that a node describes, or None when it describes something else."""
         match node:
             case Group("{", "}", items):
-                return self._joined(operator.or_, [self._point(item) for item in items], EMPTY)
+                return self._joined(_either, [self._point(item) for item in items], EMPTY)
             case Group(("(" | "[") as opening, (")" | "]") as closing, (low, high)):
                 return self._interval(low, high, opening == "[", closing == "]")
             case Relation((Symbol(name), inner), ("∈",)):
@@ -77,17 +76,17 @@ class Regions:
                 return self._inequality(node)
             case Builder(Symbol(name), conditions):
                 found = [self.read(condition) for condition in conditions]
-                return self._joined(operator.and_, found, LINE) if self.names <= {name} else None
+                return self._joined(_both, found, LINE) if self.names <= {name} else None
             case Combination("∪" | "∨", parts) | Listing(parts, "or"):
-                return self._joined(operator.or_, [self._statement(part) for part in parts], EMPTY)
+                return self._joined(_either, [self._statement(part) for part in parts], EMPTY)
             case Combination("∩" | "∧", parts):
-                return self._joined(operator.and_, [self._statement(part) for part in parts], LINE)
+                return self._joined(_both, [self._statement(part) for part in parts], LINE)
             case Listing(parts, "and") if all(isinstance(part, Relation) for part in parts):
-                return self._joined(operator.and_, [self.read(part) for part in parts], LINE)
+                return self._joined(_both, [self.read(part) for part in parts], LINE)
             case Listing(parts, _) if all(
                 isinstance(part, Relation) and part.operators == ("!=",) for part in parts
             ):
-                return self._joined(operator.and_, [self.read(part) for part in parts], LINE)
+                return self._joined(_both, [self.read(part) for part in parts], LINE)
             case Combination("∖", (whole, part)):
                 return self._joined(_without, [self.read(whole), self.read(part)], None)
             case Sum((whole, Product((first, Group("{") as part)))) if first == MINUS_ONE:
@@ -146,7 +145,7 @@ class Regions:
             stop = self._place(high)
             if stop is None or (region.breaks and region.breaks[0].place > stop.place):
                 return None
-            region = _combine(operator.and_, region, Region((stop,), (high_closed,), (True, False)))
+            region = _combine(_both, region, Region((stop,), (high_closed,), (True, False)))
         return region
 
     def _inequality(self, node: Relation) -> Region | None:
@@ -168,12 +167,20 @@ class Regions:
                 closed = left == "<="
                 inside = self._interval(negate(size), size, not closed, not closed)
                 region = self._joined(_without, [LINE, inside], None)
-            case ((Symbol(name), value) | (value, Symbol(name))), ("!=",):
+            case (((Symbol(name), value) | (value, Symbol(name))), ("!=",)):
                 region = self._joined(_without, [LINE, self._point(value)], None)
             case _:
                 return None
         self.names.add(name)
         return region
+
+
+def _either(left: bool, right: bool) -> bool:
+    return left or right
+
+
+def _both(left: bool, right: bool) -> bool:
+    return left and right
 
 
 def _without(left: bool, right: bool) -> bool:
@@ -184,9 +191,7 @@ def _combine(rule: Callable[[bool, bool], bool], left: Region, right: Region) ->
     places = sorted((*left.breaks, *right.breaks), key=lambda place: place.place)
     breaks = [place for at, place in enumerate(places) if not at or not _same_place(places[at - 1], place)]
     inside = [rule(_has(left, place), _has(right, place)) for place in breaks]
-    between = [
-        rule(_has_gap(left, before), _has_gap(right, before)) for before in (None, *breaks)
-    ]
+    between = [rule(_has_gap(left, before), _has_gap(right, before)) for before in (None, *breaks)]
     kept = [at for at in range(len(breaks)) if not inside[at] == between[at] == between[at + 1]]
     return Region(
         tuple(breaks[at] for at in kept),

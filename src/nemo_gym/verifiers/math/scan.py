@@ -130,7 +130,9 @@ _ALIASES = {
 }  # fmt: skip
 _JOINTS = {"and": "and", "or": "or"}
 _CONDITIONAL = frozenset(_split("where for when whenever if with provided given assuming"))
-_WORD_COMMANDS = frozenset(_split("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*"))
+_WORD_COMMANDS = frozenset(
+    _split("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*")
+)
 _STYLE_COMMANDS = frozenset(
     _split(
         "textbf textit texttt textsl emph mathit mathbf mathsf mathtt mathcal mathfrak mathscr mathnormal "
@@ -154,10 +156,14 @@ def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None
     elif len(word) == 1:
         kind = "word" if worded and after_value and known(word) else "symbol"
         tokens.append(Token(kind, word, spaced))
-    elif not worded and (
-        (len(word) <= 3 and word.islower() and word.isascii())
-        or (after_value and word.isupper() and len(word) <= 3 and word.isascii())
-    ) and not (after_value and known(word)):
+    elif (
+        not worded
+        and (
+            (len(word) <= 3 and word.islower() and word.isascii())
+            or (after_value and word.isupper() and len(word) <= 3 and word.isascii())
+        )
+        and not (after_value and known(word))
+    ):
         tokens.extend(Token("symbol", letter, spaced and not index) for index, letter in enumerate(word))
     else:
         tokens.append(Token("word", word, spaced))
@@ -212,7 +218,13 @@ def _command(
     if name in ("mathbb", "Bbb") and (letter := _ONE_LETTER.match(text, position)):
         tokens.append(Token("symbol", f"\\mathbb{letter[1] or letter[2]}", spaced))
         return letter.end()
-    if braced and name in ("overline", "bar", "dot") and argument.isdecimal() and tokens and "." in tokens[-1].text:
+    if (
+        braced
+        and name in ("overline", "bar", "dot")
+        and argument.isdecimal()
+        and tokens
+        and "." in tokens[-1].text
+    ):
         tokens.append(Token("operator", f"repeat:{argument}", spaced))
         return braced.end()
     if name in _WORD_COMMANDS or (name in _STYLE_COMMANDS and text[position:].lstrip().startswith("{")):
@@ -240,7 +252,11 @@ def _text(
         tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
         tokens.append(Token("operator", "}"))
     elif len(words) == 1 and words.isalpha():
-        unit = after_value and known(words) and (words in _UPRIGHT_UNITS or command in ("text", "textrm", "mbox"))
+        unit = (
+            after_value
+            and known(words)
+            and (words in _UPRIGHT_UNITS or command in ("text", "textrm", "mbox"))
+        )
         tokens.append(Token("word" if unit else "symbol", words, spaced))
     elif words.isalpha() and words in FUNCTIONS:
         _named(words, tokens, spaced)

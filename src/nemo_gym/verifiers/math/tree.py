@@ -296,7 +296,7 @@ def rename(node: Node, name: str, other: str) -> Node:
 
 def variables(*nodes: Node) -> tuple[str, ...]:
     """Return the sorted names of the free variables."""
-    return tuple(sorted(set().union(*map(_free, nodes))))
+    return tuple(sorted(set[str]().union(*map(_free, nodes))))
 
 
 def _free(node: Node) -> set[str]:
@@ -306,4 +306,4 @@ def _free(node: Node) -> set[str]:
         case Series(_, index, low, high, body):
             return _free(low) | _free(high) | (_free(body) - {index})
         case _:
-            return set().union(*map(_free, children(node)))
+            return set[str]().union(*map(_free, children(node)))

@@ -33,14 +33,16 @@ def conversion(gold: Unit | None, prediction: Unit | None) -> Fraction | None:
         return None if prediction and prediction.odd else Fraction(1)
     if bool(gold.letters) != bool(prediction.letters):
         return None
-    if gold.nouns and prediction.nouns or not gold.letters:
+    if (gold.nouns and prediction.nouns) or not gold.letters:
         shorter, longer = sorted((gold.nouns, prediction.nouns), key=len)
         if not shorter or longer[-len(shorter) :] != shorter:
             return None
     if gold.powers == prediction.powers:
         return prediction.scale / gold.scale
     plain = {_generic(gold.powers), _generic(prediction.powers)}
-    return Fraction(1) if len(plain) == 1 and any("unit" in dict(u.powers) for u in (gold, prediction)) else None
+    return (
+        Fraction(1) if len(plain) == 1 and any("unit" in dict(u.powers) for u in (gold, prediction)) else None
+    )
 
 
 def _generic(powers: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
@@ -187,30 +189,40 @@ _PREFIXED = (
     ("Pa", "pascal", 1000, "g m-1 s-2"), ("Hz", "hertz", 1, "s-1"), ("C", "coulomb", 1, "A s"),
     ("F", "farad", Fraction(1, 1000), "g-1 m-2 s4 A2"), ("ohm", "ohm", 1000, "g m2 s-3 A-2"),
     ("Ω", "ohm", 1000, "g m2 s-3 A-2"), ("L", "liter litre", Fraction(1, 1000), "m3"),
-    ("l", "liter litre", Fraction(1, 1000), "m3"), ("eV", "electronvolt", 1, "eV"), ("Wh", "", 3_600_000, "g m2 s-2"),
-    ("cal", "calorie", 1, "cal"), ("B", "byte", 8, "bit"), ("bit", "bit", 1, "bit"), ("T", "tesla", 1, "T"),
+    ("l", "liter litre", Fraction(1, 1000), "m3"), ("eV", "electronvolt", 1, "eV"),
+    ("Wh", "", 3_600_000, "g m2 s-2"), ("cal", "calorie", 1, "cal"), ("B", "byte", 8, "bit"),
+    ("bit", "bit", 1, "bit"), ("T", "tesla", 1, "T"),
 )  # fmt: skip
 _SINGLE = (
-    ("in inch inches", "0.0254", "m"), ("ft foot feet", "0.3048", "m"), ("yd yds yard yards", "0.9144", "m"),
-    ("mi mile miles", "1609.344", "m"), ("lb lbs pound pounds", "453.59237", "g"),
-    ("oz ounce ounces", "28.349523125", "g"), ("tonne tonnes", "1000000", "g"), ("ton tons", "1", "ton"),
-    ("sec secs", "1", "s"), ("min mins minute minutes", "60", "s"), ("h hr hrs hour hours", "3600", "s"),
+    ("in inch inches", "0.0254", "m"), ("ft foot feet", "0.3048", "m"),
+    ("yd yds yard yards", "0.9144", "m"), ("mi mile miles", "1609.344", "m"),
+    ("lb lbs pound pounds", "453.59237", "g"), ("oz ounce ounces", "28.349523125", "g"),
+    ("tonne tonnes", "1000000", "g"), ("ton tons", "1", "ton"), ("sec secs", "1", "s"),
+    ("min mins minute minutes", "60", "s"), ("h hr hrs hour hours", "3600", "s"),
     ("d day days", "86400", "s"), ("wk week weeks", "604800", "s"), ("month months", "1", "month"),
-    ("year years yr yrs", "12", "month"), ("decade decades", "120", "month"), ("century centuries", "1200", "month"),
-    ("cent cents ¢", "0.01", "dollar"), ("dollar dollars USD usd", "1", "dollar"), ("euro euros EUR", "1", "euro"),
-    ("pence penny pennies", "0.01", "sterling"), ("GBP sterling", "1", "sterling"), ("yen JPY", "1", "yen"),
-    ("rupee rupees Rs INR", "1", "rupee"), ("mph", "0.44704", "m s-1"), ("kph kmph", "1/3.6", "m s-1"),
-    ("rpm", "1/60", "s-1"), ("K kelvin kelvins", "1", "K"), ("unit units", "1", "unit"), ("acre acres", "1", "acre"),
-    ("hectare hectares ha", "10000", "m2"), ("gallon gallons gal", "1", "gallon"), ("quart quarts qt", "0.25", "gallon"),
+    ("year years yr yrs", "12", "month"), ("decade decades", "120", "month"),
+    ("century centuries", "1200", "month"), ("cent cents ¢", "0.01", "dollar"),
+    ("dollar dollars USD usd", "1", "dollar"), ("euro euros EUR", "1", "euro"),
+    ("pence penny pennies", "0.01", "sterling"), ("GBP sterling", "1", "sterling"),
+    ("yen JPY", "1", "yen"), ("rupee rupees Rs INR", "1", "rupee"), ("mph", "0.44704", "m s-1"),
+    ("kph kmph", "1/3.6", "m s-1"), ("rpm", "1/60", "s-1"), ("K kelvin kelvins", "1", "K"),
+    ("unit units", "1", "unit"), ("acre acres", "1", "acre"), ("hectare hectares ha", "10000", "m2"),
+    ("gallon gallons gal", "1", "gallon"), ("quart quarts qt", "0.25", "gallon"),
     ("pint pints pt", "0.125", "gallon"), ("cup cups", "0.0625", "gallon"), ("cc", "0.000001", "m3"),
     ("atm", "101325000", "g m-1 s-2"), ("bar", "100000000", "g m-1 s-2"), ("knot knots", "1", "knot"),
-    ("radian radians rad", "1", "rad"), ("Km KM", "1000", "m"), ("Kg KG kgs", "1000", "g"), ("CM Cm cms", "0.01", "m"),
-    ("kms", "1000", "m"), ("hp horsepower", "1", "horsepower"), ("dB decibel decibels", "1", "dB"),
+    ("radian radians rad", "1", "rad"), ("Km KM", "1000", "m"), ("Kg KG kgs", "1000", "g"),
+    ("CM Cm cms", "0.01", "m"), ("kms", "1000", "m"), ("hp horsepower", "1", "horsepower"),
+    ("dB decibel decibels", "1", "dB"),
 )  # fmt: skip
 
 
 def _powers(text: str) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted((re.sub(r"-?\d+$", "", part), int((re.findall(r"-?\d+$", part) or ["1"])[0])) for part in text.split()))
+    return tuple(
+        sorted(
+            (re.sub(r"-?\d+$", "", part), int((re.findall(r"-?\d+$", part) or ["1"])[0]))
+            for part in text.split()
+        )
+    )
 
 
 def _table() -> dict[str, tuple[Fraction, tuple[tuple[str, int], ...]]]:
@@ -232,37 +244,38 @@ def _table() -> dict[str, tuple[Fraction, tuple[tuple[str, int], ...]]]:
 _UNITS = _table()
 _NEVER = frozenset(
     _split(
-        "or and not no nor non never none neither either if unless else otherwise but maybe perhaps possibly "
-        "probably likely plausibly presumably might may could can cannot should would will shall must is are "
-        "was were be been isn't ain't aren't wasn't doesn't don't wrong wrongly incorrect incorrectly false "
-        "falsely untrue invalid impossible rejected refuted bad mistaken mistake mistakes error errors guess "
-        "guesses guessing unsure uncertain unknown about approximately approx around roughly nearly almost "
-        "circa least less than lower upper bound bounds minimum maximum min max to through thru until till "
-        "from between plus minus times divided multiplied with without except excluding instead rather versus "
-        "vs other others another any also then thus hence because since when where while however though "
-        "although actually wait sometimes always usually often perhaps rarely yes ok okay "
-        "typo alternatively this that these those it its they as at by for say says think thinks suppose "
-        "supposes assume assumes assuming fails fail equals equal exceeds zero one two three four five six "
-        "seven eight nine ten eleven twelve hundred thousand million billion trillion dozen half double twice "
-        "thrice triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
-        "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects negates "
-        "tenths hundredths thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
+        "or and not no nor non never none neither either if unless else otherwise but maybe perhaps "
+        "possibly probably likely plausibly presumably might may could can cannot should would will "
+        "shall must is are was were be been isn't ain't aren't wasn't doesn't don't wrong wrongly "
+        "incorrect incorrectly false falsely untrue invalid impossible rejected refuted bad mistaken "
+        "mistake mistakes error errors guess guesses guessing unsure uncertain unknown about "
+        "approximately approx around roughly nearly almost circa least less than lower upper bound "
+        "bounds minimum maximum min max to through thru until till from between plus minus times divided "
+        "multiplied with without except excluding instead rather versus vs other others another any also "
+        "then thus hence because since when where while however though although actually wait sometimes "
+        "always usually often rarely yes ok okay typo alternatively this that these those it its they as "
+        "at by for say says think thinks suppose supposes assume assumes assuming fails fail equals "
+        "equal exceeds zero one two three four five six seven eight nine ten eleven twelve hundred "
+        "thousand million billion trillion dozen half double twice thrice triple negative opposite "
+        "inverse pas mais nicht oder und plutot alternatives guesswork whereas besides unlike only "
+        "exactly contradicts disagrees differs excludes denies rejects negates tenths hundredths "
+        "thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
     )
 )
 _DIRECTIONS = frozenset(
     _split(
-        "increase decrease gain loss profit discount rise drop growth reduction north south east west left right "
-        "up down northeast northwest southeast southwest above below higher lower late early faster slower longer "
-        "shorter taller clockwise counterclockwise anticlockwise"
+        "increase decrease gain loss profit discount rise drop growth reduction north south east west "
+        "left right up down northeast northwest southeast southwest above below higher lower late early "
+        "faster slower longer shorter taller clockwise counterclockwise anticlockwise"
     )
 )
 _NOUNS = frozenset(
     _split(
         "people children men women mice geese teeth sheep fish deer oxen students person child man woman "
-        "increase decrease gain loss profit discount rise drop growth reduction north south east west left "
-        "clockwise counterclockwise anticlockwise heads tails "
-        "solution root way point triangle square circle term digit day ball apple coin car student element "
-        "subset permutation combination member edge vertex vertices face side integer prime factor divisor "
-        "value zero pair dice money water cookie marble candy book page ticket"
+        "increase decrease gain loss profit discount rise drop growth reduction north south east west "
+        "left clockwise counterclockwise anticlockwise heads tails solution root way point triangle "
+        "square circle term digit day ball apple coin car student element subset permutation combination "
+        "member edge vertex vertices face side integer prime factor divisor value zero pair dice money "
+        "water cookie marble candy book page ticket"
     )
 )

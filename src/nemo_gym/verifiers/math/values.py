@@ -18,7 +18,6 @@ from nemo_gym.verifiers.math.tree import (
     Node,
     Number,
     Product,
-    Symbol,
     negate,
     variables,
     walk,
