@@ -88,11 +88,12 @@ _STYLES: tuple[_Rewrite, ...] = (
             r"\\(?:!|/|(?:left|right|middle|displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|nolimits"
             r"|[bB]ig{1,2}[lrm]?|[lL]arge|LARGE|[hH]uge|normalsize|small|tiny|hfill|noindent|centering|mathstrut"
             r"|strut|bfseries|itshape|rmfamily|ensuremath|underline|mathop|mathbin|mathrel|mathord|textup"
-            r"|allowbreak|nobreak|relax|bm|pmb)(?![A-Za-z]))"
+            r"|allowbreak|nobreak|relax|bm|pmb|smash|framebox)(?![A-Za-z]))"
         ),
         "",
     ),
     (re.compile(r"\\(?:text)?color(?:box)?\s*(?:\[[^\[\]]{0,20}\])?\s*\{[^{}]{0,60}\}"), ""),
+    (re.compile(r"\\[hv]?phantom\s*\{[^{}]{0,60}\}"), ""),
     (re.compile(r"\\(?:hspace|vspace|mspace|tag|label)\*?\s*\{[^{}]{0,60}\}"), " "),
     (re.compile(r"\{\s*\\(rm|bf|it|sf|tt)(?![A-Za-z])\s*([^{}\\]{0,200})\}"), r"\\math\1{\2}"),
     (re.compile(r"\\(?:rm|bf|it|sf|tt)(?![A-Za-z])"), ""),
@@ -100,7 +101,12 @@ _STYLES: tuple[_Rewrite, ...] = (
         re.compile(r"(\\\\)|\\(?:[,;:> \n]|(?:q?quad|enspace|thinspace|medspace|thickspace)(?![A-Za-z]))|~"),
         _blank,
     ),
-    (re.compile(r"(?:\s*\\\\)+\s*\Z"), ""),
+    (re.compile(r"(?:\s?\\\\)+\s?\Z|(?<!\\)\\\s?\Z"), ""),
+    (re.compile(r"\A\s?\\(?:therefore|implies|Rightarrow|Longrightarrow|to|rightarrow)(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:blacksquare|checkmark|square|qed|Box)(?![A-Za-z])\s?\Z"), ""),
+    (re.compile(r"\\begin\{(equation\*?|align\*?|aligned|gathered)\}([^&]{0,400}?)\\end\{\1\}"), r"\2"),
+    (re.compile(r"\\text\s*\{\s*x\s*\}(?=\s*10\s*\^)"), r"\\times "),
+    (re.compile(r"\^\s*\{\s*\\(?:text|mathrm)\s*\{\s*o\s*\}\s*\}"), r"^\\circ "),
 )
 _REWRITES: tuple[_Rewrite, ...] = (
     (re.compile(r"\A(?:USD|US\\?\$)\s*(?=\d)"), r"\\dollar "),
@@ -148,6 +154,7 @@ _REWRITES: tuple[_Rewrite, ...] = (
     (re.compile(r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?"), r"\\overline{\1\2\3}"),
     (re.compile(r"(?<![\d.])(\d+\.)\((\d+)\)"), r"\1\\overline{\2}"),
     (re.compile(r"\bm\s*\\angle(?![A-Za-z])"), r"\\angle"),
+    (re.compile(r"\^\{\}|(?<!\\)\{\}"), ""),
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"([)\]])\s*U\s*(?=[(\[])"), r"\1\\cup "),
     (
@@ -202,7 +209,7 @@ def _peel(text: str) -> str:
     """Take off dollar signs, brackets of display mathematics, boxes and sentence punctuation."""
     for _ in range(6):
         before = text
-        text = text.strip().strip("*`").strip()
+        text = text.strip().strip('*`✓✔"').strip()
         if text.endswith((".", ";", ",")) and not text.endswith("\\,"):
             text = text[:-1].rstrip()
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):

@@ -71,6 +71,8 @@ def _same_spelling(prediction: str, gold: str) -> bool:
     left, right = peel_text(left), peel_text(right)
     if choice and left.strip("() ").casefold() == choice["letter"].casefold():
         return True
+    if left == right and not left.isdigit():
+        return True
     return bool(_TEXT.fullmatch(left)) and "\\" not in right and plain_words(left) == plain_words(right)
 
 

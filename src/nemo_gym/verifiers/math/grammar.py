@@ -161,8 +161,8 @@ class Parser(Cursor):
         if self.at("over", "choose"):
             return self.stacked(left) if floor <= _LOWEST else None
         if floor <= _PRODUCT and self.starts_factor():
-            if self.token.kind == "number" and isinstance(left, Number):
-                raise Unreadable("two numbers side by side")
+            if self.token.kind == "number" and (self.token.spaced or isinstance(left, Number)):
+                raise Unreadable("a number beside another value")
             return self.product(left)
         return None
 
@@ -211,8 +211,8 @@ class Parser(Cursor):
                 factor = self.expression(_PRODUCT + 1)
                 factors.append(Power(factor, MINUS_ONE) if operator == "/" else factor)
             elif self.starts_factor():
-                if self.token.kind == "number" and isinstance(factors[-1], Number):
-                    raise Unreadable("two numbers side by side")
+                if self.token.kind == "number" and (self.token.spaced or isinstance(factors[-1], Number)):
+                    raise Unreadable("a number beside another value")
                 factors.append(self.expression(_PRODUCT + 1))
             else:
                 return Product(tuple(factors))
@@ -334,7 +334,7 @@ class Parser(Cursor):
             case _ if ahead[0].text == "frac":
                 return Product((whole, part))
             case _:
-                raise Unreadable("two numbers side by side")
+                raise Unreadable("a number beside another value")
 
     def symbol(self, name: str) -> Node:
         if self.at("_"):
@@ -577,5 +577,7 @@ class Parser(Cursor):
             ):
                 raise Unreadable("rows that are no equations")
             return Listing(tuple(row[0] for row in rows), ",")
+        if len(rows) == len(rows[0]) == 1 and name in ("array", "matrix"):
+            return rows[0][0]
         entries = Matrix(tuple(tuple(row) for row in rows))
         return Apply("det", (entries,)) if name == "vmatrix" else entries

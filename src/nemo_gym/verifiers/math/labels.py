@@ -25,13 +25,16 @@ from nemo_gym.verifiers.math.tree import (
     variables,
     walk,
 )
+from nemo_gym.verifiers.math.units import hedges
 
 
 def label_of(node: Node) -> str:
     """Return the name on the left of `x = ...`, `f(x) = ...` or `Area = ...`; empty for a formula."""
     match node:
-        case Symbol(name) | Words(name):
+        case Symbol(name):
             return name
+        case Words(name):
+            return "" if hedges(name.split()) else name
         case Apply(name, (Symbol() | Number(),)) if name.endswith("()"):
             return "f()"
         case Product((Symbol(name) | Power(Symbol(name), _), Symbol() | Number())) if name in _FUNCTION_NAMES:

@@ -33,12 +33,20 @@ def _read(cleaned: str) -> tuple[Node, ...]:
     readings: list[Node] = []
     for thousands in (True, False) if "," in cleaned else (True,):
         try:
-            node = _answer(scan.tokenize(cleaned, thousands=thousands))
+            tokens = scan.tokenize(cleaned, thousands=thousands)
+            if not thousands and any(map(_is_group_of_digits, tokens)):
+                continue
+            node = _answer(tokens)
         except Unreadable:
             continue
         if node not in readings:
             readings.append(node)
     return tuple(readings)
+
+
+def _is_group_of_digits(token: scan.Token) -> bool:
+    """Whether digits such as 000 or 050 can only stand behind a thousands separator."""
+    return token.kind == "number" and len(token.text) == 3 and token.text[0] == "0" and token.text.isdigit()
 
 
 def _answer(tokens: list[scan.Token]) -> Node:
@@ -47,6 +55,8 @@ def _answer(tokens: list[scan.Token]) -> Node:
     items, joint = parser.items(lambda token: token.kind == "end" or token.text == "where")
     if not items:
         raise Unreadable("nothing there")
+    if joint in (",", "and"):
+        items = _spelled_out(items)
     notes: list[Node] = []
     if parser.at("where"):
         parser.advance()

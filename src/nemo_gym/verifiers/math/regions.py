@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -75,8 +76,7 @@ class Regions:
             case Relation():
                 return self._inequality(node)
             case Builder(Symbol(name), conditions):
-                found = [self.read(condition) for condition in conditions]
-                return self._joined(_both, found, LINE) if self.names <= {name} else None
+                return self._builder(name, conditions)
             case Combination("∪" | "∨", parts) | Listing(parts, "or"):
                 return self._joined(_either, [self._statement(part) for part in parts], EMPTY)
             case Combination("∩" | "∧", parts):
@@ -95,6 +95,24 @@ class Regions:
                 return self._joined(_without, [LINE, self.read(inner)], None)
             case _:
                 return None
+
+    def _builder(self, name: str, conditions: tuple[Node, ...]) -> Region | None:
+        """Return the numbers that fulfil all conditions; whole ones only if a condition says so."""
+        whole = [condition for condition in conditions if _is_whole(condition, name)]
+        parts = [self.read(condition) for condition in conditions if condition not in whole]
+        region = self._joined(_both, parts, LINE)
+        if region is None or not self.names <= {name}:
+            return None
+        if not whole:
+            return region
+        if len(region.breaks) < 2 or region.between[0] or region.between[-1]:
+            return None
+        low, high = math.ceil(region.breaks[0].place), math.floor(region.breaks[-1].place)
+        if high - low >= MAX_BREAKS:
+            return None
+        places = [Fraction(place) for place in range(low, high + 1) if region.holds(Fraction(place))]
+        self.names.clear()
+        return self._joined(_either, [self._point(Number(place)) for place in places], EMPTY)
 
     def _statement(self, node: Node) -> Region | None:
         match node:
@@ -173,6 +191,10 @@ class Regions:
                 return None
         self.names.add(name)
         return region
+
+
+def _is_whole(condition: Node, name: str) -> bool:
+    return condition == Relation((Symbol(name), Symbol("\\mathbbZ")), ("∈",))
 
 
 def _either(left: bool, right: bool) -> bool:

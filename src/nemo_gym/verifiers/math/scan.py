@@ -247,17 +247,17 @@ def _text(
     """Append the tokens of text set inside mathematics, or of mathematics in another style."""
     after_value = bool(tokens) and _ends_value(tokens[-1])
     words = argument.strip().rstrip(".").rstrip()
-    if command in _STYLE_COMMANDS and not _TEXT.fullmatch(words):
-        tokens.append(Token("operator", "{", spaced))
-        tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
-        tokens.append(Token("operator", "}"))
-    elif len(words) == 1 and words.isalpha():
+    if len(words) == 1 and words.isalpha():
         unit = (
             after_value
             and known(words)
             and (words in _UPRIGHT_UNITS or command in ("text", "textrm", "mbox"))
         )
         tokens.append(Token("word" if unit else "symbol", words, spaced))
+    elif command in _STYLE_COMMANDS and not _TEXT.fullmatch(words):
+        tokens.append(Token("operator", "{", spaced))
+        tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
+        tokens.append(Token("operator", "}"))
     elif words.isalpha() and words in FUNCTIONS:
         _named(words, tokens, spaced)
     else:

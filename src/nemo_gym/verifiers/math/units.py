@@ -131,6 +131,11 @@ def measure(parts: list[str]) -> Unit | None:
     return Unit(scale, tuple(sorted((n, p) for n, p in powers.items() if p)), tuple(letters))
 
 
+def hedges(words: Iterable[str]) -> bool:
+    """Whether a name holds a word that denies or leaves open what it names."""
+    return any(word.casefold() in _OPEN for word in words)
+
+
 def counted(parts: Iterable[str]) -> Unit | None:
     """Return the noun phrase as a unit; None when its words hedge, deny, compare or count.
 
@@ -260,6 +265,12 @@ _NEVER = frozenset(
         "inverse pas mais nicht oder und plutot alternatives guesswork whereas besides unlike only "
         "exactly contradicts disagrees differs excludes denies rejects negates tenths hundredths "
         "thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
+    )
+)
+_OPEN = frozenset(
+    _split(
+        "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly probably "
+        "likely wrong incorrect false untrue impossible except excluding other than guess approximately about"
     )
 )
 _DIRECTIONS = frozenset(
