@@ -29,9 +29,10 @@ What counts as equal
   never equal to one number, and an answer with alternatives ("41 or 42") is a list. In sets repetition
   doesn't count. Named values (`x = 1, y = 2`, `(x, y) = (1, 2)`) compare by name, and with a tuple in the
   order of the names.
-- `x = 5` is right for 5, and so is `a + b = 5`; other equations compare up to swapping and scaling the sides.
-- Intervals, inequalities in one variable, set builders, unions, intersections, differences and
-  `x \ne 1` compare as sets of real numbers: [0, 1] \cup (1, 2] is [0, 2]. Propositions compare by truth table.
+- `x = 5` is right for 5, and so is `a + b = 5`; other equations compare up to swapping and scaling the
+  sides.
+- Intervals, inequalities in one variable, set builders, unions, intersections, differences and `x \ne 1`
+  compare as sets of real numbers: [0, 1] \cup (1, 2] is [0, 2]. Propositions compare by truth table.
 - Notes on where an answer holds may be missing if they leave out single numbers, bind a whole-number
   parameter, or repeat where the formula is defined: `x + 1, x \ne 1` is right for x + 1, `x, x > 0` not for x.
 - `ln` and `log` without a base are the natural logarithm and `lg` has base 10. `3\frac12` is a mixed

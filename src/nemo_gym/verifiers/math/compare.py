@@ -295,6 +295,8 @@ class _Comparison:
                 first = _difference(a, b) if left[0] == ">" else _difference(b, a)
                 second = _difference(c, d) if right[0] == ">" else _difference(d, c)
                 return self.values.proportional(first, second, signed=True)
+            case Relation((a, b), ("!=",)), Relation((c, d), ("!=",)):
+                return self.values.proportional(_difference(a, b), _difference(c, d), signed=False)
             case Relation(left, operators), Relation(right, operators_too) if operators == operators_too:
                 return self.same_in_order(left, right)
             case _:

@@ -27,18 +27,20 @@ from nemo_gym.verifiers.math.tree import (
 )
 from nemo_gym.verifiers.math.units import hedges
 
+MAX_UNKNOWNS = 5
+
 
 def label_of(node: Node) -> str:
     """Return the name on the left of `x = ...`, `f(x) = ...` or `Area = ...`; empty for a formula."""
     match node:
-        case Symbol(name):
-            return name
-        case Words(name):
-            return "" if hedges(name.split()) else name
-        case Apply(name, (Symbol() | Number(),)) if name.endswith("()"):
-            return "f()"
-        case Product((Symbol(name) | Power(Symbol(name), _), Symbol() | Number())) if name in _FUNCTION_NAMES:
-            return f"{name}()"
+        case Symbol(name) | Words(name):
+            return "" if hedges(name.replace("_", " ").split()) else name
+        case Apply(name, (Symbol() | Number() as argument,)) if name.endswith("()"):
+            return f"{name[:-2]}({_spelling(argument)})"
+        case Product((Symbol(name) | Power(Symbol(name), _), Symbol() | Number() as argument)) if (
+            name in _FUNCTION_NAMES
+        ):
+            return f"{name}({_spelling(argument)})"
         case Group("(", ")", items) if all(isinstance(item, Symbol) for item in items):
             return f"({', '.join(item.name for item in items if isinstance(item, Symbol))})"
         case Matrix(rows) if all(isinstance(entry, Symbol) for row in rows for entry in row):
@@ -47,9 +49,13 @@ def label_of(node: Node) -> str:
             return ""
 
 
+def _spelling(argument: Symbol | Number) -> str:
+    return argument.name if isinstance(argument, Symbol) else str(argument.value)
+
+
 def labels_agree(gold: str, label: str) -> bool:
     """Whether two labels may name the same thing: one may be missing, or one be a function's."""
-    return not gold or not label or gold == label or gold.endswith("()") != label.endswith("()")
+    return not gold or not label or gold == label or gold.endswith(")") != label.endswith(")")
 
 
 def is_asked(node: Node) -> bool:
@@ -61,7 +67,7 @@ def is_asked(node: Node) -> bool:
                 for part in parts
             ]
             names = [part.name for part in bare if isinstance(part, Symbol)]
-            return len(set(names)) == len(parts) > 1 and not variables(value)
+            return len(set(names)) == len(parts) > 1 and len(parts) <= MAX_UNKNOWNS and not variables(value)
         case _:
             return False
 
@@ -124,6 +130,6 @@ def unit_as_factors(node: Node) -> Node | None:
     return Product((node.node, *factors))
 
 
-_FUNCTION_NAMES = frozenset("fghpqFGPQ")
+_FUNCTION_NAMES = frozenset("fghpqFGPQT")
 _COORDINATES = frozenset("xyztuvw")
 _FREE_CONSTANTS = frozenset(("C", "c", "K", "k", "C_1", "c_1"))

@@ -23,7 +23,7 @@ def read(text: str) -> tuple[Node, ...]:
         return ()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _read(cleaned: str) -> tuple[Node, ...]:
     time = _clock(cleaned)
     if time is not None:

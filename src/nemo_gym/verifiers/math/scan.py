@@ -129,6 +129,7 @@ _ALIASES = {
     "bar": "overline", "tg": "tan", "textdollar": "dollar", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
 }  # fmt: skip
 _JOINTS = {"and": "and", "or": "or"}
+_ALWAYS_WORDS = frozenset(_split("not no nor non but is"))
 _CONDITIONAL = frozenset(_split("where for when whenever if with provided given assuming"))
 _WORD_COMMANDS = frozenset(
     _split("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*")
@@ -147,10 +148,14 @@ def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None
     apart = spaced or worded
     if word.lower() in _JOINTS:
         tokens.append(Token("operator", word.lower(), spaced))
+    elif word.lower() in _ALWAYS_WORDS:
+        tokens.append(Token("word", word, spaced))
     elif word.lower() == "to" and apart and after_value:
         tokens.append(Token("operator", ":", spaced))
     elif word.lower() in _CONDITIONAL and apart and tokens and (after_value or tokens[-1].text == ","):
         tokens.append(Token("operator", "where", spaced))
+    elif word == "min" and after_value and apart:
+        tokens.append(Token("word", word, spaced))
     elif word in ("infinity", "inf") or word in FUNCTIONS or (word in GREEK and len(word) > 1):
         _named(word, tokens, spaced)
     elif len(word) == 1:
@@ -258,7 +263,7 @@ def _text(
         tokens.append(Token("operator", "{", spaced))
         tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
         tokens.append(Token("operator", "}"))
-    elif words.isalpha() and words in FUNCTIONS:
+    elif words.isalpha() and words in FUNCTIONS and not (after_value and known(words)):
         _named(words, tokens, spaced)
     else:
         start = len(tokens)

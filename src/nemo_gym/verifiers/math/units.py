@@ -263,7 +263,7 @@ _NEVER = frozenset(
         "equal exceeds zero one two three four five six seven eight nine ten eleven twelve hundred "
         "thousand million billion trillion dozen half double twice thrice triple negative opposite "
         "inverse pas mais nicht oder und plutot alternatives guesswork whereas besides unlike only "
-        "exactly contradicts disagrees differs excludes denies rejects negates tenths hundredths "
+        "exactly contradicts disagrees differs excludes denies rejects negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
         "thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
     )
 )
