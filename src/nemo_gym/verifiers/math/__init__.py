@@ -34,7 +34,8 @@ What counts as equal
 - Intervals, inequalities in one variable, set builders, unions, intersections, differences and `x \ne 1`
   compare as sets of real numbers: [0, 1] \cup (1, 2] is [0, 2]. Propositions compare by truth table.
 - Notes on where an answer holds may be missing if they leave out single numbers, bind a whole-number
-  parameter, or repeat where the formula is defined: `x + 1, x \ne 1` is right for x + 1, `x, x > 0` not for x.
+  parameter, or repeat where the formula is defined: `x + 1, x \ne 1` is right for x + 1, but
+  `x, x > 0` is not right for x.
 - `ln` and `log` without a base are the natural logarithm and `lg` has base 10. `3\frac12` is a mixed
   number. `1,234` is one number or two items, whichever fits. The base of 101_2 may be left out on one side.
 - Words are compared without case and punctuation.

@@ -255,38 +255,40 @@ _NEVER = frozenset(
         "incorrect incorrectly false falsely untrue invalid impossible rejected refuted bad mistaken "
         "mistake mistakes error errors guess guesses guessing unsure uncertain unknown about "
         "approximately approx around roughly nearly almost circa least less than lower upper bound "
-        "bounds minimum maximum min max to through thru until till from between plus minus times divided "
-        "multiplied with without except excluding instead rather versus vs other others another any also "
-        "then thus hence because since when where while however though although actually wait sometimes "
-        "always usually often rarely yes ok okay typo alternatively this that these those it its they as "
-        "at by for say says think thinks suppose supposes assume assumes assuming fails fail equals "
-        "equal exceeds zero one two three four five six seven eight nine ten eleven twelve hundred "
-        "thousand million billion trillion dozen half double twice thrice triple negative opposite "
-        "inverse pas mais nicht oder und plutot alternatives guesswork whereas besides unlike only "
-        "exactly contradicts disagrees differs excludes denies rejects negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
+        "bounds minimum maximum min max to through thru until till from between plus minus times "
+        "divided multiplied with without except excluding instead rather versus vs other others "
+        "another any also then thus hence because since when where while however though although "
+        "actually wait sometimes always usually often rarely yes ok okay typo alternatively this that "
+        "these those it its they as at by for say says think thinks suppose supposes assume assumes "
+        "assuming fails fail equals equal exceeds zero one two three four five six seven eight nine "
+        "ten eleven twelve hundred thousand million billion trillion dozen half double twice thrice "
+        "triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
+        "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects "
+        "negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
         "thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
     )
 )
 _OPEN = frozenset(
     _split(
-        "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly probably "
-        "likely wrong incorrect false untrue impossible except excluding other than guess approximately about"
+        "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly "
+        "probably likely wrong incorrect false untrue impossible except excluding other than guess "
+        "approximately about"
     )
 )
 _DIRECTIONS = frozenset(
     _split(
         "increase decrease gain loss profit discount rise drop growth reduction north south east west "
-        "left right up down northeast northwest southeast southwest above below higher lower late early "
-        "faster slower longer shorter taller clockwise counterclockwise anticlockwise"
+        "left right up down northeast northwest southeast southwest above below higher lower late "
+        "early faster slower longer shorter taller clockwise counterclockwise anticlockwise"
     )
 )
 _NOUNS = frozenset(
     _split(
-        "people children men women mice geese teeth sheep fish deer oxen students person child man woman "
-        "increase decrease gain loss profit discount rise drop growth reduction north south east west "
-        "left clockwise counterclockwise anticlockwise heads tails solution root way point triangle "
-        "square circle term digit day ball apple coin car student element subset permutation combination "
-        "member edge vertex vertices face side integer prime factor divisor value zero pair dice money "
-        "water cookie marble candy book page ticket"
+        "people children men women mice geese teeth sheep fish deer oxen students person child man "
+        "woman increase decrease gain loss profit discount rise drop growth reduction north south east "
+        "west left clockwise counterclockwise anticlockwise heads tails solution root way point "
+        "triangle square circle term digit day ball apple coin car student element subset permutation "
+        "combination member edge vertex vertices face side integer prime factor divisor value zero "
+        "pair dice money water cookie marble candy book page ticket"
     )
 )
