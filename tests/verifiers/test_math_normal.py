@@ -5,6 +5,9 @@ import pytest
 from nemo_gym.verifiers.math import equal
 
 EQUAL = [  # prediction, gold
+    ("[[1,2],[3,4]]", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
+    (r"\begin{pmatrix}1&2\cr 3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
+    ("(1,2,3)^T", r"\begin{bmatrix}1\\2\\3\end{bmatrix}"),
     (r"2\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}2\\4\end{pmatrix}"),
     (r"\begin{pmatrix}1/2&1\\3/2&2\end{pmatrix}", r"\frac12\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
     (r"\begin{pmatrix}-1&-2\\-3&-4\end{pmatrix}", r"-\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
@@ -41,6 +44,8 @@ EQUAL = [  # prediction, gold
 ]
 
 UNEQUAL = [  # prediction, gold
+    ("[[1,3],[2,4]]", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
+    ("[[1,2],[3,4]]", "[1,2],[3,4]"),
     (r"3\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}2\\4\end{pmatrix}"),
     (r"\begin{pmatrix}1&2\\3&5\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
     (r"\begin{pmatrix}1&2&0\\3&4&0\end{pmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),

@@ -81,7 +81,8 @@ _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUPER_TO_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _STYLES: tuple[_Rewrite, ...] = (
     (re.compile(r"(?<=\d),\\!\s+(?=\d{3}(?!\d))"), ","),
-    (re.compile(r"\\text\s*\{,\}"), "{,}"),
+    (re.compile(r"\\text\s*\{([,:])\}"), r"{\1}"),
+    (re.compile(r"\\cr(?![A-Za-z])"), r"\\\\"),
     (re.compile(r"\\(?:left|right)\s*\."), ""),
     (
         re.compile(

@@ -46,6 +46,11 @@ def _reckoned(node: Node) -> Node:
             return _matrix_sum(node)
         case Power(Matrix(rows), Symbol("T")):
             return Matrix(tuple(zip(*rows, strict=True)))
+        case Power(Group("(", ")") as vector, Symbol("T")):
+            return vector
+        case Group("[", "]", items) if len(items) > 1 and all(map(_is_row, items)):
+            rows = tuple(item.items for item in items if isinstance(item, Group))
+            return Matrix(rows) if len({len(row) for row in rows}) == 1 else node
         case Power(Matrix() as base, Number(value)) if (
             value.denominator == 1 and 1 < value <= MAX_MATRIX_POWER
         ):
@@ -67,6 +72,10 @@ def _reckoned(node: Node) -> Node:
 
 def _is_equation(node: Node) -> bool:
     return isinstance(node, Relation) and node.operators == ("=",)
+
+
+def _is_row(node: Node) -> bool:
+    return isinstance(node, Group) and node.opening == "[" and node.closing == "]" and len(node.items) > 1
 
 
 def _is_vector(node: Node) -> bool:
