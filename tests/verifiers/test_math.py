@@ -4,7 +4,7 @@ import threading
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nemo_gym.verifiers.math import equal, extract, grade
@@ -369,6 +369,25 @@ BOMBS = {
     "lcm": r"\operatorname{lcm}(" + ",".join(str(10**6 + n) for n in range(150)) + ")",
     "spaces": " " * 1_000_000 + "4",
     "dollars": "$" * 1_000_000,
+    "long-logarithms": r"2^{10000}" + r"\frac12\ln 4" * 60,
+    "many-exponentials": r"e^{50}\cdot " * 150 + "1",
+    "halves": "½" * 1_900,
+    "factorials-in-a-row": "9!" * 900,
+    "nested-sums": r"\sum_{k=1}^{400} " * 20 + "k",
+    "large-series": r"\sum_{k=1}^{400} k^{400}",
+    "matrix-powers": r"{" * 20 + r"\begin{pmatrix}1&2\\3&4\end{pmatrix}" + r"^3}" * 20,
+    "matrices": r"\begin{pmatrix}1&2\\3&4\end{pmatrix}" * 50,
+    "determinant": r"\det\begin{pmatrix}" + r"\\".join(["1&2&3&4&5&6&7&8"] * 8) + r"\end{pmatrix}",
+    "unions": r"\cup".join(f"[{n},{n}.5]" for n in range(150)),
+    "set-differences": r"\mathbb{R}\setminus\{" + ",".join(str(n) for n in range(400)) + r"\}",
+    "logic": r"\land ".join(f"p_{n}" for n in range(40)),
+    "signs-in-a-set": r"\{" + r",".join([r"\pm 1\pm x"] * 100) + r"\}",
+    "units": "5" + " m s" * 400,
+    "nested-text": r"\text{a" * 200 + "}" * 200,
+    "underflow": "e^{-10^9}",
+    "small-powers": "10^{-99999}",
+    "blanks": "4" + r"\;" * 900 + "3",
+    "brackets-of-intervals": "]" * 900 + "1,2" + "[" * 900,
 }
 
 
@@ -400,6 +419,8 @@ REDTEAM = {
     "unclosed-box": (r"\boxed{42", 0.0),
     "no-text": ("", 0.0),
     "number-list-without-box": ("40 41 42", 0.0),
+    "Q10-words-in-text": (r"\boxed{42\text{ is wrong}}", 0.0),
+    "Q10-alternatives-in-text": (r"\boxed{42\text{ or 6 or 7}}", 0.0),
     "I06-two-markers": ("Answer: 42. No, Answer: 7", 0.0),
 }
 
@@ -522,6 +543,36 @@ COMMANDS = [
     rf"\{name}" for name in ("frac", "sqrt", "left(", "right)", "text{", "pm", "infty", "cup", "sin", "log")
 ]
 COMMANDS += [rf"\{name}" for name in ("circ", "binom", "boxed{", "overline{3}", "mathbb{R}", "{", "}", "\\")]
+COMMANDS += [
+    rf"\{name}"
+    for name in (
+        "over",
+        "choose",
+        "land",
+        "lnot",
+        "setminus",
+        "mid",
+        "sum_{k=1}^{9}",
+        "det",
+        "bar",
+        "mathrm{",
+        "$",
+    )
+]
+COMMANDS += [
+    " million ",
+    " hours ",
+    "m/s",
+    " where ",
+    " am",
+    "e99",
+    "^{999}",
+    r"\begin{cases}",
+    "1,234",
+    "∪",
+    "²",
+    "٣",
+]
 COMMANDS += [r"\begin{pmatrix}", r"\end{pmatrix}", " or ", " and ", "cm", "23"]
 PIECES = st.sampled_from([*COMMANDS, *"{}()[]|^_&!%,;:=<+-*/.$1xei½² "])
 
@@ -529,7 +580,7 @@ PIECES = st.sampled_from([*COMMANDS, *"{}()[]|^_&!%,;:=<+-*/.$1xei½² "])
 @settings(max_examples=120, deadline=None)
 @given(
     st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=25).map("".join)),
-    st.sampled_from(["42", "x^2", "(1,2)", "x<3"]),
+    st.sampled_from(["42", "x^2", "(1,2)", "x<3", r"5\text{ m}", "3:15 pm", r"\{x\mid x>2\}", r"p\land q"]),
 )
 def test_no_text_makes_grading_raise(text, gold):
     assert equal(text, gold) in (True, False)
@@ -550,3 +601,52 @@ def test_a_polynomial_equals_its_expansion(degree):
     expansion = "+".join(f"{math.comb(degree, k)}x^{{{k}}}y^{{{degree - k}}}" for k in range(degree + 1))
     assert equal(f"(x+y)^{{{degree}}}", expansion)
     assert not equal(f"(x+y)^{{{degree}}}", expansion + "+xy")
+
+
+JOINTS = [
+    " or ",
+    r"\text{ or }",
+    r"\text{ or maybe }",
+    ", ",
+    "; ",
+    r"\text{, }",
+    r"\lor ",
+    r"\text{ and }",
+    r"\;",
+    "/",
+]
+JOINTS += [
+    r"\text{ not }",
+    r"\text{ (or) }",
+    r"\text{ to }",
+    r"\text{ but could be }",
+    r"\mathrm{ or }",
+    r"\\",
+    r"\cup",
+]
+VALUES = st.sampled_from(
+    ["5", "6", "17", r"\frac12", r"\sqrt2", "x+1", "(1,2)", r"2\pi", r"5\text{ cm}", "-3", r"\infty"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(VALUES, VALUES, st.sampled_from(JOINTS), st.booleans())
+def test_a_second_candidate_never_pays(gold, other, joint, first):
+    assume(gold != other)
+    answer = f"{gold}{joint}{other}" if first else f"{other}{joint}{gold}"
+    assert not equal(answer, gold)
+
+
+NEVER_PAY = ["{} wrong", "not {}", r"\text{{not }}{}", r"{}\text{{ (incorrect)}}", r"\neq {}", r"\lnot {}"]
+NEVER_PAY += [
+    r"{}\text{{ is false}}",
+    r"\text{{anything but }}{}",
+    r"{}\text{{ unless }}n=1",
+    r"\cancel{{{}}}",
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(VALUES, st.sampled_from(NEVER_PAY))
+def test_a_denied_answer_never_pays(gold, denial):
+    assert not equal(denial.format(gold), gold)

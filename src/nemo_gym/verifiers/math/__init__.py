@@ -6,21 +6,36 @@ Nothing in an answer is executed. Text, depth, digits and work are bounded; what
 only its own spelling, at once.
 
 What counts as equal
-- Numbers: exact value, so 1/2, 0.5, \frac12 and 2^{-1} agree. Irrational values agree to nine digits.
+- Numbers: exact value, so 1/2, 0.5, \frac12 and 2^{-1} agree. Irrational values agree to a hundred digits,
+  and to one more for each digit of their largest term: e^{100} + 1 is not e^{100}.
 - Formulas: identity at fixed points, over the reals where both are defined, else over the complex numbers.
+  `f(...)` and `O(...)` are unknown functions of their arguments.
 - Decimals: 0.333 isn't 1/3. A decimal *gold* answer that shows two decimals or three digits is taken as
   rounded, and an exact prediction that rounds to it is right; a longer decimal is right for it only if it
   shows two decimals and three digits. A predicted decimal of ten digits or more is right for any gold
-  answer that rounds to it.
-- `42\%` is right for 42 (the sign is a unit) and for 0.42 (its value); so is `90^\circ` for 90 and \pi/2.
+  answer that rounds to it. `3,14` is right for 3.14.
+- `42\%` is right for 42 (the sign is a unit) and for 0.42 (its value), but of values below one only the
+  value counts; `90^\circ` is right for 90 and \pi/2.
 - Digits of any script mean their value: full-width and Arabic-Indic 42 are 42; circled digits are not.
-- Unevaluated sums, products over an index, integrals and limits aren't evaluated: they equal only
-  their own spelling. Arithmetic, powers, roots, logarithms, factorials and binomials are.
-- Units and currency signs are dropped; two known units that differ make the answers differ.
+- Finite sums and products over an index are evaluated in a gold answer only; a prediction must evaluate its
+  own. Infinite sums, integrals and limits equal only their own spelling. Arithmetic, powers, roots,
+  logarithms, factorials, binomials, determinants and small matrix products are evaluated.
+- Units, currencies and nouns of counted things may be missing on either side. Where both sides have one
+  they must agree: 5 m is 500 cm, never 5 cm, and 10 apples are not 10 pears. Scale words are part of the
+  value: 5 million is not 5. Words that are no unit and no plural noun make an answer unreadable, so that
+  "5 or 6", "5 (incorrect)" or "5 maybe" never pass for 5.
+- Times of day compare on the clock, ratios by their quotients: 3:4 is 6:8, but 12:00 is not 1:00.
 - A bare list, `\pm` and a set are unordered; (1, 2) is ordered and [1, 2] is not (1, 2). A list is
-  never equal to one number, and an answer with alternatives ("41 or 42") is a list.
-- `x = 5` is right for 5; other equations compare up to swapping and scaling the sides. Inequalities
-  in one variable are intervals.
+  never equal to one number, and an answer with alternatives ("41 or 42") is a list. In sets repetition
+  doesn't count. Named values (`x = 1, y = 2`, `(x, y) = (1, 2)`) compare by name, and with a tuple in the
+  order of the names.
+- `x = 5` is right for 5, and so is `a + b = 5`; other equations compare up to swapping and scaling the
+  sides.
+- Intervals, inequalities in one variable, set builders, unions, intersections, differences and `x \ne 1`
+  compare as sets of real numbers: [0, 1] \cup (1, 2] is [0, 2]. Propositions compare by truth table.
+- Notes on where an answer holds may be missing if they leave out single numbers, bind a whole-number
+  parameter, or repeat where the formula is defined: `x + 1, x \ne 1` is right for x + 1, but
+  `x, x > 0` is not right for x.
 - `ln` and `log` without a base are the natural logarithm and `lg` has base 10. `3\frac12` is a mixed
   number. `1,234` is one number or two items, whichever fits. The base of 101_2 may be left out on one side.
 - Words are compared without case and punctuation.

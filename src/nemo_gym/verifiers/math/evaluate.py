@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,10 +13,12 @@ from nemo_gym.verifiers.math.tree import (
     Apply,
     Constant,
     Marked,
+    Matrix,
     Node,
     Number,
     Power,
     Product,
+    Series,
     Sum,
     Symbol,
 )
@@ -23,9 +26,16 @@ from nemo_gym.verifiers.math.tree import (
 MAX_BITS = 8_192
 MAX_FACTORIAL = 500
 MAX_CHOICES = 500
+MAX_TERMS = 500
+MAX_SIDE = 4
 MAX_WORK = 15_000
 
 Value = Fraction | complex
+
+
+def fits(value: Fraction) -> bool:
+    """Whether a fraction is short enough to be kept exactly."""
+    return max(value.numerator.bit_length(), value.denominator.bit_length()) <= MAX_BITS
 
 
 class Undefined(Exception):
@@ -58,7 +68,7 @@ class Evaluator:
     """
 
     budget: Budget
-    point: Mapping[str, Fraction] = field(default_factory=dict[str, Fraction])
+    point: Mapping[str, Value] = field(default_factory=dict[str, Value])
     real: bool = False
     scale: float = 0.0
 
@@ -66,7 +76,7 @@ class Evaluator:
         """Return the finite value of a node; raises Undefined or Exhausted."""
         try:
             value = self._value(node)
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, ValueError, KeyError) as error:
             raise Undefined from error
         if isinstance(value, Fraction):
             bits = max(value.numerator.bit_length(), value.denominator.bit_length())
@@ -96,15 +106,21 @@ class Evaluator:
             case Product(factors):
                 return self._product(factors)
             case Power(Constant("e"), exponent):
-                return self._apply("exp", (exponent,))
+                return self.apply("exp", [self.value(exponent)])
             case Power(base, exponent):
                 return self._power(self.value(base), self.value(exponent))
             case Marked(inner, "%"):
                 return self._multiply(self.value(inner), Fraction(1, 100))
+            case Marked(inner, "rad"):
+                return self.value(inner)
             case Marked(inner, _):
                 return _float(self.value(inner)) * (math.pi / 180)
+            case Apply("det", (Matrix(rows),)):
+                return self._determinant([[self.value(entry) for entry in row] for row in rows])
             case Apply(name, args):
-                return self._apply(name, args)
+                return self.apply(name, [self.value(arg) for arg in args])
+            case Series():
+                return self._series(node)
             case _:
                 raise Undefined
 
@@ -185,13 +201,19 @@ class Evaluator:
             raise Undefined
         return complex(sign * math.pow(size, float(exponent)))
 
-    def _apply(self, name: str, args: tuple[Node, ...]) -> Value:
-        values = [self.value(arg) for arg in args]
+    def apply(self, name: str, values: list[Value]) -> Value:
+        """Return the value of a named function of values; raises Undefined or Exhausted."""
         match name, values:
             case "root", [radicand, Fraction() as index] if index:
                 return self._power(radicand, 1 / index)
             case "abs", [x]:
                 return abs(x) if isinstance(x, Fraction) else complex(abs(x))
+            case "conj", [x]:
+                return x if isinstance(x, Fraction) else x.conjugate()
+            case "cis", [x]:
+                return cmath.exp(1j * _float(x))
+            case _ if name.endswith("()"):
+                return _opaque(name, values)
             case "factorial", [x]:
                 return self._factorial(x)
             case "binom", [Fraction() as n, Fraction() as k]:
@@ -213,6 +235,37 @@ class Evaluator:
                 return self._restored(_FUNCTIONS[name](z), z)
             case _:
                 raise Undefined
+
+    def _series(self, series: Series) -> Value:
+        low, high = self.value(series.low), self.value(series.high)
+        if not isinstance(low, Fraction) or not isinstance(high, Fraction):
+            raise Undefined
+        if low.denominator != 1 or high.denominator != 1 or not -1 <= high - low < MAX_TERMS:
+            raise Undefined
+        outer = self.point
+        terms: list[Value] = []
+        for index in range(int(low), int(high) + 1):
+            self.point = {**outer, series.index: Fraction(index)}
+            terms.append(self.value(series.body))
+        self.point = outer
+        if series.kind == "sum":
+            return self._sum(terms)
+        product: Value = Fraction(1)
+        for term in terms:
+            product = self._multiply(product, term)
+        return product
+
+    def _determinant(self, rows: list[list[Value]]) -> Value:
+        """Expand along the first row; small matrices only."""
+        if not rows or len(rows) > MAX_SIDE or any(len(row) != len(rows) for row in rows):
+            raise Undefined
+        if len(rows) == 1:
+            return rows[0][0]
+        terms: list[Value] = []
+        for column, entry in enumerate(rows[0]):
+            minor = self._determinant([row[:column] + row[column + 1 :] for row in rows[1:]])
+            terms.append(self._multiply(self._multiply(Fraction((-1) ** column), entry), minor))
+        return self._sum(terms)
 
     def _restored(self, value: complex, argument: complex) -> complex:
         """Drop a rounding-sized imaginary part of a real function of a real argument."""
@@ -259,6 +312,12 @@ class Evaluator:
             if abs(guess) < MAX_BITS and self._integer_power(base, guess.numerator) == x**guess.denominator:
                 return guess
         return quotient
+
+
+def _opaque(name: str, values: list[Value]) -> complex:
+    """Return a fixed pseudo-random value of an unknown function of these arguments."""
+    keys = [f"{z.real + 0.0:.9e} {z.imag + 0.0:.9e}" for z in map(_float, values)]
+    return complex(0.5 + random.Random(" ".join((name, *keys))).random())
 
 
 def _float(value: Value) -> complex:

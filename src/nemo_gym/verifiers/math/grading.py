@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
-from nemo_gym.verifiers.math import scan
+from nemo_gym.verifiers.math.clean import clean, plain_words
 from nemo_gym.verifiers.math.compare import same
 from nemo_gym.verifiers.math.evaluate import Budget, Exhausted
 from nemo_gym.verifiers.math.extract import extract
-from nemo_gym.verifiers.math.parse import Answer, read
-from nemo_gym.verifiers.math.tree import Unreadable
+from nemo_gym.verifiers.math.parse import read
+from nemo_gym.verifiers.math.tree import Node, Series, Unreadable, walk
 from nemo_gym.verifiers.text import peel_text
 
 
@@ -38,38 +39,45 @@ def equal(prediction: str, gold: str) -> bool:
             return True
         budget = Budget()
         golds = read(gold)
-        predictions = read(prediction) if golds else []
-        return any(_same(wanted, found, budget) for wanted in golds for found in predictions)
+        predictions = read(prediction) if golds else ()
+        return any(_same(wanted, answer, budget) for wanted in golds for answer in predictions)
     except (Exhausted, RecursionError):
         return False
 
 
-def _same(gold: Answer, prediction: Answer, budget: Budget) -> bool:
-    if (
-        gold.unit
-        and prediction.unit
-        and gold.unit != prediction.unit
-        and {gold.unit, prediction.unit} <= _KNOWN
-    ):
+def _same(gold: Node, prediction: Node, budget: Budget) -> bool:
+    if _is_unevaluated(prediction) and not _is_unevaluated(gold):
         return False
-    return same(gold.node, prediction.node, budget)
+    return same(gold, prediction, budget)
 
 
-_KNOWN = frozenset(scan.UNITS.values())
+def _is_unevaluated(node: Node) -> bool:
+    return any(isinstance(part, Series) for part in walk(node))
 
 
 def _same_spelling(prediction: str, gold: str) -> bool:
+    """Whether both say the same in other blanks, letter case of words or choices, or decimal comma."""
     try:
-        left, right = scan.clean(prediction), scan.clean(gold)
+        left, right = clean(prediction), clean(gold)
     except Unreadable:
         return False
     if not left or not right:
         return False
     if _BLANK.sub("", left) == _BLANK.sub("", right):
         return True
+    if _DECIMAL_COMMA.fullmatch(left) and _DECIMAL.fullmatch(right):
+        return Fraction(left.replace(",", ".")) == Fraction(right)
+    choice = _CHOICE.fullmatch(right)
     left, right = peel_text(left), peel_text(right)
-    return bool(_TEXT.fullmatch(left)) and scan.plain_words(left) == scan.plain_words(right)
+    if choice and left.strip("() ").casefold() == choice["letter"].casefold():
+        return True
+    if left == right and not left.isdigit():
+        return True
+    return bool(_TEXT.fullmatch(left)) and "\\" not in right and plain_words(left) == plain_words(right)
 
 
 _BLANK = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _TEXT = re.compile(r"(?=.*[A-Za-z]{3})[\w\s'.,-]+")
+_DECIMAL_COMMA = re.compile(r"-?(?:0,\d{1,40}|\d{1,40},(?:\d{1,2}|\d{4,40}))")
+_DECIMAL = re.compile(r"-?\d{1,40}\.\d{1,40}")
+_CHOICE = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf)\s*\{\s*\(?(?P<letter>[A-Za-z])\)?\s*\}")

@@ -1,16 +1,18 @@
-"""From answer text to tokens: LaTeX and plain notation, any Unicode digits, bounded length."""
+"""From cleaned answer text to tokens."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from nemo_gym.verifiers.math.clean import GREEK, closing_brace
 from nemo_gym.verifiers.math.tree import Unreadable
+from nemo_gym.verifiers.math.units import known
 
-MAX_CHARS = 2_000
 MAX_DIGITS = 200
 MAX_EXPONENT = 300
+MAX_TEXT_DEPTH = 4
 
 
 def _split(names: str) -> list[str]:
@@ -20,55 +22,13 @@ def _split(names: str) -> list[str]:
 FUNCTIONS = frozenset(
     _split(
         "sin cos tan cot sec csc arcsin arccos arctan arccot asin acos atan sinh cosh tanh arsinh arcosh "
-        "artanh arcsinh arccosh arctanh exp ln log lg abs max min gcd lcm floor ceil sqrt cbrt det"
+        "artanh arcsinh arccosh arctanh exp ln log lg abs max min gcd lcm floor ceil sqrt cbrt det cis"
     )
 )
-GREEK = _split(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau "
-    "upsilon phi chi psi omega"
-)
-UNITS = {
-    alias: group.split()[0]
-    for group in (
-        "mm millimeter millimeters millimetre millimetres",
-        "cm centimeter centimeters centimetre centimetres",
-        "m meter meters metre metres",
-        "km kilometer kilometers kilometre kilometres",
-        "in inch inches",
-        "ft foot feet",
-        "yd yard yards",
-        "mi mile miles",
-        "mg milligram milligrams",
-        "g gram grams",
-        "kg kilogram kilograms",
-        "lb lbs pound pounds",
-        "oz ounce ounces",
-        "ml mL milliliter milliliters",
-        "L liter liters litre litres",
-        "s sec second seconds",
-        "min mins minute minutes",
-        "h hr hrs hour hours",
-        "day days",
-        "week weeks",
-        "month months",
-        "year years yr yrs",
-        "cent cents",
-        "dollar dollars USD usd",
-        "euro euros EUR",
-        "mph",
-        "kph",
-        "rad radian radians",
-        "deg degree degrees",
-        "am",
-        "pm",
-    )
-    for alias in group.split()
-}
-"""Spelling of a unit of measure -> the name it is compared by."""
 
 
 class Token(NamedTuple):
-    """`kind` is number, symbol, words, unit, command, operator or end."""
+    """`kind` is number, based, symbol, word, command, operator or end."""
 
     kind: str
     text: str
@@ -78,23 +38,19 @@ class Token(NamedTuple):
 END = Token("end", "")
 
 
-def clean(text: str) -> str:
-    """Return bounded text in one spelling of digits, signs, wrappers and blanks; raises Unreadable."""
-    if len(text) > MAX_CHARS:
-        raise Unreadable("longer than the bound")
-    text = _SUPERSCRIPTS.sub(lambda run: "^{" + run[0].translate(_SUPER_TO_PLAIN) + "}", text)
-    text = _peel("".join(map(_fold, text)))
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    if len(text) > 2 * MAX_CHARS:
-        raise Unreadable("longer than the bound")
-    return _LEADING_SIGN.sub("", text).strip()
+def tokenize(
+    text: str, *, thousands: bool, worded: bool = False, depth: int = 0, before: Sequence[Token] = ()
+) -> list[Token]:
+    """Split cleaned text into tokens; raises Unreadable.
 
-
-def tokenize(text: str, *, thousands: bool) -> list[Token]:
-    """Split cleaned text into tokens; `thousands` reads 1,234 as one number. Raises Unreadable."""
-    tokens: list[Token] = []
+    `thousands` reads 1,234 as one number. `worded` text stands inside a text command: its letters are
+    words, not products of variables. The tokens `before` it come first in the result.
+    """
+    if depth > MAX_TEXT_DEPTH:
+        raise Unreadable("text commands too deep")
+    tokens: list[Token] = list(before)
     position = 0
+    letters = _HYPHENED if worded else _LETTERS
     number = _GROUPED if thousands else _PLAIN
     while position < len(text):
         start = position
@@ -103,18 +59,22 @@ def tokenize(text: str, *, thousands: bool) -> list[Token]:
         if position == len(text):
             break
         spaced = position > start
-        if match := number.match(text, position) or _PLAIN.match(text, position):
+        if match := _based(text, position):
+            tokens.append(Token("based", f"{match['digits'].casefold()}:{_base(match)}", spaced))
+            position = match.end()
+        elif match := number.match(text, position) or _PLAIN.match(text, position):
             tokens.append(Token("number", match[0].replace(",", ""), spaced))
             position = match.end()
         elif match := _COMMAND.match(text, position):
-            position = _command(text, match, tokens, spaced)
-        elif match := _LETTERS.match(text, position):
-            _letters(match[0], tokens, spaced)
+            position = _command(text, match, tokens, spaced, depth, thousands)
+        elif match := letters.match(text, position):
+            _letters(match[0], tokens, spaced, worded)
             position = match.end()
         else:
             sign = next((sign for sign in _LONG_SIGNS if text.startswith(sign, position)), text[position])
-            tokens.append(Token("operator", _SIGNS.get(sign, sign), spaced))
             position += len(sign)
+            if sign != "." or not tokens or tokens[-1].kind != "word":
+                tokens.append(Token("operator", _SPELLED_SIGNS.get(sign, sign), spaced))
     return tokens
 
 
@@ -126,151 +86,115 @@ def is_prose(text: str) -> bool:
     return any(len(word) > 3 and word.lower() not in _NAMES for word in words)
 
 
-def plain_words(text: str) -> str:
-    """Return the case-folded words and digits of text, for comparing text with text."""
-    text = re.sub(r"\\[A-Za-z]+|\\.|[{}$~]", " ", text)
-    return " ".join(text.casefold().strip(" .,;:!()\"'`*").split())
-
-
 _NAMES = FUNCTIONS | frozenset(GREEK) | {"infinity"}
 _PROSE = re.compile(r"(?=.*[^\W\d_])[^\W\d_](?:[^\W\d_]|[\s'.,-])*")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_HYPHENED = re.compile(r"[^\W\d_]{3,}(?:-[^\W\d_]{3,})+|[^\W\d_]+")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?|.)", re.DOTALL)
-_LEADING_SIGN = re.compile(r"\A\s*(?:=|\\approx(?![A-Za-z]))")
 _SIMPLE_ARGUMENT = re.compile(r"\s*\{([^{}]*)\}")
+_ONE_LETTER = re.compile(r"\s*(?:\{\s*([A-Z])\s*\}|([A-Z])(?![A-Za-z]))")
 _TAIL = r"(?:[eE][+-]?\d+)?"
 _PLAIN = re.compile(r"(?:\d+(?:\.(?:\d+|(?=\s*\\(?:overline|bar|dot)\b)))?|\.\d+)" + _TAIL)
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?")
-_SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
-_SUPER_TO_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-_REWRITES = (
-    (
-        re.compile(r"\\[!]|\\(?:left|right|displaystyle|textstyle|limits|bigl?|bigr|Bigl?|Bigr)(?![A-Za-z])"),
-        "",
-    ),
-    (re.compile(r"(?<=\d)(?:\{,\}|\\,)(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"(?<![\d.,])(\d{1,3}) (\d{3})(?: (\d{3}))?(?: (\d{3}))?(?![\d.]|\s*/| \d)"), r"\1\2\3\4"),
-    (re.compile(r"(\\\\)|\\[,;: ]|\\q?quad(?![A-Za-z])|~"), r"\1 "),
-    (re.compile(r"\\?\$|[€£]"), ""),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\)\s*U\s*(?=[(\[])"), r")\\cup "),
-    (re.compile(r"\]\s*U\s*(?=[(\[])"), r"]\\cup "),
+_BASES = {
+    name: number
+    for number, name in enumerate(
+        _split(
+            "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+        ),
+        start=2,
+    )
+} | {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16}
+_BASED = re.compile(
+    r"(?:(?P<open>\()\s*)?(?P<digits>\d[0-9A-Fa-f]{0,199}|[A-F][0-9A-F]{1,199}(?=\)?_\{?16))(?(open)\s*\))\s*_\s*"
+    r"(?:\{\s*(?:(?P<base>\d{1,2})|(?:\\(?:text|textrm|mathrm|mbox)\s*\{\s*)?(?P<name>[a-z]{2,12})\s*\}?)\s*\}"
+    r"|(?P<bare>\d{1,2})(?!\d)|\\(?:text|textrm|mathrm)\s*\{\s*(?P<word>[a-z]{2,12})\s*\})"
 )
-_CHARACTERS = {
-    "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
-    "÷": "/", "⁄": "/", "∕": "/", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "∞": r"\infty ", "°": r"^\circ ",
-    "º": r"^\circ ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ",
-    "±": r"\pm ", "∓": r"\mp ", "∅": r"\emptyset ", "∈": r"\in ", "ℝ": r"\mathbb{R}", "′": "'",
-    "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ",
-    "⟩": r"\rangle ", "“": '"', "”": '"', "’": "'", "\u2062": "", "，": ", ",
-}  # fmt: skip
-_GREEK_LETTERS = {unicodedata.lookup(f"GREEK SMALL LETTER {_spell}"): name for name, _spell in
-                  ((name, "LAMDA" if name == "lambda" else name.upper()) for name in GREEK)}  # fmt: skip
-_SIGNS = {"<=": "<=", ">=": ">=", "!=": "!=", "\\\\": "\\\\"}
-_LONG_SIGNS = tuple(_SIGNS)
+_LONG_SIGNS = ("<=>", "<->", "<=", ">=", "!=", "=>", "->")
+_SPELLED_SIGNS = {"<=>": "⇔", "<->": "⇔", "=>": "⇒", "->": "⇒"}
 _COMMAND_SIGNS = {
     "cdot": "*", "times": "*", "ast": "*", "div": "/", "le": "<=", "leq": "<=", "leqslant": "<=",
     "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=",
     "approx": "~", "simeq": "~", "pm": "±", "mp": "∓", "cup": "∪", "in": "∈", "lbrace": "\\{",
     "rbrace": "\\}", "{": "\\{", "}": "\\}", "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")",
-    "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "colon": ":", "%": "%", "\\": "\\\\",
-    "lor": "or", "vee": "or", "land": ",", "wedge": ",", "cap": "∩", "setminus": "∖",
+    "lvert": "|", "rvert": "|", "vert": "|", "mid": "mid", "colon": ":", "%": "%", "\\": "\\\\",
+    "lor": "∨", "vee": "∨", "land": "∧", "wedge": "∧", "lnot": "¬", "neg": "¬", "to": "⇒",
+    "rightarrow": "⇒", "Rightarrow": "⇒", "implies": "⇒", "leftrightarrow": "⇔", "Leftrightarrow": "⇔",
+    "iff": "⇔", "cap": "∩", "setminus": "∖", "smallsetminus": "∖", "backslash": "∖",
+    "forall": "where", "lparen": "(", "rparen": ")", "&": ",", "cdotp": "*", "centerdot": "*",
 }  # fmt: skip
 _ALIASES = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom",
     "varnothing": "emptyset", "degree": "circ", "infinity": "infty", "inf": "infty", "arg": "argument",
+    "bar": "overline", "tg": "tan", "textdollar": "dollar", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
 }  # fmt: skip
-_TEXT_COMMANDS = frozenset(
+_JOINTS = {"and": "and", "or": "or"}
+_ALWAYS_WORDS = frozenset(_split("not no nor non but is"))
+_CONDITIONAL = frozenset(_split("where for when whenever if with provided given assuming"))
+_WORD_COMMANDS = frozenset(
+    _split("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*")
+)
+_STYLE_COMMANDS = frozenset(
     _split(
-        "text textrm textbf textit texttt textsf textnormal mbox hbox mathrm mathit mathbf mathsf mathtt "
-        "mathcal boldsymbol operatorname operatorname* rm"
+        "textbf textit texttt textsl emph mathit mathbf mathsf mathtt mathcal mathfrak mathscr mathnormal "
+        "boldsymbol mathsl fbox boxed vec overrightarrow"
     )
 )
+_UPRIGHT_UNITS = frozenset("mgshLNJWVAKCFΩ")
 
 
-def _fold(character: str) -> str:
-    if character < "\x80":
-        return character
-    if character in _CHARACTERS:
-        return _CHARACTERS[character]
-    digit = unicodedata.decimal(character, None)
-    if digit is not None:
-        return str(digit)
-    category = unicodedata.category(character)
-    if category == "Cf":
-        return ""
-    if category == "Zs":
-        return " "
-    if character in _GREEK_LETTERS:
-        return f"\\{_GREEK_LETTERS[character]} "
-    folded = unicodedata.normalize("NFKC", character)
-    if "⁄" in folded:
-        return " " + folded.replace("⁄", "/")
-    if category == "No":
-        return character
-    return folded if len(folded) <= 4 else character
-
-
-def _peel(text: str) -> str:
-    """Take off dollar signs, brackets of display mathematics, boxes and sentence punctuation."""
-    for _ in range(6):
-        before = text
-        text = text.strip().strip("*`").strip()
-        if text.endswith((".", ";", ",")) and not text.endswith("\\,"):
-            text = text[:-1].rstrip()
-        for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
-            inner = text[len(opening) : -len(closing)]
-            if (
-                len(text) >= len(opening) + len(closing)
-                and text.startswith(opening)
-                and text.endswith(closing)
-                and opening not in inner
-            ):
-                text = inner
-                break
-        for box in (r"\boxed", r"\fbox"):
-            rest = text[len(box) :].lstrip() if text.startswith(box) else ""
-            if rest.startswith("{") and _closing_brace(rest, 0) == len(rest) - 1:
-                text = rest[1:-1]
-        if text == before:
-            break
-    return text
-
-
-def _closing_brace(text: str, start: int) -> int:
-    """Return the position of the brace that closes the one at `start`, or -1."""
-    depth = 0
-    position = start
-    while position < len(text):
-        character = text[position]
-        if character == "\\":
-            position += 2
-            continue
-        depth += (character == "{") - (character == "}")
-        if depth == 0:
-            return position
-        position += 1
-    return -1
-
-
-def _letters(word: str, tokens: list[Token], spaced: bool) -> None:
+def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None:
     after_value = bool(tokens) and _ends_value(tokens[-1])
-    if word.lower() in ("and", "or"):
-        tokens.append(Token("operator", "or" if word.lower() == "or" else ",", spaced))
+    apart = spaced or worded
+    if word.lower() in _JOINTS:
+        tokens.append(Token("operator", word.lower(), spaced))
+    elif word.lower() in _ALWAYS_WORDS:
+        tokens.append(Token("word", word, spaced))
+    elif word.lower() == "to" and apart and after_value:
+        tokens.append(Token("operator", ":", spaced))
+    elif word.lower() in _CONDITIONAL and apart and tokens and (after_value or tokens[-1].text == ","):
+        tokens.append(Token("operator", "where", spaced))
+    elif word == "min" and after_value and apart:
+        tokens.append(Token("word", word, spaced))
     elif word in ("infinity", "inf") or word in FUNCTIONS or (word in GREEK and len(word) > 1):
         _named(word, tokens, spaced)
     elif len(word) == 1:
-        tokens.append(Token("symbol", word, spaced))
-    elif after_value and word in UNITS:
-        tokens.append(Token("unit", word, spaced))
-    elif len(word) <= 3 and word.islower() and word.isascii():
+        kind = "word" if worded and after_value and known(word) else "symbol"
+        tokens.append(Token(kind, word, spaced))
+    elif (
+        not worded
+        and (
+            (len(word) <= 3 and word.islower() and word.isascii())
+            or (after_value and word.isupper() and len(word) <= 3 and word.isascii())
+        )
+        and not (after_value and known(word))
+    ):
         tokens.extend(Token("symbol", letter, spaced and not index) for index, letter in enumerate(word))
     else:
-        tokens.append(Token("unit" if after_value else "words", word, spaced))
+        tokens.append(Token("word", word, spaced))
 
 
 def _ends_value(token: Token) -> bool:
-    return token.kind in ("number", "symbol", "unit") or token.text in (")", "]", "}", "|", "!", "pi")
+    return (
+        token.kind in ("number", "based", "symbol", "word")
+        or token.text in (")", "]", "}", "\\}", "|", "!", "%", "pi", "circ", "infty")
+        or token.text.startswith(("repeat:", "end:"))
+    )
+
+
+def _base(match: re.Match[str]) -> int:
+    return int(match["base"] or match["bare"] or 0) or _BASES.get(match["name"] or match["word"], 0)
+
+
+def _based(text: str, position: int) -> re.Match[str] | None:
+    """Match digits with their base, where the digits exist in that base."""
+    match = _BASED.match(text, position)
+    if match is None:
+        return None
+    base, digits = _base(match), match["digits"].casefold()
+    if not 2 <= base <= 36 or (not digits.isdigit() and match["bare"]):
+        return None
+    return match if all(int(digit, 36) < base for digit in digits) else None
 
 
 def _named(name: str, tokens: list[Token], spaced: bool) -> None:
@@ -283,7 +207,9 @@ def _named(name: str, tokens: list[Token], spaced: bool) -> None:
         tokens.append(Token("command", name, spaced))
 
 
-def _command(text: str, match: re.Match[str], tokens: list[Token], spaced: bool) -> int:
+def _command(
+    text: str, match: re.Match[str], tokens: list[Token], spaced: bool, depth: int, thousands: bool
+) -> int:
     """Append the tokens of one LaTeX command and return the position behind it."""
     name = match[0][1:]
     position = match.end()
@@ -294,47 +220,63 @@ def _command(text: str, match: re.Match[str], tokens: list[Token], spaced: bool)
     if braced and name in ("begin", "end"):
         tokens.append(Token("operator", f"{name}:{argument.rstrip('*')}", spaced))
         return braced.end()
-    if braced and name == "mathbb":
-        tokens.append(Token("symbol", f"\\mathbb{argument}", spaced))
-        return braced.end()
-    if braced and name in ("overline", "bar", "dot") and argument.isdecimal():
+    if name in ("mathbb", "Bbb") and (letter := _ONE_LETTER.match(text, position)):
+        tokens.append(Token("symbol", f"\\mathbb{letter[1] or letter[2]}", spaced))
+        return letter.end()
+    if (
+        braced
+        and name in ("overline", "bar", "dot")
+        and argument.isdecimal()
+        and tokens
+        and "." in tokens[-1].text
+    ):
         tokens.append(Token("operator", f"repeat:{argument}", spaced))
         return braced.end()
-    if name in _TEXT_COMMANDS:
+    if name in _WORD_COMMANDS or (name in _STYLE_COMMANDS and text[position:].lstrip().startswith("{")):
         start = text.find("{", position)
-        close = _closing_brace(text, start) if start >= 0 and not text[position:start].strip() else -1
+        close = closing_brace(text, start) if start >= 0 and not text[position:start].strip() else -1
         if close < 0:
             raise Unreadable("a text command without its braces")
-        _text(text[start + 1 : close], name, tokens, spaced)
+        _text(text[start + 1 : close], name, tokens, spaced, depth, thousands)
         return close + 1
     if name in ("angle", "triangle"):
-        tokens.append(Token("words", name, spaced))
-    elif name not in ("vec", "hat", "overline", "bar", "mathbb"):
+        tokens.append(Token("word", name, spaced))
+    elif name not in _STYLE_COMMANDS:
         _named(name, tokens, spaced)
     return position
 
 
-def _names_unit(letter: str, command: str) -> bool:
-    return command in ("text", "textrm", "mbox", "hbox") or (
-        command == "mathrm" and letter in "mgshLNJWVAKCF"
-    )
-
-
-def _text(argument: str, command: str, tokens: list[Token], spaced: bool) -> None:
-    """Append the tokens of text set inside mathematics: a word, a unit, a name or a number."""
-    words = argument.strip().strip("().").strip()
+def _text(
+    argument: str, command: str, tokens: list[Token], spaced: bool, depth: int, thousands: bool
+) -> None:
+    """Append the tokens of text set inside mathematics, or of mathematics in another style."""
     after_value = bool(tokens) and _ends_value(tokens[-1])
-    if not words:
-        return
-    if words.lower() in ("and", "or"):
-        tokens.append(Token("operator", "or" if words.lower() == "or" else ",", spaced))
-    elif words in FUNCTIONS:
+    words = argument.strip().rstrip(".").rstrip()
+    if len(words) == 1 and words.isalpha():
+        unit = (
+            after_value
+            and known(words)
+            and (words in _UPRIGHT_UNITS or command in ("text", "textrm", "mbox"))
+        )
+        tokens.append(Token("word" if unit else "symbol", words, spaced))
+    elif command in _STYLE_COMMANDS and not _TEXT.fullmatch(words):
+        tokens.append(Token("operator", "{", spaced))
+        tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
+        tokens.append(Token("operator", "}"))
+    elif words.isalpha() and words in FUNCTIONS and not (after_value and known(words)):
         _named(words, tokens, spaced)
-    elif len(words) == 1 and words.isalpha() and not (after_value and _names_unit(words, command)):
-        tokens.append(Token("symbol", words, spaced))
-    elif not any(character.isalpha() for character in words):
-        if "\\" in words or "{" in words:
-            raise Unreadable("a command inside text")
-        tokens.extend(tokenize(argument, thousands=True))
     else:
-        tokens.append(Token("unit" if after_value else "words", words, spaced))
+        start = len(tokens)
+        tokens.extend(_words(words, tokens, thousands, depth))
+        if len(tokens) > start:
+            tokens[start] = tokens[start]._replace(spaced=True)
+
+
+def _words(argument: str, before: list[Token], thousands: bool, depth: int) -> list[Token]:
+    """Return the tokens of text that follows the tokens `before`."""
+    context = before[-1:]
+    inner = tokenize(argument, thousands=thousands, worded=True, depth=depth + 1, before=context)
+    return inner[len(context) :]
+
+
+_TEXT = re.compile(r"[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*")

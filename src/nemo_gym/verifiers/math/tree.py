@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
+
+from nemo_gym.verifiers.math.units import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,39 @@ class PlusMinus:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A value with a percent or degree sign."""
+    """A value with a percent sign, a degree sign, or "rad" for radians."""
 
     node: Node
     mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A value with a unit of measure or the noun of what is counted."""
+
+    node: Node
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day as written; `half` is "am", "pm" or empty."""
+
+    hour: int
+    minute: int
+    second: int
+    half: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A finite sum or product (`kind` is "sum" or "prod") over a whole-number index."""
+
+    kind: str
+    index: str
+    low: Node
+    high: Node
+    body: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +148,27 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Union:
-    """Sets or intervals joined by the union sign."""
+class Combination:
+    """Sets joined by a union, intersection or difference sign, or statements joined by a connective."""
 
+    operator: str
     parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """A set of all `head` for which the conditions hold."""
+
+    head: Node
+    conditions: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An answer with notes on where it holds, as in `x + 1, x != 1`."""
+
+    node: Node
+    notes: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +180,7 @@ class Matrix:
 
 Node = (
     Number | Symbol | Constant | Based | Words | Sum | Product | Power | Apply | PlusMinus | Marked
-    | Relation | Group | Listing | Union | Matrix
+    | Quantity | Clock | Series | Relation | Group | Listing | Combination | Builder | Noted | Matrix
 )  # fmt: skip
 
 ONE = Number(Fraction(1))
@@ -155,18 +203,64 @@ def negate(node: Node) -> Node:
 def children(node: Node) -> tuple[Node, ...]:
     """Return the direct parts of a node."""
     match node:
-        case Sum(parts) | Product(parts) | Apply(_, parts) | Union(parts) | Listing(parts, _):
-            return parts
-        case Relation(parts, _) | Group(_, _, parts):
+        case (
+            Sum(parts)
+            | Product(parts)
+            | Apply(_, parts)
+            | Combination(_, parts)
+            | Listing(parts, _)
+            | Relation(parts, _)
+            | Group(_, _, parts)
+        ):
             return parts
         case Power(base, exponent):
             return (base, exponent)
-        case PlusMinus(part, _) | Marked(part, _):
+        case PlusMinus(part, _) | Marked(part, _) | Quantity(part, _):
             return (part,)
+        case Builder(part, others) | Noted(part, others):
+            return (part, *others)
+        case Series(_, _, low, high, body):
+            return (low, high, body)
         case Matrix(rows):
             return tuple(entry for row in rows for entry in row)
         case _:
             return ()
+
+
+def rebuild(node: Node, parts: tuple[Node, ...]) -> Node:
+    """Return the node with other parts, given in the order of `children`."""
+    match node:
+        case Sum():
+            return Sum(parts)
+        case Product():
+            return Product(parts)
+        case Apply(name):
+            return Apply(name, parts)
+        case Combination(operator):
+            return Combination(operator, parts)
+        case Listing(_, joint):
+            return Listing(parts, joint)
+        case Relation(_, operators):
+            return Relation(parts, operators)
+        case Group(opening, closing):
+            return Group(opening, closing, parts)
+        case Power():
+            return Power(parts[0], parts[1])
+        case PlusMinus():
+            return replace(node, term=parts[0])
+        case Marked() | Quantity():
+            return replace(node, node=parts[0])
+        case Builder():
+            return Builder(parts[0], parts[1:])
+        case Noted():
+            return Noted(parts[0], parts[1:])
+        case Series(kind, index):
+            return Series(kind, index, *parts)
+        case Matrix(rows):
+            entries = iter(parts)
+            return Matrix(tuple(tuple(next(entries) for _ in row) for row in rows))
+        case _:
+            return node
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -178,25 +272,38 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(children(current))
 
 
+def transform(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return the tree with `change` applied to every node, from the leaves up."""
+    parts = children(node)
+    return change(rebuild(node, tuple(transform(part, change) for part in parts)) if parts else node)
+
+
 def choose_sign(node: Node, sign: int) -> Node:
     """Return the tree with every plus-minus sign resolved to `sign` (+1 or -1)."""
+
+    def resolve(part: Node) -> Node:
+        if not isinstance(part, PlusMinus):
+            return part
+        return part.term if part.sign == sign else negate(part.term)
+
+    return transform(node, resolve)
+
+
+def rename(node: Node, name: str, other: str) -> Node:
+    """Return the tree with the variable `name` called `other`."""
+    return transform(node, lambda part: Symbol(other) if part == Symbol(name) else part)
+
+
+def variables(*nodes: Node) -> tuple[str, ...]:
+    """Return the sorted names of the free variables."""
+    return tuple(sorted(set[str]().union(*map(_free, nodes))))
+
+
+def _free(node: Node) -> set[str]:
     match node:
-        case PlusMinus(term, own):
-            chosen = choose_sign(term, sign)
-            return chosen if own == sign else negate(chosen)
-        case Sum(parts):
-            return Sum(tuple(choose_sign(part, sign) for part in parts))
-        case Product(parts):
-            return Product(tuple(choose_sign(part, sign) for part in parts))
-        case Power(base, exponent):
-            return Power(choose_sign(base, sign), choose_sign(exponent, sign))
-        case Apply(name, parts):
-            return Apply(name, tuple(choose_sign(part, sign) for part in parts))
-        case Marked(part, mark):
-            return Marked(choose_sign(part, sign), mark)
-        case Relation(parts, operators):
-            return Relation(tuple(choose_sign(part, sign) for part in parts), operators)
-        case Group(opening, closing, parts):
-            return Group(opening, closing, tuple(choose_sign(part, sign) for part in parts))
+        case Symbol(name):
+            return {name}
+        case Series(_, index, low, high, body):
+            return _free(low) | _free(high) | (_free(body) - {index})
         case _:
-            return node
+            return set[str]().union(*map(_free, children(node)))

@@ -1,0 +1,244 @@
+"""Sets of real numbers: intervals, points, inequalities and their unions, intersections and differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+
+from nemo_gym.verifiers.math.evaluate import Budget, Evaluator, Undefined
+from nemo_gym.verifiers.math.tree import (
+    MINUS_ONE,
+    Apply,
+    Builder,
+    Combination,
+    Constant,
+    Group,
+    Listing,
+    Node,
+    Number,
+    Product,
+    Relation,
+    Sum,
+    Symbol,
+    negate,
+    variables,
+)
+
+MAX_BREAKS = 64
+SAME_PLACE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A place on the line where membership may change, with the tree that says where."""
+
+    place: Fraction | float
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A set: whether each break belongs to it, and each gap before, between and after the breaks."""
+
+    breaks: tuple[Break, ...]
+    at: tuple[bool, ...]
+    between: tuple[bool, ...]
+
+    def holds(self, place: Fraction) -> bool:
+        """Whether a number belongs to the set."""
+        return _has(self, Break(place, Number(place)))
+
+
+EMPTY = Region((), (), (False,))
+LINE = Region((), (), (True,))
+
+
+@dataclass
+class Regions:
+    """Reads trees as sets of real numbers; `names` are the variables that their inequalities use."""
+
+    budget: Budget
+    names: set[str] = field(default_factory=set[str])
+
+    def read(self, node: Node) -> Region | None:
+        """Return the set that a node describes, or None when it describes something else."""
+        match node:
+            case Group("{", "}", items):
+                return self._joined(_either, [self._point(item) for item in items], EMPTY)
+            case Group(("(" | "[") as opening, (")" | "]") as closing, (low, high)):
+                return self._interval(low, high, opening == "[", closing == "]")
+            case Relation((Symbol(name), inner), ("∈",)):
+                self.names.add(name)
+                return self.read(inner)
+            case Relation():
+                return self._inequality(node)
+            case Builder(Symbol(name), conditions):
+                return self._builder(name, conditions)
+            case Combination("∪" | "∨", parts) | Listing(parts, "or"):
+                return self._joined(_either, [self._statement(part) for part in parts], EMPTY)
+            case Combination("∩" | "∧", parts):
+                return self._joined(_both, [self._statement(part) for part in parts], LINE)
+            case Listing(parts, "and") if all(isinstance(part, Relation) for part in parts):
+                return self._joined(_both, [self.read(part) for part in parts], LINE)
+            case Listing(parts, _) if all(
+                isinstance(part, Relation) and part.operators == ("!=",) for part in parts
+            ):
+                return self._joined(_both, [self.read(part) for part in parts], LINE)
+            case Combination("∖", (whole, part)):
+                return self._joined(_without, [self.read(whole), self.read(part)], None)
+            case Sum((whole, Product((first, Group("{") as part)))) if first == MINUS_ONE:
+                return self._joined(_without, [self.read(whole), self.read(part)], None)
+            case Apply("not", (inner,)):
+                return self._joined(_without, [LINE, self.read(inner)], None)
+            case _:
+                return None
+
+    def _builder(self, name: str, conditions: tuple[Node, ...]) -> Region | None:
+        """Return the numbers that fulfil all conditions; whole ones only if a condition says so."""
+        whole = [condition for condition in conditions if _is_whole(condition, name)]
+        parts = [self.read(condition) for condition in conditions if condition not in whole]
+        region = self._joined(_both, parts, LINE)
+        if region is None or not self.names <= {name}:
+            return None
+        if not whole:
+            return region
+        if len(region.breaks) < 2 or region.between[0] or region.between[-1]:
+            return None
+        low, high = math.ceil(region.breaks[0].place), math.floor(region.breaks[-1].place)
+        if high - low >= MAX_BREAKS:
+            return None
+        places = [Fraction(place) for place in range(low, high + 1) if region.holds(Fraction(place))]
+        self.names.clear()
+        return self._joined(_either, [self._point(Number(place)) for place in places], EMPTY)
+
+    def _statement(self, node: Node) -> Region | None:
+        match node:
+            case Relation((Symbol(name), value), ("=",)):
+                self.names.add(name)
+                return self._point(value)
+            case _:
+                return self.read(node)
+
+    def _joined(
+        self, rule: Callable[[bool, bool], bool], parts: list[Region | None], start: Region | None
+    ) -> Region | None:
+        regions = [part for part in parts if part is not None]
+        if len(regions) != len(parts):
+            return None
+        joined = reduce(
+            lambda left, right: _combine(rule, left, right), regions, *(() if start is None else (start,))
+        )
+        self.budget.spend(4 * len(joined.breaks) + len(parts))
+        return joined if len(joined.breaks) <= MAX_BREAKS else None
+
+    def _place(self, node: Node) -> Break | None:
+        """Return where a number lies on the line; None for anything but a real number."""
+        if variables(node):
+            return None
+        try:
+            value = Evaluator(self.budget).value(node)
+        except Undefined:
+            return None
+        if isinstance(value, Fraction):
+            return Break(value, node)
+        return None if value.imag else Break(value.real, node)
+
+    def _point(self, node: Node) -> Region | None:
+        place = self._place(node)
+        return None if place is None else Region((place,), (True,), (False, False))
+
+    def _interval(self, low: Node, high: Node, low_closed: bool, high_closed: bool) -> Region | None:
+        """Return an interval; None when it is empty or has an end that is no real number."""
+        infinity = Constant("infinity")
+        if (low_closed and low == negate(infinity)) or (high_closed and high == infinity):
+            return None
+        region: Region | None = LINE
+        if low != negate(infinity):
+            start = self._place(low)
+            region = None if start is None else Region((start,), (low_closed,), (False, True))
+        if high != infinity and region is not None:
+            stop = self._place(high)
+            if stop is None or (region.breaks and region.breaks[0].place > stop.place):
+                return None
+            region = _combine(_both, region, Region((stop,), (high_closed,), (True, False)))
+        return region
+
+    def _inequality(self, node: Relation) -> Region | None:
+        infinity = Constant("infinity")
+        sides, operators = node.sides, node.operators
+        if operators and all(sign in (">", ">=") for sign in operators):
+            sides = sides[::-1]
+            operators = tuple("<" + sign[1:] for sign in reversed(operators))
+        match sides, operators:
+            case (low, Symbol(name), high), (("<" | "<=") as left, ("<" | "<=") as right):
+                region = self._interval(low, high, left == "<=", right == "<=")
+            case (Symbol(name), high), (("<" | "<=") as right,):
+                region = self._interval(negate(infinity), high, False, right == "<=")
+            case (low, Symbol(name)), (("<" | "<=") as left,):
+                region = self._interval(low, infinity, left == "<=", False)
+            case (Apply("abs", (Symbol(name),)), size), (("<" | "<=") as right,):
+                region = self._interval(negate(size), size, right == "<=", right == "<=")
+            case (size, Apply("abs", (Symbol(name),))), (("<" | "<=") as left,):
+                closed = left == "<="
+                inside = self._interval(negate(size), size, not closed, not closed)
+                region = self._joined(_without, [LINE, inside], None)
+            case (((Symbol(name), value) | (value, Symbol(name))), ("!=",)):
+                region = self._joined(_without, [LINE, self._point(value)], None)
+            case _:
+                return None
+        self.names.add(name)
+        return region
+
+
+def _is_whole(condition: Node, name: str) -> bool:
+    return condition == Relation((Symbol(name), Symbol("\\mathbbZ")), ("∈",))
+
+
+def _either(left: bool, right: bool) -> bool:
+    return left or right
+
+
+def _both(left: bool, right: bool) -> bool:
+    return left and right
+
+
+def _without(left: bool, right: bool) -> bool:
+    return left and not right
+
+
+def _combine(rule: Callable[[bool, bool], bool], left: Region, right: Region) -> Region:
+    places = sorted((*left.breaks, *right.breaks), key=lambda place: place.place)
+    breaks = [place for at, place in enumerate(places) if not at or not _same_place(places[at - 1], place)]
+    inside = [rule(_has(left, place), _has(right, place)) for place in breaks]
+    between = [rule(_has_gap(left, before), _has_gap(right, before)) for before in (None, *breaks)]
+    kept = [at for at in range(len(breaks)) if not inside[at] == between[at] == between[at + 1]]
+    return Region(
+        tuple(breaks[at] for at in kept),
+        tuple(inside[at] for at in kept),
+        (between[0], *(between[at + 1] for at in kept)),
+    )
+
+
+def _same_place(left: Break, right: Break) -> bool:
+    a, b = left.place, right.place
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return a == b
+    return abs(float(a) - float(b)) <= SAME_PLACE * max(1.0, abs(float(a)))
+
+
+def _has(region: Region, place: Break) -> bool:
+    for own, belongs in zip(region.breaks, region.at, strict=True):
+        if _same_place(own, place):
+            return belongs
+    return _has_gap(region, place)
+
+
+def _has_gap(region: Region, before: Break | None) -> bool:
+    """Whether the numbers just above `before` belong to a region; of None, those at minus infinity."""
+    if before is None:
+        return region.between[0]
+    passed = sum(own.place <= before.place or _same_place(own, before) for own in region.breaks)
+    return region.between[passed]

@@ -1,0 +1,112 @@
+"""Formulas: polynomials, trigonometry, logarithms, complex numbers and accents."""
+
+import pytest
+
+from nemo_gym.verifiers.math import equal
+
+EQUAL = [  # prediction, gold
+    ("(x-2)(x-3)", "x^2-5x+6"),
+    ("6-5x+x^2", "x^2-5x+6"),
+    ("(a-b)(a+b)", "a^2-b^2"),
+    ("2x^2+2x", "2x(x+1)"),
+    (r"1-\frac{1}{x+1}", r"\frac{x}{x+1}"),
+    ("zyx", "xyz"),
+    ("3x²", "3x^{2}"),
+    ("x^3+3x^2+3x+1", "(x+1)^3"),
+    ("x^2", r"x\cdot x"),
+    ("x^2", "f(x)=x^2"),
+    ("x^2+1", "p(x)=x^2+1"),
+    ("1-x", "-x+1"),
+    (r"\frac{x}{2}", r"\frac{1}{2}x"),
+    (r"\frac{\sqrt3}{2}", r"\sin 60^\circ"),
+    (r"\frac{\sqrt3}{2}", r"\sin\frac{\pi}{3}"),
+    (r"1-2\sin^2x", r"\cos 2x"),
+    (r"\cos^2x-\sin^2x", r"\cos 2x"),
+    (r"\frac{\sin x}{\cos x}", r"\tan x"),
+    (r"\frac{\pi}{6}", r"\arcsin\frac12"),
+    (r"\frac{\pi}{6}", r"\sin^{-1}\frac12"),
+    (r"\frac{1}{\tan x}", r"\cot x"),
+    (r"\sin x\cos y+\cos x\sin y", r"\sin(x+y)"),
+    (r"\frac{1+\sqrt5}{4}", r"\cos\left(\frac{\pi}{5}\right)"),
+    (r"2\cos\frac{\pi}{9}", r"2\cos 20^\circ"),
+    ("2", r"\log_3 9"),
+    ("3", r"\ln e^3"),
+    (r"\ln2+\ln3", r"\ln 6"),
+    (r"\frac{\ln3}{\ln2}", r"\log_2 3"),
+    (r"\ln2", r"\frac12\ln 4"),
+    (r"\ln x+K", r"\ln x+C"),
+    (r"C+\ln|x+1|", r"\ln|x+1|+C"),
+    ("5", r"e^{\ln 5}"),
+    (r"\lg 2", r"\log_{10}2"),
+    ("7", r"2^{\log_2 7}"),
+    (r"\ln\frac12", r"-\ln 2"),
+    ("3+4j", "3+4i"),
+    ("i", r"\sqrt{-1}"),
+    (r"1+\sqrt3i", r"2e^{i\pi/3}"),
+    (r"\frac12+\frac{\sqrt3}{2}i", r"\operatorname{cis}60^\circ"),
+    (r"1+i\sqrt3", r"2\left(\cos\frac\pi3+i\sin\frac\pi3\right)"),
+    (r"\frac{1-i}{2}", r"\frac{1}{1+i}"),
+    (r"\frac1i", "-i"),
+    ("5", "|3+4i|"),
+    ("-4", "(1+i)^4"),
+    (r"2+3\mathrm{i}", "2+3i"),
+    ("bi+a", "a+bi"),
+    (r"\overline{z}", r"\bar z"),
+    ("1+2i", r"\overline{1-2i}"),
+    (r"z+\overline{z}", r"\overline{z}+z"),
+    ("|z|^2", r"z\overline{z}"),
+    (r"\bar z+\bar w", r"\overline{z+w}"),
+    ("v", r"\mathbf{v}"),
+    (r"\mathbf{v}", r"\vec{v}"),
+    (r"+\infty", r"\infty"),
+    (r"\text{infinity}", r"\infty"),
+]
+
+UNEQUAL = [  # prediction, gold
+    ("(x+2)(x+3)", "x^2-5x+6"),
+    ("x^2-5x-6", "x^2-5x+6"),
+    (r"1+\frac{1}{x+1}", r"\frac{x}{x+1}"),
+    ("xy^2", "x^2y"),
+    ("X", "x"),
+    ("x-y", "x+y"),
+    (r"\frac{x}{2}", r"\frac{1}{2x}"),
+    (r"\frac12", r"\sin 60^\circ"),
+    (r"2\cos x", r"\cos 2x"),
+    (r"\sin(-x)", r"\sin x"),
+    ("0.809", r"\cos\left(\frac{\pi}{5}\right)"),
+    (r"\ln 2\ln 3", r"\ln 6"),
+    (r"\frac{\ln2}{\ln3}", r"\log_2 3"),
+    (r"\ln x", r"\ln x+C"),
+    (r"\ln x+C", r"\ln x"),
+    (r"\ln|x-1|+C", r"\ln|x+1|+C"),
+    ("0.693", r"\ln 2"),
+    ("3-4i", "3+4i"),
+    (r"1-i\sqrt3", r"1+i\sqrt3"),
+    ("2", "2i"),
+    ("2i", "2"),
+    (r"\bar z", "z"),
+    ("1-2i", r"\overline{1-2i}"),
+    ("z^2", r"z\overline z"),
+    ("x", r"\bar x"),
+    ("x", r"\hat{x}"),
+    ("x", r"\dot x"),
+    ("f'(x)", "f''(x)"),
+    ("x", "x_1"),
+    ("x_{21}", "x_{12}"),
+    (r"\hat x", r"\tilde{x}"),
+    ("0", r"\infty"),
+    (r"\frac10", r"\infty"),
+    (r"\infty-\infty", "0"),
+    ("10^{100}", r"\infty"),
+    (r"\infty", r"\pm\infty"),
+]
+
+
+@pytest.mark.parametrize(("prediction", "gold"), EQUAL)
+def test_an_equal_answer_is_accepted(prediction, gold):
+    assert equal(prediction, gold)
+
+
+@pytest.mark.parametrize(("prediction", "gold"), UNEQUAL)
+def test_an_unequal_answer_is_refused(prediction, gold):
+    assert not equal(prediction, gold)
