@@ -47,7 +47,7 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
 _MAX_TEXT = 5_000
 _PLACE = "\ufffc"
 _BLANKS = re.compile(r"[^\S\n]+")
-_SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n")
+_SENTENCE = re.compile(r"[.!?;](?=\s|$)|\n")
 _DENIAL = re.compile(
     r"""
     \b(?: wrong(?:ly)? | incorrect(?:ly)? | inaccurate | false(?:ly)? | untrue | mistaken(?:ly)? | mistakes?

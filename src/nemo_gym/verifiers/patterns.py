@@ -50,6 +50,11 @@ class BoundedPattern:
         """Instructions of the compiled pattern: a search takes at most that many steps a character."""
         return max(self.narrow.programsize, self.wide.programsize)
 
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches anywhere in the whole text, in time that grows with its length."""
+        text = _encodable(text)
+        return (self.narrow if text.isascii() else self.wide).search(text) is not None
+
     def last_match(self, text: str) -> str | None:
         """Return the first group that took part in the last match, else the whole match; None without one.
 
@@ -107,8 +112,8 @@ def check_patterns(patterns: Sequence[str]) -> list[BoundedPattern]:
 
 
 @lru_cache(maxsize=128)
-def bounded_pattern(pattern: str) -> BoundedPattern:
-    """Compile a case-insensitive pattern for use on model text.
+def bounded_pattern(pattern: str, *, ignore_case: bool = True) -> BoundedPattern:
+    """Compile a pattern for use on model text.
 
     Raises:
         ValueError: the pattern is not valid, uses what a linear-time engine can't express, is longer than
@@ -124,8 +129,8 @@ def bounded_pattern(pattern: str) -> BoundedPattern:
             )
     plain = "".join(_translate(token, {}) for token in tokens)
     full = "".join(_translate(token, _CLASSES) for token in tokens)
-    narrow = _compile(pattern, plain)
-    return BoundedPattern(pattern, narrow, narrow if full == plain else _compile(pattern, full))
+    narrow = _compile(pattern, plain, ignore_case)
+    return BoundedPattern(pattern, narrow, narrow if full == plain else _compile(pattern, full, ignore_case))
 
 
 _RE2: Any = re2
@@ -213,9 +218,9 @@ def _escape(text: str) -> str:
     return rf"\x{{{text[2:]}}}" if text[1] in "uU" and len(text) > 2 else text
 
 
-def _compile(pattern: str, translation: str) -> Any:
+def _compile(pattern: str, translation: str, ignore_case: bool) -> Any:
     options: Any = _RE2.Options()
-    options.case_sensitive = False
+    options.case_sensitive = not ignore_case
     options.log_errors = False
     options.max_mem = _MAX_MEMORY
     try:
