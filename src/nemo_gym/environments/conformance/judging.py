@@ -245,7 +245,7 @@ async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], f
             findings.add(
                 "tools",
                 f"{tool.name}: promised: every parameter has a type hint; seen: {parameter!r} has none, so "
-                f"its schema is empty and nothing is checked; write {parameter}: str, or Any if that is meant",
+                f"its schema is empty and nothing is checked; write {parameter}: str, or Any if meant",
             )
     findings.note("tools", f"{len(offered)} tools")
     if not scripts or on.link.steps:
