@@ -54,8 +54,9 @@ _DENIAL = re.compile(
         | erroneous(?:ly)? | error | invalid | impossible | implausible | improbable | unlikely
         | inappropriate | unsuitable | ineligible | irrelevant | misleading | nonsense
         | bogus | fake | lie | lies | lying
-        | eliminat\w* | exclud\w* | reject\w* | discard\w* | dismiss\w* | disprov\w* | refut\w* | retract\w*
-        | disagree\w* | den(?:y|ies|ied|ying) | contradict\w* | avoid\w* | doubt\w* | oppos\w* | contrary
+        | eliminat\w* | exclud\w* | reject\w* | discard\w* | dismiss\w* | disprov\w* | refus\w*
+        | refut\w* | retract\w* | disagree\w* | den(?:y|ies|ied|ying) | contradict\w* | avoid\w*
+        | doubt\w* | oppos\w* | contrary
         | trap | distractor | decoy | red\ herring | joke | joking | kidding | worst | fail(?:s|ed)?
         | rul(?:e|es|ed|ing)\ (?:it\ |that\ |this\ )?out | cross(?:ed)?\ out | struck\ out
         | (?:is|are|be|goes)\ out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from nemo_gym.verifiers.claims import denies
+from nemo_gym.verifiers.claims import denies, negates
 from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.text import last_boxed, last_nonempty_line, last_tagged, peel_text, strip_reasoning
 
@@ -149,12 +149,14 @@ _OPENING = _QUOTES + " \t\r\n,;:"
 _CLOSING = _OPENING + ".!"
 _MARKER = re.compile(r"=|(?<!\d):|\b(?:is|are|equals)\b", re.IGNORECASE)
 _MAX_CLAUSE = 80
+_CLAUSE_END = re.compile(r"\n|[.!?;]\s")
+_TRUTH = re.compile(r"\b(?:True|False)\b")
 _REVERSAL = re.compile(
     r"\b(?:is|are|was|be|it|answer|equals?|certainly|definitely|surely)\s+(?:\w+\s+){0,2}(?:not|never)\b|n['’]t\b"
     r"|\b(?:anything|everything|all|any\s\w+)\s+(?:but|except)\b|\b(?:other|rather)\s+than\b|\binstead\s+of\b",
     re.IGNORECASE,
 )
-"""Words before a marker that make of an answer what the answer is not."""
+"""Words after True or False that deny an answer, where `not` alone may be an operator."""
 _MARKER_WORDS = frozenset({"is", "are", "equals", "answer"})
 _NUMBER = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3}){1,8}|\d{1,30}))(?:\.0{1,9})?")
 _INTEGER = re.compile(r"[-+]?\d{1,30}")
@@ -175,11 +177,16 @@ def _candidates(place: str) -> Iterator[str]:
     if len(place) <= MAX_ANSWER:
         yield place
     for marker in _MARKER.finditer(tail):
-        before = tail[
-            max(tail.rfind("\n", 0, marker.start()) + 1, marker.start() - _MAX_CLAUSE) : marker.end()
-        ]
-        if not denies(before) and not _REVERSAL.search(before):
+        clause = _CLAUSE_END.split(tail[max(0, marker.start() - _MAX_CLAUSE) : marker.end()])[-1]
+        if not _denied(clause):
             yield tail[marker.end() :]
+
+
+def _denied(clause: str) -> bool:
+    """Whether the words before an answer make of it what the answer is not; `not True` is no denial."""
+    if _TRUTH.search(clause):
+        return _REVERSAL.search(clause) is not None
+    return denies(clause) or negates(clause)
 
 
 def _tidy(text: str) -> str:
