@@ -77,7 +77,7 @@ def grade_choice(
 _MAX_ANSWER = 2_000
 _LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!])|(?<=[^\s~])~(?=[^\s~])")
+_LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!()\[\]])|(?<!\\)\$|(?<=[^\s~])~(?=[^\s~])")
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
 _DASHES = str.maketrans("–—", "--")
@@ -196,7 +196,7 @@ class _Choices:
         """Each text that says something, as words, with the letters that have it; the longest first."""
         letters: dict[tuple[str, ...], set[str]] = {}
         for letter, value in self._options.items():
-            words = tuple(_words(_tokens(peel_text(value)[:_MAX_ANSWER])))
+            words = tuple(_words(_tokens(_plain(value)[:_MAX_ANSWER])))
             if words and not _is_filler(words) and not (len(words) == 1 and _is_letter(words[0])):
                 letters.setdefault(words, set()).add(letter)
         return sorted(
@@ -249,6 +249,8 @@ class _Choices:
         char = next(char for char in marker.group() if char.isalpha())
         letter = self._option(char)
         rest = answer[marker.end() :]
+        if marker.group()[-1] == "-" and rest[:1].isdigit():
+            return None
         is_weak = marker.group()[-1] in ".-" and (rest[:1].isalnum() or char.islower())
         if letter is None or _adjoins(answer, answer.index(char)):
             return None
@@ -275,11 +277,13 @@ class _Choices:
         return letter if _is_filler(_words(_tokens(rest), only_words=True)) else None
 
     def _empty_text(self, answer: str) -> str | None:
-        """An option such as "true", whose text says nothing of its own, at the end of an answer."""
+        """The longest option such as "true", whose text says nothing of its own, at the end of an answer."""
         words = _words(_tokens(answer[:_MAX_ANSWER]))
         if not _ALONGSIDE.fullmatch(answer) or not _is_filler(_words(_tokens(answer), only_words=True)):
             return None
-        return _only([letter for letter, text in self.texts.items() if text and words[-1:] == [text]])
+        texts = {letter: text.split() for letter, text in self.texts.items() if text}
+        fitting = {letter: len(text) for letter, text in texts.items() if words[-len(text) :] == text}
+        return _only([letter for letter, size in fitting.items() if size == max(fitting.values())])
 
     def _among_words(self, answer: str) -> str | None:
         mentions = self._mentions(answer)
@@ -287,7 +291,7 @@ class _Choices:
             return None
         letter = _agreed(mentions)
         before = answer[: mentions[0].start]
-        if letter is None or _NOT_LONE.search(before) or _COMMAND.search(answer):
+        if letter is None or _NOT_LONE.search(before) or _COMMAND.search(_without(answer, mentions)):
             return None
         if denies(before) or negates(before):
             return None
@@ -355,8 +359,9 @@ class _Choices:
 
 
 def _plain(answer: str) -> str:
-    r"""An answer without LaTeX wrappers and blanks such as `\quad`."""
-    return _LATEX_BLANK.sub(" ", peel_text(answer[: 4 * _MAX_ANSWER])).translate(_DASHES)[: _MAX_ANSWER + 1]
+    r"""An answer or option without LaTeX wrappers, delimiters, and blanks such as `\quad`."""
+    peeled = _LATEX_BLANK.sub(" ", peel_text(answer[: 4 * _MAX_ANSWER]))
+    return peeled.translate(_DASHES)[: _MAX_ANSWER + 1]
 
 
 def _open_box(answer: str) -> str:
