@@ -53,6 +53,8 @@ def test_a_text_that_says_the_value_claims_it(text: str) -> None:
         "~~sunny~~",
         "sunny ❌",
         "sunny" + " word" * 2_000,
+        "\0",
+        "The weather is \0.",
     ],
 )
 def test_lists_denials_and_hedges_claim_nothing(text: str) -> None:
@@ -63,6 +65,11 @@ def test_a_rival_inside_the_value_is_the_value() -> None:
     assert claims_only("It is partly sunny.", "partly sunny", ["sunny"])
     assert not claims_only("It is partly sunny, or sunny.", "partly sunny", ["sunny"])
     assert claims_only("sunny", "sunny", ["sunny", ""])
+
+
+def test_an_empty_value_is_never_claimed() -> None:
+    assert not claims_only("sunny", "")
+    assert not claims_only("", " ")
 
 
 def test_denials_and_negations_are_told_apart() -> None:
