@@ -73,6 +73,18 @@ async def test_a_model_that_looks_the_weather_up_earns_full_reward() -> None:
     assert rewards == [1.0] * 4
 
 
+@pytest.mark.parametrize("answer", ["sunny rainy hazy dry", "It is not {}", "{} or something else"])
+async def test_q11_a_model_that_looks_the_weather_up_and_lists_or_denies_it_earns_nothing(
+    answer: str,
+) -> None:
+    def evade(params: RequestParams) -> str | list[Item]:
+        said = look_up(params)
+        return answer.format(said.split()[1].strip(",")) if isinstance(said, str) else said
+
+    rewards = [rollout.reward async for rollout in nemo_gym.collect(weather(), ScriptedModel(evade))]
+    assert rewards == [0.0] * 4
+
+
 async def test_a_model_that_knows_the_weather_without_looking_earns_nothing() -> None:
     model = ScriptedModel(lambda params: "sunny rainy hazy dry")
     rewards = [rollout.reward async for rollout in nemo_gym.collect(weather(), model)]

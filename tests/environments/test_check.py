@@ -108,6 +108,66 @@ class Plain(Environment):
         return float(response.final_text == session.row["expected"])
 
 
+def test_a_tool_that_raises_every_time_is_found_even_where_no_case_calls_it() -> None:
+    class Raising(Plain):
+        @tool
+        def look(self, city: str) -> str:
+            """Look a city up."""
+            raise ZeroDivisionError("no weather")
+
+    message = only_failure(check(Raising), "tools")
+    assert (
+        'look: promised: a tool that can be used; seen: it raised in its only call, first with {"city":"x"}'
+        in message
+    )
+    assert "look failed: ZeroDivisionError: no weather" in message
+
+
+def test_a_tool_that_raises_in_every_known_case_is_found() -> None:
+    call = function_call("look", '{"city": "Rome"}', call_id="call_1")
+
+    class Raising(Plain):
+        cases = [*CASES, golden("full_reward", [call, assistant("3")])]
+
+        @tool
+        async def look(self, city: str) -> object:
+            """Look a city up."""
+            return object()
+
+    message = only_failure(check(Raising), "tools")
+    assert """it raised in its only call, first with {"city": "Rome"}: look failed: """ in message
+
+
+def test_a_tool_that_works_once_or_refuses_in_words_is_no_failure() -> None:
+    call = function_call("look", '{"city": "Rome"}', call_id="call_1")
+
+    class Choosy(Plain):
+        cases = [*CASES, golden("full_reward", [call, assistant("3")])]
+
+        @tool
+        def look(self, city: str) -> str:
+            """Look a city up."""
+            return {"Rome": "sunny"}[city]
+
+        @tool
+        def refuse(self, city: str) -> str:
+            """Never know a city."""
+            raise ToolError("there is no such city")
+
+    assert failures(check(Choosy)) == {}
+
+
+def test_a_parameter_without_a_type_is_a_failure() -> None:
+    class Untyped(Plain):
+        @tool
+        def look(self, session, city, depth: Any = None):  # type: ignore[no-untyped-def]
+            """Look a city up."""
+            return "sunny"
+
+    message = only_failure(check(Untyped), "tools")
+    assert "look: promised: every parameter has a type hint; seen: 'city' has none" in message
+
+
 def test_an_environment_of_one_function_is_asked_only_for_golden_cases(tmp_path: Path) -> None:
     path = tmp_path / "reward.py"
     path.write_text("def score(text, expected):\n    return float(text == expected)\n")

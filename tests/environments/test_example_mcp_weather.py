@@ -27,3 +27,29 @@ def test_several_lookups_are_fine_when_the_right_one_is_among_them():
     ]
     assert play(LINK, row, [*calls, assistant(report("Athens"))]).value == 1.0
     assert play(LINK, row, [calls[0], assistant(report("Athens"))]).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The weather in Athens is sunny and 72 F. The weather in Hanoi is sunny and 72 F.",
+        "The weather in Athens is sunny and 72 F, or rainy and 50 F.",
+        "It is not true that the weather in Athens is sunny and 72 F.",
+        "The weather in Athens is sunny and 72 F. That is false.",
+        "Perhaps the weather in Athens is sunny and 72 F.",
+        "The weather in Athens isn't sunny and 72 F.",
+        "The weather in Athens is sunny and 72 Fahrenheit",
+        "The weather in Athens is sunny and 72 F, rainy, cloudy, snowy",
+    ],
+)
+def test_q11_a_list_a_denial_or_a_hedge_after_one_lookup_earns_nothing(answer):
+    row = {"verifier_metadata": {"expected_city": "Athens"}}
+    call = function_call("get_weather", '{"city": "Athens"}', call_id="c")
+    assert play(LINK, row, [call, assistant(answer)]).value == 0.0
+
+
+def test_the_weather_is_the_same_everywhere_and_paris_is_meant_by_default():
+    call = function_call("get_weather", '{"city": "PARIS"}', call_id="c")
+    answer = assistant("It says: the weather in Paris is sunny and 72 F.")
+    assert report("Nairobi") == "The weather in Nairobi is sunny and 72 F."
+    assert play(LINK, {}, [call, answer]).value == 1.0

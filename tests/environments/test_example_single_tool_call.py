@@ -31,3 +31,34 @@ def test_an_answer_hidden_in_the_reasoning_does_not_count():
     call = function_call("get_weather", '{"city": "Lisbon"}', call_id="c")
     row = {"city": "Lisbon", "expected_answer": "sunny"}
     assert play(LINK, row, [call, assistant("<think>It is sunny.</think>No idea.")]).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "sunny, rainy, snowy, foggy, windy, stormy, hazy, cloudy, dry, misty, mild",
+        "It is either sunny or rainy.",
+        "It is not sunny.",
+        "It isn't sunny in Lisbon.",
+        "Anything but sunny.",
+        "It is sunny. That is wrong.",
+        "Maybe sunny.",
+        "unsunny",
+    ],
+)
+def test_q11_a_list_a_denial_or_a_hedge_after_one_lookup_earns_nothing(answer):
+    call = function_call("get_weather", '{"city": "Lisbon"}', call_id="c")
+    row = {"city": "Lisbon", "expected_answer": "sunny"}
+    assert play(LINK, row, [call, assistant(answer)]).value == 0.0
+
+
+def test_a_row_without_an_expected_answer_expects_the_forecast_of_the_cities_looked_up():
+    row = {"responses_create_params": {"input": [{"role": "user", "content": "weather in 2 cities?"}]}}
+    calls = [
+        function_call("get_weather", f'{{"city": "{city}"}}', call_id=city) for city in ("Lisbon", "Boston")
+    ]
+    assert play(LINK, row, [*calls, assistant("Lisbon is sunny, Boston is mild.")]).value == 1.0
+    assert play(LINK, row, [*calls, assistant("Lisbon is sunny.")]).value == 0.0
+    assert play(LINK, row, [*calls, assistant("Lisbon is sunny, Boston is rainy.")]).value == 0.0
+    assert play(LINK, row, "It is mild.").value == 0.0
+    assert play_oracle(LINK, row).value == 1.0

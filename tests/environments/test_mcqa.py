@@ -8,7 +8,7 @@ from playing import expected_reward, play_golden
 from nemo_gym import Response
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.mcqa.environment import Mcqa
-from nemo_gym.wire.errors import VerifierFault
+from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import assistant
 
 OPTIONS = [{"A": "iron"}, {"B": "helium"}]
@@ -45,9 +45,58 @@ async def test_the_data_sets_own_pattern_decides_first() -> None:
     assert await reward("choice: Z", **pattern) == 0.0
 
 
-async def test_a_pattern_that_could_hang_is_a_fault_not_a_reward() -> None:
-    with pytest.raises(VerifierFault, match="regex"):
-        await reward("choice: B", template_metadata={"output_regex": "((?:a+)+)$"})
+@pytest.mark.parametrize("pattern", ["((?:a+)+)$", "а*а*а*а*б", "[一-龥]*[一-龥]*[一-龥]*[一-龥]*q"])
+async def test_a_pattern_that_hangs_elsewhere_is_run_in_linear_time(pattern: str) -> None:
+    text = "а" * 3_000 + "!" + "a" * 3_000 + "!" + "字" * 3_000 + "\\boxed{B}"
+    assert await reward(text, template_metadata={"output_regex": pattern}) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("patterns", "reason"),
+    [
+        ("(?<=: )B", "look-around"),
+        ([r"ok", r"(a)\1"], "back-references"),
+        ("(", r"'\(' is not valid"),
+        (["x"] * 1000, "at most 50"),
+        (7, "Expected `str | array | null`, got `int`"),
+        ([None], "Expected `str`, got `null`"),
+    ],
+)
+async def test_a_pattern_that_can_not_be_used_is_an_error_of_the_row_before_any_answer(
+    patterns: Any, reason: str
+) -> None:
+    with pytest.raises(TaskUnfit, match=rf"template_metadata\.output_regex: .*{reason}") as caught:
+        await reward("choice: B", template_metadata={"output_regex": patterns})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"weight": 0.125}, {"a": {"b": [1, None, True]}, "output_regex": None}, {}, None]
+)
+async def test_anything_else_in_the_metadata_passes(metadata: Any) -> None:
+    assert await reward("\\boxed{B}", template_metadata=metadata) == 1.0
+
+
+async def test_an_option_without_a_text_is_no_option() -> None:
+    options = [{"A": "iron", "B": None}, {"C": "helium"}]
+    assert await reward("\\boxed{B}", options=options) == 0.0
+    assert await reward("\\boxed{C) helium}", options=options, expected_answer="C") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "right"),
+    [
+        ("\\boxed{The answer is B}", "lenient_boxed", 1.0),
+        ("\\boxed{B iron}", "lenient_boxed", 0.0),
+        ("\\boxed{B) is wrong}", "strict_single_letter_boxed", 0.0),
+        ("Answer: iron (B)", "lenient_answer_colon", 0.0),
+        ("Answer: anything but B", "lenient_answer_colon_md", 0.0),
+    ],
+)
+async def test_q10_what_an_answer_denies_or_contradicts_is_not_paid(
+    text: str, mode: str, right: float
+) -> None:
+    assert await reward(text, grading_mode=mode) == right
 
 
 async def test_the_expected_letter_may_be_lower_case() -> None:

@@ -20,7 +20,7 @@ from nemo_gym.environments.reasoning import answers
 from nemo_gym.environments.reasoning.environment import FAMILIES, SPLITS, Reasoning, request
 from nemo_gym.environments.reasoning.problem import LEVELS, Family, Problem
 from nemo_gym.environments.reasoning.puzzles import COLOURS, evaluate
-from nemo_gym.wire.errors import EnvironmentFault, UsageError
+from nemo_gym.wire.errors import EnvironmentFault, TaskUnfit, UsageError
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.task import Row, task_to_row
 
@@ -646,3 +646,80 @@ def test_the_extracted_answer_is_kept_for_majority_voting():
 @pytest.mark.parametrize("golden", ENVIRONMENT.golden(), ids=lambda golden: golden.name)
 def test_known_cases_earn_what_they_should(golden):
     assert play_golden(ENVIRONMENT, golden).value == expected_reward(ENVIRONMENT, golden)
+
+
+# Denials, and rows of the library
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is not: {}",
+        "The answer isn't: {}",
+        "The wrong answer is {}",
+        "It is anything but: {}",
+        "not {}",
+        "<answer>not {}</answer>",
+        "<answer>the answer is not: {}</answer>",
+        "It can't be that the answer is {}",
+        "The answer cannot be: {}",
+        "no: {}",
+        "{} or {other}",
+        "{other} or {}",
+        "{other}; {}",
+    ],
+)
+def test_q11_a_denied_answer_or_two_of_them_earn_nothing(family: Family, text: str):
+    problem, *rest = problems(family.name, 0, 8)
+    other = next((one.answer for one in rest if one.answer != problem.answer), "0")
+    assert score(family.name, problem, text.format(problem.answer, other=other)) == 0.0
+
+
+@EVERY_FAMILY
+def test_a_denial_in_an_earlier_sentence_says_nothing_of_the_answer(family: Family):
+    (problem,) = problems(family.name, 0, 1)
+    assert score(family.name, problem, f"That isn't trivial. The answer is: {problem.answer}") == 1.0
+    assert score(family.name, problem, f"It was never easy\nAnswer: {problem.answer}") == 1.0
+
+
+def test_not_may_be_an_operator_before_the_answer():
+    row = {"question": "?", "answer": "False", "metadata": {"source_dataset": "boolean", "level": 0}}
+    assert play(ENVIRONMENT, row, "not True or False = False").value == 1.0
+    assert play(ENVIRONMENT, row, "not True or False is not: False").value == 0.0
+
+
+LIBRARY_ROW: Row = {
+    "responses_create_params": {"input": [{"role": "user", "content": "Who is what?"}]},
+    "question": "Who is what?",
+    "answer": "Ann is a fool, and Bob is a sage.",
+    "metadata": {"source_dataset": "knights_knaves", "source_index": 0, "difficulty": {"n_people": 2}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "reward"),
+    [
+        ("<answer>Ann is a fool, and Bob is a sage.</answer>", 1.0),
+        ("<answer>Bob is a sage and Ann is a fool</answer>", 1.0),
+        ("\\boxed{\\text{Ann is a fool, and Bob is a sage}}", 1.0),
+        ("I think.\nAnswer: Ann is a fool, and Bob is a sage.", 1.0),
+        ("Ann is a fool, and Bob is a sage.", 1.0),
+        ("<answer>Ann is a sage, and Bob is a fool.</answer>", 0.0),
+        ("<answer>Ann is a fool, Bob is a sage, Ann is a sage, and Bob is a fool.</answer>", 0.0),
+        ("<answer>It is not so that Ann is a fool, and Bob is a sage.</answer>", 0.0),
+        ("<answer>__import__('os')</answer>", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_rows_of_the_library_are_compared_with_their_answer(text: str, reward: float):
+    assert play(ENVIRONMENT, LIBRARY_ROW, text).value == reward
+
+
+def test_a_row_of_the_library_may_have_a_family_of_any_name_but_needs_an_answer():
+    unknown = {**LIBRARY_ROW, "answer": "12", "metadata": {"source_dataset": "no_such", "source_index": 3}}
+    assert play(ENVIRONMENT, unknown, "<answer>12.0</answer>").value == 1.0
+    assert play(ENVIRONMENT, unknown, "<answer>12.01</answer>").value == 0.0
+    assert play_oracle(ENVIRONMENT, unknown).value == 1.0
+    with pytest.raises(TaskUnfit, match="answer is empty"):
+        play(ENVIRONMENT, {**unknown, "answer": None}, "12")

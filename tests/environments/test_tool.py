@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import annotated_types
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,18 +117,21 @@ def test_the_schema_is_the_signature_and_the_description_the_docstring() -> None
                 "tags": {"type": "array", "items": {"type": "string"}, "description": "Any of these words."},
                 "unit": {"enum": ["km", "mi"], "default": "km"},
                 "limit": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
-                "near": {"anyOf": [{"$ref": "#/$defs/Place"}, {"type": "null"}], "default": None},
-            },
-            "$defs": {
-                "Place": {
-                    "title": "Place",
-                    "type": "object",
-                    "properties": {
-                        "city": {"type": "string"},
-                        "country": {"type": "string", "default": "IT"},
-                    },
-                    "required": ["city"],
-                }
+                "near": {
+                    "anyOf": [
+                        {
+                            "title": "Place",
+                            "type": "object",
+                            "properties": {
+                                "city": {"type": "string"},
+                                "country": {"type": "string", "default": "IT"},
+                            },
+                            "required": ["city"],
+                        },
+                        {"type": "null"},
+                    ],
+                    "default": None,
+                },
             },
         },
     }
@@ -230,6 +235,161 @@ async def test_whatever_a_model_writes_as_arguments_is_answered_with_text(argume
 @given(st.text())
 def test_an_error_is_always_one_json_object(message: str) -> None:
     assert list(json.loads(tool_error(message))) == ["error"]
+
+
+class Node(msgspec.Struct):
+    place: Place
+    children: list[Node] = []
+
+
+class Forms(Environment):
+    @tool
+    def limited(
+        self,
+        count: Annotated[int, msgspec.Meta(ge=1, le=9, description="How many.")],
+        ratio: Annotated[float, annotated_types.Gt(0), annotated_types.Lt(1)] = 0.5,
+        names: Annotated[list[Annotated[str, pydantic.Field(min_length=2)]], annotated_types.Len(0, 2)] = (),
+        code: Annotated[str, pydantic.Field(pattern="^[A-Z]{2}$", description="Two capitals.")] = "AA",
+        note: Annotated[str, "What to note."] = "",
+        step: Annotated[int | None, annotated_types.Interval(ge=0, le=3)] = None,
+    ) -> list[Any]:
+        """Take what the limits allow.
+
+        Args:
+            count: not this, for the hint describes itself.
+            ratio: A share.
+        """
+        return [count, ratio, names, code, note, step]
+
+    @tool
+    def nothing(self, text: str = None, number: Annotated[int, msgspec.Meta(ge=2)] = None) -> list[Any]:  # type: ignore[assignment]  # noqa: RUF013
+        """Take null where that is the default."""
+        return [text, number]
+
+    @tool
+    def grow(self, node: Node, beside: Place) -> str:
+        """Take a tree."""
+        return node.place.city + beside.city
+
+    @tool
+    def matching(
+        self, words: list[Annotated[str, msgspec.Meta(pattern="^(a+)+$", max_length=100_000)]]
+    ) -> int:
+        """Take texts of one letter."""
+        return len(words)
+
+
+def test_limits_and_descriptions_of_any_library_reach_the_schema() -> None:
+    assert schema("limited", Forms())["parameters"]["properties"] == {
+        "count": {"type": "integer", "minimum": 1, "maximum": 9, "description": "How many."},
+        "ratio": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 1,
+            "default": 0.5,
+            "description": "A share.",
+        },
+        "names": {"type": "array", "items": {"type": "string", "minLength": 2}, "maxItems": 2, "default": ()},
+        "code": {"type": "string", "pattern": "^[A-Z]{2}$", "description": "Two capitals.", "default": "AA"},
+        "note": {"type": "string", "description": "What to note.", "default": ""},
+        "step": {
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 3}, {"type": "null"}],
+            "default": None,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "complaint"),
+    [
+        ("limited", '{"count": 0}', "Expected `int` >= 1 - at `$.count`"),
+        ("limited", '{"count": 10}', "<= 9"),
+        ("limited", '{"count": 1, "ratio": 1.0}', "< 1.0"),
+        ("limited", '{"count": 1, "names": ["a"]}', "length >= 2 - at `$.names[0]`"),
+        ("limited", '{"count": 1, "names": ["aa", "bb", "cc"]}', "length <= 2"),
+        ("limited", '{"count": 1, "code": "aa"}', "matching regex '^[A-Z]{2}$' - at `$.code`"),
+        ("limited", '{"count": 1, "code": 1}', "Expected `str`, got `int`"),
+        ("limited", '{"count": 1, "step": 4}', "<= 3"),
+        ("limited", '{"count": 1.5}', "Expected `int`, got `float`"),
+        ("limited", '{"count": "3"}', "Expected `int`, got `str`"),
+        ("limited", '{"count": true}', "Expected `int`, got `bool`"),
+        ("limited", '{"count": 10.0}', "Expected `int` <= 9"),
+        ("limited", '{"count": 1e999}', "out of range"),
+        ("nothing", '{"number": 1}', ">= 2"),
+        ("matching", json.dumps({"words": ["a" * 50_000 + "!"]}), "matching regex"),
+        ("matching", json.dumps({"words": ["a" * 100_001]}), "length <= 100000"),
+    ],
+)
+async def test_limits_are_enforced(session: Session, name: str, arguments: str, complaint: str) -> None:
+    message = json.loads(await bind_tools(Forms())[name].call(session, arguments))["error"]
+
+    assert complaint in message
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "result"),
+    [
+        ("limited", '{"count": 3.0}', [3, 0.5, [], "AA", "", None]),
+        ("limited", '{"count": 3e0, "step": 2.0, "ratio": 0.25}', [3, 0.25, [], "AA", "", 2]),
+        (
+            "limited",
+            '{"count": 1, "names": ["aa"], "code": "XY", "step": null}',
+            [1, 0.5, ["aa"], "XY", "", None],
+        ),
+        ("nothing", '{"text": null, "number": null}', [None, None]),
+        ("nothing", '{"text": "a", "number": 2.0}', ["a", 2]),
+        ("matching", json.dumps({"words": ["a" * 50_000]}), 1),
+    ],
+)
+async def test_what_json_schema_allows_is_taken(
+    session: Session, name: str, arguments: str, result: Any
+) -> None:
+    assert json.loads(await bind_tools(Forms())[name].call(session, arguments)) == result
+
+
+def test_only_a_type_that_contains_itself_is_referred_to() -> None:
+    parameters = schema("grow", Forms())["parameters"]
+    place = parameters["properties"]["beside"]
+
+    assert place["required"] == ["city"]
+    assert parameters["properties"]["node"] == {"$ref": "#/$defs/Node"}
+    assert list(parameters["$defs"]) == ["Node"]
+    assert parameters["$defs"]["Node"]["properties"] == {
+        "place": place,
+        "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}, "default": []},
+    }
+
+
+def test_a_default_of_none_shows_that_null_may_be_said() -> None:
+    assert schema("nothing", Forms())["parameters"]["properties"] == {
+        "text": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+        "number": {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}], "default": None},
+    }
+
+
+def test_parameters_without_a_type_are_known() -> None:
+    assert bind_tools(Atlas())["anything"].untyped == ("value",)
+    assert bind_tools(Atlas())["find"].untyped == ()
+
+
+class Unfit(Environment):
+    @tool
+    def look(self, word: Annotated[str, msgspec.Meta(pattern=r"(?=a)b")]) -> str:
+        return word
+
+
+class Misfit(Environment):
+    @tool
+    def look(self, word: Annotated[str, msgspec.Meta(ge=1)]) -> str:
+        return word
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(Unfit, "look-around"), (Misfit, "Can only set `ge` on a numeric")]
+)
+def test_a_limit_that_can_not_be_held_names_the_parameter(kind: type[Environment], reason: str) -> None:
+    with pytest.raises(TypeError, match=rf"tool look: parameter 'word': .*{reason}"):
+        bind_tools(kind())
 
 
 class Rest(Environment):

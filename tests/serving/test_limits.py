@@ -105,3 +105,9 @@ def depth(value: Any) -> int:
     if isinstance(value, dict):
         value = list(value.values())
     return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+def test_a_string_that_never_ends_is_read_once() -> None:
+    body = b"[" * 300 + b'"' + b'\\"' * 1_000_000  # takes hours where each quote starts a search of its own
+
+    assert nests_deeper(body, 64)

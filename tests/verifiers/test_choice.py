@@ -147,6 +147,139 @@ def test_markdown_mode_reads_foreign_digits(digits: str, letter: str) -> None:
     assert grade_choice(f"Answer: {digits}", {"A": digits}, MARKDOWN) == "A"
 
 
+ELEMENTS = {"A": "iron", "B": "helium", "C": "neon", "D": "oxygen"}
+OVERLAPS = {"A": "iron", "B": "iron oxide", "C": "none of the above", "D": "Both A and B", "E": "None"}
+LENIENT_MODES = [LENIENT, COLON, MARKDOWN]
+
+
+def pick(answer: str, mode: GradingMode, options: dict[str, str] = ELEMENTS) -> str | None:
+    boxed = mode in (BOXED, LENIENT)
+    return grade_choice(f"\\boxed{{{answer}}}" if boxed else f"Answer: {answer}", options, mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "denial",
+    [
+        *("B is wrong", "not B", "B) is wrong", "B. is incorrect", "B: wrong", "B - false", "(B) is out"),
+        *("B) can be ruled out", "B) eliminated", "B: excluded", "B) no", "B, no", "B? No", "B) nope"),
+        *("anything but B", "all but B", "every option except B", "other than B", "neither B", "without B"),
+        *("the answer is not B", "The answer isn't B", "I doubt B", "the opposite of B", "the worst is B"),
+        *("B would be a mistake", "B is a trap", "B cannot be right", "B) has been rejected", "B fails"),
+        *("B ✗", "❌ B", "¬B", "~B", "!B", r"\neg B", r"\lnot B", r"\overline{B}", r"\cancel{B}", "non-B"),
+        *(r"\text{not }B", r"B\text{ is wrong}", r"B\quad\text{is wrong}", "helium is wrong", "not helium"),
+        *("B) not helium", "B) helium is wrong", "B. Helium is incorrect", "B helium, no", "B is unlikely"),
+    ],
+)
+def test_q10_an_answer_that_denies_what_it_names_is_no_answer(mode: GradingMode, denial: str) -> None:
+    assert pick(denial, mode) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            "B iron",
+            "B) iron",
+            "B. iron",
+            "B: iron",
+            "B - iron",
+            "B – iron",
+            "B (iron)",
+            "iron (B)",
+            "iron B",
+        ),
+        *("B, iron", "option B: neon", "neon, that is B", "B) helium or iron", "helium or iron", "B or C"),
+        *("A or B", "B and C", "B/C", "A, B, C, D", "either B or C", "B=iron", r"B: \text{iron}", "B) IRON."),
+        *(r"B\quad iron", "B. oxygen", "oxygen (B)", "B or maybe neon", "B) but really iron"),
+    ],
+)
+def test_a_letter_and_a_text_that_disagree_are_no_answer(mode: GradingMode, answer: str) -> None:
+    assert pick(answer, mode) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("B", "(B)", "B.", "[B]", "$B$", "**B**", r"\textbf{B}", "B) helium", "B. helium", "B: Helium."),
+        *("B - helium", "B – helium", r"B) \text{helium}", r"\text{(B) helium}", r"B.\ helium", "B)~helium"),
+        *("B) because it is inert", "B) helium, since it does not react", "B) helium (He)"),
+    ],
+)
+def test_every_mode_reads_a_letter_with_its_own_text(mode: GradingMode, answer: str) -> None:
+    assert pick(answer, mode) == "B"
+
+
+@pytest.mark.parametrize("mode", LENIENT_MODES)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("The answer is B", "the correct answer is (B).", "Option B", "option b", "the answer is b", "b)"),
+        *("I choose B", "I think B", "I'd go with B", "B is the correct answer", "B helium", "B (helium)"),
+        *(
+            "helium (B)",
+            "helium",
+            "It is helium",
+            r"\text{The answer is B}",
+            r"\text{Option }B",
+            "B = helium",
+        ),
+        *(r"B\quad\text{helium}", "option B, helium", "The correct choice is B) helium", "letter B"),
+        *("The answer is B because it's inert", "B, since balloons need it"),
+    ],
+)
+def test_words_that_add_nothing_may_stand_around_the_answer(mode: GradingMode, answer: str) -> None:
+    assert pick(answer, mode) == "B"
+
+
+@pytest.mark.parametrize("mode", LENIENT_MODES)
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("iron oxide", "B"),
+        ("B) iron oxide", "B"),
+        ("A) iron", "A"),
+        ("A) iron oxide", None),
+        ("none of the above", "C"),
+        ("C. None of the above.", "C"),
+        ("the answer is none of the above", "C"),
+        ("B) none of the above", None),
+        ("Both A and B", "D"),
+        ("D) Both A and B", "D"),
+        ("A and B", None),
+        ("E) None", "E"),
+    ],
+)
+def test_texts_that_contain_one_another_or_a_negation(
+    mode: GradingMode, answer: str, letter: str | None
+) -> None:
+    assert pick(answer, mode, OVERLAPS) == letter
+
+
+@pytest.mark.parametrize("mode", LENIENT_MODES)
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("False", "B"),
+        ("B) False", "B"),
+        ("the answer is false", "B"),
+        ("A) False", None),
+        ("not False", None),
+        ("true", "A"),
+        ("It is true", "A"),
+        ("The true answer is B", "B"),
+    ],
+)
+def test_options_that_are_true_and_false(mode: GradingMode, answer: str, letter: str | None) -> None:
+    assert pick(answer, mode, {"A": "True", "B": "False"}) == letter
+
+
+def test_a_last_marker_that_only_denies_takes_the_answer_back() -> None:
+    assert grade_choice("Answer: B\nThe answer: that is wrong", ELEMENTS, MARKDOWN) is None
+
+
 def test_q02_a_box_of_all_letters_is_no_answer() -> None:
     assert grade_choice(r"\boxed{A, B, C, D}", PLAIN, BOXED) is None
 
@@ -187,9 +320,20 @@ def test_q18_a_pattern_can_not_make_an_option_of_another_letter() -> None:
     assert grade_choice("Answer: Z", PLAIN, BOXED, r"Answer:\s*([A-Z])") is None
 
 
-def test_q19_a_pattern_that_could_take_forever_is_refused() -> None:
-    with pytest.raises(ValueError, match="exponential"):
-        grade_choice("a" * 34 + "!", PLAIN, BOXED, r"((?:a+)+)$")
+@pytest.mark.parametrize("pattern", [r"((?:a+)+)$", r"((?:а|аа)+)$", "а*а*а*а*а*б"])
+def test_q09_q19_a_pattern_that_takes_forever_elsewhere_ends_at_once(pattern: str) -> None:
+    assert grade_choice("a" * 5_000 + "!" + r"\boxed{C}", PLAIN, BOXED, pattern) == "C"
+    assert grade_choice("а" * 5_000 + "!" + r"\boxed{C}", PLAIN, BOXED, pattern) == "C"
+
+
+def test_a_pattern_that_can_not_run_in_linear_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="look-around"):
+        grade_choice("C", PLAIN, BOXED, r"(?<![A-Za-z])([A-J])(?![A-Za-z])")
+
+
+def test_all_patterns_share_one_budget() -> None:
+    with pytest.raises(ValueError, match="at most"):
+        grade_choice("C", PLAIN, BOXED, ["x"] * 1_000)
 
 
 @pytest.mark.parametrize("mode", MODES)

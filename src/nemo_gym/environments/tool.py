@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
+from nemo_gym.environments.parameters import arguments_schema, check_text, decoded_type, schema_type
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import did_you_mean
 from nemo_gym.wire.jsonl import encode
@@ -26,8 +28,9 @@ def tool(function: F) -> F:
     """Offer a method of an Environment to the model.
 
     The method takes the session first, if it declares a parameter named `session`, then the arguments the
-    model fills in. It may be sync or async and return text or anything JSON can hold. An `Args:` section in
-    the docstring describes the parameters.
+    model fills in. It may be sync or async and return text or anything JSON can hold. Type hints are checked
+    before it is called; limits and descriptions go into `Annotated`, or descriptions into an `Args:` section
+    of the docstring.
     """
     function.__gym_tool__ = True  # type: ignore[attr-defined]
     return function
@@ -42,11 +45,13 @@ class BoundTool:
     decoder: msgspec.json.Decoder[Any]
     function: Callable[..., Any]
     takes_session: bool
+    untyped: tuple[str, ...] = ()
+    """Parameters without a type hint: anything passes."""
 
     async def call(self, session: Session, arguments: str) -> str:
         """Run the tool; the text is what the model reads. Bad arguments are an answer, not an exception."""
         try:
-            parsed = self.decoder.decode(arguments or "{}")
+            parsed = self._decode(arguments or "{}")
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             return tool_error(f"Invalid arguments for {self.name}: {error}")
         values = {field: getattr(parsed, field) for field in parsed.__struct_fields__}
@@ -62,10 +67,27 @@ class BoundTool:
         except Exception as error:
             return tool_error(f"{self.name} failed: {type(error).__name__}: {error}")
 
+    def _decode(self, arguments: str) -> Any:
+        try:
+            return self.decoder.decode(arguments)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise
+            try:
+                plain = _WHOLE_NUMBERS.decode(arguments)
+                return msgspec.convert(plain, self.decoder.type, dec_hook=check_text)
+            except msgspec.DecodeError as closer:
+                raise (error if "got `" in str(closer) else closer) from None
+
 
 def tool_error(message: str) -> str:
     """The JSON text a model reads when a call did not work."""
     return encode({"error": message}).decode()
+
+
+def has_raised(name: str, text: str) -> bool:
+    """Whether a tool's text says that it raised something other than a `ToolError`."""
+    return text.startswith(f'{{"error":"{name} failed: ') and is_tool_error(text)
 
 
 def is_tool_error(text: str) -> bool:
@@ -98,42 +120,58 @@ class _ToolError(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
     summary, described = _read_docstring(function)
-    fields: list[tuple[str, Any, Any]] = []
+    shown: list[tuple[str, Any, Any]] = []
+    decoded: list[tuple[str, Any, Any]] = []
     for parameter in parameters.values():
         if parameter.name == "session":
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise TypeError(f"tool {name}: parameter {parameter.name!r} must be an ordinary named parameter")
         hint = hints.get(parameter.name, Any)
-        if parameter.name in described:
-            hint = Annotated[hint, msgspec.Meta(description=described[parameter.name])]
         default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
-        fields.append((parameter.name, hint, default))
-    arguments = msgspec.defstruct(f"{name}_arguments", fields, kw_only=True, forbid_unknown_fields=True)
+        try:
+            shown_type = schema_type(hint, default, described.get(parameter.name, ""))
+            msgspec.json.schema(shown_type)
+            decoded_as = decoded_type(hint, default)
+            msgspec.json.Decoder(decoded_as, dec_hook=check_text)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"tool {name}: parameter {parameter.name!r}: {error}") from None
+        shown.append((parameter.name, shown_type, default))
+        decoded.append((parameter.name, decoded_as, default))
     schema: FunctionTool = {
         "type": "function",
         "name": name,
         "description": summary,
-        "parameters": _inline_schema(arguments),
+        "parameters": arguments_schema(_struct(name, shown)),
         "strict": False,
     }
-    return BoundTool(name, schema, msgspec.json.Decoder(arguments), function, "session" in parameters)
+    return BoundTool(
+        name,
+        schema,
+        msgspec.json.Decoder(_struct(name, decoded), dec_hook=check_text),
+        function,
+        "session" in parameters,
+        tuple(field for field, *_ in decoded if field not in hints),
+    )
 
 
-def _inline_schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
-    (_,), components = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
-    schema = components.pop(arguments.__name__)
-    schema.pop("title", None)
-    schema["additionalProperties"] = False
-    if components:
-        schema["$defs"] = components
-    return schema
+def _struct(name: str, fields: list[tuple[str, Any, Any]]) -> type[msgspec.Struct]:
+    return msgspec.defstruct(f"{name}_arguments", fields, kw_only=True, forbid_unknown_fields=True)
 
 
-_ARGS = re.compile(r"^\s*Args:\s*$", re.MULTILINE)
+def _number(digits: str) -> int | float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("Number out of range")
+    return int(value) if value.is_integer() else value
+
+
+_WHOLE_NUMBERS: Final = msgspec.json.Decoder[Any](float_hook=_number)
+"""Reads `3.0` as the integer it is in JSON Schema."""
+_ARGS = re.compile(r"^[ \t]*Args:[ \t]*$", re.MULTILINE)
 _ARG = re.compile(r"^\s*(\w+)(?: \([^)]*\))?:\s*(.+)$")
 
 

@@ -6,6 +6,8 @@ Policies that hold in every mode:
 - The last box or marker decides; an earlier one is not consulted when the last is a contradiction.
 - A letter and an option text that belong to different options contradict each other: no answer.
 - Several option letters are no answer, except inside the very text of the option picked.
+- An answer that denies what it names ("B is wrong", "anything but B") is no answer. A negation counts unless
+  it stands in the option's own text or in the reason behind `because`, `since`, `as` or `for`.
 - Look-alike letters of other alphabets are other letters. Only `lenient_answer_colon_md` reads Arabic,
   Bengali and full-width letters and digits. Lower-case letters count only in the lenient modes.
 - Text inside `<think>` never counts.
@@ -14,10 +16,13 @@ Policies that hold in every mode:
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
+from nemo_gym.verifiers.claims import denies, negates
 from nemo_gym.verifiers.exact import normalize
-from nemo_gym.verifiers.patterns import bounded_pattern
+from nemo_gym.verifiers.patterns import last_match
 from nemo_gym.verifiers.text import last_boxed, marked_answers, peel_text, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]
@@ -40,54 +45,111 @@ def grade_choice(
         options: the text of each option by its letter; keys that are not single letters are ignored.
         mode: `strict_single_letter_boxed`, the last `\boxed{}` holds one capital and no other letter, or
             begins with a capital and one of `: ) . -`; `lenient_boxed`, that, or a lower-case letter, or
-            the text of exactly one option, alone or among words such as "the answer is";
-            `lenient_answer_colon`, the same after the last `Answer:`, without the words;
-            `lenient_answer_colon_md`, the last `Answer:` that names options, in Markdown, and in words
-            that name a single option without negating it.
+            the letter and the text of one option, both or either, alone or among words such as "the answer
+            is"; `lenient_answer_colon`, the same after the last `Answer:`; `lenient_answer_colon_md`, the
+            last `Answer:` that names options, in Markdown, and in any words that name a single option.
         output_regex: the data set's own pattern or patterns. The first that matches decides by its last
             match, which must be an option's letter or text; `mode` decides where none matches. Ignores
-            case. See `bounded_pattern` for what keeps it from hanging: patterns that could take
-            exponential time are refused, and all see at most the last 10,000 characters.
+            case. Patterns run in linear time on at most the last 10,000 characters: `bounded_pattern` says
+            what they can't express.
 
     Raises:
-        ValueError: `output_regex` is not valid or not safe to run on model text.
+        ValueError: `output_regex` is not valid, can't be run in linear time, or is too much for one answer.
     """
     choices = _Choices(options)
     text = strip_reasoning(text)
-    for pattern in [output_regex] if isinstance(output_regex, str) else output_regex or []:
-        found = bounded_pattern(pattern).last_match(text)
-        if found is not None:
-            return choices.short(peel_text(found))
+    if output_regex:
+        match = last_match([output_regex] if isinstance(output_regex, str) else output_regex, text)
+        if match is not None:
+            return choices.lenient(_plain(match))
     match mode:
         case "strict_single_letter_boxed":
-            return choices.strict(_box(text))
+            return choices.strict(_plain(last_boxed(text) or ""))
         case "lenient_boxed":
-            return choices.lenient(_box(text))
+            return choices.lenient(_plain(last_boxed(text) or ""))
         case "lenient_answer_colon":
             answers = marked_answers(text, limit=1)
-            return choices.short(peel_text(_open_box(answers[0]))) if answers else None
+            return choices.lenient(_plain(_open_box(answers[0]))) if answers else None
         case "lenient_answer_colon_md":
             return _last_named(choices, marked_answers(text))
 
 
 _MAX_ANSWER = 2_000
-_LEADING = re.compile(r"[^\w]*([^\W\d_])\s*[*_]*\s?([:).-])")
-_WORD = re.compile(r"\w+|=")
+_LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!()\[\]])|(?<!\\)\$|(?<=[^\s~])~(?=[^\s~])")
+_COMMAND = re.compile(r"\\[A-Za-z]")
 _NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
-_ADJOINING = "^_/+="
-_ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=]*")
-_ASSIGNMENT = re.compile(r"[a-z]\s?=\s?")
+_DASHES = str.maketrans("–—", "--")
+_ADJOINING = "^_/+=\\"
+_AROUND = " .:()[]$"
+_JOINTS = "-'’."
+_ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
+_ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
 _FILLER = frozenset(
     [
-        *("the", "a", "an", "my", "final", "correct", "right", "best", "answer", "option", "choice"),
-        *("is", "are", "was", "it", "its", "this", "that", "would", "be", "so", "thus", "therefore", "hence"),
-        *("i", "think", "choose", "pick", "select", "value", "="),
+        *("the", "a", "an", "my", "our", "your", "final", "correct", "right", "best", "only", "true", "most"),
+        *("answer", "answers", "option", "choice", "letter", "solution", "response", "one", "statement"),
+        *(
+            "is",
+            "are",
+            "was",
+            "it",
+            "its",
+            "this",
+            "that",
+            "which",
+            "would",
+            "should",
+            "must",
+            "be",
+            "s",
+            "to",
+        ),
+        *("so", "thus", "therefore", "hence", "here", "clearly", "definitely", "likely", "probably"),
+        *("i", "we", "think", "believe", "choose", "pick", "select", "go", "with", "say", "has", "value"),
+        *("d", "ll", "m", "re", "ve", "am", "s"),
+        *("namely", "ie", "because", "since", "as", "for", "of", "and", "corresponds", "matches", "means"),
     ]
 )
-_NEGATION = re.compile(
-    r"\b(?:not|no|never|neither|nor|none|except|cannot|without|wrong|incorrect|false|eliminate[ds]?)\b|n['’]t\b",
-    re.IGNORECASE,
+_NAMING = frozenset(["option", "choice", "letter", "answer"])
+_PRONOUN = frozenset(["think", "choose", "pick", "select", "believe", "would", "go", "am", "say", "guess"])
+_VERB = frozenset(
+    [
+        *(
+            "is",
+            "isn",
+            "was",
+            "wasn",
+            "are",
+            "can",
+            "cannot",
+            "could",
+            "should",
+            "would",
+            "may",
+            "might",
+            "must",
+        ),
+        *(
+            "has",
+            "have",
+            "had",
+            "does",
+            "doesn",
+            "did",
+            "do",
+            "will",
+            "won",
+            "seems",
+            "looks",
+            "gets",
+            "goes",
+        ),
+        *("appears", "remains", "makes", "contradicts", "violates", "ignores", "misses", "lacks", "needs"),
+    ]
 )
+_REASON = re.compile(r"\b(?:because|since|as|for|due to)\b", re.IGNORECASE)
 _FOREIGN_LETTERS = {
     **dict(zip("أبجدهوزحطي", "ABCDEFGHIJ", strict=True)),
     "ا": "A",
@@ -97,86 +159,209 @@ _FOREIGN_LETTERS = {
 _SCRIPTED_WORD = re.compile(r"[\w\u0300-\u036f\u0600-\u06ff\u0980-\u09ff]+")
 
 
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """A place in an answer that names an option by its letter, or by a text that several options may have."""
+
+    start: int
+    end: int
+    letters: frozenset[str]
+    by_letter: bool
+
+
 class _Choices:
     """The options of one question, and the ways in which an answer can name one of them."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        self.texts = {
-            letter: normalize(peel_text(value))
+        self._options = {
+            letter: value
             for letter, value in ((key.strip().upper(), value) for key, value in options.items())
             if len(letter) == 1 and letter.isalpha()
         }
 
-    def strict(self, answer: str) -> str | None:
-        first = next((char for char in answer if char.isalpha()), "")
-        return self.lone_letter(answer) or self._leading(answer) if first.isupper() else None
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """The text of each option, normalised."""
+        return {letter: normalize(peel_text(value)) for letter, value in self._options.items()}
 
-    def short(self, answer: str) -> str | None:
-        return self.lone_letter(answer) or self._leading(answer) or self.equal_text(answer)
+    @cached_property
+    def _by_words(self) -> list[tuple[tuple[str, ...], frozenset[str]]]:
+        """Each text that says something, as words, with the letters that have it; the longest first."""
+        letters: dict[tuple[str, ...], set[str]] = {}
+        for letter, value in self._options.items():
+            words = tuple(_words(_tokens(_plain(value)[:_MAX_ANSWER])))
+            if words and not _is_filler(words) and not (len(words) == 1 and _is_letter(words[0])):
+                letters.setdefault(words, set()).add(letter)
+        return sorted(
+            ((words, frozenset(own)) for words, own in letters.items()), key=lambda pair: -len(pair[0])
+        )
+
+    def strict(self, answer: str) -> str | None:
+        """A capital alone, or one with a marker before anything that does not speak against it."""
+        first = next((char for char in answer if char.isalpha()), "")
+        return (self._alone(answer) or self._leading(answer)) if first.isupper() else None
 
     def lenient(self, answer: str) -> str | None:
-        return self.short(answer) or self._text_among_filler(answer)
+        """A letter alone or with a marker, the text of an option, or both among words that add nothing."""
+        return self._short(answer) or self._among_filler(answer)
 
-    def lone_letter(self, answer: str) -> str | None:
-        """Return the only letter of the answer, unless a digit or an operator adjoins it."""
-        places = [place for place, char in enumerate(answer[: _MAX_ANSWER + 1]) if char.isalpha()]
-        if len(places) != 1 or len(answer) > _MAX_ANSWER or _NOT_LONE.search(answer):
-            return None
-        around = answer[max(places[0] - 1, 0) : places[0]] + answer[places[0] + 1 : places[0] + 2]
-        if any(char.isalnum() or char in _ADJOINING for char in around):
-            return None
-        letter = self._option(answer[places[0]])
-        if letter is None or not self._agrees(answer, letter):
-            return None
-        leading = _LEADING.match(answer)
-        return letter if leading is None or self._agrees(answer[leading.end() :], letter) else None
+    def free(self, answer: str) -> str | None:
+        """As `lenient`, or one option among any words that do not speak against it."""
+        return self.lenient(answer) or self._among_words(answer)
+
+    def names_any(self, answer: str) -> bool:
+        """Whether the answer names an option at all, in whatever way."""
+        return bool(self._mentions(answer)) or self.equal_text(answer) is not None
 
     def equal_text(self, answer: str) -> str | None:
-        wanted = normalize(peel_text(answer))
+        wanted = normalize(answer)
         return _only([letter for letter, text in self.texts.items() if text and text == wanted])
 
-    def named(self, answer: str) -> list[str]:
-        """Return the distinct options whose capital letter stands alone in the answer."""
-        return sorted({word for word in _WORD.findall(answer) if word in self.texts})
+    def _short(self, answer: str) -> str | None:
+        return self._alone(answer) or self.equal_text(answer) or self._leading(answer)
+
+    def _alone(self, answer: str) -> str | None:
+        """The only letter of the answer, unless a digit or an operator adjoins it or a number disagrees."""
+        bare = answer.strip(_AROUND)
+        if len(bare) == 1 and bare.isalpha():
+            return self._option(bare)
+        places = [place for place, char in enumerate(answer[: _MAX_ANSWER + 1]) if char.isalpha()]
+        if len(places) != 1 or len(answer) > _MAX_ANSWER or _NOT_LONE.search(answer) or denies(answer):
+            return None
+        letter = self._option(answer[places[0]])
+        if letter is None or _adjoins(answer, places[0]):
+            return None
+        others = [mention for mention in self._mentions(answer) if letter not in mention.letters]
+        return None if others or self._is_other_text(answer, letter) else letter
+
+    def _leading(self, answer: str) -> str | None:
+        """Read `B) the text of option B`, which may go on in any way that does not speak against it."""
+        marker = _LEADING.match(answer[:_MAX_ANSWER])
+        if marker is None or len(answer) > _MAX_ANSWER:
+            return None
+        char = next(char for char in marker.group() if char.isalpha())
+        letter = self._option(char)
+        rest = answer[marker.end() :]
+        if marker.group()[-1] == "-" and rest[:1].isdigit():
+            return None
+        is_weak = marker.group()[-1] in ".-" and (rest[:1].isalnum() or char.islower())
+        if letter is None or _adjoins(answer, answer.index(char)):
+            return None
+        if normalize(rest) == self.texts[letter]:
+            return letter
+        if is_weak or self._is_other_text(rest, letter):
+            return None
+        return letter if self._goes_on(rest, letter) else None
+
+    def _among_filler(self, answer: str) -> str | None:
+        """One option, by letter, text or both, where every other word is empty of meaning."""
+        mentions = self._mentions(answer)
+        if not mentions:
+            return self._empty_text(answer)
+        letter = _agreed(mentions)
+        start, end = mentions[0].start, mentions[-1].end
+        before = "" if _ASSIGNMENT.fullmatch(answer[:start]) else answer[:start]
+        claim, *reason = _REASON.split(answer[end:], maxsplit=1)
+        rest = before + _without(answer, mentions)[start:end] + claim
+        if letter is None or not _ALONGSIDE.fullmatch(rest) or _signed(answer, mentions):
+            return None
+        if denies(rest) or any(denies(one) for one in reason):
+            return None
+        return letter if _is_filler(_words(_tokens(rest), only_words=True)) else None
+
+    def _empty_text(self, answer: str) -> str | None:
+        """The longest option such as "true", whose text says nothing of its own, at the end of an answer."""
+        words = _words(_tokens(answer[:_MAX_ANSWER]))
+        if not _ALONGSIDE.fullmatch(answer) or not _is_filler(_words(_tokens(answer), only_words=True)):
+            return None
+        texts = {letter: text.split() for letter, text in self.texts.items() if text}
+        fitting = {letter: len(text) for letter, text in texts.items() if words[-len(text) :] == text}
+        return _only([letter for letter, size in fitting.items() if size == max(fitting.values())])
+
+    def _among_words(self, answer: str) -> str | None:
+        mentions = self._mentions(answer)
+        if not mentions or len(answer) > _MAX_ANSWER or not any(mention.by_letter for mention in mentions):
+            return None
+        letter = _agreed(mentions)
+        before = answer[: mentions[0].start]
+        if letter is None or _NOT_LONE.search(before) or _COMMAND.search(_without(answer, mentions)):
+            return None
+        if denies(before) or negates(before):
+            return None
+        first = mentions[0] if mentions[0].by_letter else mentions[-1]
+        return letter if self._goes_on(answer[first.end :], letter) else None
+
+    def _goes_on(self, rest: str, letter: str) -> bool:
+        """Whether what follows an option's letter names no other option and says nothing against it."""
+        mentions = self._mentions(rest)
+        if any(letter not in mention.letters for mention in mentions):
+            return False
+        rest = _without(rest, mentions)
+        claim = _REASON.split(rest, maxsplit=1)[0]
+        if denies(rest) or negates(claim):
+            return False
+        words = _words(_tokens(claim), only_words=True)
+        return not words or words[0] not in _VERB or _is_filler(words)
 
     def _option(self, char: str) -> str | None:
         key = char.upper() if char.isascii() else char
-        return key if key in self.texts else None
+        return key if key in self._options else None
 
-    def _leading(self, answer: str) -> str | None:
-        """Read `B) the text of option B`, which may go on in any way that names no other option."""
-        match = _LEADING.match(answer[:_MAX_ANSWER])
-        letter = self._option(match[1]) if match else None
-        if match is None or letter is None:
-            return None
-        rest = answer[match.end() : _MAX_ANSWER]
-        if normalize(peel_text(rest)) == self.texts[letter]:
-            return letter
-        is_weak = match[2] in ".-" and (rest[:1].isalnum() or match[1].islower())
-        if is_weak or self.named(rest) or not self._agrees(answer, letter) or not self._agrees(rest, letter):
-            return None
-        return letter
-
-    def _agrees(self, answer: str, letter: str) -> bool:
-        """Tell whether the answer is not, to the letter, the text of another option only."""
-        wanted = normalize(peel_text(answer))
-        is_letter = len(wanted) == 1 and wanted.isalpha()
-        if not wanted or is_letter or wanted == self.texts[letter]:
-            return True
-        return wanted not in self.texts.values()
-
-    def _text_among_filler(self, answer: str) -> str | None:
+    def _is_other_text(self, answer: str, letter: str) -> bool:
+        """Whether the answer is, to the letter, the text of another option only."""
         wanted = normalize(answer)
-        found: list[str] = []
-        for letter, text in self.texts.items():
-            before, middle, after = wanted.partition(text) if text else ("", "", "")
-            if middle and _only_filler(before, after):
-                found.append(letter)
-        return _only(found)
+        if not wanted or _is_letter(wanted) or wanted == self.texts[letter]:
+            return False
+        return wanted in self.texts.values()
+
+    def _mentions(self, answer: str) -> list[_Mention]:
+        """All places that name an option, in order. A letter inside an option's text is part of the text."""
+        tokens = _tokens(answer[:_MAX_ANSWER])
+        words = _words(tokens, strip=False)
+        taken = [False] * len(tokens)
+        mentions: list[_Mention] = []
+        for text, letters in self._by_words:
+            size = len(text)
+            for at in range(len(words) - size + 1):
+                if (
+                    words[at] == text[0]
+                    and tuple(words[at : at + size]) == text
+                    and not any(taken[at : at + size])
+                ):
+                    taken[at : at + size] = [True] * size
+                    start, end = tokens[at].start, tokens[at + size - 1].end
+                    mentions.append(_Mention(start, end, letters, by_letter=False))
+        for at, token in enumerate(tokens):
+            letter = None if taken[at] else self._letter(answer, tokens, words, at)
+            if letter is not None:
+                mentions.append(_Mention(token.start, token.end, frozenset([letter]), by_letter=True))
+        return sorted(mentions, key=lambda mention: mention.start)
+
+    def _letter(self, answer: str, tokens: Sequence[_Token], words: Sequence[str], at: int) -> str | None:
+        token = tokens[at]
+        if len(token.text) != 1 or not token.text.isalpha() or _adjoins(answer, token.start):
+            return None
+        following = words[at + 1] if at + 1 < len(words) else ""
+        if token.text == "I" and following in _PRONOUN:
+            return None
+        if token.text.islower() and token.text.isascii():
+            before = words[at - 1] if at else ""
+            if not (before in _NAMING or (before in ("is", ":", "(") and token.text not in "ai")):
+                return None
+        return self._option(token.text)
 
 
-def _box(text: str) -> str:
-    return peel_text(last_boxed(text) or "")[: _MAX_ANSWER + 1]
+def _plain(answer: str) -> str:
+    r"""An answer or option without LaTeX wrappers, delimiters, and blanks such as `\quad`."""
+    peeled = _LATEX_BLANK.sub(" ", peel_text(answer[: 4 * _MAX_ANSWER]))
+    return peeled.translate(_DASHES)[: _MAX_ANSWER + 1]
 
 
 def _open_box(answer: str) -> str:
@@ -186,14 +371,13 @@ def _open_box(answer: str) -> str:
 
 def _last_named(choices: _Choices, answers: Sequence[str]) -> str | None:
     for marked in reversed(answers):
-        answer = peel_text(_open_box(marked)).replace("*", "")
+        answer = _plain(_open_box(marked)).replace("*", "")
         latin = _latin(answer)
-        letter = choices.short(latin) or choices.equal_text(answer)
+        letter = choices.free(latin) or choices.equal_text(answer)
         if letter is not None:
             return letter
-        named = choices.named(latin)
-        if named:
-            return named[0] if len(named) == 1 and not _NEGATION.search(latin) else None
+        if choices.names_any(latin) or denies(latin):
+            return None
     return None
 
 
@@ -210,12 +394,65 @@ def _latin(answer: str) -> str:
     return _SCRIPTED_WORD.sub(lambda word: _FOREIGN_LETTERS.get(word.group(), word.group()), folded)
 
 
-def _only_filler(before: str, after: str) -> bool:
-    if before[-1:].isalnum() or after[:1].isalnum() or not _ALONGSIDE.fullmatch(before + after):
-        return False
-    if _ASSIGNMENT.fullmatch(before):
-        before = ""
-    return all(word in _FILLER for word in _WORD.findall(f"{before} {after}"))
+def _tokens(text: str) -> list[_Token]:
+    return [_Token(match.group(), match.start(), match.end()) for match in _TOKEN.finditer(text)]
+
+
+def _words(tokens: Sequence[_Token], *, only_words: bool = False, strip: bool = True) -> list[str]:
+    """The tokens as they are compared; an option's text is without the full stop at its end."""
+    words = [normalize(token.text) for token in tokens]
+    if only_words:
+        return [word for word in words if word[:1].isalnum() or word[:1] == "_"]
+    while strip and len(words) > 1 and words[-1] in (".", "", '"', "'"):
+        words.pop()
+    return words
+
+
+def _agreed(mentions: Sequence[_Mention]) -> str | None:
+    """The one letter that all mentions can mean."""
+    if not mentions:
+        return None
+    return _only(sorted(frozenset[str].intersection(*(mention.letters for mention in mentions))))
+
+
+def _without(answer: str, mentions: Sequence[_Mention]) -> str:
+    """The answer with blanks in place of what the mentions cover, so that places stay the same."""
+    for mention in mentions:
+        answer = answer[: mention.start] + " " * (mention.end - mention.start) + answer[mention.end :]
+    return answer
+
+
+def _signed(answer: str, mentions: Sequence[_Mention]) -> bool:
+    """Whether a sign or a further part of a number adjoins the text of an option."""
+    return any(
+        (answer[mention.start - 1 : mention.start] in ("-", ".", "'") and mention.start > 0)
+        or (
+            answer[mention.end : mention.end + 1] in (".", ",", "-")
+            and answer[mention.end + 1 :][:1].isdigit()
+        )
+        for mention in mentions
+        if not mention.by_letter
+    )
+
+
+def _adjoins(answer: str, place: int) -> bool:
+    """Whether a character beside a letter makes it a part of something longer."""
+    before, after = answer[max(place - 2, 0) : place], answer[place + 1 : place + 3]
+    if any(char.isalnum() or char in _ADJOINING for char in (before[-1:], after[:1]) if char):
+        return True
+    if _NOT_LONE.search(before[-1:]) or before[-1:] == "!" or _NOT_LONE.search(after[:1]):
+        return True
+    return (after[:1] in _JOINTS and after[1:2].isalnum()) or (
+        before[-1:] in _JOINTS and before[:-1].isalnum()
+    )
+
+
+def _is_filler(words: Sequence[str]) -> bool:
+    return all(word in _FILLER for word in words)
+
+
+def _is_letter(text: str) -> bool:
+    return len(text) == 1 and text.isalpha()
 
 
 def _only(letters: Sequence[str]) -> str | None:

@@ -1,231 +1,247 @@
-"""Run regular expressions that came with a data set on text that a model wrote, without ever hanging."""
+r"""Run regular expressions that came with a data set on text that a model wrote, in linear time.
 
-import math
+Such patterns are written for Python's `re`, which backtracks, can't be interrupted and may need longer than
+anybody waits. They run on RE2 instead, whose time grows with the length of pattern and text only. Python's
+meaning is kept: `\w`, `\d` and `\s` know every alphabet, `$` also stands before a final newline, `{,3}`
+counts from zero, and case is ignored. What RE2 can't express (look-around, back-references, conditions,
+possessive and atomic groups, comments, verbose mode) is refused. One difference stays: on text outside ASCII,
+`\b` takes only ASCII letters, digits and `_` as parts of a word.
+"""
+
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from time import thread_time
+from typing import Any
 
-__all__ = ["MAX_TEXT", "BoundedPattern", "bounded_pattern"]
+import re2
+
+__all__ = [
+    "MAX_PATTERNS",
+    "MAX_SECONDS",
+    "MAX_TEXT",
+    "BoundedPattern",
+    "bounded_pattern",
+    "check_patterns",
+    "last_match",
+]
 
 MAX_TEXT = 10_000
 """The most characters, counted from the end of a text, that a data set's pattern ever sees."""
+MAX_PATTERNS = 50
+"""The most patterns for one answer."""
+MAX_SECONDS = 0.25
+"""Processor seconds that all patterns of one answer may take together."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundedPattern:
-    """A compiled pattern and how much text it may see, in characters from the end."""
+    """A pattern that is safe to run on model text."""
 
-    pattern: re.Pattern[str]
-    window: int
+    source: str
+    narrow: Any
+    """Compiled for text of ASCII characters only, where a class such as `\\w` is small."""
+    wide: Any
+    """Compiled for any other text."""
+
+    @property
+    def size(self) -> int:
+        """Instructions of the compiled pattern: a search takes at most that many steps a character."""
+        return max(self.narrow.programsize, self.wide.programsize)
+
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches anywhere in the whole text, in time that grows with its length."""
+        text = _encodable(text)
+        return (self.narrow if text.isascii() else self.wide).search(text) is not None
 
     def last_match(self, text: str) -> str | None:
-        """Return the first group that took part in the last match, else the whole match; None without one."""
-        found: re.Match[str] | None = None
-        for match in self.pattern.finditer(text[-self.window :]):
-            found = match
-        if found is None:
-            return None
-        return next((group for group in found.groups() if group is not None), found.group())
+        """Return the first group that took part in the last match, else the whole match; None without one.
+
+        Raises:
+            ValueError: it takes too long on this text.
+        """
+        return last_match([self.source], text)
 
 
-@lru_cache(maxsize=512)
-def bounded_pattern(pattern: str) -> BoundedPattern:
-    """Compile a case-insensitive pattern, or refuse one that could take exponential time.
+def last_match(patterns: Sequence[str], text: str) -> str | None:
+    """Return what the first pattern that matches has in its last match; None when none matches.
 
-    Python's `re` backtracks and can't be interrupted, so the worst case is bounded before it runs. A
-    quantifier is *open* when something it can repeat can also begin what follows: only those multiply the
-    number of ways to try. From the open quantifiers, overlapping alternatives and possible starting points
-    follows the number of steps for n characters, and from that the window, at most `MAX_TEXT`. Patterns that
-    would have to make do with less than 250 characters are refused.
+    That is the first group that took part, else the whole match. All patterns together have one budget: that
+    of `check_patterns`, the last `MAX_TEXT` characters of the text, and `MAX_SECONDS`.
 
     Raises:
-        ValueError: the pattern is not valid, is longer than 1,000 characters, repeats a group that itself
-            contains a quantifier or an alternative, refers back to a group, or has too many open quantifiers.
+        ValueError: a pattern is refused, there are too many, or they take too long on this text.
+    """
+    deadline = thread_time() + MAX_SECONDS
+    text = _encodable(text[-MAX_TEXT:])
+    for pattern in check_patterns(patterns):
+        last: Any = None
+        for match in (pattern.narrow if text.isascii() else pattern.wide).finditer(text):
+            last = match
+            if thread_time() > deadline:
+                break
+        if thread_time() > deadline:
+            raise ValueError(
+                f"regex {pattern.source!r} did not end in {MAX_SECONDS:g} s of processor time, the limit for "
+                "one answer: let it match rarer text, such as the words around the answer"
+            )
+        if last is not None:
+            return next((group for group in last.groups() if group is not None), last.group())
+    return None
+
+
+def check_patterns(patterns: Sequence[str]) -> list[BoundedPattern]:
+    """Compile the patterns for one answer.
+
+    Raises:
+        ValueError: a pattern is refused by `bounded_pattern`, there are more than `MAX_PATTERNS`, or they are
+            too large together.
+    """
+    if len(patterns) > MAX_PATTERNS:
+        raise ValueError(f"{len(patterns)} regular expressions for one answer: use at most {MAX_PATTERNS}")
+    compiled: list[BoundedPattern] = []
+    size = 0
+    for source in patterns:
+        pattern = bounded_pattern(source)
+        compiled.append(pattern)
+        size += pattern.size
+        if size > _MAX_PROGRAMS:
+            raise ValueError(f"the regular expressions up to {source!r} are too large together: repeat less")
+    return compiled
+
+
+@lru_cache(maxsize=128)
+def bounded_pattern(pattern: str, *, ignore_case: bool = True) -> BoundedPattern:
+    """Compile a pattern for use on model text.
+
+    Raises:
+        ValueError: the pattern is not valid, uses what a linear-time engine can't express, is longer than
+            1,000 characters, or repeats so much that it is too large.
     """
     if len(pattern) > _MAX_PATTERN:
         raise ValueError(f"regex has {len(pattern)} characters: use at most {_MAX_PATTERN}")
-    try:
-        compiled = re.compile(pattern, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"regex {pattern!r} is not valid: {error}") from error
-    window = _window(pattern, _survey(pattern))
-    return BoundedPattern(compiled, window)
+    tokens = list(_TOKEN.finditer(pattern))
+    for token in tokens:
+        if token.lastgroup in _REFUSED:
+            raise ValueError(
+                f"regex {pattern!r} is not valid here: {token.group()!r}: {_REFUSED[token.lastgroup]}"
+            )
+    plain = "".join(_translate(token, {}) for token in tokens)
+    full = "".join(_translate(token, _CLASSES) for token in tokens)
+    narrow = _compile(pattern, plain, ignore_case)
+    return BoundedPattern(pattern, narrow, narrow if full == plain else _compile(pattern, full, ignore_case))
 
 
+_RE2: Any = re2
+"""Untyped: the package has no stubs."""
 _MAX_PATTERN = 1_000
-_MIN_WINDOW = 250
-_MAX_STEPS = 1e7
-_FEW_REPEATS = 64
-_SAMPLE = "".join(map(chr, range(0x300))) + "١২中…–”：\u200b"
+_MAX_PROGRAM = 50_000
+_MAX_PROGRAMS = 100_000
+"""Instructions of one compiled pattern, and of all for one answer."""
+_MAX_MEMORY = 2 << 20
+"""Bytes of a compiled pattern with its caches."""
+
+_LINEAR = "the engine that runs patterns of data sets in linear time can't express"
+_REFUSED = {
+    "look": rf"{_LINEAR} look-around; use \b, or a group around what you want, such as [^a-z]([a-z])",
+    "back": f"{_LINEAR} back-references",
+    "condition": f"{_LINEAR} conditions",
+    "atomic": f"{_LINEAR} atomic groups and possessive quantifiers; ordinary ones are as fast here",
+    "comment": "comments and verbose mode are not supported",
+    "literal": "this escape is not supported",
+    "huge": "its repeat count is too large",
+}
 
 _TOKEN = re.compile(
     r"""
-      (?P<refused> \\[1-9] | \(\?P= | \(\?\( | \(\?\# | \(\?[aiLmsu]*x )
-    | (?P<flags>   \(\?[aiLmsu]+\) )
-    | (?P<look>    \(\?<?[=!] )
-    | (?P<open>    \( (?: \?P<\w+> | \?> | \?[aiLmsu-]*: )? )
-    | (?P<close>   \) )
-    | (?P<either>  \| )
-    | (?P<repeat>  (?: [*+?] | \{ (?: \d+ (?: ,\d* )? | ,\d* ) \} ) [?+]? )
-    | (?P<zero>    [\^$] | \\[AbBZ] )
-    | (?P<atom>    \[ \^? \]? (?: \\. | [^\]\\] )* \]
-                 | \\x[0-9a-fA-F]{2} | \\u[0-9a-fA-F]{4} | \\U[0-9a-fA-F]{8} | \\N\{[^}]*\} | \\0[0-7]{0,2}
-                 | \\. | . )
+      (?P<look>      \(\?<?[=!] )
+    | (?P<back>      \\[1-9] | \(\?P= )
+    | (?P<condition> \(\?\( )
+    | (?P<atomic>    \(\?> | (?: [*+?] | \{\d{0,9}(?:,\d{0,9})?\} ) \+ )
+    | (?P<comment>   \(\?\# | \(\?[aiLmsu]*x )
+    | (?P<literal>   \\[QCEN] )
+    | (?P<huge>      \{ (?: \d{10} | \d{1,9},\d{10} ) )
+    | (?P<open>      \{,\d )
+    | (?P<class>     \[ \^? \]? (?: \\. | [^\]\\] )* \] )
+    | (?P<dollar>    \$ )
+    | (?P<escape>    \\u[0-9a-fA-F]{4} | \\U[0-9a-fA-F]{8} | \\. )
+    | (?P<other>     . )
     """,
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|\[", re.DOTALL)
+
+_SPACES = r"\t-\r\x1c-\x20\x85\p{Z}"
+_NO_SPACES = (
+    r"\x00-\x08\x0e-\x1b\x21-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}"
+    r"\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff}"
+)
+_NO_WORDS = (
+    r"\p{M}\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}\p{S}\p{Z}\p{C}"
+    r"\x{203f}\x{2040}\x{2054}\x{fe33}\x{fe34}\x{fe4d}-\x{fe4f}\x{ff3f}"
+)
+_CLASSES = {
+    r"\d": r"\p{Nd}",
+    r"\D": r"\P{Nd}",
+    r"\w": r"\p{L}\p{N}_",
+    r"\W": _NO_WORDS,
+    r"\s": _SPACES,
+    r"\S": _NO_SPACES,
+}
+"""What Python's classes hold, as the inside of a class of RE2."""
 
 
-@dataclass(slots=True)
-class _Atom:
-    chars: frozenset[str]
-    optional: bool = False
-
-
-@dataclass(slots=True)
-class _Group:
-    start: int
-    looks: bool = False
-    branches: int = 1
-    repeats: bool = False
-    alternates: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    start: int
-    end: int
-    width: float
-    """How many different repeat counts there are; infinite for `*`."""
-
-
-@dataclass(slots=True)
-class _Survey:
-    atoms: list[_Atom] = field(default_factory=list[_Atom])
-    spans: list[_Span] = field(default_factory=list[_Span])
-    alternatives: int = 1
-    last_assertion: int = -1
-    """How many atoms stand before the last zero-width assertion."""
-
-
-def _survey(pattern: str) -> _Survey:
-    survey = _Survey()
-    stack = [_Group(0)]
-    last: _Group | None = None
-    for token in _TOKEN.finditer(pattern):
-        match token.lastgroup:
-            case "refused":
-                raise ValueError(
-                    f"regex {pattern!r} uses {token.group()!r}: back-references, conditions, comments and "
-                    "verbose mode are not supported"
-                )
-            case "open" | "look":
-                stack.append(_Group(len(survey.atoms), looks=token.lastgroup == "look"))
-            case "either":
-                stack[-1].branches += 1
-                stack[-1].alternates = True
-            case "close":
-                last = stack.pop()
-                _close(survey, last)
-                stack[-1].repeats |= last.repeats
-                stack[-1].alternates |= last.alternates
-            case "repeat":
-                _repeat(pattern, token.group(), survey, last)
-                stack[-1].repeats = True
-                last = None
-            case "atom":
-                survey.atoms.append(_Atom(_chars(token.group())))
-                last = None
-            case "zero":
-                survey.last_assertion = len(survey.atoms)
-            case _:
-                pass
-    _close(survey, stack[0])
-    return survey
-
-
-def _close(survey: _Survey, group: _Group) -> None:
-    survey.alternatives *= group.branches
-    if group.looks:
-        survey.last_assertion = len(survey.atoms)
-    if group.branches > 1 or group.looks:
-        for atom in survey.atoms[group.start :]:
-            atom.optional = True
-
-
-def _repeat(pattern: str, quantifier: str, survey: _Survey, group: _Group | None) -> None:
-    low, high = _bounds(quantifier)
-    end = len(survey.atoms)
-    start = end - 1 if group is None else group.start
-    if group is not None and high > 1 and (group.repeats or group.alternates):
-        raise ValueError(
-            f"regex {pattern!r} repeats a group that contains a quantifier or an alternative, which can take "
-            "exponential time: repeat a single character or class such as [ab] instead"
-        )
-    if low == 0:
-        for atom in survey.atoms[start:end]:
-            atom.optional = True
-    if start < end and high > low:
-        survey.spans.append(_Span(start, end, math.inf if high - low > _FEW_REPEATS else high - low + 1))
-
-
-def _bounds(quantifier: str) -> tuple[int, float]:
-    match quantifier[0]:
-        case "*":
-            return 0, math.inf
-        case "+":
-            return 1, math.inf
-        case "?":
-            return 0, 1
+def _translate(token: re.Match[str], classes: dict[str, str]) -> str:
+    text = token.group()
+    match token.lastgroup:
+        case "open":
+            return "{0," + text[-1]
+        case "dollar":
+            return r"(?:$|\n\z)"
+        case "class":
+            return "[" + _ESCAPE.sub(lambda inner: _inside(inner.group(), classes), text[1:])
+        case "escape" if text in classes:
+            return f"[{classes[text]}]"
+        case "escape":
+            return r"\z" if text == r"\Z" else _escape(text)
         case _:
-            low, comma, high = quantifier.rstrip("?+")[1:-1].partition(",")
-            if not comma:
-                return int(low), int(low)
-            return int(low or 0), int(high) if high else math.inf
+            return text
 
 
-@lru_cache(maxsize=4096)
-def _chars(atom: str) -> frozenset[str]:
-    return frozenset(re.findall(atom, _SAMPLE, re.IGNORECASE | re.DOTALL))
+def _inside(text: str, classes: dict[str, str]) -> str:
+    r"""An escape, or a bracket that Python takes for itself where RE2 would read `[:alpha:]`."""
+    return r"\[" if text == "[" else classes.get(text) or _escape(text)
 
 
-def _window(pattern: str, survey: _Survey) -> int:
-    ways: float = survey.alternatives
-    opened = 0
-    settled = False
-    unbounded: set[str] = set()
-    for span in survey.spans:
-        if span.end == len(survey.atoms) > survey.last_assertion:
-            continue  # nothing after it can fail, so it is tried once
-        own = _union(survey.atoms[span.start : span.end])
-        is_open = not own.isdisjoint(_following(survey.atoms, span.end))
-        if span.width == math.inf:
-            unbounded |= own
-            opened += is_open
-            settled |= not is_open
-        elif is_open:
-            ways *= span.width
-    first = survey.atoms[0] if survey.atoms else None
-    anywhere = first is None or first.optional or not first.chars.isdisjoint(unbounded)
-    degree = max(1, opened + settled + anywhere)
-    window = (_MAX_STEPS * math.factorial(degree) / ways) ** (1 / degree)
-    if window < _MIN_WINDOW:
-        raise ValueError(
-            f"regex {pattern!r} has too many overlapping quantifiers or alternatives to run safely on model "
-            "text: drop some, bound them such as {0,3}, or put a distinct character between them"
-        )
-    return min(MAX_TEXT, int(window))
+def _escape(text: str) -> str:
+    return rf"\x{{{text[2:]}}}" if text[1] in "uU" and len(text) > 2 else text
 
 
-def _following(atoms: Sequence[_Atom], start: int) -> set[str]:
-    chars: set[str] = set()
-    for atom in atoms[start:]:
-        chars |= atom.chars
-        if not atom.optional:
-            break
-    return chars
+def _compile(pattern: str, translation: str, ignore_case: bool) -> Any:
+    options: Any = _RE2.Options()
+    options.case_sensitive = not ignore_case
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY
+    try:
+        compiled: Any = _RE2.compile(translation, options)
+    except (_RE2.error, UnicodeError) as error:
+        raise ValueError(f"regex {pattern!r} is not valid: {_reason(error)}") from None
+    if compiled.programsize > _MAX_PROGRAM:
+        raise ValueError(f"regex {pattern!r} is too large: repeat less, or use * instead of a large number")
+    return compiled
 
 
-def _union(atoms: Sequence[_Atom]) -> set[str]:
-    return set[str]().union(*(atom.chars for atom in atoms))
+def _reason(error: Exception) -> str:
+    reason = error.args[0] if error.args else error
+    text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    if "too large" in text or "repetition size" in text:
+        return f"{text}; it repeats too much"
+    return text
+
+
+def _encodable(text: str) -> str:
+    """The text with a replacement character for each lone surrogate, which no pattern can match."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

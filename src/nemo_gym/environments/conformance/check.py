@@ -79,7 +79,7 @@ async def check_environment(
         changed = changed or "work outside the hooks"
     async with stage(factory, seed) as last_stage:
         await judging.stalls(last_stage, [*first, *hostile], findings)
-        await judging.tools(last_stage, scripts, first, findings)
+        await judging.tools(last_stage, scripts or oracle, first, findings)
         await judging.unseeded_close(last_stage, scripts, findings)
 
     judging.golden(environment, [(case, by_script[script.name]) for case, script in golden], findings)

@@ -13,9 +13,9 @@ from nemo_gym.environments.conformance.hostile import plausible
 from nemo_gym.environments.conformance.replay import Script, Stage, Trace
 from nemo_gym.environments.conformance.schema import schema_problem
 from nemo_gym.environments.session import Session
-from nemo_gym.environments.tool import BoundTool, bind_tools
+from nemo_gym.environments.tool import BoundTool, bind_tools, has_raised
 from nemo_gym.wire.errors import RolloutError, UsageError
-from nemo_gym.wire.items import function_call
+from nemo_gym.wire.items import FunctionCall, function_call
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.rollout import Reward
@@ -240,13 +240,24 @@ async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], f
             findings.add("tools", f"{name} has no description: write one line of docstring for the model")
         if problem := schema_problem(schema.get("parameters")):
             findings.add("tools", f"{name}: {problem}")
+    for tool in bound.values():
+        for parameter in tool.untyped:
+            findings.add(
+                "tools",
+                f"{tool.name}: promised: every parameter has a type hint; seen: {parameter!r} has none, so "
+                f"its schema is empty and nothing is checked; write {parameter}: str, or Any if meant",
+            )
     findings.note("tools", f"{len(offered)} tools")
     if not scripts or on.link.steps:
         return
+    calls = [call for trace in traces for call in trace.calls]
     try:
         async with on.link.session(scripts[0].row) as session:
             for tool in bound.values():
                 await _try_wrong_arguments(on, session, tool, findings)
+        for tool in bound.values():
+            seen = [(call, output) for call, output in calls if call["name"] == tool.name]
+            await _try_to_succeed(on, scripts[0], tool, seen, findings)
     except RolloutError:
         return  # a task that can't be seeded or closed is reported by the checks that play it
 
@@ -300,6 +311,39 @@ async def _try_wrong_arguments(on: Stage, session: Session, tool: BoundTool, fin
                 f"{tool.name} called with {what} ({arguments}): promised: an error the model can read; seen: "
                 f"{output[:80]!r}; likely cause: parameters without type hints",
             )
+
+
+async def _try_to_succeed(
+    on: Stage,
+    script: Script,
+    tool: BoundTool,
+    seen: Sequence[tuple[FunctionCall, str]],
+    findings: Findings,
+) -> None:
+    """Find a tool that raises in every call of cases and oracles, or in one with plausible arguments."""
+    if not any(_is_carried_out(output) for _, output in seen):
+        arguments = encode(plausible(tool.schema, "x")).decode()
+        call = function_call(tool.name, arguments, call_id="call_0")
+        async with on.link.session(script.row) as session:
+            seen = [*seen, (call, await on.link.call(session, call))]
+    run = [(call, output) for call, output in seen if _is_carried_out(output)]
+    if run and all(has_raised(tool.name, output) for _, output in run):
+        call, output = run[0]
+        findings.add(
+            "tools",
+            f"{tool.name}: promised: a tool that can be used; seen: it raised in {_times(len(run))}, first "
+            f"with {call['arguments'][:80]}: {decode(output)['error'][:200]}; mend it, raise ToolError for "
+            "what the model gets wrong, and add a golden case that calls it as it is meant",
+        )
+
+
+def _is_carried_out(output: str) -> bool:
+    """Whether the arguments were good enough for the tool to run."""
+    return not output.startswith('{"error":"Invalid arguments for ')
+
+
+def _times(number: int) -> str:
+    return "its only call" if number == 1 else f"all of its {number} calls"
 
 
 def _is_error(output: str) -> bool:

@@ -15,7 +15,7 @@ from nemo_gym.environments.conformance.watch import Stall, Watch
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import GymError, RolloutError
-from nemo_gym.wire.items import Item, assistant, check_items, function_call_output
+from nemo_gym.wire.items import FunctionCall, Item, assistant, check_items, function_call_output
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
@@ -49,6 +49,8 @@ class Trace:
     """What the session offered to the model."""
     outputs: list[str] = field(default_factory=list[str])
     """What tools and steps said."""
+    calls: list[tuple[FunctionCall, str]] = field(default_factory=list[tuple[FunctionCall, str]])
+    """The tool calls, each with what the tool said."""
     stalls: dict[str, Stall] = field(default_factory=dict[str, Stall])
 
     @property
@@ -117,6 +119,7 @@ class Stage:
                     await asyncio.sleep(0)
                     output = await self.link.call(session, item)
                     trace.outputs.append(output)
+                    trace.calls.append((item, output))
                     items += [item, function_call_output(item["call_id"], output)]
                 elif item["type"] != "function_call_output":
                     items.append(item)

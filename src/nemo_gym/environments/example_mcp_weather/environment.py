@@ -1,18 +1,29 @@
 """A tool for agents that bring their own loop: they call it over MCP."""
 
 import json
+from typing import Any
 
-from nemo_gym import Environment, Response, Session, Task, ToolError, tool
+from nemo_gym import Environment, Response, Session, Task, tool
+from nemo_gym.verifiers.claims import claims_only
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.items import Item, function_call
 
-REPORTS = {
-    "athens": "clear skies and 31 degrees", "bogota": "light rain and 17 degrees",
-    "calgary": "snow showers and -6 degrees", "dakar": "dust haze and 29 degrees",
-    "edinburgh": "drizzle and 11 degrees", "fukuoka": "broken clouds and 22 degrees",
-    "geneva": "morning fog and 8 degrees", "hanoi": "thunderstorms and 33 degrees",
-    "istanbul": "a fresh breeze and 19 degrees", "jakarta": "heavy showers and 30 degrees",
-}  # fmt: skip
+DEFAULT_CITY = "Paris"
+WEATHER = "is sunny and 72 F"
+OTHER_REPORTS = (
+    WEATHER,
+    "sunny",
+    "rainy",
+    "cloudy",
+    "snowy",
+    "windy",
+    "foggy",
+    "stormy",
+    "degrees",
+    "F",
+    "C",
+)
+"""What an answer must not hold beside the report: a second report, or other weather."""
 
 
 class McpWeather(Environment):
@@ -23,15 +34,16 @@ class McpWeather(Environment):
     expose_tools_over_mcp = True
 
     class Task(Task):
-        """`verifier_metadata.expected_city` is the city that must be looked up."""
+        """`verifier_metadata.expected_city` is the city that must be looked up; Paris by default."""
 
         def __post_init__(self) -> None:
-            if not isinstance(self.verifier_metadata.get("expected_city"), str):
+            city: Any = self.city
+            if not isinstance(city, str) or not city.strip():
                 raise ValueError("verifier_metadata.expected_city is not the name of a city")
 
         @property
         def city(self) -> str:
-            return self.verifier_metadata["expected_city"]
+            return self.verifier_metadata.get("expected_city", DEFAULT_CITY)
 
     @tool
     def get_weather(self, session: Session, city: str) -> str:
@@ -45,10 +57,10 @@ class McpWeather(Environment):
         return sentence
 
     def verify(self, task: Task, response: Response, session: Session) -> float:
-        sentence = session.state.get("reports", {}).get(task.city.casefold())
-        return float(
-            sentence is not None and _plain(sentence) in _plain(strip_reasoning(response.final_text))
-        )
+        if task.city.strip().casefold() not in session.state.get("reports", {}):
+            return 0.0
+        answer = strip_reasoning(response.final_text)
+        return float(claims_only(answer, report(task.city), OTHER_REPORTS))
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
         if "reports" not in session.state:
@@ -57,16 +69,5 @@ class McpWeather(Environment):
 
 
 def report(city: str) -> str:
-    """The sentence that the tool says of a city.
-
-    Raises:
-        ToolError: there is no report of it.
-    """
-    known = REPORTS.get(city.strip().casefold())
-    if known is None:
-        raise ToolError(f"there is no weather report of {city!r}; try {', '.join(sorted(REPORTS)).title()}")
-    return f"{city.strip().title()} has {known}."
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """The sentence that the tool says of a city; the weather is the same everywhere."""
+    return f"The weather in {city.strip()} {WEATHER}."

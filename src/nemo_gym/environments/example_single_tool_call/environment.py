@@ -3,6 +3,7 @@
 import json
 
 from nemo_gym import Environment, Response, Session, Task, tool
+from nemo_gym.verifiers.claims import claims_only
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.items import Item, function_call
 
@@ -10,6 +11,7 @@ FORECASTS = {
     "lisbon": "sunny", "bergen": "rainy", "tromso": "snowy", "london": "foggy", "chicago": "windy",
     "darwin": "stormy", "delhi": "hazy", "dublin": "cloudy", "cairo": "dry", "quito": "misty",
 }  # fmt: skip
+ELSEWHERE = "mild"
 
 
 class WeatherReport(Environment):
@@ -19,8 +21,8 @@ class WeatherReport(Environment):
     stateless = False
 
     class Task(Task):
-        expected_answer: str
-        """The word of the forecast, to be repeated in the answer."""
+        expected_answer: str | None = None
+        """The word of the forecast, to be repeated in the answer; by default that of every city looked up."""
         city: str | None = None
         """The city that must be looked up; without it any city will do."""
 
@@ -33,15 +35,19 @@ class WeatherReport(Environment):
         """
         city = city.strip().casefold()
         session.state.setdefault("asked", []).append(city)
-        return f"{FORECASTS.get(city, 'mild')}, light wind from the west"
+        return f"{FORECASTS.get(city, ELSEWHERE)}, light wind from the west"
 
     def verify(self, task: Task, response: Response, session: Session) -> float:
         asked = session.state.get("asked", [])
-        looked_up = task.city.casefold() in asked if task.city else bool(asked)
-        answered = task.expected_answer.casefold() in strip_reasoning(response.final_text).casefold()
-        return float(looked_up and answered)
+        if not (task.city.strip().casefold() in asked if task.city else asked):
+            return 0.0
+        expected = {task.expected_answer or FORECASTS.get(city, ELSEWHERE) for city in asked}
+        rivals = {*FORECASTS.values(), ELSEWHERE} - expected
+        answer = strip_reasoning(response.final_text)
+        return float(all(claims_only(answer, word, rivals) for word in expected))
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
+        city = task.city or "Lisbon"
         if "asked" not in session.state:
-            return [function_call("get_weather", json.dumps({"city": task.city}), call_id="call_1")]
-        return f"Today it is {task.expected_answer}."
+            return [function_call("get_weather", json.dumps({"city": city}), call_id="call_1")]
+        return f"Today it is {task.expected_answer or FORECASTS.get(city.casefold(), ELSEWHERE)}."

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from nemo_gym.verifiers.text import last_boxed, last_tagged, peel_text, strip_reasoning
+from nemo_gym.verifiers.claims import denies, negates
+from nemo_gym.verifiers.exact import extract_answer, match_strings
+from nemo_gym.verifiers.text import last_boxed, last_nonempty_line, last_tagged, peel_text, strip_reasoning
 
 MAX_ANSWER = 600
 """Characters at the end of a text that are looked at."""
@@ -16,7 +18,8 @@ def extract(text: str, read: Callable[[str], str | None]) -> str | None:
 
     The answer is looked for in the last `<answer>` tag, else in the last `\boxed{}`, else in the whole text
     without its reasoning. It must fill that place, or fill its end after a clear marker: `=`, `:`, `is`,
-    `are` or `equals`. Only one candidate is ever handed on, so listing guesses earns nothing.
+    `are` or `equals`, without a denial before it. Only one candidate is ever handed on, so listing guesses
+    earns nothing.
     """
     text = strip_reasoning(text)
     tagged = last_tagged(text, "answer")
@@ -31,6 +34,26 @@ def extract(text: str, read: Callable[[str], str | None]) -> str | None:
         if value is not None:
             return value
     return None
+
+
+def plain_answer(text: str) -> str:
+    r"""The answer in a final text as it stands, for rows whose answer is known only as text.
+
+    It is what fills the last `<answer>` tag, else the last `\boxed{}`, else what follows the last `Answer:`,
+    else the last line.
+    """
+    text = strip_reasoning(text)
+    tagged = last_tagged(text, "answer")
+    answer = (
+        tagged if tagged is not None else extract_answer(text, "final_answer") or last_nonempty_line(text)
+    )
+    boxed = last_boxed(answer)
+    return answer if boxed is None else boxed
+
+
+def same_text(given: str, answer: str) -> bool:
+    """Whether two answers agree up to notation and punctuation; numbers that are only close do not."""
+    return match_strings(given, answer).score == 1.0
 
 
 def number(text: str) -> str | None:
@@ -125,6 +148,15 @@ _QUOTES = "*_$`\"'“”‘’()[]{}"
 _OPENING = _QUOTES + " \t\r\n,;:"
 _CLOSING = _OPENING + ".!"
 _MARKER = re.compile(r"=|(?<!\d):|\b(?:is|are|equals)\b", re.IGNORECASE)
+_MAX_CLAUSE = 80
+_CLAUSE_END = re.compile(r"\n|[.!?;]\s")
+_TRUTH = re.compile(r"\b(?:True|False)\b")
+_REVERSAL = re.compile(
+    r"\b(?:is|are|was|be|it|answer|equals?|certainly|definitely|surely)\s+(?:\w+\s+){0,2}(?:not|never)\b|n['’]t\b"
+    r"|\b(?:anything|everything|all|any\s\w+)\s+(?:but|except)\b|\b(?:other|rather)\s+than\b|\binstead\s+of\b",
+    re.IGNORECASE,
+)
+"""Words after True or False that deny an answer, where `not` alone may be an operator."""
 _MARKER_WORDS = frozenset({"is", "are", "equals", "answer"})
 _NUMBER = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3}){1,8}|\d{1,30}))(?:\.0{1,9})?")
 _INTEGER = re.compile(r"[-+]?\d{1,30}")
@@ -145,7 +177,16 @@ def _candidates(place: str) -> Iterator[str]:
     if len(place) <= MAX_ANSWER:
         yield place
     for marker in _MARKER.finditer(tail):
-        yield tail[marker.end() :]
+        clause = _CLAUSE_END.split(tail[max(0, marker.start() - _MAX_CLAUSE) : marker.end()])[-1]
+        if not _denied(clause):
+            yield tail[marker.end() :]
+
+
+def _denied(clause: str) -> bool:
+    """Whether the words before an answer make of it what the answer is not; `not True` is no denial."""
+    if _TRUTH.search(clause):
+        return _REVERSAL.search(clause) is not None
+    return denies(clause) or negates(clause)
 
 
 def _tidy(text: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from nemo_gym.environments.base import Config, Environment
 from nemo_gym.environments.reasoning import arithmetic, language, logic, puzzles
-from nemo_gym.environments.reasoning.answers import extract
+from nemo_gym.environments.reasoning.answers import MAX_ANSWER, extract, plain_answer, same_text
 from nemo_gym.environments.reasoning.problem import Family, Problem
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import TaskUnfit, UsageError, did_you_mean
@@ -41,9 +41,15 @@ class ReasoningTask(Task):
     """A row."""
 
     question: str
-    answer: str
+    answer: str | None
     metadata: dict[str, Any]
-    """`source_dataset` names the family; the rest is what its checker needs."""
+    """`source_dataset` names the family; the rest is what its checker needs. Rows made by the library
+    reasoning-gym, which have a `source_index`, are compared with their `answer`."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the row was made by the library reasoning-gym, not by a family of this environment."""
+        return "source_index" in self.metadata
 
 
 class Reasoning(Environment):
@@ -80,6 +86,10 @@ class Reasoning(Environment):
         Raises:
             TaskUnfit: naming what is wrong with the row.
         """
+        if not task.answer:
+            raise TaskUnfit("answer is empty: only rows with an answer to compare with can be scored")
+        if task.is_foreign:
+            return
         family = _family_of(task)
         try:
             right = _right(family, task, family.read(task.answer))
@@ -91,12 +101,17 @@ class Reasoning(Environment):
             raise TaskUnfit(f"answer {task.answer!r} is not a right one for the family {family.name}")
 
     def verify(self, task: ReasoningTask, response: Response, session: Session) -> Reward:
+        if task.is_foreign:
+            given = plain_answer(response.final_text)[:MAX_ANSWER]
+            right = same_text(given, task.answer or "")
+            return Reward(float(right), details={"extracted_answer": given or None})
         family = _family_of(task)
         given = extract(response.final_text, family.read)
         return Reward(float(_right(family, task, given)), details={"extracted_answer": given})
 
     def oracle(self, task: ReasoningTask, session: Session) -> str:
-        return f"<answer>{task.answer}</answer>" if task.metadata.get("level") else task.answer
+        tagged = task.is_foreign or task.metadata.get("level")
+        return f"<answer>{task.answer}</answer>" if tagged else task.answer or ""
 
     def _chosen(self) -> list[Family]:
         asked: str | list[str] = self.config.families
@@ -162,4 +177,4 @@ def _family_of(task: ReasoningTask) -> Family:
 
 
 def _right(family: Family, task: ReasoningTask, given: str | None) -> bool:
-    return given is not None and family.is_right(given, task.answer, task.metadata)
+    return given is not None and family.is_right(given, task.answer or "", task.metadata)

@@ -1,0 +1,209 @@
+"""What a tool's signature says of its parameters: the type to decode with its limits, and the JSON Schema."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
+
+import msgspec
+
+from nemo_gym.verifiers.patterns import BoundedPattern, bounded_pattern
+
+Schema = dict[str, Any]
+
+
+def schema_type(hint: Any, default: Any, description: str = "") -> Any:
+    """The type whose JSON Schema a model is shown.
+
+    The limits and descriptions in `Annotated` may be those of msgspec (`Meta`), annotated-types (`Ge`, `Len`,
+    ...), pydantic (`Field`) or `Doc`, or a plain text. A default of None lets null in.
+
+    Args:
+        description: what the docstring says, for a hint that doesn't describe itself.
+    """
+    translated = _nullable(_translated(hint, decoding=False), default)
+    if description and not any(meta.description for meta in _metas(hint)):
+        translated = Annotated[translated, msgspec.Meta(description=description)]
+    return translated
+
+
+def decoded_type(hint: Any, default: Any) -> Any:
+    """The type that arguments are decoded to, with `check_text` as the hook: patterns run in linear time.
+
+    Raises:
+        ValueError: a pattern can't be run in linear time.
+    """
+    return _nullable(_translated(hint, decoding=True), default)
+
+
+def check_text(kind: Any, value: Any) -> str:
+    """The decoding hook for texts that must match a pattern.
+
+    Raises:
+        ValueError: the value doesn't.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+    limits: _TextLimits = kind.limits
+    if limits.min_length is not None and len(value) < limits.min_length:
+        raise ValueError(f"Expected `str` of length >= {limits.min_length}")
+    if limits.max_length is not None and len(value) > limits.max_length:
+        raise ValueError(f"Expected `str` of length <= {limits.max_length}")
+    if not limits.pattern.matches(value):
+        raise ValueError(f"Expected `str` matching regex {limits.pattern.source!r}")
+    return value
+
+
+def arguments_schema(arguments: type[msgspec.Struct]) -> Schema:
+    """The JSON Schema of a tool's arguments. Types that it uses are written where they are used; only those
+    that contain themselves stay in `$defs`."""
+    (_,), components = msgspec.json.schema_components([arguments], ref_template=_REF + "{name}")
+    own = components.pop(arguments.__name__)
+    own.pop("title", None)
+    recursive = {name for name in components if name in _reachable(components[name], components)}
+    schema = cast("Schema", _inlined(own, components, recursive))
+    schema["additionalProperties"] = False
+    kept = {name for name in _reachable(schema, components) if name in recursive}
+    if kept:
+        schema["$defs"] = {name: _inlined(components[name], components, recursive) for name in sorted(kept)}
+    return schema
+
+
+_REF: Final = "#/$defs/"
+_NULL: Final = type(None)
+_UNIONS: Final = (Union, types.UnionType)
+_LIMITS: Final = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "description")
+
+
+class _TextLimits(msgspec.Struct, frozen=True):
+    pattern: BoundedPattern
+    min_length: int | None = None
+    max_length: int | None = None
+
+
+class _TextKind(type):
+    """The type of texts with a pattern: msgspec asks a hook for it, and takes the plain text it gives."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, str)
+
+
+@cache
+def _text_kind(pattern: str, min_length: int | None, max_length: int | None) -> Any:
+    limits = _TextLimits(bounded_pattern(pattern, ignore_case=False), min_length, max_length)
+    return _TextKind("text", (), {"limits": limits})
+
+
+def _translated(hint: Any, *, decoding: bool) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        metas = list(_metas(hint))
+        if get_origin(arguments[0]) in _UNIONS:
+            return _limited_union(arguments[0], metas, decoding=decoding)
+        inner = _translated(arguments[0], decoding=decoding)
+        if decoding and any(meta.pattern is not None for meta in metas):
+            return _text_kind(*(_last(metas, name) for name in ("pattern", "min_length", "max_length")))
+        for meta in metas:
+            inner = Annotated[inner, meta]
+        return inner
+    if origin is None or origin is Literal or not arguments:
+        return hint
+    translated = tuple(_translated(argument, decoding=decoding) for argument in arguments)
+    if translated == arguments:
+        return hint
+    return Union[translated] if origin in _UNIONS else origin[translated]  # noqa: UP007
+
+
+def _limited_union(union: Any, metas: list[msgspec.Meta], *, decoding: bool) -> Any:
+    """A union with limits, which hold for each of its types but null; msgspec wants them there."""
+    limits = {name: value for name in _LIMITS[:-1] if (value := _last(metas, name)) is not None}
+    members = tuple(
+        _translated(
+            Annotated[one, msgspec.Meta(**limits)] if limits and one is not _NULL else one, decoding=decoding
+        )
+        for one in get_args(union)
+    )
+    description = _last(metas, "description")
+    whole = Union[members]  # noqa: UP007
+    return Annotated[whole, msgspec.Meta(description=description)] if description else whole
+
+
+def _metas(hint: Any) -> Iterator[msgspec.Meta]:
+    for metadata in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
+        yield from _meta(metadata)
+
+
+def _meta(metadata: Any) -> Iterator[msgspec.Meta]:
+    """One library's words for limits and a description in msgspec's."""
+    if isinstance(metadata, msgspec.Meta):
+        yield metadata
+        return
+    if isinstance(metadata, str):
+        yield msgspec.Meta(description=metadata)
+        return
+    inner = getattr(metadata, "metadata", None)
+    for one in cast("list[Any]", inner) if isinstance(inner, list) else ():
+        yield from _meta(one)
+    limits = {name: getattr(metadata, name, None) for name in _LIMITS}
+    if isinstance(documentation := getattr(metadata, "documentation", None), str):
+        limits["description"] = documentation
+    if isinstance(limits["pattern"], re.Pattern):
+        limits["pattern"] = cast("re.Pattern[str]", limits["pattern"]).pattern
+    if limits["min_length"] == 0:
+        limits["min_length"] = None
+    if any(value is not None for value in limits.values()):
+        yield msgspec.Meta(**limits)
+
+
+def _last(metas: list[msgspec.Meta], name: str) -> Any:
+    return next((value for meta in reversed(metas) if (value := getattr(meta, name)) is not None), None)
+
+
+def _nullable(hint: Any, default: Any) -> Any:
+    return hint | None if default is None and not _takes_null(hint) else hint
+
+
+def _takes_null(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return _takes_null(get_args(hint)[0])
+    if get_origin(hint) in _UNIONS:
+        return any(_takes_null(one) for one in get_args(hint))
+    return hint in (Any, None, _NULL)
+
+
+def _inlined(node: Any, components: dict[str, Schema], recursive: set[str]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(one, components, recursive) for one in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    fields = cast("Schema", node)
+    name = _target(fields)
+    if name is not None and name not in recursive:
+        fields = {**components[name], **{key: value for key, value in fields.items() if key != "$ref"}}
+    return {key: _inlined(value, components, recursive) for key, value in fields.items()}
+
+
+def _reachable(node: Any, components: dict[str, Schema]) -> set[str]:
+    """The names of all types that a schema refers to, directly or not."""
+    names: set[str] = set()
+    rest: list[Any] = [node]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, list):
+            rest += cast("list[Any]", one)
+        elif isinstance(one, dict):
+            fields = cast("Schema", one)
+            name = _target(fields)
+            if name is not None and name not in names:
+                names.add(name)
+                rest.append(components[name])
+            rest += fields.values()
+    return names
+
+
+def _target(fields: Schema) -> str | None:
+    reference = fields.get("$ref")
+    return reference.removeprefix(_REF) if isinstance(reference, str) else None

@@ -1,0 +1,162 @@
+"""What a text in plain English claims: one value and no other, without denying or hedging it.
+
+Words are all that is looked at, so a text may be refused that a person would accept; what is accepted names
+the value and says nothing against it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+__all__ = ["claims_only", "denies", "negates"]
+
+
+def denies(text: str) -> bool:
+    """Whether a text calls something wrong, excluded or doubtful, in words or with a cross."""
+    words = _words(text.casefold())
+    return (
+        not words.isdisjoint(_DENIAL_WORDS)
+        or any(word.startswith(_DENIAL_STEMS) for word in words)
+        or (not words.isdisjoint(_DENIAL_OPENERS) and _DENIAL_PHRASE.search(text) is not None)
+        or "~~" in text
+        or (not text.isascii() and _CROSS.search(text) is not None)
+    )
+
+
+def negates(text: str) -> bool:
+    """Whether a text has a word that reverses what stands beside it, such as `not`, `never` or `except`."""
+    words = _words(text.casefold())
+    return (
+        not words.isdisjoint(_NEGATION_WORDS)
+        or any(word.startswith("except") for word in words)
+        or _NEGATION_PHRASE.search(text) is not None
+    )
+
+
+def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
+    """Whether a text says a value in whole words, and neither another one nor anything against it.
+
+    Args:
+        text: of any length; more than 5,000 characters claim nothing.
+        value: one word or several; case and the width of blanks don't count.
+        rivals: the other values there are. A rival that is part of the value does not count inside it.
+
+    A denial anywhere in the text refuses it. A negation or a hedge (`maybe`, `or`) refuses it in a sentence
+    that names the value, or where it is a whole sentence (`Or not.`).
+    """
+    if len(text) > _MAX_TEXT:
+        return False
+    lines = (" ".join(line.split()) for line in text.replace(_PLACE, "").casefold().splitlines())
+    rest = _replaced("\n".join(filter(None, lines)), value)
+    if _PLACE not in rest or denies(rest) or _says_any(rest, rivals):
+        return False
+    return not any(map(_speaks_against, _SENTENCE.split(rest)))
+
+
+_MAX_TEXT = 5_000
+_PLACE = "\0"
+_MAX_TURN = 100
+_WORD = re.compile(r"\w+")
+_NOT_IN_WORDS = str.maketrans(
+    {chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+)
+_SENTENCE = re.compile(r"[.!?;](?=\s|$)|\n")
+
+_DENIAL_WORDS = frozenset(
+    [
+        *(
+            "wrong",
+            "wrongly",
+            "incorrect",
+            "incorrectly",
+            "inaccurate",
+            "false",
+            "falsely",
+            "untrue",
+            "invalid",
+        ),
+        *("mistake", "mistakes", "mistaken", "mistakenly", "erroneous", "erroneously", "error", "impossible"),
+        *("implausible", "improbable", "unlikely", "inappropriate", "unsuitable", "ineligible", "irrelevant"),
+        *("misleading", "nonsense", "bogus", "fake", "lie", "lies", "lying", "deny", "denies", "denied"),
+        *("denying", "contrary", "trap", "distractor", "decoy", "joke", "joking", "kidding", "worst"),
+        *("fail", "fails", "failed"),
+    ]
+)
+_DENIAL_STEMS = (
+    *("eliminat", "exclud", "reject", "discard", "dismiss", "disprov", "refus", "refut", "retract"),
+    *("disagree", "contradict", "avoid", "doubt", "oppos"),
+)
+_DENIAL_OPENERS = frozenset(["out", "least", "herring"])
+_DENIAL_PHRASE = re.compile(
+    r"\b(?:rul(?:e|es|ed|ing)\s(?:it\s|that\s|this\s)?out|cross(?:ed)?\sout|struck\sout|(?:is|are|be|goes)\sout"
+    r"|red\sherring|least\s(?:likely|plausible|probable|suitable|correct|appropriate))\b",
+    re.IGNORECASE,
+)
+_CROSS = re.compile("[≠¬✗✘✖❌❎🚫⛔👎]")
+_NEGATION_WORDS = frozenset(
+    [
+        *("not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "cannot", "cant", "isnt"),
+        *("nope", "nah", "non", "without", "besides", "unlike", "hardly", "barely", "scarcely", "seldom"),
+        "rarely",
+    ]
+)
+_NEGATION_PHRASE = re.compile(
+    r"\b(?:(?:other|rather|different)\s(?:than|from)|instead\sof|opposed\sto|(?:apart|aside|far|away)\sfrom"
+    r"|(?:all|any\w*|every\w*)\s(?:\w+\s)?(?:but|save))\b|n['’]t\b|!=",
+    re.IGNORECASE,
+)
+_HEDGE = re.compile(
+    r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether|unless)\b"
+)
+_TURN = re.compile(
+    r"(?:(?:or|but|and|actually|well|wait|though|maybe|perhaps|possibly)\W+){0,3}"
+    r"(?:not|no|nope|nah|maybe|perhaps|possibly)(?:\W+(?:really|quite|so|true|at all|it|that))?"
+    r"|(?:(?:or|but|and|actually|well|wait)\W+){0,3}(?:that|it|this|which)(?:['’]s| is| was|)"
+    r"\W*(?:not|n['’]t)\W+(?:true|so|right|correct|it|the case|the answer|what .{0,60})"
+    r"|(?:that|it|this) (?:isn|wasn)['’]t .{0,60}"
+)
+
+
+def _words(text: str) -> set[str]:
+    return set(text.translate(_NOT_IN_WORDS).split() if text.isascii() else _WORD.findall(text))
+
+
+def _speaks_against(sentence: str) -> bool:
+    if _PLACE in sentence:
+        return negates(sentence) or _HEDGE.search(sentence) is not None
+    return len(sentence) <= _MAX_TURN and _TURN.fullmatch(sentence.strip()) is not None
+
+
+def _says_any(text: str, values: Iterable[str]) -> bool:
+    flat = text.replace("\n", " ")
+    wanted = (_plain(value) for value in values)
+    return any(value in flat and next(_places(flat, value), None) is not None for value in wanted)
+
+
+def _replaced(text: str, value: str) -> str:
+    """The text with a place holder for each place that says the value."""
+    wanted = _plain(value)
+    parts: list[str] = []
+    end = 0
+    for start in _places(text.replace("\n", " "), wanted):
+        if start >= end:
+            parts += [text[end:start], _PLACE]
+            end = start + len(wanted)
+    return "".join([*parts, text[end:]])
+
+
+def _places(text: str, value: str) -> Iterator[int]:
+    """Where a text of one line says a value in whole words."""
+    start = text.find(value) if value else -1
+    while start >= 0:
+        end = start + len(value)
+        if not (_in_word(text[start - 1 : start]) or _in_word(text[end : end + 1])):
+            yield start
+        start = text.find(value, start + 1)
+
+
+def _plain(value: str) -> str:
+    return " ".join(value.casefold().split())
+
+
+def _in_word(char: str) -> bool:
+    return char.isalnum() or char == "_"

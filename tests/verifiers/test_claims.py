@@ -1,0 +1,84 @@
+"""What a text in plain English claims."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_gym.verifiers.claims import claims_only, denies, negates
+
+RIVALS = ("rainy", "snowy", "foggy", "windy", "mild")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sunny",
+        "Sunny!",
+        "**Sunny**, light wind from the west.",
+        "Today it is sunny.",
+        "The weather in Lisbon is sunny, light wind from the west.",
+        "It's sunny! You might want sunglasses. Don't forget water, and no umbrella is needed.",
+        "It is sunny out in Lisbon.",
+        "The answer is:\n\nSUNNY",
+    ],
+)
+def test_a_text_that_says_the_value_claims_it(text: str) -> None:
+    assert claims_only(text, "sunny", RIVALS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "It is raining.",
+        "sunnyish, unsunny",
+        "sunny, rainy, snowy, foggy, windy",
+        "It is sunny. It is rainy.",
+        "sunny or something else",
+        "It is not sunny",
+        "It isn't sunny.",
+        "anything but sunny",
+        "far from sunny",
+        "It is never sunny",
+        "Sunny? No.",
+        "It is sunny. Or not.",
+        "It is sunny. That is wrong.",
+        "It is sunny. It isn't true.",
+        "It is sunny. That's not right.",
+        "It would be false to say sunny",
+        "I doubt that it is sunny",
+        "Maybe sunny",
+        "Perhaps it is sunny.",
+        "either sunny or not",
+        "~~sunny~~",
+        "sunny ❌",
+        "sunny" + " word" * 2_000,
+        "\0",
+        "The weather is \0.",
+    ],
+)
+def test_lists_denials_and_hedges_claim_nothing(text: str) -> None:
+    assert not claims_only(text, "sunny", RIVALS)
+
+
+def test_a_rival_inside_the_value_is_the_value() -> None:
+    assert claims_only("It is partly sunny.", "partly sunny", ["sunny"])
+    assert not claims_only("It is partly sunny, or sunny.", "partly sunny", ["sunny"])
+    assert claims_only("sunny", "sunny", ["sunny", ""])
+
+
+def test_an_empty_value_is_never_claimed() -> None:
+    assert not claims_only("sunny", "")
+    assert not claims_only("", " ")
+
+
+def test_denials_and_negations_are_told_apart() -> None:
+    assert denies("that is wrong")
+    assert not denies("it does not react")
+    assert negates("it does not react")
+    assert not negates("it reacts")
+
+
+@given(st.text(alphabet="sunny or.!?not isn't\n", max_size=200), st.text(min_size=1, max_size=10))
+def test_any_text_and_value_are_judged(text: str, value: str) -> None:
+    claims_only(text, value, [text, value])
