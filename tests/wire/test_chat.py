@@ -565,7 +565,7 @@ answers = st.builds(
     ),
     st.lists(words.map(thought), max_size=1),
     st.lists(words.map(assistant), max_size=1),
-    st.lists(calls, max_size=2),
+    st.lists(calls, max_size=2, unique_by=lambda call: call["call_id"]),
     st.just({}) | tokens,
     st.none()
     | st.builds(

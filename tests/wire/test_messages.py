@@ -291,7 +291,7 @@ def joined(blocks):
 
 answers = st.lists(
     st.one_of(st.builds(thought, words, seals), hidden, words.map(assistant), calls), min_size=1, max_size=4
-)
+).filter(lambda items: len(ids := [item["call_id"] for item in items if "call_id" in item]) == len({*ids}))
 counts = st.integers(0, 9)
 usages = st.none() | st.builds(
     lambda fresh, cached, wrote: {

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from nemo_gym.transport.http import Endpoint
+from nemo_gym.wire.chat_tokens import TokenId
 from nemo_gym.wire.errors import ModelError, ModelRejected
 from nemo_gym.wire.items import TOKEN_FIELDS
 from nemo_gym.wire.jsonl import encode
@@ -19,8 +20,12 @@ from nemo_gym.wire.response import Response
 
 
 def has_evidence(response: Response) -> bool:
-    """Whether the last item of a model call carries its tokens."""
-    return bool(response.output) and all(name in response.output[-1] for name in TOKEN_FIELDS)
+    """Whether the last item of a model call carries its tokens; what was said was sampled as at least one."""
+    output = cast("list[dict[str, Any]]", response.output)
+    if not output or not all(name in output[-1] for name in TOKEN_FIELDS):
+        return False
+    says_nothing = len(output) == 1 and not (response.output_text or response.function_calls)
+    return says_nothing or bool(output[-1]["generation_token_ids"])
 
 
 def require_evidence(response: Response, hint: str) -> Response:
@@ -95,7 +100,7 @@ _TOKENIZE_FIELDS: Final = (
 
 
 class _Tokenized(msgspec.Struct):
-    tokens: list[int]
+    tokens: list[TokenId]
 
 
 _decoder = msgspec.json.Decoder(_Tokenized)
