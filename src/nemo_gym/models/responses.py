@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
+from nemo_gym.models.tokens import check_evidence
 from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.history import CallIds, arguments_text, sendable
 from nemo_gym.wire.jsonl import decode, encode
@@ -77,7 +78,9 @@ class ResponsesModel(RemoteModel):
         if not isinstance(data["output"], list):
             raise ValueError("the answer's `output` is no list")
         output = _complete_calls(cast("list[Any]", data["output"]))
-        return read_response({**data, "output": output})
+        response = read_response({**data, "output": output})
+        check_evidence(response)
+        return response
 
 
 def _complete_calls(output: list[Any]) -> list[Any]:

@@ -62,7 +62,7 @@ def refusal_text(body: bytes) -> str:
         value = None
     if value is None:
         text = content.decode("utf-8", "replace")
-        return "" if text.lstrip().startswith("<") else _one_line(text)
+        return "" if _PAGE.match(text) else _one_line(text)
     return "\n".join(_one_line(text) for text in _words(value, 8))[:_MOST_BYTES]
 
 
@@ -113,6 +113,7 @@ _OVERFLOW_STATUSES: Final = _REQUEST_STATUSES | {500}
 """500 is llama.cpp's for a window that fills up while it writes."""
 _DENIED_STATUSES: Final = frozenset({401, 402, 403, 404, 405, 407, 410})
 
+_PAGE: Final = re.compile(r"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _RATE: Final = re.compile(
     r"(?:tokens|requests) per (?:second|minute|min|hour|day)\b|\b[tr]p[md]\b|rate[ _-]?limit"
     r"|too many requests"
