@@ -238,8 +238,8 @@ How to read it:
 
 _TURNS = f"""\
 {turns.ROLLOUTS} conversations of {turns.TURNS} turns of {turns.TOKENS} tokens with a policy that returns its
-ids. *loop* sends each conversation once for each turn, with the ids of the last answer alone, and does nothing
-else. Both figures of *ours* are to be at most {turns.LIMIT} times the loop's.
+ids. *loop* sends each conversation once for each turn, with the ids of the last answer alone, and does
+nothing else. Both figures of *ours* are to be at most {turns.LIMIT} times the loop's.
 """
 
 
