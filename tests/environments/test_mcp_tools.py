@@ -142,8 +142,8 @@ async def test_a_server_on_this_machine_is_no_business_of_a_proxy(
     for name in ("HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     link = link_to(McpServer(url=http_server[0], headers={"x-note": "1"}, tools=["write"], prefix="notes_"))
-    async with link.session({}) as session:
-        assert [tool["name"] for tool in session.tools] == ["notes_write"]
+    async with link.session(ROW) as session:
+        assert [one["name"] for one in session.tools] == ["greet", "notes_write"]
 
 
 @pytest.mark.parametrize("kind", ["program", "url"])
