@@ -191,7 +191,7 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
         messages.append({"role": "user", "content": source})
         source = []
     turn: AssistantTurn | None = None
-    last: tuple[dict[str, Any], dict[str, Any]] | None = None
+    sampled: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for place, item in enumerate(cast("list[dict[str, Any]]", sendable(source, params.get("tools") or ()))):
         kind = item.get("type", "message")
         role = item.get("role") if kind == "message" else None
@@ -201,8 +201,7 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
             turn.add(item, kind, f"input[{place}]")
             continue
         if turn is not None:
-            messages.append(turn.message(reasoning, replay_tokens=False))
-            last = (messages[-1], turn.evidence) if turn.evidence else last
+            _add_turn(turn, reasoning, messages, sampled)
             turn = None
         if role == "user":
             content = chat_parts(item["content"], f"input[{place}].content")
@@ -220,14 +219,29 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
             what = f"a message with role {role!r}" if kind == "message" else f"an item of type {kind!r}"
             raise UsageError(f"input[{place}]: Chat Completions has no place for {what}")
     if turn is not None:
-        messages.append(turn.message(reasoning, replay_tokens=False))
-        last = (messages[-1], turn.evidence) if turn.evidence else last
-    if replay_tokens and last is not None:
-        message, evidence = last
+        _add_turn(turn, reasoning, messages, sampled)
+    if replay_tokens and sampled:
+        message, evidence = sampled[-1]
         message.update(token_fields(evidence))
     if preamble:
         messages.insert(0, {"role": "system", "content": "\n\n".join(preamble)})
     return messages
+
+
+def _add_turn(
+    turn: AssistantTurn,
+    reasoning: ReasoningMode,
+    messages: list[dict[str, Any]],
+    sampled: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
+    """Add a turn's message, and its tokens to `sampled`. Reasoning that a provider wants back in its own form
+    does not go back as text too."""
+    message = turn.message(reasoning, replay_tokens=False)
+    if turn.details:
+        message.pop("reasoning_content", None)
+    messages.append(message)
+    if turn.evidence is not None:
+        sampled.append((message, turn.evidence))
 
 
 def _chat_tool(tool: Mapping[str, Any], place: int) -> dict[str, Any]:

@@ -156,8 +156,8 @@ class AssistantTurn:
 
     def message(self, reasoning: ReasoningMode, replay_tokens: bool) -> dict[str, Any]:
         text = "".join(self.texts)
-        thoughts = [] if self.details else [thought for thought in self.thoughts if thought]
-        if thoughts and reasoning == "tags":
+        thoughts = [thought for thought in self.thoughts if thought]
+        if thoughts and reasoning == "tags" and not self.details:
             text = "".join(f"<think>{thought}</think>" for thought in thoughts) + text
         message: dict[str, Any] = {"role": "assistant", "content": text or (None if self.calls else "")}
         if thoughts and reasoning == "field":
