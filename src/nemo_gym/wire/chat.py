@@ -22,6 +22,7 @@ from nemo_gym.wire.chat_parts import (
     chat_text,
     split_thinking,
     token_fields,
+    tool_content,
 )
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat
 from nemo_gym.wire.chat_tokens import TokenChoice, TokenId, TokenMessage, token_evidence
@@ -192,9 +193,13 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
         source = []
     turn: AssistantTurn | None = None
     sampled: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    shown: list[dict[str, Any]] = []
     for place, item in enumerate(cast("list[dict[str, Any]]", sendable(source, params.get("tools") or ()))):
         kind = item.get("type", "message")
         role = item.get("role") if kind == "message" else None
+        if shown and kind != "function_call_output":
+            messages.append({"role": "user", "content": shown})
+            shown = []
         if role == "assistant" or kind in ASSISTANT_KINDS:
             if turn is None:
                 turn = AssistantTurn()
@@ -213,13 +218,16 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
             else:
                 preamble.append(chat_text(content)[0])
         elif kind == "function_call_output":
-            content = chat_parts(item["output"], f"input[{place}].output", text_only=True)
+            content, others = tool_content(item["output"], f"input[{place}].output")
+            shown += others
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
         else:
             what = f"a message with role {role!r}" if kind == "message" else f"an item of type {kind!r}"
             raise UsageError(f"input[{place}]: Chat Completions has no place for {what}")
     if turn is not None:
         _add_turn(turn, reasoning, messages, sampled)
+    if shown:
+        messages.append({"role": "user", "content": shown})
     if replay_tokens and sampled:
         message, evidence = sampled[-1]
         message.update(token_fields(evidence))

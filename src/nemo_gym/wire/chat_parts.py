@@ -47,6 +47,23 @@ def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | li
     return converted
 
 
+def tool_content(output: Any, where: str) -> tuple[str | list[dict[str, Any]], list[dict[str, Any]]]:
+    """(content of the tool message, what a user message after it has to show) for a tool's output: a tool can
+    only say text in Chat Completions.
+
+    Raises:
+        UsageError: naming the part that can't be expressed.
+    """
+    content = chat_parts(output, where)
+    if isinstance(content, str):
+        return content, []
+    texts = [part for part in content if part["type"] == "text"]
+    others = [part for part in content if part["type"] != "text"]
+    if not others:
+        return content, []
+    return "\n".join(part["text"] for part in texts) or _SHOWN_BELOW, others
+
+
 def response_parts(content: Any, where: str) -> str | list[dict[str, Any]]:
     """Responses input content for chat content; the inverse of `chat_parts`.
 
@@ -181,6 +198,7 @@ def token_fields(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in names if item.get(name) is not None}
 
 
+_SHOWN_BELOW = "The output is shown in the next message."
 _OPEN = "<think>"
 _CLOSE = "</think>"
 _TEXT = frozenset({"input_text", "output_text", "text"})

@@ -146,8 +146,8 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
             case {"type": "function_call_output", "call_id": id, "output": output}:
-                text = _text(output, f"{where}.output")
-                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": text}
+                content = _result(output, f"{where}.output")
+                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": content}
                 if item.get("status") == "incomplete":
                     result["is_error"] = True
                 role, blocks = "user", [result]
@@ -178,6 +178,14 @@ def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
             case _:
                 raise UsageError(f"{where}[{place}]: {part['type']!r}: the Messages API has no such part")
     return blocks
+
+
+def _result(output: Any, where: str) -> str | list[dict[str, Any]]:
+    """A tool's output: text, or blocks where it shows images."""
+    if isinstance(output, str):
+        return output
+    blocks = _blocks(output, where)
+    return joined_text(blocks) if all(block["type"] == "text" for block in blocks) else blocks
 
 
 def _text(content: Any, where: str) -> str:
