@@ -307,8 +307,9 @@ class TestTokens:
         assert rollout.response is not None
         assert rollout.response.output[-1].items() >= good.items()
         async with endpoint(lambda _: completion({"content": "hi", **good, **fields})) as (url, _):
-            with pytest.raises(ModelError):
+            with pytest.raises(ModelError) as caught:
                 await play(VllmModel(url, "m", WITH_TOKENS, retry=QUICK))
+        assert type(caught.value) is ModelError
 
     @pytest.mark.parametrize("field", ["generation_token_ids", "generation_log_probs"])
     async def test_in_responses(self, field: str) -> None:

@@ -110,6 +110,8 @@ def test_a_code_says_it_where_the_message_does_not() -> None:
         assert is_overflow(400, json.dumps(body).encode())
     too_large = {"error": {"message": "Request Entity Too Large", "code": "request_too_large"}}
     assert is_overflow(413, json.dumps(too_large).encode())
+    too_large["error"]["message"] = "Request exceeds the maximum size: an image is too large"
+    assert not is_overflow(413, json.dumps(too_large).encode())
     assert not is_overflow(413, b"<html><title>413 Request Entity Too Large</title></html>")
 
 

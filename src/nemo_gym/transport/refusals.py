@@ -30,7 +30,7 @@ def is_overflow(status: int, body: bytes) -> bool:
     if _RATE.search(text):
         return False
     if status == 413 and "request_too_large" in text:
-        return True
+        return _MEDIA.search(text) is None
     told = _PHRASES.search(text) is not None or any(
         _OTHER_THINGS.search(match[0]) is None for match in _EXCESS.finditer(text)
     )
@@ -186,6 +186,7 @@ _OTHER_THINGS: Final = re.compile(
     r"max_tokens|max_completion_tokens|max_new_tokens|max_output_tokens|image|audio|video|document|file|tool"
     r"|function|schema|name|header|url|stop|metadata|output|completion|batch|budget|temperature|penalty"
 )
+_MEDIA: Final = re.compile(r"image|audio|video|document|file")
 _SUM: Final = re.compile(r"context limit: [\d,]{1,15} \+ (\d[\d,]{0,14}) > (\d[\d,]{0,14})")
 _LIMIT: Final = re.compile(
     r"(?:maximum context length (?:is|of)|must be <=|context window (?:is|of)) (\d[\d,]{0,14})"

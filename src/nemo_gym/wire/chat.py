@@ -161,13 +161,14 @@ def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str,
 
 def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dict[str, Any]]:
     """The items of calls. Their ids are those of the engine, each once; `names` makes those it left out."""
-    ids = CallIds()
+    ids = CallIds() if len(calls) > 1 else None
     items: list[dict[str, Any]] = []
     for place, call in enumerate(calls):
+        call_id = text_of(call.id) or f"call_{names}_{place}"
         item: dict[str, Any] = {
             "type": "function_call",
             "id": f"fc_{suffix}_{place}",
-            "call_id": ids.of_call(text_of(call.id) or f"call_{names}_{place}"),
+            "call_id": call_id if ids is None else ids.of_call(call_id),
             "name": text_of(call.function.name) if call.function else "",
             "arguments": arguments_text(call.function.arguments if call.function else None),
             "status": "completed",

@@ -33,6 +33,8 @@ def sendable(
         tools: those that are offered; their names are right, whatever they hold.
         plain_ids: whether ids too may have letters, digits, `_` and `-` alone.
     """
+    if not any(item.get("type") in _OF_CALLS for item in items):
+        return items
     ids = CallIds(plain=plain_ids)
     known: frozenset[str] | None = None
     changes: dict[int, Item] = {}
@@ -125,6 +127,7 @@ class CallIds:
         return plain or "call"
 
 
+_OF_CALLS: Final = frozenset({"function_call", "function_call_output"})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 _NO_NAME: Final = "unnamed"
