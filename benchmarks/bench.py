@@ -3,6 +3,7 @@
     python benchmarks/bench.py            everything, under 40 minutes once the peers are installed
     python benchmarks/bench.py --quick    floor and this project, small, under 4 minutes
     python benchmarks/bench.py --only ours,inspect-ai
+    python benchmarks/bench.py --only turns --out /tmp/turns.md
 
 Writes benchmarks/RESULTS.md. Linux only: CPU and memory are read from the kernel's accounts.
 """
@@ -28,12 +29,16 @@ from pathlib import Path
 import measure
 import report
 import subjects
+import turns
 import workload
 from report import Cell, Result
 
 CONCURRENCIES = (64, 512, 4096)
 LATENCIES_MS = (0, 500)
 KINDS: tuple[workload.Kind, ...] = ("single", "tool")
+
+TURNS = "turns"
+"""What `--only` calls the long conversations with token ids."""
 
 START_ROLLOUTS = 16
 """Rollouts of the run that shows what starting costs."""
@@ -82,7 +87,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="few rollouts, one repeat, no peers unless asked"
     )
-    parser.add_argument("--only", help=f"comma-separated subset of {', '.join(subjects.NAMES)}")
+    parser.add_argument("--only", help=f"comma-separated subset of {', '.join([*subjects.NAMES, TURNS])}")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None, help="run the peers")
     parser.add_argument(
         "--peer-minutes", type=float, help="time limit for each peer (default: 5 to 12, see subjects.py)"
@@ -98,8 +103,10 @@ def main() -> None:
         bench = Bench(mock, Path(scratch), quick=args.quick, out=args.out)
         repeats = args.repeats or (1 if args.quick else 3)
         bench.run_own([name for name in names if name in subjects.OWN], repeats)
+        if TURNS in names:
+            bench.run_turns()
         for name in names:
-            if name not in subjects.OWN:
+            if name not in (*subjects.OWN, TURNS):
                 bench.run_peer(name, args.peer_minutes)
     print(f"wrote {args.out.name}")
 
@@ -133,6 +140,12 @@ class Bench:
                 if subject.name == "ours":
                     for concurrency, rollouts in MEMORY_RUNS:
                         self._keep(self._run(subject, Cell("single", 0, concurrency), rollouts), memory=True)
+
+    def run_turns(self) -> None:
+        """Run the long conversations with token ids; under 10 seconds."""
+        self.report.turns = turns.measure()
+        print("\n".join(turns.markdown(self.report.turns)), flush=True)
+        self._write()
 
     def run_peer(self, name: str, minutes: float | None) -> None:
         """Run one peer, most telling cells first, until its minutes are spent."""
@@ -256,11 +269,12 @@ def _median(results: list[Result]) -> Result:
 
 def _names(only: str | None, *, with_peers: bool) -> list[str]:
     if only is None:
-        return [name for name in subjects.NAMES if with_peers or name in subjects.OWN]
+        own = [name for name in subjects.NAMES if name in subjects.OWN]
+        return [*own, TURNS, *(name for name in subjects.NAMES if with_peers and name not in own)]
     asked = [name.strip() for name in only.split(",")]
     for name in asked:
-        if name not in subjects.NAMES:
-            sys.exit(f"--only: no subject {name!r}; there are: {', '.join(subjects.NAMES)}")
+        if name not in (*subjects.NAMES, TURNS):
+            sys.exit(f"--only: no subject {name!r}; there are: {', '.join([*subjects.NAMES, TURNS])}")
     return asked
 
 

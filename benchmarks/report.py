@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import subjects
+import turns
 import workload
 from measure import Usage
 
@@ -61,6 +62,7 @@ class Report:
     results: dict[tuple[str, Cell], Result] = field(default_factory=dict)
     skipped: dict[tuple[str, Cell], str] = field(default_factory=dict)
     memory_runs: list[Result] = field(default_factory=list)
+    turns: list[turns.Turns] = field(default_factory=list)
 
     def present(self, subject: str, label: str) -> None:
         self.labels[subject] = label
@@ -104,6 +106,8 @@ class Report:
             "## Start-up\n",
             *self._start_rows(),
         ]
+        if self.turns:
+            parts += ["## Thirty turns of 400 tokens, with ids\n", _TURNS, *turns.markdown(self.turns), ""]
         if self.memory_runs:
             parts += ["## Long runs of this project\n", *self._detail_rows(self.memory_runs)]
         parts += [
@@ -229,6 +233,13 @@ How to read it:
 - A run counts only when every rollout was recorded with the right answer. "failed", "stopped" (at its
   time limit) and "not run" are explained at the end.
 - Compare ratios within this page, not seconds between machines.
+"""
+
+
+_TURNS = f"""\
+{turns.ROLLOUTS} conversations of {turns.TURNS} turns of {turns.TOKENS} tokens with a policy that returns its
+ids. *loop* sends each conversation once for each turn, with the ids of the last answer alone, and does
+nothing else. Both figures of *ours* are to be at most {turns.LIMIT} times the loop's.
 """
 
 

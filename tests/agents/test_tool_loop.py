@@ -12,9 +12,13 @@ from canned import Canned, Endless, calls, row, say, think, usage
 from nemo_gym import Environment, Model, Response, Rollout, Session, tool
 from nemo_gym.agents.tool_loop import SingleCall, ToolLoop
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.wire.errors import EnvironmentFault, ModelError, ModelTimeout, VerifierFault
+from nemo_gym.models.chat import ChatModel
+from nemo_gym.models.replicas import ReplicatedModel
+from nemo_gym.transport.retry import Retry
+from nemo_gym.wire.errors import EnvironmentFault, ModelError, ModelTimeout, RateLimited, VerifierFault
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams
+from tests.conftest import StartEndpoint
 
 
 class Workshop(Environment):
@@ -290,6 +294,26 @@ async def test_a_turn_past_its_time_is_a_model_timeout_with_what_was_done_so_far
     assert partial is not None
     assert outputs(partial.output) == [("call_0", "first")]
     assert partial.usage == usage(1, 2)
+
+
+@pytest.mark.parametrize(("fault", "kind", "urls"), [("429", RateLimited, 1), ("500", ModelError, 2)])
+async def test_a_turn_that_ends_between_attempts_keeps_their_cause(
+    start_endpoint: StartEndpoint, fault: str, kind: type[ModelError], urls: int
+) -> None:
+    url = start_endpoint(fault_share=1, faults=fault)
+    patient = Retry(attempts=50, base=50.0, cap=50.0, budget=1000.0)
+    model: Model = ChatModel(url, "m", retry=patient)
+    if urls > 1:
+        model = ReplicatedModel([url] * urls, replica, retry=patient)
+    async with model:
+        with pytest.raises(ModelError, match=rf"the turn's 1 seconds; .+ before: .+HTTP {fault}") as caught:
+            await play(model, ToolLoop(turn_timeout=1.0))
+    assert type(caught.value) is kind
+    assert caught.value.http_status == int(fault)
+
+
+def replica(url: str, retry: Retry) -> Model:
+    return ChatModel(url, "m", retry=retry)
 
 
 @pytest.mark.parametrize("turn_timeout", [None, 60.0])

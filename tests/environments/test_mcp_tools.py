@@ -136,6 +136,16 @@ async def test_a_server_at_a_url_is_used_the_same_way(http_server: tuple[str, An
         assert "first" in await say(link, session, "notes_write", text="first")
 
 
+async def test_a_server_on_this_machine_is_no_business_of_a_proxy(
+    http_server: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    link = link_to(McpServer(url=http_server[0], headers={"x-note": "1"}, tools=["write"], prefix="notes_"))
+    async with link.session(ROW) as session:
+        assert [one["name"] for one in session.tools] == ["greet", "notes_write"]
+
+
 @pytest.mark.parametrize("kind", ["program", "url"])
 async def test_a_server_that_dies_is_an_error_for_the_model(kind: str, http_server: tuple[str, Any]) -> None:
     link = link_to(

@@ -95,6 +95,22 @@ class TestTokens:
         assert request["messages"][1] == {"role": "assistant", "content": "before", **TOKENS}
         assert continues(past, response.output[-1])
 
+    def test_only_the_last_call_s_tokens_are_sent(self) -> None:
+        """They hold the prompt, which holds all that was sampled before; sent with every past message, they
+        would make a conversation's bytes grow with the cube of its turns."""
+        turns: list[Any] = [user("a")]
+        for place in range(3):
+            sampled = {**TOKENS, "prompt_token_ids": list(range(place + 1)), "routed_experts": "x"}
+            turns += [{**assistant(f"answer {place}"), **sampled}, user("b")]
+        before = json.dumps(turns)
+        settings = VllmSettings(return_token_id_information=True)
+        messages = body(settings, {"input": [*turns, assistant("without tokens"), user("c")]})["messages"]
+        carried = [set(message) & {*TOKEN_FIELDS, "routed_experts"} for message in messages]
+        assert [place for place, names in enumerate(carried) if names] == [5]
+        assert messages[5]["prompt_token_ids"] == [0, 1, 2]
+        assert carried[5] == {*TOKEN_FIELDS, "routed_experts"}
+        assert json.dumps(turns) == before
+
     @pytest.mark.parametrize("type", ["vllm", "sglang"])
     async def test_an_engine_without_tokens_fails_the_call(
         self, start_endpoint: StartEndpoint, type: str

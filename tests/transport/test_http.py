@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from time import monotonic
 
@@ -14,7 +15,7 @@ from nemo_gym.models.remote import RemoteModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import NoAnswer, Timeouts
-from nemo_gym.transport.http import check_url
+from nemo_gym.transport.http import Endpoint, check_url
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     GymError,
@@ -67,6 +68,28 @@ async def test_every_fault_ends_in_its_own_error_within_the_budget(
         assert url in str(caught.value)
         assert "attempt" in str(caught.value) or attempts == 1
         assert client.pushbacks == (3 if fault in ("429", "hang") else 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (b"retry-after-ms: 1500\r\nretry-after: 9\r\n", 1.5),
+        (b"retry-after: 9\r\n", 9.0),
+        (b"retry-after-ms: soon\r\n", None),
+    ],
+)
+async def test_how_long_an_endpoint_wants_to_be_left_alone(headers: bytes, seconds: float | None) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 429 X\r\ncontent-length: 0\r\n" + headers + b"\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        endpoint = Endpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", retry=Retry(attempts=1))
+        with pytest.raises(RateLimited) as caught:
+            await endpoint.post("/x", b"", bytes)
+    assert caught.value.retry_after == seconds
 
 
 async def test_the_body_of_a_refusal_is_kept(start_endpoint: StartEndpoint) -> None:

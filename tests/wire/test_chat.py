@@ -185,11 +185,11 @@ class TestRequest:
                     "input": [
                         {
                             **function_call_output("c", ""),
-                            "output": [{"type": "input_image", "image_url": "u"}],
+                            "output": [{"type": "input_image", "file_id": "f"}],
                         }
                     ]
                 },
-                "input[0].output[0]: 'input_image': only text",
+                "input[0].output[0]: 'input_image': Chat Completions has no such part",
             ),
             (
                 {"input": [{"role": "assistant", "content": [{"type": "input_image", "image_url": "u"}]}]},
@@ -538,6 +538,22 @@ requests = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+def test_images_of_tools_are_shown_after_all_outputs():
+    image = {"type": "input_image", "image_url": "https://a.example/x.png"}
+    outputs = [[{"type": "input_text", "text": "two files"}, image], [image], "plain"]
+    calls_made = [function_call("look", "{}", call_id=str(place)) for place in range(3)]
+    answered = [{**function_call_output(str(place), ""), "output": out} for place, out in enumerate(outputs)]
+    for rest in ([], [user("go on")]):
+        messages = chat_request({"input": [*calls_made, *answered, *rest]})["messages"]
+        assert [message["role"] for message in messages] == [
+            "assistant", *["tool"] * 3, "user", *["user" for _ in rest],
+        ]  # fmt: skip
+        assert [message["content"] for message in messages[1:4]] == [
+            "two files", "The output is shown in the next message.", "plain",
+        ]  # fmt: skip
+        assert messages[4]["content"] == [{"type": "image_url", "image_url": {"url": image["image_url"]}}] * 2
+
+
 @given(requests)
 def test_a_request_survives_the_way_there_and_back(params):
     there = chat_request(params, replay_tokens=True)
@@ -565,7 +581,7 @@ answers = st.builds(
     ),
     st.lists(words.map(thought), max_size=1),
     st.lists(words.map(assistant), max_size=1),
-    st.lists(calls, max_size=2),
+    st.lists(calls, max_size=2, unique_by=lambda call: call["call_id"]),
     st.just({}) | tokens,
     st.none()
     | st.builds(

@@ -289,9 +289,19 @@ def joined(blocks):
     return "\n".join(block["text"] for block in blocks)
 
 
+def test_an_image_of_a_tool_is_a_block_of_its_result():
+    image = {"type": "input_image", "image_url": "https://a.example/x.png"}
+    output = {**function_call_output("c", ""), "output": [{"type": "input_text", "text": "here"}, image]}
+    items = [function_call("look", "{}", call_id="c"), output]
+    _, message = messages_request({"input": items}, max_tokens=9)["messages"]
+    (result,) = message["content"]
+    source = {"type": "url", "url": "https://a.example/x.png"}
+    assert result["content"] == [{"type": "text", "text": "here"}, {"type": "image", "source": source}]
+
+
 answers = st.lists(
     st.one_of(st.builds(thought, words, seals), hidden, words.map(assistant), calls), min_size=1, max_size=4
-)
+).filter(lambda items: len(ids := [item["call_id"] for item in items if "call_id" in item]) == len({*ids}))
 counts = st.integers(0, 9)
 usages = st.none() | st.builds(
     lambda fresh, cached, wrote: {

@@ -13,6 +13,7 @@ from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
 from nemo_gym.models.base import Model
+from nemo_gym.wire.history import is_empty
 from nemo_gym.wire.items import FunctionCall, Item, function_call_output
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
@@ -95,6 +96,8 @@ class ToolLoop(SingleCall):
         return [function_call_output(call["call_id"], out) for call, out in zip(calls, outputs, strict=True)]
 
     async def _run_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
+        if is_empty(call["arguments"]):
+            call = {**call, "arguments": "{}"}
         try:
             async with asyncio.timeout(self.tool_timeout):
                 return await self.call_tool(session, environment, call)

@@ -7,8 +7,9 @@ from time import monotonic, time
 
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
+from nemo_gym.transport.http import failure_before
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import ModelTimeout
+from nemo_gym.wire.errors import ModelError, ModelTimeout
 from nemo_gym.wire.items import Item
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response, Usage, add_usage
@@ -61,13 +62,8 @@ class Trajectory:
             else:
                 async with asyncio.timeout(self._turn_timeout):
                     answer = await self._model.responses(request)
-        except TimeoutError:
-            late = (
-                "in time"
-                if self._turn_timeout is None
-                else f"within the turn's {self._turn_timeout:g} seconds"
-            )
-            raise ModelTimeout(f"no answer {late}") from None
+        except TimeoutError as late:
+            raise self._no_answer(late) from None
         finally:
             self.timing["model_s"] = self.timing.get("model_s", 0.0) + monotonic() - began
             self.timing["model_calls"] = self.timing.get("model_calls", 0) + 1
@@ -75,6 +71,19 @@ class Trajectory:
         self._usage = add_usage(self._usage, answer.usage)
         self._last = answer
         return answer
+
+    def _no_answer(self, late: TimeoutError) -> ModelError:
+        """A failure for a turn that ran out of time: of the kind of the failed attempt that it was waiting to
+        repeat, if there was one."""
+        seconds = self._turn_timeout
+        message = (
+            "no answer in time" if seconds is None else f"no answer within the turn's {seconds:g} seconds"
+        )
+        before = failure_before(late)
+        if before is None:
+            return ModelTimeout(message)
+        message = f"{message}; the last attempt before: {before}"
+        return type(before)(message, http_status=before.http_status, body=before.body)
 
     def response(self) -> Response:
         """The whole trajectory as one Response: the last answer's, with all items and all usage."""

@@ -20,6 +20,7 @@ import msgspec
 from nemo_gym.environments.tool import tool_error
 from nemo_gym.sandbox.output import Output
 from nemo_gym.sandbox.process import kill_carriers
+from nemo_gym.transport.proxies import proxy_of
 from nemo_gym.wire.errors import EnvironmentFault, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.params import FunctionTool
@@ -213,7 +214,10 @@ class _Connection:
             import httpx2
 
             patience = httpx2.Timeout(30.0, read=None)
-            async with httpx2.AsyncClient(headers=dict(server.headers), timeout=patience) as http:
+            direct = None if proxy_of(server.url) else {"http://": None, "https://": None}
+            async with httpx2.AsyncClient(
+                headers=dict(server.headers), timeout=patience, mounts=direct
+            ) as http:
                 yield streamable_http_client(server.url, http_client=http)
             return
         mark, _, id = self._mark.partition("=")

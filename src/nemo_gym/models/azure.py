@@ -69,5 +69,5 @@ class AzureModel(ChatModel):
             api_version=settings.default_query.get("api-version", settings.api_version),
             headers=settings.default_headers, extra_body=settings.extra_body,
         )  # fmt: skip
-        model.reasoning = "field" if settings.uses_reasoning_parser else "tags"
+        model.follow(settings)
         return model

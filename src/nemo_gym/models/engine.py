@@ -99,7 +99,7 @@ class Engine:
             limit=_LONGEST_LINE,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read(self._process))
-        connections = Connections(self._url)
+        connections = Connections(self._url, direct=True)
         try:
             while not await _is_well(connections):
                 if self._process.returncode is not None:

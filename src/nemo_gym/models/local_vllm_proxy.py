@@ -43,7 +43,7 @@ class LocalVllmProxyModel(UrlModel):
         api_key = access.get("api_key")
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         patience = Timeouts(read=_PATIENCE_S, total=_PATIENCE_S)
-        self._server = Connections(url.removesuffix("/v1"), headers=headers, timeouts=patience)
+        self._server = Connections(url.removesuffix("/v1"), headers=headers, timeouts=patience, direct=True)
         self._finding = asyncio.Lock()
         self._found: Model | None = None
 

@@ -10,9 +10,9 @@ import msgspec
 
 from nemo_gym.models.base import Model
 from nemo_gym.transport.exchange import Timeouts
-from nemo_gym.transport.http import Endpoint, is_context_overflow
+from nemo_gym.transport.http import Endpoint
 from nemo_gym.transport.retry import Retry
-from nemo_gym.wire.errors import ModelRejected
+from nemo_gym.wire.errors import ContextOverflow, ModelRejected
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -82,10 +82,8 @@ class EndpointModel(UrlModel):
     async def responses(self, params: RequestParams) -> Response:
         try:
             return await self._ask(params)
-        except ModelRejected as error:
-            if is_context_overflow(error):
-                return context_overflow(self.name)
-            raise
+        except ContextOverflow:
+            return context_overflow(self.name)
 
     async def check(self) -> None:
         await self.endpoint.check()

@@ -60,15 +60,21 @@ class ReplicatedModel(Model):
         """
         give_up = monotonic() + self._retry.budget
         rounds = 0
-        while True:
-            answer = await self._round(params, home)
-            if isinstance(answer, Response):
-                return answer
-            rounds += 1
-            wait = self._retry.wait(rounds, answer.retry_after)
-            if rounds >= self._retry.attempts or monotonic() + wait > give_up:
-                raise answer
-            await asyncio.sleep(wait)
+        failure: ModelError | None = None
+        try:
+            while True:
+                answer = await self._round(params, home)
+                if isinstance(answer, Response):
+                    return answer
+                failure = answer
+                rounds += 1
+                wait = self._retry.wait(rounds, failure.retry_after)
+                if rounds >= self._retry.attempts or monotonic() + wait > give_up:
+                    raise failure
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError as cancelled:
+            cancelled.__cause__ = cancelled.__cause__ or failure
+            raise
 
     async def check(self) -> None:
         """One replica that answers is enough to start."""

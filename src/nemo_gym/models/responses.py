@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Unpack, cast
+from uuid import uuid4
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
-from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.items import check_items
+from nemo_gym.models.tokens import check_evidence
+from nemo_gym.wire.foreign import read_response
+from nemo_gym.wire.history import CallIds, arguments_text, sendable
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.params import RequestParams, input_items
+from nemo_gym.wire.loose import text_of
+from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 
@@ -55,8 +58,11 @@ class ResponsesModel(RemoteModel):
 
     def _request(self, params: RequestParams) -> bytes:
         body: dict[str, Any] = {**params, "model": self.name}
-        if self._drops_reasoning:
-            body["input"] = [item for item in input_items(params) if item["type"] != "reasoning"]
+        given = params.get("input", [])
+        if not isinstance(given, str):
+            items = sendable(given, cast("list[dict[str, Any]]", params.get("tools") or []))
+            keeps = not self._drops_reasoning
+            body["input"] = [item for item in items if keeps or item.get("type") != "reasoning"]
         self._add_extras(body, params)
         return encode(body)
 
@@ -67,8 +73,25 @@ class ResponsesModel(RemoteModel):
         if not isinstance(answer, dict) or "output" not in answer:
             raise ValueError("the answer has no `output`, so it is not a Response")
         data = cast("dict[str, Any]", answer)
-        try:
-            check_items(data["output"], "output")
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return Response(data)
+        if data.get("status") == "failed":
+            raise ValueError(f"the model failed: {encode(data.get('error')).decode()[:1000]}")
+        if not isinstance(data["output"], list):
+            raise ValueError("the answer's `output` is no list")
+        output = _complete_calls(cast("list[Any]", data["output"]))
+        response = read_response({**data, "output": output})
+        check_evidence(response)
+        return response
+
+
+def _complete_calls(output: list[Any]) -> list[Any]:
+    """The same output with an id, a name and arguments as text in every function call."""
+    ids = CallIds()
+    items: list[Any] = []
+    for item in output:
+        if isinstance(item, dict) and cast("dict[str, Any]", item).get("type") == "function_call":
+            call = cast("dict[str, Any]", item)
+            call_id = text_of(call.get("call_id")) or text_of(call.get("id")) or f"call_{uuid4().hex}"
+            name, arguments = text_of(call.get("name")), arguments_text(call.get("arguments"))
+            item = {**call, "call_id": ids.of_call(call_id), "name": name, "arguments": arguments}
+        items.append(item)
+    return items

@@ -7,11 +7,12 @@ ids of an engine that tells only the sampled ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
 from nemo_gym.transport.http import Endpoint
+from nemo_gym.wire.chat_tokens import MAX_LOG_PROB, TokenId
 from nemo_gym.wire.errors import ModelError, ModelRejected
 from nemo_gym.wire.items import TOKEN_FIELDS
 from nemo_gym.wire.jsonl import encode
@@ -19,8 +20,12 @@ from nemo_gym.wire.response import Response
 
 
 def has_evidence(response: Response) -> bool:
-    """Whether the last item of a model call carries its tokens."""
-    return bool(response.output) and all(name in response.output[-1] for name in TOKEN_FIELDS)
+    """Whether the last item of a model call carries its tokens; what was said was sampled as at least one."""
+    output = cast("list[dict[str, Any]]", response.output)
+    if not output or not all(name in output[-1] for name in TOKEN_FIELDS):
+        return False
+    says_nothing = len(output) == 1 and not (response.output_text or response.function_calls)
+    return says_nothing or bool(output[-1]["generation_token_ids"])
 
 
 def require_evidence(response: Response, hint: str) -> Response:
@@ -35,6 +40,20 @@ def require_evidence(response: Response, hint: str) -> Response:
     if has_evidence(response):
         return response
     raise ModelError(f"the answer of {response.model or 'the model'} has no token ids: {hint}")
+
+
+def check_evidence(response: Response) -> None:
+    """Make sure that the tokens in an answer that came with them can be a trainer's evidence.
+
+    Raises:
+        ValueError: an id is negative, or a log-probability is above 0.
+    """
+    for place, item in enumerate(cast("list[dict[str, Any]]", response.output)):
+        if item.get(TOKEN_FIELDS[0]) is not None:
+            try:
+                msgspec.convert(item, _Evidence)
+            except msgspec.ValidationError as error:
+                raise ValueError(f"output[{place}]: {error}") from None
 
 
 def require_one_choice(request: Mapping[str, Any]) -> None:
@@ -94,8 +113,14 @@ _TOKENIZE_FIELDS: Final = (
 )  # fmt: skip
 
 
+class _Evidence(msgspec.Struct):
+    prompt_token_ids: list[TokenId]
+    generation_token_ids: list[TokenId]
+    generation_log_probs: list[Annotated[float, msgspec.Meta(le=MAX_LOG_PROB)]]
+
+
 class _Tokenized(msgspec.Struct):
-    tokens: list[int]
+    tokens: list[TokenId]
 
 
 _decoder = msgspec.json.Decoder(_Tokenized)

@@ -13,7 +13,7 @@ from nemo_gym.models.splice import Splicer
 from nemo_gym.models.table import load
 from nemo_gym.models.tokens import has_evidence, require_evidence, require_one_choice, tokenized_prompt
 from nemo_gym.wire.chat import chat_request, chat_response
-from nemo_gym.wire.errors import ModelRejected
+from nemo_gym.wire.errors import ModelDenied, ModelError, ModelRejected
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
@@ -161,11 +161,18 @@ class VllmModel(EndpointModel):
         return _WITH_PROMPT if self.settings.request_prompt_and_generation_token_ids else _SAMPLED_ONLY
 
     async def _complete_evidence(self, request: dict[str, Any], content: bytes) -> Response:
-        prompt = await tokenized_prompt(self.endpoint, request)
+        try:
+            prompt = await tokenized_prompt(self.endpoint, request)
+        except ModelDenied as error:
+            if error.http_status != _NOT_FOUND:
+                raise
+            message = f"the answer of {self.name} has no token ids, and there is no /tokenize: {error}"
+            raise ModelError(message, http_status=error.http_status, body=error.body) from None
         response = chat_response(content, model=self.name, prompt_token_ids=prompt)
         return require_evidence(response, "it ignores `logprobs` with `return_tokens_as_token_ids`")
 
 
+_NOT_FOUND: Final = 404
 _COMPLETIONS: Final = "completions:CompletionsModel"
 _NOT_NATIVE: Final = (
     "return_token_id_information", "request_prompt_and_generation_token_ids", "splice_sampled_ids",

@@ -18,7 +18,7 @@ ASK_S: Final = 2.0
 async def ask(url: str, token: Secret | None, *, within: float = ASK_S) -> Status:
     """What comes of `GET /`; any HTTP answer is a success."""
     headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
-    connections = Connections(url, headers=headers, max_answer=1 << 16)
+    connections = Connections(url, headers=headers, max_answer=1 << 16, direct=True)
     try:
         await connections.exchange("GET", "/", within=within)
     except NoAnswer as error:

@@ -29,7 +29,7 @@ def servers_of(state: RunState) -> list[dict[str, Any]]:
 async def _servers_of(state: RunState) -> list[dict[str, Any]]:
     token = state.token
     headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
-    connections = Connections(state.head_url, headers=headers)
+    connections = Connections(state.head_url, headers=headers, direct=True)
     try:
         reply = await connections.exchange("GET", "/server_instances", within=10.0)
         return msgspec.json.decode(reply.content, type=list[dict[str, Any]])

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import wreq
 
+from nemo_gym.transport.proxies import Proxy, proxy_of
 from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:  # they stand in the library's type stubs alone
@@ -74,6 +75,9 @@ class Reply(NamedTuple):
     @property
     def retry_after(self) -> float | None:
         """Seconds that the server asks to be left alone."""
+        precise = next(iter(self._texts("retry-after-ms")), "")
+        if precise.isdecimal():
+            return float(precise) / 1000
         value = next(iter(self._texts("retry-after")), None)
         if value is None:
             return None
@@ -102,6 +106,7 @@ class Connections:
         max_answer: bytes that an answer may have; None for any number.
         idle: seconds after which an unused connection is closed, so that it is us and not the server;
             None for the library's default.
+        direct: whether the environment's proxies are left aside, as for servers of our own.
     """
 
     def __init__(
@@ -112,12 +117,16 @@ class Connections:
         timeouts: Timeouts | None = None,
         max_answer: int | None = None,
         idle: float | None = None,
+        direct: bool = False,
     ) -> None:
         self.url = url
+        self.proxy: Proxy | None = None
+        """What requests go through; known once the first was sent."""
         self._headers = dict(headers or {})
         self._timeouts = timeouts or Timeouts()
         self._max_answer = max_answer
         self._idle = idle
+        self._direct = direct
         self._client: wreq.Client | None = None
 
     async def exchange(
@@ -138,6 +147,7 @@ class Connections:
 
         Raises:
             NoAnswer: there is no whole answer.
+            UsageError: a variable that names a proxy holds something else.
         """
         client = self._client or self._connect()
         request: Request = {}
@@ -151,7 +161,7 @@ class Connections:
             response = await client.request(_METHODS[method], self.url + path, **request)
             content = await _content(response, max_answer or self._max_answer)
         except _FAILURES as error:
-            raise _no_answer(error) from None
+            raise _no_answer(error, self.proxy) from None
         return Reply(response.status.as_int(), response.headers, content)
 
     async def aclose(self) -> None:
@@ -161,6 +171,7 @@ class Connections:
     def _connect(self) -> wreq.Client:
         limits = self._timeouts
         roots = os.environ.get("SSL_CERT_FILE")
+        self.proxy = None if self._direct else proxy_of(self.url)
         settings: ClientConfig = {
             "runtime": _runtime(),
             "headers": self._headers,
@@ -171,6 +182,7 @@ class Connections:
             "dns_options": wreq.DnsOptions(system_dns=True),
             "tls_verify": Path(roots) if roots else True,
         }
+        settings.update(_way(self.proxy))
         if self._idle is not None:
             settings["pool_idle_timeout"] = timedelta(seconds=self._idle)
         self._client = wreq.Client(**settings)
@@ -203,6 +215,11 @@ def base_url(url: str, what: str, example: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
+def _way(proxy: Proxy | None) -> ClientConfig:
+    """How a client connects; the library's own reading of the environment is off either way."""
+    return {"no_proxy": True} if proxy is None else {"proxies": [wreq.Proxy.all(proxy.url)]}
+
+
 @cache
 def _runtime() -> wreq.Runtime:
     """The one thread on which every connection of this process lives."""
@@ -224,13 +241,14 @@ async def _content(response: wreq.Response, limit: int | None) -> bytes:
     return b"".join(chunks)
 
 
-def _no_answer(error: Exception) -> NoAnswer:
+def _no_answer(error: Exception, proxy: Proxy | None) -> NoAnswer:
     """The library's errors say what happened as a dump of its structures, where the innermost comes last."""
     text = str(error)[:4000]
     known = next((words for sign, words in _SIGNS.items() if sign in text), None)
     said = _SAID.findall(text)
+    message = known or (said[-1] if said else type(error).__name__)
     return NoAnswer(
-        known or (said[-1] if said else type(error).__name__),
+        message if proxy is None else f"through the proxy {proxy}: {message}",
         sent=not isinstance(error, _UNSENT),
         late=isinstance(error, wreq.TimeoutError) or "TimedOut" in text,
     )
@@ -252,6 +270,8 @@ _SIGNS: Final = {
     "Parse(": "the answer is not HTTP",
     "InvalidHeader": "a header can't be sent as it is",
     "dns error": UNKNOWN_HOST,
+    "ProxyAuthRequired": "the proxy wants to be logged in to",
+    "TunnelUnsuccessful": "the proxy refuses to connect to the host",
     "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not trusted (SSL_CERT_FILE names other roots)",
 }
 _SAID: Final = re.compile(r'\b(?:message|reason|error): "([^"]{1,200})"')

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
+
+import msgspec
 
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import Connections, NoAnswer, Reply, Timeouts, base_url
+from nemo_gym.transport.refusals import is_denied, is_overflow
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
+    ContextOverflow,
     GymError,
     ModelDenied,
     ModelError,
@@ -51,49 +55,74 @@ class Endpoint:
         """The parsed answer to one POST. `parse` raises ValueError for an answer that makes no sense, which
         counts as a failed attempt like any other. `at_root` is for routes that lie beside `/v1`.
 
+        A caller that gives up earlier finds the last failed attempt as the cause of the cancellation
+        (`failure_before`).
+
         Raises:
             ModelError: the subclass says how the last attempt failed.
         """
         give_up = monotonic() + self._retry.budget
         where = path if at_root else self._prefix + path
         failures = 0
-        while True:
-            if self._breaker.is_open:
-                await self._admit(give_up)
-            retry_after = None
-            try:
-                reply = await self._connections.exchange("POST", where, body)
-                if reply.status == 200:
-                    result = parse(reply.content)
+        error: ModelError | None = None
+        try:
+            while True:
+                if self._breaker.is_open:
+                    await self._admit(give_up)
+                try:
+                    result = await self._attempt(where, body, parse)
+                except ModelError as failure:
+                    error = failure
+                else:
                     self._breaker.succeeded()
                     return result
-                retry_after = reply.retry_after
-                error = _status_error(self.url, reply.status, reply.content)
-                error.retry_after = retry_after
-            except NoAnswer as problem:
-                if problem.late:
-                    error = ModelTimeout(f"{self.url} did not answer in time: {problem}")
-                else:
-                    error = ModelUnreachable(f"{self.url}: {problem}")
-            except ValueError as problem:
-                error = ModelError(f"{self.url} answered with something unusable: {problem}", http_status=200)
-            failures += 1
-            self._learn_from(error)
-            if error.terminal or isinstance(error, ModelDenied):
-                raise error
-            wait = self._retry.wait(failures, retry_after)
-            if failures >= self._retry.attempts or monotonic() + wait > give_up:
-                error.args = (f"{error} (gave up after {failures} attempt{'s' if failures > 1 else ''})",)
-                raise error
-            await asyncio.sleep(wait)
+                failures += 1
+                self._learn_from(error)
+                if error.terminal or isinstance(error, ModelDenied):
+                    raise error
+                wait = self._retry.wait(failures, error.retry_after)
+                if failures >= self._retry.attempts or monotonic() + wait > give_up:
+                    error.args = (f"{error} (gave up after {failures} attempt{'s' if failures > 1 else ''})",)
+                    raise error
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError as cancelled:
+            cancelled.__cause__ = error
+            raise
+
+    async def _attempt(self, where: str, body: bytes, parse: Callable[[bytes], T]) -> T:
+        try:
+            reply = await self._connections.exchange("POST", where, body)
+        except NoAnswer as problem:
+            if problem.late:
+                raise ModelTimeout(f"{self.url} did not answer in time: {problem}") from None
+            raise ModelUnreachable(f"{self.url}: {problem}") from None
+        if reply.status != 200:
+            error = _status_error(self._place, reply.status, reply.content)
+            error.retry_after = reply.retry_after
+            raise error
+        try:
+            return parse(reply.content)
+        except ValueError as problem:
+            raise _error_inside(self._place, reply.content) or ModelError(
+                f"{self.url} answered with something unusable: {problem}", http_status=200
+            ) from None
+
+    @property
+    def _place(self) -> str:
+        """The URL, and the proxy that may have answered in its place."""
+        proxy = self._connections.proxy
+        return self.url if proxy is None else f"{self.url} (through the proxy {proxy})"
 
     async def check(self) -> None:
-        """Make sure somebody answers HTTP at the URL; what they answer doesn't matter.
+        """Make sure somebody answers HTTP at the URL; what they answer doesn't matter, unless it is a proxy
+        that says that nobody is there.
 
         Raises:
             GymError: nobody does.
         """
-        await self.get("/models")
+        reply = await self.get("/models")
+        if self._connections.proxy is not None and reply.status in _OF_PROXIES:
+            raise GymError(f"no model endpoint at {self._place}: HTTP {reply.status}")
 
     async def get(self, path: str, *, at_root: bool = False) -> Reply:
         """The answer to one GET, whatever its status; `at_root` is as for `post`.
@@ -126,6 +155,13 @@ class Endpoint:
             self._breaker.failed(str(error))
 
 
+def failure_before(error: BaseException | None) -> ModelError | None:
+    """The failed attempt that a timeout or a cancellation cut off the retrying of."""
+    while isinstance(error, TimeoutError | asyncio.CancelledError):
+        error = error.__cause__
+    return error if isinstance(error, ModelError) else None
+
+
 def check_url(url: str) -> str:
     """A base URL without a trailing slash; `/v1` is added to a bare host.
 
@@ -138,30 +174,47 @@ def check_url(url: str) -> str:
     return base if base.count("/") > 2 else f"{base}/v1"
 
 
-_OVERFLOW_SIGNS = (
-    "context length",
-    "context_length",
-    "maximum context",
-    "context window",
-    "max_tokens",
-    "prompt is too long",
-)
-
-
-def is_context_overflow(error: ModelRejected) -> bool:
-    """Whether a refusal means that the prompt no longer fits (CONTRACT 7.1)."""
-    body = (error.body or "").lower()
-    return error.http_status == 400 and any(sign in body for sign in _OVERFLOW_SIGNS)
-
-
-_RETRIED = frozenset({408, 409, 425, 429, *range(500, 600)})
-_DENIED = {401: "the API key was refused", 403: "access was refused", 404: "no such model or route"}
-
-
 def _status_error(url: str, status: int, content: bytes) -> ModelError:
-    body = content[:2000].decode("utf-8", "replace")
-    said = f"{url} answered HTTP {status}: {' '.join(body.split())[:300] or '(empty body)'}"
+    body = content[:_KEPT_BYTES].decode("utf-8", "replace")
+    message = f"{url} answered HTTP {status}: {' '.join(body.split())[:300] or '(empty body)'}"
+    if is_overflow(status, content):
+        return ContextOverflow(message, http_status=status, body=body)
+    if 300 <= status < 400 or is_denied(status, content):
+        message = f"{_DENIED.get(status, _ACCOUNT_DENIED)}: {message}"
+        return ModelDenied(message, http_status=status, body=body)
     kind = RateLimited if status == 429 else ModelError if status in _RETRIED else ModelRejected
-    if status in _DENIED:
-        kind, said = ModelDenied, f"{_DENIED[status]}: {said}"
-    return kind(said, http_status=status, body=body)
+    return kind(message, http_status=status, body=body)
+
+
+def _error_inside(url: str, content: bytes) -> ModelError | None:
+    """What an error object in an answer with status 200 means, where it has a status of its own."""
+    try:
+        status = msgspec.json.decode(content, type=_Refused).error.code
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return _status_error(url, status, content) if 400 <= status < 600 else None
+
+
+class _RefusedError(msgspec.Struct):
+    code: int
+
+
+class _Refused(msgspec.Struct):
+    error: _RefusedError
+
+
+_KEPT_BYTES: Final = 2000
+"""Of the body of a refusal, in the failure."""
+_OF_PROXIES: Final = frozenset({407, 502, 503, 504})
+_RETRIED: Final = frozenset({408, 409, 425, 429, *range(500, 600)})
+_ACCOUNT_DENIED: Final = "the key or the account was refused"
+_DENIED: Final = {
+    401: "the API key was refused",
+    402: "payment is required",
+    403: "access was refused",
+    404: "no such model or route",
+    405: "no such route",
+    407: "a proxy wants to be logged in to",
+    410: "no such model or route any more",
+    **dict.fromkeys(range(300, 400), "the route is somewhere else"),
+}

@@ -40,10 +40,12 @@ class Service:
         headers = {"content-type": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
-        # Common servers close a connection that has been idle for 5 seconds.
+        # Common servers close a connection that has been idle for 5 seconds. A gym's own servers speak plain
+        # HTTP and are no business of a proxy; whoever puts TLS before one may also have a proxy on the way.
         self._connections = Connections(
-            self.url, headers=headers, timeouts=timeouts, max_answer=MAX_ANSWER, idle=4.0
-        )
+            self.url, headers=headers, timeouts=timeouts, max_answer=MAX_ANSWER, idle=4.0,
+            direct=self.url.startswith("http://"),
+        )  # fmt: skip
 
     async def post(
         self,

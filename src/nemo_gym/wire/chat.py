@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import msgspec
 
@@ -17,13 +18,18 @@ from nemo_gym.wire.chat_parts import (
     AssistantTurn,
     ReasoningMode,
     chat_parts,
+    chat_refusal,
     chat_text,
     split_thinking,
+    token_fields,
+    tool_content,
 )
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat
-from nemo_gym.wire.chat_tokens import TokenChoice, TokenMessage, token_evidence
+from nemo_gym.wire.chat_tokens import TokenChoice, TokenId, TokenMessage, token_evidence
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.history import CallIds, arguments_text, sendable
 from nemo_gym.wire.items import Item
+from nemo_gym.wire.loose import count_of, object_of, objects_of, text_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 
@@ -40,8 +46,9 @@ def chat_request(
 ) -> dict[str, Any]:
     """The Chat Completions request that asks what `params` asks.
 
-    `replay_tokens` puts the token ids of each past model call on its assistant message. `metadata` is
-    left to the back end, which knows what its endpoint takes from it.
+    `replay_tokens` puts the token ids of the last model call on its assistant message: they cover all that
+    came before. Tool calls are sent as strict engines accept them (`history`). `metadata` is left to the back
+    end, which knows what its endpoint takes from it.
 
     Raises:
         UsageError: naming the item, part or field that Chat Completions can't express.
@@ -90,46 +97,26 @@ def chat_response(
     completion = _decode(body)
     choice = completion.choices[0]
     message = choice.message
-    suffix = completion.id.removeprefix("chatcmpl-") or "0"
-    incomplete = _INCOMPLETE.get(choice.finish_reason or "")
+    suffix = completion.suffix or "0"
+    incomplete = _INCOMPLETE.get(text_of(choice.finish_reason))
 
-    text, thoughts = chat_text(message.content)
-    thought = message.reasoning_content or message.reasoning
-    if thought:
-        thoughts.append(thought)
-    elif "think>" in text:
-        found, text = split_thinking(text)
-        thoughts += found
-
-    output: list[dict[str, Any]] = [
-        {
-            "type": "reasoning",
-            "id": f"rs_{suffix}" if place == 0 else f"rs_{suffix}_{place}",
-            "summary": [{"type": "summary_text", "text": thought}],
-        }
-        for place, thought in enumerate(thoughts)
-    ]
+    text, thoughts = _text_and_thoughts(message)
+    calls = message.calls
+    output = _reasoning(thoughts, message.reasoning_details, suffix)
     parts: list[dict[str, Any]] = []
-    if text or not (message.refusal or thoughts or message.tool_calls):
+    refusal = message.refusal or chat_refusal(message.content)
+    if text or not (refusal or output or calls):
         parts.append({"type": "output_text", "text": text, "annotations": []})
-    if message.refusal:
-        parts.append({"type": "refusal", "refusal": message.refusal})
+    if refusal:
+        parts.append({"type": "refusal", "refusal": refusal})
     if parts:
         status = "incomplete" if incomplete else "completed"
         item = {"type": "message", "id": f"msg_{suffix}", "role": "assistant", "status": status}
+        if message.extra_content:
+            item["extra_content"] = message.extra_content
         output.append({**item, "content": parts})
-    for place, call in enumerate(message.tool_calls or ()):
-        arguments = call.function.arguments
-        output.append(
-            {
-                "type": "function_call",
-                "id": f"fc_{suffix}_{place}",
-                "call_id": call.id or f"call_{suffix}_{place}",
-                "name": call.function.name,
-                "arguments": arguments if isinstance(arguments, str) else _text(arguments),
-                "status": "completed",
-            }
-        )
+    if calls:
+        output += _function_calls(calls, suffix, completion.suffix or uuid4().hex)
 
     if evidence := token_evidence(message, choice, completion.prompt_token_ids, prompt_token_ids):
         output[-1].update(evidence)
@@ -138,12 +125,60 @@ def chat_response(
         parts[0]["logprobs"] = msgspec.to_builtins(logprobs.content)
     return Response.of(
         cast("list[Item]", output),
-        model=completion.model or model,
+        model=text_of(completion.model) or model,
         id=f"resp_{suffix}",
-        created_at=completion.created or 0.0,
+        created_at=_time(completion.created),
         usage=_usage(completion.usage),
         incomplete=incomplete,
     )
+
+
+def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
+    """The text without the reasoning that stands before it, and all reasoning."""
+    text, thoughts = chat_text(message.content)
+    thought = text_of(message.reasoning_content) or text_of(message.reasoning)
+    if thought:
+        thoughts.append(thought)
+    if "think>" in text and (not thought or text.lstrip().startswith("<think>")):
+        found, text = split_thinking(text)
+        thoughts += [other for other in found if other != thought]
+    return text, thoughts
+
+
+def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str, Any]]:
+    """Reasoning items, the first of which keeps what the provider wants back; it may have no text."""
+    kept = objects_of(details)
+    return [
+        {
+            "type": "reasoning",
+            "id": f"rs_{suffix}" if place == 0 else f"rs_{suffix}_{place}",
+            "summary": [{"type": "summary_text", "text": thought}] if thought else [],
+            **({"reasoning_details": kept} if kept and place == 0 else {}),
+        }
+        for place, thought in enumerate(thoughts or ([""] if kept else []))
+    ]
+
+
+def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dict[str, Any]]:
+    """The items of calls. Their ids are those of the engine, each once; `names` makes those it left out."""
+    ids = CallIds() if len(calls) > 1 else None
+    items: list[dict[str, Any]] = []
+    for place, call in enumerate(calls):
+        call_id = text_of(call.id) or f"call_{names}_{place}"
+        item: dict[str, Any] = {
+            "type": "function_call",
+            "id": f"fc_{suffix}_{place}",
+            "call_id": call_id if ids is None else ids.of_call(call_id),
+            "name": text_of(call.function.name) if call.function else "",
+            "arguments": arguments_text(call.function.arguments if call.function else None),
+            "status": "completed",
+        }
+        if call.extra_content:
+            item["extra_content"] = call.extra_content
+        if call.provider_specific_fields:
+            item["provider_specific_fields"] = call.provider_specific_fields
+        items.append(item)
+    return items
 
 
 _UNSAYABLE: Final = ("previous_response_id", "prompt")
@@ -158,16 +193,21 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
         messages.append({"role": "user", "content": source})
         source = []
     turn: AssistantTurn | None = None
-    for place, item in enumerate(cast("list[dict[str, Any]]", source)):
+    sampled: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    shown: list[dict[str, Any]] = []
+    for place, item in enumerate(cast("list[dict[str, Any]]", sendable(source, params.get("tools") or ()))):
         kind = item.get("type", "message")
         role = item.get("role") if kind == "message" else None
+        if shown and kind != "function_call_output":
+            messages.append({"role": "user", "content": shown})
+            shown = []
         if role == "assistant" or kind in ASSISTANT_KINDS:
             if turn is None:
                 turn = AssistantTurn()
             turn.add(item, kind, f"input[{place}]")
             continue
         if turn is not None:
-            messages.append(turn.message(reasoning, replay_tokens))
+            _add_turn(turn, reasoning, messages, sampled)
             turn = None
         if role == "user":
             content = chat_parts(item["content"], f"input[{place}].content")
@@ -179,16 +219,38 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
             else:
                 preamble.append(chat_text(content)[0])
         elif kind == "function_call_output":
-            content = chat_parts(item["output"], f"input[{place}].output", text_only=True)
+            content, others = tool_content(item["output"], f"input[{place}].output")
+            shown += others
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
         else:
             what = f"a message with role {role!r}" if kind == "message" else f"an item of type {kind!r}"
             raise UsageError(f"input[{place}]: Chat Completions has no place for {what}")
     if turn is not None:
-        messages.append(turn.message(reasoning, replay_tokens))
+        _add_turn(turn, reasoning, messages, sampled)
+    if shown:
+        messages.append({"role": "user", "content": shown})
+    if replay_tokens and sampled:
+        message, evidence = sampled[-1]
+        message.update(token_fields(evidence))
     if preamble:
         messages.insert(0, {"role": "system", "content": "\n\n".join(preamble)})
     return messages
+
+
+def _add_turn(
+    turn: AssistantTurn,
+    reasoning: ReasoningMode,
+    messages: list[dict[str, Any]],
+    sampled: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
+    """Add a turn's message, and its tokens to `sampled`. Reasoning that a provider wants back in its own form
+    does not go back as text too."""
+    message = turn.message(reasoning, replay_tokens=False)
+    if turn.details:
+        message.pop("reasoning_content", None)
+    messages.append(message)
+    if turn.evidence is not None:
+        sampled.append((message, turn.evidence))
 
 
 def _chat_tool(tool: Mapping[str, Any], place: int) -> dict[str, Any]:
@@ -225,52 +287,56 @@ def _text(value: Any) -> str:
 
 
 class _Function(msgspec.Struct):
-    name: str
-    arguments: str | dict[str, Any] = "{}"
+    name: Any
+    arguments: Any = None
 
 
 class _ToolCall(msgspec.Struct):
-    function: _Function
-    id: str | None = None
+    function: _Function | None = None
+    id: Any = None
+    extra_content: Any = None
+    provider_specific_fields: Any = None
 
 
 class _Message(TokenMessage):
     content: str | list[dict[str, Any]] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    extra_content: Any = None
+
+    @property
+    def calls(self) -> list[_ToolCall]:
+        """The tool calls; older endpoints name a single one `function_call`."""
+        if not self.tool_calls and self.function_call is not None:
+            return [_ToolCall(self.function_call)]
+        return self.tool_calls or []
 
 
 class _Choice(TokenChoice, kw_only=True):
     message: _Message
-    finish_reason: str | None = None
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
+    finish_reason: Any = None
+    error: Any = None
 
 
 class _Completion(msgspec.Struct):
+    """Only what is needed has a type: an answer isn't worth less for an odd id or count."""
+
     choices: list[_Choice] = []
     error: Any = None
-    id: str = ""
-    model: str | None = None
-    created: float | None = None
-    usage: _Usage | None = None
-    prompt_token_ids: list[int] | None = None
+    id: Any = None
+    model: Any = None
+    created: Any = None
+    usage: Any = None
+    prompt_token_ids: list[TokenId] | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What tells this completion from others; empty when it has no id."""
+        return "" if self.id is None else _id_text(self.id).removeprefix("chatcmpl-")
 
 
 _decoder = msgspec.json.Decoder(_Completion)
@@ -283,8 +349,9 @@ def _decode(body: bytes | dict[str, Any]) -> _Completion:
         raise ValueError(f"not a ChatCompletion: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a ChatCompletion: not valid JSON: {error}") from None
-    if completion.error is not None:
-        raise ValueError(f"not a ChatCompletion but an error: {_text(completion.error)[:1000]}")
+    choices = completion.choices
+    if error := completion.error or next((choice.error for choice in choices if choice.error), None):
+        raise ValueError(f"not a ChatCompletion but an error: {_text(error)[:1000]}")
     if not completion.choices:
         raise ValueError("not a ChatCompletion: `choices` is missing or empty")
     if len(completion.choices) > 1:
@@ -292,15 +359,26 @@ def _decode(body: bytes | dict[str, Any]) -> _Completion:
     return completion
 
 
-def _usage(usage: _Usage | None) -> Usage | None:
-    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+def _usage(value: Any) -> Usage | None:
+    usage = object_of(value)
+    read, written = count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens"))
+    if read is None or written is None:
         return None
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    total = usage.total_tokens
+    prompt = object_of(usage.get("prompt_tokens_details"))
+    completion = object_of(usage.get("completion_tokens_details"))
+    total = count_of(usage.get("total_tokens"))
     return {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": prompt.cached_tokens if prompt else None},
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": completion.reasoning_tokens if completion else None},
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens if total is None else total,
+        "input_tokens": read,
+        "input_tokens_details": {"cached_tokens": count_of(prompt.get("cached_tokens"))},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": count_of(completion.get("reasoning_tokens"))},
+        "total_tokens": read + written if total is None else total,
     }
+
+
+def _time(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _id_text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ""

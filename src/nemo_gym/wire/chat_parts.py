@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, cast
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, Part
+from nemo_gym.wire.loose import text_of
 from nemo_gym.wire.shape import objects
 
 ReasoningMode = Literal["field", "tags"]
@@ -19,6 +20,10 @@ SAME_NAME: Final = ("temperature", "top_p", "top_logprobs", "user", "store", "se
 
 LOGPROBS: Final = "message.output_text.logprobs"
 """What `include` holds when log-probabilities are wanted."""
+
+
+CALL_EXTRAS: Final = ("extra_content", "provider_specific_fields")
+"""Fields of a tool call in which providers keep signatures that they want back: Gemini's and LiteLLM's."""
 
 
 def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | list[dict[str, Any]]:
@@ -42,6 +47,23 @@ def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | li
     return converted
 
 
+def tool_content(output: Any, where: str) -> tuple[str | list[dict[str, Any]], list[dict[str, Any]]]:
+    """(content of the tool message, what a user message after it has to show) for a tool's output: a tool can
+    only say text in Chat Completions.
+
+    Raises:
+        UsageError: naming the part that can't be expressed.
+    """
+    content = chat_parts(output, where)
+    if isinstance(content, str):
+        return content, []
+    texts = [part for part in content if part["type"] == "text"]
+    others = [part for part in content if part["type"] != "text"]
+    if not others:
+        return content, []
+    return "\n".join(part["text"] for part in texts) or _SHOWN_BELOW, others
+
+
 def response_parts(content: Any, where: str) -> str | list[dict[str, Any]]:
     """Responses input content for chat content; the inverse of `chat_parts`.
 
@@ -57,6 +79,12 @@ def response_parts(content: Any, where: str) -> str | list[dict[str, Any]]:
             raise UsageError(f"{where}[{place}]: unknown content part {part.get('type')!r}")
         converted.append(item)
     return converted
+
+
+def chat_refusal(content: Any) -> str:
+    """The refusals among the parts of chat content."""
+    parts = cast("list[dict[str, Any]]", content) if isinstance(content, list) else []
+    return "".join(text_of(part.get("refusal")) for part in parts if part.get("type") == "refusal")
 
 
 def chat_text(content: Any) -> tuple[str, list[str]]:
@@ -104,25 +132,33 @@ def split_thinking(text: str) -> tuple[list[str], str]:
 class AssistantTurn:
     """The items of one assistant turn, gathered into one chat message."""
 
-    __slots__ = ("calls", "evidence", "refusal", "texts", "thoughts")
+    __slots__ = ("calls", "details", "evidence", "extra", "refusal", "texts", "thoughts")
 
     def __init__(self) -> None:
         self.thoughts: list[str] = []
         self.texts: list[str] = []
         self.calls: list[dict[str, Any]] = []
+        self.details: list[Any] = []
+        """`reasoning_details` as OpenRouter gave them: signed or encrypted, and wanted back as they are."""
+        self.extra: Any = None
+        """`extra_content` of the message, where Gemini keeps what it wants back."""
         self.refusal = ""
         self.evidence: dict[str, Any] | None = None
 
     def add(self, item: dict[str, Any], kind: str, where: str) -> None:
         if kind == "function_call":
             function = {"name": item["name"], "arguments": item["arguments"]}
-            self.calls.append({"id": item["call_id"], "type": "function", "function": function})
+            call = {"id": item["call_id"], "type": "function", "function": function}
+            self.calls.append(call | {name: item[name] for name in CALL_EXTRAS if item.get(name)})
         elif kind == "reasoning":
+            if isinstance(details := item.get("reasoning_details"), list):
+                self.details += cast("list[Any]", details)
             parts = cast("list[Part]", item.get("summary") or item.get("content") or [])
             self.thoughts.append("\n".join(part.get("text", "") for part in parts))
         elif isinstance(content := item["content"], str):
             self.texts.append(content)
         else:
+            self.extra = item.get("extra_content") or self.extra
             for number, part in enumerate(cast("list[Part]", content)):
                 if part["type"] == "refusal":
                     self.refusal += part.get("refusal", "")
@@ -138,11 +174,15 @@ class AssistantTurn:
     def message(self, reasoning: ReasoningMode, replay_tokens: bool) -> dict[str, Any]:
         text = "".join(self.texts)
         thoughts = [thought for thought in self.thoughts if thought]
-        if thoughts and reasoning == "tags":
+        if thoughts and reasoning == "tags" and not self.details:
             text = "".join(f"<think>{thought}</think>" for thought in thoughts) + text
         message: dict[str, Any] = {"role": "assistant", "content": text or (None if self.calls else "")}
         if thoughts and reasoning == "field":
             message["reasoning_content"] = "\n".join(thoughts)
+        if self.details:
+            message["reasoning_details"] = self.details
+        if self.extra:
+            message["extra_content"] = self.extra
         if self.refusal:
             message["refusal"] = self.refusal
         if self.calls:
@@ -158,6 +198,7 @@ def token_fields(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item[name] for name in names if item.get(name) is not None}
 
 
+_SHOWN_BELOW = "The output is shown in the next message."
 _OPEN = "<think>"
 _CLOSE = "</think>"
 _TEXT = frozenset({"input_text", "output_text", "text"})

@@ -12,11 +12,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
 from nemo_gym.wire.items import TOKEN_FIELDS
+
+TokenId = Annotated[int, msgspec.Meta(ge=0)]
+"""An entry of a vocabulary."""
 
 
 class TopLogprob(msgspec.Struct):
@@ -41,8 +44,8 @@ class Logprobs(msgspec.Struct):
 class TokenMessage(msgspec.Struct, kw_only=True):
     """What a chat message may say about its tokens."""
 
-    prompt_token_ids: list[int] | None = None
-    generation_token_ids: list[int] | None = None
+    prompt_token_ids: list[TokenId] | None = None
+    generation_token_ids: list[TokenId] | None = None
     generation_log_probs: list[float] | None = None
     routed_experts: Any = None
 
@@ -51,9 +54,9 @@ class TokenChoice(msgspec.Struct, kw_only=True):
     """What a choice may say about its tokens."""
 
     logprobs: Logprobs | None = None
-    token_ids: list[int] | None = None
-    response_token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
+    token_ids: list[TokenId] | None = None
+    response_token_ids: list[TokenId] | None = None
+    prompt_token_ids: list[TokenId] | None = None
     meta_info: Any = None
     routed_experts: Any = None
 
@@ -66,7 +69,8 @@ def token_evidence(
     `prompts` are the prompt's ids from elsewhere than the message and the choice.
 
     Raises:
-        ValueError: two sources contradict each other, or the message has a part of its triplet.
+        ValueError: two sources contradict each other, the message has a part of its triplet, or there is a
+            negative id or a log-probability above 0.
     """
     triplet = [message.generation_token_ids, message.generation_log_probs]
     if any(part is not None for part in triplet) and None in (*triplet, message.prompt_token_ids):
@@ -91,6 +95,8 @@ def token_evidence(
         return None
     if len(ids) != len(log_probs):
         raise ValueError(f"choices[0]: {len(ids)} generated token ids but {len(log_probs)} log-probabilities")
+    if max(log_probs, default=0.0) > MAX_LOG_PROB:
+        raise ValueError(f"choices[0]: a log-probability of {max(log_probs):g}: none can be above 0")
     evidence: dict[str, Any] = dict(zip(TOKEN_FIELDS, (prompt, ids, log_probs), strict=True))
     experts = message.routed_experts if message.routed_experts is not None else choice.routed_experts
     if experts is not None:
@@ -98,6 +104,8 @@ def token_evidence(
     return evidence
 
 
+MAX_LOG_PROB: Final = 1e-6
+"""What 32-bit arithmetic may make of a probability of 1."""
 _TOKEN_ID: Final = "token_id:"
 
 
@@ -112,10 +120,10 @@ def _agreed(what: str, *sources: list[int] | None) -> list[int] | None:
 def _named_ids(logprobs: Logprobs | None) -> list[int] | None:
     if logprobs is None or not logprobs.name_ids:
         return None
-    try:
-        return [int(entry.token.removeprefix(_TOKEN_ID)) for entry in logprobs.content or ()]
-    except ValueError:
-        raise ValueError("choices[0].logprobs: a token is not `token_id:` and a number") from None
+    names = [entry.token.removeprefix(_TOKEN_ID) for entry in logprobs.content or ()]
+    if not all(name.isdecimal() and len(name) < 16 for name in names):
+        raise ValueError("choices[0].logprobs: a token is not `token_id:` and a number")
+    return [int(name) for name in names]
 
 
 def _meta_pairs(meta: Any) -> list[tuple[float, int, Any]] | None:
@@ -124,6 +132,6 @@ def _meta_pairs(meta: Any) -> list[tuple[float, int, Any]] | None:
         return None
     pairs = cast("dict[str, Any]", meta).get("output_token_logprobs")
     try:
-        return None if pairs is None else msgspec.convert(pairs, list[tuple[float, int, Any]])
+        return None if pairs is None else msgspec.convert(pairs, list[tuple[float, TokenId, Any]])
     except msgspec.ValidationError as error:
         raise ValueError(f"choices[0].meta_info.output_token_logprobs: {error}") from None

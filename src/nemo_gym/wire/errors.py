@@ -70,7 +70,8 @@ class RateLimited(ModelError):
 
 
 class ModelDenied(ModelError):
-    """The model endpoint refused the key, the model or the route: the same for every rollout."""
+    """The model endpoint refused the key, the account, the model or the route: the same for every rollout,
+    and put right outside of the run."""
 
     failure_class = "model_denied"
 
@@ -80,6 +81,11 @@ class ModelRejected(ModelError):
 
     failure_class = "model_rejected"
     terminal = True
+
+
+class ContextOverflow(ModelRejected):
+    """The conversation no longer fits the model's context window; a model answers it with an empty,
+    incomplete Response."""
 
 
 class EnvironmentFault(RolloutError):

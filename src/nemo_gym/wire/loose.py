@@ -19,3 +19,14 @@ def objects_of(value: Any) -> list[dict[str, Any]]:
 def text_of(value: Any) -> str:
     """The text, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def count_of(value: Any) -> int | None:
+    """The number of something, also when it is written as a float or as text; None for anything else."""
+    if value is None or type(value) is int:
+        return value if value is None or value >= 0 else None
+    if isinstance(value, str) and len(value) < 16 and value.isdecimal():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
+        return None
+    return int(value) if value == int(value) else None

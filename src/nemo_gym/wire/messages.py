@@ -6,11 +6,14 @@ Here is what a Messages back end sends and receives; `messages_serving` holds wh
 from __future__ import annotations
 
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import msgspec
 
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.history import CallIds, arguments_text, sendable
 from nemo_gym.wire.items import Item, assistant
+from nemo_gym.wire.loose import count_of, object_of, text_of
 from nemo_gym.wire.messages_parts import (
     image_block,
     joined_text,
@@ -44,7 +47,7 @@ def messages_request(params: RequestParams, *, max_tokens: int, model: str | Non
     request: dict[str, Any] = {
         "model": model or params.get("model"),
         "max_tokens": params.get("max_output_tokens") or max_tokens,
-        "system": [{"type": "text", "text": text} for text in system] or None,
+        "system": [{"type": "text", "text": text} for text in system if text.strip()] or None,
         "messages": messages,
         "temperature": params.get("temperature"),
         "top_p": params.get("top_p"),
@@ -66,12 +69,15 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
         ValueError: `body` is not a Message, or holds a block of a kind that was never asked for.
     """
     message = _decode(body)
-    suffix = message.id.removeprefix("msg_") or "0"
-    incomplete = _INCOMPLETE.get(message.stop_reason or "")
+    named = text_of(message.id).removeprefix("msg_")
+    suffix = named or "0"
+    stop_reason = text_of(message.stop_reason)
+    incomplete = _INCOMPLETE.get(stop_reason)
+    ids = CallIds()
     status = "incomplete" if incomplete else "completed"
     output: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] | None = None
-    for place, block in enumerate(message.content):
+    for place, block in enumerate(message.content or ()):
         match block:
             case {"type": "text", "text": str(text)}:
                 if texts is None:
@@ -80,13 +86,17 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
                     output.append({**label, "status": status, "content": texts})
                 texts.append({"type": "output_text", "text": text, "annotations": []})
                 continue
-            case {"type": "tool_use", "id": str(call_id), "name": str(name), "input": {**value}}:
+            case {"type": "tool_use"}:
+                given = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
+                value = block.get("input")
                 item: dict[str, Any] | None = {
                     "type": "function_call",
                     "id": f"fc_{suffix}_{place}",
-                    "call_id": call_id,
-                    "name": name,
-                    "arguments": tool_arguments(cast("dict[str, Any]", value)),
+                    "call_id": ids.of_call(given),
+                    "name": text_of(block.get("name")),
+                    "arguments": tool_arguments(object_of(value))
+                    if isinstance(value, dict)
+                    else arguments_text(value),
                     "status": "completed",
                 }
             case _:
@@ -99,12 +109,12 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
         output.append({**assistant("", id=f"msg_{suffix}"), "status": status})
     response = Response.of(
         cast("list[Item]", output),
-        model=message.model,
+        model=text_of(message.model),
         id=f"resp_{suffix}",
         usage=_usage(message.usage),
         incomplete=incomplete,
     )
-    if message.stop_reason == "model_context_window_exceeded":
+    if stop_reason == "model_context_window_exceeded":
         response.data["incomplete_details"]["detail"] = "context_overflow"
     return response
 
@@ -120,7 +130,9 @@ _INCOMPLETE: Final = {
 def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
     system = [instructions] if (instructions := params.get("instructions")) else []
     messages: list[dict[str, Any]] = []
-    for place, item in enumerate(cast("list[dict[str, Any]]", input_items(params))):
+    tools = cast("list[dict[str, Any]]", params.get("tools") or [])
+    items = sendable(input_items(params), tools, plain_ids=True)
+    for place, item in enumerate(cast("list[dict[str, Any]]", items)):
         where = f"input[{place}]"
         match item:
             case {"type": "message", "role": "system" | "developer", "content": content}:
@@ -134,8 +146,8 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
             case {"type": "function_call_output", "call_id": id, "output": output}:
-                text = _text(output, f"{where}.output")
-                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": text}
+                content = _result(output, f"{where}.output")
+                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": content}
                 if item.get("status") == "incomplete":
                     result["is_error"] = True
                 role, blocks = "user", [result]
@@ -151,21 +163,29 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
-    """The blocks of a message; empty text, which the Messages API refuses, is left out."""
+    """The blocks of a message; blank text, which the Messages API refuses, is left out."""
     if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
+        return [{"type": "text", "text": content}] if content.strip() else []
     blocks: list[dict[str, Any]] = []
     for place, part in enumerate(cast("list[dict[str, Any]]", content)):
         match part:
             case {"type": "input_text" | "output_text" | "text", "text": text}:
-                blocks += [{"type": "text", "text": text}] if text else []
+                blocks += [{"type": "text", "text": text}] if text.strip() else []
             case {"type": "refusal", "refusal": text}:
-                blocks += [{"type": "text", "text": text}] if text else []
+                blocks += [{"type": "text", "text": text}] if text.strip() else []
             case {"type": "input_image"}:
                 blocks.append(image_block(part, f"{where}[{place}].image_url"))
             case _:
                 raise UsageError(f"{where}[{place}]: {part['type']!r}: the Messages API has no such part")
     return blocks
+
+
+def _result(output: Any, where: str) -> str | list[dict[str, Any]]:
+    """A tool's output: text, or blocks where it shows images."""
+    if isinstance(output, str):
+        return output
+    blocks = _blocks(output, where)
+    return joined_text(blocks) if all(block["type"] == "text" for block in blocks) else blocks
 
 
 def _text(content: Any, where: str) -> str:
@@ -223,19 +243,12 @@ def _output_config(params: RequestParams) -> dict[str, Any]:
     return config
 
 
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-
 class _Message(msgspec.Struct):
-    content: list[dict[str, Any]]
-    id: str = ""
-    model: str = ""
-    stop_reason: str | None = None
-    usage: _Usage | None = None
+    content: list[dict[str, Any]] | None
+    id: Any = None
+    model: Any = None
+    stop_reason: Any = None
+    usage: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Message)
@@ -248,15 +261,20 @@ def _decode(body: bytes | dict[str, Any]) -> _Message:
         raise ValueError(f"not a Message: {error}") from None
 
 
-def _usage(usage: _Usage | None) -> Usage | None:
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+def _usage(value: Any) -> Usage | None:
+    usage = object_of(value)
+    new, output_tokens = count_of(usage.get("input_tokens")), count_of(usage.get("output_tokens"))
+    if new is None or output_tokens is None:
         return None
-    read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-    input_tokens = usage.input_tokens + (read or 0) + (written or 0)
+    read, written = count_of(usage.get("cache_read_input_tokens")), count_of(usage.get(_WRITTEN))
+    input_tokens = new + (read or 0) + (written or 0)
     return {
         "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": read},
-        "output_tokens": usage.output_tokens,
+        "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": None},
-        "total_tokens": input_tokens + usage.output_tokens,
+        "total_tokens": input_tokens + output_tokens,
     }
+
+
+_WRITTEN: Final = "cache_creation_input_tokens"

@@ -5,35 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
-import msgspec
-
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.history import INVALID, json_object
+from nemo_gym.wire.jsonl import encode
 
 IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 """What the Messages API takes as an image."""
 
 
 def tool_input(arguments: str) -> dict[str, Any]:
-    """The `input` object for arguments given as text.
-
-    Text that isn't a JSON object is wrapped as `{"INVALID_JSON": text}`, the way Anthropic's page on
-    fine-grained tool streaming says to send such arguments back.
-    """
-    try:
-        value = decode(arguments or "{}")
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        value = None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {_INVALID: arguments}
+    """The `input` object for arguments given as text; text that isn't a JSON object is wrapped in one."""
+    value = json_object(arguments or "{}")
+    return {INVALID: arguments} if value is None else value
 
 
 def tool_arguments(value: dict[str, Any]) -> str:
     """The arguments as text for an `input` object; the inverse of `tool_input`."""
-    match value:
-        case {"INVALID_JSON": str(text)} if len(value) == 1:
-            return text
-        case _:
-            return encode(value).decode()
+    if len(value) == 1 and isinstance(text := value.get(INVALID), str):
+        return text
+    return encode(value).decode()
 
 
 def thinking_block(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +85,3 @@ def image_part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
 def joined_text(parts: Iterable[Mapping[str, Any]]) -> str:
     """The texts of parts or blocks, each on lines of its own."""
     return "\n".join(text for part in parts if isinstance(text := part.get("text"), str))
-
-
-_INVALID: Final = "INVALID_JSON"
