@@ -70,7 +70,9 @@ class TestDocker:
             metadata={"team": "blue"}, resources={"cpu": 1.5, "memory_mib": 512, "gpu": 1},
         )  # fmt: skip
         create = {"network": "none", "read_only": True, "cap_drop": ["ALL"], "pids_limit": 64}
-        async with running(fake_cli, spec, create={**create, "security_opt": ["no-new-privileges"]}):
+        async with await running(
+            fake_cli, spec, create={**create, "security_opt": ["no-new-privileges"]}
+        ).start():
             pass
 
         [call] = fake_cli.calls("run")
@@ -86,9 +88,9 @@ class TestDocker:
         assert [call["words"] for call in fake_cli.calls("rm")] == [["rm", "--force", "--volumes", name]]
 
     async def test_a_time_to_live_and_an_entrypoint_are_the_container_s(self, fake_cli):
-        async with running(fake_cli, SandboxSpec(image="i", ttl_s=60)):
+        async with await running(fake_cli, SandboxSpec(image="i", ttl_s=60)).start():
             pass
-        async with running(fake_cli, SandboxSpec(image="i", entrypoint=["serve", "--fast"])):
+        async with await running(fake_cli, SandboxSpec(image="i", entrypoint=["serve", "--fast"])).start():
             pass
 
         first, second = (call["words"] for call in fake_cli.calls("run"))
@@ -97,7 +99,9 @@ class TestDocker:
 
     async def test_commands_and_files_go_through_exec(self, fake_cli, tmp_path):
         (tmp_path / "in.bin").write_bytes(b"\x00\xff")
-        async with running(fake_cli, SandboxSpec(image="i", files={"a/b.txt": "text"})) as sandbox:
+        async with await running(
+            fake_cli, SandboxSpec(image="i", files={"a/b.txt": "text"})
+        ).start() as sandbox:
             result = await sandbox.exec(
                 "cat a/b.txt; echo $SECRET >&2; exit 3", env={"SECRET": "hush"}, user="root"
             )
@@ -114,14 +118,14 @@ class TestDocker:
         assert call["words"][-3] == "bash"
 
     async def test_a_command_that_takes_too_long_is_killed_inside(self, fake_cli, tmp_path):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             with pytest.raises(TimeoutError, match=r"more than 0\.5 seconds"):
                 await sandbox.exec(f"echo $$ > {tmp_path}/pid; sleep 600", timeout_s=0.5)
 
         await wait_gone(int((tmp_path / "pid").read_text()))
 
     async def test_a_failure_of_docker_is_no_exit_code_of_the_command(self, fake_cli):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             fake_cli.answer("exec", 1, stderr="Error response from daemon: container is not running")
             result = await sandbox.exec("true")
 
@@ -135,14 +139,14 @@ class TestDocker:
         ],
     )  # fmt: skip
     async def test_its_status_is_docker_s(self, fake_cli, told, status):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             fake_cli.answer("inspect", 0, stdout=f"{told}\n")
             assert await sandbox.status() is SandboxStatus(status)
             fake_cli.answer("inspect", 1, stderr="Error: No such object")
             assert await sandbox.status() is SandboxStatus.STOPPED
 
     async def test_an_endpoint_is_where_docker_published_the_port(self, fake_cli):
-        async with running(fake_cli, SandboxSpec(image="i", ports=[80])) as sandbox:
+        async with await running(fake_cli, SandboxSpec(image="i", ports=[80])).start() as sandbox:
             fake_cli.answer("port", 0, stdout="127.0.0.1:49153\n")
             assert (await sandbox.endpoint(80)).endpoint == "http://127.0.0.1:49153"
             fake_cli.answer("port", 1, stderr="no public port")
@@ -166,7 +170,7 @@ class TestDocker:
         assert len(fake_cli.calls("rm")) == 1
 
     async def test_another_process_can_take_it_over(self, fake_cli):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             descriptor = sandbox.serialize(scope="verify")
             fake_cli.answer("inspect", 0, stdout="running\n")
             taken = await AsyncSandbox.connect(descriptor)
@@ -188,9 +192,9 @@ class TestApptainer:
         spec = SandboxSpec(
             image="python:3.12", env={"SECRET": "hush"}, resources={"cpu": 2, "memory_mib": 512}
         )
-        async with running(
+        async with await running(
             fake_cli, spec, "apptainer", exec={"default_binds": ["/data:/data:ro"]}
-        ) as sandbox:
+        ).start() as sandbox:
             fake_cli.answer("instance", 0, stdout='{"instances": [{"instance": "x"}]}')
             assert await sandbox.status() is SandboxStatus.RUNNING
             await sandbox.exec("true", user="root")
@@ -218,7 +222,7 @@ class TestApptainer:
     async def test_it_has_no_ports_sessions_or_hand_over(self, fake_cli):
         with pytest.raises(SandboxCreateError, match="ports"):
             await running(fake_cli, SandboxSpec(image="i", ports=[80]), "apptainer").start()
-        async with running(fake_cli, SPEC, "apptainer") as sandbox:
+        async with await running(fake_cli, SPEC, "apptainer").start() as sandbox:
             with pytest.raises(SandboxUnsupported, match="hand a sandbox over"):
                 sandbox.serialize()
             with pytest.raises(SandboxUnsupported, match="no interactive sessions"):
@@ -246,7 +250,7 @@ class TestReach:
         server = await asyncio.start_server(greet, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         fake_cli.answer("network", 0, stdout="127.0.0.2 \n")
-        async with running(fake_cli, create={"network": "inner"}) as sandbox:
+        async with await running(fake_cli, create={"network": "inner"}).start() as sandbox:
             url = await sandbox.reach(f"http://127.0.0.1:{port}/x/y")
             assert url.startswith("http://127.0.0.2:")
             assert url.endswith("/x/y")
@@ -262,25 +266,27 @@ class TestReach:
 
     async def test_in_this_machine_s_network_it_is_where_it_is(self, fake_cli):
         for provider in ("docker", "apptainer"):
-            async with running(fake_cli, provider=provider, create={"network": "host"}) as sandbox:
+            async with await running(
+                fake_cli, provider=provider, create={"network": "host"}
+            ).start() as sandbox:
                 assert await sandbox.reach("https://127.0.0.1:9/x") == "https://127.0.0.1:9/x"
 
     @pytest.mark.parametrize("provider", ["docker", "apptainer"])
     async def test_not_without_a_network(self, fake_cli, provider):
         fake_cli.answer("network", 0, stdout="\n")
-        async with running(fake_cli, provider=provider, create={"network": "none"}) as sandbox:
+        async with await running(fake_cli, provider=provider, create={"network": "none"}).start() as sandbox:
             with pytest.raises(SandboxUnsupported, match="network 'none': set network to"):
                 await sandbox.reach("http://127.0.0.1:9")
 
     async def test_a_gateway_that_is_another_machine_s_is_refused(self, fake_cli):
         fake_cli.answer("network", 0, stdout="192.0.2.1\n")
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             with pytest.raises(SandboxUnsupported, match=r"192\.0\.2\.1, the gateway of 'bridge'"):
                 await sandbox.reach("http://127.0.0.1:9")
 
     async def test_a_variable_of_this_process_is_no_reason_to_show_its_value(self, fake_cli, monkeypatch):
         monkeypatch.setenv("OPENAI_SECRET", "outer")
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             await sandbox.exec("true", env={"OPENAI_SECRET": "inner"})
         call = fake_cli.calls("exec")[-1]
         assert "inner" not in str(call["words"])

@@ -29,6 +29,14 @@ class SandboxFileError(GymError, OSError):
     """A file could not be brought in or out."""
 
 
+class ArchiveRefused(SandboxFileError):
+    """What the code left in a folder can't be brought out: it is too large, too deep, or a trick."""
+
+
+class ArchiveIncomplete(ArchiveRefused):
+    """An archive ended before its end."""
+
+
 class SandboxPtyError(GymError, RuntimeError):
     """An interactive session could not be opened or used."""
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO, ClassVar, Final
 
+from nemo_gym.sandbox.archive import PACKED, packing_words
 from nemo_gym.sandbox.errors import (
     InvalidSandbox,
     SandboxCreateError,
@@ -26,7 +28,13 @@ from nemo_gym.sandbox.spec import RUNTIME_FAILURE, SandboxExecResult, SandboxHan
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
 """A variable in the environment of every command, by which what it started is found and killed."""
 
-_COPY_S: Final = 600.0
+COPY_S: Final = 600.0
+"""Seconds that a copy may take."""
+_KILL_OTHERS: Final = (
+    'own=$1; shift; ns=$(readlink /proc/self/ns/pid) && [ -n "$ns" ] && [ "$ns" != "$own" ] '
+    '&& kill -9 -1 2>/dev/null; exec "$@"'
+)
+"""Kill all processes of a namespace, unless it is this machine's own; then become another program."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class ContainerProvider(ABC):
     """Commands and files through `exec`; a subclass knows the program's own words."""
 
     name: ClassVar[str]
+    lays_out_files = True
     runtime_failures: ClassVar[tuple[str, ...]]
     """How the program's own complaints begin, as against those of the command it runs."""
 
@@ -138,6 +147,8 @@ class ContainerProvider(ABC):
             if isinstance(error, TimeoutError):
                 raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
             raise
+        except OSError as error:
+            return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         if self._is_runtime_failure(told):
             return SandboxExecResult(told.stdout, told.stderr, RUNTIME_FAILURE, self.name)
         return SandboxExecResult(told.stdout, told.stderr, told.code)
@@ -168,7 +179,7 @@ class ContainerProvider(ABC):
                     container,
                     ["cat", "--", source_path],
                     cwd=container.workdir,
-                    seconds=_COPY_S,
+                    seconds=COPY_S,
                     stdout=target,
                 )
         except (OSError, SandboxCreateError) as error:
@@ -176,6 +187,18 @@ class ContainerProvider(ABC):
         if told.code != 0:
             await asyncio.to_thread(target_path.unlink, missing_ok=True)
             raise SandboxFileError(f"{source_path} can't be copied: {told.stderr.strip()[-500:]}")
+
+    async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
+        """Kill everything inside but the container's first process, then write an archive of a folder.
+
+        Raises:
+            SandboxFileError: it can't be read.
+        """
+        own = await asyncio.to_thread(os.readlink, "/proc/self/ns/pid")
+        words = ["sh", "-c", _KILL_OTHERS, "sh", own, *packing_words(path)]
+        told = await self._inside(_container(handle), words, cwd="/", seconds=COPY_S, stdout=target)
+        if told.code not in PACKED:
+            raise SandboxFileError(f"{path} can't be packed: {told.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
         """Kill it and remove what is left of it. Once more does nothing."""
@@ -262,9 +285,9 @@ class ContainerProvider(ABC):
     async def _write(self, container: Container, path: str, source: IO[bytes]) -> None:
         told = await self._inside(
             container,
-            ["sh", "-c", 'mkdir -p -- "$(dirname -- "$1")" && cat > "$1"', "sh", path],
+            ["sh", "-c", 'mkdir -p -- "$1" && cat > "$2"', "sh", str(PurePosixPath(path).parent), path],
             cwd=container.workdir,
-            seconds=_COPY_S,
+            seconds=COPY_S,
             stdin=source,
         )
         if told.code != 0:

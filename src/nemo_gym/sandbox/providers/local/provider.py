@@ -15,6 +15,7 @@ from math import ceil
 from pathlib import Path
 from typing import IO, Any, Final
 
+from nemo_gym.sandbox.archive import PACKED, packing_words
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError, SandboxStopped
 from nemo_gym.sandbox.output import Output
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
@@ -38,6 +39,7 @@ from nemo_gym.sandbox.spec import (
 
 log: Final = logging.getLogger(__name__)
 
+_COPY_S: Final = 600.0
 _DRAIN_S: Final = 0.25
 """How long output is waited for once a command has ended, when something it left running holds it open."""
 
@@ -76,6 +78,7 @@ class LocalProvider:
     """
 
     name = "local"
+    lays_out_files = True
 
     def __init__(
         self,
@@ -205,6 +208,31 @@ class LocalProvider:
                 await asyncio.to_thread(_save, source.read, target_path)
         except (OSError, SandboxStopped) as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
+        """Kill everything inside, then write an archive of a folder.
+
+        Raises:
+            SandboxFileError: it can't be read.
+        """
+        sandbox = _sandbox(handle)
+        try:
+            await sandbox.control.clear()
+            with await Output.pipe(1 << 12) as err:
+                with err.end, _nothing() as nothing:
+                    run = await sandbox.control.run(
+                        packing_words(sandbox.layout.inside(path)),
+                        sandbox.env,
+                        "/",
+                        [nothing.fileno(), target.fileno(), err.end.fileno()],
+                    )
+                target.close()
+                end = await _end_of(sandbox.control, run, _COPY_S)
+                await asyncio.wait([err.ended], timeout=_DRAIN_S)
+        except (OSError, SandboxStopped) as error:
+            raise SandboxFileError(f"{path} can't be packed: {error}") from error
+        if end.code not in PACKED:
+            raise SandboxFileError(f"{path} can't be packed: {err.text.strip()[-500:]}")
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
         """Running, or stopped."""
@@ -363,12 +391,14 @@ def _copy(read: Callable[[int], bytes], target: IO[bytes]) -> None:
 
 
 async def _remove(layout: Layout, sandbox: LocalSandbox | None) -> None:
-    if sandbox is not None:
-        await sandbox.ports.close()
-        await sandbox.control.close()
-        for output in sandbox.outputs:
-            output.close()
-    await asyncio.to_thread(layout.remove)
+    try:
+        if sandbox is not None:
+            for output in sandbox.outputs:
+                output.close()
+            await sandbox.control.close()
+            await sandbox.ports.close()
+    finally:
+        await asyncio.to_thread(layout.remove)
 
 
 def _sandbox(handle: SandboxHandle) -> LocalSandbox:
