@@ -78,7 +78,7 @@ def test_a_name_is_given_once():
         ({"local": {"create": {"isolate": 1}}}, "no setting 'isolate'. Did you mean 'isolation'"),
         (
             {"local": {"create": {"isolation": "requird"}}},
-            "expected one of auto, required, off, not 'requird'",
+            "expected one of required, auto, off, not 'requird'",
         ),
         ({"docker": {"exec": 3}}, "expected a mapping"),
     ],

@@ -19,7 +19,13 @@ from nemo_gym.agents.workplace import Program
 from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxExecResult, SandboxSpec, create_provider
 from nemo_gym.sandbox.archive import pack
 from nemo_gym.sandbox.config import attribution_metadata, resolve_provider_config, resolve_provider_metadata
-from nemo_gym.sandbox.errors import ArchiveRefused, InvalidSandbox, SandboxStopped, SandboxUnsupported
+from nemo_gym.sandbox.errors import (
+    ArchiveRefused,
+    InvalidSandbox,
+    NotIsolated,
+    SandboxStopped,
+    SandboxUnsupported,
+)
 from nemo_gym.sandbox.process import Ended
 from nemo_gym.sandbox.providers.local.layout import search_path
 from nemo_gym.sandbox.spec import settings_of
@@ -83,7 +89,13 @@ class Sandboxes:
             SandboxCreateError: saying why.
         """
         async with AsyncSandbox(self._provider, self._spec) as sandbox:
-            await sandbox.start()
+            try:
+                await sandbox.start()
+            except NotIsolated as error:
+                raise SandboxCreateError(
+                    f"sandboxes can't be isolated here: {error.why}. An agent is isolated or has no sandbox: "
+                    "let it run in docker or apptainer, or without the setting `sandbox`"
+                ) from None
 
     @asynccontextmanager
     async def open(self, folder: Path, scratch: Path) -> AsyncGenerator[InSandbox, None]:

@@ -62,7 +62,9 @@ def _discard(top: int, name: str) -> None:
     except (IsADirectoryError, PermissionError):  # POSIX has the second one for folders
         folder = _open(name, top)
         try:
-            for entry in list(os.scandir(folder)):
+            with os.scandir(folder) as listing:
+                entries = list(listing)
+            for entry in entries:
                 with suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
                         _lift(folder, entry.name, top)

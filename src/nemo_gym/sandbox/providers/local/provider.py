@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from nemo_gym.sandbox.archive import PACKED, packing_words
-from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError, SandboxStopped
+from nemo_gym.sandbox.errors import (
+    InvalidSandbox,
+    NotIsolated,
+    SandboxCreateError,
+    SandboxFileError,
+    SandboxStopped,
+)
 from nemo_gym.sandbox.output import Output
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
@@ -68,7 +74,7 @@ class LocalSandbox:
 
 class LocalProvider:
     """Sandboxes on this machine (Linux): a supervised process tree with a folder of its own, a clean
-    environment, resource limits, no privileges, and namespaces where the kernel permits them.
+    environment, resource limits, no privileges, and namespaces.
 
     Args:
         create, exec, limits: settings, as such or as mappings.
@@ -100,7 +106,7 @@ class LocalProvider:
         async with self._probing:
             if self._isolation is None:
                 self._isolation = await self._probe()
-                if not self._isolation.namespaces:
+                if not self._isolation.namespaces and self._create.isolation != "required":
                     log.warning(
                         "sandboxes are NOT isolated (%s): commands can use this machine's network and reach "
                         "the files of the user they run as",
@@ -112,12 +118,13 @@ class LocalProvider:
         """A sandbox that is ready for commands.
 
         Raises:
+            NotIsolated: this machine permits no namespaces, and they are required.
             SandboxCreateError: it can't be made, or the spec asks for what this provider hasn't.
         """
         self._check(spec)
         isolation = await self.isolation()
         if not isolation.namespaces and self._create.isolation == "required":
-            raise SandboxCreateError(f"sandboxes can't be isolated here: {isolation.why_not}")
+            raise NotIsolated(isolation.why_not)
         layout = await asyncio.to_thread(Layout.make, self._create, spec, jailed=isolation.namespaces)
         handle = SandboxHandle(layout.folder.name, self.name, None)
         try:
