@@ -13,6 +13,7 @@ import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, SandboxSpec, SandboxStatus
 from nemo_gym.sandbox.errors import (
+    ArchiveRefused,
     InvalidSandbox,
     SandboxCreateError,
     SandboxCreateVerificationError,
@@ -117,6 +118,47 @@ class TestDocker:
         assert "hush" not in call["words"]
         assert call["words"][-3] == "bash"
 
+    async def test_a_folder_comes_out_when_the_container_is_dead(self, fake_cli, tmp_path):
+        inside, target = tmp_path / "inside", tmp_path / "target"
+        inside.mkdir()
+        target.mkdir()
+        (inside / "a").write_text("text")
+        (inside / "out").symlink_to("/etc")
+        async with await running(fake_cli).start() as sandbox:
+            await sandbox.download_folder(str(inside), target, most_bytes=100)
+            (target / "more").mkdir()
+            with pytest.raises(ArchiveRefused, match="more than it may"):
+                await sandbox.download_folder(str(inside), target / "more", most_bytes=1)
+            fake_cli.answer("kill", 1, stderr="no answer")
+            fake_cli.answer("inspect", 0, stdout="running")
+            with pytest.raises(SandboxFileError, match="can't be killed: no answer"):
+                await sandbox.download_folder(str(inside), target, most_bytes=100)
+            fake_cli.answer("inspect", 0, stdout="exited")
+            fake_cli.answer("cp", 1, stderr="no such folder")
+            with pytest.raises(SandboxFileError, match="can't be packed: no such folder"):
+                await sandbox.download_folder(str(inside), target, most_bytes=100)
+
+        assert [path.name for path in target.iterdir() if path.is_file()] == ["a"]
+        verbs = [
+            json.loads(line)["words"][0] for line in (fake_cli.state / "calls.jsonl").read_text().splitlines()
+        ]
+        assert verbs.index("kill") < verbs.index("cp")
+
+    @pytest.mark.parametrize("path", ["a\0b", "a\ud800b"], ids=["NUL", "surrogate"])
+    async def test_a_name_that_no_file_can_have_is_an_error_for_that_call_alone(
+        self, fake_cli, tmp_path, path
+    ):
+        (tmp_path / "in").write_text("text")
+        async with await running(fake_cli).start() as sandbox:
+            with pytest.raises(SandboxFileError):
+                await sandbox.upload(tmp_path / "in", path)
+            with pytest.raises(SandboxFileError):
+                await sandbox.download(path, tmp_path / "out")
+            assert (await sandbox.exec(f"echo {path}")).error_type == "start"
+            await sandbox.upload(tmp_path / "in", "folder\n/-in")
+            await sandbox.download("folder\n/-in", tmp_path / "out")
+        assert (tmp_path / "out").read_text() == "text"
+
     async def test_a_command_that_takes_too_long_is_killed_inside(self, fake_cli, tmp_path):
         async with await running(fake_cli).start() as sandbox:
             with pytest.raises(TimeoutError, match=r"more than 0\.5 seconds"):
@@ -218,6 +260,26 @@ class TestApptainer:
             await running(fake_cli, SPEC, "apptainer").start()
 
         assert not Path(fake_cli.calls("instance")[0]["words"][5].split(":")[0]).exists()
+
+    async def test_a_folder_comes_out_when_all_else_is_dead(self, fake_cli, tmp_path):
+        inside, target = tmp_path / "inside", tmp_path / "target"
+        inside.mkdir()
+        target.mkdir()
+        (inside / "a").write_text("text")
+        async with await running(fake_cli, SPEC, "apptainer").start() as sandbox:
+            await sandbox.download_folder(str(inside), target, most_bytes=100)
+            with pytest.raises(SandboxFileError, match=r"can't be packed: .*nowhere"):
+                await sandbox.download_folder("/nowhere/x", target, most_bytes=100)
+
+        assert (target / "a").read_text() == "text"
+        script = fake_cli.calls("exec")[-1]["words"]
+        assert any("kill -9 -1" in word for word in script)
+        assert os.readlink("/proc/self/ns/pid") in script  # where nothing may be killed
+
+    async def test_no_apptainer_is_one_clear_line(self, monkeypatch):
+        monkeypatch.setenv("PATH", "/nowhere")
+        with pytest.raises(SandboxCreateError, match="no program 'apptainer' on PATH"):
+            await running(None, SPEC, "apptainer").start()
 
     async def test_it_has_no_ports_sessions_or_hand_over(self, fake_cli):
         with pytest.raises(SandboxCreateError, match="ports"):

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, SandboxPtySpec, SandboxSpec, SandboxStatus
+from nemo_gym.sandbox.config import allow_unsafe
 from nemo_gym.sandbox.errors import (
     InvalidSandbox,
+    NotIsolated,
     SandboxCreateError,
     SandboxFileError,
     SandboxNotStarted,
@@ -318,6 +320,25 @@ asyncio.run(main())
             SandboxCreateError, match="can't be isolated here: user namespaces are not permitted"
         ):
             await AsyncSandbox(settings).start()
+
+    async def test_isolation_is_required_unless_somebody_says_otherwise(self, monkeypatch, caplog):
+        monkeypatch.delenv("NEMO_GYM_ALLOW_UNSAFE", raising=False)
+        monkeypatch.setattr(
+            "nemo_gym.sandbox.providers.local.provider.Control.start",
+            refused("user namespaces are not permitted"),
+        )
+        for provider in ("local", LocalProvider(), {"local": {"create": {"network": "host"}}}):
+            with pytest.raises(NotIsolated) as told:
+                await AsyncSandbox(provider).start()
+            assert "--allow-unsafe" in str(told.value)
+            assert "create: {isolation: auto}" in str(told.value)
+        assert "NOT isolated" not in caplog.text
+        monkeypatch.setenv("NEMO_GYM_ALLOW_UNSAFE", "")  # so that it is put back
+        allow_unsafe()
+        assert not (await LocalProvider().isolation()).namespaces
+        assert "NOT isolated" in caplog.text
+        with pytest.raises(NotIsolated):
+            await AsyncSandbox({"local": {"create": {"isolation": "required"}}}).start()
 
     async def test_the_machine_s_network_is_given_where_it_is_asked_for(self):
         async with await AsyncSandbox({"local": {"create": {"network": "host"}}}).start() as sandbox:

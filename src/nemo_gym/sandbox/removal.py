@@ -76,11 +76,10 @@ def _discard(top: int, name: str) -> None:
 
 
 def _lift(folder: int, name: str, top: int) -> None:
-    try:
-        os.rmdir(name, dir_fd=folder)
-    except OSError:
-        os.close(_open(name, folder))  # only its owner's right to write lets a folder be moved
-        os.rename(name, f".removal-{uuid.uuid4().hex}", src_dir_fd=folder, dst_dir_fd=top)
+    """Move a folder up, without looking whether it is empty: the kernel goes through all that is below it to
+    tell. Only its owner's right to write lets it be moved."""
+    os.close(_open(name, folder))
+    os.rename(name, f".removal-{uuid.uuid4().hex}", src_dir_fd=folder, dst_dir_fd=top)
 
 
 def _open(name: str, above: int | None) -> int:

@@ -1,4 +1,4 @@
-"""What a sandbox is asked to be, and what comes back from it (CONTRACT 10.1)."""
+"""What a sandbox is asked to be, and what comes back from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider of sandboxes offers (CONTRACT 10.2). Optional capabilities are protocols of their own: a
+"""What a provider of sandboxes offers. Optional capabilities are protocols of their own: a
 provider has one when it has the methods."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The docker provider (CONTRACT 10.3)."""
+"""The docker provider."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """System calls that sandboxed code may not make, by a seccomp filter (seccomp(2), bpf(2)).
 
-The code runs as the same user as its supervisor, where no other user can be had. Without this it could change
-the supervisor's limits or signal it; and some calls reach what no namespace divides, such as keyrings.
+The code runs as the same user as its supervisor, because there is no other. Without this it could signal the
+supervisor or change its limits; such calls do nothing and say that they did, so that a program that tries
+ends as it would have ended. And some calls reach what no namespace divides, such as keyrings: these are
+refused.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ _TABLES = {
 
 
 def forbid(supervisor: int) -> None:
-    """Refuse those calls from here on, to this process and to all that it starts.
+    """Let those calls have no effect from here on, in this process and in all that it starts.
 
     Args:
         supervisor: the process that nobody may change or signal.
@@ -67,7 +69,7 @@ def forbid(supervisor: int) -> None:
 
 
 def _program(table: _Table, supervisor: int) -> bytes:
-    refuse = _code(_RETURN, _REFUSED | EPERM)
+    refuse, pretend = _code(_RETURN, _REFUSED | EPERM), _code(_RETURN, _REFUSED)
     lines = [
         # Calls of another machine's kind, which have other numbers, are refused.
         _code(_LOAD, _ARCHITECTURE), _code(_IF_EQUAL, table.architecture, 1, 0), refuse,
@@ -77,16 +79,16 @@ def _program(table: _Table, supervisor: int) -> bytes:
         lines += [_code(_IF_EQUAL, number, 0, 1), refuse]
     for numbers, argument in ((table.on_first, 0), (table.on_second, 1)):
         for number in numbers:
-            lines += _if_argument(number, argument, supervisor, refuse)
+            lines += _if_argument(number, argument, supervisor, pretend)
     lines += _if_argument(table.socket, 0, _AF_VSOCK, refuse)
     return b"".join([*lines, _code(_RETURN, _ALLOWED)])
 
 
-def _if_argument(number: int, argument: int, value: int, refuse: bytes) -> list[bytes]:
-    """Refuse a call with a value in the lower half of an argument, which is all that the kernel reads."""
+def _if_argument(number: int, argument: int, value: int, end: bytes) -> list[bytes]:
+    """The end of a call with a value in the lower half of an argument, which is all that the kernel reads."""
     return [
         _code(_IF_EQUAL, number, 0, 4),
-        _code(_LOAD, _ARGUMENTS + 8 * argument), _code(_IF_EQUAL, value, 0, 1), refuse,
+        _code(_LOAD, _ARGUMENTS + 8 * argument), _code(_IF_EQUAL, value, 0, 1), end,
         _code(_LOAD, _NUMBER),
     ]  # fmt: skip
 
