@@ -7,7 +7,7 @@ import os
 import shlex
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -241,7 +241,8 @@ class ContainerProvider(ABC):
         container = Container(name, env, workdir, "sh")
         handle = SandboxHandle(name, self.name, container)
         try:
-            await self._wait_ready(handle, spec.ready_timeout_s or self._probe.deadline_s)
+            deadline_s = spec.ready_timeout_s or self._probe.deadline_s
+            await wait_ready(lambda: self._probed(handle), self._probe, deadline_s)
             container.shell = await self._find_shell(container)
             for path, text in spec.files.items():
                 with TemporaryFile() as source:
@@ -255,26 +256,8 @@ class ContainerProvider(ABC):
             raise
         return handle
 
-    async def _wait_ready(self, handle: SandboxHandle, deadline_s: float | None) -> None:
-        if self._probe.command is None:
-            return
-        end = None if deadline_s is None else monotonic() + deadline_s
-        passed, last = 0, "no answer"
-        while passed < self._probe.stable_count:
-            try:
-                told = await self.exec(handle, self._probe.command, timeout_s=self._probe.timeout_s)
-                expected = self._probe.expected_stdout
-                fits = told.return_code == 0 and expected in (None, told.stdout)
-                last = f"exit code {told.return_code}: {(told.stderr or told.stdout or '').strip()[-300:]}"
-            except TimeoutError as error:
-                fits, last = False, str(error)
-            passed = passed + 1 if fits else 0
-            if passed < self._probe.stable_count:
-                if end is not None and monotonic() >= end:
-                    raise SandboxCreateVerificationError(
-                        f"sandbox was not ready within {deadline_s:g} seconds: {last}"
-                    )
-                await asyncio.sleep(self._probe.stable_delay_s)
+    async def _probed(self, handle: SandboxHandle) -> SandboxExecResult:
+        return await self.exec(handle, self._probe.command or "", timeout_s=self._probe.timeout_s)
 
     async def _find_shell(self, container: Container) -> str:
         if self._exec.exec_shell != "auto":
@@ -321,6 +304,34 @@ class ContainerProvider(ABC):
 
     def _is_runtime_failure(self, told: Told) -> bool:
         return told.code != 0 and told.stderr.lstrip().startswith(self.runtime_failures)
+
+
+async def wait_ready(
+    probed: Callable[[], Awaitable[SandboxExecResult]], probe: ProbeConfig, deadline_s: float | None
+) -> None:
+    """Run a probe until it passes as often as it must.
+
+    Raises:
+        SandboxCreateVerificationError: it does not, in time.
+    """
+    if probe.command is None:
+        return
+    end = None if deadline_s is None else monotonic() + deadline_s
+    passed, last = 0, "no answer"
+    while passed < probe.stable_count:
+        try:
+            told = await probed()
+            fits = told.return_code == 0 and probe.expected_stdout in (None, told.stdout)
+            last = f"exit code {told.return_code}: {(told.stderr or told.stdout or '').strip()[-300:]}"
+        except TimeoutError as error:
+            fits, last = False, str(error)
+        passed = passed + 1 if fits else 0
+        if passed < probe.stable_count:
+            if end is not None and monotonic() >= end:
+                raise SandboxCreateVerificationError(
+                    f"sandbox was not ready within {deadline_s:g} seconds: {last}"
+                )
+            await asyncio.sleep(probe.stable_delay_s)
 
 
 def limit_words(spec: SandboxSpec) -> list[str]:
