@@ -219,6 +219,7 @@ Inventory.total = deep
     "fills its memory": "x = 'x' * (1 << 40)",
 }
 """What is put behind the broken module."""
+ENDLESS = ("never ends", "answers without an end")
 
 FILES = {
     "tests that hold nothing": {"test_inventory.py": "", "test_inventory_further.py": ""},
@@ -253,8 +254,8 @@ class Inventory:
 
 
 @asynccontextmanager
-async def opened() -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
-    link = LocalEnvironment(Repair({"test_timeout": 3.0}))
+async def opened(seconds: float = 20.0) -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
+    link = LocalEnvironment(Repair({"test_timeout": seconds}))
     task = next(task for task in Repair().tasks("train", 0, None) if task.task_id.startswith("inventory"))
     async with link.session(task_to_row(task)) as session:
         yield link, session, Path(session.state["workdir"])
@@ -267,7 +268,7 @@ async def reward(link: LocalEnvironment, session: Session) -> float:
 @pytest.mark.parametrize("attack", TAMPERING)
 async def test_tampering_pays_nothing_and_leaves_nothing(attack: str, tmp_path: Path) -> None:
     spill = tmp_path / "spill"
-    async with opened() as (link, session, folder):
+    async with opened(2.0 if attack in ENDLESS else 20.0) as (link, session, folder):
         broken = (folder / "inventory.py").read_text()
         reach = f"try:\n    open({str(spill)!r}, 'w')\nexcept OSError:\n    pass\n"
         (folder / "inventory.py").write_text(f"{broken}\n{reach}\n{TAMPERING[attack]}\n")
