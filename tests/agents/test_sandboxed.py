@@ -238,16 +238,69 @@ os.mkfifo("pipe")
     assert folder.found["in"] == "given"
 
 
-async def test_a_result_that_is_too_large_is_a_failure(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+REFUSED = {
+    "too large": "open('large', 'wb').truncate(4 << 20)",
+    "too deep": "for _ in range(1100):\n    os.mkdir('d')\n    os.chdir('d')",
+    "deep and locked": "os.makedirs('/'.join('d' * 200))\nos.chmod('d/d', 0)",
+}
+
+
+@pytest.mark.parametrize("left", REFUSED)
+async def test_a_result_that_can_t_be_taken_out_is_scored_as_none(
+    left: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nemo_gym.agents.sandboxed.MOST_MIB", 2)
-    code = "ask(); open('large', 'wb').truncate(4 << 20)"
-    rollout = await play(program(code), folder)
-    assert rollout.failure is not None
-    assert rollout.failure.failure_class == "agent_error"
-    assert "tar" in str(rollout.failure)
-    assert (folder.place / "old.txt").exists()
+    rollout = await play(program(f"ask(); say('src/given.txt', 'changed')\n{REFUSED[left]}"), folder)
+    assert rollout.failure is None
+    assert (observed(rollout)["outcome"], observed(rollout)["error_type"]) == ("failed", "result_refused")
+    assert folder.found == {"src/given.txt": "given", "old.txt": "old"}
+
+
+SABOTAGE = {
+    "signals": "import signal\nfor number in signal.valid_signals():\n    os.kill(1, number)",
+    "limits": (
+        "import resource\nfor kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_AS):\n"
+        "    resource.prlimit(1, kind, (0, 0))"
+    ),
+    "unreadable": "os.mkdir('x'); say('x/y', 1); os.chmod('x', 0); os.chmod('src/given.txt', 0)",
+    "odd names": "[open(name, 'w') for name in (b'\\xff', b'-rf', b'a\\nb', b'x' * 255)]",
+    "processes": "if os.fork() == 0:\n    os.setsid()\n    [os.fork() for _ in 'abcd']\n    time.sleep(600)",
+    "a link in the place of a folder": "os.rename('src', 'other'); os.symlink('/tmp', 'src')",
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGE)
+async def test_sabotage_is_no_failure(sabotage: str, folder: Folder) -> None:
+    rollout = await play(program(f"ask(); say('before.txt', 1)\n{SABOTAGE[sabotage]}"), folder)
+    assert rollout.failure is None, rollout.failure
+    assert observed(rollout)["outcome"] == "completed"
+    assert folder.found["before.txt"] == "1"
+
+
+async def test_a_process_left_inside_writes_nothing_on_this_machine(folder: Folder, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    swap = f"""
+import tarfile
+ask()
+say("before.txt", 1)
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        for place in ("/tmp/gym.tar", "/tmp/gym-folder.tar", "/tmp/evil.tar"):
+            with tarfile.open("/tmp/evil", "w") as evil:
+                for name, target in (("p", {str(outside)!r}), ("p/x", "anything")):
+                    member = tarfile.TarInfo(name)
+                    member.type, member.linkname = tarfile.SYMTYPE, target
+                    evil.addfile(member)
+            os.rename("/tmp/evil", place)
+while not os.path.exists("/tmp/evil.tar"):
+    time.sleep(0.01)
+"""
+    rollout = await play(program(swap), folder)
+    assert rollout.failure is None, rollout.failure
+    assert folder.found["before.txt"] == "1"
+    assert list(outside.iterdir()) == []
 
 
 async def test_limits_hold(folder: Folder) -> None:

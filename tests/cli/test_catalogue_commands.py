@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from nemo_gym import __version__
+from nemo_gym.cli.main import main
 from nemo_gym.cli.verbose import without_verbose
+from nemo_gym.sandbox.config import default_isolation
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -142,3 +144,18 @@ def test_an_unknown_flag_is_met_with_the_nearest(gym: Gym) -> None:
 def test_this_package_s_own_tests_can_be_run(gym: Gym) -> None:
     done = gym("dev", "test", "tests/wire/test_masking.py", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("words", [["--allow-unsafe", "--version"], ["--version", "--allow-unsafe"]])
+def test_allow_unsafe_may_stand_anywhere_and_is_the_only_word_that_weakens_sandboxes(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NEMO_GYM_ALLOW_UNSAFE", "")  # so that it is put back
+    assert default_isolation() == "required"
+    for arguments, isolation in ((["--version"], "required"), (words, "auto")):
+        monkeypatch.setattr("sys.argv", ["gym", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code in (None, 0)
+        assert default_isolation() == isolation
+    assert capsys.readouterr().err == ""

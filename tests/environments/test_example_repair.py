@@ -26,8 +26,8 @@ BUGS = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs
 
 
 @asynccontextmanager
-async def opened() -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
-    environment = Repair({"test_timeout": 3.0})
+async def opened(seconds: float = 20.0) -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
+    environment = Repair({"test_timeout": seconds})
     task = next(iter(environment.tasks("train", 0, None)))
     link = LocalEnvironment(environment)
     async with link.session(task_to_row(task)) as session:
@@ -92,7 +92,7 @@ async def test_a_mended_file_scores_whoever_wrote_it() -> None:
     ids=["exit", "forged report", "system exit", "endless", "greedy"],
 )
 async def test_code_that_keeps_the_tests_from_ending_scores_nothing(text: str) -> None:
-    async with opened() as (link, session, folder):
+    async with opened(2.0 if "while" in text else 20.0) as (link, session, folder):
         for name in session.row["solution"]:
             (folder / name).write_text(text)
         assert await reward(link, session) == 0.0
@@ -127,6 +127,7 @@ async def test_where_no_namespace_is_permitted_nothing_is_run(tmp_path: Path) ->
     (tmp_path / "x.py").write_text("open('/tmp/ran', 'w')")
     with pytest.raises(EnvironmentFault) as told:
         await run_tests(provider, tmp_path, {"test_x.py": "import x"}, seconds=5)
-    assert str(told.value) == (
-        "the tests can't be run: sandboxes can't be isolated here: user namespaces are not permitted"
+    assert str(told.value).startswith(
+        "the tests can't be run: sandboxes can't be isolated here: user namespaces are not permitted. "
     )
+    assert "--allow-unsafe" in str(told.value)

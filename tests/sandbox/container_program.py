@@ -18,6 +18,10 @@ if planned.exists():
     sys.stdout.write(plan.get("stdout", ""))
     sys.stderr.write(plan.get("stderr", ""))
     sys.exit(plan["code"])
+if words[0] == "cp":
+    folder = Path(words[1].partition(":")[2])
+    packing = ["tar", "-cf", "-", "-C", str(folder.parent), folder.name]
+    sys.exit(subprocess.run(packing, check=False).returncode)
 if words[0] == "exec":
     place = next(i for i, word in enumerate(words) if word.startswith(("gym-", "instance://gym-")))
     sys.exit(subprocess.run(words[place + 1 :], cwd=state, check=False).returncode)

@@ -12,6 +12,7 @@ from nemo_gym.sandbox import Sandbox, SandboxSpec, SandboxStatus
 def test_it_does_what_the_other_does(tmp_path):
     (tmp_path / "in").write_text("text")
     with Sandbox(spec=SandboxSpec(ports=[8000])) as sandbox:
+        sandbox.start()
         sandbox.upload(tmp_path / "in", "in")
         assert sandbox.exec("cat in").stdout == "text"
         sandbox.download("in", tmp_path / "out")

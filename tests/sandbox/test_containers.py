@@ -13,6 +13,7 @@ import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, SandboxSpec, SandboxStatus
 from nemo_gym.sandbox.errors import (
+    ArchiveRefused,
     InvalidSandbox,
     SandboxCreateError,
     SandboxCreateVerificationError,
@@ -70,7 +71,9 @@ class TestDocker:
             metadata={"team": "blue"}, resources={"cpu": 1.5, "memory_mib": 512, "gpu": 1},
         )  # fmt: skip
         create = {"network": "none", "read_only": True, "cap_drop": ["ALL"], "pids_limit": 64}
-        async with running(fake_cli, spec, create={**create, "security_opt": ["no-new-privileges"]}):
+        async with await running(
+            fake_cli, spec, create={**create, "security_opt": ["no-new-privileges"]}
+        ).start():
             pass
 
         [call] = fake_cli.calls("run")
@@ -86,9 +89,9 @@ class TestDocker:
         assert [call["words"] for call in fake_cli.calls("rm")] == [["rm", "--force", "--volumes", name]]
 
     async def test_a_time_to_live_and_an_entrypoint_are_the_container_s(self, fake_cli):
-        async with running(fake_cli, SandboxSpec(image="i", ttl_s=60)):
+        async with await running(fake_cli, SandboxSpec(image="i", ttl_s=60)).start():
             pass
-        async with running(fake_cli, SandboxSpec(image="i", entrypoint=["serve", "--fast"])):
+        async with await running(fake_cli, SandboxSpec(image="i", entrypoint=["serve", "--fast"])).start():
             pass
 
         first, second = (call["words"] for call in fake_cli.calls("run"))
@@ -97,7 +100,9 @@ class TestDocker:
 
     async def test_commands_and_files_go_through_exec(self, fake_cli, tmp_path):
         (tmp_path / "in.bin").write_bytes(b"\x00\xff")
-        async with running(fake_cli, SandboxSpec(image="i", files={"a/b.txt": "text"})) as sandbox:
+        async with await running(
+            fake_cli, SandboxSpec(image="i", files={"a/b.txt": "text"})
+        ).start() as sandbox:
             result = await sandbox.exec(
                 "cat a/b.txt; echo $SECRET >&2; exit 3", env={"SECRET": "hush"}, user="root"
             )
@@ -113,15 +118,56 @@ class TestDocker:
         assert "hush" not in call["words"]
         assert call["words"][-3] == "bash"
 
+    async def test_a_folder_comes_out_when_the_container_is_dead(self, fake_cli, tmp_path):
+        inside, target = tmp_path / "inside", tmp_path / "target"
+        inside.mkdir()
+        target.mkdir()
+        (inside / "a").write_text("text")
+        (inside / "out").symlink_to("/etc")
+        async with await running(fake_cli).start() as sandbox:
+            await sandbox.download_folder(str(inside), target, most_bytes=100)
+            (target / "more").mkdir()
+            with pytest.raises(ArchiveRefused, match="more than it may"):
+                await sandbox.download_folder(str(inside), target / "more", most_bytes=1)
+            fake_cli.answer("kill", 1, stderr="no answer")
+            fake_cli.answer("inspect", 0, stdout="running")
+            with pytest.raises(SandboxFileError, match="can't be killed: no answer"):
+                await sandbox.download_folder(str(inside), target, most_bytes=100)
+            fake_cli.answer("inspect", 0, stdout="exited")
+            fake_cli.answer("cp", 1, stderr="no such folder")
+            with pytest.raises(SandboxFileError, match="can't be packed: no such folder"):
+                await sandbox.download_folder(str(inside), target, most_bytes=100)
+
+        assert [path.name for path in target.iterdir() if path.is_file()] == ["a"]
+        verbs = [
+            json.loads(line)["words"][0] for line in (fake_cli.state / "calls.jsonl").read_text().splitlines()
+        ]
+        assert verbs.index("kill") < verbs.index("cp")
+
+    @pytest.mark.parametrize("path", ["a\0b", "a\ud800b"], ids=["NUL", "surrogate"])
+    async def test_a_name_that_no_file_can_have_is_an_error_for_that_call_alone(
+        self, fake_cli, tmp_path, path
+    ):
+        (tmp_path / "in").write_text("text")
+        async with await running(fake_cli).start() as sandbox:
+            with pytest.raises(SandboxFileError):
+                await sandbox.upload(tmp_path / "in", path)
+            with pytest.raises(SandboxFileError):
+                await sandbox.download(path, tmp_path / "out")
+            assert (await sandbox.exec(f"echo {path}")).error_type == "start"
+            await sandbox.upload(tmp_path / "in", "folder\n/-in")
+            await sandbox.download("folder\n/-in", tmp_path / "out")
+        assert (tmp_path / "out").read_text() == "text"
+
     async def test_a_command_that_takes_too_long_is_killed_inside(self, fake_cli, tmp_path):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             with pytest.raises(TimeoutError, match=r"more than 0\.5 seconds"):
                 await sandbox.exec(f"echo $$ > {tmp_path}/pid; sleep 600", timeout_s=0.5)
 
         await wait_gone(int((tmp_path / "pid").read_text()))
 
     async def test_a_failure_of_docker_is_no_exit_code_of_the_command(self, fake_cli):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             fake_cli.answer("exec", 1, stderr="Error response from daemon: container is not running")
             result = await sandbox.exec("true")
 
@@ -135,14 +181,14 @@ class TestDocker:
         ],
     )  # fmt: skip
     async def test_its_status_is_docker_s(self, fake_cli, told, status):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             fake_cli.answer("inspect", 0, stdout=f"{told}\n")
             assert await sandbox.status() is SandboxStatus(status)
             fake_cli.answer("inspect", 1, stderr="Error: No such object")
             assert await sandbox.status() is SandboxStatus.STOPPED
 
     async def test_an_endpoint_is_where_docker_published_the_port(self, fake_cli):
-        async with running(fake_cli, SandboxSpec(image="i", ports=[80])) as sandbox:
+        async with await running(fake_cli, SandboxSpec(image="i", ports=[80])).start() as sandbox:
             fake_cli.answer("port", 0, stdout="127.0.0.1:49153\n")
             assert (await sandbox.endpoint(80)).endpoint == "http://127.0.0.1:49153"
             fake_cli.answer("port", 1, stderr="no public port")
@@ -166,7 +212,7 @@ class TestDocker:
         assert len(fake_cli.calls("rm")) == 1
 
     async def test_another_process_can_take_it_over(self, fake_cli):
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             descriptor = sandbox.serialize(scope="verify")
             fake_cli.answer("inspect", 0, stdout="running\n")
             taken = await AsyncSandbox.connect(descriptor)
@@ -188,9 +234,9 @@ class TestApptainer:
         spec = SandboxSpec(
             image="python:3.12", env={"SECRET": "hush"}, resources={"cpu": 2, "memory_mib": 512}
         )
-        async with running(
+        async with await running(
             fake_cli, spec, "apptainer", exec={"default_binds": ["/data:/data:ro"]}
-        ) as sandbox:
+        ).start() as sandbox:
             fake_cli.answer("instance", 0, stdout='{"instances": [{"instance": "x"}]}')
             assert await sandbox.status() is SandboxStatus.RUNNING
             await sandbox.exec("true", user="root")
@@ -215,10 +261,30 @@ class TestApptainer:
 
         assert not Path(fake_cli.calls("instance")[0]["words"][5].split(":")[0]).exists()
 
+    async def test_a_folder_comes_out_when_all_else_is_dead(self, fake_cli, tmp_path):
+        inside, target = tmp_path / "inside", tmp_path / "target"
+        inside.mkdir()
+        target.mkdir()
+        (inside / "a").write_text("text")
+        async with await running(fake_cli, SPEC, "apptainer").start() as sandbox:
+            await sandbox.download_folder(str(inside), target, most_bytes=100)
+            with pytest.raises(SandboxFileError, match=r"can't be packed: .*nowhere"):
+                await sandbox.download_folder("/nowhere/x", target, most_bytes=100)
+
+        assert (target / "a").read_text() == "text"
+        script = fake_cli.calls("exec")[-1]["words"]
+        assert any("kill -9 -1" in word for word in script)
+        assert os.readlink("/proc/self/ns/pid") in script  # where nothing may be killed
+
+    async def test_no_apptainer_is_one_clear_line(self, monkeypatch):
+        monkeypatch.setenv("PATH", "/nowhere")
+        with pytest.raises(SandboxCreateError, match="no program 'apptainer' on PATH"):
+            await running(None, SPEC, "apptainer").start()
+
     async def test_it_has_no_ports_sessions_or_hand_over(self, fake_cli):
         with pytest.raises(SandboxCreateError, match="ports"):
             await running(fake_cli, SandboxSpec(image="i", ports=[80]), "apptainer").start()
-        async with running(fake_cli, SPEC, "apptainer") as sandbox:
+        async with await running(fake_cli, SPEC, "apptainer").start() as sandbox:
             with pytest.raises(SandboxUnsupported, match="hand a sandbox over"):
                 sandbox.serialize()
             with pytest.raises(SandboxUnsupported, match="no interactive sessions"):
@@ -246,7 +312,7 @@ class TestReach:
         server = await asyncio.start_server(greet, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         fake_cli.answer("network", 0, stdout="127.0.0.2 \n")
-        async with running(fake_cli, create={"network": "inner"}) as sandbox:
+        async with await running(fake_cli, create={"network": "inner"}).start() as sandbox:
             url = await sandbox.reach(f"http://127.0.0.1:{port}/x/y")
             assert url.startswith("http://127.0.0.2:")
             assert url.endswith("/x/y")
@@ -262,25 +328,27 @@ class TestReach:
 
     async def test_in_this_machine_s_network_it_is_where_it_is(self, fake_cli):
         for provider in ("docker", "apptainer"):
-            async with running(fake_cli, provider=provider, create={"network": "host"}) as sandbox:
+            async with await running(
+                fake_cli, provider=provider, create={"network": "host"}
+            ).start() as sandbox:
                 assert await sandbox.reach("https://127.0.0.1:9/x") == "https://127.0.0.1:9/x"
 
     @pytest.mark.parametrize("provider", ["docker", "apptainer"])
     async def test_not_without_a_network(self, fake_cli, provider):
         fake_cli.answer("network", 0, stdout="\n")
-        async with running(fake_cli, provider=provider, create={"network": "none"}) as sandbox:
+        async with await running(fake_cli, provider=provider, create={"network": "none"}).start() as sandbox:
             with pytest.raises(SandboxUnsupported, match="network 'none': set network to"):
                 await sandbox.reach("http://127.0.0.1:9")
 
     async def test_a_gateway_that_is_another_machine_s_is_refused(self, fake_cli):
         fake_cli.answer("network", 0, stdout="192.0.2.1\n")
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             with pytest.raises(SandboxUnsupported, match=r"192\.0\.2\.1, the gateway of 'bridge'"):
                 await sandbox.reach("http://127.0.0.1:9")
 
     async def test_a_variable_of_this_process_is_no_reason_to_show_its_value(self, fake_cli, monkeypatch):
         monkeypatch.setenv("OPENAI_SECRET", "outer")
-        async with running(fake_cli) as sandbox:
+        async with await running(fake_cli).start() as sandbox:
             await sandbox.exec("true", env={"OPENAI_SECRET": "inner"})
         call = fake_cli.calls("exec")[-1]
         assert "inner" not in str(call["words"])

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, SandboxPtySpec, SandboxSpec, SandboxStatus
+from nemo_gym.sandbox.config import allow_unsafe
 from nemo_gym.sandbox.errors import (
     InvalidSandbox,
+    NotIsolated,
     SandboxCreateError,
     SandboxFileError,
     SandboxNotStarted,
@@ -39,7 +41,7 @@ async def provider(request) -> AsyncIterator[LocalProvider]:
 
 @pytest.fixture
 async def sandbox(provider) -> AsyncIterator[AsyncSandbox]:
-    async with AsyncSandbox(provider, SandboxSpec(env={"GIVEN": "yes"})) as started:
+    async with await AsyncSandbox(provider, SandboxSpec(env={"GIVEN": "yes"})).start() as started:
         yield started
 
 
@@ -160,7 +162,7 @@ class TestTimeouts:
 class TestLimits:
     async def test_output_is_kept_from_both_ends(self, tmp_path):
         settings = {"local": {"exec": {"output_bytes": 1000}}}
-        async with AsyncSandbox(settings) as sandbox:
+        async with await AsyncSandbox(settings).start() as sandbox:
             result = await sandbox.exec("echo first; head -c 5000000 /dev/zero; echo; echo last")
         assert result.stdout.startswith("first\n")
         assert result.stdout.endswith("\nlast\n")
@@ -169,19 +171,19 @@ class TestLimits:
 
     async def test_memory_and_files_are_bounded(self, provider):
         spec = SandboxSpec(resources={"memory_mib": 256})
-        async with AsyncSandbox(provider, spec) as sandbox:
+        async with await AsyncSandbox(provider, spec).start() as sandbox:
             ate = await sandbox.exec("python3 -c 'bytearray(1 << 30)'")
             assert "MemoryError" in ate.stderr
             limits = await sandbox.exec("ulimit -f; ulimit -c; ulimit -n")
         assert limits.stdout.split() == [str(1024 << 10), "0", "1024"]
 
     async def test_cores_are_as_many_as_asked_for(self, provider):
-        async with AsyncSandbox(provider, SandboxSpec(resources={"cpu": 0.5})) as sandbox:
+        async with await AsyncSandbox(provider, SandboxSpec(resources={"cpu": 0.5})).start() as sandbox:
             assert (await sandbox.exec("nproc")).stdout == "1\n"
 
     async def test_processes_are_bounded_where_they_can_be_counted(self, tmp_path):
         provider = LocalProvider(limits={"processes": 20})
-        async with AsyncSandbox(provider) as sandbox:
+        async with await AsyncSandbox(provider).start() as sandbox:
             told = await sandbox.exec("for i in $(seq 50); do sleep 0.2 & done; wait; echo $?")
             assert ("fork" in told.stderr) == await shut_in(sandbox)
 
@@ -200,7 +202,7 @@ class TestFiles:
         spec = SandboxSpec(
             files={"a/b.txt": "héllo", "run": "x"}, entrypoint=["sh", "-c", "cat a/b.txt > started"]
         )
-        async with AsyncSandbox(provider, spec) as sandbox:
+        async with await AsyncSandbox(provider, spec).start() as sandbox:
             told = await sandbox.exec("until [ -s started ]; do sleep 0.01; done; cat started")
         assert told.stdout == "héllo"
 
@@ -281,7 +283,7 @@ class TestIsolation:
     async def test_the_package_s_own_data_is_out_of_sight(self, tmp_path):
         folder = Path(sys.modules["nemo_gym"].__file__).parent
         provider = LocalProvider(create={"readable": [str(folder)]})
-        async with AsyncSandbox(provider) as sandbox:
+        async with await AsyncSandbox(provider).start() as sandbox:
             if await shut_in(sandbox):
                 assert (await sandbox.exec(f"ls -A {folder}")).stdout == ""
 
@@ -297,7 +299,7 @@ from nemo_gym.sandbox.providers.local.provider import LocalProvider
 async def main():
     assert nemo_gym.__file__.startswith({str(folder)!r})
     provider = LocalProvider(create={{"readable": [{str(folder)!r}]}})
-    async with AsyncSandbox(provider) as sandbox:
+    async with await AsyncSandbox(provider).start() as sandbox:
         if (await provider.isolation()).namespaces:
             assert (await sandbox.exec("ls -A {folder}")).stdout == ""
 
@@ -319,8 +321,27 @@ asyncio.run(main())
         ):
             await AsyncSandbox(settings).start()
 
+    async def test_isolation_is_required_unless_somebody_says_otherwise(self, monkeypatch, caplog):
+        monkeypatch.delenv("NEMO_GYM_ALLOW_UNSAFE", raising=False)
+        monkeypatch.setattr(
+            "nemo_gym.sandbox.providers.local.provider.Control.start",
+            refused("user namespaces are not permitted"),
+        )
+        for provider in ("local", LocalProvider(), {"local": {"create": {"network": "host"}}}):
+            with pytest.raises(NotIsolated) as told:
+                await AsyncSandbox(provider).start()
+            assert "--allow-unsafe" in str(told.value)
+            assert "create: {isolation: auto}" in str(told.value)
+        assert "NOT isolated" not in caplog.text
+        monkeypatch.setenv("NEMO_GYM_ALLOW_UNSAFE", "")  # so that it is put back
+        allow_unsafe()
+        assert not (await LocalProvider().isolation()).namespaces
+        assert "NOT isolated" in caplog.text
+        with pytest.raises(NotIsolated):
+            await AsyncSandbox({"local": {"create": {"isolation": "required"}}}).start()
+
     async def test_the_machine_s_network_is_given_where_it_is_asked_for(self):
-        async with AsyncSandbox({"local": {"create": {"network": "host"}}}) as sandbox:
+        async with await AsyncSandbox({"local": {"create": {"network": "host"}}}).start() as sandbox:
             own = os.readlink("/proc/self/ns/net")
             assert (await sandbox.exec("readlink /proc/self/ns/net")).stdout.strip() == own
 
@@ -328,9 +349,9 @@ asyncio.run(main())
 class TestPorts:
     async def test_a_declared_port_is_reached_from_outside(self, provider):
         port = 8000 if (await provider.isolation()).namespaces else free_port()
-        async with AsyncSandbox(
+        async with await AsyncSandbox(
             provider, SandboxSpec(ports=[port], files={"index.html": "hello"})
-        ) as sandbox:
+        ).start() as sandbox:
             await sandbox.exec(f"python3 -m http.server -b 127.0.0.1 {port} > log 2>&1 &")
             endpoint = await sandbox.endpoint(port)
             async with asyncio.timeout(10):
@@ -385,9 +406,9 @@ asyncio.run(main())
             await AsyncSandbox(provider, spec).start()
 
     async def test_an_image_can_be_done_without(self, tmp_path):
-        async with AsyncSandbox(
+        async with await AsyncSandbox(
             {"local": {"create": {"ignore_image": True}}}, SandboxSpec(image="i")
-        ) as sandbox:
+        ).start() as sandbox:
             assert (await sandbox.exec("echo here")).stdout == "here\n"
 
     async def test_it_cannot_be_handed_over(self, sandbox):
@@ -399,7 +420,7 @@ asyncio.run(main())
     async def test_its_working_directory_can_be_named_where_it_is_shut_in(self, provider):
         spec = SandboxSpec(workdir="/testbed")
         if (await provider.isolation()).namespaces:
-            async with AsyncSandbox(provider, spec) as sandbox:
+            async with await AsyncSandbox(provider, spec).start() as sandbox:
                 assert (await sandbox.exec("pwd; touch x")).stdout == "/testbed\n"
         else:
             with pytest.raises(SandboxCreateError, match="without isolation"):
@@ -503,7 +524,7 @@ class TestReach:
             await reader.read()
             writer.close()
 
-        async with AsyncSandbox(provider) as sandbox:
+        async with await AsyncSandbox(provider).start() as sandbox:
             if not await shut_in(sandbox):
                 return
             server = await asyncio.start_server(hold, "127.0.0.1", 0)

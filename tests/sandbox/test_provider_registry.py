@@ -11,6 +11,7 @@ from nemo_gym.sandbox.providers import registry
 from nemo_gym.sandbox.providers.apptainer import ApptainerProvider
 from nemo_gym.sandbox.providers.docker import DockerProvider
 from nemo_gym.sandbox.providers.local import LocalProvider
+from nemo_gym.sandbox.providers.opensandbox import OpenSandboxProvider
 
 
 class Mine:
@@ -31,10 +32,11 @@ def plug_in(monkeypatch, *names: str, value: str = f"{__name__}:Mine") -> None:
 
 
 def test_the_shipped_ones_are_there():
-    assert list_providers() == ["apptainer", "docker", "local"]
+    assert list_providers() == ["apptainer", "docker", "local", "opensandbox"]
     assert get_provider_class("docker") is DockerProvider
     assert get_provider_class("apptainer") is ApptainerProvider
     assert isinstance(create_provider({"local": None}), LocalProvider)
+    assert get_provider_class("opensandbox") is OpenSandboxProvider
 
 
 def test_a_registered_one_takes_its_settings_and_goes_before_all_others(monkeypatch):
@@ -72,13 +74,16 @@ def test_a_name_is_given_once():
     [
         ({}, "exactly one provider"),
         ({"docker": {}, "local": {}}, "exactly one provider"),
-        ({"podman": {}}, "Unknown sandbox provider 'podman'. Available providers: apptainer, docker, local"),
+        (
+            {"podman": {}},
+            "Unknown sandbox provider 'podman'. Available providers: apptainer, docker, local, opensandbox",
+        ),
         ({"local": []}, "as a mapping"),
         ({"local": {"made": {}}}, "unexpected keyword argument 'made'"),
         ({"local": {"create": {"isolate": 1}}}, "no setting 'isolate'. Did you mean 'isolation'"),
         (
             {"local": {"create": {"isolation": "requird"}}},
-            "expected one of auto, required, off, not 'requird'",
+            "expected one of required, auto, off, not 'requird'",
         ),
         ({"docker": {"exec": 3}}, "expected a mapping"),
     ],

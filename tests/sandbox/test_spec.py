@@ -108,3 +108,44 @@ def test_importing_the_room_loads_no_provider():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+class TestResources:
+    @pytest.mark.parametrize(
+        ("mapping", "resources"),
+        [
+            ({"cpu": "2", "memory_mib": 512}, SandboxResources(cpu=2.0, memory_mib=512)),
+            ({}, SandboxResources()),
+            (None, SandboxResources()),
+            (SandboxResources(gpu=1), SandboxResources(gpu=1)),
+        ],
+    )
+    def test_a_mapping_says_them(self, mapping, resources):
+        assert SandboxResources.from_mapping(mapping) == resources
+
+    @pytest.mark.parametrize(
+        ("mapping", "message"),
+        [
+            ({"cpus": 1, 3: 4}, "Unknown sandbox resource keys: 3, cpus. Expected keys: cpu, disk_gib"),
+            ([("cpu", 1)], "expected a mapping"),
+            ("cpu", "expected a mapping"),
+            ({"cpu": "many"}, "could not convert"),
+        ],
+    )
+    def test_anything_else_is_refused(self, mapping, message):
+        with pytest.raises(ValueError, match=message):
+            SandboxResources.from_mapping(mapping)
+
+
+@pytest.mark.parametrize("name", ["env", "files", "metadata"])
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "surrogate"])
+def test_what_no_file_or_variable_can_hold_is_refused(name, text):
+    with pytest.raises(ValueError, match=rf"SandboxSpec.{name}.* can't be used"):
+        SandboxSpec(**{name: {text: "x"}})
+    if (name, text) != ("files", "a\0b"):
+        with pytest.raises(ValueError, match=rf"SandboxSpec.{name}.* can't be used"):
+            SandboxSpec(**{name: {"x": text}})
+
+
+def test_a_text_file_may_hold_a_nul_and_names_that_are_no_utf_8():
+    assert SandboxSpec(files={"\udcff": "a\0b\udcff"}).files == {"\udcff": "a\0b\udcff"}

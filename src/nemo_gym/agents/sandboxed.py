@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import shlex
 import shutil
@@ -16,13 +17,21 @@ from typing import Any, Final, cast
 from nemo_gym.agents.programs import find_program, needed_by
 from nemo_gym.agents.workplace import Program
 from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxExecResult, SandboxSpec, create_provider
-from nemo_gym.sandbox.archive import pack, unpack
+from nemo_gym.sandbox.archive import pack
 from nemo_gym.sandbox.config import attribution_metadata, resolve_provider_config, resolve_provider_metadata
-from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped, SandboxUnsupported
+from nemo_gym.sandbox.errors import (
+    ArchiveRefused,
+    InvalidSandbox,
+    NotIsolated,
+    SandboxStopped,
+    SandboxUnsupported,
+)
 from nemo_gym.sandbox.process import Ended
 from nemo_gym.sandbox.providers.local.layout import search_path
 from nemo_gym.sandbox.spec import settings_of
 from nemo_gym.wire.errors import AgentFault
+
+log: Final = logging.getLogger(__name__)
 
 MOST_MIB: Final = 512
 """Of what a program leaves in its working directory."""
@@ -79,8 +88,14 @@ class Sandboxes:
         Raises:
             SandboxCreateError: saying why.
         """
-        async with AsyncSandbox(self._provider, self._spec):
-            pass
+        async with AsyncSandbox(self._provider, self._spec) as sandbox:
+            try:
+                await sandbox.start()
+            except NotIsolated as error:
+                raise SandboxCreateError(
+                    f"sandboxes can't be isolated here: {error.why}. An agent is isolated or has no sandbox: "
+                    "let it run in docker or apptainer, or without the setting `sandbox`"
+                ) from None
 
     @asynccontextmanager
     async def open(self, folder: Path, scratch: Path) -> AsyncGenerator[InSandbox, None]:
@@ -145,7 +160,13 @@ class InSandbox:
         if told.error_type is not None:
             raise AgentFault(f"sandbox: {told.stderr}")
         with _told_as_agent_fault():
-            await self._take_out()
+            try:
+                await self._take_out()
+            except ArchiveRefused as error:
+                # What the program did to its own result is no failure of anybody else's: the folder stays
+                # as it was, and is scored as that.
+                log.warning("what the program left can't be taken out of its sandbox: %s", error)
+                self.observation |= {"outcome": "failed", "error_type": "result_refused"}
         return Ended(told.return_code, told.stdout or "", told.stderr or "", monotonic() - began)
 
     async def _exec(self, program: Program) -> SandboxExecResult | None:
@@ -185,16 +206,14 @@ class InSandbox:
         await self._do(f"tar -xof {_ARCHIVE} -C / && rm {_ARCHIVE}")
 
     async def _take_out(self) -> None:
-        # One process and no more: the program may have left no room for another.
-        limit = f"ulimit -f {MOST_MIB << 10}"
-        await self._do(f"{limit}; exec tar -cf {_ARCHIVE} -C {shlex.quote(self.workdir)} .", ok=(0, 1))
-        archive, result = self._scratch / "out.tar", self._scratch / "result"
-        await self._sandbox.download(_ARCHIVE, archive)
-        await asyncio.to_thread(_replace, self._folder, archive, result)
+        result = self._scratch / "result"
+        await asyncio.to_thread(result.mkdir)
+        await self._sandbox.download_folder(self.workdir, result, most_bytes=MOST_MIB << 20)
+        await asyncio.to_thread(_replace, self._folder, result)
 
-    async def _do(self, command: str, *, ok: tuple[int, ...] = (0,)) -> None:
+    async def _do(self, command: str) -> None:
         told = await self._sandbox.exec(command, cwd="/", timeout_s=_COPY_S)
-        if told.return_code not in ok:
+        if told.return_code != 0:
             said = (told.stderr or "").strip()[-500:]
             raise AgentFault(f"sandbox: exit code {told.return_code} of {command}: {said}")
 
@@ -258,11 +277,8 @@ def _pack(archive: Path, folder: Path, place: str, texts: Mapping[str, str]) -> 
         pack(target, folder, place, texts)
 
 
-def _replace(folder: Path, archive: Path, result: Path) -> None:
-    """Put what is in an archive in the place of all that is in a folder."""
-    result.mkdir()
-    with archive.open("rb") as source:
-        unpack(source, result, most_bytes=MOST_MIB << 20)
+def _replace(folder: Path, result: Path) -> None:
+    """Put what is in one folder in the place of all that is in another."""
     for child in folder.iterdir():
         if child.is_dir() and not child.is_symlink():
             shutil.rmtree(child)

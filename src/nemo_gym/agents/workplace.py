@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nemo_gym.sandbox.process import Ended, clean_environment, kill_carriers, run_program
+from nemo_gym.sandbox.removal import remove_tree
 from nemo_gym.wire.errors import AgentFault
 
 
@@ -100,7 +100,7 @@ async def scratch_folder() -> AsyncGenerator[Path, None]:
     try:
         yield folder
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, folder)
 
 
 def _lay_out(home: Path, files: Mapping[str, str]) -> None:

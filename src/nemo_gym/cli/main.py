@@ -27,8 +27,10 @@ from nemo_gym.cli import (
     testing,
 )
 from nemo_gym.cli.texts import print_error, print_json
-from nemo_gym.cli.verbose import log_everything, without_verbose
+from nemo_gym.cli.verbose import log_everything, without, without_verbose
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+
+_ALLOW_UNSAFE: Final = "--allow-unsafe"
 
 app = typer.Typer(
     help="RL environments and verified rollouts for training and evaluating language models.",
@@ -72,9 +74,21 @@ def options(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log everything; may stand anywhere on the line.")
     ] = False,
+    unsafe: Annotated[
+        bool,
+        typer.Option(
+            _ALLOW_UNSAFE,
+            help="Where this machine can't isolate sandboxes, run code that a model wrote all the same, with "
+            "this machine's network and files in its reach; may stand anywhere on the line.",
+        ),
+    ] = False,
 ) -> None:
     if verbose:
         log_everything()
+    if unsafe:
+        from nemo_gym.sandbox.config import allow_unsafe
+
+        allow_unsafe()
     if version and json:
         from nemo_gym.cli.version import versions
 
@@ -90,8 +104,9 @@ def options(
 def main() -> None:
     """Run the command line; a mistake is one line on standard error and exit code 2, a failure 1."""
     words, verbose = without_verbose(sys.argv[1:])
+    words, unsafe = without([_ALLOW_UNSAFE], words)
     try:
-        more = ["--verbose"] if verbose else []
+        more = [*(["--verbose"] if verbose else []), *([_ALLOW_UNSAFE] if unsafe else [])]
         sys.exit(app([*more, *words], prog_name="gym", standalone_mode=False))
     except _Misuse as error:
         sys.exit(_refuse(error))

@@ -20,7 +20,12 @@ def is_verbose() -> bool:
 
 
 def without_verbose(words: Sequence[str]) -> tuple[list[str], bool]:
+    """As `without`, for these flags."""
+    return without(_FLAGS, words)
+
+
+def without(flags: Sequence[str], words: Sequence[str]) -> tuple[list[str], bool]:
     """The words but these flags, and whether one was there; what follows `--` is left alone."""
     end = words.index("--") if "--" in words else len(words)
-    kept = [word for word in words[:end] if word not in _FLAGS]
+    kept = [word for word in words[:end] if word not in flags]
     return [*kept, *words[end:]], len(kept) < end

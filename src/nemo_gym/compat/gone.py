@@ -86,7 +86,6 @@ GONE_MODULES: Final = {
     "nemo_gym.gitlab_utils": _GITLAB,
     "nemo_gym.hf_utils": _HUB,
     "nemo_gym.registry": _LIST,
-    "nemo_gym.sandbox.providers.opensandbox": "bring a provider: nemo_gym.sandbox.register_provider",
     "nemo_gym.server_status": _STATUS,
     "nemo_gym.train_data_utils": _COLLATE,
 }

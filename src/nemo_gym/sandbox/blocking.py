@@ -24,6 +24,7 @@ class Sandbox:
 
     ```python
     with Sandbox() as sandbox:
+        sandbox.start()
         print(sandbox.exec("echo hello").stdout)
     ```
 
@@ -78,7 +79,6 @@ class Sandbox:
                 self._worker = None
 
     def __enter__(self) -> Self:
-        self._call(self._sandbox.__aenter__())
         return self
 
     def __exit__(

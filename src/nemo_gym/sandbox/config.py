@@ -1,10 +1,10 @@
-"""Named sandbox blocks of a configuration (CONTRACT 10.3)."""
+"""Named sandbox blocks of a configuration, and how much isolation is asked for by default."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from nemo_gym.sandbox.errors import InvalidSandbox
 from nemo_gym.wire.errors import did_you_mean
@@ -54,6 +54,21 @@ def attribution_metadata() -> dict[str, str]:
     """Whose work it is, as the environment variables `NEMO_GYM_TEAM`, `_USER`, `_WORKLOAD` and `_RUN_ID`
     say, for a spec's metadata."""
     return {label: os.environ[name] for label, name in _ATTRIBUTION.items() if os.environ.get(name)}
+
+
+def allow_unsafe() -> None:
+    """Let local sandboxes whose settings don't say otherwise run less isolated where this machine can't
+    isolate them; in this process and in those that it starts."""
+    os.environ[_ALLOW_UNSAFE] = "1"
+
+
+def default_isolation() -> Literal["auto", "required"]:
+    """`required`, unless `allow_unsafe` was called."""
+    return "auto" if os.environ.get(_ALLOW_UNSAFE) == "1" else "required"
+
+
+_ALLOW_UNSAFE: Final = "NEMO_GYM_ALLOW_UNSAFE"
+"""The variable by which processes that are started know of `allow_unsafe`."""
 
 
 def _block(given: Any, named: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:

@@ -13,6 +13,22 @@ class SandboxCreateError(GymError, RuntimeError):
     """The sandbox could not be made. Nothing of it is left."""
 
 
+class NotIsolated(SandboxCreateError):
+    """Sandboxes can't be isolated on this machine, and weaker ones are not allowed.
+
+    Args:
+        why: what this machine does not permit.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"sandboxes can't be isolated here: {why}. Use docker or apptainer. To let code reach "
+            "this machine's network and files instead: --allow-unsafe on the command line, or "
+            "`create: {isolation: auto}` in the settings of the local provider"
+        )
+        self.why = why
+
+
 class SandboxCreateVerificationError(SandboxCreateError):
     """The sandbox was made but did not pass its probe."""
 
@@ -27,6 +43,14 @@ class SandboxStopped(GymError, RuntimeError):
 
 class SandboxFileError(GymError, OSError):
     """A file could not be brought in or out."""
+
+
+class ArchiveRefused(SandboxFileError):
+    """What the code left in a folder can't be brought out: it is too large, too deep, or a trick."""
+
+
+class ArchiveIncomplete(ArchiveRefused):
+    """An archive ended before its end."""
 
 
 class SandboxPtyError(GymError, RuntimeError):

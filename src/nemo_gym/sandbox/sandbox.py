@@ -1,14 +1,23 @@
-"""A sandbox as one object, whatever makes it (CONTRACT 10.1)."""
+"""A sandbox as one object, whatever makes it."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxNotStarted, SandboxUnsupported
-from nemo_gym.sandbox.providers.base import HandsOver, OffersEndpoints, ReachesOut, SandboxProvider
+from nemo_gym.sandbox.folders import copy_folder, upload_texts
+from nemo_gym.sandbox.providers.base import (
+    HandsOver,
+    LaysOutFiles,
+    OffersEndpoints,
+    ReachesOut,
+    SandboxProvider,
+)
 from nemo_gym.sandbox.providers.registry import create_provider
 from nemo_gym.sandbox.pty import PtyDoor
 from nemo_gym.sandbox.spec import (
@@ -19,14 +28,17 @@ from nemo_gym.sandbox.spec import (
     SandboxStatus,
 )
 
+log: Final = logging.getLogger(__name__)
+
 Provider = str | Mapping[str, Any] | SandboxProvider
 
 
 class AsyncSandbox:
-    """One sandbox. Leaving its context stops it; entering starts it where it isn't yet.
+    """One sandbox. `start` makes it, and leaving its context stops it.
 
     ```python
     async with AsyncSandbox() as sandbox:
+        await sandbox.start()
         result = await sandbox.exec("python3 -c 'print(6 * 7)'")
     ```
 
@@ -54,7 +66,7 @@ class AsyncSandbox:
         return self._started().sandbox_id
 
     async def start(self, spec: SandboxSpec | None = None) -> Self:
-        """Make it, and return when it is ready.
+        """Make it, and return when it is ready and has the spec's files.
 
         Raises:
             SandboxCreateError: it can't be made.
@@ -62,8 +74,15 @@ class AsyncSandbox:
         """
         if self._handle is not None:
             raise RuntimeError("sandbox is started already")
-        self._spec = spec or self._spec or SandboxSpec()
-        self._handle = await self._provider.create(self._spec)
+        spec = spec or self._spec or SandboxSpec()
+        handle = await self._provider.create(spec)
+        if not (isinstance(self._provider, LaysOutFiles) and self._provider.lays_out_files):
+            try:
+                await upload_texts(self._provider, handle, spec.files)
+            except BaseException:
+                await self._close(handle)
+                raise
+        self._spec, self._handle = spec, handle
         return self
 
     async def exec(
@@ -107,6 +126,24 @@ class AsyncSandbox:
         """
         await self._provider.download_file(self._started(), remote_path, Path(local_path))
 
+    async def download_folder(self, remote_path: str, local_path: Path | str, *, most_bytes: int) -> None:
+        """End everything that runs inside, and copy a folder out. Whatever the code inside made of it,
+        nothing is made elsewhere: devices, pipes and links that lead out of the folder are left out.
+        Afterwards the sandbox may be good for nothing but `stop`.
+
+        Args:
+            remote_path: the folder inside.
+            local_path: an empty folder. It may have been filled in part when something is raised.
+            most_bytes: of all files together.
+
+        Raises:
+            ArchiveRefused: it is too large, too deep, or a trick.
+            OSError: it can't be read or written.
+        """
+        await copy_folder(
+            self._provider, self._started(), remote_path, Path(local_path), most_bytes=most_bytes
+        )
+
     async def status(self) -> SandboxStatus:
         """Where it is in its life."""
         if self._handle is None:
@@ -139,14 +176,16 @@ class AsyncSandbox:
         return await self._provider.reach(handle, url)
 
     async def stop(self) -> None:
-        """End it and remove what is left of it. Once more does nothing."""
+        """End it and remove what is left of it. Once more does nothing. What can't be removed is said in a
+        warning: a sandbox that is over is no reason for whoever used it to fail."""
         handle, self._handle = self._handle, None
-        try:
-            if handle is not None:
-                await self._provider.close(handle)
-        finally:
-            if self._owns_provider:
+        if handle is not None:
+            await self._close(handle)
+        if self._owns_provider:
+            try:
                 await self._provider.aclose()
+            except Exception as error:
+                log.warning("sandbox provider %s can't be closed: %r", self._provider.name, error)
 
     def serialize(self, scope: str | None = None) -> dict[str, Any]:
         """A descriptor with which another process can `connect`; `scope` is kept in it as a label.
@@ -178,12 +217,25 @@ class AsyncSandbox:
         return sandbox
 
     async def __aenter__(self) -> Self:
-        return self if self._handle is not None else await self.start()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _close(self, handle: SandboxHandle) -> None:
+        """Goes on to its end when it is cancelled meanwhile."""
+        closing = asyncio.ensure_future(self._provider.close(handle))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([closing])
+            if closing.done():
+                closing.exception()  # nobody waits for it any more
+            raise
+        except Exception as error:
+            log.warning("sandbox %s can't be removed: %r", handle.sandbox_id, error)
 
     def _started(self) -> SandboxHandle:
         if self._handle is None:

@@ -1,4 +1,4 @@
-"""What a sandbox is asked to be, and what comes back from it (CONTRACT 10.1)."""
+"""What a sandbox is asked to be, and what comes back from it."""
 
 from __future__ import annotations
 
@@ -42,26 +42,30 @@ class SandboxResources:
                 raise InvalidSandbox(f"sandbox resource {name}: expected 0 or more, not {value}")
 
     @classmethod
-    def of(cls, given: SandboxResources | Mapping[str, Any]) -> SandboxResources:
-        """The resources of a mapping.
+    def from_mapping(cls, mapping: SandboxResources | Mapping[str, Any] | None) -> SandboxResources:
+        """The resources of a mapping; None asks for none.
 
         Raises:
-            InvalidSandbox: a key is unknown, or a value is not a number.
+            InvalidSandbox: it is no mapping, a key is unknown, or a value is not a number.
         """
-        if isinstance(given, SandboxResources):
-            return given
+        if isinstance(mapping, SandboxResources):
+            return mapping
+        if mapping is None:
+            return cls()
+        if not isinstance(mapping, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidSandbox(f"sandbox resources: expected a mapping, not {mapping!r}")
         known = sorted(each.name for each in fields(cls))
-        unknown = sorted(set(given) - set(known))
+        unknown = sorted(str(key) for key in set(mapping) - set(known))
         if unknown:
             raise InvalidSandbox(
                 f"Unknown sandbox resource keys: {', '.join(unknown)}. Expected keys: {', '.join(known)}"
             )
         try:
             return cls(
-                **{name: None if value is None else _KINDS[name](value) for name, value in given.items()}
+                **{name: None if value is None else _KINDS[name](value) for name, value in mapping.items()}
             )
         except (TypeError, ValueError) as error:
-            raise InvalidSandbox(f"sandbox resources {dict(given)!r}: {error}") from None
+            raise InvalidSandbox(f"sandbox resources {dict(mapping)!r}: {error}") from None
 
 
 _KINDS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -104,7 +108,7 @@ class SandboxSpec:
     """TCP ports that can be reached from outside. Always a tuple once made."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "resources", SandboxResources.of(self.resources))
+        object.__setattr__(self, "resources", SandboxResources.from_mapping(self.resources))
         object.__setattr__(self, "ports", _checked_ports(self.ports))
         for name in ("ttl_s", "ready_timeout_s"):
             value = getattr(self, name)
@@ -116,14 +120,20 @@ class SandboxSpec:
             for key, value in getattr(self, name).items():
                 if not isinstance(key, str) or not isinstance(value, str):
                     raise InvalidSandbox(f"SandboxSpec.{name}[{key!r}]: expected text, not {value!r}")
+                for text, allowed in ((key, ""), (value, "\0" if name == "files" else "")):
+                    if not _is_text(text, allowed):
+                        raise InvalidSandbox(
+                            f"SandboxSpec.{name}[{key!r}]: {text[:100]!r} can't be used: it holds a NUL or a "
+                            "surrogate"
+                        )
         for key in self.env:
-            if not key or "=" in key or "\0" in key:
+            if not key or "=" in key:
                 raise InvalidSandbox(f"SandboxSpec.env: {key!r} can't name a variable")
 
     @property
     def limits(self) -> SandboxResources:
         """`resources`, as what they are once made."""
-        return SandboxResources.of(self.resources)
+        return SandboxResources.from_mapping(self.resources)
 
 
 @dataclass(frozen=True)
@@ -206,6 +216,14 @@ def settings_of(kind: type[Any], given: Any, where: str) -> Any:
         if name not in known:
             raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), known)}")  # pyright: ignore[reportUnknownArgumentType]
     return kind(**given)
+
+
+def _is_text(text: str, allowed: str) -> bool:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text or "\0" in allowed
 
 
 def _checked_ports(ports: Sequence[int]) -> tuple[int, ...]:

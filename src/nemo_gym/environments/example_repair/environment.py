@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 import random
-import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, tool
 from nemo_gym.environments.base import Config
@@ -22,6 +23,7 @@ from nemo_gym.environments.example_repair.repository import (
     write_file,
 )
 from nemo_gym.sandbox import SandboxProvider
+from nemo_gym.sandbox.removal import remove_tree
 from nemo_gym.wire.items import Item, function_call
 
 _PROMPT = (
@@ -47,6 +49,8 @@ class Repair(Environment):
         """Its tests; these are what is run for the score, whatever became of the files."""
         solution: dict[str, str]
         """Files that make the tests pass."""
+        held_out: dict[str, str] = {}
+        """Further tests for the score, which are not in the repository."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
         places = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs))]
@@ -88,15 +92,15 @@ class Repair(Environment):
     @tool
     async def run_tests(self, session: Session) -> str:
         """Run the repository's tests and return their report."""
-        return (await self._tested(session)).report
+        return (await self._tested(session, {})).report
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        tested = await self._tested(session)
+        tested = await self._tested(session, task.held_out)
         return Reward(float(tested.passed), details={"tests_run": tested.ran, "tests_not_passed": tested.bad})
 
     async def close(self, session: Session) -> None:
         if "workdir" in session.state:
-            await asyncio.to_thread(shutil.rmtree, _folder(session), ignore_errors=True)
+            await asyncio.to_thread(remove_tree, _folder(session))
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
         folder = _folder(session)
@@ -106,10 +110,20 @@ class Repair(Environment):
                 return [function_call("write_file", arguments, call_id=f"call_{path}")]
         return "The mistake is mended."
 
-    async def _tested(self, session: Session) -> Tested:
-        tests = session.row["tests"]
+    async def _tested(self, session: Session, more: dict[str, str]) -> Tested:
+        tests = {**session.row["tests"], **more}
         seconds = self.config.test_timeout
-        return await run_tests(self._sandboxes, _folder(session), tests, seconds=seconds)
+        async with self._turn():
+            return await run_tests(self._sandboxes, _folder(session), tests, seconds=seconds)
+
+    def _turn(self) -> asyncio.Semaphore:
+        """Waiting for a core is not counted as time of the tests."""
+        loop = asyncio.get_running_loop()
+        return self._turns.setdefault(loop, asyncio.Semaphore(os.cpu_count() or 1))
+
+    @cached_property
+    def _turns(self) -> WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]:
+        return WeakKeyDictionary()
 
     @cached_property
     def _sandboxes(self) -> SandboxProvider:
@@ -127,4 +141,5 @@ def _task(problem: Problem, bug: int) -> Repair.Task:
         files={f"{problem.name}.py": problem.broken(bug)},
         tests={f"test_{problem.name}.py": problem.tests},
         solution={f"{problem.name}.py": problem.source},
+        held_out={f"test_{problem.name}_further.py": problem.held_out},
     )

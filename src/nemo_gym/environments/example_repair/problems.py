@@ -13,6 +13,8 @@ class Problem:
     name: str
     source: str
     tests: str
+    held_out: str
+    """Further tests, which whoever mends the module does not see."""
     bugs: tuple[tuple[str, str], ...]
 
     def broken(self, bug: int) -> str:
@@ -84,6 +86,31 @@ class InventoryTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             self.stock.add("plum", 0)
 """,
+    held_out="""import unittest
+
+from inventory import Inventory
+
+
+class FurtherInventoryTest(unittest.TestCase):
+    def test_what_was_added_can_be_taken_bit_by_bit(self):
+        stock = Inventory()
+        left = {}
+        for name, count in [("fig", 2), ("date", 5), ("fig", 4), ("nut", 1), ("date", 7)]:
+            stock.add(name, count)
+            left[name] = left.get(name, 0) + count
+            self.assertEqual(stock.total(), sum(left.values()))
+            self.assertEqual(stock.names(), sorted(left))
+        for name in ("date", "fig", "nut"):
+            while name in left:
+                with self.assertRaises(LookupError):
+                    stock.take(name, left[name] + 1)
+                stock.take(name)
+                left[name] -= 1
+                if left[name] == 0:
+                    del left[name]
+                self.assertEqual(stock.total(), sum(left.values()))
+                self.assertEqual(stock.names(), sorted(left))
+""",
     bugs=(
         ("self._counts.get(name, 0) + count", "count"),
         ("if count > have:", "if count > have + 1:"),
@@ -136,6 +163,28 @@ class IntervalsTest(unittest.TestCase):
     def test_gaps_lie_between(self):
         self.assertEqual(gaps([(8, 9), (0, 4)]), [(4, 8)])
 """,
+    held_out="""import random
+import unittest
+
+from intervals import covered, gaps, merge
+
+
+class FurtherIntervalsTest(unittest.TestCase):
+    def test_they_cover_what_their_numbers_do(self):
+        random.seed(7)
+        for count in range(1, 13):
+            starts = [random.randrange(30) for _ in range(count)]
+            intervals = [(start, start + random.randrange(1, 9)) for start in starts]
+            numbers = {number for start, end in intervals for number in range(start, end)}
+            whole = range(min(numbers), max(numbers) + 1)
+            merged = merge(intervals)
+            within = [number for start, end in merged for number in range(start, end)]
+            self.assertEqual(within, sorted(numbers))
+            self.assertEqual(covered(intervals), len(numbers))
+            missing = [number for start, end in gaps(intervals) for number in range(start, end)]
+            self.assertEqual(missing, [number for number in whole if number not in numbers])
+            self.assertTrue(all(left[1] < right[0] for left, right in zip(merged, merged[1:])))
+""",
     bugs=(
         ("start <= merged[-1][1]", "start < merged[-1][1]"),
         ("max(merged[-1][1], end)", "end"),
@@ -187,7 +236,7 @@ class RomanTest(unittest.TestCase):
             self.assertEqual(to_roman(number), numeral)
 
     def test_there_and_back(self):
-        for number in range(1, 4000):
+        for number in range(1, 4000, 13):
             self.assertEqual(from_roman(to_roman(number)), number)
 
     def test_what_has_no_numeral_is_refused(self):
@@ -199,6 +248,32 @@ class RomanTest(unittest.TestCase):
         for numeral in ("IIII", "VX", "ABC", "IC"):
             with self.assertRaises(ValueError):
                 from_roman(numeral)
+""",
+    held_out="""import unittest
+
+from roman import from_roman, to_roman
+
+PLACES = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
+
+
+def numeral(number):
+    text = ""
+    for place, digit in enumerate(f"{number:04}"):
+        letters = {0: "M??", 1: "CDM", 2: "XLC", 3: "IVX"}[place]
+        text += PLACES[int(digit)].translate(str.maketrans("IVX", letters))
+    return text
+
+
+class FurtherRomanTest(unittest.TestCase):
+    def test_numerals_are_made_digit_by_digit(self):
+        for number in [*range(1, 101), *range(103, 4000, 97)]:
+            self.assertEqual(to_roman(number), numeral(number))
+            self.assertEqual(from_roman(numeral(number)), number)
+
+    def test_other_spellings_are_refused(self):
+        for text in ("IIX", "XXXX", "CMC", "VV", "MMMM", "i", "XIIII", "IVI"):
+            with self.assertRaises(ValueError):
+                from_roman(text)
 """,
     bugs=(
         ("while number >= value:", "while number > value:"),
@@ -260,6 +335,31 @@ class WrappingTest(unittest.TestCase):
 
     def test_one_word_stays_as_it_is(self):
         self.assertEqual(justify("word", 8), "word")
+""",
+    held_out="""import random
+import unittest
+
+from wrapping import justify, wrap
+
+
+class FurtherWrappingTest(unittest.TestCase):
+    def test_lines_hold_as_many_words_as_fit(self):
+        random.seed(7)
+        for width in range(5, 15):
+            words = ["x" * random.randrange(1, 6) for _ in range(12)]
+            lines = wrap("  ".join(words), width)
+            self.assertEqual(" ".join(lines).split(), words)
+            self.assertTrue(all(len(line) <= width for line in lines))
+            for line, following in zip(lines, lines[1:]):
+                self.assertGreater(len(line) + 1 + len(following.split()[0]), width)
+
+    def test_a_justified_line_is_exactly_as_wide(self):
+        for width in range(9, 20):
+            line = justify("ab c  def", width)
+            self.assertEqual(len(line), width)
+            self.assertEqual(line.split(), ["ab", "c", "def"])
+            first, second = (len(part) for part in line.replace("ab", "|").replace("c", "|").split("|")[1:3])
+            self.assertIn(first - (second - 3), (0, 1))
 """,
     bugs=(
         ("len(line) + 1 + len(word) <= width", "len(line) + len(word) <= width"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import re
-import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.environments.example_repair import testing
+from nemo_gym.environments.example_repair.exchange import exchange
 from nemo_gym.environments.tool import ToolError
 from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxProvider, SandboxSpec
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxPtyError, SandboxStopped
 from nemo_gym.sandbox.process import clean_environment, run_program
 from nemo_gym.sandbox.providers.local import LocalProvider
 from nemo_gym.wire.errors import EnvironmentFault
@@ -22,11 +24,15 @@ from nemo_gym.wire.errors import EnvironmentFault
 MAX_BYTES: Final = 256 << 10
 """Of one file that is read or written."""
 MAX_FILES: Final = 500
+MAX_CODE: Final = 8 << 20
+"""Of all files together that are tested."""
+MAX_DEPTH: Final = 20
+MAX_PATH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What the tests said; `ran` is None when they did not get to their end."""
+    """What the tests said; `ran` is None when they did not all get to their end."""
 
     ran: int | None
     bad: int
@@ -60,14 +66,16 @@ async def make_repository(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def list_files(folder: Path) -> list[str]:
-    """The regular files, git's own left out, sorted."""
+    """The regular files, git's own and what lies too deep left out, sorted."""
     names: list[str] = []
-    for place, folders, found in os.walk(folder):
-        folders[:] = [name for name in folders if name not in (".git", "__pycache__")]
-        for name in found:
+    for place, folders, files in os.walk(folder):
+        deep = len(Path(place).relative_to(folder).parts) + 1 >= MAX_DEPTH
+        folders[:] = [] if deep else [name for name in folders if name not in (".git", "__pycache__")]
+        for name in files:
             path = Path(place, name)
-            if stat.S_ISREG(path.lstat().st_mode):
-                names.append(str(path.relative_to(folder)))
+            inner = str(path.relative_to(folder))
+            if len(inner) <= MAX_PATH and stat.S_ISREG(path.lstat().st_mode):
+                names.append(inner)
         if len(names) > MAX_FILES:
             break
     return sorted(names)[:MAX_FILES]
@@ -105,10 +113,8 @@ def write_file(folder: Path, name: str, text: str) -> None:
 
 
 def sandboxes() -> LocalProvider:
-    """Where tests run: shut off from this machine, or not at all."""
+    """Where tests run, and the code that they test."""
     return LocalProvider(
-        create={"isolation": "required"},
-        exec={"output_bytes": 16 << 10},
         limits={"memory_mib": 1024, "file_mib": 1, "cpu_s": 60, "processes": 64},
     )
 
@@ -116,40 +122,68 @@ def sandboxes() -> LocalProvider:
 async def run_tests(
     provider: SandboxProvider, folder: Path, tests: Mapping[str, str], *, seconds: float
 ) -> Tested:
-    """The tests as they were given, run in a sandbox on the repository's Python files for so long at most.
+    """The tests as they were given, run for so long at most on the repository's Python files. The tests are
+    in one sandbox and the files in another, and values cross between them (`testing`).
 
-    So it makes no difference what was done to the tests, to git or with links.
+    So it makes no difference what was done to the tests, to git or with links, and what the files do to their
+    own process.
 
     Raises:
         EnvironmentFault: no sandbox can be made.
     """
-    word = secrets.token_hex(16)
-    files = {_SCRIPT: inspect.getsource(testing), _WORD: word}
-    for name in list_files(folder):
-        if name.endswith(".py") and not Path(name).name.startswith("test_"):
-            files[name] = (folder / name).read_bytes()[:MAX_BYTES].decode("utf-8", "replace")
+    code = _code(folder)
     try:
-        async with AsyncSandbox(provider, SandboxSpec(files={**files, **tests}, workdir=_WORKDIR)) as sandbox:
-            command = f"exec python3 -I -S {_SCRIPT} {_WORKDIR} {_WORD}"
-            ended = await sandbox.exec(command, timeout_s=seconds)
+        specs = _spec("code", code), _spec("tests", tests)
+        async with AsyncSandbox(provider, specs[0]) as subject, AsyncSandbox(provider, specs[1]) as tester:
+            for started in await asyncio.gather(subject.start(), tester.start(), return_exceptions=True):
+                if isinstance(started, BaseException):
+                    raise started
+            async with asyncio.timeout(seconds):
+                verdict = await exchange(subject, tester, [f"python3 -I -S -u {_SCRIPT}", *_modules(code)])
     except TimeoutError:
         return Tested(None, 0, f"The tests did not end within {seconds:g} seconds.")
-    except SandboxCreateError as error:
+    except (SandboxCreateError, InvalidSandbox) as error:
         raise EnvironmentFault(f"the tests can't be run: {error}") from None
-    report = _TIME.sub("", (ended.stderr or "").replace(_WORKDIR, ".")).strip()
-    last = (ended.stdout or "").strip().rpartition("\n")[2].split()
-    if len(last) != 3 or last[0] != word:
-        return Tested(
-            None, 0, f"The tests did not get to their end (exit code {ended.return_code}).\n{report}"
-        )
-    return Tested(int(last[1]), int(last[2]), report)
+    except (SandboxPtyError, SandboxStopped):
+        verdict = None
+    if verdict is None:
+        return Tested(None, 0, "The tests did not get to their end.")
+    report = _TIME.sub("", _PLACE.sub('File "./', verdict.report)).strip()
+    known = sum(len(_TEST.findall(text)) for text in tests.values())
+    if verdict.ran < known:
+        return Tested(None, verdict.bad, f"Only {verdict.ran} of {known} tests were run.\n{report}")
+    return Tested(verdict.ran, verdict.bad, report)
 
 
-_WORKDIR: Final = "/repository"
-_SCRIPT: Final = "/tmp/testing.py"  # noqa: S108 - the sandbox's own
-_WORD: Final = "/tmp/word"  # noqa: S108
+_SCRIPT: Final = "testing.py"
 _TIME: Final = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
 """How long the tests took, which is never the same twice."""
+_PLACE: Final = re.compile(r'File "[^"\n]*/(?:code|tests)/')
+_TEST: Final = re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\(", re.MULTILINE)
+
+
+def _spec(place: str, files: Mapping[str, str]) -> SandboxSpec:
+    named = {f"{place}/{name}": text for name, text in files.items()}
+    return SandboxSpec(files={_SCRIPT: inspect.getsource(testing), **named})
+
+
+def _code(folder: Path) -> dict[str, str]:
+    """The Python files but tests, by name."""
+    code: dict[str, str] = {}
+    left = MAX_CODE
+    for name in list_files(folder):
+        if name.endswith(".py") and not Path(name).name.startswith("test_"):
+            with (folder / name).open("rb") as file:
+                data = file.read(min(left, MAX_BYTES))
+            left -= len(data)
+            code[name] = data.decode("utf-8", "replace")
+    return code
+
+
+def _modules(code: Mapping[str, str]) -> list[str]:
+    """The names by which tests can import them."""
+    names = {Path(name).parts[0].removesuffix(".py") for name in code}
+    return sorted(name for name in names if name.isidentifier())
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -158,6 +192,10 @@ def _inside(folder: Path, name: str) -> Path:
     except (ValueError, OSError, RuntimeError):
         raise ToolError(f"{name!r} is not a path.") from None
     root = folder.resolve()
+    if len(name) > MAX_PATH or len(path.parts) - len(root.parts) > MAX_DEPTH:
+        raise ToolError(
+            f"The path is longer than {MAX_PATH} characters or more than {MAX_DEPTH} folders deep."
+        )
     if path == root or not path.is_relative_to(root) or ".git" in path.relative_to(root).parts:
         raise ToolError(f"{name!r} is not a file of this repository.")
     return path

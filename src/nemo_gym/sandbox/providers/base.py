@@ -1,11 +1,11 @@
-"""What a provider of sandboxes offers (CONTRACT 10.2). Optional capabilities are protocols of their own: a
+"""What a provider of sandboxes offers. Optional capabilities are protocols of their own: a
 provider has one when it has the methods."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
 from nemo_gym.sandbox.errors import SandboxCreateVerificationError as SandboxCreateVerificationError
@@ -87,6 +87,27 @@ class OffersEndpoints(Protocol):
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
         """Where a declared port is reached from here."""
+        ...
+
+
+@runtime_checkable
+class LaysOutFiles(Protocol):
+    """Has a spec's files in place before anything runs; with other providers they are uploaded afterwards."""
+
+    lays_out_files: bool
+
+
+@runtime_checkable
+class PacksFolders(Protocol):
+    """Can write a folder to a pipe when nothing runs inside any more that could change it meanwhile."""
+
+    async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
+        """Kill everything inside, then write an archive of a folder, called by the last part of its path.
+        The sandbox may be good for nothing but `close` afterwards.
+
+        Raises:
+            OSError: it can't be read, or nobody reads the archive any more.
+        """
         ...
 
 

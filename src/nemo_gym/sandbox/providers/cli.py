@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from asyncio.subprocess import DEVNULL
@@ -57,6 +58,7 @@ class Cli:
 
         Raises:
             SandboxCreateError: there is no such program.
+            OSError: it can't be started with these words.
             TimeoutError: it took longer.
         """
         path = shutil.which(self.program)
@@ -64,15 +66,18 @@ class Cli:
             raise SandboxCreateError(f"no program {self.program!r} on PATH")
         async with self._turns:
             with await Output.pipe(self._output_bytes) as out, await Output.pipe(self._output_bytes) as err:
-                process = await asyncio.create_subprocess_exec(
-                    path,
-                    *words,
-                    stdin=DEVNULL if stdin is None else stdin,
-                    stdout=out.end if stdout is None else stdout,
-                    stderr=err.end,
-                    env={**os.environ, **(env or {})},
-                    start_new_session=True,
-                )
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        path,
+                        *words,
+                        stdin=DEVNULL if stdin is None else stdin,
+                        stdout=out.end if stdout is None else stdout,
+                        stderr=err.end,
+                        env={**os.environ, **(env or {})},
+                        start_new_session=True,
+                    )
+                except ValueError as error:  # a NUL in a word, or what can't be encoded
+                    raise OSError(errno.EINVAL, str(error)) from None
                 out.end.close()
                 err.end.close()
                 try:

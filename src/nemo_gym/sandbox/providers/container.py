@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO, ClassVar, Final
 
+from nemo_gym.sandbox.archive import PACKED, packing_words
 from nemo_gym.sandbox.errors import (
     InvalidSandbox,
     SandboxCreateError,
@@ -26,7 +28,13 @@ from nemo_gym.sandbox.spec import RUNTIME_FAILURE, SandboxExecResult, SandboxHan
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
 """A variable in the environment of every command, by which what it started is found and killed."""
 
-_COPY_S: Final = 600.0
+COPY_S: Final = 600.0
+"""Seconds that a copy may take."""
+_KILL_OTHERS: Final = (
+    'own=$1; shift; ns=$(readlink /proc/self/ns/pid) && [ -n "$ns" ] && [ "$ns" != "$own" ] '
+    '&& kill -9 -1 2>/dev/null; exec "$@"'
+)
+"""Kill all processes of a namespace, unless it is this machine's own; then become another program."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class ContainerProvider(ABC):
     """Commands and files through `exec`; a subclass knows the program's own words."""
 
     name: ClassVar[str]
+    lays_out_files = True
     runtime_failures: ClassVar[tuple[str, ...]]
     """How the program's own complaints begin, as against those of the command it runs."""
 
@@ -138,6 +147,8 @@ class ContainerProvider(ABC):
             if isinstance(error, TimeoutError):
                 raise TimeoutError(f"command took more than {limit:g} seconds and was killed") from None
             raise
+        except OSError as error:
+            return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         if self._is_runtime_failure(told):
             return SandboxExecResult(told.stdout, told.stderr, RUNTIME_FAILURE, self.name)
         return SandboxExecResult(told.stdout, told.stderr, told.code)
@@ -168,7 +179,7 @@ class ContainerProvider(ABC):
                     container,
                     ["cat", "--", source_path],
                     cwd=container.workdir,
-                    seconds=_COPY_S,
+                    seconds=COPY_S,
                     stdout=target,
                 )
         except (OSError, SandboxCreateError) as error:
@@ -176,6 +187,18 @@ class ContainerProvider(ABC):
         if told.code != 0:
             await asyncio.to_thread(target_path.unlink, missing_ok=True)
             raise SandboxFileError(f"{source_path} can't be copied: {told.stderr.strip()[-500:]}")
+
+    async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
+        """Kill everything inside but the container's first process, then write an archive of a folder.
+
+        Raises:
+            SandboxFileError: it can't be read.
+        """
+        own = await asyncio.to_thread(os.readlink, "/proc/self/ns/pid")
+        words = ["sh", "-c", _KILL_OTHERS, "sh", own, *packing_words(path)]
+        told = await self._inside(_container(handle), words, cwd="/", seconds=COPY_S, stdout=target)
+        if told.code not in PACKED:
+            raise SandboxFileError(f"{path} can't be packed: {told.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
         """Kill it and remove what is left of it. Once more does nothing."""
@@ -218,7 +241,8 @@ class ContainerProvider(ABC):
         container = Container(name, env, workdir, "sh")
         handle = SandboxHandle(name, self.name, container)
         try:
-            await self._wait_ready(handle, spec.ready_timeout_s or self._probe.deadline_s)
+            deadline_s = spec.ready_timeout_s or self._probe.deadline_s
+            await wait_ready(lambda: self._probed(handle), self._probe, deadline_s)
             container.shell = await self._find_shell(container)
             for path, text in spec.files.items():
                 with TemporaryFile() as source:
@@ -232,26 +256,8 @@ class ContainerProvider(ABC):
             raise
         return handle
 
-    async def _wait_ready(self, handle: SandboxHandle, deadline_s: float | None) -> None:
-        if self._probe.command is None:
-            return
-        end = None if deadline_s is None else monotonic() + deadline_s
-        passed, last = 0, "no answer"
-        while passed < self._probe.stable_count:
-            try:
-                told = await self.exec(handle, self._probe.command, timeout_s=self._probe.timeout_s)
-                expected = self._probe.expected_stdout
-                fits = told.return_code == 0 and expected in (None, told.stdout)
-                last = f"exit code {told.return_code}: {(told.stderr or told.stdout or '').strip()[-300:]}"
-            except TimeoutError as error:
-                fits, last = False, str(error)
-            passed = passed + 1 if fits else 0
-            if passed < self._probe.stable_count:
-                if end is not None and monotonic() >= end:
-                    raise SandboxCreateVerificationError(
-                        f"sandbox was not ready within {deadline_s:g} seconds: {last}"
-                    )
-                await asyncio.sleep(self._probe.stable_delay_s)
+    async def _probed(self, handle: SandboxHandle) -> SandboxExecResult:
+        return await self.exec(handle, self._probe.command or "", timeout_s=self._probe.timeout_s)
 
     async def _find_shell(self, container: Container) -> str:
         if self._exec.exec_shell != "auto":
@@ -262,9 +268,9 @@ class ContainerProvider(ABC):
     async def _write(self, container: Container, path: str, source: IO[bytes]) -> None:
         told = await self._inside(
             container,
-            ["sh", "-c", 'mkdir -p -- "$(dirname -- "$1")" && cat > "$1"', "sh", path],
+            ["sh", "-c", 'mkdir -p -- "$1" && cat > "$2"', "sh", str(PurePosixPath(path).parent), path],
             cwd=container.workdir,
-            seconds=_COPY_S,
+            seconds=COPY_S,
             stdin=source,
         )
         if told.code != 0:
@@ -298,6 +304,34 @@ class ContainerProvider(ABC):
 
     def _is_runtime_failure(self, told: Told) -> bool:
         return told.code != 0 and told.stderr.lstrip().startswith(self.runtime_failures)
+
+
+async def wait_ready(
+    probed: Callable[[], Awaitable[SandboxExecResult]], probe: ProbeConfig, deadline_s: float | None
+) -> None:
+    """Run a probe until it passes as often as it must.
+
+    Raises:
+        SandboxCreateVerificationError: it does not, in time.
+    """
+    if probe.command is None:
+        return
+    end = None if deadline_s is None else monotonic() + deadline_s
+    passed, last = 0, "no answer"
+    while passed < probe.stable_count:
+        try:
+            told = await probed()
+            fits = told.return_code == 0 and probe.expected_stdout in (None, told.stdout)
+            last = f"exit code {told.return_code}: {(told.stderr or told.stdout or '').strip()[-300:]}"
+        except TimeoutError as error:
+            fits, last = False, str(error)
+        passed = passed + 1 if fits else 0
+        if passed < probe.stable_count:
+            if end is not None and monotonic() >= end:
+                raise SandboxCreateVerificationError(
+                    f"sandbox was not ready within {deadline_s:g} seconds: {last}"
+                )
+            await asyncio.sleep(probe.stable_delay_s)
 
 
 def limit_words(spec: SandboxSpec) -> list[str]:

@@ -17,6 +17,7 @@ _SHIPPED: Final = {
     "apptainer": "nemo_gym.sandbox.providers.apptainer:ApptainerProvider",
     "docker": "nemo_gym.sandbox.providers.docker:DockerProvider",
     "local": "nemo_gym.sandbox.providers.local:LocalProvider",
+    "opensandbox": "nemo_gym.sandbox.providers.opensandbox:OpenSandboxProvider",
 }
 _registered: dict[str, Callable[..., SandboxProvider]] = {}
 

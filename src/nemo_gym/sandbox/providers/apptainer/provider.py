@@ -1,4 +1,4 @@
-"""The apptainer provider (CONTRACT 10.3)."""
+"""The apptainer provider."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from nemo_gym.sandbox.providers.container import (
     ProbeConfig,
     limit_words,
 )
+from nemo_gym.sandbox.removal import remove_tree
 from nemo_gym.sandbox.spec import SandboxHandle, SandboxSpec, SandboxStatus, settings_of
 
 ApptainerProbeConfig = ProbeConfig
@@ -85,9 +86,10 @@ class ApptainerProvider(ContainerProvider):
         """A started instance that passed its probe.
 
         Raises:
-            SandboxCreateError: there is no image, the spec asks for what instances haven't, or apptainer
-                can't start it.
+            SandboxCreateError: there is no image or no apptainer, the spec asks for what instances haven't,
+                or the instance can't be started.
         """
+        _require_apptainer()
         if spec.image is None:
             raise SandboxCreateError("the apptainer provider needs SandboxSpec.image")
         for asked, what in ((spec.ports, "ports"), (spec.ttl_s, "ttl_s"), (spec.entrypoint, "entrypoint")):
@@ -129,7 +131,7 @@ class ApptainerProvider(ContainerProvider):
         finally:
             folder = self._folders.pop(name, None)
             if folder is not None:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                await asyncio.to_thread(remove_tree, Path(folder))
 
     def exec_words(
         self,
@@ -164,6 +166,20 @@ class ApptainerProvider(ContainerProvider):
         if spec.limits.gpu:
             flags.append("--nv")
         return ["instance", "start", *flags, *self._create.extra_start_args, _image(image), name]
+
+
+def _require_apptainer() -> str:
+    """The path of the program; existing NeMo Gym code replaces this function in tests.
+
+    Raises:
+        SandboxCreateError: there is none.
+    """
+    path = shutil.which("apptainer")
+    if path is None:
+        raise SandboxCreateError(
+            "no program 'apptainer' on PATH: install Apptainer, or use another sandbox provider"
+        )
+    return path
 
 
 def _image(image: str) -> str:

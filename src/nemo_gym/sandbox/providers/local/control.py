@@ -162,6 +162,10 @@ class Control:
         """A TCP socket in the sandbox's network."""
         return socket.socket(fileno=await self._ask_fd({"op": "socket"}))
 
+    async def clear(self) -> None:
+        """Kill everything in the sandbox, which is there for more."""
+        await self._ask({"op": "clear"})
+
     async def close(self) -> None:
         """End the supervisor, and with it all that is in the sandbox."""
         self._gone()
@@ -196,7 +200,7 @@ class Control:
         return answer, given
 
     async def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
-        data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
         if len(data) > _LONGEST:
             raise InvalidSandbox(
                 f"command and environment are {len(data)} bytes; at most {_LONGEST} can be sent"

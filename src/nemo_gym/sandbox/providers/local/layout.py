@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
@@ -16,6 +14,7 @@ import nemo_gym
 from nemo_gym.sandbox.errors import SandboxCreateError
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig
+from nemo_gym.sandbox.removal import remove_tree
 from nemo_gym.sandbox.spec import SandboxSpec
 
 WORKDIR: Final = "/workspace"
@@ -118,16 +117,8 @@ class Layout:
         }
 
     def remove(self) -> None:
-        """Delete the folders, also those that the code made unreadable."""
-        for _ in range(2):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if not self.folder.exists():
-                return
-            for place, folders, _ in os.walk(self.folder):
-                for path in (place, *(os.path.join(place, name) for name in folders)):
-                    if not os.path.islink(path):
-                        with suppress(OSError):
-                            os.chmod(path, 0o700)
+        """Delete the folders, whatever the code made of them."""
+        remove_tree(self.folder)
 
 
 _SYSTEM: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr")

@@ -15,7 +15,14 @@ from math import ceil
 from pathlib import Path
 from typing import IO, Any, Final
 
-from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError, SandboxStopped
+from nemo_gym.sandbox.archive import PACKED, packing_words
+from nemo_gym.sandbox.errors import (
+    InvalidSandbox,
+    NotIsolated,
+    SandboxCreateError,
+    SandboxFileError,
+    SandboxStopped,
+)
 from nemo_gym.sandbox.output import Output
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
@@ -38,6 +45,7 @@ from nemo_gym.sandbox.spec import (
 
 log: Final = logging.getLogger(__name__)
 
+_COPY_S: Final = 600.0
 _DRAIN_S: Final = 0.25
 """How long output is waited for once a command has ended, when something it left running holds it open."""
 
@@ -66,7 +74,7 @@ class LocalSandbox:
 
 class LocalProvider:
     """Sandboxes on this machine (Linux): a supervised process tree with a folder of its own, a clean
-    environment, resource limits, no privileges, and namespaces where the kernel permits them.
+    environment, resource limits, no privileges, and namespaces.
 
     Args:
         create, exec, limits: settings, as such or as mappings.
@@ -76,6 +84,7 @@ class LocalProvider:
     """
 
     name = "local"
+    lays_out_files = True
 
     def __init__(
         self,
@@ -97,7 +106,7 @@ class LocalProvider:
         async with self._probing:
             if self._isolation is None:
                 self._isolation = await self._probe()
-                if not self._isolation.namespaces:
+                if not self._isolation.namespaces and self._create.isolation != "required":
                     log.warning(
                         "sandboxes are NOT isolated (%s): commands can use this machine's network and reach "
                         "the files of the user they run as",
@@ -109,12 +118,13 @@ class LocalProvider:
         """A sandbox that is ready for commands.
 
         Raises:
+            NotIsolated: this machine permits no namespaces, and they are required.
             SandboxCreateError: it can't be made, or the spec asks for what this provider hasn't.
         """
         self._check(spec)
         isolation = await self.isolation()
         if not isolation.namespaces and self._create.isolation == "required":
-            raise SandboxCreateError(f"sandboxes can't be isolated here: {isolation.why_not}")
+            raise NotIsolated(isolation.why_not)
         layout = await asyncio.to_thread(Layout.make, self._create, spec, jailed=isolation.namespaces)
         handle = SandboxHandle(layout.folder.name, self.name, None)
         try:
@@ -205,6 +215,31 @@ class LocalProvider:
                 await asyncio.to_thread(_save, source.read, target_path)
         except (OSError, SandboxStopped) as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
+        """Kill everything inside, then write an archive of a folder.
+
+        Raises:
+            SandboxFileError: it can't be read.
+        """
+        sandbox = _sandbox(handle)
+        try:
+            await sandbox.control.clear()
+            with await Output.pipe(1 << 12) as err:
+                with err.end, _nothing() as nothing:
+                    run = await sandbox.control.run(
+                        packing_words(sandbox.layout.inside(path)),
+                        sandbox.env,
+                        "/",
+                        [nothing.fileno(), target.fileno(), err.end.fileno()],
+                    )
+                target.close()
+                end = await _end_of(sandbox.control, run, _COPY_S)
+                await asyncio.wait([err.ended], timeout=_DRAIN_S)
+        except (OSError, SandboxStopped) as error:
+            raise SandboxFileError(f"{path} can't be packed: {error}") from error
+        if end.code not in PACKED:
+            raise SandboxFileError(f"{path} can't be packed: {err.text.strip()[-500:]}")
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
         """Running, or stopped."""
@@ -363,12 +398,14 @@ def _copy(read: Callable[[int], bytes], target: IO[bytes]) -> None:
 
 
 async def _remove(layout: Layout, sandbox: LocalSandbox | None) -> None:
-    if sandbox is not None:
-        await sandbox.ports.close()
-        await sandbox.control.close()
-        for output in sandbox.outputs:
-            output.close()
-    await asyncio.to_thread(layout.remove)
+    try:
+        if sandbox is not None:
+            for output in sandbox.outputs:
+                output.close()
+            await sandbox.control.close()
+            await sandbox.ports.close()
+    finally:
+        await asyncio.to_thread(layout.remove)
 
 
 def _sandbox(handle: SandboxHandle) -> LocalSandbox:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nemo_gym.sandbox.config import default_isolation
 from nemo_gym.sandbox.errors import InvalidSandbox
 
 
@@ -12,9 +13,9 @@ from nemo_gym.sandbox.errors import InvalidSandbox
 class LocalCreateConfig:
     """How a sandbox is made."""
 
-    isolation: Literal["auto", "required", "off"] = "auto"
-    """`auto`: namespaces where the kernel permits them, a warning where it does not; `required`: an error
-    there; `off`: never."""
+    isolation: Literal["required", "auto", "off"] = field(default_factory=default_isolation)
+    """`required`: namespaces, or an error where the kernel does not permit them; `auto`: a warning there;
+    `off`: none. By default `required`, and `auto` under `--allow-unsafe`."""
     network: Literal["none", "host"] = "none"
     """`host` gives the sandbox this machine's network."""
     readable: list[str] = field(default_factory=list[str])
@@ -26,7 +27,7 @@ class LocalCreateConfig:
     start_timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
-        for name, known in (("isolation", ("auto", "required", "off")), ("network", ("none", "host"))):
+        for name, known in (("isolation", ("required", "auto", "off")), ("network", ("none", "host"))):
             value = getattr(self, name)
             if value not in known:
                 raise InvalidSandbox(

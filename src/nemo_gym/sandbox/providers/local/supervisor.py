@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -27,19 +28,21 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from nemo_gym.sandbox.providers.local import jail
+from nemo_gym.sandbox.providers.local import jail, syscalls
 
 PACKET_BYTES = 1 << 18
 """The longest message."""
 
 _MOST_SWEEPS = 100
+_LONGEST_PATH = 4096
+_NEVER_CAUGHT = {signal.SIGKILL, signal.SIGSTOP}
 
 
 def main(control_fd: int) -> None:
     """Serve the other end of a socket until it is closed, or the sandbox's time is over."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
-    plan = json.loads(control.recv(PACKET_BYTES))
+    plan = decoded(control.recv(PACKET_BYTES))
     deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
     try:
         if os.getuid() == 0:
@@ -55,6 +58,9 @@ def main(control_fd: int) -> None:
                 os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
             jail.close(plan["jail"])
         jail.drop_privileges(plan["user"], die_with_parent=plan["jail"] is not None)
+        _ignore_signals()
+        with contextlib.nullcontext() if plan["jail"] is not None else contextlib.suppress(OSError):
+            syscalls.forbid(os.getpid())
         os.chdir(plan["workdir"])
     except OSError as error:
         _say(
@@ -63,7 +69,7 @@ def main(control_fd: int) -> None:
         )
         os._exit(1)
     _say(control, {"ready": os.getpid()})
-    supervisor = Supervisor(control, plan["limits"], plan["cores"])
+    supervisor = Supervisor(control, plan["limits"], plan["cores"], jailed=plan["jail"] is not None)
     try:
         supervisor.serve(deadline)
     finally:
@@ -75,8 +81,11 @@ def main(control_fd: int) -> None:
 class Supervisor:
     """Does what comes over the control socket."""
 
-    def __init__(self, control: socket.socket, limits: dict[str, int], cores: list[int] | None) -> None:
+    def __init__(
+        self, control: socket.socket, limits: dict[str, int], cores: list[int] | None, *, jailed: bool
+    ) -> None:
         self._control = control
+        self._jailed = jailed
         self._limits = limits
         self._cores = cores
         self._runs: dict[int, int] = {}
@@ -86,7 +95,7 @@ class Supervisor:
         """Until the socket is closed or the deadline (monotonic) has come."""
         wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, _woken)
-        signal.set_wakeup_fd(waker)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         ready = selectors.DefaultSelector()
         ready.register(self._control, selectors.EVENT_READ)
         ready.register(wake, selectors.EVENT_READ)
@@ -98,13 +107,14 @@ class Supervisor:
                         os.read(wake, 4096)
                 elif not self._serve_one():
                     return
-            self._reap()
+            while self._reap_one(os.WNOHANG):
+                pass
 
     def _serve_one(self) -> bool:
         data, fds = receive(self._control)
         if not data:
             return False
-        asked = json.loads(data)
+        asked = decoded(data)
         answer: dict[str, Any] = {"id": asked["id"]}
         given: list[int] = []
         try:
@@ -115,12 +125,14 @@ class Supervisor:
                     self._signal(asked["run"], asked["number"])
                 case "kill":
                     self._kill(asked["run"], asked["mark"])
+                case "clear":
+                    self._clear()
                 case "open":
                     given.append(open_file(asked["path"], write=asked["write"]))
                 case _:
                     given.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM).detach())
-        except OSError as error:
-            answer |= {"errno": error.errno, "error": error.strerror}
+        except (OSError, ValueError) as error:
+            answer |= _failure(error)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -140,8 +152,8 @@ class Supervisor:
         if pid == 0:
             try:
                 self._become(asked, fds)
-            except OSError as error:
-                os.write(write, json.dumps([error.errno, error.strerror]).encode())
+            except (OSError, ValueError) as error:
+                os.write(write, json.dumps(_failure(error)).encode())
             finally:
                 os._exit(127)
         os.close(write)
@@ -149,13 +161,14 @@ class Supervisor:
             failure = told.read()
         if failure:
             os.waitpid(pid, 0)
-            raise OSError(*json.loads(failure))
+            failure = json.loads(failure)
+            raise OSError(failure["errno"], failure["error"])
         return pid
 
     def _become(self, asked: dict[str, Any], fds: list[int]) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
+        for number in signal.valid_signals() - _NEVER_CAUGHT:
             signal.signal(number, signal.SIG_DFL)
         for place, fd in enumerate(fds):
             os.dup2(fd, place)
@@ -194,13 +207,32 @@ class Supervisor:
             if empty == 2:
                 return
 
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.wait4(-1, os.WNOHANG))[0]:
-                for run, pid in list(self._runs.items()):
-                    if pid == ended[0]:
-                        del self._runs[run]
-                        _say(self._control, {"ended": run, **_end(ended[1], ended[2])})
+    def _clear(self) -> None:
+        """Kill everything in the sandbox, and return when it is gone. The first process of a process
+        namespace kills all others at once, so that none can start another meanwhile."""
+        if self._jailed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            while self._reap_one(0):
+                pass
+        else:
+            while children := _children():
+                for pid in children:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, signal.SIGKILL)
+                self._reap_one(0)
+
+    def _reap_one(self, options: int) -> bool:
+        """Whether a process had ended (wait4(2))."""
+        try:
+            ended, status, used = os.wait4(-1, options)
+        except ChildProcessError:
+            return False
+        for run, pid in list(self._runs.items()):
+            if pid == ended:
+                del self._runs[run]
+                _say(self._control, {"ended": run, **_end(status, used)})
+        return ended != 0
 
 
 def receive(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -226,7 +258,7 @@ def open_file(path: str, *, write: bool) -> int:
     """
     flags = os.O_RDONLY
     if write:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        _make_folders(os.path.dirname(path))
         flags = os.O_WRONLY | os.O_CREAT
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     try:
@@ -240,6 +272,11 @@ def open_file(path: str, *, write: bool) -> int:
     return fd
 
 
+def decoded(data: bytes) -> dict[str, Any]:
+    """A message, in which file names may be no Unicode (`surrogateescape`)."""
+    return json.loads(data.decode("utf-8", "surrogatepass"))
+
+
 def kill_descendants() -> None:
     """Kill and reap everything that this process started, directly or not."""
     while children := _children():
@@ -248,6 +285,28 @@ def kill_descendants() -> None:
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(-1, 0)
+
+
+def _make_folders(path: str) -> None:
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, "the path is too long")
+    places = [place for place, char in enumerate(path) if char == "/" and place] + [len(path)]
+    for place in places if path else ():
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path[:place])
+
+
+def _ignore_signals() -> None:
+    """Nobody inside can end the supervisor by a signal. What it starts is given the defaults again."""
+    for number in signal.valid_signals() - _NEVER_CAUGHT:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _failure(error: OSError | ValueError) -> dict[str, Any]:
+    """A file name with a NUL in it, or one that can't be encoded, is a ValueError."""
+    if isinstance(error, OSError):
+        return {"errno": error.errno, "error": error.strerror}
+    return {"errno": errno.EINVAL, "error": str(error)}
 
 
 def _children() -> list[int]:

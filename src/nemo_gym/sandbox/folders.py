@@ -1,0 +1,84 @@
+"""Files and folders copied in and out of a sandbox, by whatever its provider can do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from nemo_gym.sandbox.archive import PACKED, packing_words
+from nemo_gym.sandbox.errors import ArchiveIncomplete, SandboxFileError
+from nemo_gym.sandbox.extraction import unpack
+from nemo_gym.sandbox.providers.base import PacksFolders, SandboxHandle, SandboxProvider
+
+_COPY_S: Final = 600.0
+_ARCHIVE: Final = "/tmp/gym-folder.tar"  # noqa: S108 - the sandbox's own
+
+
+async def upload_texts(provider: SandboxProvider, handle: SandboxHandle, texts: Mapping[str, str]) -> None:
+    """Make text files by path.
+
+    Raises:
+        OSError: one can't be written.
+    """
+    if not texts:
+        return
+    with tempfile.TemporaryDirectory(prefix="gym-upload-") as folder:
+        source = Path(folder, "file")
+        for path, text in texts.items():
+            await asyncio.to_thread(source.write_bytes, text.encode("utf-8", "surrogateescape"))
+            await provider.upload_file(handle, source, path)
+
+
+async def copy_folder(
+    provider: SandboxProvider, handle: SandboxHandle, path: str, target: Path, *, most_bytes: int
+) -> None:
+    """Copy a folder out: through a pipe when nothing runs inside any more, with a provider that can; else by
+    an archive that is packed inside and downloaded, which is trusted as little.
+
+    Raises:
+        ArchiveRefused: it is too large, too deep, or a trick.
+        OSError: it can't be read or written.
+    """
+    name = PurePosixPath(path).name
+    if not isinstance(provider, PacksFolders):
+        await _copy_archive(provider, handle, path, target, most_bytes)
+        return
+    read, write = os.pipe()
+    source, pipe = os.fdopen(read, "rb"), os.fdopen(write, "wb", 0)
+    unpacking = asyncio.ensure_future(asyncio.to_thread(_unpack, source, target, most_bytes, name))
+    try:
+        with pipe:
+            await provider.pack_folder(handle, path, pipe)
+    except Exception:
+        await asyncio.wait([unpacking])
+        if not isinstance(unpacking.exception(), ArchiveIncomplete | None):
+            await unpacking  # it stopped reading, which is why packing failed
+        raise
+    finally:
+        await asyncio.wait([unpacking])
+    await unpacking
+
+
+async def _copy_archive(
+    provider: SandboxProvider, handle: SandboxHandle, path: str, target: Path, most_bytes: int
+) -> None:
+    packed = await provider.exec(
+        handle, f"{shlex.join(packing_words(path))} > {_ARCHIVE}", cwd="/", timeout_s=_COPY_S
+    )
+    if packed.return_code not in PACKED:
+        raise SandboxFileError(f"{path} can't be packed: {(packed.stderr or '').strip()[-500:]}")
+    with tempfile.TemporaryDirectory(prefix="gym-download-") as folder:
+        archive = Path(folder, "archive.tar")
+        await provider.download_file(handle, _ARCHIVE, archive)
+        source = await asyncio.to_thread(archive.open, "rb")
+        await asyncio.to_thread(_unpack, source, target, most_bytes, PurePosixPath(path).name)
+
+
+def _unpack(source: IO[bytes], target: Path, most_bytes: int, name: str) -> None:
+    with source:
+        unpack(source, target, most_bytes=most_bytes, below=name)

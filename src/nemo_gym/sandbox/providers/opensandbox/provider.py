@@ -1,0 +1,298 @@
+"""The opensandbox provider."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import posixpath
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from nemo_gym.sandbox.config import attribution_metadata
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError
+from nemo_gym.sandbox.providers.container import ProbeConfig, wait_ready
+from nemo_gym.sandbox.providers.opensandbox.settings import (
+    AttributionConfig,
+    ConnectionConfig,
+    CreateConfig,
+    ExecConfig,
+    OperationsConfig,
+)
+from nemo_gym.sandbox.spec import (
+    RUNTIME_FAILURE,
+    SandboxEndpoint,
+    SandboxExecResult,
+    SandboxHandle,
+    SandboxSpec,
+    SandboxStatus,
+    settings_of,
+)
+
+log: Final = logging.getLogger(__name__)
+
+_STATES: Final = {
+    "pending": SandboxStatus.STARTING,
+    "running": SandboxStatus.RUNNING,
+    "pausing": SandboxStatus.STOPPED,
+    "paused": SandboxStatus.STOPPED,
+    "stopping": SandboxStatus.STOPPED,
+    "terminated": SandboxStatus.STOPPED,
+    "failed": SandboxStatus.ERROR,
+}
+_GRACE_S: Final = 10.0
+"""How much longer than a command's time its end is waited for: the server kills it."""
+
+
+class OpenSandboxProvider:
+    """Sandboxes of an OpenSandbox server.
+
+    Args:
+        connection, create, exec, probe, operations, attribution: settings, as such or as mappings.
+
+    Raises:
+        InvalidSandbox: a setting is unknown.
+    """
+
+    name = "opensandbox"
+
+    def __init__(
+        self,
+        *,
+        connection: ConnectionConfig | Mapping[str, Any] | None = None,
+        create: CreateConfig | Mapping[str, Any] | None = None,
+        exec: ExecConfig | Mapping[str, Any] | None = None,
+        probe: ProbeConfig | Mapping[str, Any] | None = None,
+        operations: OperationsConfig | Mapping[str, Any] | None = None,
+        attribution: AttributionConfig | Mapping[str, Any] | None = None,
+    ) -> None:
+        self._connection: ConnectionConfig = settings_of(
+            ConnectionConfig, connection, "opensandbox.connection"
+        )
+        self._create: CreateConfig = settings_of(CreateConfig, create, "opensandbox.create")
+        self._exec: ExecConfig = settings_of(ExecConfig, exec, "opensandbox.exec")
+        self._probe: ProbeConfig = settings_of(ProbeConfig, probe, "opensandbox.probe")
+        self._operations: OperationsConfig = settings_of(
+            OperationsConfig, operations, "opensandbox.operations"
+        )
+        self._attribution: AttributionConfig = settings_of(
+            AttributionConfig, attribution, "opensandbox.attribution"
+        )
+
+    async def create(self, spec: SandboxSpec) -> SandboxHandle:
+        """A sandbox that passed its probe.
+
+        Raises:
+            SandboxCreateError: the SDK is not installed, there is no image, or the server can't make it.
+        """
+        if spec.image is None:
+            raise SandboxCreateError("the opensandbox provider needs SandboxSpec.image")
+        make, arguments = _sdk("opensandbox").Sandbox.create, self._arguments(spec)
+        try:
+            sandbox = await _repeated(
+                lambda: make(spec.image, **arguments), self._create, self._create.retries
+            )
+        except Exception as error:
+            raise SandboxCreateError(f"opensandbox can't make {spec.image}: {error}") from error
+        handle = SandboxHandle(str(sandbox.id), self.name, (sandbox, spec))
+        try:
+            await wait_ready(
+                lambda: self.exec(handle, self._probe.command or "", timeout_s=self._probe.timeout_s),
+                self._probe,
+                self._probe.deadline_s,
+            )
+        except BaseException:
+            await asyncio.shield(self.close(handle))
+            raise
+        return handle
+
+    async def exec(
+        self,
+        handle: SandboxHandle,
+        command: str,
+        *,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        timeout_s: int | float | None = None,
+        user: str | int | None = None,
+    ) -> SandboxExecResult:
+        """Run a line of shell to its end.
+
+        Raises:
+            TimeoutError: it took longer; the server kills it.
+        """
+        sandbox, spec = _raw(handle)
+        if user is not None and not isinstance(user, int):
+            raise InvalidSandbox(f"user {user!r}: the opensandbox provider knows users by number")
+        limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
+        options = _sdk("opensandbox.models.execd").RunCommandOpts(
+            working_directory=cwd or spec.workdir,
+            timeout=timedelta(seconds=limit),
+            uid=user,
+            envs=env or None,
+        )
+        began = monotonic()
+        try:
+            async with asyncio.timeout(limit + _GRACE_S):
+                ended = await _repeated(
+                    lambda: sandbox.commands.run(command, opts=options),
+                    self._operations,
+                    self._operations.command_retries,
+                )
+        except TimeoutError:
+            raise TimeoutError(f"command took more than {limit:g} seconds") from None
+        except Exception as error:
+            return SandboxExecResult(None, f"opensandbox: {error}", RUNTIME_FAILURE, self.name)
+        if ended.exit_code != 0 and monotonic() - began >= limit:
+            raise TimeoutError(f"command took more than {limit:g} seconds and was killed")
+        out, err = _text(ended.logs.stdout), _text(ended.logs.stderr)
+        if ended.exit_code is None:
+            return SandboxExecResult(out, err or f"opensandbox: {ended.error}", RUNTIME_FAILURE, self.name)
+        return SandboxExecResult(out, err, ended.exit_code)
+
+    async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
+        """Copy a file in.
+
+        Raises:
+            SandboxFileError: it can't be read or written.
+        """
+        sandbox, spec = _raw(handle)
+        try:
+            data = await asyncio.to_thread(source_path.read_bytes)
+            place, write = _inside(spec, target_path), sandbox.files.write_file
+            await self._copied(lambda: write(place, data, mode=644))  # the digits of 0o644
+        except Exception as error:
+            raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
+        """Copy a file out.
+
+        Raises:
+            SandboxFileError: it can't be read or written.
+        """
+        sandbox, spec = _raw(handle)
+        try:
+            place = _inside(spec, source_path)
+            data = await self._copied(lambda: sandbox.files.read_bytes(place))
+            await asyncio.to_thread(_save, target_path, data)
+        except Exception as error:
+            raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
+
+    async def status(self, handle: SandboxHandle) -> SandboxStatus:
+        """As the server says."""
+        sandbox, _ = _raw(handle)
+        info = await sandbox.get_info()
+        return _STATES.get(str(info.status.state).lower(), SandboxStatus.UNKNOWN)
+
+    async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
+        """Where the server publishes a port."""
+        sandbox, _ = _raw(handle)
+        published = await sandbox.get_endpoint(port)
+        url = published.endpoint
+        return SandboxEndpoint(
+            url if "://" in url else f"{self._connection.protocol}://{url}", dict(published.headers)
+        )
+
+    async def close(self, handle: SandboxHandle) -> None:
+        """End it.
+
+        Raises:
+            TimeoutError: the server does not answer.
+        """
+        sandbox, _ = _raw(handle)
+        try:
+            async with asyncio.timeout(self._operations.close_timeout_s):
+                await sandbox.kill()
+        finally:
+            await sandbox.close()
+
+    async def aclose(self) -> None:
+        """Do nothing: each sandbox has a connection of its own."""
+        return
+
+    async def _copied(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        return await _repeated(work, self._operations, self._operations.retries)
+
+    def _labels(self) -> dict[str, str]:
+        own = self._attribution
+        if not own.enabled:
+            return {}
+        labels = attribution_metadata()
+        named = {"team": own.team, "user": own.user, "workload": own.workload}
+        labels |= {name: value for name, value in named.items() if value is not None}
+        return {f"{own.key_prefix}{name}": value for name, value in labels.items()}
+
+    def _arguments(self, spec: SandboxSpec) -> dict[str, Any]:
+        connection, create, limits = self._connection, self._create, spec.limits
+        lifetime = create.timeout_s if spec.ttl_s is None else spec.ttl_s
+        resources = {
+            "cpu": None if limits.cpu is None else f"{limits.cpu:g}",
+            "memory": None if limits.memory_mib is None else f"{limits.memory_mib}Mi",
+            "gpu": None if limits.gpu is None else str(limits.gpu),
+        }
+        return {
+            "connection_config": _sdk("opensandbox.config").ConnectionConfig(
+                domain=connection.domain,
+                api_key=connection.api_key,
+                protocol=connection.protocol,
+                request_timeout=timedelta(seconds=connection.request_timeout_s),
+                use_server_proxy=connection.use_server_proxy,
+            ),
+            "timeout": None if lifetime is None else timedelta(seconds=lifetime),
+            "ready_timeout": timedelta(seconds=spec.ready_timeout_s or create.request_timeout_s),
+            "env": dict(spec.env),
+            "metadata": {**self._labels(), **spec.metadata},
+            "resource": {name: value for name, value in resources.items() if value is not None} or None,
+            "entrypoint": spec.entrypoint,
+            "skip_health_check": create.skip_health_check,
+        }
+
+
+def _sdk(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise SandboxCreateError(
+            f"the opensandbox provider needs its SDK: pip install opensandbox ({error})"
+        ) from None
+
+
+def _text(messages: Sequence[Any]) -> str:
+    """What was printed. Some servers send lines without their ends."""
+    text = ""
+    for message in messages:
+        apart = text and message.text and not text.endswith("\n") and message.text[0] not in "\r\n"
+        text += f"\n{message.text}" if apart else message.text
+    return text
+
+
+async def _repeated(
+    work: Callable[[], Awaitable[Any]], delays: CreateConfig | OperationsConfig, retries: int
+) -> Any:
+    delay = delays.retry_delay_s
+    for _ in range(retries):
+        try:
+            return await work()
+        except Exception as error:
+            log.info("opensandbox: %s; it is tried again", error)
+        await asyncio.sleep(min(delay, delays.retry_max_delay_s))
+        delay *= 2
+    return await work()
+
+
+def _raw(handle: SandboxHandle) -> tuple[Any, SandboxSpec]:
+    if handle.provider_name != OpenSandboxProvider.name:
+        raise InvalidSandbox(f"{handle.sandbox_id} is no sandbox of the opensandbox provider")
+    return handle.raw
+
+
+def _inside(spec: SandboxSpec, path: str) -> str:
+    return posixpath.join(spec.workdir or "/", path)
+
+
+def _save(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
