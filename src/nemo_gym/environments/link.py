@@ -14,9 +14,10 @@ from typing import Any, Final, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
-from nemo_gym.environments.rewards import RewardScale, reward_scale
+from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import bind_tools, no_such_tool
+from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire.errors import (
     EnvironmentFault,
     JudgeFailed,
