@@ -83,7 +83,7 @@ def _write_tasks(job: Job) -> Path:
         job.environment.build(), job.sources, split=job.split, seed=job.seed or 0, limit=job.limit
     )
     with whole_file(path) as file:
-        file.writelines(encode({**row, **job.columns}) + b"\n" for row in rows)
+        file.writelines((encode({**row, **job.columns}) + b"\n") * times for row, times in rows)
     return path
 
 

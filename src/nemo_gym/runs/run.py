@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from time import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
@@ -24,7 +24,7 @@ from nemo_gym.runs.manifest import Identity, Manifest, differences, load_manifes
 from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.own_metrics import OwnMetrics
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.plan import OTHERS, PlanOptions, expand, materialize
+from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import Reading, RunReport
@@ -200,7 +200,10 @@ class Run:
         named = {OTHERS, options.agent}
         if isinstance(job.repeats, Mapping):
             rows = _noting(rows, named)
-        yield from expand(_fitting(rows, agent, job.agent_name), options)
+        twins = Twins()
+        yield from expand_counted(_fitting(rows, agent, job.agent_name), options, twins=twins)
+        if note := twins.note():
+            self.notes.append(note)
         if isinstance(job.repeats, Mapping):
             unused = sorted(job.repeats.keys() - named)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
@@ -371,21 +374,25 @@ class Run:
         return given | {key: value for key, value in added.items() if value}
 
 
-def _noting(rows: Iterable[Row], named: set[str]) -> Iterator[Row]:
+_Counted: TypeAlias = tuple[Row, int]
+"""A task, and how often it counts."""
+
+
+def _noting(rows: Iterable[_Counted], named: set[str]) -> Iterator[_Counted]:
     """The rows; the agents that they are for are added to `named`."""
-    for row in rows:
+    for row, times in rows:
         named.add(named_agent(row))
-        yield row
+        yield row, times
 
 
-def _fitting(rows: Iterable[Row], agent: Agent, only: str) -> Iterator[Row]:
+def _fitting(rows: Iterable[_Counted], agent: Agent, only: str) -> Iterator[_Counted]:
     """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
 
     Raises:
         DataError: after the last row, naming those for which it is not so.
     """
     misfits = Misfits()
-    for number, row in enumerate(rows, start=1):
+    for number, (row, times) in enumerate(rows, start=1):
         try:
             if only and named_agent(row) not in ("", only):
                 raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
@@ -393,7 +400,7 @@ def _fitting(rows: Iterable[Row], agent: Agent, only: str) -> Iterator[Row]:
         except UsageError as error:
             misfits.add(number, str(error))
             continue
-        yield row
+        yield row, times
     misfits.refuse()
 
 

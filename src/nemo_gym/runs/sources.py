@@ -54,8 +54,8 @@ class Source:
 
 def source_rows(
     environment: Environment, sources: Sequence[Source], *, split: str, seed: int, limit: int | None
-) -> Iterator[Row]:
-    """The checked tasks of all sources, one after the other, each as often as it counts.
+) -> Iterator[tuple[Row, int]]:
+    """The checked tasks of all sources, one after the other, with how often each counts.
 
     Args:
         limit: how many different tasks altogether.
@@ -67,8 +67,7 @@ def source_rows(
     for source in sources:
         for row in rows_of(source, environment, split=split, seed=seed, limit=left):
             left = None if left is None else left - 1
-            for _ in range(source.repeats):
-                yield row
+            yield row, source.repeats
 
 
 def rows_of(
