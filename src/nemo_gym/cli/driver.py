@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from nemo_gym.cli.drive import ending_signals
 from nemo_gym.cli.parts import Parts
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.runs.loop import run_async
@@ -60,7 +61,7 @@ async def _drive(parts: Parts, request: bytes, *, output: TextIO | None) -> int:
             start_new_session=True,
         )
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             loop.add_signal_handler(number, process.terminate)
         try:
             await process.communicate(request)
