@@ -114,7 +114,11 @@ def test_repeats_that_agree_are_worth_no_more_than_their_tasks():
     assert often.interval == once.interval == pytest.approx((0.72247, 1.0), abs=1e-5)
 
 
-@given(st.lists(st.lists(st.sampled_from([0.0, 0.25, 0.98, 1.0]), min_size=1, max_size=6), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.0, 0.25, 0.98, 1.0]), min_size=1, max_size=6), min_size=1, max_size=3
+    )
+)
 def test_solved_and_best_at_k_are_those_of_all_draws_whatever_the_order(tasks):
     curves, reversed_curves = SolvedCurves(), SolvedCurves()
     for rewards in tasks:

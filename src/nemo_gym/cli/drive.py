@@ -69,7 +69,7 @@ async def collect(job: Job) -> RunReport:
 
 
 def ending_signals() -> list[signal.Signals]:
-    """The signals that end a run in good order; the hang-up of a terminal too, unless `nohup` has it ignored."""
+    """The signals that end a run in good order: a terminal's hang-up too, unless `nohup` has it ignored."""
     hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 

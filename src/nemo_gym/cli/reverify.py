@@ -34,7 +34,9 @@ def reverify(
     ] = False,
     failed: Annotated[
         bool,
-        typer.Option("--failed", help="Only rollouts that failed because the verifier did, after mending it."),
+        typer.Option(
+            "--failed", help="Only rollouts that failed because the verifier did, after mending it."
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the files at --output first.")

@@ -75,9 +75,7 @@ class EnvironmentLink(Protocol):
 class LocalEnvironment:
     """An environment in this process and event loop."""
 
-    def __init__(
-        self, environment: Environment, *, seed: int = 0, scale: RewardScale | None = None
-    ) -> None:
+    def __init__(self, environment: Environment, *, seed: int = 0, scale: RewardScale | None = None) -> None:
         self.environment = environment
         self.steps = isinstance(environment, StepEnvironment)
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1

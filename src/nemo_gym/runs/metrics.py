@@ -46,8 +46,8 @@ class RunSummary:
     """The 95% confidence interval of the mean reward, clustered by task and inside the range of rewards; None
     with fewer than two tasks, or when all rewards are alike and not an end of the range."""
     pass_at: dict[int, float] = field(default_factory=dict[int, float])
-    """Percent of tasks that one of k rollouts solves, for k = 1, 2, 4, ... and the most repeats any task has; a
-    task with fewer than k scored rollouts counts with those it has."""
+    """Percent of tasks that one of k rollouts solves, for k = 1, 2, 4, ... and the most repeats of any task;
+    a task with fewer than k scored rollouts counts with those it has."""
     best_at: dict[int, float] = field(default_factory=dict[int, float])
     """The expected best reward of k rollouts, for the same k."""
     tasks_at: dict[int, int] = field(default_factory=dict[int, int])
@@ -55,7 +55,7 @@ class RunSummary:
     solved_at: float = 1.0
     """The lowest reward that means solved."""
     binary: bool = True
-    """Whether every reward is one of the two ends of the range: then pass@1 and best@k say nothing new."""
+    """Whether every reward is 0 or 1 and can be nothing beyond: then pass@1 and best@k say nothing new."""
     planned_tasks: int | None = None
     """Tasks that were asked for; None where that is not known."""
     tools: dict[str, ToolCount] = field(default_factory=dict[str, ToolCount])
@@ -155,7 +155,7 @@ class MetricsAccumulator:
             best_at={k: solved.best(k) for k in solved.ks},
             tasks_at={k: solved.tasks_with(k) for k in solved.ks},
             solved_at=self._scale.solved_at,
-            binary=mean.is_binary,
+            binary=mean.is_binary and (self._scale.low, self._scale.high) == (0.0, 1.0),
             planned_tasks=len(planned) or None,
             tools=self._tools(self._agents.values()),
             input_tokens=tokens[0],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import isclose
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -19,9 +21,11 @@ from nemo_gym.runs.paths import RunPaths
 from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.jsonl import decode, open_regular
+from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.stamped import Keys
+from nemo_gym.wire.stamped import Keys, keyed_lines, read_stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class RunReport:
     summary: RunSummary
     key_metrics: dict[str, dict[str, Any]]
     """The metrics of each agent to look at first, where a metrics file was written."""
+    task_columns: frozenset[str] = frozenset()
+    """Columns of the tasks themselves, whose means say nothing about the rollouts."""
 
 
 class Reading:
@@ -61,6 +67,7 @@ class Reading:
         manifest = load_manifest(paths.manifest)
         self._manifest = _as_it_stands(manifest, paths)
         self.metrics = MetricsAccumulator(answer_key=answer_key, own=own, scale=scale or manifest.scale)
+        self._task_columns = _columns(paths.inputs)
         planned = self._taken(paths.inputs, self.metrics.plan)
         scored = self._taken(paths.rollouts, self.metrics.add)
         if paths.inputs.exists() and (extra := scored.without(planned)):
@@ -74,7 +81,11 @@ class Reading:
             return present
         with open_regular(path) as file:
             for number, line in enumerate(file, start=1):
-                key = take(line) if line.endswith(b"\n") else None
+                try:
+                    key = take(line) if line.endswith(b"\n") else None
+                except UsageError as error:
+                    _, _, problem = str(error).partition(": ")
+                    raise DataError(f"{path}:{number}: {problem.replace('$.', '')}") from None
                 if key is not None and not present.put(*key):
                     raise DataError(f"{path}:{number}: task {key[0]}, repeat {key[1]} is here a second time")
         return present
@@ -87,7 +98,8 @@ class Reading:
         """
         if write_metrics:
             self.metrics.write(self._paths.metrics)
-        return RunReport(self._paths, self._manifest, self.metrics.summary(), self.metrics.key_metrics)
+        summary, key_metrics = self.metrics.summary(), self.metrics.key_metrics
+        return RunReport(self._paths, self._manifest, summary, key_metrics, self._task_columns)
 
 
 def report_on(output: Path) -> RunReport:
@@ -123,6 +135,112 @@ def first_failure(paths: RunPaths) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run as it is listed, read without its rows."""
+
+    output: Path
+    manifest: Manifest
+    scored: int
+    mean_reward: float | None
+    """Of the metrics file, where that is about these rollouts."""
+
+
+def runs_in(folder: Path) -> tuple[list[Listed], list[str]]:
+    """The runs whose files lie in a folder, the latest first, and a line for each that can't be read.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder")
+    runs: list[Listed] = []
+    problems: list[str] = []
+    for path in sorted(folder.glob("*_manifest.json")):
+        paths = RunPaths.of(path.with_name(path.name.removesuffix("_manifest.json") + ".jsonl"))
+        try:
+            manifest = _as_it_stands(load_manifest(path), paths)
+            scored = sum(1 for _ in _whole_lines(paths.rollouts))
+        except UsageError as error:
+            problems.append(str(error))
+            continue
+        runs.append(Listed(paths.rollouts, manifest, scored, _written_mean(paths.metrics, scored)))
+    return sorted(runs, key=lambda run: run.manifest.started_at, reverse=True), problems
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    if not path.exists():
+        return
+    with open_regular(path) as file:
+        yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _columns(inputs: Path) -> frozenset[str]:
+    """The columns of the first task."""
+    first = next(_whole_lines(inputs), b"{}")
+    try:
+        return frozenset(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+
+
+def sample_rollouts(
+    output: Path, *, failed: bool = False, reward: float | None = None, count: int, seed: int = 0
+) -> tuple[list[Rollout], int]:
+    """Rollouts of a run drawn at random, the same ones each time, and how many there were to draw from.
+
+    Args:
+        failed: those that failed and were not scored since, by their last failure.
+        reward: those with this reward. With both, rollouts of either kind; with neither, all scored ones.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    paths = RunPaths.of(output)
+    if not paths.rollouts.exists():
+        raise UsageError(f"{paths.rollouts}: there is no such run")
+    scored: dict[tuple[int, int], bool] = {}
+    places: dict[tuple[int, int], tuple[Path, int]] = {}
+    for row in keyed_lines(paths.rollouts):
+        key, found = (row.stamp.task_index, row.stamp.rollout_index), row.stamp.reward
+        scored[key] = True
+        if (not failed and reward is None) or (
+            reward is not None and found is not None and isclose(found, reward, abs_tol=1e-9)
+        ):
+            places[key] = (paths.rollouts, row.offset)
+    for row in keyed_lines(paths.failures) if failed and paths.failures.exists() else ():
+        key = (row.stamp.task_index, row.stamp.rollout_index)
+        if key not in scored:
+            places[key] = (paths.failures, row.offset)
+    drawn = sorted(Random(seed).sample(sorted(places), min(count, len(places))))
+    return [_rollout_at(*places[key]) for key in drawn], len(places)
+
+
+def _rollout_at(path: Path, offset: int) -> Rollout:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return _read_rollout(file.readline(), path)
+
+
+def _read_rollout(line: bytes, path: Path) -> Rollout:
+    """The rollout in a line that may have been written by anything.
+
+    Raises:
+        DataError: it is not one.
+    """
+    try:
+        row = decode(line)
+        msgspec.convert(row, _Shown)
+        check_params(row.get(keys.PARAMS))
+        if row.get(keys.RESPONSE) is not None:
+            row[keys.RESPONSE] = read_response(row[keys.RESPONSE]).data
+    except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
+        where = read_stamp(line, path, 0)
+        name = f"task {where.task_index}, repeat {where.rollout_index}"
+        raise DataError(f"{path}: {name} can't be shown: {str(error).replace('$.', '')}") from None
+    return Rollout.from_row(row)
+
+
 def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     """One rollout of a run, from the rollouts file, else its last failure.
 
@@ -134,12 +252,31 @@ def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     for path in (paths.rollouts, paths.failures):
         for stamp, line in stamped_lines(path):
             if (stamp.task_index, stamp.rollout_index) == (task, repeat):
-                found = Rollout.from_row(decode(line))
+                found = _read_rollout(line, path)
         if found is not None:
             return found
     if not paths.rollouts.exists():
         raise UsageError(f"{paths.rollouts}: there is no such run")
     raise UsageError(f"{paths.rollouts} has no rollout of task {task}, repeat {repeat}")
+
+
+_SHOWN_KEYS = {
+    "outcome": keys.OUTCOME,
+    "timing": keys.TIMING,
+    "reward_components": keys.REWARD_COMPONENTS,
+    "tool_calls": keys.TOOL_CALLS,
+    "attempt_index": keys.ATTEMPT_INDEX,
+}
+
+
+class _Shown(msgspec.Struct, rename=_SHOWN_KEYS):
+    """What of a row has to be right before it is shown."""
+
+    outcome: str = ""
+    timing: dict[str, float] = {}
+    reward_components: dict[str, float] | None = None
+    tool_calls: dict[str, dict[str, Any]] | None = None
+    attempt_index: int = 0
 
 
 class _Named(msgspec.Struct):
@@ -153,14 +290,28 @@ class _Written(msgspec.Struct):
     agent_metrics: dict[str, Any]
     key_metrics: dict[str, Any] = {}
 
+    def figure(self, name: str) -> float:
+        """A metric as a number; 0 where it is missing or something else."""
+        value = self.agent_metrics.get(name, 0)
+        return value if isinstance(value, int | float) else 0
+
 
 def _written_metrics(path: Path, scored: int) -> dict[str, dict[str, Any]]:
     """The key metrics in a metrics file, by agent; none where it is missing or is not about these rows."""
+    return {one.agent_ref.name: one.key_metrics for one in _written(path, scored)}
+
+
+def _written_mean(path: Path, scored: int) -> float | None:
+    """The mean reward over all agents in a metrics file, if it is about these rows."""
+    found = [(one.figure("mean/reward"), one.figure("coverage/scored")) for one in _written(path, scored)]
+    total = sum(count for _, count in found)
+    return sum(mean * count for mean, count in found) / total if total else None
+
+
+def _written(path: Path, scored: int) -> list[_Written]:
     try:
         with open_regular(path) as file:
             found = msgspec.json.decode(file.read(), type=list[_Written])
     except (UsageError, ValueError, RecursionError):
-        return {}
-    if sum(one.agent_metrics.get("coverage/scored", 0) for one in found) != scored:
-        return {}
-    return {one.agent_ref.name: one.key_metrics for one in found}
+        return []
+    return found if sum(one.figure("coverage/scored") for one in found) == scored else []

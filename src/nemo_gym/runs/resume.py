@@ -44,8 +44,8 @@ def refuse_changes(old: Identity, new: Identity, *, accept: frozenset[str], outp
         hint = ""
         if refused == code:
             hint = (
-                ". The environment's code was changed: --accept-changes environment goes on with the new code, and "
-                "what is scored keeps its reward; gym eval reverify scores stored rollouts with the new code"
+                ". The environment's code was changed: --accept-changes environment goes on with the new "
+                "code, and what is scored keeps its reward; gym eval reverify scores stored rollouts with it"
             )
         raise UsageError(f"can't resume {output}: this is a different run: {'; '.join(refused)}{hint}")
     return accepted
@@ -70,8 +70,8 @@ def grow(paths: RunPaths, lines: Iterable[bytes]) -> int:
                 wanted = next(old, None)
         if wanted is not None:
             raise UsageError(
-                f"can't add to {paths.rollouts}: the tasks that were planned are not the first of those asked for "
-                "now; choose another --output"
+                f"can't add to {paths.rollouts}: the tasks that were planned are not the first of those "
+                "asked for now; choose another --output"
             )
     return count
 
@@ -84,8 +84,8 @@ def check_plan(paths: RunPaths, manifest: Manifest) -> None:
     """
     if manifest.plan_sha256 and digest_of(paths.inputs) != manifest.plan_sha256:
         raise UsageError(
-            f"can't resume {paths.rollouts}: {paths.inputs} was changed since the run began; restore it, or choose "
-            "another --output"
+            f"can't resume {paths.rollouts}: {paths.inputs} was changed since the run began; restore it, or "
+            "choose another --output"
         )
 
 

@@ -1,5 +1,5 @@
-"""How often each tool was called in a rollout, and how often the answer was an error: a tool that always raises
-must not look like a model that can't solve the task."""
+"""How often each tool was called in a rollout, and how often the answer was an error: a tool that always
+raises must not look like a model that can't solve the task."""
 
 from __future__ import annotations
 

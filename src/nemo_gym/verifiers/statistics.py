@@ -143,8 +143,8 @@ class ClusteredMean:
 
 
 def wilson_interval(share: float, count: float, quantile: float) -> tuple[float, float]:
-    """The score interval of a share of `count` trials (Wilson 1927, "Probable Inference, the Law of Succession,
-    and Statistical Inference"), for the two-sided normal or t `quantile`."""
+    """The score interval of a share of `count` trials, for the two-sided normal or t `quantile` (Wilson 1927,
+    "Probable Inference, the Law of Succession, and Statistical Inference")."""
     weight = quantile * quantile / count
     centre = (share + weight / 2) / (1 + weight)
     half = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
@@ -155,8 +155,8 @@ def wilson_interval(share: float, count: float, quantile: float) -> tuple[float,
 
 
 class SolvedCurves:
-    """pass@k and best@k of rewards: the share of tasks that one of k rollouts solves, and the expected best of
-    k rollouts. The order of a task's rollouts does not matter.
+    """pass@k and best@k of rewards: the share of tasks that one of k rollouts solves, and the expected best
+    of k rollouts. The order of a task's rollouts does not matter.
 
     A task with fewer than k rollouts counts with all that it has, which can only make the figure lower. There
     are figures for k = 1, 2, 4, ... and the most rollouts that any task has.
@@ -224,9 +224,9 @@ def _add_to(curves: list[list[float]], values: Sequence[float]) -> None:
 
 
 def best_of(values: Sequence[float], k: int) -> float:
-    """The expected maximum of k of the ascending `values`, drawn without replacement: unbiased for k draws from
-    where they came from. Of values 0 and 1 it is pass@k (Chen et al. 2021, "Evaluating Large Language Models
-    Trained on Code", equation 1)."""
+    """The expected maximum of k of the ascending `values`, drawn without replacement: unbiased for k draws
+    from where they came from. Of values 0 and 1 it is pass@k (Chen et al. 2021, "Evaluating Large Language
+    Models Trained on Code", equation 1)."""
     total, weight = 0.0, k / len(values)
     for place in range(len(values), k - 1, -1):
         total += weight * values[place - 1]

@@ -37,11 +37,10 @@ def open_regular(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from None
-    file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise UsageError(f"{path}: can't be read (it is not a regular file)")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

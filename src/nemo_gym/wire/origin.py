@@ -36,7 +36,7 @@ def _frames(error: BaseException) -> list[FrameSummary]:
 
 
 def _is_own(frame: FrameSummary) -> bool:
-    """Whether a call is in neither this package's machinery, an installed library nor the standard library."""
+    """Whether a call is in neither this package's machinery nor a library."""
     name = frame.filename
     if name.startswith(_BUILT_IN):
         return name.endswith("/environment.py")
