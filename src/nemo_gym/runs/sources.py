@@ -12,7 +12,7 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.runs.components import fingerprint
 from nemo_gym.runs.plan import task_rows
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import open_regular
 from nemo_gym.wire.prompt import Prompt
 from nemo_gym.wire.task import Row
 
@@ -108,8 +108,5 @@ def digest_of(path: Path) -> str:
     Raises:
         UsageError: it can't be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -67,8 +67,8 @@ async def draw_elsewhere(environment: Environment, seed: int, n: int) -> Drawn |
 
 
 def twins(environment: Environment, seed: int, n: int = 200) -> list[str]:
-    """For each split a phrase about those of its first `n` tasks that are identical to an earlier one; each is
-    a task of its own in a run."""
+    """For each split a phrase about those of its first `n` tasks that are identical to an earlier one; each
+    is a task of its own in a run."""
     phrases: list[str] = []
     for split, rows in draw(environment, seed, n).items():
         different = len({encode(row) for row in rows})
