@@ -150,7 +150,7 @@ def own_rows(report: RunReport) -> list[list[tuple[str, str]]]:
             for name, value in metrics.items()
             if isinstance(value, int | float)
             and name not in known
-            and name.replace("mean/", "mean/reward_components/", 1) not in metrics
+            and f"mean/reward_components/{name.removeprefix('mean/')}" not in metrics
             and not _SAID_ALREADY.match(name)
         }
         if figures:
