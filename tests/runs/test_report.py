@@ -91,6 +91,14 @@ def test_rollouts_are_drawn_by_reward_and_failure(tmp_path: Path) -> None:
     assert last.outcome == "failed"
 
 
+@pytest.mark.parametrize("repeat", [1 << 62, 1 << 20, -1])
+def test_a_huge_repeat_number_takes_no_memory(tmp_path: Path, repeat: int) -> None:
+    paths = saved(tmp_path)
+    write(paths.rollouts, {**row(0, reward=1.0), "_ng_rollout_index": repeat})
+    with pytest.raises(UsageError, match=r"out\.jsonl:1: "):
+        report_on(paths.rollouts)
+
+
 @pytest.mark.parametrize(
     "odd",
     [

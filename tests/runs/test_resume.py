@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ async def test_growing_that_was_killed_before_the_manifest_was_written_is_done_a
 
 async def test_a_smaller_plan_is_another_run(folder: Folder) -> None:
     await folder.run(limit=3, repeats=2)
-    with pytest.raises(UsageError, match="inputs.repeats was 2, is now 1"):
+    with pytest.raises(UsageError, match=r"inputs\.repeats was 2, is now 1"):
         await folder.run(limit=4, repeats=1, resume=True)
 
 
@@ -128,7 +129,7 @@ async def test_changed_code_is_refused_with_what_to_do_and_accepted_on_demand(fo
     assert "verify returned 1.5, outside the declared" in failure["_ng_failure_error"]
     folder.write("0.75")
 
-    with pytest.raises(UsageError, match=r"environment.fingerprint was .*--accept-changes environment"):
+    with pytest.raises(UsageError, match=r"environment\.fingerprint was .*--accept-changes environment"):
         await folder.run(resume=True)
     report = await folder.run(resume=True, accept=frozenset({"environment"}))
 
@@ -188,27 +189,52 @@ DEEP = "[" * 100_000
 SCORED = '{"_ng_task_index": %d, "_ng_rollout_index": %d, "reward": 1}\n'
 FAILED = '{"_ng_task_index": 9, "_ng_rollout_index": 0, "_ng_failure_class": "run_error"}\n'
 
-DAMAGE: list[tuple[str, Callable[[RunPaths], object], str]] = [
-    ("a row twice", lambda p: append(p.rollouts, SCORED % (0, 0)), r"out\.jsonl:6: task 0, repeat 0 is here a second"),
-    ("a row outside the plan", lambda p: append(p.rollouts, SCORED % (7, 1)), r"task 7 repeat 1: not among the rows"),
-    ("a failure outside", lambda p: append(p.failures, FAILED), r"task 9 repeat 0: not among the rows"),
-    ("no reward", lambda p: replaced(p.rollouts, '"reward":0.5', '"rewart":0.5'), r":1: a scored rollout needs a"),
-    ("a text as reward", lambda p: replaced(p.rollouts, '"reward":0.5', '"reward":"1"'), r":1: not a row of a run"),
-    ("a changed plan", lambda p: replaced(p.inputs, '"number":3', '"number":4'), r"was changed since the run began"),
-    ("a longer plan", lambda p: append(p.inputs, SCORED % (8, 0)), r"was changed since the run began"),
-    ("a deep journal", lambda p: append(p.rollouts, DEEP + "\n"), r"out\.jsonl:6: not a row of a run"),
-    ("a deep manifest", lambda p: p.manifest.write_text('{"identity": ' + DEEP), r"not a run manifest"),
-    ("an odd count", lambda p: replaced(p.manifest, '"requested": 6', '"requested": -6'), r"not a run manifest"),
-    ("an odd name", lambda p: replaced(p.manifest, '"ref": ', '"ref": 5, "was": '), r"not a run manifest.*`ref`"),
-    ("a key twice", lambda p: replaced(p.manifest, '"status":', '"status": "", "status":'), r"'status' is there twice"),
-    ("a pipe as journal", lambda p: fifo(p.rollouts), r"out\.jsonl can't be written: it is not a regular file"),
-    ("a pipe of failures", lambda p: fifo(p.failures), r"failures\.jsonl can't be written: it is not a regular"),
-    ("a pipe as plan", lambda p: fifo(p.inputs), r"inputs\.jsonl: can't be read \(it is not a regular file"),
-    ("a pipe as manifest", lambda p: fifo(p.manifest), r"can't be read \(it is not a regular file\)"),
-]  # fmt: skip
+IRREGULAR = "it is not a regular file"
+DAMAGE: dict[str, tuple[Callable[[RunPaths], object], str]] = {
+    "a row twice": (
+        lambda of: append(of.rollouts, SCORED % (0, 0)),
+        r"out\.jsonl:6: task 0, repeat 0 is here a second time",
+    ),
+    "a row outside the plan": (
+        lambda of: append(of.rollouts, SCORED % (7, 1)),
+        r"task 7 repeat 1: not among the rows",
+    ),
+    "a failure outside": (lambda of: append(of.failures, FAILED), r"task 9 repeat 0: not among the rows"),
+    "no reward": (
+        lambda of: replaced(of.rollouts, '"reward":0.5', '"rewart":0.5'),
+        r":1: a scored rollout needs a reward",
+    ),
+    "a text as reward": (
+        lambda of: replaced(of.rollouts, '"reward":0.5', '"reward":"1"'),
+        r":1: not a row of a run",
+    ),
+    "a changed plan": (
+        lambda of: replaced(of.inputs, '"number":3', '"number":4'),
+        r"was changed since the run began",
+    ),
+    "a longer plan": (lambda of: append(of.inputs, SCORED % (8, 0)), r"was changed since the run began"),
+    "a deep journal": (lambda of: append(of.rollouts, DEEP + "\n"), r"out\.jsonl:6: not a row of a run"),
+    "a deep manifest": (lambda of: of.manifest.write_text('{"identity": ' + DEEP), r"not a run manifest"),
+    "an odd count": (
+        lambda of: replaced(of.manifest, '"requested": 6', '"requested": -6'),
+        r"not a run manifest",
+    ),
+    "an odd name": (
+        lambda of: replaced(of.manifest, '"ref": ', '"ref": 5, "was": '),
+        r"not a run manifest.*`ref`",
+    ),
+    "a key twice": (
+        lambda of: replaced(of.manifest, '"status":', '"status": "", "status":'),
+        r"'status' is there twice",
+    ),
+    "a pipe as journal": (lambda of: fifo(of.rollouts), rf"out\.jsonl can't be written: {IRREGULAR}"),
+    "a pipe of failures": (lambda of: fifo(of.failures), rf"failures\.jsonl can't be written: {IRREGULAR}"),
+    "a pipe as plan": (lambda of: fifo(of.inputs), rf"inputs\.jsonl: can't be read \({IRREGULAR}\)"),
+    "a pipe as manifest": (lambda of: fifo(of.manifest), rf"can't be read \({IRREGULAR}\)"),
+}
 
 
-@pytest.mark.parametrize(("damage", "message"), [one[1:] for one in DAMAGE], ids=[one[0] for one in DAMAGE])
+@pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE.keys())
 async def test_damaged_files_are_one_line(
     folder: Folder, damage: Callable[[RunPaths], object], message: str
 ) -> None:
@@ -218,10 +244,8 @@ async def test_damaged_files_are_one_line(
     with pytest.raises(GymError, match=message) as caught:
         await folder.run(resume=True)
     assert "\n" not in str(caught.value)
-    try:
+    with suppress(GymError):  # a run can be shown though its plan was changed
         report_on(folder.output)
-    except GymError as error:
-        assert "\n" not in str(error)
 
 
 async def test_pipes_in_the_way_of_files_that_are_written_keep_nobody_waiting(folder: Folder) -> None:

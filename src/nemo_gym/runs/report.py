@@ -76,19 +76,24 @@ class Reading:
 
     def _taken(self, path: Path, take: Callable[[bytes], tuple[int, int] | None]) -> Keys:
         """Have every row of a file taken in; which there are."""
-        present = Keys()
-        if not path.exists():
-            return present
-        with open_regular(path) as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    key = take(line) if line.endswith(b"\n") else None
-                except UsageError as error:
-                    _, _, problem = str(error).partition(": ")
-                    raise DataError(f"{path}:{number}: {problem.replace('$.', '')}") from None
-                if key is not None and not present.put(*key):
-                    raise DataError(f"{path}:{number}: task {key[0]}, repeat {key[1]} is here a second time")
-        return present
+        masks: dict[int, int] = {}
+        number = 0
+        try:
+            for number, line in enumerate(_whole_lines(path), start=1):
+                if (key := take(line)) is not None:
+                    if not 0 <= key[1] < _MOST_REPEATS:
+                        raise DataError(f"{path}:{number}: repeat {key[1]} is out of range")
+                    mask, bit = masks.get(key[0], 0), 1 << key[1]
+                    if mask & bit:
+                        name = f"task {key[0]}, repeat {key[1]}"
+                        raise DataError(f"{path}:{number}: {name} is here a second time")
+                    masks[key[0]] = mask | bit
+        except DataError:
+            raise
+        except UsageError as error:
+            _, _, problem = str(error).partition(": ")
+            raise DataError(f"{path}:{number}: {problem.replace('$.', '')}") from None
+        return Keys(masks)
 
     def report(self, *, write_metrics: bool) -> RunReport:
         """What it came to.
@@ -110,6 +115,10 @@ def report_on(output: Path) -> RunReport:
     """
     report = Reading(output).report(write_metrics=False)
     return replace(report, key_metrics=_written_metrics(report.paths.metrics, report.summary.scored))
+
+
+_MOST_REPEATS = 1 << 20
+"""As of a row's identity: a larger number would take memory for every repeat below it."""
 
 
 def _as_it_stands(manifest: Manifest, paths: RunPaths) -> Manifest:
@@ -172,7 +181,9 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
     if not path.exists():
         return
     with open_regular(path) as file:
-        yield from (line for line in file if line.endswith(b"\n"))
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
 
 
 def _columns(inputs: Path) -> frozenset[str]:

@@ -43,12 +43,12 @@ def count_tools(rollout: Rollout) -> None:
     """Note on a rollout which tools were called in it; nothing where none was."""
     if rollout.response is None:
         return
-    items: list[dict[str, Any]] = cast("Any", rollout.response.output)
-    names = {item["call_id"]: item["name"] for item in items if item["type"] == "function_call"}
-    if not names:
+    calls = rollout.response.function_calls
+    if not calls:
         return
+    names = {call["call_id"]: call["name"] for call in calls}
     counts = ToolCounts()
-    for item in items:
+    for item in cast("list[dict[str, Any]]", rollout.response.output):
         if item["type"] == "function_call_output" and (name := names.get(item["call_id"])) is not None:
             text = item["output"]
             if not isinstance(text, str) or not is_tool_error(text):

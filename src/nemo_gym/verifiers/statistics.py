@@ -217,10 +217,11 @@ class SolvedCurves:
 def _add_to(curves: list[list[float]], values: Sequence[float]) -> None:
     """Add a task's ascending values to sums: at place p, over tasks, of the expected best of 2**p values, and
     of the very best of the tasks whose number of values has p binary digits."""
-    size = len(values)
+    size, top = len(values), values[-1]
+    alike = values[0] == top
     for power in range(size.bit_length()):
-        curves[power][0] += best_of(values, 1 << power)
-    curves[size.bit_length()][1] += values[-1]
+        curves[power][0] += top if alike else best_of(values, 1 << power)
+    curves[size.bit_length()][1] += top
 
 
 def best_of(values: Sequence[float], k: int) -> float:
