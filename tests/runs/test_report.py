@@ -29,7 +29,7 @@ def saved(folder: Path, name: str = "out", *, scale: RewardScale | None = None, 
     """A run of six tasks: three scored, two failed (one of them scored later)."""
     paths = RunPaths.of(folder / f"{name}.jsonl")
     identity = Identity({"ref": "mcqa"}, {"type": "chat", "name": "m"}, {"name": "tool_loop"}, {}, {})
-    manifest = Manifest(identity, 6, "1.0", **{"started_at": 0.0, **facts})
+    manifest = Manifest(identity, 6, "1.0", facts.pop("started_at", 0.0), **facts)
     manifest.rewards = Rewards.of(scale) if scale else None
     manifest.save(paths)
     write(paths.inputs, *(row(task) for task in range(6)))
@@ -76,7 +76,7 @@ def test_rollouts_are_drawn_by_reward_and_failure(tmp_path: Path) -> None:
     output = saved(tmp_path).rollouts
 
     def drawn(**choice: Any) -> tuple[list[int], int]:
-        rollouts, of = sample_rollouts(output, **{"count": 9, **choice})
+        rollouts, of = sample_rollouts(output, count=choice.pop("count", 9), **choice)
         return [rollout.task_index for rollout in rollouts], of
 
     assert drawn() == ([0, 1, 2], 3)

@@ -14,8 +14,8 @@ from nemo_gym.models.base import Model
 from nemo_gym.runs.collect import attempt
 from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.runs.tool_counts import NO_SUCH_TOOL, ToolCount, ToolCounts, count_tools, read_counts
-from nemo_gym.wire.items import assistant, function_call, function_call_output
-from nemo_gym.wire.params import RequestParams, ask
+from nemo_gym.wire.items import Item, assistant, function_call, function_call_output
+from nemo_gym.wire.params import RequestParams, ask, input_items
 
 
 class Desk(Environment):
@@ -35,7 +35,7 @@ class Desk(Environment):
 
 class Caller(Model):
     async def responses(self, params: RequestParams) -> Response:
-        if len(params["input"]) > 1:
+        if len(input_items(params)) > 1:
             return Response.of([assistant("done")])
         calls = [("broken", '{"word": "x"}'), ("fine", "{}"), ("broken", "{"), ("made_up", "{}")]
         return Response.of(
@@ -72,7 +72,7 @@ def test_a_rollout_without_calls_has_no_such_column() -> None:
 
 
 def test_an_unanswered_call_and_an_answer_to_no_call_count_for_nothing() -> None:
-    items = [function_call("a", "{}", call_id="1"), function_call_output("2", tool_error("x"))]
+    items: list[Item] = [function_call("a", "{}", call_id="1"), function_call_output("2", tool_error("x"))]
     rollout = Rollout(row={}, response=Response.of(items), reward=1.0)
     count_tools(rollout)
     assert rollout.tool_calls == {}
