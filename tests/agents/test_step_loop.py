@@ -11,7 +11,7 @@ from canned import Canned, Endless, calls, row, say, usage
 from nemo_gym import Environment, Model, Observation, Response, Rollout, Session, Step, StepEnvironment
 from nemo_gym.agents.step_loop import StepLoop
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.wire.errors import EnvironmentFault, ModelError, ModelTimeout
+from nemo_gym.wire.errors import EnvironmentFault, ModelError, ModelTimeout, VerifierFault
 from nemo_gym.wire.items import assistant, user
 from nemo_gym.wire.params import RequestParams
 
@@ -71,10 +71,29 @@ async def test_later_observations_are_part_of_the_trajectory() -> None:
 
     rollout = await play(model)
 
-    made = [assistant("up"), user("floor 1"), assistant("jump")]
+    made = [assistant("up"), user("floor 1"), assistant("jump"), user("you fell")]
     assert model.asked[1]["input"][2:] == made[:2]
     assert rollout.response is not None
-    assert rollout.response.output == made
+    assert rollout.response.output == made, "the last observation belongs to the episode too"
+
+
+class Slope(Stairs):
+    reward_range = (-1.0, 1.0)
+
+
+async def test_a_sum_of_step_rewards_outside_the_declared_range_is_a_verifier_error() -> None:
+    with pytest.raises(VerifierFault, match=r"add up to 2, outside the declared reward_range -1 to 1"):
+        await StepLoop().run(row("climb"), LocalEnvironment(Slope()), Endless(lambda: say("up")))
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf"), "much", None])
+async def test_a_step_reward_that_is_no_finite_number_is_a_verifier_error(reward: Any) -> None:
+    class Odd(Stairs):
+        async def step(self, action: Response, session: Session) -> Step:
+            return Step(None, reward, terminated=True)
+
+    with pytest.raises(VerifierFault, match="step returned"):
+        await StepLoop().run(row("climb"), LocalEnvironment(Odd()), Canned(say("up")))
 
 
 async def test_the_answers_to_tool_calls_are_put_to_the_model() -> None:

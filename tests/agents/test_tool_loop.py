@@ -398,7 +398,9 @@ async def test_the_row_is_left_as_it_came() -> None:
     rollout = await ToolLoop().run(given, LocalEnvironment(Workshop()), Canned(calls("first"), say("done")))
 
     assert json.dumps(given) == before
-    assert rollout.row is given
+    offered = rollout.row["responses_create_params"].pop("tools")
+    assert [tool["name"] for tool in offered] == [tool["name"] for tool in LocalEnvironment(Workshop()).tools]
+    assert rollout.row == given
 
 
 async def test_the_model_of_the_session_is_the_one_that_is_asked() -> None:

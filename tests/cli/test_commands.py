@@ -150,7 +150,11 @@ def test_an_unfinished_run_is_shown_with_what_is_pending_and_can_be_finished(fol
     resumed = gym(*DEMO, "-o", "out.jsonl", "--resume", "--json", cwd=folder)
     after = json.loads(resumed.stdout)
 
-    assert (before["status"], before["summary"]["scored"], before["summary"]["pending"]) == ("running", 4, 2)
+    assert (before["status"], before["summary"]["scored"], before["summary"]["pending"]) == (
+        "interrupted",
+        4,
+        2,
+    )
     assert (after["status"], after["summary"]["scored"], after["summary"]["pending"]) == ("complete", 6, 0)
     assert "resuming: 6 asked for, 4 scored, 0 failed so far, 2 to run" in resumed.stderr
     assert "cut off 30 bytes of an unfinished line" in resumed.stderr

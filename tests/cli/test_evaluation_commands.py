@@ -31,6 +31,21 @@ class Judged(Environment):
             raise ModelTimeout("the judge did not answer")
         return 1.0
 """
+MENDED = """
+from nemo_gym import Environment, ask
+
+class Mended(Environment):
+    stateless = True
+    reward_range = (0.0, 1.0)
+
+    def tasks(self, split, seed, n):
+        return [{"responses_create_params": ask("?"), "number": i} for i in range(4)]
+
+    def verify(self, task, response, session):
+        if session.row["number"] % 2 == 0:
+            return 0.0
+        RETURN
+"""
 
 
 @pytest.fixture
@@ -259,6 +274,36 @@ class TestReverify:
         assert [row["reward"] for row in rows(gym, "run.jsonl")] == [1.0, 1.0]
         again = gym(*command)
         assert (again.returncode, "nothing to score anew" in again.stderr) == (2, True)
+
+    def test_rollouts_whose_verifier_failed_are_scored_once_it_is_mended(self, gym: Gym) -> None:
+        environment = gym.folder / "mended.py"
+        environment.write_text(MENDED.replace("RETURN", "return {}['no such key']"))
+        first = gym("run", "mended.py", *SCRIPTED, "-o", "run.jsonl")
+        assert first.returncode == 0
+        failure = read_rows(gym.folder / "run_failures.jsonl")[0]
+        assert "mended.py:14)" in failure["_ng_failure_error"]
+        assert "in verify: return {}['no such key']" in failure["_ng_failure_traceback"]
+        environment.write_text(MENDED.replace("RETURN", "return 0.75"))
+
+        command = ("eval", "reverify", "--rollouts", "run.jsonl", "-o", "run.jsonl", "--failed", "--append")
+        summary = json.loads(ran(gym(*command, "--json")))["summary"]
+
+        assert (summary["scored"], summary["failed"], summary["pending"]) == (4, {}, 0)
+        assert [row["reward"] for row in rows(gym, "run.jsonl")] == [0.0, 0.75, 0.0, 0.75]
+        resumed = gym("run", "mended.py", *SCRIPTED, "-o", "run.jsonl", "--resume")
+        assert "--accept-changes environment" in resumed.stderr
+        ran(
+            gym(
+                "run",
+                "mended.py",
+                *SCRIPTED,
+                "-o",
+                "run.jsonl",
+                "--resume",
+                "--accept-changes",
+                "environment",
+            )
+        )
 
     def test_without_a_manifest_somebody_has_to_say_which_environment(self, run: Gym) -> None:
         (run.folder / "old_manifest.json").unlink()

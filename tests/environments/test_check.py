@@ -235,6 +235,16 @@ def test_tasks_that_differ_between_drawings_are_not_deterministic() -> None:
     assert "when drawn twice" in message
 
 
+def test_identical_tasks_are_no_failure_but_noted() -> None:
+    class Twice(Plain):
+        def tasks(self, split: str, seed: int, n: int | None) -> Any:
+            return [task for task in super().tasks(split, seed, n) for _ in range(3)]
+
+    (tasks,) = [result for result in check(Twice).results if result.name == "tasks"]
+    assert tasks.passed
+    assert re.search(r"\d+ of \d+ train tasks are identical to an earlier one", tasks.message)
+
+
 def test_using_the_process_wide_generator_names_the_hook() -> None:
     class Global(Plain):
         def seed(self, task: Any, session: Session) -> None:

@@ -206,3 +206,13 @@ async def test_an_agent_may_be_an_object() -> None:
     rewards = [rollout.reward async for rollout in gym.collect(Doubles, Doubler(), agent=Mute(), limit=6)]
 
     assert rewards == [0.5] * 6
+
+
+@pytest.mark.parametrize(
+    ("keyword", "nearest"),
+    [("repeat", "repeats"), ("temprature", "temperature"), ("concurency", "concurrency")],
+)
+async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, nearest: str) -> None:
+    with pytest.raises(UsageError, match=rf"collect\(\) takes no '{keyword}'.* Did you mean '{nearest}'"):
+        async for _ in gym.collect("string_match", "random", **{keyword: 4}):
+            pass

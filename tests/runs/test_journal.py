@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.runs.journal import AppendFile, Journal, JournalError
+from nemo_gym.runs.journal import AppendFile, Journal, JournalError, is_locked
 from nemo_gym.wire.errors import UsageError
 
 lines = st.lists(st.binary(max_size=200).map(lambda b: b.replace(b"\n", b" ") + b"\n"), max_size=20)
@@ -65,6 +65,50 @@ except JournalError as error:
 
     assert "can't be written: File too large" in done.stdout
     assert (tmp_path / "out.jsonl").read_bytes() == b"a" * 599 + b"\n"
+
+
+def test_whole_lines_that_fit_are_kept_when_the_rest_does_not(tmp_path: Path) -> None:
+    script = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+from pathlib import Path
+from nemo_gym.runs.journal import AppendFile, JournalError
+file = AppendFile(Path({str(tmp_path / "out.jsonl")!r}))
+for _ in range(2):
+    try:
+        file.write(b"".join(b"%099d\\n" % number for number in range(7)))
+    except JournalError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "can't be written: File too large" in done.stdout
+    lines = (tmp_path / "out.jsonl").read_bytes().splitlines(keepends=True)
+    assert [int(line) for line in lines] == [*range(7), 0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "missing"])
+def test_what_is_no_file_to_append_to_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out.jsonl"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case _:
+            path = tmp_path / "nowhere" / "out.jsonl"
+    with pytest.raises(UsageError, match=r"out\.jsonl can't be written: "):
+        AppendFile(path)
+
+
+def test_a_file_is_locked_while_it_is_written_and_looking_does_not_disturb(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    assert not is_locked(path)
+    file = AppendFile(path)
+    assert is_locked(path)
+    file.close()
+    assert not is_locked(path)
+    AppendFile(path).close()
 
 
 async def test_rows_are_committed_in_order_and_by_kind(tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ def test_what_is_scored_is_not_wanted_again(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_there_twice_counts_once(tmp_path: Path) -> None:
-    assert ledger_of(tmp_path, [scored(0, 0), scored(0, 0)], []).scored_count == 1
+    ledger = ledger_of(tmp_path, [scored(0, 0), scored(0, 0) | {"reward": 0.0}], [])
+
+    assert (ledger.scored_count, ledger.mean.count, ledger.mean.mean) == (1, 1, 1.0)
+    assert ledger.twin.endswith("out.jsonl:2: task 0, repeat 0 is here a second time")
 
 
 def test_failures_are_wanted_until_their_attempts_are_spent(tmp_path: Path) -> None:
@@ -61,6 +64,14 @@ def test_a_terminal_failure_is_not_wanted_again(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path, [], [failed(0, 0, "model_rejected", terminal=True), failed(1, 0)])
 
     assert [ledger.wants(task, 0) for task in range(2)] == [False, True]
+
+
+def test_an_empty_account_is_tried_again_though_an_older_version_called_it_terminal(tmp_path: Path) -> None:
+    broke = failed(0, 0, "model_rejected", terminal=True) | {"_ng_failure_http_status": 402}
+    refused = failed(1, 0, "model_rejected", terminal=True) | {"_ng_failure_http_status": 400}
+    ledger = ledger_of(tmp_path, [], [broke, refused])
+
+    assert [ledger.wants(task, 0) for task in range(2)] == [True, False]
 
 
 def test_a_failure_that_was_scored_later_is_forgotten(tmp_path: Path) -> None:

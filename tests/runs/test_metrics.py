@@ -131,7 +131,9 @@ class TestFile:
         rewards = [(0, 1.0), (0, 0.0), (1, 1.0), (1, 1.0), (2, 0.0), (2, 0.0)]
         rows = [row(task, place % 2, reward) for place, (task, reward) in enumerate(rewards)]
         (entry,) = written(accumulate(rows), tmp_path)
-        half = math.sqrt(3 / 2 * 2) / 6 * 4.30265
+        # Wilson's interval of 1/2 among p (1 - p) / se^2 = 3 effective rollouts, with t of 2 degrees.
+        weight = 4.30265**2 / 3
+        half = math.sqrt(weight * (1 / 4 + weight / 4)) / (1 + weight)
         assert entry["agent_metrics"]["ci95_low/reward"] == pytest.approx(0.5 - half, rel=1e-4)
         assert entry["agent_metrics"]["ci95_high/reward"] == pytest.approx(0.5 + half, rel=1e-4)
 
@@ -197,6 +199,8 @@ class TestCoverage:
             mean_reward=1.0,
             ci95=None,
             pass_at={1: 100.0},
+            best_at={1: 1.0},
+            tasks_at={1: 1},
         )
 
     def test_without_expectations_what_is_there_was_asked_for(self):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym import Environment, Task, ask
-from nemo_gym.runs.plan import PlanOptions, expand, materialize, task_rows
+from nemo_gym.runs.plan import PlanOptions, Twins, expand, materialize, task_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode
 
@@ -35,19 +35,30 @@ def test_tasks_are_expanded_in_order_abc_to_aabbcc() -> None:
     assert identities([r for r, _ in plan]) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
 
 
-def test_identical_rows_are_one_task_with_more_repeats() -> None:
-    plan = expand([row("a"), row("b"), row("a"), row("a")], PlanOptions(repeats=2))
+def test_identical_rows_are_tasks_of_their_own_and_noted() -> None:
+    twins, same = Twins(), row("a")
+    plan = expand([same, row("b"), row("a"), same], PlanOptions(repeats=2), twins=twins)
 
     assert identities([r for r, _ in plan]) == [
-        (0, 0),
-        (0, 1),
-        (1, 0),
-        (1, 1),
-        (0, 2),
-        (0, 3),
-        (0, 4),
-        (0, 5),
-    ]
+        (0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)
+    ]  # fmt: skip
+    assert twins.note().startswith("2 tasks are identical to an earlier one, for instance 2 to 0")
+
+
+def test_a_single_twin_is_named_and_different_tasks_say_nothing() -> None:
+    twins = Twins()
+    list(expand([row("a"), row("b")], PlanOptions(repeats=3), twins=twins))
+    assert twins.note() == ""
+    list(expand([row("c"), row("c")], PlanOptions(), twins=(twins := Twins())))
+    assert twins.note().startswith("task 1 is identical to task 0:")
+
+
+def test_rows_with_the_same_given_index_are_one_task_with_more_repeats() -> None:
+    rows = [row("a", _ng_task_index=7), row("b", _ng_task_index=9), row("a", _ng_task_index=7)]
+
+    assert identities([r for r, _ in expand(rows, PlanOptions(repeats=2))]) == [
+        (7, 0), (7, 1), (9, 0), (9, 1), (7, 2), (7, 3)
+    ]  # fmt: skip
 
 
 def test_a_given_task_index_is_kept() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from nemo_gym import Environment, Task, ask
 from nemo_gym.environments.elsewhere import Elsewhere
-from nemo_gym.runs.plan import PlanOptions, expand, task_rows
+from nemo_gym.runs.plan import PlanOptions, expand, expand_counted, task_rows
 from nemo_gym.runs.sources import Source, source_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.prompt import Prompt
@@ -34,7 +34,7 @@ def write(path: Path, rows: Iterable[Row]) -> Path:
     return path
 
 
-def rows_of(*sources: Source, limit: int | None = None) -> list[Row]:
+def rows_of(*sources: Source, limit: int | None = None) -> list[tuple[Row, int]]:
     return list(source_rows(Elsewhere(), sources, split="train", seed=0, limit=limit))
 
 
@@ -46,7 +46,7 @@ def test_repeats_by_agent_with_a_default_for_the_others() -> None:
     rows = [row("a", "first"), row("b"), row("a", "first")]
     plan = expand(rows, PlanOptions(repeats={"first": 2, "_default": 1}, agent="second"))
     assert keys(plan) == [
-        ("first", 0, 0), ("first", 0, 1), ("second", 1, 0), ("first", 0, 2), ("first", 0, 3)
+        ("first", 0, 0), ("first", 0, 1), ("second", 1, 0), ("first", 2, 0), ("first", 2, 1)
     ]  # fmt: skip
 
 
@@ -76,16 +76,17 @@ def test_a_data_set_counts_as_often_as_it_says_and_is_for_its_agent(tmp_path: Pa
     first = write(tmp_path / "a.jsonl", [row("a", "stale"), row("b")])
     second = write(tmp_path / "b.jsonl", [row("a")])
     sources = (Source(path=first, agent="one", repeats=2), Source(path=second, agent="two"))
-    assert keys(expand(rows_of(*sources), PlanOptions())) == [
-        ("one", 0, 0), ("one", 0, 1), ("one", 2, 0), ("one", 2, 1), ("two", 4, 0)
+    assert keys(expand_counted(rows_of(*sources), PlanOptions())) == [
+        ("one", 0, 0), ("one", 0, 1), ("one", 1, 0), ("one", 1, 1), ("two", 2, 0)
     ]  # fmt: skip
 
 
 def test_the_limit_is_of_different_tasks_over_all_sources(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [row("a"), row("b")])
     sources = (Source(path=path, repeats=2), Source(environment=Sums(), agent="sums"))
-    asked = [one["responses_create_params"]["input"][0]["content"] for one in rows_of(*sources, limit=3)]
-    assert asked == ["a", "a", "b", "b", "train 0"]
+    rows = rows_of(*sources, limit=3)
+    asked = [(row["responses_create_params"]["input"][0]["content"], times) for row, times in rows]
+    assert asked == [("a", 2), ("b", 2), ("train 0", 1)]
 
 
 def test_a_prompt_is_checked_for_all_rows_and_every_misfit_is_named(tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ def test_a_full_disk_stops_the_run_and_resuming_finishes_it(
     assert b"--resume" in errors
     assert b"Traceback" not in errors
     assert 0 < len(read_rows(out)) < 200
+    counts = json.loads((tmp_path / "out_manifest.json").read_text())["counts"]
+    assert counts["scored"] == len(read_rows(out)), "the manifest counts what is on the disk"
+    assert counts["scored"] + counts["pending"] == 200
 
     done = gym(*words)
 

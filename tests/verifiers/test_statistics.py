@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.verifiers.statistics import (
     ClusteredMean,
     PassCurves,
+    SolvedCurves,
     describe,
     majority_curve,
     pass_curve,
     running_deviation,
     t_quantile_975,
+    wilson_interval,
 )
 
 numbers = st.floats(-1e3, 1e3)
@@ -56,7 +59,89 @@ def test_a_clustered_interval_worked_by_hand():
     error = math.sqrt(3 / 2 * 2) / 6
     assert mean.standard_error == pytest.approx(error)
     assert mean.half_width == pytest.approx(error * 4.30265, rel=1e-5)
-    assert mean.interval == (0.5 - mean.half_width, 0.5 + mean.half_width)
+    assert mean.interval == pytest.approx(wilson_interval(0.5, 3.0, 4.30265), rel=1e-5)
+
+
+def test_an_interval_of_other_rewards_is_the_clustered_one_cut_to_the_range():
+    def interval(*rewards, scale=UNKNOWN_SCALE):
+        mean = ClusteredMean(scale=scale)
+        for task, reward in enumerate(rewards):
+            mean.add(task, reward)
+        return mean.interval, mean.mean, mean.half_width
+
+    found, mean, half = interval(0.4, 0.5, 0.6)
+    assert found == (mean - half, mean + half)
+    found, mean, half = interval(0.9, 1.0, 0.5, 1.0)
+    assert half > 1 - mean
+    assert found == (mean - half, 1.0)
+    found, _, _ = interval(-1.0, 0.5, -1.0, 0.5, scale=RewardScale(-1.0, 1.0, 1.0))
+    assert found == (-1.0, 1.0)
+    found, mean, half = interval(3.0, 5.0)
+    assert found == (mean - half, mean + half), "nobody declared this range"
+    assert interval(0.5, 0.5, 0.5)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "low", "high"),
+    [(UNKNOWN_SCALE, 0.0, 0.161125), (RewardScale(-1.0, 1.0, 1.0), -1.0, -0.67775)],
+)
+def test_twenty_failures_are_not_certainty(scale, low, high):
+    mean = ClusteredMean(scale=scale)
+    for task in range(20):
+        mean.add(task, scale.low)
+    assert mean.interval == pytest.approx((low, high), abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, 1.0])), min_size=2, max_size=40))
+def test_an_interval_of_binary_rewards_is_inside_the_range_and_has_a_width(data):
+    mean = ClusteredMean()
+    for task, reward in data:
+        mean.add(task, reward)
+    if mean.tasks < 2:
+        assert mean.interval is None
+        return
+    low, high = mean.interval
+    assert 0.0 <= low <= mean.mean <= high <= 1.0
+    assert high - low > 0.05
+
+
+def test_repeats_that_agree_are_worth_no_more_than_their_tasks():
+    once, often = ClusteredMean(), ClusteredMean()
+    for task in range(10):
+        once.add(task, 1.0)
+        for _ in range(8):
+            often.add(task, 1.0)
+    assert often.interval == once.interval == pytest.approx((0.72247, 1.0), abs=1e-5)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.0, 0.25, 0.98, 1.0]), min_size=1, max_size=6), min_size=1, max_size=3
+    )
+)
+def test_solved_and_best_at_k_are_those_of_all_draws_whatever_the_order(tasks):
+    curves, reversed_curves = SolvedCurves(), SolvedCurves()
+    for rewards in tasks:
+        curves.add(rewards)
+        reversed_curves.add(rewards[::-1])
+    assert curves.ks[-1] == max(map(len, tasks))
+    for k in curves.ks:
+        draws = [list(combinations(rewards, min(k, len(rewards)))) for rewards in tasks]
+        best = [statistics.fmean(max(draw) for draw in of_task) for of_task in draws]
+        solved = [statistics.fmean(max(draw) == 1.0 for draw in of_task) for of_task in draws]
+        assert curves.best(k) == pytest.approx(statistics.fmean(best))
+        assert curves.passed(k) == pytest.approx(100 * statistics.fmean(solved))
+        assert (reversed_curves.best(k), reversed_curves.passed(k)) == (curves.best(k), curves.passed(k))
+        assert curves.tasks_with(k) == sum(len(rewards) >= k for rewards in tasks)
+    assert curves.passed(curves.ks[-1]) < 100 or all(1.0 in rewards for rewards in tasks)
+
+
+def test_solved_is_what_the_scale_says_with_room_for_rounding():
+    curves = SolvedCurves(RewardScale(0.0, 3.0, 0.3, declared=True))
+    curves.add([0.1 + 0.1 + 0.1 - 1e-16, 0.0])
+    curves.add([0.29, 0.0])
+    assert curves.passed(2) == 50.0
+    assert SolvedCurves().ks == []
 
 
 def test_repeating_every_rollout_adds_no_certainty():

@@ -52,6 +52,9 @@ class Recorded(Agent):
             keep_partial(error, response)
             raise
         noted = {name: value for name, value in recorded.items() if name not in row and _is_note(name)}
+        shown = recorded.get(keys.PARAMS)
+        if isinstance(shown, dict):  # with the tools that were offered, which the planned row doesn't have
+            noted[keys.PARAMS] = shown
         outcome = recorded.get(keys.OUTCOME)
         return Rollout.scored(
             {**row, **noted},

@@ -35,7 +35,7 @@ class StepLoop(Agent):
             try:
                 reward, outcome = await self._play(made, session, environment)
             except BaseException as error:
-                keep_partial(error, made.response())
+                keep_partial(error, made.response(), row=made.row)
                 raise
         return made.rollout(made.response(), reward, outcome)
 
@@ -56,11 +56,12 @@ class StepLoop(Agent):
             total += step.reward
             info |= step.info
             made.made.extend(_tool_outputs(step.info))
+            if step.observation:
+                made.made.append(user(step.observation))
             if step.terminated or step.truncated:
                 outcome = "terminated" if step.terminated else "truncated"
                 break
-            if step.observation:
-                made.made.append(user(step.observation))
+        session.scale.check(total, "the step rewards add up to")
         ended = outcome == "terminated"
         return Reward(total, details={"terminated": ended, "truncated": not ended, "info": info}), outcome
 

@@ -21,7 +21,7 @@ class Trajectory:
     """Grows by the model's answers and whatever an agent adds between them.
 
     Items are sent back to the model exactly as they came. The environment's tools are offered when the row
-    names none.
+    names none, and are part of the row that is written: it holds all that the model was shown.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Trajectory:
         params: RequestParams = row[keys.PARAMS]
         if session.tools and "tools" not in params:
             params = {**params, "tools": session.tools}
+            row = {**row, keys.PARAMS: params}
         self.row = row
         self.params = params
         self.given = input_items(params)

@@ -39,6 +39,7 @@ def verdict(rollout: Rollout) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     if rollout.failure is not None:
         lines.append(("failed", f"{rollout.failure.failure_class}: {rollout.failure}"))
+        lines += [("", line) for line in (rollout.failure.traceback or "").splitlines()]
     elif rollout.reward is not None:
         lines.append(("reward", number(rollout.reward)))
         lines += [(f"  {name}", number(part)) for name, part in (rollout.components or {}).items()]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from time import localtime, strftime
 
 from rich.console import Console
 from rich.live import Live
@@ -13,11 +15,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nemo_gym.cli.conversation import print_rollout, printable
 from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress
-from nemo_gym.runs.report import RunReport
+from nemo_gym.runs.report import Listed, RunReport
 from nemo_gym.runs.run import Run
+from nemo_gym.runs.tool_counts import NO_SUCH_TOOL, ToolCount
+from nemo_gym.wire.rollout import Rollout
 
 
 @asynccontextmanager
@@ -48,37 +53,82 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
         print_json(data)
         return
     console = Console(width=None if sys.stdout.isatty() else 100)
-    environment, model = report.manifest.identity.environment, report.manifest.identity.model
-    named = [environment["ref"] or "servers", model["name"] or model["type"].replace("none", "")]
-    title = " · ".join(filter(None, [*named, report.manifest.status]))
+    manifest = report.manifest
+    named = [manifest.environment_name or "servers", manifest.model_name, manifest.status]
+    title = Text(printable(" · ".join(filter(None, named))), style="italic")
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    for name, value in summary_rows(report.summary):
-        table.add_row(name, value)
-    for agent, metrics in report.key_metrics.items():
-        figures = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
-        if figures:
+    for rows in (summary_rows(report.summary), *own_rows(report), tool_rows(report.summary)):
+        for name, value in rows:
+            table.add_row(Text(printable(name)), value)
+        if rows:
             table.add_section()
-            table.add_row(Text(f"key metrics of {agent}"), "")
-        for name, value in figures.items():
-            table.add_row(Text(f"  {name}"), number(value))
     console.print(table)
+    for warning in warnings(report.summary):
+        console.print(Text(printable(f"warning: {warning}")), soft_wrap=True)
     for name, path in _files(report):
-        console.print(f"{name:<10} {path}", highlight=False, soft_wrap=True)
+        console.print(f"{name:<10} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_sample(rollouts: Sequence[Rollout], of: int, *, as_json: bool = False) -> None:
+    """Rollouts that were drawn out of so many, on standard output."""
+    if as_json:
+        print_json({"of": of, "rollouts": [rollout.to_row() for rollout in rollouts]})
+        return
+    for rollout in rollouts:
+        print_rollout(rollout)
+        Console().rule(style="dim")
+    Console().print(f"{number(len(rollouts))} of {number(of)} such rollouts", highlight=False)
+
+
+def print_runs(runs: Sequence[Listed], *, as_json: bool = False) -> None:
+    """A line for each run on standard output."""
+    if as_json:
+        print_json([_listed(run) for run in runs])
+        return
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    table = Table("rollouts", "environment", "model", "status", "scored", "mean reward", "started")
+    for run in runs:
+        manifest = run.manifest
+        cells = (
+            str(run.output),
+            manifest.environment_name or "servers",
+            manifest.model_name,
+            manifest.status,
+            f"{number(run.scored)} of {number(manifest.requested)}",
+            "" if run.mean_reward is None else f"{run.mean_reward:.3f}",
+            strftime("%Y-%m-%d %H:%M", localtime(manifest.started_at)),
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    console.print(table if runs else "no runs here")
+
+
+def _listed(run: Listed) -> dict[str, object]:
+    return {
+        "rollouts": str(run.output),
+        "environment": run.manifest.environment_name,
+        "model": run.manifest.model_name,
+        "status": run.manifest.status,
+        "requested": run.manifest.requested,
+        "scored": run.scored,
+        "mean_reward": run.mean_reward,
+        "started_at": run.manifest.started_at,
+    }
 
 
 def summary_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    """The lines of the closing table: coverage first, then reward."""
+    """The lines of the closing table, each figure once: coverage first, then reward, then tokens."""
     failed = sum(summary.failed.values())
     return [
-        ("asked for", number(summary.requested)),
-        ("scored", number(summary.scored)),
-        ("failed", number(failed)),
-        *((f"  {name}", number(count)) for name, count in sorted(summary.failed.items())),
-        ("pending", number(summary.pending)),
+        ("tasks", _tasks(summary)),
+        ("rollouts asked for", number(summary.requested)),
+        ("  scored", number(summary.scored)),
+        ("  failed", number(failed)),
+        *((f"    {name}", number(count)) for name, count in sorted(summary.failed.items())),
+        ("  pending", number(summary.pending)),
         ("mean reward", _interval(summary)),
-        *((f"pass@{k}", f"{value:.1f} %") for k, value in summary.pass_at.items()),
+        *_solved(summary),
         *(
             (name, number(count))
             for name, count in (
@@ -90,9 +140,94 @@ def summary_rows(summary: RunSummary) -> list[tuple[str, str]]:
     ]
 
 
+def own_rows(report: RunReport) -> list[list[tuple[str, str]]]:
+    """For each agent the figures that its environment singles out and that are not in the table already."""
+    sections: list[list[tuple[str, str]]] = []
+    known = {f"mean/{column}" for column in report.task_columns}
+    for agent, metrics in report.key_metrics.items():
+        figures = {
+            name: value
+            for name, value in metrics.items()
+            if isinstance(value, int | float)
+            and name not in known
+            and f"mean/reward_components/{name.removeprefix('mean/')}" not in metrics
+            and not _SAID_ALREADY.match(name)
+        }
+        if figures:
+            head = (f"key metrics of {agent}", "")
+            sections.append([head, *(_named(name, value) for name, value in figures.items())])
+    return sections
+
+
+def tool_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    """How often each tool was called, and how often the answer was an error."""
+    rows = [(f"  {name}", _calls(count)) for name, count in summary.tools.items()]
+    return [("tool calls", ""), *rows] if rows else []
+
+
+def warnings(summary: RunSummary) -> list[str]:
+    """What the figures say is probably broken, and not the model's fault."""
+    broken = {
+        name: count
+        for name, count in summary.tools.items()
+        if count.calls and count.errors == count.calls and name != NO_SUCH_TOOL
+    }
+    lines = [
+        f"tool {name}: {'its only call' if count.calls == 1 else f'all {number(count.calls)} calls'} "
+        f"ended with an error, for instance {count.error}"
+        for name, count in broken.items()
+    ]
+    return lines[:_MOST_WARNINGS]
+
+
+_MOST_WARNINGS = 5
+_SAID_ALREADY = re.compile(
+    r"mean/(reward|(input|output|total)_tokens)$|pass@\d+(\[avg-of-\d+\])?/|per_sample|coverage/"
+)
+"""Key metrics that say in another unit what the table says, or that only a file has room for."""
+
+
+def _named(name: str, value: float) -> tuple[str, str]:
+    """A key metric in plain words: `majority@8/accuracy` is in percent, `mean/length` is not."""
+    if name.startswith("majority@"):
+        return f"  {name.replace('/', ' ')}", f"{value:.1f} %"
+    return f"  {name.replace('mean/', 'mean ').replace('reward_components/', 'of reward part ')}", number(
+        value
+    )
+
+
+def _calls(count: ToolCount) -> str:
+    return (
+        f"{number(count.calls)}, {number(count.errors)} with an error"
+        if count.errors
+        else number(count.calls)
+    )
+
+
+def _tasks(summary: RunSummary) -> str:
+    if summary.planned_tasks is None or summary.planned_tasks == summary.tasks:
+        return number(summary.tasks)
+    return f"{number(summary.planned_tasks)} ({number(summary.tasks)} with a score)"
+
+
+def _solved(summary: RunSummary) -> list[tuple[str, str]]:
+    """pass@k and best@k; of rewards that are all 0 or 1, pass@1 is the mean and best@k is pass@k."""
+    passed: list[tuple[str, str]] = []
+    best: list[tuple[str, str]] = []
+    needs = "" if summary.binary else f" (reward from {summary.solved_at:g})"
+    for k, share in summary.pass_at.items():
+        short = summary.tasks - summary.tasks_at.get(k, 0)
+        fewer = f" ({number(short)} with fewer rollouts)" if short else ""
+        if k > 1 or not summary.binary:
+            passed.append((f"pass@{k}{needs}", f"{share:.1f} % of tasks{fewer}"))
+        if k > 1 and not summary.binary:
+            best.append((f"best@{k}", f"{summary.best_at[k]:.3f}"))
+    return passed + best
+
+
 def _print_notes(run: Run, console: Console, *, skip: int = 0) -> int:
     for note in run.notes[skip:]:
-        console.print(note, style="dim", highlight=False, soft_wrap=True)
+        console.print(Text(printable(note), style="dim"), soft_wrap=True)
     return len(run.notes)
 
 
@@ -103,8 +238,10 @@ _FEW_TASKS = 5
 def _interval(summary: RunSummary) -> str:
     if summary.mean_reward is None:
         return "none scored"
-    if summary.ci95 is None or summary.tasks < _FEW_TASKS:
+    if summary.tasks < _FEW_TASKS:
         return f"{summary.mean_reward:.3f} (too few tasks for an interval)"
+    if summary.ci95 is None:
+        return f"{summary.mean_reward:.3f} (all rewards are alike)"
     return f"{summary.mean_reward:.3f} (95 % CI {summary.ci95[0]:.3f} to {summary.ci95[1]:.3f})"
 
 
@@ -114,7 +251,7 @@ async def _lines(progress: Progress, console: Console) -> None:
     while True:
         await asyncio.sleep(pause)
         pause = min(30.0, pause * 1.3)
-        console.print(status_line(progress), highlight=False, soft_wrap=True)
+        console.print(Text(status_line(progress)), soft_wrap=True)
 
 
 async def _live(progress: Progress, console: Console) -> None:
@@ -123,20 +260,19 @@ async def _live(progress: Progress, console: Console) -> None:
             bar = ProgressBar(total=max(1, progress.requested), completed=progress.done, width=40)
             grid = Table.grid()
             grid.add_row(bar)
-            grid.add_row(status_line(progress))
+            grid.add_row(Text(status_line(progress)))
             live.update(grid, refresh=True)
             await asyncio.sleep(0.25)
 
 
 def status_line(progress: Progress) -> str:
-    """`128/256 · 12.1 rollouts/s · reward 0.41 ± 0.05 · 3 failed (model_timeout 3) · 11 s left`."""
+    """`128/256 · 12.1 rollouts/s · reward 0.410 (0.352 to 0.471) · 3 failed (run_error 3) · 11 s left`."""
     rate, tokens = progress.rates()
     parts = [f"{progress.done:,}/{progress.requested:,}", f"{rate:.1f} rollouts/s"]
     if progress.scored:
-        mean, half_width = progress.mean.mean, progress.mean.half_width
-        parts.append(f"reward {mean:.3f}" + (f" ± {half_width:.3f}" if half_width is not None else ""))
+        parts.append(f"reward {progress.mean.mean:.3f}{_live_interval(progress)}")
     if progress.failed:
-        classes = ", ".join(f"{name} {count}" for name, count in progress.failures.most_common())
+        classes = ", ".join(f"{printable(name)} {count}" for name, count in progress.failures.most_common())
         parts.append(f"{progress.failed} failed ({classes})")
     if tokens:
         parts.append(f"{tokens:,.0f} tokens/s")
@@ -144,6 +280,11 @@ def status_line(progress: Progress) -> str:
     if left is not None and progress.pending:
         parts.append(f"{duration(left)} left")
     return " · ".join(parts)
+
+
+def _live_interval(progress: Progress) -> str:
+    interval = progress.mean.interval if progress.mean.tasks >= _FEW_TASKS else None
+    return "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
 def _files(report: RunReport) -> list[tuple[str, object]]:

@@ -62,10 +62,16 @@ async def collect(job: Job) -> RunReport:
     run = Run(job, open_doors=partial(_open_doors, job.capture))
     await run.prepare()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         loop.add_signal_handler(number, run.stop, "interrupted", "interrupted")
     async with watch(run):
         return await run.collect()
+
+
+def ending_signals() -> list[signal.Signals]:
+    """The signals that end a run in good order: a terminal's hang-up too, unless `nohup` has it ignored."""
+    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def exit_code(report: RunReport) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from nemo_gym.cli.drive import ending_signals
 from nemo_gym.cli.parts import Parts
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.runs.loop import run_async
@@ -60,7 +60,7 @@ async def _drive(parts: Parts, request: bytes, *, output: TextIO | None) -> int:
             start_new_session=True,
         )
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             loop.add_signal_handler(number, process.terminate)
         try:
             await process.communicate(request)
@@ -83,7 +83,7 @@ def _write_tasks(job: Job) -> Path:
         job.environment.build(), job.sources, split=job.split, seed=job.seed or 0, limit=job.limit
     )
     with whole_file(path) as file:
-        file.writelines(encode({**row, **job.columns}) + b"\n" for row in rows)
+        file.writelines((encode({**row, **job.columns}) + b"\n") * times for row, times in rows)
     return path
 
 

@@ -9,7 +9,7 @@ import typer
 
 from nemo_gym.cli.parts import Parts
 from nemo_gym.cli.texts import number, print_json
-from nemo_gym.runs.plan import PlanOptions, expand
+from nemo_gym.runs.plan import PlanOptions, expand_counted
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.sources import source_rows
 from nemo_gym.wire import keys
@@ -27,7 +27,8 @@ def describe(job: Job, parts: Parts, *, as_json: bool) -> None:
     default = job.agent_name or job.agent.arguments.get("agent") or job.agent.name or "the one that fits"
     tasks: set[int] = set()
     agents: Counter[str] = Counter()
-    for row, _ in expand(rows, PlanOptions(repeats=job.repeats, agent=default, columns=job.columns)):
+    options = PlanOptions(repeats=job.repeats, agent=default, columns=job.columns)
+    for row, _ in expand_counted(rows, options):
         tasks.add(row[keys.TASK_INDEX])
         agents[named_agent(row)] += 1
     servers = [] if parts.around is None and not job.environment.settings else _servers(job)

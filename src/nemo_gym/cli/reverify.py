@@ -32,10 +32,17 @@ def reverify(
     judge_failed_only: Annotated[
         bool, typer.Option("--judge-failed-only", help="Only rollouts that failed because a judge did.")
     ] = False,
+    failed: Annotated[
+        bool,
+        typer.Option(
+            "--failed", help="Only rollouts that failed because the verifier did, after mending it."
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the files at --output first.")
     ] = False,
     resume: options.Resume = False,
+    accept_changes: options.AcceptChanges = None,
     append: Annotated[
         bool, typer.Option("--append", help="Add what is missing to the files at --output.")
     ] = False,
@@ -48,7 +55,7 @@ def reverify(
 
     Example: gym eval reverify mcqa --inputs in.jsonl --rollouts old.jsonl -o new.jsonl
 
-    Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --judge-failed-only --append
+    Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --failed --append
     """
     from nemo_gym.cli.rescore import Existing, rescore
     from nemo_gym.cli.scoring import scoring
@@ -56,16 +63,19 @@ def reverify(
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.reverify import RecordedPlan
     from nemo_gym.runs.run import Job
-    from nemo_gym.wire.errors import JudgeFailed
+    from nemo_gym.wire.errors import JudgeFailed, VerifierFault
 
     if overwrite and (resume or append):
         raise UsageError("--overwrite says another thing about the output than --resume and --append")
+    if failed and judge_failed_only:
+        raise UsageError("--failed and --judge-failed-only take different rollouts: choose one")
     source = RunPaths.of(rollouts)
+    kind = VerifierFault if failed else JudgeFailed if judge_failed_only else None
     plan = RecordedPlan(
         inputs=inputs or source.inputs,
-        recordings=source.failures if judge_failed_only else rollouts,
-        failed_as=JudgeFailed.failure_class if judge_failed_only else "",
-        scored=(rollouts,) if judge_failed_only else (),
+        recordings=source.failures if kind else rollouts,
+        failed_as=kind.failure_class if kind else "",
+        scored=(rollouts,) if kind else (),
         limit=limit,
     )
     logs = output.with_name(f"{output.stem}_server_logs")
@@ -79,6 +89,7 @@ def reverify(
         concurrency=concurrency,
         rollout_timeout=rollout_timeout,
         resume=resume,
+        accept=frozenset(accept_changes or ()),
         write_metrics=not disable_aggregation,
     )
     existing: Existing = "overwrite" if overwrite else "append" if append else "keep"

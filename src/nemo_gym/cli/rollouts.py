@@ -61,6 +61,7 @@ def run(
     turn_timeout: options.TurnTimeout = None,
     max_failures: options.MaxFailures = None,
     resume: options.Resume = False,
+    accept_changes: options.AcceptChanges = None,
     disable_aggregation: options.NoMetrics = False,
     model_ready_timeout: options.ModelReady = None,
     dry_run: options.DryRun = False,
@@ -161,6 +162,7 @@ def run(
         max_failures=max_failures,
         capture=parts.capture,
         resume=asked.resume_from_cache,
+        accept=frozenset(accept_changes or ()),
         write_metrics=not asked.disable_aggregation,
     )
     if asked.dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -112,6 +113,21 @@ MaxFailures: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="Stop once more rollouts than this have failed.")
 ]
 Resume: TypeAlias = Annotated[bool, typer.Option("--resume", help="Go on with the run at --output.")]
+
+
+class Accepted(StrEnum):
+    """What may have changed since the run that is resumed."""
+
+    environment = "environment"
+
+
+AcceptChanges: TypeAlias = Annotated[
+    list[Accepted] | None,
+    typer.Option(
+        "--accept-changes",
+        help="With --resume: go on although the environment's code was changed. What is scored stays so.",
+    ),
+]
 NoMetrics: TypeAlias = Annotated[
     bool, typer.Option("--disable-aggregation", help="Write no file of aggregate metrics.")
 ]

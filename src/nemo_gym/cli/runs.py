@@ -18,26 +18,62 @@ def group() -> None:
     """Look at runs."""
 
 
+@app.command("list")
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="Where their files are.")] = Path("results"),
+    json: Json = False,
+) -> None:
+    """List the runs in a folder, the latest first.
+
+    Example: gym runs list
+
+    Example: gym runs list results/experiments --json
+    """
+    from nemo_gym.cli.display import print_runs
+    from nemo_gym.cli.texts import print_error
+    from nemo_gym.runs.report import runs_in
+
+    runs, problems = runs_in(folder)
+    print_runs(runs, as_json=json)
+    for problem in problems:
+        print_error(problem)
+
+
 @app.command()
 def show(
     path: Annotated[Path, typer.Argument(help="The rollouts file of a run.")],
     task: Annotated[int | None, typer.Option(min=0, help="Print a rollout of this task.")] = None,
     repeat: Annotated[int, typer.Option(min=0, help="Which repeat of the task.")] = 0,
+    failed: Annotated[bool, typer.Option("--failed", help="Print rollouts that failed.")] = False,
+    reward: Annotated[
+        float | None, typer.Option(help="Print rollouts with this reward; with --failed, those as well.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="How many rollouts, drawn at random. [default: 10]")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Print a run again, or one of its rollouts as a conversation.
+    """Print a run again, or some of its rollouts as conversations.
 
     Example: gym runs show results/mcqa.jsonl
 
     Example: gym runs show results/mcqa.jsonl --task 3 --repeat 1
+
+    Example: gym runs show results/mcqa.jsonl --failed --reward 0 --sample 3
     """
     from nemo_gym.cli.conversation import print_rollout
-    from nemo_gym.cli.display import print_report
-    from nemo_gym.runs.report import find_rollout, report_on
+    from nemo_gym.cli.display import print_report, print_sample
+    from nemo_gym.runs.report import find_rollout, report_on, sample_rollouts
 
+    chooses = failed or reward is not None or sample is not None
     if not path.exists():
         raise UsageError(f"{path}: there is no such run")
-    if task is None:
+    if task is not None and chooses:
+        raise UsageError("--task names one rollout: leave --failed, --reward and --sample out")
+    if chooses:
+        rollouts, of = sample_rollouts(path, failed=failed, reward=reward, count=sample or 10)
+        print_sample(rollouts, of, as_json=json)
+    elif task is None:
         print_report(report_on(path), as_json=json)
     else:
         print_rollout(find_rollout(path, task, repeat), as_json=json)

@@ -30,7 +30,7 @@ from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.plan import PlanOptions, expand
+from nemo_gym.runs.plan import PlanOptions, expand_counted
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.runs.sources import Source, source_rows
 from nemo_gym.serving.sockets import http_url, reachable
@@ -186,7 +186,7 @@ def _check_rows(job: Job) -> None:
     rows = source_rows(Elsewhere(), job.sources, split=job.split, seed=0, limit=job.limit)
     options = PlanOptions(repeats=job.repeats, agent=job.agent.label, count_seeds=job.count_seeds)
     try:
-        for _ in expand(rows, options):
+        for _ in expand_counted(rows, options):
             pass
     except UsageError as error:
         raise InvalidInput(str(error)) from None

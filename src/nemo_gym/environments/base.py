@@ -51,7 +51,10 @@ class Environment:
     """Declare your own subclass of `Task` here to have rows checked and typed."""
     Config: ClassVar[type[Config]] = Config
     reward_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    """Lowest and highest reward `verify` can give."""
+    """Lowest and highest reward `verify` can give. Where a class declares it, a reward outside is a
+    `verifier_error`."""
+    solved_at: ClassVar[float | None] = None
+    """The lowest reward that means the task is solved, for pass@k; None takes the top of `reward_range`."""
     answer_key: ClassVar[str | None] = None
     """The column with the extracted answer, for majority voting over repeats."""
     session_ttl: ClassVar[float] = 3600.0

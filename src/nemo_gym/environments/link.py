@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,8 +14,10 @@ from typing import Any, Final, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
+from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import bind_tools, no_such_tool
+from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire.errors import (
     EnvironmentFault,
     JudgeFailed,
@@ -25,8 +28,9 @@ from nemo_gym.wire.errors import (
     VerifierFault,
 )
 from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.origin import origin, short_traceback
 from nemo_gym.wire.response import Response
-from nemo_gym.wire.rollout import Reward, as_reward
+from nemo_gym.wire.rollout import Reward, as_reward, finite_reward
 from nemo_gym.wire.task import Row, task_from_row
 
 log: Final = logging.getLogger(__name__)
@@ -71,11 +75,13 @@ class EnvironmentLink(Protocol):
 class LocalEnvironment:
     """An environment in this process and event loop."""
 
-    def __init__(self, environment: Environment, *, seed: int = 0) -> None:
+    def __init__(self, environment: Environment, *, seed: int = 0, scale: RewardScale | None = None) -> None:
         self.environment = environment
         self.steps = isinstance(environment, StepEnvironment)
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed
+        self.scale = scale or reward_scale(environment)
+        """What its rewards can be; by default what the environment declares."""
         self._tools = bind_tools(environment)
         self.tools = [tool.schema for tool in self._tools.values()]
         """The schema of every tool."""
@@ -104,7 +110,9 @@ class LocalEnvironment:
             task = task_from_row(row, environment.Task)
         except UsageError as error:
             raise TaskUnfit(f"task does not fit {environment.name()}: {error}") from None
-        session = Session(row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self.tools)
+        session = Session(
+            row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self.tools, scale=self.scale
+        )
         self._open[session.id] = (session, monotonic())
         self._used = True
         try:
@@ -185,6 +193,8 @@ class LocalEnvironment:
         result = await self._ask(session, lambda: environment.step(action, session), "step")
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
+        if type(result.reward) is not float or not math.isfinite(result.reward):
+            return result._replace(reward=finite_reward(result.reward, "step returned"))
         return result
 
     async def verify(self, session: Session, response: Response) -> Reward:
@@ -192,7 +202,9 @@ class LocalEnvironment:
         environment = self.environment
         try:
             verdict = environment.verify(session.task, response, session)
-            return as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
+            reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
+            session.scale.check(reward.value)
+            return reward
         except ModelError as error:
             raise JudgeFailed(f"{type(error).__name__}: {error}") from error
         except Exception as error:
@@ -266,4 +278,6 @@ async def _settle(result: Awaitable[Any] | Any) -> Any:
 def _fault(error: BaseException, kind: type[RolloutError], hook: str) -> BaseException:
     if isinstance(error, RolloutError) or not isinstance(error, Exception):
         return error
-    return kind(f"{hook} raised {type(error).__name__}: {error}")
+    fault = kind(f"{hook} raised {type(error).__name__}: {error}{origin(error)}")
+    fault.traceback = short_traceback(error)
+    return fault

@@ -6,6 +6,7 @@ import random
 from functools import cached_property
 from typing import Any
 
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.task import Row, Task
@@ -14,7 +15,16 @@ from nemo_gym.wire.task import Row, Task
 class Session:
     """One rollout's own corner of an environment: nothing in it is shared with another rollout."""
 
-    def __init__(self, row: Row, task: Task, *, id: str, seed: int, tools: list[FunctionTool]) -> None:
+    def __init__(
+        self,
+        row: Row,
+        task: Task,
+        *,
+        id: str,
+        seed: int,
+        tools: list[FunctionTool],
+        scale: RewardScale = UNKNOWN_SCALE,
+    ) -> None:
         self.row = row
         """The task row as it came, with every field."""
         self.task = task
@@ -24,6 +34,8 @@ class Session:
         """Free for the environment's author."""
         self.tools = tools
         """Schemas of the tools the model may call in this rollout."""
+        self.scale = scale
+        """What the reward of this rollout can be."""
         self.cleanup_warning: dict[str, str] | None = None
         """What went wrong when the session was closed after it had been used, if anything did."""
         self._seed = seed

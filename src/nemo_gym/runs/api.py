@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+import inspect
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
@@ -22,6 +23,8 @@ from nemo_gym.runs.components import AgentSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.plan import PlanOptions, expand, task_rows
 from nemo_gym.transport.exchange import is_url
+from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.params import FIELDS
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
@@ -56,8 +59,9 @@ async def collect(
         sampling: request parameters laid over every task's own, for instance `temperature=0.7`.
 
     Raises:
-        UsageError: a task doesn't fit, or a name is unknown.
+        UsageError: a task doesn't fit, or a name or keyword is unknown.
     """
+    _check_sampling(sampling)
     local = LocalEnvironment(_held_here(environment), seed=seed or 0)
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
@@ -86,6 +90,19 @@ async def collect(
         await link.aclose()
         if policy is not model:
             await policy.aclose()
+
+
+def _check_sampling(sampling: Mapping[str, Any]) -> None:
+    for name in sampling:
+        if name not in _SAMPLING:
+            known = _SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
+            raise UsageError(
+                f"collect() takes no {name!r}, and it is no request parameter.{did_you_mean(name, known)}"
+            )
+
+
+_SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}
+"""The request parameters that may be laid over those of the tasks."""
 
 
 def _held_here(environment: Environment | type[Environment] | str | None) -> Environment:

@@ -11,6 +11,7 @@ from nemo_gym.runs.journal import AppendFile
 from nemo_gym.runs.ledger import Ledger
 from nemo_gym.runs.manifest import load_manifest
 from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.sources import digest_of
 from nemo_gym.wire.stamped import Keys, keyed_lines
 
 
@@ -31,6 +32,7 @@ def append_run(made: RunPaths, target: RunPaths) -> None:
     scored, failed = ledger.scored_count, len(ledger.failed)
     pending = manifest.requested - scored - failed
     manifest.counts = {"scored": scored, "failed": failed, "pending": pending}
+    manifest.plan_sha256 = digest_of(target.inputs)
     manifest.save(target)
     for path in (made.rollouts, *made.existing()):
         path.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from time import monotonic, time
@@ -13,8 +12,10 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
+from nemo_gym.runs.tool_counts import count_tools
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
-from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of
+from nemo_gym.wire.origin import origin, short_traceback
+from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of, row_of
 from nemo_gym.wire.task import Row
 
 NextRow = Callable[[], Awaitable[Row | None]]
@@ -118,18 +119,21 @@ async def attempt(
         async with deadline:
             rollout = await agent.run(row, environment, model)
         rollout.timing["total_s"] = monotonic() - began
+        count_tools(rollout)
         return rollout
     except Exception as error:
         if deadline.expired():
             failure = RolloutTimeout(f"not finished within {seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)
-        partial, details = partial_of(error), details_of(error)
+        partial, details, shown = partial_of(error), details_of(error), row_of(error)
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
     timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
-    return Rollout.failed(row, failure, partial=partial, details=details, timing=timing)
+    rollout = Rollout.failed(shown or row, failure, partial=partial, details=details, timing=timing)
+    count_tools(rollout)
+    return rollout
 
 
 def innermost(error: Exception) -> Exception:
@@ -141,6 +145,6 @@ def innermost(error: Exception) -> Exception:
 
 def unexpected(error: Exception) -> RolloutError:
     """A failure for an exception nobody planned for, with the place it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return RolloutError(f"{type(error).__name__}: {error}{where}")
+    failure = RolloutError(f"{type(error).__name__}: {error}{origin(error)}")
+    failure.traceback = short_traceback(error)
+    return failure

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import stat
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from time import sleep
+from typing import Final
 
 from nemo_gym.wire.errors import GymError, UsageError
 
@@ -20,36 +24,53 @@ class AppendFile:
     """A file of whole lines. Opening it takes a lock and cuts off a torn last line.
 
     Raises:
-        UsageError: another process is writing to it.
+        UsageError: another process is writing to it, or it can't be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._fd = os.open(path, flags, 0o644)
+        except OSError as error:
+            raise UsageError(f"{path} can't be written: {error.strerror}") from None
+        try:
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                raise UsageError(f"{path} can't be written: it is not a regular file")
+            if not _locked(self._fd):
+                raise UsageError(f"{path} is being written by another run")
+        except BaseException:
             os.close(self._fd)
-            raise UsageError(f"{path} is being written by another run") from None
+            raise
         self.torn_bytes = self._cut_torn_tail()
         """How many bytes of an unfinished last line were cut off."""
         self._size = os.fstat(self._fd).st_size
 
     def write(self, lines: bytes) -> None:
-        """Append whole lines and make them durable, all or none.
+        """Append whole lines and make them durable.
 
         Raises:
-            JournalError: they could not be written; the file is as it was.
+            JournalError: not all of them could be written; those that fit are there, each of them whole.
         """
+        view = memoryview(lines)
         try:
-            view = memoryview(lines)
             while view:
                 view = view[os.write(self._fd, view) :]
             os.fdatasync(self._fd)
         except OSError as error:
-            os.ftruncate(self._fd, self._size)
+            written = lines[: len(lines) - len(view)] if view else b""
+            self._keep(written.rfind(b"\n") + 1)
             raise JournalError(f"{self.path} can't be written: {error.strerror}") from error
         self._size += len(lines)
+
+    def _keep(self, more: int) -> None:
+        """Cut off all but so many bytes of the last write; all of it where they can't be made durable."""
+        for kept in (more, 0):
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._size + kept)
+                os.fdatasync(self._fd)
+                self._size += kept
+                return
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -69,6 +90,37 @@ class AppendFile:
         return size - end
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a run is writing to a file now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock of a writer. `is_locked` holds it for an instant, so a refusal is tried again."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sleep(_PAUSE_S)
+        else:
+            return True
+    return False
+
+
+_TRIES: Final = 3
+_PAUSE_S: Final = 0.01
+
+
 class Journal:
     """Rollouts and failures of one run, committed in groups: one write and one sync for many rows.
 
@@ -77,7 +129,12 @@ class Journal:
     """
 
     def __init__(self, rollouts: Path, failures: Path, *, interval: float = 0.2) -> None:
-        self._files = (AppendFile(rollouts), AppendFile(failures))
+        first = AppendFile(rollouts)
+        try:
+            self._files = (first, AppendFile(failures))
+        except BaseException:
+            first.close()
+            raise
         self._pending: tuple[list[bytes], list[bytes]] = ([], [])
         self._interval = interval
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.verifiers.statistics import ClusteredMean
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.jsonl import open_regular
 from nemo_gym.wire.stamped import Stamp, read_stamp
 
 MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
@@ -36,25 +39,37 @@ class Ledger:
     mean: ClusteredMean = field(default_factory=ClusteredMean)
     """Of the rewards scored so far."""
     max_attempts: int = 3
+    twin: str = ""
+    """Where a rollout is scored a second time, if one is; only the first counts."""
 
     @classmethod
-    def read(cls, rollouts: Path, failures: Path) -> Ledger:
+    def read(cls, rollouts: Path, failures: Path, scale: RewardScale = UNKNOWN_SCALE) -> Ledger:
         """The ledger of a run's two files; a missing file is an empty one.
 
         Raises:
             DataError: a line other than a torn last one is not a row of a run.
         """
-        ledger = cls(max_attempts=max_attempts())
+        ledger = cls(mean=ClusteredMean(scale=scale), max_attempts=max_attempts())
         for stamp, _ in stamped_lines(failures):
             entry = ledger.failed.setdefault((stamp.task_index, stamp.rollout_index), Failed())
             entry.attempts += 1
             entry.failure_class = stamp.failure_class or "run_error"
-            entry.terminal = entry.terminal or stamp.failure_terminal
-        for stamp, _ in stamped_lines(rollouts):
-            task, bit = stamp.task_index, 1 << stamp.rollout_index
-            ledger.scored[task] = ledger.scored.get(task, 0) | bit
-            ledger.failed.pop((task, stamp.rollout_index), None)
-            ledger.mean.add(task, stamp.reward or 0.0)
+            terminal = stamp.failure_terminal and stamp.failure_http_status not in _PASSING
+            entry.terminal = entry.terminal or terminal
+        for number, (stamp, _) in enumerate(stamped_lines(rollouts), start=1):
+            if stamp.failure_class is not None:
+                continue
+            if stamp.reward is None:
+                raise DataError(f"{rollouts}:{number}: a scored rollout needs a reward")
+            task, repeat = stamp.task_index, stamp.rollout_index
+            mask = ledger.scored.get(task, 0)
+            if mask >> repeat & 1:
+                name = f"task {task}, repeat {repeat}"
+                ledger.twin = ledger.twin or f"{rollouts}:{number}: {name} is here a second time"
+                continue
+            ledger.scored[task] = mask | 1 << repeat
+            ledger.failed.pop((task, repeat), None)
+            ledger.mean.add(task, stamp.reward)
         return ledger
 
     def wants(self, task: int, rollout: int) -> bool:
@@ -78,6 +93,11 @@ class Ledger:
         return Counter(entry.failure_class for entry in self.failed.values())
 
 
+_PASSING: Final = frozenset({402})
+"""HTTP statuses that say nothing about the next attempt, such as an empty account; older versions wrote them
+down as terminal."""
+
+
 def max_attempts() -> int:
     """How often one rollout may be tried over all resumes.
 
@@ -98,7 +118,7 @@ def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
     """
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
 from nemo_gym.runs.paths import RunPaths, whole_file
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import open_regular
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -26,11 +30,31 @@ class Identity(msgspec.Struct, frozen=True):
     """`source`, `limit`, `repeats`, `seed`, `split`, and for a file its `sha256`."""
 
 
+class Rewards(msgspec.Struct, frozen=True):
+    """A `RewardScale` as JSON, which knows no infinite numbers."""
+
+    low: float | None
+    high: float | None
+    solved_at: float
+    declared: bool
+
+    @classmethod
+    def of(cls, scale: RewardScale) -> Rewards:
+        low, high = (end if math.isfinite(end) else None for end in (scale.low, scale.high))
+        return cls(low, high, scale.solved_at, scale.declared)
+
+    @property
+    def scale(self) -> RewardScale:
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return RewardScale(low, high, self.solved_at, self.declared)
+
+
 class Manifest(msgspec.Struct):
     """`<stem>_manifest.json`: written when a run starts, again when it ends."""
 
     identity: Identity
-    requested: int
+    requested: Annotated[int, msgspec.Meta(ge=0)]
     """Rollouts the plan asks for."""
     gym_version: str
     started_at: float
@@ -42,7 +66,31 @@ class Manifest(msgspec.Struct):
     """`scored`, `failed` and `pending` when last written."""
     reason: str = ""
     """Why the run stopped early, if it did."""
+    plan_sha256: str = ""
+    """Of the materialised inputs; empty in a manifest of an older version."""
+    rewards: Rewards | None = None
+    """What the environment declares about its rewards; None where that is not known."""
+    accepted: list[str] = []
+    """Changes that the user accepted when the run was resumed."""
     schema_version: str = "1.0"
+
+    @property
+    def scale(self) -> RewardScale:
+        """What the rewards of the run can be."""
+        return UNKNOWN_SCALE if self.rewards is None else self.rewards.scale
+
+    @property
+    def environment_name(self) -> str:
+        """What was acted in: a reference, a URL, or nothing for servers of several environments."""
+        known = self.identity.environment
+        return str(known.get("ref") or known.get("url") or "")
+
+    @property
+    def model_name(self) -> str:
+        """The model, else its type; nothing where the agent has one of its own."""
+        known = self.identity.model
+        kind = str(known.get("type") or "")
+        return str(known.get("name") or ("" if kind == "none" else kind))
 
     def save(self, paths: RunPaths) -> None:
         """Write the file, whole or not at all."""
@@ -56,12 +104,38 @@ def load_manifest(path: Path) -> Manifest:
     Raises:
         UsageError: it is missing or not a manifest.
     """
+    with open_regular(path) as file:
+        content = file.read()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a run manifest: {error}") from None
+        manifest = msgspec.json.decode(content, type=Manifest)
+        msgspec.convert(manifest.identity.environment, _Environment)
+        msgspec.convert(manifest.identity.model, _Model)
+        json.loads(content, object_pairs_hook=_once)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not a run manifest: {str(error).replace('$.', '')}") from None
+    return manifest
+
+
+class _Environment(msgspec.Struct):
+    """What has to be right of an environment before it is used."""
+
+    ref: str = ""
+    settings: dict[str, Any] = {}
+    url: str = ""
+
+
+class _Model(msgspec.Struct):
+    type: str = ""
+    name: str = ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found
 
 
 def differences(old: Identity, new: Identity) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
@@ -16,7 +16,15 @@ import msgspec
 
 from nemo_gym.runs.own_metrics import Additions, OwnMetrics
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.verifiers.statistics import ClusteredMean, PassCurves, describe, describe_one
+from nemo_gym.runs.tool_counts import ToolCount, ToolCounts, read_counts
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
+from nemo_gym.verifiers.statistics import (
+    ClusteredMean,
+    PassCurves,
+    SolvedCurves,
+    describe,
+    describe_one,
+)
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode, encode
@@ -35,9 +43,23 @@ class RunSummary:
     """Tasks with at least one scored rollout."""
     mean_reward: float | None
     ci95: tuple[float, float] | None
-    """The 95% confidence interval of the mean reward, clustered by task; None with fewer than two tasks."""
+    """The 95% confidence interval of the mean reward, clustered by task and inside the range of rewards; None
+    with fewer than two tasks, or when all rewards are alike and not an end of the range."""
     pass_at: dict[int, float] = field(default_factory=dict[int, float])
-    """pass@k of the reward in percent, for k = 1, 2, 4, ... and the most repeats any task has."""
+    """Percent of tasks that one of k rollouts solves, for k = 1, 2, 4, ... and the most repeats of any task;
+    a task with fewer than k scored rollouts counts with those it has."""
+    best_at: dict[int, float] = field(default_factory=dict[int, float])
+    """The expected best reward of k rollouts, for the same k."""
+    tasks_at: dict[int, int] = field(default_factory=dict[int, int])
+    """Tasks with at least k scored rollouts, for the same k."""
+    solved_at: float = 1.0
+    """The lowest reward that means solved."""
+    binary: bool = True
+    """Whether every reward is 0 or 1 and can be nothing beyond: then pass@1 and best@k say nothing new."""
+    planned_tasks: int | None = None
+    """Tasks that were asked for; None where that is not known."""
+    tools: dict[str, ToolCount] = field(default_factory=dict[str, ToolCount])
+    """Calls and errors of each tool in scored rollouts."""
     input_tokens: int | None = None
     """The sum over scored rollouts; None when a rollout's usage is unknown."""
     output_tokens: int | None = None
@@ -47,11 +69,19 @@ class MetricsAccumulator:
     """Takes in rollout rows in any order and tells what they come to.
 
     Keeps eight bytes per rollout and numeric field. `answer_key` names the field that holds the extracted
-    answer, for majority@k; `own` adds metrics of the environment's own, to the file only.
+    answer, for majority@k; `own` adds metrics of the environment's own, to the file only; `scale` says what
+    rewards can be.
     """
 
-    def __init__(self, *, answer_key: str | None = None, own: Additions | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        answer_key: str | None = None,
+        own: Additions | None = None,
+        scale: RewardScale = UNKNOWN_SCALE,
+    ) -> None:
         self._answer_key = answer_key
+        self._scale = scale
         self._own = own or OwnMetrics(None)
         self.key_metrics: dict[str, dict[str, Any]] = {}
         """The metrics of each agent to look at first, once the file is written."""
@@ -60,11 +90,11 @@ class MetricsAccumulator:
         self._requested: int | None = None
         self._failed: dict[str, int] = {}
         self._rows = 0
-        self._settled: tuple[tuple[_Agent, ...], int, ClusteredMean, PassCurves] | None = None
+        self._settled: tuple[tuple[_Agent, ...], int, _Rewards] | None = None
         """The last result of `_rewards`: for one agent, file and summary ask for the same."""
 
-    def add(self, row: bytes | dict[str, Any]) -> None:
-        """Take in one row of a rollouts file; a row of a failure is passed over.
+    def add(self, row: bytes | dict[str, Any]) -> tuple[int, int] | None:
+        """Take in one row of a rollouts file: its (task, repeat). A row of a failure is passed over.
 
         Raises:
             UsageError: the row is not JSON, not an object, or has no identity.
@@ -72,15 +102,17 @@ class MetricsAccumulator:
         self._rows += 1
         raws = self._decode(row)
         if keys.FAILURE_CLASS in raws:
-            return
+            return None
         agent = self._agent(raws)
         answer = raws.get(self._answer_key) if self._answer_key else None
         task, rollout = self._index(raws, keys.TASK_INDEX), self._index(raws, keys.ROLLOUT_INDEX)
         agent.add(task, rollout, raws, answer)
         self._own.add(agent.name, task, rollout, raws)
+        return task, rollout
 
-    def plan(self, row: bytes | dict[str, Any]) -> None:
-        """Take in one row of the materialised inputs, so that tasks without any scored rollout are seen.
+    def plan(self, row: bytes | dict[str, Any]) -> tuple[int, int]:
+        """Take in one row of the materialised inputs, so that tasks without any scored rollout are seen: its
+        (task, repeat).
 
         Raises:
             UsageError: as for `add`.
@@ -92,6 +124,7 @@ class MetricsAccumulator:
             raise UsageError(f"plan row {self._rows}: {str(error).replace('$.', '')}") from None
         expected = self._agents.setdefault(planned.agent_ref.name, _Agent(planned.agent_ref.name)).expected
         expected[planned.task_index] = expected.get(planned.task_index, 0) + 1
+        return planned.task_index, planned.rollout_index
 
     def expect(self, requested: int, failed: Mapping[str, int]) -> None:
         """Say how many rollouts were asked for and how many failed, by class."""
@@ -106,7 +139,9 @@ class MetricsAccumulator:
         """The figures of the whole run."""
         scored = sum(agent.count for agent in self._agents.values())
         requested = scored + sum(self._failed.values()) if self._requested is None else self._requested
-        mean, curves = self._rewards(tuple(agent for _, agent in sorted(self._agents.items())))
+        rewards = self._rewards(tuple(agent for _, agent in sorted(self._agents.items())))
+        mean, solved = rewards.mean, rewards.solved
+        planned = set[int]().union(*(agent.expected for agent in self._agents.values()))
         tokens = [self._total(name) for name in ("input_tokens", "output_tokens")]
         return RunSummary(
             requested=requested,
@@ -116,7 +151,13 @@ class MetricsAccumulator:
             tasks=mean.tasks,
             mean_reward=mean.mean if mean.count else None,
             ci95=mean.interval,
-            pass_at={k: curves.passed(k) for k in _powers(curves.max_k)},
+            pass_at={k: solved.passed(k) for k in solved.ks},
+            best_at={k: solved.best(k) for k in solved.ks},
+            tasks_at={k: solved.tasks_with(k) for k in solved.ks},
+            solved_at=self._scale.solved_at,
+            binary=mean.is_binary and (self._scale.low, self._scale.high) == (0.0, 1.0),
+            planned_tasks=len(planned) or None,
+            tools=self._tools(self._agents.values()),
             input_tokens=tokens[0],
             output_tokens=tokens[1],
         )
@@ -151,11 +192,12 @@ class MetricsAccumulator:
         """The plain statistics of the numeric columns of each agent."""
         return {name: _described(self._agents[name]) for name in sorted(self._agents)}
 
-    def _rewards(self, agents: tuple[_Agent, ...]) -> tuple[ClusteredMean, PassCurves]:
+    def _rewards(self, agents: tuple[_Agent, ...]) -> _Rewards:
         """The rewards of these agents, by task, with the answers they were given for."""
         if self._settled and self._settled[:2] == (agents, self._rows):
-            return self._settled[2:]
-        mean, curves = ClusteredMean(), PassCurves()
+            return self._settled[2]
+        mean, curves = ClusteredMean(scale=self._scale), PassCurves()
+        solved = SolvedCurves(self._scale)
         for agent in agents:
             rewards = agent.fields.get(keys.REWARD)
             if rewards is None:
@@ -165,9 +207,20 @@ class MetricsAccumulator:
                 for place in having:
                     mean.add(agent.tasks[place], rewards[place])
                 answers = [agent.answers[place] or None for place in having] if self._answer_key else None
-                curves.add([rewards[place] for place in having], answers)
-        self._settled = (agents, self._rows, mean, curves)
-        return mean, curves
+                values = [rewards[place] for place in having]
+                curves.add(values, answers)
+                solved.add(values)
+        found = _Rewards(mean, curves, solved)
+        self._settled = (agents, self._rows, found)
+        return found
+
+    def _tools(self, agents: Iterable[_Agent]) -> dict[str, ToolCount]:
+        """The calls of each tool by these agents, in order of name."""
+        total = ToolCounts()
+        for agent in agents:
+            for name, counted in agent.tools.by_name.items():
+                total.add(name, counted)
+        return dict(sorted(total.by_name.items()))
 
     def _json(self) -> Iterator[bytes]:
         yield b"["
@@ -190,15 +243,20 @@ class MetricsAccumulator:
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
         metrics: dict[str, Any] = {**_described(agent)}
-        mean, reward = self._rewards((agent,))
-        curves = {"accuracy": reward}
+        rewards = self._rewards((agent,))
+        curves = {"accuracy": rewards.curves}
         if self._answer_key:
             curves["no_answer"] = no_answer = PassCurves()
             for group in agent.groups():
                 answers = [agent.answers[place] or None for place in group]
                 no_answer.add([float(answer is None) for answer in answers], answers)
-        if mean.interval is not None:
-            metrics["ci95_low/reward"], metrics["ci95_high/reward"] = mean.interval
+        if (interval := rewards.mean.interval) is not None:
+            metrics["ci95_low/reward"], metrics["ci95_high/reward"] = interval
+        for k in rewards.solved.ks:
+            metrics[f"solved_in_{k}/reward"] = rewards.solved.passed(k)
+            metrics[f"best_of_{k}/reward"] = rewards.solved.best(k)
+        for name, counted in self._tools([agent]).items():
+            metrics[f"tool_calls/{name}"], metrics[f"tool_errors/{name}"] = counted.calls, counted.errors
         for name, curve in curves.items():
             metrics |= curve.metrics(name, majority=self._answer_key is not None)
         metrics["per_sample_aggregate"] = {name: curve.per_run() for name, curve in curves.items()}
@@ -257,10 +315,19 @@ class MetricsAccumulator:
         return None if math.isnan(total) else int(total)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rewards:
+    """What the rewards of some agents come to."""
+
+    mean: ClusteredMean
+    curves: PassCurves
+    solved: SolvedCurves
+
+
 class _Agent:
     """The rollouts of one agent, as columns."""
 
-    __slots__ = ("answers", "expected", "fields", "name", "rollouts", "tasks")
+    __slots__ = ("answers", "expected", "fields", "name", "rollouts", "tasks", "tools")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -271,6 +338,7 @@ class _Agent:
         """A digest of each rollout's answer; 0 for none."""
         self.expected: dict[int, int] = {}
         """Planned rollouts per task."""
+        self.tools = ToolCounts()
 
     @property
     def count(self) -> int:
@@ -282,6 +350,9 @@ class _Agent:
         self.tasks.append(task)
         self.rollouts.append(rollout)
         self.answers.append(_digest(answer))
+        if keys.TOOL_CALLS in raws:
+            for name, counted in read_counts(raws[keys.TOOL_CALLS]).items():
+                self.tools.add(name, counted)
         fields = self.fields
         filled = 0
         for name, value in values.items():
@@ -387,8 +458,9 @@ class _AgentRef(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class _Planned(msgspec.Struct, rename={"task_index": keys.TASK_INDEX}):
+class _Planned(msgspec.Struct, rename=lambda name: name if name == keys.AGENT_REF else f"_ng_{name}"):
     task_index: int
+    rollout_index: int = 0
     agent_ref: _AgentRef = _AgentRef()
 
 
@@ -442,7 +514,3 @@ def _digest(answer: msgspec.Raw | None) -> int:
 def _indented(value: Any, columns: int) -> bytes:
     text = msgspec.json.format(encode(value), indent=2)
     return text.replace(b"\n", b"\n" + b" " * columns)
-
-
-def _powers(limit: int) -> list[int]:
-    return sorted({1 << power for power in range(limit.bit_length())} | {limit}) if limit else []

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import GymError, UsageError
+
+
+class WriteFailed(GymError):
+    """A file can't be written: the disk is full or failing, or its folder is closed to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,23 @@ class RunPaths:
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
-    """A file to write: durable and in its place when the block ends well, gone without a trace otherwise."""
+    """A file to write: durable and in its place when the block ends well, gone without a trace otherwise.
+
+    Raises:
+        WriteFailed: it can't be written.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb", buffering=1 << 20) as file:
+        partial.unlink(missing_ok=True)
+        with partial.open("xb", buffering=1 << 20) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(partial)):
+            raise
+        raise WriteFailed(f"{path} can't be written: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

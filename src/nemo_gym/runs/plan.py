@@ -92,16 +92,30 @@ def task_rows(
     misfits.refuse(f"prompt {prompt.name} doesn't fit " if prompt else "")
 
 
-def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, bytes]]:
+def expand(
+    rows: Iterable[Row], options: PlanOptions, *, twins: Twins | None = None
+) -> Iterator[tuple[Row, bytes]]:
     """Every rollout of the plan in order `abc -> aabbcc`: its row and the same as a JSON line.
 
-    Identical rows are one task with more repeats. Rows are stamped with their identity; nothing is held
-    but a hash per task.
+    A task is its place among the rows, or the `_ng_task_index` that it has: rows with the same index are one
+    task with more repeats, identical rows are not.
+
+    Args:
+        twins: takes note of identical rows.
     """
-    seen: dict[int, tuple[int, int]] = {}
-    repeats = options.repeats
+    return expand_counted(((row, 1) for row in rows), options, twins=twins)
+
+
+def expand_counted(
+    rows: Iterable[tuple[Row, int]], options: PlanOptions, *, twins: Twins | None = None
+) -> Iterator[tuple[Row, bytes]]:
+    """The same for rows that each count several times: one task with so many times the repeats.
+
+    Nothing is held but the repeats of numbered tasks, and what `twins` holds.
+    """
+    done: dict[int, int] = {}
     numbered = False
-    for number, source in enumerate(rows):
+    for number, (source, times) in enumerate(rows):
         row = _prepared(source, options)
         body = encode(row)
         given = row.get(keys.TASK_INDEX)
@@ -113,12 +127,43 @@ def expand(rows: Iterable[Row], options: PlanOptions) -> Iterator[tuple[Row, byt
             )
         if given is not None and (type(given) is not int or given < 0):
             raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
-        key = hash(body) if given is None else given
-        task, done = seen.get(key, (number if given is None else given, 0))
-        end = done + (repeats if isinstance(repeats, int) else _repeats_of(row, repeats))
-        seen[key] = (task, end)
-        for rollout in range(done, end):
-            yield _stamped(row, body, task, rollout, options)
+        repeats = times * _repeats_of(row, options.repeats)
+        if given is None:
+            if twins is not None:
+                twins.add(number, body)
+            for rollout in range(repeats):
+                yield _stamped(row, body, number, rollout, options)
+            continue
+        first = done.get(given, 0)
+        done[given] = first + repeats
+        for rollout in range(first, first + repeats):
+            yield _stamped(row, body, given, rollout, options)
+
+
+class Twins:
+    """Counts tasks that are identical to an earlier one; holds a hash per task."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}
+        self._count = 0
+        self._pair = (0, 0)
+
+    def add(self, task: int, body: bytes) -> None:
+        """Take in a task by its index and its content."""
+        first = self._seen.setdefault(hash(body), task)
+        if first != task:
+            self._count += 1
+            if self._count == 1:
+                self._pair = first, task
+
+    def note(self) -> str:
+        """One line about them; empty when all tasks differ."""
+        if not self._count:
+            return ""
+        first, second = self._pair
+        which = f"task {second} is" if self._count == 1 else f"{self._count} tasks are"
+        example = f"task {first}" if self._count == 1 else f"an earlier one, for instance {second} to {first}"
+        return f"{which} identical to {example}: each counts as a task of its own"
 
 
 def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> int:
@@ -146,7 +191,9 @@ def _prepared(source: Row, options: PlanOptions) -> Row:
     return row
 
 
-def _repeats_of(row: Row, repeats: Mapping[str, int]) -> int:
+def _repeats_of(row: Row, repeats: int | Mapping[str, int]) -> int:
+    if isinstance(repeats, int):
+        return repeats
     name = named_agent(row)
     found = repeats.get(name, repeats.get(OTHERS))
     if found is None:

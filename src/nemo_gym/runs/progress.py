@@ -12,7 +12,7 @@ from nemo_gym.verifiers.statistics import ClusteredMean
 class Progress:
     """Counts that are always true: requested = scored + failed + pending."""
 
-    def __init__(self, repeats: int | None = None) -> None:
+    def __init__(self) -> None:
         self.requested = 0
         self.scored = 0
         self.failed_class: dict[tuple[int, int], str] = {}
@@ -23,7 +23,7 @@ class Progress:
         self.interrupted = 0
         """Those among them that count as not run: a server that was being shut down gave them up."""
         self.output_tokens = 0
-        self.mean = ClusteredMean(repeats)
+        self.mean = ClusteredMean()
         self.started = monotonic()
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=64)
 

@@ -11,12 +11,14 @@ import msgspec
 
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.remote import RemoteEnvironment
+from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.runs.asked_metrics import AskedMetrics
 from nemo_gym.runs.components import EnvironmentSpec
 from nemo_gym.runs.own_metrics import Additions, OwnMetrics
 from nemo_gym.runs.report import Reading, RunReport
 from nemo_gym.runs.scorers import Scorers
 from nemo_gym.transport.exchange import Body
+from nemo_gym.verifiers.scale import RewardScale
 
 
 async def recompute(
@@ -33,7 +35,7 @@ async def recompute(
         GymError: a hook of an environment raised.
     """
     async with _metrics(scorer, agents) as metrics:
-        reading = Reading(output, answer_key=metrics.answer_key, own=metrics)
+        reading = Reading(output, answer_key=metrics.answer_key, own=metrics, scale=metrics.scale)
         await metrics.asked.ask(reading.metrics.columns())
         notes = [
             f"warning: no metrics of {name}'s own: {why}" for name, why in metrics.asked.problems.items()
@@ -55,6 +57,14 @@ class _Metrics:
         """The column with the extracted answer, where it is the same for all environments."""
         specs = self._scorer.agents.values() if isinstance(self._scorer, Scorers) else [self._scorer]
         found = {spec.build().answer_key for spec in specs}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def scale(self) -> RewardScale | None:
+        """What rewards can be, where it is the same for all environments and known here."""
+        if not isinstance(self._scorer, Scorers):
+            return reward_scale(self._scorer.build()) if self._scorer.ref else None
+        found = {reward_scale(spec.build()) for spec in self._scorer.agents.values() if spec.ref}
         return found.pop() if len(found) == 1 else None
 
     def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:

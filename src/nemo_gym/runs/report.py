@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import isclose
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
 
+from nemo_gym.runs.journal import is_locked
 from nemo_gym.runs.ledger import Ledger, stamped_lines
 from nemo_gym.runs.manifest import Manifest, load_manifest
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
 from nemo_gym.runs.own_metrics import Additions
 from nemo_gym.runs.paths import RunPaths
+from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.foreign import read_response
+from nemo_gym.wire.jsonl import decode, open_regular
+from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.stamped import Keys, keyed_lines, read_stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,8 @@ class RunReport:
     summary: RunSummary
     key_metrics: dict[str, dict[str, Any]]
     """The metrics of each agent to look at first, where a metrics file was written."""
+    task_columns: frozenset[str] = frozenset()
+    """Columns of the tasks themselves, whose means say nothing about the rollouts."""
 
 
 class Reading:
@@ -38,23 +48,52 @@ class Reading:
         output: its rollouts file.
         answer_key: the column with the extracted answer.
         own: adds the environment's own metrics.
+        scale: what rewards can be; None takes what the manifest says.
 
     Raises:
-        UsageError: there is no run at `output`.
+        UsageError: there is no run at `output`, or one of its files can't be used.
+        DataError: a rollout is there twice, or is not in the plan.
     """
 
-    def __init__(self, output: Path, *, answer_key: str | None = None, own: Additions | None = None) -> None:
+    def __init__(
+        self,
+        output: Path,
+        *,
+        answer_key: str | None = None,
+        own: Additions | None = None,
+        scale: RewardScale | None = None,
+    ) -> None:
         paths = self._paths = RunPaths.of(output)
-        self._manifest = load_manifest(paths.manifest)
-        metrics = self.metrics = MetricsAccumulator(answer_key=answer_key, own=own)
-        for path, take in ((paths.inputs, metrics.plan), (paths.rollouts, metrics.add)):
-            if not path.exists():
-                continue
-            with path.open("rb") as file:
-                for line in file:
-                    if line.endswith(b"\n"):
-                        take(line)
-        metrics.expect(self._manifest.requested, failures_of(paths))
+        manifest = load_manifest(paths.manifest)
+        self._manifest = _as_it_stands(manifest, paths)
+        self.metrics = MetricsAccumulator(answer_key=answer_key, own=own, scale=scale or manifest.scale)
+        self._task_columns = _columns(paths.inputs)
+        planned = self._taken(paths.inputs, self.metrics.plan)
+        scored = self._taken(paths.rollouts, self.metrics.add)
+        if paths.inputs.exists() and (extra := scored.without(planned)):
+            raise DataError(f"{paths.rollouts}: {extra.named()}: not among the rows of {paths.inputs}")
+        self.metrics.expect(manifest.requested, failures_of(paths))
+
+    def _taken(self, path: Path, take: Callable[[bytes], tuple[int, int] | None]) -> Keys:
+        """Have every row of a file taken in; which there are."""
+        masks: dict[int, int] = {}
+        number = 0
+        try:
+            for number, line in enumerate(_whole_lines(path), start=1):
+                if (key := take(line)) is not None:
+                    if not 0 <= key[1] < _MOST_REPEATS:
+                        raise DataError(f"{path}:{number}: repeat {key[1]} is out of range")
+                    mask, bit = masks.get(key[0], 0), 1 << key[1]
+                    if mask & bit:
+                        name = f"task {key[0]}, repeat {key[1]}"
+                        raise DataError(f"{path}:{number}: {name} is here a second time")
+                    masks[key[0]] = mask | bit
+        except DataError:
+            raise
+        except UsageError as error:
+            _, _, problem = str(error).partition(": ")
+            raise DataError(f"{path}:{number}: {problem.replace('$.', '')}") from None
+        return Keys(masks)
 
     def report(self, *, write_metrics: bool) -> RunReport:
         """What it came to.
@@ -64,7 +103,8 @@ class Reading:
         """
         if write_metrics:
             self.metrics.write(self._paths.metrics)
-        return RunReport(self._paths, self._manifest, self.metrics.summary(), self.metrics.key_metrics)
+        summary, key_metrics = self.metrics.summary(), self.metrics.key_metrics
+        return RunReport(self._paths, self._manifest, summary, key_metrics, self._task_columns)
 
 
 def report_on(output: Path) -> RunReport:
@@ -75,6 +115,18 @@ def report_on(output: Path) -> RunReport:
     """
     report = Reading(output).report(write_metrics=False)
     return replace(report, key_metrics=_written_metrics(report.paths.metrics, report.summary.scored))
+
+
+_MOST_REPEATS = 1 << 20
+"""As of a row's identity: a larger number would take memory for every repeat below it."""
+
+
+def _as_it_stands(manifest: Manifest, paths: RunPaths) -> Manifest:
+    """The manifest; a run that says it is going on, and that no process writes to, was interrupted."""
+    if manifest.status == "running" and not is_locked(paths.rollouts):
+        manifest.status = "interrupted"
+        manifest.reason = "its process ended without saying why"
+    return manifest
 
 
 def failures_of(paths: RunPaths) -> Counter[str]:
@@ -92,6 +144,114 @@ def first_failure(paths: RunPaths) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run as it is listed, read without its rows."""
+
+    output: Path
+    manifest: Manifest
+    scored: int
+    mean_reward: float | None
+    """Of the metrics file, where that is about these rollouts."""
+
+
+def runs_in(folder: Path) -> tuple[list[Listed], list[str]]:
+    """The runs whose files lie in a folder, the latest first, and a line for each that can't be read.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder")
+    runs: list[Listed] = []
+    problems: list[str] = []
+    for path in sorted(folder.glob("*_manifest.json")):
+        paths = RunPaths.of(path.with_name(path.name.removesuffix("_manifest.json") + ".jsonl"))
+        try:
+            manifest = _as_it_stands(load_manifest(path), paths)
+            scored = sum(1 for _ in _whole_lines(paths.rollouts))
+        except UsageError as error:
+            problems.append(str(error))
+            continue
+        runs.append(Listed(paths.rollouts, manifest, scored, _written_mean(paths.metrics, scored)))
+    return sorted(runs, key=lambda run: run.manifest.started_at, reverse=True), problems
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    if not path.exists():
+        return
+    with open_regular(path) as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def _columns(inputs: Path) -> frozenset[str]:
+    """The columns of the first task."""
+    first = next(_whole_lines(inputs), b"{}")
+    try:
+        return frozenset(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return frozenset()
+
+
+def sample_rollouts(
+    output: Path, *, failed: bool = False, reward: float | None = None, count: int, seed: int = 0
+) -> tuple[list[Rollout], int]:
+    """Rollouts of a run drawn at random, the same ones each time, and how many there were to draw from.
+
+    Args:
+        failed: those that failed and were not scored since, by their last failure.
+        reward: those with this reward. With both, rollouts of either kind; with neither, all scored ones.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    paths = RunPaths.of(output)
+    if not paths.rollouts.exists():
+        raise UsageError(f"{paths.rollouts}: there is no such run")
+    scored: dict[tuple[int, int], bool] = {}
+    places: dict[tuple[int, int], tuple[Path, int]] = {}
+    for row in keyed_lines(paths.rollouts):
+        key, found = (row.stamp.task_index, row.stamp.rollout_index), row.stamp.reward
+        scored[key] = True
+        if (not failed and reward is None) or (
+            reward is not None and found is not None and isclose(found, reward, abs_tol=1e-9)
+        ):
+            places[key] = (paths.rollouts, row.offset)
+    for row in keyed_lines(paths.failures) if failed and paths.failures.exists() else ():
+        key = (row.stamp.task_index, row.stamp.rollout_index)
+        if key not in scored:
+            places[key] = (paths.failures, row.offset)
+    drawn = sorted(Random(seed).sample(sorted(places), min(count, len(places))))
+    return [_rollout_at(*places[key]) for key in drawn], len(places)
+
+
+def _rollout_at(path: Path, offset: int) -> Rollout:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return _read_rollout(file.readline(), path)
+
+
+def _read_rollout(line: bytes, path: Path) -> Rollout:
+    """The rollout in a line that may have been written by anything.
+
+    Raises:
+        DataError: it is not one.
+    """
+    try:
+        row = decode(line)
+        msgspec.convert(row, _Shown)
+        check_params(row.get(keys.PARAMS))
+        if row.get(keys.RESPONSE) is not None:
+            row[keys.RESPONSE] = read_response(row[keys.RESPONSE]).data
+    except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
+        where = read_stamp(line, path, 0)
+        name = f"task {where.task_index}, repeat {where.rollout_index}"
+        raise DataError(f"{path}: {name} can't be shown: {str(error).replace('$.', '')}") from None
+    return Rollout.from_row(row)
+
+
 def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     """One rollout of a run, from the rollouts file, else its last failure.
 
@@ -103,12 +263,31 @@ def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     for path in (paths.rollouts, paths.failures):
         for stamp, line in stamped_lines(path):
             if (stamp.task_index, stamp.rollout_index) == (task, repeat):
-                found = Rollout.from_row(decode(line))
+                found = _read_rollout(line, path)
         if found is not None:
             return found
     if not paths.rollouts.exists():
         raise UsageError(f"{paths.rollouts}: there is no such run")
     raise UsageError(f"{paths.rollouts} has no rollout of task {task}, repeat {repeat}")
+
+
+_SHOWN_KEYS = {
+    "outcome": keys.OUTCOME,
+    "timing": keys.TIMING,
+    "reward_components": keys.REWARD_COMPONENTS,
+    "tool_calls": keys.TOOL_CALLS,
+    "attempt_index": keys.ATTEMPT_INDEX,
+}
+
+
+class _Shown(msgspec.Struct, rename=_SHOWN_KEYS):
+    """What of a row has to be right before it is shown."""
+
+    outcome: str = ""
+    timing: dict[str, float] = {}
+    reward_components: dict[str, float] | None = None
+    tool_calls: dict[str, dict[str, Any]] | None = None
+    attempt_index: int = 0
 
 
 class _Named(msgspec.Struct):
@@ -122,13 +301,28 @@ class _Written(msgspec.Struct):
     agent_metrics: dict[str, Any]
     key_metrics: dict[str, Any] = {}
 
+    def figure(self, name: str) -> float:
+        """A metric as a number; 0 where it is missing or something else."""
+        value = self.agent_metrics.get(name, 0)
+        return value if isinstance(value, int | float) else 0
+
 
 def _written_metrics(path: Path, scored: int) -> dict[str, dict[str, Any]]:
     """The key metrics in a metrics file, by agent; none where it is missing or is not about these rows."""
+    return {one.agent_ref.name: one.key_metrics for one in _written(path, scored)}
+
+
+def _written_mean(path: Path, scored: int) -> float | None:
+    """The mean reward over all agents in a metrics file, if it is about these rows."""
+    found = [(one.figure("mean/reward"), one.figure("coverage/scored")) for one in _written(path, scored)]
+    total = sum(count for _, count in found)
+    return sum(mean * count for mean, count in found) / total if total else None
+
+
+def _written(path: Path, scored: int) -> list[_Written]:
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=list[_Written])
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if sum(one.agent_metrics.get("coverage/scored", 0) for one in found) != scored:
-        return {}
-    return {one.agent_ref.name: one.key_metrics for one in found}
+        with open_regular(path) as file:
+            found = msgspec.json.decode(file.read(), type=list[_Written])
+    except (UsageError, ValueError, RecursionError):
+        return []
+    return found if sum(one.figure("coverage/scored") for one in found) == scored else []

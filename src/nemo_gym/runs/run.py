@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from time import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.runs.asked_metrics import metrics_elsewhere
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
-from nemo_gym.runs.manifest import Identity, Manifest, differences, load_manifest
+from nemo_gym.runs.manifest import Identity, Manifest, Rewards, load_manifest
 from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.own_metrics import OwnMetrics
-from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.plan import OTHERS, PlanOptions, expand, materialize
+from nemo_gym.runs.paths import RunPaths, WriteFailed
+from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import Reading, RunReport
 from nemo_gym.runs.result import Result
-from nemo_gym.runs.sources import Source, source_rows
+from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_changes
+from nemo_gym.runs.sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
+from nemo_gym.verifiers.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.task import Row, named_agent
@@ -86,6 +89,8 @@ class Job:
     capture: CaptureSettings | None = None
     """What of the model calls is kept; None is nothing."""
     resume: bool = False
+    accept: frozenset[str] = frozenset()
+    """Changes since the earlier run that resuming accepts: `environment` for the code of the environment."""
     write_metrics: bool = True
 
     @property
@@ -104,7 +109,8 @@ class Run:
         self._open_doors = open_doors
         self.paths = RunPaths.of(job.output)
         once = all(source.repeats == 1 for source in job.sources)
-        self.progress = Progress(job.repeats if once and isinstance(job.repeats, int) else None)
+        self._repeats = job.repeats if once and isinstance(job.repeats, int) else None
+        self.progress = Progress()
         self.notes: list[str] = []
         """Things the user should know, for instance a torn line that was cut off."""
         self._stop = asyncio.Event()
@@ -134,6 +140,8 @@ class Run:
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
+        self._scale = reward_scale(environment)
+        self.progress.mean = ClusteredMean(self._repeats, self._scale)
         identity = self._identity(environment)
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
         if not resuming:
@@ -148,9 +156,9 @@ class Run:
         try:
             await collector.check()
             if resuming:
-                self._take_up(identity)
+                self._take_up(identity, self._planned(environment, collector.agent))
             else:
-                self._plan_anew(environment, collector.agent, identity)
+                self._plan_anew(identity, self._planned(environment, collector.agent))
         except BaseException:
             await collector.aclose()
             raise
@@ -169,17 +177,21 @@ class Run:
         if self.job.resume:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: starting anew")
 
-    def _plan_anew(self, environment: Environment, agent: Agent, identity: Identity) -> None:
-        rows = self._expanded(environment, agent)
+    def _planned(self, environment: Environment, agent: Agent) -> Iterator[tuple[Row, bytes]]:
+        """The rows of the plan with their lines, made when they are asked for."""
         if self.job.plan is not None:
-            rows = zip(repeat(dict[str, Any]()), self.job.plan.lines(), strict=False)
+            return zip(repeat(dict[str, Any]()), self.job.plan.lines(), strict=False)
+        return self._expanded(environment, agent)
+
+    def _plan_anew(self, identity: Identity, rows: Iterator[tuple[Row, bytes]]) -> None:
         folder = self.paths.rollouts.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
         requested = materialize(self.paths.inputs, rows)
-        self._manifest = Manifest(identity, requested, __version__, time())
+        self._manifest = Manifest(identity, requested, __version__, time(), rewards=Rewards.of(self._scale))
+        self._manifest.plan_sha256 = digest_of(self.paths.inputs)
         self._manifest.save(self.paths)
         self._ledger = Ledger()
         self._journal = Journal(self.paths.rollouts, self.paths.failures)
@@ -200,32 +212,41 @@ class Run:
         named = {OTHERS, options.agent}
         if isinstance(job.repeats, Mapping):
             rows = _noting(rows, named)
-        yield from expand(_fitting(rows, agent, job.agent_name), options)
+        twins = Twins()
+        yield from expand_counted(_fitting(rows, agent, job.agent_name), options, twins=twins)
+        if note := twins.note():
+            self.notes.append(note)
         if isinstance(job.repeats, Mapping):
             unused = sorted(job.repeats.keys() - named)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
 
-    def _take_up(self, identity: Identity) -> None:
-        self._manifest = load_manifest(self.paths.manifest)
-        changed = differences(self._manifest.identity, identity)
-        if changed:
-            listed = "; ".join(changed)
-            raise UsageError(f"can't resume {self.paths.rollouts}: this is a different run: {listed}")
+    def _take_up(self, identity: Identity, rows: Iterator[tuple[Row, bytes]]) -> None:
+        paths = self.paths
+        manifest = self._manifest = load_manifest(paths.manifest)
+        before = manifest.identity
+        accepted = refuse_changes(before, identity, accept=self.job.accept, output=paths.rollouts)
         # Locked before the ledger is read, so that no other run can add to the files in between.
-        self._journal = Journal(self.paths.rollouts, self.paths.failures)
+        self._journal = Journal(paths.rollouts, paths.failures)
         try:
-            self._ledger = Ledger.read(self.paths.rollouts, self.paths.failures)
+            if grown(before, identity):
+                manifest.requested = grow(paths, (line for _, line in rows))
+                manifest.plan_sha256 = digest_of(paths.inputs)
+            else:
+                check_plan(paths, manifest)
+            self._ledger = Ledger.read(paths.rollouts, paths.failures, self._scale)
+            left = check_files(paths, self._ledger, manifest.requested)
+            manifest.identity, manifest.rewards = identity, Rewards.of(self._scale)
+            manifest.accepted += accepted
+            manifest.status, manifest.reason, manifest.ended_at = "running", "", None
+            manifest.save(paths)
         except BaseException:
             self._journal.close()
             raise
         if self._journal.torn_bytes:
             self.notes.append(f"cut off {self._journal.torn_bytes} bytes of an unfinished line")
+        self.notes += [f"accepted: {line}" for line in accepted]
+        self._count(self._ledger)
         progress = self.progress
-        progress.requested = self._manifest.requested
-        progress.scored = self._ledger.scored_count
-        progress.mean = self._ledger.mean
-        progress.failed_class = {key: entry.failure_class for key, entry in self._ledger.failed.items()}
-        left = sum(1 for _ in self._lines())
         self.notes.append(
             f"resuming: {progress.requested} asked for, {progress.scored} scored, "
             f"{progress.failed} failed so far, {left} to run"
@@ -241,6 +262,7 @@ class Run:
             await self._until_stopped(self._engine(journal))
         if journal.error is not None:
             self.stop(str(journal.error))
+            self._count(Ledger.read(self.paths.rollouts, self.paths.failures, self._scale))
         progress, manifest = self.progress, self._manifest
         if progress.interrupted:
             self.stop(f"rollouts given up by a server that was being shut down: {progress.interrupted}")
@@ -250,8 +272,25 @@ class Run:
             "failed": progress.failed,
             "pending": progress.pending,
         }
-        manifest.save(self.paths)
+        with self._noting_full_disk():
+            manifest.save(self.paths)
         return await self._report()
+
+    def _count(self, ledger: Ledger) -> None:
+        """Have the progress say what is in the files."""
+        progress = self.progress
+        progress.requested = self._manifest.requested
+        progress.scored = ledger.scored_count
+        progress.mean = ledger.mean
+        progress.failed_class = {key: entry.failure_class for key, entry in ledger.failed.items()}
+
+    @contextmanager
+    def _noting_full_disk(self) -> Generator[None, None, None]:
+        """A file that can't be written any more is a note: what is in the journal stands."""
+        try:
+            yield
+        except WriteFailed as error:
+            self.notes.append(f"warning: {error}")
 
     @asynccontextmanager
     async def _watched(self) -> AsyncGenerator[None, None]:
@@ -271,14 +310,18 @@ class Run:
         orders = self._orders
         async with metrics_elsewhere(orders.environment, orders.agent) if asks else nullcontext() as asked:
             own = asked or OwnMetrics(self._environment)
-            reading = Reading(self.paths.rollouts, answer_key=self._environment.answer_key, own=own)
+            answer_key = self._environment.answer_key
+            reading = Reading(self.paths.rollouts, answer_key=answer_key, own=own, scale=self._scale)
             if asked is not None:
                 self._stop.clear()
                 await self._until_stopped(asked.ask(reading.metrics.columns()))
                 if asked.problems:
                     listed = "; ".join(f"{agent}: {problem}" for agent, problem in asked.problems.items())
                     self.notes.append(f"warning: the metrics that only servers know are missing: {listed}")
-            return reading.report(write_metrics=self.job.write_metrics)
+            report = None
+            with self._noting_full_disk():
+                report = reading.report(write_metrics=self.job.write_metrics)
+            return replace(report or reading.report(write_metrics=False), manifest=self._manifest)
 
     async def _until_stopped(self, engine: Coroutine[Any, Any, None]) -> None:
         """Drive the engine until it is done, fails, or `stop` is called."""
@@ -371,21 +414,25 @@ class Run:
         return given | {key: value for key, value in added.items() if value}
 
 
-def _noting(rows: Iterable[Row], named: set[str]) -> Iterator[Row]:
+_Counted: TypeAlias = tuple[Row, int]
+"""A task, and how often it counts."""
+
+
+def _noting(rows: Iterable[_Counted], named: set[str]) -> Iterator[_Counted]:
     """The rows; the agents that they are for are added to `named`."""
-    for row in rows:
+    for row, times in rows:
         named.add(named_agent(row))
-        yield row
+        yield row, times
 
 
-def _fitting(rows: Iterable[Row], agent: Agent, only: str) -> Iterator[Row]:
+def _fitting(rows: Iterable[_Counted], agent: Agent, only: str) -> Iterator[_Counted]:
     """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
 
     Raises:
         DataError: after the last row, naming those for which it is not so.
     """
     misfits = Misfits()
-    for number, row in enumerate(rows, start=1):
+    for number, (row, times) in enumerate(rows, start=1):
         try:
             if only and named_agent(row) not in ("", only):
                 raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
@@ -393,7 +440,7 @@ def _fitting(rows: Iterable[Row], agent: Agent, only: str) -> Iterator[Row]:
         except UsageError as error:
             misfits.add(number, str(error))
             continue
-        yield row
+        yield row, times
     misfits.refuse()
 
 

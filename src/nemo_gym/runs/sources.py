@@ -12,7 +12,7 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.runs.components import fingerprint
 from nemo_gym.runs.plan import task_rows
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import open_regular
 from nemo_gym.wire.prompt import Prompt
 from nemo_gym.wire.task import Row
 
@@ -54,8 +54,8 @@ class Source:
 
 def source_rows(
     environment: Environment, sources: Sequence[Source], *, split: str, seed: int, limit: int | None
-) -> Iterator[Row]:
-    """The checked tasks of all sources, one after the other, each as often as it counts.
+) -> Iterator[tuple[Row, int]]:
+    """The checked tasks of all sources, one after the other, with how often each counts.
 
     Args:
         limit: how many different tasks altogether.
@@ -67,8 +67,7 @@ def source_rows(
     for source in sources:
         for row in rows_of(source, environment, split=split, seed=seed, limit=left):
             left = None if left is None else left - 1
-            for _ in range(source.repeats):
-                yield row
+            yield row, source.repeats
 
 
 def rows_of(
@@ -109,8 +108,5 @@ def digest_of(path: Path) -> str:
     Raises:
         UsageError: it can't be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

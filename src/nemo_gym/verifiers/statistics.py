@@ -6,6 +6,12 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
+from typing import Final
+
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
+
+_Z: Final = 1.959963984540054
+"""The 97.5% quantile of the normal distribution."""
 
 
 class ClusteredMean:
@@ -17,12 +23,27 @@ class ClusteredMean:
 
     Args:
         repeats: rollouts per task, where every task has as many; finished tasks then cost no memory.
+        scale: what the rewards can be.
     """
 
-    __slots__ = ("_count", "_open", "_repeats", "_shift", "_squares", "_tasks", "_total")
+    __slots__ = (
+        "_between",
+        "_count",
+        "_ends",
+        "_open",
+        "_outside",
+        "_repeats",
+        "_shift",
+        "_squares",
+        "_tasks",
+        "_total",
+    )
 
-    def __init__(self, repeats: int | None = None) -> None:
+    def __init__(self, repeats: int | None = None, scale: RewardScale = UNKNOWN_SCALE) -> None:
         self._repeats = repeats
+        self._ends = (scale.low, scale.high)
+        self._between = False
+        self._outside = False
         self._open: dict[int, tuple[float, int]] = {}
         self._tasks = 0
         self._count = 0
@@ -33,6 +54,10 @@ class ClusteredMean:
 
     def add(self, task_index: int, reward: float) -> None:
         """Take in one reward."""
+        if reward not in self._ends:
+            self._between = True
+            if not self._ends[0] <= reward <= self._ends[1]:
+                self._outside = True
         if self._count == 0:
             self._shift = reward
         reward -= self._shift
@@ -82,10 +107,132 @@ class ClusteredMean:
         return None if error is None else error * t_quantile_975(self._tasks - 1)
 
     @property
+    def is_binary(self) -> bool:
+        """Whether every reward was the lowest or the highest possible."""
+        return not self._between
+
+    @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% confidence interval of the mean; None with fewer than two tasks."""
+        """The 95% confidence interval of the mean, inside what rewards can be.
+
+        Where every reward is one of the two ends it is Wilson's score interval, with the effective number of
+        rollouts (their variance if they were independent, over the cluster-robust one). None with fewer than
+        two tasks, or when all rewards are alike and say nothing about how they vary.
+        """
         half = self.half_width
-        return None if half is None else (self.mean - half, self.mean + half)
+        if half is None:
+            return None
+        low, high = self._ends
+        if not self._between:
+            return self._score_interval(low, high - low) if high > low else None
+        if half == 0.0:
+            return None
+        found = (self.mean - half, self.mean + half)
+        return found if self._outside else (max(low, found[0]), min(high, found[1]))
+
+    def _score_interval(self, low: float, width: float) -> tuple[float, float]:
+        share = min(1.0, max(0.0, (self.mean - low) / width))
+        count, quantile = float(self._count), _Z
+        error = (self.standard_error or 0.0) / width
+        if self._count > self._tasks and 0.0 < share < 1.0 and error > 0.0:
+            count, quantile = min(count, share * (1 - share) / error**2), t_quantile_975(self._tasks - 1)
+        elif self._count > self._tasks and share in (0.0, 1.0):
+            count = float(self._tasks)
+        bottom, top = wilson_interval(share, count, quantile)
+        return low + width * bottom, low + width * top
+
+
+def wilson_interval(share: float, count: float, quantile: float) -> tuple[float, float]:
+    """The score interval of a share of `count` trials, for the two-sided normal or t `quantile` (Wilson 1927,
+    "Probable Inference, the Law of Succession, and Statistical Inference")."""
+    weight = quantile * quantile / count
+    centre = (share + weight / 2) / (1 + weight)
+    half = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
+    return (
+        0.0 if share == 0.0 else max(0.0, centre - half),
+        1.0 if share == 1.0 else min(1.0, centre + half),
+    )
+
+
+class SolvedCurves:
+    """pass@k and best@k of rewards: the share of tasks that one of k rollouts solves, and the expected best
+    of k rollouts. The order of a task's rollouts does not matter.
+
+    A task with fewer than k rollouts counts with all that it has, which can only make the figure lower. There
+    are figures for k = 1, 2, 4, ... and the most rollouts that any task has.
+
+    Args:
+        scale: from which reward on a task is solved.
+    """
+
+    def __init__(self, scale: RewardScale = UNKNOWN_SCALE) -> None:
+        self._scale = scale
+        self._sizes: dict[int, int] = {}
+        self._passed: list[list[float]] = []
+        self._best: list[list[float]] = []
+
+    def add(self, rewards: Sequence[float]) -> None:
+        """Take in the rewards of a task."""
+        if not rewards:
+            return
+        size = len(rewards)
+        self._sizes[size] = self._sizes.get(size, 0) + 1
+        solved = [1.0 if self._scale.solves(reward) else 0.0 for reward in rewards]
+        for curves, values in ((self._passed, solved), (self._best, rewards)):
+            for _ in range(size.bit_length() + 1 - len(curves)):
+                curves.append([0.0, 0.0])
+            _add_to(curves, sorted(values))
+
+    @property
+    def tasks(self) -> int:
+        """Tasks with at least one reward."""
+        return sum(self._sizes.values())
+
+    @property
+    def ks(self) -> list[int]:
+        """The numbers of rollouts that there are figures for."""
+        most = max(self._sizes, default=0)
+        return sorted({1 << power for power in range(most.bit_length())} | {most}) if most else []
+
+    def tasks_with(self, k: int) -> int:
+        """Tasks with at least k rewards."""
+        return sum(tasks for size, tasks in self._sizes.items() if size >= k)
+
+    def passed(self, k: int) -> float:
+        """The share of tasks that one of k rollouts solves, in percent."""
+        return 100.0 * self._mean(self._passed, k)
+
+    def best(self, k: int) -> float:
+        """The expected best reward of k rollouts, averaged over tasks."""
+        return self._mean(self._best, k)
+
+    def _mean(self, curves: list[list[float]], k: int) -> float:
+        if k & (k - 1):
+            return sum(tops for _, tops in curves) / self.tasks
+        power = k.bit_length() - 1
+        short = sum(tops for _, tops in curves[: power + 1])
+        return (curves[power][0] + short) / self.tasks
+
+
+def _add_to(curves: list[list[float]], values: Sequence[float]) -> None:
+    """Add a task's ascending values to sums: at place p, over tasks, of the expected best of 2**p values, and
+    of the very best of the tasks whose number of values has p binary digits."""
+    size, top = len(values), values[-1]
+    alike = values[0] == top
+    for power in range(size.bit_length()):
+        curves[power][0] += top if alike else best_of(values, 1 << power)
+    curves[size.bit_length()][1] += top
+
+
+def best_of(values: Sequence[float], k: int) -> float:
+    """The expected maximum of k of the ascending `values`, drawn without replacement: unbiased for k draws
+    from where they came from. Of values 0 and 1 it is pass@k (Chen et al. 2021, "Evaluating Large Language
+    Models Trained on Code", equation 1)."""
+    total, weight = 0.0, k / len(values)
+    for place in range(len(values), k - 1, -1):
+        total += weight * values[place - 1]
+        weight *= (place - k) / (place - 1) if place > 1 else 0.0
+    return total
 
 
 class PassCurves:
@@ -256,7 +403,7 @@ def t_quantile_975(degrees: int) -> float:
     Cornish-Fisher expansion (26.7.5).
     """
     if degrees > 30:
-        z = 1.959963984540054
+        z = _Z
         terms = (
             (z**3 + z) / 4,
             (5 * z**5 + 16 * z**3 + 3 * z) / 96,

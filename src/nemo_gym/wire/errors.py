@@ -36,6 +36,8 @@ class RolloutError(GymError):
     """True when another attempt at the same rollout cannot end differently."""
     pending: ClassVar[bool] = False
     """True when it counts as not run at all: it is written nowhere, and resuming runs it again."""
+    traceback: str | None = None
+    """The last calls before an exception of an author's code, for the failures file."""
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str | None = None) -> None:
         super().__init__(message)

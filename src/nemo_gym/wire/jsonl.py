@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -23,6 +25,22 @@ def encode(value: Any) -> bytes:
         return _encoder.encode(value)
     except UnicodeEncodeError:
         return _encoder.encode(_without_surrogates(value))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file to read; a pipe or a device could keep its reader waiting for ever.
+
+    Raises:
+        UsageError: it is no regular file, or can't be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path}: can't be read (it is not a regular file)")
+    return os.fdopen(descriptor, "rb")
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

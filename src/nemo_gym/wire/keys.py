@@ -21,15 +21,18 @@ FAILURE_TERMINAL: Final = "_ng_failure_terminal"
 FAILURE_ERROR: Final = "_ng_failure_error"
 FAILURE_HTTP_STATUS: Final = "_ng_failure_http_status"
 FAILURE_BODY: Final = "_ng_failure_body"
+FAILURE_TRACEBACK: Final = "_ng_failure_traceback"
 FAILURE_JUDGE_ERROR: Final = "_ng_failure_judge_error"
 NO_PERSIST: Final = "_ng_no_persist"
 
 OUTCOME: Final = "ng_outcome"
 TIMING: Final = "ng_timing"
+TOOL_CALLS: Final = "ng_tool_calls"
 
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
+    | {FAILURE_TRACEBACK, TOOL_CALLS}
 )
 """Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
 

@@ -47,15 +47,27 @@ def as_reward(value: RewardLike) -> Reward:
     return Reward(_finite(value))
 
 
-def _finite(value: object, component: str | None = None) -> float:
+def finite_reward(value: object, place: str) -> float:
+    """`value` as a reward; `place` begins the message of what is wrong with it.
+
+    Raises:
+        VerifierFault: it is not a finite number.
+    """
     if type(value) is float and math.isfinite(value):
         return value
-    place = "verify returned" if component is None else f"verify returned for component {component!r}"
     if not isinstance(value, Real):
         raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward")
     if not math.isfinite(value):
         raise VerifierFault(f"{place} {value}, which is not a finite number")
     return float(value)
+
+
+def _finite(value: object, component: str | None = None) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value
+    return finite_reward(
+        value, "verify returned" if component is None else f"verify returned for component {component!r}"
+    )
 
 
 class Timing(TypedDict, total=False):
@@ -85,6 +97,8 @@ class Rollout:
     content_filter, terminated, truncated, or failed."""
     failure: RolloutError | None = None
     timing: Timing = field(default_factory=Timing)
+    tool_calls: Mapping[str, Mapping[str, Json]] | None = None
+    """By the name of a tool its `calls` and `errors`, and the text of an `error`."""
 
     @classmethod
     def scored(
@@ -140,6 +154,7 @@ class Rollout:
             outcome=row.get(keys.OUTCOME, "failed" if failure else "completed"),
             failure=failure,
             timing=row.get(keys.TIMING, {}),
+            tool_calls=row.get(keys.TOOL_CALLS),
         )
 
     @property
@@ -169,17 +184,26 @@ class Rollout:
                 out[keys.REWARD_COMPONENTS] = self.components
         else:
             out |= _failure_fields(self.failure)
+        if self.tool_calls is not None:
+            out[keys.TOOL_CALLS] = self.tool_calls
         out[keys.OUTCOME] = self.outcome
         out[keys.TIMING] = self.timing
         return out
 
 
-def keep_partial(error: BaseException, response: Response, details: Mapping[str, Json] | None = None) -> None:
-    """Note on an error what a rollout had done before it, and columns that tell of it; the note nearest the
-    failure stays."""
+def keep_partial(
+    error: BaseException,
+    response: Response,
+    details: Mapping[str, Json] | None = None,
+    *,
+    row: Row | None = None,
+) -> None:
+    """Note on an error what a rollout had done before it, columns that tell of it, and the row with what the
+    model was shown; the note nearest the failure stays."""
     if getattr(error, _PARTIAL, None) is None:
         setattr(error, _PARTIAL, response)
         setattr(error, _DETAILS, details or {})
+        setattr(error, _ROW, row)
 
 
 def partial_of(error: BaseException | None) -> Response | None:
@@ -192,13 +216,18 @@ def details_of(error: BaseException | None) -> Mapping[str, Json]:
     return getattr(_noted(error), _DETAILS, {})
 
 
+def row_of(error: BaseException | None) -> Row | None:
+    """The row that was noted on an error, or on the one it came from."""
+    return getattr(_noted(error), _ROW, None)
+
+
 def _noted(error: BaseException | None) -> BaseException | None:
     while error is not None and getattr(error, _PARTIAL, None) is None:
         error = error.__cause__ or error.__context__
     return error
 
 
-_PARTIAL, _DETAILS = "partial", "partial_details"
+_PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
 
 
 class RecordedFailure(RolloutError):
@@ -223,6 +252,8 @@ def failure_of(row: Row) -> RolloutError | None:
     status, body = row.get(keys.FAILURE_HTTP_STATUS), row.get(keys.FAILURE_BODY)
     failure.http_status = status if isinstance(status, int) else None
     failure.body = body if isinstance(body, str) else None
+    traceback = row.get(keys.FAILURE_TRACEBACK)
+    failure.traceback = traceback if isinstance(traceback, str) else None
     return failure
 
 
@@ -236,4 +267,6 @@ def _failure_fields(failure: RolloutError) -> dict[str, Any]:
         fields[keys.FAILURE_HTTP_STATUS] = failure.http_status
     if failure.body is not None:
         fields[keys.FAILURE_BODY] = failure.body
+    if failure.traceback is not None:
+        fields[keys.FAILURE_TRACEBACK] = failure.traceback
     return fields

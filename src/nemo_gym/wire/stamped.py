@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -10,7 +10,8 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.errors import DataError
+from nemo_gym.wire.jsonl import open_regular
 
 TaskIndex = Annotated[int, msgspec.Meta(ge=0)]
 RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
@@ -24,6 +25,7 @@ class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else
     reward: float | None = None
     failure_class: str | None = None
     failure_terminal: bool = False
+    failure_http_status: int | None = None
 
 
 def read_stamp(line: bytes, path: Path, number: int) -> Stamp:
@@ -65,12 +67,8 @@ def keyed_lines(path: Path) -> Iterator[KeyedLine]:
         UsageError: there is no such file.
         DataError: a line is not a row of a run.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
     offset = 0
-    with file:
+    with open_regular(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.isspace():
                 try:
@@ -84,22 +82,35 @@ def keyed_lines(path: Path) -> Iterator[KeyedLine]:
 
 
 class Keys:
-    """A set of (task, repeat) that costs little for many repeats of a task."""
+    """A set of (task, repeat) that costs little for many repeats of a task.
 
-    def __init__(self) -> None:
-        self._masks: dict[int, int] = {}
-        self._count = 0
+    Args:
+        masks: by task index, a bit for each repeat that is there.
+    """
+
+    def __init__(self, masks: Mapping[int, int] | None = None) -> None:
+        self._masks = dict(masks or {})
+        self._count = sum(mask.bit_count() for mask in self._masks.values())
 
     def add(self, stamp: Stamp) -> bool:
         """Put a row's identity in; whether it is new."""
-        if stamp in self:
+        return self.put(stamp.task_index, stamp.rollout_index)
+
+    def put(self, task: int, repeat: int) -> bool:
+        """Put an identity in; whether it is new."""
+        mask = self._masks.get(task, 0)
+        if mask >> repeat & 1:
             return False
-        self._masks[stamp.task_index] = self._masks.get(stamp.task_index, 0) | 1 << stamp.rollout_index
+        self._masks[task] = mask | 1 << repeat
         self._count += 1
         return True
 
+    def has(self, task: int, repeat: int) -> bool:
+        """Whether an identity is there."""
+        return bool(self._masks.get(task, 0) >> repeat & 1)
+
     def __contains__(self, stamp: Stamp) -> bool:
-        return bool(self._masks.get(stamp.task_index, 0) >> stamp.rollout_index & 1)
+        return self.has(stamp.task_index, stamp.rollout_index)
 
     def __len__(self) -> int:
         return self._count

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from nemo_gym.environments.base import Environment, Golden
 from nemo_gym.environments.conformance import judging
-from nemo_gym.environments.conformance.drawing import SPLITS, Drawn, difference, draw, draw_elsewhere
+from nemo_gym.environments.conformance.drawing import (
+    SPLITS,
+    Drawn,
+    difference,
+    draw,
+    draw_elsewhere,
+    twins,
+)
 from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS, hostile_calls
 from nemo_gym.environments.conformance.judging import CheckResult as CheckResult
 from nemo_gym.environments.conformance.judging import Findings
@@ -122,6 +129,7 @@ async def _draw(
     try:
         drawn = draw(environment, seed, n)
         again = draw(environment, seed, n)
+        identical = twins(environment, seed)
     except Exception as error:
         findings.add("tasks", f"tasks() raised {type(error).__name__}: {error}")
         return {}
@@ -139,7 +147,8 @@ async def _draw(
         cause = "iteration over a set, hash(), the time or the process id"
         findings.add("determinism", f"{promise}; seen: {place}, in a fresh process; likely cause: {cause}")
     _check_rows(environment, drawn, findings)
-    findings.note("tasks", ", ".join(f"{len(rows)} {split}" for split, rows in drawn.items()) or "no splits")
+    sizes = ", ".join(f"{len(rows)} {split}" for split, rows in drawn.items()) or "no splits"
+    findings.note("tasks", "; ".join([sizes, *identical]))
     return drawn
 
 

@@ -66,6 +66,19 @@ async def draw_elsewhere(environment: Environment, seed: int, n: int) -> Drawn |
     return decode(child.stdout)
 
 
+def twins(environment: Environment, seed: int, n: int = 200) -> list[str]:
+    """For each split a phrase about those of its first `n` tasks that are identical to an earlier one; each
+    is a task of its own in a run."""
+    phrases: list[str] = []
+    for split, rows in draw(environment, seed, n).items():
+        different = len({encode(row) for row in rows})
+        if different < len(rows):
+            phrases.append(
+                f"{len(rows) - different} of {len(rows)} {split} tasks are identical to an earlier one"
+            )
+    return phrases
+
+
 def difference(one: Drawn, other: Drawn) -> str | None:
     """The first place where two drawings differ, in words."""
     for split in SPLITS:

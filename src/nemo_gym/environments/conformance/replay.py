@@ -14,6 +14,7 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.watch import Stall, Watch
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.session import Session
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE
 from nemo_gym.wire.errors import GymError, RolloutError
 from nemo_gym.wire.items import FunctionCall, Item, assistant, check_items, function_call_output
 from nemo_gym.wire.params import FunctionTool
@@ -66,7 +67,7 @@ class Stage:
     def __init__(self, environment: Environment, seed: int) -> None:
         self.environment = environment
         self.watch = Watch(environment)
-        self.link = LocalEnvironment(environment, seed=seed)
+        self.link = LocalEnvironment(environment, seed=seed, scale=UNKNOWN_SCALE)
 
     async def play(self, script: Script, *, verify_twice: bool = False) -> Trace:
         """Play one script from seed to close. Every problem is in the trace."""

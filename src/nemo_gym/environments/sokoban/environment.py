@@ -38,6 +38,8 @@ class Sokoban(StepEnvironment):
 
     domain = "games"
     reward_range = (MAX_MOVES * MOVE_REWARD, SOLVED_REWARD + MAX_BOXES * (BOX_REWARD + MOVE_REWARD))
+    solved_at = (MAX_BOXES - 1) * BOX_REWARD
+    """More than any room earns in which a box is missing; a solved one earns less only after 80 moves."""
     """From all moves wasted to the most boxes pushed home by one move each; no room can go beyond."""
     max_steps = MAX_MOVES
 

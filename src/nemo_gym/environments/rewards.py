@@ -1,0 +1,50 @@
+"""What an environment declares about its rewards."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.wire.errors import UsageError
+
+if TYPE_CHECKING:
+    from nemo_gym.environments.base import Environment
+
+
+def reward_scale(environment: Environment) -> RewardScale:
+    """What an environment declares about its rewards.
+
+    Raises:
+        UsageError: the declaration makes no sense.
+    """
+    name = environment.name()
+    low, high = _ends(environment.reward_range, name)
+    solved_at: Any = high if environment.solved_at is None else environment.solved_at
+    if not _is_number(solved_at) or not low <= solved_at <= high:
+        raise UsageError(
+            f"environment {name}: solved_at is {environment.solved_at!r}: "
+            f"give a reward from {low:g} to {high:g}"
+        )
+    solved_at = 1.0 if math.isinf(solved_at) else float(solved_at)
+    return RewardScale(low, high, solved_at, _declares_range(environment))
+
+
+def _declares_range(environment: Environment) -> bool:
+    """Whether a class of the author's, or the object itself, says what the range is."""
+    kinds = type(environment).__mro__
+    own = [kind for kind in kinds if kind.__module__ != "nemo_gym.environments.base"]
+    return any("reward_range" in vars(one) for one in (environment, *own))
+
+
+def _ends(declared: Any, name: str) -> tuple[float, float]:
+    ends = cast("tuple[Any, ...]", declared if isinstance(declared, tuple | list) else ())
+    if len(ends) != 2 or not all(map(_is_number, ends)) or not ends[0] <= ends[1]:
+        raise UsageError(
+            f"environment {name}: reward_range is {declared!r}: give two numbers, the lowest first"
+        )
+    return float(ends[0]), float(ends[1])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not math.isnan(value)

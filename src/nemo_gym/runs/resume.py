@@ -1,0 +1,134 @@
+"""What has to fit before an earlier run goes on: its identity, its plan and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from nemo_gym.runs.ledger import Ledger, stamped_lines
+from nemo_gym.runs.manifest import Identity, Manifest, differences
+from nemo_gym.runs.paths import RunPaths, whole_file
+from nemo_gym.runs.sources import digest_of
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.stamped import Keys
+
+
+def grown(old: Identity, new: Identity) -> bool:
+    """Whether the new run asks for the same and for more tasks or more repeats of them."""
+    was, now = old.inputs, new.inputs
+    if (was.get("limit"), was.get("repeats")) == (now.get("limit"), now.get("repeats")):
+        return False
+    return _more_tasks(was.get("limit"), now.get("limit")) and _more_repeats(
+        was.get("repeats"), now.get("repeats")
+    )
+
+
+def refuse_changes(old: Identity, new: Identity, *, accept: frozenset[str], output: object) -> list[str]:
+    """The changes since the earlier run that the user accepts.
+
+    Args:
+        accept: `environment` accepts that the code of the environment has changed.
+
+    Raises:
+        UsageError: something else is not as it was.
+    """
+    if grown(old, new):
+        kept = {name: old.inputs[name] for name in ("limit", "repeats") if name in old.inputs}
+        new = msgspec.structs.replace(new, inputs={**new.inputs, **kept})
+    changed = differences(old, new)
+    code = [line for line in changed if _is_code(line)]
+    accepted = code if "environment" in accept else []
+    if refused := [line for line in changed if line not in accepted]:
+        hint = ""
+        if refused == code:
+            hint = (
+                ". The environment's code was changed: --accept-changes environment goes on with the new "
+                "code, and what is scored keeps its reward; gym eval reverify scores stored rollouts with it"
+            )
+        raise UsageError(f"can't resume {output}: this is a different run: {'; '.join(refused)}{hint}")
+    return accepted
+
+
+def grow(paths: RunPaths, lines: Iterable[bytes]) -> int:
+    """Replace the plan by one that has all of its rows and more; how many there are then.
+
+    Killed at any instant, the same call does it.
+
+    Raises:
+        UsageError: a row of the old plan is not in the new one, at its place.
+    """
+    old = (line for _, line in stamped_lines(paths.inputs))
+    wanted = next(old, None)
+    count = 0
+    with whole_file(paths.inputs) as file:
+        for line in lines:
+            count += 1
+            file.write(line)
+            if line == wanted:
+                wanted = next(old, None)
+        if wanted is not None:
+            raise UsageError(
+                f"can't add to {paths.rollouts}: the tasks that were planned are not the first of those "
+                "asked for now; choose another --output"
+            )
+    return count
+
+
+def check_plan(paths: RunPaths, manifest: Manifest) -> None:
+    """Nothing, when the plan is the one that the run began with.
+
+    Raises:
+        UsageError: it was changed.
+    """
+    if manifest.plan_sha256 and digest_of(paths.inputs) != manifest.plan_sha256:
+        raise UsageError(
+            f"can't resume {paths.rollouts}: {paths.inputs} was changed since the run began; restore it, or "
+            "choose another --output"
+        )
+
+
+def check_files(paths: RunPaths, ledger: Ledger, requested: int) -> int:
+    """How many rollouts are left to run.
+
+    Raises:
+        DataError: the files hold a rollout twice, or one that the plan doesn't have.
+    """
+    if ledger.twin:
+        raise DataError(ledger.twin)
+    planned = Keys()
+    left = 0
+    for number, (stamp, _) in enumerate(stamped_lines(paths.inputs), start=1):
+        if not planned.add(stamp):
+            name = f"task {stamp.task_index}, repeat {stamp.rollout_index}"
+            raise DataError(f"{paths.inputs}:{number}: {name} is here a second time")
+        left += ledger.wants(stamp.task_index, stamp.rollout_index)
+    failed = Keys()
+    for task, repeat in ledger.failed:
+        failed.put(task, repeat)
+    for path, present in ((paths.rollouts, Keys(ledger.scored)), (paths.failures, failed)):
+        if extra := present.without(planned):
+            raise DataError(f"{path}: {extra.named()}: not among the rows of {paths.inputs}")
+    if len(planned) != requested:
+        raise DataError(f"{paths.inputs} has {len(planned)} rows, and {paths.manifest} says {requested}")
+    return left
+
+
+def _is_code(line: str) -> bool:
+    """Whether a difference is one of the digests of an environment's code."""
+    path, _, _ = line.partition(" ")
+    return path.startswith("environment.") and path.rsplit(".", 1)[-1] in ("fingerprint", "code")
+
+
+def _more_tasks(was: Any, now: Any) -> bool:
+    if was == now or now is None:
+        return True
+    return isinstance(was, int) and isinstance(now, int) and now > was
+
+
+def _more_repeats(was: Any, now: Any) -> bool:
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        before, after = cast("Mapping[str, Any]", was), cast("Mapping[str, Any]", now)
+        return before.keys() == after.keys() and all(_more_repeats(before[key], after[key]) for key in before)
+    return isinstance(was, int) and isinstance(now, int) and now >= was

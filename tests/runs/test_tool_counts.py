@@ -1,0 +1,91 @@
+"""Which tools were called, and how often the answer was an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nemo_gym import Environment, Response, Rollout, Session, tool
+from nemo_gym.agents.tool_loop import ToolLoop
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.tool import tool_error
+from nemo_gym.models.base import Model
+from nemo_gym.runs.collect import attempt
+from nemo_gym.runs.metrics import MetricsAccumulator
+from nemo_gym.runs.tool_counts import NO_SUCH_TOOL, ToolCount, ToolCounts, count_tools, read_counts
+from nemo_gym.wire.items import Item, assistant, function_call, function_call_output
+from nemo_gym.wire.params import RequestParams, ask, input_items
+
+
+class Desk(Environment):
+    @tool
+    def broken(self, word: str) -> str:
+        """Look a word up."""
+        raise KeyError(word)
+
+    @tool
+    def fine(self) -> str:
+        """Nothing special."""
+        return "ok"
+
+    def verify(self, task: Any, response: Response, session: Session) -> float:
+        return 0.0
+
+
+class Caller(Model):
+    async def responses(self, params: RequestParams) -> Response:
+        if len(input_items(params)) > 1:
+            return Response.of([assistant("done")])
+        calls = [("broken", '{"word": "x"}'), ("fine", "{}"), ("broken", "{"), ("made_up", "{}")]
+        return Response.of(
+            [function_call(name, text, call_id=f"c{place}") for place, (name, text) in enumerate(calls)]
+        )
+
+
+async def test_calls_and_errors_by_tool_are_in_the_row_and_in_the_metrics() -> None:
+    row = {"responses_create_params": ask("go"), "_ng_task_index": 0, "_ng_rollout_index": 0}
+    rollout = await attempt(ToolLoop(), row, LocalEnvironment(Desk()), Caller(), seconds=5)
+
+    counted = rollout.to_row()["ng_tool_calls"]
+    assert counted["broken"]["calls"] == counted["broken"]["errors"] == 2
+    assert "KeyError" in counted["broken"]["error"]
+    assert counted["fine"] == {"calls": 1}
+    assert counted[NO_SUCH_TOOL]["errors"] == 1
+    assert "made_up" not in counted
+
+    metrics = MetricsAccumulator()
+    for repeat in range(3):
+        metrics.add({**rollout.to_row(), "_ng_rollout_index": repeat})
+    tools = metrics.summary().tools
+    assert (tools["broken"].calls, tools["broken"].errors) == (6, 6)
+    (entry,) = metrics.document()
+    assert entry["agent_metrics"]["tool_calls/broken"] == 6
+    assert entry["agent_metrics"]["tool_errors/fine"] == 0
+    assert entry["key_metrics"].keys() == {"mean/reward"}
+
+
+def test_a_rollout_without_calls_has_no_such_column() -> None:
+    rollout = Rollout(row={}, response=Response.of([assistant("hi")]), reward=1.0)
+    count_tools(rollout)
+    assert "ng_tool_calls" not in rollout.to_row()
+
+
+def test_an_unanswered_call_and_an_answer_to_no_call_count_for_nothing() -> None:
+    items: list[Item] = [function_call("a", "{}", call_id="1"), function_call_output("2", tool_error("x"))]
+    rollout = Rollout(row={}, response=Response.of(items), reward=1.0)
+    count_tools(rollout)
+    assert rollout.tool_calls == {}
+
+
+def test_however_many_names_a_model_makes_up_few_are_kept() -> None:
+    counts = ToolCounts()
+    for number in range(1000):
+        counts.add(f"tool {number}", ToolCount(1))
+    assert len(counts.by_name) == 101
+    assert sum(count.calls for count in counts.by_name.values()) == 1000
+
+
+@pytest.mark.parametrize("raw", [b"5", b'{"a": 1}', b'{"a": {"calls": "x"}}', b"[" * 100_000])
+def test_a_column_that_says_something_else_is_passed_over(raw: bytes) -> None:
+    assert read_counts(raw) == {}
