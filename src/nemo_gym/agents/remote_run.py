@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,19 +34,27 @@ class RemoteRun(Agent):
         agent: name of the agent for rows that name none.
         token: sent as a bearer token.
         timeout: seconds one rollout may take; the collector's own limit is usually shorter.
+        servers: agent servers by name, in place of a URL.
     """
 
     def __init__(
-        self, *, url: str = "", head_url: str = "", agent: str = "", token: str = "", timeout: float = 86400.0
+        self,
+        *,
+        url: str = "",
+        head_url: str = "",
+        agent: str = "",
+        token: str = "",
+        timeout: float = 86400.0,
+        servers: Mapping[str, Service] | None = None,
     ) -> None:
-        if bool(url) == bool(head_url):
+        if [bool(url), bool(head_url), servers is not None].count(True) != 1:
             raise UsageError("a remote agent needs the URL of an agent server or of a head server")
         self._head_url = head_url
         self._agent = agent
         self._token = token
         self._timeouts = Timeouts.of(timeout)
         self._only = self._service(url) if url else None
-        self._services: dict[str, Service] = {}
+        self._services: dict[str, Service] = dict(servers or {})
         self._looking = asyncio.Lock()
 
     async def check(self) -> None:
@@ -104,7 +113,9 @@ class RemoteRun(Agent):
             raise UsageError(
                 f"the row has no agent_ref that says which agent it is for: pass --agent.{known}"
             )
-        raise UsageError(f"{self._head_url} has no agent {name!r}.{did_you_mean(name, services)}")
+        raise UsageError(
+            f"{self._head_url or 'the running system'} has no agent {name!r}.{did_you_mean(name, services)}"
+        )
 
 
 def _rollout(row: Row, result: dict[str, Any]) -> Rollout:

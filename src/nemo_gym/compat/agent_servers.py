@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from nemo_gym.transport.exchange import Timeouts
@@ -44,11 +45,13 @@ class AgentServers:
 
     Args:
         token: sent as a bearer token; empty for none.
+        known: agent servers by name, in place of those of the head server.
     """
 
-    def __init__(self, head_url: str, token: str) -> None:
+    def __init__(self, head_url: str, token: str, known: Mapping[str, Service] | None = None) -> None:
         self._head_url = head_url
         self._token = token
+        self._known = known
         self._services: dict[str, Service] = {}
         self._looking = asyncio.Lock()
 
@@ -95,6 +98,8 @@ class AgentServers:
             raise UsageError(f"{self._head_url} has no agent {name!r}.{hint}") from None
 
     async def _found(self) -> dict[str, Service]:
+        if self._known is not None:
+            return dict(self._known)
         timeouts = Timeouts.of(ROLLOUT_S)
         urls = await find_agents(self._head_url, token=self._token)
         return {

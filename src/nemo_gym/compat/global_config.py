@@ -73,6 +73,8 @@ POLICY_BASE_URL_KEY_NAME: Final = "policy_base_url"
 POLICY_API_KEY_KEY_NAME: Final = "policy_api_key"
 POLICY_MODEL_NAME_KEY_NAME: Final = "policy_model_name"
 POLICY_MODEL_KEY_NAME: Final = "policy_model"
+OBSERVABILITY_ENABLED_KEY_NAME: Final = "observability_enabled"
+TOKEN_ID_CAPTURE_BLOCK: Final = "token_id_capture"
 
 DEFAULT_HEAD_SERVER_PORT: Final = 11000
 DEFAULT_HOST: Final = "127.0.0.1"
