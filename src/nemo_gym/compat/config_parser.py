@@ -15,6 +15,7 @@ from nemo_gym.config.kinds import PLACEHOLDER
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config, resolve
 from nemo_gym.config.sources import read_sources, search_roots
+from nemo_gym.serving.checkouts import checkouts
 
 
 class GlobalConfigDictParserConfig(BaseModel):
@@ -73,7 +74,7 @@ class GlobalConfigDictParser(BaseModel):
         Raises:
             ConfigError: a file is missing or can't be read.
         """
-        sources = read_sources(list(config_paths), search_roots(()))
+        sources = read_sources(list(config_paths), [*search_roots(()), *checkouts()])
         return list(sources.files), [DictConfig(sources.tree)]
 
     def resolve(self, parse_config: GlobalConfigDictParserConfig) -> Config:

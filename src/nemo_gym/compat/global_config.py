@@ -21,7 +21,7 @@ from nemo_gym.compat.config_types import InheritPathNotFoundError as InheritPath
 from nemo_gym.compat.config_types import MalformedConfigPathsError as MalformedConfigPathsError
 from nemo_gym.compat.config_types import NoServerInstancesError as NoServerInstancesError
 from nemo_gym.compat.config_types import ServerRefNotFoundError as ServerRefNotFoundError
-from nemo_gym.compat.paths import SERVER_TYPES
+from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import did_you_mean
 
