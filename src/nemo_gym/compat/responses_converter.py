@@ -44,7 +44,7 @@ _OPEN: Final = "<think>"
 _CLOSE: Final = "</think>"
 _PREAMBLE: Final = ("system", "developer")
 _ASKING: Final = (*_PREAMBLE, "user")
-_GENERATED: Final = ("function_call", "function_call_output", "reasoning")
+_GENERATED: Final = ("reasoning", "mcp_list_tools", "mcp_approval_request")
 
 
 class ResponsesConverter(BaseModel):
@@ -233,11 +233,16 @@ def split_responses_input_output_items(items: Sequence[Item]) -> tuple[list[Item
         (
             place
             for place, item in enumerate(fields)
-            if item.type in _GENERATED or getattr(item, "role", None) == "assistant"
+            if _is_generated(item.type) or getattr(item, "role", None) == "assistant"
         ),
         len(fields),
     )
     return list(items[:first]), list(items[first:])
+
+
+def _is_generated(kind: str) -> bool:
+    """Whether items of a type are the model's own, and not messages nor what it was answered."""
+    return kind in _GENERATED or kind.endswith("_call")
 
 
 def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:

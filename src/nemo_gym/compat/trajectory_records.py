@@ -6,6 +6,7 @@ of its response. What can't be found, or is found twice, is a gap; nothing is as
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -150,8 +151,39 @@ def _join_reported(record: dict[str, Any], calls: Sequence[ModelCallRecord]) -> 
     except ValidationError as error:
         log.warning("what an agent reported can't be joined with its model calls: %s", error)
         return [{"code": "agent_observation_join_failed"}]
+    bundle = _with_own_compactions(bundle, calls)
     record[OBSERVATIONS_KEY] = join_model_call_observations(bundle, calls).model_dump(mode="json")
     return []
+
+
+def _with_own_compactions(
+    bundle: AgentObservationBundle, calls: Sequence[ModelCallRecord]
+) -> AgentObservationBundle:
+    """The bundle with the calls that belong to compactions, where the agent that reported it can tell them;
+    a gap, when that fails."""
+    if bundle.source not in _COMPACTION_READERS:
+        return bundle
+    module, name = _COMPACTION_READERS[bundle.source]
+    try:
+        return getattr(importlib.import_module(module), name)(bundle, calls)
+    except ModuleNotFoundError:
+        return bundle
+    except Exception:
+        log.warning(
+            "the compactions of %s can't be joined with its model calls", bundle.source, exc_info=True
+        )
+        bundle.gaps.append(ObservationGap(code="compaction_model_call_join_failed"))
+        return bundle
+
+
+_COMPACTION_READERS: Final = {
+    "claude_code": (
+        "responses_api_agents.claude_code_agent.observability",
+        "associate_claude_code_compaction_calls",
+    )
+}
+"""Existing agents' own functions that find the model calls of a compaction, by what their reports name as the
+source."""
 
 
 log: Final = logging.getLogger(__name__)

@@ -18,6 +18,12 @@ def checkout(here: Path | None = None) -> Path | None:
     return next(_checkouts(here or Path.cwd()), None)
 
 
+def enclosing_roots(here: Path | None = None) -> list[Path]:
+    """The root of the server whose folder the working directory is, or lies in: one or none."""
+    here = (here or Path.cwd()).resolve()
+    return [folder.parents[1] for folder in (here, *here.parents) if folder.parent.name in SERVER_TYPES][:1]
+
+
 def checkouts() -> list[Path]:
     """Every root that relative paths of servers may start from: the one above, the search roots, and those
     that servers import one another from."""
@@ -27,9 +33,7 @@ def checkouts() -> list[Path]:
 
 
 def _checkouts(here: Path) -> Iterator[Path]:
-    for folder in (here, *here.parents):
-        if folder.parent.name in SERVER_TYPES:
-            yield folder.parents[1].resolve()
+    yield from enclosing_roots(here)
     yield from (root.resolve() for root in search_roots() if _has_servers(root))
 
 
