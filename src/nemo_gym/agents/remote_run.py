@@ -128,7 +128,8 @@ def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
     failure = failure_of(result)
     if failure is not None:
         with suppress(ValueError):
-            keep_partial(failure, read_response(result.get(keys.RESPONSE)))
+            details = {name: value for name, value in result.items() if name not in {*keys.RESERVED, *row}}
+            keep_partial(failure, read_response(result.get(keys.RESPONSE)), details)
         raise failure
     reward = read_reward(result, {})
     made = read_response(result.get(keys.RESPONSE))

@@ -36,6 +36,7 @@ from nemo_gym.compat.rollout_correlation import (
     rollout_id_of,
     rollout_path_prefix,
 )
+from nemo_gym.compat.seeded_tools import tools_of_session
 from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
 from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
@@ -163,7 +164,8 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
             body = next((value for value in (*args, *kwargs.values()) if isinstance(value, BaseModel)), None)
             rollout_id = None if body is None else self.rollout_id_from_run(body)
             captured = self._token_id_capture_enabled()
-            with rollout_context(rollout_id, token_capture=captured) if rollout_id else nullcontext():
+            correlated = rollout_context(rollout_id, token_capture=captured) if rollout_id else nullcontext()
+            with correlated, tools_of_session(body):
                 result = run(*args, **kwargs)
                 return await result if inspect.isawaitable(result) else result
 
