@@ -163,6 +163,7 @@ class ResponsesConverter(BaseModel):
             {
                 **{name: getattr(responses_create_params, name) for name in _ECHOED},
                 "id": f"resp_{uuid4().hex}",
+                "model": responses_create_params.model or chat_completion.model,
                 "object": "response",
                 "created_at": chat_completion.created,
                 "output": [item.model_dump() for item in self.postprocess_chat_response(choice)],
@@ -312,7 +313,7 @@ _REASONING_ALIASES: Final = ("reasoning_output_tokens",)
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why an answer is incomplete, by the reason that a chat choice gives for its end."""
 _ECHOED: Final = (
-    "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "model",
+    "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata",
     "parallel_tool_calls", "previous_response_id", "prompt", "reasoning", "service_tier", "temperature",
     "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
 )  # fmt: skip
