@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import yaml
 
@@ -20,7 +22,7 @@ def test_aliases_that_stay_small_are_fine() -> None:
 def doubled(pattern: str) -> str:
     """A document in which every line has the one before it twice."""
     names = "abcdefghijklmnopq"
-    return TEN + "".join(pattern.format(old=old, new=new) for old, new in zip(names, names[1:], strict=False))
+    return TEN + "".join(pattern.format(old=old, new=new) for old, new in pairwise(names))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class RemoteRun(Agent):
         self._token = token
         self._timeouts = Timeouts.of(timeout)
         self._only = self._service(url) if url else None
-        self._services: dict[str, Service] = dict(servers or {})
+        self._services: Mapping[str, Service] = {} if servers is None else servers
         self._looking = asyncio.Lock()
 
     async def check(self) -> None:
@@ -95,9 +95,9 @@ class RemoteRun(Agent):
     def _service(self, url: str) -> Service:
         return Service(url, "agent server", token=self._token, timeouts=self._timeouts)
 
-    async def _agents(self) -> dict[str, Service]:
+    async def _agents(self) -> Mapping[str, Service]:
         async with self._looking:
-            if not self._services:
+            if self._head_url and not self._services:
                 found = await find_agents(self._head_url, token=self._token)
                 self._services = {name: self._service(url) for name, url in found.items()}
         return self._services
@@ -105,7 +105,7 @@ class RemoteRun(Agent):
     def _name_of(self, row: Row) -> str:
         return named_agent(row) or self._agent
 
-    def _named(self, services: dict[str, Service], name: str) -> Service:
+    def _named(self, services: Mapping[str, Service], name: str) -> Service:
         if name in services:
             return services[name]
         if not name:

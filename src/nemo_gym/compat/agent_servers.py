@@ -52,7 +52,7 @@ class AgentServers:
         self._head_url = head_url
         self._token = token
         self._known = known
-        self._services: dict[str, Service] = {}
+        self._services: Mapping[str, Service] = {}
         self._looking = asyncio.Lock()
 
     async def run(self, row: Row) -> dict[str, Any]:
@@ -97,9 +97,9 @@ class AgentServers:
             hint = did_you_mean(name, self._services)
             raise UsageError(f"{self._head_url} has no agent {name!r}.{hint}") from None
 
-    async def _found(self) -> dict[str, Service]:
+    async def _found(self) -> Mapping[str, Service]:
         if self._known is not None:
-            return dict(self._known)
+            return self._known
         timeouts = Timeouts.of(ROLLOUT_S)
         urls = await find_agents(self._head_url, token=self._token)
         return {

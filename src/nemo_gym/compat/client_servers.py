@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
 
 import aiohttp
 from wreq import HeaderMap
@@ -70,11 +71,28 @@ class ClientAgents(AgentSpec, frozen=True):
         return RemoteRun(servers=servers_of(self.client), **self.arguments)
 
 
-def servers_of(client: Client) -> dict[str, Service]:
+class _Whichever(dict[str, Service]):
+    """A server for every name, of a client that doesn't say which there are."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+
+    def __contains__(self, name: object) -> bool:
+        return bool(name)
+
+    def __missing__(self, name: str) -> Service:
+        self[name] = ClientServer(self._client, name)
+        return self[name]
+
+
+def servers_of(client: Client) -> Mapping[str, Service]:
     """The agent servers of a client's configuration by name."""
-    config = client.global_config_dict
-    names = [str(name) for name, block in config.items() if _is_agent(block)]
-    return {name: ClientServer(client, name) for name in names}
+    config = getattr(client, "global_config_dict", None)
+    if not isinstance(config, Mapping):
+        return _Whichever(client)
+    blocks = cast("Mapping[str, Any]", config).items()
+    return {name: ClientServer(client, name) for name, block in blocks if _is_agent(block)}
 
 
 async def _whole(body: Body) -> bytes:
