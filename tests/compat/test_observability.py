@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from typing import Annotated, Any
 from unittest.mock import MagicMock
 
@@ -269,6 +271,58 @@ class TestStore:
 
         codes = [gap["code"] for gap in row["ng_model_call_capture"]["gaps"]]
         assert codes == ["model_call_capture_incomplete", "model_call_capture_no_records"]
+
+    def test_what_the_agent_reported_is_joined_with_what_was_captured(self, tmp_path):
+        CaptureStore(tmp_path).record(
+            "0-0", {"model_call_id": "a", "model_ref": POLICY.model_dump(), "response": REPLY}
+        )
+        named = {"model_ref": POLICY.model_dump(), "response_id": "resp_1"}
+        invocation = {"kind": "agent_invocation", "invocation_id": "root", "model_calls": [named]}
+        reported = {"source": "t", "records": [invocation]}
+        row = {"_ng_task_index": 0, "_ng_rollout_index": 0, "ng_agent_observations": reported}
+
+        merge_model_call_capture_into_record(row, [tmp_path])
+
+        [joined] = row["ng_agent_observations"]["records"][0]["model_calls"]
+        assert joined == {"model_call_id": "a", **named}
+        assert "gaps" not in row["ng_model_call_capture"]
+        once = json.dumps(row["ng_agent_observations"])
+        merge_model_call_capture_into_record(row, [tmp_path])
+        assert json.dumps(row["ng_agent_observations"]) == once
+
+    @pytest.mark.parametrize(
+        "reported", [{"records": "none"}, 5, {"source": "t", "records": [{"kind": "?"}]}]
+    )
+    def test_what_can_not_be_joined_stays_and_is_a_gap(self, tmp_path, reported):
+        CaptureStore(tmp_path).record("0-0", {"model_call_id": "a", "response": REPLY})
+        row = {"_ng_task_index": 0, "_ng_rollout_index": 0, "ng_agent_observations": reported}
+
+        merge_model_call_capture_into_record(row, [tmp_path])
+
+        assert row["ng_agent_observations"] == reported
+        assert [gap["code"] for gap in row["ng_model_call_capture"]["gaps"]] == [
+            "agent_observation_join_failed"
+        ]
+
+    def test_an_agent_that_knows_the_calls_of_its_compactions_is_asked(self, tmp_path, monkeypatch):
+        module = types.ModuleType("responses_api_agents.claude_code_agent.observability")
+        module.associate_claude_code_compaction_calls = lambda bundle, calls: bundle.model_copy(
+            update={"gaps": [ObservationGap(code=call.model_call_id) for call in calls]}
+        )
+        for name in ("responses_api_agents", "responses_api_agents.claude_code_agent"):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        CaptureStore(tmp_path).record("0-0", {"model_call_id": "a", "response": REPLY})
+        row = {"_ng_rollout_id": "0-0", "ng_agent_observations": {"source": "claude_code"}}
+
+        merge_model_call_capture_into_record(row, [tmp_path])
+        assert row["ng_agent_observations"]["gaps"][0]["code"] == "a"
+
+        module.associate_claude_code_compaction_calls = None
+        merge_model_call_capture_into_record(row, [tmp_path])
+        assert "compaction_model_call_join_failed" in [
+            gap["code"] for gap in row["ng_agent_observations"]["gaps"]
+        ]
 
     def test_a_rollout_id_cannot_leave_the_folder(self, tmp_path):
         with pytest.raises(Exception, match="rollout id"):

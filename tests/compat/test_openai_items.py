@@ -16,8 +16,11 @@ from nemo_gym.compat import openai_items as items
 from nemo_gym.compat import openai_utils
 from nemo_gym.compat.base_resources_server import BaseVerifyRequest, BaseVerifyResponse
 from nemo_gym.compat.openai_utils import (
+    REQUIRED_TOKEN_METADATA_FIELDS,
+    TOKEN_METADATA_FIELDS,
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
+    NeMoGymResponseReasoningItem,
     NeMoGymResponseUsage,
     accumulate_response_usage,
 )
@@ -231,3 +234,34 @@ def a_response(output: list[dict[str, Any]]) -> dict[str, Any]:
         "tool_choice": "auto",
         "tools": [],
     }
+
+
+def test_the_names_of_token_fields_are_sets() -> None:
+    assert {
+        "prompt_token_ids",
+        "generation_token_ids",
+        "generation_log_probs",
+    } == REQUIRED_TOKEN_METADATA_FIELDS
+    assert REQUIRED_TOKEN_METADATA_FIELDS | {"routed_experts"} == TOKEN_METADATA_FIELDS
+    assert TOKEN_METADATA_FIELDS - {"routed_experts"} == REQUIRED_TOKEN_METADATA_FIELDS
+
+
+def test_usages_are_summed_and_what_one_does_not_know_the_sum_does_not_know() -> None:
+    total = NeMoGymResponseUsage.sum_from_list([usage(2, 1, 0), usage(3, 2, 0)])
+    assert (total.input_tokens, total.output_tokens, total.total_tokens) == (5, 5, 10)
+    assert total.input_tokens_details.cached_tokens == 3
+    assert (
+        NeMoGymResponseUsage.sum_from_list(
+            [usage(2, 1, 0), usage(3, None, 0)]
+        ).input_tokens_details.cached_tokens
+        is None
+    )
+    nothing = NeMoGymResponseUsage.sum_from_list([])
+    assert (nothing.total_tokens, nothing.output_tokens_details.reasoning_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("content", [None, [{"type": "reasoning_text", "text": "t"}]])
+def test_a_reasoning_item_keeps_its_content(content: Any) -> None:
+    item = NeMoGymResponseReasoningItem(id="r", summary=[], content=content)
+    assert item.model_dump()["content"] == content
+    assert "content" not in NeMoGymResponseReasoningItem(id="r", summary=[]).model_dump(exclude_unset=True)

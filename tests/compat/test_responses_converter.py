@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.compat.openai_utils import NeMoGymChoice, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.compat.responses_converter import ResponsesConverter, split_responses_input_output_items
+from nemo_gym.compat.openai_utils import (
+    NeMoGymChatCompletion,
+    NeMoGymChoice,
+    NeMoGymResponseCreateParamsNonStreaming,
+)
+from nemo_gym.compat.responses_converter import (
+    ResponsesConverter,
+    ResponsesConverterState,
+    _usage_detail,
+    split_responses_input_output_items,
+)
 
 TOKENS = {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [-0.1]}
 CONVERTER = ResponsesConverter(return_token_id_information=True, uses_reasoning_parser=True)
@@ -116,3 +125,101 @@ def test_a_history_becomes_items_and_is_split_where_the_assistant_begins() -> No
     given_, made = split_responses_input_output_items(items)
     assert [item.role for item in given_] == ["system", "user"]  # type: ignore[attr-defined]
     assert [item.type for item in made] == ["message", "function_call_output"]  # type: ignore[attr-defined]
+
+
+def chat_answer(finish_reason: str = "stop", usage: Any = None, **message: Any) -> NeMoGymChatCompletion:
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", **message}}
+    fields = {"id": "c", "object": "chat.completion", "created": 7, "model": "engine", "choices": [choice]}
+    return NeMoGymChatCompletion.model_validate({**fields, "usage": usage})
+
+
+def answered(completion: NeMoGymChatCompletion, **params: Any) -> dict[str, Any]:
+    asking = NeMoGymResponseCreateParamsNonStreaming.model_validate({"input": "q", **params})
+    return CONVERTER.chat_completion_to_response(asking, completion).model_dump()
+
+
+def test_a_chat_answer_becomes_the_response_to_its_request() -> None:
+    tool = {"type": "function", "name": "f", "parameters": {}, "strict": False}
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    completion = chat_answer("tool_calls", content="<think>a</think>B", tool_calls=[call], **TOKENS)
+    found = answered(completion, model="m", tools=[tool], temperature=0.5, metadata={"k": "v"})
+    assert [item["type"] for item in found["output"]] == ["reasoning", "message", "function_call"]
+    assert {name: found["output"][-1][name] for name in TOKENS} == TOKENS
+    assert (found["id"][:5], found["object"], found["created_at"]) == ("resp_", "response", 7)
+    assert (found["model"], found["temperature"], found["metadata"]) == ("m", 0.5, {"k": "v"})
+    assert found["tools"][0]["name"] == "f"
+    assert (found["status"], found["incomplete_details"], found["usage"]) == ("completed", None, None)
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+def test_an_answer_that_was_cut_off_is_incomplete(finish_reason: str, reason: str) -> None:
+    found = answered(chat_answer(finish_reason, content="x"))
+    assert (found["status"], found["incomplete_details"]) == ("incomplete", {"reason": reason})
+
+
+COUNTS = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 9}
+
+
+@pytest.mark.parametrize(
+    ("details", "cached", "thought"),
+    [
+        ({}, None, None),
+        (
+            {
+                "prompt_tokens_details": {"cached_tokens": 1},
+                "completion_tokens_details": {"reasoning_tokens": 0},
+            },
+            1,
+            0,
+        ),
+        ({"cache_read_input_tokens": 4, "reasoning_output_tokens": 5}, 4, 5),
+        ({"prompt_tokens_details": {"cached_tokens": None}, "cached_input_tokens": 6}, 6, None),
+        ({"cached_input_tokens": -1, "reasoning_output_tokens": True}, None, None),
+    ],
+)
+def test_counts_are_the_endpoints_and_unknown_ones_stay_unknown(
+    details: dict[str, Any], cached: int | None, thought: int | None
+) -> None:
+    usage = answered(chat_answer(content="x", usage={**COUNTS, **details}))["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (3, 2, 9)
+    assert usage["input_tokens_details"]["cached_tokens"] == cached
+    assert usage["output_tokens_details"]["reasoning_tokens"] == thought
+    assert _usage_detail({**COUNTS, **details}, "prompt_tokens_details", "cached_tokens") in (cached, None)
+
+
+def test_a_message_without_calls_has_no_list_of_them() -> None:
+    found = asked([{"role": "user", "content": "q"}, {"role": "assistant", "content": "text"}])["messages"]
+    assert found[1] == {"role": "assistant", "content": "text"}
+    state = ResponsesConverterState(return_token_id_information=False, content_buffer="text")
+    state.flush_assistant()
+    assert state.messages == [{"role": "assistant", "content": "text"}]
+
+
+def test_a_converter_may_find_reasoning_in_a_way_of_its_own() -> None:
+    class Own(ResponsesConverter):
+        def _extract_reasoning_from_content(self, content: str) -> tuple[list[str], str]:
+            thought, _, text = content.partition("|")
+            return [thought], text
+
+    items = Own(return_token_id_information=False).postprocess_assistant_message_dict({"content": "a|b"})
+    assert [item.type for item in items] == ["reasoning", "message"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("first", "is_generated"),
+    [
+        ({"type": "web_search_call", "id": "w", "status": "completed"}, True),
+        ({"type": "mcp_list_tools", "id": "m", "server_label": "s", "tools": []}, True),
+        ({"type": "function_call_output", "call_id": "c", "output": "o"}, False),
+        ({"role": "user", "content": "q"}, False),
+    ],
+)
+def test_what_the_endpoint_ran_itself_is_generated_and_what_it_was_answered_is_not(
+    first: dict[str, Any], is_generated: bool
+) -> None:
+    items = NeMoGymResponseCreateParamsNonStreaming.model_validate({"input": [first]}).input
+    assert not isinstance(items, str)
+    given_, generated = split_responses_input_output_items(items)
+    assert (len(given_), len(generated)) == ((0, 1) if is_generated else (1, 0))

@@ -166,3 +166,78 @@ def test_a_benchmark_is_the_one_data_set_of_its_type(tmp_path: Path) -> None:
         BenchmarkConfig.from_config_path(path)
     path.write_text("config_paths: [resources_servers/mcqa/configs/mcqa.yaml]\n")
     assert BenchmarkConfig.from_config_path(path) is None
+
+
+ROWS = [
+    {"responses_create_params": {"input": text}, "agent_ref": {"name": "mine"}} for text in ("good", "bad")
+]
+
+
+class Answer:
+    """What is read of an aiohttp response."""
+
+    def __init__(self, body: Any, status: int = 200) -> None:
+        self.status = status
+        self._body = json.dumps(body).encode()
+
+    async def read(self) -> bytes:
+        return self._body
+
+
+class OwnClient:
+    """A client that reaches an agent in a way of its own; the failing rollout has details of its own."""
+
+    def __init__(self, config: Any = None) -> None:
+        if config is not None:
+            self.global_config_dict = config
+
+    async def post(self, server_name: str, url_path: str, json: Any, **_: Any) -> Answer:
+        assert server_name == "mine"
+        if url_path != "/run":
+            return Answer({}, 404)
+        part = {"type": "output_text", "text": "said", "annotations": []}
+        message = {"type": "message", "id": "m", "role": "assistant", "content": [part]}
+        result = {**json, "reward": 1.0, "response": {"output": [message]}}
+        if json["responses_create_params"]["input"] == "bad":
+            result |= {"_ng_failure_class": "broken", "error": "HTTP 500", "place": "far away"}
+        return Answer(result)
+
+
+@pytest.fixture(params=[{}, {"mine": {"responses_api_agents": {"a": {}}}, "limit": 3}], ids=["bare", "named"])
+def helper(request: pytest.FixtureRequest) -> RolloutCollectionHelper:
+    class Helper(RolloutCollectionHelper):
+        def setup_server_client(self, *args: Any, **kwargs: Any) -> Any:
+            return OwnClient(DictConfig(request.param) if request.param else None)
+
+    return Helper()
+
+
+def test_a_client_of_the_helpers_own_makes_its_calls(tmp_path: Path, helper: RolloutCollectionHelper) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    given = {
+        "input_jsonl_fpath": str(tmp_path / "rows.jsonl"),
+        "output_jsonl_fpath": str(tmp_path / "o.jsonl"),
+    }
+    scored = asyncio.run(helper.run_from_config(RolloutCollectionConfig.model_validate(given)))
+    assert [row["reward"] for row in scored] == [1.0]
+    [failed] = read_rows(failures_path_for(tmp_path / "o.jsonl"))
+    assert (failed["_ng_failure_class"], failed["error"], failed["place"]) == (
+        "broken",
+        "HTTP 500",
+        "far away",
+    )
+    assert "reward" not in failed
+
+
+def test_batches_are_asked_through_it_too(helper: RolloutCollectionHelper) -> None:
+    async def batch() -> list[Any]:
+        return [await one for one in helper.run_examples(ROWS[:1])]
+
+    [(row, result)] = asyncio.run(batch())
+    assert row is ROWS[0]
+    assert result["reward"] == 1.0
+
+
+def test_a_client_that_was_patched_in_is_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RolloutCollectionHelper, "setup_server_client", lambda *_: OwnClient())
+    test_batches_are_asked_through_it_too(RolloutCollectionHelper())

@@ -1,7 +1,10 @@
 import json
 
 from servers.guess.app import GuessConfig, GuessServer
-from servers.sample import build, call, client_of, message, row
+from servers.sample import build, call, client_of, message, response, row
+
+from nemo_gym.compat.openai_utils import NeMoGymResponse
+from resources_servers.gymnasium import extract_text
 
 
 def started(server, number):
@@ -55,3 +58,12 @@ def test_sessions_are_apart():
     assert len(server.session_state) == 2
     assert act(other, message("3"))["terminated"]
     assert act(client, message("3"))["observation"] == "higher"
+
+
+def test_the_text_of_an_action_is_that_of_all_its_messages():
+    easy = {"role": "assistant", "content": " and c", "type": "message"}
+    told = {"role": "user", "content": "not this", "type": "message"}
+    output = [message("a"), call("look", "{}"), message(" and b"), told, easy]
+    action = NeMoGymResponse.model_validate(response(*output))
+    assert extract_text(action) == "a and b and c"
+    assert extract_text(NeMoGymResponse.model_validate(response())) == ""

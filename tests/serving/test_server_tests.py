@@ -102,3 +102,30 @@ async def test_virtual_environments_are_made_beforehand_and_once(tmp_path: Path)
         ("two", True, True),
     ]
     assert await prefetch(config, [tmp_path]) == first
+
+
+PROMPTED = """
+from nemo_gym import PARENT_DIR
+from nemo_gym.prompt import load_prompt_config
+from nemo_gym.skills import load_skill_directory
+
+HERE = "resources_servers/asking"
+
+
+def test_it():
+    for place in (HERE, ".", PARENT_DIR / HERE):
+        assert load_prompt_config(f"{place}/prompts/judge.yaml").user == "Is {answer} right?"
+    assert load_skill_directory(f"{HERE}/skills").skills[0].name == "adding"
+"""
+
+
+async def test_paths_from_the_root_are_found_in_the_folder_of_the_server(tmp_path: Path) -> None:
+    folder = tmp_path / "resources_servers" / "asking"
+    for inside in ("tests", "prompts", "skills/adding"):
+        (folder / inside).mkdir(parents=True)
+    (folder / "app.py").touch()
+    (folder / "prompts" / "judge.yaml").write_text("user: Is {answer} right?\n")
+    (folder / "skills" / "adding" / "SKILL.md").write_text("---\nname: adding\ndescription: d\n---\n")
+    (folder / "tests" / "test_app.py").write_text(PROMPTED)
+    ended = await run_tests(folder, tmp_path / "cache")
+    assert ended.passed, ended.output

@@ -109,3 +109,17 @@ def test_a_program_with_unmet_requirements_needs_a_process_of_its_own(tmp_path: 
     file = program(tmp_path)
     (file.parent / "requirements.txt").write_text("no-such-package==1.0\n")
     assert why(file) == "it needs no-such-package==1.0"
+
+
+@pytest.mark.parametrize(
+    "line", ["from nemo_gym import PARENT_DIR; PARENT_DIR", "import nemo_gym as n; n.PARENT_DIR"]
+)
+def test_the_root_of_a_process_is_not_that_of_a_server_elsewhere(
+    tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = program(tmp_path, f"{line}\n{PLAIN}{MAIN}")
+    monkeypatch.chdir(tmp_path)
+    assert why(file) is None
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert why(file) == "app.py:1 uses nemo_gym.PARENT_DIR"

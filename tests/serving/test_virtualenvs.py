@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.serving.requirements import requirements_of
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.wire.errors import GymError
 
@@ -72,3 +73,38 @@ async def test_two_files_that_say_what_is_needed_are_one_too_many(tmp_path: Path
         (tmp_path / name).write_text("")
     with pytest.raises(GymError, match="keep one of them"):
         await python_for(tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e ../../",
+        "-e ../..",
+        "-e../../",
+        "--editable=../../",
+        "-e ../../[dev]",
+        "../../",
+        '-e "../../"',
+        "-e file:../../",
+    ],
+)
+@pytest.mark.parametrize("project", ["", "nemo-gym", "nemo_gym"])
+def test_the_root_of_the_servers_stands_for_this_package(tmp_path: Path, line: str, project: str) -> None:
+    folder = tmp_path / "resources_servers" / "demo"
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text(f"{line}  # this repository\nnumpy\n")
+    if project:
+        (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "{project}"\n')
+    assert requirements_of(folder) == ["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("line", "project"), [("-e ../../", "my-project"), ("-e ../other", ""), ("-e .", "")]
+)
+def test_another_project_is_installed(tmp_path: Path, line: str, project: str) -> None:
+    folder = tmp_path / "resources_servers" / "demo"
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text(f"{line}\n")
+    if project:
+        (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "{project}"\n')
+    assert requirements_of(folder) == ["-e", str(folder / line.removeprefix("-e "))]

@@ -77,6 +77,12 @@ def test_subsets_are_prefixed():
     assert {name.split("/")[0] for name in metrics} == {"easy", "hard"}
 
 
+def test_a_subset_has_numbers_alone():
+    metrics = compute_subset_metrics([[{"reward": 1.0, "level": "hard"}] * 3], "level")
+    assert all(isinstance(value, float) for value in metrics.values())
+    assert not any(name.endswith("per_sample_aggregate") for name in metrics)
+
+
 def test_the_largest_k_is_picked_and_statistics_are_not():
     metrics, scores, names, max_k = compute_pass_majority_metrics(TASKS, answer_key="answer")
     add_avg_sample_std_dev(metrics, scores, names, max_k)

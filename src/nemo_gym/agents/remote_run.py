@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,19 +34,27 @@ class RemoteRun(Agent):
         agent: name of the agent for rows that name none.
         token: sent as a bearer token.
         timeout: seconds one rollout may take; the collector's own limit is usually shorter.
+        servers: agent servers by name, in place of a URL.
     """
 
     def __init__(
-        self, *, url: str = "", head_url: str = "", agent: str = "", token: str = "", timeout: float = 86400.0
+        self,
+        *,
+        url: str = "",
+        head_url: str = "",
+        agent: str = "",
+        token: str = "",
+        timeout: float = 86400.0,
+        servers: Mapping[str, Service] | None = None,
     ) -> None:
-        if bool(url) == bool(head_url):
+        if [bool(url), bool(head_url), servers is not None].count(True) != 1:
             raise UsageError("a remote agent needs the URL of an agent server or of a head server")
         self._head_url = head_url
         self._agent = agent
         self._token = token
         self._timeouts = Timeouts.of(timeout)
         self._only = self._service(url) if url else None
-        self._services: dict[str, Service] = {}
+        self._services: Mapping[str, Service] = {} if servers is None else servers
         self._looking = asyncio.Lock()
 
     async def check(self) -> None:
@@ -86,9 +95,9 @@ class RemoteRun(Agent):
     def _service(self, url: str) -> Service:
         return Service(url, "agent server", token=self._token, timeouts=self._timeouts)
 
-    async def _agents(self) -> dict[str, Service]:
+    async def _agents(self) -> Mapping[str, Service]:
         async with self._looking:
-            if not self._services:
+            if self._head_url and not self._services:
                 found = await find_agents(self._head_url, token=self._token)
                 self._services = {name: self._service(url) for name, url in found.items()}
         return self._services
@@ -96,7 +105,7 @@ class RemoteRun(Agent):
     def _name_of(self, row: Row) -> str:
         return named_agent(row) or self._agent
 
-    def _named(self, services: dict[str, Service], name: str) -> Service:
+    def _named(self, services: Mapping[str, Service], name: str) -> Service:
         if name in services:
             return services[name]
         if not name:
@@ -104,7 +113,9 @@ class RemoteRun(Agent):
             raise UsageError(
                 f"the row has no agent_ref that says which agent it is for: pass --agent.{known}"
             )
-        raise UsageError(f"{self._head_url} has no agent {name!r}.{did_you_mean(name, services)}")
+        raise UsageError(
+            f"{self._head_url or 'the running system'} has no agent {name!r}.{did_you_mean(name, services)}"
+        )
 
 
 def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
@@ -117,7 +128,8 @@ def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
     failure = failure_of(result)
     if failure is not None:
         with suppress(ValueError):
-            keep_partial(failure, read_response(result.get(keys.RESPONSE)))
+            details = {name: value for name, value in result.items() if name not in {*keys.RESERVED, *row}}
+            keep_partial(failure, read_response(result.get(keys.RESPONSE)), details)
         raise failure
     reward = read_reward(result, {})
     made = read_response(result.get(keys.RESPONSE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from nemo_gym.transport.exchange import Timeouts
@@ -44,12 +45,14 @@ class AgentServers:
 
     Args:
         token: sent as a bearer token; empty for none.
+        known: agent servers by name, in place of those of the head server.
     """
 
-    def __init__(self, head_url: str, token: str) -> None:
+    def __init__(self, head_url: str, token: str, known: Mapping[str, Service] | None = None) -> None:
         self._head_url = head_url
         self._token = token
-        self._services: dict[str, Service] = {}
+        self._known = known
+        self._services: Mapping[str, Service] = {}
         self._looking = asyncio.Lock()
 
     async def run(self, row: Row) -> dict[str, Any]:
@@ -94,7 +97,9 @@ class AgentServers:
             hint = did_you_mean(name, self._services)
             raise UsageError(f"{self._head_url} has no agent {name!r}.{hint}") from None
 
-    async def _found(self) -> dict[str, Service]:
+    async def _found(self) -> Mapping[str, Service]:
+        if self._known is not None:
+            return self._known
         timeouts = Timeouts.of(ROLLOUT_S)
         urls = await find_agents(self._head_url, token=self._token)
         return {

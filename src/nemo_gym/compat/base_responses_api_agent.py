@@ -6,8 +6,9 @@ import functools
 import inspect
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Body as Body
 from fastapi import FastAPI, Request
@@ -17,7 +18,11 @@ from nemo_gym.compat.base_resources_server import BaseRunRequest as BaseRunReque
 from nemo_gym.compat.base_resources_server import BaseVerifyResponse as BaseVerifyResponse
 from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
 from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
-from nemo_gym.compat.global_config import get_first_server_config_dict
+from nemo_gym.compat.global_config import (
+    OBSERVABILITY_ENABLED_KEY_NAME,
+    TOKEN_ID_CAPTURE_BLOCK,
+    get_first_server_config_dict,
+)
 from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
 from nemo_gym.compat.openai_items import (
     NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
@@ -26,11 +31,12 @@ from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMet
 from nemo_gym.compat.rollout_correlation import (
     RolloutContextMiddleware,
     apply_rollout_prefix,
-    current_path_prefix,
+    request_path_prefix,
     rollout_context,
     rollout_id_of,
     rollout_path_prefix,
 )
+from nemo_gym.compat.seeded_tools import tools_of_session
 from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
 from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
@@ -102,8 +108,9 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         return AggregateMetrics.model_validate(await get_response_json(response))
 
     def rollout_id_from_run(self, body: Any) -> str | None:
-        """The id of the rollout that a run request asks for; None when it has no identity."""
-        return rollout_id_of(_fields(body))
+        """The id of the rollout that a run request asks for; None when it has no identity, or nothing is
+        captured that would be kept under it."""
+        return rollout_id_of(_fields(body)) if self._capture_correlation_enabled() else None
 
     def url_path_for_run(self, url_path: str, body: Any) -> str:
         """A model server's path, prefixed with the rollout of a run request."""
@@ -112,20 +119,42 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
     def base_url_for_run(self, base_url: str, body: Any) -> str:
         """A model server's root URL, prefixed with the rollout of a run request."""
         rollout_id = self.rollout_id_from_run(body)
-        return apply_rollout_prefix(base_url, rollout_id, token_capture=self.config.token_id_capture)
+        return apply_rollout_prefix(base_url, rollout_id, token_capture=self._token_id_capture_enabled())
 
     def url_path_for_request(self, url_path: str, request: Request | None) -> str:
         """A model server's path, prefixed with the rollout that this request belongs to."""
-        return current_path_prefix() + url_path
+        return request_path_prefix(request) + url_path
 
     def resolve_model_base_url(self, model_server_name: str, rollout_id: str | None = None) -> str:
         """The `/v1` URL of a model server, to be given to a command or an SDK."""
         config: Any = get_first_server_config_dict(self.server_client.global_config_dict, model_server_name)
         root = f"http://{config['host']}:{config['port']}"
-        return apply_rollout_prefix(root, rollout_id, token_capture=self.config.token_id_capture) + "/v1"
+        return apply_rollout_prefix(root, rollout_id, token_capture=self._token_id_capture_enabled()) + "/v1"
+
+    def _capture_correlation_enabled(self) -> bool:
+        """Whether anything of this agent's model calls is captured."""
+        return self._model_call_capture_enabled() or self._token_id_capture_enabled()
+
+    def _model_call_capture_enabled(self) -> bool:
+        """Whether the configuration has model calls captured."""
+        return bool(self._settings().get(OBSERVABILITY_ENABLED_KEY_NAME))
+
+    def _token_id_capture_enabled(self) -> bool:
+        """Whether the configuration has tokens captured, of all agents or of this one, which asks for it."""
+        block = self._settings().get(TOKEN_ID_CAPTURE_BLOCK)
+        if not isinstance(block, Mapping):
+            return False
+        tokens = cast("Mapping[str, Any]", block)
+        own = getattr(getattr(self, "config", None), "token_id_capture", False)
+        return bool(tokens.get("enabled")) and bool(tokens.get("all_agents") or own)
+
+    def _settings(self) -> Mapping[str, Any]:
+        """The configuration; an empty one where a mock has its place."""
+        given: Any = getattr(self.server_client, "global_config_dict", None)
+        return cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
 
     def _prefix(self, rollout_id: str | None) -> str:
-        return rollout_path_prefix(rollout_id, token_capture=self.config.token_id_capture)
+        return rollout_path_prefix(rollout_id, token_capture=self._token_id_capture_enabled())
 
     def _within_rollout(self, run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """`run`, whose model calls carry the rollout's id of their own accord."""
@@ -134,7 +163,9 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         async def in_context(*args: Any, **kwargs: Any) -> Any:
             body = next((value for value in (*args, *kwargs.values()) if isinstance(value, BaseModel)), None)
             rollout_id = None if body is None else self.rollout_id_from_run(body)
-            with rollout_context(rollout_id, token_capture=self.config.token_id_capture):
+            captured = self._token_id_capture_enabled()
+            correlated = rollout_context(rollout_id, token_capture=captured) if rollout_id else nullcontext()
+            with correlated, tools_of_session(body):
                 result = run(*args, **kwargs)
                 return await result if inspect.isawaitable(result) else result
 

@@ -20,9 +20,6 @@ from nemo_gym.compat.model_call_records import ModelCallRecord as ModelCallRecor
 from nemo_gym.compat.model_call_records import aggregate_model_call_metrics as aggregate_model_call_metrics
 from nemo_gym.compat.model_call_records import aggregate_model_call_records as aggregate_model_call_records
 from nemo_gym.compat.model_call_records import build_model_call_record as build_model_call_record
-from nemo_gym.compat.model_call_records import (
-    merge_model_call_capture_into_record as merge_model_call_capture_into_record,
-)
 from nemo_gym.compat.model_call_records import read_model_call_records as read_model_call_records
 from nemo_gym.compat.model_token_capture import TokenCapture, token_capture
 from nemo_gym.compat.openai_chat import NeMoGymChatCompletion as NeMoGymChatCompletion
@@ -37,6 +34,9 @@ from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
 from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
+from nemo_gym.compat.trajectory_records import (
+    merge_model_call_capture_into_record as merge_model_call_capture_into_record,
+)
 
 
 class BaseResponsesAPIModelConfig(BaseRunServerInstanceConfig):

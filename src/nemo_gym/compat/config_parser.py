@@ -15,6 +15,7 @@ from nemo_gym.config.kinds import PLACEHOLDER
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config, resolve
 from nemo_gym.config.sources import read_sources, search_roots
+from nemo_gym.serving.checkouts import enclosing_roots
 
 
 class GlobalConfigDictParserConfig(BaseModel):
@@ -73,7 +74,7 @@ class GlobalConfigDictParser(BaseModel):
         Raises:
             ConfigError: a file is missing or can't be read.
         """
-        sources = read_sources(list(config_paths), search_roots(()))
+        sources = read_sources(list(config_paths), search_roots(enclosing_roots()))
         return list(sources.files), [DictConfig(sources.tree)]
 
     def resolve(self, parse_config: GlobalConfigDictParserConfig) -> Config:
@@ -88,6 +89,7 @@ class GlobalConfigDictParser(BaseModel):
             initial=cast("dict[str, Any] | None", parse_config.initial_global_config_dict),
             env_file=given if _is_there(given) and not parse_config.skip_load_from_dotenv else None,
             use_env_file=given is None and not parse_config.skip_load_from_dotenv,
+            search_dirs=enclosing_roots(),
             offline=parse_config.offline,
         )
 

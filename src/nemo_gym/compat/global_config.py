@@ -21,7 +21,8 @@ from nemo_gym.compat.config_types import InheritPathNotFoundError as InheritPath
 from nemo_gym.compat.config_types import MalformedConfigPathsError as MalformedConfigPathsError
 from nemo_gym.compat.config_types import NoServerInstancesError as NoServerInstancesError
 from nemo_gym.compat.config_types import ServerRefNotFoundError as ServerRefNotFoundError
-from nemo_gym.compat.paths import SERVER_TYPES
+from nemo_gym.config.aliases import check_aliases
+from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import did_you_mean
 
@@ -73,6 +74,8 @@ POLICY_BASE_URL_KEY_NAME: Final = "policy_base_url"
 POLICY_API_KEY_KEY_NAME: Final = "policy_api_key"
 POLICY_MODEL_NAME_KEY_NAME: Final = "policy_model_name"
 POLICY_MODEL_KEY_NAME: Final = "policy_model"
+OBSERVABILITY_ENABLED_KEY_NAME: Final = "observability_enabled"
+TOKEN_ID_CAPTURE_BLOCK: Final = "token_id_capture"
 
 DEFAULT_HEAD_SERVER_PORT: Final = 11000
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -121,8 +124,9 @@ def config_from_yaml(text: str) -> DictConfig:
     """A configuration from its YAML.
 
     Raises:
-        ConfigError: it is not a mapping.
+        ConfigError: it is not a mapping, or one that its aliases make huge.
     """
+    check_aliases(text)
     made = cast("Any", OmegaConf.create(text))
     if not isinstance(made, DictConfig):
         raise ConfigError(f"a configuration is a mapping, not a {type(made).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_gym.compat.base_resources_server import BaseVerifyRequest, SimpleResourcesServer
 from nemo_gym.compat.openai_items import (
+    NeMoGymEasyInputMessage,
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
     NeMoGymResponseFunctionToolCall,
@@ -108,11 +110,16 @@ class GymnasiumServer(SimpleResourcesServer):
 
 
 def extract_text(response: NeMoGymResponse) -> str:
-    """The text of the last assistant message."""
-    for item in reversed(response.output):
+    """The text of every assistant message, joined."""
+    return "".join(_texts(response))
+
+
+def _texts(response: NeMoGymResponse) -> Iterator[str]:
+    for item in response.output:
         if isinstance(item, NeMoGymResponseOutputMessage):
-            return "".join(part.text for part in item.content if isinstance(part, NeMoGymResponseOutputText))
-    return ""
+            yield from (part.text for part in item.content if isinstance(part, NeMoGymResponseOutputText))
+        elif isinstance(item, NeMoGymEasyInputMessage) and item.role == "assistant":
+            yield item.content if isinstance(item.content, str) else ""
 
 
 def _metadata(body: EnvResetRequest) -> Info:

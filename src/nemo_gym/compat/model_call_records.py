@@ -10,14 +10,12 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_gym.capture.lines import append_line
-from nemo_gym.capture.records import CAPTURE, call_metrics, call_record, capture_gaps
+from nemo_gym.capture.records import CAPTURE, call_metrics, call_record
 from nemo_gym.compat.config_types import ModelServerRef
-from nemo_gym.compat.rollout_correlation import rollout_id_of
 from nemo_gym.wire.calls import check_rollout_id
 from nemo_gym.wire.jsonl import decode, encode
 
 CAPTURE_KEY: Final = CAPTURE
-_PAYLOADS: Final[tuple[str, ...]] = ("request", "response", "request_raw", "response_raw")
 
 
 class ModelCallRecord(BaseModel):
@@ -133,35 +131,6 @@ def aggregate_model_call_metrics(store: CaptureStore, rollout_id: str) -> dict[s
 def aggregate_model_call_records(calls: Sequence[ModelCallRecord]) -> dict[str, Any]:
     """Sums over calls; a count that no call reported is None."""
     return call_metrics([call.model_dump() for call in calls])
-
-
-def merge_model_call_capture_into_record(
-    record: dict[str, Any], capture_dirs: Sequence[Path], *, include_payloads: bool = False
-) -> dict[str, Any]:
-    """Attach what was captured of a rollout to its row, as `ng_model_call_capture`.
-
-    Args:
-        record: the row, which is changed; without an identity it stays as it is.
-        capture_dirs: folders that model servers wrote to.
-        include_payloads: keep each call's request and response.
-    """
-    rollout_id = rollout_id_of(record)
-    if rollout_id is None or not capture_dirs:
-        return record
-    stores = [CaptureStore(folder) for folder in capture_dirs]
-    calls = [call for store in stores for call in store.read(rollout_id)]
-    records = [build_model_call_record(call, place) for place, call in enumerate(calls)]
-    left_out: set[str] = set() if include_payloads else {*_PAYLOADS}
-    capture: dict[str, Any] = {
-        "rollout_id": rollout_id,
-        "metrics": aggregate_model_call_records(records),
-        "calls": [each.model_dump(mode="json", exclude=left_out) for each in records],
-    }
-    incomplete = any(store.is_incomplete(rollout_id) for store in stores)
-    if gaps := capture_gaps(len(records), incomplete=incomplete):
-        capture["gaps"] = gaps
-    record[CAPTURE_KEY] = capture
-    return record
 
 
 def build_model_call_record(exchange: Mapping[str, Any], call_index: int) -> ModelCallRecord:

@@ -6,6 +6,8 @@ item is read as depends on its `type`, its role and whether it has token fields:
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, NotRequired, Required, cast, get_args
 
 from openai.types.responses import Response, Tool
@@ -13,6 +15,7 @@ from openai.types.responses.response import ToolChoice
 from openai.types.responses.response_input_file_param import ResponseInputFileParam
 from openai.types.responses.response_input_image_param import ResponseInputImageParam
 from openai.types.responses.response_input_text_param import ResponseInputTextParam
+from openai.types.responses.response_reasoning_item import Content as ReasoningContent
 from openai.types.responses.response_reasoning_item import Summary
 from pydantic import (
     AfterValidator,
@@ -29,8 +32,8 @@ from typing_extensions import TypedDict
 from nemo_gym.wire import items
 from nemo_gym.wire.items import HostedType
 
-REQUIRED_TOKEN_METADATA_FIELDS: Final = items.TOKEN_FIELDS
-TOKEN_METADATA_FIELDS: Final = (*items.TOKEN_FIELDS, "routed_experts")
+REQUIRED_TOKEN_METADATA_FIELDS: Final = frozenset(items.TOKEN_FIELDS)
+TOKEN_METADATA_FIELDS: Final = REQUIRED_TOKEN_METADATA_FIELDS | {"routed_experts"}
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
@@ -158,6 +161,7 @@ class NeMoGymResponseReasoningItem(BaseModel):
     summary: list[NeMoGymSummary]
     type: Literal["reasoning"] = "reasoning"
     encrypted_content: str | None = None
+    content: list[ReasoningContent] | None = None
 
 
 class NeMoGymHostedItem(BaseModel):
@@ -342,6 +346,11 @@ class NeMoGymResponseUsage(BaseModel):
     output_tokens_details: NeMoGymResponseOutputTokensDetails
     total_tokens: int
 
+    @classmethod
+    def sum_from_list(cls, usages: Iterable[NeMoGymResponseUsage]) -> NeMoGymResponseUsage:
+        """The sum of usages, zero for none; a detail that one of them does not know is unknown in the sum."""
+        return functools.reduce(_usage_sum, usages, _no_usage())
+
 
 class NeMoGymResponse(Response):
     """A model's answer or a whole trajectory: an OpenAI Response whose output may hold any item."""
@@ -388,6 +397,20 @@ def accumulate_response_usage(
     """The sum of two usages; a detail unknown on either side is unknown in the sum."""
     if total is None or new is None:
         return new if total is None else total
+    return _usage_sum(total, new)
+
+
+def _no_usage() -> NeMoGymResponseUsage:
+    return NeMoGymResponseUsage(
+        input_tokens=0,
+        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=0),
+        output_tokens=0,
+        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=0),
+        total_tokens=0,
+    )
+
+
+def _usage_sum(total: NeMoGymResponseUsage, new: NeMoGymResponseUsage) -> NeMoGymResponseUsage:
     return NeMoGymResponseUsage(
         input_tokens=total.input_tokens + new.input_tokens,
         input_tokens_details=NeMoGymResponseInputTokensDetails(

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from nemo_gym.compat.errors import InvalidInput, MissingColumn, MissingFile
-from nemo_gym.compat.paths import PARENT_DIR
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.sources import find_file
 from nemo_gym.datasets.render import render
 from nemo_gym.runs.misfits import Misfits
+from nemo_gym.serving.checkouts import checkouts
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.prompt import Prompt
@@ -44,7 +44,7 @@ def load_prompt_config(path: str | Path) -> PromptConfig:
 
 def find_prompt(path: str | Path) -> Prompt:
     """The same as the rest of the package has it. Raises as `load_prompt_config` does."""
-    roots = [Path(), PARENT_DIR]
+    roots = [Path(), *checkouts()]
     if find_file(str(path), roots) is None:
         raise MissingFile(f"prompt {path}: there is no such file")
     try:

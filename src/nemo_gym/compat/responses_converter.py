@@ -10,21 +10,25 @@ from uuid import uuid4
 from pydantic import BaseModel, Field
 
 from nemo_gym.compat.openai_chat import (
+    NeMoGymChatCompletion,
     NeMoGymChatCompletionCreateParamsNonStreaming,
     NeMoGymChatCompletionMessageParam,
     NeMoGymChatCompletionMessageToolCallParam,
     NeMoGymChoice,
 )
 from nemo_gym.compat.openai_items import (
-    REQUIRED_TOKEN_METADATA_FIELDS,
     RESPONSES_TO_TRAIN,
     NeMoGymEasyInputMessage,
     NeMoGymFunctionCallOutput,
+    NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
     NeMoGymResponseFunctionToolCall,
+    NeMoGymResponseInputTokensDetails,
     NeMoGymResponseOutputMessage,
     NeMoGymResponseOutputText,
+    NeMoGymResponseOutputTokensDetails,
     NeMoGymResponseReasoningItem,
+    NeMoGymResponseUsage,
     NeMoGymSummary,
     TokenIDLogProbMixin,
 )
@@ -40,7 +44,7 @@ _OPEN: Final = "<think>"
 _CLOSE: Final = "</think>"
 _PREAMBLE: Final = ("system", "developer")
 _ASKING: Final = (*_PREAMBLE, "user")
-_GENERATED: Final = ("function_call", "function_call_output", "reasoning")
+_GENERATED: Final = ("reasoning", "mcp_list_tools", "mcp_approval_request")
 
 
 class ResponsesConverter(BaseModel):
@@ -89,7 +93,8 @@ class ResponsesConverter(BaseModel):
     def postprocess_assistant_message_dict(self, message_dict: dict[str, Any]) -> list[Item]:
         """The items that an assistant's chat message means: reasoning, message, function calls."""
         content, thoughts = chat_text(message_dict.get("content"))
-        found, text = self._parse_think_tags(content) if self.uses_reasoning_parser else ([], content)
+        parses = self.uses_reasoning_parser
+        found, text = self._extract_reasoning_from_content(content) if parses else ([], content)
         if reasoning := message_dict.get("reasoning_content") or message_dict.get("reasoning"):
             found = [reasoning, *found]
         thoughts += found
@@ -146,6 +151,28 @@ class ResponsesConverter(BaseModel):
                     items.append(NeMoGymEasyInputMessage(role=role, content=content, type="message"))
         return items
 
+    def chat_completion_to_response(
+        self,
+        responses_create_params: NeMoGymResponseCreateParamsNonStreaming,
+        chat_completion: NeMoGymChatCompletion,
+    ) -> NeMoGymResponse:
+        """The Response that the first choice of a chat answer means, to a request that it repeats."""
+        choice = chat_completion.choices[0]
+        reason = _INCOMPLETE.get(choice.finish_reason)
+        return NeMoGymResponse.model_validate(
+            {
+                **{name: getattr(responses_create_params, name) for name in _ECHOED},
+                "id": f"resp_{uuid4().hex}",
+                "model": responses_create_params.model or chat_completion.model,
+                "object": "response",
+                "created_at": chat_completion.created,
+                "output": [item.model_dump() for item in self.postprocess_chat_response(choice)],
+                "status": "incomplete" if reason else "completed",
+                "incomplete_details": {"reason": reason} if reason else None,
+                "usage": _response_usage(chat_completion.usage),
+            }
+        )
+
     def _extract_reasoning_from_content(self, content: str) -> tuple[list[str], str]:
         return self._parse_think_tags(content)
 
@@ -187,9 +214,10 @@ class ResponsesConverterState(BaseModel):
         if not (self.content_buffer or self.tool_calls_buffer):
             return
         message: dict[str, Any] = {"role": "assistant", "content": self.content_buffer or None}
-        message["tool_calls"] = self.tool_calls_buffer
+        if self.tool_calls_buffer:
+            message["tool_calls"] = self.tool_calls_buffer
         if self.return_token_id_information and self.token_information is not None:
-            message |= self.token_information.model_dump(include=set(REQUIRED_TOKEN_METADATA_FIELDS))
+            message |= self.token_information.model_dump(exclude_none=True)
         self.messages.append(cast("NeMoGymChatCompletionMessageParam", message))
         self.content_buffer = ""
         self.tool_calls_buffer = []
@@ -206,11 +234,16 @@ def split_responses_input_output_items(items: Sequence[Item]) -> tuple[list[Item
         (
             place
             for place, item in enumerate(fields)
-            if item.type in _GENERATED or getattr(item, "role", None) == "assistant"
+            if _is_generated(item.type) or getattr(item, "role", None) == "assistant"
         ),
         len(fields),
     )
     return list(items[:first]), list(items[first:])
+
+
+def _is_generated(kind: str) -> bool:
+    """Whether items of a type are the model's own, and not messages nor what it was answered."""
+    return kind in _GENERATED or kind.endswith("_call")
 
 
 def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:
@@ -225,11 +258,8 @@ def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:
 
 def _restore_forms(asked: dict[str, Any], items: str | list[dict[str, Any]]) -> None:
     """Write what can be said in two ways as existing code expects it: contents that came as parts stay parts,
-    an assistant's message has `tool_calls`, and a function's `strict` is left out."""
+    and a function's `strict` is left out."""
     messages: list[dict[str, Any]] = asked["messages"]
-    for message in messages:
-        if message["role"] == "assistant":
-            message.setdefault("tool_calls", [])
     for tool in asked.get("tools", ()):
         tool["function"].pop("strict", None)
     if isinstance(items, str):
@@ -250,6 +280,41 @@ def _with_tokens(item: Item, message: dict[str, Any]) -> Item:
     return RESPONSES_TO_TRAIN[type(item)].model_validate({**item.model_dump(), **tokens})
 
 
-def _usage_detail(details: Any, name: str) -> int | None:  # pyright: ignore[reportUnusedFunction] - existing code's
-    """A count of a usage detail, None when it is unknown."""
-    return cast("Any", details).get(name) if isinstance(details, dict) else getattr(details, name, None)
+def _usage_detail(usage: Any, detail_group: str, detail_name: str, *top_level_aliases: str) -> int | None:
+    """A count of a usage, from its group of details or else under a provider's own name; None when it is
+    unknown."""
+    places = [(_member(usage, detail_group), detail_name), *((usage, alias) for alias in top_level_aliases)]
+    counts = (_member(holder, name) for holder, name in places)
+    return next((count for count in counts if type(count) is int and count >= 0), None)
+
+
+def _member(holder: Any, name: str) -> Any:
+    if isinstance(holder, dict):
+        return cast("dict[str, Any]", holder).get(name)
+    return getattr(holder, name, None)
+
+
+def _response_usage(usage: Any) -> NeMoGymResponseUsage | None:
+    if usage is None:
+        return None
+    cached = _usage_detail(usage, "prompt_tokens_details", "cached_tokens", *_CACHED_ALIASES)
+    thought = _usage_detail(usage, "completion_tokens_details", "reasoning_tokens", *_REASONING_ALIASES)
+    return NeMoGymResponseUsage(
+        input_tokens=usage.prompt_tokens,
+        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=cached),
+        output_tokens=usage.completion_tokens,
+        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=thought),
+        total_tokens=usage.total_tokens,
+    )
+
+
+_CACHED_ALIASES: Final = ("cached_input_tokens", "cache_read_input_tokens")
+_REASONING_ALIASES: Final = ("reasoning_output_tokens",)
+_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why an answer is incomplete, by the reason that a chat choice gives for its end."""
+_ECHOED: Final = (
+    "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata",
+    "parallel_tool_calls", "previous_response_id", "prompt", "reasoning", "service_tier", "temperature",
+    "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
+)  # fmt: skip
+"""What a Response repeats of its request."""

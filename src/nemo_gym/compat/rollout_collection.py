@@ -15,6 +15,7 @@ from nemo_gym.compat.agent_servers import AgentServers
 from nemo_gym.compat.agent_servers import RolloutFailed as RolloutFailed
 from nemo_gym.compat.captures import CapturedServers, configured_capture
 from nemo_gym.compat.client import GlobalAIOHTTPAsyncClientConfig
+from nemo_gym.compat.client_servers import ClientAgents, servers_of
 from nemo_gym.compat.collection_config import RolloutCollectionConfig as RolloutCollectionConfig
 from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.compat.global_config import (
@@ -103,7 +104,8 @@ class RolloutCollectionHelper:
             InvalidInput: a row can't be run; nothing has been touched.
             UsageError: something else asked for can't be done as written.
         """
-        job = _job(config)
+        client = self._own_client(None)
+        job = _job(config, client)
         _check_rows(job)
         if not config.resume_from_cache:
             for path in RunPaths.of(job.output).existing():
@@ -120,7 +122,8 @@ class RolloutCollectionHelper:
         return sorted((row for _, row in read_rows(job.output)), key=_place)
 
     def setup_server_client(self, head_server_config: BaseServerConfig | None = None) -> ServerClient:
-        """A client that calls the running servers by their names.
+        """A client that calls the running servers by their names. One that a subclass gives makes every call
+        of this helper.
 
         Raises:
             ConfigError: there is no head server.
@@ -131,9 +134,18 @@ class RolloutCollectionHelper:
         known = self._known.setdefault(asyncio.get_running_loop(), {})
         url = _head_url(head)
         if url not in known:
-            servers, capture = AgentServers(url, get_server_token()), configured_capture()
+            client, capture = self._own_client(head), configured_capture()
+            servers = AgentServers(url, get_server_token(), None if client is None else servers_of(client))
             known[url] = CapturedServers(servers, capture) if capture else servers
         return known[url]
+
+    def _own_client(self, head: BaseServerConfig | None) -> ServerClient | None:
+        """What a subclass or a caller put in place of `setup_server_client` gives; None when nobody did."""
+        given = getattr(self.setup_server_client, "__func__", None)
+        return None if given is _SETUP_SERVER_CLIENT else self.setup_server_client(head)
+
+
+_SETUP_SERVER_CLIENT: Final = RolloutCollectionHelper.setup_server_client
 
 
 async def collect_rollouts(config: RolloutCollectionConfig) -> object:
@@ -161,14 +173,18 @@ def _get_max_rollout_attempts() -> int:  # pyright: ignore[reportUnusedFunction]
     return max_attempts()
 
 
-def _job(config: RolloutCollectionConfig) -> Job:
-    agent = {"head_url": _head_url(None), "agent": config.agent_name or "", "token": get_server_token()}
+_REMOTE: Final = "remote_run"
+
+
+def _job(config: RolloutCollectionConfig, client: ServerClient | None) -> Job:
+    named = {"agent": config.agent_name or ""}
+    agent = {**named, "head_url": _head_url(None), "token": get_server_token()}
     prompt = find_prompt(config.prompt_config) if config.prompt_config else None
     skills = load_skill_directory(config.skills.path).model_dump() if config.skills else None
     return Job(
         environment=EnvironmentSpec(),
         model=ModelSpec(type="none"),
-        agent=AgentSpec("remote_run", agent),
+        agent=AgentSpec(_REMOTE, agent) if client is None else ClientAgents(_REMOTE, named, client=client),
         input=(Source(path=Path(config.input_jsonl_fpath), prompt=prompt),),
         output=Path(config.output_jsonl_fpath),
         limit=config.limit,

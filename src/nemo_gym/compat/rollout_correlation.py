@@ -6,11 +6,17 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
+from nemo_gym.serving.prefix import (
+    TOKEN_CAPTURE_PATH,
+    RolloutPrefix,
+    RolloutTag,
+    rollout_path,
+    rollout_tag,
+)
 from nemo_gym.wire import keys
 
 ROLLOUT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -32,6 +38,20 @@ def current_tag() -> RolloutTag | None:
 def current_path_prefix() -> str:
     """What the path of a call to a model server begins with; empty outside a rollout."""
     return rollout_path("", _current.get())
+
+
+def request_path_prefix(request: Any) -> str:
+    """What the path of a call to a model server begins with when it is made for a request: the rollout is the
+    one in the path of the request, else the one that the running code works for."""
+    params = getattr(request, "path_params", None)
+    named = cast("Mapping[str, Any]", params).get(_PATH_PARAMETER) if isinstance(params, Mapping) else None
+    if not isinstance(named, str):
+        return current_path_prefix()
+    tag = _current.get()
+    if tag is not None and tag.rollout_id == named:
+        return rollout_path("", tag)
+    captured = TOKEN_CAPTURE_PATH in str(getattr(getattr(request, "url", None), "path", ""))
+    return rollout_path_prefix(named, token_capture=captured)
 
 
 @contextmanager
@@ -75,7 +95,8 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
 
 
 class RolloutContextMiddleware:
-    """Takes the prefix off a request's path and opens the rollout's context for its handler."""
+    """Takes the prefix off a request's path and opens the rollout's context for its handler, which finds the
+    rollout's id in `request.path_params` too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._inner = app
@@ -89,5 +110,10 @@ class RolloutContextMiddleware:
         if tag is None:
             await self._inner(scope, receive, send)
             return
+        named = {**scope.get("path_params", {}), _PATH_PARAMETER: tag.rollout_id}
         with rollout_context(tag.rollout_id, token_capture=tag.token_capture):
-            await self._inner(scope, receive, send)
+            await self._inner({**scope, "path_params": named}, receive, send)
+
+
+_PATH_PARAMETER: Final = "rollout_id"
+"""Handlers find the rollout of their request under this name among its path parameters."""

@@ -53,6 +53,7 @@ from nemo_gym.compat.rollout_correlation import current_path_prefix
 from nemo_gym.compat.rollout_correlation import rollout_path_prefix as rollout_path_prefix
 from nemo_gym.compat.running import cookie_secret, is_worker, profiled, run_app, run_workers
 from nemo_gym.compat.running import is_nemo_gym_fastapi_entrypoint as is_nemo_gym_fastapi_entrypoint
+from nemo_gym.compat.seeded_tools import SEED, seeding_row, take_tools
 from nemo_gym.serving.auth import BearerAuth
 from nemo_gym.serving.docs_page import docs_page
 from nemo_gym.serving.errors import ErrorForms
@@ -120,9 +121,14 @@ class ServerClient(BaseModel):
         if _MODEL_SERVERS in self.global_config_dict[server_name] and not url_path.startswith("/ng-rollout/"):
             url_path = current_path_prefix() + url_path
         kwargs["headers"] = _bearer() | dict(kwargs.get("headers") or {})
-        return await request(
+        if url_path == SEED:
+            kwargs["json"] = seeding_row(kwargs.get("json"))
+        answer = await request(
             method=method, url=self._build_server_base_url(config) + url_path, _internal=True, **kwargs
         )
+        if url_path == SEED:
+            await take_tools(answer)
+        return answer
 
     async def get(self, server_name: str, url_path: str, **kwargs: Any) -> ClientResponse:
         """GET from a server; see `request`."""

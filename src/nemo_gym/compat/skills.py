@@ -10,9 +10,9 @@ import msgspec
 from pydantic import BaseModel
 
 from nemo_gym.compat.errors import InvalidInput
-from nemo_gym.compat.paths import PARENT_DIR
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.skills import SKILL_FILE, digest, files_of, load_skills, read_skill
+from nemo_gym.serving.checkouts import checkouts
 
 SKILL_MD_FILENAME: Final = SKILL_FILE
 
@@ -43,7 +43,7 @@ def load_skill_directory(path: str) -> SkillsRef:
         InvalidInput: there is no such folder, or no skill in it.
     """
     try:
-        found = load_skills(path, [Path(), PARENT_DIR])
+        found = load_skills(path, [Path(), *checkouts()])
     except ConfigError as error:
         raise InvalidInput(str(error)) from None
     return SkillsRef.model_validate(msgspec.to_builtins(found))
@@ -80,7 +80,7 @@ def stage_skills(path: str, dest_skills_dir: Path) -> None:
 
 
 def _resolve(path: str) -> Path:
-    for candidate in (Path(path).expanduser(), PARENT_DIR / path):
+    for candidate in (Path(path).expanduser(), *(root / path for root in checkouts())):
         if candidate.is_dir():
             return candidate
     raise InvalidInput(f"skills {path}: there is no such folder")

@@ -6,11 +6,22 @@ of its response. What can't be found, or is found twice, is a gap; nothing is as
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from nemo_gym.compat.model_call_records import CAPTURE_KEY, ModelCallRecord
+from pydantic import ValidationError
+
+from nemo_gym.capture.records import capture_gaps
+from nemo_gym.compat.model_call_records import (
+    CAPTURE_KEY,
+    CaptureStore,
+    ModelCallRecord,
+    aggregate_model_call_records,
+    build_model_call_record,
+)
 from nemo_gym.compat.observation_models import (
     AgentInvocation,
     AgentObservationBundle,
@@ -31,6 +42,7 @@ from nemo_gym.wire.loose import object_of, objects_of, text_of
 
 TRAJECTORY_KEY: Final = "ng_trajectory"
 OBSERVATIONS_KEY: Final = "ng_agent_observations"
+_PAYLOADS: Final[tuple[str, ...]] = ("request", "response", "request_raw", "response_raw")
 
 
 def attach_trajectory_record(row: Mapping[str, Any], result: dict[str, Any]) -> None:
@@ -95,6 +107,83 @@ def join_model_call_observations(
     kept = [gap for gap in joined.gaps if not _is_ours(gap)]
     joined.gaps = _each_once([*kept, *join.gaps, *join.unowned()])
     return joined
+
+
+def merge_model_call_capture_into_record(
+    record: dict[str, Any], capture_dirs: Sequence[Path], *, include_payloads: bool = False
+) -> dict[str, Any]:
+    """Attach what was captured of a rollout to its row, as `ng_model_call_capture`, and complete the
+    references to model calls in what its agent reported.
+
+    Args:
+        record: the row, which is changed; without an identity it stays as it is.
+        capture_dirs: folders that model servers wrote to.
+        include_payloads: keep each call's request and response.
+    """
+    rollout_id = rollout_id_of(record)
+    if rollout_id is None or not capture_dirs:
+        return record
+    stores = [CaptureStore(folder) for folder in capture_dirs]
+    calls = [call for store in stores for call in store.read(rollout_id)]
+    records = [build_model_call_record(call, place) for place, call in enumerate(calls)]
+    left_out: set[str] = set() if include_payloads else {*_PAYLOADS}
+    capture: dict[str, Any] = {
+        "rollout_id": rollout_id,
+        "metrics": aggregate_model_call_records(records),
+        "calls": [each.model_dump(mode="json", exclude=left_out) for each in records],
+    }
+    incomplete = any(store.is_incomplete(rollout_id) for store in stores)
+    gaps: list[Any] = list(capture_gaps(len(records), incomplete=incomplete))
+    gaps += _join_reported(record, records)
+    if gaps:
+        capture["gaps"] = gaps
+    record[CAPTURE_KEY] = capture
+    return record
+
+
+def _join_reported(record: dict[str, Any], calls: Sequence[ModelCallRecord]) -> list[dict[str, Any]]:
+    """Join a row's observations with captured calls. Those that can't be read stay as they are: a gap."""
+    observed = record.get(OBSERVATIONS_KEY)
+    if observed is None:
+        return []
+    try:
+        bundle = AgentObservationBundle.model_validate(observed)
+    except ValidationError as error:
+        log.warning("what an agent reported can't be joined with its model calls: %s", error)
+        return [{"code": "agent_observation_join_failed"}]
+    bundle = _with_own_compactions(bundle, calls)
+    record[OBSERVATIONS_KEY] = join_model_call_observations(bundle, calls).model_dump(mode="json")
+    return []
+
+
+def _with_own_compactions(
+    bundle: AgentObservationBundle, calls: Sequence[ModelCallRecord]
+) -> AgentObservationBundle:
+    """The bundle with the calls that belong to compactions, where the agent that reported it can tell them;
+    a gap, when that fails."""
+    if bundle.source not in _COMPACTION_READERS:
+        return bundle
+    module, name = _COMPACTION_READERS[bundle.source]
+    try:
+        return getattr(importlib.import_module(module), name)(bundle, calls)
+    except ModuleNotFoundError:
+        return bundle
+    except Exception:
+        log.warning(
+            "the compactions of %s can't be joined with its model calls", bundle.source, exc_info=True
+        )
+        bundle.gaps.append(ObservationGap(code="compaction_model_call_join_failed"))
+        return bundle
+
+
+_COMPACTION_READERS: Final = {
+    "claude_code": (
+        "responses_api_agents.claude_code_agent.observability",
+        "associate_claude_code_compaction_calls",
+    )
+}
+"""Existing agents' own functions that find the model calls of a compaction, by what their reports name as the
+source."""
 
 
 log: Final = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,6 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nemo_gym.config.aliases import check_aliases
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError
 from nemo_gym.config.tree import Tree, merge
@@ -18,7 +20,7 @@ from nemo_gym.environments import discovery
 
 INCLUDES: Final = "config_paths"
 MAX_BYTES: Final = 4 << 20
-"""Of one file; OmegaConf bounds what its aliases may grow to."""
+"""Of one file."""
 
 _INSTALLED: Final = Path(discovery.__file__).parents[2]
 
@@ -73,13 +75,17 @@ def read_yaml(path: Path) -> Tree:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-        document = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+            raise ConfigError(f"larger than {MAX_BYTES >> 20} MiB")
+        text = path.read_text(encoding="utf-8")
+        check_aliases(text)
+        document = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
     except OSError as error:
         problem = f"can't be read ({error.strerror})" if error.strerror else "not a mapping"
         raise ConfigError(f"{path}: {problem}") from None
     except yaml.YAMLError as error:
         raise malformed(path, error) from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     except (OmegaConfBaseException, UnicodeDecodeError, AssertionError) as error:
         raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
     except RecursionError:

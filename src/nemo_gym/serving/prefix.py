@@ -43,12 +43,12 @@ def rollout_path(path: str, tag: RolloutTag | None) -> str:
     """`path` with the prefix for a rollout in front of it."""
     if tag is None:
         return path
-    return f"{_START}{tag.rollout_id}{_CAPTURE if tag.token_capture else ''}{path}"
+    return f"{_START}{tag.rollout_id}{TOKEN_CAPTURE_PATH if tag.token_capture else ''}{path}"
 
 
 _START: Final = "/ng-rollout/"
-_CAPTURE: Final = "/training-token-capture"
+TOKEN_CAPTURE_PATH: Final = "/training-token-capture"
 _PREFIX: Final = re.compile(
-    rf"{_START}(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{{0,199}})(?P<capture>{_CAPTURE})?(?=/)"
+    rf"{_START}(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{{0,199}})(?P<capture>{TOKEN_CAPTURE_PATH})?(?=/)"
 )
 _TAG: Final = "nemo_gym.rollout"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +27,7 @@ def requirements_of(folder: Path) -> list[str]:
     arguments: list[str] = []
     for line in listed.read_text().splitlines() if listed.exists() else ():
         wanted = _COMMENT.sub("", line).strip()
-        if not wanted or _OURSELVES.match(wanted):
+        if not wanted or _OURSELVES.match(wanted) or _is_our_checkout(wanted, folder):
             continue
         option = _OPTION.fullmatch(wanted)
         if option and option[1] in _FILES:
@@ -36,6 +37,22 @@ def requirements_of(folder: Path) -> list[str]:
         else:
             arguments.append(str(folder / wanted) if wanted.startswith(".") else wanted)
     return arguments
+
+
+def _is_our_checkout(wanted: str, folder: Path) -> bool:
+    """Whether a requirement is a path, such as `-e ../../`, to the root of the servers, which stands for this
+    package unless another project lies there."""
+    path = _EXTRAS.sub("", _EDITABLE.sub("", wanted).strip("'\"")).removeprefix("file:")
+    if not path.startswith((".", "/")) or (folder / path).resolve() != folder.resolve().parents[1]:
+        return False
+    project = folder / path / "pyproject.toml"
+    try:
+        name = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name", "")
+    except FileNotFoundError:
+        return not (folder / path / "setup.py").exists()
+    except (OSError, ValueError):
+        return False
+    return _OURSELVES.fullmatch(name) is not None
 
 
 def unmet(folder: Path) -> list[str]:
@@ -82,6 +99,8 @@ def _padded(release: tuple[int, ...], size: int) -> tuple[int, ...]:
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
 _OURSELVES: Final = re.compile(r"((-e|--editable)[ =]\s*)?nemo[-_.]gym\b", re.IGNORECASE)
+_EDITABLE: Final = re.compile(r"(-e|--editable)(\s*=\s*|\s+|(?=[./'\"]))")
+_EXTRAS: Final = re.compile(r"\[[^\]]*\]$")
 _OPTION: Final = re.compile(r"(-[a-z]|--[a-z-]+)(?:\s+|=)(.+)")
 _FILES: Final = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "--find-links")
 _PLAIN: Final = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*(?P<bounds>(?:[<>=!~][^;@\[\]]*)?)")

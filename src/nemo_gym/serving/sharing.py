@@ -12,6 +12,7 @@ from typing import Final
 
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.tree import leaves
+from nemo_gym.serving.checkouts import checkout
 from nemo_gym.serving.requirements import unmet
 
 
@@ -128,7 +129,7 @@ def _doubts(tree: ast.Module, folder: Path) -> Iterator[tuple[int, str]]:
                         yield node.lineno, f"imports {name}"
             case ast.Attribute() | ast.Name():
                 name = _dotted(node, names)
-                if name in _PROCESS_WIDE:
+                if name in _PROCESS_WIDE or (name in _OF_ONE_ROOT and checkout() != folder.parents[1]):
                     yield node.lineno, f"uses {name}"
             case ast.Subscript(ctx=ast.Store() | ast.Del(), value=value):
                 if _dotted(value, names) == "os.environ":
@@ -255,6 +256,8 @@ _PROCESS_WIDE: Final = frozenset(
         "uvicorn.run",
     }
 )
+_OF_ONE_ROOT: Final = frozenset({"nemo_gym.PARENT_DIR", "nemo_gym.WORKING_DIR"})
+"""Folders that are the same for all that a process serves."""
 _CONTRACT: Final = ("NEMO_GYM_CONFIG_DICT", "NEMO_GYM_CONFIG_PATH")
 """Environment variables that only a process of its own has."""
 _OPENING: Final = frozenset({"open", "os.listdir", "os.makedirs", "os.mkdir", "pathlib.Path"})

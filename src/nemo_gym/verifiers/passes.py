@@ -15,6 +15,9 @@ Tasks: TypeAlias = Sequence[Sequence[Mapping[str, Any]]]
 ScoreFunction: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, float]]
 """Named scores of one rollout row, as a rule between 0 and 1."""
 
+PER_SAMPLE: Final = "per_sample_aggregate"
+"""The one metric that is no number: for each score its value in every run, rollout by rollout."""
+
 ScoreDicts: TypeAlias = list[list[dict[str, float]]]
 """The scores of each rollout of each task."""
 
@@ -45,7 +48,7 @@ def compute_pass_majority_metrics(
     metrics: dict[str, Any] = {}
     for name in names:
         metrics |= curves[name].metrics(name, majority=answer_key is not None)
-    metrics["per_sample_aggregate"] = {name: curves[name].per_run() for name in names}
+    metrics[PER_SAMPLE] = {name: curves[name].per_run() for name in names}
     return metrics, scored, names, max((curve.max_k for curve in curves.values()), default=0)
 
 
@@ -79,6 +82,7 @@ def compute_subset_metrics(
     """The pass and majority metrics of each subset, named `<subset>/<metric>`.
 
     A task belongs to the subset that `subset_key` of its first row names; tasks without it belong to none.
+    Their lists by rollout, `PER_SAMPLE`, are left out.
     """
     subsets: dict[str, list[Sequence[Mapping[str, Any]]]] = {}
     for rows in tasks:
@@ -87,7 +91,7 @@ def compute_subset_metrics(
     found: dict[str, Any] = {}
     for subset in sorted(subsets):
         metrics, *_ = compute_pass_majority_metrics(subsets[subset], score_fn, answer_key)
-        found |= {f"{subset}/{name}": value for name, value in metrics.items()}
+        found |= {f"{subset}/{name}": value for name, value in metrics.items() if name != PER_SAMPLE}
     return found
 
 

@@ -1,0 +1,106 @@
+"""Agent servers that are called through a `ServerClient` of the caller's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+import aiohttp
+from wreq import HeaderMap
+
+from nemo_gym.agents.remote_run import RemoteRun
+from nemo_gym.runs.components import AgentSpec
+from nemo_gym.transport.exchange import Body, Reply
+from nemo_gym.transport.service import Service
+from nemo_gym.wire.errors import ServerTimeout, ServerUnreachable
+from nemo_gym.wire.jsonl import decode
+
+_AGENTS = "responses_api_agents"
+
+
+class Client(Protocol):
+    """What is used of a `ServerClient`."""
+
+    global_config_dict: Any
+
+    async def post(self, server_name: str, url_path: str, **kwargs: Any) -> Any:
+        """The answer of a server, with `status` and `read()`."""
+        ...
+
+
+class ClientServer(Service):
+    """One instance, by its name."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.url = name
+        self._client = client
+
+    async def post(
+        self,
+        path: str,
+        body: Body,
+        *,
+        cookies: dict[str, str] | None = None,
+        repeatable: bool = False,
+        within: float | None = None,
+        max_answer: int | None = None,
+    ) -> Reply:
+        try:
+            answer = await self._client.post(
+                server_name=self.url, url_path=path, json=decode(await _whole(body))
+            )
+            return Reply(answer.status, HeaderMap(), await answer.read())
+        except TimeoutError as error:
+            raise ServerTimeout(f"{self.url}{path}: no answer in time") from error
+        except aiohttp.ClientError as error:
+            raise ServerUnreachable(f"{self.url}{path}: {error}") from error
+
+    async def aclose(self) -> None:
+        """The client is its owner's to close."""
+
+
+class ClientAgents(AgentSpec, frozen=True):
+    """The agents that a client knows, each for the rows that name it."""
+
+    client: Any = None
+
+    def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
+        return self
+
+    def build(self) -> RemoteRun:
+        return RemoteRun(servers=servers_of(self.client), **self.arguments)
+
+
+class _Whichever(dict[str, Service]):
+    """A server for every name, of a client that doesn't say which there are."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+
+    def __contains__(self, name: object) -> bool:
+        return bool(name)
+
+    def __missing__(self, name: str) -> Service:
+        self[name] = ClientServer(self._client, name)
+        return self[name]
+
+
+def servers_of(client: Client) -> Mapping[str, Service]:
+    """The agent servers of a client's configuration by name."""
+    config = getattr(client, "global_config_dict", None)
+    if not isinstance(config, Mapping):
+        return _Whichever(client)
+    blocks = cast("Mapping[str, Any]", config).items()
+    return {name: ClientServer(client, name) for name, block in blocks if _is_agent(block)}
+
+
+async def _whole(body: Body) -> bytes:
+    return body if isinstance(body, bytes) else b"".join([part async for part in body()])
+
+
+def _is_agent(block: Any) -> bool:
+    try:
+        return _AGENTS in block
+    except TypeError:
+        return False

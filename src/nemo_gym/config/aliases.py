@@ -1,0 +1,49 @@
+"""How large a YAML document becomes when its aliases are written out: OmegaConf 2.3 does not bound it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import yaml
+
+from nemo_gym.config.errors import ConfigError
+
+MAX_NODES: Final = 100_000
+"""Values, keys and containers of a document that uses aliases, each alias counted as what it stands for."""
+
+
+def check_aliases(text: str) -> None:
+    """Make sure that a document doesn't become huge.
+
+    Raises:
+        ConfigError: it does.
+        yaml.YAMLError: it isn't YAML, or contains itself.
+        RecursionError: it is nested too deeply.
+    """
+    if "*" not in text:
+        return
+    root: yaml.Node | None = cast("Any", yaml).compose(text, Loader=_LOADER)
+    if root is not None and _size(root, {}) > MAX_NODES:
+        raise ConfigError(f"its aliases' expansion exceeds {MAX_NODES:,} values")
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Nodes at and below one."""
+    if id(node) in known:
+        if known[id(node)] == _UNDER_WAY:
+            raise yaml.MarkedYAMLError(problem="a recursive alias", problem_mark=node.start_mark)
+        return known[id(node)]
+    known[id(node)] = _UNDER_WAY
+    below: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        below = [one for pair in cast("list[tuple[yaml.Node, yaml.Node]]", node.value) for one in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        below = cast("list[yaml.Node]", node.value)
+    known[id(node)] = 1 + sum(_size(one, known) for one in below)
+    return known[id(node)]
+
+
+_UNDER_WAY: Final = 0
