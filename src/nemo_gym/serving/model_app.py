@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import anyio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 from starlette.responses import StreamingResponse
@@ -129,8 +130,12 @@ class _ModelServer:
         rollout_id = tag.rollout_id if tag else None
         record = CallRecord(self._options.recorder(tag), rollout_id, dialect.name, self._name)
         try:
-            record.request = await read_object(request, self._options.limits)
+            record.request = await read_object(request)
             asked = dialect.read(record.request)
+        except HTTPException as error:
+            content = {"detail": error.detail, **dialect.error(error.status_code, _plain(error.detail))}
+            await record.failed(error.status_code, content)
+            return JsonResponse(content, error.status_code)
         except (InvalidBody, UsageError) as error:
             problems = (error if isinstance(error, InvalidBody) else InvalidBody.of(error)).problems
             content = {"detail": problems, **dialect.error(422, str(error))}
@@ -233,6 +238,11 @@ class _Rollouts:
         if len(self._known) > _MOST_ROLLOUTS:
             self._known.popitem(last=False)
         return replayed
+
+
+def _plain(detail: Any) -> str:
+    """What is wrong with a request, as text."""
+    return detail if isinstance(detail, str) else "; ".join(problem["msg"] for problem in detail)
 
 
 def _failed(failure: ModelFailure, dialect: Dialect) -> JsonResponse:
