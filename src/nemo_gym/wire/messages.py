@@ -11,6 +11,7 @@ import msgspec
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant
+from nemo_gym.wire.messages_documents import document_block
 from nemo_gym.wire.messages_parts import (
     image_block,
     joined_text,
@@ -134,8 +135,8 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
             case {"type": "function_call_output", "call_id": id, "output": output}:
-                text = _text(output, f"{where}.output")
-                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": text}
+                content = _output(output, f"{where}.output")
+                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": id, "content": content}
                 if item.get("status") == "incomplete":
                     result["is_error"] = True
                 role, blocks = "user", [result]
@@ -163,9 +164,19 @@ def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
                 blocks += [{"type": "text", "text": text}] if text else []
             case {"type": "input_image"}:
                 blocks.append(image_block(part, f"{where}[{place}].image_url"))
+            case {"type": "input_file"}:
+                blocks.append(document_block(part, f"{where}[{place}]"))
             case _:
                 raise UsageError(f"{where}[{place}]: {part['type']!r}: the Messages API has no such part")
     return blocks
+
+
+def _output(content: Any, where: str) -> str | list[dict[str, Any]]:
+    """What a tool gave: a text, or blocks where there is more than text."""
+    if isinstance(content, str):
+        return content
+    blocks = _blocks(content, where)
+    return joined_text(blocks) if all(block["type"] == "text" for block in blocks) else blocks
 
 
 def _text(content: Any, where: str) -> str:
