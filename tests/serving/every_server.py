@@ -47,7 +47,7 @@ KINDS = {
 """Every kind of server, and a path where something could be started or read."""
 
 touched: list[str] = []
-"""Paths of requests that got through to the FastAPI server."""
+"""What was called in one of the servers: the model, or a route of the FastAPI server."""
 
 
 class Verifier(SimpleResourcesServer):
@@ -97,13 +97,16 @@ def every_server() -> Generator[dict[str, int]]:
         loop.close()
 
 
+def _reply(_: object) -> str:
+    touched.append("the model")
+    return "yes"
+
+
 async def _start(ports: dict[str, int], opened: AsyncExitStack) -> None:
     host, options = Host(), AppOptions()
-    link, model = LocalEnvironment(McpWeather()), ScriptedModel(lambda _: "yes")
+    link, model = LocalEnvironment(McpWeather()), ScriptedModel(_reply)
     settings = {"host": "127.0.0.1", "port": 1, "entrypoint": "app.py", "name": "old", "domain": "math"}
-    old = Verifier(
-        config=BaseResourcesServerConfig(**settings), server_client=MagicMock(spec=ServerClient)
-    )
+    old = Verifier(config=BaseResourcesServerConfig(**settings), server_client=MagicMock(spec=ServerClient))
     offered = OfferedTools(link, "weather", Secret.random())
     apps = {
         "head": head_app({}, list, options),

@@ -128,7 +128,8 @@ def test_a_refusal_says_what_would_be_right(ports):
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:{port}", "localhost", "LocalHost:{port}", "localhost.:{port}", "[::1]:{port}", "127.9.9.9"]
+    "host",
+    ["127.0.0.1:{port}", "localhost", "LocalHost:{port}", "localhost.:{port}", "[::1]:{port}", "127.9.9.9"],
 )
 def test_the_names_of_loopback_are_known(ports, host):
     assert ask(ports["head"], "/", {"host": host}, method="GET", body=None)[0] == 200
@@ -153,6 +154,7 @@ def test_the_servers_own_pages_and_links_to_them_work(ports, headers):
 )
 def test_json_by_any_of_its_names_is_read(ports, kind):
     assert ask(ports["model"], "/v1/responses", {"content-type": kind}, body=b'{"input": "hi"}')[0] == 200
+    assert touched.pop() == "the model"
 
 
 async def test_a_client_of_the_original_package_is_served(ports):
@@ -216,7 +218,9 @@ def test_a_websocket_of_a_page_is_closed_and_a_lifespan_passes():
     assert app.calls == 1
 
 
-@pytest.mark.parametrize("text", ["", ":80", "a b", "[::1", "::1", "a/b", "a:b", "ä.example", "[x]", "a:123456"])
+@pytest.mark.parametrize(
+    "text", ["", ":80", "a b", "[::1", "::1", "a/b", "a:b", "ä.example", "[x]", "a:123456"]
+)
 def test_what_is_no_address_is_none(text):
     assert Address.read(text) is None
 

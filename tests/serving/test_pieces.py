@@ -14,8 +14,14 @@ from nemo_gym.serving import pieces
 from nemo_gym.wire.jsonl import decode
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 10**12) | st.floats(-5, 5) | st.text('[]{}"\\,:é', max_size=6),
-    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text('a[]{}",', max_size=3), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 10**12)
+    | st.floats(-5, 5)
+    | st.text('[]{}"\\,:é', max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=6) | st.dictionaries(st.text('a[]{}",', max_size=3), inner, max_size=4)
+    ),
     max_leaves=40,
 )
 

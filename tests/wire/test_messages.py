@@ -163,7 +163,7 @@ class TestServedRequest:
             ({"messages": [said({"type": "video"})]}, r"messages\[0\].content\[0\]: not implemented"),
             ({"messages": [said({"type": "document"})]}, r"messages\[0\].content\[0\].source: expected"),
             ({"messages": [said(IMAGE | {"source": {"type": "url"}})]}, "expected base64"),
-            ({"messages": [said({**RESULT, "content": [{"type": "video"}]})]}, "expected text, image or document"),
+            ({"messages": [said({**RESULT, "content": [{"type": "video"}]})]}, "text, image or document"),
             ({"tools": [{"type": "web_search_20250305", "name": "w"}]}, r"tools\[0\]: not implemented"),
             ({"tool_choice": "any"}, "tool_choice: expected"),
         ],

@@ -116,7 +116,13 @@ def test_what_the_events_of_an_item_say_is_the_item(response, sent):
 
 
 def test_refusals_annotations_and_other_calls_have_events_too():
-    note = {"type": "url_citation", "url": "https://example.org", "title": "t", "start_index": 0, "end_index": 1}
+    note = {
+        "type": "url_citation",
+        "url": "https://example.org",
+        "title": "t",
+        "start_index": 0,
+        "end_index": 1,
+    }
     parts = [
         {"type": "output_text", "text": "a", "annotations": [note]},
         {"type": "refusal", "refusal": "no"},

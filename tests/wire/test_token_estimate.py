@@ -6,7 +6,9 @@ from nemo_gym.wire.token_estimate import FILE_TOKENS, IMAGE_TOKENS, estimated_to
 
 
 def of(*parts, **params):
-    return estimated_tokens({"input": [{"type": "message", "role": "user", "content": list(parts)}], **params})
+    return estimated_tokens(
+        {"input": [{"type": "message", "role": "user", "content": list(parts)}], **params}
+    )
 
 
 def test_text_counts_by_its_length_wherever_it_stands():

@@ -96,7 +96,9 @@ def start(
     try:
         found, launch = bound(resolved, prepared)
     except AddressInUse as error:
-        another = "--port 0 takes another" if error.owner == HEAD else "another port in its configuration does too"
+        another = (
+            "--port 0 takes another" if error.owner == HEAD else "another port in its configuration does too"
+        )
         raise UsageError(f"{error}: {who_frees(error.port, runtime_folder())}; {another}") from None
     for notice in found.notices:
         sys.stderr.write(f"gym: note: {notice}\n")

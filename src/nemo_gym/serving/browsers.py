@@ -84,9 +84,8 @@ class WebPageGuard:
         if origin is not None:
             if not self._is_own_origin(origin, address):
                 return 403, _FOREIGN.format(origin.decode("latin-1")[:_SHOWN])
-        elif (site := headers.get(b"sec-fetch-site")) is not None and site not in _OWN_SITES:
-            if not _is_visit(scope, headers):
-                return 403, _FOREIGN.format("another site")
+        elif headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES and not _is_visit(scope, headers):
+            return 403, _FOREIGN.format("another site")
         if scope.get("method", "GET") in _WITHOUT_BODY:
             return None
         kind = headers.get(b"content-type")

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.wire.errors import UsageError
 
-
 SETTING: Final = "request_limits"
 """The setting with the limits of all servers, by the names of the fields of `Limits`."""
 

@@ -67,8 +67,13 @@ def _part_events(part: dict[str, Any], at: dict[str, Any]) -> Iterator[Event]:
     """Those of a part of a message or of a reasoning item's own text."""
     match part:
         case {"type": "output_text", "text": str(text)}:
-            logprobs = part.get("logprobs") or []
-            blank = {**part, "text": "", "annotations": [], **({"logprobs": []} if logprobs else {})}
+            logprobs: list[Any] = part.get("logprobs") or []
+            blank: dict[str, Any] = {
+                **part,
+                "text": "",
+                "annotations": [],
+                **({"logprobs": []} if logprobs else {}),
+            }
             yield {"type": "response.content_part.added", **at, "part": blank}
             yield from _text_events("output_text", "text", text, {**at, "logprobs": logprobs})
             for index, annotation in enumerate(part.get("annotations") or ()):

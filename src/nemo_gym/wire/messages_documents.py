@@ -31,7 +31,9 @@ def document_parts(block: Mapping[str, Any], where: str) -> list[dict[str, Any]]
         case {"type": "content", "content": [*blocks]}:
             return _content(block, blocks, f"{where}.source.content")
         case _:
-            raise UsageError(f"{where}.source: expected base64 of application/pdf, url, file, text or content")
+            raise UsageError(
+                f"{where}.source: expected base64 of application/pdf, url, file, text or content"
+            )
     context = [_text(block, "")] if block.get("context") else []
     return [{"type": "input_file", **file}, *context]
 
@@ -51,7 +53,9 @@ def document_block(part: Mapping[str, Any], where: str) -> dict[str, Any]:
         case {"file_id": str(id)}:
             source = {"type": "file", "file_id": id}
         case _:
-            raise UsageError(f"{where}: input_file: expected file_data with {_PDF}..., a file_url or a file_id")
+            raise UsageError(
+                f"{where}: input_file: expected file_data with {_PDF}..., a file_url or a file_id"
+            )
     block: dict[str, Any] = {"type": "document", "source": source}
     return {**block, "title": part["filename"]} if part.get("filename") else block
 
