@@ -68,12 +68,9 @@ def _part_events(part: dict[str, Any], at: dict[str, Any]) -> Iterator[Event]:
     match part:
         case {"type": "output_text", "text": str(text)}:
             logprobs: list[Any] = part.get("logprobs") or []
-            blank: dict[str, Any] = {
-                **part,
-                "text": "",
-                "annotations": [],
-                **({"logprobs": []} if logprobs else {}),
-            }
+            blank: dict[str, Any] = {**part, "text": "", "annotations": []}
+            if logprobs:
+                blank["logprobs"] = []
             yield {"type": "response.content_part.added", **at, "part": blank}
             yield from _text_events("output_text", "text", text, {**at, "logprobs": logprobs})
             for index, annotation in enumerate(part.get("annotations") or ()):
