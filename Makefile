@@ -7,7 +7,7 @@ VLLM_PYTHON ?= python3.11
 VLLM := .venv-vllm
 AGENTS := .venv-agents
 
-.PHONY: rollouts test test-vllm test-interop test-agents lint bench docs format clean
+.PHONY: rollouts test test-vllm test-interop test-agents test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -36,6 +36,10 @@ test-interop: $(SETUP) ## Against the original package and verifiers, each in an
 
 test-agents: $(SETUP) $(AGENTS)/.installed ## The real mini-SWE-agent, Claude Code, Codex and OpenCode; npm.
 	PATH="$(CURDIR)/$(AGENTS)/bin:$(CURDIR)/$(AGENTS)/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 0 tests/interop/real_agents.py
+
+test-browser: $(SETUP) ## A foreign page in the real Chromium against every kind of server; needs `apt-get install chromium`.
+	@command -v chromium >/dev/null || { echo "no chromium: run apt-get install --no-install-recommends chromium, then again"; exit 1; }
+	$(BIN)/python -m pytest -n 0 tests/browser/chromium.py
 
 bench: $(SETUP) ## Compare CPU per rollout with the floor and the peers; writes benchmarks/RESULTS.md.
 	$(BIN)/python benchmarks/bench.py

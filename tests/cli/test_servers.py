@@ -218,6 +218,32 @@ def test_a_server_that_does_not_start_is_named_with_the_time_and_its_last_lines(
     assert gym.processes() == {}
 
 
+def test_a_start_that_fails_after_a_server_printed_something_names_the_cause_only(gym: Gym) -> None:
+    chatty = COUNTER.replace("import os", "import os\nprint('good morning')", 1)
+    broken = gym.program("broken", "raise SystemExit('no way')")
+    failed = gym("env", "start", "--config", gym.program("chatty", chatty), "--config", broken, "--port", 0)
+    assert failed.returncode == 1
+    assert "broken did not start" in failed.stderr
+    assert "no way" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("alone", [[], ["--isolate"]])
+def test_servers_written_for_the_original_package_refuse_pages_too(gym: Gym, alone: list[str]) -> None:
+    gym.start("--config", gym.program("counter", COUNTER), *alone, "++allowed_hosts=[gym.example]")
+    url = gym.servers()["counter"]["url"]
+
+    def status(**headers: str) -> int:
+        return httpx.post(f"{url}/seed_session", content=b"{}", headers=headers).status_code
+
+    known = {"content-type": "application/json"}
+    assert status(**known) == 200
+    assert status(**known, host="gym.example") == 200
+    assert status(**known, host="127.0.0.1.nip.example") == 403
+    assert status(**known, origin="null") == 403
+    assert status() == 415
+
+
 def test_a_server_that_never_answers_is_given_up(gym: Gym) -> None:
     config = gym.program("asleep", "import time\nprint('asleep')\ntime.sleep(3600)\n")
     failed = gym("env", "start", "--config", config, "--port", 0, "--ready-timeout", 1)
@@ -254,7 +280,7 @@ def test_a_head_port_in_use_is_said_and_what_helps(gym: Gym) -> None:
     port = next(iter(gym.servers().values()))["head_url"].rpartition(":")[2]
     failed = gym("env", "start", *mcqa(gym), "--port", port)
     assert failed.returncode == 2
-    assert f"port {port} of 127.0.0.1 is in use: `gym env stop` frees it" in failed.stderr
+    assert f"port {port} of 127.0.0.1 is in use: `gym env stop --port {port}` stops" in failed.stderr
     assert gym("env", "stop", "--port", port).returncode == 0
 
 

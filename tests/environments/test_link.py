@@ -323,3 +323,87 @@ async def test_an_observation_that_is_not_text_is_a_fault() -> None:
     async with link.session(row()) as session:
         with pytest.raises(EnvironmentFault, match="reset returned int"):
             await link.reset(session)
+
+
+class TestTimeToLive:
+    """It counts from the end of a session's last use."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        now = [1000.0]
+        monkeypatch.setattr("nemo_gym.environments.link.monotonic", lambda: now[0])
+        return now
+
+    class Slow(Environment):
+        session_ttl = 60.0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.go = asyncio.Event()
+
+        async def seed(self, task: Any, session: Session) -> None:
+            if task.responses_create_params.get("input") == "wait":
+                await self.go.wait()
+
+        @tool
+        async def work(self) -> str:
+            """Take long."""
+            await self.go.wait()
+            return "done"
+
+        async def verify(self, task: Any, response: Response, session: Session) -> float:
+            await self.go.wait()
+            return 1.0
+
+    @pytest.mark.parametrize("use", ["call", "verify", "seed"])
+    async def test_a_session_in_use_does_not_expire(self, clock, use):
+        link = LocalEnvironment(environment := self.Slow())
+        if use == "seed":
+            working = asyncio.create_task(link.open({"responses_create_params": {"input": "wait"}}))
+        else:
+            session = await link.open({"responses_create_params": {"input": "x"}})
+            call = function_call("work", "{}", call_id="c")
+            work = link.call(session, call) if use == "call" else link.verify(session, Response.of([]))
+            working = asyncio.create_task(work)
+        await asyncio.sleep(0)
+        for _ in range(3):
+            clock[0] += 61
+            await link.close_expired()
+            assert link.open_sessions == 1
+        environment.go.set()
+        await working
+        clock[0] += 59
+        await link.close_expired()
+        assert link.open_sessions == 1
+        clock[0] += 2
+        await link.close_expired()
+        assert link.open_sessions == 0
+
+    async def test_a_rollout_whose_model_takes_long_keeps_its_session(self, clock):
+        link = LocalEnvironment(self.Slow())
+        row = {"responses_create_params": {"input": "x"}}
+        async with link.session(row) as session:
+            clock[0] += 3600
+            async with link.session(row):
+                assert link.is_open(session)
+        assert link.open_sessions == 0
+        assert link.in_use == {}
+
+    async def test_a_session_in_use_does_not_keep_others_open(self, clock):
+        link = LocalEnvironment(self.Slow())
+        row = {"responses_create_params": {"input": "x"}}
+        async with link.session(row) as held:
+            idle = await link.open(row)
+            clock[0] += 61
+            await link.close_expired()
+            assert (link.is_open(held), link.is_open(idle)) == (True, False)
+
+    async def test_nothing_waits_for_ever_where_sessions_live_no_time_at_all(self, clock):
+        link = LocalEnvironment(environment := self.Slow())
+        type(environment).session_ttl = 0.0
+        try:
+            async with link.session({"responses_create_params": {"input": "x"}}) as held:
+                await link.close_expired()
+                assert link.is_open(held)
+        finally:
+            type(environment).session_ttl = 60.0

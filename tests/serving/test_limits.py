@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.limits import Limits, nests_deeper
 from nemo_gym.serving.openapi import described
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.wire.errors import UsageError
 
 
 def client(**limits: Any) -> TestClient:
@@ -25,7 +28,7 @@ def client(**limits: Any) -> TestClient:
     options = AppOptions(limits=Limits(**limits))
 
     async def count(request: Request) -> JsonResponse:
-        return JsonResponse(len(await read_object(request, options.limits)))
+        return JsonResponse(len(await read_object(request)))
 
     async def hang(_: Request) -> JsonResponse:
         await asyncio.Event().wait()
@@ -48,7 +51,74 @@ def test_a_body_that_is_too_large_gets_413_announced_or_not(announced):
     answer = client(body_bytes=1000).post("/count", content=content)
 
     assert answer.status_code == 413
-    assert answer.json() == {"detail": "the request body is larger than 1000 bytes"}
+    told = "the request body is larger than 1000 bytes (request_limits.body_bytes sets the limit)"
+    assert answer.json() == {"detail": told}
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("setting", "body"),
+    [
+        ("body_values", {"ids": [7] * 1001}),
+        ("body_values", {f"k{n}": 1 for n in range(1001)}),
+        ("body_containers", {"lists": [[]] * 1001}),
+        ("body_containers", [{"a": 1}] * 1001),
+    ],
+)
+def test_too_many_values_get_413_before_they_are_decoded(setting, body, announced):
+    text = json.dumps(body).encode()
+    content = text if announced else iter([text[:700], text[700:1900], text[1900:]])
+
+    answer = client(**{setting: 1000}).post("/count", content=content)
+
+    assert answer.status_code == 413
+    assert f"request_limits.{setting} sets the limit" in answer.json()["detail"]
+
+
+def test_a_long_text_is_one_value():
+    body = {"text": "[{,}]" * 1000}
+    assert client(body_values=6000, body_containers=6000).post("/count", json=body).json() == 1
+
+
+def test_other_requests_are_answered_while_a_large_body_is_decoded(monkeypatch):
+    """The decoding waits for an answer to another request, which it would keep waiting on the event loop."""
+    app, answered = client().app, threading.Event()
+
+    def decode(body: bytes) -> dict[str, int]:
+        assert answered.wait(30)
+        return {"a": 1}
+
+    monkeypatch.setattr("nemo_gym.serving.bodies.decode_pieces", decode)
+
+    async def both() -> tuple[httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as caller:
+            large = asyncio.create_task(caller.post("/count", content=b'{"a": "%b"}' % (b"x" * (1 << 20))))
+            await asyncio.sleep(0)
+            other = await caller.get("/")
+            answered.set()
+            return await large, other
+
+    large, other = asyncio.run(both())
+    assert (large.json(), other.json()) == (1, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"body_bytes": "much"}, "body_bytes"),
+        ({"body_bites": 5}, "body_bites"),
+        ({"nesting": 0}, "nesting must be more than 0"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(settings, problem):
+    with pytest.raises(UsageError, match=f"request_limits: .*{problem}"):
+        Limits.of({"request_limits": settings})
+
+
+def test_limits_come_from_the_configuration():
+    assert Limits.of({"request_limits": {"body_bytes": 5}}) == Limits(body_bytes=5)
+    assert Limits.of({}) == Limits()
 
 
 def test_headers_that_are_too_large_get_431():

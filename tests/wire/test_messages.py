@@ -94,6 +94,46 @@ class TestServedRequest:
         assert items[4] == function_call_output("c", "one\ntwo")
         assert items[5]["status"] == "incomplete"
 
+    def test_images_and_documents_may_come_from_tools_and_by_address(self):
+        web = {"type": "image", "source": {"type": "url", "url": "https://example.org/cat.png"}}
+        pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}
+        document = {"type": "document", "source": pdf, "title": "report.pdf"}
+        result = {**RESULT, "content": [{"type": "text", "text": "seen"}, IMAGE, web, document]}
+        (item,) = read(messages=[said(result)])["input"]
+        assert item["output"] == [
+            {"type": "input_text", "text": "seen"},
+            {"type": "input_image", "image_url": PNG},
+            {"type": "input_image", "image_url": "https://example.org/cat.png"},
+            {
+                "type": "input_file",
+                "file_data": "data:application/pdf;base64,JVBE",
+                "filename": "report.pdf",
+            },
+        ]
+
+    @pytest.mark.parametrize(
+        ("source", "part"),
+        [
+            ({"type": "url", "url": "https://example.org/a.pdf"}, {"file_url": "https://example.org/a.pdf"}),
+            ({"type": "file", "file_id": "file_1"}, {"file_id": "file_1"}),
+        ],
+    )
+    def test_a_document_elsewhere_is_a_file(self, source, part):
+        (item,) = read(messages=[said({"type": "document", "source": source})])["input"]
+        assert item["content"] == [{"type": "input_file", **part}]
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            {"type": "text", "media_type": "text/plain", "data": "body"},
+            {"type": "content", "content": "body"},
+        ],
+    )
+    def test_a_document_of_text_is_text(self, source):
+        block = {"type": "document", "source": source, "title": "Title", "context": "Context"}
+        (item,) = read(messages=[said(block)])["input"]
+        assert item["content"] == [{"type": "input_text", "text": "Title\nContext\nbody"}]
+
     def test_tools_and_choices(self):
         schema = {"type": "object"}
         params = read(
@@ -120,9 +160,10 @@ class TestServedRequest:
         [
             ({"messages": "hi"}, "messages: expected a list"),
             ({"messages": [said(role="system")]}, r"messages\[0\].role"),
-            ({"messages": [said({"type": "document"})]}, r"messages\[0\].content\[0\]: not implemented"),
+            ({"messages": [said({"type": "video"})]}, r"messages\[0\].content\[0\]: not implemented"),
+            ({"messages": [said({"type": "document"})]}, r"messages\[0\].content\[0\].source: expected"),
             ({"messages": [said(IMAGE | {"source": {"type": "url"}})]}, "expected base64"),
-            ({"messages": [said({**RESULT, "content": [IMAGE]})]}, "only text"),
+            ({"messages": [said({**RESULT, "content": [{"type": "video"}]})]}, "text, image or document"),
             ({"tools": [{"type": "web_search_20250305", "name": "w"}]}, r"tools\[0\]: not implemented"),
             ({"tool_choice": "any"}, "tool_choice: expected"),
         ],
@@ -170,6 +211,19 @@ class TestSentRequest:
     def test_empty_text_is_left_out(self):
         request = messages_request({"input": [user("x"), assistant(""), user("y")]}, max_tokens=9)
         assert request["messages"] == [said(text("x"), text("y"))]
+
+    def test_what_tools_show_is_sent_as_blocks(self):
+        pdf = {"type": "input_file", "file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf"}
+        output = [{"type": "input_text", "text": "seen"}, {"type": "input_image", "image_url": PNG}, pdf]
+        call = function_call("look", "{}", call_id="c")
+        params = {"input": [call, {"type": "function_call_output", "call_id": "c", "output": output}]}
+        (result,) = messages_request(params, max_tokens=5)["messages"][1]["content"]
+        source = {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}
+        assert result["content"] == [
+            {"type": "text", "text": "seen"},
+            IMAGE,
+            {"type": "document", "source": source, "title": "a.pdf"},
+        ]
 
     def test_images_on_the_web_go_by_address(self):
         part = {"type": "input_image", "image_url": "https://example.org/cat.png"}

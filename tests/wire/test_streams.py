@@ -79,6 +79,74 @@ def test_a_response_is_put_together(response):
 
 
 @settings(max_examples=60)
+@given(responses(), st.integers(0, 4))
+def test_what_the_events_of_an_item_say_is_the_item(response, sent):
+    """As clients do it that never look at the finished Response."""
+    stream = b"".join(response_events(response.data, sent=sent))
+    events = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: ")]
+    items = {}
+    for event in events:
+        item = items.get(event.get("output_index"))
+        match event["type"].removeprefix("response."):
+            case "output_item.added":
+                items[event["output_index"]] = event["item"]
+                assert not {"prompt_token_ids", "encrypted_content"} & event["item"].keys()
+            case "content_part.added":
+                assert event["content_index"] == len(item["content"])
+                item["content"].append(event["part"])
+            case "output_text.delta":
+                item["content"][event["content_index"]]["text"] += event["delta"]
+            case "function_call_arguments.delta":
+                item["arguments"] += event["delta"]
+            case "reasoning_summary_part.added":
+                item["summary"].append(event["part"])
+            case "reasoning_summary_text.delta":
+                item["summary"][event["summary_index"]]["text"] += event["delta"]
+            case "output_text.done":
+                assert item["content"][event["content_index"]]["text"] == event["text"]
+            case "function_call_arguments.done":
+                assert item["arguments"] == event["arguments"]
+            case _:
+                pass
+    said = [(item.get("content"), item.get("arguments"), item.get("summary")) for item in response.output]
+    assert [
+        (item.get("content"), item.get("arguments"), item.get("summary")) for item in items.values()
+    ] == said
+    assert [event["sequence_number"] for event in events] == list(range(sent, sent + len(events)))
+
+
+def test_refusals_annotations_and_other_calls_have_events_too():
+    note = {
+        "type": "url_citation",
+        "url": "https://example.org",
+        "title": "t",
+        "start_index": 0,
+        "end_index": 1,
+    }
+    parts = [
+        {"type": "output_text", "text": "a", "annotations": [note]},
+        {"type": "refusal", "refusal": "no"},
+    ]
+    output = [
+        {"type": "message", "id": "msg", "role": "assistant", "status": "completed", "content": parts},
+        {"type": "custom_tool_call", "id": "ctc", "call_id": "c", "name": "f", "input": "go"},
+        {"type": "web_search_call", "id": "ws", "status": "completed"},
+    ]
+    stream = b"".join(response_events(Response.of(output, model="m", id="resp_1").data))
+    client = openai.OpenAI(api_key="none", http_client=replying(stream, {}))
+    events = list(client.responses.create(model="m", input="x", stream=True))
+    kinds = [event.type.removeprefix("response.") for event in events]
+    assert kinds == [
+        *("created", "in_progress"),
+        *("output_item.added", "content_part.added", "output_text.delta", "output_text.done"),
+        *("output_text.annotation.added", "content_part.done"),
+        *("content_part.added", "refusal.delta", "refusal.done", "content_part.done", "output_item.done"),
+        *("output_item.added", "custom_tool_call_input.delta", "custom_tool_call_input.done"),
+        *("output_item.done", "output_item.added", "output_item.done", "completed"),
+    ]
+
+
+@settings(max_examples=60)
 @given(responses())
 def test_a_chat_completion_is_put_together(response):
     answer = chat_completion(response)

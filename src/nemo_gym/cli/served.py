@@ -14,9 +14,12 @@ from nemo_gym.cli.texts import print_error
 from nemo_gym.config.resolve import Config
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
+from nemo_gym.serving.listeners import who_frees
 from nemo_gym.serving.redaction import Redactor, log_redacted
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.servers import Servers
+from nemo_gym.serving.sockets import AddressInUse
+from nemo_gym.serving.state import runtime_folder
 from nemo_gym.wire.errors import GymError
 
 
@@ -39,7 +42,10 @@ def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: 
             token=Secret.random() if needs_token(found) else None,
         )
 
-    _, launch = bound(resolved, prepared)
+    try:
+        _, launch = bound(resolved, prepared)
+    except AddressInUse as error:
+        raise GymError(f"{error}: {who_frees(error.port, runtime_folder())}") from None
     return launch
 
 

@@ -55,11 +55,13 @@ def start(
     """
     began = time()
     _need_extra()
+    from nemo_gym.cli.environment_words import with_environment_settings
     from nemo_gym.cli.readiness import READINESS
     from nemo_gym.cli.serve import serve
     from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
     from nemo_gym.serving.head import HEAD
     from nemo_gym.serving.launch import bound, needs_token, prepare
+    from nemo_gym.serving.listeners import who_frees
     from nemo_gym.serving.sockets import AddressInUse
     from nemo_gym.serving.state import runtime_folder
 
@@ -71,6 +73,8 @@ def start(
             "dry_run": "true" if dry_run else None,
         }
     )
+
+    selected = with_environment_settings(selected, selected.roots())
 
     def resolved() -> Config:
         return selected.resolve(*more, offline=False)
@@ -92,9 +96,10 @@ def start(
     try:
         found, launch = bound(resolved, prepared)
     except AddressInUse as error:
-        if error.owner != HEAD:
-            raise
-        raise UsageError(f"{error}: `gym env stop` frees it, --port 0 takes another") from None
+        another = (
+            "--port 0 takes another" if error.owner == HEAD else "another port in its configuration does too"
+        )
+        raise UsageError(f"{error}: {who_frees(error.port, runtime_folder())}; {another}") from None
     for notice in found.notices:
         sys.stderr.write(f"gym: note: {notice}\n")
     if found.tree.get("dry_run"):

@@ -55,9 +55,10 @@ from nemo_gym.compat.running import cookie_secret, is_worker, profiled, run_app,
 from nemo_gym.compat.running import is_nemo_gym_fastapi_entrypoint as is_nemo_gym_fastapi_entrypoint
 from nemo_gym.compat.seeded_tools import SEED, seeding_row, take_tools
 from nemo_gym.serving.auth import BearerAuth
+from nemo_gym.serving.browsers import ALLOWED_HOSTS, WebPageGuard, allowed_hosts
 from nemo_gym.serving.docs_page import docs_page
 from nemo_gym.serving.errors import ErrorForms
-from nemo_gym.serving.limits import LimitRequests, Limits
+from nemo_gym.serving.limits import SETTING, LimitRequests, Limits
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.profiling import CpuProfile, profile_of
 from nemo_gym.serving.secrets import Secret
@@ -160,6 +161,13 @@ def get_server_url(server_name: str) -> str:
     return _base_url(get_first_server_config_dict(get_global_config_dict(), server_name))
 
 
+def _settings(*keys: str) -> dict[str, Any]:
+    """These settings of this process's configuration, those that it has."""
+    system = maybe_get_global_config_dict()
+    chosen = {} if system is None else {key: system[key] for key in keys if key in system}
+    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.create(chosen), resolve=True))
+
+
 def _server_token(config: DictConfig) -> Secret | None:
     token = cast("dict[str, Any]", config).get(SERVER_TOKEN_KEY_NAME)
     return Secret(token) if token else None
@@ -241,7 +249,7 @@ class SimpleServer(BaseServer):
         inside = kinds.index(SessionCookie) + 1 if SessionCookie in kinds else len(kinds)
         app.user_middleware[inside:inside] = [
             Middleware(ErrorForms, label=label),
-            Middleware(LimitRequests, limits=Limits()),
+            Middleware(LimitRequests, limits=Limits.of(_settings(SETTING))),
             Middleware(InnerFailures),
         ]
 
@@ -319,6 +327,8 @@ class SimpleServer(BaseServer):
             return None
         profile = profile_of(system, f"{config.name}-{os.getpid()}" if is_worker() else config.name)
         app = cls.built(config).served_app(token=token, profile=profile)
+        names = [config.host, *allowed_hosts(_settings(ALLOWED_HOSTS))]
+        app.add_middleware(WebPageGuard, bound=config.host, names=names)
         if profile is not None:
             profiled(app, profile)
         if is_worker():

@@ -73,13 +73,25 @@ def _part(key: str, value: Any) -> tuple[str, Tree]:
     raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}")
 
 
+def implementation_name(ref: str) -> str:
+    """The name of the instance of an environment that is referred to by name or by file."""
+    file = ref.rpartition(":")[0] if ".py:" in ref else ref
+    if not (file.endswith(".py") or "/" in file):
+        return ref
+    module = _module(file)
+    return module.resolve().parent.name if module.name == "environment.py" else module.stem
+
+
+def _module(file: str) -> Path:
+    return Path(file) if file.endswith(".py") else Path(file) / "environment.py"
+
+
 def _environment(ref: str, roots: Sequence[Path]) -> tuple[str, str, EnvironmentInfo | None]:
     """The implementation's name, its entry point, and what is known without running it."""
     file, _, _ = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
     if file.endswith(".py") or "/" in file:
-        module = Path(file) if file.endswith(".py") else Path(file) / "environment.py"
-        name = module.resolve().parent.name if module.name == "environment.py" else module.stem
-        return name, ref, read_info(name, module, ref)
+        name = implementation_name(ref)
+        return name, ref, read_info(name, _module(file), ref)
     known = {info.name: info for info in list_environments(roots=roots)}
     if ref not in known:
         raise ConfigError(f"environment: there is none named {ref!r}.{did_you_mean(ref, known)}")

@@ -66,6 +66,8 @@ SETTINGS: Final = frozenset(
         "port_range_low",
         "port_range_high",
         "disallowed_ports",
+        "allowed_hosts",
+        "request_limits",
         "isolate",
         "dry_run",
         "skip_venv_if_present",

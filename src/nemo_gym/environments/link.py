@@ -91,6 +91,9 @@ class LocalEnvironment:
         self._mcp: dict[str, McpTools] = {}
         self._numbers = itertools.count()
         self._open: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+        """Each with the end of its last use, the longest unused first."""
+        self.in_use = dict[str, int]()
+        """How much is going on in each session; one in use does not expire."""
         self._used = False
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
@@ -115,15 +118,16 @@ class LocalEnvironment:
         )
         self._open[session.id] = (session, monotonic())
         self._used = True
-        try:
-            seeded = environment.seed(task, session)
-            if seeded is not None:
-                await _settle(seeded)
-            if self._has_mcp:
-                await self._connect(session)
-        except BaseException as error:
-            await self.close(session)
-            raise _fault(error, EnvironmentFault, "seed") from error
+        with _Use(self, session):
+            try:
+                seeded = environment.seed(task, session)
+                if seeded is not None:
+                    await _settle(seeded)
+                if self._has_mcp:
+                    await self._connect(session)
+            except BaseException as error:
+                await self.close(session)
+                raise _fault(error, EnvironmentFault, "seed") from error
         return session
 
     async def close(self, session: Session) -> None:
@@ -157,27 +161,32 @@ class LocalEnvironment:
 
     async def close_expired(self) -> None:
         """Close the sessions that have lain unused past their time to live."""
-        while self._open:
+        for _ in range(len(self._open)):
+            if not self._open:
+                return
             session, used = next(iter(self._open.values()))
             if monotonic() - used < self.environment.session_ttl:
                 return
-            await self.finish(session)
+            if session.id in self.in_use:
+                self.touch(session)
+            else:
+                await self.finish(session)
 
     def is_open(self, session: Session) -> bool:
         """Whether a session is seeded and not yet closed."""
         return session.id in self._open
 
     async def call(self, session: Session, call: FunctionCall) -> str:
-        self._touch(session)
-        tool = self._tools.get(call["name"])
-        served = self._mcp.get(session.id)
-        if tool is None and served is not None and call["name"] in served:
-            return await served.call(call["name"], call["arguments"])
-        if tool is None:
-            answer = await self.environment.call_tool(call, session)
-            offered = (tool.get("name", "") for tool in session.tools)
-            return no_such_tool(call["name"], {*self._tools, *offered}) if answer is None else answer
-        return await tool.call(session, call["arguments"])
+        with _Use(self, session):
+            tool = self._tools.get(call["name"])
+            served = self._mcp.get(session.id)
+            if tool is None and served is not None and call["name"] in served:
+                return await served.call(call["name"], call["arguments"])
+            if tool is None:
+                answer = await self.environment.call_tool(call, session)
+                offered = (tool.get("name", "") for tool in session.tools)
+                return no_such_tool(call["name"], {*self._tools, *offered}) if answer is None else answer
+            return await tool.call(session, call["arguments"])
 
     async def reset(self, session: Session) -> Observation:
         environment = self._step_environment()
@@ -198,11 +207,11 @@ class LocalEnvironment:
         return result
 
     async def verify(self, session: Session, response: Response) -> Reward:
-        self._touch(session)
         environment = self.environment
         try:
-            verdict = environment.verify(session.task, response, session)
-            reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
+            with _Use(self, session):
+                verdict = environment.verify(session.task, response, session)
+                reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
             return reward
         except ModelError as error:
@@ -238,22 +247,45 @@ class LocalEnvironment:
         return self.environment
 
     async def _ask(self, session: Session, hook: Callable[[], Any], name: str) -> Any:
-        self._touch(session)
         try:
-            return await _settle(hook())
+            with _Use(self, session):
+                return await _settle(hook())
         except Exception as error:
             raise _fault(error, EnvironmentFault, name) from error
 
-    def _touch(self, session: Session) -> None:
+    def touch(self, session: Session) -> None:
+        """Count the time to live of a session from now."""
         if session.id in self._open:
             self._open[session.id] = (session, monotonic())
             self._open.move_to_end(session.id)
 
 
-class _OpenSession(AbstractAsyncContextManager[Session]):
-    """A session for the length of a block."""
+class _Use:
+    """While the block runs a session is in use; its time to live counts from the block's end."""
 
-    __slots__ = ("_link", "_row", "_session")
+    __slots__ = ("_link", "_session")
+
+    def __init__(self, link: LocalEnvironment, session: Session) -> None:
+        self._link = link
+        self._session = session
+
+    def __enter__(self) -> None:
+        uses, id = self._link.in_use, self._session.id
+        uses[id] = uses.get(id, 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        uses, id = self._link.in_use, self._session.id
+        if uses[id] > 1:
+            uses[id] -= 1
+        else:
+            del uses[id]
+        self._link.touch(self._session)
+
+
+class _OpenSession(AbstractAsyncContextManager[Session]):
+    """A session for the length of a block, in use all the time."""
+
+    __slots__ = ("_link", "_row", "_session", "_use")
 
     def __init__(self, link: LocalEnvironment, row: Row) -> None:
         self._link = link
@@ -261,9 +293,12 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
 
     async def __aenter__(self) -> Session:
         self._session = await self._link.open(self._row)
+        self._use = _Use(self._link, self._session)
+        self._use.__enter__()
         return self._session
 
     async def __aexit__(self, *_: object) -> None:
+        self._use.__exit__()
         await self._link.finish(self._session)
 
 

@@ -55,7 +55,6 @@ def agent_app(
     """
     unverified = UnverifiedEnvironment(environment, reward=skip_verification_reward)
     played = unverified if skip_verification else environment
-    limits = options.limits
 
     def recorded(request: Request, row: Row) -> Model:
         """The model as this rollout asks it. Behind a door calls are recorded already."""
@@ -73,7 +72,7 @@ def agent_app(
         return model if recorder is None else Recorded(model, rollout_id, recorder, model_ref=model_ref)
 
     async def run(request: Request) -> JsonResponse:
-        given = await read_object(request, limits)
+        given = await read_object(request)
         params_of(given, keys.PARAMS)
         row = {key: value for key, value in given.items() if key not in keys.RESULT_KEYS}
         rollout = await unless_gone(
@@ -82,7 +81,7 @@ def agent_app(
         return JsonResponse(rollout.to_row())
 
     async def responses(request: Request) -> JsonResponse:
-        row: Row = {keys.PARAMS: params_of(await read_object(request, limits))}
+        row: Row = {keys.PARAMS: params_of(await read_object(request))}
         rollout = await unless_gone(request, agent.run(row, unverified, recorded(request, row)))
         assert rollout.response is not None
         return JsonResponse(rollout.response.data)
@@ -99,7 +98,7 @@ def agent_app(
             body=PARAMS,
             answer=RESPONSE,
         ),
-        metrics_route(metrics, limits),
+        metrics_route(metrics),
     ]
     about = {"kind": "agent", "plays": agent.plays}
     return base_app(server_label(agent, name), routes, options, about=about)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import asyncio
+from typing import Any, Final, cast
 
 import msgspec
 from starlette.requests import Request
 
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.limits import Limits, nests_deeper
+from nemo_gym.serving.pieces import decode_pieces
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import check_items
@@ -17,27 +18,23 @@ from nemo_gym.wire.params import RequestParams, check_served_params
 from nemo_gym.wire.response import Response
 
 
-async def read_object(request: Request, limits: Limits) -> dict[str, Any]:
+async def read_object(request: Request) -> dict[str, Any]:
     """The request's body, which must be a JSON object.
 
     Raises:
-        InvalidBody: it is not, or it nests too deeply.
+        InvalidBody: it is not.
     """
-    return decode_object(await request.body(), limits)
+    return await decode_object(await request.body())
 
 
-def decode_object(body: bytes, limits: Limits) -> dict[str, Any]:
-    """The JSON object that a body holds.
+async def decode_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body holds; a large one is decoded beside the event loop.
 
     Raises:
-        InvalidBody: it holds something else, or it nests too deeply.
+        InvalidBody: it holds something else.
     """
-    if nests_deeper(body, limits.nesting):
-        raise InvalidBody.at(
-            [], f"arrays and objects nest more than {limits.nesting} deep", type="json_too_deep"
-        )
     try:
-        value = decode(body)
+        value = decode(body) if len(body) <= _LARGE else await asyncio.to_thread(decode_pieces, body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidBody.at([], f"JSON decode error: {error}", type="json_invalid") from None
     if not isinstance(value, dict):
@@ -81,3 +78,7 @@ def response_of(row: dict[str, Any]) -> Response:
     if not isinstance(fields.get("incomplete_details"), dict | None):
         raise InvalidBody.at([keys.RESPONSE, "incomplete_details"], "Input should be an object or null")
     return Response(fields)
+
+
+_LARGE: Final = 1 << 20
+"""Bytes of a body that would keep all other requests waiting for milliseconds."""

@@ -176,7 +176,11 @@ class Components:
         model = self._referred(reference) if reference else NoModel()
         if agent.needs_door:
             capture = self._options.capture
-            door = LoopbackDoor(model, store=capture if isinstance(capture, FileCapture) else None)
+            door = LoopbackDoor(
+                model,
+                store=capture if isinstance(capture, FileCapture) else None,
+                limits=self._options.limits,
+            )
             self._opened.push_async_callback(door.aclose)
             return door
         return model

@@ -21,6 +21,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.restoring import Restoring
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.host import Host
+from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
@@ -38,12 +39,16 @@ class LoopbackDoor(ModelDoor):
     Args:
         model: the run's own model; closed with the door.
         store: where calls are kept; None keeps them in memory for as long as the visit lasts.
+        limits: of requests.
     """
 
-    def __init__(self, model: Model, *, store: CaptureStore | None = None) -> None:
+    def __init__(
+        self, model: Model, *, store: CaptureStore | None = None, limits: Limits | None = None
+    ) -> None:
         self.name = model.name
         self._model = model
         self._store = store
+        self._limits = limits or Limits()
         self._visits: dict[str, ASGIApp] = {}
         self._host = Host()
         self._port = 0
@@ -69,7 +74,7 @@ class LoopbackDoor(ModelDoor):
         store = self._store or MemoryCapture()
         model = Restoring(self._model.for_session_id(rollout_id), Replayed(), sampling)
         token = Secret.random()
-        options = AppOptions(token=token, capture=store)
+        options = AppOptions(token=token, capture=store, limits=self._limits)
         self._visits[rollout_id] = model_app(model, name=self.name, options=options)
         try:
             await store.clear(rollout_id)

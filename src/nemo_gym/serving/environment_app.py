@@ -85,7 +85,7 @@ class _Server:
         return [
             *([] if offered is None else offered.door.routes(body_bytes=self._limits.body_bytes)),
             *form,
-            metrics_route(metrics_of(environment), self._limits),
+            metrics_route(metrics_of(environment)),
             described(
                 "/reverify_mode",
                 self.reverify_mode,
@@ -150,7 +150,7 @@ class _Server:
         return described("/{tool}", self.tool, operations=operations)
 
     async def seed_session(self, request: Request) -> JsonResponse:
-        row = await read_object(request, self._limits)
+        row = await read_object(request)
         allowed = None if self._offered is None else self._offered.allowed(row)
         session = await self._open(request.scope, row)
         params: dict[str, Any] = row.get(keys.PARAMS) or {}
@@ -161,7 +161,7 @@ class _Server:
 
     async def verify(self, request: Request) -> JsonResponse:
         body = await request.body()
-        row = decode_object(body, self._limits)
+        row = await decode_object(body)
         response = response_of(row)
         if self._offered is not None:
             response = self._offered.door.own_names(response)
@@ -184,7 +184,7 @@ class _Server:
     async def tool(self, request: Request) -> HttpResponse:
         name: str = request.path_params["tool"]
         arguments = await request.body() or b"{}"
-        decode_object(arguments, self._limits)
+        await decode_object(arguments)
         session = self._find(request.scope)
         seeded = [] if session is None else [tool.get("name", "") for tool in session.tools]
         if name not in self._tool_names and name not in seeded:
@@ -195,7 +195,7 @@ class _Server:
         )
 
     async def reset(self, request: Request) -> JsonResponse:
-        session = await self._open(request.scope, await read_object(request, self._limits))
+        session = await self._open(request.scope, await read_object(request))
         try:
             first = await self._link.reset(session)
         except BaseException:
@@ -205,7 +205,7 @@ class _Server:
         return JsonResponse({"observation": first.text, "info": info})
 
     async def step(self, request: Request) -> JsonResponse:
-        row = await read_object(request, self._limits)
+        row = await read_object(request)
         response = response_of(row)
         number = row.get(_STEP_NUMBER)
         if not isinstance(number, str):

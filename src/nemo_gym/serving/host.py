@@ -14,14 +14,23 @@ from typing import Any, Final
 import uvicorn
 from starlette.applications import Starlette
 
+from nemo_gym.serving.browsers import WebPageGuard
+
 KEEP_ALIVE_S: Final = 30
 """An idle connection is kept this long: longer than clients keep it, so that none closes under a request."""
 
 
 class Host:
-    """Serves apps until they are stopped. It leaves signals to the program it is part of."""
+    """Serves apps until they are stopped, out of the reach of web pages. It leaves signals to the program it
+    is part of.
 
-    def __init__(self) -> None:
+    Args:
+        names: host names by which clients know the servers, besides those of loopback and the addresses that
+            they are bound to.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = frozenset(names)
         self._served: dict[str, _Served] = {}
         logging.getLogger("uvicorn.error").addFilter(_is_news)
 
@@ -31,7 +40,7 @@ class Host:
         Raises:
             Exception: whatever the app's lifespan raises while it starts.
         """
-        served = _Served(app, listener)
+        served = _Served(app, listener, self._names)
         await served.start()
         self._served[name] = served
 
@@ -46,12 +55,12 @@ class Host:
 
 
 class _Served:
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: Starlette, listener: socket.socket, names: frozenset[str]) -> None:
         self._app = app
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
-                app,
+                WebPageGuard(app, bound=listener.getsockname()[0], names=names),
                 http="httptools",
                 ws="none",
                 lifespan="off",

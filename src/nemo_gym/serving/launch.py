@@ -18,7 +18,9 @@ from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance, find_instances
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.tree import Tree
+from nemo_gym.serving.browsers import allowed_hosts
 from nemo_gym.serving.head import HEAD
+from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.profiling import profile_of
 from nemo_gym.serving.secrets import Secret
@@ -71,11 +73,23 @@ class Launch(msgspec.Struct, kw_only=True):
         return AppOptions(
             cookie_secret=Secret(self.cookie_secret),
             token=Secret(self.token) if self.token else None,
+            limits=Limits.of(self.tree),
+            host_names=self.host_names,
             profile=profile_of(self.tree, process),
             capture=call_store(self.tree),
             tokens=TokenRecorder(tokens.store()) if tokens else None,
             tokens_of_all=tokens is not None and tokens.all_agents,
         )
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """By which clients know the servers: those in the configuration.
+
+        Raises:
+            UsageError: the setting is not a list of names.
+        """
+        own = {self.tree[HEAD]["host"], *(one.host for one in self.instances.values())}
+        return frozenset({*own, *allowed_hosts(self.tree)})
 
     def program(self, name: str) -> Path | None:
         """The file that serves an instance by itself (CONTRACT 3.2); None for a component of this package."""

@@ -1,21 +1,34 @@
-"""How much one request may be: bytes, nesting and seconds."""
+"""How much one request may be: bytes, values, nesting and seconds."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemo_gym.wire.errors import UsageError
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The defaults leave room for prompts of a million tokens with token ids, turn after turn."""
+SETTING: Final = "request_limits"
+"""The setting with the limits of all servers, by the names of the fields of `Limits`."""
 
-    body_bytes: int = 256 << 20
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The defaults leave room for prompts of a million tokens with their ids.
+
+    What a body costs in memory depends on how many values it holds: an array or object takes about 30 times
+    the bytes of its text, a number or short text 10 times.
+    """
+
+    body_bytes: int = 64 << 20
+    body_values: int = 4_000_000
+    """Values of a JSON body altogether: numbers, texts, arrays, objects."""
+    body_containers: int = 1_000_000
+    """Arrays and objects of a JSON body."""
     header_bytes: int = 64 << 10
     """Names and values of all request headers together."""
     nesting: int = 128
@@ -23,11 +36,29 @@ class Limits:
     request_s: float = 7200.0
     """Seconds from the first byte of a request to the start of its answer."""
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0")
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any]) -> Limits:
+        """What a configuration says; the defaults for what it leaves open.
+
+        Raises:
+            UsageError: it has no such limit, or not of that type.
+        """
+        try:
+            return msgspec.convert(tree.get(SETTING) or {}, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{SETTING}: {error}") from None
+
 
 class LimitRequests:
-    """ASGI middleware: 431, 413 and 504 for what is beyond the limits.
+    """ASGI middleware: 431, 413, 422 and 504 for what is beyond the limits.
 
-    It raises `HTTPException`, so something inside or outside must turn that into an answer.
+    A body is judged as it arrives, before anything decodes it. The middleware raises `HTTPException`, so
+    something inside or outside must turn that into an answer.
     """
 
     def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
@@ -40,16 +71,13 @@ class LimitRequests:
             return
         limits = self.limits
         self._check_headers(scope)
-        received = 0
+        body = _Body(limits)
         answered = False
 
         async def counted() -> Message:
-            nonlocal received
             message = await receive()
             if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > limits.body_bytes:
-                    raise _too_large(limits)
+                body.add(message.get("body", b""), more=message.get("more_body", False))
             return message
 
         async def noted(message: Message) -> None:
@@ -78,6 +106,51 @@ class LimitRequests:
             raise HTTPException(431, f"the request headers are larger than {self.limits.header_bytes} bytes")
 
 
+class _Body:
+    """What has arrived of a body.
+
+    Values are not counted before there are so many bytes that there could be too many of them.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self._counted = 0
+        self._containers = 0
+        self._commas = 0
+
+    def add(self, part: bytes, *, more: bool) -> None:
+        """Take in the next part.
+
+        Raises:
+            HTTPException: 413 or 422, the body is beyond a limit.
+        """
+        limits = self._limits
+        self._bytes += len(part)
+        if self._bytes > limits.body_bytes:
+            raise _too_large(limits)
+        self._parts.append(part)
+        if self._bytes > min(limits.body_containers, limits.body_values):
+            self._count()
+        if not more:
+            whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            if nests_deeper(whole, limits.nesting):
+                raise _too_deep(limits)
+            self._parts = []
+
+    def _count(self) -> None:
+        limits = self._limits
+        for part in self._parts[self._counted :]:
+            self._containers += part.count(b"[") + part.count(b"{")
+            self._commas += part.count(b",")
+            if self._containers > limits.body_containers:
+                raise _too_many("arrays and objects", "body_containers", limits.body_containers)
+            if self._commas + self._containers > limits.body_values:
+                raise _too_many("values", "body_values", limits.body_values)
+        self._counted = len(self._parts)
+
+
 def nests_deeper(body: bytes, levels: int) -> bool:
     """Whether JSON text has more levels of arrays and objects than `levels`; other text may say either."""
     if body.count(b"[") + body.count(b"{") <= levels:
@@ -103,4 +176,20 @@ def _announced(value: bytes) -> int:
 
 
 def _too_large(limits: Limits) -> HTTPException:
-    return HTTPException(413, f"the request body is larger than {limits.body_bytes} bytes")
+    return HTTPException(
+        413, f"the request body is larger than {limits.body_bytes} bytes ({_raise('body_bytes')})"
+    )
+
+
+def _too_many(what: str, field: str, limit: int) -> HTTPException:
+    return HTTPException(413, f"the request body has more than {limit} {what} ({_raise(field)})")
+
+
+def _too_deep(limits: Limits) -> HTTPException:
+    message = f"arrays and objects nest more than {limits.nesting} deep ({_raise('nesting')})"
+    problem = {"type": "json_too_deep", "loc": ["body"], "msg": message, "input": None}
+    return HTTPException(422, cast("Any", [problem]))
+
+
+def _raise(field: str) -> str:
+    return f"{SETTING}.{field} sets the limit"

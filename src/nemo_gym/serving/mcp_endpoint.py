@@ -9,10 +9,12 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from msgspec import DecodeError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from nemo_gym import __version__
+from nemo_gym.runs.collect import innermost
 from nemo_gym.serving.mcp import TOKEN_HEADER, ToolAnswer, ToolDoor
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import FunctionTool
@@ -38,8 +40,12 @@ class McpEndpoint:
         manager = StreamableHTTPSessionManager(
             self._server, json_response=True, stateless=True, max_request_body_size=self._body_bytes
         )
-        async with manager.run():
-            await manager.handle_request(scope, receive, send)
+        try:
+            async with manager.run():
+                await manager.handle_request(scope, receive, send)
+        except BaseExceptionGroup as group:
+            refused = group.subgroup(HTTPException)
+            raise group if refused is None else innermost(refused) from None
 
     async def _list_tools(
         self, context: _Context, _: types.PaginatedRequestParams | None

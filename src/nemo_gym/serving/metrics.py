@@ -14,7 +14,6 @@ from nemo_gym.runs.aggregate import aggregate_rows
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.offered import OfferedEnvironment
 from nemo_gym.serving.openapi import DescribedRoute, described
 from nemo_gym.wire import keys
@@ -28,11 +27,11 @@ Raises UsageError for rows that can't be used.
 """
 
 
-def metrics_route(aggregate: Aggregate, limits: Limits) -> DescribedRoute:
+def metrics_route(aggregate: Aggregate) -> DescribedRoute:
     """`POST /aggregate_metrics`."""
 
     async def handler(request: Request) -> JsonResponse:
-        body = await read_object(request, limits)
+        body = await read_object(request)
         rows = body.get("verify_responses")
         if not isinstance(rows, list):
             raise InvalidBody.at(["verify_responses"], "Input should be a list", type="list_type")

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import anyio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 from starlette.responses import StreamingResponse
@@ -45,6 +46,7 @@ from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.replayed import Replayed
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.served import served
+from nemo_gym.wire.token_estimate import estimated_tokens
 
 
 def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[BaseRoute] = ()) -> Starlette:
@@ -72,6 +74,14 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
                 errors=_ERRORS,
             )
             for path, dialect, body, answer in doors
+        ),
+        described(
+            "/v1/messages/count_tokens",
+            server.count_tokens,
+            summary="About how many tokens a Messages request has, estimated from its text.",
+            body=MESSAGES,
+            answer=_TOKENS,
+            errors={422: "The request isn't valid"},
         ),
         described("/v1/models", server.list_models, method="GET", summary="The model.", answer=_OBJECT),
         described("/v1/models/{id:path}", server.get_model, method="GET", operations={}),
@@ -106,6 +116,15 @@ class _ModelServer:
 
         return answer
 
+    async def count_tokens(self, request: Request) -> JsonResponse:
+        dialect = MessagesDialect()
+        try:
+            asked = dialect.read(await read_object(request))
+        except (HTTPException, InvalidBody, UsageError) as error:
+            status, content = _refusal(error, dialect)
+            return JsonResponse(content, status)
+        return JsonResponse({"input_tokens": estimated_tokens(asked.params)})
+
     async def list_models(self, _: Request) -> JsonResponse:
         entry = self._entry()
         ends = {"first_id": entry["id"], "last_id": entry["id"], "has_more": False}
@@ -129,13 +148,12 @@ class _ModelServer:
         rollout_id = tag.rollout_id if tag else None
         record = CallRecord(self._options.recorder(tag), rollout_id, dialect.name, self._name)
         try:
-            record.request = await read_object(request, self._options.limits)
+            record.request = await read_object(request)
             asked = dialect.read(record.request)
-        except (InvalidBody, UsageError) as error:
-            problems = (error if isinstance(error, InvalidBody) else InvalidBody.of(error)).problems
-            content = {"detail": problems, **dialect.error(422, str(error))}
-            await record.failed(422, content)
-            return JsonResponse(content, 422)
+        except (HTTPException, InvalidBody, UsageError) as error:
+            status, content = _refusal(error, dialect)
+            await record.failed(status, content)
+            return JsonResponse(content, status)
         record.params = None if asked.params is record.request else asked.params
         model = self._model.for_session_id(rollout_id or session_id(request.scope))
         if rollout_id is not None and self._options.captures_tokens(tag):
@@ -235,6 +253,16 @@ class _Rollouts:
         return replayed
 
 
+def _refusal(error: HTTPException | InvalidBody | UsageError, dialect: Dialect) -> tuple[int, dict[str, Any]]:
+    """Status and content of the answer to a request that can't be used."""
+    if isinstance(error, HTTPException):
+        detail: Any = error.detail
+        message = detail if isinstance(detail, str) else "; ".join(problem["msg"] for problem in detail)
+        return error.status_code, {"detail": detail, **dialect.error(error.status_code, message)}
+    problems = (error if isinstance(error, InvalidBody) else InvalidBody.of(error)).problems
+    return 422, {"detail": problems, **dialect.error(422, str(error))}
+
+
 def _failed(failure: ModelFailure, dialect: Dialect) -> JsonResponse:
     content = dialect.error(failure.status, failure.message)
     return JsonResponse(content, failure.status, failure.headers)
@@ -252,6 +280,11 @@ log: Final = logging.getLogger(__name__)
 _MOST_ROLLOUTS: Final = 2048
 _EVENT_STREAM: Final = "text/event-stream"
 _OBJECT: Final = {"type": "object"}
+_TOKENS: Final = {
+    "type": "object",
+    "properties": {"input_tokens": {"type": "integer"}},
+    "required": ["input_tokens"],
+}
 _ERRORS: Final = {
     400: "The back end can't take this request",
     429: "The back end is overrun; Retry-After says how long to wait",

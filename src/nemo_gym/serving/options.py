@@ -20,6 +20,8 @@ class AppOptions:
     token: Secret | None = None
     """What a caller must send as a bearer token; None lets everybody in."""
     limits: Limits = field(default_factory=Limits)
+    host_names: frozenset[str] = frozenset()
+    """By which clients know the servers, besides those of loopback."""
     capture: Recorder | None = None
     """What is told of the model calls of every rollout; None is nothing."""
     tokens: Recorder | None = None

@@ -41,6 +41,8 @@ class RedactedFile(io.TextIOBase):
         self._file: TextIO | None = None
 
     def write(self, text: str, /) -> int:
+        if self.closed:
+            return len(text)  # a thread of a server that was stopped still prints
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = os.fdopen(os.open(self._path, APPEND, 0o600), "a", encoding="utf-8")
@@ -51,9 +53,10 @@ class RedactedFile(io.TextIOBase):
             self._file.flush()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
+        super().close()  # which flushes, so the file is still needed
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:

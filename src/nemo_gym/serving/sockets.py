@@ -12,8 +12,9 @@ from nemo_gym.wire.errors import GymError
 class AddressInUse(GymError):
     """Somebody listens at the address already."""
 
-    def __init__(self, message: str, owner: str) -> None:
+    def __init__(self, message: str, owner: str, port: int) -> None:
         super().__init__(message)
+        self.port = port
         self.owner = owner
         """Whose address it should have been."""
 
@@ -47,7 +48,7 @@ def bind(host: str, port: int, name: str, *, listen: bool = True) -> socket.sock
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(f"{name}: port {port} of {host} is in use", name) from None
+            raise AddressInUse(f"{name}: port {port} of {host} is in use", name, port) from None
         raise GymError(f"{name}: {host}:{port} can't be bound: {error.strerror or error}") from None
     return bound
 

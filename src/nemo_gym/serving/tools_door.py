@@ -7,10 +7,12 @@ import importlib.util
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.serving.errors import ErrorForms
 from nemo_gym.serving.host import Host
-from nemo_gym.serving.limits import Limits
+from nemo_gym.serving.limits import LimitRequests, Limits
 from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind, http_url
@@ -41,11 +43,18 @@ class LoopbackTools(OfferedEnvironment):
     async def url(self) -> str:
         async with self._starting:
             if not self._url:
-                app = Starlette(routes=self._offered.door.routes(body_bytes=Limits().body_bytes))
+                app = self._app()
                 listener = bind("127.0.0.1", 0, "tools over MCP")
                 await self._host.serve(_NAME, app, listener)
                 self._url = http_url("127.0.0.1", listener.getsockname()[1])
         return self._url
+
+    def _app(self) -> Starlette:
+        limits = Limits()
+        middleware = [Middleware(ErrorForms, label=_NAME), Middleware(LimitRequests, limits=limits)]
+        return Starlette(
+            routes=self._offered.door.routes(body_bytes=limits.body_bytes), middleware=middleware
+        )
 
 
 _NAME: Final = "tools"

@@ -14,6 +14,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.history import CallIds, arguments_text, sendable
 from nemo_gym.wire.items import Item, assistant
 from nemo_gym.wire.loose import count_of, object_of, text_of
+from nemo_gym.wire.messages_documents import document_block
 from nemo_gym.wire.messages_parts import (
     image_block,
     joined_text,
@@ -175,6 +176,8 @@ def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
                 blocks += [{"type": "text", "text": text}] if text.strip() else []
             case {"type": "input_image"}:
                 blocks.append(image_block(part, f"{where}[{place}].image_url"))
+            case {"type": "input_file"}:
+                blocks.append(document_block(part, f"{where}[{place}]"))
             case _:
                 raise UsageError(f"{where}[{place}]: {part['type']!r}: the Messages API has no such part")
     return blocks

@@ -66,20 +66,27 @@ def image_block(part: Mapping[str, Any], where: str) -> dict[str, Any]:
             return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
         if url.startswith(("https://", "http://")):
             return {"type": "image", "source": {"type": "url", "url": url}}
+    elif isinstance(id := part.get("file_id"), str):
+        return {"type": "image", "source": {"type": "file", "file_id": id}}
     raise UsageError(f"{where}: expected a web address or a base64 data URL of {', '.join(IMAGE_TYPES)}")
 
 
 def image_part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The `input_image` part of an image block; the inverse of `image_block` for base64 images.
+    """The `input_image` part of an image block; the inverse of `image_block`.
 
     Raises:
-        UsageError: its source isn't base64 of a known type.
+        UsageError: its source is neither base64 of a known type, nor on the web, nor an uploaded file.
     """
     match block.get("source"):
         case {"type": "base64", "media_type": str(kind), "data": str(data)} if kind in IMAGE_TYPES:
             return {"type": "input_image", "image_url": f"data:{kind};base64,{data}"}
+        case {"type": "url", "url": str(url)} if url.startswith(("https://", "http://")):
+            return {"type": "input_image", "image_url": url}
+        case {"type": "file", "file_id": str(id)}:
+            return {"type": "input_image", "file_id": id}
         case _:
-            raise UsageError(f"{where}.source: expected base64 of {', '.join(IMAGE_TYPES)}")
+            kinds = ", ".join(IMAGE_TYPES)
+            raise UsageError(f"{where}.source: expected base64 of {kinds}, a web address or a file_id")
 
 
 def joined_text(parts: Iterable[Mapping[str, Any]]) -> str:

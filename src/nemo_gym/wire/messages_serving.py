@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from nemo_gym.wire.chat_serving import last_turn, with_extra_body
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.messages_documents import document_parts
 from nemo_gym.wire.messages_parts import (
     image_part,
     joined_text,
@@ -104,8 +105,8 @@ def _items(messages: Any) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         for number, block in enumerate(objects(content, f"{where}.content")):
             spot = f"{where}.content[{number}]"
-            if (part := _part(block, role, spot)) is not None:
-                parts.append(part)
+            if found := _parts(block, role, spot):
+                parts += found
                 continue
             if parts:
                 items.append(_message(role, parts, place))
@@ -116,16 +117,19 @@ def _items(messages: Any) -> list[dict[str, Any]]:
     return items
 
 
-def _part(block: Mapping[str, Any], role: str, where: str) -> dict[str, Any] | None:
+def _parts(block: Mapping[str, Any], role: str, where: str) -> list[dict[str, Any]]:
+    """The parts of a message that a block means; none for what is an item of its own."""
     match block:
         case {"type": "text", "text": str(text)} if role == "assistant":
-            return {"type": "output_text", "text": text, "annotations": []}
+            return [{"type": "output_text", "text": text, "annotations": []}]
         case {"type": "text", "text": str(text)}:
-            return {"type": "input_text", "text": text}
+            return [{"type": "input_text", "text": text}]
         case {"type": "image"} if role == "user":
-            return image_part(block, where)
+            return [image_part(block, where)]
+        case {"type": "document"} if role == "user":
+            return document_parts(block, where)
         case _:
-            return None
+            return []
 
 
 def _message(role: str, parts: list[dict[str, Any]], place: int) -> dict[str, Any]:
@@ -143,13 +147,31 @@ def _item(block: Mapping[str, Any], id: str, where: str) -> dict[str, Any]:
             arguments = tool_arguments(cast("dict[str, Any]", value))
             return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
         case {"type": "tool_result", "tool_use_id": str(call_id)}:
-            output = _text(block.get("content") or "", f"{where}.content")
+            output = _output(block.get("content") or "", f"{where}.content")
             item = {"type": "function_call_output", "call_id": call_id, "output": output}
             return {**item, "status": "incomplete"} if block.get("is_error") else item
         case _:
             raise UsageError(
                 f"{where}: not implemented: a block of type {block.get('type')!r} with such fields"
             )
+
+
+def _output(content: Any, where: str) -> str | list[dict[str, Any]]:
+    """What a tool gave: a text, or parts where there is more than text."""
+    if isinstance(content, str):
+        return content
+    blocks = objects(content, where)
+    if all(block.get("type") == "text" for block in blocks):
+        return _text(blocks, where)
+    parts: list[dict[str, Any]] = []
+    for number, block in enumerate(blocks):
+        found = _parts(block, "user", f"{where}[{number}]")
+        if not found:
+            raise UsageError(
+                f"{where}[{number}]: not implemented: {block.get('type')!r}; expected text, image or document"
+            )
+        parts += found
+    return parts
 
 
 def _text(content: Any, where: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from nemo_gym.wire.chat_parts import token_fields
+from nemo_gym.wire.item_events import item_events
 from nemo_gym.wire.jsonl import encode
 
 
@@ -26,18 +27,20 @@ def awaited_response_event(response: Mapping[str, Any], sent: int) -> bytes:
 
 
 def response_events(response: Mapping[str, Any], *, sent: int = 0) -> Iterator[bytes]:
-    """The events of a Response: created, each item done, completed.
+    """The events of a Response: created, in progress, those of each item, completed.
 
     Args:
-        sent: how many `awaited_response_event` went out before, the first of which said that it is created.
+        sent: how many `awaited_response_event` went out before: the first said that it is created, the second
+            that it is in progress.
     """
-    if not sent:
-        yield awaited_response_event(response, 0)
-    number = max(sent, 1)
+    for number in range(sent, 2):
+        yield awaited_response_event(response, number)
+    number = max(sent, 2)
     for place, item in enumerate(response["output"]):
-        event = "response.output_item.done"
-        yield _event({"type": event, "sequence_number": number + place, "output_index": place, "item": item})
-    yield _response_event("response.completed", number + len(response["output"]), response)
+        for event in item_events(item, place):
+            yield _event({**event, "sequence_number": number})
+            number += 1
+    yield _response_event("response.completed", number, response)
 
 
 def failed_response_events(response: Mapping[str, Any], message: str, *, sent: int = 0) -> Iterator[bytes]:

@@ -1,0 +1,77 @@
+"""`KEY=VALUE` words after an environment's name, which mean its settings as they do for `gym run`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.words import read_settings
+from nemo_gym.config.errors import nearest
+from nemo_gym.config.flat import implementation_name
+from nemo_gym.config.overrides import is_override
+from nemo_gym.config.selectors import candidates
+from nemo_gym.config.settings import SETTINGS
+from nemo_gym.config.sources import find_file
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.wire.errors import UsageError
+
+
+def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Selected:
+    """The same selection with the settings of its environment written as changes to the configuration.
+
+    That is done where one word names an environment that is found by name or file; a word with a dot, a plus
+    or a tilde is a change to the configuration anyway.
+
+    Raises:
+        UsageError: a word is neither a setting of the environment nor one of a configuration.
+    """
+    words = selected.words or []
+    names = [word for word in words if not is_override(word)]
+    others = (selected.config, selected.resources_server, selected.environment, selected.benchmark)
+    if len(names) != 1 or any(others) or _has_configuration(names[0], roots):
+        return selected
+    bare = [word for word in words if is_override(word) and _is_bare(word)]
+    if not bare:
+        return selected
+    name = implementation_name(names[0])
+    config = find_environment(names[0], roots=roots).Config
+    known = config.__struct_fields__
+    changed: list[str] = []
+    settings: dict[str, Any] = {}
+    for word in words:
+        key = word.partition("=")[0]
+        if word not in bare or (key in SETTINGS and key not in known):
+            changed.append(word)
+        elif key in known:
+            settings |= read_settings([word])
+            changed.append(f"++{name}.resources_servers.{name}.{key}={json.dumps(settings[key])}")
+        else:
+            hint = nearest(key, [*known, *SETTINGS])
+            raise UsageError(f"environment {name} has no setting {key!r} ({_listed(known)}).{hint}")
+    try:
+        msgspec.convert(settings, config, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"environment {name}: {error} ({_listed(known)})") from None
+    return replace(selected, words=changed)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"settings: {', '.join(names) or 'none'}"
+
+
+def _is_bare(word: str) -> bool:
+    return not word.startswith(("+", "~")) and "." not in word.partition("=")[0]
+
+
+def _has_configuration(name: str, roots: Sequence[Path]) -> bool:
+    """Whether a file configures what has this name."""
+    if name.endswith(".py") or ".py:" in name:
+        return False
+    groups = ("environments", "resources_servers")
+    return any(find_file(path, roots) for group in groups for path in candidates(group, name))

@@ -1,0 +1,54 @@
+"""How many tokens a request is about, for clients that plan by it and where no tokeniser is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.params import RequestParams, input_items
+
+BYTES_PER_TOKEN: Final = 4
+"""Of UTF-8; common tokenisers are near it for English and for code, and below it for most other texts."""
+IMAGE_TOKENS: Final = 1600
+"""Of one image; what Anthropic counts for the largest that it does not scale down."""
+FILE_TOKENS: Final = 8000
+"""Of one file, whose pages nobody has counted."""
+_MESSAGE_TOKENS: Final = 4
+"""What a chat template writes around one item."""
+
+
+def estimated_tokens(params: RequestParams) -> int:
+    """The tokens of instructions, tools and input, estimated from their texts; at least 1."""
+    asked = cast("dict[str, Any]", params)
+    tools: list[Any] = asked.get("tools") or []
+    text = _bytes(asked.get("instructions") or "") + (len(encode(tools)) if tools else 0)
+    other = 0
+    for item in cast("list[dict[str, Any]]", input_items(params)):
+        other += _MESSAGE_TOKENS
+        for field in ("content", "output", "summary"):
+            inside, beside = _content(item.get(field))
+            text += inside
+            other += beside
+        text += _bytes(item.get("name") or "") + _bytes(item.get("arguments") or "")
+    return max(1, other - -text // BYTES_PER_TOKEN)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _content(content: Any) -> tuple[int, int]:
+    """(bytes of text, tokens of everything else)."""
+    if isinstance(content, str):
+        return _bytes(content), 0
+    text, other = 0, 0
+    for part in cast("list[Mapping[str, Any]]", content or []):
+        match part:
+            case {"text": str(value)}:
+                text += _bytes(value)
+            case {"type": "input_image"}:
+                other += IMAGE_TOKENS
+            case _:
+                other += FILE_TOKENS
+    return text, other

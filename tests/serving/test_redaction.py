@@ -1,0 +1,28 @@
+"""Log files without the secrets of a run."""
+
+from __future__ import annotations
+
+import threading
+
+from nemo_gym.serving.redaction import RedactedFile, Redactor
+
+
+def test_a_file_that_was_written_to_is_closed_once_and_for_all(tmp_path):
+    file = RedactedFile(tmp_path / "logs" / "server.log", Redactor(["sk-1"]))
+    print("the key is sk-1", file=file)
+
+    file.close()
+    file.close()
+
+    assert (tmp_path / "logs" / "server.log").read_text() == "the key is ****\n"
+
+
+def test_a_thread_that_still_prints_is_no_error(tmp_path):
+    file = RedactedFile(tmp_path / "server.log", Redactor([]))
+    file.close()
+
+    late = threading.Thread(target=print, args=("late",), kwargs={"file": file, "flush": False})
+    late.start()
+    late.join()
+
+    assert not (tmp_path / "server.log").exists()
