@@ -7,12 +7,12 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nemo_gym.cli.console import Console
 from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from nemo_gym.cli.texts import echo
 from nemo_gym.cli.words import read_asked
 from nemo_gym.config.manifest import Profile
 from nemo_gym.wire.errors import UsageError
@@ -96,5 +97,5 @@ def init(
             files = write_server(wanted, folder, scale or Scale())
             commands = [f"gym env test --resources-server {wanted}"]
     for path in files:
-        typer.echo(f"wrote {path}")
-    typer.echo("\nnext:  " + "\n       ".join(commands))
+        echo(f"wrote {path}")
+    echo("\nnext:  " + "\n       ".join(commands))

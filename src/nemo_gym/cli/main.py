@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -26,6 +27,7 @@ from nemo_gym.cli import (
     servers,
     testing,
 )
+from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.cli.verbose import log_everything, without_verbose
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
@@ -89,6 +91,11 @@ def options(
 
 def main() -> None:
     """Run the command line; a mistake is one line on standard error and exit code 2, a failure 1."""
+    with safe_output():
+        _run()
+
+
+def _run() -> None:
     words, verbose = without_verbose(sys.argv[1:])
     try:
         more = ["--verbose"] if verbose else []
@@ -104,8 +111,14 @@ def main() -> None:
     except OSError as error:
         print_error(f"{error.filename or 'output'}: {error.strerror or error}")
         sys.exit(1)
+    except RecursionError:
+        print_error("the input is nested too deeply")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        sys.stderr.write(traceback.format_exc())  # here, where the output is made safe
+        sys.exit(1)
 
 
 _Misuse: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])

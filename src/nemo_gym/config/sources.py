@@ -13,12 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError
+from nemo_gym.config.expansion import check_nesting, check_size
 from nemo_gym.config.tree import Tree, merge
 from nemo_gym.environments import discovery
 
 INCLUDES: Final = "config_paths"
 MAX_BYTES: Final = 4 << 20
-"""Of one file; OmegaConf bounds what its aliases may grow to."""
+"""Of one file."""
 
 _INSTALLED: Final = Path(discovery.__file__).parents[2]
 
@@ -74,19 +75,47 @@ def read_yaml(path: Path) -> Tree:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+        text = path.read_text(encoding="utf-8")
+        check_nesting(text, str(path))
+        check_aliases(text, str(path))
         document = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except OSError as error:
         problem = f"can't be read ({error.strerror})" if error.strerror else "not a mapping"
         raise ConfigError(f"{path}: {problem}") from None
     except yaml.YAMLError as error:
         raise malformed(path, error) from None
-    except (OmegaConfBaseException, UnicodeDecodeError, AssertionError) as error:
+    except (OmegaConfBaseException, ValueError, AssertionError) as error:
         raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected a mapping at the top, got a {type(document).__name__}")
+    check_size(document, str(path))
     return cast("Tree", document)
+
+
+def check_aliases(text: str, where: str) -> None:
+    """Check that the aliases of a YAML document don't multiply into more than a configuration needs.
+
+    Raises:
+        ConfigError: they do, or a value contains itself.
+        YAMLError: it is not YAML.
+    """
+    if "*" not in text or "&" not in text:
+        return
+    check_size(_contents(cast("Any", yaml).compose(text, Loader=yaml.SafeLoader), {}), where)
+
+
+def _contents(node: yaml.Node | None, known: dict[int, list[Any]]) -> Any:
+    """The shape of a YAML node as lists; what two places share is one list."""
+    if not isinstance(node, (yaml.MappingNode, yaml.SequenceNode)):
+        return None
+    if id(node) not in known:
+        shape = known[id(node)] = []
+        parts: list[Any] = node.value
+        flat = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
+        shape += [_contents(part, known) for part in flat]
+    return known[id(node)]
 
 
 def malformed(path: Path, error: yaml.YAMLError) -> ConfigError:
