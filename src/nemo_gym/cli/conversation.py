@@ -12,6 +12,7 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, message_text
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import input_items
+from nemo_gym.wire.printable import printable as printable
 from nemo_gym.wire.rollout import Rollout
 
 _STYLES = {"system": "dim", "developer": "dim", "user": "cyan", "assistant": "green"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +17,11 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.check import CheckReport
 from nemo_gym.environments.discovery import EnvironmentInfo, describe
 from nemo_gym.environments.tool import bind_tools
+from nemo_gym.runs.plan import task_rows
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.params import input_items
-from nemo_gym.wire.task import task_to_row
 
 
 def print_environments(infos: list[EnvironmentInfo], *, as_json: bool) -> None:
@@ -104,13 +103,13 @@ def print_check(name: str, report: CheckReport, *, as_json: bool) -> None:
 
 def _print_first_task(console: Console, environment: Environment) -> None:
     try:
-        first = next(islice(environment.tasks("train", 0, 1), 1), None)
+        first = next(task_rows(environment, None, limit=1), None)
     except GymError as error:
         console.print(f"  tasks       {error}")
         return
     if first is None:
         return
-    for item in input_items(task_to_row(first)[keys.PARAMS]):
+    for item in input_items(first[keys.PARAMS]):
         if item["type"] == "message":
             console.print(f"  first task  {item['role']}: {message_text(item)}", soft_wrap=True)
 
