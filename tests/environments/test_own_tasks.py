@@ -112,7 +112,7 @@ def test_no_command_shows_a_traceback_of_it(
     "row", ["{'a': 1}", "{'responses_create_params': None}", "{'responses_create_params': {'input': 5}}"]
 )
 def test_a_task_without_a_request_is_one_line_too(gym: Gym, tmp_path: Path, row: str) -> None:
-    definition = fTASKS + "return [{row}]"
+    definition = f"{TASKS}return [{row}]"
     (tmp_path / "wrong.py").write_text(ENVIRONMENT.format(definition=definition))
     assert "task 1 of wrong: responses_create_params" in gym(*WORDS["run"], cwd=tmp_path).stderr
     done = gym(*WORDS["show"], cwd=tmp_path)
