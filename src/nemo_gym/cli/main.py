@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -27,10 +28,11 @@ from nemo_gym.cli import (
     servers,
     testing,
 )
+from nemo_gym.cli.misuse import explained
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.cli.verbose import log_everything, without_verbose
-from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+from nemo_gym.wire.errors import GymError, UsageError
 
 app = typer.Typer(
     help="RL environments and verified rollouts for training and evaluating language models.",
@@ -101,7 +103,7 @@ def _run() -> None:
         more = ["--verbose"] if verbose else []
         sys.exit(app([*more, *words], prog_name="gym", standalone_mode=False))
     except _Misuse as error:
-        sys.exit(_refuse(error))
+        sys.exit(_refuse(error, words))
     except GymError as error:
         print_error(str(error))
         sys.exit(error.exit_code)
@@ -125,10 +127,8 @@ _Misuse: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """What typer raises of a command line that it can't take; it has no public name."""
 
 
-def _refuse(error: Any) -> int:
+def _refuse(error: Any, words: Sequence[str]) -> int:
     """Say in one line what is wrong; the exit code. A group that lacks a command has printed its help."""
-    if message := error.format_message():
-        if near := getattr(error, "possibilities", None):
-            message = f"{error.message}.{did_you_mean(error.option_name, near, limit=1)}"
+    if message := explained(error, words):
         print_error(f"{message} ({error.ctx.command_path if error.ctx else 'gym'} -h)")
     return error.exit_code

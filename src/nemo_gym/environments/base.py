@@ -15,6 +15,7 @@ import msgspec
 
 from nemo_gym.environments.mcp_tools import McpServer
 from nemo_gym.environments.session import Session
+from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import FunctionCall, Item
 from nemo_gym.wire.jsonl import read_rows
@@ -73,7 +74,8 @@ class Environment:
             self.config: Any = msgspec.convert(dict(config or {}), self.Config, strict=False)
         except msgspec.ValidationError as error:
             known = ", ".join(self.Config.__struct_fields__) or "none"
-            raise UsageError(f"environment {self.name()}: {error} (settings: {known})") from None
+            problem = explain_misfit(error, self.Config)
+            raise UsageError(f"environment {self.name()}: {problem} (settings: {known})") from None
         remember_secret_settings(self.config)
 
     @classmethod

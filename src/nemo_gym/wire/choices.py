@@ -1,0 +1,53 @@
+"""What msgspec says about a value that doesn't fit, with what would fit."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, cast, get_args, get_type_hints
+
+import msgspec
+
+from nemo_gym.wire.errors import did_you_mean
+
+_ENUM: Final = re.compile(r"Invalid enum value (?P<value>'[^']*'|\d+)(?: - at `\$(?P<path>[^`]*)`)?")
+
+
+def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
+    """The message of an error in converting to a struct; of a choice it lists the values, and the nearest."""
+    text = str(error)
+    found = _ENUM.search(text)
+    if found is None:
+        unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", text)
+        near = did_you_mean(unknown[1], kind.__struct_fields__) if unknown else ""
+        return f"{text}.{near}" if near.endswith("?") else text
+    values = _values(kind, re.findall(r"\.(\w+)|\[", found["path"] or ""))
+    where = (found["path"] or "").removeprefix(".")
+    listed = f": one of {', '.join(map(str, values))}" if values else ""
+    near = did_you_mean(found["value"].strip("'"), map(str, values))
+    return f"{where}: there is no {found['value']}{listed}.{near if near.endswith('?') else ''}".rstrip(".")
+
+
+def _values(kind: Any, path: list[str]) -> list[Any]:
+    """The values of the choice at a path of fields; an empty name stands for an element of a list or map."""
+    for name in path:
+        if not name:
+            kind = next(iter(get_args(_bare(kind))[-1:]), None)
+            continue
+        bare = _bare(kind)
+        if not (isinstance(bare, type) and issubclass(bare, msgspec.Struct)):
+            return []
+        kind = get_type_hints(bare, include_extras=True).get(name)
+    return [value for value in _leaves(kind) if isinstance(value, (str, int))]
+
+
+def _bare(kind: Any) -> Any:
+    """A type without None and annotations."""
+    if hasattr(kind, "__metadata__"):
+        return _bare(kind.__origin__)
+    inner = [one for one in get_args(kind) if one is not type(None)]
+    return _bare(inner[0]) if type(None) in get_args(kind) and len(inner) == 1 else kind
+
+
+def _leaves(kind: Any) -> list[Any]:
+    args = cast("tuple[Any, ...]", get_args(kind))
+    return [leaf for one in args for leaf in (_leaves(one) or [one])]
