@@ -37,12 +37,11 @@ from nemo_gym.wire.errors import GymError, UsageError
 app = typer.Typer(
     help="RL environments and verified rollouts for training and evaluating language models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-evaluation = typer.Typer(help="Prepare, collect, profile, put together, score anew.", no_args_is_help=True)
-evaluation.command("run")(rollouts.run)
+evaluation = typer.Typer(help="Prepare, collect, profile, put together, score again.", no_args_is_help=True)
+evaluation.command("run", hidden=True)(rollouts.run)  # `gym run`
 evaluation.command("profile")(profile.profile)
 evaluation.command("aggregate")(aggregate.aggregate)
 evaluation.command("prepare")(prepare.prepare)
@@ -86,7 +85,7 @@ def options(
     elif version:
         typer.echo(__version__)
     elif json:
-        raise UsageError("--json goes with --version, or after a command: gym env list --json")
+        raise UsageError("--json goes with --version, or after a command: gym list environments --json")
     if version:
         raise typer.Exit
 

@@ -157,7 +157,7 @@ def _check_choice(flags: ComponentFlags, asked: RunSettings, *, elsewhere: bool)
         )
     acts_here = not elsewhere or asked.agent_name == "remote_agent"
     if acts_here and not flags.words and not flags.environment_url:
-        known = "name one (`gym env list`), or pass --environment-url, --agent-url or --no-serve"
+        known = "name one (`gym list environments`), or pass --environment-url, --agent-url or --no-serve"
         raise UsageError(f"which environment? {known}")
     if not acts_here and flags.environment_url:
         raise UsageError("the agent at the URL has an environment of its own: drop --environment-url")
