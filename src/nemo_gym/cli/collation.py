@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -49,7 +50,7 @@ def collate(
     if asked.should_download:
         fetched = fetch_missing(agents, types, roots, token=asked.hf_token, store=asked.data_source)
         for path in fetched:
-            print_error(f"downloaded {path}")
+            sys.stderr.write(f"downloaded {path}\n")
     named: Counter[Path] = Counter()
 
     def refused(path: Path, line: int, problem: str) -> None:

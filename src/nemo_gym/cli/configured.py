@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 from nemo_gym.agents.registry import ALIASES, find_agent
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
 from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
-from nemo_gym.cli.texts import print_error, print_note
+from nemo_gym.cli.texts import print_note
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.resolve import Config
@@ -165,7 +166,7 @@ def _captures(output: Path) -> Path:
 
 def _told(tasks: FoundTasks) -> FoundTasks:
     for path in tasks.fetched:
-        print_error(f"downloaded {path}")
+        sys.stderr.write(f"downloaded {path}\n")
     for name in tasks.without:
         print_note(f"{name} has no data set of type {tasks.split!r}")
     return tasks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -26,6 +26,10 @@ def init(
         str, typer.Argument(metavar="[NAME]", help="Of a new environment that is one class.")
     ] = "",
     folder: Annotated[Path, typer.Option(help="Where its folders are made.")] = Path(),
+    template: Annotated[
+        Literal["tools", "steps"],
+        typer.Option(help="Of the class: tools and one answer, or turns with a step for each answer."),
+    ] = "tools",
     resources_server: Annotated[
         str, typer.Option(metavar="NAME", help="Write a resources server, with a FastAPI app.")
     ] = "",
@@ -52,6 +56,8 @@ def init(
 
     Example: gym env init my_env
 
+    Example: gym env init my_game --template steps
+
     Example: gym env init --environment word_count --profile custom-gym-verifier
     """
     from nemo_gym.environments.scaffold import write_scaffold
@@ -67,10 +73,12 @@ def init(
     workload = form in ("--environment", "--benchmark")
     if (profile or reuse_verifier) and not workload:
         raise UsageError("--profile and --reuse-verifier go with --environment or --benchmark")
+    if template == "steps" and form != "NAME":
+        raise UsageError("--template goes with NAME, an environment that is one class")
     if form == "NAME":
         if reward_range or higher_is_better is not None:
             raise UsageError("what rewards mean is said in the class: set its reward_range")
-        files = write_scaffold(wanted, folder)
+        files = write_scaffold(wanted, folder, steps=template == "steps")
         commands = [f"gym run {wanted}", f"gym env check {wanted}"]
     else:
         from nemo_gym.config.sources import search_roots

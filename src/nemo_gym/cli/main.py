@@ -18,6 +18,7 @@ from nemo_gym.cli import (
     datasets,
     develop,
     environments,
+    golden,
     init,
     packages,
     prepare,
@@ -49,6 +50,7 @@ evaluation.command("reverify")(reverify.reverify)
 app.command("run")(rollouts.run)
 environments.app.command("init")(init.init)
 environments.app.command("test")(testing.prove)
+environments.app.command("golden")(golden.golden)
 environments.app.command("publish")(testing.publish)
 environments.app.command("packages")(packages.packages)
 environments.app.command("prefetch")(packages.prefetch)

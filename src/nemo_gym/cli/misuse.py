@@ -21,7 +21,7 @@ def explained(error: Any, words: Sequence[str]) -> str:
     if not message:
         return ""
     option: str = getattr(error, "option_name", "")
-    if option.startswith("-"):
+    if option.startswith("-") and hasattr(error, "possibilities"):
         near = get_close_matches(option, getattr(error, "possibilities", None) or [], n=1, cutoff=_CLOSE)
         hint = f" Did you mean {near[0]!r}?" if near else _as_setting(option, words, error.ctx)
         return f"No such option: {option}.{hint}".removesuffix(".")
@@ -37,6 +37,7 @@ def explained(error: Any, words: Sequence[str]) -> str:
 
 def _as_setting(option: str, words: Sequence[str], context: Any) -> str:
     """What the option would be as a setting, for a command that takes settings."""
+    params = context.command.params if context else []
     if not any(_SETTINGS in (getattr(param, "metavar", "") or "") for param in context.command.params):
         return ""
     key = option.lstrip("-").replace("-", "_")

@@ -12,9 +12,7 @@ LOCAL_TYPES: Final = ("embedded", "scripted", "replay", "random", "oracle")
 NAMELESS_TYPES: Final = ("embedded", "random", "oracle")
 """Model types of which there is one."""
 
-_OPENAI: Final = (
-    "--model-type responses --model-url https://api.openai.com/v1 (or chat, for the older dialect)"
-)
+_OPENAI: Final = "--model-type responses (or chat) --model-url https://api.openai.com/v1"
 _LOCAL: Final = "--model-type chat with the --model-url of the server that runs it"
 _WEIGHTS: Final = "--model-type local_vllm with the --model of its weights, or vllm with a --model-url"
 _MEANINGS: Final = {

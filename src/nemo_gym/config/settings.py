@@ -212,11 +212,8 @@ def check_spelling(tree: Tree) -> None:
     used = _used_names(tree)
     for key, value in tree.items():
         name = str(key)
-        if (
-            name in SETTINGS
-            or name in used
-            or (isinstance(value, dict) and any(kind in value for kind in KINDS))
-        ):
+        is_instance = isinstance(value, dict) and any(kind in value for kind in KINDS)
+        if is_instance or name in SETTINGS or name in used:
             continue
         near = get_close_matches(name, _PARTS, n=1, cutoff=_MISSPELT)
         collection = isinstance(value, (dict, list)) and near == [name.removesuffix("s")]

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any, Final, cast, get_args, get_type_hints
 
 import msgspec
-
-from nemo_gym.wire.errors import did_you_mean
 
 _ENUM: Final = re.compile(r"Invalid enum value (?P<value>'[^']*'|\d+)(?: - at `\$(?P<path>[^`]*)`)?")
 
 
 def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
-    """The message of an error in converting to a struct; of a choice it lists the values, and the nearest."""
+    """The message of an error in converting to a struct; of a choice with its values and the nearest one."""
     text = str(error)
     found = _ENUM.search(text)
     if found is None:
-        unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", text)
-        near = did_you_mean(unknown[1], kind.__struct_fields__) if unknown else ""
-        return f"{text}.{near}" if near.endswith("?") else text
-    values = _values(kind, re.findall(r"\.(\w+)|\[", found["path"] or ""))
-    where = (found["path"] or "").removeprefix(".")
-    listed = f": one of {', '.join(map(str, values))}" if values else ""
-    near = did_you_mean(found["value"].strip("'"), map(str, values))
-    return f"{where}: there is no {found['value']}{listed}.{near if near.endswith('?') else ''}".rstrip(".")
+        return text
+    values = [str(value) for value in _values(kind, re.findall(r"\.(\w+)|\[", found["path"] or ""))]
+    near = get_close_matches(found["value"].strip("'"), values, n=1, cutoff=0.6)
+    hint = f". Did you mean {near[0]!r}?" if near else ""
+    listed = f": one of {', '.join(values)}{hint}" if values else ""
+    return text.replace(
+        f"Invalid enum value {found['value']}", f"Invalid enum value {found['value']}{listed}"
+    )
 
 
 def _values(kind: Any, path: list[str]) -> list[Any]:
