@@ -37,8 +37,8 @@ def explained(error: Any, words: Sequence[str]) -> str:
 
 def _as_setting(option: str, words: Sequence[str], context: Any) -> str:
     """What the option would be as a setting, for a command that takes settings."""
-    params = context.command.params if context else []
-    if not any(_SETTINGS in (getattr(param, "metavar", "") or "") for param in context.command.params):
+    params: Sequence[Any] = context.command.params if context else ()
+    if not any(_SETTINGS in (getattr(param, "metavar", "") or "") for param in params):
         return ""
     key = option.lstrip("-").replace("-", "_")
     value = _value([option], words)

@@ -69,13 +69,13 @@ def _each(tasks: Any, where: str, environment: Environment) -> Iterator[Any]:
 
 def _row(task: Any, where: str) -> Row:
     try:
-        row = task if isinstance(task, dict) else msgspec.to_builtins(task)
+        row: Any = cast("Any", task) if isinstance(task, dict) else msgspec.to_builtins(task)
         if isinstance(row, dict):
             encode(row)
             return cast("Row", row)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TasksError(f"{where}: can't be written as JSON: {error}") from None
-    raise TasksError(f"{where}: expected a Task or a mapping, got {_short(task)}")
+    raise TasksError(f"{where}: expected a Task or a mapping, got {_short(cast('object', task))}")
 
 
 def _short(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Any, Final, cast, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -48,5 +48,4 @@ def _bare(kind: Any) -> Any:
 
 
 def _leaves(kind: Any) -> list[Any]:
-    args = cast("tuple[Any, ...]", get_args(kind))
-    return [leaf for one in args for leaf in (_leaves(one) or [one])]
+    return [leaf for one in get_args(kind) for leaf in (_leaves(one) or [one])]
