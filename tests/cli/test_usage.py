@@ -268,13 +268,16 @@ def test_a_mistake_says_what_would_be_right(gym: Gym, tmp_path: Path, words: lis
         ("modle: oracle", "modle: there is no such key. Did you mean 'model'?"),
         ("agnet: tool_loop", "agnet: there is no such key. Did you mean 'agent'?"),
         ("limt: 3", "limt: there is no such key. Did you mean 'limit'?"),
+        ("environment: [reasoning]", "environment: expected a name, or a mapping with a 'name'"),
+        ("environment: 5", "environment: expected a name, or a mapping with a 'name'"),
         ("model: {tpye: oracle}", "model: expected a name, or a mapping with a 'type'"),
     ],
 )
 def test_a_misspelt_key_of_a_configuration_is_refused(
     gym: Gym, tmp_path: Path, text: str, message: str
 ) -> None:
-    (tmp_path / "c.yaml").write_text(f"environment: reasoning\n{text}\n")
+    first = "" if text.startswith("environment") else "environment: reasoning\n"
+    (tmp_path / "c.yaml").write_text(f"{first}{text}\n")
     assert message in complaint(gym("run", "--config", "c.yaml", cwd=tmp_path), 1)
 
 

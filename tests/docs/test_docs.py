@@ -133,7 +133,7 @@ def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
     write_scaffold("roman", tmp_path)
     (code,) = blocks(page, "python")
     (tmp_path / "roman" / "environment.py").write_text(code)
-    (cases,) = (block for block in blocks(page, "") if block.startswith('{"name"'))
+    (cases,) = re.findall(r'^```\n(\{"name".*?)^```', page.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "roman" / "golden.jsonl").write_text(cases)
     kind = find_environment("roman", roots=[tmp_path])
     report = asyncio.run(check_environment(kind))

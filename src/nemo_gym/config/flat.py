@@ -58,7 +58,7 @@ def expand_flat(tree: Tree, roots: Sequence[Path]) -> Tree:
 
 
 def _is_flat(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, dict) and not any(kind in value for kind in KINDS))
+    return value is not None and not (isinstance(value, dict) and any(kind in value for kind in KINDS))
 
 
 def _part(key: str, value: Any) -> tuple[str, Tree]:
