@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from nemo_gym.wire.masking import forget_secrets
+
 SUPPORT = Path(__file__).parent / "support"
 ECHO = str(SUPPORT / "echo_env.py")
 
@@ -33,6 +35,13 @@ settings.load_profile("steady")
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: a little more than one a core, as many tests wait for other processes."""
     return len(os.sched_getaffinity(0)) + 2
+
+
+@pytest.fixture(autouse=True)
+def no_remembered_secrets() -> Iterator[None]:
+    """What one test's configuration held is no secret of the next test's."""
+    yield
+    forget_secrets()
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 from conftest import read_rows
 
 from nemo_gym import __version__
-from nemo_gym.cli.conversation import printable
 from nemo_gym.cli.display import status_line
 from nemo_gym.cli.texts import duration, number
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.result import Result
+from nemo_gym.wire.printable import printable
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -218,3 +218,105 @@ def test_metadata_that_can_not_hold_a_seed_is_named_by_line(folder: Path, gym: G
     line = complaint(gym(*RUN, "--seed", 1, *RANDOM, cwd=folder))
 
     assert "extra_body" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["run", "reasoning", "--limit", "abc"],
+            "Invalid value for '--limit': got 'abc', it should be a valid integer",
+        ),
+        (
+            ["run", "reasoning", "--limit=0"],
+            "Invalid value for '--limit': got '0', it should be greater than",
+        ),
+        (
+            ["run", "reasoning", "--level", "2"],
+            "No such option: --level. A setting is written without dashes: level=2",
+        ),
+        (["run", "reasoning", "--max-level"], "A setting is written without dashes: max_level=VALUE"),
+        (["list", "environments", "--kind", "foo"], "'foo' is not one of 'environment', 'benchmark'"),
+        (
+            ["run", "reasoning", "--model-type", "openai"],
+            "use --model-type responses (or chat) --model-url https://api.openai.com/v1",
+        ),
+        (
+            ["run", "--environment", "reasoning", "--model-type", "openai"],
+            "use --model-type responses (or chat) --model-url",
+        ),
+        (["run", "reasoning", "--model-type", "claude"], "use --model-type anthropic"),
+        (
+            ["run", "reasoning", "--model-type", "embedded", "--model-url", "http://h/v1"],
+            "--model-type embedded has no endpoint",
+        ),
+        (
+            ["run", "reasoning", "--model-type", "random", "-m", "x"],
+            "--model-type random has no name: drop --model",
+        ),
+        (["run", "reasoning", "-m", "x"], "--model x: where is it? Add --model-url URL"),
+    ],
+)
+def test_a_mistake_says_what_would_be_right(gym: Gym, tmp_path: Path, words: list[str], message: str) -> None:
+    assert message in complaint(gym(*words, cwd=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modle: {type: oracle}", "modle: there is no such key. Did you mean 'model'?"),
+        ("modle: oracle", "modle: there is no such key. Did you mean 'model'?"),
+        ("agnet: tool_loop", "agnet: there is no such key. Did you mean 'agent'?"),
+        ("limt: 3", "limt: there is no such key. Did you mean 'limit'?"),
+        ("environment: [reasoning]", "environment: expected a name, or a mapping with a 'name'"),
+        ("environment: 5", "environment: expected a name, or a mapping with a 'name'"),
+        ("model: {tpye: oracle}", "model: expected a name, or a mapping with a 'type'"),
+    ],
+)
+def test_a_misspelt_key_of_a_configuration_is_refused(
+    gym: Gym, tmp_path: Path, text: str, message: str
+) -> None:
+    first = "" if text.startswith("environment") else "environment: reasoning\n"
+    (tmp_path / "c.yaml").write_text(f"{first}{text}\n")
+    assert message in complaint(gym("run", "--config", "c.yaml", cwd=tmp_path), 1)
+
+
+def test_a_key_with_a_meaning_of_its_own_passes(gym: Gym, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("environment: reasoning\nmodels: {a: 1}\nmodell: x\nused: ${modell}\n")
+    assert gym("env", "resolve", "--config", "c.yaml", cwd=tmp_path).returncode == 0
+
+
+def test_each_command_has_one_name_and_the_old_ones_still_work(gym: Gym, tmp_path: Path) -> None:
+    shown = gym("env", "--help", cwd=tmp_path).stdout + gym("eval", "--help", cwd=tmp_path).stdout
+    assert " list " not in shown
+    assert "│ run " not in shown
+    assert gym("env", "list", cwd=tmp_path).returncode == 0
+    assert gym("eval", "run", "--help", cwd=tmp_path).returncode == 0
+
+
+def test_the_help_of_run_is_in_panels_and_fits_80_columns(
+    gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = gym("run", "--help", cwd=tmp_path).stdout
+    for panel in (
+        "Configuration",
+        "Tasks and rollouts",
+        "Model",
+        "Sampling",
+        "Agent",
+        "Running servers",
+        "How it runs",
+    ):
+        assert f"─ {panel} ─" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+
+
+def test_shell_completion_can_be_installed(gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_GYM_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "gym env che")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert gym(cwd=tmp_path).stdout.split() == ["check"]
+    monkeypatch.delenv("_GYM_COMPLETE")
+    assert "--install-completion" in gym("--help", cwd=tmp_path).stdout

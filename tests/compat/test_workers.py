@@ -30,6 +30,7 @@ def test_no_process_shows_a_secret_in_its_arguments_or_environment(gym: Gym) -> 
     setting = "+counter.resources_servers.counter"
     token = gym.folder / "token"
     token.write_text(TOKEN)
+    token.chmod(0o600)
     words = ("--config", config, f"{setting}.num_workers=2", f"{setting}.api_key={SECRET}")
     gym.start(*words, "--host", "0.0.0.0", "--token-file", token)
     url = gym.servers()["counter"]["url"].replace("0.0.0.0", "127.0.0.1")

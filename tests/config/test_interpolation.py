@@ -8,6 +8,7 @@ from trees import trees
 
 from nemo_gym.config.errors import ConfigInterpolationError, ConfigMissingValuesError
 from nemo_gym.config.interpolation import interpolate, require_values
+from nemo_gym.wire.masking import MASK, mask, without_secrets
 
 
 def test_references_variables_and_defaults_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +69,34 @@ def test_all_values_still_to_be_given_are_named_with_a_way_to_give_them() -> Non
 def test_a_tree_without_interpolations_stays_as_it_is(tree: dict[str, Any]) -> None:
     require_values(tree)
     assert interpolate(tree) == tree
+
+
+def test_what_an_environment_variable_held_is_masked_whatever_its_key_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOME_WORD", "kept-by-nobody")
+    monkeypatch.setenv("SOME_PIN", "4711")
+    which = {
+        "which": "WORD",
+        "text": "say ${oc.env:SOME_WORD}",
+        "again": "${text}",
+        "d": "${oc.env:SOME_${which}}",
+    }
+    tree = interpolate(
+        {**which, "pin": "${oc.decode:${oc.env:SOME_PIN}}", "open": "${oc.env:NOTHING,default}"}
+    )
+    assert tree["again"] == "say kept-by-nobody"
+    assert mask(tree) == {
+        "which": "WORD",
+        "text": f"say {MASK}",
+        "again": f"say {MASK}",
+        "d": MASK,
+        "pin": MASK,
+        "open": "default",
+    }
+    assert without_secrets("error: kept-by-nobody") == f"error: {MASK}"
+
+
+def test_where_a_user_works_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert mask(interpolate({"folder": "${oc.env:HOME}/data"})) == {"folder": "/home/somebody/data"}

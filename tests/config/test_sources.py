@@ -90,10 +90,16 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("- 1", "expected a mapping at the top, got a list"),
         ("5", "not a mapping"),
         ("a: \x00", "unacceptable character"),
-        (BOMB, "expansion exceeds"),
+        (BOMB, r"a\.yaml: its aliases' expansion exceeds 100,000 values"),
         ("a: " + "[" * 500 + "]" * 500, "nested too deeply"),
+        ("a: " + "9" * 5000, r"a\.yaml: Exceeds the limit"),
+        ("a: " + "${" * 40 + "b" + "}" * 40, r"a\.yaml: interpolations inside one another more than 16 deep"),
+        ("a: " + "${b}" * 6000, r"a\.yaml: more than 5,000 interpolations"),
     ],
-    ids=["syntax", "duplicate", "object", "recursive", "list", "number", "nul", "bomb", "deep"],
+    ids=[
+        *("syntax", "duplicate", "object", "recursive", "list", "number", "nul", "bomb", "deep"),
+        *("digits", "nested interpolations", "many interpolations"),
+    ],
 )
 def test_a_file_that_can_not_be_used_is_refused_with_its_place(
     tmp_path: Path, text: str, message: str

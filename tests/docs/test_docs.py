@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 import runpy
 import shlex
@@ -17,8 +18,10 @@ import nemo_gym
 from nemo_gym.agents.registry import AGENTS
 from nemo_gym.agents.registry import ALIASES as AGENT_ALIASES
 from nemo_gym.cli.main import app
+from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.conformance.judging import CHECKS
 from nemo_gym.environments.discovery import find_environment, list_environments
+from nemo_gym.environments.scaffold import write_scaffold
 from nemo_gym.models.registry import ALIASES as MODEL_ALIASES
 from nemo_gym.models.registry import TYPES
 from nemo_gym.models.scripted import ScriptedModel
@@ -126,6 +129,29 @@ async def test_the_collect_example_prints_a_line_for_every_rollout(
     assert sorted(line[:3] for line in lines) == [
         f"{task} {repeat}" for task in range(4) for repeat in (0, 1)
     ]
+
+
+async def test_the_python_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (block for block in blocks(README, "python") if "gym.collect(" in block)
+    assert 'if __name__ == "__main__":\n    asyncio.run(main())' in block
+    assert '"embedded", limit=8, repeats=4' in block
+    (tmp_path / "first.py").write_text(block.replace('"embedded"', '"oracle"'))
+    await runpy.run_path(str(tmp_path / "first.py"))["main"]()
+    assert len(capsys.readouterr().out.splitlines()) == 32
+
+
+def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "first-environment.md"
+    write_scaffold("roman", tmp_path)
+    (code,) = blocks(page, "python")
+    (tmp_path / "roman" / "environment.py").write_text(code)
+    (cases,) = re.findall(r'^```\n(\{"name".*?)^```', page.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "roman" / "golden.jsonl").write_text(cases)
+    kind = find_environment("roman", roots=[tmp_path])
+    report = asyncio.run(check_environment(kind))
+    shown = {line.split("│")[1].strip() for line in page.read_text().splitlines() if line.startswith("│")}
+    assert {result.name for result in report.results} == shown
+    assert [result for result in report.results if not result.passed] == []
 
 
 def test_the_readme_lists_the_built_in_environments_and_no_others() -> None:

@@ -67,3 +67,11 @@ def test_nothing_is_overwritten(tmp_path: Path, taken: str) -> None:
     with pytest.raises(UsageError, match=f"{taken} is there already"):
         write_scaffold("demo", tmp_path)
     assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_the_written_step_environment_keeps_every_promise(tmp_path: Path) -> None:
+    write_scaffold("my_game", tmp_path, steps=True)
+    kind = find_environment("my_game", roots=[tmp_path])
+    report = asyncio.run(check_environment(kind))
+    assert [result for result in report.results if not result.passed] == []
+    assert describe(kind).kind == "steps"

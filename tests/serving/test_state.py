@@ -7,7 +7,7 @@ import pytest
 
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.state import RunState, held, read_token, running, runtime_folder, token_file
-from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.errors import GymError, UsageError
 
 STATE = RunState(pid=4711, head_url="http://127.0.0.1:11000", logs="/logs", started_at=1.0)
 
@@ -42,7 +42,8 @@ def test_a_token_file_is_for_its_user_only_and_goes_away(tmp_path: Path) -> None
 )
 def test_a_token_file_with_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "token").write_bytes(content)
-    with pytest.raises(GymError, match="token file"):
+    (tmp_path / "token").chmod(0o600)
+    with pytest.raises(GymError, match=r"token file .*(a token has at least|can't decode)"):
         read_token(tmp_path / "token")
 
 
@@ -52,3 +53,14 @@ def test_the_runtime_folder_must_be_closed_to_others(tmp_path: Path, monkeypatch
     (tmp_path / "nemo-gym").chmod(0o755)
     with pytest.raises(GymError, match="only you can read"):
         runtime_folder()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622, 0o777])
+def test_a_token_file_that_others_can_read_is_refused_with_the_way_out(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "my token"
+    path.write_text("0123456789abcdef")
+    path.chmod(mode)
+    with pytest.raises(UsageError, match=r"other users can read it; run: chmod 600 '.*/my token'"):
+        read_token(path)
+    path.chmod(0o600)
+    assert read_token(path).matches("0123456789abcdef")

@@ -1,5 +1,7 @@
 """JSON bytes and JSONL files."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,3 +72,14 @@ def test_any_string_can_be_encoded(text):
     encoded = decode(encode(text))
     if all(not 0xD800 <= ord(character) <= 0xDFFF for character in text):
         assert encoded == text
+
+
+def test_a_byte_order_mark_at_the_start_of_a_file_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n{"a": 2}\n')
+    assert list(read_rows(path)) == [(1, {"a": 1}), (2, {"a": 2})]
+    path.write_bytes(b'\xef\xbb\xbf\n{"a": 2}\n')
+    assert list(read_rows(path)) == [(2, {"a": 2})]
+    path.write_bytes(b'{"a": 1}\n\xef\xbb\xbf{"a": 2}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: not valid JSON"):
+        list(read_rows(path))

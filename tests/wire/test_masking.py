@@ -3,12 +3,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+import pydantic
 import pytest
 from config.trees import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.wire.masking import MASK, is_secret, mask
+from nemo_gym.wire.masking import (
+    MASK,
+    SecretText,
+    forget_secrets,
+    is_secret,
+    mask,
+    remember_secret_settings,
+    remember_secrets,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +95,38 @@ def test_masking_changes_no_shape(tree: dict[str, Any]) -> None:
                 return None
 
     assert shape(mask(tree)) == shape(tree)
+
+
+def test_a_remembered_text_is_masked_whatever_its_key_is_called() -> None:
+    remember_secrets(["hunter2hunter2", "4711", ""])
+    tree: dict[str, Any] = {
+        "note": "hunter2hunter2",
+        "list": ["Bearer hunter2hunter2"],
+        "pin": 4711,
+        "n": 47110,
+    }
+    assert mask(tree) == {"note": MASK, "list": [f"Bearer {MASK}"], "pin": MASK, "n": 47110}
+    assert without_secrets("no hunter2hunter2 here") == f"no {MASK} here"
+    assert without_secrets("4711\n") == f"{MASK}\n"
+    assert without_secrets("port 47110") == "port 47110"
+
+
+def test_a_forgotten_text_is_shown() -> None:
+    remember_secrets(["hunter2hunter2"])
+    forget_secrets()
+    assert mask({"note": "hunter2hunter2"}) == {"note": "hunter2hunter2"}
+
+
+def test_a_setting_of_a_secret_type_is_masked_whatever_it_is_called() -> None:
+    class Settings(msgspec.Struct):
+        note: SecretText = ""
+        other: SecretText | None = None
+        plain: str = ""
+
+    class Model(pydantic.BaseModel):
+        remark: pydantic.SecretStr
+
+    remember_secret_settings(Settings(note="first-secret", other="second-secret", plain="plain-text"))
+    remember_secret_settings(Model(remark=pydantic.SecretStr("third-secret")))
+    shown = mask({"a": "first-secret", "b": "second-secret", "c": "third-secret", "d": "plain-text"})
+    assert shown == {"a": MASK, "b": MASK, "c": MASK, "d": "plain-text"}

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from nemo_gym.cli.texts import duration
+from nemo_gym.cli.console import Console
+from nemo_gym.cli.texts import duration, echo
 
 Row = Mapping[str, Any]
 """A server as the head server lists it."""
@@ -24,8 +24,7 @@ def print_banner(servers: Sequence[Row], *, head_url: str, seconds: float, stop:
     """
     print_servers(servers)
     count = len(servers)
-    sys.stdout.write(f"{count} / {count} servers ready after {seconds:.1f} s · head {head_url} · {stop}\n")
-    sys.stdout.flush()
+    echo(f"{count} / {count} servers ready after {seconds:.1f} s · head {head_url} · {stop}")
 
 
 def print_servers(servers: Sequence[Row]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from nemo_gym.cli.selection import Json, SearchDirs
-from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.texts import echo, print_json
 from nemo_gym.wire.errors import UsageError
 
 app = typer.Typer(
@@ -131,7 +131,7 @@ def search(
     elif rows:
         print_rows(rows, ("type", "name", "domain", "description"))
     else:
-        typer.echo(f"nothing matches {query!r}")
+        echo(f"nothing matches {query!r}")
 
 
 def _show(
@@ -156,4 +156,4 @@ def _show(
     elif rows:
         print_rows(rows, COLUMNS[what])
     else:
-        typer.echo(f"no {what}" + (" like that" if entries else ""))
+        echo(f"no {what}" + (" like that" if entries else ""))

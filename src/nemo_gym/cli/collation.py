@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from nemo_gym.cli.selection import Json, Selected, with_selectors
-from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.texts import echo, print_error, print_json
 from nemo_gym.wire.errors import UsageError
 
 
@@ -56,7 +56,7 @@ def collate(
     def refused(path: Path, line: int, problem: str) -> None:
         named[path] += 1
         if named[path] <= NAMED:
-            sys.stderr.write(f"gym: left out {path}:{line}: {problem}\n")
+            print_error(f"left out {path}:{line}: {problem}")
 
     made = collate_parts(
         declared_parts(agents, types, roots),
@@ -66,13 +66,13 @@ def collate(
     )
     for path, count in named.items():
         if count > NAMED:
-            sys.stderr.write(f"gym: left out {count - NAMED:,} more rows of {path}\n")
+            print_error(f"left out {count - NAMED:,} more rows of {path}")
     if json:
         print_json(msgspec.to_builtins(made, enc_hook=str))
         return
     for one in made:
         left_out = f", {one.refused:,} left out" if one.refused else ""
-        typer.echo(f"{one.type:<12} {one.rows:,} rows{left_out} -> {one.path}")
+        echo(f"{one.type:<12} {one.rows:,} rows{left_out} -> {one.path}")
 
 
 NAMED: Final = 100

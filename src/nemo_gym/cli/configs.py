@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nemo_gym.cli.selection import Json, Selected, with_selectors
-from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.texts import echo, print_json, print_note
 from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import GymError
 
@@ -33,7 +33,7 @@ def resolve(
     else:
         from nemo_gym.config.tree import to_yaml
 
-        typer.echo(to_yaml(found.masked()), nl=False)
+        echo(to_yaml(found.masked()), end="")
 
 
 @with_selectors
@@ -76,10 +76,10 @@ def validate(
         return
     _print_notices(found)
     for instance in found.instances.values():
-        typer.echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
-    typer.echo("valid")
+        echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
+    echo("valid")
 
 
 def _print_notices(config: Config) -> None:
     for notice in config.notices:
-        sys.stderr.write(f"gym: note: {notice}\n")
+        print_note(notice)

@@ -15,6 +15,7 @@ import msgspec
 from nemo_gym.agents.registry import ALIASES, find_agent
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
 from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
+from nemo_gym.cli.texts import print_note
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.resolve import Config
@@ -58,7 +59,7 @@ def parts_of_configuration(
     roots = search_roots(search_dirs)
     found = resolved(offline=flags.no_serve)
     for notice in found.notices:
-        sys.stderr.write(f"gym: note: {notice}\n")
+        print_note(notice)
     asked = asked.over(found.tree)
     columns = _columns(asked, roots)
     if flags.no_serve:
@@ -167,7 +168,7 @@ def _told(tasks: FoundTasks) -> FoundTasks:
     for path in tasks.fetched:
         sys.stderr.write(f"downloaded {path}\n")
     for name in tasks.without:
-        sys.stderr.write(f"gym: note: {name} has no data set of type {tasks.split!r}\n")
+        print_note(f"{name} has no data set of type {tasks.split!r}")
     return tasks
 
 

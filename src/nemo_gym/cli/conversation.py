@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from nemo_gym.cli.console import Console
 from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, message_text
@@ -24,14 +24,13 @@ def print_rollout(rollout: Rollout, *, as_json: bool = False) -> None:
         return
     console = Console()
     attempt = f" · attempt {rollout.attempt + 1}" if rollout.attempt else ""
-    console.print(f"[bold]task {rollout.task_index} · repeat {rollout.rollout_index}{attempt}[/bold]\n")
+    console.print(f"task {rollout.task_index} · repeat {rollout.rollout_index}{attempt}\n", style="bold")
     given = input_items(rollout.row[keys.PARAMS])
     made = rollout.response.output if rollout.response is not None else []
     for item in [*given, *made]:
         _print_item(console, item)
     for name, value in verdict(rollout):
-        label = escape(printable(f"{name:<12}"))
-        console.print(f"[bold]{label}[/bold] {escape(printable(value))}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble((f"{name:<12}", "bold"), f" {value}"), soft_wrap=True)
 
 
 def verdict(rollout: Rollout) -> list[tuple[str, str]]:
@@ -73,17 +72,11 @@ def _print_item(console: Console, item: Item) -> None:
 
 
 def _print_block(console: Console, label: str, text: str, style: str) -> None:
-    console.print(f"[bold]{escape(printable(label))}[/bold]", highlight=False)
-    console.print(escape(printable(text)) or "(empty)", style=style, highlight=False)
+    console.print(label, style="bold")
+    console.print(text or "(empty)", style=style)
     console.print()
-
-
-def printable(text: str) -> str:
-    """Text without the control characters that could move a terminal's cursor or change its colours."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _short(value: object, limit: int = 400) -> str:
     text = value if isinstance(value, str) else encode(value).decode()
-    text = printable(text)
     return text if len(text) <= limit else text[:limit] + " ..."

@@ -10,6 +10,7 @@ import typer
 
 from nemo_gym.cli import collation, hub
 from nemo_gym.cli.selection import SearchDirs
+from nemo_gym.cli.texts import echo
 from nemo_gym.cli.words import read_asked
 from nemo_gym.wire.errors import UsageError
 
@@ -59,7 +60,7 @@ def render(
         raise UsageError("needed: --input FILE, --prompt-config FILE and --output FILE")
     prompt = load_prompt(asked.prompt_config, search_roots(search_dir or []))
     count = render_file(Path(source), prompt, Path(target))
-    typer.echo(f"{count:,} rows -> {target}")
+    echo(f"{count:,} rows -> {target}")
 
 
 _ANY_WORDS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}

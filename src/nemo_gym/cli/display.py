@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from time import localtime, strftime
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nemo_gym.cli.conversation import print_rollout, printable
+from nemo_gym.cli.console import Console
+from nemo_gym.cli.conversation import print_rollout
 from nemo_gym.cli.texts import duration, number, print_json
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress
@@ -55,18 +55,18 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     manifest = report.manifest
     named = [manifest.environment_name or "servers", manifest.model_name, manifest.status]
-    title = Text(printable(" · ".join(filter(None, named))), style="italic")
+    title = Text(" · ".join(filter(None, named)), style="italic")
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for rows in (summary_rows(report.summary), *own_rows(report), tool_rows(report.summary)):
         for name, value in rows:
-            table.add_row(Text(printable(name)), value)
+            table.add_row(Text(name), value)
         if rows:
             table.add_section()
     console.print(table)
     for warning in warnings(report.summary):
-        console.print(Text(printable(f"warning: {warning}")), soft_wrap=True)
+        console.print(Text(f"warning: {warning}"), soft_wrap=True)
     for name, path in _files(report):
         console.print(f"{name:<10} {path}", markup=False, highlight=False, soft_wrap=True)
 
@@ -100,7 +100,7 @@ def print_runs(runs: Sequence[Listed], *, as_json: bool = False) -> None:
             "" if run.mean_reward is None else f"{run.mean_reward:.3f}",
             strftime("%Y-%m-%d %H:%M", localtime(manifest.started_at)),
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table if runs else "no runs here")
 
 
@@ -227,7 +227,7 @@ def _solved(summary: RunSummary) -> list[tuple[str, str]]:
 
 def _print_notes(run: Run, console: Console, *, skip: int = 0) -> int:
     for note in run.notes[skip:]:
-        console.print(Text(printable(note), style="dim"), soft_wrap=True)
+        console.print(Text(note, style="dim"), soft_wrap=True)
     return len(run.notes)
 
 
@@ -272,7 +272,7 @@ def status_line(progress: Progress) -> str:
     if progress.scored:
         parts.append(f"reward {progress.mean.mean:.3f}{_live_interval(progress)}")
     if progress.failed:
-        classes = ", ".join(f"{printable(name)} {count}" for name, count in progress.failures.most_common())
+        classes = ", ".join(f"{name} {count}" for name, count in progress.failures.most_common())
         parts.append(f"{progress.failed} failed ({classes})")
     if tokens:
         parts.append(f"{tokens:,.0f} tokens/s")

@@ -15,7 +15,7 @@ import msgspec
 
 from nemo_gym.cli.drive import ending_signals
 from nemo_gym.cli.parts import Parts
-from nemo_gym.cli.texts import print_error, print_json
+from nemo_gym.cli.texts import echo, print_error, print_json
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.runs.run import Job
@@ -47,7 +47,8 @@ def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
     if as_json:
         print_json({"exit_code": code, "files": files})
     else:
-        sys.stdout.writelines(f"{file}\n" for file in files)
+        for file in files:
+            echo(str(file))
     return code
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import typer
-
 from nemo_gym.cli.parts import Parts
-from nemo_gym.cli.texts import number, print_json
+from nemo_gym.cli.texts import echo, number, print_json
 from nemo_gym.runs.plan import PlanOptions, expand_counted
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.sources import source_rows
@@ -47,8 +45,8 @@ def describe(job: Job, parts: Parts, *, as_json: bool) -> None:
         return
     for name, value in found.items():
         if value:
-            typer.echo(f"{name.replace('_', ' '):<18} {_shown(value)}")
-    typer.echo("nothing was started")
+            echo(f"{name.replace('_', ' '):<18} {_shown(value)}")
+    echo("nothing was started")
 
 
 def _servers(job: Job) -> list[str]:

@@ -12,13 +12,13 @@ from nemo_gym.cli.selection import Json
 app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", hidden=True)
 def list_all(
     json: Json = False,
 ) -> None:
-    """List every environment that can be run by name; `gym list environments` tells more of each.
+    """List every environment that can be run by name; the command is now `gym list environments`.
 
-    Example: gym env list --json
+    Example: gym list environments --json
     """
     from nemo_gym.cli.listing import print_environments
     from nemo_gym.environments.discovery import list_environments

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.texts import echo
 from nemo_gym.wire.errors import UsageError
 
 
@@ -60,7 +61,7 @@ def download(
         output_dirpath=str(output_dir or ""),
     )
     for path in download_files(asked):
-        typer.echo(str(path))
+        echo(str(path))
 
 
 def upload(
@@ -93,7 +94,7 @@ def upload(
         create_pr=create_pr,
     )
     repository, url = upload_file(asked, selected.roots())
-    typer.echo(f"{repository}\n{url}")
+    echo(f"{repository}\n{url}")
 
 
 def _check(storage: Storage, name: str = "") -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
 
+from nemo_gym.cli.texts import echo
 from nemo_gym.cli.words import read_asked
 from nemo_gym.config.manifest import Profile
 from nemo_gym.wire.errors import UsageError
@@ -25,6 +26,10 @@ def init(
         str, typer.Argument(metavar="[NAME]", help="Of a new environment that is one class.")
     ] = "",
     folder: Annotated[Path, typer.Option(help="Where its folders are made.")] = Path(),
+    template: Annotated[
+        Literal["tools", "steps"],
+        typer.Option(help="Of the class: tools and one answer, or turns with a step for each answer."),
+    ] = "tools",
     resources_server: Annotated[
         str, typer.Option(metavar="NAME", help="Write a resources server, with a FastAPI app.")
     ] = "",
@@ -51,6 +56,8 @@ def init(
 
     Example: gym env init my_env
 
+    Example: gym env init my_game --template steps
+
     Example: gym env init --environment word_count --profile custom-gym-verifier
     """
     from nemo_gym.environments.scaffold import write_scaffold
@@ -66,10 +73,12 @@ def init(
     workload = form in ("--environment", "--benchmark")
     if (profile or reuse_verifier) and not workload:
         raise UsageError("--profile and --reuse-verifier go with --environment or --benchmark")
+    if template == "steps" and form != "NAME":
+        raise UsageError("--template goes with NAME, an environment that is one class")
     if form == "NAME":
         if reward_range or higher_is_better is not None:
             raise UsageError("what rewards mean is said in the class: set its reward_range")
-        files = write_scaffold(wanted, folder)
+        files = write_scaffold(wanted, folder, steps=template == "steps")
         commands = [f"gym run {wanted}", f"gym env check {wanted}"]
     else:
         from nemo_gym.config.sources import search_roots
@@ -96,5 +105,5 @@ def init(
             files = write_server(wanted, folder, scale or Scale())
             commands = [f"gym env test --resources-server {wanted}"]
     for path in files:
-        typer.echo(f"wrote {path}")
-    typer.echo("\nnext:  " + "\n       ".join(commands))
+        echo(f"wrote {path}")
+    echo("\nnext:  " + "\n       ".join(commands))

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.console import Console
+from nemo_gym.cli.texts import print_json, shown
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.check import CheckReport
 from nemo_gym.environments.discovery import EnvironmentInfo, describe
 from nemo_gym.environments.tool import bind_tools
+from nemo_gym.runs.plan import task_rows
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.params import input_items
-from nemo_gym.wire.task import task_to_row
 
 
 def print_environments(infos: list[EnvironmentInfo], *, as_json: bool) -> None:
@@ -39,7 +38,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Non
     for column in columns:
         table.add_column(column, no_wrap=column not in ("description", "variants"))
     for row in rows:
-        table.add_row(*(escape(_cell(row.get(column))) for column in columns))
+        table.add_row(*(shown(_cell(row.get(column))) for column in columns))
     _console().print(table)
 
 
@@ -48,7 +47,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     console = _console()
     for name, value in facts.items():
         if value not in ("", None, []):
-            console.print(f"{name:<16} {escape(_cell(value))}", highlight=False, soft_wrap=True)
+            console.print(f"{name:<16} {_cell(value)}", soft_wrap=True)
 
 
 def print_environment(kind: type[Environment], *, as_json: bool) -> None:
@@ -70,7 +69,7 @@ def print_environment(kind: type[Environment], *, as_json: bool) -> None:
         print_json(data)
         return
     console = _console()
-    console.print(f"[bold]{info.name}[/bold]  {escape(info.description)}", highlight=False)
+    console.print(Text.assemble((info.name, "bold"), f"  {info.description}"))
     lines = {
         "kind": info.kind,
         "domain": info.domain,
@@ -80,11 +79,11 @@ def print_environment(kind: type[Environment], *, as_json: bool) -> None:
         "folder": data["folder"],
     }
     for name, value in lines.items():
-        console.print(f"  {name:<11} {escape(str(value))}", highlight=False, soft_wrap=True)
+        console.print(f"  {name:<11} {value}", soft_wrap=True)
     for schema in data["tool_schemas"]:
         arguments = ", ".join(schema["parameters"].get("properties", {}))
         summary = schema.get("description") or ""
-        console.print(f"  tool        {schema['name']}({arguments})  {escape(summary)}", highlight=False)
+        console.print(f"  tool        {schema['name']}({arguments})  {summary}")
     _print_first_task(console, environment)
 
 
@@ -97,23 +96,22 @@ def print_check(name: str, report: CheckReport, *, as_json: bool) -> None:
     for column in ("check", "", "what was seen"):
         table.add_column(column)
     for result in report.results:
-        verdict = "[green]pass[/green]" if result.passed else "[red]FAIL[/red]"
-        table.add_row(result.name, verdict, escape(result.message))
+        verdict = Text("pass", style="green") if result.passed else Text("FAIL", style="red")
+        table.add_row(result.name, verdict, shown(result.message))
     _console().print(table)
 
 
 def _print_first_task(console: Console, environment: Environment) -> None:
     try:
-        first = next(islice(environment.tasks("train", 0, 1), 1), None)
+        first = next(task_rows(environment, None, limit=1), None)
     except GymError as error:
-        console.print(f"  tasks       {escape(str(error))}", highlight=False)
+        console.print(f"  tasks       {error}")
         return
     if first is None:
         return
-    for item in input_items(task_to_row(first)[keys.PARAMS]):
+    for item in input_items(first[keys.PARAMS]):
         if item["type"] == "message":
-            text = escape(message_text(item))
-            console.print(f"  first task  {item['role']}: {text}", highlight=False, soft_wrap=True)
+            console.print(f"  first task  {item['role']}: {message_text(item)}", soft_wrap=True)
 
 
 def _console() -> Console:

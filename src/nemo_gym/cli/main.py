@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -16,6 +18,7 @@ from nemo_gym.cli import (
     datasets,
     develop,
     environments,
+    golden,
     init,
     packages,
     prepare,
@@ -26,21 +29,22 @@ from nemo_gym.cli import (
     servers,
     testing,
 )
+from nemo_gym.cli.misuse import explained
+from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.cli.verbose import log_everything, without, without_verbose
-from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+from nemo_gym.wire.errors import GymError, UsageError
 
 _ALLOW_UNSAFE: Final = "--allow-unsafe"
 
 app = typer.Typer(
     help="RL environments and verified rollouts for training and evaluating language models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-evaluation = typer.Typer(help="Prepare, collect, profile, put together, score anew.", no_args_is_help=True)
-evaluation.command("run")(rollouts.run)
+evaluation = typer.Typer(help="Prepare, collect, profile, put together, score again.", no_args_is_help=True)
+evaluation.command("run", hidden=True)(rollouts.run)  # `gym run`
 evaluation.command("profile")(profile.profile)
 evaluation.command("aggregate")(aggregate.aggregate)
 evaluation.command("prepare")(prepare.prepare)
@@ -48,6 +52,7 @@ evaluation.command("reverify")(reverify.reverify)
 app.command("run")(rollouts.run)
 environments.app.command("init")(init.init)
 environments.app.command("test")(testing.prove)
+environments.app.command("golden")(golden.golden)
 environments.app.command("publish")(testing.publish)
 environments.app.command("packages")(packages.packages)
 environments.app.command("prefetch")(packages.prefetch)
@@ -96,20 +101,25 @@ def options(
     elif version:
         typer.echo(__version__)
     elif json:
-        raise UsageError("--json goes with --version, or after a command: gym env list --json")
+        raise UsageError("--json goes with --version, or after a command: gym list environments --json")
     if version:
         raise typer.Exit
 
 
 def main() -> None:
     """Run the command line; a mistake is one line on standard error and exit code 2, a failure 1."""
+    with safe_output():
+        _run()
+
+
+def _run() -> None:
     words, verbose = without_verbose(sys.argv[1:])
     words, unsafe = without([_ALLOW_UNSAFE], words)
     try:
         more = [*(["--verbose"] if verbose else []), *([_ALLOW_UNSAFE] if unsafe else [])]
         sys.exit(app([*more, *words], prog_name="gym", standalone_mode=False))
     except _Misuse as error:
-        sys.exit(_refuse(error))
+        sys.exit(_refuse(error, words))
     except GymError as error:
         print_error(str(error))
         sys.exit(error.exit_code)
@@ -119,18 +129,22 @@ def main() -> None:
     except OSError as error:
         print_error(f"{error.filename or 'output'}: {error.strerror or error}")
         sys.exit(1)
+    except RecursionError:
+        print_error("the input is nested too deeply")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        sys.stderr.write(traceback.format_exc())  # here, where the output is made safe
+        sys.exit(1)
 
 
 _Misuse: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """What typer raises of a command line that it can't take; it has no public name."""
 
 
-def _refuse(error: Any) -> int:
+def _refuse(error: Any, words: Sequence[str]) -> int:
     """Say in one line what is wrong; the exit code. A group that lacks a command has printed its help."""
-    if message := error.format_message():
-        if near := getattr(error, "possibilities", None):
-            message = f"{error.message}.{did_you_mean(error.option_name, near, limit=1)}"
+    if message := explained(error, words):
         print_error(f"{message} ({error.ctx.command_path if error.ctx else 'gym'} -h)")
     return error.exit_code

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 import msgspec
 import typer
 
 from nemo_gym.cli.selection import Json, SearchDirs, Selected, with_selectors
-from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.texts import echo, print_json
 from nemo_gym.cli.words import read_asked
 from nemo_gym.wire.errors import UsageError
 
@@ -53,7 +52,7 @@ def packages(
         return
     for one in found:
         newer = f" (newest {one['latest_version']})" if asked.outdated else ""
-        typer.echo(f"{one['name']:<32} {one['version']}{newer}")
+        echo(f"{one['name']:<32} {one['version']}{newer}")
 
 
 @with_selectors
@@ -76,6 +75,6 @@ def prefetch(
         return
     for one in made:
         where = one.python if one.own else "needs nothing of its own"
-        typer.echo(f"{one.name:<32} {where}")
+        echo(f"{one.name:<32} {where}")
     if not made:
-        sys.stdout.write("no server of the configuration has a folder of its own\n")
+        echo("no server of the configuration has a folder of its own")

@@ -12,7 +12,9 @@ from typing import Any
 
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.cli.words import read_settings
+from nemo_gym.config.model_meanings import LOCAL_TYPES, NAMELESS_TYPES, ready_meaning
 from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.models.table import ALIASES
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.sources import Source
 from nemo_gym.wire.errors import UsageError
@@ -149,9 +151,13 @@ def _check_choice(flags: ComponentFlags, asked: RunSettings, *, elsewhere: bool)
     Args:
         elsewhere: whether the agent runs at a URL.
     """
+    if flags.model and not (flags.model_type or flags.model_url or elsewhere):
+        raise UsageError(
+            f"--model {flags.model}: where is it? Add --model-url URL, or --model-type with a hosted provider"
+        )
     acts_here = not elsewhere or asked.agent_name == "remote_agent"
     if acts_here and not flags.words and not flags.environment_url:
-        known = "name one (`gym env list`), or pass --environment-url, --agent-url or --no-serve"
+        known = "name one (`gym list environments`), or pass --environment-url, --agent-url or --no-serve"
         raise UsageError(f"which environment? {known}")
     if not acts_here and flags.environment_url:
         raise UsageError("the agent at the URL has an environment of its own: drop --environment-url")
@@ -161,6 +167,24 @@ def _check_choice(flags: ComponentFlags, asked: RunSettings, *, elsewhere: bool)
         )
     if flags.no_serve and flags.agent_url:
         raise UsageError("--no-serve asks the head server for the agents: drop it or --agent-url")
+
+
+def check_model(flags: ComponentFlags) -> None:
+    """Refuse flags of a model that don't go together, or that name no model.
+
+    Raises:
+        UsageError: there is no such model type, or it has no endpoint, or no name, and the flags say one.
+    """
+    kind = ALIASES.get(flags.model_type, flags.model_type)
+    if flags.model_type and "/" not in flags.model_type and (meaning := ready_meaning(flags.model_type)):
+        raise UsageError(f"no model type {flags.model_type!r}: use {meaning}")
+    if flags.model_url and kind in LOCAL_TYPES:
+        raise UsageError(
+            f"--model-type {flags.model_type} has no endpoint: drop --model-url, or say which dialect the "
+            "endpoint speaks (--model-type chat, responses, vllm, ...)"
+        )
+    if flags.model and kind in NAMELESS_TYPES:
+        raise UsageError(f"--model-type {flags.model_type} has no name: drop --model")
 
 
 def _agent_spec(flags: ComponentFlags, name: str) -> AgentSpec:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nemo_gym.cli.selection import Json, Selected, with_selectors
-from nemo_gym.cli.texts import number, print_json
+from nemo_gym.cli.texts import echo, number, print_json
 
 
 @with_selectors
@@ -38,4 +38,4 @@ def prepare(
         return
     for one in made:
         how = "was there" if one.cached else "prepared"
-        typer.echo(f"{one.name:<24} {number(one.rows):>9} rows  {how}  {one.path}")
+        echo(f"{one.name:<24} {number(one.rows):>9} rows  {how}  {one.path}")

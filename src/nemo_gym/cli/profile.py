@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from nemo_gym.cli.texts import number, print_json
+from nemo_gym.cli.texts import echo, number, print_json
 from nemo_gym.cli.words import read_asked
 from nemo_gym.wire.errors import UsageError
 
@@ -62,9 +62,9 @@ def profile(
     if json:
         print_json({"completion": made.completion, "files": files})
         return
-    typer.echo(_completion(made.completion))
+    echo(_completion(made.completion))
     for name, path in files.items():
-        typer.echo(f"{name:<15} {path}")
+        echo(f"{name:<15} {path}")
 
 
 def _completion(found: Completion) -> str:

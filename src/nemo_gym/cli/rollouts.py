@@ -76,7 +76,7 @@ def run(
     Example: gym eval run --config run.yaml --split validation -o out.jsonl
     """
     from nemo_gym.cli.drive import drive
-    from nemo_gym.cli.parts import ComponentFlags, parts_of_flags
+    from nemo_gym.cli.parts import ComponentFlags, check_model, parts_of_flags
     from nemo_gym.cli.words import read_settings
     from nemo_gym.config.run_settings import RunSettings
     from nemo_gym.runs.run import Job
@@ -133,6 +133,7 @@ def run(
             offline=offline or dry_run,
         )
 
+    check_model(flags)
     if config or resources_server or environment_config or benchmark or flags.changes_configuration:
         from nemo_gym.cli.configured import parts_of_configuration
 

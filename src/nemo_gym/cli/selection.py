@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec, TypeAlias, get_type_hints
 
 import typer
 
@@ -15,6 +15,8 @@ from nemo_gym.cli.verbose import is_verbose
 
 if TYPE_CHECKING:
     from nemo_gym.config.resolve import Config
+
+_CONFIGURATION: Final = "Configuration"
 
 Words: TypeAlias = Annotated[
     list[str] | None,
@@ -25,22 +27,45 @@ Words: TypeAlias = Annotated[
 ]
 ConfigFiles: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--config", metavar="PATH", help="A YAML file. Repeatable, later ones win."),
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="A YAML file. Repeatable, later ones win.",
+        rich_help_panel=_CONFIGURATION,
+    ),
 ]
 SearchDirs: TypeAlias = Annotated[
-    list[Path] | None, typer.Option("--search-dir", help="A folder to look in first. Repeatable.")
+    list[Path] | None,
+    typer.Option(
+        "--search-dir", help="A folder to look in first. Repeatable.", rich_help_panel=_CONFIGURATION
+    ),
 ]
 ResourcesServers: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--resources-server", metavar="NAME[/FLAVOR]", help="A resources server's configuration."),
+    typer.Option(
+        "--resources-server",
+        metavar="NAME[/FLAVOR]",
+        help="A resources server's configuration.",
+        rich_help_panel=_CONFIGURATION,
+    ),
 ]
 Environments: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--environment", metavar="NAME[/FLAVOR]", help="An environment's configuration."),
+    typer.Option(
+        "--environment",
+        metavar="NAME[/FLAVOR]",
+        help="An environment's configuration.",
+        rich_help_panel=_CONFIGURATION,
+    ),
 ]
 Benchmarks: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--benchmark", metavar="NAME[/FLAVOR]", help="A benchmark's configuration."),
+    typer.Option(
+        "--benchmark",
+        metavar="NAME[/FLAVOR]",
+        help="A benchmark's configuration.",
+        rich_help_panel=_CONFIGURATION,
+    ),
 ]
 ModelTypes: TypeAlias = Annotated[
     list[str] | None,

@@ -13,7 +13,7 @@ import msgspec
 
 from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.serve import Report
-from nemo_gym.cli.texts import print_error
+from nemo_gym.cli.texts import echo, print_error
 from nemo_gym.serving.children import HIDDEN_VARIABLES
 from nemo_gym.serving.launch import Launch
 
@@ -80,7 +80,7 @@ def _show(report: Report | None, launch: Launch, output: Path) -> int:
         return 1
     how = f"gym env stop --port {launch.tree['head_server']['port']} stops it"
     print_banner(report.servers, head_url=report.head_url, seconds=report.seconds, stop=how)
-    sys.stdout.write(f"logs: {launch.logs}\n")
+    echo(f"logs: {launch.logs}")
     return 0
 
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from nemo_gym.cli.selection import Json, SearchDirs
-from nemo_gym.cli.texts import print_error, print_json
+from nemo_gym.cli.texts import echo, print_error, print_json
 from nemo_gym.cli.words import read_asked
 from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import UsageError
@@ -112,8 +112,8 @@ def publish(
         print_json({"ready": ready, "name": workload.name, "kind": workload.kind, "conditions": found})
     else:
         for condition in found:
-            typer.echo(f"{'yes' if condition.met else 'NO ':<3}  {condition.name:<9} {condition.message}")
-        typer.echo(f"{workload.kind} {workload.name} {'can' if ready else 'can not yet'} be published")
+            echo(f"{'yes' if condition.met else 'NO ':<3}  {condition.name:<9} {condition.message}")
+        echo(f"{workload.kind} {workload.name} {'can' if ready else 'can not yet'} be published")
     sys.exit(0 if ready else 1)
 
 
@@ -129,8 +129,8 @@ def _test_fixture(workload: Workload, search_dirs: list[Path], update: bool, jso
         print_json({"passed": passed, "name": workload.name, "kind": workload.kind, "cases": results})
         return 0 if passed else 1
     for result in results:
-        typer.echo(f"pass  {result.name}" if result.passed else f"FAIL  {result}")
-    typer.echo(f"{sum(result.passed for result in results)} of {len(results)} known answers")
+        echo(f"pass  {result.name}" if result.passed else f"FAIL  {result}")
+    echo(f"{sum(result.passed for result in results)} of {len(results)} known answers")
     return 0 if passed else 1
 
 
@@ -155,13 +155,13 @@ def _test_servers(folders: list[Path], asked: TestSettings, json: bool) -> int:
     if json:
         print_json({"passed": passed, "servers": results})
     else:
-        typer.echo(f"{sum(result.passed for result in results)} of {len(results)} servers")
+        echo(f"{sum(result.passed for result in results)} of {len(results)} servers")
     return 0 if passed else 1
 
 
 def _print_server_test(result: ServerTest) -> None:
     last = result.output.rpartition("\n")[2]
-    typer.echo(f"{'pass' if result.passed else 'FAIL'}  {result.name}  {last}")
+    echo(f"{'pass' if result.passed else 'FAIL'}  {result.name}  {last}")
     if result.exit_code != 0:
         print_error(result.output)
     for problem in result.data_problems:

@@ -1,4 +1,4 @@
-"""Small pieces of output shared by the commands."""
+"""Small pieces of output shared by the commands. None of it holds a character that steers a terminal."""
 
 from __future__ import annotations
 
@@ -8,16 +8,36 @@ from typing import Any
 import msgspec
 
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.masking import without_secrets
+from nemo_gym.wire.printable import escaped_json, printable
+
+
+def shown(text: str) -> str:
+    """Text as it may be shown: without secrets, and without characters that steer a terminal."""
+    return printable(without_secrets(text))
+
+
+def echo(text: str = "", *, end: str = "\n") -> None:
+    """A line on standard output."""
+    sys.stdout.write(f"{shown(text)}{end}")
+    sys.stdout.flush()
 
 
 def print_error(message: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"gym: {message}\n")
+    """A line on standard error."""
+    sys.stderr.write(f"gym: {shown(message)}\n")
+
+
+def print_note(message: str) -> None:
+    """A line on standard error about something that is no error."""
+    sys.stderr.write(f"gym: note: {shown(message)}\n")
 
 
 def print_json(value: Any) -> None:
     """Indented JSON, and nothing else, on standard output."""
-    sys.stdout.buffer.write(msgspec.json.format(encode(value), indent=2) + b"\n")
+    text = escaped_json(without_secrets(msgspec.json.format(encode(value), indent=2).decode()))
+    sys.stdout.flush()
+    sys.stdout.buffer.write(f"{text}\n".encode())
     sys.stdout.flush()
 
 

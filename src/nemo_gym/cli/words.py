@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -53,7 +54,7 @@ def read_asked(kind: type[T], words: Sequence[str], **flags: Any) -> T:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        raise UsageError(str(error).replace("$.", "")) from None
+        raise UsageError(explain_misfit(error, kind).replace("$.", "")) from None
 
 
 def split_asked(kind: type[T], words: Sequence[str], **flags: Any) -> tuple[T, list[str]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import typer
-
 from nemo_gym.cli.selection import Selected
-from nemo_gym.cli.texts import print_error, print_json
+from nemo_gym.cli.texts import echo, print_error, print_json, print_note
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.manifest import Kind
 from nemo_gym.config.overrides import is_override
@@ -64,15 +61,15 @@ def validate_workload(workload: Workload, selected: Selected, *, sync: bool, jso
         )
         return 0 if valid else 1
     for notice in verdict.notices:
-        sys.stderr.write(f"gym: note: {notice}\n")
+        print_note(notice)
     if verdict.synced:
-        typer.echo(f"wrote {workload.manifest}")
+        echo(f"wrote {workload.manifest}")
     if not valid:
         print_error("\n".join(verdict.problems))
         return 1
     for instance in instances:
-        typer.echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
-    typer.echo(f"valid: {workload.kind} {workload.name}, {verdict.profile}")
+        echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
+    echo(f"valid: {workload.kind} {workload.name}, {verdict.profile}")
     return 0
 
 

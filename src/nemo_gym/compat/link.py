@@ -24,6 +24,7 @@ from nemo_gym.environments.session import Session
 from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.serving.in_process import AppEnvironment
 from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.masking import remember_secret_settings
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
@@ -108,9 +109,11 @@ class _Served(Environment):
         kind = _config_class(self.server_class)
         given = {"host": "127.0.0.1", "port": 0, "entrypoint": self.source_file().name, "name": self.name()}
         try:
-            return kind.model_validate({**given, **settings})
+            config = kind.model_validate({**given, **settings})
         except ValidationError as error:
             raise ConfigError(f"settings of {self.name()}: {problems(error)}") from None
+        remember_secret_settings(config)
+        return config
 
 
 class _ServedTools(_Served):

@@ -65,6 +65,7 @@ from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sessions import SESSION_ID_KEY as SESSION_ID_KEY
 from nemo_gym.serving.sessions import SessionCookie
 from nemo_gym.serving.sockets import is_loopback
+from nemo_gym.wire.masking import remember_secret_settings
 
 ServerStatus = Literal["success", "connection_error", "timeout", "unknown_error"]
 
@@ -219,9 +220,11 @@ class BaseServer(BaseModel):
         settings = cast("dict[str, Any]", OmegaConf.to_container(block, resolve=True))
         kind = cast("type[BaseRunServerInstanceConfig]", cls.model_fields["config"].annotation)
         try:
-            return kind.model_validate({**settings, "name": name})
+            config = kind.model_validate({**settings, "name": name})
         except ValidationError as error:
             raise ConfigError(f"settings of {name}: {problems(error)}") from None
+        remember_secret_settings(config)
+        return config
 
 
 class SimpleServer(BaseServer):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from nemo_gym.config.builtins import POLICY, environment_tree, model_tree
-from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.errors import ConfigError, nearest
 from nemo_gym.config.kinds import ENTRYPOINT, KINDS, Kind, builtin_names, builtin_settings
 from nemo_gym.config.tree import Tree, merge
 from nemo_gym.environments.catalogue import read_info
@@ -58,7 +58,7 @@ def expand_flat(tree: Tree, roots: Sequence[Path]) -> Tree:
 
 
 def _is_flat(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, dict) and not any(kind in value for kind in KINDS))
+    return value is not None and not (isinstance(value, dict) and any(kind in value for kind in KINDS))
 
 
 def _part(key: str, value: Any) -> tuple[str, Tree]:
@@ -70,7 +70,9 @@ def _part(key: str, value: Any) -> tuple[str, Tree]:
         name = settings.pop(word, None)
         if isinstance(name, str) and name:
             return name, settings
-    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}")
+    near = nearest(word, map(str, cast("Tree", value))) if isinstance(value, dict) else ""
+    written = near.replace("Did you mean", "It has").replace("?", "") if near else ""
+    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{written}".removesuffix("."))
 
 
 def implementation_name(ref: str) -> str:

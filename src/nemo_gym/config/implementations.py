@@ -13,6 +13,7 @@ from nemo_gym.config.instances import Instance
 from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment, list_environments
+from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import did_you_mean
 
 
@@ -73,7 +74,7 @@ def _setting_problems(instance: Instance) -> Iterator[str]:
     try:
         msgspec.convert(given, config, strict=False)
     except msgspec.ValidationError as error:
-        yield f"{instance.name}: {error}"
+        yield f"{instance.name}: {explain_misfit(error, config)}"
 
 
 def _exists(instance: Instance, roots: Sequence[Path]) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 
 from nemo_gym.config.errors import ConfigInterpolationError, ConfigMissingValuesError, nearest
+from nemo_gym.config.expansion import check_expansion
 from nemo_gym.config.tree import MISSING, Tree, leaves
+from nemo_gym.wire.masking import remember_secrets
 
 _KEY: Final = re.compile(r"\$\{\s*([\w-]+)(?:\.[\w.-]+)?\s*\}")
 
@@ -37,11 +42,14 @@ def require_values(tree: Tree) -> None:
 
 
 def interpolate(tree: Tree) -> Tree:
-    """A plain tree without interpolations.
+    """A plain tree without interpolations. What comes from environment variables is remembered as secret.
 
     Raises:
-        ConfigInterpolationError: naming every one that refers to nothing, or to itself.
+        ConfigInterpolationError: naming every one that refers to nothing, or to itself; or they multiply
+            into more than any configuration needs.
     """
+    _watch_environment()
+    check_expansion(tree)
     whole = OmegaConf.create(tree)
     problems = [
         f"{path}: {text}: {problem}{_hint(text, tree)}" for path, text, problem in _unresolvable(whole, "")
@@ -49,6 +57,25 @@ def interpolate(tree: Tree) -> Tree:
     if problems:
         raise ConfigInterpolationError("can't be interpolated:\n  " + "\n  ".join(problems))
     return cast("Tree", OmegaConf.to_container(whole, resolve=True))
+
+
+@cache
+def _watch_environment() -> None:
+    """Have OmegaConf's own `oc.env` remember what it reads."""
+
+    def read(name: Any, *default: Any) -> Any:
+        if name in os.environ and name not in _OPEN:
+            remember_secrets([os.environ[name]])
+        return oc.env(name, *default)
+
+    register = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver  # 2.3
+    register("oc.env", read, replace=True)
+
+
+_OPEN: Final = frozenset(
+    {"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "USER"}
+)
+"""Variables that every system sets and that say where and who, nothing secret."""
 
 
 def _unresolvable(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from nemo_gym.config.interpolation import require_values
 from nemo_gym.config.kinds import Kind
 from nemo_gym.config.overrides import Override, apply_override, exists, parse_override
 from nemo_gym.config.placeholder import fold_placeholders
-from nemo_gym.config.settings import check_known, read_settings, unread, unread_settings
+from nemo_gym.config.settings import check_known, check_spelling, read_settings, unread, unread_settings
 from nemo_gym.config.sources import INCLUDES, find_file, include_list, read_sources, read_yaml, search_roots
 from nemo_gym.config.tree import Tree, as_mapping, get, merge, to_tree
 from nemo_gym.wire.masking import mask
@@ -98,6 +98,7 @@ def resolve(
     sources = read_sources(listed, roots)
     tree = merge(merge(sources.tree, _without_includes(dotenv)), _without_includes(given))
     tree = _changed(tree, [change for change in changes if change.path != (INCLUDES,)], roots)
+    check_spelling(tree)
     tree = apply_directives(expand_flat(tree, roots))
     tree = fold_placeholders(merge(dict.fromkeys(POLICY_SETTINGS, ""), tree) if offline else tree)
     require_values(tree)

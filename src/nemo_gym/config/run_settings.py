@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.wire.choices import explain_misfit
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -55,7 +56,7 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
         try:
             settings = msgspec.convert(known, RunSettings)
         except msgspec.ValidationError as error:
-            raise ConfigError(str(error).replace("$.", "")) from None
+            raise ConfigError(explain_misfit(error, RunSettings).replace("$.", "")) from None
         params = settings.responses_create_params | self.responses_create_params
         given = {key: value for key in fields if (value := getattr(self, key))}
         return msgspec.structs.replace(settings, **{**given, "responses_create_params": params})

@@ -10,6 +10,7 @@ from typing import Final
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.kinds import as_kind, builtin_names
 from nemo_gym.config.model_flavors import flavors
+from nemo_gym.config.model_meanings import ready_meaning
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.wire.errors import UsageError, did_you_mean
@@ -42,6 +43,8 @@ def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
     for path in paths:
         if find_file(path, roots) or builtin_config(path, roots) is not None:
             return path
+    if flag == "--model-type" and (meaning := ready_meaning(name)):
+        raise UsageError(f"no model type {name!r}: use {meaning}")
     known = sorted({known for group in GROUPS[flag] for known in _names(group, roots)})
     looked = ", ".join(map(str, roots))
     folder, _, flavor = name.partition("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -12,7 +13,9 @@ from nemo_gym.config.errors import ConfigError, nearest
 from nemo_gym.config.instances import ABOUT, SERVED, Instance
 from nemo_gym.config.kinds import KINDS, as_kind, builtin_settings
 from nemo_gym.config.overrides import Override, exists
+from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.config.tree import Tree, keys_at, leaves
+from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import did_you_mean
 
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -53,7 +56,7 @@ def read_settings(tree: Tree) -> Settings:
     try:
         return msgspec.convert(given, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(explain_misfit(error, Settings)) from None
 
 
 SETTINGS: Final = frozenset(
@@ -202,12 +205,40 @@ def check_known(override: Override, *trees: Tree) -> None:
     raise ConfigError(f"{override.key}: there is no such key.{hint} +{override.key}=... adds it")
 
 
+def check_spelling(tree: Tree) -> None:
+    """Check that no key at the top is a misspelt part of a run, which would be left out without a word.
+
+    Raises:
+        ConfigError: one is, with the right key.
+    """
+    used = _used_names(tree)
+    for key, value in tree.items():
+        name = str(key)
+        is_instance = isinstance(value, dict) and any(kind in value for kind in KINDS)
+        if is_instance or name in SETTINGS or name in used:
+            continue
+        near = get_close_matches(name, _PARTS, n=1, cutoff=_MISSPELT)
+        collection = isinstance(value, (dict, list)) and near == [name.removesuffix("s")]
+        if near and not collection:
+            raise ConfigError(f"{name}: there is no such key. Did you mean {near[0]!r}?")
+
+
+_PARTS: Final = ("environment", "agent", "model", *RunSettings.__struct_fields__)
+_MISSPELT: Final = 0.8
+"""Likeness of a key to the one that was meant; below it, it may have a meaning of its own."""
+
+
+def _used_names(tree: Tree) -> set[str]:
+    """Top-level keys that a value refers to."""
+    return {name for _, value in leaves(tree) if isinstance(value, str) for name in _USED.findall(value)}
+
+
 def unread(tree: Tree) -> Iterator[str]:
     """A line for every top-level value that is no setting and that nothing refers to.
 
     Blocks pass: they may be data, or be named by a component.
     """
-    used = {name for _, value in leaves(tree) if isinstance(value, str) for name in _USED.findall(value)}
+    used = _used_names(tree)
     for key, value in tree.items():
         if key not in SETTINGS and key not in used and not isinstance(value, dict):
             yield f"{key}: nothing reads this.{nearest(str(key), SETTINGS)}"

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nemo_gym.config.aliases import check_aliases
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError
+from nemo_gym.config.expansion import check_nesting, check_size
 from nemo_gym.config.tree import Tree, merge
 from nemo_gym.environments import discovery
 
@@ -77,6 +78,7 @@ def read_yaml(path: Path) -> Tree:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"larger than {MAX_BYTES >> 20} MiB")
         text = path.read_text(encoding="utf-8")
+        check_nesting(text)
         check_aliases(text)
         document = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
     except OSError as error:
@@ -86,12 +88,13 @@ def read_yaml(path: Path) -> Tree:
         raise malformed(path, error) from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    except (OmegaConfBaseException, UnicodeDecodeError, AssertionError) as error:
+    except (OmegaConfBaseException, ValueError, AssertionError) as error:
         raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected a mapping at the top, got a {type(document).__name__}")
+    check_size(document, str(path))
     return cast("Tree", document)
 
 

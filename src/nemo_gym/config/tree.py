@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from nemo_gym.config.errors import ConfigError, ConfigInterpolationError
+from nemo_gym.wire.printable import printable
 
 Tree: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]
@@ -137,8 +138,11 @@ def to_tree(value: Mapping[str, Any]) -> Tree:
 
 
 def to_yaml(tree: Tree) -> str:
-    """A plain tree as YAML, in its own order."""
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
+    """A plain tree as YAML, in its own order. Characters that steer a terminal are escaped."""
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
+    if printable(text) == text:
+        return text
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=False, width=110)
 
 
 def _unreadable(error: GrammarParseError) -> ConfigInterpolationError:

@@ -15,15 +15,20 @@ import msgspec
 
 from nemo_gym.environments.mcp_tools import McpServer
 from nemo_gym.environments.session import Session
+from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import FunctionCall, Item
 from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.masking import remember_secret_settings
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row, Task
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Settings of an environment. Subclass it inside the environment to declare some."""
+    """Settings of an environment. Subclass it inside the environment to declare some.
+
+    One of the type `nemo_gym.wire.masking.SecretText` is masked in everything that is written or shown.
+    """
 
 
 class Golden(msgspec.Struct, kw_only=True):
@@ -72,7 +77,9 @@ class Environment:
             self.config: Any = msgspec.convert(dict(config or {}), self.Config, strict=False)
         except msgspec.ValidationError as error:
             known = ", ".join(self.Config.__struct_fields__) or "none"
-            raise UsageError(f"environment {self.name()}: {error} (settings: {known})") from None
+            problem = explain_misfit(error, self.Config)
+            raise UsageError(f"environment {self.name()}: {problem} (settings: {known})") from None
+        remember_secret_settings(self.config)
 
     @classmethod
     def name(cls) -> str:

@@ -59,7 +59,8 @@ def load_file(path: Path) -> ModuleType:
         sys.modules.pop(name, None)
         if isinstance(error, GymError) or not isinstance(error, (Exception, SystemExit)):
             raise
-        raise UsageError(_import_problem(error, path)) from error
+        when = "" if isinstance(error, SyntaxError) else " when it is imported"
+        raise UsageError(f"{explained(error, path)}{when}") from error
     return module
 
 
@@ -101,7 +102,8 @@ def _imports_a_sibling(path: Path) -> bool:
     return False
 
 
-def _import_problem(error: BaseException, path: Path) -> str:
+def explained(error: BaseException, path: Path) -> str:
+    """`FILE:LINE: Kind: message` of what the code of a file raised: the last place in the file's folder."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}: {error.msg}"
     place = str(path)
@@ -111,8 +113,10 @@ def _import_problem(error: BaseException, path: Path) -> str:
         if Path(file).parent == path.parent:
             place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
-    what = "it exits" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
-    return f"{place}: {what} when it is imported"
+    if isinstance(error, SystemExit):
+        return f"{place}: it exits"
+    text = " ".join(str(error).split())
+    return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"
 
 
 def parse_file(path: Path) -> ast.Module | None:

@@ -6,14 +6,18 @@ import keyword
 import re
 from pathlib import Path
 
+from nemo_gym.environments import step_template
 from nemo_gym.environments.base import Golden
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import ask
 
 
-def write_scaffold(name: str, folder: Path) -> list[Path]:
+def write_scaffold(name: str, folder: Path, *, steps: bool = False) -> list[Path]:
     """Write the environment `name` into `folder/name` and return the files, the environment first.
+
+    Args:
+        steps: write one in the reset/step form.
 
     Raises:
         UsageError: the name can't be an identifier, or something of that name is there already.
@@ -24,10 +28,14 @@ def write_scaffold(name: str, folder: Path) -> list[Path]:
         if taken.exists():
             raise UsageError(f"{taken} is there already and is left as it is: choose another name")
     class_name = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    cases = step_template.golden_cases() if steps else _golden_cases()
+    environment, readme = (
+        (step_template.ENVIRONMENT, step_template.README) if steps else (_ENVIRONMENT, _README)
+    )
     files = {
-        home / "environment.py": _ENVIRONMENT.replace("CLASS_NAME", class_name),
-        home / "golden.jsonl": "".join(encode(case).decode() + "\n" for case in _golden_cases()),
-        home / "README.md": _README.replace("ENV_NAME", name),
+        home / "environment.py": environment.replace("CLASS_NAME", class_name),
+        home / "golden.jsonl": "".join(encode(case).decode() + "\n" for case in cases),
+        home / "README.md": readme.replace("ENV_NAME", name),
         home / "tests" / f"test_{name}.py": _TEST,
     }
     try:

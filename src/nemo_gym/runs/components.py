@@ -115,7 +115,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
         url = self.url if isinstance(self.url, str) else list(self.url)
         settings = {key: value for key, value in self.settings.items() if key not in _PRIVATE}
         public = {"type": self.type, "name": self.name, "url": url}
-        return {**public, "settings": settings} if settings else public
+        return mask({**public, "settings": settings} if settings else public)
 
 
 class AgentSpec(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.own_tasks import own_tasks, rows_of
 from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire import keys
@@ -19,7 +20,7 @@ from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import check_typed_params
 from nemo_gym.wire.prompt import Prompt
-from nemo_gym.wire.task import Row, Task, named_agent, task_from_row, task_to_row
+from nemo_gym.wire.task import Row, Task, named_agent, task_from_row
 
 OTHERS = "_default"
 """In a map of repeats: those of agents that it doesn't name."""
@@ -69,8 +70,8 @@ def task_rows(
     if isinstance(source, Path):
         numbered = islice(read_rows(source), limit)
     else:
-        tasks = environment.tasks(split, seed, limit) if source is None else source
-        numbered = enumerate(map(task_to_row, islice(tasks, limit)), start=1)
+        own = own_tasks(environment, split, seed, limit) if source is None else rows_of(source, "task")
+        numbered = enumerate(islice(own, limit), start=1)
     for number, row in numbered:
         if prompt is not None:
             try:

@@ -18,13 +18,14 @@ from nemo_gym.config.tree import Tree, as_mapping, to_yaml
 from nemo_gym.config.workloads import GROUPS, Workload
 from nemo_gym.environments.base import Golden, StepEnvironment
 from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.own_tasks import own_tasks
 from nemo_gym.scaffold.render import class_name, dataset, lines, render, write_files
 from nemo_gym.scaffold.server import REQUIREMENTS, Scale, example_rows, known_answers, server_files
 from nemo_gym.serving.fixtures import golden_row, run_fixture
 from nemo_gym.serving.server_tests import GROUP
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import read_rows
-from nemo_gym.wire.task import Row, task_to_row
+from nemo_gym.wire.task import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +192,7 @@ def _found(name: str, roots: Sequence[Path], scale: Scale | None) -> _Verifier:
     if home is None:
         kind = find_environment(name, roots=roots)
         split = "example" if (kind.folder() / "data" / "example.jsonl").is_file() else "train"
-        rows = [task_to_row(task) for task in islice(kind().tasks(split, 0, _ROWS), _ROWS)]
+        rows = list(own_tasks(kind(), split, 0, _ROWS))
         cases, steps = list(kind().golden()), issubclass(kind, StepEnvironment)
         return _Verifier(name, fields, rows, cases, scale or Scale(*kind.reward_range), beside, steps)
     rows = [row for _, row in islice(read_rows(home / "data" / "example.jsonl"), _ROWS)]

@@ -26,7 +26,7 @@ from nemo_gym.serving.profiling import profile_of
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import AddressInUse, bind, is_loopback
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.masking import secrets_of
+from nemo_gym.wire.masking import remember_secrets, remembered_secrets, secrets_of
 
 
 class Launch(msgspec.Struct, kw_only=True):
@@ -54,6 +54,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """Folder for what child processes print."""
     started_at: float = msgspec.field(default_factory=time)
     """Unix time, seconds."""
+    remembered: list[str] = []
+    """Secrets that the process which made this knows of, whatever their keys are called."""
 
     def __repr__(self) -> str:
         return f"Launch({', '.join(self.sockets)})"
@@ -116,13 +118,14 @@ class Launch(msgspec.Struct, kw_only=True):
 
     def packed(self) -> bytes:
         """As it is handed over; `read_launch` is the other end."""
-        content = msgspec.json.encode(self)
+        content = msgspec.json.encode(msgspec.structs.replace(self, remembered=remembered_secrets()))
         return len(content).to_bytes(8, "big") + content
 
 
 def read_launch(fd: int) -> Launch:
     """What `Launch.packed` made, leaving unread whatever follows it."""
     launch = msgspec.json.decode(_exactly(fd, int.from_bytes(_exactly(fd, 8), "big")), type=Launch)
+    remember_secrets(launch.remembered)
     for inherited in launch.sockets.values():
         os.set_inheritable(inherited, False)
     return launch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Generator
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from nemo_gym.serving.secrets import Secret
-from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.errors import GymError, UsageError
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,10 +107,16 @@ def read_token(path: Path) -> Secret:
     """The token in a file.
 
     Raises:
+        UsageError: other users can read the file.
         GymError: there is no such file, or nothing fit to be a token in it.
     """
     try:
-        text = path.read_text().strip()
+        with path.open() as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise UsageError(
+                    f"token file {path}: other users can read it; run: chmod 600 {shlex.quote(str(path))}"
+                )
+            text = file.read(_MOST).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise GymError(f"token file {path}: {getattr(error, 'strerror', None) or error}") from None
     return check_token(text, f"token file {path}")
@@ -128,6 +135,7 @@ def check_token(text: str, where: str) -> Secret:
 
 LEAST: Final = 16
 """Characters of a token."""
+_MOST: Final = 4096
 _STATE: Final = ".json"
 _DRAFT: Final = ".draft"
 _TOKEN: Final = ".token"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -27,7 +29,7 @@ def encode(value: Any) -> bytes:
         return _encoder.encode(_without_surrogates(value))
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """A file to read; a pipe or a device could keep its reader waiting for ever.
 
     Raises:
@@ -56,9 +58,15 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from None
     with file:
         for number, line in enumerate(file, start=1):
-            if line.isspace():
+            line = without_mark(line) if number == 1 else line
+            if not line or line.isspace():
                 continue
             yield number, decode_row(line, path, number)
+
+
+def without_mark(start: bytes) -> bytes:
+    """The start of a file without the byte order mark that some editors write there."""
+    return start.removeprefix(codecs.BOM_UTF8)
 
 
 def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
         DataError: naming the file and the line.
     """
     try:
-        row = decode(line)
+        row = decode(without_mark(line) if number == 1 else line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path}:{number}: not valid JSON: {error}") from None
     if not isinstance(row, dict):

@@ -11,7 +11,7 @@ import msgspec
 
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError
-from nemo_gym.wire.jsonl import open_regular
+from nemo_gym.wire.jsonl import open_regular, without_mark
 
 TaskIndex = Annotated[int, msgspec.Meta(ge=0)]
 RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
@@ -70,6 +70,8 @@ def keyed_lines(path: Path) -> Iterator[KeyedLine]:
     offset = 0
     with open_regular(path) as file:
         for number, line in enumerate(file, start=1):
+            if number == 1 and (row := without_mark(line)) is not line:
+                offset, line = offset + len(line) - len(row), row
             if not line.isspace():
                 try:
                     stamp = read_stamp(line, path, number)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from nemo_gym.wire import keys
+from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError
 
 Row: TypeAlias = dict[str, Any]
@@ -40,7 +41,7 @@ def task_from_row(row: Row, kind: type[T]) -> T:
     try:
         return msgspec.convert(row, kind)
     except msgspec.ValidationError as error:
-        raise UsageError(_explain(str(error), kind)) from None
+        raise UsageError(_explain(explain_misfit(error, kind), kind)) from None
 
 
 def task_to_row(task: Task | Row) -> Row:

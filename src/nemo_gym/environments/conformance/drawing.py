@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 import subprocess
 import sys
@@ -14,9 +13,10 @@ import msgspec
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import reference, resolve_reference
+from nemo_gym.environments.own_tasks import TasksError, own_tasks
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.task import Row, task_to_row
+from nemo_gym.wire.task import Row
 
 Drawn: TypeAlias = dict[str, list[Row]]
 """Rows by split; a split the environment does not have is not in it."""
@@ -25,12 +25,19 @@ SPLITS: Final = ("train", "validation", "example")
 
 
 def draw(environment: Environment, seed: int, n: int) -> Drawn:
-    """The first `n` rows of every split."""
+    """The first `n` rows of every split.
+
+    Raises:
+        TasksError: `tasks()` is wrong.
+    """
     drawn: Drawn = {}
     for split in SPLITS:
-        with contextlib.suppress(UsageError):
-            tasks = itertools.islice(environment.tasks(split, seed, n), n)
-            drawn[split] = [decode(encode(task_to_row(task))) for task in tasks]
+        try:
+            drawn[split] = [decode(encode(row)) for row in own_tasks(environment, split, seed, n)]
+        except TasksError:
+            raise
+        except UsageError:
+            continue  # it has no such split
     return drawn
 
 

@@ -1,0 +1,68 @@
+"""`gym env golden`: a rollout of a run becomes a known case of its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nemo_gym.cli.texts import echo
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row
+
+
+def golden(
+    name: Annotated[str, typer.Argument(help="The environment: a name, `path.py` or `path.py:Class`.")],
+    run: Annotated[Path, typer.Option("--run", metavar="PATH", help="The rollouts file of a run.")],
+    task: Annotated[int, typer.Option(min=0, metavar="N", help="The task of the rollout.")] = 0,
+    repeat: Annotated[int, typer.Option(min=0, metavar="N", help="Which repeat of the task.")] = 0,
+    case: Annotated[str, typer.Option(help="What the case is called. Default: after the rollout.")] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Default: golden.jsonl beside the environment."),
+    ] = None,
+) -> None:
+    """Write a rollout down as a golden case: from now on its output must earn its reward in `gym env check`.
+
+    Look at the rollout first: a golden case says that its reward is right.
+
+    Example: gym env golden my_env --run results/my_env.jsonl --task 3 --case "rounds up"
+    """
+    from nemo_gym.environments.base import StepEnvironment
+    from nemo_gym.environments.discovery import find_environment
+    from nemo_gym.environments.golden_case import append_case, case_of
+    from nemo_gym.environments.loading import BUILTINS
+    from nemo_gym.runs.report import find_rollout
+
+    kind = find_environment(name)
+    path = output or kind.folder() / "golden.jsonl"
+    if output is None and kind.folder().is_relative_to(BUILTINS):
+        raise UsageError(f"{kind.name()} comes with this package: say where with --output PATH")
+    rollout = find_rollout(run, task, repeat)
+    if rollout.response is None or rollout.reward is None:
+        raise UsageError(f"task {task}, repeat {repeat} of {run} was not scored: there is nothing to expect")
+    written = case_of(
+        case or f"task {task}, repeat {repeat} of {run.stem}",
+        row=_task_of(run, rollout),
+        output=rollout.response.output,
+        reward=rollout.reward,
+        reward_range=kind.reward_range,
+        steps=issubclass(kind, StepEnvironment),
+    )
+    append_case(path, written)
+    expected = "" if written.expected_reward is None else f" {written.expected_reward:g}"
+    echo(f"wrote {written.name!r} ({written.kind}{expected}) to {path}\n\nnext:  gym env check {name}")
+
+
+def _task_of(run: Path, rollout: Rollout) -> Row:
+    """The row that was run, without what the run added to it."""
+    from nemo_gym.runs.ledger import stamped_lines
+    from nemo_gym.runs.paths import RunPaths
+
+    for stamp, line in stamped_lines(RunPaths.of(run).inputs):
+        if (stamp.task_index, stamp.rollout_index) == (rollout.task_index, rollout.rollout_index):
+            return decode(line)
+    return rollout.row

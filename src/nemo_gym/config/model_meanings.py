@@ -1,0 +1,50 @@
+"""What people call models, and which model type is meant."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nemo_gym.models.presets import PROVIDERS
+from nemo_gym.models.table import ALIASES, TYPES
+
+LOCAL_TYPES: Final = ("embedded", "scripted", "replay", "random", "oracle")
+"""Model types that answer in this process."""
+NAMELESS_TYPES: Final = ("embedded", "random", "oracle")
+"""Model types of which there is one."""
+
+_OPENAI: Final = "--model-type responses (or chat) --model-url https://api.openai.com/v1"
+_LOCAL: Final = "--model-type chat with the --model-url of the server that runs it"
+_WEIGHTS: Final = "--model-type local_vllm with the --model of its weights, or vllm with a --model-url"
+_MEANINGS: Final = {
+    "openai": _OPENAI,
+    "gpt": _OPENAI,
+    "chatgpt": _OPENAI,
+    "openai_chat": _OPENAI,
+    "claude": "--model-type anthropic",
+    "google": "--model-type gemini",
+    "azure_openai": "--model-type azure",
+    "completions": "--model-type chat, or vllm with --model-setting use_completions_api=true",
+    "chat_completions": "--model-type chat",
+    "openai_compatible": "--model-type chat",
+    "ollama": _LOCAL,
+    "llamacpp": _LOCAL,
+    "llama.cpp": _LOCAL,
+    "llama_cpp": _LOCAL,
+    "lmstudio": _LOCAL,
+    "tgi": _LOCAL,
+    "nim": _LOCAL,
+    "hf": _WEIGHTS,
+    "huggingface": _WEIGHTS,
+    "transformers": _WEIGHTS,
+    "local": _WEIGHTS,
+    "mock": "--model-type scripted, random or oracle",
+    "test": "--model-type scripted, random or oracle",
+    "dummy": "--model-type scripted, random or oracle",
+}
+
+
+def ready_meaning(name: str) -> str:
+    """The flags that stand for a name which is no model type but has a clear meaning; empty without one."""
+    if name in TYPES or name in ALIASES or name in PROVIDERS:
+        return ""
+    return _MEANINGS.get(name.lower().replace("-", "_"), "")

@@ -1,0 +1,75 @@
+"""A scored rollout as a golden case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from nemo_gym.environments.base import Golden
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import Item
+from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.task import Row
+
+
+def case_of(
+    name: str,
+    *,
+    row: Row,
+    output: Sequence[Item],
+    reward: float,
+    reward_range: tuple[float, float],
+    steps: bool,
+) -> Golden:
+    """The case that says: for this row, this output earns this reward.
+
+    Args:
+        steps: whether the environment has the reset/step form, whose cases hold the model's answers alone.
+
+    Raises:
+        UsageError: the output holds nothing that could be played again.
+    """
+    low, high = reward_range
+    kind = "full_reward" if reward == high else "zero_reward" if reward == low else "partial_reward"
+    played = [cast("dict[str, Any]", item) for item in output if _is_played(item, steps=steps)]
+    if not played:
+        raise UsageError(f"{name}: the rollout holds no answer of the model")
+    return Golden(
+        name=name,
+        kind=kind,
+        task={key: value for key, value in row.items() if key not in _BOOKKEEPING},
+        output=played,
+        expected_reward=reward if kind == "partial_reward" else None,
+    )
+
+
+def append_case(path: Path, case: Golden) -> None:
+    """Add a case to a file of cases, which is made if it is not there.
+
+    Raises:
+        UsageError: there is a case of that name, or the file can't be written.
+        DataError: a line of the file is no JSON object.
+    """
+    if path.exists() and any(row.get("name") == case.name for _, row in read_rows(path)):
+        raise UsageError(f"{path} has a case {case.name!r} already: give another name with --case")
+    try:
+        with path.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, 2)
+                missing = b"" if file.read(1) == b"\n" else b"\n"
+                file.write(missing)
+            file.write(encode(case) + b"\n")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written ({error.strerror})") from None
+
+
+def _is_played(item: Item, *, steps: bool) -> bool:
+    """Whether the item is the model's: what tools and the environment say comes about again."""
+    if item.get("type", "message") == "message":
+        return cast("dict[str, Any]", item).get("role") == "assistant"
+    return not steps and item["type"] == "function_call"
+
+
+_BOOKKEEPING = keys.RESULT_KEYS | {keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX, keys.AGENT_REF}

@@ -1,0 +1,51 @@
+"""What msgspec says about a value that doesn't fit, with what would fit."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Any, Final, get_args, get_type_hints
+
+import msgspec
+
+_ENUM: Final = re.compile(r"Invalid enum value (?P<value>'[^']*'|\d+)(?: - at `\$(?P<path>[^`]*)`)?")
+
+
+def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
+    """The message of an error in converting to a struct; of a choice with its values and the nearest one."""
+    text = str(error)
+    found = _ENUM.search(text)
+    if found is None:
+        return text
+    values = [str(value) for value in _values(kind, re.findall(r"\.(\w+)|\[", found["path"] or ""))]
+    near = get_close_matches(found["value"].strip("'"), values, n=1, cutoff=0.6)
+    hint = f". Did you mean {near[0]!r}?" if near else ""
+    listed = f": one of {', '.join(values)}{hint}" if values else ""
+    return text.replace(
+        f"Invalid enum value {found['value']}", f"Invalid enum value {found['value']}{listed}"
+    )
+
+
+def _values(kind: Any, path: list[str]) -> list[Any]:
+    """The values of the choice at a path of fields; an empty name stands for an element of a list or map."""
+    for name in path:
+        if not name:
+            kind = next(iter(get_args(_bare(kind))[-1:]), None)
+            continue
+        bare = _bare(kind)
+        if not (isinstance(bare, type) and issubclass(bare, msgspec.Struct)):
+            return []
+        kind = get_type_hints(bare, include_extras=True).get(name)
+    return [value for value in _leaves(kind) if isinstance(value, (str, int))]
+
+
+def _bare(kind: Any) -> Any:
+    """A type without None and annotations."""
+    if hasattr(kind, "__metadata__"):
+        return _bare(kind.__origin__)
+    inner = [one for one in get_args(kind) if one is not type(None)]
+    return _bare(inner[0]) if type(None) in get_args(kind) and len(inner) == 1 else kind
+
+
+def _leaves(kind: Any) -> list[Any]:
+    return [leaf for one in get_args(kind) for leaf in (_leaves(one) or [one])]
