@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -244,7 +244,7 @@ def _read_rollout(line: bytes, path: Path) -> Rollout:
         msgspec.convert(row, _Shown)
         check_params(row.get(keys.PARAMS))
         if row.get(keys.RESPONSE) is not None:
-            row[keys.RESPONSE] = read_response(row[keys.RESPONSE]).data
+            row[keys.RESPONSE] = _shown_response(row[keys.RESPONSE])
     except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
         where = read_stamp(line, path, 0)
         name = f"task {where.task_index}, repeat {where.rollout_index}"
@@ -271,6 +271,23 @@ def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     raise UsageError(f"{paths.rollouts} has no rollout of task {task}, repeat {repeat}")
 
 
+def _shown_response(data: Any) -> Any:
+    """The response, whose items of the kinds that are shown part by part are well-formed.
+
+    Raises:
+        ValueError: they are not.
+    """
+    output = data.get("output") if isinstance(data, dict) else None
+    if not isinstance(output, list):
+        return read_response(data).data
+    items = cast("list[Any]", output)
+    parted = [item for item in items if not isinstance(item, dict) or item.get("type", "message") in _PARTED]
+    if any(not isinstance(item.get("type", ""), str) for item in items if isinstance(item, dict)):
+        raise ValueError("response.output: an item's type is not text")
+    return {**data, "usage": read_response({**data, "output": parted}).usage}
+
+
+_PARTED = ("message", "reasoning", "function_call", "function_call_output")
 _SHOWN_KEYS = {
     "outcome": keys.OUTCOME,
     "timing": keys.TIMING,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -27,7 +28,7 @@ def encode(value: Any) -> bytes:
         return _encoder.encode(_without_surrogates(value))
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """A file to read; a pipe or a device could keep its reader waiting for ever.
 
     Raises:
