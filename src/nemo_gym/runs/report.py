@@ -277,14 +277,18 @@ def _shown_response(data: Any) -> Any:
     Raises:
         ValueError: they are not.
     """
-    output = data.get("output") if isinstance(data, dict) else None
-    if not isinstance(output, list):
+    if not isinstance(data, dict) or not isinstance(data.get("output"), list):  # pyright: ignore
         return read_response(data).data
-    items = cast("list[Any]", output)
-    parted = [item for item in items if not isinstance(item, dict) or item.get("type", "message") in _PARTED]
-    if any(not isinstance(item.get("type", ""), str) for item in items if isinstance(item, dict)):
+    fields = cast("dict[str, Any]", data)
+    items = cast("list[Any]", fields["output"])
+    kinds = [
+        cast("dict[str, Any]", item).get("type", "message") if isinstance(item, dict) else ""
+        for item in items
+    ]
+    if not all(isinstance(kind, str) for kind in kinds):
         raise ValueError("response.output: an item's type is not text")
-    return {**data, "usage": read_response({**data, "output": parted}).usage}
+    parted = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _PARTED]
+    return {**fields, "usage": read_response({**fields, "output": parted}).usage}
 
 
 _PARTED = ("message", "reasoning", "function_call", "function_call_output")
