@@ -278,7 +278,7 @@ def _shown_response(data: Any) -> Any:
         ValueError: they are not.
     """
     if not isinstance(data, dict) or not isinstance(data.get("output"), list):  # pyright: ignore
-        return read_response(data).data
+        return read_response(cast("object", data)).data
     fields = cast("dict[str, Any]", data)
     items = cast("list[Any]", fields["output"])
     kinds = [
