@@ -61,7 +61,7 @@ def test_key_metrics_say_nothing_that_the_table_says() -> None:
     noise = {"mean/reward": 0.5, "mean/input_tokens": 3, "pass@8/no_answer": 59.259, "mean/number": 4}
     noise |= {"pass@1[avg-of-8]/accuracy": 50.0, "mean/format": 1.0}
     own = {"mean/reward_components/format": 1.0, "mean/length": 12.0, "majority@8/accuracy": 62.5}
-    ((head, *rows),) = own_rows(report(summary([[1.0]]), **noise, **own))
+    ((head, *rows),) = own_rows(report(summary([[1.0]]), "mcqa", **noise, **own))
     assert head == ("key metrics of a", "")
     assert rows == [
         ("  mean of reward part format", "1"),

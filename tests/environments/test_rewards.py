@@ -58,7 +58,11 @@ async def test_the_ends_belong_to_it_with_room_for_rounding(given: Any) -> None:
 
 async def test_a_range_that_nobody_declared_refuses_nothing() -> None:
     assert (await verdict(giving(Fixed, -7.5))).value == -7.5
-    function = environment_of(lambda response: 12.0)
+
+    def twelve(response: Response) -> float:
+        return 12.0
+
+    function = environment_of(twelve)
     assert (await verdict(function())).value == 12.0
 
 

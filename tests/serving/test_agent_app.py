@@ -60,6 +60,7 @@ def test_a_row_becomes_a_scored_rollout_with_its_identity():
     assert [item["type"] for item in result["response"]["output"]] == [
         "function_call", "function_call_output", "message"
     ]  # fmt: skip
+    assert result["responses_create_params"].pop("tools"), "what the model was offered"
     assert ROW.items() <= result.items()
     assert result["ng_outcome"] == "completed"
 
@@ -81,6 +82,7 @@ def test_a_rollout_that_fails_is_an_answer_with_its_failure_class_and_no_reward(
     result = answer.json()
     assert result["_ng_failure_class"] == "model_error"
     assert result["_ng_failure_http_status"] == 503
+    assert result["responses_create_params"].pop("tools"), "what the model was offered"
     assert ROW.items() <= result.items()
     assert "reward" not in result
 

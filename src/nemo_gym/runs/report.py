@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -244,7 +244,7 @@ def _read_rollout(line: bytes, path: Path) -> Rollout:
         msgspec.convert(row, _Shown)
         check_params(row.get(keys.PARAMS))
         if row.get(keys.RESPONSE) is not None:
-            row[keys.RESPONSE] = read_response(row[keys.RESPONSE]).data
+            row[keys.RESPONSE] = _shown_response(row[keys.RESPONSE])
     except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
         where = read_stamp(line, path, 0)
         name = f"task {where.task_index}, repeat {where.rollout_index}"
@@ -271,6 +271,27 @@ def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
     raise UsageError(f"{paths.rollouts} has no rollout of task {task}, repeat {repeat}")
 
 
+def _shown_response(data: Any) -> Any:
+    """The response, whose items of the kinds that are shown part by part are well-formed.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("output"), list):  # pyright: ignore
+        return read_response(cast("object", data)).data
+    fields = cast("dict[str, Any]", data)
+    items = cast("list[Any]", fields["output"])
+    kinds = [
+        cast("dict[str, Any]", item).get("type", "message") if isinstance(item, dict) else ""
+        for item in items
+    ]
+    if not all(isinstance(kind, str) for kind in kinds):
+        raise ValueError("response.output: an item's type is not text")
+    parted = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _PARTED]
+    return {**fields, "usage": read_response({**fields, "output": parted}).usage}
+
+
+_PARTED = ("message", "reasoning", "function_call", "function_call_output")
 _SHOWN_KEYS = {
     "outcome": keys.OUTCOME,
     "timing": keys.TIMING,
