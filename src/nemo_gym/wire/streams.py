@@ -38,7 +38,7 @@ def response_events(response: Mapping[str, Any], *, sent: int = 0) -> Iterator[b
     number = max(sent, 2)
     for place, item in enumerate(response["output"]):
         for event in item_events(item, place):
-            yield _event({**event, "sequence_number": number})
+            yield _event({"type": event["type"], "sequence_number": number, **event})
             number += 1
     yield _response_event("response.completed", number, response)
 
