@@ -41,7 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 def ended_by(folder: Path, ending: signal.Signals) -> str:
     """What a run that got a signal in the middle of its work said."""
-    command = [sys.executable, "-m", "nemo_gym", *map(str, RUN)]
+    gym = [sys.executable, "-m", "nemo_gym", *map(str, RUN)]
+    command = ["env", "--default-signal=HUP", *gym]  # these tests may run under nohup themselves
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
     output = folder / "results" / "out.jsonl"
     deadline = time.monotonic() + 60
@@ -69,9 +70,10 @@ def test_a_hang_up_ends_a_run_in_good_order(folder: Path, gym: Gym) -> None:
 
 
 def test_a_hang_up_that_nohup_has_ignored_stays_ignored() -> None:
-    assert signal.SIGHUP in ending_signals()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
     try:
+        assert signal.SIGHUP in ending_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert ending_signals() == [signal.SIGINT, signal.SIGTERM]
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,18 @@ def start(words: list[object], limit_file_bytes: int | None = None) -> subproces
     )
 
 
+def written(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def await_that(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not come to that"
+        time.sleep(0.01)
+
+
 def test_killed_at_twenty_random_moments_every_rollout_is_there_exactly_once(
     tmp_path: Path, start_endpoint: StartEndpoint, gym: Gym
 ) -> None:
@@ -55,10 +68,16 @@ def test_killed_at_twenty_random_moments_every_rollout_is_there_exactly_once(
 
     seen_partial = 0
     for kill in range(20):
+        before = written(out)
         process = start(words)
-        try:
-            process.wait(timeout=rng.uniform(0.2, 1.2))
-        except subprocess.TimeoutExpired:
+        if (
+            kill % 4 == 0
+        ):  # anywhere in its start; the others while rows are written, however slow this machine
+            time.sleep(rng.uniform(0.1, 0.9))
+        else:
+            await_that(lambda size=before: written(out) > size or process.poll() is not None)
+            time.sleep(rng.uniform(0.0, 0.3))
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if out.exists():
