@@ -75,7 +75,7 @@ def test_killed_at_twenty_random_moments_every_rollout_is_there_exactly_once(
         ):  # anywhere in its start; the others while rows are written, however slow this machine
             time.sleep(rng.uniform(0.1, 0.9))
         else:
-            await_that(lambda size=before: written(out) > size or process.poll() is not None)
+            await_that(lambda size=before, run=process: written(out) > size or run.poll() is not None)
             time.sleep(rng.uniform(0.0, 0.3))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
