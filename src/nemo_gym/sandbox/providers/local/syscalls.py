@@ -23,7 +23,7 @@ class _Table(NamedTuple):
     """Whose first argument is a process: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open,
     prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr."""
     on_second: tuple[int, ...]
-    """Whose second argument is one: setpriority, ioprio_set. Their first can say that the second is a user."""
+    """Whose second argument is one: setpriority, ioprio_set. By their first it can be a user."""
     never: tuple[int, ...]
     """add_key, request_key, keyctl, bpf, userfaultfd, io_uring_setup, io_uring_enter, io_uring_register."""
     socket: int
