@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import unittest
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from nemo_gym import Response, Session
 from nemo_gym.environments.example_repair.environment import Repair
 from nemo_gym.environments.example_repair.problems import PROBLEMS, Problem
-from nemo_gym.environments.example_repair.repository import run_tests, sandboxes, write_file
+from nemo_gym.environments.example_repair.repository import (
+    read_file,
+    run_tests,
+    sandboxes,
+    write_file,
+)
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.tool import ToolError
 from nemo_gym.sandbox.process import clean_environment, run_program
 from nemo_gym.sandbox.providers.local import Isolation
 from nemo_gym.wire.errors import EnvironmentFault
@@ -49,6 +58,23 @@ async def test_every_bug_breaks_the_tests_and_the_solution_mends_them(
     assert not broken.passed
     write_file(tmp_path, f"{problem.name}.py", problem.source)
     assert (await run_tests(SANDBOXES, tmp_path, tests, seconds=20)).passed
+
+
+@pytest.mark.parametrize(("problem", "bug"), BUGS, ids=lambda value: getattr(value, "name", str(value)))
+def test_every_bug_breaks_the_held_out_tests_too(
+    problem: Problem, bug: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the answers to the tests that are seen, written into the code, would be paid."""
+    for source, passes in ((problem.broken(bug), False), (problem.source, True)):
+        monkeypatch.setitem(sys.modules, problem.name, _module(problem.name, source))
+        tests = unittest.defaultTestLoader.loadTestsFromModule(_module("held_out", problem.held_out))
+        assert tests.run(unittest.TestResult()).wasSuccessful() is passes
+
+
+def _module(name: str, source: str) -> ModuleType:
+    module = ModuleType(name)
+    exec(source, module.__dict__)
+    return module
 
 
 def test_splits_share_no_task_and_depend_on_the_seed_only_in_order() -> None:
@@ -131,3 +157,17 @@ async def test_where_no_namespace_is_permitted_nothing_is_run(tmp_path: Path) ->
         "the tests can't be run: sandboxes can't be isolated here: user namespaces are not permitted. "
     )
     assert "--allow-unsafe" in str(told.value)
+
+
+async def test_a_name_that_no_file_can_have_is_refused_as_such() -> None:
+    async with opened() as (link, session, folder):
+        for name in ("a" * 300, "a" * 256 + "/b", "b/" + "é" * 200):
+            for words in ({"path": name}, {"path": name, "text": "x"}):
+                called = function_call(
+                    "write_file" if "text" in words else "read_file", json.dumps(words), call_id="c"
+                )
+                assert str(folder) not in str(await link.call(session, called))
+                with pytest.raises(ToolError):
+                    read_file(folder, name)
+                with pytest.raises(ToolError):
+                    write_file(folder, name, "x")

@@ -35,12 +35,17 @@ SABOTAGE = {
         " ctypes.c_long((7 << 32) | 1), 7, bytes(16), None))"
     ),
     "least important": "os.setpriority(os.PRIO_PROCESS, 1, 19)",
+    "least important, as all of its user's": "os.setpriority(os.PRIO_USER, 0, 19)",
+    "least important, by its user's number": "os.setpriority(os.PRIO_USER, os.getuid(), 19)",
+    "last at the disk, as all of its user's": (
+        "libc.syscall({'x86_64': 251, 'aarch64': 30}[os.uname().machine], 3, os.getuid(), (3 << 13) | 0)"
+    ),
     "only when nothing else runs": "os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0))",
     "traced": "libc.ptrace(16, 1, 0, 0)",
     "overwritten": "open('/proc/1/mem', 'wb').write(b'x')",
     "out of memory first": "open('/proc/1/oom_score_adj', 'w').write('1000')",
 }
-
+PRIORITY = "ps -o ni= -p 1; ionice -p 1"
 
 PROVIDER = LocalProvider(create={"isolation": "required"})
 
@@ -56,7 +61,7 @@ async def test_sabotage_of_the_supervisor_has_no_effect(sabotage: str, tmp_path:
     spec = SandboxSpec(files={"sabotage.py": PYTHON + SABOTAGE[sabotage]})
     async with AsyncSandbox(PROVIDER, spec) as sandbox:
         await sandbox.start()
-        nice = await sandbox.exec("ps -o ni= -p 1")
+        before = await sandbox.exec(PRIORITY)
         await sandbox.exec("python3 -I -S sabotage.py")
         result = await sandbox.exec("echo still here; ulimit -n")
         assert (result.stdout, result.error_type) == ("still here\n1024\n", None)
@@ -64,7 +69,7 @@ async def test_sabotage_of_the_supervisor_has_no_effect(sabotage: str, tmp_path:
         await sandbox.upload(tmp_path / "in", "in")
         await sandbox.download("in", tmp_path / "out")
         assert await sandbox.status() is SandboxStatus.RUNNING
-        assert (await sandbox.exec("ps -o ni= -p 1")).stdout == nice.stdout
+        assert (await sandbox.exec(PRIORITY)).stdout == before.stdout
 
 
 REFUSED = {

@@ -20,6 +20,10 @@ RIVALS = ("rainy", "snowy", "foggy", "windy", "mild")
         "It's sunny! You might want sunglasses. Don't forget water, and no umbrella is needed.",
         "It is sunny out in Lisbon.",
         "The answer is:\n\nSUNNY",
+        "It's sunny in Lisbon, so you should bring sunscreen and it would be nice to swim. Anything else?",
+        "In short: sunny, warm and pleasant. Feel free to ask for more options!",
+        "It is sunny in Tromsø ☀️, 23 °C.",
+        "☀️ **Weather:** sunny, light wind",
     ],
 )
 def test_a_text_that_says_the_value_claims_it(text: str) -> None:
@@ -59,6 +63,44 @@ def test_a_text_that_says_the_value_claims_it(text: str) -> None:
 )
 def test_lists_denials_and_hedges_claim_nothing(text: str) -> None:
     assert not claims_only(text, "sunny", RIVALS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Is it sunny?", "Sunny?", "I wish it were sunny.", "It would have been sunny.", "Hopefully sunny"),
+        *("It used to be sunny.", "It is too wet to be sunny.", "Sunny is what I was hoping for."),
+        *("It is un-sunny.", "Sunny-free", "non-sunny", "!sunny", "sunny = 0", "0% sunny", "sunny: 50%"),
+        *("[x] wet [ ] sunny", "<s>sunny</s>", "<del>sunny</del>", "Sunny, rain, snow, fog, wind."),
+        *(
+            "Sunny. It isn't.",
+            "Sunny. It's not.",
+            "Sunny? Far from it.",
+            "Sunny? Negative.",
+            "Sunny. Or not?",
+        ),
+        *("Sunny. I made that up.", "Sunny. On second thought: wet.", "Sunny. Scratch that, it pours."),
+        *("Sunny. Correction: it pours.", "Sunny. Ignore that.", "Sunny. Disregard the previous sentence."),
+        *("It is s\u00adunny, no\u200bt sunny", "It is n\u200dot sunny.", "It is n o t sunny."),
+        *("It is ɴᴏᴛ sunny.", "It is nοt sunny.", "It is nоt sunny.", "It is ｎｏｔ sunny.", "𝐧𝐨𝐭 sunny"),
+        *("Probably sunny.", "Assuming sunny", "Options: sunny, wet", "Possible: sunny", "Sunny vs. wet"),
+        *("Random choice: sunny", "It is one of sunny and others", "Nowhere is it sunny.", "nicht sunny"),
+        *(
+            "The absence of sunny",
+            "It is devoid of sunny.",
+            "It is short of sunny.",
+            "I decline to say sunny.",
+        ),
+        *("The opposite of sunny.", "Sunny is questionable.", "Sunny is missing.", "Allegedly sunny."),
+    ],
+)
+def test_wishes_questions_retractions_and_hidden_words_claim_nothing(text: str) -> None:
+    assert not claims_only(text, "sunny", RIVALS)
+
+
+def test_a_value_in_other_letters_can_be_claimed() -> None:
+    assert claims_only("Сегодня солнечно.", "солнечно", ["дождь"])
+    assert claims_only("It is 5 ½ today.", "5 ½")
 
 
 def test_a_rival_inside_the_value_is_the_value() -> None:

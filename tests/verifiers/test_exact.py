@@ -259,3 +259,11 @@ def test_an_integer_may_be_grouped_or_padded(number: int, zeros: int) -> None:
 @given(ANSWERS, st.sampled_from(["boxed", "final_answer", "last_line", "full_response"]))
 def test_extraction_never_raises_and_never_returns_nothing_as_text(text: str, mode: ExtractionMode) -> None:
     assert extract_answer(text, mode) != ""
+
+
+@pytest.mark.parametrize(
+    "answer", ["~~Paris~~", "~~Paris~~ Rome", r"\cancel{Paris}", r"\xcancel{Paris}", r"\sout{Paris}"]
+)
+def test_what_is_struck_out_is_no_answer(answer: str) -> None:
+    assert match_strings(answer, "Paris", case_sensitive=False).score == 0.0
+    assert match_strings(r"New~Paris", "New Paris", case_sensitive=False).score == 1.0

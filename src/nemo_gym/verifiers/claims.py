@@ -5,6 +5,7 @@ the value and says nothing against it.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 __all__ = ["claims_only", "denies", "negates"]
@@ -40,14 +41,18 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
         value: one word or several; case and the width of blanks don't count.
         rivals: the other values there are. A rival that is part of the value does not count inside it.
 
-    A denial anywhere in the text refuses it. A negation or a hedge (`maybe`, `or`) refuses it in a sentence
-    that names the value, or where it is a whole sentence (`Or not.`).
+    A denial anywhere in the text refuses it, and so does taking it back (`scratch that`). A negation, a hedge
+    (`maybe`, `or`), a wish (`would`) or a question refuses it in a sentence that names the value, or where it
+    is a whole sentence (`Or not.`). Letters that no English text has refuse it: words can hide in them.
     """
     if len(text) > _MAX_TEXT:
         return False
+    text = _readable(text)
+    if value.isascii() and not text.isascii() and _FOREIGN.search(text):
+        return False
     lines = (" ".join(line.split()) for line in text.replace(_PLACE, "").casefold().splitlines())
     rest = _replaced("\n".join(filter(None, lines)), value)
-    if _PLACE not in rest or denies(rest) or _says_any(rest, rivals):
+    if _PLACE not in rest or denies(rest) or _takes_back(rest) or _says_any(rest, rivals):
         return False
     return not any(map(_speaks_against, _SENTENCE.split(rest)))
 
@@ -59,7 +64,12 @@ _WORD = re.compile(r"\w+")
 _NOT_IN_WORDS = str.maketrans(
     {chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 )
-_SENTENCE = re.compile(r"[.!?;](?=\s|$)|\n")
+_SENTENCE = re.compile(r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n")
+_HIDDEN = re.compile(
+    "[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+)
+_FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]")
+"""Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
 _DENIAL_WORDS = frozenset(
     [
@@ -107,12 +117,57 @@ _NEGATION_PHRASE = re.compile(
 _HEDGE = re.compile(
     r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether|unless)\b"
 )
+_WEAKENING_WORDS = frozenset(
+    [
+        *("probably", "presumably", "supposedly", "allegedly", "likely", "assume", "assumed", "assuming"),
+        *("suppose", "supposing", "supposed", "alleged", "claim", "claims", "claimed", "speculation", "bet"),
+        *("random", "randomly", "arbitrary", "arbitrarily", "hypothetical", "hypothetically", "imaginary"),
+        *("fictitious", "fictional", "pretend", "questionable", "questionably", "debatable", "debatably"),
+        *(
+            "unverified",
+            "unconfirmed",
+            "unsupported",
+            "unfounded",
+            "inexact",
+            "bunk",
+            "surprise",
+            "surprised",
+        ),
+        *("possible", "option", "options", "alternative", "alternatively", "alternatives", "vs", "versus"),
+        *("else", "otherwise", "others", "yesterday", "nowhere", "nay", "nein", "nicht", "kein", "keine"),
+        *("pas", "negative", "minus", "zero", "lack", "lacks", "lacking", "absent", "absence", "missing"),
+        *("omit", "omits", "omitted", "devoid", "opposite", "antithesis", "reverse", "inverse", "ceased"),
+        *("stopped", "forbids", "prevents", "decline", "declines", "disbelieve", "disbelieves", "dunno"),
+        *("bad", "un", "anti", "psych", "sike", "lol", "whatever"),
+    ]
+)
+"""Beside the value they doubt, deny or list it instead of stating it."""
+_WISHING_WORDS = frozenset(
+    [
+        *("would", "should", "wish", "wished", "wishing", "hope", "hopes", "hoped", "hoping", "hopefully"),
+        *("were", "pick", "choose"),
+    ]
+)
+"""So do these before the value; behind it they may say what follows from it."""
+_WEAKENING = re.compile(
+    r"\?$|\0-\w|\w-\0|[!^=]\0|\0\s*=\s*0|\[\s*\]|</?(?:s|del|strike)>"
+    r"|\b(?:used to|one of|as if|only in|too \w+ to|free of|short of|less than|hop(?:ed|ing) for|coin toss"
+    r"|remains to be|off the table|far[- ]fetched|a stretch|(?:don|can|isn) t)\b"
+    r"|-free\b|\d\s?%\s*\0|\0\W*(?:with )?\d+\s?%|\b\w \w \w\b|\0\W+n$"
+    r"|\0(?:\s?[,/|&+]\s?\w+){3}"
+)
+_BACK = re.compile(
+    r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
+    r"(?:that|this|it|the (?:previous|above|former|first|last))|second thoughts?"
+    r"|(?:made|making|make)\s(?:that|this|it)\sup|fabricat\w+|(?:just|only) pretending"
+    r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"
+)
 _TURN = re.compile(
     r"(?:(?:or|but|and|actually|well|wait|though|maybe|perhaps|possibly)\W+){0,3}"
     r"(?:not|no|nope|nah|maybe|perhaps|possibly)(?:\W+(?:really|quite|so|true|at all|it|that))?"
     r"|(?:(?:or|but|and|actually|well|wait)\W+){0,3}(?:that|it|this|which)(?:['’]s| is| was|)"
-    r"\W*(?:not|n['’]t)\W+(?:true|so|right|correct|it|the case|the answer|what .{0,60})"
-    r"|(?:that|it|this) (?:isn|wasn)['’]t .{0,60}"
+    r"\W*(?:not|n['’]t)(?:\W+(?:true|so|right|correct|it|the case|the answer|what .{0,60}))?"
+    r"|(?:that|it|this) (?:isn|wasn|ain)['’]t(?: .{0,60})?|far from it|nay|negative|psych|sike"
 )
 
 
@@ -122,8 +177,23 @@ def _words(text: str) -> set[str]:
 
 def _speaks_against(sentence: str) -> bool:
     if _PLACE in sentence:
-        return negates(sentence) or _HEDGE.search(sentence) is not None
-    return len(sentence) <= _MAX_TURN and _TURN.fullmatch(sentence.strip()) is not None
+        return (
+            negates(sentence)
+            or not _words(sentence).isdisjoint(_WEAKENING_WORDS)
+            or not _words(sentence.partition(_PLACE)[0]).isdisjoint(_WISHING_WORDS)
+            or _HEDGE.search(sentence) is not None
+            or _WEAKENING.search(sentence) is not None
+        )
+    return len(sentence) <= _MAX_TURN and _TURN.fullmatch(sentence.strip(" ?")) is not None
+
+
+def _readable(text: str) -> str:
+    """Without characters that can't be seen, and with one form for each that can."""
+    return text if text.isascii() else _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
+
+
+def _takes_back(text: str) -> bool:
+    return _BACK.search(text) is not None
 
 
 def _says_any(text: str, values: Iterable[str]) -> bool:
@@ -155,7 +225,7 @@ def _places(text: str, value: str) -> Iterator[int]:
 
 
 def _plain(value: str) -> str:
-    return " ".join(value.casefold().split())
+    return " ".join(_readable(value).casefold().split())
 
 
 def _in_word(char: str) -> bool:

@@ -114,6 +114,8 @@ def _climb(prediction: str, gold: str) -> Match:
         return Match(1.0, "number")
     if _same(_number(_ungroup(prediction)), _number(_ungroup(gold))):
         return Match(1.0, "thousands")
+    if "~~" in prediction or "~~" in gold:  # struck out, which a `~` alone, a blank in LaTeX, is not
+        return Match(0.0, "none")
     prediction, gold = _plain_latex(prediction), _plain_latex(gold)
     if _item(prediction) == _item(gold):
         return Match(1.0, "latex")

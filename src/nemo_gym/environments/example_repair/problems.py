@@ -360,6 +360,11 @@ class FurtherWrappingTest(unittest.TestCase):
             self.assertEqual(line.split(), ["ab", "c", "def"])
             first, second = (len(part) for part in line.replace("ab", "|").replace("c", "|").split("|")[1:3])
             self.assertIn(first - (second - 3), (0, 1))
+
+    def test_a_line_without_two_words_has_nothing_to_share(self):
+        for line in ("", "a", "nine", "longer-than-that"):
+            for width in (1, 4, 20):
+                self.assertEqual(justify(line, width), line)
 """,
     bugs=(
         ("len(line) + 1 + len(word) <= width", "len(line) + len(word) <= width"),

@@ -88,7 +88,11 @@ def read_file(folder: Path, name: str) -> str:
         ToolError: it is missing, too large, or outside the repository.
     """
     path = _inside(folder, name)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # no file can have that name
+        there = False
+    if not there:
         raise ToolError(f"There is no file {name!r}; list_files names those that there are.")
     if path.stat().st_size > MAX_BYTES:
         raise ToolError(f"{name} is larger than {MAX_BYTES} bytes.")

@@ -23,7 +23,7 @@ class _Table(NamedTuple):
     """Whose first argument is a process: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open,
     prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr."""
     on_second: tuple[int, ...]
-    """Whose second argument is one: setpriority, ioprio_set."""
+    """Whose second argument is one: setpriority, ioprio_set. By their first it can be a user."""
     never: tuple[int, ...]
     """add_key, request_key, keyctl, bpf, userfaultfd, io_uring_setup, io_uring_enter, io_uring_register."""
     socket: int
@@ -80,6 +80,8 @@ def _program(table: _Table, supervisor: int) -> bytes:
     for numbers, argument in ((table.on_first, 0), (table.on_second, 1)):
         for number in numbers:
             lines += _if_argument(number, argument, supervisor, pretend)
+    for number, whole_user in zip(table.on_second, (_PRIO_USER, _IOPRIO_WHO_USER), strict=True):
+        lines += _if_argument(number, 0, whole_user, pretend)
     lines += _if_argument(table.socket, 0, _AF_VSOCK, refuse)
     return b"".join([*lines, _code(_RETURN, _ALLOWED)])
 
@@ -104,3 +106,4 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _REFUSED, _ALLOWED = 0x00050000, 0x7FFF0000
 _X32 = 0x40000000
 _AF_VSOCK = 40
+_PRIO_USER, _IOPRIO_WHO_USER = 2, 3  # <sys/resource.h>, <linux/ioprio.h>
