@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
 
 import annotated_types
 import msgspec
@@ -389,6 +390,44 @@ class Misfit(Environment):
 )
 def test_a_limit_that_can_not_be_held_names_the_parameter(kind: type[Environment], reason: str) -> None:
     with pytest.raises(TypeError, match=rf"tool look: parameter 'word': .*{reason}"):
+        bind_tools(kind())
+
+
+class Coded(msgspec.Struct):
+    code: Annotated[str, msgspec.Meta(pattern="^(a+)+$")]
+    inner: Coded | None = None
+
+
+class Coding(TypedDict):
+    codes: list[Annotated[str, msgspec.Meta(pattern="^(a+)+$")]]
+
+
+@dataclass
+class Holder:
+    word: dict[str, Coded]
+
+
+class Later(Environment):
+    @tool
+    def look(self, word: list[Coded] | None = None) -> str:
+        return str(word)
+
+
+class Typed(Environment):
+    @tool
+    def look(self, word: Coding) -> str:
+        return str(word)
+
+
+class Held(Environment):
+    @tool
+    def look(self, word: Holder) -> str:
+        return str(word)
+
+
+@pytest.mark.parametrize("kind", [Later, Typed, Held])
+def test_a_pattern_inside_a_class_is_refused_as_nothing_bounds_its_time(kind: type[Environment]) -> None:
+    with pytest.raises(TypeError, match=r"tool look: parameter 'word': the pattern .* on a field of a class"):
         bind_tools(kind())
 
 

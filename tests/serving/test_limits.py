@@ -75,6 +75,31 @@ def test_too_many_values_get_413_before_they_are_decoded(setting, body, announce
     assert f"request_limits.{setting} sets the limit" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("separator", [":", " \n: "])
+@pytest.mark.parametrize("split", [1, 700])
+def test_one_object_with_too_many_keys_gets_413(separator, split):
+    text = ("{" + ",".join(f'"k{n}"{separator}1' for n in range(1100)) + "}").encode()
+    content = iter([text[:split], text[split:]])
+
+    answer = client(body_keys=1000).post("/count", content=content)
+
+    assert answer.status_code == 413
+    assert "request_limits.body_keys sets the limit" in answer.json()["detail"]
+
+
+def test_one_object_with_millions_of_keys_is_refused_by_default():
+    text = b"{" + b",".join(b'"%d":1' % n for n in range(600_000)) + b"}"
+
+    assert client().post("/count", content=text).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body", [{"rows": [{"a": 1, "b": 2, "c": 3}] * 1000}, {"text": "12:34:56, " * 2000}, {"ids": [7] * 5000}]
+)
+def test_small_objects_texts_and_numbers_are_not_taken_for_many_keys(body):
+    assert client(body_keys=1000).post("/count", json=body).json() == 1
+
+
 def test_a_long_text_is_one_value():
     body = {"text": "[{,}]" * 1000}
     assert client(body_values=6000, body_containers=6000).post("/count", json=body).json() == 1

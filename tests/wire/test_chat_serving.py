@@ -87,3 +87,33 @@ def test_only_known_fields_are_left_and_none_about_streaming():
 def test_the_wrong_place_is_named(body, message):
     with pytest.raises(UsageError, match=message):
         check_served_params(params_from_chat(body))
+
+
+SIGNED_CALL = CALL | {
+    "extra_content": {"google": {"thought_signature": "s1"}},
+    "provider_specific_fields": {"thought_signature": "s2"},
+}
+DETAILS = [{"type": "reasoning.encrypted", "data": "e", "index": 0}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None, "tool_calls": [SIGNED_CALL, SIGNED_CALL | {"id": "d"}]},
+        {"role": "assistant", "content": "a", "extra_content": {"google": {"thought_signature": "s3"}}},
+        {"role": "assistant", "content": "a", "reasoning_details": DETAILS},
+        {"role": "assistant", "content": None, "reasoning_details": DETAILS, "tool_calls": [SIGNED_CALL]},
+    ],
+)
+def test_what_a_provider_wants_back_survives_a_replay(message):
+    question = {"role": "user", "content": "q"}
+    asked = params_from_chat({"messages": [question, message, question]})
+
+    assert chat_request(check_served_params(asked), reasoning="field")["messages"][1] == message
+
+
+@pytest.mark.parametrize("details", ["text", 7, {"a": 1}, [None, "x"]])
+def test_details_that_are_not_objects_are_left_out(details):
+    items = params_from_chat({"messages": [{"role": "assistant", "reasoning_details": details}]})["input"]
+
+    assert [item["type"] for item in items] == ["message"]

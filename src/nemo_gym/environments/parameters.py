@@ -36,7 +36,9 @@ def decoded_type(hint: Any, default: Any) -> Any:
     Raises:
         ValueError: a pattern can't be run in linear time.
     """
-    return _nullable(_translated(hint, decoding=True), default)
+    decoded = _nullable(_translated(hint, decoding=True), default)
+    _check_fields(decoded)
+    return decoded
 
 
 def check_text(kind: Any, value: Any) -> str:
@@ -115,6 +117,32 @@ def _translated(hint: Any, *, decoding: bool) -> Any:
     if translated == arguments:
         return hint
     return Union[translated] if origin in _UNIONS else origin[translated]  # noqa: UP007
+
+
+def _check_fields(decoded: Any) -> None:
+    """Refuse a pattern that msgspec itself would run, with an engine whose time has no bound.
+
+    Raises:
+        ValueError: a field of a class has one; others have become kinds of text before.
+    """
+    visited: set[int] = set()
+    rest: list[Any] = [msgspec.inspect.type_info(decoded)]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, tuple):
+            rest += cast("tuple[Any, ...]", one)
+        elif isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field) and id(one) not in visited:
+            visited.add(id(one))
+            if isinstance(one, msgspec.inspect.StrType) and one.pattern is not None:
+                raise ValueError(
+                    f"the pattern {one.pattern!r} is on a field of a class, where it can't be run in linear "
+                    "time; put it on a parameter of the tool, or check the field in the tool"
+                )
+            rest += [getattr(one, name) for name in one.__struct_fields__ if name not in _VALUES]
+
+
+_VALUES: Final = ("cls", "default", "default_factory", "values", "extra", "extra_json_schema")
+"""Fields of msgspec's descriptions that hold no types."""
 
 
 def _limited_union(union: Any, metas: list[msgspec.Meta], *, decoding: bool) -> Any:

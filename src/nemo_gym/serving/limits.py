@@ -16,6 +16,9 @@ from nemo_gym.wire.errors import UsageError
 SETTING: Final = "request_limits"
 """The setting with the limits of all servers, by the names of the fields of `Limits`."""
 
+KEYS_EACH: Final = 8
+"""Keys of an array's or object's own that `body_keys` leaves out."""
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The defaults leave room for prompts of a million tokens with their ids.
@@ -29,6 +32,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Values of a JSON body altogether: numbers, texts, arrays, objects."""
     body_containers: int = 1_000_000
     """Arrays and objects of a JSON body."""
+    body_keys: int = 500_000
+    """Keys of a JSON body beyond `KEYS_EACH` for each of its arrays and objects: an object with millions of
+    different keys takes seconds to decode, in one go."""
     header_bytes: int = 64 << 10
     """Names and values of all request headers together."""
     nesting: int = 128
@@ -119,6 +125,8 @@ class _Body:
         self._counted = 0
         self._containers = 0
         self._commas = 0
+        self._colons = 0
+        self._quotes = 0
 
     def add(self, part: bytes, *, more: bool) -> None:
         """Take in the next part.
@@ -131,9 +139,10 @@ class _Body:
         if self._bytes > limits.body_bytes:
             raise _too_large(limits)
         self._parts.append(part)
-        if self._bytes > min(limits.body_containers, limits.body_values):
+        if self._bytes > min(limits.body_containers, limits.body_values, limits.body_keys):
             self._count()
         if not more:
+            self._check_keys()
             whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             if nests_deeper(whole, limits.nesting):
                 raise _too_deep(limits)
@@ -144,11 +153,20 @@ class _Body:
         for part in self._parts[self._counted :]:
             self._containers += part.count(b"[") + part.count(b"{")
             self._commas += part.count(b",")
+            self._colons += part.count(b":")
+            self._quotes += part.count(b'"')
             if self._containers > limits.body_containers:
                 raise _too_many("arrays and objects", "body_containers", limits.body_containers)
             if self._commas + self._containers > limits.body_values:
                 raise _too_many("values", "body_values", limits.body_values)
         self._counted = len(self._parts)
+
+    def _check_keys(self) -> None:
+        """Each key takes a colon, two quotes, and a comma or the start of its object."""
+        keys = min(self._colons, self._quotes // 2, self._commas + self._containers)
+        limit = self._limits.body_keys
+        if keys > limit + KEYS_EACH * self._containers:
+            raise _too_many("keys", "body_keys", limit)
 
 
 def nests_deeper(body: bytes, levels: int) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from nemo_gym.wire.chat_parts import (
     ASSISTANT_KINDS,
+    CALL_EXTRAS,
     LOGPROBS,
     SAME_NAME,
     AssistantTurn,
@@ -18,6 +19,7 @@ from nemo_gym.wire.chat_parts import (
 )
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item
+from nemo_gym.wire.loose import objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 from nemo_gym.wire.shape import objects
@@ -136,9 +138,12 @@ def _assistant_items(message: dict[str, Any], place: int) -> list[dict[str, Any]
         raise UsageError(f"messages[{place}].{error}") from None
     if thought := message.get("reasoning_content") or message.get("reasoning"):
         thoughts.append(thought)
-    for number, thought in enumerate(thoughts):
-        summary = [{"type": "summary_text", "text": thought}]
+    details = objects_of(message.get("reasoning_details"))
+    for number, thought in enumerate(thoughts or ([""] if details else [])):
+        summary = [{"type": "summary_text", "text": thought}] if thought else []
         items.append({"type": "reasoning", "id": f"rs_{place}_{number}", "summary": summary})
+    if details:
+        items[0]["reasoning_details"] = details
     where = f"messages[{place}].tool_calls"
     calls = [
         _function_call(call, f"{where}[{number}]")
@@ -151,6 +156,8 @@ def _assistant_items(message: dict[str, Any], place: int) -> list[dict[str, Any]
         content.append({"type": "refusal", "refusal": message["refusal"]})
     if content:
         item = {"type": "message", "id": f"msg_{place}", "role": "assistant", "status": "completed"}
+        if message.get("extra_content"):
+            item["extra_content"] = message["extra_content"]
         items.append({**item, "content": content})
     items += calls
     items[-1].update(token_fields(message))
@@ -160,7 +167,9 @@ def _assistant_items(message: dict[str, Any], place: int) -> list[dict[str, Any]
 def _function_call(call: Any, where: str) -> dict[str, Any]:
     match call:
         case {"id": str(call_id), "function": {"name": str(name), "arguments": str(arguments)}}:
-            return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+            item = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+            fields = cast("dict[str, Any]", call)
+            return item | {extra: fields[extra] for extra in CALL_EXTRAS if fields.get(extra)}
         case _:
             raise UsageError(f"{where}: expected an id and a function with name and arguments (as text)")
 
