@@ -8,11 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from playing import play
 
+from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.discovery import describe, find_environment
+from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.scaffold import write_scaffold
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import assistant
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.task import Row
 
 
 def test_the_written_environment_is_found_by_its_name_and_keeps_every_promise(tmp_path: Path) -> None:
@@ -75,3 +81,61 @@ def test_the_written_step_environment_keeps_every_promise(tmp_path: Path) -> Non
     report = asyncio.run(check_environment(kind))
     assert [result for result in report.results if not result.passed] == []
     assert describe(kind).kind == "steps"
+
+
+@pytest.mark.parametrize(
+    ("text", "reward"),
+    [
+        *(
+            (text, 1.0)
+            for text in ["5", "5.", "The sum of 2 and 3 is 5.", "2 + 3 = 5", "**5**", r"\boxed{5}", "$5$"]
+        ),
+        *(
+            (text, 0.0)
+            for text in ["not 5", "It isn't 5.", "anything but 5", "5? No.", "It is wrong that 2 + 3 = 5."]
+        ),
+        *(
+            (text, 0.0)
+            for text in ["2 3 4 5", "1, 2, 3, 4, 5", "5 or 6", "4.\n5.", "2 and 3 and 5", "6, no, 5"]
+        ),
+        *(
+            (text, 0.0)
+            for text in ["-5", "5.5", ".5", "1/5", "5%", "5,000", "15", "5e3", "5^2", "2 + 3", "", "6"]
+        ),
+    ],
+)
+def test_the_written_verifier_pays_one_claim_of_the_sum(tmp_path: Path, text: str, reward: float) -> None:
+    kind = _written(tmp_path, steps=False)
+    row = {"responses_create_params": {"input": "What is 2 + 3?"}, "expected": "5"}
+    assert play(kind(), row, text).value == reward
+
+
+@pytest.mark.parametrize(
+    ("texts", "rewards"),
+    [
+        (["5"], [1.0]),
+        (["1", "My guess is 5."], [0.0, 1.0]),
+        (["I guess 4", "**5**"], [0.0, 1.0]),
+        (["not 5", "It isn't 5.", "5 is wrong"], [0.0, 0.0, 0.0]),
+        (["4 5", "4, 5, 6", "5 or 6"], [0.0, 0.0, 0.0]),
+        (["-5", "5.5", "5/1"], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_the_written_game_takes_one_guess_a_turn(
+    tmp_path: Path, texts: list[str], rewards: list[float]
+) -> None:
+    kind = _written(tmp_path, steps=True)
+    row = {"responses_create_params": {"input": "Guess."}, "number": 5}
+    assert asyncio.run(_play_turns(kind(), row, texts)) == rewards
+
+
+def _written(folder: Path, *, steps: bool) -> type[Environment]:
+    write_scaffold("mine", folder, steps=steps)
+    return find_environment("mine", roots=[folder])
+
+
+async def _play_turns(environment: Environment, row: Row, texts: list[str]) -> list[float]:
+    link = LocalEnvironment(environment)
+    async with link.session(row) as session:
+        await link.reset(session)
+        return [(await link.step(session, Response.of([assistant(text)]))).reward for text in texts]

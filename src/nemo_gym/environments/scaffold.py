@@ -75,6 +75,8 @@ def _golden_cases() -> list[Golden]:
         Golden(name="asks the tool first", kind="full_reward", task=task, output=[call, told]),
         Golden(name="another number", kind="zero_reward", task=task, output="6"),
         Golden(name="takes the answer back", kind="zero_reward", task=task, output="5, no, 6"),
+        Golden(name="a denial", kind="zero_reward", task=task, output="It is not 5."),
+        Golden(name="a list of guesses", kind="zero_reward", task=task, output="4, 5"),
         Golden(name="no number", kind="malformed", task=task, output="I don't know."),
         Golden(name="nothing", kind="malformed", task=task, output=""),
     ]
@@ -82,11 +84,15 @@ def _golden_cases() -> list[Golden]:
 
 _PROMPT = "What is {a} + {b}? Answer with the number only."
 
-_ENVIRONMENT = f'''import random
+_ENVIRONMENT = rf'''import random
 import re
 from collections.abc import Iterator
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
+from nemo_gym.verifiers.claims import claims_only
+
+QUESTION = re.compile(r"\b\d{{1,3}} ?\+ ?\d{{1,3}} ?=|\bsum of \d{{1,3}} and \d{{1,3}} is\b")
+GAP = re.compile(r"[\s=*${{}}]+")
 
 
 class CLASS_NAME(Environment):
@@ -111,7 +117,10 @@ class CLASS_NAME(Environment):
         return a + b
 
     def verify(self, task: Task, response: Response, session: Session) -> float:
-        return float(re.findall(r"\\d+", response.final_text)[-1:] == [task.expected])
+        answer = QUESTION.sub("", response.final_text)
+        words = {{word.rstrip(".,;:!?") for word in GAP.split(answer) if re.search(r"\d", word)}}
+        claims = claims_only(answer, task.expected, ["minus", "negative"])
+        return float(claims and words == {{task.expected}})
 
     def oracle(self, task: Task, session: Session) -> str:
         return task.expected
@@ -124,7 +133,7 @@ Add two small numbers.
 - **Tasks**: made by `tasks()` in `environment.py`, the same ones for the same split and seed.
 - **Row**: `responses_create_params` (the question) and `expected` (the sum, as text).
 - **Tools**: `add(a, b)`.
-- **Reward**: 1 when the last number of the final answer is the sum, else 0.
+- **Reward**: 1 when the final answer claims the sum, and neither another number nor a doubt, else 0.
 
 ```
 gym run ENV_NAME          # let a model try it

@@ -18,6 +18,7 @@ def golden_cases() -> list[Golden]:
         Golden(name="with a hint", kind="full_reward", task=task, output=_answers("4", "Then it is 5.")),
         Golden(name="three misses", kind="zero_reward", task=task, output=_answers("1", "2", "3")),
         Golden(name="several at once", kind="zero_reward", task=task, output=_answers(*["4 or 5"] * 3)),
+        Golden(name="denials", kind="zero_reward", task=task, output=_answers(*["It is not 5."] * 3)),
         Golden(name="no number", kind="malformed", task=task, output=_answers(*["I don't know."] * 3)),
     ]
 
@@ -26,11 +27,12 @@ def _answers(*texts: str) -> list[dict[str, Any]]:
     return [{"type": "message", "role": "assistant", "content": text} for text in texts]
 
 
-ENVIRONMENT: Final = f'''import random
+ENVIRONMENT: Final = rf'''import random
 import re
 from collections.abc import Iterator
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
+from nemo_gym.verifiers.claims import denies, negates
 
 GUESSES = 3
 
@@ -54,18 +56,27 @@ class CLASS_NAME(StepEnvironment):
 
     def step(self, action: Response, session: Session) -> Step:
         number = session.state["number"]
-        guesses = [int(text[:9]) for text in re.findall(r"[0-9]+", action.final_text)]
-        if guesses == [number]:
+        guess = read_guess(action.final_text)
+        if guess == number:
             return Step(reward=1.0, terminated=True)
         session.state["left"] -= 1
         if not session.state["left"]:
             return Step(terminated=True)
-        if len(guesses) != 1:
+        if guess is None:
             return Step("Answer with one number.")
-        return Step("It is higher." if guesses[0] < number else "It is lower.")
+        return Step("It is higher." if guess < number else "It is lower.")
 
     def oracle(self, task: Task, session: Session) -> str:
         return str(task.number)
+
+
+def read_guess(text: str) -> int | None:
+    """The one number that a text claims; none where it names several, or says something against it."""
+    numbers = {{word.rstrip(".,;:!?") for word in re.split(r"[\s*$]+", text) if re.search("[0-9]", word)}}
+    number = numbers.pop() if len(numbers) == 1 else ""
+    if not re.fullmatch("[0-9]{{1,9}}", number) or negates(text) or denies(text):
+        return None
+    return int(number)
 '''
 
 README: Final = """# ENV_NAME
@@ -75,7 +86,7 @@ Guess a number from 1 to 7 in three turns.
 - **Tasks**: made by `tasks()` in `environment.py`, the same ones for the same split and seed.
 - **Row**: `responses_create_params` (the question) and `number` (what is to be guessed).
 - **Turn**: `step()` reads one answer and says whether the number is higher or lower.
-- **Reward**: 1 when an answer holds the number and no other number, else 0.
+- **Reward**: 1 when an answer claims the number, and no other number, else 0.
 
 ```
 gym run ENV_NAME          # let a model try it
