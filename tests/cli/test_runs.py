@@ -39,6 +39,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+ROWS = 20
+"""Rollouts that are there before a run is ended, so that some have each reward."""
+
+
 def ended_by(folder: Path, ending: signal.Signals) -> str:
     """What a run that got a signal in the middle of its work said."""
     gym = [sys.executable, "-m", "nemo_gym", *map(str, RUN)]
@@ -46,7 +50,7 @@ def ended_by(folder: Path, ending: signal.Signals) -> str:
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
     output = folder / "results" / "out.jsonl"
     deadline = time.monotonic() + 60
-    while not (output.exists() and output.stat().st_size) and time.monotonic() < deadline:
+    while not (output.exists() and output.read_bytes().count(b"\n") >= ROWS) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, ending)
     _, said = process.communicate(timeout=60)
