@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -131,7 +132,8 @@ async def test_a_request_that_nobody_waits_for_gives_its_connection_up(
         await reader.readuntil(b"\r\n\r\n{}")
         writer.write(begun)
         seen.set()
-        assert await reader.read() == b""
+        with contextlib.suppress(ConnectionResetError):  # closed with part of the answer unread
+            assert await reader.read() == b""
         writer.close()
         gone.set()
 
