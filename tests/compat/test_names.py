@@ -80,7 +80,8 @@ global_config: GlobalConfigDictParser
 sandbox.providers.apptainer: ApptainerProvider provider
 sandbox.providers.docker: DockerProvider DockerCreateConfig
 sandbox.providers.base: SandboxCreateError SandboxExecResult
-sandbox.utils: rewrite_image
+sandbox.utils: rewrite_image cpu_cap_env CPU_CAP_ENV_VARS
+sandbox: SandboxPtySession
 cli: GlobalConfigDictParserConfig RunHelper
 """
 

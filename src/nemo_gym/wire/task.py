@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -31,13 +31,18 @@ class Task(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 T = TypeVar("T", bound=Task)
 
+_METADATA: Final = "verifier_metadata"
+
 
 def task_from_row(row: Row, kind: type[T]) -> T:
-    """The typed view of a row.
+    """The typed view of a row. `verifier_metadata: null` is as good as none: rows of several sources that were
+    written into one file have every column.
 
     Raises:
         UsageError: naming the missing or wrong field and what it should be.
     """
+    if row.get(_METADATA, row) is None:
+        row = {key: value for key, value in row.items() if key != _METADATA}
     try:
         return msgspec.convert(row, kind)
     except msgspec.ValidationError as error:
