@@ -82,6 +82,7 @@ sandbox.providers.docker: DockerProvider DockerCreateConfig
 sandbox.providers.base: SandboxCreateError SandboxExecResult
 sandbox.utils: rewrite_image cpu_cap_env CPU_CAP_ENV_VARS
 sandbox: SandboxPtySession
+config_types: ROLLOUT_PATH_PREFIX
 cli: GlobalConfigDictParserConfig RunHelper
 """
 
