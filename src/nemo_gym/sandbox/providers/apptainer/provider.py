@@ -72,7 +72,9 @@ class ApptainerProvider(ContainerProvider):
         probe: ApptainerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
         self._exec_config: ApptainerExecConfig
-        self._create_config: ApptainerCreateConfig = settings_of(ApptainerCreateConfig, create, "apptainer.create")
+        self._create_config: ApptainerCreateConfig = settings_of(
+            ApptainerCreateConfig, create, "apptainer.create"
+        )
         super().__init__(
             "apptainer",
             settings_of(ApptainerExecConfig, exec, "apptainer.exec"),
