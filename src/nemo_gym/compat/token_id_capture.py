@@ -1,5 +1,5 @@
-"""The tokens of captured calls: their form, which call is being captured, and what a store of a trainer's own has
-to do (CONTRACT 5.10)."""
+"""The tokens of captured calls: their form, which call is captured now, and what a store of a trainer's own
+has to do."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ _METADATA: Final = "verifier_metadata"
 
 
 def task_from_row(row: Row, kind: type[T]) -> T:
-    """The typed view of a row. `verifier_metadata: null` is as good as none: rows of several sources that were
-    written into one file have every column.
+    """The typed view of a row. `verifier_metadata: null` is as good as none: in a file that was written from
+    several sources, every row has every column.
 
     Raises:
         UsageError: naming the missing or wrong field and what it should be.
