@@ -41,11 +41,11 @@ def task_from_row(row: Row, kind: type[T]) -> T:
     Raises:
         UsageError: naming the missing or wrong field and what it should be.
     """
-    if row.get(_METADATA, row) is None:
-        row = {key: value for key, value in row.items() if key != _METADATA}
     try:
         return msgspec.convert(row, kind)
     except msgspec.ValidationError as error:
+        if row.get(_METADATA, row) is None:
+            return task_from_row({key: value for key, value in row.items() if key != _METADATA}, kind)
         raise UsageError(_explain(explain_misfit(error, kind), kind)) from None
 
 
