@@ -246,7 +246,8 @@ _PHRASES: Final = re.compile(
 )  # fmt: skip
 _EXCESS: Final = re.compile(
     r"\b(?:prompt|inputs?|request|conversation|messages|requested tokens?|total tokens|token count)\b"
-    r"[^.\n]{0,60}?\b(?:exceed(?:s|ed)?|does not fit|(?:longer|larger|greater|more) than|too (?:long|large|big) for)\b"
+    r"[^.\n]{0,60}?\b(?:exceed(?:s|ed)?|does not fit|too (?:long|large|big) for"
+    r"|(?:longer|larger|greater|more) than)\b"
     r"[^.\n]{0,60}?"
     r"(?:context[ _](?:length|window|size|limit)|max_(?:model|seq)_len|\bsession_len|\bn_ctx\b"
     r"|model'?s? (?:maximum |max )?(?:input )?(?:length|token limit)|model'?s? max(?:imum)? of [\d,]+"
@@ -272,7 +273,8 @@ _MEDIA: Final = re.compile(r"image|audio|video|document|file")
 _ANSWER_ALONE: Final = re.compile(r"max[_ ]?(?:completion|new|output)?[_ ]?tokens|generat|completion")
 _PROMPT: Final = re.compile(
     r"prompt|\binputs?\b|messages?\b|conversation|you(?:r| have)? request|context_length_exceeded"
-    r"|max_(?:completion_)?tokens must be at least 1, got -\d|context window exceed|context limit|default_max_tokens"
+    r"|max_(?:completion_)?tokens must be at least 1, got -\d|context window exceed|context limit"
+    r"|default_max_tokens"
 )
 """What is said of the prompt; a message that has only the answer in it speaks of a setting."""
 _SUM: Final = re.compile(r"context limit: [\d,]{1,15} \+ (\d[\d,]{0,14}) > (\d[\d,]{0,14})")
