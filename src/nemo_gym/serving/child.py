@@ -68,7 +68,7 @@ async def _serve(launch: Launch, name: str) -> None:
         loop.add_signal_handler(number, stop.set)
     options = launch.app_options(name)
     components = Components(launch.instances, frozenset({name}), options)
-    host = Host(options.host_names)
+    host = Host(options.host_names, header_bytes=options.limits.header_bytes)
     if options.profile:
         options.profile.start()
     try:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict, cast
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.serving.answers import JsonResponse
@@ -95,6 +95,9 @@ class ErrorForms:
                 return JsonResponse({"detail": InvalidBody.at([], str(error)).problems}, 422)
             case HTTPException():
                 return http_error(error)
+            case ClientDisconnect():
+                log.warning("%s: the client left before it had sent the whole request", where)
+                return http_error(HTTPException(400, "the request was not sent to its end"))
             case RolloutError() if error.http_status is not None:
                 log.error("%s: %s", where, error)
                 upstream = error.body if error.body is not None else str(error)

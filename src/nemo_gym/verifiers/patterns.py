@@ -33,7 +33,7 @@ MAX_TEXT = 10_000
 MAX_PATTERNS = 50
 """The most patterns for one answer."""
 MAX_SECONDS = 0.25
-"""Processor seconds that all patterns of one answer may take together; a search that has begun is finished."""
+"""Processor seconds for all patterns of one answer together; a search that has begun is finished."""
 MAX_STEPS = 60_000_000
 """Instructions of a pattern times characters of the text: at worst, one search takes half a second for it."""
 
@@ -75,7 +75,7 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
     """Return what the first pattern that matches has in its last match; None when none matches.
 
     That is the first group that took part, else the whole match. All patterns together have one budget: that
-    of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS` for a search.
+    of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS` a search.
 
     Raises:
         ValueError: a pattern is refused, there are too many, or they take too long on this text.
@@ -86,8 +86,8 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
         engine = pattern.engine(text)
         if engine.programsize * len(text) > MAX_STEPS:
             raise ValueError(
-                f"regex {pattern.source!r} is too large for an answer of {len(text)} characters: repeat less, or "
-                "use [A-Za-z0-9_] in place of \\w"
+                f"regex {pattern.source!r} is too large for an answer of {len(text)} characters: repeat less, "
+                "or use [A-Za-z0-9_] in place of \\w"
             )
         last: Any = None
         for match in engine.finditer(text):
