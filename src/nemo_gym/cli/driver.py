@@ -13,10 +13,9 @@ from typing import Any, TextIO
 
 import msgspec
 
-from nemo_gym.cli.drive import ending_signals
 from nemo_gym.cli.parts import Parts
 from nemo_gym.cli.texts import echo, print_error, print_json
-from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.sources import source_rows

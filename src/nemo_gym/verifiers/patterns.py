@@ -86,7 +86,7 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
         engine = pattern.engine(text)
         if engine.programsize * len(text) > MAX_STEPS:
             raise ValueError(
-                f"regex {pattern.source!r} is too large for an answer of {len(text)} characters: repeat less, "
+                f"regex {pattern.source!r} is too large for an answer of {len(text)} characters: repeat less "
                 "or use [A-Za-z0-9_] in place of \\w"
             )
         last: Any = None
