@@ -92,6 +92,14 @@ def test_no_command_lets_control_characters_through(gym: Gym, evil: Path, words:
     assert "\U0001f604" not in done.stdout + done.stderr
 
 
+def test_what_workers_print_is_made_safe_too(gym: Gym, evil: Path) -> None:
+    code = f'print("{ESCAPED}"); __import__("os").write(2, "{ESCAPED} in a worker".encode())'
+    (evil / "loud.py").write_text(ENVIRONMENT.replace("raise ValueError", f"{code}; raise ValueError"))
+    done = gym("run", "loud.py", "--model-type", "oracle", "--workers", 2, "-o", "out.jsonl", cwd=evil)
+    assert "in a worker" in done.stderr
+    assert not [character for character in done.stdout + done.stderr if is_harmful(character)]
+
+
 def test_what_a_rollout_holds_is_shown_without_them(gym: Gym, evil: Path) -> None:
     gym("run", "evil", "--model-type", "oracle", "-o", "out.jsonl", cwd=evil)
     done = gym("runs", "show", "out.jsonl", "--task", "0", cwd=evil)
