@@ -38,6 +38,6 @@ def allow_many_files() -> None:
 
 
 def ending_signals() -> list[signal.Signals]:
-    """The signals that end runs and servers in good order: a terminal's hang-up too, unless `nohup` has it ignored."""
+    """The signals that end runs and servers in good order: a hang-up too, unless `nohup` has it ignored."""
     hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]

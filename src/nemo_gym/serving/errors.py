@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.wire.errors import RolloutError, TaskUnfit, UsageError
+from nemo_gym.wire.masking import without_secrets
 
 log = logging.getLogger("nemo_gym.serving")
 
@@ -100,11 +101,11 @@ class ErrorForms:
                 return http_error(HTTPException(400, "the request was not sent to its end"))
             case RolloutError() if error.http_status is not None:
                 log.error("%s: %s", where, error)
-                upstream = error.body if error.body is not None else str(error)
+                upstream = without_secrets(error.body if error.body is not None else str(error))
                 return JsonResponse(f"<{self.label}> called another server, which failed: {upstream}", 500)
             case Exception():
                 log.error("%s: %r", where, error, exc_info=error)
-                return JsonResponse(repr(error), 500)
+                return JsonResponse(without_secrets(repr(error)), 500)
             case _:
                 log.error("%s: %r", where, error, exc_info=error)
                 return JsonResponse("the handler ended with something that is not an Exception", 500)
