@@ -37,6 +37,7 @@ from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
 from nemo_gym.verifiers.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.masking import remembered_secrets, without_secrets
 from nemo_gym.wire.task import Row, named_agent
 
 
@@ -121,7 +122,7 @@ class Run:
     def stop(self, reason: str, status: str = "stopped") -> None:
         """End the run early: what is in flight is dropped and stays pending."""
         if not self._stop.is_set():
-            self._reason, self._status = reason, status
+            self._reason, self._status = without_secrets(reason), status
             self._stop.set()
 
     async def prepare(self) -> None:
@@ -388,6 +389,7 @@ class Run:
             rollout_timeout=job.rollout_timeout,
             seed=job.seed or 0,
             capture=job.capture,
+            remembered=remembered_secrets() if job.workers > 1 else [],
         )
 
     def _identity(self, environment: Environment) -> Identity:
