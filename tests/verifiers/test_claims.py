@@ -133,8 +133,8 @@ def test_any_text_and_value_are_judged(text: str, value: str) -> None:
             (text, "5")
             for text in ["5", "5.", " 5\n", "+5", "**5**", "$5$", r"\boxed{5}", "(5)", "`5`", "“5”"]
         ),
-        *((text, "5") for text in ["The sum is 5.", "“5”", "Answer: 5", "x=5", "x = 5", "Sure! 5", "5 apples"]),
-        *((text, "5") for text in ["2 + 3 = 5", "2+3=5", "2 + 3 equals 5", "5 + 0 = 5", "5\n5"]),
+        *((text, "5") for text in ["The sum is 5.", "“5”", "Answer: 5", "x=5", "x = 5", "Sure! 5"]),
+        *((text, "5") for text in ["2 + 3 = 5", "2+3=5", "2 + 3 equals 5", "5 + 0 = 5", "5\n5", "5 apples"]),
         *(("-5", "-5"), ("1.5", "1.5"), ("1,234", "1234"), ("<answer>5</answer>", "5")),
     ],
 )
