@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-__all__ = ["claims_only", "denies", "negates"]
+__all__ = ["claimed_number", "claims_only", "denies", "negates"]
 
 
 def denies(text: str) -> bool:
@@ -57,9 +57,41 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
     return not any(map(_speaks_against, _SENTENCE.split(rest)))
 
 
+def claimed_number(text: str) -> str | None:
+    """The one number that a text claims: `5` in `The sum is 5.`; None where it claims none, or no single one.
+
+    A number is written in digits, with a sign, a point or commas between thousands, and comes back without
+    the commas. The left side of a sum or product is no claim: `2 + 3 = 5` claims 5. Two different numbers, a
+    bound or estimate (`at least 5`), and whatever `claims_only` refuses (a denial, a hedge, a question) claim
+    nothing.
+    """
+    if len(text) > _MAX_TEXT:
+        return None
+    answer = _EQUALS.sub(" ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", _readable(text))))
+    words = {word.strip(_AROUND).rstrip(".") for word in _BETWEEN.split(answer) if _DIGIT.search(word)}
+    number = words.pop() if len(words) == 1 else ""
+    if not _NUMBER.fullmatch(number) or _INEXACT.search(answer) or not claims_only(answer, number):
+        return None
+    return number.replace(",", "").removeprefix("+")
+
+
 _MAX_TEXT = 5_000
 _PLACE = "\0"
 _MAX_TURN = 100
+_LEFT_SIDE = re.compile(r"(?<![\w.,])\d{1,20}(?: ?[-+*/×·] ?\d{1,20}){1,20} ?(?:=(?!=)|equals\b|is\b)")
+_TAG = re.compile(r"</?[a-z]{1,20}>", re.IGNORECASE)
+_EQUALS = re.compile(r"(?<![!<>=])=(?!=)")
+_BETWEEN = re.compile(r"[\s*${}`]+")
+_AROUND = "()[],;:!?\"'“”‘’_"
+_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,30}|[0-9]{1,3}(?:,[0-9]{3}){1,9})(?:\.[0-9]{1,30})?")
+_INEXACT = re.compile(
+    r"[<>~≈≤≥±√]|\b(?:about|around|approx\w*|circa|roughly|nearly|almost|over|under|up to|below|above|between"
+    r"|at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|higher|lower|bigger) than|half|twice"
+    r"|double|triple|times|plus|squared|cubed|percent|(?:hundred|thousand|million|billion|trillion|dozen)s?)\b",
+    re.IGNORECASE,
+)
+"""Beside a number: it is a bound, an estimate or a part of another number."""
 _WORD = re.compile(r"\w+")
 _NOT_IN_WORDS = str.maketrans(
     {chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}

@@ -57,7 +57,8 @@ def finite_reward(value: object, place: str) -> float:
     if type(value) is float and math.isfinite(value):
         return value
     if not isinstance(value, Real):
-        raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward")
+        hint = ": is a `return` missing?" if value is None else ""
+        raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward{hint}")
     if not math.isfinite(value):
         raise VerifierFault(f"{place} {value}, which is not a finite number")
     return float(value)
