@@ -87,6 +87,10 @@ class Regions:
                 isinstance(part, Relation) and part.operators == ("!=",) for part in parts
             ):
                 return self._joined(_both, [self.read(part) for part in parts], LINE)
+            case Listing((Relation(operators=(low,)), Relation(operators=(high,))) as parts, ",") if (
+                _is_bound(low) and _is_bound(high)
+            ):
+                return self._bounds(parts)
             case Combination("∖", (whole, part)):
                 return self._joined(_without, [self.read(whole), self.read(part)], None)
             case Sum((whole, Product((first, Group("{") as part)))) if first == MINUS_ONE:
@@ -113,6 +117,14 @@ class Regions:
         places = [Fraction(place) for place in range(low, high + 1) if region.holds(Fraction(place))]
         self.names.clear()
         return self._joined(_either, [self._point(Number(place)) for place in places], EMPTY)
+
+    def _bounds(self, parts: tuple[Node, ...]) -> Region | None:
+        """Return the numbers between a lower and an upper bound, or if there are none, those beyond either."""
+        regions = [self.read(part) for part in parts]
+        if any(part is None for part in regions) or len({part.between[0] for part in regions if part}) < 2:
+            return None
+        between = self._joined(_both, regions, LINE)
+        return self._joined(_either, regions, EMPTY) if between == EMPTY else between
 
     def _statement(self, node: Node) -> Region | None:
         match node:
@@ -191,6 +203,10 @@ class Regions:
                 return None
         self.names.add(name)
         return region
+
+
+def _is_bound(operator: str) -> bool:
+    return operator in ("<", "<=", ">", ">=")
 
 
 def _is_whole(condition: Node, name: str) -> bool:

@@ -29,7 +29,7 @@ def with_adjoining_signs(answer: str, before: str, text: str, end: int) -> str:
         return ""
     sign = _SIGN_BEFORE.search(before[-BEFORE:])
     tail = _tail(answer, text[end : end + MAX_TAIL])
-    return f"{sign['sign'] if sign else ''}{answer}{tail}" if sign or tail else answer
+    return f"{sign['sign'].rstrip() if sign else ''} {answer}{tail}".strip() if sign or tail else answer
 
 
 def _tail(answer: str, after: str) -> str:
@@ -39,6 +39,8 @@ def _tail(answer: str, after: str) -> str:
     if match is None:
         return ""
     tail = match["tail"].rstrip()
+    if tail[:1].isdigit():
+        return f" {tail}"
     if match["text"] and not read(answer + tail) and not _HEDGE.search(tail):
         return ""
     return tail
@@ -51,7 +53,11 @@ def joint_of(before: str, between: str) -> str | None:
     """
     if match := _JOINT.fullmatch(between[:200]):
         return "or" if match["word"].lower().startswith("or") else ","
-    if len(between) <= MAX_TAIL and not _CONCLUSION.search(between) and (match := _JOINT_AT_END.search(between)):
+    if (
+        len(between) <= MAX_TAIL
+        and not _CONCLUSION.search(between)
+        and (match := _JOINT_AT_END.search(between))
+    ):
         return "or" if match["word"].lower() in ("or", "\\lor", "\\vee") else ","
     if len(between) <= MAX_TAIL and _ALTERNATIVE.search(between):
         return ","
@@ -95,13 +101,14 @@ _RETRACTION = re.compile(
     re.IGNORECASE,
 )
 _SIGN_BEFORE = re.compile(
-    r"(?P<sign>(?:(?:^|(?<=[\s$({\[=]))[-−](?!\s)|(?<=[$=])\s?[-−]|[\d}]\s?[+*/]|[A-Za-z\d]\s[<>]"
-    r"|(?:[A-Za-z]\s?)?(?:[\^≤≥×·÷]|(?<=\d)"
+    r"(?P<sign>(?:(?:^|(?<=[\s$({\[=]))[-−](?!\s)|(?<=[$=])\s?[-−]|[\d}]\s?[+*/]|[A-Za-z\d]\s[<>]|\d"
+    r"|(?:[A-Za-z]\s?)?(?:[\^≤≥×·÷]"
     r"|\\(?:cdot|times|div|pm|mp|le|ge|leq|geq|leqslant|geqslant|lt|gt|sim|sqrt|ln|log|sin|cos|tan)(?![A-Za-z])))"
     r"\s?)\{?\Z"
 )
 _SCALE_AFTER = re.compile(
-    r"[ \t$\\)\]*_]{0,8}(?P<word>hundred|thousand|million|billion|trillion|dozen|lakh|crore|percent|per\s?cent)s?\b",
+    r"[ \t$\\)\]*_]{0,8}(?P<word>hundred|thousand|million|billion|trillion|dozen|lakh|crore"
+    r"|per\s?cent)s?\b",
     re.IGNORECASE,
 )
 _FORMULA_AFTER = re.compile(
