@@ -150,6 +150,14 @@ _REWRITES: tuple[_Rewrite, ...] = (
         re.compile(r"\A\s*\\text\s*\{\s*(?:The\s|the\s)?(?:final\s|Final\s)?[aA]nswer\s?(?:is|:)?\s*:?\s*\}"),
         "",
     ),
+    (
+        re.compile(
+            r"\A(?:\\text\s*\{\s*)?(?:[eE]xactly|[pP]recisely|[oO]nly|[tT]here (?:are|is)|[iI]t is|[eE]quals|equal to"
+            r"|(?:[aA] )?[tT]otal of|(?:[iI]n )?(?:[tT]he )?[yY]ear|[iI]n(?=\s*\}?\s*[12]\d{3}\s*\}?\s*\Z))"
+            r"(?=[\s}])\s*(?:\}\s*)?(?=[-\d$\\])"
+        ),
+        "",
+    ),
     (re.compile(r"\\text\s*\{([0-9A-Fa-f]{1,40})\}(?=\s*_)"), r"\1"),
     (
         re.compile(r"(?<![\d.,])(\d{1,3}(?:[ ']\d{3})+)(?![\d']|\s*/| \d)"),

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from nemo_gym.verifiers.claims import denies
+
 MAX_POWER = 12
 MAX_WORDS = 6
 
@@ -156,6 +158,8 @@ def counted(parts: Iterable[str]) -> Unit | None:
         not word.replace("-", "").replace("'", "").isalpha() or word in _NEVER for word in words
     ):
         return None
+    if denies(" ".join(words)):
+        return None
     plural = [_singular(word) is not None for word in words]
     if "of" in words:
         head = words.index("of") - 1
@@ -279,14 +283,15 @@ _NEVER = frozenset(
         "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects "
         "negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
         "thousandths millionths halves thirds fourths fifths sixths sevenths eighths ninths twelfths "
-        "sixteenths cubed squared factorial doubts misses lacks breaks refuses"
+        "sixteenths cubed squared factorial opposites negatives inverses "
+        "reciprocals contradictions falsehoods wrongs fakes fallacies impossibilities untruths doubts misses lacks breaks refuses"
     )
 )
 _OPEN = frozenset(
     _split(
         "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly "
         "probably likely wrong incorrect false untrue impossible except excluding other than guess "
-        "approximately about"
+        "approximately about bound"
     )
 )
 _DIRECTIONS = frozenset(

@@ -37,27 +37,29 @@ _WORDS = re.compile(r"(?:\\(?:text|textrm|textbf|mathrm|mbox)\s*\{)?\s*[A-Za-z' 
 _PHRASES: tuple[tuple[Node, str], ...] = (
     (
         _EMPTY,
-        "no solution, no solutions, no real solution, no real solutions, there is no solution, "
-        "there are no solutions, empty set, the empty set, there are no real solutions, no solution exists, no solutions exist, "
-        "no roots, no real roots, no real root, there is no real solution, the equation has no solution, null set",
+        "no solution, no solutions, no real solution, no real solutions, there is no solution, there "
+        "are no solutions, empty set, the empty set, there are no real solutions, no solution exists, "
+        "no solutions exist, no roots, no real roots, no real root, there is no real solution, the "
+        "equation has no solution, null set",
     ),
     (
         REALS,
-        "all real numbers, all reals, all real values, all real x, any real number, every real number, "
-        "the real numbers, real numbers, the set of real numbers, the set of all real numbers, "
-        "all real numbers x, every real x, any real x",
+        "all real numbers, all reals, all real values, all real x, any real number, every real "
+        "number, the real numbers, real numbers, the set of real numbers, the set of all real "
+        "numbers, all real numbers x, every real x, any real x",
     ),
     (_INFINITY, "infinity, positive infinity, plus infinity, infinite"),
     (negate(_INFINITY), "negative infinity, minus infinity"),
     (
         Words("does not exist"),
-        "does not exist, dne, doesn't exist, the limit does not exist, limit does not exist, "
-        "it does not exist, the limit doesn't exist",
+        "does not exist, dne, doesn't exist, the limit does not exist, limit does not exist, it does "
+        "not exist, the limit doesn't exist",
     ),
     (
         Words("infinitely many"),
-        "infinitely many, infinitely many solutions, there are infinitely many solutions, "
-        "infinite solutions, infinite number of solutions, an infinite number of solutions, infinitely many values",
+        "infinitely many, infinitely many solutions, there are infinitely many solutions, infinite "
+        "solutions, infinite number of solutions, an infinite number of solutions, infinitely many "
+        "values",
     ),
 )
 _MEANING = _meaning()
