@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from typing import NamedTuple
 
+from nemo_gym.verifiers.math.adjoining import with_adjoining_signs
 from nemo_gym.verifiers.math.parse import read
-from nemo_gym.verifiers.math.surroundings import (
-    BEFORE,
-    denied_before,
-    joint_of,
-    taken_back_after,
-    with_adjoining_signs,
-)
-from nemo_gym.verifiers.text import last_nonempty_line, strip_reasoning
+from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
+from nemo_gym.verifiers.text import Box, last_boxes, last_nonempty_line, strip_reasoning
 
 MAX_TAIL = 4_000
 MARKED_LINES = 3
-MAX_BOXES = 8
-MAX_BOX = 10_000
 
 
 def extract(text: str) -> str | None:
@@ -39,7 +30,11 @@ def extract(text: str) -> str | None:
         markers = list(_MARKER.finditer(lines[position]))
         if markers:
             before, rest = lines[position][: markers[-1].start()], lines[position][markers[-1].end() :]
-            return None if denied_before(before) else _marked(rest, lines[position + 1 :])
+            if denied_before(before) or (
+                len(markers) > 1 and depends_between(lines[position][markers[-2].end() : markers[-1].start()])
+            ):
+                return None
+            return _marked(rest, lines[position + 1 :])
     return _answer_in(last_nonempty_line(tail), whole=False)
 
 
@@ -56,14 +51,6 @@ _AFTER_BOX = re.compile(
     r"(?!\s*(?:equivalently|simply|in other))",
     re.IGNORECASE,
 )
-_BOX_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-
-
-class _Box(NamedTuple):
-    start: int
-    end: int
-    content: str
 
 
 def _boxed(text: str) -> str | None:
@@ -73,7 +60,7 @@ def _boxed(text: str) -> str | None:
     before an `or`, comes with those words, which make it no single answer; one that signs, powers or units
     adjoin comes with them.
     """
-    boxes = _last_boxes(text)
+    boxes = last_boxes(text)
     if not boxes:
         return None
     first = last = boxes.pop()
@@ -99,31 +86,8 @@ def _boxed(text: str) -> str | None:
     return with_adjoining_signs(last.content, _before(text, first), text, last.end)
 
 
-def _before(text: str, box: _Box) -> str:
+def _before(text: str, box: Box) -> str:
     return text[max(0, box.start - BEFORE) : box.start]
-
-
-def _last_boxes(text: str) -> list[_Box]:
-    """Return the last boxes that are not inside others, in order; none when the very last is never closed."""
-    starts = deque((match.span() for match in _BOX_OPENING.finditer(text)), maxlen=MAX_BOXES)
-    boxes: list[_Box] = []
-    for start, inside in starts:
-        if boxes and start < boxes[-1].end:
-            continue
-        end = _closing(text, inside)
-        if end >= 0:
-            boxes.append(_Box(start, end + 1, text[inside:end].strip()))
-    return boxes if boxes and starts[-1][0] < boxes[-1].end else []
-
-
-def _closing(text: str, inside: int) -> int:
-    """Return the position of the brace that closes the one before `inside`, or -1 if it is far or missing."""
-    depth = 1
-    for match in _BRACE.finditer(text, inside, inside + MAX_BOX):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
-            return match.start()
-    return -1
 
 
 def _marked(text: str, following: list[str]) -> str | None:
