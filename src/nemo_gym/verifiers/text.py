@@ -1,11 +1,15 @@
 """Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from typing import NamedTuple
 
 __all__ = [
+    "Box",
     "last_boxed",
+    "last_boxes",
     "last_code_block",
     "last_nonempty_line",
     "last_tagged",
@@ -39,6 +43,30 @@ def last_boxed(text: str) -> str | None:
             if depth == 0:
                 return text[start : match.start()].strip()
     return None
+
+
+class Box(NamedTuple):
+    """A box in a text: where its command starts, where its brace ends, and its content, stripped."""
+
+    start: int
+    end: int
+    content: str
+
+
+def last_boxes(text: str, limit: int = 8) -> list[Box]:
+    r"""Return the boxes among the last `limit` `\boxed{` and `\fbox{` that are not inside others, in order.
+
+    None of them when the very last is never closed, or only after 10,000 characters.
+    """
+    openings = deque((match.span() for match in _BOX_OPENING.finditer(text)), maxlen=limit)
+    boxes: list[Box] = []
+    for start, inside in openings:
+        if boxes and start < boxes[-1].end:
+            continue
+        end = _closing(text, inside)
+        if end >= 0:
+            boxes.append(Box(start, end + 1, text[inside:end].strip()))
+    return boxes if boxes and openings[-1][0] < boxes[-1].end else []
 
 
 def peel_text(s: str) -> str:
@@ -154,6 +182,16 @@ _FINAL = re.compile(r"\bfinal\s{1,8}\Z", re.IGNORECASE)
 _EMPHASIS = " \t\r\n*_`"
 _MAX_ANSWER = 10_000
 _ALIASES = {"python": ("py", "python3")}
+
+
+def _closing(text: str, inside: int) -> int:
+    """Return the position of the brace that closes the one before `inside`, or -1 if it is far or missing."""
+    depth = 1
+    for match in _BRACE.finditer(text, inside, inside + _MAX_ANSWER):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.start()
+    return -1
 
 
 def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
