@@ -15,7 +15,7 @@ Policies that hold in every mode:
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -23,7 +23,15 @@ from typing import Literal
 from nemo_gym.verifiers.claims import denies, negates
 from nemo_gym.verifiers.exact import normalize
 from nemo_gym.verifiers.patterns import last_match
-from nemo_gym.verifiers.text import last_boxed, marked_answers, peel_text, strip_reasoning
+from nemo_gym.verifiers.stance import (
+    OTHER,
+    SELF,
+    is_opposed,
+    is_opposed_before,
+    opposes_after,
+    opposes_before,
+)
+from nemo_gym.verifiers.text import Place, answer_places, last_box, peel_text, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]
 
@@ -64,20 +72,20 @@ def grade_choice(
             return choices.lenient(_plain(match))
     match mode:
         case "strict_single_letter_boxed":
-            return choices.strict(_plain(last_boxed(text) or ""))
+            return _boxed(choices, choices.strict, text)
         case "lenient_boxed":
-            return choices.lenient(_plain(last_boxed(text) or ""))
+            return _boxed(choices, choices.lenient, text)
         case "lenient_answer_colon":
-            answers = marked_answers(text, limit=1)
-            return choices.lenient(_plain(_open_box(answers[0]))) if answers else None
+            return _last_marked(choices, text)
         case "lenient_answer_colon_md":
-            return _last_named(choices, marked_answers(text))
+            return _last_named(choices, text)
 
 
 _MAX_ANSWER = 2_000
 _LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!()\[\]])|(?<!\\)\$|(?<=[^\s~])~(?=[^\s~])")
+_QUESTION = re.compile(r"\A\W*[?？؟‽]|[?？؟‽]\W*\Z")
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
 _DASHES = str.maketrans("–—", "--")
@@ -206,15 +214,42 @@ class _Choices:
     def strict(self, answer: str) -> str | None:
         """A capital alone, or one with a marker before anything that does not speak against it."""
         first = next((char for char in answer if char.isalpha()), "")
-        return (self._alone(answer) or self._leading(answer)) if first.isupper() else None
+        letter = (self._alone(answer) or self._leading(answer)) if first.isupper() else None
+        return self._sure(letter, answer)
 
     def lenient(self, answer: str) -> str | None:
         """A letter alone or with a marker, the text of an option, or both among words that add nothing."""
-        return self._short(answer) or self._among_filler(answer)
+        return self.equal_text(answer) or self._sure(
+            self._short(answer) or self._among_filler(answer), answer
+        )
 
     def free(self, answer: str) -> str | None:
         """As `lenient`, or one option among any words that do not speak against it."""
-        return self.lenient(answer) or self._among_words(answer)
+        return self.lenient(answer) or self._sure(self._among_words(answer), answer)
+
+    def stands(self, letter: str, text: str, place: Place) -> bool:
+        """Whether the words around the place where the text picks a letter stand behind it."""
+        return not is_opposed(text, place.start, place.end, lambda piece: self.mark(piece, letter))
+
+    def mark(self, piece: str, letter: str = "") -> str:
+        """The piece with `SELF` in place of what can mean the letter, and `OTHER` of what names an option."""
+        parts: list[str] = []
+        end = 0
+        plain = _plain(piece)
+        for mention in self._mentions(plain):
+            parts += [plain[end : mention.start], SELF if letter in mention.letters else OTHER]
+            end = mention.end
+        return "".join([*parts, plain[end:]])
+
+    def _sure(self, letter: str | None, answer: str) -> str | None:
+        """The letter, unless words of the answer itself doubt it: `B, maybe`; `B?`."""
+        if letter is None or len(answer) == 1:
+            return letter
+        before, mention, after = self.mark(answer, letter).rpartition(SELF)
+        if not mention:
+            return letter
+        is_doubtful = _QUESTION.search(after) or opposes_before(before) or opposes_after(after)
+        return None if is_doubtful else letter
 
     def names_any(self, answer: str) -> bool:
         """Whether the answer names an option at all, in whatever way."""
@@ -364,21 +399,39 @@ def _plain(answer: str) -> str:
     return peeled.translate(_DASHES)[: _MAX_ANSWER + 1]
 
 
-def _open_box(answer: str) -> str:
-    content = last_boxed(answer)
-    return answer if content is None else content
+def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) -> str | None:
+    box = last_box(text)
+    if box is None:
+        return None
+    letter = read(_plain(box.content))
+    return letter if letter and choices.stands(letter, text, box) else None
 
 
-def _last_named(choices: _Choices, answers: Sequence[str]) -> str | None:
-    for marked in reversed(answers):
-        answer = _plain(_open_box(marked)).replace("*", "")
+def _last_marked(choices: "_Choices", text: str) -> str | None:
+    for place in _answers(choices, text):
+        letter = choices.lenient(_plain(place.content))
+        return letter if letter and choices.stands(letter, text, place) else None
+    return None
+
+
+def _last_named(choices: "_Choices", text: str) -> str | None:
+    for place in _answers(choices, text):
+        answer = _plain(place.content).replace("*", "")
         latin = _latin(answer)
         letter = choices.free(latin) or choices.equal_text(answer)
         if letter is not None:
-            return letter
+            return letter if choices.stands(letter, text, place) else None
         if choices.names_any(latin) or denies(latin):
             return None
     return None
+
+
+def _answers(choices: "_Choices", text: str) -> Iterator[Place]:
+    """What follows each `Answer:`, or the box in it, the last first; `Wrong answer:` introduces none."""
+    for place in reversed(answer_places(text)):
+        if not is_opposed_before(text, place.start, choices.mark):
+            box = last_box(place.content)
+            yield place if box is None else Place(box.content, place.start + box.start, place.start + box.end)
 
 
 def _latin(answer: str) -> str:

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 __all__ = [
+    "Place",
+    "answer_places",
+    "last_box",
     "last_boxed",
     "last_code_block",
     "last_nonempty_line",
@@ -15,6 +19,15 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An answer in a text: what it says, and from where to where the text holds it with its box."""
+
+    content: str
+    start: int
+    end: int
+
+
 def last_boxed(text: str) -> str | None:
     r"""Return the stripped content of the last `\boxed{...}` or `\fbox{...}`.
 
@@ -22,22 +35,28 @@ def last_boxed(text: str) -> str | None:
     counts. None when there is no box or the last one is never closed: an earlier box is not consulted,
     because a cut-off answer is no answer.
     """
+    box = last_box(text)
+    return None if box is None else box.content
+
+
+def last_box(text: str) -> Place | None:
+    """Return what `last_boxed` returns, with its place."""
     if "\\" not in text:
         return None
-    start = -1
-    for match in _BOX_OPENING.finditer(text):
-        start = match.end()
+    start = begin = -1
+    for opening in _BOX_OPENING.finditer(text):
+        start, begin = opening.span()
     if start < 0:
         return None
     depth = 1
-    for match in _BRACE.finditer(text, start):
+    for match in _BRACE.finditer(text, begin):
         token = match.group()
         if token == "{":
             depth += 1
         elif token == "}":
             depth -= 1
             if depth == 0:
-                return text[start : match.start()].strip()
+                return Place(text[begin : match.start()].strip(), start, match.end())
     return None
 
 
@@ -122,14 +141,21 @@ def marked_answers(text: str, limit: int = 16) -> list[str]:
     The case of the marker, Markdown emphasis around it and `*`, `_` or backticks around the answer are
     ignored. An answer longer than 10,000 characters is cut there.
     """
-    answers: list[str] = []
+    return [place.content for place in answer_places(text, limit)]
+
+
+def answer_places(text: str, limit: int = 16) -> list[Place]:
+    """Return what `marked_answers` returns, each with its place, which is without the marker."""
+    places: list[Place] = []
     end = len(text)
     for start, begin in islice(_answer_markers(text), limit):
-        answer = text[begin : min(end, begin + _MAX_ANSWER)].lstrip(_EMPHASIS)
-        line = answer.splitlines()[0] if answer else ""
-        answers.append(line.rstrip(_EMPHASIS))
+        answer = text[begin : min(end, begin + _MAX_ANSWER)]
+        stripped = answer.lstrip(_EMPHASIS)
+        begin += len(answer) - len(stripped)
+        line = stripped.splitlines()[0] if stripped else ""
+        places.append(Place(line.rstrip(_EMPHASIS), begin, begin + len(line)))
         end = start
-    return answers[::-1]
+    return places[::-1]
 
 
 def last_nonempty_line(text: str) -> str:
