@@ -22,7 +22,7 @@ from typing import Literal
 
 from nemo_gym.verifiers.claims import denies, negates
 from nemo_gym.verifiers.exact import normalize
-from nemo_gym.verifiers.patterns import last_match
+from nemo_gym.verifiers.patterns import last_place
 from nemo_gym.verifiers.stance import (
     OTHER,
     SELF,
@@ -67,16 +67,17 @@ def grade_choice(
     choices = _Choices(options)
     text = strip_reasoning(text)
     if output_regex:
-        match = last_match([output_regex] if isinstance(output_regex, str) else output_regex, text)
-        if match is not None:
-            return choices.lenient(_plain(match))
+        place = last_place([output_regex] if isinstance(output_regex, str) else output_regex, text)
+        if place is not None:
+            return choices.pick(choices.lenient, text, place)
     match mode:
         case "strict_single_letter_boxed":
             return _boxed(choices, choices.strict, text)
         case "lenient_boxed":
             return _boxed(choices, choices.lenient, text)
         case "lenient_answer_colon":
-            return _last_marked(choices, text)
+            place = next(_answers(choices, text), None)
+            return None if place is None else choices.pick(choices.lenient, text, place)
         case "lenient_answer_colon_md":
             return _last_named(choices, text)
 
@@ -90,6 +91,7 @@ _COMMAND = re.compile(r"\\[A-Za-z]")
 _NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
 _DASHES = str.maketrans("–—", "--")
 _ADJOINING = "^_/+=\\"
+_BETWEEN_BOXES = " \t\r\n$*,;/&|+"
 _AROUND = " .:()[]$"
 _JOINTS = "-'’."
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
@@ -157,7 +159,44 @@ _VERB = frozenset(
         *("appears", "remains", "makes", "contradicts", "violates", "ignores", "misses", "lacks", "needs"),
     ]
 )
-_REASON = re.compile(r"\b(?:because|since|as|for|due to)\b", re.IGNORECASE)
+_ASIDE = re.compile(
+    r"\b(?:because|since|as|for|due to)\b|\b(?:not|rather than|instead of|unlike)\W{1,3}\x01", re.IGNORECASE
+)
+"""Where a reason or a contrast begins: `because`; `not A`."""
+_NOUN = re.compile(r" ([a-z]{2,})")
+_AFTER_LETTER = frozenset(
+    [
+        *(
+            "and",
+            "or",
+            "nor",
+            "but",
+            "because",
+            "since",
+            "as",
+            "for",
+            "not",
+            "rather",
+            "instead",
+            "than",
+            "also",
+        ),
+        *(
+            "then",
+            "over",
+            "if",
+            "in",
+            "only",
+            "alone",
+            "maybe",
+            "perhaps",
+            "possibly",
+            "again",
+            "actually",
+            "too",
+        ),
+    ]
+)
 _FOREIGN_LETTERS = {
     **dict(zip("أبجدهوزحطي", "ABCDEFGHIJ", strict=True)),
     "ا": "A",
@@ -219,13 +258,17 @@ class _Choices:
 
     def lenient(self, answer: str) -> str | None:
         """A letter alone or with a marker, the text of an option, or both among words that add nothing."""
-        return self.equal_text(answer) or self._sure(
-            self._short(answer) or self._among_filler(answer), answer
-        )
+        letter = self._short(answer) or self._among_filler(answer)
+        return letter if letter and self._is_text(answer, letter) else self._sure(letter, answer)
 
     def free(self, answer: str) -> str | None:
         """As `lenient`, or one option among any words that do not speak against it."""
         return self.lenient(answer) or self._sure(self._among_words(answer), answer)
+
+    def pick(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
+        """The letter that a reader finds at a place of the text, if the words around it stand behind it."""
+        letter = read(_plain(place.content))
+        return letter if letter and self.stands(letter, text, place) else None
 
     def stands(self, letter: str, text: str, place: Place) -> bool:
         """Whether the words around the place where the text picks a letter stand behind it."""
@@ -237,6 +280,8 @@ class _Choices:
         end = 0
         plain = _plain(piece)
         for mention in self._mentions(plain):
+            if mention.by_letter and plain[mention.start] == "A" and _is_article(plain[mention.end :]):
+                continue
             parts += [plain[end : mention.start], SELF if letter in mention.letters else OTHER]
             end = mention.end
         return "".join([*parts, plain[end:]])
@@ -246,10 +291,15 @@ class _Choices:
         if letter is None or len(answer) == 1:
             return letter
         before, mention, after = self.mark(answer, letter).rpartition(SELF)
-        if not mention:
+        if not mention or normalize(after.lstrip(_AROUND + "-")) == self.texts[letter]:
             return letter
         is_doubtful = _QUESTION.search(after) or opposes_before(before) or opposes_after(after)
         return None if is_doubtful else letter
+
+    def _is_text(self, answer: str, letter: str) -> bool:
+        """Whether an answer is the text of an option, with a question mark only where that has one."""
+        is_asked = _QUESTION.search(answer) is not None and not _QUESTION.search(self._options[letter])
+        return not is_asked and normalize(answer) == self.texts[letter]
 
     def names_any(self, answer: str) -> bool:
         """Whether the answer names an option at all, in whatever way."""
@@ -265,6 +315,8 @@ class _Choices:
     def _alone(self, answer: str) -> str | None:
         """The only letter of the answer, unless a digit or an operator adjoins it or a number disagrees."""
         bare = answer.strip(_AROUND)
+        if bare[:1] + bare[-1:] == "<>":
+            bare = bare[1:-1]
         if len(bare) == 1 and bare.isalpha():
             return self._option(bare)
         places = [place for place, char in enumerate(answer[: _MAX_ANSWER + 1]) if char.isalpha()]
@@ -300,14 +352,13 @@ class _Choices:
         mentions = self._mentions(answer)
         if not mentions:
             return self._empty_text(answer)
+        start = mentions[0].start
+        end = _claim_end(answer, mentions, mentions[0].end)
+        mentions = [mention for mention in mentions if mention.start < end]
         letter = _agreed(mentions)
-        start, end = mentions[0].start, mentions[-1].end
         before = "" if _ASSIGNMENT.fullmatch(answer[:start]) else answer[:start]
-        claim, *reason = _REASON.split(answer[end:], maxsplit=1)
-        rest = before + _without(answer, mentions)[start:end] + claim
-        if letter is None or not _ALONGSIDE.fullmatch(rest) or _signed(answer, mentions):
-            return None
-        if denies(rest) or any(denies(one) for one in reason):
+        rest = before + _without(answer, mentions)[start:end]
+        if letter is None or not _ALONGSIDE.fullmatch(rest) or _signed(answer, mentions) or denies(rest):
             return None
         return letter if _is_filler(_words(_tokens(rest), only_words=True)) else None
 
@@ -324,7 +375,8 @@ class _Choices:
         mentions = self._mentions(answer)
         if not mentions or len(answer) > _MAX_ANSWER or not any(mention.by_letter for mention in mentions):
             return None
-        letter = _agreed(mentions)
+        end = _claim_end(answer, mentions, mentions[0].end)
+        letter = _agreed([mention for mention in mentions if mention.start < end])
         before = answer[: mentions[0].start]
         if letter is None or _NOT_LONE.search(before) or _COMMAND.search(_without(answer, mentions)):
             return None
@@ -336,11 +388,11 @@ class _Choices:
     def _goes_on(self, rest: str, letter: str) -> bool:
         """Whether what follows an option's letter names no other option and says nothing against it."""
         mentions = self._mentions(rest)
-        if any(letter not in mention.letters for mention in mentions):
+        end = _claim_end(rest, mentions, 0)
+        if any(letter not in mention.letters for mention in mentions if mention.start < end):
             return False
-        rest = _without(rest, mentions)
-        claim = _REASON.split(rest, maxsplit=1)[0]
-        if denies(rest) or negates(claim):
+        claim = _without(rest, mentions)[:end]
+        if denies(claim) or negates(claim):
             return False
         words = _words(_tokens(claim), only_words=True)
         return not words or words[0] not in _VERB or _is_filler(words)
@@ -400,25 +452,22 @@ def _plain(answer: str) -> str:
 
 
 def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) -> str | None:
+    """The option in the last box, unless another box stands right before it."""
     box = last_box(text)
-    if box is None:
+    letter = None if box is None else choices.pick(read, text, box)
+    if box is None or letter is None:
         return None
-    letter = read(_plain(box.content))
-    return letter if letter and choices.stands(letter, text, box) else None
-
-
-def _last_marked(choices: "_Choices", text: str) -> str | None:
-    for place in _answers(choices, text):
-        letter = choices.lenient(_plain(place.content))
-        return letter if letter and choices.stands(letter, text, place) else None
-    return None
+    before = text[: box.start].rstrip(_BETWEEN_BOXES)
+    beside = last_box(before) if before.endswith("}") else None
+    is_list = beside is not None and beside.end == len(before) and read(_plain(beside.content)) != letter
+    return None if is_list else letter
 
 
 def _last_named(choices: "_Choices", text: str) -> str | None:
     for place in _answers(choices, text):
         answer = _plain(place.content).replace("*", "")
         latin = _latin(answer)
-        letter = choices.free(latin) or choices.equal_text(answer)
+        letter = choices.free(latin) or choices.lenient(answer)
         if letter is not None:
             return letter if choices.stands(letter, text, place) else None
         if choices.names_any(latin) or denies(latin):
@@ -468,11 +517,17 @@ def _agreed(mentions: Sequence[_Mention]) -> str | None:
     return _only(sorted(frozenset[str].intersection(*(mention.letters for mention in mentions))))
 
 
-def _without(answer: str, mentions: Sequence[_Mention]) -> str:
-    """The answer with blanks in place of what the mentions cover, so that places stay the same."""
+def _without(answer: str, mentions: Sequence[_Mention], filler: str = " ") -> str:
+    """The answer with a filler in place of each character of a mention, so that places stay the same."""
     for mention in mentions:
-        answer = answer[: mention.start] + " " * (mention.end - mention.start) + answer[mention.end :]
+        answer = answer[: mention.start] + filler * (mention.end - mention.start) + answer[mention.end :]
     return answer
+
+
+def _claim_end(answer: str, mentions: Sequence[_Mention], begin: int) -> int:
+    """Where the claim ends, and a reason or a contrast begins."""
+    aside = _ASIDE.search(_without(answer, mentions, OTHER), begin)
+    return len(answer) if aside is None else aside.start()
 
 
 def _signed(answer: str, mentions: Sequence[_Mention]) -> bool:
@@ -498,6 +553,12 @@ def _adjoins(answer: str, place: int) -> bool:
     return (after[:1] in _JOINTS and after[1:2].isalnum()) or (
         before[-1:] in _JOINTS and before[:-1].isalnum()
     )
+
+
+def _is_article(rest: str) -> bool:
+    """Whether the words after `A` make an article of it."""
+    following = _NOUN.match(rest)
+    return following is not None and following[1] not in _VERB and following[1] not in _AFTER_LETTER
 
 
 def _is_filler(words: Sequence[str]) -> bool:

@@ -169,6 +169,7 @@ _BACK = re.compile(
     r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
     r"(?:that|this|it|the (?:previous|above|former|first|last))|second thoughts?"
     r"|(?:made|making|make)\s(?:that|this|it)\sup|fabricat\w+|(?:just|only) pretending"
+    r"|chang\w+ my mind|(?:take|taking|took) (?:that|it|this|everything) back"
     r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"
 )
 _TURN = re.compile(

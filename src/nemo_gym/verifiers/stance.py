@@ -83,9 +83,15 @@ def opposes_after(rest: str, *, is_alone: bool = False) -> bool:
     Args:
         is_alone: nothing stands before the answer, so that `is not a metal` denies it.
     """
-    clauses = _clauses(rest)
-    first = clauses[0]
-    if is_alone and first.words[:1] and first.words[0] in _COPULAS and first.kinds[1:2] == ["against"]:
+    clauses = [clause for clause in _clauses(rest) if clause.words]
+    if not clauses:
+        return False
+    words, kinds = clauses[0].words, clauses[0].kinds
+    if words[0] in _ADDING and (
+        OTHER in kinds or (words[0] == "or" and words[1:2] and words[1] not in _SAME)
+    ):
+        return True
+    if is_alone and words[0] in _COPULAS and kinds[1:2] == ["against"]:
         return True
     return takes_back(rest.casefold()) or _opposition(clauses, SELF)[0]
 
@@ -129,7 +135,7 @@ _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
 _QUESTIONS = frozenset("?？؟")
 _SENTENCE = re.compile(r"[?？؟](?!\w)|[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
-_CONTINUES = re.compile(r"(?::|\b(?:is|are|be|was|not)|n['’]t)\Z", re.IGNORECASE)
+_CONTINUES = re.compile(r"(?:[:,]|\b(?:is|are|be|was|not|or|and|either|nor|than)|n['’]t)\Z", re.IGNORECASE)
 _LIST_LINE = re.compile(r"^[\s|>*_•-]{0,8}\(?([A-Za-z])[*_]{0,2}(?:[).:]|\s?\|)", re.MULTILINE)
 _ROUGH_TOKEN = re.compile(r"[a-z0-9]+|[^\s$*_`{}\[\]().]")
 
@@ -154,7 +160,8 @@ _AGAINST = re.compile(
 )
 _DOUBT = re.compile(
     r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )(?:could|might|may) (?:\w+ ){0,2}?(?:be|work)\b"
-    r"|\b(?:one|any|some|each) of\b|\b(?:hard|difficult|tough) to (?:say|tell)\b|\bcoin\b"
+    r"|\b(?:to some extent|more or less|(?:kind|sort) of|partly|partially|(?:one|any|some|each) of"
+    r"|(?:hard|difficult|tough) to (?:say|tell)|coin)\b"
 )
 _SUBJECT = re.compile(
     r"\b(?=(?:it|this|that) (?:s|is|must|has)\b|the (?:\w+ ){0,2}(?:answer|option|choice) (?:is|must|has)\b"
@@ -196,27 +203,32 @@ _DOUBT_WORDS = _set(
 )
 _HARMLESS = _set(
     """
-    the a my final correct right best answer option choice letter solution is s it this that which i we so
-    thus therefore hence here and finally overall in be must believe think choose pick select : ,
+    the my final correct right best answer option choice letter solution is s it this that which i we so
+    thus therefore hence here finally overall in be must believe think choose pick select : ,
     """
 )
 """What may stand before an answer in any order; a quick way out for plain answers."""
 _FRAMING = _HARMLESS | _set(
     """
-    an our your their true better most answers options response one are was were been being am has have had
-    do does did done will would should could can ca wo may might shall its what who there you he she they me
-    us them to of with on at all by way case then clearly definitely surely certainly really actually truly
-    quite very just still now again also too well oh ok okay yes hmm wait sorry though although however but
-    yet even ever honestly frankly indeed exactly simply thought know knew say said saying mean meant feel
-    chose chosen picked selected go going take make give want wanted call sure certain confident idea
-    possible boxed fbox as for because since namely ie thing anything 100 acceptable ll re ve
+    a an and our your their true better most answers options response one are was were been being am has
+    have had do does did done will would should could can ca wo may might shall its what who there you
+    he she they me us them to of with on at all by way case then clearly definitely surely certainly
+    really actually truly quite very just still now again also too well oh ok okay yes hmm wait sorry
+    though although however but yet even ever honestly frankly indeed exactly simply thought know knew
+    say said saying mean meant feel chose chosen picked selected go going take make give want wanted
+    call sure certain confident idea possible boxed fbox as for because since namely ie thing anything
+    100 acceptable ll re ve
     es la el respuesta ist die das antwort est ce réponse è resposta risposta это ответ
     是 的 答案 答案是 正解は です
     """
 )
 _COPULAS = _set("is was are were can ca could should would must wo will")
 _VERBS = _set("is s are was be must has answer choose pick select say go")
+_NO_CLAIM = _set("because since due given if unless whether")
+_ADDING = _set("or if unless")
+_SAME = _set("equivalently simply in as just more " + SELF)
 _INTERJECTIONS = _set("no nope nah wait oh hmm well ok sorry actually")
+_NO_LABEL = _COPULAS | _INTERJECTIONS
 _JOINERS = _set("and or nor option options the")
 
 
@@ -236,11 +248,14 @@ class _Clause:
     @property
     def is_open(self) -> bool:
         """Whether the clause before goes on here: `it is false that` `the answer is`, or after `I think`."""
-        return self.joint == "\2" or (self.joint in _BREAKS and _VERBS.isdisjoint(self.words))
+        is_aside = self.joint in _BREAKS or self.joint == "because"
+        return self.joint == "\2" or (is_aside and _VERBS.isdisjoint(self.words))
 
     @property
     def is_bare(self) -> bool:
-        return bool(self.words) and all(word in (SELF, OTHER) or word in _JOINERS for word in self.words)
+        return bool(self.words) and all(
+            word in (SELF, OTHER) or word in _JOINERS or word in _REASONS for word in self.words
+        )
 
     def followed_by(self, other: "_Clause") -> "_Clause":
         return _Clause(self.joint, self.words + other.words, self.kinds + other.kinds)
@@ -283,6 +298,8 @@ def _clauses(text: str) -> list[_Clause]:
     clauses: list[_Clause] = []
     joint, words = "", list[str]()
     for token in _TOKEN.findall(_plain(text)):
+        if token == "\2" and not words:
+            continue
         if token in _BREAKS or token == "\2":
             following, opening = token, list[str]()
         elif token in _CONCLUSIONS:
@@ -308,7 +325,7 @@ def _joined(clauses: Sequence[_Clause]) -> list[_Clause]:
     for clause in clauses[1:]:
         last = whole[-1]
         is_list = clause.joint == "," and (last.is_bare or (clause.is_bare and OTHER in last.kinds))
-        is_label = clause.joint == ":" and last.is_about_the_answer and _COPULAS.isdisjoint(last.words)
+        is_label = clause.joint == ":" and last.is_about_the_answer and _NO_LABEL.isdisjoint(last.words)
         if clause.words and last.words and (is_list or (is_label and OTHER in clause.kinds)):
             whole[-1] = last.followed_by(clause)
         else:
@@ -347,6 +364,8 @@ def _is_masked(word: str) -> bool:
 def _is_rival_beside(clauses: Sequence[_Clause]) -> bool:
     """Whether a sentence up to an answer ends with `OTHER or`, or with `OTHER,` alone."""
     last = clauses[-1]
+    if len(clauses) == 1 and last.is_bare and OTHER in last.kinds:
+        return True
     if last.words and last.words[-1] in _JOINERS:
         return last.words[-2:-1] == [OTHER]
     if last.words or last.joint != "," or len(clauses) < 2:
@@ -360,7 +379,7 @@ def _opposition(clauses: Sequence[_Clause], subject: str, *, is_list: bool = Fal
     for clause in clauses:
         kinds = set(clause.kinds)
         if OTHER in kinds:
-            if not kinds & {"against", "content"} and clause.joint != "because" and not is_list:
+            if not kinds & {"against", "content"} and clause.words[0] not in _NO_CLAIM and not is_list:
                 return True, subject
             subject = OTHER
         elif "content" in kinds:
