@@ -40,14 +40,15 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
         mark: puts `SELF` and `OTHER` in place of what names the answer, or a rival of it.
         is_open: any text can be an answer, so that `mark` does not know the rivals.
     """
-    if is_opposed_before(text, start, mark):
+    lead = _lead(text, start)
+    if _opposes_lead(lead, mark):
         return True
     after = _ending(text, end)
     if not after.strip(_MARKUP):
         return False
     stop = _SENTENCE.search(after)
     rest, later = (after[: stop.start()], after[stop.end() :]) if stop else (after, "")
-    if rest and opposes_after(mark(rest), is_alone=not _lead(text, start).strip(_MARKUP)):
+    if rest and opposes_after(mark(rest), is_alone=not lead.strip(_MARKUP)):
         return True
     is_question = stop is not None and stop.group() in _QUESTIONS
     return opposes_later(later, mark, is_question=is_question, is_open=is_open)
@@ -55,8 +56,7 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
 
 def is_opposed_before(text: str, start: int, mark: Mark) -> bool:
     """Whether the words of its sentence before an answer, or before its label, deny or doubt it."""
-    lead = _lead(text, start)
-    return bool(lead) and not _is_harmless(lead) and opposes_before(mark(lead))
+    return _opposes_lead(_lead(text, start), mark)
 
 
 def opposes_before(lead: str) -> bool:
@@ -111,6 +111,9 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
             subject = SELF if ending == "\n" and not sentence.strip() else subject
             continue
         marked = mark(sentence[:_MAX_SENTENCE])
+        if not is_open and ending not in _QUESTIONS and _is_inert(marked):
+            is_asked = False
+            continue
         if takes_back(readable(marked).casefold()) or (is_open and _replaces(marked)):
             return True
         clauses = _clauses(marked)
@@ -135,7 +138,16 @@ _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
 _QUESTIONS = frozenset("?？؟")
 _SENTENCE = re.compile(r"[?？؟](?!\w)|[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
-_CONTINUES = re.compile(r"(?:[:,]|\b(?:is|are|be|was|not|or|and|either|nor|than)|n['’]t)\Z", re.IGNORECASE)
+_BACKWARD_STOP = re.compile(r"(?<![^\s\"'”)*_$\]}])[.!?…]|[。！？؟]|\n")
+_LINKS = (
+    *(":", ",", "n't", "n’t"),
+    *(" is", " are", " be", " was", " not", " or", " and", " either", " nor", " than"),
+    *("\nis", "\nare", "\nbe", "\nwas", "\nnot", "\nor", "\nand", "\neither", "\nnor", "\nthan"),
+)
+"""With these at its end, a line goes on in the next."""
+_LONGEST_LINK = 7
+_SIGNS = frozenset("~!<\\&/")
+_WORD = re.compile(r"[a-z]+")
 _LIST_LINE = re.compile(r"^[\s|>*_•-]{0,8}\(?([A-Za-z])[*_]{0,2}(?:[).:]|\s?\|)", re.MULTILINE)
 _ROUGH_TOKEN = re.compile(r"[a-z0-9]+|[^\s$*_`{}\[\]().]")
 
@@ -201,6 +213,19 @@ _DOUBT_WORDS = _set(
     random randomly arbitrary arbitrarily alternatively vielleicht quizás quizá forse talvez
     """
 )
+_TRIGGERS = (
+    _OPPOSING_WORDS
+    | _DOUBT_WORDS
+    | _set(
+        """
+        t nt isnt wont dont cant wasnt doesnt out herring least other rather different instead opposed
+        apart aside far away all any anything anyone every everything everyone could might may one some
+        each hard difficult tough coin extent more kind sort partly partially scratch strike forget
+        ignore disregard second thought thoughts made make making pretending reverse contrary holds
+        correction mind back nay psych sike
+        """
+    )
+)
 _HARMLESS = _set(
     """
     the my final correct right best answer option choice letter solution is s it this that which i we so
@@ -261,8 +286,19 @@ class _Clause:
         return _Clause(self.joint, self.words + other.words, self.kinds + other.kinds)
 
 
-def _is_harmless(lead: str) -> bool:
-    return lead.isascii() and _HARMLESS.issuperset(_ROUGH_TOKEN.findall(lead.lower()))
+def _opposes_lead(lead: str, mark: Mark) -> bool:
+    if not lead or (lead.isascii() and _HARMLESS.issuperset(_ROUGH_TOKEN.findall(lead.lower()))):
+        return False
+    marked = mark(lead)
+    return not _is_inert(marked) and opposes_before(marked)
+
+
+def _is_inert(marked: str) -> bool:
+    """Whether a sentence names no option, and has no word or sign that could speak against an answer."""
+    if not marked.isascii() or SELF in marked or OTHER in marked or not _SIGNS.isdisjoint(marked):
+        return False
+    words = _WORD.findall(marked.lower())
+    return _TRIGGERS.isdisjoint(words) and not any(word.startswith(DENIAL_STEMS) for word in words)
 
 
 def _lead(text: str, start: int) -> str:
@@ -270,12 +306,10 @@ def _lead(text: str, start: int) -> str:
     head = text[max(0, start - _MAX_LEAD) : start]
     body = head.rstrip(_OPENING)
     line = head.rfind("\n") + 1
-    if line > len(body) and not _CONTINUES.search(body):
+    if line > len(body) and not body[-_LONGEST_LINK:].lower().endswith(_LINKS):
         return head[line:]
-    start = 0
-    for stop in _SENTENCE.finditer(body):
-        start = stop.end()
-    return head[start:]
+    stop = _BACKWARD_STOP.search(body[::-1])
+    return head[len(body) - stop.start() if stop else 0 :]
 
 
 def _ending(text: str, end: int) -> str:
@@ -375,19 +409,20 @@ def _is_rival_beside(clauses: Sequence[_Clause]) -> bool:
 
 
 def _opposition(clauses: Sequence[_Clause], subject: str, *, is_list: bool = False) -> tuple[bool, str]:
-    """Whether a clause is against the answer; and what the last is about, `SELF` or anything else."""
+    """Whether a clause is against the answer; and what a pronoun means after it: `SELF`, or `OTHER`."""
+    topic = subject
     for clause in clauses:
         kinds = set(clause.kinds)
         if OTHER in kinds:
             if not kinds & {"against", "content"} and clause.words[0] not in _NO_CLAIM and not is_list:
                 return True, subject
-            subject = OTHER
+            subject = topic = OTHER
+        elif SELF in kinds:
+            subject = topic = SELF
         elif "content" in kinds:
-            subject = SELF if SELF in kinds else OTHER
-        else:
-            subject = SELF if SELF in kinds else subject
-            if subject == SELF and kinds & {"against", "doubt"}:
-                return True, subject
+            topic = OTHER
+        if kinds.isdisjoint({OTHER, "content"}) and topic == SELF and kinds & {"against", "doubt"}:
+            return True, subject
     return False, subject
 
 
