@@ -44,7 +44,7 @@ from nemo_gym.verifiers.stance import (
     opposes_after,
     opposes_before,
 )
-from nemo_gym.verifiers.text import Place, answer_places, last_box, strip_reasoning
+from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]
 
@@ -98,7 +98,6 @@ def grade_choice(
 _LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
 _QUESTION = re.compile(r"\A\W*[?？؟‽]|[?？؟‽]\W*\Z")
 _COMMAND = re.compile(r"\\[A-Za-z]")
-_BETWEEN_BOXES = " \t\r\n$*,;/&|+"
 _AROUND = " .:()[]$"
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
@@ -269,10 +268,8 @@ def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) ->
     letter = None if box is None else choices.pick(read, text, box)
     if box is None or letter is None:
         return None
-    before = text[: box.start].rstrip(_BETWEEN_BOXES)
-    beside = last_box(before) if before.endswith("}") else None
-    is_list = beside is not None and beside.end == len(before) and read(plain(beside.content)) != letter
-    return None if is_list else letter
+    beside = box_beside(text, box)
+    return letter if beside is None or read(plain(beside.content)) == letter else None
 
 
 def _last_named(choices: "_Choices", text: str) -> str | None:

@@ -114,7 +114,9 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
         if not is_open and ending not in _QUESTIONS and _is_inert(marked):
             is_asked = False
             continue
-        if takes_back(readable(marked).casefold()) or (is_open and _replaces(marked)):
+        if takes_back(readable(marked).casefold()):
+            return True
+        if is_open and ending not in _QUESTIONS and _replaces(marked):
             return True
         clauses = _clauses(marked)
         kinds = {kind for clause in clauses for kind in clause.kinds}
@@ -185,9 +187,11 @@ _MASKED = re.compile(
     "[a-z][\u0370-\u052f\u13a0-\u13ff]|[\u0370-\u052f\u13a0-\u13ff][a-z]|[\u0250-\u02af\u1d00-\u1dbf]"
 )
 _REPLACEMENT = re.compile(
-    r"(?:(?:wait|oh|hmm|well|sorry|but|okay|ok)\W+){0,3}"
-    r"(?:(?:no|nope|nah|actually|rather|or|correction|i mean|sorry|better|make (?:that|it)"
-    r"|it(?:['’]s| is)(?: actually| rather| really))\b\W*(?:(?:it|that|this)(?:['’]s| is| must be)\b\W*)?"
+    r"(?:(?:wait|hold on|oh|hmm|well|sorry|but|okay|ok)\W+){0,3}"
+    r"(?:(?:no|nope|nah|wait|hold on|actually|rather|or|correction|i mean|sorry|better|make (?:that|it)|maybe"
+    r"|perhaps|possibly|probably|alternatively|(?:it )?(?:could|might|may)(?: \w+){0,2} be"
+    r"|it(?:['’]s| is) (?:actually|rather|really))\b\W*(?:(?:it|that|this)(?:['’]s| is| must be)\b\W*)?"
+    r"|(?:wait|hold on|oh|hmm|sorry)\W+(?:it|that|this)(?:['’]s| is)\W+"
     r"|(?:the|my)(?: \w+){0,2} answer(?: is|:) ?)(?P<value>[^\0\1]{1,40})"
 )
 
@@ -248,11 +252,12 @@ _FRAMING = _HARMLESS | _set(
     """
 )
 _COPULAS = _set("is was are were can ca could should would must wo will")
-_VERBS = _set("is s are was be must has answer choose pick select say go")
+_VERBS = _set("is s are was be must has choose pick select say go")
 _NO_CLAIM = _set("because since due given if unless whether")
 _ADDING = _set("or if unless")
 _SAME = _set("equivalently simply in as just more " + SELF)
 _INTERJECTIONS = _set("no nope nah wait oh hmm well ok sorry actually")
+_LABELS = _set("answer answers option options choice")
 _NO_LABEL = _COPULAS | _INTERJECTIONS
 _JOINERS = _set("and or nor option options the")
 
@@ -359,8 +364,13 @@ def _joined(clauses: Sequence[_Clause]) -> list[_Clause]:
     for clause in clauses[1:]:
         last = whole[-1]
         is_list = clause.joint == "," and (last.is_bare or (clause.is_bare and OTHER in last.kinds))
-        is_label = clause.joint == ":" and last.is_about_the_answer and _NO_LABEL.isdisjoint(last.words)
-        if clause.words and last.words and (is_list or (is_label and OTHER in clause.kinds)):
+        is_label = (
+            clause.joint == ":"
+            and last.is_about_the_answer
+            and _NO_LABEL.isdisjoint(last.words)
+            and (OTHER in clause.kinds or ("content" in clause.kinds and not _LABELS.isdisjoint(last.words)))
+        )
+        if clause.words and last.words and (is_list or is_label):
             whole[-1] = last.followed_by(clause)
         else:
             whole.append(clause)

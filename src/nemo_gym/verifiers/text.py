@@ -8,6 +8,7 @@ from itertools import islice
 __all__ = [
     "Place",
     "answer_places",
+    "box_beside",
     "last_box",
     "last_boxed",
     "last_code_block",
@@ -58,6 +59,13 @@ def last_box(text: str) -> Place | None:
             if depth == 0:
                 return Place(text[begin : match.start()].strip(), start, match.end())
     return None
+
+
+def box_beside(text: str, box: Place) -> Place | None:
+    """Return the box right before another one, with only blanks and separators between them."""
+    before = text[: box.start].rstrip(_BETWEEN_BOXES)
+    beside = last_box(before) if before.endswith("}") else None
+    return beside if beside is not None and beside.end == len(before) else None
 
 
 def peel_text(s: str) -> str:
@@ -165,6 +173,7 @@ def last_nonempty_line(text: str) -> str:
 
 
 _BOX_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BETWEEN_BOXES = " \t\r\n$*,;/&|+"
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _COMMANDS = (
     "text|textbf|textit|textrm|textsf|texttt|textup|textnormal|mbox|emph|"
