@@ -8,15 +8,25 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-__all__ = ["claimed_number", "claims_only", "denies", "negates"]
+__all__ = [
+    "DENIAL_STEMS",
+    "DENIAL_WORDS",
+    "NEGATION_WORDS",
+    "claimed_number",
+    "claims_only",
+    "denies",
+    "negates",
+    "readable",
+    "takes_back",
+]
 
 
 def denies(text: str) -> bool:
     """Whether a text calls something wrong, excluded or doubtful, in words or with a cross."""
     words = _words(text.casefold())
     return (
-        not words.isdisjoint(_DENIAL_WORDS)
-        or any(word.startswith(_DENIAL_STEMS) for word in words)
+        not words.isdisjoint(DENIAL_WORDS)
+        or any(word.startswith(DENIAL_STEMS) for word in words)
         or (not words.isdisjoint(_DENIAL_OPENERS) and _DENIAL_PHRASE.search(text) is not None)
         or "~~" in text
         or (not text.isascii() and _CROSS.search(text) is not None)
@@ -27,7 +37,7 @@ def negates(text: str) -> bool:
     """Whether a text has a word that reverses what stands beside it, such as `not`, `never` or `except`."""
     words = _words(text.casefold())
     return (
-        not words.isdisjoint(_NEGATION_WORDS)
+        not words.isdisjoint(NEGATION_WORDS)
         or any(word.startswith("except") for word in words)
         or _NEGATION_PHRASE.search(text) is not None
     )
@@ -47,12 +57,12 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
     """
     if len(text) > _MAX_TEXT:
         return False
-    text = _readable(text)
+    text = readable(text)
     if value.isascii() and not text.isascii() and _FOREIGN.search(text):
         return False
     lines = (" ".join(line.split()) for line in text.replace(_PLACE, "").casefold().splitlines())
     rest = _replaced("\n".join(filter(None, lines)), value)
-    if _PLACE not in rest or denies(rest) or _takes_back(rest) or _says_any(rest, rivals):
+    if _PLACE not in rest or denies(rest) or takes_back(rest) or _says_any(rest, rivals):
         return False
     return not any(map(_speaks_against, _SENTENCE.split(rest)))
 
@@ -67,7 +77,7 @@ def claimed_number(text: str) -> str | None:
     """
     if len(text) > _MAX_TEXT:
         return None
-    answer = _EQUALS.sub(" ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", _readable(text))))
+    answer = _EQUALS.sub(" ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", readable(text))))
     words = {word.strip(_AROUND).rstrip(".") for word in _BETWEEN.split(answer) if _DIGIT.search(word)}
     number = words.pop() if len(words) == 1 else ""
     if not _NUMBER.fullmatch(number) or _INEXACT.search(answer) or not claims_only(answer, number):
@@ -103,7 +113,7 @@ _HIDDEN = re.compile(
 _FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]")
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
-_DENIAL_WORDS = frozenset(
+DENIAL_WORDS = frozenset(
     [
         *(
             "wrong",
@@ -123,7 +133,7 @@ _DENIAL_WORDS = frozenset(
         *("fail", "fails", "failed"),
     ]
 )
-_DENIAL_STEMS = (
+DENIAL_STEMS = (
     *("eliminat", "exclud", "reject", "discard", "dismiss", "disprov", "refus", "refut", "retract"),
     *("disagree", "contradict", "avoid", "doubt", "oppos"),
 )
@@ -134,7 +144,7 @@ _DENIAL_PHRASE = re.compile(
     re.IGNORECASE,
 )
 _CROSS = re.compile("[≠¬✗✘✖❌❎🚫⛔👎]")
-_NEGATION_WORDS = frozenset(
+NEGATION_WORDS = frozenset(
     [
         *("not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "cannot", "cant", "isnt"),
         *("nope", "nah", "non", "without", "besides", "unlike", "hardly", "barely", "scarcely", "seldom"),
@@ -192,6 +202,7 @@ _BACK = re.compile(
     r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
     r"(?:that|this|it|the (?:previous|above|former|first|last))|second thoughts?"
     r"|(?:made|making|make)\s(?:that|this|it)\sup|fabricat\w+|(?:just|only) pretending"
+    r"|chang\w+ my mind|(?:take|taking|took) (?:that|it|this|everything) back"
     r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"
 )
 _TURN = re.compile(
@@ -219,12 +230,12 @@ def _speaks_against(sentence: str) -> bool:
     return len(sentence) <= _MAX_TURN and _TURN.fullmatch(sentence.strip(" ?")) is not None
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Without characters that can't be seen, and with one form for each that can."""
     return text if text.isascii() else _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
 
 
-def _takes_back(text: str) -> bool:
+def takes_back(text: str) -> bool:
     return _BACK.search(text) is not None
 
 
@@ -257,7 +268,7 @@ def _places(text: str, value: str) -> Iterator[int]:
 
 
 def _plain(value: str) -> str:
-    return " ".join(_readable(value).casefold().split())
+    return " ".join(readable(value).casefold().split())
 
 
 def _in_word(char: str) -> bool:

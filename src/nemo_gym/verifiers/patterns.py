@@ -17,6 +17,8 @@ from typing import Any
 
 import re2
 
+from nemo_gym.verifiers.text import Place
+
 __all__ = [
     "MAX_PATTERNS",
     "MAX_SECONDS",
@@ -26,6 +28,7 @@ __all__ = [
     "bounded_pattern",
     "check_patterns",
     "last_match",
+    "last_place",
 ]
 
 MAX_TEXT = 10_000
@@ -72,7 +75,17 @@ class BoundedPattern:
 
 
 def last_match(patterns: Sequence[str], text: str) -> str | None:
-    """Return what the first pattern that matches has in its last match; None when none matches.
+    """Return the content of `last_place`.
+
+    Raises:
+        ValueError: as `last_place` does.
+    """
+    place = last_place(patterns, text)
+    return None if place is None else place.content
+
+
+def last_place(patterns: Sequence[str], text: str) -> Place | None:
+    """Return what the first pattern that matches has in its last match, with its place; None without one.
 
     That is the first group that took part, else the whole match. All patterns together have one budget: that
     of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS` a search.
@@ -81,6 +94,7 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
         ValueError: a pattern is refused, there are too many, or they take too long on this text.
     """
     deadline = thread_time() + MAX_SECONDS
+    length = len(text)
     text = _encodable(text[-MAX_TEXT:])
     for pattern in check_patterns(patterns):
         engine = pattern.engine(text)
@@ -100,7 +114,9 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
                 "one answer: let it match rarer text, such as the words around the answer"
             )
         if last is not None:
-            return next((group for group in last.groups() if group is not None), last.group())
+            group = next((at + 1 for at, value in enumerate(last.groups()) if value is not None), 0)
+            start, end = (length - len(text) + place for place in last.span(group))
+            return Place(last.group(group), start, end)
     return None
 
 
