@@ -50,12 +50,13 @@ _SENTENCE = re.compile(r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n|,? so (?=[a-z])")
 _FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]")
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
-_LEADER = re.compile(r"['’]?[^\W_]+|[:,;(|—–=>-]")
+_LEADER = re.compile(r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]")
+_MARKS = frozenset(":,;(|—–=>-")
 _MODIFIERS = word_set(
     """
-    a an the this very quite currently now today presently mostly clear bright warm light nice pleasant
-    beautiful lovely fine perfect just still all really definitely certainly simply clearly generally
-    and good great only
+    \\boxed \\fbox \\text \\textbf \\textit \\mathbf \\mathrm \\emph a an the this very quite currently
+    now today presently mostly clear bright warm light nice pleasant beautiful lovely fine perfect just
+    still all really definitely certainly simply clearly generally and good great only
     """
 )
 _STATING = word_set(
@@ -160,7 +161,7 @@ def _leader(text: str) -> str:
     """The word before a value, without articles, adverbs and markup between them; a mark counts as `:`."""
     for word in reversed(_LEADER.findall(text)):
         if word not in _MODIFIERS:
-            return ":" if not word[0].isalpha() else word
+            return ":" if word in _MARKS else word
     return ":"
 
 
