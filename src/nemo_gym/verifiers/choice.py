@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from nemo_gym.verifiers.claims import denies, negates
+from nemo_gym.verifiers.denials import denies, negates
 from nemo_gym.verifiers.exact import normalize
 from nemo_gym.verifiers.options import (
     MAX_ANSWER,

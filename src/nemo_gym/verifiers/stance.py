@@ -10,7 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nemo_gym.verifiers.claims import DENIAL_STEMS, DENIAL_WORDS, NEGATION_WORDS, readable, takes_back
+from nemo_gym.verifiers.denials import (
+    DENIAL_STEMS,
+    DENIAL_WORDS,
+    NEGATION_WORDS,
+    readable,
+    takes_back,
+    word_set,
+)
 
 __all__ = [
     "OTHER",
@@ -196,13 +203,9 @@ _REPLACEMENT = re.compile(
 )
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_CONCLUSIONS = _set("so therefore thus hence consequently then but leaving leaves while whereas")
-_REASONS = _set("because since as for given due")
-_AGAINST_WORDS = _set(
+_CONCLUSIONS = word_set("so therefore thus hence consequently then but leaving leaves while whereas")
+_REASONS = word_set("because since as for given due")
+_AGAINST_WORDS = word_set(
     """
     except excepting excluding than opposite lied worse
     nicht kein keine pas ne niet geen não nao nie inte ikke не нет
@@ -210,7 +213,7 @@ _AGAINST_WORDS = _set(
     """
 )
 _OPPOSING_WORDS = _AGAINST_WORDS | NEGATION_WORDS | DENIAL_WORDS
-_DOUBT_WORDS = _set(
+_DOUBT_WORDS = word_set(
     """
     maybe perhaps possibly probably presumably supposedly allegedly apparently seemingly likely either or
     guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
@@ -220,7 +223,7 @@ _DOUBT_WORDS = _set(
 _TRIGGERS = (
     _OPPOSING_WORDS
     | _DOUBT_WORDS
-    | _set(
+    | word_set(
         """
         t nt isnt wont dont cant wasnt doesnt out herring least other rather different instead opposed
         apart aside far away all any anything anyone every everything everyone could might may one some
@@ -230,14 +233,14 @@ _TRIGGERS = (
         """
     )
 )
-_HARMLESS = _set(
+_HARMLESS = word_set(
     """
     the my final correct right best answer option choice letter solution is s it this that which i we so
     thus therefore hence here finally overall in be must believe think choose pick select : ,
     """
 )
 """What may stand before an answer in any order; a quick way out for plain answers."""
-_FRAMING = _HARMLESS | _set(
+_FRAMING = _HARMLESS | word_set(
     """
     a an and our your their true better most answers options response one are was were been being am has
     have had do does did done will would should could can ca wo may might shall its what who there you
@@ -251,15 +254,15 @@ _FRAMING = _HARMLESS | _set(
     是 的 答案 答案是 正解は です
     """
 )
-_COPULAS = _set("is was are were can ca could should would must wo will")
-_VERBS = _set("is s are was be must has choose pick select say go")
-_NO_CLAIM = _set("because since due given if unless whether")
-_ADDING = _set("or if unless")
-_SAME = _set("equivalently simply in as just more " + SELF)
-_INTERJECTIONS = _set("no nope nah wait oh hmm well ok sorry actually")
-_LABELS = _set("answer answers option options choice")
+_COPULAS = word_set("is was are were can ca could should would must wo will")
+_VERBS = word_set("is s are was be must has choose pick select say go")
+_NO_CLAIM = word_set("because since due given if unless whether")
+_ADDING = word_set("or if unless")
+_SAME = word_set("equivalently simply in as just more " + SELF)
+_INTERJECTIONS = word_set("no nope nah wait oh hmm well ok sorry actually")
+_LABELS = word_set("answer answers option options choice")
 _NO_LABEL = _COPULAS | _INTERJECTIONS
-_JOINERS = _set("and or nor option options the")
+_JOINERS = word_set("and or nor option options the")
 
 
 @dataclass(frozen=True, slots=True)
