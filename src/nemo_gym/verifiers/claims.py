@@ -5,15 +5,26 @@ the value and says nothing against it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from nemo_gym.verifiers.denials import denies, negates, readable, takes_back, word_set, words_of
+import re2
+
+from nemo_gym.verifiers.denials import (
+    AGAINST_THE_WHOLE,
+    denies,
+    negates,
+    readable,
+    takes_back,
+    word_set,
+    words_of,
+)
 from nemo_gym.verifiers.stance import SELF, is_opposed
 
 __all__ = ["claimed_number", "claims_only", "denies", "negates"]
 
 
-def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
+def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     """Whether a text says a value in whole words, and neither another one nor anything against it.
 
     Args:
@@ -30,6 +41,8 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
     """
     if len(text) > _MAX_TEXT:
         return False
+    if _ends_with_it(text.casefold(), value.casefold(), rivals):
+        return True
     text = readable(text)
     if value.isascii() and not text.isascii() and _FOREIGN.search(text):
         return False
@@ -165,6 +178,28 @@ _TURN = re.compile(
 )
 
 
+_RE2: Any = re2
+_AGAINST_ALL: Any = _RE2.compile(
+    rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN.pattern})[\s?]*(?:[.!;?\n]|\z)"
+)
+"""All that refuses a text which does not name the value, in one pass."""
+
+
+def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
+    """Whether a text in lower case ends with the line `answer: value` and says nothing else that counts: what
+    the rules below come to for most answers, at a tenth of their cost."""
+    lead, _, line = text.rstrip().rpartition("\n")
+    return (
+        line in (f"final answer: {value}", f"answer: {value}")
+        and text.isascii()
+        and value.isalnum()
+        and (not lead or lead.rstrip().endswith("."))
+        and value not in lead
+        and not any(rival.casefold() in text for rival in rivals)
+        and _AGAINST_ALL.search(text) is None
+    )
+
+
 def _speaks_against(sentence: str) -> bool:
     if _PLACE in sentence:
         return (
@@ -197,7 +232,7 @@ def _leader(text: str) -> str:
     return ":"
 
 
-def _says_any(text: str, values: Iterable[str]) -> bool:
+def _says_any(text: str, values: Collection[str]) -> bool:
     flat = text.replace("\n", " ")
     wanted = (_plain(value) for value in values)
     return any(value in flat and next(_places(flat, value), None) is not None for value in wanted)
