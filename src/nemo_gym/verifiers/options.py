@@ -94,7 +94,9 @@ class Options:
         """The piece with `SELF` in place of what can mean the letter, and `OTHER` of what names an option."""
         if piece.isascii() and self._is_free_of_names(piece):
             return piece
-        piece = plain(piece)
+        piece = plain(_TAG.sub(" ", piece) if "<" in piece else piece)
+        if not piece.isascii():
+            piece = _BESIDE_HAN.sub(" ", piece)
         parts: list[str] = []
         end = 0
         for mention in self.mentions(piece):
@@ -226,6 +228,10 @@ VERBS = frozenset(
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!()\[\]])|(?<!\\)\$|(?<=[^\s~])~(?=[^\s~])")
+_TAG = re.compile(r"</?(?!(?:s|del|strike)>)\w{1,20}>", re.IGNORECASE)
+_HAN = "[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
+_BESIDE_HAN = re.compile(f"(?<=[A-Z])(?={_HAN})|(?<={_HAN})(?=[A-Z])")
+"""Between a letter and writing that puts no blanks between words."""
 _DASHES = str.maketrans("–—", "--")
 _ADJOINING = "^_/+=\\"
 _JOINTS = "-'’."

@@ -47,15 +47,14 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
         mark: puts `SELF` and `OTHER` in place of what names the answer, or a rival of it.
         is_open: any text can be an answer, so that `mark` does not know the rivals.
     """
-    lead = _lead(text, start)
-    if _opposes_lead(lead, mark):
+    if is_opposed_before(text, start, mark):
         return True
     after = _ending(text, end)
     if not after.strip(_MARKUP):
         return False
     stop = _SENTENCE.search(after)
     rest, later = (after[: stop.start()], after[stop.end() :]) if stop else (after, "")
-    if rest and opposes_after(mark(rest), is_alone=not lead.strip(_MARKUP)):
+    if rest and opposes_after(mark(rest), is_alone=not _lead(text, start).strip(_MARKUP)):
         return True
     is_question = stop is not None and stop.group() in _QUESTIONS
     return opposes_later(later, mark, is_question=is_question, is_open=is_open)
@@ -63,7 +62,7 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
 
 def is_opposed_before(text: str, start: int, mark: Mark) -> bool:
     """Whether the words of its sentence before an answer, or before its label, deny or doubt it."""
-    return _opposes_lead(_lead(text, start), mark)
+    return _BANG.search(text, max(0, start - 2), start) is not None or _opposes_lead(_lead(text, start), mark)
 
 
 def opposes_before(lead: str) -> bool:
@@ -74,7 +73,9 @@ def opposes_before(lead: str) -> bool:
     for place, clause in enumerate(reversed(clauses)):
         against = [at for at, kind in enumerate(clause.kinds) if kind in ("against", "doubt")]
         if against:
-            if not {"frame", SELF}.issuperset(clause.kinds[against[-1] + 1 :]):
+            if not {"frame", SELF}.issuperset(clause.kinds[against[-1] + 1 :]) or clause.describes(
+                against[-1]
+            ):
                 return False
             if place:
                 return clause.is_about_the_answer and not _INTERJECTIONS.issuperset(clause.words)
@@ -112,6 +113,7 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
     """
     is_asked = is_question
     subject = SELF
+    text = f"\n{text}"
     recap = len({line[1] for line in _LIST_LINE.finditer(text)}) > 1
     for sentence, ending in _sentences(text):
         if not sentence.strip(_MARKUP):
@@ -146,7 +148,8 @@ _MAX_REPLACEMENT = 4
 _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
 _QUESTIONS = frozenset("?？؟")
-_SENTENCE = re.compile(r"[?？؟](?!\w)|[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
+_SENTENCE = re.compile(r"[?？؟](?!\w)|(?<!\n\w)(?<!\n[-*] \w)(?<!\*\*\w)[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
+"""The end of a sentence; `A.` at the begin of a line is a label."""
 _BACKWARD_STOP = re.compile(r"(?<![^\s\"'”)*_$\]}])[.!?…]|[。！？؟]|\n")
 _LINKS = (
     *(":", ",", "n't", "n’t"),
@@ -164,6 +167,8 @@ _SYMBOL = re.compile(
     r"\\(?:neg|lnot|not|neq|ne|[xb]?cancel|sout|st|overline|bar|sim)(?![a-z])|[≠¬✗✘✖❌❎🚫⛔👎]|~~|!="
     r"|</?(?:s|del|strike)>|不是|並非|并非|不对|不對|不正确|错误|錯誤|错|錯|ではない|ではありません|じゃない|아니"
 )
+_BANG = re.compile(r"(?<![\w!])!\Z")
+_ARROW = re.compile(r"\\(?:[Rr]ightarrow|implies|therefore|to)(?![a-z])|[→⇒∴]|[=-]>")
 _COMMAND = re.compile(r"\\[a-z]+")
 _SHORT_NOT = re.compile(r"n['’]t\b|(?<=\bis)nt\b|(?<=\b(?:wo|do|ca))nt\b|(?<=\bwas)nt\b|(?<=\bdoes)nt\b")
 _SLASH = re.compile(r"(?<=[\0\1])\s?/|/\s?(?=[\0\1])|\A\s?/|/\s?\Z")
@@ -175,17 +180,17 @@ _CERTAIN = re.compile(
 )
 _AGAINST = re.compile(
     r"\b(?:rul(?:e|es|ed|ing) (?:it |that |this )?out|cross(?:ed)? out|struck out|(?:is|are|be|goes) out"
-    r"|red herring|least (?:likely|plausible|probable|suitable|correct|appropriate)"
+    r"|(?:under|by|in) no (?:\w+)|on no account|red herring|least (?:likely|plausible|probable|suitable|correct|appropriate)"
     r"|(?:other|rather|different) (?:than|from)|instead of|opposed to|(?:apart|aside|far|away) from"
     r"|(?:all|any\w*|every\w*) (?:\w+ ){0,2}(?:but|save|except)|opposite of)\b"
 )
 _DOUBT = re.compile(
-    r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )(?:could|might|may) (?:\w+ ){0,2}?(?:be|work)\b"
+    r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )(?:could|might|may) (?!only)(?:\w+ ){0,2}?(?:be|work)\b"
     r"|\b(?:to some extent|more or less|(?:kind|sort) of|partly|partially|(?:one|any|some|each) of"
     r"|(?:hard|difficult|tough) to (?:say|tell)|coin)\b"
 )
 _SUBJECT = re.compile(
-    r"\b(?=(?:it|this|that) (?:s|is|must|has)\b|the (?:\w+ ){0,2}(?:answer|option|choice) (?:is|must|has)\b"
+    r"\b(?=(?:it|this) (?:s|is|must|has)\b|the (?:\w+ ){0,2}(?:answer|option|choice) (?:is|must|has)\b"
     r"|(?:i|we) (?:choose|pick|say|go|select)\b)"
 )
 _TOKEN = re.compile(r"[\0\1\2,;:()–—]|(?<= )-(?= )|[^\W_]+")
@@ -207,7 +212,7 @@ _CONCLUSIONS = word_set("so therefore thus hence consequently then but leaving l
 _REASONS = word_set("because since as for given due")
 _AGAINST_WORDS = word_set(
     """
-    except excepting excluding than opposite lied worse
+    except excepting excluding against psych sike than opposite lied worse
     nicht kein keine pas ne niet geen não nao nie inte ikke не нет
     falsch falso falsa faux fausse incorrecto incorrecta неверно неправильно
     """
@@ -225,11 +230,11 @@ _TRIGGERS = (
     | _DOUBT_WORDS
     | word_set(
         """
-        t nt isnt wont dont cant wasnt doesnt out herring least other rather different instead opposed
-        apart aside far away all any anything anyone every everything everyone could might may one some
-        each hard difficult tough coin extent more kind sort partly partially scratch strike forget
-        ignore disregard second thought thoughts made make making pretending reverse contrary holds
-        correction mind back nay psych sike
+        t nt isnt over under who withdraw wont dont cant wasnt doesnt out herring least other rather
+        different instead opposed apart aside far away all any anything anyone every everything everyone
+        could might may one some each hard difficult tough coin extent more kind sort partly partially
+        scratch strike forget ignore disregard second thought thoughts made make making pretending
+        reverse contrary holds correction mind back nay psych sike
         """
     )
 )
@@ -248,12 +253,14 @@ _FRAMING = _HARMLESS | word_set(
     really actually truly quite very just still now again also too well oh ok okay yes hmm wait sorry
     though although however but yet even ever honestly frankly indeed exactly simply thought know knew
     say said saying mean meant feel chose chosen picked selected go going take make give want wanted
-    call sure certain confident idea possible boxed fbox as for because since namely ie thing anything
-    100 acceptable ll re ve
+    call sure certain confident idea possible boxed fbox agree agreed accept stand stands support only
+    following below above ai lol haha pure mere wild total rather good equally works work fits fit
+    plausible as for because since namely ie thing anything 100 acceptable ll re ve
     es la el respuesta ist die das antwort est ce réponse è resposta risposta это ответ
     是 的 答案 答案是 正解は です
     """
 )
+_RELATIVE = word_set("that which who to")
 _COPULAS = word_set("is was are were can ca could should would must wo will")
 _VERBS = word_set("is s are was be must has choose pick select say go")
 _NO_CLAIM = word_set("because since due given if unless whether")
@@ -288,6 +295,15 @@ class _Clause:
     def is_bare(self) -> bool:
         return bool(self.words) and all(
             word in (SELF, OTHER) or word in _JOINERS or word in _REASONS for word in self.words
+        )
+
+    def describes(self, place: int) -> bool:
+        """Whether the word at a place belongs to a noun: `the statement that is not true is`."""
+        pronouns = [at for at in range(place) if self.words[at] in _RELATIVE]
+        return (
+            bool(pronouns)
+            and "content" in self.kinds[: pronouns[-1]]
+            and not _COPULAS.isdisjoint(self.words[place + 1 :])
         )
 
     def followed_by(self, other: "_Clause") -> "_Clause":
@@ -383,10 +399,11 @@ def _joined(clauses: Sequence[_Clause]) -> list[_Clause]:
 def _plain(text: str) -> str:
     """The text in lower case, with one word in place of each symbol and phrase that has a meaning here."""
     text = readable(text).casefold()
-    text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", text))
+    text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", _ARROW.sub(" so ", text)))
     text = _SHORT_NOT.sub(" not", text).replace("cannot", "can not")
     text = _SLASH.sub(" or ", text.replace("&", " and "))
     text = " ".join(text.replace("'", " ").replace("’", " ").split())
+    text = text.replace("as well as", "and")
     text = _AGAINST.sub(" not ", _CERTAIN.sub(" surely ", text))
     return _SUBJECT.sub("\2", _DOUBT.sub(" maybe ", text))
 
@@ -415,7 +432,9 @@ def _is_rival_beside(clauses: Sequence[_Clause]) -> bool:
         return True
     if last.words and last.words[-1] in _JOINERS:
         return last.words[-2:-1] == [OTHER]
-    if last.words or last.joint != "," or len(clauses) < 2:
+    if last.words[-1:] == ["over"]:
+        return OTHER in last.words
+    if last.words or last.joint not in (",", ";") or len(clauses) < 2:
         return False
     before = clauses[-2]
     return before.words[-1:] == [OTHER] and not {"against", "content"}.intersection(before.kinds)
@@ -424,8 +443,10 @@ def _is_rival_beside(clauses: Sequence[_Clause]) -> bool:
 def _opposition(clauses: Sequence[_Clause], subject: str, *, is_list: bool = False) -> tuple[bool, str]:
     """Whether a clause is against the answer; and what a pronoun means after it: `SELF`, or `OTHER`."""
     topic = subject
-    for clause in clauses:
+    for clause, following in zip(clauses, [*clauses[1:], None], strict=True):
         kinds = set(clause.kinds)
+        if following is not None and _is_opening(clause, following):
+            continue
         if OTHER in kinds:
             if not kinds & {"against", "content"} and clause.words[0] not in _NO_CLAIM and not is_list:
                 return True, subject
@@ -437,6 +458,13 @@ def _opposition(clauses: Sequence[_Clause], subject: str, *, is_list: bool = Fal
         if kinds.isdisjoint({OTHER, "content"}) and topic == SELF and kinds & {"against", "doubt"}:
             return True, subject
     return False, subject
+
+
+def _is_opening(clause: _Clause, following: _Clause) -> bool:
+    """Whether a clause only opens the next one: `if in doubt, ask`; `no, B is wrong`."""
+    if clause.words[:1] == ["if"]:
+        return True
+    return _INTERJECTIONS.issuperset(clause.words) and {OTHER, "against"}.issubset(following.kinds)
 
 
 def _replaces(sentence: str) -> bool:
