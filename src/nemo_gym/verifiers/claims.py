@@ -192,10 +192,10 @@ def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
     return (
         line in (f"final answer: {value}", f"answer: {value}")
         and text.isascii()
-        and value.isalnum()
+        and value == value.strip() != ""
         and (not lead or lead.rstrip().endswith("."))
         and value not in lead
-        and not any(rival.casefold() in text for rival in rivals)
+        and not any(map(text.__contains__, map(str.casefold, rivals)))
         and _AGAINST_ALL.search(text) is None
     )
 
