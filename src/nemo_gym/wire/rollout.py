@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, TypeAlias, TypedDict
@@ -201,9 +202,10 @@ def keep_partial(
     """Note on an error what a rollout had done before it, columns that tell of it, and the row with what the
     model was shown; the note nearest the failure stays."""
     if getattr(error, _PARTIAL, None) is None:
-        setattr(error, _PARTIAL, response)
-        setattr(error, _DETAILS, details or {})
-        setattr(error, _ROW, row)
+        with suppress(Exception):  # an author's class may refuse attributes
+            setattr(error, _PARTIAL, response)
+            setattr(error, _DETAILS, details or {})
+            setattr(error, _ROW, row)
 
 
 def partial_of(error: BaseException | None) -> Response | None:
@@ -222,12 +224,16 @@ def row_of(error: BaseException | None) -> Row | None:
 
 
 def _noted(error: BaseException | None) -> BaseException | None:
-    while error is not None and getattr(error, _PARTIAL, None) is None:
+    for _ in range(_MOST_CAUSES):
+        if error is None or getattr(error, _PARTIAL, None) is not None:
+            return error
         error = error.__cause__ or error.__context__
-    return error
+    return None
 
 
 _PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
+_MOST_CAUSES = 100
+"""A chain of causes may be a ring."""
 
 
 class RecordedFailure(RolloutError):
