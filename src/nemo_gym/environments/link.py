@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
-import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -207,9 +206,8 @@ class LocalEnvironment:
         result = await self._ask(session, lambda: environment.step(action, session), "step")
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
-        if type(result.reward) is not float or not math.isfinite(result.reward):
-            return result._replace(reward=finite_reward(result.reward, "step returned"))
-        return result
+        reward = finite_reward(result.reward, "step returned")
+        return result if reward is result.reward else result._replace(reward=reward)
 
     async def verify(self, session: Session, response: Response) -> Reward:
         environment = self.environment

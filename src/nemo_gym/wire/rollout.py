@@ -28,6 +28,9 @@ class Reward:
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
+LARGEST_REWARD = 1e150
+"""Squares of larger numbers overflow, so that no statistics could be made of them."""
+
 RewardLike: TypeAlias = float | int | bool | Mapping[str, float] | Reward
 """What `verify` may return: a number, named components (summed), or a full `Reward`."""
 
@@ -44,7 +47,7 @@ def as_reward(value: RewardLike) -> Reward:
         return Reward(_finite(value.value), components, value.details)
     if isinstance(value, Mapping):
         components = {str(name): _finite(part, str(name)) for name, part in value.items()}
-        return Reward(math.fsum(components.values()), components)
+        return Reward(_finite(math.fsum(components.values())), components)
     return Reward(_finite(value))
 
 
@@ -54,17 +57,23 @@ def finite_reward(value: object, place: str) -> float:
     Raises:
         VerifierFault: it is not a finite number.
     """
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and -LARGEST_REWARD < value < LARGEST_REWARD:
         return value
     if not isinstance(value, Real):
         raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward")
-    if not math.isfinite(value):
-        raise VerifierFault(f"{place} {value}, which is not a finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number) or (math.isinf(number) and isinstance(value, float)):
+        raise VerifierFault(f"{place} {number}, which is not a finite number")
+    if not -LARGEST_REWARD < number < LARGEST_REWARD:
+        raise VerifierFault(f"{place} a number beyond {LARGEST_REWARD:g}, which has no use as a reward")
+    return number
 
 
 def _finite(value: object, component: str | None = None) -> float:
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and -LARGEST_REWARD < value < LARGEST_REWARD:
         return value
     return finite_reward(
         value, "verify returned" if component is None else f"verify returned for component {component!r}"
