@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -51,8 +52,29 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def percent(share: float) -> str:
+    """A share in percent; rounding makes neither all nor nothing of one that is not."""
+    text = f"{share:.1f}"
+    if text == "100.0" and share < 100.0:
+        return "> 99.9 %"
+    if text == "0.0" and share > 0.0:
+        return "< 0.1 %"
+    return f"{text} %"
+
+
+def score(value: float) -> str:
+    """A reward; rounding makes no whole number of one that is not."""
+    for digits in (3, 6, 9, 12):
+        text = f"{value + 0.0:.{digits}f}"
+        if not float(text).is_integer() or float(text) == value:
+            return text
+    return repr(value)
+
+
 def number(value: float) -> str:
     """A figure short enough for a table cell."""
+    if not isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.1f}"

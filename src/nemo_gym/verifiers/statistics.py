@@ -201,11 +201,15 @@ class SolvedCurves:
 
     def passed(self, k: int) -> float:
         """The share of tasks that one of k rollouts solves, in percent."""
-        return 100.0 * self._mean(self._passed, k)
+        return 100.0 * self._most(self._passed, k)
 
     def best(self, k: int) -> float:
         """The expected best reward of k rollouts, averaged over tasks."""
-        return self._mean(self._best, k)
+        return self._most(self._best, k)
+
+    def _most(self, curves: list[list[float]], k: int) -> float:
+        """The mean at k, which is never below that at a smaller k but for rounding."""
+        return max(self._mean(curves, smaller) for smaller in self.ks if smaller <= k)
 
     def _mean(self, curves: list[list[float]], k: int) -> float:
         if k & (k - 1):
@@ -229,11 +233,14 @@ def best_of(values: Sequence[float], k: int) -> float:
     """The expected maximum of k of the ascending `values`, drawn without replacement: unbiased for k draws
     from where they came from. Of values 0 and 1 it is pass@k (Chen et al. 2021, "Evaluating Large Language
     Models Trained on Code", equation 1)."""
+    least, top = values[k - 1], values[-1]
+    if least == top:
+        return top
     total, weight = 0.0, k / len(values)
     for place in range(len(values), k - 1, -1):
         total += weight * values[place - 1]
         weight *= (place - k) / (place - 1) if place > 1 else 0.0
-    return total
+    return min(max(total, least), top)
 
 
 class PassCurves:
