@@ -200,6 +200,10 @@ DAMAGE: dict[str, tuple[Callable[[RunPaths], object], str]] = {
         r"task 7 repeat 1: not among the rows",
     ),
     "a failure outside": (lambda of: append(of.failures, FAILED), r"task 9 repeat 0: not among the rows"),
+    "a reward twice": (
+        lambda of: replaced(of.rollouts, '"reward":0.5', '"reward":1.0,"reward":0.5'),
+        r":1: not a row of a run: the key 'reward' is there twice",
+    ),
     "no reward": (
         lambda of: replaced(of.rollouts, '"reward":0.5', '"rewart":0.5'),
         r":1: a scored rollout needs a reward",
