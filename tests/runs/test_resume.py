@@ -252,6 +252,14 @@ async def test_damaged_files_are_one_line(
         report_on(folder.output)
 
 
+async def test_a_run_whose_rows_have_a_key_twice_is_not_shown(folder: Folder) -> None:
+    await folder.run()
+    replaced(folder.output, '"reward":0.5', '"reward":1.0,"reward":0.5')
+
+    with pytest.raises(GymError, match=r"out\.jsonl:1: the key 'reward' is there twice"):
+        report_on(folder.output)
+
+
 async def test_pipes_in_the_way_of_files_that_are_written_keep_nobody_waiting(folder: Folder) -> None:
     fifo(folder.path / "out_manifest.json.partial")
     await folder.run(limit=2)

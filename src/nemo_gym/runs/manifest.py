@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Rewards(msgspec.Struct, frozen=True):
         return RewardScale(low, high, self.solved_at, self.declared)
 
 
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999."""
+
+
 class Manifest(msgspec.Struct):
     """`<stem>_manifest.json`: written when a run starts, again when it ends."""
 
@@ -57,7 +61,7 @@ class Manifest(msgspec.Struct):
     requested: Annotated[int, msgspec.Meta(ge=0)]
     """Rollouts the plan asks for."""
     gym_version: str
-    started_at: float
+    started_at: Annotated[float, msgspec.Meta(ge=0, le=_LAST_SECOND)]
     """Unix time."""
     status: str = "running"
     """running, complete, interrupted (by the user), or stopped (by an error or a limit)."""
