@@ -25,7 +25,7 @@ from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.jsonl import decode, open_regular
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.stamped import Keys, keyed_lines, read_stamp, repeated_key
+from nemo_gym.wire.stamped import MOST_REPEATS, Keys, keyed_lines, read_stamp, repeated_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Reading:
                 if self._strict and (twice := repeated_key(line)) is not None:
                     raise DataError(f"{path}:{number}: the key {twice!r} is there twice")
                 if key is not None:
-                    if not 0 <= key[1] < _MOST_REPEATS:
+                    if not 0 <= key[1] < MOST_REPEATS:
                         raise DataError(f"{path}:{number}: repeat {key[1]} is out of range")
                     mask, bit = masks.get(key[0], 0), 1 << key[1]
                     if mask & bit:
@@ -121,10 +121,6 @@ def report_on(output: Path) -> RunReport:
     """
     report = Reading(output, strict=True).report(write_metrics=False)
     return replace(report, key_metrics=_written_metrics(report.paths.metrics, report.summary.scored))
-
-
-_MOST_REPEATS = 1 << 20
-"""As of a row's identity: a larger number would take memory for every repeat below it."""
 
 
 def _as_it_stands(manifest: Manifest, paths: RunPaths) -> Manifest:

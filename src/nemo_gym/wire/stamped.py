@@ -15,7 +15,8 @@ from nemo_gym.wire.errors import DataError
 from nemo_gym.wire.jsonl import open_regular, without_mark
 
 TaskIndex = Annotated[int, msgspec.Meta(ge=0)]
-RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
+MOST_REPEATS: Final = 1 << 20
+RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=MOST_REPEATS)]
 
 
 class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
