@@ -19,6 +19,7 @@ import msgspec
 from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
 from nemo_gym.cli.served import tell_lost
+from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.serving.children import Child
@@ -156,4 +157,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with safe_output():
+        sys.exit(main(sys.argv[1:]))

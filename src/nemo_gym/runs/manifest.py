@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
@@ -30,6 +30,10 @@ class Identity(msgspec.Struct, frozen=True):
     """`source`, `limit`, `repeats`, `seed`, `split`, and for a file its `sha256`."""
 
 
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999."""
+
+
 class Manifest(msgspec.Struct):
     """`<stem>_manifest.json`: written when a run starts, again when it ends."""
 
@@ -37,7 +41,7 @@ class Manifest(msgspec.Struct):
     requested: Annotated[int, msgspec.Meta(ge=0)]
     """Rollouts the plan asks for."""
     gym_version: str
-    started_at: float
+    started_at: Annotated[float, msgspec.Meta(ge=0, le=_LAST_SECOND)]
     """Unix time."""
     status: str = "running"
     """running, complete, interrupted (by the user), or stopped (by an error or a limit)."""

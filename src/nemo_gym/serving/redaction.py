@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from nemo_gym.wire.masking import MASK, finder_of, forms_of, without_secrets
+from nemo_gym.wire.printable import printable
 
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
@@ -59,7 +60,7 @@ class RedactedFile(io.TextIOBase):
 
 
 def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:
-    """Send this process's log to standard error, secrets replaced, tracebacks too.
+    """Send this process's log, tracebacks too, to standard error: secrets replaced, safe on a terminal.
 
     Args:
         verbose: all of it, instead of warnings and errors.
@@ -67,7 +68,7 @@ def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:
 
     class Formatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return redactor.text(super().format(record))
+            return printable(redactor.text(super().format(record)))
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))

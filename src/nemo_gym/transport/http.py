@@ -25,6 +25,10 @@ from nemo_gym.wire.errors import (
 T = TypeVar("T")
 
 
+MAX_ANSWER: Final = 256 << 20
+"""Bytes of an answer, unpacked: room for a million tokens with their ids and probabilities."""
+
+
 class Endpoint:
     """A base URL that JSON is posted to."""
 
@@ -47,7 +51,7 @@ class Endpoint:
             all_headers["authorization"] = f"Bearer {api_key}"
         root = self.url.removesuffix("/v1")
         self._prefix = self.url[len(root) :]
-        self._connections = Connections(root, headers=all_headers, timeouts=timeouts)
+        self._connections = Connections(root, headers=all_headers, timeouts=timeouts, max_answer=MAX_ANSWER)
 
     async def post(self, path: str, body: bytes, parse: Callable[[bytes], T], *, at_root: bool = False) -> T:
         """The parsed answer to one POST. `parse` raises ValueError for an answer that makes no sense, which
