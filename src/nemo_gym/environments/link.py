@@ -127,6 +127,8 @@ class LocalEnvironment:
                     await self._connect(session)
             except BaseException as error:
                 await self.close(session)
+                if isinstance(error, RolloutError) or not isinstance(error, Exception):
+                    raise
                 raise _fault(error, EnvironmentFault, "seed") from error
         return session
 
@@ -142,6 +144,8 @@ class LocalEnvironment:
             closed = self.environment.close(session)
             if closed is not None:
                 await _settle(closed)
+        except RolloutError:
+            raise
         except Exception as error:
             raise _fault(error, EnvironmentFault, "close") from error
         finally:
@@ -216,6 +220,8 @@ class LocalEnvironment:
             return reward
         except ModelError as error:
             raise JudgeFailed(f"{type(error).__name__}: {error}") from error
+        except RolloutError:
+            raise
         except Exception as error:
             raise _fault(error, VerifierFault, "verify") from error
 
@@ -250,6 +256,8 @@ class LocalEnvironment:
         try:
             with _Use(self, session):
                 return await _settle(hook())
+        except RolloutError:
+            raise
         except Exception as error:
             raise _fault(error, EnvironmentFault, name) from error
 
@@ -310,9 +318,7 @@ async def _settle(result: Awaitable[Any] | Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def _fault(error: BaseException, kind: type[RolloutError], hook: str) -> BaseException:
-    if isinstance(error, RolloutError) or not isinstance(error, Exception):
-        return error
+def _fault(error: Exception, kind: type[RolloutError], hook: str) -> RolloutError:
     fault = kind(f"{hook} raised {type(error).__name__}: {error}{origin(error)}")
     fault.traceback = short_traceback(error)
     return fault
