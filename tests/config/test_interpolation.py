@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from omegaconf import OmegaConf
 from trees import trees
 
+from nemo_gym.config import interpolation
 from nemo_gym.config.errors import ConfigInterpolationError, ConfigMissingValuesError
 from nemo_gym.config.interpolation import interpolate, require_values
 from nemo_gym.wire.masking import MASK, mask, without_secrets
@@ -108,3 +110,23 @@ def test_the_place_of_a_file_is_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_where_a_user_works_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     assert mask(interpolate({"folder": "${oc.env:HOME}/data"})) == {"folder": "/home/somebody/data"}
+
+
+def test_variables_are_watched_with_omegaconf_2_3_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There `register_resolver` is an older function, which replaces nothing."""
+    registered: dict[str, Any] = {}
+
+    def register_new_resolver(name: str, resolver: Any, *, replace: bool = False) -> None:
+        registered[name] = (resolver, replace)
+
+    def register_resolver(name: str, resolver: Any) -> None:
+        raise AssertionError("not this one")
+
+    monkeypatch.setattr(OmegaConf, "register_resolver", register_resolver)
+    monkeypatch.setattr(OmegaConf, "register_new_resolver", register_new_resolver)
+    interpolation._watch_environment.__wrapped__()
+    resolver, replaced = registered["oc.env"]
+    assert replaced
+    monkeypatch.setenv("A_TOKEN_OF_2_3", "hush-hush-2-3")
+    assert resolver("A_TOKEN_OF_2_3") == "hush-hush-2-3"
+    assert "hush-hush-2-3" not in without_secrets("the token is hush-hush-2-3")

@@ -18,7 +18,7 @@ from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.transport import http
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import NoAnswer, Timeouts
-from nemo_gym.transport.http import Endpoint, check_url
+from nemo_gym.transport.http import Endpoint, check_url, failure_before
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     GymError,
@@ -215,3 +215,11 @@ def test_failures_between_successes_do_not_open_the_breaker() -> None:
         breaker.succeeded()
 
     assert not breaker.is_open
+
+
+def test_the_failure_before_a_timeout_is_found_and_the_search_has_an_end() -> None:
+    failure, late, cancelled = ModelError("busy"), TimeoutError(), asyncio.CancelledError()
+    late.__cause__, cancelled.__cause__ = cancelled, failure
+    assert failure_before(late) is failure
+    cancelled.__cause__ = late
+    assert failure_before(late) is None

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cache
+from inspect import signature
 from typing import Any, Final, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -68,7 +69,9 @@ def _watch_environment() -> None:
             remember_secrets([os.environ[name]])
         return oc.env(name, *default)
 
-    register = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver  # 2.3
+    register = OmegaConf.register_resolver
+    if "replace" not in signature(register).parameters:  # the function that had this name until OmegaConf 2.4
+        register = OmegaConf.register_new_resolver
     register("oc.env", read, replace=True)
 
 

@@ -20,6 +20,7 @@ from nemo_gym.wire.errors import (
     ModelTimeout,
     ModelUnreachable,
     RateLimited,
+    chain,
 )
 
 T = TypeVar("T")
@@ -160,9 +161,10 @@ class Endpoint:
 
 def failure_before(error: BaseException | None) -> ModelError | None:
     """The failed attempt that a timeout or a cancellation cut off the retrying of."""
-    while isinstance(error, TimeoutError | asyncio.CancelledError):
-        error = error.__cause__
-    return error if isinstance(error, ModelError) else None
+    for one in chain(error, lambda one: one.__cause__):
+        if not isinstance(one, TimeoutError | asyncio.CancelledError):
+            return one if isinstance(one, ModelError) else None
+    return None
 
 
 def check_url(url: str) -> str:

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, TypeAlias, TypedDict
 
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import Interrupted, RolloutError, VerifierFault
+from nemo_gym.wire.errors import Interrupted, RolloutError, VerifierFault, chain
 from nemo_gym.wire.items import Json
 from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.response import Response
@@ -235,11 +235,8 @@ def row_of(error: BaseException | None) -> Row | None:
 
 
 def _noted(error: BaseException | None) -> BaseException | None:
-    for _ in range(_MOST_CAUSES):
-        if error is None or getattr(error, _PARTIAL, None) is not None:
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    errors = chain(error, lambda one: one.__cause__ or one.__context__)
+    return next((one for one in errors if getattr(one, _PARTIAL, None) is not None), None)
 
 
 _PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
