@@ -60,6 +60,24 @@ def folder(tmp_path: Path) -> Path:
             [*RUN, "--model-url", "localhost:8000", "-m", "m"],
             r"model URL 'localhost:8000': expected .*http://",
         ),
+        ([*RUN, "--temp", "1", *NOBODY], r"No such option: --temp\. Did you mean '--temperature'\?"),
+        (
+            [*RUN, "--agent-setting", "max_steps=abc", *NOBODY],
+            r"agent 'tool_loop': max_steps: Expected `int`, got 'abc'",
+        ),
+        (
+            [*RUN, "--agent-setting", "max_step=3", *NOBODY],
+            r"takes no max_step .* mean 'max_steps'\?",
+        ),
+        (["run", "reasoning", "levl=3", *NOBODY], r"unknown field `levl` .*\. Did you mean 'level'\?"),
+        (
+            ["run", ECHO, "-i", "tasks.jsonl", "--resume", *NOBODY],
+            r"--resume goes on with a run: name it with --output",
+        ),
+        (
+            ["eval", "reverify", "--rollouts", "no.jsonl", "-o", "x.jsonl"],
+            r"--rollouts no\.jsonl: there is no such file",
+        ),
         ([*RUN[:-1], "out.json", *NOBODY], r"output out\.json: expected a name ending in \.jsonl"),
         (
             ["run", ECHO, "-i", "no.jsonl", "-o", "out.jsonl", *NOBODY],

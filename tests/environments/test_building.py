@@ -13,6 +13,7 @@ from nemo_gym import Environment, StepEnvironment
 from nemo_gym.environments.building import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.task import Row
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -84,10 +85,10 @@ def test_a_missing_or_wrong_method_is_named_before_a_model_is_asked(
 
 def test_methods_with_more_or_other_names_can_be_called() -> None:
     class Mine(Environment):
-        def verify(self, *words: object, strict: bool = False) -> float:
+        def verify(self, *words: object, strict: bool = False) -> float:  # pyright: ignore
             return 1.0
 
-        async def seed(self, row: object, session: object, more: int = 0) -> None: ...
+        async def seed(self, task: object, session: object, more: int = 0) -> None: ...
 
     class Game(StepEnvironment):
         reset = step = lambda self, *_: None  # pyright: ignore
@@ -98,7 +99,7 @@ def test_methods_with_more_or_other_names_can_be_called() -> None:
 
 async def test_from_python_it_is_refused_before_a_model_is_asked() -> None:
     class Mine(Environment):
-        def tasks(self, split: str, seed: int, n: int | None) -> list[object]:
+        def tasks(self, split: str, seed: int, n: int | None) -> list[Row]:
             raise AssertionError("the tasks are looked at")
 
     with pytest.raises(UsageError, match="class Mine has no verify"):
