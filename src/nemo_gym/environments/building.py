@@ -65,7 +65,7 @@ def _missing(environment: Environment, name: str, arguments: str) -> str:
     kind = type(environment)
     own = {member for each in kind.__mro__ for member in vars(each) if each.__module__ == kind.__module__}
     file = environment.source_file()
-    near = get_close_matches(name, own, n=1, cutoff=0.7)
+    near = get_close_matches(name, own - {name}, n=1, cutoff=0.7)
     hint = f". It has {near[0]}(): rename it" if near else ""
     return f"{file}: class {kind.__name__} has no {name}(self, {arguments}){hint}"
 
