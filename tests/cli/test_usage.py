@@ -83,6 +83,9 @@ def folder(tmp_path: Path) -> Path:
             ["eval", "reverify", "--rollouts", "no.jsonl", "-o", "x.jsonl"],
             r"--rollouts no\.jsonl: there is no such file",
         ),
+        ([*RUN, "--model-type", "--limit", "1"], r"Option '--model-type' requires an argument"),
+        (["env", "start", "--model-type", "--json"], r"Option '--model-type' requires an argument"),
+        (["eval", "profile", "--rollouts", "no.jsonl"], r"--rollouts no\.jsonl: there is no such file"),
         ([*RUN[:-1], "out.json", *NOBODY], r"output out\.json: expected a name ending in \.jsonl"),
         (
             ["run", ECHO, "-i", "no.jsonl", "-o", "out.jsonl", *NOBODY],

@@ -19,6 +19,7 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, ModelRejected
 from nemo_gym.wire.items import Item, function_call, message_text
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.origin import origin
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 
@@ -94,7 +95,7 @@ class _Knower(Model):
             if inspect.isawaitable(answer):
                 answer = await answer
         except Exception as error:
-            raise EnvironmentFault(f"oracle raised {type(error).__name__}: {error}") from error
+            raise EnvironmentFault(f"oracle raised {type(error).__name__}: {error}{origin(error)}") from error
         if answer is None:
             raise ModelRejected(f"environment {environment.name()} has no oracle answer for this task")
         return as_response(answer, self.name)

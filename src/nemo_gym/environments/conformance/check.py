@@ -24,6 +24,7 @@ from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant
+from nemo_gym.wire.origin import origin
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.task import Row, task_from_row
 
@@ -131,7 +132,7 @@ async def _draw(
         again = draw(environment, seed, n)
         identical = twins(environment, seed)
     except Exception as error:
-        findings.add("tasks", f"tasks() raised {type(error).__name__}: {error}")
+        findings.add("tasks", f"tasks() raised {type(error).__name__}: {error}{origin(error)}")
         return {}
     promise = f"promised: the same tasks for the same seed ({seed})"
     if place := difference(drawn, again):
