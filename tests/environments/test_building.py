@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -118,3 +119,37 @@ def test_a_file_that_is_no_python_is_no_environment(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# nemo_gym")
     with pytest.raises(UsageError, match=r"README\.md: expected a Python file"):
         find_environment(str(tmp_path / "README.md"))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "    class Config:\n        a = 1\n",
+            r"mine\.py: Mine\.Config is no Config .*`class Config\(Config\):`",
+        ),
+        ("    class Task:\n        a = 1\n", r"mine\.py: Mine\.Task is no Task .*from nemo_gym\.wire\.task$"),
+    ],
+)
+def test_a_nested_class_of_another_kind_is_named(tmp_path: Path, code: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_environment(find_environment(str(written(tmp_path, code + VERIFY))))
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ("self, x: 'Nope'", r"mine\.py:9: tool look: name 'Nope' is not defined$"),
+        ("self, x: object()", r"mine\.py:9: tool look: parameter 'x': Type .* is not supported$"),
+        ("", r"mine\.py:9: tool look: invalid method signature$"),
+        ("self, *x: int", r"mine\.py:9: tool look: parameter 'x' must be an ordinary named parameter$"),
+    ],
+)
+def test_a_tool_that_can_not_be_offered_is_one_line(
+    tmp_path: Path, gym: Gym, signature: str, message: str
+) -> None:
+    path = written(tmp_path, f"{VERIFY}    @tool\n    def look({signature}) -> str:\n        return ''\n")
+    path.write_text(path.read_text().replace("import Environment, ask", "import Environment, ask, tool"))
+    done = gym("run", "mine.py", "--model-type", "random", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert re.search(message, done.stderr.strip())

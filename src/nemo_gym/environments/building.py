@@ -16,8 +16,15 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
     """An environment of a class, with its settings.
 
     Raises:
-        UsageError: there is no such setting, or the class's own `__init__` takes no settings or raises.
+        UsageError: there is no such setting, the class's `Config` or `Task` is none, or its own `__init__` takes
+            no settings or raises.
     """
+    for name, base in (("Config", Environment.Config), ("Task", Environment.Task)):
+        if not issubclass(getattr(kind, name), base):
+            right = f"write `class {name}({name}):`, with {name} from {base.__module__}"
+            raise UsageError(
+                f"{kind.source_file()}: {kind.__name__}.{name} is no {name} of this package: {right}"
+            )
     try:
         return kind(settings)
     except GymError:
