@@ -16,8 +16,8 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
     """An environment of a class, with its settings.
 
     Raises:
-        UsageError: there is no such setting, the class's `Config` or `Task` is none, or its own `__init__` takes
-            no settings or raises.
+        UsageError: there is no such setting, the class's `Config` or `Task` is none, or its own `__init__`
+            takes no settings or raises.
     """
     for name, base in (("Config", Environment.Config), ("Task", Environment.Task)):
         if not issubclass(getattr(kind, name), base):
