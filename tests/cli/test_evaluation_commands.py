@@ -192,6 +192,7 @@ class TestReverify:
         assert (refused.returncode, "new.jsonl exists already" in refused.stderr) == (2, True)
         other = run(*command, "--resume")
         assert (other.returncode, "inputs.limit was 3, is now None" in other.stderr) == (2, True)
+        assert "can be added" not in other.stderr
         assert rows(run, "new.jsonl") == before
         ran(run(*command, "--append"))
         assert rows(run, "new.jsonl") == rows(run, "old.jsonl")

@@ -47,3 +47,17 @@ def test_what_can_not_be_a_case_is_one_line(gym: Gym, tmp_path: Path) -> None:
         assert message in done.stderr
     done = gym("env", "golden", "reasoning", "--run", "out.jsonl", cwd=tmp_path)
     assert "reasoning comes with this package: say where with --output PATH" in done.stderr
+
+
+def test_a_run_of_another_environment_is_no_source_of_cases(gym: Gym, tmp_path: Path) -> None:
+    gym("env", "init", "mine", cwd=tmp_path)
+    gym("env", "init", "game", "--template", "steps", cwd=tmp_path)
+    gym("run", "game", "--model-type", "oracle", "--limit", "1", "-o", "out.jsonl", cwd=tmp_path)
+    before = (tmp_path / "mine" / "golden.jsonl").read_bytes()
+
+    done = gym("env", "golden", "mine", "--run", "out.jsonl", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (2, "gym: out.jsonl is a run of game, not of mine\n")
+    assert (tmp_path / "mine" / "golden.jsonl").read_bytes() == before
+    by_file = gym("env", "golden", "game/environment.py", "--run", "out.jsonl", cwd=tmp_path)
+    assert by_file.returncode == 0, by_file.stderr

@@ -126,6 +126,26 @@ def test_where_nothing_is_scored_the_first_failure_is_told(gym: GymCommand, tmp_
     assert done.stderr.splitlines()[-1].startswith(told)
 
 
+def test_where_some_rollouts_failed_the_cause_and_the_next_command_are_said(
+    gym: GymCommand, tmp_path: Path
+) -> None:
+    (tmp_path / "half.py").write_text(
+        "from nemo_gym import Environment, ask\n\n"
+        "class Half(Environment):\n"
+        "    def tasks(self, split, seed, n):\n"
+        "        return [{'responses_create_params': ask('a'), 'k': k} for k in range(4)]\n\n"
+        "    def verify(self, task, response, session):\n"
+        "        return [1.0, 0.0][session.row['k']]\n"
+    )
+    command = ("run", "half.py", "--model-type", "random", "-o", "out.jsonl")
+    done = gym(*command, cwd=tmp_path)
+
+    cause = f"verifier_error: verify raised IndexError: list index out of range ({tmp_path}/half.py:8)"
+    mending = "`gym eval reverify --rollouts out.jsonl -o out.jsonl --failed --append` scores them"
+    said = f"gym: 2 of 4 rollouts failed, the first by {cause}; once verify() is mended, {mending}"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, said)
+
+
 def test_a_row_for_an_agent_that_is_not_there_is_a_mistake_and_nothing_is_written(
     start_server: StartServer, gym: GymCommand, tmp_path: Path
 ) -> None:

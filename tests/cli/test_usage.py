@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from conftest import ECHO, write_echo_tasks
+from typer.testing import CliRunner
+
+from nemo_gym.cli.main import app
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -65,6 +70,27 @@ def folder(tmp_path: Path) -> Path:
             [*RUN, "--model-url", "localhost:8000", "-m", "m"],
             r"model URL 'localhost:8000': expected .*http://",
         ),
+        ([*RUN, "--temp", "1", *NOBODY], r"No such option: --temp\. Did you mean '--temperature'\?"),
+        (
+            [*RUN, "--agent-setting", "max_steps=abc", *NOBODY],
+            r"agent 'tool_loop': max_steps: Expected `int`, got 'abc'",
+        ),
+        (
+            [*RUN, "--agent-setting", "max_step=3", *NOBODY],
+            r"takes no max_step .* mean 'max_steps'\?",
+        ),
+        (["run", "reasoning", "levl=3", *NOBODY], r"unknown field `levl` .*\. Did you mean 'level'\?"),
+        (
+            ["run", ECHO, "-i", "tasks.jsonl", "--resume", *NOBODY],
+            r"--resume goes on with a run: name it with --output",
+        ),
+        (
+            ["eval", "reverify", "--rollouts", "no.jsonl", "-o", "x.jsonl"],
+            r"--rollouts no\.jsonl: there is no such file",
+        ),
+        ([*RUN, "--model-type", "--limit", "1"], r"Option '--model-type' requires an argument"),
+        (["env", "start", "--model-type", "--json"], r"Option '--model-type' requires an argument"),
+        (["eval", "profile", "--rollouts", "no.jsonl"], r"--rollouts no\.jsonl: there is no such file"),
         ([*RUN[:-1], "out.json", *NOBODY], r"output out\.json: expected a name ending in \.jsonl"),
         (
             ["run", ECHO, "-i", "no.jsonl", "-o", "out.jsonl", *NOBODY],
@@ -316,6 +342,20 @@ def test_the_help_of_run_is_in_panels_and_fits_80_columns(
         assert f"─ {panel} ─" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert "…" not in shown
+
+
+def test_no_help_page_cuts_a_word_at_80_columns() -> None:
+    def paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        yield path
+        for name, inner in getattr(command, "commands", {}).items():
+            if not inner.hidden:
+                yield from paths(inner, (*path, name))
+
+    for path in paths(typer.main.get_command(app)):
+        shown = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"}).output
+        assert "Usage:" in shown
+        assert "…" not in shown, path
+        assert max(map(len, shown.splitlines())) <= 80, path
 
 
 def test_shell_completion_can_be_installed(gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

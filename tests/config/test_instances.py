@@ -103,6 +103,54 @@ def test_almost_a_server_is_refused_field_by_field(tree: dict[str, Any], message
     assert message in broken({"a": tree})
 
 
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        (
+            {"a": {"resource_servers": server()["resources_servers"]}},
+            "a.resource_servers: there is no such kind. Did you mean 'resources_servers'?",
+        ),
+        (
+            {"m": {"responses_api_model": {"chat": {"entrypoint": "app.py"}}}},
+            "m.responses_api_model: there is no such kind. Did you mean 'responses_api_models'?",
+        ),
+        ({"a": {"resources_servers": {"i": {"entrypoint": "x", "domian": "math"}}}}, "; 'domian' is nearly"),
+    ],
+)
+def test_a_misspelt_kind_or_field_is_named_in_one_line(tree: dict[str, Any], message: str) -> None:
+    text = broken(tree)
+    assert message in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "message"),
+    [
+        ("modle_server", "responses_api_models", "a: modle_server: .* Did you mean 'model_server'"),
+        (
+            "model_server",
+            "responses_api_model",
+            "a: model_server.type: .* mean 'responses_api_models'",
+        ),
+    ],
+)
+def test_what_is_nearly_a_reference_is_refused(field: str, kind: str, message: str) -> None:
+    models = {"responses_api_models": {"chat": {"entrypoint": "app.py"}}}
+    tree = {"a": agent(**{field: {"type": kind, "name": "m"}}), "m": models}
+    with pytest.raises(ServerRefNotFoundError, match=message):
+        find_instances(tree)
+
+
+def test_references_of_other_names_and_other_types_pass() -> None:
+    models = {"responses_api_models": {"chat": {"entrypoint": "app.py"}}}
+    judge = {"type": "responses_api_models", "name": "m"}
+    tree = {
+        "a": agent(model_server=judge, judge_model_server=judge, x={"type": "web", "name": "m"}),
+        "m": models,
+    }
+    assert find_instances(tree).notices == ()
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     text = broken({"a": server(domain="mth", port=0), "b": agent(host=[])})
     assert text.count("\n  ") == 3

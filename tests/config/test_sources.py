@@ -130,3 +130,26 @@ def test_a_clash_between_files_names_the_file(tmp_path: Path) -> None:
     write(tmp_path, a="x: [1]", b="x: {y: 1}")
     with pytest.raises(ConfigError, match=r"b\.yaml: .*x: a list in one place, a mapping in another"):
         read_sources(["a.yaml", "b.yaml"], [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a:\n\tb: 1\n", r"wrong\.yaml:2:1: a tab; YAML is indented with spaces$"),
+        ("just a line\n", r"wrong\.yaml: expected a mapping at the top \(key: value\), got a line of text$"),
+    ],
+)
+def test_a_tab_and_a_text_are_called_what_they_are(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, wrong=text)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(tmp_path / "wrong.yaml")
+
+
+def test_a_missing_file_is_one_line_with_the_nearest_or_the_folder_of_that_name(tmp_path: Path) -> None:
+    write(tmp_path, weather="x: 1")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigPathNotFoundError, match=r"Did you mean 'weather\.yaml'\?$") as raised:
+        read_sources(["wether.yaml"], [tmp_path])
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ConfigPathNotFoundError, match=r"folder \(.*/folder is a folder\)"):
+        read_sources(["folder"], [tmp_path])

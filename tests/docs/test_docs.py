@@ -177,6 +177,24 @@ def test_the_verifier_of_the_tutorial_pays_one_claim(tmp_path: Path, text: str, 
     assert environment.verify(task, Response.of([assistant(text)]), None) == reward
 
 
+@pytest.mark.parametrize(
+    ("text", "reward"),
+    [
+        ("4, please", 1.0),
+        ("2 + 2 = 4. Please!", 1.0),
+        ("3, 4, 5, please", 0.2),
+        ("Please, it is not 4.", 0.2),
+    ],
+)
+def test_the_rewards_page_pays_one_claim(tmp_path: Path, text: str, reward: float) -> None:
+    page = ROOT / "docs" / "environments.md"
+    (code,) = (block for block in blocks(page, "python") if "class Polite" in block)
+    (tmp_path / "polite.py").write_text(code)
+    environment: Any = find_environment(str(tmp_path / "polite.py"))()
+    task = environment.Task(responses_create_params=ask("What is 2 + 2?"), expected="4")
+    assert environment.verify(task, Response.of([assistant(text)]), None).value == pytest.approx(reward)
+
+
 def test_the_readme_lists_the_built_in_environments_and_no_others() -> None:
     table = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.MULTILINE))
     assert table == {info.name for info in list_environments(roots=[])}

@@ -60,7 +60,11 @@ def test_settings_are_typed_and_have_defaults() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (TwoSums, {"levle": 1}, r"^environment two_sums: .*`levle` \(settings: level, words\)$"),
+        (
+            TwoSums,
+            {"levle": 1},
+            r"^environment two_sums: .*`levle` \(settings: level, words\). Did you mean 'level'\?$",
+        ),
         (TwoSums, {"level": "high"}, r"Expected `int`, got `str` - at `\$.level`"),
         (TwoSums, {"words": 3}, r"Expected `array`, got `int` - at `\$.words`"),
         (Needy, {}, r"missing required field `path` \(settings: path\)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from nemo_gym import Environment, StepEnvironment
 from nemo_gym.environments.building import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.task import Row
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -84,10 +86,10 @@ def test_a_missing_or_wrong_method_is_named_before_a_model_is_asked(
 
 def test_methods_with_more_or_other_names_can_be_called() -> None:
     class Mine(Environment):
-        def verify(self, *words: object, strict: bool = False) -> float:
+        def verify(self, *words: object, strict: bool = False) -> float:  # pyright: ignore
             return 1.0
 
-        async def seed(self, row: object, session: object, more: int = 0) -> None: ...
+        async def seed(self, task: object, session: object, more: int = 0) -> None: ...
 
     class Game(StepEnvironment):
         reset = step = lambda self, *_: None  # pyright: ignore
@@ -98,7 +100,7 @@ def test_methods_with_more_or_other_names_can_be_called() -> None:
 
 async def test_from_python_it_is_refused_before_a_model_is_asked() -> None:
     class Mine(Environment):
-        def tasks(self, split: str, seed: int, n: int | None) -> list[object]:
+        def tasks(self, split: str, seed: int, n: int | None) -> list[Row]:
             raise AssertionError("the tasks are looked at")
 
     with pytest.raises(UsageError, match="class Mine has no verify"):
@@ -117,3 +119,37 @@ def test_a_file_that_is_no_python_is_no_environment(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# nemo_gym")
     with pytest.raises(UsageError, match=r"README\.md: expected a Python file"):
         find_environment(str(tmp_path / "README.md"))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "    class Config:\n        a = 1\n",
+            r"mine\.py: Mine\.Config is no Config .*`class Config\(Config\):`",
+        ),
+        ("    class Task:\n        a = 1\n", r"mine\.py: Mine\.Task is no Task .*from nemo_gym\.wire\.task$"),
+    ],
+)
+def test_a_nested_class_of_another_kind_is_named(tmp_path: Path, code: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_environment(find_environment(str(written(tmp_path, code + VERIFY))))
+
+
+@pytest.mark.parametrize(
+    ("signature", "message"),
+    [
+        ("self, x: 'Nope'", r"mine\.py:9: tool look: name 'Nope' is not defined$"),
+        ("self, x: object()", r"mine\.py:9: tool look: parameter 'x': Type .* is not supported$"),
+        ("", r"mine\.py:9: tool look: invalid method signature$"),
+        ("self, *x: int", r"mine\.py:9: tool look: parameter 'x' must be an ordinary named parameter$"),
+    ],
+)
+def test_a_tool_that_can_not_be_offered_is_one_line(
+    tmp_path: Path, gym: Gym, signature: str, message: str
+) -> None:
+    path = written(tmp_path, f"{VERIFY}    @tool\n    def look({signature}) -> str:\n        return ''\n")
+    path.write_text(path.read_text().replace("import Environment, ask", "import Environment, ask, tool"))
+    done = gym("run", "mine.py", "--model-type", "random", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert re.search(message, done.stderr.strip())

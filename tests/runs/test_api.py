@@ -216,3 +216,32 @@ async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, near
     with pytest.raises(UsageError, match=rf"collect\(\) takes no '{keyword}'.* Did you mean '{nearest}'"):
         async for _ in gym.collect("string_match", "random", **{keyword: 4}):
             pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"repeats": "4"}, r"repeats: expected a whole number from 1, got '4'"),
+        ({"repeats": 0}, r"repeats: expected a whole number from 1, got 0"),
+        ({"limit": -1}, r"limit: expected a whole number from 0, got -1"),
+        ({"limit": "x"}, r"limit: expected a whole number from 0, got 'x'"),
+        ({"seed": 1.5}, r"seed: expected a whole number, got 1\.5"),
+        ({"concurrency": 0}, r"concurrency: expected a whole number from 1, got 0"),
+        ({"rollout_timeout": "1"}, r"rollout_timeout: expected seconds above 0, got '1'"),
+        ({"split": 3}, r"split: expected text, got 3"),
+        ({"environment": 3}, r"environment: expected an Environment, its class, a name or a URL, got 3"),
+        ({"environment": dict}, r"environment: expected an Environment"),
+        ({"model": 3}, r"model: expected a Model or the name of a type, got 3"),
+        ({"tasks": 3}, r"tasks: expected an iterable of tasks, or the path of a JSONL file, got 3"),
+        ({"tasks": {"a": 1}}, r"tasks: expected an iterable of tasks, got one task: put it into a list"),
+        ({"agent": 3}, r"agent: expected an Agent or a name, got 3"),
+        ({"temperature": "hot"}, r"temperature: Expected `float \| null`, got `str`"),
+        ({"tools": "x"}, r"tools: expected a list of tools"),
+    ],
+)
+async def test_an_argument_of_the_wrong_type_is_one_clear_line(
+    arguments: dict[str, Any], message: str
+) -> None:
+    given: dict[str, Any] = {"environment": Doubles, "model": Doubler(), **arguments}
+    with pytest.raises(UsageError, match=rf"^collect\(\).{{1,2}}{message}"):
+        [rollout async for rollout in gym.collect(**given)]

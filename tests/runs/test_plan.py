@@ -137,6 +137,11 @@ def test_an_agent_named_by_the_row_wins() -> None:
     assert names == ["mine", "tool_loop"]
 
 
+def test_a_row_that_leaves_its_agent_null_gets_the_one_that_runs_it() -> None:
+    ((stamped, _),) = expand([row("a", agent_ref=None)], PlanOptions(agent="tool_loop"))
+    assert stamped["agent_ref"]["name"] == "tool_loop"
+
+
 def test_a_wrong_line_is_named_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
     good = b'{"responses_create_params": {"input": "hi"}, "expected": 1}\n'
@@ -147,6 +152,13 @@ def test_a_wrong_line_is_named_with_its_place(tmp_path: Path) -> None:
         b'{"responses_create_params": {"input": "hi"}, "expected": "x"}\n': r":2: Expected `int`, got `str`",
         b'{"responses_create_params": {"inptu": "hi"}, "expected": 1}\n': r"inptu.*Did you mean 'input'",
         b'{"expected": 1}\n': r"tasks.jsonl:2: responses_create_params",
+        good[:-2] + b', "agent_ref": "x"}\n': r'2: agent_ref: expected {"name": "\.\.\."}, got \'x\'',
+        good[:-2] + b', "agent_ref": {"name": 3}}\n': r"tasks.jsonl:2: agent_ref: expected",
+        good[:-2] + b', "_ng_task_index": "x"}\n': r"tasks.jsonl:2: _ng_task_index 'x': expected a whole",
+        good[:-2] + b', "_ng_task_index": -1}\n': r"tasks.jsonl:2: _ng_task_index -1: expected a whole",
+        good[:-2] + b', "x": NaN}\n': r"tasks.jsonl:2: not valid JSON: .* \(NaN and Infinity are no JSON",
+        good[:-1] + b",\n": r"tasks.jsonl:2: not valid JSON: .*one whole object on each line",
+        b"[\n" + good + b"]\n": r"tasks.jsonl:2: not valid JSON: .*one whole object on each line",
     }
     for bad, message in cases.items():
         path.write_bytes(good + bad)

@@ -106,8 +106,12 @@ async def test_growing_that_was_killed_before_the_manifest_was_written_is_done_a
 
 async def test_a_smaller_plan_is_another_run(folder: Folder) -> None:
     await folder.run(limit=3, repeats=2)
-    with pytest.raises(UsageError, match=r"inputs\.repeats was 2, is now 1"):
+    with pytest.raises(
+        UsageError, match=r"inputs\.repeats was 2, is now 1.*\. Tasks and repeats can be added"
+    ):
         await folder.run(limit=4, repeats=1, resume=True)
+    with pytest.raises(UsageError, match=r"inputs\.limit was 3, is now 2\. Tasks and repeats can be added"):
+        await folder.run(limit=2, repeats=2, resume=True)
 
 
 async def test_tasks_that_are_others_when_more_are_asked_for_are_not_added(folder: Folder) -> None:

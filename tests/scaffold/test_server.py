@@ -8,8 +8,8 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from nemo_gym.server_utils import ServerClient
 
+from nemo_gym.compat.server_utils import ServerClient
 from nemo_gym.scaffold.server import Scale, write_server
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.params import ask

@@ -12,13 +12,13 @@ from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.cli.display import print_report, watch
 from nemo_gym.cli.readiness import wait_for_model
-from nemo_gym.cli.texts import print_error
+from nemo_gym.cli.texts import number, print_error
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.runs.report import RunReport, first_failure
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import UsageError, VerifierFault
 
 
 def drive(
@@ -61,8 +61,8 @@ async def collect(job: Job) -> RunReport:
     run = Run(job, open_doors=partial(_open_doors, job.capture))
     await run.prepare()
     loop = asyncio.get_running_loop()
-    for number in ending_signals():
-        loop.add_signal_handler(number, run.stop, "interrupted", "interrupted")
+    for ending in ending_signals():
+        loop.add_signal_handler(ending, run.stop, "interrupted", "interrupted")
     async with watch(run):
         return await run.collect()
 
@@ -73,11 +73,29 @@ def exit_code(report: RunReport) -> int:
     if manifest.status != "complete":
         print_error(f"{manifest.reason}; the same command with --resume goes on from here")
         return 130 if manifest.status == "interrupted" else 1
+    failure = first_failure(report.paths, report.summary.failed) if report.summary.failed else ""
     if manifest.counts["scored"]:
+        if failure:
+            print_error(_some_failed(report, failure))
         return 0
-    if failure := first_failure(report.paths):
+    if failure:
         print_error(f"nothing was scored; the first failure was {failure}")
     return 1
+
+
+def _some_failed(report: RunReport, failure: str) -> str:
+    """What is said where some rollouts failed and others not: the first cause, and what can be done."""
+    failed, path = sum(report.summary.failed.values()), report.paths.rollouts
+    said = f"{number(failed)} of {number(report.summary.requested)} rollouts failed, the first by {failure}"
+    again = (
+        f"; `gym runs show {path} --failed` prints them, and the same command with --resume tries them again"
+    )
+    if set(report.summary.failed) == {VerifierFault.failure_class}:
+        again = (
+            f"; once verify() is mended, `gym eval reverify --rollouts {path} -o {path} --failed --append` "
+        )
+        again += "scores them"
+    return said + again
 
 
 def _open_doors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
+
+if TYPE_CHECKING:
+    from nemo_gym.environments.base import Environment
 
 
 def golden(
@@ -42,6 +45,7 @@ def golden(
     if output is None and kind.folder().is_relative_to(BUILTINS):
         raise UsageError(f"{kind.name()} comes with this package: say where with --output PATH")
     rollout = find_rollout(run, task, repeat)
+    _check_environment(run, name, kind)
     if rollout.response is None or rollout.reward is None:
         raise UsageError(f"task {task}, repeat {repeat} of {run} was not scored: there is nothing to expect")
     written = case_of(
@@ -55,6 +59,27 @@ def golden(
     append_case(path, written)
     expected = "" if written.expected_reward is None else f" {written.expected_reward:g}"
     echo(f"wrote {written.name!r} ({written.kind}{expected}) to {path}\n\nnext:  gym env check {name}")
+
+
+def _check_environment(run: Path, name: str, kind: type[Environment]) -> None:
+    """Refuse a run of another environment, as far as the name in its manifest says which one that was."""
+    from nemo_gym.config.flat import implementation_name
+    from nemo_gym.runs.manifest import load_manifest
+    from nemo_gym.runs.paths import RunPaths
+
+    path = RunPaths.of(run).manifest
+    ref = load_manifest(path).identity.environment.get("ref") if path.exists() else None
+    if not isinstance(ref, str) or not ref:
+        return
+    file = kind.source_file()
+    if implementation_name(ref) not in (
+        name,
+        implementation_name(name),
+        kind.name(),
+        file.stem,
+        file.parent.name,
+    ):
+        raise UsageError(f"{run} is a run of {ref}, not of {name}")
 
 
 def _task_of(run: Path, rollout: Rollout) -> Row:

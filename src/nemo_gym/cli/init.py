@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 import typer
@@ -12,6 +12,9 @@ from nemo_gym.cli.texts import echo
 from nemo_gym.cli.words import read_asked
 from nemo_gym.config.manifest import Profile
 from nemo_gym.wire.errors import UsageError
+
+_WORKLOADS: Final = "Servers and workloads"
+_REWARDS: Final = "Rewards of those"
 
 
 class InitSettings(msgspec.Struct):
@@ -31,25 +34,52 @@ def init(
         typer.Option(help="Of the class: tools and one answer, or turns with a step for each answer."),
     ] = "tools",
     resources_server: Annotated[
-        str, typer.Option(metavar="NAME", help="Write a resources server, with a FastAPI app.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Write a resources server, with a FastAPI app.", rich_help_panel=_WORKLOADS
+        ),
     ] = "",
     environment: Annotated[
-        str, typer.Option(metavar="NAME", help="Write an environment with a manifest, and its server.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Write an environment with a manifest, and its server.",
+            rich_help_panel=_WORKLOADS,
+        ),
     ] = "",
     benchmark: Annotated[
-        str, typer.Option(metavar="NAME", help="Write a benchmark with a manifest, and its server.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Write a benchmark with a manifest, and its server.",
+            rich_help_panel=_WORKLOADS,
+        ),
     ] = "",
     profile: Annotated[
-        Profile | None, typer.Option(help="Who makes the loop. [default: custom-gym-verifier]")
+        Profile | None,
+        typer.Option(
+            metavar="PROFILE",
+            help=f"Who makes the loop: {', '.join(get_args(Profile))}. [default: custom-gym-verifier]",
+            rich_help_panel=_WORKLOADS,
+        ),
     ] = None,
     reuse_verifier: Annotated[
-        str, typer.Option(metavar="NAME", help="Use this resources server instead of writing one.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Use this resources server instead of writing one.",
+            rich_help_panel=_WORKLOADS,
+        ),
     ] = "",
     reward_range: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="LO HI", help="Lowest and highest reward.")
+        tuple[float, float] | None,
+        typer.Option(metavar="LO HI", help="Lowest and highest reward.", rich_help_panel=_REWARDS),
     ] = None,
     higher_is_better: Annotated[
-        bool | None, typer.Option("--higher-is-better/--lower-is-better", help="What rewards mean.")
+        bool | None,
+        typer.Option(
+            "--higher-is-better/--lower-is-better", help="What rewards mean.", rich_help_panel=_REWARDS
+        ),
     ] = None,
 ) -> None:
     """Write a small working start with tests, to change into your own.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, cast
 
 import typer
+import typer.main
 
 from nemo_gym import __version__
 from nemo_gym.cli import (
@@ -29,7 +30,7 @@ from nemo_gym.cli import (
     servers,
     testing,
 )
-from nemo_gym.cli.misuse import explained
+from nemo_gym.cli.misuse import explained, without_value
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error, print_json
 from nemo_gym.cli.verbose import log_everything, without, without_verbose
@@ -116,8 +117,11 @@ def _run() -> None:
     words, verbose = without_verbose(sys.argv[1:])
     words, unsafe = without([_ALLOW_UNSAFE], words)
     try:
+        command = typer.main.get_command(app)
+        if option := without_value(command, words):
+            raise UsageError(f"Option {option!r} requires an argument: what follows it is another option")
         more = [*(["--verbose"] if verbose else []), *([_ALLOW_UNSAFE] if unsafe else [])]
-        sys.exit(app([*more, *words], prog_name="gym", standalone_mode=False))
+        sys.exit(command([*more, *words], prog_name="gym", standalone_mode=False))
     except _Misuse as error:
         sys.exit(_refuse(error, words))
     except GymError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any, Final
 
 from nemo_gym.wire.errors import did_you_mean
@@ -22,7 +23,7 @@ def explained(error: Any, words: Sequence[str]) -> str:
         return ""
     option: str = getattr(error, "option_name", "")
     if option.startswith("-") and hasattr(error, "possibilities"):
-        known = getattr(error, "possibilities", None) or []
+        known: Sequence[str] = getattr(error, "possibilities", None) or []
         near = [flag for flag in known if len(option) > 4 and flag.startswith(option)][:1]
         near = near or get_close_matches(option, known, n=1, cutoff=_CLOSE)
         hint = f" Did you mean {near[0]!r}?" if near else _as_setting(option, words, error.ctx)
@@ -36,6 +37,21 @@ def explained(error: Any, words: Sequence[str]) -> str:
         message = re.sub(r": (?:Value error, )?Input should", lambda _: got, message, count=1)
         message = message.partition(", unable to parse")[0]
     return message.replace("Value error, ", "")
+
+
+def without_value(command: Any, words: Sequence[str]) -> str:
+    """The option of a command line that has another option where its value should be; empty without one."""
+    rest = list(words)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command, rest = command.commands[rest[0]], rest[1:]
+    flags = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
+    for param in command.params:
+        if getattr(param, "is_flag", True) or not param.opts[0].startswith("-"):
+            continue
+        for word, after in pairwise(rest[: rest.index("--")] if "--" in rest else rest):
+            if word in param.opts and after in flags and after.startswith("--"):
+                return word
+    return ""
 
 
 def _as_setting(option: str, words: Sequence[str], context: Any) -> str:

@@ -56,6 +56,8 @@ def profile(
     if not asked.rollouts_jsonl_fpath:
         raise UsageError("which rollouts? --rollouts FILE")
     source = Path(asked.rollouts_jsonl_fpath)
+    if not source.exists():
+        raise UsageError(f"--rollouts {source}: there is no such file")
     plan = Path(asked.materialized_inputs_jsonl_fpath or RunPaths.of(source).inputs)
     made = write_profile(plan, source, partial=asked.allow_partial_rollouts)
     files = {"reward_profile": str(made.tasks), "agent_metrics": str(made.agents)}

@@ -49,7 +49,7 @@ def reverify(
     disable_aggregation: options.NoMetrics = False,
     json: options.Json = False,
 ) -> None:
-    """Score the trajectories of an earlier run anew: no model is asked, no tool is run.
+    """Score the trajectories of an earlier run again: no model is asked, no tool is run.
 
     Example: gym eval reverify --rollouts results/old.jsonl -o results/new.jsonl
 
@@ -69,8 +69,10 @@ def reverify(
         raise UsageError("--overwrite says another thing about the output than --resume and --append")
     if failed and judge_failed_only:
         raise UsageError("--failed and --judge-failed-only take different rollouts: choose one")
-    source = RunPaths.of(rollouts)
     kind = VerifierFault if failed else JudgeFailed if judge_failed_only else None
+    source = RunPaths.of(rollouts)
+    if not rollouts.exists() and not (kind and source.failures.exists()):
+        raise UsageError(f"--rollouts {rollouts}: there is no such file")
     plan = RecordedPlan(
         inputs=inputs or source.inputs,
         recordings=source.failures if kind else rollouts,

@@ -106,9 +106,17 @@ def malformed(path: Path, error: yaml.YAMLError) -> ConfigError:
     if mark is None:
         return ConfigError(f"{path}: {str(error).partition(chr(10))[0]}")
     problem = str(getattr(error, "problem", None) or error)
-    if problem.endswith("cannot start any token") and mark.buffer and mark.buffer[mark.pointer] == "\t":
+    if problem.endswith("cannot start any token") and _char_at(path, mark) == "\t":
         problem = "a tab; YAML is indented with spaces"
     return ConfigError(f"{path}:{mark.line + 1}:{mark.column + 1}: {problem}")
+
+
+def _char_at(path: Path, mark: yaml.Mark) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    return lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
 
 
 def include_list(value: Any, where: str) -> list[str]:
@@ -149,7 +157,7 @@ def _built_in(path: str, roots: Sequence[Path]) -> Tree:
         folder = next((f" ({place} is a folder)" for place in places if place.is_dir()), "")
         near = [name for place in places for name in _beside(place)]
         looked = ", ".join(map(str, places))
-        hint = nearest(Path(path).name, near)
+        hint = nearest(Path(path).name, sorted(set(near)))
         raise ConfigPathNotFoundError(f"no configuration file {path!r}. Looked for {looked}{folder}.{hint}")
     return document
 

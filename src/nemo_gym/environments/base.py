@@ -15,7 +15,7 @@ import msgspec
 
 from nemo_gym.environments.mcp_tools import McpServer
 from nemo_gym.environments.session import Session
-from nemo_gym.wire.choices import explain_misfit
+from nemo_gym.wire.choices import explain_misfit, nearest_field
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import FunctionCall, Item
 from nemo_gym.wire.jsonl import read_rows
@@ -78,7 +78,8 @@ class Environment:
         except msgspec.ValidationError as error:
             known = ", ".join(self.Config.__struct_fields__) or "none"
             problem = explain_misfit(error, self.Config)
-            raise UsageError(f"environment {self.name()}: {problem} (settings: {known})") from None
+            hint = nearest_field(error, self.Config)
+            raise UsageError(f"environment {self.name()}: {problem} (settings: {known}){hint}") from None
         remember_secret_settings(self.config)
 
     @classmethod

@@ -16,8 +16,15 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
     """An environment of a class, with its settings.
 
     Raises:
-        UsageError: there is no such setting, or the class's own `__init__` takes no settings or raises.
+        UsageError: there is no such setting, the class's `Config` or `Task` is none, or its own `__init__`
+            takes no settings or raises.
     """
+    for name, base in (("Config", Environment.Config), ("Task", Environment.Task)):
+        if not issubclass(getattr(kind, name), base):
+            right = f"write `class {name}({name}):`, with {name} from {base.__module__}"
+            raise UsageError(
+                f"{kind.source_file()}: {kind.__name__}.{name} is no {name} of this package: {right}"
+            )
     try:
         return kind(settings)
     except GymError:
@@ -65,7 +72,7 @@ def _missing(environment: Environment, name: str, arguments: str) -> str:
     kind = type(environment)
     own = {member for each in kind.__mro__ for member in vars(each) if each.__module__ == kind.__module__}
     file = environment.source_file()
-    near = get_close_matches(name, own, n=1, cutoff=0.7)
+    near = get_close_matches(name, own - {name}, n=1, cutoff=0.7)
     hint = f". It has {near[0]}(): rename it" if near else ""
     return f"{file}: class {kind.__name__} has no {name}(self, {arguments}){hint}"
 

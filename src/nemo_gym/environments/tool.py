@@ -15,7 +15,7 @@ import msgspec
 
 from nemo_gym.environments.parameters import arguments_schema, check_text, decoded_type, schema_type
 from nemo_gym.environments.session import Session
-from nemo_gym.wire.errors import did_you_mean
+from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.origin import is_fault, message_of, origin, text_of
 from nemo_gym.wire.params import FunctionTool
@@ -26,6 +26,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class ToolError(Exception):
     """Raised by a tool to tell the model, in readable words, why the call did not work."""
+
+
+class ToolMistake(UsageError, TypeError):
+    """Raised when a `@tool` method is written so that it can't be offered to a model."""
 
 
 def tool(function: F) -> F:
@@ -127,13 +131,25 @@ def _note_once(name: str, kind: str, place: str) -> None:
 
 
 def bind_tools(owner: object) -> dict[str, BoundTool]:
-    """Every `@tool` method of `owner`, by name, in the order they are defined."""
+    """Every `@tool` method of `owner`, by name, in the order they are defined.
+
+    Raises:
+        ToolMistake: one can't be offered, with its file and line.
+    """
     found: dict[str, BoundTool] = {}
     for kind in reversed(type(owner).__mro__):
         for name, member in vars(kind).items():
             if getattr(member, "__gym_tool__", False):
-                found[name] = _bind(name, getattr(owner, name))
+                try:
+                    found[name] = _bind(name, getattr(owner, name))
+                except (TypeError, ValueError, NameError, AttributeError) as error:
+                    raise ToolMistake(f"{_place(member)}tool {name}: {error}") from error
     return found
+
+
+def _place(member: Any) -> str:
+    code = getattr(inspect.unwrap(member), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
 
 
 class _ToolError(msgspec.Struct, forbid_unknown_fields=True):
@@ -150,7 +166,7 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
         if parameter.name == "session":
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise TypeError(f"tool {name}: parameter {parameter.name!r} must be an ordinary named parameter")
+            raise TypeError(f"parameter {parameter.name!r} must be an ordinary named parameter")
         hint = hints.get(parameter.name, Any)
         default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
         try:
@@ -159,7 +175,7 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
             decoded_as = decoded_type(hint, default)
             msgspec.json.Decoder(decoded_as, dec_hook=check_text)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"tool {name}: parameter {parameter.name!r}: {error}") from None
+            raise TypeError(f"parameter {parameter.name!r}: {error}") from None
         shown.append((parameter.name, shown_type, default))
         decoded.append((parameter.name, decoded_as, default))
     schema: FunctionTool = {

@@ -25,7 +25,7 @@ from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.plan import PlanOptions, expand, task_rows
 from nemo_gym.transport.exchange import is_url
 from nemo_gym.wire.errors import UsageError, did_you_mean
-from nemo_gym.wire.params import FIELDS
+from nemo_gym.wire.params import FIELDS, check_typed_params
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
@@ -63,6 +63,8 @@ async def collect(
         UsageError: a task doesn't fit, or a name or keyword is unknown.
     """
     _check_sampling(sampling)
+    _check_parts(environment=environment, model=model, tasks=tasks, agent=agent, split=split)
+    _check_numbers(repeats=repeats, limit=limit, seed=seed, concurrency=concurrency, timeout=rollout_timeout)
     local = LocalEnvironment(_held_here(environment), seed=seed or 0)
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
@@ -102,6 +104,42 @@ def _check_sampling(sampling: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"collect() takes no {name!r}, and it is no request parameter.{did_you_mean(name, known)}"
             )
+    check_typed_params({"input": "", **sampling}, "collect()")
+
+
+def _check_parts(**parts: Any) -> None:
+    for name, value in parts.items():
+        kinds, expected = _PARTS[name]
+        is_class = name == "environment" and isinstance(value, type) and issubclass(value, Environment)
+        if value is not None and not isinstance(value, kinds) and not is_class:
+            raise UsageError(f"collect(): {name}: expected {expected}, got {value!r:.80}")
+    if isinstance(parts["tasks"], Mapping):
+        raise UsageError("collect(): tasks: expected an iterable of tasks, got one task: put it into a list")
+
+
+_PARTS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "environment": ((Environment, str), "an Environment, its class, a name or a URL"),
+    "model": ((Model, str), "a Model or the name of a type"),
+    "tasks": ((Iterable, Path), "an iterable of tasks, or the path of a JSONL file"),
+    "agent": ((Agent, str), "an Agent or a name"),
+    "split": ((str,), "text"),
+}
+
+
+def _check_numbers(
+    *, repeats: object, limit: object, seed: object, concurrency: object, timeout: object
+) -> None:
+    for name, value, least in (
+        ("repeats", repeats, 1),
+        ("limit", 0 if limit is None else limit, 0),
+        ("seed", 0 if seed is None else seed, None),
+        ("concurrency", 1 if concurrency is None else concurrency, 1),
+    ):
+        if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
+            bound = "" if least is None else f" from {least}"
+            raise UsageError(f"collect(): {name}: expected a whole number{bound}, got {value!r:.80}")
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise UsageError(f"collect(): rollout_timeout: expected seconds above 0, got {timeout!r:.80}")
 
 
 _SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}

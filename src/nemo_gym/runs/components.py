@@ -168,10 +168,8 @@ class AgentSpec(msgspec.Struct, frozen=True):
             if name not in takes:
                 known = ", ".join(takes) or "nothing"
                 near = get_close_matches(name, takes, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise UsageError(
-                    f"agent {self.name!r} takes no {name} (it takes: {known}).{hint}".rstrip(".")
-                )
+                hint = f". Did you mean {near[0]!r}?" if near else ""
+                raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known}){hint}")
         needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
         if missing := [name for name in needed if name not in arguments]:
             flags = " ".join(f"--agent-setting {name}=..." for name in missing)

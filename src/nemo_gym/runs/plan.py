@@ -102,9 +102,8 @@ def _check_stamps(row: Row) -> None:
     index, agent = row.get(keys.TASK_INDEX), row.get(keys.AGENT_REF)
     if index is not None and (type(index) is not int or index < 0):
         raise UsageError(f"{keys.TASK_INDEX} {index!r}: expected a whole number from 0")
-    if agent is not None and not (
-        isinstance(agent, dict) and isinstance(cast("Row", agent).get("name"), str)
-    ):
+    names = isinstance(agent, dict) and isinstance(cast("Row", agent).get("name"), str)
+    if agent is not None and not names:
         raise UsageError(f'{keys.AGENT_REF}: expected {{"name": "..."}}, got {agent!r:.80}')
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from math import isclose
 from pathlib import Path
@@ -138,10 +138,12 @@ def failures_of(paths: RunPaths) -> Counter[str]:
     return Ledger.read(paths.rollouts, paths.failures).failure_classes()
 
 
-def first_failure(paths: RunPaths) -> str:
-    """What went wrong in the first row of the failures file; empty where there is none."""
+def first_failure(paths: RunPaths, classes: Container[str]) -> str:
+    """What went wrong in the first row of the failures file that is of these classes; empty without one."""
     for _, line in stamped_lines(paths.failures):
         row = decode(line)
+        if row.get(keys.FAILURE_CLASS) not in classes:
+            continue
         return f"{row.get(keys.FAILURE_CLASS)}: {row.get(keys.FAILURE_ERROR)}"
     return ""
 

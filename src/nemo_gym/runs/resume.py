@@ -47,8 +47,19 @@ def refuse_changes(old: Identity, new: Identity, *, accept: frozenset[str], outp
                 ". The environment's code was changed: --accept-changes environment goes on with the new "
                 "code, and what is scored keeps its reward; gym eval reverify scores stored rollouts with it"
             )
+        elif _is_smaller(old, new):
+            hint = ". Tasks and repeats can be added to a run, and not be taken out of it"
         raise UsageError(f"can't resume {output}: this is a different run: {'; '.join(refused)}{hint}")
     return accepted
+
+
+def _is_smaller(old: Identity, new: Identity) -> bool:
+    """Whether fewer tasks or repeats are asked for than before."""
+    for name in ("limit", "repeats"):
+        was, now = old.inputs.get(name), new.inputs.get(name)
+        if isinstance(now, int) and (was is None or (isinstance(was, int) and now < was)):
+            return True
+    return False
 
 
 def grow(paths: RunPaths, lines: Iterable[bytes]) -> int:

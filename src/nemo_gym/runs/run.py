@@ -178,9 +178,7 @@ class Run:
             raise UsageError(f"{existing[0]} exists already: pass --resume to go on, or another --output")
         if self.paths.rollouts.exists():
             missing = self.paths.manifest if self.paths.inputs.exists() else self.paths.inputs
-            raise UsageError(
-                f"can't resume: {missing} is missing; choose another --output to begin a new run"
-            )
+            raise UsageError(f"can't resume: {missing} is missing; choose another --output for a new run")
         if self.job.resume:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: this is a new run")
 

@@ -10,6 +10,8 @@ import msgspec
 
 _ENUM: Final = re.compile(r"Invalid enum value (?P<value>'[^']*'|\d+)(?: - at `\$(?P<path>[^`]*)`)?")
 
+_UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`$")
+
 
 def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
     """The message of an error in converting to a struct; of a choice with its values and the nearest one."""
@@ -24,6 +26,13 @@ def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -
     return text.replace(
         f"Invalid enum value {found['value']}", f"Invalid enum value {found['value']}{listed}"
     )
+
+
+def nearest_field(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
+    """`. Did you mean 'x'?` for an unknown field of a struct that is near one of its fields, else nothing."""
+    found = _UNKNOWN.search(str(error))
+    near = get_close_matches(found["name"], kind.__struct_encode_fields__, n=1) if found else []
+    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def _values(kind: Any, path: list[str]) -> list[Any]:
