@@ -256,6 +256,9 @@ def _claims_others(place: str, value: str, read: Callable[[str], str | None]) ->
 
 def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> bool:
     """Whether the text on the left of a marker is an answer too, and another one: `7 = 8`."""
+    if read is grid:
+        digits, wanted = "".join(filter(str.isdecimal, before)), read(rest) or ""
+        return len(digits) == len(wanted) and digits != wanted
     if read not in (number, numbers, time_of_day, expression, truth, route):
         return False
     given = read(_CLAUSE_END.split(before)[-1].strip())
