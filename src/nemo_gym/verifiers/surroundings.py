@@ -39,8 +39,8 @@ def joint_of(before: str, between: str) -> str | None:
         and (match := _JOINT_AT_END.search(between))
     ):
         return "or" if match["word"].lower() in ("or", "\\lor", "\\vee") else ","
-    if len(between) <= MAX_TAIL and _ALTERNATIVE.search(between):
-        return ","
+    if len(between) <= MAX_TAIL and (_ALTERNATIVE.search(between) or _ASIDE.fullmatch(between)):
+        return "," if not _CONCLUSION.search(between) else None
     if len(between) <= 2 * MAX_TAIL and _LABEL.search(between) and _LABEL.search(before[-MAX_TAIL:]):
         return ","
     return None
@@ -49,7 +49,7 @@ def joint_of(before: str, between: str) -> str | None:
 _FILLER = (
     r"(?:\s+(?:i|we|you|it|this|that|there|the|a|an|my|our|its?|think|believe|say|claim|sure|true|certain|case|x|n|y"
     r"|answer|value|result|solution|number|total|sum|final|right|correct|is|are|was|be|been|equals?|to|could|can|would"
-    r"|possibly|really|actually|simply|just|likely|necessarily|exactly|of|as)){0,10}"
+    r"|possibly|really|actually|simply|just|likely|necessarily|exactly|of|as|=)){0,10}"
 )
 _DENIAL = re.compile(
     r"(?:(?:\bnot|n['’]t|\bnever|\bcannot|\bneither|\bnor|\bdoubt(?:ful)?|\bunlikely|\bimpossible|\bfalse|\buntrue"
@@ -69,7 +69,8 @@ _VERDICT = (
     r"(?:(?:\b(?:is|was|would\sbe|must\sbe|seems|looks)\s)?(?:(?:the|a|an|just|only|merely|clearly|probably|obviously)\s){0,2}"
     r"(?:wrong|incorrect|untrue|mistaken|mistake|impossible|guess)\b"
     r"|(?:\b(?:is|was|does|do|can|could)(?:n['’]t|\snot)|\bcannot|\bcan['’]t)\s(?:be\s|seem\s|look\s|really\s|actually\s)?"
-    r"(?:the\s|a\s)?(?:right|correct|true|answer|solution|it\b|so\b|possible|valid|final)(?!\s?(?:to|for)\b))"
+    r"(?:the\s|a\s)?(?:right|correct|true|answer|solution|it\b|so\b|possible|valid|final)(?!\s?(?:to|for)\b)"
+    r"|\bnot\s(?:the\s|a\s)?(?:right|correct|true|valid|possible|answer)(?!\s?(?:to|for)\b))"
 )
 _RETRACTION = re.compile(
     rf"\A[\s$*_)\]}}\\(,;:—–-]{{0,8}}(?:text\s?\{{\s?)?{_VERDICT}"
@@ -93,7 +94,7 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 _JOINT_AT_END = re.compile(
-    r"\A[^.!?\n]*?(?P<word>(?<![A-Za-z])(?:or|and|then|to)|[,;/&]|\\lor|\\vee|\\l?dots)"
+    r"\A[^.!?\n]*?(?P<word>(?<![A-Za-z])(?:or|and|then|to|as well as|along with)|[,;/&]|\\lor|\\vee|\\l?dots)"
     r"(?:\s|\$|\\(?:text|mathrm)\s?\{|\})*(?:[A-Za-z]\w{0,3}(?:_\{?\w{1,3}\}?)?\s?=)?[\s$~\\([{}]*\Z",
     re.IGNORECASE,
 )
@@ -107,6 +108,10 @@ _CONDITION = (
 )
 _ALTERNATIVE = re.compile(r"\A[\s$*_;,)]*(?:and |but |or |while )?" + _CONDITION, re.IGNORECASE)
 _DEPENDENCE = re.compile(r"\b(?:if|or|else|otherwise|unless|either)\b", re.IGNORECASE)
+_ASIDE = re.compile(
+    r"[\s$.,;]*\([^()\n]{1,40}\)[\s$.,;]*|[^\n]{0,40}?\b(?:alternatively|otherwise|else)\b[\s:,$\\(\[]*",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(
     r"(?:^|\n)[\s>]*(?:[-*•]|\(?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})[).:])[\s$*_\\([]*\Z"
     r"|\b(?:case|option|possibility|part|guess|candidate|choice|alternative|attempt|solution|answer)\b"

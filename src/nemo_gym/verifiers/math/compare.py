@@ -194,7 +194,11 @@ class _Comparison:
 
     def same_cases(self, gold: tuple[Node, ...], prediction: tuple[Node, ...]) -> bool:
         """Compare values with their conditions; `otherwise` stands for the condition that is left."""
-        if len(gold) != len(prediction) or len(gold) > MAX_ITEMS:
+        if (
+            len(gold) != len(prediction)
+            or len(gold) > MAX_ITEMS
+            or max(map(_open_cases, (gold, prediction))) > 1
+        ):
             return False
         remaining = list(prediction)
         for wanted in gold:
@@ -207,7 +211,7 @@ class _Comparison:
     def same_case(self, gold: Node, prediction: Node) -> bool:
         match gold, prediction:
             case Noted(left, (condition,)), Noted(right, (condition_too,)):
-                open_ended = Words("otherwise") in (condition, condition_too)
+                open_ended = _OTHERWISE in (condition, condition_too)
                 return self.same(left, right) and (open_ended or self.same(condition, condition_too))
             case _:
                 return False
@@ -414,6 +418,13 @@ def _reads_as_region(node: Node) -> bool:
             return True
         case _:
             return isinstance(node, Relation | Combination | Builder)
+
+
+_OTHERWISE = Words("otherwise")
+
+
+def _open_cases(cases: tuple[Node, ...]) -> int:
+    return sum(isinstance(case, Noted) and _OTHERWISE in case.notes for case in cases)
 
 
 def _label(node: Node) -> str:

@@ -7,6 +7,7 @@ from nemo_gym.verifiers.math.tree import (
     Group,
     Listing,
     Matrix,
+    Modular,
     Node,
     Number,
     PlusMinus,
@@ -29,6 +30,8 @@ Rows = tuple[tuple[Node, ...], ...]
 
 def normal(node: Node) -> Node:
     """Return the tree in the form that is compared."""
+    if isinstance(node, Modular):
+        return Modular(normal(node.node), node.modulus)
     return _named(_with_signs_listed(transform(node, _reckoned)))
 
 
