@@ -12,7 +12,10 @@ MAX_TAIL = 80
 
 def denied_before(text: str) -> bool:
     """Whether the clause that ends a text denies, doubts or strikes out what comes next."""
-    return _DENIAL.search(text[-BEFORE:]) is not None
+    clause = text[-BEFORE:]
+    if _TRIGGERS.isdisjoint(_WORD.findall(clause.lower())) and not any(map(clause.__contains__, _SIGNS)):
+        return False
+    return _DENIAL.search(clause) is not None
 
 
 def taken_back_after(text: str, end: int) -> bool:
@@ -63,6 +66,17 @@ _DENIAL = re.compile(
     r"[\s$*_\\(\[:,]{0,20}$",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[a-z]+")
+_TRIGGERS = frozenset(
+    [
+        *("not", "t", "never", "cannot", "neither", "nor", "doubt", "doubtful", "unlikely", "impossible"),
+        *("false", "untrue", "anything", "everything", "than", "instead", "except", "maybe", "perhaps"),
+        *("possibly", "guess", "guesses", "guessing", "it", "either", "might", "could", "may", "wrong"),
+        *("incorrect", "mistaken", "rejected", "worst"),
+    ]
+)
+_SIGNS = ("\\ne", "\\lnot", "\\not", "≠", "¬", "~~", "<s>", "<del>", "<strike>", "\\sout", "\\st", "cancel")
+"""A text without any of these words and signs denies nothing."""
 _QUESTION = re.compile(r"[\s$*_)\]\\]{0,12}\?")
 _TURN = r"(?:\b(?:wait|hmm+|no|nope|actually|well|but|sorry|oops|so)\b\W{1,4}){0,3}"
 _VERDICT = (

@@ -7,24 +7,28 @@ import re
 from nemo_gym.verifiers.math.compare import same
 from nemo_gym.verifiers.math.evaluate import Budget, Exhausted
 from nemo_gym.verifiers.math.parse import read
-from nemo_gym.verifiers.surroundings import BEFORE
 
 MAX_TAIL = 80
+MAX_SIGN = 16
 
 
 def with_adjoining_signs(answer: str, before: str, text: str, end: int) -> str:
     """Return a box's content with the signs, powers, units and scale words that it is joined to."""
     if not answer:
         return ""
-    sign = _SIGN_BEFORE.search(before[-BEFORE:])
+    sign = _SIGN_BEFORE.search(before[-MAX_SIGN:])
     tail = _tail(answer, text[end : end + MAX_TAIL])
     return f"{sign['sign'].rstrip() if sign else ''} {answer}{tail}".strip() if sign or tail else answer
 
 
 def has_rival(answer: str, before: str) -> bool:
     r"""Whether another answer stands before a box, as in `41 or \boxed{42}`, and not the same one."""
-    rivals = [match["rival"] for match in (_OR_BEFORE.search(before), _LIST_BEFORE.search(before)) if match]
-    return not all(_is_same(answer, rival) for rival in rivals)
+    match = None
+    if "or" in before or "OR" in before or "\\vee" in before:
+        match = _OR_BEFORE.search(before)
+    elif before.rstrip(" $").endswith(","):
+        match = _LIST_BEFORE.search(before)
+    return match is not None and not _is_same(answer, match["rival"])
 
 
 def repeats(answer: str, text: str) -> bool:
