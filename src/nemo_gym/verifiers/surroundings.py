@@ -50,7 +50,7 @@ def joint_of(before: str, between: str) -> str | None:
 
 
 _FILLER = (
-    r"(?:\s+(?:i|we|you|it|this|that|there|the|a|an|my|our|its?|think|believe|say|claim|sure|true|certain|case|x|n|y"
+    r"(?:\s+(?:i|we|you|it|this|that|there|the|a|an|my|our|its?|think|believe|say|claim|sure|true|certain|case|[a-z]\s?(?:=|is|equals)"
     r"|answer|value|result|solution|number|total|sum|final|right|correct|is|are|was|be|been|equals?|to|could|can|would"
     r"|possibly|really|actually|simply|just|likely|necessarily|exactly|of|as|=)){0,10}"
 )

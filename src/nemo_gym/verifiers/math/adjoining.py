@@ -16,7 +16,9 @@ def with_adjoining_signs(answer: str, before: str, text: str, end: int) -> str:
     """Return a box's content with the signs, powers, units and scale words that it is joined to."""
     if not answer:
         return ""
-    sign = _SIGN_BEFORE.search(before[-MAX_SIGN:])
+    close = before[-MAX_SIGN:]
+    touched = "\\" in close or close.rstrip("{ $")[-1:] in _LAST_OF_SIGN
+    sign = _SIGN_BEFORE.search(close) if touched else None
     tail = _tail(answer, text[end : end + MAX_TAIL])
     return f"{sign['sign'].rstrip() if sign else ''} {answer}{tail}".strip() if sign or tail else answer
 
@@ -65,6 +67,7 @@ _OR_BEFORE = re.compile(
 )
 _LIST_BEFORE = re.compile(r"(?:\A|\n|:)[\s$]*(?P<rival>-?\d[\d\s$,.]*),[\s$]*\Z")
 _OPERAND = re.compile(r"\s?(?:\$[^$\n]{1,60}\$|[-\w.\\{}^/=()%]{1,60})")
+_LAST_OF_SIGN = frozenset("-−+*/^<>≤≥×·÷0123456789")
 _SIGN_BEFORE = re.compile(
     r"(?P<sign>(?:(?:^|(?<=[\s$({\[=]))[-−](?!\s)|(?<=[$=])\s?[-−]|[\d}]\s?[+*/]|[A-Za-z\d]\s[<>]|\d"
     r"|(?:[A-Za-z]\s?)?(?:[\^≤≥×·÷]"
