@@ -111,6 +111,6 @@ def test_joining_many_sets_takes_few_comparisons(answer, monkeypatch):
         return same_place(left, right)
 
     monkeypatch.setattr(regions, "_same_place", counted)
-    (node,) = read(answer)
+    node = read(answer)[-1]
     regions.Regions(Budget()).read(node)
     assert comparisons < 20_000
