@@ -280,6 +280,8 @@ PAY = [  # text, gold
     (r"But 43 isn't valid and the answer is \boxed{42}", "42"),
     ("The answer is 42, since 43 is not allowed.", "42"),
     ("The answer is $42$, because 41 is wrong.", "42"),
+    ("**Answer:** \\boxed{41}\n\nWait, I forgot one.\n\n**Answer:** \\boxed{42}", "42"),
+    (r"And that is it: \boxed{42}", "42"),
 ]
 
 

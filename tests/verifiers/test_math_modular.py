@@ -10,6 +10,7 @@ EQUAL = [  # prediction, gold
     (r"x \equiv -2 \pmod 3", r"x \equiv 1 \pmod 3"),
     (r"x \equiv 2, 1 \pmod{3}", r"x \equiv 1, 2 \pmod 3"),
     (r"x \equiv \pm 1 \pmod{3}", r"x \equiv 1, 2 \pmod 3"),
+    ("5", r"x \equiv 5 \pmod 7"),
 ]
 
 UNEQUAL = [  # prediction, gold
@@ -25,6 +26,7 @@ UNEQUAL = [  # prediction, gold
     (r"x \equiv 1 \text{ or } 2 \pmod 3", r"x \equiv 1 \pmod 3"),
     (r"y \equiv 1 \pmod 3", r"x \equiv 1 \pmod 3"),
     (r"x \equiv 1 \pmod 3", "1"),
+    ("x = 5", r"x \equiv 5 \pmod 7"),
 ]
 
 

@@ -547,6 +547,8 @@ UNEQUAL = [  # prediction, gold
     ("2:5:1", r"\frac25"),
     ("2:5", "2.5"),
     (r"5\text{ bits}", r"5\text{ bytes}"),
+    ("U(0,1)", "N(0,1)"),
+    ("B(3,4)", "A(3,4)"),
 ]
 
 

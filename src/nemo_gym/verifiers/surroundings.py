@@ -44,7 +44,9 @@ def joint_of(before: str, between: str) -> str | None:
         return "or" if match["word"].lower() in ("or", "\\lor", "\\vee") else ","
     if len(between) <= MAX_TAIL and (_ALTERNATIVE.search(between) or _ASIDE.fullmatch(between)):
         return "," if not _CONCLUSION.search(between) else None
-    if len(between) <= 2 * MAX_TAIL and _LABEL.search(between) and _LABEL.search(before[-MAX_TAIL:]):
+    if len(between) > 2 * MAX_TAIL or _CONCLUSION.search(between):
+        return None
+    if _LABEL.search(between) and _LABEL.search(before[-MAX_TAIL:]):
         return ","
     return None
 
@@ -59,7 +61,7 @@ _DENIAL = re.compile(
     r"|\b(?:any|every)thing\s(?:but|except)|\b(?:other|rather)\sthan|\binstead\sof|\bexcept(?:\sfor)?"
     rf"|\b(?<!no\s)(?<!not\s)(?:more|less|fewer|greater|larger|smaller)\sthan){_FILLER}"
     r"|(?:\bmaybe|\bperhaps|\bpossibly)(?:\s(?:just|simply|is|it['’]?s?|that|the|answer)){0,4}"
-    r"|(?:\bguess(?:es|ing)?|\bis\sit|\beither|\b(?:might|could|may)(?:\salso)?\sbe)"
+    r"|(?:\bguess(?:es|ing)?|(?:^|[.!?,]\s?|\n)\bis\sit|\beither|\b(?:might|could|may)(?:\salso)?\sbe)"
     r"(?:\s(?:just|simply|is|it['’]?s?|that)){0,2}"
     r"|\b(?:wrong|incorrect|mistaken|rejected|worst)(?:\s(?:answer|value|result|solution|guess))?(?:\s(?:is|was|would\sbe))?"
     r"|\\neq?|\\lnot|\\neg|\\not=?|≠|¬|~~|<(?:s|del|strike)>|\\(?:sout|st|[bx]?cancel)\s?\{)"
@@ -128,8 +130,9 @@ _ASIDE = re.compile(
 )
 _LABEL = re.compile(
     r"(?:^|\n)[\s>]*(?:[-*•]|\(?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})[).:])[\s$*_\\([]*\Z"
-    r"|\b(?:case|option|possibility|part|guess|candidate|choice|alternative|attempt|solution|answer)\b"
-    r"\s?(?:\(?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})\)?)?\s?[:=.-][\s$*_\\([]*\Z"
+    r"|\b(?:case|option|possibility|part|candidate|choice|alternative|attempt|solution|answer|guess)\b"
+    r"\s?\(?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})\)?\s?[:=.-][\s$*_\\([]*\Z"
+    r"|\b(?:guess|candidate|option|possibility|alternative)\b\s?[:=-][\s$*_\\([]*\Z"
     rf"|{_CONDITION}",
     re.IGNORECASE,
 )

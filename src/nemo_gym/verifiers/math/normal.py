@@ -39,8 +39,6 @@ def _reckoned(node: Node) -> Node:
     match node:
         case Product(factors) if any(isinstance(factor, Matrix) for factor in factors):
             return _matrix_product(node)
-        case Product((Symbol(name), Group("(", ")", items) as point)) if name.isupper() and len(items) > 1:
-            return point
         case Product(factors) if sum(_is_vector(factor) for factor in factors) == 1:
             return _scaled_vector(node)
         case Group("{", "}", items) if any(
