@@ -20,6 +20,8 @@ EQUAL = [  # prediction, gold
     (r"\text{infinite}", r"\infty"),
     (r"\text{noon}", r"12:00 \text{ p.m.}"),
     (r"\text{seven}", "7"),
+    (r"\text{two thirds}", r"\frac{2}{3}"),
+    ("one half", "0.5"),
     ("7", r"\text{seven}"),
 ]
 

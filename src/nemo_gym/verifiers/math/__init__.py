@@ -52,8 +52,8 @@ What counts as equal
 
 Where the answer is found
 - The last box outside reasoning, with the signs, powers, units and scale words that it is joined to:
-  `-\boxed{5}` is -5 and `\boxed{5}` million is 5 million. Boxes in a row, behind like labels (`(a)`, `Case 1:`)
-  or for different conditions are one list; after other words the last box replaces those before it.
+  `-\boxed{5}` is -5 and `\boxed{5}` million is 5 million. Boxes in a row, behind like labels (`(a)`, `Case
+  1:`) or for different conditions are one list; after other words the last box replaces those before it.
 - A box, or the answer behind a marker, that the words around it deny, doubt or take back is no answer:
   "I don't think it is", "maybe", "41 or", "is wrong", "Wait, that is wrong".
 """
