@@ -199,6 +199,16 @@ def test_what_can_not_be_shown_is_one_line(made: Path, gym: Gym, words: list[str
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"gym: {message}\n")
 
 
+def test_a_run_named_without_its_time_is_suggested(folder: Path, gym: Gym) -> None:
+    for file in folder.glob("out*"):
+        file.rename(folder / file.name.replace("out", "demo_20261128-120400", 1))
+
+    done = gym("runs", "show", "demo.jsonl", cwd=folder)
+
+    said = "gym: demo.jsonl: there is no such run. Did you mean 'demo_20261128-120400.jsonl'?\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 def test_environments_are_listed_yours_among_them(made: Path, gym: Gym) -> None:
     listed = {each["name"]: each for each in json.loads(stdout(gym("env", "list", "--json", cwd=made)))}
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.masking import without_secrets
+from nemo_gym.wire.masking import without_secrets, without_userinfo
 from nemo_gym.wire.printable import escaped_json, printable
 
 
@@ -25,12 +25,12 @@ def echo(text: str = "", *, end: str = "\n") -> None:
 
 def print_error(message: str) -> None:
     """A line on standard error."""
-    sys.stderr.write(f"gym: {shown(message)}\n")
+    sys.stderr.write(f"gym: {shown(without_userinfo(message))}\n")
 
 
 def print_note(message: str) -> None:
     """A line on standard error about something that is no error."""
-    sys.stderr.write(f"gym: note: {shown(message)}\n")
+    sys.stderr.write(f"gym: note: {shown(without_userinfo(message))}\n")
 
 
 def print_json(value: Any) -> None:

@@ -277,8 +277,8 @@ class _Use:
         uses, id = self._link.in_use, self._session.id
         if uses[id] > 1:
             uses[id] -= 1
-        else:
-            del uses[id]
+            return
+        del uses[id]
         self._link.touch(self._session)
 
 

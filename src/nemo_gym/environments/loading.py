@@ -45,6 +45,8 @@ def load_file(path: Path) -> ModuleType:
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__gym_stamp__", None) == stamp:
         return loaded
+    if path.suffix != ".py":
+        raise UsageError(f"{path}: expected a Python file (NAME.py), or a folder with an environment.py")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypedDict
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import Interrupted, RolloutError, VerifierFault
 from nemo_gym.wire.items import Json
+from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
 
@@ -56,7 +57,8 @@ def finite_reward(value: object, place: str) -> float:
     if type(value) is float and math.isfinite(value):
         return value
     if not isinstance(value, Real):
-        raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward")
+        hint = ": is a `return` missing?" if value is None else ""
+        raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward{hint}")
     if not math.isfinite(value):
         raise VerifierFault(f"{place} {value}, which is not a finite number")
     return float(value)
@@ -258,7 +260,10 @@ def failure_of(row: Row) -> RolloutError | None:
 
 
 def _failure_fields(failure: RolloutError) -> dict[str, Any]:
-    fields: dict[str, Any] = {keys.FAILURE_CLASS: failure.failure_class, keys.FAILURE_ERROR: str(failure)}
+    fields: dict[str, Any] = {
+        keys.FAILURE_CLASS: failure.failure_class,
+        keys.FAILURE_ERROR: without_secrets(str(failure)),
+    }
     if failure.terminal:
         fields[keys.FAILURE_TERMINAL] = True
     if failure.pending:
@@ -266,7 +271,7 @@ def _failure_fields(failure: RolloutError) -> dict[str, Any]:
     if failure.http_status is not None:
         fields[keys.FAILURE_HTTP_STATUS] = failure.http_status
     if failure.body is not None:
-        fields[keys.FAILURE_BODY] = failure.body
+        fields[keys.FAILURE_BODY] = without_secrets(failure.body)
     if failure.traceback is not None:
-        fields[keys.FAILURE_TRACEBACK] = failure.traceback
+        fields[keys.FAILURE_TRACEBACK] = without_secrets(failure.traceback)
     return fields

@@ -7,7 +7,7 @@ import re
 from nemo_gym.verifiers.math.adjoining import has_rival, repeats, with_adjoining_signs
 from nemo_gym.verifiers.math.parse import read
 from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
-from nemo_gym.verifiers.text import Box, last_boxes, last_nonempty_line, strip_reasoning
+from nemo_gym.verifiers.text import Place, last_boxes, last_nonempty_line, strip_reasoning
 
 MAX_TAIL = 4_000
 MARKED_LINES = 3
@@ -88,7 +88,7 @@ def _boxed(text: str) -> str | None:
     return with_adjoining_signs(last.content, before, text, last.end)
 
 
-def _before(text: str, box: Box) -> str:
+def _before(text: str, box: Place) -> str:
     return text[max(0, box.start - BEFORE) : box.start]
 
 
