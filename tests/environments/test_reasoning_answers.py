@@ -55,6 +55,8 @@ NEVER = [  # {0} is the right answer, {1} another one
     "<answer>not {0}</answer>",
     "<answer>{0}?</answer>",
     "<answer>{0}</answer> is wrong",
+    "<answer>{0}</answer> (or {1})",
+    "<answer>{0}</answer>, or maybe {1}",
     "<answer>{0}</answer> is not right",
     "Not <answer>{0}</answer>",
     "I don't think it is <answer>{0}</answer>",

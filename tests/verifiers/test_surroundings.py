@@ -2,7 +2,13 @@
 
 import pytest
 
-from nemo_gym.verifiers.surroundings import denied_before, depends_between, joint_of, taken_back_after
+from nemo_gym.verifiers.surroundings import (
+    alternative_after,
+    denied_before,
+    depends_between,
+    joint_of,
+    taken_back_after,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +47,7 @@ def test_a_denial_or_doubt_right_before_an_answer_counts(before):
         "The number of people who can't swim is ",
         "We want x, not y: ",
         "at least ",
+        "No solutions exist other than x = ",
         "no more than ",
         "The smallest value it can be is ",
         "The number of primes less than 182 is ",
@@ -63,8 +70,6 @@ def test_a_denial_of_something_else_does_not(before):
         "\n\nWait, that is wrong. It is 43.",
         "\nActually, 43.",
         " — no, 43.",
-        ", possibly 43",
-        " (or 43)",
         "$ (wrong)",
         " is only a guess",
         " -- scratch that, 43",
@@ -86,6 +91,10 @@ def test_taking_an_answer_back_counts(after):
         ". This is the correct answer.",
         ". Actually we can double check: 6*7=42. Good.",
         "\n\nWould you like another problem?",
+        ". Could it be 43? No.",
+        ". No 2 people sit together.",
+        "\n\nCommon mistake: forgetting to subtract. That is incorrect reasoning.",
+        "\n\nNote: it is impossible to have 43.",
         "\n\nBut note that the problem does not ask for the sum.",
     ],
 )
@@ -115,6 +124,12 @@ def test_words_about_something_else_take_nothing_back(after):
 )
 def test_two_answers_are_joined_or_the_second_replaces_the_first(before, between, joint):
     assert joint_of(before, between) == joint
+
+
+def test_an_alternative_may_follow():
+    assert alternative_after("42 (or 43)", 2)
+    assert alternative_after("42, possibly 43", 2)
+    assert not alternative_after("42. Or so I thought", 2)
 
 
 def test_cases_depend_on_conditions():

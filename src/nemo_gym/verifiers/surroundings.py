@@ -15,13 +15,19 @@ def denied_before(text: str) -> bool:
     clause = text[-BEFORE:]
     if _TRIGGERS.isdisjoint(_WORD.findall(clause.lower())) and not any(map(clause.__contains__, _SIGNS)):
         return False
-    return _DENIAL.search(clause) is not None
+    match = _DENIAL.search(clause)
+    return match is not None and not (_EXCEPTION.match(match[0]) and _NOTHING.search(clause[: match.start()]))
 
 
 def taken_back_after(text: str, end: int) -> bool:
     """Whether what follows a position calls the answer before it wrong, or replaces it."""
     after = text[end : end + AFTER]
     return _QUESTION.match(after) is not None or _RETRACTION.search(after) is not None
+
+
+def alternative_after(text: str, end: int) -> bool:
+    """Whether an `or` or a doubt follows a position at once, as in `5, or 6` and `5 (maybe)`."""
+    return _OR.match(text, end) is not None
 
 
 def depends_between(text: str) -> bool:
@@ -68,6 +74,9 @@ _DENIAL = re.compile(
     r"[\s$*_\\(\[:,]{0,20}$",
     re.IGNORECASE,
 )
+_OR = re.compile(r"[\s$*_,;)(\]}\\]{0,12}(?:or|maybe|perhaps|possibly)\b", re.IGNORECASE)
+_EXCEPTION = re.compile(r"other\sthan|except", re.IGNORECASE)
+_NOTHING = re.compile(r"\b(?:no|none|nothing|nobody|never|not)\b[^.!?]*\Z", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]+")
 _TRIGGERS = frozenset(
     [
@@ -82,25 +91,26 @@ _SIGNS = ("\\ne", "\\lnot", "\\not", "≠", "¬", "~~", "<s>", "<del>", "<strike
 _QUESTION = re.compile(r"[\s$*_)\]\\]{0,12}\?")
 _TURN = r"(?:\b(?:wait|hmm+|no|nope|actually|well|but|sorry|oops|so)\b\W{1,4}){0,3}"
 _VERDICT = (
-    r"(?:(?:\b(?:is|was|would\sbe|must\sbe|seems|looks)\s)?(?:(?:the|a|an|just|only|merely|clearly|probably|obviously)\s){0,2}"
+    r"(?:(?:\b(?:is|was|would\sbe|must\sbe|seems|looks)\s)?"
+    r"(?:(?:the|a|an|just|only|merely|clearly|probably|obviously)\s){0,2}"
     r"(?:wrong|incorrect|untrue|mistaken|mistake|impossible|guess)\b"
-    r"|(?:\b(?:is|was|does|do|can|could)(?:n['’]t|\snot)|\bcannot|\bcan['’]t)\s(?:be\s|seem\s|look\s|really\s|actually\s)?"
-    r"(?:the\s|a\s)?(?:right|correct|true|answer|solution|it\b|so\b|possible|valid|final)(?!\s?(?:to|for)\b)"
-    r"|\bnot\s(?:the\s|a\s)?(?:right|correct|true|valid|possible|answer)(?!\s?(?:to|for)\b))"
+    r"|(?:\b(?:is|was|does|do|can|could)(?:n['’]t|\snot)|\bcannot|\bcan['’]t)\s"
+    r"(?:be\s|seem\s|look\s|really\s|actually\s)?(?:the\s|a\s)?"
+    r"(?:right|correct|true|answer|solution|it\b|so\b|possible|valid|final)"
+    r"|\bnot\s(?:the\s|a\s)?(?:right|correct|true|valid|possible|answer))(?!\s?(?:to|for)\b)"
+)
+_PRONOUN = (
+    r"(?:that|this|it|the\s(?:above|answer|box|boxed\sanswer|value|result)|my\sanswer|which)(?:['’]s)?\s"
 )
 _RETRACTION = re.compile(
-    rf"\A[\s$*_)\]}}\\(,;:—–-]{{0,8}}(?:text\s?\{{\s?)?{_VERDICT}"
-    r"|(?:\A|[.!?;,:)\]}$*~—–\n-])\s{0,4}" + _TURN + r"(?:\\text\s?\{\s?)?"
-    r"(?:"
-    r"(?:which|that|this|it|the\s(?:above|answer|box|boxed\sanswer|value|result)|my\sanswer)(?:['’]s)?\s"
-    + _VERDICT
-    + r""
-    r"|(?:scratch|forget|ignore|disregard|strike)\s(?:that|this|it|the)\b"
-    r"|(?:no|nope|wait|actually|rather|or\srather|correction|possibly|alternatively|i\smean|make\sthat)\b[\s,:—–-]{1,4}"
-    r"(?:it['’]?\s?i?s\s|the\sanswer\sis\s|maybe\s|rather\s|or\s)?[$\\({\[]{0,3}-?\d"
-    r"|\(?(?:or|maybe|perhaps|possibly)\s[$\\({\[]{0,3}-?\d"
-    r"|\(?(?:unsure|not\ssure|just\sguessing)\s?[).!]"
-    r"|(?:no|nope)\s?(?:[.!]|\Z))",
+    r"\A[\s$*_)\]}\\(.,;:!—–-]{0,12}" + _TURN + r"(?:text\s?\{\s?)?"
+    rf"(?:(?:{_PRONOUN})?{_VERDICT}|(?:no|nope)\s?[.!,]|\(?(?:unsure|not\ssure|just\sguessing)\b)"
+    rf"|[.!?\n]\s{{0,4}}{_TURN}{_PRONOUN}{_VERDICT}\s?(?:[.!]|\Z|\n|,\s)"
+    r"|(?:\A|[.!?;,:)\]}$*~—–\n-])\s{0,4}" + _TURN + r"(?:(?:scratch|forget|ignore|disregard|strike)\s"
+    r"(?:that|this|it|the)\b"
+    r"|(?:(?:wait|actually|or\srather|correction|i\smean|make\sthat)\b[\s,:—–-]{1,4}"
+    r"|(?:no|nope|rather|alternatively)\s?[,:—–-]\s?)"
+    r"(?:it['’]?\s?i?s\s|the\sanswer\sis\s|maybe\s|rather\s|or\s)?[$\\({\[]{0,3}-?\d)",
     re.IGNORECASE,
 )
 _JOINT = re.compile(

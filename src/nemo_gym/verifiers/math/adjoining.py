@@ -69,10 +69,10 @@ _LIST_BEFORE = re.compile(r"(?:\A|\n|:)[\s$]*(?P<rival>-?\d[\d\s$,.]*),[\s$]*\Z"
 _OPERAND = re.compile(r"\s?(?:\$[^$\n]{1,60}\$|[-\w.\\{}^/=()%]{1,60})")
 _LAST_OF_SIGN = frozenset("-−+*/^<>≤≥×·÷0123456789")
 _SIGN_BEFORE = re.compile(
-    r"(?P<sign>(?:(?:^|(?<=[\s$({\[=]))[-−](?!\s)|(?<=[$=])\s?[-−]|[\d}]\s?[+*/]|[A-Za-z\d]\s[<>]|\d"
+    r"(?P<sign>(?:(?:^|(?<=[\s$({\[=]))[-−](?!\s)|(?<=[$=])\s?[-−]|[\d}]\s?[+*/]|[A-Za-z\d]\s[<>]"
     r"|(?:[A-Za-z]\s?)?(?:[\^≤≥×·÷]"
     r"|\\(?:cdot|times|div|pm|mp|le|ge|leq|geq|leqslant|geqslant|lt|gt|sim|sqrt|ln|log|sin|cos|tan)(?![A-Za-z])))"
-    r"\s?)\{?\Z"
+    r"\s?|\d)\{?\Z"
 )
 _SCALE_AFTER = re.compile(
     r"[ \t$\\)\]*_]{0,8}(?P<word>hundred|thousand|million|billion|trillion|dozen|lakh|crore"

@@ -46,9 +46,9 @@ _SECOND_THOUGHT = re.compile(
     r"\W*(?:or|but|no|not|wait|actually|alternatively|otherwise|unless|if|maybe|perhaps)\b", re.IGNORECASE
 )
 _AFTER_BOX = re.compile(
-    r"[\s$*_,;\\)\]]{0,20}(?:\\text\s?\{)?\s?(?:(?P<or>or)|maybe|perhaps|unless|if not"
+    r"[\s$*_,;\\)(\]]{0,20}(?:\\text\s?\{)?\s?(?:(?P<or>or)|maybe|perhaps|possibly|unless|if not"
     r"|(?:is|was|would be) (?:wrong|incorrect|not|false|impossible))\b"
-    r"(?!\s*(?:equivalently|simply|in other))",
+    r"(?!,?\s*(?:equivalently|simply|in (?:other|words|decimal|percent|fractions?)\b))",
     re.IGNORECASE,
 )
 
