@@ -2,7 +2,9 @@
 
 import pytest
 
-from nemo_gym.verifiers.math import equal
+from nemo_gym.verifiers.math import equal, regions
+from nemo_gym.verifiers.math.evaluate import Budget
+from nemo_gym.verifiers.math.parse import read
 
 EQUAL = [  # prediction, gold
     ("x>2", r"\{x\mid x>2\}"),
@@ -88,3 +90,27 @@ def test_an_equal_answer_is_accepted(prediction, gold):
 @pytest.mark.parametrize(("prediction", "gold"), UNEQUAL)
 def test_an_unequal_answer_is_refused(prediction, gold):
     assert not equal(prediction, gold)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"\{" + ",".join(rf"{n},-{n}" for n in range(1, 150)) + r"\}",
+        r"\cup".join(f"({n},{n + 1})" for n in range(120)),
+        r"\cap".join(f"(-{n},{n})" for n in range(1, 120)),
+        ",".join(f"x\\ne{n}" for n in range(120)),
+    ],
+)
+def test_joining_many_sets_takes_few_comparisons(answer, monkeypatch):
+    comparisons = 0
+    same_place = regions._same_place
+
+    def counted(left: regions.Break, right: regions.Break) -> bool:
+        nonlocal comparisons
+        comparisons += 1
+        return same_place(left, right)
+
+    monkeypatch.setattr(regions, "_same_place", counted)
+    node = read(answer)[-1]
+    regions.Regions(Budget()).read(node)
+    assert comparisons < 20_000

@@ -7,11 +7,20 @@ from collections.abc import Callable, Iterator
 
 from nemo_gym.verifiers.claims import denies, negates
 from nemo_gym.verifiers.exact import extract_answer, match_strings
-from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
+from nemo_gym.verifiers.surroundings import (
+    BEFORE,
+    alternative_after,
+    denied_before,
+    depends_between,
+    joint_of,
+    taken_back_after,
+)
 from nemo_gym.verifiers.text import last_boxes, last_nonempty_line, peel_text, strip_reasoning
 
 MAX_ANSWER = 600
 """Characters at the end of a text that are looked at."""
+MAX_LABEL = 3
+"""Letters beside a grid that make no sentence of it."""
 
 
 def extract(text: str, read: Callable[[str], str | None]) -> str | None:
@@ -203,7 +212,7 @@ def _place(text: str) -> str | None:
         before = text[text.rfind(_TAG, 0, max(previous, 0)) + len(_TAG) : max(previous, 0)].strip()
         if between is not None and joint_of("", between) and inside != before:
             return None
-        if denied_before(text[max(0, start - BEFORE) : start]) or taken_back_after(text, end + len(_TAG_END)):
+        if denied_before(text[max(0, start - BEFORE) : start]) or _weakened_after(text, end + len(_TAG_END)):
             return None
         text = inside
     boxes = last_boxes(text)
@@ -214,9 +223,13 @@ def _place(text: str) -> str | None:
         before, between = text[: boxes[-2].start], text[boxes[-2].end : last.start]
         if joint_of(before[-BEFORE:], between):
             return None
-    if denied_before(text[max(0, last.start - BEFORE) : last.start]) or taken_back_after(text, last.end):
+    if denied_before(text[max(0, last.start - BEFORE) : last.start]) or _weakened_after(text, last.end):
         return None
     return last.content
+
+
+def _weakened_after(text: str, end: int) -> bool:
+    return taken_back_after(text, end) or alternative_after(text, end)
 
 
 def _candidates(place: str, read: Callable[[str], str | None]) -> Iterator[str]:
@@ -256,6 +269,9 @@ def _claims_others(place: str, value: str, read: Callable[[str], str | None]) ->
 
 def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> bool:
     """Whether the text on the left of a marker is an answer too, and another one: `7 = 8`."""
+    if read is grid:
+        digits, wanted = "".join(filter(str.isdecimal, before)), read(rest) or ""
+        return len(digits) == len(wanted) and digits != wanted and sum(map(str.isalpha, before)) <= MAX_LABEL
     if read not in (number, numbers, time_of_day, expression, truth, route):
         return False
     given = read(_CLAUSE_END.split(before)[-1].strip())

@@ -29,16 +29,33 @@ What counts as equal
   never equal to one number, and an answer with alternatives ("41 or 42") is a list. In sets repetition
   doesn't count. Named values (`x = 1, y = 2`, `(x, y) = (1, 2)`) compare by name, and with a tuple in the
   order of the names.
+- `(D) 5` is right for 5, for D and for (D) 5; where both sides have a letter and a text, both must agree.
+- `0.1666...` with a period shown twice (a single digit three times) recurs: it is 1/6. Other dots are
+  no answer.
+- Residues compare modulo: x = 12 (mod 7) is x = 5 (mod 7). `5` is right for 5 (mod 7), but a class of numbers
+  is never one number: 5 (mod 7) is not right for 5.
 - `x = 5` is right for 5, and so is `a + b = 5`; other equations compare up to swapping and scaling the
   sides.
 - Intervals, inequalities in one variable, set builders, unions, intersections, differences and `x \ne 1`
   compare as sets of real numbers: [0, 1] \cup (1, 2] is [0, 2]. Propositions compare by truth table.
-- Notes on where an answer holds may be missing if they leave out single numbers, bind a whole-number
-  parameter, or repeat where the formula is defined: `x + 1, x \ne 1` is right for x + 1, but
-  `x, x > 0` is not right for x.
+- Notes on where an answer holds may be missing from a prediction. A prediction may add notes that leave out
+  single numbers, bind a whole-number parameter, or repeat where the formula is defined: x^2 is right for
+  `x^2, x > 0` and `x + 1, x \ne 1` for x + 1, but `x, x > 0` is not right for x.
+- Definitions by cases compare case by case; one of them may say `otherwise`.
 - `ln` and `log` without a base are the natural logarithm and `lg` has base 10. `3\frac12` is a mixed
   number. `1,234` is one number or two items, whichever fits. The base of 101_2 may be left out on one side.
-- Words are compared without case and punctuation.
+- Words are compared without case and punctuation. `DNE` is "does not exist", "no solution" the empty set,
+  and whole numbers up to twenty may be spelled out.
+- A question mark makes any answer a guess: `5?` is not right for 5. Nouns that may be part of the value, such
+  as quarters, and B and M, which may be short for a billion or a million, add nothing to an
+  answer without them.
+
+Where the answer is found
+- The last box outside reasoning, with the signs, powers, units and scale words that it is joined to:
+  `-\boxed{5}` is -5 and `\boxed{5}` million is 5 million. Boxes in a row, behind like labels (`(a)`, `Case
+  1:`) or for different conditions are one list; after other words the last box replaces those before it.
+- A box, or the answer behind a marker, that the words around it deny, doubt or take back is no answer:
+  "I don't think it is", "maybe", "41 or", "is wrong", "Wait, that is wrong".
 """
 
 from nemo_gym.verifiers.math.extract import extract

@@ -152,8 +152,9 @@ _REWRITES: tuple[_Rewrite, ...] = (
     ),
     (
         re.compile(
-            r"\A(?:\\text\s*\{\s*)?(?:[eE]xactly|[pP]recisely|[oO]nly|[tT]here (?:are|is)|[iI]t is|[eE]quals|equal to"
-            r"|(?:[aA] )?[tT]otal of|(?:[iI]n )?(?:[tT]he )?[yY]ear|[iI]n(?=\s*\}?\s*[12]\d{3}\s*\}?\s*\Z))"
+            r"\A(?:\\text\s*\{\s*)?(?:[eE]xactly|[pP]recisely|[oO]nly|[tT]here (?:are|is)|[iI]t is"
+            r"|[eE]quals|equal to|(?:[aA] )?[tT]otal of|(?:[iI]n )?(?:[tT]he )?[yY]ear"
+            r"|[iI]n(?=\s*\}?\s*[12]\d{3}\s*\}?\s*\Z))"
             r"(?=[\s}])\s*(?:\}\s*)?(?=[-\d$\\])"
         ),
         "",

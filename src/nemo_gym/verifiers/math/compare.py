@@ -14,6 +14,7 @@ from nemo_gym.verifiers.math.labels import (
     is_asked,
     label_of,
     labels_agree,
+    point_of,
     unit_as_factors,
     value_of,
 )
@@ -70,7 +71,9 @@ class _Comparison:
         self.budget.spend(4)
         if gold == prediction:
             return True
-        verdict = self.same_statements(gold, prediction)
+        verdict = self.same_points(gold, prediction)
+        if verdict is None:
+            verdict = self.same_statements(gold, prediction)
         if verdict is not None:
             return verdict
         match gold, prediction:
@@ -117,6 +120,18 @@ class _Comparison:
                 return False
             case _:
                 return self.same_values(gold, prediction)
+
+    def same_points(self, gold: Node, prediction: Node) -> bool | None:
+        """Compare points, of which either side may leave out the name; None for anything else."""
+        point = point_of(gold) if isinstance(gold, Product) else None
+        point_too = point_of(prediction) if isinstance(prediction, Product) else None
+        if point and point_too:
+            return point[0] == point_too[0] and self.same(point[1], point_too[1])
+        if point and isinstance(prediction, Group):
+            return self.same(point[1], prediction)
+        if point_too and isinstance(gold, Group):
+            return self.same(gold, point_too[1])
+        return None
 
     def same_statements(self, gold: Node, prediction: Node) -> bool | None:
         """Compare sets of real numbers or logical statements; None when that isn't what these are."""
@@ -194,7 +209,11 @@ class _Comparison:
 
     def same_cases(self, gold: tuple[Node, ...], prediction: tuple[Node, ...]) -> bool:
         """Compare values with their conditions; `otherwise` stands for the condition that is left."""
-        if len(gold) != len(prediction) or len(gold) > MAX_ITEMS:
+        if (
+            len(gold) != len(prediction)
+            or len(gold) > MAX_ITEMS
+            or max(map(_open_cases, (gold, prediction))) > 1
+        ):
             return False
         remaining = list(prediction)
         for wanted in gold:
@@ -207,7 +226,7 @@ class _Comparison:
     def same_case(self, gold: Node, prediction: Node) -> bool:
         match gold, prediction:
             case Noted(left, (condition,)), Noted(right, (condition_too,)):
-                open_ended = Words("otherwise") in (condition, condition_too)
+                open_ended = _OTHERWISE in (condition, condition_too)
                 return self.same(left, right) and (open_ended or self.same(condition, condition_too))
             case _:
                 return False
@@ -245,7 +264,7 @@ class _Comparison:
         return all(notes.may_be_missing(note, notes.of_gold) for note in unmatched)
 
     def same_modulo(self, gold: Node, prediction: Node) -> bool:
-        """Compare residues; an answer without a modulus has to be the very number, or its equation.
+        """Compare residues; an answer without a modulus has to be the very number.
 
         A class of numbers is never one number: `5 (mod 6)` does not answer 5.
         """
@@ -255,7 +274,7 @@ class _Comparison:
                     return False
                 wanted = residues(gold)
                 return self.same(left, right) if wanted is None else wanted == residues(prediction)
-            case Modular(left), _:
+            case Modular(left), _ if not (isinstance(left, Relation) and isinstance(prediction, Relation)):
                 return self.same(left, prediction)
             case _:
                 return False
@@ -414,6 +433,13 @@ def _reads_as_region(node: Node) -> bool:
             return True
         case _:
             return isinstance(node, Relation | Combination | Builder)
+
+
+_OTHERWISE = Words("otherwise")
+
+
+def _open_cases(cases: tuple[Node, ...]) -> int:
+    return sum(isinstance(case, Noted) and _OTHERWISE in case.notes for case in cases)
 
 
 def _label(node: Node) -> str:

@@ -54,7 +54,9 @@ class Cursor:
 
     def number_apart(self, left: Node) -> bool:
         """Whether a number stands here that is no factor of what it follows, as in `5 6`."""
-        if self.token.kind != "number" or self.tokens[self.position - 1].text == "!":
+        before = self.tokens[self.position - 1]
+        power = before.kind == "symbol" and [token.text for token in self.ahead(2)][1:] == ["^"]
+        if self.token.kind != "number" or before.text == "!" or power:
             return False
         return self.token.spaced or isinstance(left, Number)
 

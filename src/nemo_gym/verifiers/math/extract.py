@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nemo_gym.verifiers.math.adjoining import with_adjoining_signs
+from nemo_gym.verifiers.math.adjoining import has_rival, repeats, with_adjoining_signs
 from nemo_gym.verifiers.math.parse import read
 from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
 from nemo_gym.verifiers.text import Place, last_boxes, last_nonempty_line, strip_reasoning
@@ -46,9 +46,9 @@ _SECOND_THOUGHT = re.compile(
     r"\W*(?:or|but|no|not|wait|actually|alternatively|otherwise|unless|if|maybe|perhaps)\b", re.IGNORECASE
 )
 _AFTER_BOX = re.compile(
-    r"[\s$*_,;\\)\]]{0,20}(?:\\text\s?\{)?\s?(?:or|or maybe|maybe|perhaps|unless|if not"
+    r"[\s$*_,;\\)(\]]{0,20}(?:\\text\s?\{)?\s?(?:(?P<or>or)|maybe|perhaps|possibly|unless|if not"
     r"|(?:is|was|would be) (?:wrong|incorrect|not|false|impossible))\b"
-    r"(?!\s*(?:equivalently|simply|in other))",
+    r"(?!,?\s*(?:equivalently|simply|in (?:other|words|decimal|percent|fractions?)\b))",
     re.IGNORECASE,
 )
 
@@ -78,12 +78,14 @@ def _boxed(text: str) -> str | None:
         return f"not {last.content}"
     if len(answers) > 1:
         return (" or " if "or" in joints else ", ").join(reversed(answers))
+    before = _before(text, first)
     if second := _AFTER_BOX.match(text, last.end, last.end + 60):
-        rest = text[second.end() : second.end() + 80].splitlines() or [""]
-        return f"{last.content} or {rest[0].strip()}".rstrip()
-    if taken_back_after(text, last.end):
+        rest = (text[second.end() : second.end() + 80].splitlines() or [""])[0].strip()
+        if not (second["or"] and repeats(last.content, rest)):
+            return f"{last.content} or {rest}".rstrip()
+    elif has_rival(last.content, before) or taken_back_after(text, last.end):
         return f"{last.content} or not"
-    return with_adjoining_signs(last.content, _before(text, first), text, last.end)
+    return with_adjoining_signs(last.content, before, text, last.end)
 
 
 def _before(text: str, box: Place) -> str:

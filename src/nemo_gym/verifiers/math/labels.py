@@ -53,6 +53,15 @@ def _spelling(argument: Symbol | Number) -> str:
     return argument.name if isinstance(argument, Symbol) else str(argument.value)
 
 
+def point_of(node: Node) -> tuple[str, Node] | None:
+    """Return the name and the coordinates of a point such as `P(3, 4)`; None for anything else."""
+    match node:
+        case Product((Symbol(name), Group("(", ")", items) as point)) if name.isupper() and len(items) > 1:
+            return name, point
+        case _:
+            return None
+
+
 def argument_renamed(gold: Node, prediction: Node) -> Node:
     """Return the prediction with the argument of `f(t) = ...` named as in the expected `f(x) = ...`."""
     match gold, prediction:

@@ -7,6 +7,7 @@ from nemo_gym.verifiers.math.tree import (
     Group,
     Listing,
     Matrix,
+    Modular,
     Node,
     Number,
     PlusMinus,
@@ -29,6 +30,8 @@ Rows = tuple[tuple[Node, ...], ...]
 
 def normal(node: Node) -> Node:
     """Return the tree in the form that is compared."""
+    if isinstance(node, Modular):
+        return Modular(normal(node.node), node.modulus)
     return _named(_with_signs_listed(transform(node, _reckoned)))
 
 
@@ -36,8 +39,6 @@ def _reckoned(node: Node) -> Node:
     match node:
         case Product(factors) if any(isinstance(factor, Matrix) for factor in factors):
             return _matrix_product(node)
-        case Product((Symbol(name), Group("(", ")", items) as point)) if name.isupper() and len(items) > 1:
-            return point
         case Product(factors) if sum(_is_vector(factor) for factor in factors) == 1:
             return _scaled_vector(node)
         case Group("{", "}", items) if any(

@@ -60,6 +60,12 @@ _REWRITES: tuple[_Rewrite, ...] = (
         ),
         r"\g<digits>_{\g<base>}",
     ),
+    ("only", re.compile(r"\s*\\text\s*\{\s*\(?only\)?\s*\}\Z|\s+\(?only\)?(?=\s*\}?\Z)"), ""),
+    (
+        "frac{d",
+        re.compile(r"\A\\[dt]?frac\s*\{d\s?[A-Za-z]?\}\s*\{d\s?[A-Za-z]\}\s*(?:[A-Za-z](?:\([a-z]\))?)?\s*="),
+        "y' =",
+    ),
     ("const", re.compile(rf"\+\s*{_TEXT}const(?:ant|\.)?\s*\}}?(?=\s*\Z)"), "+C"),
     (
         "out of",

@@ -82,7 +82,7 @@ class Regions:
                 return self._joined(_both, [self._statement(part) for part in parts], LINE)
             case Listing(parts, "and") if all(isinstance(part, Relation) for part in parts):
                 return self._joined(_both, [self.read(part) for part in parts], LINE)
-            case Listing(parts, _) if all(
+            case Listing(parts, _) if all(map(_is_condition, parts)) and any(
                 isinstance(part, Relation) and part.operators == ("!=",) for part in parts
             ):
                 return self._joined(_both, [self.read(part) for part in parts], LINE)
@@ -204,6 +204,10 @@ class Regions:
                 return None
         self.names.add(name)
         return region
+
+
+def _is_condition(node: Node) -> bool:
+    return isinstance(node, Relation) and "=" not in node.operators and "~" not in node.operators
 
 
 def _is_bound(operator: str) -> bool:

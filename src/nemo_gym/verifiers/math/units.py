@@ -283,8 +283,8 @@ _NEVER = frozenset(
         "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects "
         "negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
         "thousandths millionths halves thirds fourths fifths sixths sevenths eighths ninths twelfths "
-        "sixteenths cubed squared factorial opposites negatives inverses "
-        "reciprocals contradictions falsehoods wrongs fakes fallacies impossibilities untruths doubts misses lacks breaks refuses"
+        "sixteenths cubed squared factorial opposites negatives inverses reciprocals contradictions "
+        "falsehoods wrongs fakes fallacies impossibilities untruths doubts misses lacks breaks refuses"
     )
 )
 _OPEN = frozenset(

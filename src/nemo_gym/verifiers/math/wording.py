@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from nemo_gym.verifiers.math.clean import plain_words
-from nemo_gym.verifiers.math.tree import Constant, Group, Node, Words, negate
+from nemo_gym.verifiers.math.tree import Constant, Group, Node, Number, Words, negate
 
 MAX_WORDING = 60
 REALS = Group("(", ")", (negate(Constant("infinity")), Constant("infinity")))
@@ -27,13 +28,28 @@ def words_node(text: str) -> Node:
 
 
 def _meaning() -> dict[str, Node]:
-    meaning: dict[str, Node] = {}
+    meaning: dict[str, Node] = {word: Number(Fraction(value)) for value, word in enumerate(_NUMBERS.split())}
+    meaning |= {word: Number(Fraction(value)) for value, word in _FRACTIONS}
     for node, phrases in _PHRASES:
         meaning.update(dict.fromkeys((phrase.strip() for phrase in phrases.split(",")), node))
     return meaning
 
 
 _WORDS = re.compile(r"(?:\\(?:text|textrm|textbf|mathrm|mbox)\s*\{)?\s*[A-Za-z' ]{3,}[.]?\s*\}?")
+_NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
+_FRACTIONS = (
+    ("1/2", "one half"),
+    ("1/2", "a half"),
+    ("1/3", "one third"),
+    ("2/3", "two thirds"),
+    ("1/4", "one quarter"),
+    ("1/4", "one fourth"),
+    ("3/4", "three quarters"),
+    ("3/4", "three fourths"),
+)
 _PHRASES: tuple[tuple[Node, str], ...] = (
     (
         _EMPTY,
