@@ -66,6 +66,9 @@ def messages_request(params: RequestParams, *, max_tokens: int, model: str | Non
 def messages_response(body: bytes | dict[str, Any]) -> Response:
     """The Response that a Message means; thinking keeps its signature as `encrypted_content`.
 
+    A turn that the API interrupted, and that a request with what there is goes on with, is incomplete for the
+    reason `PAUSED`.
+
     Raises:
         ValueError: `body` is not a Message, or holds a block of a kind that was never asked for.
     """
@@ -78,14 +81,14 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
     status = "incomplete" if incomplete else "completed"
     output: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] | None = None
-    for place, block in enumerate(message.content or ()):
+    for place, block in enumerate(message.blocks):
         match block:
-            case {"type": "text", "text": str(text)}:
+            case {"type": "text", "text": str() | None as text}:
                 if texts is None:
                     texts = []
                     label = {"type": "message", "id": f"msg_{suffix}_{place}", "role": "assistant"}
                     output.append({**label, "status": status, "content": texts})
-                texts.append({"type": "output_text", "text": text, "annotations": []})
+                texts.append({"type": "output_text", "text": text or "", "annotations": []})
                 continue
             case {"type": "tool_use"}:
                 given = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
@@ -117,9 +120,12 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
     )
     if stop_reason == "model_context_window_exceeded":
         response.data["incomplete_details"]["detail"] = "context_overflow"
+    elif stop_reason == PAUSED and not response.function_calls:
+        response.data |= {"status": "incomplete", "incomplete_details": {"reason": PAUSED}}
     return response
 
 
+PAUSED: Final = "pause_turn"
 _UNSAYABLE: Final = ("previous_response_id", "prompt", "top_logprobs")
 _INCOMPLETE: Final = {
     "max_tokens": "max_output_tokens",
@@ -160,7 +166,24 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
             messages[-1]["content"] += blocks
         elif blocks:
             messages.append({"role": role, "content": blocks})
-    return system, messages
+    return system, _acceptable(messages)
+
+
+def _acceptable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages without thinking at the end of a turn and without blanks at the end of the conversation:
+    the Messages API refuses both."""
+    kept: list[dict[str, Any]] = []
+    for message in messages:
+        content: list[dict[str, Any]] = message["content"]
+        while message["role"] == "assistant" and content and content[-1]["type"] in _THINKING:
+            content.pop()
+        if content and kept and kept[-1]["role"] == message["role"]:
+            kept[-1]["content"] += content
+        elif content:
+            kept.append(message)
+    if kept and kept[-1]["role"] == "assistant" and (last := kept[-1]["content"][-1])["type"] == "text":
+        kept[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
+    return kept
 
 
 def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
@@ -247,11 +270,18 @@ def _output_config(params: RequestParams) -> dict[str, Any]:
 
 
 class _Message(msgspec.Struct):
-    content: list[dict[str, Any]] | None
+    content: str | list[dict[str, Any] | None] | None
     id: Any = None
     model: Any = None
     stop_reason: Any = None
     usage: Any = None
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]:
+        """The content as blocks; some endpoints answer with plain text."""
+        if isinstance(self.content, str):
+            return [{"type": "text", "text": self.content}]
+        return [block for block in self.content or () if block is not None]
 
 
 _decoder = msgspec.json.Decoder(_Message)
@@ -280,4 +310,5 @@ def _usage(value: Any) -> Usage | None:
     }
 
 
+_THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 _WRITTEN: Final = "cache_creation_input_tokens"
