@@ -24,8 +24,8 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """The proxy for a URL; None for a direct connection. This machine never has one, be it called by a loopback
-    address or by its own name.
+    """The proxy for a URL; None for a direct connection. This machine never has one, whether a loopback
+    address or its own name stands there.
 
     Raises:
         UsageError: a variable holds something that is no proxy.
