@@ -21,6 +21,7 @@ from nemo_gym.models.azure import AzureModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.chat import ChatModel, ChatSettings
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.models.tokens import check_evidence
 from nemo_gym.models.vllm import VllmModel, VllmSettings
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import ModelDenied, ModelError, ModelRejected
@@ -440,3 +441,18 @@ async def test_a_call_that_a_step_environment_leaves_unanswered_gets_an_output()
         await model.responses(row)  # type: ignore[arg-type]
     roles = [message["role"] for message in bodies[0]["messages"]]
     assert roles == ["user", "assistant", "tool", "user"]
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        {"prompt_token_ids": [1], "generation_token_ids": [2, 3], "generation_log_probs": [-0.1]},
+        {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [float("-inf")]},
+        {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [float("nan")]},
+        {"prompt_token_ids": [1], "generation_token_ids": [-2], "generation_log_probs": [-0.1]},
+    ],
+)
+def test_tokens_of_a_response_that_can_not_be_evidence(tokens: dict[str, Any]) -> None:
+    item = {"type": "message", "role": "assistant", "content": "hi", **tokens}
+    with pytest.raises(ValueError, match=r"output\[0\]: "):
+        check_evidence(Response({"output": [item]}))

@@ -124,10 +124,22 @@ def test_items_for_an_endpoint_of_the_responses_api_have_ids_of_their_own() -> N
         user("x"), thought, {**_call("1"), "id": "a", "status": None}, function_call_output("1", "y"),
         {**thought, "id": "1"}, {**_call("2"), "id": "fc_a", "status": "odd"}, function_call_output("2", "y"),
         {**assistant("z"), "id": "msg_1"}, {**assistant("z"), "id": "msg_1"},
-        thought, user("again"), {**thought, "generation_token_ids": [1]}, thought,
+        thought, user("again"), {**thought, "prompt_token_ids": [1]}, thought,
     ]  # fmt: skip
     sent: list[Any] = sendable_items(items)
     ids = [item.get("id") for item in sent if item["type"] != "function_call_output"]
     assert ids == [None, "rs_1", "fc_a", "rs_1_1", "fc_a_1", "msg_1", "msg_1_1", None, "rs_1_2"]
     assert all(item.get("status") in (None, "completed") and item.get("status", 1) for item in sent)
     assert "reasoning" not in {item["type"] for item in sendable_items(items, keep_reasoning=False)}
+
+
+def test_the_tokens_of_the_last_call_alone_are_sent() -> None:
+    tokens = {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [-0.1]}
+    items: list[Any] = [
+        user("x"), {**assistant("a"), **tokens, "routed_experts": [[0]]},
+        user("y"), {**assistant("b"), **tokens},
+    ]  # fmt: skip
+    sent: list[Any] = sendable_items(items)
+    assert [sorted(item.keys() & tokens) for item in sent] == [[], [], [], sorted(tokens)]
+    assert "routed_experts" not in sent[1]
+    assert "routed_experts" in items[1]

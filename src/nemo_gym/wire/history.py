@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nemo_gym.wire.items import FunctionCall, Item, function_call_output
+from nemo_gym.wire.items import TOKEN_FIELDS, FunctionCall, Item, function_call_output
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.loose import text_of
 
@@ -66,15 +66,22 @@ def sendable(
 def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[Item]:
     """The same items with ids that an endpoint of the Responses API accepts: each once, and beginning as
     those of its kind do. A status that is none is left out, and so is reasoning that nothing of the model
-    follows, unless it carries tokens."""
+    follows, unless it carries tokens.
+
+    The tokens of the last model call alone are kept. They cover all that came before, and with those of every
+    call the requests of a conversation would grow with the square of its length.
+    """
     ids: dict[str, int] = {}
     result: list[Item] = []
+    last = next((place for place in range(len(items) - 1, -1, -1) if _has_tokens(items[place])), None)
     for place, item in enumerate(items):
         fields = cast("dict[str, Any]", item)
         kind = fields.get("type", "message")
         if kind == "reasoning" and not (keep_reasoning and _is_followed(items, place)):
             continue
         change: dict[str, Any] = {}
+        if place != last and _has_tokens(item):
+            fields = {key: value for key, value in fields.items() if key not in _TOKENS}
         if "status" in fields and text_of(fields["status"]) not in _STATUSES:
             fields = {key: value for key, value in fields.items() if key != "status"}
         if isinstance(id := fields.get("id"), str) and kind in _PREFIXES:
@@ -93,12 +100,16 @@ def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[It
 
 def _is_followed(items: list[Item], place: int) -> bool:
     """Whether something that the model said or called follows its reasoning, or the reasoning has tokens."""
-    if cast("dict[str, Any]", items[place]).get("generation_token_ids") is not None:
+    if _has_tokens(items[place]):
         return True
     for item in items[place + 1 :]:
         if item.get("type") != "reasoning":
             return _is_of_model(item)
     return False
+
+
+def _has_tokens(item: Item) -> bool:
+    return cast("dict[str, Any]", item).get(TOKEN_FIELDS[0]) is not None
 
 
 def _are_paired(items: list[Item]) -> bool:
@@ -221,6 +232,7 @@ class CallIds:
         return plain or "call"
 
 
+_TOKENS: Final = frozenset({*TOKEN_FIELDS, "routed_experts"})
 _STATUSES: Final = frozenset({"completed", "incomplete", "in_progress"})
 _PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
 _NO_OUTPUT: Final = "There is no output."
