@@ -250,3 +250,13 @@ async def test_thinking_at_the_end_of_a_turn_is_not_sent_back():
         {"role": "user", "content": [text_block("a"), text_block("b")]},
         {"role": "assistant", "content": [text_block("c")]},
     ]
+
+
+async def test_an_endpoint_that_signs_gets_no_reasoning_without_a_signature():
+    plain = {"type": "reasoning", "id": "rs_9", "summary": [{"type": "summary_text", "text": "hm"}]}
+    row = {"input": [user("a"), plain, assistant("b"), user("c")]}
+    signed = {"type": "thinking", "thinking": "hm", "signature": "S"}
+    async with answering({"content": [signed, text_block("d")]}) as (model, seen):
+        await model.responses(row)
+        await model.responses(row)
+    assert [len(messages[1]["content"]) for messages in seen] == [2, 1]

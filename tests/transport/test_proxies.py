@@ -13,7 +13,7 @@ import pytest
 from nemo_gym.serving.health import ask
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.transport.http import Endpoint
-from nemo_gym.transport.proxies import is_loopback, proxy_of
+from nemo_gym.transport.proxies import Proxy, is_loopback, proxy_of
 from nemo_gym.transport.retry import Retry
 from nemo_gym.transport.service import Service
 from nemo_gym.wire.errors import GymError, ModelError, UsageError
@@ -157,3 +157,11 @@ def test_a_password_that_splits_the_url_is_not_shown(monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match="http_proxy: not the URL of a proxy") as error:
         proxy_of("http://somewhere.example")
     assert "12" not in str(error.value).replace("3128", "")
+
+
+async def test_a_direct_endpoint_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as (place, heads):
+        monkeypatch.setattr("nemo_gym.transport.exchange.proxy_of", lambda _: Proxy(FAR, "http_proxy"))
+        direct = Endpoint(f"http://{place}", retry=Retry(attempts=1), direct=True)
+        assert await direct.post("/responses", b"{}", bytes) == b"{}"
+    assert heads[0].startswith("POST /v1/responses ")

@@ -96,3 +96,23 @@ def test_reasons_of_other_providers(reason: Any, incomplete: str | None, detail:
     response = read({"content": "hi"}, finish_reason=reason)
     assert response.incomplete_reason == incomplete
     assert (response.data["incomplete_details"] or {}).get("detail") == detail
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (r"a\ud83d b", "a\ufffd b"),
+        (r"\udc00\ud83d", "\ufffd\ufffd"),
+        (r"\ud83d\ude00 \uD83D", "\U0001f600 \ufffd"),
+        (r"\\ud83d \ud83d", r"\ud83d" + " \ufffd"),
+    ],
+)
+def test_half_a_character_does_not_cost_the_answer(written: str, text: str) -> None:
+    body = '{"choices": [{"message": {"content": "%s"}}]}' % written  # noqa: UP031
+    assert chat_response(body.encode()).output_text == text
+    assert chat_response(b"\xef\xbb\xbf" + body.encode()).output_text == text
+
+
+def test_a_function_call_of_nothing_is_none() -> None:
+    response = read({"content": "hi", "function_call": {"name": None, "arguments": None}})
+    assert (response.output_text, response.function_calls) == ("hi", [])

@@ -47,6 +47,8 @@ class AnthropicModel(RemoteModel):
     ) -> None:
         self.settings = settings or AnthropicSettings()
         self._thinking = _thinking(self.settings)
+        self._signs = url.startswith(self.own_url)
+        """Whether the endpoint signs its reasoning, as far as it has been seen."""
         headers = {"anthropic-version": API_VERSION, **self.settings.default_headers}
         if api_key := access.pop("api_key", None):
             headers["x-api-key"] = api_key
@@ -75,7 +77,7 @@ class AnthropicModel(RemoteModel):
 
     def _request(self, params: RequestParams) -> bytes:
         limit = self._extra_body.get("max_tokens", self.settings.max_tokens)
-        body = messages_request(params, model=self.name, max_tokens=limit)
+        body = messages_request(params, model=self.name, max_tokens=limit, unsigned=not self._signs)
         body = self._extra_body | body | self._thinking
         for key, value in json_object(params.get("metadata") or {}, "extra_body").items():
             if key == "stop":
@@ -89,7 +91,9 @@ class AnthropicModel(RemoteModel):
         return encode(body)
 
     def _parse(self, content: bytes) -> Response:
-        return messages_response(content)
+        response = messages_response(content)
+        self._signs = self._signs or any("encrypted_content" in item for item in response.output)
+        return response
 
 
 _ROW_FIELDS: Final = frozenset(

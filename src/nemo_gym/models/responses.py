@@ -83,6 +83,8 @@ class ResponsesModel(RemoteModel):
         output = _complete_items(cast("list[Any]", data["output"]))
         if status == "incomplete" and not data.get("incomplete_details"):
             data = {**data, "incomplete_details": {"reason": "max_output_tokens"}}
+        if not status:
+            data = {**data, "status": "incomplete" if data.get("incomplete_details") else "completed"}
         if not output and not data.get("incomplete_details"):
             output = [assistant("")]
         response = read_response({**data, "output": output})

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from nemo_gym.wire.chat_mending import mended_completion
+from nemo_gym.wire.chat_mending import mended_completion, readable
 from nemo_gym.wire.chat_parts import (
     ASSISTANT_KINDS,
     LOGPROBS,
@@ -340,7 +340,7 @@ class _Message(TokenMessage):
     @property
     def calls(self) -> list[_ToolCall]:
         """The tool calls; older endpoints name a single one `function_call`."""
-        if not self.tool_calls and self.function_call is not None:
+        if not self.tool_calls and self.function_call is not None and self.function_call.name:
             return [_ToolCall(self.function_call)]
         return self.tool_calls or []
 
@@ -394,11 +394,14 @@ def _completion(body: bytes | dict[str, Any]) -> _Completion:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        mended = mended_completion(msgspec.json.decode(body))
-        try:
-            return msgspec.convert(mended, _Completion)
-        except msgspec.ValidationError:
-            raise error from None
+        problem = error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = readable(body)
+        return _decoder.decode(body)
+    try:
+        return msgspec.convert(mended_completion(msgspec.json.decode(body)), _Completion)
+    except msgspec.ValidationError:
+        raise problem from None
 
 
 def _usage(value: Any) -> Usage | None:

@@ -6,9 +6,18 @@ or token ids that make no sense, stay what they are.
 
 from __future__ import annotations
 
-from typing import Any, cast
+import codecs
+import re
+from typing import Any, Final, cast
 
 from nemo_gym.wire.loose import object_of, objects_of
+
+
+def readable(body: bytes) -> bytes:
+    """The same JSON without a byte order mark, and with U+FFFD for half of a character."""
+    return _ESCAPES.sub(
+        lambda found: found[0] if found[1] or found[2] else b"\\ufffd", body.removeprefix(codecs.BOM_UTF8)
+    )
 
 
 def mended_completion(value: Any) -> Any:
@@ -22,6 +31,12 @@ def mended_completion(value: Any) -> Any:
     if not isinstance(choices, list):
         return cast("Any", value)
     return {**completion, "choices": [_choice(choice) for choice in cast("list[Any]", choices)]}
+
+
+_ESCAPES: Final = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|(\\.)"
+)
+"""A whole pair of surrogates, one alone, or any other escape."""
 
 
 def _choice(choice: Any) -> Any:

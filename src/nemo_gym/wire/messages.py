@@ -30,11 +30,14 @@ from nemo_gym.wire.response import Response, Usage
 __all__ = ["anthropic_message", "messages_request", "messages_response", "params_from_messages"]
 
 
-def messages_request(params: RequestParams, *, max_tokens: int, model: str | None = None) -> dict[str, Any]:
+def messages_request(
+    params: RequestParams, *, max_tokens: int, model: str | None = None, unsigned: bool = True
+) -> dict[str, Any]:
     """The Messages request that asks what `params` asks.
 
     Args:
         max_tokens: the limit, in tokens, where `params` has none; the Messages API insists on one.
+        unsigned: whether past reasoning without a signature is sent; an endpoint that signs refuses it.
 
     `metadata` is left to the back end, which knows what its endpoint takes from it.
 
@@ -44,7 +47,7 @@ def messages_request(params: RequestParams, *, max_tokens: int, model: str | Non
     for name in _UNSAYABLE:
         if params.get(name) is not None:
             raise UsageError(f"{name}: the Messages API has no such field")
-    system, messages = _messages(params)
+    system, messages = _messages(params, unsigned)
     request: dict[str, Any] = {
         "model": model or params.get("model"),
         "max_tokens": params.get("max_output_tokens") or max_tokens,
@@ -134,7 +137,7 @@ _INCOMPLETE: Final = {
 }
 
 
-def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
+def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[dict[str, Any]]]:
     system = [instructions] if (instructions := params.get("instructions")) else []
     messages: list[dict[str, Any]] = []
     tools = cast("list[dict[str, Any]]", params.get("tools") or [])
@@ -148,7 +151,8 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
             case {"type": "message", "role": role, "content": content}:
                 blocks = _blocks(content, f"{where}.content")
             case {"type": "reasoning"}:
-                role, blocks = "assistant", [thinking_block(item)]
+                sent = unsigned or item.get("encrypted_content")
+                role, blocks = "assistant", [thinking_block(item)] if sent else []
             case {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
