@@ -440,3 +440,92 @@ class Rest(Environment):
 def test_a_parameter_that_cannot_be_named_is_refused_when_tools_are_bound() -> None:
     with pytest.raises(TypeError, match="tool pour: parameter 'cups' must be an ordinary named parameter"):
         bind_tools(Rest())
+
+
+class Stop(pydantic.BaseModel):
+    city: Annotated[str, pydantic.Field(max_length=6, description="Where to stop.")]
+    nights: int = 1
+
+
+class Branch(pydantic.BaseModel):
+    name: str
+    rest: list[Branch] = []
+
+
+class Modelled(Environment):
+    @tool
+    def visit(self, stops: list[Stop], last: Stop | None = None) -> list[Any]:
+        return [type(stop).__name__ for stop in [*stops, last]]
+
+    @tool
+    def climb(self, tree: Branch) -> int:
+        return len(tree.rest)
+
+    @tool
+    def wait(self, days: int = pydantic.Field(default=3, ge=1)) -> int:  # type: ignore[assignment]
+        return days
+
+    @tool
+    def must(self, days: int = pydantic.Field(ge=1)) -> int:  # type: ignore[assignment]
+        return days
+
+    @tool
+    def pack(self, bag: list[str] = ["hat"], notes: dict[str, int] = {"a": 1}) -> list[str]:  # noqa: B006
+        bag.append("more")
+        return [*bag, *notes]
+
+    @tool
+    def keep(self, thing: object) -> object:
+        return thing
+
+
+async def test_models_of_pydantic_are_shown_and_checked(session: Session) -> None:
+    tools = bind_tools(Modelled())
+    shown = dict(tools["visit"].schema)["parameters"]["properties"]["stops"]["items"]  # type: ignore[index]
+    assert shown["properties"]["city"]["maxLength"] == 6
+    assert shown["required"] == ["city"]
+    assert json.loads(await tools["visit"].call(session, '{"stops": [{"city": "Oslo"}]}')) == [
+        "Stop",
+        "NoneType",
+    ]
+    answer = json.loads(await tools["visit"].call(session, '{"stops": [{"city": "Lisbon!"}]}'))["error"]
+    assert answer.startswith("Invalid arguments for visit: city: String should have at most 6 characters")
+    assert "\n" not in answer
+
+
+async def test_a_model_that_contains_itself_is_referred_to(session: Session) -> None:
+    climb = bind_tools(Modelled())["climb"]
+    parameters: dict[str, Any] = dict(climb.schema)["parameters"]  # type: ignore[assignment]
+    assert parameters["properties"]["tree"]["$ref"] == "#/$defs/Branch"
+    assert parameters["$defs"]["Branch"]["properties"]["rest"]["items"] == {"$ref": "#/$defs/Branch"}
+    assert await climb.call(session, '{"tree": {"name": "a", "rest": [{"name": "b"}]}}') == "1"
+
+
+async def test_a_field_of_pydantic_as_default_holds_limits_and_default(session: Session) -> None:
+    tools = bind_tools(Modelled())
+    assert schema("wait", Modelled())["parameters"]["properties"]["days"] == {
+        "type": "integer", "minimum": 1, "default": 3,
+    }  # fmt: skip
+    assert await tools["wait"].call(session, "{}") == "3"
+    assert "Expected `int` >= 1" in await tools["wait"].call(session, '{"days": 0}')
+    assert schema("must", Modelled())["parameters"]["required"] == ["days"]
+
+
+async def test_no_two_calls_share_a_default(session: Session) -> None:
+    pack = bind_tools(Modelled())["pack"]
+    for _ in range(2):
+        assert json.loads(await pack.call(session, "{}")) == ["hat", "more", "a"]
+
+
+async def test_an_object_is_anything(session: Session) -> None:
+    assert await bind_tools(Modelled())["keep"].call(session, '{"thing": [1]}') == "[1]"
+
+
+def test_a_type_that_json_can_not_hold_is_named() -> None:
+    class Unreadable(Environment):
+        @tool
+        def open(self, file: bytearray | memoryview) -> str:
+            return ""
+
+    with pytest.raises(TypeError, match=r"^tool open: parameter 'file': .+memoryview"):
+        bind_tools(Unreadable())

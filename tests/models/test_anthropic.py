@@ -180,3 +180,83 @@ def test_the_type_is_known_by_name(monkeypatch):
     assert model.endpoint.url == "https://api.anthropic.com/v1"
     with pytest.raises(UsageError, match="no setting 'thinkin'"):
         build_model("anthropic", name="claude", settings={"thinkin": {}})
+
+
+def text_block(text):
+    return {"type": "text", "text": text}
+
+
+@asynccontextmanager
+async def answering(*answers):
+    """A model whose endpoint gives these answers, the last for ever, and the messages it was sent."""
+    seen = []
+    left = list(answers)
+
+    async def messages(request):
+        seen.append((await request.json())["messages"])
+        return JSONResponse(left.pop(0) if len(left) > 1 else left[0])
+
+    app = Starlette(routes=[Route("/v1/messages", messages, methods=["POST"])])
+    async with served(app) as url, AnthropicModel(f"{url}/v1", "claude", retry=ONCE) as model:
+        yield model, seen
+
+
+def paused(*blocks):
+    return {
+        "content": list(blocks),
+        "stop_reason": "pause_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+
+
+async def test_a_turn_that_the_api_interrupts_goes_on():
+    thought = {"type": "thinking", "thinking": "hm", "signature": "S"}
+    end = {**paused(text_block("and done")), "stop_reason": "end_turn"}
+    async with answering(paused(thought, text_block("so far \n")), paused(), end) as (model, seen):
+        response = await model.responses({"input": "go"})
+    assert [item["type"] for item in response.output] == ["reasoning", "message", "message"]
+    assert response.output_text == "so far \nand done"
+    assert response.incomplete_reason is None
+    assert response.usage["output_tokens"] == 6
+    assert seen[1] == [
+        {"role": "user", "content": [text_block("go")]},
+        {"role": "assistant", "content": [thought, text_block("so far")]},
+    ]
+    assert seen[2] == seen[1]
+
+
+async def test_a_turn_that_is_interrupted_for_ever_ends():
+    async with answering(paused(text_block("hm"))) as (model, seen):
+        response = await model.responses({"input": "go"})
+    assert response.incomplete_reason == "max_output_tokens"
+    assert len(seen) == 11
+
+
+async def test_calls_of_an_interrupted_turn_are_run_first():
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    async with answering(paused(use)) as (model, seen):
+        response = await model.responses({"input": "go"})
+    assert len(response.function_calls) == len(seen) == 1
+    assert response.incomplete_reason is None
+
+
+async def test_thinking_at_the_end_of_a_turn_is_not_sent_back():
+    answer = {"content": "done", "stop_reason": "end_turn"}
+    async with answering(answer) as (model, seen):
+        response = await model.responses({"input": [user("a"), SEALED, user("b"), assistant("c \n"), SEALED]})
+    assert response.output_text == "done"
+    (asked,) = seen
+    assert asked == [
+        {"role": "user", "content": [text_block("a"), text_block("b")]},
+        {"role": "assistant", "content": [text_block("c")]},
+    ]
+
+
+async def test_an_endpoint_that_signs_gets_no_reasoning_without_a_signature():
+    plain = {"type": "reasoning", "id": "rs_9", "summary": [{"type": "summary_text", "text": "hm"}]}
+    row = {"input": [user("a"), plain, assistant("b"), user("c")]}
+    signed = {"type": "thinking", "thinking": "hm", "signature": "S"}
+    async with answering({"content": [signed, text_block("d")]}) as (model, seen):
+        await model.responses(row)
+        await model.responses(row)
+    assert [len(messages[1]["content"]) for messages in seen] == [2, 1]

@@ -21,9 +21,11 @@ from nemo_gym.models.azure import AzureModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.chat import ChatModel, ChatSettings
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.models.tokens import check_evidence
 from nemo_gym.models.vllm import VllmModel, VllmSettings
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import ModelDenied, ModelError, ModelRejected
+from nemo_gym.wire.items import function_call, user
 from tests.serving.loopback import served
 
 QUICK = Retry(attempts=2, base=0.0, cap=0.0, budget=20.0)
@@ -369,3 +371,88 @@ class TestOtherDialects:
         async with endpoint(lambda _: failed) as (url, _):
             with pytest.raises(ModelError, match=r"the model failed: .+boom"):
                 await play(ResponsesModel(url, "m", retry=QUICK))
+
+    @pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled"])
+    async def test_a_response_that_is_not_finished_is_a_failure(self, status: str) -> None:
+        async with endpoint(lambda _: {"status": status, "output": []}) as (url, _):
+            with pytest.raises(ModelError, match=f"not finished: its status is {status}"):
+                await play(ResponsesModel(url, "m", retry=QUICK))
+
+    async def test_a_response_that_failed_for_its_length_is_an_overflow(self) -> None:
+        error = {"code": "context_length_exceeded", "message": "Your input exceeds the context window."}
+        async with endpoint(lambda _: {"status": "failed", "error": error, "output": []}) as (url, _):
+            rollout = await play(ResponsesModel(url, "m", retry=QUICK))
+        assert rollout.outcome == "context_overflow"
+
+    @pytest.mark.parametrize(
+        ("answer", "outcome"),
+        [
+            ({"output": []}, "completed"),
+            ({"output": [None, {"type": "message", "role": "assistant", "content": None}]}, "completed"),
+            (
+                {"output": [{"role": "assistant", "type": "message",
+                             "content": [{"type": "output_text", "text": None}]}]},
+                "completed",
+            ),
+            ({"status": "incomplete", "output": []}, "max_output_tokens"),
+        ],
+    )  # fmt: skip
+    async def test_a_response_without_text_is_an_answer(self, answer: dict[str, Any], outcome: str) -> None:
+        async with endpoint(lambda _: answer) as (url, bodies):
+            rollout = await play(ResponsesModel(url, "m", retry=QUICK))
+        assert (rollout.outcome, len(bodies)) == (outcome, 1)
+
+    async def test_a_history_of_responses_is_sent_as_the_api_wants_it(self) -> None:
+        thought = {"type": "reasoning", "id": "rs_1", "summary": None}
+        use = {"type": "function_call", "id": "fc_1", "call_id": "x", "name": "ping", "arguments": "{}"}
+        answers = [[thought], [thought, {**use, "status": None}], [thought, use]]
+        done = {"type": "message", "id": "m", "role": "assistant", "content": "done"}
+
+        def answer(body: dict[str, Any]) -> Any:
+            ids = [item["id"] for item in body["input"] if item.get("id")]
+            assert len(ids) == len(set(ids))
+            assert body["input"][-1]["type"] != "reasoning"
+            return {"output": answers.pop(0) if answers else [done]}
+
+        async with endpoint(answer) as (url, _), ResponsesModel(url, "m", retry=QUICK) as model:
+            row = {"responses_create_params": {"input": "go"}}
+            rollout = await ToolLoop(max_steps=5).run(row, LocalEnvironment(Workshop()), model)
+        assert (rollout.outcome, rollout.reward) == ("completed", 2.0)
+
+
+async def test_a_turn_that_says_nothing_is_left_out_for_strict_engines() -> None:
+    answers = [
+        {"content": "", "reasoning_content": "hm"},
+        {"content": "<think>hm</think>"},
+        {"content": "done"},
+    ]
+    async with endpoint(lambda _: completion(answers.pop(0))) as (url, bodies):
+        rollout = await play(ChatModel(url, "m", retry=QUICK))
+    assert rollout.outcome == "completed"
+    assert [[message["role"] for message in body["messages"]] for body in bodies] == [["user"]] * 3
+
+
+async def test_a_call_that_a_step_environment_leaves_unanswered_gets_an_output() -> None:
+    row = {"input": [user("go"), function_call("ping", "{}", call_id="a"), user("and now?")]}
+    async with (
+        endpoint(lambda _: completion({"content": "done"})) as (url, bodies),
+        ChatModel(url, "m", retry=QUICK) as model,
+    ):
+        await model.responses(row)  # type: ignore[arg-type]
+    roles = [message["role"] for message in bodies[0]["messages"]]
+    assert roles == ["user", "assistant", "tool", "user"]
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        {"prompt_token_ids": [1], "generation_token_ids": [2, 3], "generation_log_probs": [-0.1]},
+        {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [float("-inf")]},
+        {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [float("nan")]},
+        {"prompt_token_ids": [1], "generation_token_ids": [-2], "generation_log_probs": [-0.1]},
+    ],
+)
+def test_tokens_of_a_response_that_can_not_be_evidence(tokens: dict[str, Any]) -> None:
+    item = {"type": "message", "role": "assistant", "content": "hi", **tokens}
+    with pytest.raises(ValueError, match=r"output\[0\]: "):
+        check_evidence(Response({"output": [item]}))

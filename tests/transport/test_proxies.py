@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ import pytest
 from nemo_gym.serving.health import ask
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.transport.http import Endpoint
-from nemo_gym.transport.proxies import is_loopback, proxy_of
+from nemo_gym.transport.proxies import Proxy, is_loopback, proxy_of
 from nemo_gym.transport.retry import Retry
 from nemo_gym.transport.service import Service
 from nemo_gym.wire.errors import GymError, ModelError, UsageError
@@ -141,3 +142,26 @@ async def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatc
         NoAnswer, match=r"through the proxy 127\.0\.0\.1:1 \(HTTPS_PROXY\): Connection refused"
     ):
         await Connections("https://a.example").exchange("GET", "/")
+
+
+@pytest.mark.parametrize("host", ["ip6-localhost", "LOCALHOST.localdomain", socket.gethostname()])
+def test_this_machine_by_its_names_never_has_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("all_proxy", "proxy.example:3128")
+    assert proxy_of(f"http://{host}:8000/v1") is None
+    assert proxy_of("http://somewhere.example") is not None
+
+
+@pytest.mark.parametrize("password", ["12#3", "12?3", "12/3"])
+def test_a_password_that_splits_the_url_is_not_shown(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv("http_proxy", f"http://user:{password}@proxy.example:3128")
+    with pytest.raises(UsageError, match="http_proxy: not the URL of a proxy") as error:
+        proxy_of("http://somewhere.example")
+    assert "12" not in str(error.value).replace("3128", "")
+
+
+async def test_a_direct_endpoint_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as (place, heads):
+        monkeypatch.setattr("nemo_gym.transport.exchange.proxy_of", lambda _: Proxy(FAR, "http_proxy"))
+        direct = Endpoint(f"http://{place}", retry=Retry(attempts=1), direct=True)
+        assert await direct.post("/responses", b"{}", bytes) == b"{}"
+    assert heads[0].startswith("POST /v1/responses ")

@@ -617,3 +617,10 @@ def test_an_answer_survives_the_way_there_and_back(answer):
 
 def without_labels(item):
     return {key: value for key, value in item.items() if key not in ("id", "status")}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("-inf")])
+def test_a_log_probability_that_is_no_number_is_refused(odd: float) -> None:
+    tokens = {"prompt_token_ids": [1], "generation_token_ids": [2, 3], "generation_log_probs": [-0.1, odd]}
+    with pytest.raises(ValueError, match="not a finite number"):
+        chat_response({"choices": [{"message": {"content": "hi", **tokens}}]})

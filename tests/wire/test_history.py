@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.wire.history import CallIds, is_empty, sendable, sendable_arguments
-from nemo_gym.wire.items import function_call, function_call_output, user
+from nemo_gym.wire.history import CallIds, is_empty, sendable, sendable_arguments, sendable_items
+from nemo_gym.wire.items import assistant, function_call, function_call_output, user
 
 
 @pytest.mark.parametrize("text", ["", " \n", "null", " null ", "[]"])
@@ -73,3 +73,73 @@ def test_no_two_calls_share_an_id(steps: list[tuple[bool, str]]) -> None:
     given_ids = [name for name in called if name]
     assert len(set(given_ids)) == len(given_ids)
     assert all(name.replace("_", "").replace("-", "").isalnum() for name in given_ids)
+
+
+def _call(id: str) -> Any:
+    return function_call("f", "{}", call_id=id)
+
+
+def _seen(items: list[Any]) -> str:
+    """`cX` for a call, `oX` for its output, `n` for one that says that there is none, else the role."""
+    words: list[str] = []
+    for item in sendable(items):
+        fields: dict[str, Any] = dict(item)
+        match fields["type"]:
+            case "function_call":
+                words.append(f"c{fields['call_id']}")
+            case "function_call_output":
+                words.append(f"o{fields['call_id']}" if fields["output"] == "out" else "n")
+            case _:
+                words.append(fields.get("role", "r")[0])
+    return " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("ca u", "ca n u"),
+        ("ca u oa", "ca oa u"),
+        ("ca cb oa u", "ca cb oa n u"),
+        ("ca cb oa a ob u", "ca cb oa ob a u"),
+        ("ca cb ob oa u", "ca cb ob oa u"),
+        ("ca oa oa u", "ca oa u"),
+        ("ca cb oa", "ca cb oa n"),
+        ("u ca cb", "u ca cb"),
+        ("a ca a oa u cb u", "a ca a oa u cb n u"),
+        ("ox u", "ox u"),
+    ],
+)
+def test_every_turn_s_outputs_stand_right_behind_it(said: str, sent: str) -> None:
+    kinds: dict[str, Any] = {"u": user("u"), "a": assistant("a")}
+    items = [
+        kinds.get(word) or (_call(word[1:]) if word[0] == "c" else function_call_output(word[1:], "out"))
+        for word in said.split()
+    ]
+    assert _seen(items) == sent
+
+
+def test_items_for_an_endpoint_of_the_responses_api_have_ids_of_their_own() -> None:
+    thought: Any = {"type": "reasoning", "id": "rs_1", "summary": []}
+    items: list[Any] = [
+        user("x"), thought, {**_call("1"), "id": "a", "status": None}, function_call_output("1", "y"),
+        {**thought, "id": "1"}, {**_call("2"), "id": "fc_a", "status": "odd"}, function_call_output("2", "y"),
+        {**assistant("z"), "id": "msg_1"}, {**assistant("z"), "id": "msg_1"},
+        thought, user("again"), {**thought, "prompt_token_ids": [1]}, thought,
+    ]  # fmt: skip
+    sent: list[Any] = sendable_items(items)
+    ids = [item.get("id") for item in sent if item["type"] != "function_call_output"]
+    assert ids == [None, "rs_1", "fc_a", "rs_1_1", "fc_a_1", "msg_1", "msg_1_1", None, "rs_1_2"]
+    assert all(item.get("status") in (None, "completed") and item.get("status", 1) for item in sent)
+    assert "reasoning" not in {item["type"] for item in sendable_items(items, keep_reasoning=False)}
+
+
+def test_the_tokens_of_the_last_call_alone_are_sent() -> None:
+    tokens = {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [-0.1]}
+    items: list[Any] = [
+        user("x"), {**assistant("a"), **tokens, "routed_experts": [[0]]},
+        user("y"), {**assistant("b"), **tokens},
+    ]  # fmt: skip
+    sent: list[Any] = sendable_items(items)
+    assert [sorted(item.keys() & tokens) for item in sent] == [[], [], [], sorted(tokens)]
+    assert "routed_experts" not in sent[1]
+    assert "routed_experts" in items[1]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterator
-from functools import cache
+from copy import deepcopy
+from functools import cache, partial
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
 import msgspec
@@ -41,12 +42,30 @@ def decoded_type(hint: Any, default: Any) -> Any:
     return decoded
 
 
-def check_text(kind: Any, value: Any) -> str:
-    """The decoding hook for texts that must match a pattern.
+def with_field(hint: Any, default: Any) -> tuple[Any, Any]:
+    """A hint and a default for a parameter whose default is a pydantic `Field`, which holds both."""
+    if type(default).__name__ != "FieldInfo":
+        return hint, default
+    value = msgspec.NODEFAULT if default.is_required() else default.get_default(call_default_factory=True)
+    return Annotated[hint, default], value
+
+
+def own_default(default: Any) -> Any:
+    """The default in a form that no two calls share."""
+    shared: Any = default
+    if isinstance(default, list | dict | set | bytearray) and default:
+        return msgspec.field(default_factory=partial(deepcopy, shared))
+    return shared
+
+
+def check_text(kind: Any, value: Any) -> Any:
+    """The decoding hook for texts that must match a pattern, and for models of pydantic.
 
     Raises:
         ValueError: the value doesn't.
     """
+    if _is_model(kind):
+        return _validated(kind, value)
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
     limits: _TextLimits = kind.limits
@@ -64,6 +83,9 @@ def arguments_schema(arguments: type[msgspec.Struct]) -> Schema:
     that contain themselves stay in `$defs`."""
     (_,), components = msgspec.json.schema_components([arguments], ref_template=_REF + "{name}")
     own = components.pop(arguments.__name__)
+    _hoist(own, components)
+    for component in list(components.values()):
+        _hoist(component, components)
     own.pop("title", None)
     recursive = {name for name in components if name in _reachable(components[name], components)}
     schema = cast("Schema", _inlined(own, components, recursive))
@@ -111,12 +133,54 @@ def _translated(hint: Any, *, decoding: bool) -> Any:
         for meta in metas:
             inner = Annotated[inner, meta]
         return inner
+    if hint is object:
+        return Any
+    if not decoding and _is_model(hint):
+        return Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_model_schema(hint))]
     if origin is None or origin is Literal or not arguments:
         return hint
     translated = tuple(_translated(argument, decoding=decoding) for argument in arguments)
     if translated == arguments:
         return hint
     return Union[translated] if origin in _UNIONS else origin[translated]  # noqa: UP007
+
+
+def _is_model(kind: Any) -> bool:
+    """Whether it is a class of pydantic, which is no dependency here."""
+    return isinstance(kind, type) and hasattr(kind, "model_json_schema")
+
+
+def _model_schema(model: Any) -> Schema:
+    return model.model_json_schema(ref_template=_REF + "{model}")
+
+
+def _validated(model: Any, value: Any) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValueError as error:
+        problems: list[Any] = cast("Any", error).errors() if hasattr(error, "errors") else []
+        text = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems[:5])
+        raise ValueError(text or str(error)) from None
+
+
+def _hoist(node: Any, components: dict[str, Schema]) -> None:
+    """Move the definitions that a schema brought along to those of all.
+
+    Raises:
+        TypeError: two different types have one name.
+    """
+    rest: list[Any] = [node]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, list):
+            rest += cast("list[Any]", one)
+        elif isinstance(one, dict):
+            fields = cast("Schema", one)
+            for name, definition in fields.pop("$defs", {}).items():
+                if components.setdefault(name, definition) != definition:
+                    raise TypeError(f"two types of the tool's arguments are called {name}")
+                rest.append(definition)
+            rest += fields.values()
 
 
 def _check_fields(decoded: Any) -> None:

@@ -13,7 +13,14 @@ from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
-from nemo_gym.environments.parameters import arguments_schema, check_text, decoded_type, schema_type
+from nemo_gym.environments.parameters import (
+    arguments_schema,
+    check_text,
+    decoded_type,
+    own_default,
+    schema_type,
+    with_field,
+)
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode
@@ -169,13 +176,16 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
             raise TypeError(f"parameter {parameter.name!r} must be an ordinary named parameter")
         hint = hints.get(parameter.name, Any)
         default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
+        hint, default = with_field(hint, default)
         try:
             shown_type = schema_type(hint, default, described.get(parameter.name, ""))
             msgspec.json.schema(shown_type)
             decoded_as = decoded_type(hint, default)
             msgspec.json.Decoder(decoded_as, dec_hook=check_text)
+            default = own_default(default)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"parameter {parameter.name!r}: {error}") from None
+            reason = f"{hint} can't be read from JSON" if "custom types requires" in str(error) else error
+            raise TypeError(f"parameter {parameter.name!r}: {reason}") from None
         shown.append((parameter.name, shown_type, default))
         decoded.append((parameter.name, decoded_as, default))
     schema: FunctionTool = {

@@ -6,10 +6,11 @@ from typing import Any, Final, Unpack
 
 from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel, json_object
 from nemo_gym.wire.errors import ModelRejected, UsageError
+from nemo_gym.wire.items import Item, message_text
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.messages import messages_request, messages_response
-from nemo_gym.wire.params import RequestParams
-from nemo_gym.wire.response import Response
+from nemo_gym.wire.messages import PAUSED, messages_request, messages_response
+from nemo_gym.wire.params import RequestParams, input_items
+from nemo_gym.wire.response import Response, add_usage
 
 API_VERSION: Final = "2023-06-01"
 
@@ -46,6 +47,8 @@ class AnthropicModel(RemoteModel):
     ) -> None:
         self.settings = settings or AnthropicSettings()
         self._thinking = _thinking(self.settings)
+        self._signs = url.startswith(self.own_url)
+        """Whether the endpoint signs its reasoning, as far as it has been seen."""
         headers = {"anthropic-version": API_VERSION, **self.settings.default_headers}
         if api_key := access.pop("api_key", None):
             headers["x-api-key"] = api_key
@@ -57,9 +60,24 @@ class AnthropicModel(RemoteModel):
             **access,
         )
 
+    async def _ask(self, params: RequestParams) -> Response:
+        """The answer of one turn. The API may interrupt a long turn (`stop_reason: pause_turn`); it goes on
+        when it gets back what there is, and all of it is one answer."""
+        response = await super()._ask(params)
+        for _ in range(_MOST_PAUSES):
+            if response.incomplete_reason != PAUSED:
+                return response
+            so_far = [item for item in response.output if not _is_blank(item)]
+            more = await super()._ask({**params, "input": [*input_items(params), *so_far]})
+            usage = add_usage(response.usage, more.usage)
+            response = Response({**more.data, "output": [*so_far, *more.output], "usage": usage})
+        if response.incomplete_reason == PAUSED:
+            response.data["incomplete_details"] = {"reason": "max_output_tokens"}
+        return response
+
     def _request(self, params: RequestParams) -> bytes:
         limit = self._extra_body.get("max_tokens", self.settings.max_tokens)
-        body = messages_request(params, model=self.name, max_tokens=limit)
+        body = messages_request(params, model=self.name, max_tokens=limit, unsigned=not self._signs)
         body = self._extra_body | body | self._thinking
         for key, value in json_object(params.get("metadata") or {}, "extra_body").items():
             if key == "stop":
@@ -73,7 +91,9 @@ class AnthropicModel(RemoteModel):
         return encode(body)
 
     def _parse(self, content: bytes) -> Response:
-        return messages_response(content)
+        response = messages_response(content)
+        self._signs = self._signs or any("encrypted_content" in item for item in response.output)
+        return response
 
 
 _ROW_FIELDS: Final = frozenset(
@@ -81,7 +101,14 @@ _ROW_FIELDS: Final = frozenset(
 )
 """What a row's `extra_body` may set: this API refuses requests with fields that it doesn't know."""
 
+_MOST_PAUSES: Final = 10
+"""Interruptions of one turn."""
 _NO_SAMPLING: Final = ("claude-opus-4-7", "claude-opus-4-8")
+
+
+def _is_blank(item: Item) -> bool:
+    """Whether an item is a message without text, as it stands for an answer without any content."""
+    return item["type"] == "message" and not message_text(item).strip()
 
 
 def _thinking(settings: AnthropicSettings) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class ChatModel(RemoteModel):
             model=self.name,
             reasoning=self.reasoning,
             max_tokens_field=field or self.max_tokens_field,
+            keep_silent=False,
         )
         self._add_extras(body, params)
         return encode(body)

@@ -38,6 +38,8 @@ class Access(TypedDict, total=False):
     api_key: str | None
     timeouts: Timeouts | None
     retry: Retry | None
+    direct: bool
+    """Whether the environment's proxies are left aside, as for servers of our own."""
 
 
 class UrlModel(Model):

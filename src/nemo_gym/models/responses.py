@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack, cast
+from typing import Any, Final, Unpack, cast
 from uuid import uuid4
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
 from nemo_gym.models.tokens import check_evidence
 from nemo_gym.wire.foreign import read_response
-from nemo_gym.wire.history import CallIds, arguments_text, sendable
+from nemo_gym.wire.history import CallIds, arguments_text, sendable, sendable_items
+from nemo_gym.wire.items import assistant
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.loose import text_of
 from nemo_gym.wire.params import RequestParams
@@ -61,8 +62,7 @@ class ResponsesModel(RemoteModel):
         given = params.get("input", [])
         if not isinstance(given, str):
             items = sendable(given, cast("list[dict[str, Any]]", params.get("tools") or []))
-            keeps = not self._drops_reasoning
-            body["input"] = [item for item in items if keeps or item.get("type") != "reasoning"]
+            body["input"] = sendable_items(items, keep_reasoning=not self._drops_reasoning)
         self._add_extras(body, params)
         return encode(body)
 
@@ -73,25 +73,59 @@ class ResponsesModel(RemoteModel):
         if not isinstance(answer, dict) or "output" not in answer:
             raise ValueError("the answer has no `output`, so it is not a Response")
         data = cast("dict[str, Any]", answer)
-        if data.get("status") == "failed":
+        status = text_of(data.get("status"))
+        if data.get("error") or status == "failed":
             raise ValueError(f"the model failed: {encode(data.get('error')).decode()[:1000]}")
+        if status in _UNFINISHED:
+            raise ValueError(f"the answer is not finished: its status is {status}")
         if not isinstance(data["output"], list):
             raise ValueError("the answer's `output` is no list")
-        output = _complete_calls(cast("list[Any]", data["output"]))
+        output = _complete_items(cast("list[Any]", data["output"]))
+        if status == "incomplete" and not data.get("incomplete_details"):
+            data = {**data, "incomplete_details": {"reason": "max_output_tokens"}}
+        if not status:
+            data = {**data, "status": "incomplete" if data.get("incomplete_details") else "completed"}
+        if not output and not data.get("incomplete_details"):
+            output = [assistant("")]
         response = read_response({**data, "output": output})
         check_evidence(response)
         return response
 
 
-def _complete_calls(output: list[Any]) -> list[Any]:
-    """The same output with an id, a name and arguments as text in every function call."""
+_UNFINISHED: Final = frozenset({"cancelled", "queued", "in_progress"})
+
+
+def _complete_items(output: list[Any]) -> list[Any]:
+    """The same output with what an engine left out: an id, a name and arguments as text in every function
+    call, a summary in reasoning, text in messages."""
     ids = CallIds()
     items: list[Any] = []
     for item in output:
-        if isinstance(item, dict) and cast("dict[str, Any]", item).get("type") == "function_call":
-            call = cast("dict[str, Any]", item)
-            call_id = text_of(call.get("call_id")) or text_of(call.get("id")) or f"call_{uuid4().hex}"
-            name, arguments = text_of(call.get("name")), arguments_text(call.get("arguments"))
-            item = {**call, "call_id": ids.of_call(call_id), "name": name, "arguments": arguments}
-        items.append(item)
+        match item:
+            case {"type": "function_call"}:
+                call = cast("dict[str, Any]", item)
+                call_id = text_of(call.get("call_id")) or text_of(call.get("id")) or f"call_{uuid4().hex}"
+                name, arguments = text_of(call.get("name")), arguments_text(call.get("arguments"))
+                items.append({**call, "call_id": ids.of_call(call_id), "name": name, "arguments": arguments})
+            case {"type": "reasoning", "summary": None}:
+                items.append({**cast("dict[str, Any]", item), "summary": []})
+            case {"type": "reasoning"}:
+                items.append({"summary": [], **cast("dict[str, Any]", item)})
+            case {"type": "message", "content": None}:
+                items.append({**cast("dict[str, Any]", item), "content": []})
+            case {"type": "message", "content": [*parts]}:
+                content = [_with_text(part) for part in parts]
+                items.append({**cast("dict[str, Any]", item), "content": content})
+            case None:
+                pass
+            case _:
+                items.append(item)
     return items
+
+
+def _with_text(part: Any) -> Any:
+    match part:
+        case {"type": "output_text", "text": None}:
+            return {**cast("dict[str, Any]", part), "text": ""}
+        case _:
+            return part

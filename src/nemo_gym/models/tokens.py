@@ -6,6 +6,7 @@ ids of an engine that tells only the sampled ones.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, cast
 
@@ -46,14 +47,19 @@ def check_evidence(response: Response) -> None:
     """Make sure that the tokens in an answer that came with them can be a trainer's evidence.
 
     Raises:
-        ValueError: an id is negative, or a log-probability is above 0.
+        ValueError: an id is negative, a log-probability is above 0 or infinite, or their numbers differ.
     """
     for place, item in enumerate(cast("list[dict[str, Any]]", response.output)):
         if item.get(TOKEN_FIELDS[0]) is not None:
             try:
-                msgspec.convert(item, _Evidence)
+                tokens = msgspec.convert(item, _Evidence)
             except msgspec.ValidationError as error:
                 raise ValueError(f"output[{place}]: {error}") from None
+            ids, log_probs = len(tokens.generation_token_ids), len(tokens.generation_log_probs)
+            if ids != log_probs:
+                raise ValueError(
+                    f"output[{place}]: {ids} generated token ids but {log_probs} log-probabilities"
+                )
 
 
 def require_one_choice(request: Mapping[str, Any]) -> None:
@@ -116,7 +122,7 @@ _TOKENIZE_FIELDS: Final = (
 class _Evidence(msgspec.Struct):
     prompt_token_ids: list[TokenId]
     generation_token_ids: list[TokenId]
-    generation_log_probs: list[Annotated[float, msgspec.Meta(le=MAX_LOG_PROB)]]
+    generation_log_probs: list[Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=MAX_LOG_PROB)]]
 
 
 class _Tokenized(msgspec.Struct):

@@ -192,7 +192,7 @@ class Components:
         if reference.name not in self._models:
             url = self._url(reference.name)
             self._models[reference.name] = self._opened_here(
-                ResponsesModel(f"{url}/v1", reference.name, api_key=self._token or None)
+                ResponsesModel(f"{url}/v1", reference.name, api_key=self._token or None, direct=True)
             )
         return self._models[reference.name]
 

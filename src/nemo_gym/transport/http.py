@@ -31,7 +31,7 @@ MAX_ANSWER: Final = 256 << 20
 
 
 class Endpoint:
-    """A base URL that JSON is posted to."""
+    """A base URL that JSON is posted to; `direct` leaves the environment's proxies aside."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Endpoint:
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
+        direct: bool = False,
     ) -> None:
         self.url = check_url(url)
         self.pushbacks = 0
@@ -52,7 +53,9 @@ class Endpoint:
             all_headers["authorization"] = f"Bearer {api_key}"
         root = self.url.removesuffix("/v1")
         self._prefix = self.url[len(root) :]
-        self._connections = Connections(root, headers=all_headers, timeouts=timeouts, max_answer=MAX_ANSWER)
+        self._connections = Connections(
+            root, headers=all_headers, timeouts=timeouts, max_answer=MAX_ANSWER, direct=direct
+        )
 
     async def post(self, path: str, body: bytes, parse: Callable[[bytes], T], *, at_root: bool = False) -> T:
         """The parsed answer to one POST. `parse` raises ValueError for an answer that makes no sense, which

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from nemo_gym.wire.errors import UsageError
 
@@ -24,14 +24,15 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """The proxy for a URL; None for a direct connection. This machine's loopback never has one.
+    """The proxy for a URL; None for a direct connection. This machine never has one, whether a loopback
+    address or its own name stands there.
 
     Raises:
         UsageError: a variable holds something that is no proxy.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").removesuffix(".")
-    if is_loopback(host):
+    if is_loopback(host) or host.lower() == socket.gethostname().lower():
         return None
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
@@ -41,10 +42,10 @@ def proxy_of(url: str) -> Proxy | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host can be nobody but this machine: `localhost` and names below it, 127.0.0.0/8 in any
-    notation, ::1, and the addresses that mean any interface."""
+    """Whether a host can be nobody but this machine: `localhost`, its other common names and names below it,
+    127.0.0.0/8 in any notation, ::1, and the addresses that mean any interface."""
     name = host.lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in _LOCAL_NAMES or name.endswith(".localhost"):
         return True
     address = _address(name)
     if address is None:
@@ -58,7 +59,7 @@ def _proxy(value: str, variable: str) -> Proxy:
     url = value if "://" in value else f"http://{value}"
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in _rest(parts)
     except ValueError:
         named = False
         parts = urlsplit("")
@@ -67,6 +68,11 @@ def _proxy(value: str, variable: str) -> Proxy:
             f"{variable}: not the URL of a proxy: expected something like http://proxy.example:3128"
         )
     return Proxy(url, variable)
+
+
+def _rest(parts: SplitResult) -> str:
+    """What follows host and port; an `@` there shows that a password was cut in two."""
+    return f"{parts.path}{parts.query}{parts.fragment}"
 
 
 def _is_excepted(host: str) -> bool:
@@ -103,5 +109,9 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+_LOCAL_NAMES: Final = frozenset(
+    {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
+)
+"""As distributions write them into `/etc/hosts`."""
 _SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _SEPARATORS: Final = re.compile(r"[\s,]+")

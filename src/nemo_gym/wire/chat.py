@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
+from nemo_gym.wire.chat_mending import mended_completion, readable
 from nemo_gym.wire.chat_parts import (
     ASSISTANT_KINDS,
     LOGPROBS,
@@ -43,12 +44,14 @@ def chat_request(
     reasoning: ReasoningMode = "field",
     max_tokens_field: str = "max_tokens",
     replay_tokens: bool = False,
+    keep_silent: bool = True,
 ) -> dict[str, Any]:
     """The Chat Completions request that asks what `params` asks.
 
     `replay_tokens` puts the token ids of the last model call on its assistant message: they cover all that
-    came before. Tool calls are sent as strict engines accept them (`history`). `metadata` is left to the back
-    end, which knows what its endpoint takes from it.
+    came before. Without `keep_silent`, past turns of the model that have neither text nor calls are left out:
+    strict engines refuse them. Tool calls are sent as strict engines accept them (`history`). `metadata` is
+    left to the back end, which knows what its endpoint takes from it.
 
     Raises:
         UsageError: naming the item, part or field that Chat Completions can't express.
@@ -58,7 +61,7 @@ def chat_request(
             raise UsageError(f"{name}: Chat Completions has no such field")
     request: dict[str, Any] = {
         "model": model or params.get("model"),
-        "messages": _messages(params, reasoning, replay_tokens),
+        "messages": _messages(params, reasoning, replay_tokens, keep_silent),
         max_tokens_field: params.get("max_output_tokens"),
     }
     fields = cast("dict[str, Any]", params)
@@ -99,7 +102,10 @@ def chat_response(
     message = choice.message
     own_id = completion.suffix
     suffix = own_id or "0"
-    incomplete = _INCOMPLETE.get(text_of(choice.finish_reason))
+    finish = text_of(choice.finish_reason).lower()
+    if finish in _BROKEN:
+        raise ValueError(f"the answer broke off: finish_reason is {choice.finish_reason!r}")
+    incomplete = _INCOMPLETE.get(finish)
 
     text, thoughts = _text_and_thoughts(message)
     calls = message.calls
@@ -124,7 +130,7 @@ def chat_response(
     logprobs = choice.logprobs
     if logprobs and logprobs.content and parts and "text" in parts[0] and not logprobs.name_ids:
         parts[0]["logprobs"] = msgspec.to_builtins(logprobs.content)
-    return Response.of(
+    response = Response.of(
         cast("list[Item]", output),
         model=text_of(completion.model) or model,
         id=f"resp_{suffix}",
@@ -132,6 +138,9 @@ def chat_response(
         usage=_usage(completion.usage),
         incomplete=incomplete,
     )
+    if finish in _WINDOW_FULL:
+        response.data["incomplete_details"]["detail"] = "context_overflow"
+    return response
 
 
 def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
@@ -172,8 +181,8 @@ def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dic
             "type": "function_call",
             "id": f"fc_{suffix}_{place}",
             "call_id": call_id if ids is None else ids.of_call(call_id),
-            "name": text_of(call.function.name) if call.function else "",
-            "arguments": arguments_text(call.function.arguments if call.function else None),
+            "name": text_of(call.function.name if call.function else call.name),
+            "arguments": arguments_text(call.function.arguments if call.function else call.arguments),
             "status": "completed",
         }
         if call.extra_content:
@@ -185,10 +194,25 @@ def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dic
 
 
 _UNSAYABLE: Final = ("previous_response_id", "prompt")
-_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_WINDOW_FULL: Final = frozenset({"model_length", "model_context_window_exceeded"})
+"""Mistral's and Zhipu's."""
+_INCOMPLETE: Final = {
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", *_WINDOW_FULL), "max_output_tokens"),
+    **dict.fromkeys(
+        ("content_filter", "safety", "sensitive", "recitation", "prohibited_content", "blocklist", "spii"),
+        "content_filter",
+    ),
+}
+"""OpenAI's reasons, and those of others where a gateway passes them on."""
+_BROKEN: Final = frozenset(
+    {"error", "abort", "aborted", "cancelled", "network_error", "insufficient_system_resource"}
+)
+"""Reasons that mean a failure of the engine: what is there of the answer is not what the model had to say."""
 
 
-def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bool) -> list[dict[str, Any]]:
+def _messages(
+    params: RequestParams, reasoning: ReasoningMode, replay_tokens: bool, keep_silent: bool
+) -> list[dict[str, Any]]:
     source = params.get("input", [])
     preamble = [instructions] if (instructions := params.get("instructions")) else []
     messages: list[dict[str, Any]] = []
@@ -210,7 +234,8 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
             turn.add(item, kind, f"input[{place}]")
             continue
         if turn is not None:
-            _add_turn(turn, reasoning, messages, sampled)
+            if keep_silent or turn.speaks:
+                _add_turn(turn, reasoning, messages, sampled)
             turn = None
         if role == "user":
             content = chat_parts(item["content"], f"input[{place}].content")
@@ -228,7 +253,7 @@ def _messages(params: RequestParams, reasoning: ReasoningMode, replay_tokens: bo
         else:
             what = f"a message with role {role!r}" if kind == "message" else f"an item of type {kind!r}"
             raise UsageError(f"input[{place}]: Chat Completions has no place for {what}")
-    if turn is not None:
+    if turn is not None and (keep_silent or turn.speaks):
         _add_turn(turn, reasoning, messages, sampled)
     if shown:
         messages.append({"role": "user", "content": shown})
@@ -295,7 +320,11 @@ class _Function(msgspec.Struct):
 
 
 class _ToolCall(msgspec.Struct):
+    """Some engines write name and arguments flat, beside the id."""
+
     function: _Function | None = None
+    name: Any = None
+    arguments: Any = None
     id: Any = None
     extra_content: Any = None
     provider_specific_fields: Any = None
@@ -314,7 +343,7 @@ class _Message(TokenMessage):
     @property
     def calls(self) -> list[_ToolCall]:
         """The tool calls; older endpoints name a single one `function_call`."""
-        if not self.tool_calls and self.function_call is not None:
+        if not self.tool_calls and self.function_call is not None and self.function_call.name:
             return [_ToolCall(self.function_call)]
         return self.tool_calls or []
 
@@ -347,20 +376,36 @@ _decoder = msgspec.json.Decoder(_Completion)
 
 def _decode(body: bytes | dict[str, Any]) -> _Completion:
     try:
-        completion = msgspec.convert(body, _Completion) if isinstance(body, dict) else _decoder.decode(body)
+        completion = _completion(body)
     except (msgspec.ValidationError, RecursionError) as error:
         raise ValueError(f"not a ChatCompletion: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a ChatCompletion: not valid JSON: {error}") from None
     choices = completion.choices
-    errors = [completion.error, *[choice.error for choice in choices]]
-    if error := next(filter(None, errors), None):
-        raise ValueError(f"not a ChatCompletion but an error: {_text(error)[:1000]}")
+    errors = [error for error in [completion.error, *[choice.error for choice in choices]] if error]
+    if errors:
+        raise ValueError(f"not a ChatCompletion but an error: {_text(errors[0])[:1000]}")
     if not completion.choices:
         raise ValueError("not a ChatCompletion: `choices` is missing or empty")
     if len(completion.choices) > 1:
         raise ValueError(f"not a ChatCompletion with one choice: it has {len(completion.choices)}")
     return completion
+
+
+def _completion(body: bytes | dict[str, Any]) -> _Completion:
+    if isinstance(body, dict):
+        return msgspec.convert(body, _Completion)
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        problem = error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = readable(body)
+        return _decoder.decode(body)
+    try:
+        return msgspec.convert(mended_completion(msgspec.json.decode(body)), _Completion)
+    except msgspec.ValidationError:
+        raise problem from None
 
 
 def _usage(value: Any) -> Usage | None:

@@ -171,6 +171,11 @@ class AssistantTurn:
         if item.get("generation_token_ids") is not None:
             self.evidence = item
 
+    @property
+    def speaks(self) -> bool:
+        """Whether there is something in the turn beside reasoning."""
+        return bool(self.calls or self.refusal or any(self.texts))
+
     def message(self, reasoning: ReasoningMode, replay_tokens: bool) -> dict[str, Any]:
         text = "".join(self.texts)
         thoughts = [thought for thought in self.thoughts if thought]

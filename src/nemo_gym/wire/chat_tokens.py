@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -70,7 +71,7 @@ def token_evidence(
 
     Raises:
         ValueError: two sources contradict each other, the message has a part of its triplet, or there is a
-            negative id or a log-probability above 0.
+            negative id or a log-probability that is above 0 or no finite number.
     """
     triplet = [message.generation_token_ids, message.generation_log_probs]
     if any(part is not None for part in triplet) and None in (*triplet, message.prompt_token_ids):
@@ -97,6 +98,8 @@ def token_evidence(
         raise ValueError(f"choices[0]: {len(ids)} generated token ids but {len(log_probs)} log-probabilities")
     if max(log_probs, default=0.0) > MAX_LOG_PROB:
         raise ValueError(f"choices[0]: a log-probability of {max(log_probs):g}: none can be above 0")
+    if not math.isfinite(sum(log_probs)):
+        raise ValueError("choices[0]: a log-probability is not a finite number")
     evidence: dict[str, Any] = dict(zip(TOKEN_FIELDS, (prompt, ids, log_probs), strict=True))
     experts = message.routed_experts if message.routed_experts is not None else choice.routed_experts
     if experts is not None:

@@ -1,8 +1,8 @@
 """A conversation's tool calls in a form that strict engines take back.
 
 What a model wrote stays in the trajectory as it is. Engines, however, parse the arguments of past calls, and
-refuse a whole request for one that is not a JSON object, for a name that no function can have, or for two
-calls with one id.
+refuse a whole request for one that is not a JSON object, for a name that no function can have, for two calls
+with one id, or for a call without an output right behind it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nemo_gym.wire.items import FunctionCall, Item
+from nemo_gym.wire.items import TOKEN_FIELDS, FunctionCall, Item, function_call_output
 from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.loose import text_of
 
 INVALID: Final = "INVALID_JSON"
 """The only key of an object that stands for arguments which are no JSON object; its value is their text. The
@@ -27,7 +28,8 @@ def sendable(
     """The same conversation with tool calls that strict engines accept; `items` itself when nothing is wrong.
 
     Arguments become a JSON object, names get only the characters that names may have, and ids are made
-    unique, in the calls and in the outputs that answer them.
+    unique, in the calls and in the outputs that answer them. Outputs stand right behind the turn that called;
+    a call that nobody answered gets one that says so.
 
     Args:
         tools: those that are offered; their names are right, whatever they hold.
@@ -57,7 +59,110 @@ def sendable(
             call_id = cast("dict[str, str]", item)["call_id"]
             if (of_call := ids.of_output(call_id)) != call_id:
                 changes[place] = cast("Item", {**item, "call_id": of_call})
-    return [changes.get(place, item) for place, item in enumerate(items)] if changes else items
+    changed = [changes.get(place, item) for place, item in enumerate(items)] if changes else items
+    return changed if _are_paired(changed) else _paired(changed)
+
+
+def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[Item]:
+    """The same items with ids that an endpoint of the Responses API accepts: each once, and beginning as
+    those of its kind do. A status that is none is left out, and so is reasoning that nothing of the model
+    follows, unless it carries tokens.
+
+    The tokens of the last model call alone are kept. They cover all that came before, and with those of every
+    call the requests of a conversation would grow with the square of its length.
+    """
+    ids: dict[str, int] = {}
+    result: list[Item] = []
+    last = next((place for place in range(len(items) - 1, -1, -1) if _has_tokens(items[place])), None)
+    for place, item in enumerate(items):
+        fields = cast("dict[str, Any]", item)
+        kind = fields.get("type", "message")
+        if kind == "reasoning" and not (keep_reasoning and _is_followed(items, place)):
+            continue
+        change: dict[str, Any] = {}
+        if place != last and _has_tokens(item):
+            fields = {key: value for key, value in fields.items() if key not in _TOKENS}
+        if "status" in fields and text_of(fields["status"]) not in _STATUSES:
+            fields = {key: value for key, value in fields.items() if key != "status"}
+        if isinstance(id := fields.get("id"), str) and kind in _PREFIXES:
+            if kind == "message" and fields.get("role") != "assistant":
+                wanted = id
+            else:
+                wanted = id if id.startswith(_PREFIXES[kind]) else f"{_PREFIXES[kind]}_{id}"
+            number = ids[wanted] = ids.get(wanted, -1) + 1
+            if number:
+                wanted = f"{wanted}_{number}"
+            if wanted != id:
+                change["id"] = wanted
+        result.append(cast("Item", {**fields, **change}) if change else cast("Item", fields))
+    return result
+
+
+def _is_followed(items: list[Item], place: int) -> bool:
+    """Whether something that the model said or called follows its reasoning, or the reasoning has tokens."""
+    if _has_tokens(items[place]):
+        return True
+    for item in items[place + 1 :]:
+        if item.get("type") != "reasoning":
+            return _is_of_model(item)
+    return False
+
+
+def _has_tokens(item: Item) -> bool:
+    return cast("dict[str, Any]", item).get(TOKEN_FIELDS[0]) is not None
+
+
+def _are_paired(items: list[Item]) -> bool:
+    """Whether the outputs of every turn's calls follow it before anything else does. Calls at the very end
+    may still wait for theirs."""
+    waiting: set[str] = set()
+    answered: set[str] = set()
+    answering = False
+    for item in items:
+        kind = item.get("type")
+        if kind == "function_call_output":
+            call_id = cast("dict[str, str]", item)["call_id"]
+            if call_id in answered:
+                return False
+            if call_id in waiting:
+                waiting.remove(call_id)
+                answered.add(call_id)
+            answering = True
+        elif waiting and (answering or not _is_of_model(item)):
+            return False
+        else:
+            answering = False
+            if kind == "function_call":
+                waiting.add(cast("FunctionCall", item)["call_id"])
+    return not (waiting and answering)
+
+
+def _paired(items: list[Item]) -> list[Item]:
+    """The same items with the outputs of each turn's calls right behind it, in the order of the calls."""
+    calls = {call["call_id"] for item in items if (call := cast("Any", item)).get("type") == "function_call"}
+    outputs: dict[str, Item] = {}
+    for item in items:
+        if item.get("type") == "function_call_output":
+            outputs.setdefault(cast("dict[str, str]", item)["call_id"], item)
+    result: list[Item] = []
+    waiting: list[str] = []
+    for item in [*items, None]:
+        call_id = cast("dict[str, str]", item or {}).get("call_id", "")
+        if waiting and (outputs.keys() & waiting if item is None else not _is_of_model(item)):
+            result += [outputs.get(id) or function_call_output(id, _NO_OUTPUT) for id in waiting]
+            waiting = []
+        if item is None or (item.get("type") == "function_call_output" and call_id in calls):
+            continue
+        if item.get("type") == "function_call":
+            waiting.append(call_id)
+        result.append(item)
+    return result
+
+
+def _is_of_model(item: Item) -> bool:
+    if item.get("type", "message") == "message":
+        return cast("dict[str, str]", item).get("role") == "assistant"
+    return item.get("type") != "function_call_output"
 
 
 def sendable_arguments(text: str) -> str:
@@ -127,6 +232,10 @@ class CallIds:
         return plain or "call"
 
 
+_TOKENS: Final = frozenset({*TOKEN_FIELDS, "routed_experts"})
+_STATUSES: Final = frozenset({"completed", "incomplete", "in_progress"})
+_PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
+_NO_OUTPUT: Final = "There is no output."
 _OF_CALLS: Final = frozenset({"function_call", "function_call_output"})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")

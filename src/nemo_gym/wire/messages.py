@@ -30,11 +30,14 @@ from nemo_gym.wire.response import Response, Usage
 __all__ = ["anthropic_message", "messages_request", "messages_response", "params_from_messages"]
 
 
-def messages_request(params: RequestParams, *, max_tokens: int, model: str | None = None) -> dict[str, Any]:
+def messages_request(
+    params: RequestParams, *, max_tokens: int, model: str | None = None, unsigned: bool = True
+) -> dict[str, Any]:
     """The Messages request that asks what `params` asks.
 
     Args:
         max_tokens: the limit, in tokens, where `params` has none; the Messages API insists on one.
+        unsigned: whether past reasoning without a signature is sent; an endpoint that signs refuses it.
 
     `metadata` is left to the back end, which knows what its endpoint takes from it.
 
@@ -44,7 +47,7 @@ def messages_request(params: RequestParams, *, max_tokens: int, model: str | Non
     for name in _UNSAYABLE:
         if params.get(name) is not None:
             raise UsageError(f"{name}: the Messages API has no such field")
-    system, messages = _messages(params)
+    system, messages = _messages(params, unsigned)
     request: dict[str, Any] = {
         "model": model or params.get("model"),
         "max_tokens": params.get("max_output_tokens") or max_tokens,
@@ -66,6 +69,9 @@ def messages_request(params: RequestParams, *, max_tokens: int, model: str | Non
 def messages_response(body: bytes | dict[str, Any]) -> Response:
     """The Response that a Message means; thinking keeps its signature as `encrypted_content`.
 
+    A turn that the API interrupted, and that a request with what there is goes on with, is incomplete for the
+    reason `PAUSED`.
+
     Raises:
         ValueError: `body` is not a Message, or holds a block of a kind that was never asked for.
     """
@@ -78,14 +84,14 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
     status = "incomplete" if incomplete else "completed"
     output: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] | None = None
-    for place, block in enumerate(message.content or ()):
+    for place, block in enumerate(message.blocks):
         match block:
-            case {"type": "text", "text": str(text)}:
+            case {"type": "text", "text": str() | None as text}:
                 if texts is None:
                     texts = []
                     label = {"type": "message", "id": f"msg_{suffix}_{place}", "role": "assistant"}
                     output.append({**label, "status": status, "content": texts})
-                texts.append({"type": "output_text", "text": text, "annotations": []})
+                texts.append({"type": "output_text", "text": text or "", "annotations": []})
                 continue
             case {"type": "tool_use"}:
                 given = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
@@ -117,9 +123,12 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
     )
     if stop_reason == "model_context_window_exceeded":
         response.data["incomplete_details"]["detail"] = "context_overflow"
+    elif stop_reason == PAUSED and not response.function_calls:
+        response.data |= {"status": "incomplete", "incomplete_details": {"reason": PAUSED}}
     return response
 
 
+PAUSED: Final = "pause_turn"
 _UNSAYABLE: Final = ("previous_response_id", "prompt", "top_logprobs")
 _INCOMPLETE: Final = {
     "max_tokens": "max_output_tokens",
@@ -128,7 +137,7 @@ _INCOMPLETE: Final = {
 }
 
 
-def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
+def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[dict[str, Any]]]:
     system = [instructions] if (instructions := params.get("instructions")) else []
     messages: list[dict[str, Any]] = []
     tools = cast("list[dict[str, Any]]", params.get("tools") or [])
@@ -142,7 +151,8 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
             case {"type": "message", "role": role, "content": content}:
                 blocks = _blocks(content, f"{where}.content")
             case {"type": "reasoning"}:
-                role, blocks = "assistant", [thinking_block(item)]
+                sent = unsigned or item.get("encrypted_content")
+                role, blocks = "assistant", [thinking_block(item)] if sent else []
             case {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
@@ -160,7 +170,24 @@ def _messages(params: RequestParams) -> tuple[list[str], list[dict[str, Any]]]:
             messages[-1]["content"] += blocks
         elif blocks:
             messages.append({"role": role, "content": blocks})
-    return system, messages
+    return system, _acceptable(messages)
+
+
+def _acceptable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages without thinking at the end of a turn and without blanks at the end of the conversation:
+    the Messages API refuses both."""
+    kept: list[dict[str, Any]] = []
+    for message in messages:
+        content: list[dict[str, Any]] = message["content"]
+        while message["role"] == "assistant" and content and content[-1]["type"] in _THINKING:
+            content.pop()
+        if content and kept and kept[-1]["role"] == message["role"]:
+            kept[-1]["content"] += content
+        elif content:
+            kept.append(message)
+    if kept and kept[-1]["role"] == "assistant" and (last := kept[-1]["content"][-1])["type"] == "text":
+        kept[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
+    return kept
 
 
 def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
@@ -247,11 +274,18 @@ def _output_config(params: RequestParams) -> dict[str, Any]:
 
 
 class _Message(msgspec.Struct):
-    content: list[dict[str, Any]] | None
+    content: str | list[dict[str, Any] | None] | None
     id: Any = None
     model: Any = None
     stop_reason: Any = None
     usage: Any = None
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]:
+        """The content as blocks; some endpoints answer with plain text."""
+        if isinstance(self.content, str):
+            return [{"type": "text", "text": self.content}]
+        return [block for block in self.content or () if block is not None]
 
 
 _decoder = msgspec.json.Decoder(_Message)
@@ -280,4 +314,5 @@ def _usage(value: Any) -> Usage | None:
     }
 
 
+_THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 _WRITTEN: Final = "cache_creation_input_tokens"
