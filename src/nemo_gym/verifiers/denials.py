@@ -103,7 +103,8 @@ _NEGATION_PHRASE = re.compile(
 )
 _BACK = re.compile(
     r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
-    r"(?:that|this|it|(?:the|my) (?:previous|above|former|first|last|answer|choice))|second thoughts?|who knows"
+    r"(?:that|this|it|(?:the|my) (?:previous|above|former|first|last|answer|choice))"
+    r"|second thoughts?|who knows"
     r"|(?:made|making|make)\s(?:that|this|it)\sup|fabricat\w+|(?:just|only) pretending"
     r"|chang\w+ my mind|(?:take|taking|took) (?:that|it|this|everything) back"
     r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"

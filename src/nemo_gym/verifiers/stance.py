@@ -180,12 +180,14 @@ _CERTAIN = re.compile(
 )
 _AGAINST = re.compile(
     r"\b(?:rul(?:e|es|ed|ing) (?:it |that |this )?out|cross(?:ed)? out|struck out|(?:is|are|be|goes) out"
-    r"|(?:under|by|in) no (?:\w+)|on no account|red herring|least (?:likely|plausible|probable|suitable|correct|appropriate)"
+    r"|(?:under|by|in) no \w+|on no account|red herring"
+    r"|least (?:likely|plausible|probable|suitable|correct|appropriate)"
     r"|(?:other|rather|different) (?:than|from)|instead of|opposed to|(?:apart|aside|far|away) from"
     r"|(?:all|any\w*|every\w*) (?:\w+ ){0,2}(?:but|save|except)|opposite of)\b"
 )
 _DOUBT = re.compile(
-    r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )(?:could|might|may) (?!only)(?:\w+ ){0,2}?(?:be|work)\b"
+    r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )"
+    r"(?:could|might|may) (?!only)(?:\w+ ){0,2}?(?:be|work)\b"
     r"|\b(?:to some extent|more or less|(?:kind|sort) of|partly|partially|(?:one|any|some|each) of"
     r"|(?:hard|difficult|tough) to (?:say|tell)|coin)\b"
 )
@@ -288,8 +290,9 @@ class _Clause:
     @property
     def is_open(self) -> bool:
         """Whether the clause before goes on here: `it is false that` `the answer is`, or after `I think`."""
-        is_aside = self.joint in _BREAKS or self.joint == "because"
-        return self.joint == "\2" or (is_aside and _VERBS.isdisjoint(self.words))
+        if self.joint == "\2" or self.words[:1] == ["as"]:
+            return True
+        return (self.joint in _BREAKS or self.joint == "because") and _VERBS.isdisjoint(self.words)
 
     @property
     def is_bare(self) -> bool:
