@@ -103,7 +103,15 @@ All except B are wrong. @ ¦ Only B isn't wrong: @ ¦ Which is false? The false 
 So the statement which is NOT true is @. ¦ Hence the incorrect statement is option @. ¦
 So the one that doesn't belong is @. ¦ The exception here is @ ¦
 Therefore the process that cannot occur is @ ¦ the least likely event is @ ¦ The drug to avoid is @. ¦
-The contraindicated drug is @. ¦ the false claim is @ ¦ The statement that is incorrect is @
+The contraindicated drug is @. ¦ the false claim is @ ¦ The statement that is incorrect is @ ¦
+The patient can't have A or C. While D is possible, it's unlikely. The most likely diagnosis is @. ¦
+Which of the following is NOT a metal? Iron is a metal. Helium is not. So the answer is @ ¦
+Statement A is true. Statement B is false. Statement C is true. Since we look for the false statement, @ ¦
+We are asked for the incorrect one. B is incorrect, hence @ ¦
+B is the incorrect statement, so we choose @ ¦ All are true except B. @ ¦
+Everything except B is a non-gas or reactive. @ ¦
+It's B.⏎⏎@⏎⏎Let me verify: A is a metal (no), C is heavier (no), D reacts (no). Good. ¦
+A. iron⏎B. helium⏎C. neon⏎D. oxygen⏎⏎@ ¦ A⏎B⏎C⏎D⏎@
 """
 )
 AFTER_AN_ANSWER = lines(
@@ -132,7 +140,8 @@ AFTER_AN_ANSWER = lines(
 @⏎⏎End of answer. ¦ @⏎⏎#### B ¦ @⏎⏎<answer>B</answer> ¦ @⏎⏎**B** ¦ @⏎⏎B ¦ @⏎⏎Final: B) helium ¦
 @⏎⏎Answer: B ¦ @⏎⏎Difficulty: not hard ¦ @⏎⏎Sources: none ¦ @⏎⏎Disclaimer: I am not a chemist. ¦
 @⏎⏎This question may be answered without a calculator. ¦ @⏎⏎If you have doubts, ask your teacher. ¦
-@⏎⏎It was not hard to see. ¦ @⏎⏎No, A is not right, because iron sinks.
+@⏎⏎It was not hard to see. ¦ @⏎⏎No, A is not right, because iron sinks. ¦
+@⏎⏎| A | iron |⏎| B | helium |⏎| C | neon | ¦ @⏎⏎Let me double check. Yes, it is B. ¦ @⏎\boxed
 """
 )
 AGAINST_AN_ANSWER = lines(
@@ -181,7 +190,10 @@ This isn't right: @ ¦ @ is not right ¦ @ is not true. ¦ @ ain't it ¦ @ isn't
 @ | C ¦ C | @ ¦ C & @ ¦ C + @ ¦ C;@ ¦ A, C, D, @ ¦ A B C @ ¦ A/C/D/@ ¦ (A) or @ ¦ iron or @ ¦
 either iron or @ ¦ iron / @ ¦ A and @ ¦ both A and @ ¦ A as well as @ ¦ not A nor @ ¦
 neither iron nor @ ¦ It's A, not @ ¦ It's iron rather than @ ¦ I prefer A over @ ¦ A, instead of @ ¦
-A > @ ¦ @ is wrоng ¦ @ is ＷＲＯＮＧ ¦ @ is 𝙬𝙧𝙤𝙣𝙜
+A > @ ¦ @ is wrоng ¦ @ is ＷＲＯＮＧ ¦ @ is 𝙬𝙧𝙤𝙣𝙜 ¦ @ -> A ¦ @ => A ¦ @ → A ¦ @ A ¦ @A ¦ A@ ¦
+@ is a possible answer. ¦ @ is one possible answer. ¦ @ is one option. ¦ One answer could be @ ¦
+A possible answer is @ ¦ Possible answers: @ ¦ Candidates: A, C, @ ¦ @ and the rest ¦ @ and all others ¦
+@, all of them ¦ All options are right: @ ¦ Let me pick one at random: @
 """
 )
 BACK_AFTER_AN_ANSWER = lines(
@@ -212,7 +224,14 @@ BACK_AFTER_AN_ANSWER = lines(
 @⏎The answer should be C. ¦ @⏎The answer should have been C. ¦ @⏎B is incorrect, C is correct. ¦
 @⏎B isn't right. ¦ @⏎Not B. ¦ @⏎Not B but C. ¦ @⏎B? No. ¦ @⏎B is a distractor. ¦
 @⏎helium is not the answer. ¦ @⏎Anything but B. ¦ @⏎All but B. ¦ @⏎Any answer except B. ¦
-@⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎Not.
+@⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎⏎Not. ¦ @⏎⏎Let me double check. No, it is A. ¦
+@⏎⏎Let me double-check that. Hmm, that's not right. ¦ @⏎⏎Wait, I made a mistake. ¦
+@⏎⏎Wait. I made an error above. It should be A. ¦ @⏎⏎Upon reflection, A is correct. ¦
+@⏎⏎Upon further reflection, the answer is A. ¦ @⏎⏎Edit: A ¦ @⏎⏎Update: the answer is A ¦
+@⏎⏎P.S. It's A. ¦ @⏎⏎Haha, the real answer is A. ¦ @⏎⏎True answer: A ¦ @⏎⏎Real answer: A ¦
+@⏎⏎But really it's A. ¦ @⏎⏎My real choice is A ¦ @⏎⏎I'd rather go with A. ¦ @⏎⏎I would go with A. ¦
+@⏎⏎I'm switching to A. ¦ @⏎⏎Let me change that to A. ¦ @⏎⏎Change that to A. ¦ @⏎⏎Replace B with A. ¦
+@⏎A⏎C⏎D
 """
 )
 LABELS = lines(
@@ -279,6 +298,22 @@ def test_options_that_are_yes_and_no_are_named_by_these_words() -> None:
     assert grade_choice("\\boxed{B}\nNo.", options, BOXED) == "B"
     assert grade_choice("\\boxed{A}\nNo.", options, BOXED) is None
     assert grade_choice("The answer is maybe: \\boxed{C}", options, BOXED) == "C"
+
+
+def test_the_pronoun_is_no_option() -> None:
+    options = {letter: "" for letter in "ABCDEFGHIJ"}
+    for text in (r"I say \boxed{B}", "\\boxed{B}\nI have no doubt.", r"I is wrong, so \boxed{B}"):
+        assert grade_choice(text, options, BOXED) == "B", text
+    for text in (r"I or \boxed{B}", "\\boxed{B}\nI.", "\\boxed{B}\nI was wrong."):
+        assert grade_choice(text, options, BOXED) is None, text
+
+
+@pytest.mark.parametrize("mode", [COLON, MARKDOWN])
+def test_other_sentences_may_follow_in_the_line_of_an_answer(mode: GradingMode) -> None:
+    for text in ("B. A is wrong because iron is heavy.", "B! It floats.", "helium. It does not burn."):
+        assert grade_choice(f"Answer: {text}", OPTIONS, mode) == "B", text
+    for text in ("B. No, A.", "B. Oxygen gas burns.", "B. That is wrong.", "B. C. D.", "helium. Or neon."):
+        assert grade_choice(f"Answer: {text}", OPTIONS, mode) is None, text
 
 
 def test_a_question_has_to_be_affirmed() -> None:

@@ -39,6 +39,7 @@ from nemo_gym.verifiers.patterns import last_place
 from nemo_gym.verifiers.stance import (
     OTHER,
     SELF,
+    SENTENCE,
     is_opposed,
     is_opposed_before,
     opposes_after,
@@ -90,7 +91,7 @@ def grade_choice(
             return _boxed(choices, choices.lenient, text)
         case "lenient_answer_colon":
             place = next(_answers(choices, text), None)
-            return None if place is None else choices.pick(choices.lenient, text, place)
+            return None if place is None else choices.pick_line(choices.lenient, text, place)
         case "lenient_answer_colon_md":
             return _last_named(choices, text)
 
@@ -136,10 +137,32 @@ class _Choices(Options):
         """As `lenient`, or one option among any words that do not speak against it."""
         return self.lenient(answer) or self._sure(self._among_words(answer), answer)
 
+    def foreign(self, answer: str) -> str | None:
+        """As `free`, in Markdown, with the letters and digits of other scripts."""
+        answer = answer.replace("*", "")
+        return self.free(_latin(answer)) or self.lenient(answer)
+
     def pick(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
         """The letter that a reader finds at a place of the text, if the words around it stand behind it."""
         letter = read(plain(place.content))
         return letter if letter and self.stands(letter, text, place) else None
+
+    def pick_line(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
+        """As `pick`, from a whole line, or from its first sentence before others about something else."""
+        if read(plain(place.content)):
+            return self.pick(read, text, place)
+        stop = SENTENCE.search(place.content)
+        if stop is None:
+            return None
+        letter = self.pick(
+            read, text, Place(place.content[: stop.start()], place.start, place.start + stop.start())
+        )
+        rest = plain(place.content[stop.end() :])
+        following = self.mentions(rest)[:1]
+        is_other_text = any(
+            not it.start and not it.by_letter and letter not in it.letters for it in following
+        )
+        return None if is_other_text else letter
 
     def stands(self, letter: str, text: str, place: Place) -> bool:
         """Whether the words around the place where the text picks a letter stand behind it."""
@@ -274,11 +297,10 @@ def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) ->
 
 def _last_named(choices: "_Choices", text: str) -> str | None:
     for place in _answers(choices, text):
-        answer = plain(place.content).replace("*", "")
-        latin = _latin(answer)
-        letter = choices.free(latin) or choices.lenient(answer)
+        letter = choices.pick_line(choices.foreign, text, place)
         if letter is not None:
-            return letter if choices.stands(letter, text, place) else None
+            return letter
+        latin = _latin(plain(place.content))
         if choices.mentions(latin) or choices.equal_text(latin) or denies(latin):
             return None
     return None

@@ -80,7 +80,18 @@ DENIAL_WORDS = frozenset(
 )
 DENIAL_STEMS = (
     *("eliminat", "exclud", "reject", "discard", "dismiss", "disprov", "refus", "refut", "retract"),
-    *("disagree", "contradict", "avoid", "doubt", "oppos", "withdr", "recant", "revok", "repudiat"),
+    *(
+        "disagree",
+        "contradict",
+        "avoid",
+        "doubt",
+        "oppos",
+        "withdr",
+        "fabricat",
+        "recant",
+        "revok",
+        "repudiat",
+    ),
 )
 _DENIAL_OPENERS = frozenset(["out", "least", "herring"])
 _DENIAL_PHRASE = re.compile(

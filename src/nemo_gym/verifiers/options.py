@@ -100,7 +100,7 @@ class Options:
         parts: list[str] = []
         end = 0
         for mention in self.mentions(piece):
-            if mention.by_letter and piece[mention.start] == "A" and _is_article(piece[mention.end :]):
+            if mention.by_letter and _is_word(piece[mention.start], piece[mention.end :]):
                 continue
             parts += [piece[end : mention.start], SELF if letter in mention.letters else OTHER]
             end = mention.end
@@ -289,7 +289,9 @@ def _normal(token: str) -> str:
     return token.lower() if token.isascii() else normalize(token)
 
 
-def _is_article(rest: str) -> bool:
-    """Whether the words after `A` make an article of it."""
+def _is_word(char: str, rest: str) -> bool:
+    """Whether the words after `A` or `I` make an article or a pronoun of it."""
     following = _NOUN.match(rest)
-    return following is not None and following[1] not in VERBS and following[1] not in _AFTER_LETTER
+    if char not in "AI" or following is None or following[1] in _AFTER_LETTER:
+        return False
+    return following[1] not in (VERBS if char == "A" else ("is", "isn"))

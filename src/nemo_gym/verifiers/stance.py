@@ -52,7 +52,7 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
     after = _ending(text, end)
     if not after.strip(_MARKUP):
         return False
-    stop = _SENTENCE.search(after)
+    stop = SENTENCE.search(after)
     rest, later = (after[: stop.start()], after[stop.end() :]) if stop else (after, "")
     if rest and opposes_after(mark(rest), is_alone=not _lead(text, start).strip(_MARKUP)):
         return True
@@ -98,6 +98,8 @@ def opposes_after(rest: str, *, is_alone: bool = False) -> bool:
     if words[0] in _ADDING and (
         OTHER in kinds or (words[0] == "or" and words[1:2] and words[1] not in _SAME)
     ):
+        return True
+    if words[0] in _UNITING and not _ALL.isdisjoint(words) and "against" not in kinds:
         return True
     if is_alone and words[0] in _COPULAS and kinds[1:2] == ["against"]:
         return True
@@ -148,7 +150,7 @@ _MAX_REPLACEMENT = 4
 _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
 _QUESTIONS = frozenset("?？؟")
-_SENTENCE = re.compile(r"[?？؟](?!\w)|(?<!\n\w)(?<!\n[-*] \w)(?<!\*\*\w)[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
+SENTENCE = re.compile(r"[?？؟](?!\w)|(?<!\n\w)(?<!\n[-*] \w)(?<!\*\*\w)[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
 """The end of a sentence; `A.` at the begin of a line is a label."""
 _BACKWARD_STOP = re.compile(r"(?<![^\s\"'”)*_$\]}])[.!?…]|[。！？؟]|\n")
 _LINKS = (
@@ -176,6 +178,7 @@ _CERTAIN = re.compile(
     r"\b(?:(?:not?|nt|without|never|can not|none|nothing|beyond) (?:\w+ ){0,3}?"
     r"(?:doubts?|doubted|den(?:y|ied|ying)|(?:other|else|anything|anyone) (?:\w+ )?(?:than|but|except)"
     r"|wrong|incorrect|false|guess(?:ing)?)"
+    r"|(?:only|best) possible|let me know .*"
     r"|nothing (?:else )?but|not only|(?:by|of|after) elimination|most likely|either way|no matter)\b"
 )
 _AGAINST = re.compile(
@@ -189,6 +192,8 @@ _DOUBT = re.compile(
     r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )"
     r"(?:could|might|may) (?!only)(?:\w+ ){0,2}?(?:be|work)\b"
     r"|\b(?:to some extent|more or less|(?:kind|sort) of|partly|partially|(?:one|any|some|each) of"
+    r"|(?<!of )(?<!from )(?:all|any|every|each) (?:the )?(?:options?|answers?|choices?|of them)"
+    r"|is one (?:option|answer|choice|possibility)"
     r"|(?:hard|difficult|tough) to (?:say|tell)|coin)\b"
 )
 _SUBJECT = re.compile(
@@ -222,8 +227,8 @@ _AGAINST_WORDS = word_set(
 _OPPOSING_WORDS = _AGAINST_WORDS | NEGATION_WORDS | DENIAL_WORDS
 _DOUBT_WORDS = word_set(
     """
-    maybe perhaps possibly probably presumably supposedly allegedly apparently seemingly likely either or
-    guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
+    maybe perhaps possible possibly probably presumably supposedly allegedly apparently seemingly likely either
+    or guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
     random randomly arbitrary arbitrarily alternatively vielleicht quizás quizá forse talvez
     """
 )
@@ -255,9 +260,10 @@ _FRAMING = _HARMLESS | word_set(
     really actually truly quite very just still now again also too well oh ok okay yes hmm wait sorry
     though although however but yet even ever honestly frankly indeed exactly simply thought know knew
     say said saying mean meant feel chose chosen picked selected go going take make give want wanted
-    call sure certain confident idea possible boxed fbox agree agreed accept stand stands support only
-    following below above ai lol haha pure mere wild total rather good equally works work fits fit
-    plausible as for because since namely ie thing anything 100 acceptable ll re ve
+    call sure certain confident idea boxed fbox agree agreed accept stand stands support only following
+    below above ai lol haha pure mere wild total rather good equally works work fits fit plausible as
+    for because since namely ie thing anything 100 acceptable ll re ve real made let switch switching
+    change replace edit update
     es la el respuesta ist die das antwort est ce réponse è resposta risposta это ответ
     是 的 答案 答案是 正解は です
     """
@@ -266,6 +272,8 @@ _RELATIVE = word_set("that which who to")
 _COPULAS = word_set("is was are were can ca could should would must wo will")
 _VERBS = word_set("is s are was be must has choose pick select say go")
 _NO_CLAIM = word_set("because since due given if unless whether")
+_UNITING = word_set("and all both")
+_ALL = word_set("all both rest others everything etc")
 _ADDING = word_set("or if unless")
 _SAME = word_set("equivalently simply in as just more " + SELF)
 _INTERJECTIONS = word_set("no nope nah wait oh hmm well ok sorry actually")
@@ -348,7 +356,7 @@ def _ending(text: str, end: int) -> str:
 def _sentences(text: str) -> Iterator[tuple[str, str]]:
     """Each sentence with the mark that ends it."""
     start = 0
-    for stop in _SENTENCE.finditer(text):
+    for stop in SENTENCE.finditer(text):
         yield text[start : stop.start()], stop.group()
         start = stop.end()
     yield text[start:], ""
