@@ -301,7 +301,7 @@ def test_options_that_are_yes_and_no_are_named_by_these_words() -> None:
 
 
 def test_the_pronoun_is_no_option() -> None:
-    options = {letter: "" for letter in "ABCDEFGHIJ"}
+    options = dict.fromkeys("ABCDEFGHIJ", "")
     for text in (r"I say \boxed{B}", "\\boxed{B}\nI have no doubt.", r"I is wrong, so \boxed{B}"):
         assert grade_choice(text, options, BOXED) == "B", text
     for text in (r"I or \boxed{B}", "\\boxed{B}\nI.", "\\boxed{B}\nI was wrong."):

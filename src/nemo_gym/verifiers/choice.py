@@ -100,6 +100,7 @@ _LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
 _QUESTION = re.compile(r"\A\W*[?？؟‽]|[?？؟‽]\W*\Z")
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _AROUND = " .:()[]$"
+_AROUND_SELF = f"{SELF} .,:()[]-*"
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
 _ASIDE = re.compile(
@@ -172,7 +173,10 @@ class _Choices(Options):
         """The letter, unless words of the answer itself doubt it: `B, maybe`; `B?`."""
         if letter is None or len(answer) == 1:
             return letter
-        before, mention, after = self.mark(answer, letter).rpartition(SELF)
+        marked = self.mark(answer, letter)
+        if not marked.strip(_AROUND_SELF):
+            return letter
+        before, mention, after = marked.rpartition(SELF)
         if not mention or normalize(after.lstrip(_AROUND + "-")) == self.texts[letter]:
             return letter
         is_doubtful = _QUESTION.search(after) or opposes_before(before) or opposes_after(after)

@@ -161,6 +161,7 @@ _LINKS = (
 """With these at its end, a line goes on in the next."""
 _LONGEST_LINK = 7
 _SIGNS = frozenset("~!<\\&/")
+_SYMBOL_PARTS = frozenset("\\\\~!<=-")
 _WORD = re.compile(r"[a-z]+")
 _LIST_LINE = re.compile(r"^[\s|>*_•-]{0,8}\(?([A-Za-z])[*_]{0,2}(?:[).:]|\s?\|)", re.MULTILINE)
 _ROUGH_TOKEN = re.compile(r"[a-z0-9]+|[^\s$*_`{}\[\]().]")
@@ -227,8 +228,8 @@ _AGAINST_WORDS = word_set(
 _OPPOSING_WORDS = _AGAINST_WORDS | NEGATION_WORDS | DENIAL_WORDS
 _DOUBT_WORDS = word_set(
     """
-    maybe perhaps possible possibly probably presumably supposedly allegedly apparently seemingly likely either
-    or guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
+    maybe perhaps possible possibly probably presumably supposedly allegedly apparently seemingly likely
+    either or guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
     random randomly arbitrary arbitrarily alternatively vielleicht quizás quizá forse talvez
     """
 )
@@ -332,7 +333,12 @@ def _is_inert(marked: str) -> bool:
     """Whether a sentence names no option, and has no word or sign that could speak against an answer."""
     if not marked.isascii() or SELF in marked or OTHER in marked or not _SIGNS.isdisjoint(marked):
         return False
-    words = _WORD.findall(marked.lower())
+    return _is_quiet(marked.lower())
+
+
+def _is_quiet(text: str) -> bool:
+    """Whether a text in lower case has no word that is against an answer, or begins a phrase that may be."""
+    words = _WORD.findall(text)
     return _TRIGGERS.isdisjoint(words) and not any(word.startswith(DENIAL_STEMS) for word in words)
 
 
@@ -410,13 +416,17 @@ def _joined(clauses: Sequence[_Clause]) -> list[_Clause]:
 def _plain(text: str) -> str:
     """The text in lower case, with one word in place of each symbol and phrase that has a meaning here."""
     text = readable(text).casefold()
-    text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", _ARROW.sub(" so ", text)))
-    text = _SHORT_NOT.sub(" not", text).replace("cannot", "can not")
+    if not text.isascii() or not _SYMBOL_PARTS.isdisjoint(text):
+        text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", _ARROW.sub(" so ", text)))
+    if "n" in text:
+        text = _SHORT_NOT.sub(" not", text).replace("cannot", "can not")
     text = _SLASH.sub(" or ", text.replace("&", " and "))
     text = " ".join(text.replace("'", " ").replace("’", " ").split())
     text = text.replace("as well as", "and")
-    text = _AGAINST.sub(" not ", _CERTAIN.sub(" surely ", text))
-    return _SUBJECT.sub("\2", _DOUBT.sub(" maybe ", text))
+    if not _is_quiet(text):
+        text = _AGAINST.sub(" not ", _CERTAIN.sub(" surely ", text))
+        text = _DOUBT.sub(" maybe ", text)
+    return _SUBJECT.sub("\2", text)
 
 
 def _kind(word: str) -> str:
