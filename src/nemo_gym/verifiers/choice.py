@@ -6,8 +6,13 @@ Policies that hold in every mode:
 - The last box or marker decides; an earlier one is not consulted when the last is a contradiction.
 - A letter and an option text that belong to different options contradict each other: no answer.
 - Several option letters are no answer, except inside the very text of the option picked.
-- An answer that denies what it names ("B is wrong", "anything but B") is no answer. A negation counts unless
-  it stands in the option's own text or in the reason behind `because`, `since`, `as` or `for`.
+- An answer that denies what it names ("B is wrong", "anything but B"), or doubts it ("B maybe", "B?"), is no
+  answer. A negation counts unless it stands in the option's own text or in a reason or contrast ("not A").
+- So is one that the words around it deny, doubt or join to another (`It isn't \boxed{B}`, `A or \boxed{B}`),
+  and one that a later sentence takes back or replaces ("That is wrong.", "I mean A."). Words about other
+  options, the question and the reasons don't count; `I think` and `most likely` are no doubts.
+- `Wrong answer:` and its like introduce no answer, and a box right after another one with another answer is
+  none either.
 - Look-alike letters of other alphabets are other letters. Only `lenient_answer_colon_md` reads Arabic,
   Bengali and full-width letters and digits. Lower-case letters count only in the lenient modes.
 - Text inside `<think>` never counts.

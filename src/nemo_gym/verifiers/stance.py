@@ -40,7 +40,7 @@ Mark = Callable[[str], str]
 def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = False) -> bool:
     """Whether the words before or after an answer deny, doubt or replace it.
 
-    Only the sentence around it and later ones count, of at most 300 characters before it and 8,000 after it.
+    Only the sentence around it and later ones count, of at most 1,000 characters before it and 8,000 after it.
 
     Args:
         text: the whole response, with the answer from `start` to `end`.
@@ -73,9 +73,8 @@ def opposes_before(lead: str) -> bool:
     for place, clause in enumerate(reversed(clauses)):
         against = [at for at, kind in enumerate(clause.kinds) if kind in ("against", "doubt")]
         if against:
-            if not {"frame", SELF}.issuperset(clause.kinds[against[-1] + 1 :]) or clause.describes(
-                against[-1]
-            ):
+            last = against[-1]
+            if not {"frame", SELF}.issuperset(clause.kinds[last + 1 :]) or clause.describes(last):
                 return False
             if place:
                 return clause.is_about_the_answer and not _INTERJECTIONS.issuperset(clause.words)
@@ -143,9 +142,9 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
     return is_asked
 
 
-_MAX_LEAD = 300
+_MAX_LEAD = 1_000
 _MAX_AFTER = 4_000
-_MAX_SENTENCE = 300
+_MAX_SENTENCE = 1_000
 _MAX_REPLACEMENT = 4
 _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
