@@ -208,6 +208,13 @@ def test_a_later_sentence_takes_a_claim_back(text: str) -> None:
     assert not claims_only(f"It is sunny. {text}", "sunny", RIVALS)
 
 
+def test_a_number_is_claimed_as_it_is() -> None:
+    for text in ("5", "The sum is 5.", "2 + 3 = 5", "It comes to 5.", "You get 5", "**5**"):
+        assert claims_only(text, "5"), text
+    for text in ("about 5", "close to 5", "up to 5", "at least 5", "<5", "-5", "~5", "≈5", "5 or so", "5?"):
+        assert not claims_only(text, "5"), text
+
+
 @pytest.mark.parametrize("box", [r"\boxed{sunny}", r"\textbf{sunny}", r"$\boxed{\text{sunny}}$"])
 def test_a_value_may_stand_in_a_box(box: str) -> None:
     assert claims_only(f"The weather is {box}.", "sunny", RIVALS)

@@ -40,7 +40,7 @@ Mark = Callable[[str], str]
 def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = False) -> bool:
     """Whether the words before or after an answer deny, doubt or replace it.
 
-    Only the sentence around it and later ones count, of at most 1,000 characters before it and 8,000 after it.
+    Only its own sentence and later ones count: at most 1,000 characters before it and 8,000 after it.
 
     Args:
         text: the whole response, with the answer from `start` to `end`.
