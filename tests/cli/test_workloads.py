@@ -63,7 +63,7 @@ def test_an_environment_of_each_profile_is_valid_and_its_verifier_right(
     assert (report["valid"], report["profile"], report["problems"]) == (True, profile, [])
     tested = printed(gym("env", "test", "w", "--json", cwd=tmp_path))
     assert tested["passed"]
-    assert len(tested["cases"]) == 6
+    assert len(tested["cases"]) == 9
     if profile == "custom-gym-agent-loop":
         done = pytest_in(tmp_path / "responses_api_agents" / "w_agent")
         assert done.returncode == 0, done.stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,13 @@ def test_what_an_environment_variable_held_is_masked_whatever_its_key_is_called(
         "open": "default",
     }
     assert without_secrets("error: kept-by-nobody") == f"error: {MASK}"
+
+
+def test_the_place_of_a_file_is_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATA", str(tmp_path))
+    monkeypatch.setenv("GONE", str(tmp_path / "gone"))
+    tree = interpolate({"folder": "${oc.env:DATA}", "gone": "${oc.env:GONE}"})
+    assert mask(tree) == {"folder": str(tmp_path), "gone": MASK}
 
 
 def test_where_a_user_works_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,9 @@ from nemo_gym.models.registry import ALIASES as MODEL_ALIASES
 from nemo_gym.models.registry import TYPES
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.wire import errors
-from nemo_gym.wire.items import Item, function_call
-from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.items import Item, assistant, function_call
+from nemo_gym.wire.params import RequestParams, ask
+from nemo_gym.wire.response import Response
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -149,9 +150,31 @@ def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
     (tmp_path / "roman" / "golden.jsonl").write_text(cases)
     kind = find_environment("roman", roots=[tmp_path])
     report = asyncio.run(check_environment(kind))
-    shown = {line.split("│")[1].strip() for line in page.read_text().splitlines() if line.startswith("│")}
-    assert {result.name for result in report.results} == shown
+    shown = {line.split("│")[1].strip(): line for line in page.read_text().splitlines() if line[:1] == "│"}
+    assert {result.name for result in report.results} == set(shown)
     assert [result for result in report.results if not result.passed] == []
+    for result in report.results:
+        assert result.name == "event_loop" or f"│ {result.message} " in shown[result.name]
+
+
+@pytest.mark.parametrize(
+    ("text", "reward"),
+    [
+        *((text, 1.0) for text in ["XIV", "xiv", "**XIV**", "14 is XIV.", "I think XIV", "I'd say XIV."]),
+        *((text, 0.0) for text in ["It is not XIV", "XIV or XVI", "XIV?", "maybe XIV", "XIV is wrong", ""]),
+        *(
+            (text, 0.0)
+            for text in ["XIV, XVI", "IIII, XIV", "xvi xiv", "X\u200bII, XIV", "XIIV", "15 is XIV."]
+        ),
+        (" ".join(["I", "V", "X", "XIV", "XV"]), 0.0),
+    ],
+)
+def test_the_verifier_of_the_tutorial_pays_one_claim(tmp_path: Path, text: str, reward: float) -> None:
+    (code,) = blocks(ROOT / "docs" / "first-environment.md", "python")
+    (tmp_path / "roman.py").write_text(code)
+    environment: Any = find_environment(str(tmp_path / "roman.py"))()
+    task = environment.Task(responses_create_params=ask("Write 14 in Roman numerals."), number=14)
+    assert environment.verify(task, Response.of([assistant(text)]), None) == reward
 
 
 def test_the_readme_lists_the_built_in_environments_and_no_others() -> None:

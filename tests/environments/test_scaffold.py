@@ -83,6 +83,12 @@ def test_the_written_step_environment_keeps_every_promise(tmp_path: Path) -> Non
     assert describe(kind).kind == "steps"
 
 
+@pytest.mark.parametrize("steps", [False, True])
+def test_the_written_tasks_are_different_ones(tmp_path: Path, steps: bool) -> None:
+    tasks = list(_written(tmp_path, steps=steps)().tasks("train", 0, 200))
+    assert len({str(task) for task in tasks}) == len(tasks) == (7 if steps else 200)
+
+
 @pytest.mark.parametrize(
     ("text", "reward"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from nemo_gym.serving.redaction import RedactedFile, Redactor
+from nemo_gym.wire.masking import remember_secrets
 
 
 def test_a_file_that_was_written_to_is_closed_once_and_for_all(tmp_path):
@@ -15,6 +16,13 @@ def test_a_file_that_was_written_to_is_closed_once_and_for_all(tmp_path):
     file.close()
 
     assert (tmp_path / "logs" / "server.log").read_text() == "the key is ****\n"
+
+
+def test_what_is_known_to_be_secret_later_is_replaced_too():
+    redactor = Redactor(['sk-"1"-first'])
+    remember_secrets(["second-secret"])
+
+    assert redactor.text('a sk-\\"1\\"-first b second-secret') == "a **** b ****"
 
 
 def test_a_thread_that_still_prints_is_no_error(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.verifiers.claims import claims_only, denies, negates
+from nemo_gym.verifiers.claims import claimed_number, claims_only, denies, negates
 
 RIVALS = ("rainy", "snowy", "foggy", "windy", "mild")
 
@@ -247,3 +247,69 @@ def test_denials_and_negations_are_told_apart() -> None:
 @given(st.text(alphabet="sunny or.!?not isn't\n", max_size=200), st.text(min_size=1, max_size=10))
 def test_any_text_and_value_are_judged(text: str, value: str) -> None:
     claims_only(text, value, [text, value])
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(
+            (text, "5")
+            for text in ["5", "5.", " 5\n", "+5", "**5**", "$5$", r"\boxed{5}", "(5)", "`5`", "“5”"]
+        ),
+        *((text, "5") for text in ["The sum is 5.", "“5”", "Answer: 5", "x=5", "x = 5", "Sure! 5"]),
+        *((text, "5") for text in ["2 + 3 = 5", "2+3=5", "2 + 3 equals 5", "5 + 0 = 5", "5\n5", "5 apples"]),
+        *(("-5", "-5"), ("1.5", "1.5"), ("1,234", "1234"), ("<answer>5</answer>", "5")),
+    ],
+)
+def test_one_number_is_claimed(text: str, number: str) -> None:
+    assert claimed_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "I don't know.", "4, 5", "4,5", "4 5", "4/5", "1-5", "4|5", "5 or 6", "4.\n5.", "④ 5", "４, 5"),
+        *("2 3 4 5", "2 + 3", "2 + 3 = 5 = 6", "4 = 5", "a != 5", "5 - 1", "5%", "5e3", "5^2", "5x", ".5"),
+        *("not 5", "It isn't 5.", "5, no, 6", "5 is wrong", "5. Wrong.", "~~5~~", "anything but 5"),
+        *("5?", "Is it 5?", "maybe 5", "probably 5", "four or 5", "minus 5", "negative 5", "5 is a guess"),
+        *("x <= 5", "about 5", "at least 5", "more than 5", "twice 5", "5 squared", "5 million", "5 times 2"),
+        *("5 " * 3_000, "1+" * 2_000 + "1=5"),
+    ],
+)
+def test_lists_of_numbers_denials_bounds_and_questions_claim_no_number(text: str) -> None:
+    assert claimed_number(text) is None
+
+
+LEADS = [
+    "",
+    "The report is here.",
+    "It rains. Then it stops.  ",
+    "Not this.",
+    "That is wrong.",
+    "No.",
+    "Is it so? Maybe not.",
+    "This is not true.",
+    "It is rainy there.",
+    "sunny.",
+    "I have no doubt.",
+    "I ruled it out.",
+    "Scratch that.",
+    "~~rain~~ It is fine.",
+    "The following is not what I think:",
+    "An error.",
+    "I disagree.",
+    "Is it",
+    "Ｎo.",
+    "Well, actually not really. Now then.",
+]
+
+
+@pytest.mark.parametrize("lead", LEADS)
+@pytest.mark.parametrize("line", ["Answer: sunny", "final answer: Sunny", "Answer: sunny?", "Answer: suny"])
+def test_the_short_way_accepts_nothing_that_the_rules_refuse(
+    lead: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{lead}\n{line}"
+    accepted = claims_only(text, "sunny", ["rainy"])
+    monkeypatch.setattr("nemo_gym.verifiers.claims._ends_with_it", lambda *_: False)
+    assert claims_only(text, "sunny", ["rainy"]) == accepted

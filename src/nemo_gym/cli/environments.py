@@ -58,12 +58,13 @@ def check(
     """
     from nemo_gym.cli.listing import print_check
     from nemo_gym.cli.words import read_settings
+    from nemo_gym.environments.building import build_environment
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.runs.loop import run_async
 
     kind = find_environment(name)
     given = read_settings(settings or [])
-    report = run_async(check_environment(lambda: kind(given), seed=seed))
+    report = run_async(check_environment(lambda: build_environment(kind, given), seed=seed))
     print_check(name, report, as_json=json)
     sys.exit(0 if all(result.passed for result in report.results) else 1)

@@ -141,6 +141,10 @@ def run(
     else:
         parts = parts_of_flags(flags, asked, search_dir or [])
     asked = parts.asked
+    if asked.resume_from_cache and not asked.output_jsonl_fpath:
+        raise UsageError(
+            "--resume goes on with a run: name it with --output FILE (`gym runs list` lists them)"
+        )
     if seed is not None and asked.num_repeats_add_seed:
         raise UsageError("--seed and --num-repeats-add-seed both say what the sampling seeds are: drop one")
     job = Job(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def show(
 
     chooses = failed or reward is not None or sample is not None
     if not path.exists():
-        raise UsageError(f"{path}: there is no such run")
+        raise UsageError(f"{path}: there is no such run{_hint(path)}")
     if task is not None and chooses:
         raise UsageError("--task names one rollout: leave --failed, --reward and --sample out")
     if chooses:
@@ -77,3 +78,17 @@ def show(
         print_report(report_on(path), as_json=json)
     else:
         print_rollout(find_rollout(path, task, repeat), as_json=json)
+
+
+def _hint(path: Path) -> str:
+    """The run that may be meant: the latest one of this name, whose file has a time in it, or one like it."""
+    from nemo_gym.runs.report import runs_in
+
+    if not path.parent.is_dir():
+        return ""
+    runs = [run.output for run in runs_in(path.parent)[0]]
+    near = [run for run in runs if run.stem.startswith(f"{path.stem}_")]
+    if not near:
+        stems = get_close_matches(path.stem, [run.stem for run in runs], n=1)
+        near = [run for run in runs if run.stem in stems]
+    return f". Did you mean '{near[0]}'?" if near else ""

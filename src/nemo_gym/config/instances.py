@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final, cast
 
 from nemo_gym.config.datasets import Dataset, read_datasets
@@ -91,6 +92,7 @@ def find_instances(tree: Tree) -> Found:
     for name, value in tree.items():
         mapping = as_mapping(value)
         if not any(kind in mapping for kind in KINDS):
+            broken += _misspelt_kinds(name, mapping)
             continue
         problems: list[str] = []
         instance = _instance(name, mapping, problems, notices)
@@ -101,12 +103,22 @@ def find_instances(tree: Tree) -> Found:
         else:
             notices.append(f"{name} has no entrypoint, so it is not a server ({problems[0]})")
     if broken:
-        text = "almost a server, but not a valid one:" + "".join(f"\n  {problem}" for problem in broken)
+        listed = f" {broken[0]}" if len(broken) == 1 else "".join(f"\n  {problem}" for problem in broken)
+        text = f"almost a server, but not a valid one:{listed}"
         if tree.get("error_on_almost_servers", True):
-            raise AlmostServerError(f"{text}\n(error_on_almost_servers=false starts the others without it)")
+            end = "(error_on_almost_servers=false starts the others without it)"
+            raise AlmostServerError(f"{text}{' ' if len(broken) == 1 else chr(10)}{end}")
         notices.append(text)
     _check_references(instances, notices)
     return Found(instances, tuple(notices))
+
+
+def _misspelt_kinds(name: str, value: Tree) -> Iterator[str]:
+    """A line for each key that is nearly a kind and holds something with an entry point."""
+    for key, content in value.items():
+        near = get_close_matches(str(key), KINDS, n=1, cutoff=_MISSPELT)
+        if near and any("entrypoint" in node for _, node in mappings(as_mapping(content))):
+            yield f"{name}.{key}: there is no such kind. Did you mean {near[0]!r}?"
 
 
 def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -> Instance | None:
@@ -160,7 +172,9 @@ def _problems(kind: Kind, fields: Tree) -> Iterator[str]:
     if kind == "resources_servers":
         domain = fields.get("domain")
         if domain is None:
-            yield f"domain: required, one of {', '.join(DOMAINS)}"
+            near = get_close_matches("domain", list(map(str, fields)), n=1)
+            beside = f"; {near[0]!r} is nearly its name" if near and near != ["domain"] else ""
+            yield f"domain: required, one of {', '.join(DOMAINS)}{beside}"
         elif domain not in DOMAINS:
             yield f"domain: there is none named {domain!r}.{did_you_mean(str(domain), DOMAINS)}"
     host, port = fields.get("host"), fields.get("port")
@@ -173,6 +187,7 @@ def _problems(kind: Kind, fields: Tree) -> Iterator[str]:
 def _check_references(instances: Mapping[str, Instance], notices: list[str]) -> None:
     problems: list[str] = []
     for instance in instances.values():
+        problems += _misspelt_references(instance)
         for field, reference in instance.references.items():
             target = instances.get(reference.name)
             if target and target.kind == reference.kind:
@@ -184,6 +199,26 @@ def _check_references(instances: Mapping[str, Instance], notices: list[str]) -> 
             (notices if "." in field else problems).append(problem)
     if problems:
         raise ServerRefNotFoundError("\n".join(problems))
+
+
+def _misspelt_references(instance: Instance) -> Iterator[str]:
+    """A line for each field that is nearly a reference: its type is nearly a kind, or its name is wrong."""
+    for key, value in instance.settings.items():
+        node = as_mapping(value)
+        if node.keys() != {"type", "name"} or not isinstance(node["type"], str):
+            continue
+        near = get_close_matches(node["type"], KINDS, n=1, cutoff=_MISSPELT)
+        if near and near[0] != node["type"]:
+            yield f"{instance.name}: {key}.type: there is no kind {node['type']!r}. Did you mean {near[0]!r}?"
+        meant = get_close_matches(str(key), _USED, n=1, cutoff=_MISSPELT)
+        if instance.kind == "responses_api_agents" and meant and meant[0] not in instance.settings:
+            yield f"{instance.name}: {key}: there is no such setting. Did you mean {meant[0]!r}?"
+
+
+_USED: Final = ("resources_server", "model_server")
+"""The references of an agent."""
+_MISSPELT: Final = 0.85
+"""Likeness of a word to the one that was meant; below it, it may have a meaning of its own."""
 
 
 def _references(settings: Tree) -> Iterator[tuple[str, Reference]]:

@@ -9,6 +9,8 @@ import msgspec
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.wire.choices import explain_misfit
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.params import check_typed_params
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -58,5 +60,18 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
         except msgspec.ValidationError as error:
             raise ConfigError(explain_misfit(error, RunSettings).replace("$.", "")) from None
         params = settings.responses_create_params | self.responses_create_params
+        check_sampling(params)
         given = {key: value for key in fields if (value := getattr(self, key))}
         return msgspec.structs.replace(settings, **{**given, "responses_create_params": params})
+
+
+def check_sampling(params: Mapping[str, Any]) -> None:
+    """Check request parameters that are put over those of the tasks.
+
+    Raises:
+        ConfigError: one is unknown, or of the wrong type.
+    """
+    try:
+        check_typed_params({"input": "", **params})
+    except UsageError as error:
+        raise ConfigError(str(error)) from None

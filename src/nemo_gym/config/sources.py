@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_gym.config.aliases import check_aliases
 from nemo_gym.config.builtins import builtin_config
-from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError
+from nemo_gym.config.errors import ConfigError, ConfigPathNotFoundError, MalformedConfigPathsError, nearest
 from nemo_gym.config.expansion import check_nesting, check_size
 from nemo_gym.config.tree import Tree, merge
 from nemo_gym.environments import discovery
@@ -92,6 +92,8 @@ def read_yaml(path: Path) -> Tree:
         raise ConfigError(f"{path}: {str(error).partition(chr(10))[0] or 'not a mapping'}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
+    if document == {text.strip(): None} and ":" not in text:
+        raise ConfigError(f"{path}: expected a mapping at the top (key: value), got a line of text")
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected a mapping at the top, got a {type(document).__name__}")
     check_size(document, str(path))
@@ -103,7 +105,9 @@ def malformed(path: Path, error: yaml.YAMLError) -> ConfigError:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     if mark is None:
         return ConfigError(f"{path}: {str(error).partition(chr(10))[0]}")
-    problem = getattr(error, "problem", None) or error
+    problem = str(getattr(error, "problem", None) or error)
+    if problem.endswith("cannot start any token") and mark.buffer and mark.buffer[mark.pointer] == "\t":
+        problem = "a tab; YAML is indented with spaces"
     return ConfigError(f"{path}:{mark.line + 1}:{mark.column + 1}: {problem}")
 
 
@@ -141,9 +145,18 @@ def _documents(
 def _built_in(path: str, roots: Sequence[Path]) -> Tree:
     document = builtin_config(path, roots)
     if document is None:
-        places = "".join(f"\n  {place}" for place in _places(path, roots))
-        raise ConfigPathNotFoundError(f"no configuration file {path!r}. Looked for{places}")
+        places = _places(path, roots)
+        folder = next((f" ({place} is a folder)" for place in places if place.is_dir()), "")
+        near = [name for place in places for name in _beside(place)]
+        looked = ", ".join(map(str, places))
+        hint = nearest(Path(path).name, near)
+        raise ConfigPathNotFoundError(f"no configuration file {path!r}. Looked for {looked}{folder}.{hint}")
     return document
+
+
+def _beside(place: Path) -> list[str]:
+    """The names of the YAML files beside a place."""
+    return [file.name for file in place.parent.glob("*.y*ml")]
 
 
 def _places(path: str, roots: Sequence[Path]) -> list[Path]:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from nemo_gym.environments import __file__ as _package_file
 from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.origin import text_of
 
 BUILTINS = Path(_package_file).resolve().parent
 """The folder of the environments that come with this package."""
@@ -45,6 +46,8 @@ def load_file(path: Path) -> ModuleType:
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__gym_stamp__", None) == stamp:
         return loaded
+    if path.suffix != ".py":
+        raise UsageError(f"{path}: expected a Python file (NAME.py), or a folder with an environment.py")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -115,7 +118,7 @@ def explained(error: BaseException, path: Path) -> str:
         trace = trace.tb_next
     if isinstance(error, SystemExit):
         return f"{place}: it exits"
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"
 
 

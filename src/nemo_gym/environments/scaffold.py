@@ -87,12 +87,13 @@ _PROMPT = "What is {a} + {b}? Answer with the number only."
 _ENVIRONMENT = rf'''import random
 import re
 from collections.abc import Iterator
+from itertools import product
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
-from nemo_gym.verifiers.claims import claims_only
+from nemo_gym.verifiers.claims import claimed_number
 
-QUESTION = re.compile(r"\b\d{{1,3}} ?\+ ?\d{{1,3}} ?=|\bsum of \d{{1,3}} and \d{{1,3}} is\b")
-GAP = re.compile(r"[\s=*${{}}]+")
+PAIRS = list(product(range(1, 21), repeat=2))
+QUESTION = re.compile(r"\bsum of \d{{1,3}} and \d{{1,3}} is\b")
 
 
 class CLASS_NAME(Environment):
@@ -103,8 +104,7 @@ class CLASS_NAME(Environment):
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
         rng = random.Random(f"{{split}} {{seed}}")
-        for _ in range(n or 20):
-            a, b = rng.randint(1, 9), rng.randint(1, 9)
+        for a, b in rng.sample(PAIRS, min(n or 20, len(PAIRS))):
             question = ask(f"{_PROMPT}")
             yield self.Task(
                 responses_create_params={{**question, "temperature": 0.3, "max_output_tokens": 24}},
@@ -118,9 +118,7 @@ class CLASS_NAME(Environment):
 
     def verify(self, task: Task, response: Response, session: Session) -> float:
         answer = QUESTION.sub("", response.final_text)
-        words = {{word.rstrip(".,;:!?") for word in GAP.split(answer) if re.search(r"\d", word)}}
-        claims = claims_only(answer, task.expected, ["minus", "negative"])
-        return float(claims and words == {{task.expected}})
+        return float(claimed_number(answer) == task.expected)
 
     def oracle(self, task: Task, session: Session) -> str:
         return task.expected

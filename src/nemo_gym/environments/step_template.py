@@ -35,6 +35,7 @@ from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
 from nemo_gym.verifiers.claims import denies, negates
 
 GUESSES = 3
+NUMBERS = range(1, 8)
 
 
 class CLASS_NAME(StepEnvironment):
@@ -47,9 +48,9 @@ class CLASS_NAME(StepEnvironment):
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
         rng = random.Random(f"{{split}} {{seed}}")
-        for _ in range(n or 20):
+        for number in rng.sample(NUMBERS, min(n or len(NUMBERS), len(NUMBERS))):
             question = {{**ask("{_PROMPT}"), "max_output_tokens": 24}}
-            yield self.Task(responses_create_params=question, number=rng.randint(1, 7))
+            yield self.Task(responses_create_params=question, number=number)
 
     def reset(self, task: Task, session: Session) -> None:
         session.state.update(number=task.number, left=GUESSES)

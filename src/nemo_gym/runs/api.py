@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.building import build_environment, check_hooks
 from nemo_gym.environments.described import describe
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.elsewhere import Elsewhere
@@ -66,6 +67,8 @@ async def collect(
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
     spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment.name(), steps=link.steps)
+    if link is local and not isinstance(environment, Elsewhere) and _uses_hooks(agent):
+        check_hooks(environment)
     label = type(agent).__name__ if isinstance(agent, Agent) else spec.name
     rows = task_rows(
         environment,
@@ -113,9 +116,14 @@ def _held_here(environment: Environment | type[Environment] | str | None) -> Env
         case None:
             return Elsewhere()
         case str():
-            return Elsewhere() if is_url(environment) else find_environment(environment)()
+            return Elsewhere() if is_url(environment) else build_environment(find_environment(environment))
         case _:
-            return environment()
+            return build_environment(environment)
+
+
+def _uses_hooks(agent: Agent | str | None) -> bool:
+    """Whether an agent calls the environment's methods here, as far as its name says that."""
+    return not isinstance(agent, Agent) and agent != "remote_run"
 
 
 async def _linked(given: object, local: LocalEnvironment) -> EnvironmentLink:

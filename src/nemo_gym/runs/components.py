@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.building import build_environment
 from nemo_gym.environments.described import Description, describe
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.elsewhere import Elsewhere
@@ -38,7 +40,7 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
 
     def build(self) -> Environment:
         """The environment here: the one acted in when there is no URL, and the one the tasks are of."""
-        return find_environment(self.ref)(self.settings) if self.ref else Elsewhere()
+        return build_environment(find_environment(self.ref), self.settings) if self.ref else Elsewhere()
 
     async def asked(self) -> EnvironmentSpec:
         """The same, after asking the server, if there is one, what it is.
@@ -165,12 +167,34 @@ class AgentSpec(msgspec.Struct, frozen=True):
         for name in arguments:
             if name not in takes:
                 known = ", ".join(takes) or "nothing"
-                raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known})")
+                near = get_close_matches(name, takes, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise UsageError(
+                    f"agent {self.name!r} takes no {name} (it takes: {known}).{hint}".rstrip(".")
+                )
         needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
         if missing := [name for name in needed if name not in arguments]:
             flags = " ".join(f"--agent-setting {name}=..." for name in missing)
             raise UsageError(f"agent {self.name!r} needs {flags}")
+        _check_types(self.name, kind, self.arguments)
         return kind(**arguments)
+
+
+def _check_types(agent: str, kind: Callable[..., Agent], arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments of the wrong type, where the signature says the type; a text may be any scalar."""
+    try:
+        hints = get_type_hints(kind.__init__ if inspect.isclass(kind) else kind)
+    except NameError:
+        return  # of an author's own agent: its annotations are known to type checkers alone
+    for name, value in arguments.items():
+        try:
+            msgspec.convert(value, hints.get(name, Any), strict=False)
+        except msgspec.ValidationError as error:
+            expected = str(error).partition(", got")[0].partition(" - at")[0]
+            if not (expected.startswith("Expected `str") and isinstance(value, (int, float))):
+                raise UsageError(f"agent {agent!r}: {name}: {expected}, got {value!r:.80}") from None
+        except TypeError:
+            continue  # a type that only a program can give, such as a callable
 
 
 _MODEL_FIELDS: Final = {

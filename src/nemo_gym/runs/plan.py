@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -81,6 +81,7 @@ def task_rows(
                 continue
         try:
             check_typed_params(row.get(keys.PARAMS))
+            _check_stamps(row)
             task_from_row(row, environment.Task)
         except UsageError as error:
             if refused is not None:
@@ -91,6 +92,17 @@ def task_rows(
             raise DataError(f"{where}: {error}") from None
         yield row
     misfits.refuse(f"prompt {prompt.name} doesn't fit " if prompt else "")
+
+
+def _check_stamps(row: Row) -> None:
+    """Refuse what a row says of its task's number and of its agent where it is no number and no agent."""
+    index, agent = row.get(keys.TASK_INDEX), row.get(keys.AGENT_REF)
+    if index is not None and (type(index) is not int or index < 0):
+        raise UsageError(f"{keys.TASK_INDEX} {index!r}: expected a whole number from 0")
+    if agent is not None and not (
+        isinstance(agent, dict) and isinstance(cast("Row", agent).get("name"), str)
+    ):
+        raise UsageError(f'{keys.AGENT_REF}: expected {{"name": "..."}}, got {agent!r:.80}')
 
 
 def expand(
@@ -167,7 +179,7 @@ class Twins:
         return f"{which} identical to {example}: each counts as a task of its own"
 
 
-def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> int:
+def materialize(path: Path, plan: Iterable[tuple[Row, bytes]], source: str = "the input") -> int:
     """Write the plan to a file, whole or not at all; the number of rows.
 
     Raises:
@@ -179,13 +191,14 @@ def materialize(path: Path, plan: Iterable[tuple[Row, bytes]]) -> int:
             file.write(line)
             count += 1
         if not count:
-            raise UsageError("there are no tasks to run: the input is empty")
+            raise UsageError(f"there are no tasks to run: {source} is empty")
     return count
 
 
 def _prepared(source: Row, options: PlanOptions) -> Row:
     row = {key: value for key, value in source.items() if key not in _NOT_INPUT}
-    row.setdefault(keys.AGENT_REF, {"type": "responses_api_agents", "name": options.agent})
+    if row.get(keys.AGENT_REF) is None:
+        row[keys.AGENT_REF] = {"type": "responses_api_agents", "name": options.agent}
     if options.sampling:
         row[keys.PARAMS] = {**row[keys.PARAMS], **options.sampling}
     row.update(options.columns)

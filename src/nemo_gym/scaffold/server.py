@@ -97,6 +97,9 @@ def known_answers(scale: Scale) -> list[Golden]:
         case("the number at the end", "2 + 3 = 5", "full_reward", scale.right),
         case("another number", "6", "zero_reward", scale.wrong),
         case("takes the answer back", "5, no, 6", "zero_reward", scale.wrong),
+        case("a list of guesses", "4, 5", "zero_reward", scale.wrong),
+        case("a denial", "It is not 5.", "zero_reward", scale.wrong),
+        case("a question", "Is it 5?", "zero_reward", scale.wrong),
         case("no number", "I don't know.", "malformed", scale.wrong),
         case("nothing", "", "malformed", scale.wrong),
     ]

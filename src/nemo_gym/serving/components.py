@@ -16,6 +16,7 @@ from nemo_gym.capture.stores import FileCapture
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.instances import Instance, Reference
 from nemo_gym.config.kinds import EXPOSE
+from nemo_gym.environments.building import build_environment
 from nemo_gym.environments.described import Description, describe
 from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
@@ -94,7 +95,7 @@ class Components:
     def _environment(self, name: str) -> LocalEnvironment:
         if name not in self._environments:
             kind, settings = environment_of(self._instances[name])
-            link = self._environments[name] = LocalEnvironment(kind(settings))
+            link = self._environments[name] = LocalEnvironment(build_environment(kind, settings))
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]
 

@@ -10,26 +10,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TextIO
 
-from nemo_gym.wire.masking import MASK
+from nemo_gym.wire.masking import MASK, finder_of, forms_of, without_secrets
 
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Redactor:
-    """Replaces known secrets wherever they occur.
+    """Replaces known secrets wherever they occur, and those that this process remembers.
 
     Args:
         secrets: empty ones are passed over.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        texts = {form for secret in filter(None, secrets) for form in forms_of(secret)}
+        self._finder = finder_of(texts)
 
     def text(self, text: str) -> str:
         """The text with `****` for every secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
+        return without_secrets(self._finder.sub(MASK, text))
 
 
 class RedactedFile(io.TextIOBase):

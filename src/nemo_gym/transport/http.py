@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final, TypeVar
 
-import msgspec
-
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import Connections, NoAnswer, Reply, Timeouts, base_url
-from nemo_gym.transport.refusals import is_denied, is_overflow
+from nemo_gym.transport.refusals import error_inside, is_denied, is_overflow
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     ContextOverflow,
@@ -103,9 +101,10 @@ class Endpoint:
         try:
             return parse(reply.content)
         except ValueError as problem:
-            raise _error_inside(self._place, reply.content) or ModelError(
-                f"{self.url} answered with something unusable: {problem}", http_status=200
-            ) from None
+            if error := error_inside(reply.content):
+                raise _status_error(self._place, *error) from None
+            message = f"{self.url} answered with something unusable: {problem}"
+            raise ModelError(message, http_status=200) from None
 
     @property
     def _place(self) -> str:
@@ -184,23 +183,6 @@ def _status_error(url: str, status: int, content: bytes) -> ModelError:
         return ModelDenied(message, http_status=status, body=body)
     kind = RateLimited if status == 429 else ModelError if status in _RETRIED else ModelRejected
     return kind(message, http_status=status, body=body)
-
-
-def _error_inside(url: str, content: bytes) -> ModelError | None:
-    """What an error object in an answer with status 200 means, where it has a status of its own."""
-    try:
-        status = msgspec.json.decode(content, type=_Refused).error.code
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return _status_error(url, status, content) if 400 <= status < 600 else None
-
-
-class _RefusedError(msgspec.Struct):
-    code: int
-
-
-class _Refused(msgspec.Struct):
-    error: _RefusedError
 
 
 _KEPT_BYTES: Final = 2000

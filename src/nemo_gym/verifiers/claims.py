@@ -5,15 +5,26 @@ the value and says nothing against it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from nemo_gym.verifiers.denials import denies, negates, readable, takes_back, word_set, words_of
+import re2
+
+from nemo_gym.verifiers.denials import (
+    AGAINST_THE_WHOLE,
+    denies,
+    negates,
+    readable,
+    takes_back,
+    word_set,
+    words_of,
+)
 from nemo_gym.verifiers.stance import SELF, is_opposed
 
-__all__ = ["claims_only", "denies", "negates"]
+__all__ = ["claimed_number", "claims_only", "denies", "negates"]
 
 
-def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
+def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     """Whether a text says a value in whole words, and neither another one nor anything against it.
 
     Args:
@@ -30,6 +41,8 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
     """
     if len(text) > _MAX_TEXT:
         return False
+    if _ends_with_it(text.casefold(), value.casefold(), rivals):
+        return True
     text = readable(text)
     if value.isascii() and not text.isascii() and _FOREIGN.search(text):
         return False
@@ -43,9 +56,41 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
     )
 
 
+def claimed_number(text: str) -> str | None:
+    """The one number that a text claims: `5` in `The sum is 5.`; None where it claims none, or no single one.
+
+    A number is written in digits, with a sign, a point or commas between thousands, and comes back without
+    the commas. The left side of a sum or product is no claim: `2 + 3 = 5` claims 5. Two different numbers, a
+    bound or estimate (`at least 5`), and whatever `claims_only` refuses (a denial, a hedge, a question) claim
+    nothing.
+    """
+    if len(text) > _MAX_TEXT:
+        return None
+    answer = _EQUALS.sub(" is ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", readable(text))))
+    words = {word.strip(_AROUND).rstrip(".") for word in _BETWEEN.split(answer) if _DIGIT.search(word)}
+    number = words.pop() if len(words) == 1 else ""
+    if not _NUMBER.fullmatch(number) or _INEXACT.search(answer) or not claims_only(answer, number):
+        return None
+    return number.replace(",", "").removeprefix("+")
+
+
 _MAX_TEXT = 5_000
 _PLACE = SELF
 _MAX_TURN = 100
+_LEFT_SIDE = re.compile(r"(?<![\w.,])\d{1,20}(?: ?[-+*/×·] ?\d{1,20}){1,20} ?(?:=(?!=)|equals\b|is\b)")
+_TAG = re.compile(r"</?[a-z]{1,20}>", re.IGNORECASE)
+_EQUALS = re.compile(r"(?<![!<>=])=(?!=)")
+_BETWEEN = re.compile(r"[\s*${}`]+")
+_AROUND = "()[],;:!?\"'“”‘’_"
+_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,30}|[0-9]{1,3}(?:,[0-9]{3}){1,9})(?:\.[0-9]{1,30})?")
+_INEXACT = re.compile(
+    r"[<>~≈≤≥±√]|\b(?:about|around|approx\w*|circa|roughly|nearly|almost|over|under|up to|below|above|between"
+    r"|at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|higher|lower|bigger) than|half|twice"
+    r"|double|triple|times|plus|squared|cubed|percent|(?:hundred|thousand|million|billion|trillion|dozen)s?)\b",
+    re.IGNORECASE,
+)
+"""Beside a number: it is a bound, an estimate or a part of another number."""
 _SENTENCE = re.compile(r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n|,? so (?=[a-z])")
 _FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]")
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
@@ -134,6 +179,28 @@ _TURN = re.compile(
 )
 
 
+_RE2: Any = re2
+_AGAINST_ALL: Any = _RE2.compile(
+    rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN.pattern})[\s?]*(?:[.!;?\n]|\z)"
+)
+"""All that refuses a text which does not name the value, in one pass."""
+
+
+def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
+    """Whether a text in lower case ends with the line `answer: value` and says nothing else that counts: what
+    the rules below come to for most answers, at a tenth of their cost."""
+    lead, _, line = text.rstrip().rpartition("\n")
+    return (
+        line in (f"final answer: {value}", f"answer: {value}")
+        and text.isascii()
+        and value == value.strip() != ""
+        and (not lead or lead.rstrip().endswith("."))
+        and value not in lead
+        and not any(map(text.__contains__, map(str.casefold, rivals)))
+        and _AGAINST_ALL.search(text) is None
+    )
+
+
 def _speaks_against(sentence: str) -> bool:
     if _PLACE in sentence:
         return (
@@ -166,7 +233,7 @@ def _leader(text: str) -> str:
     return ":"
 
 
-def _says_any(text: str, values: Iterable[str]) -> bool:
+def _says_any(text: str, values: Collection[str]) -> bool:
     flat = text.replace("\n", " ")
     wanted = (_plain(value) for value in values)
     return any(value in flat and next(_places(flat, value), None) is not None for value in wanted)

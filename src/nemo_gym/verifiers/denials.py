@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 __all__ = [
+    "AGAINST_THE_WHOLE",
     "DENIAL_STEMS",
     "DENIAL_WORDS",
     "NEGATION_WORDS",
@@ -127,3 +128,12 @@ _WORD = re.compile(r"\w+")
 _NOT_IN_WORDS = str.maketrans(
     {chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 )
+
+AGAINST_THE_WHOLE = "|".join(
+    [
+        rf"\b(?:{'|'.join(sorted(DENIAL_WORDS))})\b",
+        rf"\b(?:{'|'.join(DENIAL_STEMS)})",
+        *("~~", _DENIAL_PHRASE.pattern, _BACK.pattern),
+    ]
+)
+"""A pattern, for RE2 too, of what `denies` and `takes_back` look for in ASCII in lower case."""

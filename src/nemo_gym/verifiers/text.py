@@ -1,6 +1,7 @@
 """Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,7 @@ __all__ = [
     "box_beside",
     "last_box",
     "last_boxed",
+    "last_boxes",
     "last_code_block",
     "last_nonempty_line",
     "last_tagged",
@@ -59,6 +61,22 @@ def last_box(text: str) -> Place | None:
             if depth == 0:
                 return Place(text[begin : match.start()].strip(), start, match.end())
     return None
+
+
+def last_boxes(text: str, limit: int = 8) -> list[Place]:
+    r"""Return the boxes among the last `limit` `\boxed{` and `\fbox{` that are not inside others, in order.
+
+    None of them when the very last is never closed, or only after 10,000 characters.
+    """
+    openings = deque((match.span() for match in _BOX_OPENING.finditer(text)), maxlen=limit)
+    boxes: list[Place] = []
+    for start, inside in openings:
+        if boxes and start < boxes[-1].end:
+            continue
+        end = _closing(text, inside)
+        if end >= 0:
+            boxes.append(Place(text[inside:end].strip(), start, end + 1))
+    return boxes if boxes and openings[-1][0] < boxes[-1].end else []
 
 
 def box_beside(text: str, box: Place) -> Place | None:
@@ -189,6 +207,16 @@ _FINAL = re.compile(r"\bfinal\s{1,8}\Z", re.IGNORECASE)
 _EMPHASIS = " \t\r\n*_`"
 _MAX_ANSWER = 10_000
 _ALIASES = {"python": ("py", "python3")}
+
+
+def _closing(text: str, inside: int) -> int:
+    """Return the position of the brace that closes the one before `inside`, or -1 if it is far or missing."""
+    depth = 1
+    for match in _BRACE.finditer(text, inside, inside + _MAX_ANSWER):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.start()
+    return -1
 
 
 def _answer_markers(text: str) -> Iterator[tuple[int, int]]:

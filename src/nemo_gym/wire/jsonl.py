@@ -78,10 +78,19 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
     try:
         row = decode(without_mark(line) if number == 1 else line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path}:{number}: not valid JSON: {error}") from None
+        raise DataError(f"{path}:{number}: not valid JSON: {error}{_hint(line)}") from None
     if not isinstance(row, dict):
         raise DataError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
     return cast("dict[str, Any]", row)
+
+
+def _hint(line: bytes) -> str:
+    """What a line that is no JSON was probably meant to be."""
+    if line.lstrip().startswith(b"[") or line.rstrip().endswith((b"{", b"},")):
+        return " (JSONL has one whole object on each line, without brackets and commas around them)"
+    if b"NaN" in line or b"Infinity" in line:
+        return " (NaN and Infinity are no JSON: leave the field out, or write null)"
+    return ""
 
 
 def _without_surrogates(value: Any) -> Any:

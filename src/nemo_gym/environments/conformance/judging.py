@@ -247,7 +247,7 @@ async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], f
                 f"{tool.name}: promised: every parameter has a type hint; seen: {parameter!r} has none, so "
                 f"its schema is empty and nothing is checked; write {parameter}: str, or Any if meant",
             )
-    findings.note("tools", f"{len(offered)} tools")
+    findings.note("tools", "1 tool" if len(offered) == 1 else f"{len(offered)} tools")
     if not scripts or on.link.steps:
         return
     calls = [call for trace in traces for call in trace.calls]
