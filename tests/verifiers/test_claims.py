@@ -99,6 +99,7 @@ def test_wishes_questions_retractions_and_hidden_words_claim_nothing(text: str) 
 
 
 HONEST = [
+    *("I'd say sunny.", "I think sunny"),
     *("sunny", "It is sunny.", "Today it is sunny.", "The weather in Lisbon is sunny."),
     *("It's sunny in Lisbon today.", "Lisbon: sunny", "**Sunny**"),
     *("Sunny, with a light wind from the west.",),
@@ -143,7 +144,11 @@ HEDGES = [
     *("It was sunny once", "It was sunny before the storm.", "It was sunny last week", "Sunny last year"),
     *("It is no longer sunny", "It stopped being sunny.", "It isn't sunny anymore", "Once it was sunny"),
     *("Formerly sunny", "Previously sunny", "It will be sunny tomorrow, today it pours."),
-    *("Sunny, but actually it pours", "Sunny? I doubt it", "I would say sunny", "I'd say sunny"),
+    *(
+        "Sunny, but actually it pours",
+        "Sunny? I doubt it",
+        "I would say sunny",
+    ),
     *("I think it might be sunny", "I guess sunny", "It could be sunny", "It may be sunny"),
     *("It might be sunny", "It should be sunny", "It ought to be sunny", "It must be sunny, or not."),
     *("It can be sunny", "It can hardly be sunny", "I suppose it is sunny", "I imagine it's sunny"),

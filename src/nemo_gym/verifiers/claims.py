@@ -96,7 +96,10 @@ _FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
 _LEADER = re.compile(r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]")
-_AMOUNTING = re.compile(r"\b(?:comes|equal|amounts|adds up|evaluates) to\b")
+_SAYING_SO = re.compile(
+    r"\b(?:(?:comes|equal|amounts|adds up|evaluates) to|i['’]d say|i (?:think|believe|say))\b"
+)
+"""Phrases that state what follows."""
 _MARKS = frozenset(":,;(|—–=>-")
 _MODIFIERS = word_set(
     """
@@ -227,7 +230,7 @@ def _is_stated(sentence: str) -> bool:
 
 def _leader(text: str) -> str:
     """The word before a value, without articles, adverbs and markup between them; a mark counts as `:`."""
-    for word in reversed(_LEADER.findall(_AMOUNTING.sub("is", text))):
+    for word in reversed(_LEADER.findall(_SAYING_SO.sub("is", text))):
         if word not in _MODIFIERS:
             return ":" if word in _MARKS else word
     return ":"
