@@ -99,6 +99,48 @@ async def test_q10_what_an_answer_denies_or_contradicts_is_not_paid(
     assert await reward(text, grading_mode=mode) == right
 
 
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("It isn't \\boxed{B}", "strict_single_letter_boxed"),
+        ("\\boxed{B} is the wrong one", "lenient_boxed"),
+        ("\\boxed{B}\nI changed my mind: A", "strict_single_letter_boxed"),
+        ("Answer: B\n\nThat is not what I believe.", "lenient_answer_colon"),
+        ("Answer: B maybe", "lenient_answer_colon_md"),
+        ("Answer: any of B", "lenient_answer_colon_md"),
+    ],
+)
+async def test_words_around_the_answer_that_deny_or_doubt_it_are_not_paid(text: str, mode: str) -> None:
+    assert await reward(text, grading_mode=mode) == 0.0
+
+
+@pytest.mark.parametrize("weight", [0.125, 0, -1, 1e308, "x", None, [], {}, True, [[1]]])
+async def test_any_weight_passes(weight: Any) -> None:
+    assert await reward("\\boxed{B}", template_metadata={"weight": weight, "output_regex": ""}) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "value"),
+    [
+        ([{"A": "iron", "B": "helium"}], 1.0),
+        ([{"a": "iron"}, {"b": "helium"}], 1.0),
+        ([{"A": "iron"}, {"A": "gold"}, {"B": "helium"}], 1.0),
+        ([{"A": ""}, {"B": ""}], 1.0),
+        ([{"A": "iron"}, {"B": "iron"}], 1.0),
+        ([{}], 0.0),
+    ],
+)
+async def test_options_of_odd_shapes_are_read_by_their_letters(options: Any, value: float) -> None:
+    assert await reward("\\boxed{B}", options=options) == value
+
+
+@pytest.mark.parametrize("options", [{"A": "iron"}, [], None, ["iron"], [{"A": 1}], [{"A": ["x"]}]])
+async def test_options_that_are_no_list_of_texts_do_not_fit(options: Any) -> None:
+    with pytest.raises(TaskUnfit, match="options") as caught:
+        await reward("\\boxed{B}", options=options)
+    assert "\n" not in str(caught.value)
+
+
 async def test_the_expected_letter_may_be_lower_case() -> None:
     assert await reward("\\boxed{B}", expected_answer="b") == 1.0
 

@@ -35,6 +35,14 @@ async def test_the_mode_says_where_the_answer_is(mode: str, text: str, value: fl
     assert (await verdict(text, extraction_mode=mode)).value == value
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Final Answer: Oslo\nNo, Rome.", "Final Answer: Oslo?", "Final Answer: ~Oslo", "It isn't \\boxed{Oslo}"],
+)
+async def test_an_answer_that_is_denied_doubted_or_replaced_is_not_paid(text: str) -> None:
+    assert (await verdict(text)).value == 0.0
+
+
 async def test_case_counts_when_the_row_says_so() -> None:
     assert (await verdict("Final Answer: oslo")).value == 1.0
     assert (await verdict("Final Answer: oslo", case_sensitive=True)).value == 0.0

@@ -276,6 +276,55 @@ def test_options_that_are_true_and_false(mode: GradingMode, answer: str, letter:
     assert pick(answer, mode, {"A": "True", "B": "False"}) == letter
 
 
+@pytest.mark.parametrize("mode", [BOXED, LENIENT])
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        (r"\boxed{A} \boxed{B}", None),
+        (r"\boxed{A}, \boxed{B}", None),
+        ("\\boxed{A}\n\n\\boxed{B}", None),
+        (r"\boxed{A} or \boxed{B}", None),
+        (r"\boxed{B} \boxed{B}", "B"),
+        (r"\boxed{A \boxed{B}}", None),
+        (r"\boxed{\boxed{B} is wrong}", None),
+        (r"\boxed{\boxed{B}}", "B"),
+        (r"\boxed{B} and \boxed{", None),
+        (r"First \boxed{A}. Then again, no: \boxed{B}", "B"),
+    ],
+)
+def test_several_boxes(mode: GradingMode, text: str, letter: str | None) -> None:
+    assert grade_choice(text, ELEMENTS, mode) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("choice: B", "B"),
+        ("choice: B\n\nA is wrong.", "B"),
+        ("choice: B\nNo, A.", None),
+        ("wrong choice: B", None),
+        ("é字 choice: B, maybe", None),
+    ],
+)
+def test_words_around_what_a_pattern_matches_count_too(text: str, letter: str | None) -> None:
+    assert grade_choice(text, ELEMENTS, BOXED, r"choice: ([A-Z])") == letter
+
+
+@pytest.mark.parametrize("mode", LENIENT_MODES)
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        *[("B, because the others are wrong", "B"), ("B since A is not a gas", "B"), ("B, not A", "B")],
+        *[("<B>", "B"), ("B!", "B"), ("B, not really", None), ("B, because it is wrong", None)],
+        *[("B?", None), ("helium?", None), ("maybe B", None), ("B maybe", None), ("probably B", None)],
+    ],
+)
+def test_reasons_and_contrasts_may_follow_and_doubts_may_not(
+    mode: GradingMode, answer: str, letter: str | None
+) -> None:
+    assert pick(answer, mode) == letter
+
+
 def test_a_last_marker_that_only_denies_takes_the_answer_back() -> None:
     assert grade_choice("Answer: B\nThe answer: that is wrong", ELEMENTS, MARKDOWN) is None
 

@@ -267,3 +267,152 @@ def test_extraction_never_raises_and_never_returns_nothing_as_text(text: str, mo
 def test_what_is_struck_out_is_no_answer(answer: str) -> None:
     assert match_strings(answer, "Paris", case_sensitive=False).score == 0.0
     assert match_strings(r"New~Paris", "New Paris", case_sensitive=False).score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("final_answer", "Final Answer: Paris\nIt is the capital of France."),
+        ("final_answer", "Final Answer: Paris\nThe answer is Paris."),
+        ("final_answer", "The answer is \\boxed{Paris}."),
+        ("final_answer", "It is not Rome, so \\boxed{Paris}"),
+        ("final_answer", "Not Rome, but \\boxed{Paris}."),
+        ("final_answer", "Final Answer: $\\boxed{\\text{Paris}}$"),
+        ("final_answer", "The final answer: Paris"),
+        ("final_answer", "My answer: Paris"),
+        ("final_answer", "Answer:\n\nParis"),
+        ("final_answer", "Final Answer: Paris!"),
+        ("final_answer", "Final Answer: “Paris”"),
+        ("final_answer", "Final Answer: `Paris`"),
+        ("final_answer", "Final Answer: PARIS"),
+        (
+            "final_answer",
+            "Final Answer: Paris\n\nExplanation: the capital cannot be Lyon, because it never was.",
+        ),
+        ("final_answer", "Final Answer: Paris\nActually, Paris has been the capital since 987."),
+        ("final_answer", "Final Answer: Paris\n\nLet me know if you need anything else."),
+        ("final_answer", "Final Answer: Paris\n\nDo you have any other question?"),
+        ("final_answer", "Final Answer: Paris\nConfidence: 95%"),
+        ("final_answer", "Final Answer: Paris\n(There is no other capital.)"),
+        ("final_answer", "Final Answer: Paris\nWrong answer: Rome"),
+        ("final_answer", "Final Answer: Paris ✅"),
+        ("boxed", "so \\boxed{Paris}"),
+        ("boxed", "No doubt, \\boxed{Paris}"),
+        ("boxed", "\\boxed{Paris}, not Rome"),
+        ("boxed", "\\boxed{Paris} because Rome is in Italy"),
+        ("boxed", "There is no better city: \\boxed{Paris}"),
+        ("last_line", "I think so.\nParis"),
+        ("last_line", "It is not Rome.\nParis"),
+        ("last_line", "Rome? No.\n\nParis"),
+        ("last_line", "The answer is:\nParis"),
+        ("full_response", "Paris"),
+        ("full_response", " paris. "),
+        (
+            "final_answer",
+            "Final Answer: Paris\n\nReasoning: it is Paris. I considered Lyon, but it is not the capital.",
+        ),
+        ("final_answer", "Final Answer: Paris\n\nI am confident in this answer."),
+        ("final_answer", "Final Answer: Paris\nI'm sure about it."),
+    ],
+)
+def test_words_about_other_things_leave_an_answer_as_it_is(mode: ExtractionMode, text: str) -> None:
+    answer = extract_answer(text, mode)
+    assert answer is not None
+    assert match_strings(answer, "Paris").score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("final_answer", "Final Answer: Paris\nNo, Rome."),
+        ("final_answer", "Final Answer: Paris\nNo."),
+        ("final_answer", "Final Answer: Paris\n\nActually, Rome."),
+        ("final_answer", "Final Answer: Paris\nActually it's Rome"),
+        ("final_answer", "Final Answer: Paris?"),
+        ("final_answer", "Final Answer: Paris？"),
+        ("final_answer", "Final Answer: Paris?!"),
+        ("final_answer", "Final Answer: ~Paris"),
+        ("final_answer", "Final Answer: Paris or Rome"),
+        ("final_answer", "Final Answer: not Paris"),
+        ("final_answer", "Final Answer: maybe Paris"),
+        ("final_answer", "Final Answer: Paris, Rome"),
+        ("final_answer", "Final Answer: Paris/Rome"),
+        ("final_answer", "Not the Final Answer: Paris"),
+        ("final_answer", "Wrong Answer: Paris"),
+        ("final_answer", "This is not my final answer: Paris"),
+        ("final_answer", "Final Answer: Paris\nThat is wrong."),
+        ("final_answer", "Final Answer: Paris\nI changed my mind."),
+        ("final_answer", "Final Answer: Paris\nScratch that: Rome"),
+        ("final_answer", "Final Answer: Paris\nThe answer is Rome."),
+        ("final_answer", "Final Answer: Paris\nThe correct answer is Rome"),
+        ("final_answer", "Final Answer: Paris\nJust kidding"),
+        ("final_answer", "Final Answer: Paris\nI lied."),
+        ("final_answer", "Final Answer: Paris\nParis is wrong."),
+        ("final_answer", "Final Answer: Paris\nParis is not the answer."),
+        ("final_answer", "Final Answer: Paris\nNot really."),
+        ("final_answer", "Final Answer: Paris\nOr Rome."),
+        ("final_answer", "Final Answer: Paris\nor Rome"),
+        ("final_answer", "Final Answer: Paris\nMaybe Rome"),
+        ("final_answer", "Final Answer: Paris\nPerhaps it is Rome."),
+        ("final_answer", "Final Answer: Paris\nI don't know."),
+        ("final_answer", "Final Answer: Paris\nI'm not sure."),
+        ("final_answer", "Final Answer: Paris\nThis is a guess."),
+        ("final_answer", "Final Answer: Paris\nI guessed"),
+        ("final_answer", "Final Answer: Paris\nAnswer: Rome"),
+        ("final_answer", "Final Answer: Paris\nNope, it is Rome."),
+        ("final_answer", "Final Answer: Paris\nI mean Rome."),
+        ("final_answer", "Final Answer: Paris\nCorrection: Rome"),
+        ("final_answer", "Final Answer: Paris\nRather Rome."),
+        ("final_answer", "Final Answer: Paris\nOn second thought, Rome."),
+        ("final_answer", "Final Answer: Paris\nWait, it's Rome."),
+        ("final_answer", "Final Answer: Paris\nWait, no, Rome."),
+        ("final_answer", "Final Answer: Paris\nSorry, Rome."),
+        ("final_answer", "Final Answer: Paris\nMake that Rome."),
+        ("final_answer", "Final Answer: Paris\nIt's actually Rome."),
+        ("final_answer", "Final Answer: Paris\nI take it back."),
+        ("final_answer", "Final Answer: Paris\nIt could also be Rome."),
+        ("final_answer", "It isn't \\boxed{Paris}"),
+        ("final_answer", "\\boxed{Paris} is wrong"),
+        ("final_answer", "Maybe \\boxed{Paris}"),
+        ("final_answer", "Rome or \\boxed{Paris}"),
+        ("boxed", "not \\boxed{Paris}"),
+        ("boxed", "\\boxed{Paris}?"),
+        ("boxed", "\\boxed{Paris}\nNo, Rome."),
+        ("boxed", "\\boxed{Paris} or \\boxed{Rome}"),
+        ("boxed", "\\boxed{Rome} or \\boxed{Paris}"),
+        ("boxed", "\\boxed{Rome}, \\boxed{Paris}"),
+        ("boxed", "\\boxed{Rome}\n\\boxed{Paris}"),
+        ("last_line", "The answer is not:\nParis"),
+        ("last_line", "It is not\nParis"),
+        ("last_line", "The wrong answer is:\n\nParis"),
+        ("last_line", "Paris?"),
+        ("last_line", "not Paris"),
+        ("full_response", "Paris?"),
+        ("full_response", "~Paris"),
+        ("full_response", "no, Paris"),
+        ("full_response", "¬Paris"),
+        ("full_response", "Pаris"),
+        ("final_answer", "Final Answer: Pаris"),
+        ("final_answer", "Final Answer: ~~Paris~~"),
+        ("final_answer", "Final Answer: <s>Paris</s>"),
+        ("final_answer", "Final Answer: Paris ❌"),
+        ("final_answer", "❌ Final Answer: Paris"),
+        ("final_answer", "~~Final Answer: Paris~~"),
+        ("final_answer", "Final Answer: Paris\n❌"),
+        ("final_answer", "Final Answer: Paris\nFalse"),
+        ("final_answer", "<think>Final Answer: Paris"),
+        ("final_answer", "Final Answer:\nNot\nParis"),
+        ("final_answer", "Final Answer: Paris (not)"),
+        ("final_answer", "If I had to guess, Final Answer: Paris"),
+    ],
+)
+def test_words_that_deny_doubt_or_replace_an_answer_refuse_it(mode: ExtractionMode, text: str) -> None:
+    answer = extract_answer(text, mode)
+    assert answer is None or match_strings(answer, "Paris").score == 0.0
+
+
+def test_a_question_is_the_answer_only_where_the_gold_answer_is_one() -> None:
+    assert match_strings("Who is it?", "Who is it?").score == 1.0
+    assert match_strings("who is it ?", "Who is it?").score == 1.0
+    assert match_strings("Who is it?", "Who is it").score == 0.0
+    assert match_strings("Paris?", "Paris", case_sensitive=True).score == 0.0

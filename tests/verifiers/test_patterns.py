@@ -15,6 +15,7 @@ from nemo_gym.verifiers.patterns import (
     bounded_pattern,
     check_patterns,
     last_match,
+    last_place,
 )
 
 
@@ -112,6 +113,13 @@ def test_the_patterns_that_data_sets_use_end_on_text_made_to_delay_them(pattern:
     for unit in ("a", " ", "answer" + " " * 300, "answer:", "ab", "\n"):
         bounded.last_match(unit * (MAX_TEXT // len(unit) + 1))
     bounded.last_match("answer" + " " * (MAX_TEXT - 6))
+
+
+@pytest.mark.parametrize("before", ["", "é字 \U0001f388 ", "a" * MAX_TEXT, "字" * MAX_TEXT])
+def test_a_match_comes_with_its_place_in_the_whole_text(before: str) -> None:
+    place = last_place([r"answer (x)|answer (\w)"], f"{before}answer B.")
+    assert place is not None
+    assert (place.content, place.start, place.end) == ("B", len(before) + 7, len(before) + 8)
 
 
 def test_the_last_match_gives_its_first_group_that_took_part() -> None:

@@ -5,6 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym.verifiers.text import (
+    Place,
+    answer_places,
+    box_beside,
+    last_box,
     last_boxed,
     last_code_block,
     last_nonempty_line,
@@ -86,6 +90,22 @@ MARKUP = st.lists(
 )
 def test_the_last_box_gives_its_content(text: str, content: str | None) -> None:
     assert last_boxed(text) == content
+
+
+def test_answers_come_with_their_places() -> None:
+    text = r"x **Answer:** *B* then \boxed{ C }."
+    assert answer_places(text) == [Place(r"B* then \boxed{ C }.", 15, 35)]
+    box = last_box(text)
+    assert box is not None
+    assert (box.content, text[box.start : box.end]) == ("C", r"\boxed{ C }")
+
+
+def test_a_box_beside_another_has_only_separators_between() -> None:
+    for text, content in [(r"\boxed{A}, $\boxed{B}", "A"), (r"\boxed{A} or \boxed{B}", None)]:
+        box = last_box(text)
+        assert box is not None
+        beside = box_beside(text, box)
+        assert (beside and beside.content) == content
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,13 @@ Policies that hold in every mode:
 - The last box or marker decides; an earlier one is not consulted when the last is a contradiction.
 - A letter and an option text that belong to different options contradict each other: no answer.
 - Several option letters are no answer, except inside the very text of the option picked.
-- An answer that denies what it names ("B is wrong", "anything but B") is no answer. A negation counts unless
-  it stands in the option's own text or in the reason behind `because`, `since`, `as` or `for`.
+- An answer that denies what it names ("B is wrong", "anything but B"), or doubts it ("B maybe", "B?"), is no
+  answer. A negation counts unless it stands in the option's own text or in a reason or contrast ("not A").
+- So is one that the words around it deny, doubt or join to another (`It isn't \boxed{B}`, `A or \boxed{B}`),
+  and one that a later sentence takes back or replaces ("That is wrong.", "I mean A."). Words about other
+  options, the question and the reasons don't count; `I think` and `most likely` are no doubts.
+- `Wrong answer:` and its like introduce no answer, and a box right after another one with another answer is
+  none either.
 - Look-alike letters of other alphabets are other letters. Only `lenient_answer_colon_md` reads Arabic,
   Bengali and full-width letters and digits. Lower-case letters count only in the lenient modes.
 - Text inside `<think>` never counts.
@@ -39,6 +44,7 @@ from nemo_gym.verifiers.patterns import last_place
 from nemo_gym.verifiers.stance import (
     OTHER,
     SELF,
+    SENTENCE,
     is_opposed,
     is_opposed_before,
     opposes_after,
@@ -90,7 +96,7 @@ def grade_choice(
             return _boxed(choices, choices.lenient, text)
         case "lenient_answer_colon":
             place = next(_answers(choices, text), None)
-            return None if place is None else choices.pick(choices.lenient, text, place)
+            return None if place is None else choices.pick_line(choices.lenient, text, place)
         case "lenient_answer_colon_md":
             return _last_named(choices, text)
 
@@ -99,6 +105,7 @@ _LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
 _QUESTION = re.compile(r"\A\W*[?？؟‽]|[?？؟‽]\W*\Z")
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _AROUND = " .:()[]$"
+_AROUND_SELF = f"{SELF} .,:()[]-*"
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
 _ASIDE = re.compile(
@@ -136,10 +143,32 @@ class _Choices(Options):
         """As `lenient`, or one option among any words that do not speak against it."""
         return self.lenient(answer) or self._sure(self._among_words(answer), answer)
 
+    def foreign(self, answer: str) -> str | None:
+        """As `free`, in Markdown, with the letters and digits of other scripts."""
+        answer = answer.replace("*", "")
+        return self.free(_latin(answer)) or self.lenient(answer)
+
     def pick(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
         """The letter that a reader finds at a place of the text, if the words around it stand behind it."""
         letter = read(plain(place.content))
         return letter if letter and self.stands(letter, text, place) else None
+
+    def pick_line(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
+        """As `pick`, from a whole line, or from its first sentence before others about something else."""
+        if read(plain(place.content)):
+            return self.pick(read, text, place)
+        stop = SENTENCE.search(place.content)
+        if stop is None:
+            return None
+        letter = self.pick(
+            read, text, Place(place.content[: stop.start()], place.start, place.start + stop.start())
+        )
+        rest = plain(place.content[stop.end() :])
+        following = self.mentions(rest)[:1]
+        is_other_text = any(
+            not it.start and not it.by_letter and letter not in it.letters for it in following
+        )
+        return None if is_other_text else letter
 
     def stands(self, letter: str, text: str, place: Place) -> bool:
         """Whether the words around the place where the text picks a letter stand behind it."""
@@ -149,7 +178,10 @@ class _Choices(Options):
         """The letter, unless words of the answer itself doubt it: `B, maybe`; `B?`."""
         if letter is None or len(answer) == 1:
             return letter
-        before, mention, after = self.mark(answer, letter).rpartition(SELF)
+        marked = self.mark(answer, letter)
+        if not marked.strip(_AROUND_SELF):
+            return letter
+        before, mention, after = marked.rpartition(SELF)
         if not mention or normalize(after.lstrip(_AROUND + "-")) == self.texts[letter]:
             return letter
         is_doubtful = _QUESTION.search(after) or opposes_before(before) or opposes_after(after)
@@ -274,11 +306,10 @@ def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) ->
 
 def _last_named(choices: "_Choices", text: str) -> str | None:
     for place in _answers(choices, text):
-        answer = plain(place.content).replace("*", "")
-        latin = _latin(answer)
-        letter = choices.free(latin) or choices.lenient(answer)
+        letter = choices.pick_line(choices.foreign, text, place)
         if letter is not None:
-            return letter if choices.stands(letter, text, place) else None
+            return letter
+        latin = _latin(plain(place.content))
         if choices.mentions(latin) or choices.equal_text(latin) or denies(latin):
             return None
     return None

@@ -96,6 +96,10 @@ _FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
 _LEADER = re.compile(r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]")
+_SAYING_SO = re.compile(
+    r"\b(?:(?:comes|equal|amounts|adds up|evaluates) to|i['’]d say|i (?:think|believe|say))\b"
+)
+"""Phrases that state what follows."""
 _MARKS = frozenset(":,;(|—–=>-")
 _MODIFIERS = word_set(
     """
@@ -107,7 +111,7 @@ _MODIFIERS = word_set(
 _STATING = word_set(
     """
     : is are 's ’s s be being as with has have having of for says shows reads reports reported gives indicates
-    lists returns returned expect expecting enjoy enjoying remains stays equals gets get got makes to so thus
+    lists returns returned expect expecting enjoy enjoying remains stays equals gets get got makes so thus
     therefore hence then answer result sum total it that yes final word weather forecast conditions in
     """
 )
@@ -124,7 +128,7 @@ _CONTRAST = re.compile(
     r"\0\W{0,9}(?:[^\W\d]+\W{1,3}){0,4}(?:earlier|once|before|previously|until|till|elsewhere|somewhere"
     r"|tomorrow|last|past|in another|like|who knows|what|my foot|yeah|sort of|kind of)\b|\0 as\b"
     r"|\0\W{1,9}(?:but|yet|only|except|however)\W+(?:it|that|this|they|he|she|i|we|you|actually|now|then"
-    r"|really)\b|(?:~|\bun|!)\W?\0|\0\W{0,9}[:=]\W{0,9}(?:0|no|false)\b|\?\W{0,9}$"
+    r"|really)\b|(?:~|\bun|!)\W?\0|(?:^|\s)[-<>≈±−]\0|\0\W{0,9}[:=]\W{0,9}(?:0|no|false)\b|\?\W{0,9}$"
 )
 """Beside a value: what holds at another time or place, what corrects it, and signs against it."""
 _HEDGE = re.compile(
@@ -226,7 +230,7 @@ def _is_stated(sentence: str) -> bool:
 
 def _leader(text: str) -> str:
     """The word before a value, without articles, adverbs and markup between them; a mark counts as `:`."""
-    for word in reversed(_LEADER.findall(text)):
+    for word in reversed(_LEADER.findall(_SAYING_SO.sub("is", text))):
         if word not in _MODIFIERS:
             return ":" if word in _MARKS else word
     return ":"

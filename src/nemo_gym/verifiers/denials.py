@@ -81,7 +81,18 @@ DENIAL_WORDS = frozenset(
 )
 DENIAL_STEMS = (
     *("eliminat", "exclud", "reject", "discard", "dismiss", "disprov", "refus", "refut", "retract"),
-    *("disagree", "contradict", "avoid", "doubt", "oppos", "withdr", "recant", "revok", "repudiat"),
+    *(
+        "disagree",
+        "contradict",
+        "avoid",
+        "doubt",
+        "oppos",
+        "withdr",
+        "fabricat",
+        "recant",
+        "revok",
+        "repudiat",
+    ),
 )
 _DENIAL_OPENERS = frozenset(["out", "least", "herring"])
 _DENIAL_PHRASE = re.compile(
@@ -104,7 +115,8 @@ _NEGATION_PHRASE = re.compile(
 )
 _BACK = re.compile(
     r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
-    r"(?:that|this|it|(?:the|my) (?:previous|above|former|first|last|answer|choice))|second thoughts?|who knows"
+    r"(?:that|this|it|(?:the|my) (?:previous|above|former|first|last|answer|choice))"
+    r"|second thoughts?|who knows"
     r"|(?:made|making|make)\s(?:that|this|it)\sup|fabricat\w+|(?:just|only) pretending"
     r"|chang\w+ my mind|(?:take|taking|took) (?:that|it|this|everything) back"
     r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"

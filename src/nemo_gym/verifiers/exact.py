@@ -151,10 +151,12 @@ def _standing(text: str, place: Place | None) -> str | None:
     """What a place of the text says, if the words around it stand behind it."""
     if place is None or not place.content:
         return None
-    own = re.compile(rf"(?<!\w){re.escape(place.content[:_MAX_OWN])}(?!\w)", re.IGNORECASE)
+    own = place.content[:_MAX_OWN].casefold()
 
     def mark(piece: str) -> str:
-        return own.sub(SELF, piece)
+        if own not in piece.casefold():
+            return piece
+        return re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", SELF, piece, flags=re.IGNORECASE)
 
     return None if is_opposed(text, place.start, place.end, mark, is_open=True) else place.content
 

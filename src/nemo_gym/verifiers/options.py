@@ -65,8 +65,8 @@ class Options:
 
     def mentions(self, answer: str) -> list[Mention]:
         """All places that name an option, in order. A letter inside an option's text is part of the text."""
-        tokens = _tokens(answer[:MAX_ANSWER])
-        words = [_normal(token.text) for token in tokens]
+        tokens = list(_TOKEN.finditer(answer, 0, MAX_ANSWER))
+        words = [_normal(token.group()) for token in tokens]
         mentions: list[Mention] = []
         present = set(words)
         taken = [False] * len(tokens)
@@ -81,13 +81,14 @@ class Options:
                     and not any(taken[at : at + size])
                 ):
                     taken[at : at + size] = [True] * size
-                    start, end = tokens[at].start, tokens[at + size - 1].end
+                    start, end = tokens[at].start(), tokens[at + size - 1].end()
                     mentions.append(Mention(start, end, letters, by_letter=False))
         for at, token in enumerate(tokens):
-            if len(token.text) == 1 and not taken[at]:
-                letter = self._named(answer, token, words, at)
+            if token.end() - token.start() == 1 and not taken[at]:
+                letter = self._named(answer, token.start(), words, at)
                 if letter is not None:
-                    mentions.append(Mention(token.start, token.end, frozenset([letter]), by_letter=True))
+                    own = frozenset([letter])
+                    mentions.append(Mention(token.start(), token.end(), own, by_letter=True))
         return sorted(mentions, key=lambda mention: mention.start)
 
     def mark(self, piece: str, letter: str = "") -> str:
@@ -100,7 +101,7 @@ class Options:
         parts: list[str] = []
         end = 0
         for mention in self.mentions(piece):
-            if mention.by_letter and piece[mention.start] == "A" and _is_article(piece[mention.end :]):
+            if mention.by_letter and _is_word(piece[mention.start], piece[mention.end :]):
                 continue
             parts += [piece[end : mention.start], SELF if letter in mention.letters else OTHER]
             end = mention.end
@@ -132,18 +133,19 @@ class Options:
             ((words, frozenset(own)) for words, own in letters.items()), key=lambda pair: -len(pair[0])
         )
 
-    def _named(self, answer: str, token: "_Token", words: Sequence[str], at: int) -> str | None:
-        """The option that a token of one character names by its letter."""
-        if not token.text.isalpha() or adjoins(answer, token.start):
+    def _named(self, answer: str, place: int, words: Sequence[str], at: int) -> str | None:
+        """The option that a word of one character names by its letter."""
+        char = answer[place]
+        if not char.isalpha() or self.letter(char) is None or adjoins(answer, place):
             return None
         following = words[at + 1] if at + 1 < len(words) else ""
-        if token.text == "I" and following in _AFTER_PRONOUN:
+        if char == "I" and following in _AFTER_PRONOUN:
             return None
-        if token.text.islower() and token.text.isascii():
+        if char.islower() and char.isascii():
             before = words[at - 1] if at else ""
-            if not (before in _NAMES or (before in ("is", ":", "(") and token.text not in "ai")):
+            if not (before in _NAMES or (before in ("is", ":", "(") and char not in "ai")):
                 return None
-        return self.letter(token.text)
+        return self.letter(char)
 
 
 def plain(answer: str) -> str:
@@ -158,7 +160,7 @@ def plain(answer: str) -> str:
 
 def words_of(text: str, *, only_words: bool = False) -> list[str]:
     """The tokens as they are compared; an option's text is without the full stop at its end."""
-    words = [_normal(token.text) for token in _tokens(text)]
+    words = [_normal(token) for token in _TOKEN.findall(text)]
     if only_words:
         return [word for word in words if word[:1].isalnum() or word[:1] == "_"]
     while len(words) > 1 and words[-1] in (".", "", '"', "'"):
@@ -274,22 +276,13 @@ _FILLER = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str
-    start: int
-    end: int
-
-
-def _tokens(text: str) -> list[_Token]:
-    return [_Token(match.group(), match.start(), match.end()) for match in _TOKEN.finditer(text)]
-
-
 def _normal(token: str) -> str:
     return token.lower() if token.isascii() else normalize(token)
 
 
-def _is_article(rest: str) -> bool:
-    """Whether the words after `A` make an article of it."""
+def _is_word(char: str, rest: str) -> bool:
+    """Whether the words after `A` or `I` make an article or a pronoun of it."""
     following = _NOUN.match(rest)
-    return following is not None and following[1] not in VERBS and following[1] not in _AFTER_LETTER
+    if char not in "AI" or following is None or following[1] in _AFTER_LETTER:
+        return False
+    return following[1] not in (VERBS if char == "A" else ("is", "isn"))

@@ -40,7 +40,7 @@ Mark = Callable[[str], str]
 def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = False) -> bool:
     """Whether the words before or after an answer deny, doubt or replace it.
 
-    Only the sentence around it and later ones count, of at most 300 characters before it and 8,000 after it.
+    Only its own sentence and later ones count: at most 1,000 characters before it and 8,000 after it.
 
     Args:
         text: the whole response, with the answer from `start` to `end`.
@@ -52,7 +52,7 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
     after = _ending(text, end)
     if not after.strip(_MARKUP):
         return False
-    stop = _SENTENCE.search(after)
+    stop = SENTENCE.search(after)
     rest, later = (after[: stop.start()], after[stop.end() :]) if stop else (after, "")
     if rest and opposes_after(mark(rest), is_alone=not _lead(text, start).strip(_MARKUP)):
         return True
@@ -73,9 +73,8 @@ def opposes_before(lead: str) -> bool:
     for place, clause in enumerate(reversed(clauses)):
         against = [at for at, kind in enumerate(clause.kinds) if kind in ("against", "doubt")]
         if against:
-            if not {"frame", SELF}.issuperset(clause.kinds[against[-1] + 1 :]) or clause.describes(
-                against[-1]
-            ):
+            last = against[-1]
+            if not {"frame", SELF}.issuperset(clause.kinds[last + 1 :]) or clause.describes(last):
                 return False
             if place:
                 return clause.is_about_the_answer and not _INTERJECTIONS.issuperset(clause.words)
@@ -98,6 +97,8 @@ def opposes_after(rest: str, *, is_alone: bool = False) -> bool:
     if words[0] in _ADDING and (
         OTHER in kinds or (words[0] == "or" and words[1:2] and words[1] not in _SAME)
     ):
+        return True
+    if words[0] in _UNITING and not _ALL.isdisjoint(words) and "against" not in kinds:
         return True
     if is_alone and words[0] in _COPULAS and kinds[1:2] == ["against"]:
         return True
@@ -141,14 +142,14 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
     return is_asked
 
 
-_MAX_LEAD = 300
+_MAX_LEAD = 1_000
 _MAX_AFTER = 4_000
-_MAX_SENTENCE = 300
+_MAX_SENTENCE = 1_000
 _MAX_REPLACEMENT = 4
 _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
 _QUESTIONS = frozenset("?？؟")
-_SENTENCE = re.compile(r"[?？؟](?!\w)|(?<!\n\w)(?<!\n[-*] \w)(?<!\*\*\w)[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
+SENTENCE = re.compile(r"[?？؟](?!\w)|(?<!\n\w)(?<!\n[-*] \w)(?<!\*\*\w)[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
 """The end of a sentence; `A.` at the begin of a line is a label."""
 _BACKWARD_STOP = re.compile(r"(?<![^\s\"'”)*_$\]}])[.!?…]|[。！？؟]|\n")
 _LINKS = (
@@ -159,6 +160,7 @@ _LINKS = (
 """With these at its end, a line goes on in the next."""
 _LONGEST_LINK = 7
 _SIGNS = frozenset("~!<\\&/")
+_SYMBOL_PARTS = frozenset("\\\\~!<=-")
 _WORD = re.compile(r"[a-z]+")
 _LIST_LINE = re.compile(r"^[\s|>*_•-]{0,8}\(?([A-Za-z])[*_]{0,2}(?:[).:]|\s?\|)", re.MULTILINE)
 _ROUGH_TOKEN = re.compile(r"[a-z0-9]+|[^\s$*_`{}\[\]().]")
@@ -176,17 +178,22 @@ _CERTAIN = re.compile(
     r"\b(?:(?:not?|nt|without|never|can not|none|nothing|beyond) (?:\w+ ){0,3}?"
     r"(?:doubts?|doubted|den(?:y|ied|ying)|(?:other|else|anything|anyone) (?:\w+ )?(?:than|but|except)"
     r"|wrong|incorrect|false|guess(?:ing)?)"
+    r"|(?:only|best) possible|let me know .*"
     r"|nothing (?:else )?but|not only|(?:by|of|after) elimination|most likely|either way|no matter)\b"
 )
 _AGAINST = re.compile(
     r"\b(?:rul(?:e|es|ed|ing) (?:it |that |this )?out|cross(?:ed)? out|struck out|(?:is|are|be|goes) out"
-    r"|(?:under|by|in) no (?:\w+)|on no account|red herring|least (?:likely|plausible|probable|suitable|correct|appropriate)"
+    r"|(?:under|by|in) no \w+|on no account|red herring"
+    r"|least (?:likely|plausible|probable|suitable|correct|appropriate)"
     r"|(?:other|rather|different) (?:than|from)|instead of|opposed to|(?:apart|aside|far|away) from"
     r"|(?:all|any\w*|every\w*) (?:\w+ ){0,2}(?:but|save|except)|opposite of)\b"
 )
 _DOUBT = re.compile(
-    r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )(?:could|might|may) (?!only)(?:\w+ ){0,2}?(?:be|work)\b"
+    r"(?:\A|\b(?:it|this|that|answer|option|choice|one) |\0 )"
+    r"(?:could|might|may) (?!only)(?:\w+ ){0,2}?(?:be|work)\b"
     r"|\b(?:to some extent|more or less|(?:kind|sort) of|partly|partially|(?:one|any|some|each) of"
+    r"|(?<!of )(?<!from )(?:all|any|every|each) (?:the )?(?:options?|answers?|choices?|of them)"
+    r"|is one (?:option|answer|choice|possibility)"
     r"|(?:hard|difficult|tough) to (?:say|tell)|coin)\b"
 )
 _SUBJECT = re.compile(
@@ -220,8 +227,8 @@ _AGAINST_WORDS = word_set(
 _OPPOSING_WORDS = _AGAINST_WORDS | NEGATION_WORDS | DENIAL_WORDS
 _DOUBT_WORDS = word_set(
     """
-    maybe perhaps possibly probably presumably supposedly allegedly apparently seemingly likely either or
-    guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
+    maybe perhaps possible possibly probably presumably supposedly allegedly apparently seemingly likely
+    either or guess guessed guessing guesses unsure uncertain unclear dunno if whether unless
     random randomly arbitrary arbitrarily alternatively vielleicht quizás quizá forse talvez
     """
 )
@@ -253,9 +260,10 @@ _FRAMING = _HARMLESS | word_set(
     really actually truly quite very just still now again also too well oh ok okay yes hmm wait sorry
     though although however but yet even ever honestly frankly indeed exactly simply thought know knew
     say said saying mean meant feel chose chosen picked selected go going take make give want wanted
-    call sure certain confident idea possible boxed fbox agree agreed accept stand stands support only
-    following below above ai lol haha pure mere wild total rather good equally works work fits fit
-    plausible as for because since namely ie thing anything 100 acceptable ll re ve
+    call sure certain confident idea boxed fbox agree agreed accept stand stands support only following
+    below above ai lol haha pure mere wild total rather good equally works work fits fit plausible as
+    for because since namely ie thing anything 100 acceptable ll re ve real made let switch switching
+    change replace edit update
     es la el respuesta ist die das antwort est ce réponse è resposta risposta это ответ
     是 的 答案 答案是 正解は です
     """
@@ -264,6 +272,8 @@ _RELATIVE = word_set("that which who to")
 _COPULAS = word_set("is was are were can ca could should would must wo will")
 _VERBS = word_set("is s are was be must has choose pick select say go")
 _NO_CLAIM = word_set("because since due given if unless whether")
+_UNITING = word_set("and all both")
+_ALL = word_set("all both rest others everything etc")
 _ADDING = word_set("or if unless")
 _SAME = word_set("equivalently simply in as just more " + SELF)
 _INTERJECTIONS = word_set("no nope nah wait oh hmm well ok sorry actually")
@@ -288,8 +298,9 @@ class _Clause:
     @property
     def is_open(self) -> bool:
         """Whether the clause before goes on here: `it is false that` `the answer is`, or after `I think`."""
-        is_aside = self.joint in _BREAKS or self.joint == "because"
-        return self.joint == "\2" or (is_aside and _VERBS.isdisjoint(self.words))
+        if self.joint == "\2" or self.words[:1] == ["as"]:
+            return True
+        return (self.joint in _BREAKS or self.joint == "because") and _VERBS.isdisjoint(self.words)
 
     @property
     def is_bare(self) -> bool:
@@ -321,7 +332,12 @@ def _is_inert(marked: str) -> bool:
     """Whether a sentence names no option, and has no word or sign that could speak against an answer."""
     if not marked.isascii() or SELF in marked or OTHER in marked or not _SIGNS.isdisjoint(marked):
         return False
-    words = _WORD.findall(marked.lower())
+    return _is_quiet(marked.lower())
+
+
+def _is_quiet(text: str) -> bool:
+    """Whether a text in lower case has no word that is against an answer, or begins a phrase that may be."""
+    words = _WORD.findall(text)
     return _TRIGGERS.isdisjoint(words) and not any(word.startswith(DENIAL_STEMS) for word in words)
 
 
@@ -345,7 +361,7 @@ def _ending(text: str, end: int) -> str:
 def _sentences(text: str) -> Iterator[tuple[str, str]]:
     """Each sentence with the mark that ends it."""
     start = 0
-    for stop in _SENTENCE.finditer(text):
+    for stop in SENTENCE.finditer(text):
         yield text[start : stop.start()], stop.group()
         start = stop.end()
     yield text[start:], ""
@@ -399,13 +415,17 @@ def _joined(clauses: Sequence[_Clause]) -> list[_Clause]:
 def _plain(text: str) -> str:
     """The text in lower case, with one word in place of each symbol and phrase that has a meaning here."""
     text = readable(text).casefold()
-    text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", _ARROW.sub(" so ", text)))
-    text = _SHORT_NOT.sub(" not", text).replace("cannot", "can not")
+    if not text.isascii() or not _SYMBOL_PARTS.isdisjoint(text):
+        text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", _ARROW.sub(" so ", text)))
+    if "n" in text:
+        text = _SHORT_NOT.sub(" not", text).replace("cannot", "can not")
     text = _SLASH.sub(" or ", text.replace("&", " and "))
     text = " ".join(text.replace("'", " ").replace("’", " ").split())
     text = text.replace("as well as", "and")
-    text = _AGAINST.sub(" not ", _CERTAIN.sub(" surely ", text))
-    return _SUBJECT.sub("\2", _DOUBT.sub(" maybe ", text))
+    if not _is_quiet(text):
+        text = _AGAINST.sub(" not ", _CERTAIN.sub(" surely ", text))
+        text = _DOUBT.sub(" maybe ", text)
+    return _SUBJECT.sub("\2", text)
 
 
 def _kind(word: str) -> str:
