@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
@@ -126,7 +126,7 @@ class LocalEnvironment:
                     await self._connect(session)
             except BaseException as error:
                 await self.finish(session)
-                raise _fault(error, EnvironmentFault, "seed") from error
+                _reraise(error, EnvironmentFault, "seed")
         return session
 
     async def close(self, session: Session) -> None:
@@ -142,7 +142,7 @@ class LocalEnvironment:
             if closed is not None:
                 await _settle(closed)
         except BaseException as error:
-            raise _fault(error, EnvironmentFault, "close") from error
+            _reraise(error, EnvironmentFault, "close")
         finally:
             served = self._mcp.pop(session.id, None)
             if served is not None:
@@ -220,7 +220,7 @@ class LocalEnvironment:
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
-            raise _fault(error, VerifierFault, "verify") from error
+            _reraise(error, VerifierFault, "verify")
 
     async def aclose(self) -> None:
         """Let the environment release what its sessions had in common. What goes wrong with that is logged:
@@ -256,7 +256,7 @@ class LocalEnvironment:
             with _Use(self, session):
                 return await _settle(hook())
         except BaseException as error:
-            raise _fault(error, EnvironmentFault, name) from error
+            _reraise(error, EnvironmentFault, name)
 
     def touch(self, session: Session) -> None:
         """Count the time to live of a session from now."""
@@ -315,9 +315,10 @@ async def _settle(result: Awaitable[Any] | Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def _fault(error: BaseException, kind: type[RolloutError], hook: str) -> BaseException:
+def _reraise(error: BaseException, kind: type[RolloutError], hook: str) -> NoReturn:
+    """Raise what a hook raised: a failure that has a type, or somebody's wish to end this, as it is."""
     if isinstance(error, RolloutError) or not is_fault(error):
-        return error
+        raise error
     fault = kind(f"{hook} raised {message_of(error)}{origin(error)}")
     fault.traceback = short_traceback(error)
-    return fault
+    raise fault from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import msgspec
 
@@ -72,7 +72,7 @@ class OwnMetrics:
             metrics = dict(self._hooks.compute_metrics(tasks))
             per_task = {group[keys.TASK_INDEX]: group for group in metrics.pop("per_task_metrics", ())}
         except BaseException as error:
-            raise _hook_error("compute_metrics", error) from error
+            _reraise("compute_metrics", error)
         return metrics, per_task
 
     def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -86,13 +86,14 @@ class OwnMetrics:
         try:
             return self._hooks.get_key_metrics(metrics)
         except BaseException as error:
-            raise _hook_error("get_key_metrics", error) from error
+            _reraise("get_key_metrics", error)
 
 
-def _hook_error(hook: str, error: BaseException) -> BaseException:
+def _reraise(hook: str, error: BaseException) -> NoReturn:
+    """Raise what a hook raised: somebody's wish to end this as it is, all else as a failure of the hook."""
     if not is_fault(error):
-        return error
-    return GymError(f"{hook} raised {message_of(error)}{origin(error)}")
+        raise error
+    raise GymError(f"{hook} raised {message_of(error)}{origin(error)}") from error
 
 
 def without_trajectory(raws: Mapping[str, msgspec.Raw]) -> dict[str, Any]:

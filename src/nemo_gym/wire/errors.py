@@ -166,14 +166,14 @@ class WorkerDied(RolloutError):
 def chain(
     error: BaseException | None, before: Callable[[BaseException], BaseException | None]
 ) -> Iterator[BaseException]:
-    """An error and those that it came from, each once: an error may have been raised from itself.
+    """An error and those that it came from, each once and at most 100: an error may come from itself.
 
     Args:
         error: the last of them.
         before: what an error came from.
     """
     passed: list[BaseException] = []
-    while error is not None and not any(error is one for one in passed):
+    while error is not None and len(passed) < 100 and not any(error is one for one in passed):
         yield error
         passed.append(error)
         error = before(error)

@@ -11,6 +11,8 @@ from pathlib import Path
 from traceback import FrameSummary
 from typing import Any, Final, cast
 
+from nemo_gym.wire.errors import chain
+
 
 def is_fault(error: BaseException) -> bool:
     """Whether an exception is a mistake of the code that raised it, and not somebody's wish to end this task
@@ -82,12 +84,7 @@ def _frames(error: BaseException) -> list[FrameSummary]:
 def _chain(error: BaseException) -> Iterator[BaseException]:
     if (leaf := _first_of(error)) is not error:
         yield leaf
-    current: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
-        if current is None:
-            return
-        yield current
-        current = current.__cause__ or current.__context__
+    yield from chain(error, lambda one: one.__cause__ or one.__context__)
 
 
 def _first_of(error: BaseException) -> BaseException:
@@ -124,7 +121,5 @@ _MOST_CALLS: Final = 5
 _MOST_LINE: Final = 160
 _MOST_MESSAGE: Final = 500
 _MOST_LOOKED_AT: Final = 50
-_MOST_CAUSES: Final = 10
-"""A chain of causes may be a ring."""
 _MOST_TEXT: Final = 2000
 """Characters of a message: it becomes part of a row, or of what a model reads."""
