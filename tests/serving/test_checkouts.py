@@ -27,6 +27,19 @@ def test_a_servers_own_folder_lies_in_its_root(
     assert enclosing_roots() == [root]
 
 
+@pytest.mark.parametrize("kind", ["benchmarks", "environments"])
+def test_so_does_the_folder_of_a_benchmark_unless_there_are_no_servers(
+    root: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / kind / "demo" / "tests").mkdir(parents=True)
+    monkeypatch.chdir(root / kind / "demo" / "tests")
+    assert checkout() == root
+    assert enclosing_roots() == [root]
+    (tmp_path / "elsewhere" / kind / "demo").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere" / kind / "demo")
+    assert enclosing_roots() == []
+
+
 def test_its_own_root_comes_before_the_extra_ones(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 from nemo_gym.environments.discovery import search_roots
 
 SERVER_TYPES: Final = ("resources_servers", "responses_api_agents", "responses_api_models")
+_OWN_FOLDERS: Final = (*SERVER_TYPES, "benchmarks", "environments")
+"""In which each server, benchmark and environment of a root has a folder of its own."""
 
 
 def checkout(here: Path | None = None) -> Path | None:
@@ -19,9 +21,10 @@ def checkout(here: Path | None = None) -> Path | None:
 
 
 def enclosing_roots(here: Path | None = None) -> list[Path]:
-    """The root of the server whose folder the working directory is, or lies in: one or none."""
+    """The root of the server or benchmark whose folder the working directory is, or lies in: one or none."""
     here = (here or Path.cwd()).resolve()
-    return [folder.parents[1] for folder in (here, *here.parents) if folder.parent.name in SERVER_TYPES][:1]
+    own = (folder.parents[1] for folder in (here, *here.parents) if folder.parent.name in _OWN_FOLDERS)
+    return [root for root in own if _has_servers(root)][:1]
 
 
 def checkouts() -> list[Path]:
