@@ -107,7 +107,8 @@ def test_a_trajectory_that_another_program_made_may_hold_anything(items: list[An
     rollout = Rollout(row={}, response=Response({"output": [*items, *good, *items]}), reward=1.0)
     count_tools(rollout)
     assert rollout.tool_calls == {"a": {"calls": 1}}
-    for output in (None, {}, "text"):
+    outputs: list[Any] = [None, {}, "text"]
+    for output in outputs:
         odd = Rollout(row={}, response=Response({"output": output}), reward=1.0)
         count_tools(odd)
         assert odd.tool_calls is None

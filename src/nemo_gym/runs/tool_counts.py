@@ -51,8 +51,9 @@ def count_tools(rollout: Rollout) -> None:
         return
     counts = ToolCounts()
     waiting: dict[str, list[str]] = {}
-    for item in cast("list[Any]", output):
-        kind = item.get("type") if isinstance(item, dict) else None
+    for each in cast("list[Any]", output):
+        item = cast("dict[str, Any]", each) if isinstance(each, dict) else _NOTHING
+        kind = item.get("type")
         if kind not in _OF_TOOLS:
             continue
         id, name = item.get("call_id"), item.get("name")
@@ -86,6 +87,7 @@ def read_counts(raw: bytes) -> Mapping[str, ToolCount]:
 
 NO_SUCH_TOOL: Final = "(no such tool)"
 OTHERS: Final = "(others)"
+_NOTHING: Final[dict[str, Any]] = {}
 _OF_TOOLS: Final = ("function_call", "function_call_output")
 _NO_SUCH: Final = '{"error":"There is no tool '
 _MOST_NAMES: Final = 100
