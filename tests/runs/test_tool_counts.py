@@ -89,3 +89,45 @@ def test_however_many_names_a_model_makes_up_few_are_kept() -> None:
 @pytest.mark.parametrize("raw", [b"5", b'{"a": 1}', b'{"a": {"calls": "x"}}', b"[" * 100_000])
 def test_a_column_that_says_something_else_is_passed_over(raw: bytes) -> None:
     assert read_counts(raw) == {}
+
+
+CALL: Item = function_call("a", "{}", call_id="1")
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        *([{}], ["text"], [None], [7], [[]], [{"type": ["function_call"]}], [{"type": "function_call"}]),
+        *([{**CALL, "call_id": ["1"]}], [{**CALL, "name": 5}], [{**CALL, "name": None}]),
+        [{"type": "function_call_output", "call_id": {}, "output": "x"}],
+    ],
+)
+def test_a_trajectory_that_another_program_made_may_hold_anything(items: list[Any]) -> None:
+    good: list[Any] = [CALL, function_call_output("1", "ok")]
+    rollout = Rollout(row={}, response=Response({"output": [*items, *good, *items]}), reward=1.0)
+    count_tools(rollout)
+    assert rollout.tool_calls == {"a": {"calls": 1}}
+    outputs: list[Any] = [None, {}, "text"]
+    for output in outputs:
+        odd = Rollout(row={}, response=Response({"output": output}), reward=1.0)
+        count_tools(odd)
+        assert odd.tool_calls is None
+
+
+def test_two_calls_with_one_id_are_counted_under_their_own_names() -> None:
+    items = [CALL, {**CALL, "name": "b"}, function_call_output("1", "ok"), function_call_output("1", "ok")]
+    rollout = Rollout(row={}, response=Response({"output": items}), reward=1.0)
+    count_tools(rollout)
+    assert rollout.tool_calls == {"a": {"calls": 1}, "b": {"calls": 1}}
+
+
+@pytest.mark.parametrize("calls", [b"-5", b"99999999999999999999", b"1.5", b"null"])
+def test_a_count_that_is_none_is_not_added_up(calls: bytes) -> None:
+    assert read_counts(b'{"a":{"calls":%b}}' % calls) == {}
+
+
+def test_names_in_other_people_s_rows_are_shortened_too() -> None:
+    counts = ToolCounts()
+    for name, counted in read_counts(b'{"%b":{"calls":1}}' % (b"n" * 10_000)).items():
+        counts.add(name, counted)
+    assert [len(name) for name in counts.by_name] == [64]

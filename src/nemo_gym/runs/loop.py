@@ -10,6 +10,9 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.origin import origin
+
 T = TypeVar("T")
 
 if sys.platform == "win32":
@@ -19,14 +22,21 @@ else:
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` on the fast loop, with as many file descriptors as the system lets us have."""
+    """Run `main` on the fast loop, with as many file descriptors as the system lets us have.
+
+    Raises:
+        GymError: a task that an author's code started calls `sys.exit`, which ends the loop.
+    """
     allow_many_files()
     # Rollouts leave next to no reference cycles: look for them a hundred times less often than by default,
     # and never among what was imported.
     gc.freeze()
     gc.set_threshold(70_000, 20, 20)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(main)
+    except SystemExit as error:
+        raise GymError(f"code that ran in a task of its own calls sys.exit{origin(error)}") from error
 
 
 def allow_many_files() -> None:
