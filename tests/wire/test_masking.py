@@ -159,6 +159,11 @@ def test_what_stands_behind_the_scheme_of_a_header_is_a_secret_of_its_own() -> N
     assert without_secrets("wrong key sk-12345678, plain-text") == f"wrong key {MASK}, plain-text"
 
 
+def test_many_schemes_in_a_row_are_no_deep_matter() -> None:
+    remember_secrets(["key " * 5000 + "sk-12345678"])
+    assert without_secrets("sk-12345678.") == f"{MASK}."
+
+
 @pytest.mark.parametrize("text", ["1", "12", "0.5", "true", "False", "null", "on", "", "  "])
 def test_a_setting_is_no_secret(text: str) -> None:
     remember_secrets([text])

@@ -97,7 +97,7 @@ def _base64(data: bytes, start: int) -> Iterator[str]:
     yield text[first:last].translate(_URL_SAFE)
 
 
-_SCHEME: Final = re.compile(r"(?:bearer|basic|token|key)\s+(?=\S)", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"(?:(?:bearer|basic|token|key)\s+)++(?=\S)", re.IGNORECASE)
 """What stands before a secret in the value of a header."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
