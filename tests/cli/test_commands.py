@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from conftest import read_rows
 
 from nemo_gym import __version__
 from nemo_gym.cli.display import status_line
-from nemo_gym.cli.texts import duration, number
+from nemo_gym.cli.texts import duration, number, percent, score
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.result import Result
 from nemo_gym.wire.printable import printable
@@ -310,6 +311,30 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 )
 def test_figures_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(math.inf, "inf"), (-math.inf, "-inf"), (math.nan, "nan")])
+def test_figures_of_an_author_s_own_may_be_no_number(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(100.0, "100.0 %"), (99.99, "> 99.9 %"), (99.9, "99.9 %"), (0.0, "0.0 %"), (0.01, "< 0.1 %")],
+)
+def test_rounding_makes_neither_all_nor_nothing_of_a_share(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((1.0, "1.000"), (0.41, "0.410"), (0.9999, "0.999900"), (0.0002, "0.000200"), (-0.0, "0.000")),
+        *((1e-7, "0.000000100"), (1 - 2**-53, "0.9999999999999999"), (-4.99996, "-4.999960")),
+    ],
+)
+def test_rounding_makes_no_whole_number_of_a_score(value: float, text: str) -> None:
+    assert score(value) == text
 
 
 def test_printable_keeps_text_and_lines_and_drops_control() -> None:

@@ -306,6 +306,14 @@ class TestReverify:
             )
         )
 
+    def test_a_link_that_leads_back_to_itself_is_one_line(self, run: Gym, tmp_path: Path) -> None:
+        loop = tmp_path / "loop.jsonl"
+        loop.symlink_to(loop)
+        done = run(
+            "eval", "reverify", "reasoning", "--rollouts", loop, "--inputs", loop, "-o", tmp_path / "o.jsonl"
+        )
+        assert (done.returncode, done.stderr.count("\n"), "loop.jsonl" in done.stderr) == (1, 1, True)
+
     def test_without_a_manifest_somebody_has_to_say_which_environment(self, run: Gym) -> None:
         (run.folder / "old_manifest.json").unlink()
         done = run("eval", "reverify", "--rollouts", "old.jsonl", "-o", "new.jsonl")

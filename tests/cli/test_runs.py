@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import read_rows
 
-from nemo_gym.cli.drive import ending_signals
+from nemo_gym.runs.loop import ending_signals
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -199,6 +201,23 @@ def test_sigterm_lets_a_request_in_flight_finish(gym: Gym) -> None:
         assert process.wait(timeout=60) == 0
 
 
+def test_a_closed_terminal_ends_the_servers_in_good_order(gym: Gym) -> None:
+    """As closing the window does: the kernel sends the hang-up, and whatever is printed then fails."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(gym.folder)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
+        words = [sys.executable, "-m", "nemo_gym", "env", "start", *mcqa(gym), "--port", "0", "--isolate"]
+        os.execve(sys.executable, words, gym.env)
+    said = b""
+    while b"servers ready" not in said:
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    assert until(lambda: gym.processes() == {})
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert [path for path in gym.runtime.rglob("*") if path.suffix != ".log" and path.is_file()] == []
+
+
 def refuses(url: str) -> bool:
     try:
         httpx.get(url)
@@ -246,7 +265,7 @@ def test_servers_written_for_the_original_package_refuse_pages_too(gym: Gym, alo
 
 def test_a_server_that_never_answers_is_given_up(gym: Gym) -> None:
     config = gym.program("asleep", "import time\nprint('asleep')\ntime.sleep(3600)\n")
-    failed = gym("env", "start", "--config", config, "--port", 0, "--ready-timeout", 1)
+    failed = gym("env", "start", "--config", config, "--port", 0, "--ready-timeout", 5)
     assert failed.returncode == 1
     assert "asleep did not start" in failed.stderr
     assert "| asleep" in failed.stderr

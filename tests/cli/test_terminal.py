@@ -9,11 +9,14 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from rich.table import Table
+from rich.text import Text
 
 import nemo_gym.cli
 from nemo_gym.cli.console import Console
@@ -92,6 +95,14 @@ def test_no_command_lets_control_characters_through(gym: Gym, evil: Path, words:
     assert "\U0001f604" not in done.stdout + done.stderr
 
 
+def test_what_workers_print_is_made_safe_too(gym: Gym, evil: Path) -> None:
+    code = f'print("{ESCAPED}"); __import__("os").write(2, "{ESCAPED} in a worker".encode())'
+    (evil / "loud.py").write_text(ENVIRONMENT.replace("raise ValueError", f"{code}; raise ValueError"))
+    done = gym("run", "loud.py", "--model-type", "oracle", "--workers", 2, "-o", "out.jsonl", cwd=evil)
+    assert "in a worker" in done.stderr
+    assert not [character for character in done.stdout + done.stderr if is_harmful(character)]
+
+
 def test_what_a_rollout_holds_is_shown_without_them(gym: Gym, evil: Path) -> None:
     gym("run", "evil", "--model-type", "oracle", "-o", "out.jsonl", cwd=evil)
     done = gym("runs", "show", "out.jsonl", "--task", "0", cwd=evil)
@@ -152,6 +163,83 @@ def test_remembered_secrets_are_masked_in_every_kind_of_output(capsys: pytest.Ca
     out, err = capsys.readouterr()
     assert out == "a **** b\n" * 2
     assert err == "a **** b\n"
+
+
+def test_a_secret_that_fills_two_lines_is_masked_before_it_is_broken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    secret = "abcdefghij" * 6
+    remember_secrets([secret])
+    table = Table("name", title=f"title {secret}", caption=secret)
+    table.add_row(f"cell {secret}")
+    table.add_row(Text(f"text {secret}", style="bold"))
+    console = Console(width=40)
+    console.print(table)
+    console.print(f"plain {secret}")
+    console.print(Text.assemble(("bold", "bold"), f" {secret}"))
+    out = capsys.readouterr().out
+    assert "abcdef" not in out
+    assert out.count("****") == 6
+
+
+def test_the_password_of_a_url_is_not_in_an_error(gym: Gym, tmp_path: Path) -> None:
+    done = gym(
+        "run", "reasoning", "-i", "http://me:pass@h/rows.jsonl", "--model-type", "oracle", cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "http:/****@h/rows.jsonl" in done.stderr
+
+
+def test_a_key_that_an_endpoint_repeats_is_in_no_output(
+    gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = 'sk-"quoted"-12345'
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"] or 0))
+            body = json.dumps({"error": {"message": f"wrong key {self.headers['authorization']}"}}).encode()
+            self.send_response(401)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    monkeypatch.setenv("NEMO_GYM_MODEL_API_KEY", key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        threading.Thread(target=server.serve_forever).start()
+        model = (
+            "--model-type",
+            "chat",
+            "--model",
+            "m",
+            "--model-url",
+            f"http://127.0.0.1:{server.server_port}/v1",
+        )
+        try:
+            for workers in (1, 2):
+                words = (
+                    "run",
+                    "reasoning",
+                    *model,
+                    "--limit",
+                    2,
+                    "--workers",
+                    workers,
+                    "-o",
+                    f"o{workers}.jsonl",
+                )
+                done = gym(*words, cwd=tmp_path)
+                assert "wrong key Bearer ****" in done.stderr
+                assert "quoted" not in done.stdout + done.stderr
+        finally:
+            server.shutdown()
+    files = list(tmp_path.rglob("*.json*"))
+    assert any("wrong key Bearer ****" in path.read_text() for path in files)
+    assert not [path for path in files if "quoted" in path.read_text()]
 
 
 def test_output_is_as_before_afterwards() -> None:

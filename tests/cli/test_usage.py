@@ -58,6 +58,11 @@ def folder(tmp_path: Path) -> Path:
         (["run", ECHO, "-o", "out.jsonl", *RANDOM], r"echo has no split 'train'; .*pass --input FILE"),
         ([*RUN, "level=3", *NOBODY], r"environment echo: .*unknown field `level` \(settings: none\)"),
         ([*RUN, "level", *NOBODY], r"'level': expected KEY=VALUE, a setting of the environment"),
+        (
+            [*RUN, "--num-repeats", "9" * 20, *RANDOM],
+            r"task 1: a task has at most 1,048,576 rollouts, got 99",
+        ),
+        ([*RUN, "--limit", r"C:\x\g<1>", *RANDOM], r"--limit': got '.*x.*' ?, it should be a valid integer"),
         ([*RUN, "--agent", "tool_lop", *NOBODY], r"no agent named 'tool_lop'\. Did you mean 'tool_loop'\?"),
         ([*RUN, "--model-type", "chatt", *NOBODY], r"no model type 'chatt'\. Did you mean 'chat'\?"),
         ([*RUN, "--model-type", "chat"], r"model type 'chat' needs --model-url and --model"),

@@ -10,6 +10,7 @@ import pytest
 from fastapi import Body
 from nemo_gym.base_responses_api_model import BaseResponsesAPIModelConfig, SimpleResponsesAPIModel
 from nemo_gym.server_utils import ServerClient
+from nemo_gym.token_id_capture import CaptureContext, current_capture_context
 from omegaconf import OmegaConf
 from starlette.testclient import TestClient
 
@@ -34,8 +35,13 @@ USER = [{"role": "user", "content": "hello"}]
 TAGGED = "/ng-rollout/0-0/training-token-capture"
 
 
+seen: list[CaptureContext | None] = []
+"""What the server knew of the capture of each call."""
+
+
 class Server(SimpleResponsesAPIModel):
     async def responses(self, body: Json) -> Any:  # type: ignore[override]
+        seen.append(current_capture_context())
         return REPLY if body["input"] != "nothing" else {**REPLY, "output": [ITEM]}
 
     async def chat_completions(self, body: Json) -> Any:  # type: ignore[override]
@@ -87,3 +93,13 @@ def test_an_answer_without_tokens_is_known_to_be_missing(tmp_path: Path) -> None
     with serve(tmp_path) as client:
         assert client.post(TAGGED + "/v1/responses", json={"input": "nothing"}).status_code == 200
     assert TokenFiles(tmp_path).freeze("0-0").incomplete
+
+
+def test_a_server_knows_which_call_is_captured(tmp_path: Path) -> None:
+    seen.clear()
+    with serve(tmp_path) as client:
+        client.post(TAGGED + "/v1/responses", json={"input": "hello"})
+        client.post("/ng-rollout/0-1/v1/responses", json={"input": "hello"})
+    (entry,) = TokenFiles(tmp_path).freeze("0-0").entries
+    assert seen == [CaptureContext("0-0", entry.model_call_id), None]
+    assert current_capture_context() is None

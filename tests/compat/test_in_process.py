@@ -172,7 +172,7 @@ def test_a_module_started_by_the_contract_serves_its_instance(workers: int) -> N
         stderr=subprocess.PIPE,
     )
     try:
-        assert post(port, "/seed_session", {}, token="let-me-in", patience_s=30.0) == (200, {})
+        assert post(port, "/seed_session", {}, token="let-me-in", patience_s=120.0) == (200, {})
         assert post(port, "/seed_session", {}, token="guess")[0] == 401
         status, problem = post(port, "/verify", {"expected": "x"}, token="let-me-in")
         assert status == 422

@@ -32,7 +32,7 @@ server_utils: ServerClient raise_for_status get_response_json SESSION_ID_KEY req
 server_utils: get_first_server_config_dict is_nemo_gym_fastapi_entrypoint apply_rollout_prefix
 server_utils: rollout_path_prefix get_global_aiohttp_client is_global_aiohttp_client_request_debug_enabled
 server_utils: HEAD_SERVER_KEY_NAME BaseServerConfig
-token_id_capture: TokenEntry TokenSink TokenSource
+token_id_capture: TokenEntry TokenSink TokenSource CaptureContext current_capture_context
 config_types: ModelServerRef ResourcesServerRef AggregateMetricsRequest AggregateMetrics BaseServerConfig
 config_types: OmegaConf
 base_resources_server: BaseVerifyResponse BaseVerifyRequest BaseResourcesServerConfig BaseRunRequest
@@ -80,7 +80,9 @@ global_config: GlobalConfigDictParser
 sandbox.providers.apptainer: ApptainerProvider provider
 sandbox.providers.docker: DockerProvider DockerCreateConfig
 sandbox.providers.base: SandboxCreateError SandboxExecResult
-sandbox.utils: rewrite_image
+sandbox.utils: rewrite_image cpu_cap_env CPU_CAP_ENV_VARS
+sandbox: SandboxPtySession
+config_types: ROLLOUT_PATH_PREFIX
 cli: GlobalConfigDictParserConfig RunHelper
 """
 

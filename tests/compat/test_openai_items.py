@@ -42,6 +42,10 @@ ITEMS: list[tuple[dict[str, Any], type]] = [
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         items.NeMoGymResponseFunctionToolCall,
     ),
+    (
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "namespace": "files"},
+        items.NeMoGymResponseFunctionToolCall,
+    ),
     ({"type": "function_call_output", "call_id": "c", "output": "o"}, items.NeMoGymFunctionCallOutput),
     ({"type": "reasoning", "id": "r", "summary": []}, items.NeMoGymResponseReasoningItem),
     ({"type": "web_search_call", "id": "w", "anything": [1]}, items.NeMoGymHostedItem),

@@ -168,6 +168,23 @@ def test_a_benchmark_is_the_one_data_set_of_its_type(tmp_path: Path) -> None:
     assert BenchmarkConfig.from_config_path(path) is None
 
 
+def test_a_benchmark_is_read_though_values_that_a_run_needs_are_open(tmp_path: Path) -> None:
+    """As lists of benchmarks need it."""
+    path = tmp_path / "quiz.yaml"
+    path.write_text(
+        f"{BENCHMARK}      grader: ['${{grader.url}}', '${{grader_key}}', '${{grader.again}}']\n"
+        "      limits: ['???', {seconds: '???'}]\n"
+    )
+    benchmark = BenchmarkConfig.from_config_path(path, strict=False)
+    assert benchmark is not None
+    assert benchmark.name == "quiz"
+    with pytest.raises(ConfigError, match="2 values must be given"):
+        BenchmarkConfig.from_config_path(path)
+    path.write_text(f"{BENCHMARK}  responses_api_models: []\n")
+    with pytest.raises(ConfigError):
+        BenchmarkConfig.from_config_path(path, strict=False)
+
+
 ROWS = [
     {"responses_create_params": {"input": text}, "agent_ref": {"name": "mine"}} for text in ("good", "bad")
 ]

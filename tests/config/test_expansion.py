@@ -9,6 +9,7 @@ from nemo_gym.config.errors import ConfigError, ConfigInterpolationError
 from nemo_gym.config.expansion import check_expansion, check_size
 from nemo_gym.config.interpolation import interpolate
 from nemo_gym.config.resolve import resolve
+from nemo_gym.config.sources import read_yaml
 
 LEVELS = range(1, 60)
 
@@ -43,6 +44,22 @@ BOMBS: dict[str, dict[str, Any]] = {
 def test_references_that_multiply_are_refused_before_they_are_replaced(tree: dict[str, Any]) -> None:
     with pytest.raises(ConfigInterpolationError, match=r"^[\w.]+: its references multiply into more than"):
         interpolate(tree)
+
+
+def test_variables_that_multiply_are_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONG", "x" * 100_000)
+    tree = {"x0": "${oc.env:LONG}${oc.env:'LONG'}", **{f"x{n}": f"${{x{n - 1}}}" * 2 for n in range(1, 9)}}
+    with pytest.raises(ConfigInterpolationError, match="multiply into more than"):
+        interpolate(tree)
+    assert interpolate({"a": "${oc.env:LONG}", "b": "${a}"})["b"] == "x" * 100_000
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 5000, "1" + ":59" * 5000, "9" * 5000])
+def test_a_number_too_long_to_be_written_is_one_line(tmp_path: Path, number: str) -> None:
+    (tmp_path / "long.yaml").write_text(f"a: {number}")
+    with pytest.raises(ConfigError, match=r"long\.yaml: ") as raised:
+        read_yaml(tmp_path / "long.yaml")
+    assert "\n" not in str(raised.value)
 
 
 def test_a_long_chain_of_references_is_refused() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
+from omegaconf import OmegaConf
 from trees import trees
 
+from nemo_gym.config import interpolation
 from nemo_gym.config.errors import ConfigInterpolationError, ConfigMissingValuesError
 from nemo_gym.config.interpolation import interpolate, require_values
 from nemo_gym.wire.masking import MASK, mask, without_secrets
@@ -97,6 +100,33 @@ def test_what_an_environment_variable_held_is_masked_whatever_its_key_is_called(
     assert without_secrets("error: kept-by-nobody") == f"error: {MASK}"
 
 
+def test_the_place_of_a_file_is_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATA", str(tmp_path))
+    monkeypatch.setenv("GONE", str(tmp_path / "gone"))
+    tree = interpolate({"folder": "${oc.env:DATA}", "gone": "${oc.env:GONE}"})
+    assert mask(tree) == {"folder": str(tmp_path), "gone": MASK}
+
+
 def test_where_a_user_works_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     assert mask(interpolate({"folder": "${oc.env:HOME}/data"})) == {"folder": "/home/somebody/data"}
+
+
+def test_variables_are_watched_with_omegaconf_2_3_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There `register_resolver` is an older function, which replaces nothing."""
+    registered: dict[str, Any] = {}
+
+    def register_new_resolver(name: str, resolver: Any, *, replace: bool = False) -> None:
+        registered[name] = (resolver, replace)
+
+    def register_resolver(name: str, resolver: Any) -> None:
+        raise AssertionError("not this one")
+
+    monkeypatch.setattr(OmegaConf, "register_resolver", register_resolver)
+    monkeypatch.setattr(OmegaConf, "register_new_resolver", register_new_resolver)
+    interpolation._watch_environment.__wrapped__()
+    resolver, replaced = registered["oc.env"]
+    assert replaced
+    monkeypatch.setenv("A_TOKEN_OF_2_3", "hush-hush-2-3")
+    assert resolver("A_TOKEN_OF_2_3") == "hush-hush-2-3"
+    assert "hush-hush-2-3" not in without_secrets("the token is hush-hush-2-3")

@@ -22,7 +22,7 @@ from nemo_gym import (
 )
 from nemo_gym.environments import link as link_module
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.wire.errors import EnvironmentFault, JudgeFailed, ModelTimeout, VerifierFault
+from nemo_gym.wire.errors import EnvironmentFault, JudgeFailed, ModelTimeout, TaskUnfit, VerifierFault
 from nemo_gym.wire.items import assistant, function_call
 
 ANSWER = Response.of([assistant("hello")])
@@ -187,6 +187,30 @@ async def test_a_close_that_raises_is_a_fault_and_is_not_tried_again() -> None:
     await link.close(session)
 
     assert environment.closed == ["s0"]
+
+
+@pytest.mark.parametrize("hook", ["seed", "verify", "close"])
+async def test_a_failure_that_says_what_it_is_passes_as_it_is(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not come from itself: whoever follows where an error came from gets to an end."""
+    unfit = TaskUnfit("this row has no answer")
+
+    def fail(_: Notes, name: str, __: Any) -> None:
+        if name == hook:
+            raise unfit
+
+    async def rollout() -> None:
+        link = LocalEnvironment(Notes())
+        session = await link.open(row())
+        await link.verify(session, ANSWER)
+        await link.close(session)
+
+    monkeypatch.setattr(Notes, "_hook", fail)
+    with pytest.raises(TaskUnfit) as caught:
+        await rollout()
+    assert caught.value is unfit
+    assert caught.value.__cause__ is None
 
 
 async def test_a_row_that_does_not_fit_is_a_fault_before_anything_is_seeded() -> None:

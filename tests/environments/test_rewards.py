@@ -95,3 +95,27 @@ def test_solved_is_the_top_of_the_range_unless_the_environment_says_otherwise() 
 def test_a_declaration_that_makes_no_sense_is_one_line(declared: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         LocalEnvironment(giving(Fixed, 0.0, **declared))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(math.nan, math.inf, -math.inf, 1e150, -1e200, 10**400, "1.0", None, [1.0], b"1", 1j),
+        *({"a": math.nan}, {"a": 1e149, "b": 9.5e149}, {"a": "1"}, Reward(math.inf), Reward(10**200)),
+    ],
+)
+@pytest.mark.parametrize("kind", [Fixed, Declared])
+async def test_what_no_statistics_can_be_made_of_is_no_reward_whatever_is_declared(
+    kind: type[Fixed], given: Any
+) -> None:
+    with pytest.raises(VerifierFault, match=r"verify returned .*(number|beyond|outside)"):
+        await verdict(giving(kind, given))
+
+
+async def test_a_range_may_have_no_ends_and_one_without_a_top_says_what_is_solved() -> None:
+    assert (await verdict(giving(Fixed, 1e9, reward_range=(-math.inf, math.inf)))).value == 1e9
+    with pytest.raises(UsageError, match="fixed: reward_range has no top: say solved_at"):
+        reward_scale(giving(Fixed, 7.0, reward_range=(5.0, math.inf)))
+    assert reward_scale(giving(Fixed, 7.0, reward_range=(5.0, math.inf), solved_at=9.0)).solved_at == 9.0
+    with pytest.raises(UsageError, match="give two numbers"):
+        reward_scale(giving(Fixed, 7.0, reward_range=(0, 10**400)))

@@ -13,9 +13,9 @@ import pytest
 from nemo_gym import Agent, Environment, Model, Response, Rollout, Session, ask
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.runs.collect import Collector, NextRow
+from nemo_gym.runs.collect import Collector, NextRow, attempt
 from nemo_gym.runs.limiter import Fixed, Limiter
-from nemo_gym.wire.errors import ModelDenied, ModelError, RolloutError
+from nemo_gym.wire.errors import ModelDenied, ModelError, RolloutError, TaskUnfit
 from nemo_gym.wire.items import assistant, message_text
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.task import Row
@@ -319,3 +319,16 @@ async def test_a_source_that_raises_ends_the_run_with_its_own_error() -> None:
 
     with pytest.raises(OSError, match="plan is gone"):
         await stage.collector.run(next_row, stage.ended.append)
+
+
+class Unfit(Watched):
+    """Refuses every row in its own words."""
+
+    def seed(self, task: Any, session: Session) -> None:
+        raise TaskUnfit("this row has no answer")
+
+
+async def test_rows_that_an_environment_refuses_end_as_failures() -> None:
+    (row,) = rows("answer")
+    rollout = await attempt(ToolLoop(), row, LocalEnvironment(Unfit()), Obedient(), seconds=None)
+    assert isinstance(rollout.failure, TaskUnfit)

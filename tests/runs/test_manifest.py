@@ -88,3 +88,11 @@ def test_a_file_that_is_no_manifest_is_one_clear_line(paths: RunPaths, content: 
 
     with pytest.raises(UsageError, match=r"out_manifest\.json: not a run manifest: "):
         load_manifest(paths.manifest)
+
+
+@pytest.mark.parametrize("time", [1e20, 1e308, -1.0])
+def test_a_time_that_no_calendar_has_is_one_clear_line(paths: RunPaths, time: float) -> None:
+    Manifest(IDENTITY, requested=12, gym_version="1.0", started_at=time).save(paths)
+
+    with pytest.raises(UsageError, match=r"not a run manifest: .*started_at"):
+        load_manifest(paths.manifest)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym import Environment, Task, ask
+from nemo_gym.runs import plan
 from nemo_gym.runs.plan import PlanOptions, Twins, expand, materialize, task_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode
@@ -59,6 +60,24 @@ def test_rows_with_the_same_given_index_are_one_task_with_more_repeats() -> None
     assert identities([r for r, _ in expand(rows, PlanOptions(repeats=2))]) == [
         (7, 0), (7, 1), (9, 0), (9, 1), (7, 2), (7, 3)
     ]  # fmt: skip
+
+
+def test_more_rollouts_of_a_task_than_a_row_can_name_are_refused_before_they_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for rows in ([row("a")], [row("a", _ng_task_index=7), row("a", _ng_task_index=7)]):
+        every = expand(rows, PlanOptions(repeats=10**12))
+        with pytest.raises(UsageError, match=r"task 1: a task has at most 1,048,576 rollouts, got 1,000,0"):
+            next(every)
+    monkeypatch.setattr(plan, "MOST_REPEATS", 10)
+    halves = expand([row("a", _ng_task_index=7)] * 2, PlanOptions(repeats=6))
+    with pytest.raises(UsageError, match=r"task 2: a task has at most 10 rollouts, got 12"):
+        list(halves)
+
+
+def test_a_limit_may_be_any_number() -> None:
+    rows = task_rows(Sums(), [row("a", expected=1)], limit=10**20)
+    assert len(list(rows)) == 1
 
 
 def test_a_given_task_index_is_kept() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from nemo_gym.environments.rewards import Rewards
 from nemo_gym.runs.journal import AppendFile
-from nemo_gym.runs.manifest import Identity, Manifest, Rewards
+from nemo_gym.runs.manifest import Identity, Manifest
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.report import find_rollout, report_on, runs_in, sample_rollouts
 from nemo_gym.verifiers.scale import RewardScale

@@ -204,6 +204,10 @@ DAMAGE: dict[str, tuple[Callable[[RunPaths], object], str]] = {
         r"task 7 repeat 1: not among the rows",
     ),
     "a failure outside": (lambda of: append(of.failures, FAILED), r"task 9 repeat 0: not among the rows"),
+    "a reward twice": (
+        lambda of: replaced(of.rollouts, '"reward":0.5', '"reward":1.0,"reward":0.5'),
+        r":1: not a row of a run: the key 'reward' is there twice",
+    ),
     "no reward": (
         lambda of: replaced(of.rollouts, '"reward":0.5', '"rewart":0.5'),
         r":1: a scored rollout needs a reward",
@@ -249,6 +253,14 @@ async def test_damaged_files_are_one_line(
         await folder.run(resume=True)
     assert "\n" not in str(caught.value)
     with suppress(GymError):  # a run can be shown though its plan was changed
+        report_on(folder.output)
+
+
+async def test_a_run_whose_rows_have_a_key_twice_is_not_shown(folder: Folder) -> None:
+    await folder.run()
+    replaced(folder.output, '"reward":0.5', '"reward":1.0,"reward":0.5')
+
+    with pytest.raises(GymError, match=r"out\.jsonl:1: the key 'reward' is there twice"):
         report_on(folder.output)
 
 

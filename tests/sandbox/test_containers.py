@@ -88,6 +88,20 @@ class TestDocker:
         assert call["env"] == {"SECRET": "hush"}
         assert [call["words"] for call in fake_cli.calls("rm")] == [["rm", "--force", "--volumes", name]]
 
+    async def test_arguments_of_ones_own_come_before_the_image_and_the_container(self, fake_cli):
+        settings = {
+            "create": {"extra_run_args": ["-v", "/data:/data:ro"]},
+            "exec": {"extra_exec_args": ["--privileged"], "exec_shell": None},
+        }
+        async with await running(fake_cli, **settings).start() as sandbox:
+            result = await sandbox.exec("echo done")
+
+        assert result.stdout == "done\n"
+        [run] = fake_cli.calls("run")
+        assert run["words"][-7:-3] == ["-v", "/data:/data:ro", "--entrypoint", "sh"]
+        command = fake_cli.calls("exec")[-1]["words"]
+        assert command[command.index("--privileged") + 1 :] == [run["words"][3], "bash", "-c", "echo done"]
+
     async def test_a_time_to_live_and_an_entrypoint_are_the_container_s(self, fake_cli):
         async with await running(fake_cli, SandboxSpec(image="i", ttl_s=60)).start():
             pass

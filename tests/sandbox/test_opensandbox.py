@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, SandboxSpec, SandboxStatus
-from nemo_gym.sandbox.errors import SandboxCreateError, SandboxFileError
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxFileError
 
 CONFIG = {"connection": {"domain": "sandboxes:8080", "api_key": "hush"}, "probe": {"stable_delay_s": 0}}
 
@@ -25,6 +26,8 @@ class Server:
         self.folder = folder
         self.arguments: dict[str, Any] = {}
         self.failures = 0
+        self.slow = 0.0
+        """Seconds until a sandbox is there."""
         self.ended: list[str] = []
         self.commands = SimpleNamespace(run=self.run)
         self.files = SimpleNamespace(write_file=self.write, read_bytes=self.read)
@@ -32,6 +35,13 @@ class Server:
     async def create(self, image: str, **arguments: Any) -> Server:
         self.arguments = {"image": image, **arguments}
         self.fail()
+        await asyncio.sleep(self.slow)
+        return self
+
+    async def connect(self, sandbox_id: str, **arguments: Any) -> Server:
+        self.arguments = {"sandbox_id": sandbox_id, **arguments}
+        self.fail()
+        await asyncio.sleep(self.slow)
         return self
 
     def fail(self) -> None:
@@ -124,6 +134,37 @@ async def test_what_fails_is_tried_again_as_often_as_the_settings_say(server: Se
     server.failures = 1
     with pytest.raises(SandboxCreateError, match="can't make i: the server is busy"):
         await AsyncSandbox({"opensandbox": CONFIG}, spec).start()
+
+
+async def test_the_time_to_make_it_is_not_the_time_that_it_lives(server: Server) -> None:
+    """`create.timeout_s` of existing configurations limits the making."""
+    create = {"timeout_s": 0.05, "lifetime_s": 60, "image_pull_policy": "Always"}
+    spec = SandboxSpec(image="i")
+    async with AsyncSandbox({"opensandbox": {**CONFIG, "create": create}}, spec) as sandbox:
+        await sandbox.start()
+    assert server.arguments["timeout"].total_seconds() == 60
+    assert set(server.arguments["extensions"].values()) == {"Always"}
+    server.slow = 5
+    with pytest.raises(SandboxCreateError, match=r"can't make i: more than 0\.05 seconds"):
+        await AsyncSandbox({"opensandbox": {**CONFIG, "create": create}}, spec).start()
+    with pytest.raises(InvalidSandbox, match="expected Always, IfNotPresent or Never, not 'always'"):
+        AsyncSandbox({"opensandbox": {"create": {"image_pull_policy": "always"}}})
+
+
+async def test_a_sandbox_is_handed_to_another_process(server: Server) -> None:
+    create = {"connect_attempt_timeout_s": 0.05, "connect_poll_s": 0.01}
+    settings = {"opensandbox": {**CONFIG, "create": create}}
+    made = AsyncSandbox(settings, SandboxSpec(image="i", workdir="/work"))
+    await made.start()
+    descriptor = json.loads(json.dumps(made.serialize(scope="run-1")))
+    assert "hush" not in str(descriptor)
+    other = await AsyncSandbox.connect(descriptor, settings)
+    assert (await other.exec("echo here")).stdout == "here\n"
+    assert server.arguments["sandbox_id"] == other.id == "box-1"
+    assert server.arguments["connect_timeout"].total_seconds() == 0.05
+    server.slow = 5
+    with pytest.raises(SandboxCreateError, match=r"connect to box-1: more than 0\.05 seconds"):
+        await AsyncSandbox.connect(descriptor, settings)
 
 
 async def test_what_goes_wrong_is_an_error_for_that_call_alone(server: Server, tmp_path: Path) -> None:

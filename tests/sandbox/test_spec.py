@@ -16,6 +16,7 @@ from nemo_gym.sandbox import (
     rewrite_image,
 )
 from nemo_gym.sandbox.config import attribution_metadata
+from nemo_gym.sandbox.utils import cpu_cap_env
 
 BLOCKS = {
     "sandbox": {"default_metadata": {"api": "docker-cli"}, "docker": {"create": {"network": "none"}}},
@@ -149,3 +150,14 @@ def test_what_no_file_or_variable_can_hold_is_refused(name, text):
 
 def test_a_text_file_may_hold_a_nul_and_names_that_are_no_utf_8():
     assert SandboxSpec(files={"\udcff": "a\0b\udcff"}).files == {"\udcff": "a\0b\udcff"}
+
+
+@pytest.mark.parametrize(("cpu", "count"), [(4, "4"), (2.9, "2"), (0.5, "1"), (0, "1")])
+def test_programs_start_as_many_threads_as_there_are_whole_cores(cpu: float, count: str) -> None:
+    variables = cpu_cap_env(cpu)
+    assert {"OMP_NUM_THREADS", "GOMAXPROCS", "PYTHON_CPU_COUNT"} < variables.keys()
+    assert set(variables.values()) == {count}
+
+
+def test_without_a_limit_of_cores_there_are_no_variables() -> None:
+    assert cpu_cap_env(None) == {}

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -208,6 +209,16 @@ def status_of(guard: WebPageGuard, host: str, *, server: str = "10.1.2.3", kind:
 )
 def test_a_server_answers_to_its_address_and_to_configured_names(bound, names, host, status):
     assert status_of(WebPageGuard(Passed(), bound=bound, names=names), host) == status
+
+
+def test_names_of_any_length_are_refused_and_take_no_memory():
+    guard = WebPageGuard(Passed())
+    tracemalloc.start()
+    for number in range(200):
+        assert status_of(guard, f"{number}" + "x" * 100_000) == 403
+        assert status_of(guard, "localhost" + "." * number + "x" * 100_000) == 403
+    assert tracemalloc.get_traced_memory()[0] < 4_000_000
+    tracemalloc.stop()
 
 
 def test_a_websocket_of_a_page_is_closed_and_a_lifespan_passes():

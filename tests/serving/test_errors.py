@@ -15,6 +15,7 @@ from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.openapi import described
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import ModelError, TaskUnfit, UsageError
+from nemo_gym.wire.masking import remember_secrets
 
 
 def answer_to(error: BaseException) -> tuple[int, object]:
@@ -35,6 +36,17 @@ def test_a_failed_call_to_another_server_names_this_one_and_embeds_what_that_one
 
     assert status == 500
     assert body == '<Judge___j> called another server, which failed: {"error": "busy"}'
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("hunter2hunter2"), ModelError("no", http_status=503, body="wrong key hunter2hunter2")]
+)
+def test_a_secret_is_in_no_answer(error):
+    remember_secrets(["hunter2hunter2"])
+
+    status, body = answer_to(error)
+
+    assert (status, "****" in str(body), "hunter2" in str(body)) == (500, True, False)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError()])

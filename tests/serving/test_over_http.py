@@ -10,7 +10,9 @@ import msgspec
 import pytest
 from loopback import served
 
+from nemo_gym import Observation, Response, Session, Step, StepEnvironment
 from nemo_gym.agents.registry import find_agent
+from nemo_gym.agents.step_loop import StepLoop
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.environments.described import describe
 from nemo_gym.environments.discovery import find_environment
@@ -22,6 +24,7 @@ from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.params import RequestParams, input_items
 
@@ -133,6 +136,38 @@ async def test_a_rollout_is_the_same_row_in_this_process_and_over_http(name):
             assert there == here
         await remote.aclose()
     assert behind.open_sessions == 0
+
+
+class Generous(StepEnvironment):
+    """Its steps add up to more than it declares."""
+
+    reward_range = (0.0, 1.0)
+    solved_at = 0.5
+
+    def reset(self, task: Any, session: Session) -> Observation:
+        return Observation("go")
+
+    def step(self, action: Response, session: Session) -> Step:
+        steps = session.state["steps"] = session.state.get("steps", 0) + 1
+        return Step("on", 0.75, terminated=steps == 2)
+
+
+async def test_steps_that_add_up_to_more_than_is_declared_are_the_same_fault_over_http():
+    row = {"_ng_task_index": 0, "_ng_rollout_index": 0, "responses_create_params": {"input": "x"}}
+    async with served(environment_app(LocalEnvironment(Generous()), "g", AppOptions())) as url:
+        about = await describe(url)
+        remote = RemoteEnvironment(url, about=about)
+        here, there = [
+            await attempt(StepLoop(), row, link, ScriptedModel(lambda _: "x"), seconds=60)
+            for link in (LocalEnvironment(Generous()), remote)
+        ]
+        await remote.aclose()
+    assert about.rewards is not None
+    assert about.rewards.scale == RewardScale(0.0, 1.0, 0.5, declared=True)
+    assert str(there.failure) == str(here.failure)
+    assert there.failure is not None
+    assert there.failure.failure_class == "verifier_error"
+    assert "outside the declared reward_range 0 to 1" in str(there.failure)
 
 
 def every_tool_once(params: RequestParams) -> Any:

@@ -50,6 +50,17 @@ async def test_tests_run_with_the_requirements_and_the_root_of_their_server(tmp_
     assert "assert False" in bad.output
 
 
+async def test_async_tests_run_as_they_are_unless_the_project_says_otherwise(tmp_path: Path) -> None:
+    folder = tmp_path / "resources_servers" / "waits"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "app.py").touch()
+    (folder / "tests" / "test_app.py").write_text("async def test_it():\n    pass\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'mine'\n")
+    assert (await run_tests(folder, tmp_path / "cache")).passed
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nasyncio_mode = 'strict'\n")
+    assert not (await run_tests(folder, tmp_path / "cache")).passed
+
+
 async def test_a_virtual_environment_is_kept_unless_it_is_not_wanted(tmp_path: Path) -> None:
     cache, folder = tmp_path / "cache", server(tmp_path, "one")
     await run_tests(folder, cache)

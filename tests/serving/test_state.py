@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -53,6 +54,32 @@ def test_the_runtime_folder_must_be_closed_to_others(tmp_path: Path, monkeypatch
     (tmp_path / "nemo-gym").chmod(0o755)
     with pytest.raises(GymError, match="only you can read"):
         runtime_folder()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to itself", "missing"])
+def test_what_is_no_file_is_refused_and_keeps_nobody_waiting(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "token"
+    match kind:
+        case "pipe":
+            os.mkfifo(path, 0o600)
+        case "folder":
+            path.mkdir(0o700)
+        case "link to itself":
+            path.symlink_to(path)
+        case _:
+            pass
+    with pytest.raises(UsageError, match=r"token: can't be read \("):
+        read_token(path)
+
+
+def test_a_token_is_never_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.touch(0o600)
+    path.write_text("x" * 4096 + "\n")
+    assert read_token(path).matches("x" * 4096)
+    path.write_text("x" * 4097)
+    with pytest.raises(GymError, match="at most 4096"):
+        read_token(path)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622, 0o777])

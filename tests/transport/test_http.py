@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
+from contextlib import suppress
 from time import monotonic
 
 import pytest
@@ -13,9 +15,10 @@ from nemo_gym import ask
 from nemo_gym.models.chat import ChatModel
 from nemo_gym.models.remote import RemoteModel
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.transport import http
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import NoAnswer, Timeouts
-from nemo_gym.transport.http import Endpoint, check_url
+from nemo_gym.transport.http import Endpoint, check_url, failure_before
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     GymError,
@@ -90,6 +93,40 @@ async def test_how_long_an_endpoint_wants_to_be_left_alone(headers: bytes, secon
         with pytest.raises(RateLimited) as caught:
             await endpoint.post("/x", b"", bytes)
     assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("packed", [True, False])
+async def test_an_answer_without_end_is_not_kept_in_memory(
+    monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    """A few kilobytes that unpack into megabytes, or pieces that never end."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            if packed:
+                body = gzip.compress(b"x" * (4 << 20))
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+                )
+                writer.write(body)
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                while True:
+                    writer.write(b"10000\r\n" + b"y" * (1 << 16) + b"\r\n")
+                    await writer.drain()
+            await writer.drain()
+        writer.close()
+
+    monkeypatch.setattr(http, "MAX_ANSWER", 1 << 20)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        endpoint = Endpoint(
+            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", retry=Retry(attempts=1)
+        )
+        with pytest.raises(ModelError, match="the answer is larger than 1048576 bytes"):
+            await endpoint.post("/x", b"{}", bytes)
+        await endpoint.aclose()
 
 
 async def test_the_body_of_a_refusal_is_kept(start_endpoint: StartEndpoint) -> None:
@@ -178,3 +215,11 @@ def test_failures_between_successes_do_not_open_the_breaker() -> None:
         breaker.succeeded()
 
     assert not breaker.is_open
+
+
+def test_the_failure_before_a_timeout_is_found_and_the_search_has_an_end() -> None:
+    failure, late, cancelled = ModelError("busy"), TimeoutError(), asyncio.CancelledError()
+    late.__cause__, cancelled.__cause__ = cancelled, failure
+    assert failure_before(late) is failure
+    cancelled.__cause__ = late
+    assert failure_before(late) is None

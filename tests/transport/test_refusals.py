@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nemo_gym.transport.refusals import is_denied, is_overflow, is_unknown_field, refusal_text
+from nemo_gym.transport.refusals import (
+    error_inside,
+    is_denied,
+    is_overflow,
+    is_unknown_field,
+    refusal_text,
+)
 
 OVERFLOWS = [
     (400, "This model's maximum context length is 4097 tokens. However, you requested 4203 tokens (3703 in "
@@ -72,6 +79,12 @@ REFUSALS = [
     (400, "stop sequence is too long"),
     (404, "This model's maximum context length is 4096 tokens."),
 ]  # fmt: skip
+
+
+BODIES = [
+    json.loads(line) for line in Path(__file__).with_name("refusals.jsonl").read_text("utf-8").splitlines()
+]
+"""What engines, gateways and providers answer, each with what it means."""
 
 
 def shapes(message: str) -> list[Any]:
@@ -156,3 +169,55 @@ def test_an_unknown_limit_field_is_told_from_a_wrong_limit() -> None:
 def test_any_body_can_be_read(body: bytes) -> None:
     assert not is_overflow(400, body)
     assert not is_denied(400, body)
+
+
+@pytest.mark.parametrize("case", BODIES, ids=[f"{n}-{case['meaning']}" for n, case in enumerate(BODIES)])
+def test_a_body_means_what_its_sender_means(case: dict[str, Any]) -> None:
+    body = case["body"] if isinstance(case["body"], str) else json.dumps(case["body"])
+    assert is_overflow(case["status"], body.encode()) == (case["meaning"] == "overflow")
+    if case["meaning"] == "denied":
+        assert is_denied(case["status"], body.encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "prompt is too long: 9 tokens > 8 maximum", "code": 400}}),
+        (400, {"error": {"message": "no", "code": "context_length_exceeded"}}),
+        (400, {"error": "prompt is too long: 9 tokens > 8 maximum"}),
+        (400, {"error": {"message": "Budget has been exceeded!"}}),
+        (400, {"base_resp": {"status_code": 2013, "status_msg": "context window exceeds limit (2013)"}}),
+        (400, {"object": "error", "message": "This model's maximum context length is 8 tokens."}),
+        (429, {"error": {"message": "Rate limit exceeded"}}),
+        (502, {"error": {"message": "upstream", "code": "502"}}),
+        (502, {"choices": [{"error": {"code": 502, "message": "upstream idle"}}]}),
+        (None, {"error": {"message": "boom"}}),
+        (None, {"error": None, "choices": []}),
+        (None, {"base_resp": {"status_code": 0, "status_msg": ""}}),
+        (None, {"choices": [{"message": {"content": "prompt is too long: 9 tokens > 8 maximum"}}, {}]}),
+        (None, "prompt is too long: 9 tokens > 8 maximum"),
+    ],
+)  # fmt: skip
+def test_an_error_in_an_answer_with_status_200_has_a_status_of_its_own(status: int | None, body: Any) -> None:
+    inside = error_inside(json.dumps(body).encode())
+    assert (inside and inside[0]) == status
+
+
+def test_the_error_event_of_a_stream_is_read_too() -> None:
+    event = b'event: error\ndata: {"error": {"message": "no", "code": "context_length_exceeded"}}\n\n'
+    assert is_overflow(400, event)
+    assert error_inside(event) is not None
+
+
+def test_patterns_stay_quick_on_long_bodies() -> None:
+    for word in (
+        "prompt ",
+        "prompt 1 ",
+        "input 9 tokens exceeds ",
+        "max_tokens must be ",
+        "输入",
+        "{",
+        "'input': ",
+    ):
+        body = (word * 16_384)[:16_384].encode()
+        assert isinstance(is_overflow(400, body), bool)

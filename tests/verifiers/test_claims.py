@@ -155,3 +155,38 @@ def test_one_number_is_claimed(text: str, number: str) -> None:
 )
 def test_lists_of_numbers_denials_bounds_and_questions_claim_no_number(text: str) -> None:
     assert claimed_number(text) is None
+
+
+LEADS = [
+    "",
+    "The report is here.",
+    "It rains. Then it stops.  ",
+    "Not this.",
+    "That is wrong.",
+    "No.",
+    "Is it so? Maybe not.",
+    "This is not true.",
+    "It is rainy there.",
+    "sunny.",
+    "I have no doubt.",
+    "I ruled it out.",
+    "Scratch that.",
+    "~~rain~~ It is fine.",
+    "The following is not what I think:",
+    "An error.",
+    "I disagree.",
+    "Is it",
+    "Ｎo.",
+    "Well, actually not really. Now then.",
+]
+
+
+@pytest.mark.parametrize("lead", LEADS)
+@pytest.mark.parametrize("line", ["Answer: sunny", "final answer: Sunny", "Answer: sunny?", "Answer: suny"])
+def test_the_short_way_accepts_nothing_that_the_rules_refuse(
+    lead: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{lead}\n{line}"
+    accepted = claims_only(text, "sunny", ["rainy"])
+    monkeypatch.setattr("nemo_gym.verifiers.claims._ends_with_it", lambda *_: False)
+    assert claims_only(text, "sunny", ["rainy"]) == accepted

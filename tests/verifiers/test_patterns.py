@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym.verifiers import patterns
-from nemo_gym.verifiers.patterns import MAX_PATTERNS, MAX_TEXT, bounded_pattern, check_patterns, last_match
+from nemo_gym.verifiers.patterns import (
+    MAX_PATTERNS,
+    MAX_STEPS,
+    MAX_TEXT,
+    bounded_pattern,
+    check_patterns,
+    last_match,
+)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +135,23 @@ def test_all_patterns_of_one_answer_share_one_budget() -> None:
         check_patterns(["a"] * (MAX_PATTERNS + 1))
     with pytest.raises(ValueError, match="too large together"):
         check_patterns([rf"\w{{30}}{n}" for n in range(MAX_PATTERNS)])
+
+
+LARGE = "|".join(f"[ab]{{0,{999 - n}}}c{n}" for n in range(20))
+"""One search of it takes seconds on a long text of its own letters."""
+
+
+def test_a_pattern_too_large_for_a_text_is_refused_before_it_is_searched() -> None:
+    with pytest.raises(ValueError, match="is too large for an answer of 10000 characters"):
+        last_match([LARGE], "ab" * (MAX_TEXT // 2))
+    assert last_match([LARGE], "abc7") == "abc7"
+
+
+def test_the_size_that_counts_is_that_for_the_letters_of_the_text() -> None:
+    pattern = r"(\w{1,20}) is right"
+    assert bounded_pattern(pattern).size * MAX_TEXT > MAX_STEPS
+    assert last_match([pattern], "x" * MAX_TEXT + " Four is right") == "Four"
+    assert last_match([pattern], "Четыре is right") == "Четыре"
 
 
 def test_patterns_that_take_too_long_on_a_text_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

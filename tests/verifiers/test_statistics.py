@@ -276,3 +276,38 @@ def test_curves_over_tasks_of_different_length():
     assert metrics["pass@1[avg-of-2]/s"] == pytest.approx(100 * (0.5 + 0.0) / 2)
     assert metrics["pass@1[avg-of-4]/s"] == pytest.approx(25.0)
     assert curves.per_run() == pytest.approx([100 / 3, 0.0, 100.0, 0.0])
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 400)), min_size=1, max_size=4))
+def test_shares_stay_inside_0_to_100_and_never_fall_with_k(tasks):
+    curves = SolvedCurves()
+    for size, solved in tasks:
+        solved = min(size, solved)
+        curves.add([1.0] * solved + [0.0] * (size - solved))
+    shares = [curves.passed(k) for k in curves.ks]
+    assert shares == sorted(shares)
+    assert all(0.0 <= share <= 100.0 for share in shares)
+    for k, share in zip(curves.ks, shares, strict=True):
+        if all(size - min(size, solved) < min(k, size) for size, solved in tasks):
+            assert share == 100.0
+        if any(solved == 0 for _, solved in tasks):
+            assert share < 100.0
+
+
+@pytest.mark.parametrize("size", [10, 100, 1000, 5000])
+def test_a_task_with_one_failure_is_solved_by_any_two_rollouts(size):
+    curves = SolvedCurves()
+    curves.add([0.0, *[1.0] * (size - 1)])
+    assert [curves.passed(k) for k in curves.ks[1:]] == [100.0] * (len(curves.ks) - 1)
+
+
+def test_a_range_without_ends_has_curves_and_an_interval():
+    scale = RewardScale(-math.inf, math.inf, 1.0, declared=True)
+    curves, mean = SolvedCurves(scale), ClusteredMean(scale=scale)
+    for task, rewards in enumerate([[5.0, -3.0], [0.0, 0.5], [1.0, 2.0]]):
+        curves.add(rewards)
+        for reward in rewards:
+            mean.add(task, reward)
+    assert curves.passed(2) == pytest.approx(200 / 3)
+    assert mean.interval is not None
+    assert mean.interval[0] < mean.mean < mean.interval[1]

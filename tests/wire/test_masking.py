@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
+import html
 import json
+import re
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import msgspec
 import pydantic
@@ -16,8 +20,10 @@ from nemo_gym.wire.masking import (
     forget_secrets,
     is_secret,
     mask,
+    remember_secret_keys,
     remember_secret_settings,
     remember_secrets,
+    remembered_secrets,
     without_secrets,
 )
 
@@ -109,6 +115,69 @@ def test_a_remembered_text_is_masked_whatever_its_key_is_called() -> None:
     assert without_secrets("no hunter2hunter2 here") == f"no {MASK} here"
     assert without_secrets("4711\n") == f"{MASK}\n"
     assert without_secrets("port 47110") == "port 47110"
+
+
+SECRET = 'p+w/d=="q$x[a]\\ü' + "'&é"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRET,
+        json.dumps({"k": SECRET}),
+        json.dumps({"k": SECRET}, ensure_ascii=False),
+        repr(ValueError(SECRET)),
+        f"http://h/?key={quote(SECRET, safe='')}",
+        f"http://h/?key={quote_plus(SECRET)}",
+        f"<b>{html.escape(SECRET)}</b>",
+        base64.b64encode(SECRET.encode()).decode(),
+        *(
+            f"Basic {base64.b64encode(f'{user}:{SECRET}'.encode()).decode()}"
+            for user in ("", "a", "me", "you")
+        ),
+        base64.urlsafe_b64encode(f"me:{SECRET}".encode()).decode(),
+        SECRET.encode().hex(),
+    ],
+)
+def test_a_secret_is_masked_however_it_is_written(written: str) -> None:
+    remember_secrets([SECRET])
+    for shown in (without_secrets(f"error: {written}"), mask({"text": written})["text"]):
+        assert MASK in shown
+        assert "p+w" not in shown
+        assert len(re.sub(r"\W", "", shown.replace(MASK, ""))) < 25
+
+
+def test_each_line_of_a_secret_is_masked_alone() -> None:
+    key = "-----BEGIN KEY-----\nMIIBabcdefghijkl\r\n  QRSTUVWXYZ012345\n-----END KEY-----"
+    remember_secrets([key])
+    for line in key.splitlines():
+        assert MASK in without_secrets(f"| {line.strip()} |")
+
+
+def test_what_stands_behind_the_scheme_of_a_header_is_a_secret_of_its_own() -> None:
+    remember_secret_keys({"headers": {"Authorization": "Bearer sk-12345678", "X-Plain": "plain-text"}})
+    assert without_secrets("wrong key sk-12345678, plain-text") == f"wrong key {MASK}, plain-text"
+
+
+@pytest.mark.parametrize("text", ["1", "12", "0.5", "true", "False", "null", "on", "", "  "])
+def test_a_setting_is_no_secret(text: str) -> None:
+    remember_secrets([text])
+    tree: dict[str, Any] = {"a": text, "b": [text]}
+    assert mask(tree) == tree
+    assert without_secrets(f"{text}\n") == f"{text}\n"
+
+
+def test_a_word_is_masked_as_a_whole_word_only() -> None:
+    remember_secrets(["openai"])
+    assert (
+        without_secrets("openai: openai_model, openais, (openai)")
+        == f"{MASK}: openai_model, openais, ({MASK})"
+    )
+
+
+def test_another_process_gets_the_secrets_and_not_their_forms() -> None:
+    remember_secrets(["a secret", "1"])
+    assert remembered_secrets() == ["a secret"]
 
 
 def test_a_forgotten_text_is_shown() -> None:

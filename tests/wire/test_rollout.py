@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_strategies import json_objects
 
-from nemo_gym.wire.errors import ModelRejected, RolloutError, VerifierFault
+from nemo_gym.wire.errors import ModelRejected, RolloutError, VerifierFault, chain
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.response import Response
-from nemo_gym.wire.rollout import Reward, Rollout, as_reward
+from nemo_gym.wire.rollout import Reward, Rollout, as_reward, details_of, keep_partial, partial_of, row_of
 
 ROW = {"_ng_task_index": 4, "_ng_rollout_index": 1, "question": "2+2?", "agent_ref": {"name": "a"}}
 
@@ -118,3 +118,27 @@ def test_fields_of_the_task_survive_into_the_row(extra):
     task = {f"x_{name}": value for name, value in extra.items()} | ROW
     row = Rollout.scored(task, Response.of([]), Reward(0.0)).to_row()
     assert {name: row[name] for name in task} == task
+
+
+def raised_from(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def test_what_was_noted_is_found_on_what_an_error_came_from():
+    noted = ValueError("first")
+    keep_partial(noted, Response.of([assistant("so far")]), {"turns": 1}, row=ROW)
+    last = raised_from(RolloutError("last"), noted)
+    assert partial_of(last) is partial_of(noted)
+    assert (details_of(last), row_of(last)) == ({"turns": 1}, ROW)
+
+
+def test_errors_that_came_from_one_another_have_an_end():
+    alone = RolloutError("from itself")
+    raised_from(alone, alone)
+    first, second = ValueError("first"), RolloutError("second")
+    raised_from(first, raised_from(second, first))
+    for error in (alone, first, second, None):
+        assert partial_of(error) is None
+        assert details_of(error) == {}
+    assert list(chain(first, lambda error: error.__cause__)) == [first, second]

@@ -68,6 +68,28 @@ def test_a_repeat_that_can_t_be_is_refused(tmp_path: Path, repeat: object) -> No
         list(keyed_lines(path))
 
 
+@pytest.mark.parametrize(
+    ("row", "twice"),
+    [
+        ('{"_ng_task_index":0,"_ng_rollout_index":0,"reward":0,"reward":1}', "reward"),
+        ('{"_ng_task_index":0, "_ng_task_index" : 1,"_ng_rollout_index":0}', "_ng_task_index"),
+        ('{"_ng_task_index":0,"_ng_rollout_index":0,"reward":0,"r\\u0065ward":1}', "reward"),
+        ('{"_ng_task_index":0,"_ng_rollout_index":0,"a":{"reward":0},"reward":1}', None),
+        ('{"_ng_task_index":0,"_ng_rollout_index":0,"a":"\\u001b","b":%s}' % ("9" * 5000), None),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, row: str, twice: str | None) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{row}\n")
+    if twice is None:
+        assert len(list(keyed_lines(path))) == 1
+        return
+    with pytest.raises(
+        DataError, match=rf"rows\.jsonl:1: not a row of a run: the key '{twice}' is there twice"
+    ):
+        list(keyed_lines(path))
+
+
 def test_a_missing_file_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't be read"):
         list(keyed_lines(tmp_path / "none.jsonl"))

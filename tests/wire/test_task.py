@@ -32,6 +32,21 @@ def test_a_row_survives_a_round_trip_value_for_value(row):
     assert task_to_row(decode(encode(row))) == row
 
 
+def test_metadata_of_null_are_none_and_the_row_keeps_them():
+    row = {"verifier_metadata": None, "city": "Rome"}
+    assert task_from_row(row, Weather).verifier_metadata == {}
+    assert row == {"verifier_metadata": None, "city": "Rome"}
+
+
+def test_a_task_may_tell_metadata_of_null_from_none():
+    class Nullable(Task):
+        verifier_metadata: dict[str, str] | None
+
+    assert task_from_row({"verifier_metadata": None}, Nullable).verifier_metadata is None
+    with pytest.raises(UsageError, match="verifier_metadata"):
+        task_from_row({}, Nullable)
+
+
 def test_tasks_do_not_share_their_defaults():
     task_from_row({"city": "a"}, Weather).verifier_metadata["x"] = 1
     assert task_from_row({"city": "b"}, Weather).verifier_metadata == {}

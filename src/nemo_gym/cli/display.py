@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nemo_gym.cli.console import Console
 from nemo_gym.cli.conversation import print_rollout
-from nemo_gym.cli.texts import duration, number, print_json
+from nemo_gym.cli.texts import duration, number, percent, print_json, score
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import Listed, RunReport
@@ -97,7 +97,7 @@ def print_runs(runs: Sequence[Listed], *, as_json: bool = False) -> None:
             manifest.model_name,
             manifest.status,
             f"{number(run.scored)} of {number(manifest.requested)}",
-            "" if run.mean_reward is None else f"{run.mean_reward:.3f}",
+            "" if run.mean_reward is None else score(run.mean_reward),
             strftime("%Y-%m-%d %H:%M", localtime(manifest.started_at)),
         )
         table.add_row(*(Text(cell) for cell in cells))
@@ -190,7 +190,7 @@ _SAID_ALREADY = re.compile(
 def _named(name: str, value: float) -> tuple[str, str]:
     """A key metric in plain words: `majority@8/accuracy` is in percent, `mean/length` is not."""
     if name.startswith("majority@"):
-        return f"  {name.replace('/', ' ')}", f"{value:.1f} %"
+        return f"  {name.replace('/', ' ')}", percent(value)
     return f"  {name.replace('mean/', 'mean ').replace('reward_components/', 'of reward part ')}", number(
         value
     )
@@ -219,9 +219,9 @@ def _solved(summary: RunSummary) -> list[tuple[str, str]]:
         short = summary.tasks - summary.tasks_at.get(k, 0)
         fewer = f" ({number(short)} with fewer rollouts)" if short else ""
         if k > 1 or not summary.binary:
-            passed.append((f"pass@{k}{needs}", f"{share:.1f} % of tasks{fewer}"))
+            passed.append((f"pass@{k}{needs}", f"{percent(share)} of tasks{fewer}"))
         if k > 1 and not summary.binary:
-            best.append((f"best@{k}", f"{summary.best_at[k]:.3f}"))
+            best.append((f"best@{k}", score(summary.best_at[k])))
     return passed + best
 
 
@@ -239,10 +239,11 @@ def _interval(summary: RunSummary) -> str:
     if summary.mean_reward is None:
         return "none scored"
     if summary.tasks < _FEW_TASKS:
-        return f"{summary.mean_reward:.3f} (too few tasks for an interval)"
+        return f"{score(summary.mean_reward)} (too few tasks for an interval)"
     if summary.ci95 is None:
-        return f"{summary.mean_reward:.3f} (all rewards are alike)"
-    return f"{summary.mean_reward:.3f} (95 % CI {summary.ci95[0]:.3f} to {summary.ci95[1]:.3f})"
+        return f"{score(summary.mean_reward)} (all rewards are alike)"
+    low, high = summary.ci95
+    return f"{score(summary.mean_reward)} (95 % CI {score(low)} to {score(high)})"
 
 
 async def _lines(progress: Progress, console: Console) -> None:
@@ -270,7 +271,7 @@ def status_line(progress: Progress) -> str:
     rate, tokens = progress.rates()
     parts = [f"{progress.done:,}/{progress.requested:,}", f"{rate:.1f} rollouts/s"]
     if progress.scored:
-        parts.append(f"reward {progress.mean.mean:.3f}{_live_interval(progress)}")
+        parts.append(f"reward {score(progress.mean.mean)}{_live_interval(progress)}")
     if progress.failed:
         classes = ", ".join(f"{name} {count}" for name, count in progress.failures.most_common())
         parts.append(f"{progress.failed} failed ({classes})")
@@ -284,7 +285,7 @@ def status_line(progress: Progress) -> str:
 
 def _live_interval(progress: Progress) -> str:
     interval = progress.mean.interval if progress.mean.tasks >= _FEW_TASKS else None
-    return "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
+    return "" if interval is None else f" ({score(interval[0])} to {score(interval[1])})"
 
 
 def _files(report: RunReport) -> list[tuple[str, object]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from nemo_gym.cli.readiness import wait_for_model
 from nemo_gym.cli.texts import number, print_error
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
-from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.runs.report import RunReport, first_failure
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.errors import UsageError, VerifierFault
@@ -66,12 +65,6 @@ async def collect(job: Job) -> RunReport:
         loop.add_signal_handler(ending, run.stop, "interrupted", "interrupted")
     async with watch(run):
         return await run.collect()
-
-
-def ending_signals() -> list[signal.Signals]:
-    """The signals that end a run in good order: a terminal's hang-up too, unless `nohup` has it ignored."""
-    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def exit_code(report: RunReport) -> int:

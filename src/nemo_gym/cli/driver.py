@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
-from nemo_gym.cli.drive import ending_signals
 from nemo_gym.cli.parts import Parts
 from nemo_gym.cli.texts import echo, print_error, print_json
-from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.loop import ending_signals, run_async
+from nemo_gym.runs.output import shown_output
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.sources import source_rows
@@ -42,7 +42,9 @@ def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
         "tree": dict(parts.tree),
         "token": str(job.agent.passing.get("token") or job.agent.arguments.get("token") or ""),
     }
-    code = run_async(_drive(parts, msgspec.json.encode(request), output=sys.stderr if as_json else None))
+    code = run_async(
+        _drive(parts, msgspec.json.encode(request), output=sys.stderr if as_json else sys.stdout)
+    )
     files = [str(path) for path in RunPaths.of(job.output).existing()]
     if as_json:
         print_json({"exit_code": code, "files": files})
@@ -52,28 +54,39 @@ def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
     return code
 
 
-async def _drive(parts: Parts, request: bytes, *, output: TextIO | None) -> int:
+async def _drive(parts: Parts, request: bytes, *, output: TextIO) -> int:
     async with parts.around or nullcontext():
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nemo_gym.compat.driver"),
             stdin=PIPE,
-            stdout=output,
+            stdout=PIPE,
+            stderr=PIPE,
             start_new_session=True,
         )
         loop = asyncio.get_running_loop()
         for number in ending_signals():
             loop.add_signal_handler(number, process.terminate)
-        try:
-            await process.communicate(request)
-        finally:
-            if process.returncode is None:
-                process.kill()
+        async with shown_output((process.stdout, output), (process.stderr, sys.stderr)):
+            try:
+                await _hand_over(process, request)
                 await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
     code = process.returncode or 0
     if code < 0:
         print_error(f"the driver was ended by signal {-code}")
         return 128 - code
     return code
+
+
+async def _hand_over(process: Process, request: bytes) -> None:
+    assert process.stdin is not None
+    with suppress(ConnectionError):
+        process.stdin.write(request)
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 def _write_tasks(job: Job) -> Path:

@@ -138,9 +138,16 @@ def _run() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:
-        sys.stderr.write(traceback.format_exc())  # here, where the output is made safe
+    except Exception as error:
+        if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
+            print_error(f"{str(error).removeprefix(_LINK_LOOP)}: the link leads back to itself")
+        else:
+            sys.stderr.write(traceback.format_exc())  # here, where the output is made safe
         sys.exit(1)
+
+
+_LINK_LOOP: Final = "Symlink loop from "
+"""How `Path.resolve` begins what it says before Python 3.13."""
 
 
 _Misuse: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])

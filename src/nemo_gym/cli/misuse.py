@@ -33,7 +33,8 @@ def explained(error: Any, words: Sequence[str]) -> str:
     flags: Sequence[str] = getattr(getattr(error, "param", None), "opts", ())
     value = _value(flags, words)
     if value is not None and repr(value) not in message:
-        message = re.sub(r": (?:Value error, )?Input should", f": got {value!r}, it should", message, count=1)
+        got = f": got {value!r}, it should"
+        message = re.sub(r": (?:Value error, )?Input should", lambda _: got, message, count=1)
         message = message.partition(", unable to parse")[0]
     return message.replace("Value error, ", "")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
@@ -20,8 +19,9 @@ import msgspec
 from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
 from nemo_gym.cli.served import tell_lost
+from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error
-from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, read_launch
 from nemo_gym.serving.redaction import Redactor, log_redacted
@@ -45,7 +45,7 @@ class Report(msgspec.Struct):
 
 
 def serve(launch: Launch, report_fd: int | None = None) -> int:
-    """Start, say so, and serve until SIGTERM or SIGINT; the exit code.
+    """Start, say so, and serve until a signal ends it; the exit code.
 
     Raises:
         GymError: a server did not start.
@@ -56,7 +56,7 @@ def serve(launch: Launch, report_fd: int | None = None) -> int:
 
 async def _serve(launch: Launch, report_fd: int | None) -> int:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, _stop_or_leave, stop)
     lost: list[str] = []
 
@@ -157,4 +157,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with safe_output():
+        sys.exit(main(sys.argv[1:]))

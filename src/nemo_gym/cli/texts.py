@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.masking import without_secrets
+from nemo_gym.wire.masking import without_secrets, without_userinfo
 from nemo_gym.wire.printable import escaped_json, printable
 
 
@@ -25,12 +26,12 @@ def echo(text: str = "", *, end: str = "\n") -> None:
 
 def print_error(message: str) -> None:
     """A line on standard error."""
-    sys.stderr.write(f"gym: {shown(message)}\n")
+    sys.stderr.write(f"gym: {shown(without_userinfo(message))}\n")
 
 
 def print_note(message: str) -> None:
     """A line on standard error about something that is no error."""
-    sys.stderr.write(f"gym: note: {shown(message)}\n")
+    sys.stderr.write(f"gym: note: {shown(without_userinfo(message))}\n")
 
 
 def print_json(value: Any) -> None:
@@ -51,8 +52,29 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def percent(share: float) -> str:
+    """A share in percent; rounding makes neither all nor nothing of one that is not."""
+    text = f"{share:.1f}"
+    if text == "100.0" and share < 100.0:
+        return "> 99.9 %"
+    if text == "0.0" and share > 0.0:
+        return "< 0.1 %"
+    return f"{text} %"
+
+
+def score(value: float) -> str:
+    """A reward; rounding makes no whole number of one that is not."""
+    for digits in (3, 6, 9, 12):
+        text = f"{value + 0.0:.{digits}f}"
+        if not float(text).is_integer() or float(text) == value:
+            return text
+    return repr(value)
+
+
 def number(value: float) -> str:
     """A figure short enough for a table cell."""
+    if not isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.1f}"

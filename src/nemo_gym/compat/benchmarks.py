@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
@@ -11,7 +12,9 @@ from pydantic import BaseModel
 from nemo_gym.compat.config_parser import GlobalConfigDictParser, GlobalConfigDictParserConfig
 from nemo_gym.compat.config_types import BenchmarkDatasetConfig, ConfigError
 from nemo_gym.config.builtins import POLICY
-from nemo_gym.config.tree import as_mapping
+from nemo_gym.config.sources import INCLUDES, include_list, read_sources, search_roots
+from nemo_gym.config.tree import MISSING, Tree, as_mapping, get, leaves, merge, to_tree
+from nemo_gym.serving.checkouts import enclosing_roots
 
 
 class BenchmarkConfig(BaseModel):
@@ -25,20 +28,27 @@ class BenchmarkConfig(BaseModel):
     dataset: BenchmarkDatasetConfig
 
     @classmethod
-    def from_config_path(cls, config_path: Path) -> Self | None:
+    def from_config_path(cls, config_path: Path, *, strict: bool = True) -> Self | None:
         """The benchmark of a file; None for a file without one.
+
+        Args:
+            config_path: the file.
+            strict: false to accept a file that leaves values open which only a run needs: `???`, and a
+                `${...}` that refers to nothing.
 
         Raises:
             ConfigError: it can't be used, or has several.
         """
         return cls.from_initial_config_dict(
-            config_path, DictConfig({"config_paths": [str(config_path.absolute())]})
+            config_path, DictConfig({INCLUDES: [str(config_path.absolute())]}), strict=strict
         )
 
     @classmethod
-    def from_initial_config_dict(cls, path: Path, initial_config_dict: DictConfig) -> Self | None:
+    def from_initial_config_dict(
+        cls, path: Path, initial_config_dict: DictConfig, *, strict: bool = True
+    ) -> Self | None:
         """The same for a configuration in memory; `path` is where it came from."""
-        given = initial_config_dict
+        given = initial_config_dict if strict else _without_open_values(initial_config_dict)
         if POLICY not in given:
             placeholder = GlobalConfigDictParserConfig.NO_MODEL_GLOBAL_CONFIG_DICT
             given = cast("DictConfig", OmegaConf.merge(placeholder, given))
@@ -60,3 +70,32 @@ class BenchmarkConfig(BaseModel):
         return cls(
             name=made.name, path=path, agent_name=agent_name, num_repeats=made.num_repeats, dataset=made
         )
+
+
+_OPEN: Final = "unset"
+"""What stands for a value that a run would be given."""
+_REFERENCE: Final = re.compile(r"\$\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}")
+
+
+def _without_open_values(config: DictConfig) -> DictConfig:
+    """The configuration, its files read, with a placeholder for each value that is left open."""
+    given = to_tree(cast("dict[str, Any]", config))
+    paths = include_list(given.pop(INCLUDES, None), "the values given in code")
+    tree = merge(read_sources(paths, search_roots(enclosing_roots())).tree, given)
+    known = set(tree)
+    for path, value in list(leaves(tree)):
+        if value == MISSING:
+            parent = get(tree, path[:-1])
+            parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = _OPEN
+        for reference in _REFERENCE.findall(value) if isinstance(value, str) else ():
+            if reference.partition(".")[0] not in known:
+                _define(tree, *reference.split("."))
+    return DictConfig(tree)
+
+
+def _define(tree: Tree, *path: str) -> None:
+    """Give a placeholder to what a path names."""
+    *parents, last = path
+    for key in parents:
+        tree = tree.setdefault(key, {})
+    tree.setdefault(last, _OPEN)

@@ -18,6 +18,7 @@ from nemo_gym.serving.in_process import exchange
 from nemo_gym.serving.mcp import ToolAnswer, ToolDoor
 from nemo_gym.serving.sessions import SESSION_ID_KEY
 from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.params import FunctionTool
 
 AllowedTools = Callable[[dict[str, Any]], list[str] | None]
@@ -58,7 +59,7 @@ class RouteTools:
         except RequestValidationError as error:
             return _refused(422, name, error.errors())
         except Exception as error:
-            return _refused(500, name, repr(error))
+            return _refused(500, name, without_secrets(repr(error)))
         if not 200 <= reply.status < 300:
             return _refused(reply.status, name, reply.text)
         return ToolAnswer(reply.text)

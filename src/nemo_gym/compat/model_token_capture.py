@@ -13,6 +13,7 @@ from nemo_gym.capture.recorder import Recorder
 from nemo_gym.capture.settings import token_settings
 from nemo_gym.capture.tokens import TokenRecorder
 from nemo_gym.compat.rollout_correlation import current_tag
+from nemo_gym.compat.token_id_capture import CaptureContext, capture_context
 from nemo_gym.wire.calls import Dialect, ModelCall, new_call_id
 from nemo_gym.wire.chat import chat_response, params_from_chat
 from nemo_gym.wire.errors import UsageError
@@ -39,6 +40,7 @@ class TokenCapture:
             return
         request, answer = bytearray(), bytearray()
         status, started_at = 0, time()
+        context = CaptureContext(tag.rollout_id, new_call_id())
 
         async def heard() -> Message:
             message = await receive()
@@ -55,8 +57,8 @@ class TokenCapture:
                     asked, made = _exchange(dialect, request, answer)
                     await self._recorder.record(
                         ModelCall(
-                            rollout_id=tag.rollout_id,
-                            model_call_id=new_call_id(),
+                            rollout_id=context.rollout_id,
+                            model_call_id=context.model_call_id,
                             dialect=dialect,
                             model_ref=self._name,
                             started_at=started_at,
@@ -69,7 +71,8 @@ class TokenCapture:
                     )
             await send(message)
 
-        await self._app(scope, heard, said)
+        with capture_context(context):
+            await self._app(scope, heard, said)
 
 
 def token_capture(settings: Mapping[str, Any], name: str) -> dict[str, Any] | None:

@@ -164,12 +164,16 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(BaseModel):
     max_tokens: int | None = None
     metadata: dict[str, str] | None = None
     modalities: list[Literal["text", "audio"]] | None = None
+    moderation: dict[str, Any] | None = None
     n: int | None = None
     parallel_tool_calls: bool = True
     prediction: dict[str, Any] | None = None
     presence_penalty: float | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
     reasoning_effort: str | None = None
     response_format: dict[str, Any] | None = None
+    safety_identifier: str | None = None
     seed: int | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
     stop: str | list[str] | None = None
@@ -189,6 +193,7 @@ class NeMoGymChatCompletionCreateParamsNonStreaming(BaseModel):
     top_logprobs: int | None = None
     top_p: float | None = None
     user: str | None = None
+    verbosity: str | None = None
     web_search_options: dict[str, Any] | None = None
     stream: Literal[False] | None = None
 

@@ -138,6 +138,8 @@ class NeMoGymResponseFunctionToolCall(BaseModel):
     type: Literal["function_call"] = "function_call"
     id: str | None = None
     status: Status | None = None
+    namespace: str | None = None
+    """Of several tools that have this name, the one that is called."""
 
 
 class NeMoGymFunctionCallOutput(BaseModel):

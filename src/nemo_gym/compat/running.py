@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from nemo_gym.compat.global_config import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME as CONFIG_VARIABLE
 from nemo_gym.serving.profiling import CpuProfile
+from nemo_gym.serving.protocol import protocol
 from nemo_gym.serving.secrets import Secret
 
 ENTRYPOINT_VARIABLE: Final = "IS_NEMO_GYM_FASTAPI_ENTRYPOINT"
@@ -109,6 +110,7 @@ def _raise_open_files() -> None:
 
 
 _SERVING: Final[dict[str, Any]] = {
+    "http": protocol(),
     "timeout_keep_alive": KEEP_ALIVE_S,
     "timeout_graceful_shutdown": 1,
     "log_level": "info",

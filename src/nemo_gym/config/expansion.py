@@ -5,6 +5,7 @@ References to references double at every step: thirty short lines amount to a bi
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, Final, cast
@@ -23,8 +24,12 @@ MAX_NODES: Final = 200_000
 MAX_CHARACTERS: Final = 16 << 20
 """Characters that the texts of a tree may grow to altogether."""
 
+MAX_BITS: Final = 4096
+"""Of a whole number."""
+
 _REFERENCE: Final = re.compile(r"\$\{\s*(?:oc\.\w+(?:\.\w+)?\s*:\s*['\"]?)?(\.*[\w-][\w.\-\[\]]*)")
 """A reference whose key is written out, in a resolver's first argument too."""
+_VARIABLE: Final = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?(\w+)")
 _OPEN: Final = re.compile(r"\$\{\s*(?:oc\.\w+(?:\.\w+)?\s*:\s*['\"]?)?((?:\.*[\w-][\w.\-\[\]]*)?)(?=\$\{)")
 """The known beginning of a reference whose key goes on with another one."""
 _INNER: Final = re.compile(r"\$\{\s*(\.*[\w-][\w.\-\[\]]*)\s*\}")
@@ -87,6 +92,8 @@ def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
         raise ConfigError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, str) and "${" in value:
         check_nesting(value)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ConfigError(f"a whole number of more than {MAX_BITS:,} bits")
     if not isinstance(value, (dict, list)):
         return 1
     known = sizes.get(id(cast("object", value)))
@@ -127,6 +134,7 @@ class _Growth:
             target = _target(reference, path)
             more = self._any_below(target) if is_open else self._at(target) if target else (1, 0)
             nodes, characters = nodes + more[0], characters + more[1]
+        characters += sum(len(os.environ.get(name, "")) for name in _VARIABLE.findall(text))
         return min(nodes, MAX_NODES + 1), min(characters, MAX_CHARACTERS + 1)
 
     def _at(self, path: Path) -> tuple[int, int]:

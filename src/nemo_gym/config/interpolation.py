@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cache
+from inspect import signature
 from typing import Any, Final, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -64,12 +65,19 @@ def _watch_environment() -> None:
     """Have OmegaConf's own `oc.env` remember what it reads."""
 
     def read(name: Any, *default: Any) -> Any:
-        if name in os.environ and name not in _OPEN:
+        if name in os.environ and name not in _OPEN and not _is_place(os.environ[name]):
             remember_secrets([os.environ[name]])
         return oc.env(name, *default)
 
-    register = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver  # 2.3
+    register = OmegaConf.register_resolver
+    if "replace" not in signature(register).parameters:  # the function that had this name until OmegaConf 2.4
+        register = OmegaConf.register_new_resolver
     register("oc.env", read, replace=True)
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text is the path of a file or folder that is there: where a secret is kept is none."""
+    return text.startswith("/") and "\0" not in text and os.path.exists(text)
 
 
 _OPEN: Final = frozenset(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from nemo_gym.environments.rewards import Rewards
 from nemo_gym.transport.service import Service
 from nemo_gym.wire.foreign import json_object
 
@@ -20,6 +21,8 @@ class Description(msgspec.Struct, frozen=True):
     steps: bool = False
     """Whether it has the reset/step form."""
     max_steps: int = MAX_STEPS
+    rewards: Rewards | None = None
+    """What it declares about its rewards; None where it says nothing."""
 
 
 async def describe(url: str, *, token: str = "") -> Description:
@@ -50,11 +53,21 @@ def read_openapi(document: dict[str, Any]) -> Description:
         read = msgspec.convert(document, _Document)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
-    return Description(steps={"/reset", "/step"} <= read.paths.keys(), max_steps=read.info.about.max_steps)
+    about = read.info.about
+    steps = {"/reset", "/step"} <= read.paths.keys()
+    return Description(steps=steps, max_steps=about.max_steps, rewards=_rewards(about.rewards))
+
+
+def _rewards(value: Any) -> Rewards | None:
+    try:
+        return msgspec.convert(value, Rewards | None)
+    except msgspec.ValidationError:
+        return None
 
 
 class _About(msgspec.Struct):
     max_steps: int = MAX_STEPS
+    rewards: Any = None
 
 
 class _Info(msgspec.Struct):

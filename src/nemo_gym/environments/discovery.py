@@ -23,6 +23,7 @@ from nemo_gym.environments.catalogue import read_info
 from nemo_gym.environments.function import environment_of
 from nemo_gym.environments.loading import BUILTINS, FILE_MODULE, load_file
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
+from nemo_gym.wire.origin import message_of, origin
 
 ENTRY_POINTS = "nemo_gym.environments"
 """Entry point group under which an installed package offers environments."""
@@ -215,10 +216,10 @@ def _from_entry_point(point: importlib.metadata.EntryPoint) -> type[Environment]
         value: Any = point.load()
     except GymError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"environment {point.name!r} of the installed package can't be loaded from {point.value}: "
-            f"{type(error).__name__}: {error}"
+            f"{message_of(error)}{origin(error)}"
         ) from error
     if kind := _as_environment(value):
         return kind

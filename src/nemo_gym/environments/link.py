@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
-import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +15,7 @@ from nemo_gym.environments.base import Environment, Observation, Step, StepEnvir
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.environments.session import Session
-from nemo_gym.environments.tool import bind_tools, no_such_tool
+from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
 from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire.errors import (
     EnvironmentFault,
@@ -28,7 +27,7 @@ from nemo_gym.wire.errors import (
     VerifierFault,
 )
 from nemo_gym.wire.items import FunctionCall
-from nemo_gym.wire.origin import origin, short_traceback
+from nemo_gym.wire.origin import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, as_reward, finite_reward
 from nemo_gym.wire.task import Row, task_from_row
@@ -126,7 +125,7 @@ class LocalEnvironment:
                 if self._has_mcp:
                     await self._connect(session)
             except BaseException as error:
-                await self.close(session)
+                await self.finish(session)
                 raise _fault(error, EnvironmentFault, "seed") from error
         return session
 
@@ -142,7 +141,7 @@ class LocalEnvironment:
             closed = self.environment.close(session)
             if closed is not None:
                 await _settle(closed)
-        except Exception as error:
+        except BaseException as error:
             raise _fault(error, EnvironmentFault, "close") from error
         finally:
             served = self._mcp.pop(session.id, None)
@@ -183,7 +182,12 @@ class LocalEnvironment:
             if tool is None and served is not None and call["name"] in served:
                 return await served.call(call["name"], call["arguments"])
             if tool is None:
-                answer = await self.environment.call_tool(call, session)
+                try:
+                    answer = await self.environment.call_tool(call, session)
+                except RolloutError:
+                    raise
+                except BaseException as error:
+                    return answer_of(error, call["name"])
                 offered = (tool.get("name", "") for tool in session.tools)
                 return no_such_tool(call["name"], {*self._tools, *offered}) if answer is None else answer
             return await tool.call(session, call["arguments"])
@@ -202,9 +206,8 @@ class LocalEnvironment:
         result = await self._ask(session, lambda: environment.step(action, session), "step")
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
-        if type(result.reward) is not float or not math.isfinite(result.reward):
-            return result._replace(reward=finite_reward(result.reward, "step returned"))
-        return result
+        reward = finite_reward(result.reward, "step returned")
+        return result if reward is result.reward else result._replace(reward=reward)
 
     async def verify(self, session: Session, response: Response) -> Reward:
         environment = self.environment
@@ -215,8 +218,8 @@ class LocalEnvironment:
             session.scale.check(reward.value)
             return reward
         except ModelError as error:
-            raise JudgeFailed(f"{type(error).__name__}: {error}") from error
-        except Exception as error:
+            raise JudgeFailed(message_of(error)) from error
+        except BaseException as error:
             raise _fault(error, VerifierFault, "verify") from error
 
     async def aclose(self) -> None:
@@ -226,9 +229,11 @@ class LocalEnvironment:
         if used:
             try:
                 await _settle(self.environment.aclose())
-            except Exception as error:
+            except BaseException as error:
+                if not is_fault(error):
+                    raise
                 name = self.environment.name()
-                log.warning("%s: aclose raised %s: %s", name, type(error).__name__, error)
+                log.warning("%s: aclose raised %s%s", name, message_of(error), origin(error))
 
     @property
     def open_sessions(self) -> int:
@@ -250,7 +255,7 @@ class LocalEnvironment:
         try:
             with _Use(self, session):
                 return await _settle(hook())
-        except Exception as error:
+        except BaseException as error:
             raise _fault(error, EnvironmentFault, name) from error
 
     def touch(self, session: Session) -> None:
@@ -277,8 +282,8 @@ class _Use:
         uses, id = self._link.in_use, self._session.id
         if uses[id] > 1:
             uses[id] -= 1
-        else:
-            del uses[id]
+            return
+        del uses[id]
         self._link.touch(self._session)
 
 
@@ -311,8 +316,8 @@ async def _settle(result: Awaitable[Any] | Any) -> Any:
 
 
 def _fault(error: BaseException, kind: type[RolloutError], hook: str) -> BaseException:
-    if isinstance(error, RolloutError) or not isinstance(error, Exception):
+    if isinstance(error, RolloutError) or not is_fault(error):
         return error
-    fault = kind(f"{hook} raised {type(error).__name__}: {error}{origin(error)}")
+    fault = kind(f"{hook} raised {message_of(error)}{origin(error)}")
     fault.traceback = short_traceback(error)
     return fault

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from nemo_gym.environments import __file__ as _package_file
 from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.origin import text_of
 
 BUILTINS = Path(_package_file).resolve().parent
 """The folder of the environments that come with this package."""
@@ -117,7 +118,7 @@ def explained(error: BaseException, path: Path) -> str:
         trace = trace.tb_next
     if isinstance(error, SystemExit):
         return f"{place}: it exits"
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"
 
 

@@ -18,6 +18,7 @@ from nemo_gym.environments.tool import tool_error
 from nemo_gym.transport.exchange import Body, Reply, Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.transport.service import PATIENCE, Service, ask_for_metrics, refused
+from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, RolloutError, VerifierFault
 from nemo_gym.wire.foreign import json_object, read_reward
@@ -62,13 +63,14 @@ class RemoteEnvironment:
         self._token = token
         self.steps = about.steps
         self.max_steps = about.max_steps
+        self._scale = about.rewards.scale if about.rewards else UNKNOWN_SCALE
         self._service = Service(
             url, "resources server", token=token, timeouts=timeouts or _TIMEOUTS, retry=retry
         )
 
     @asynccontextmanager
     async def session(self, row: Row) -> AsyncGenerator[Session]:
-        session = _RemoteSession(row)
+        session = _RemoteSession(row, self._scale)
         if not self.steps:
             await self._seed(session)
         try:
@@ -191,9 +193,9 @@ class RemoteEnvironment:
 class _RemoteSession(Session):
     """A session whose state is on the server: here is what leads to it."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, scale: RewardScale) -> None:
         task = Task(responses_create_params=row[keys.PARAMS])
-        super().__init__(row, task, id=uuid4().hex, seed=0, tools=[])
+        super().__init__(row, task, id=uuid4().hex, seed=0, tools=[], scale=scale)
         self.cookies: dict[str, str] = {}
         self.turn = asyncio.Lock()
         self.closable = False

@@ -5,11 +5,33 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from nemo_gym.verifiers.scale import RewardScale
 from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:
     from nemo_gym.environments.base import Environment
+
+
+class Rewards(msgspec.Struct, frozen=True):
+    """A `RewardScale` as JSON, which knows no infinite numbers."""
+
+    low: float | None
+    high: float | None
+    solved_at: float
+    declared: bool
+
+    @classmethod
+    def of(cls, scale: RewardScale) -> Rewards:
+        low, high = (end if math.isfinite(end) else None for end in (scale.low, scale.high))
+        return cls(low, high, scale.solved_at, scale.declared)
+
+    @property
+    def scale(self) -> RewardScale:
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return RewardScale(low, high, self.solved_at, self.declared)
 
 
 def reward_scale(environment: Environment) -> RewardScale:
@@ -26,8 +48,11 @@ def reward_scale(environment: Environment) -> RewardScale:
             f"environment {name}: solved_at is {environment.solved_at!r}: "
             f"give a reward from {low:g} to {high:g}"
         )
-    solved_at = 1.0 if math.isinf(solved_at) else float(solved_at)
-    return RewardScale(low, high, solved_at, _declares_range(environment))
+    if math.isinf(solved_at):
+        if not low < 1.0:
+            raise UsageError(f"environment {name}: reward_range has no top: say solved_at")
+        solved_at = 1.0
+    return RewardScale(low, high, float(solved_at), _declares_range(environment))
 
 
 def _declares_range(environment: Environment) -> bool:
@@ -47,4 +72,7 @@ def _ends(declared: Any, name: str) -> tuple[float, float]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not math.isnan(value)
+    try:
+        return isinstance(value, int | float) and not math.isnan(value)
+    except OverflowError:
+        return False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
@@ -15,8 +17,10 @@ from nemo_gym.environments.parameters import arguments_schema, check_text, decod
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.origin import is_fault, message_of, origin, text_of
 from nemo_gym.wire.params import FunctionTool
 
+log: Final = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -66,10 +70,8 @@ class BoundTool:
             if inspect.isawaitable(result):
                 result = await result
             return result if isinstance(result, str) else encode(result).decode()
-        except ToolError as error:
-            return tool_error(str(error))
-        except Exception as error:
-            return tool_error(f"{self.name} failed: {type(error).__name__}: {error}")
+        except BaseException as error:
+            return answer_of(error, self.name)
 
     def _decode(self, arguments: str) -> Any:
         try:
@@ -87,6 +89,20 @@ class BoundTool:
 def tool_error(message: str) -> str:
     """The JSON text a model reads when a call did not work."""
     return encode({"error": message}).decode()
+
+
+def answer_of(error: BaseException, name: str) -> str:
+    """What a model reads when a tool raised; the log names the line, once for each.
+
+    Raises:
+        BaseException: the exception itself, when it is no fault of the tool's.
+    """
+    if not is_fault(error):
+        raise error
+    if isinstance(error, ToolError):
+        return tool_error(text_of(error))
+    _note_once(name, type(error).__name__, origin(error))
+    return tool_error(f"{name} failed: {message_of(error)}")
 
 
 def has_raised(name: str, text: str) -> bool:
@@ -107,6 +123,11 @@ def is_tool_error(text: str) -> bool:
 def no_such_tool(name: str, known: Iterable[str]) -> str:
     """The answer to a call of a tool that doesn't exist, with the nearest one that does."""
     return tool_error(f"There is no tool {name!r}.{did_you_mean(name, known)}")
+
+
+@lru_cache(maxsize=256)
+def _note_once(name: str, kind: str, place: str) -> None:
+    log.warning("tool %s raised %s%s", name, kind, place)
 
 
 def bind_tools(owner: object) -> dict[str, BoundTool]:

@@ -16,6 +16,7 @@ from nemo_gym.models.table import ENDPOINT_TYPES, load
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.masking import remember_secret_keys, remember_secrets
 
 
 def endpoint_model(
@@ -47,6 +48,8 @@ def endpoint_model(
     if missing := [flag for flag, given in needed.items() if not given]:
         raise UsageError(f"model type {type!r} needs {' and '.join(missing)}")
     read = _read_settings(type, kind.Settings, settings or {})
+    remember_secrets([api_key])
+    remember_secret_keys(dict(settings or {}))
     timeouts = Timeouts.of(timeout)
 
     def build(url: str, retry: Retry | None = None) -> Model:

@@ -17,6 +17,7 @@ from nemo_gym.wire.errors import (
     RateLimited,
     UsageError,
 )
+from nemo_gym.wire.masking import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def model_failure(error: GymError) -> ModelFailure:
     talks nonsense, 503 when it says so itself; a refusal keeps the endpoint's own 4xx; what can't be said to
     this back end is 400.
     """
-    message = str(error)
+    message = without_secrets(str(error))
     match error:
         case RateLimited():
             return ModelFailure(429, message, headers=_retry_after(error))

@@ -14,7 +14,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
 from nemo_gym.runs.tool_counts import count_tools
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
-from nemo_gym.wire.origin import origin, short_traceback
+from nemo_gym.wire.origin import is_fault, is_of_group, message_of, origin, short_traceback
 from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of, row_of
 from nemo_gym.wire.task import Row
 
@@ -47,6 +47,7 @@ class Collector:
         self._rollout_timeout = rollout_timeout
         self._active = 0
         self._exhausted = False
+        self._broken = False
 
     async def check(self) -> None:
         """Fail early, before any rollout, when a server that all of them need can't be reached.
@@ -79,7 +80,14 @@ class Collector:
             raise innermost(group) from None
 
     async def _run(self, next_row: NextRow, sink: Sink) -> None:
-        self._exhausted = False
+        self._exhausted = self._broken = False
+        parent = asyncio.current_task()
+        assert parent is not None
+        calm = parent.cancelling()
+
+        def is_ending() -> bool:
+            return self._broken or parent.cancelling() > calm
+
         async with asyncio.TaskGroup() as group:
 
             def staff() -> None:
@@ -89,7 +97,7 @@ class Collector:
 
             async def work() -> None:
                 try:
-                    while self._active <= self._limiter.limit:
+                    while self._active <= self._limiter.limit and not is_ending():
                         row = await next_row()
                         if row is None:
                             self._exhausted = True
@@ -97,12 +105,20 @@ class Collector:
                         began = monotonic()
                         sink(
                             await attempt(
-                                self.agent, row, self._environment, self.model, seconds=self._rollout_timeout
+                                self.agent,
+                                row,
+                                self._environment,
+                                self.model,
+                                seconds=self._rollout_timeout,
+                                is_ending=is_ending,
                             )
                         )
                         self._limiter.finished(monotonic() - began)
                         if self._active < self._limiter.limit:
                             staff()
+                except BaseException:
+                    self._broken = True
+                    raise
                 finally:
                     self._active -= 1
 
@@ -110,30 +126,67 @@ class Collector:
 
 
 async def attempt(
-    agent: Agent, row: Row, environment: EnvironmentLink, model: Model, *, seconds: float | None
+    agent: Agent,
+    row: Row,
+    environment: EnvironmentLink,
+    model: Model,
+    *,
+    seconds: float | None,
+    is_ending: Callable[[], bool] | None = None,
 ) -> Rollout:
-    """One rollout, scored or failed, within its time; only cancelling it raises."""
+    """One rollout, scored or failed, within its time; only cancelling it raises.
+
+    Args:
+        is_ending: whether the caller is being cancelled, where it can say so.
+    """
     began, began_at = monotonic(), time()
+    cancels = _Cancels(is_ending)
     deadline = asyncio.timeout(seconds)
     try:
         async with deadline:
             rollout = await agent.run(row, environment, model)
+        cancels.are_real(None)
         rollout.timing["total_s"] = monotonic() - began
         count_tools(rollout)
         return rollout
-    except Exception as error:
+    except BaseException as error:
+        if cancels.are_real(error):
+            raise asyncio.CancelledError from None
+        if not is_fault(error):
+            raise
         if deadline.expired():
             failure = RolloutTimeout(f"not finished within {seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)
         partial, details, shown = partial_of(error), details_of(error), row_of(error)
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
     timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
     rollout = Rollout.failed(shown or row, failure, partial=partial, details=details, timing=timing)
     count_tools(rollout)
     return rollout
+
+
+class _Cancels:
+    """Tells a wish to cancel this task from one that an author's `asyncio.TaskGroup` leaves behind: before
+    Python 3.13 a group that waits for its last tasks cancels its own task when one of them fails, and does
+    not take it back. A later failure would pass for a cancellation, and its rollout would be lost."""
+
+    def __init__(self, is_ending: Callable[[], bool] | None) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._task.cancelling() if self._task else 0
+        self._is_ending = is_ending
+
+    def are_real(self, error: BaseException | None) -> bool:
+        """Whether somebody wants the task to end; what a group left behind is taken back."""
+        if self._task is None or isinstance(error, KeyboardInterrupt):
+            return False
+        requests = self._task.cancelling() - self._before
+        if requests <= 0:
+            return False
+        if self._is_ending() if self._is_ending else not is_of_group(error):
+            return True
+        for _ in range(requests):
+            self._task.uncancel()
+        return False
 
 
 def innermost(error: Exception) -> Exception:
@@ -143,8 +196,8 @@ def innermost(error: Exception) -> Exception:
     return error
 
 
-def unexpected(error: Exception) -> RolloutError:
+def unexpected(error: BaseException) -> RolloutError:
     """A failure for an exception nobody planned for, with the place it came from."""
-    failure = RolloutError(f"{type(error).__name__}: {error}{origin(error)}")
+    failure = RolloutError(f"{message_of(error)}{origin(error)}")
     failure.traceback = short_traceback(error)
     return failure

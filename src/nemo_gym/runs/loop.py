@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -34,3 +35,9 @@ def allow_many_files() -> None:
     wanted = 65535 if hard == resource.RLIM_INFINITY else min(65535, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def ending_signals() -> list[signal.Signals]:
+    """The signals that end runs and servers in good order: a hang-up too, unless `nohup` has it ignored."""
+    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]

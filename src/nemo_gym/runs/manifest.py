@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
+from nemo_gym.environments.rewards import Rewards
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire.errors import UsageError
@@ -30,24 +30,8 @@ class Identity(msgspec.Struct, frozen=True):
     """`source`, `limit`, `repeats`, `seed`, `split`, and for a file its `sha256`."""
 
 
-class Rewards(msgspec.Struct, frozen=True):
-    """A `RewardScale` as JSON, which knows no infinite numbers."""
-
-    low: float | None
-    high: float | None
-    solved_at: float
-    declared: bool
-
-    @classmethod
-    def of(cls, scale: RewardScale) -> Rewards:
-        low, high = (end if math.isfinite(end) else None for end in (scale.low, scale.high))
-        return cls(low, high, scale.solved_at, scale.declared)
-
-    @property
-    def scale(self) -> RewardScale:
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        return RewardScale(low, high, self.solved_at, self.declared)
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999."""
 
 
 class Manifest(msgspec.Struct):
@@ -57,7 +41,7 @@ class Manifest(msgspec.Struct):
     requested: Annotated[int, msgspec.Meta(ge=0)]
     """Rollouts the plan asks for."""
     gym_version: str
-    started_at: float
+    started_at: Annotated[float, msgspec.Meta(ge=0, le=_LAST_SECOND)]
     """Unix time."""
     status: str = "running"
     """running, complete, interrupted (by the user), or stopped (by an error or a limit)."""

@@ -12,7 +12,7 @@ from nemo_gym.environments.base import Environment, mean_metrics
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.origin import origin
+from nemo_gym.wire.origin import is_fault, message_of, origin
 from nemo_gym.wire.task import Row
 
 
@@ -71,10 +71,8 @@ class OwnMetrics:
         try:
             metrics = dict(self._hooks.compute_metrics(tasks))
             per_task = {group[keys.TASK_INDEX]: group for group in metrics.pop("per_task_metrics", ())}
-        except Exception as error:
-            raise GymError(
-                f"compute_metrics raised {type(error).__name__}: {error}{origin(error)}"
-            ) from error
+        except BaseException as error:
+            raise _hook_error("compute_metrics", error) from error
         return metrics, per_task
 
     def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -87,10 +85,14 @@ class OwnMetrics:
             return mean_metrics(metrics)
         try:
             return self._hooks.get_key_metrics(metrics)
-        except Exception as error:
-            raise GymError(
-                f"get_key_metrics raised {type(error).__name__}: {error}{origin(error)}"
-            ) from error
+        except BaseException as error:
+            raise _hook_error("get_key_metrics", error) from error
+
+
+def _hook_error(hook: str, error: BaseException) -> BaseException:
+    if not is_fault(error):
+        return error
+    return GymError(f"{hook} raised {message_of(error)}{origin(error)}")
 
 
 def without_trajectory(raws: Mapping[str, msgspec.Raw]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import check_typed_params
 from nemo_gym.wire.prompt import Prompt
+from nemo_gym.wire.stamped import MOST_REPEATS
 from nemo_gym.wire.task import Row, Task, named_agent, task_from_row
 
 OTHERS = "_default"
@@ -67,6 +69,7 @@ def task_rows(
             that the prompt doesn't fit are named after the last one.
     """
     misfits = Misfits()
+    limit = None if limit is None else min(limit, sys.maxsize)
     if isinstance(source, Path):
         numbered = islice(read_rows(source), limit)
     else:
@@ -140,13 +143,16 @@ def expand_counted(
         if given is not None and (type(given) is not int or given < 0):
             raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
         repeats = times * _repeats_of(row, options.repeats)
+        first = 0 if given is None else done.get(given, 0)
+        if first + repeats > MOST_REPEATS:
+            got = f"{first + repeats:,}"
+            raise UsageError(f"task {number + 1}: a task has at most {MOST_REPEATS:,} rollouts, got {got}")
         if given is None:
             if twins is not None:
                 twins.add(number, body)
             for rollout in range(repeats):
                 yield _stamped(row, body, number, rollout, options)
             continue
-        first = done.get(given, 0)
         done[given] = first + repeats
         for rollout in range(first, first + repeats):
             yield _stamped(row, body, given, rollout, options)

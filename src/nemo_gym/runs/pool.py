@@ -11,6 +11,7 @@ from itertools import groupby
 
 import msgspec
 
+from nemo_gym.runs.output import shown_output
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.worker import LAST_S, Orders, Report, message, read_message
 from nemo_gym.wire.errors import GymError, WorkerDied
@@ -59,10 +60,11 @@ class WorkerPool:
         """Keep one place filled until there is no more work for it."""
         while True:
             worker = await self._start()
-            try:
-                finished = await self._serve(worker, groups, sink)
-            finally:
-                await _end(worker.process)
+            async with shown_output((worker.process.stderr, sys.stderr)):
+                try:
+                    finished = await self._serve(worker, groups, sink)
+                finally:
+                    await _end(worker.process)
             if finished:
                 return
             self._deaths += 1
@@ -125,6 +127,7 @@ class WorkerPool:
             "nemo_gym.runs.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             limit=1 << 26,
             start_new_session=True,
         )

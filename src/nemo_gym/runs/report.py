@@ -25,7 +25,7 @@ from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.jsonl import decode, open_regular
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.stamped import Keys, keyed_lines, read_stamp
+from nemo_gym.wire.stamped import MOST_REPEATS, Keys, keyed_lines, read_stamp, repeated_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Reading:
         answer_key: the column with the extracted answer.
         own: adds the environment's own metrics.
         scale: what rewards can be; None takes what the manifest says.
+        strict: whether keys that a row has twice are looked for: other programs may have written it.
 
     Raises:
         UsageError: there is no run at `output`, or one of its files can't be used.
@@ -62,11 +63,13 @@ class Reading:
         answer_key: str | None = None,
         own: Additions | None = None,
         scale: RewardScale | None = None,
+        strict: bool = False,
     ) -> None:
         paths = self._paths = RunPaths.of(output)
         manifest = load_manifest(paths.manifest)
         self._manifest = _as_it_stands(manifest, paths)
         self.metrics = MetricsAccumulator(answer_key=answer_key, own=own, scale=scale or manifest.scale)
+        self._strict = strict
         self._task_columns = _columns(paths.inputs)
         planned = self._taken(paths.inputs, self.metrics.plan)
         scored = self._taken(paths.rollouts, self.metrics.add)
@@ -80,8 +83,11 @@ class Reading:
         number = 0
         try:
             for number, line in enumerate(_whole_lines(path), start=1):
-                if (key := take(line)) is not None:
-                    if not 0 <= key[1] < _MOST_REPEATS:
+                key = take(line)
+                if self._strict and (twice := repeated_key(line)) is not None:
+                    raise DataError(f"{path}:{number}: the key {twice!r} is there twice")
+                if key is not None:
+                    if not 0 <= key[1] < MOST_REPEATS:
                         raise DataError(f"{path}:{number}: repeat {key[1]} is out of range")
                     mask, bit = masks.get(key[0], 0), 1 << key[1]
                     if mask & bit:
@@ -113,12 +119,8 @@ def report_on(output: Path) -> RunReport:
     Raises:
         UsageError: there is no run at `output`.
     """
-    report = Reading(output).report(write_metrics=False)
+    report = Reading(output, strict=True).report(write_metrics=False)
     return replace(report, key_metrics=_written_metrics(report.paths.metrics, report.summary.scored))
-
-
-_MOST_REPEATS = 1 << 20
-"""As of a row's identity: a larger number would take memory for every repeat below it."""
 
 
 def _as_it_stands(manifest: Manifest, paths: RunPaths) -> Manifest:

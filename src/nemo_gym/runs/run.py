@@ -16,13 +16,13 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.building import check_hooks
-from nemo_gym.environments.rewards import reward_scale
+from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.asked_metrics import metrics_elsewhere
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
-from nemo_gym.runs.manifest import Identity, Manifest, Rewards, load_manifest
+from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
 from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.own_metrics import OwnMetrics
 from nemo_gym.runs.paths import RunPaths, WriteFailed
@@ -38,6 +38,7 @@ from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
 from nemo_gym.verifiers.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.masking import remembered_secrets, without_secrets
 from nemo_gym.wire.task import Row, named_agent
 
 
@@ -122,7 +123,7 @@ class Run:
     def stop(self, reason: str, status: str = "stopped") -> None:
         """End the run early: what is in flight is dropped and stays pending."""
         if not self._stop.is_set():
-            self._reason, self._status = reason, status
+            self._reason, self._status = without_secrets(reason), status
             self._stop.set()
 
     async def prepare(self) -> None:
@@ -143,7 +144,8 @@ class Run:
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
-        self._scale = reward_scale(environment)
+        served = spec.about.rewards if spec.about else None
+        self._scale = served.scale if served else reward_scale(environment)
         self.progress.mean = ClusteredMean(self._repeats, self._scale)
         identity = self._identity(environment)
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
@@ -392,6 +394,7 @@ class Run:
             rollout_timeout=job.rollout_timeout,
             seed=job.seed or 0,
             capture=job.capture,
+            remembered=remembered_secrets() if job.workers > 1 else [],
         )
 
     def _identity(self, environment: Environment) -> Identity:

@@ -25,6 +25,7 @@ from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.masking import remember_secrets
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
 
@@ -48,6 +49,8 @@ class Orders(msgspec.Struct):
     seed: int
     capture: CaptureSettings | None = None
     """What of the model calls is kept; None is nothing."""
+    remembered: list[str] = []
+    """Secrets that the parent knows of, to be shown nowhere."""
 
 
 class Report(msgspec.Struct, array_like=True):
@@ -115,6 +118,7 @@ async def work() -> int:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     out = _take_stdout()
     orders = msgspec.msgpack.decode(await read_message(reader), type=Orders)
+    remember_secrets(orders.remembered)
     collector = build_collector(orders)
     rows: asyncio.Queue[Row | None] = asyncio.Queue()
 

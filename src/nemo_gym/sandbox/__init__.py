@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nemo_gym.sandbox.errors import SandboxPtyError as SandboxPtyError
     from nemo_gym.sandbox.providers.base import PtySession as PtySession
     from nemo_gym.sandbox.providers.base import SandboxProvider as SandboxProvider
+    from nemo_gym.sandbox.providers.base import SandboxPtySession as SandboxPtySession
     from nemo_gym.sandbox.providers.registry import create_provider as create_provider
     from nemo_gym.sandbox.providers.registry import get_provider_class as get_provider_class
     from nemo_gym.sandbox.providers.registry import list_providers as list_providers
@@ -43,6 +44,7 @@ _HOMES = {
     "SandboxHandle": "spec",
     "SandboxProvider": "providers.base",
     "SandboxPtyError": "errors",
+    "SandboxPtySession": "providers.base",
     "SandboxPtySpec": "spec",
     "SandboxResources": "spec",
     "SandboxSpec": "spec",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from nemo_gym.sandbox.errors import InvalidSandbox
 from nemo_gym.wire.errors import did_you_mean
 
+log: Final = logging.getLogger(__name__)
 DEFAULT_METADATA: Final = "default_metadata"
 """The one key of a block that is no provider."""
 
@@ -59,16 +62,41 @@ def attribution_metadata() -> dict[str, str]:
 def allow_unsafe() -> None:
     """Let local sandboxes whose settings don't say otherwise run less isolated where this machine can't
     isolate them; in this process and in those that it starts."""
-    os.environ[_ALLOW_UNSAFE] = "1"
+    os.environ[_ALLOW_UNSAFE] = _mark(os.getpid())
 
 
 def default_isolation() -> Literal["auto", "required"]:
-    """`required`, unless `allow_unsafe` was called."""
-    return "auto" if os.environ.get(_ALLOW_UNSAFE) == "1" else "required"
+    """`required`, unless `allow_unsafe` was called here or in a process that still runs and that this one
+    comes from. Set by hand, the variable changes nothing, and a warning says so."""
+    mark = os.environ.get(_ALLOW_UNSAFE, "")
+    if not mark:
+        return "required"
+    pid = mark.partition("-")[0]
+    if pid.isdecimal() and len(pid) < _LONGEST_PID and mark == _mark(int(pid)):
+        return "auto"
+    log.warning(
+        "the environment variable %s is ignored: only --allow-unsafe on the command line, or "
+        "`create: {isolation: auto}` in the settings of the local provider, lets sandboxes run less isolated",
+        _ALLOW_UNSAFE,
+    )
+    return "required"
+
+
+def _mark(pid: int) -> str:
+    """What names a process that runs, and no later one with the same id; nothing where it does not run."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return f"{pid}-{fields[_START_TIME]}"
 
 
 _ALLOW_UNSAFE: Final = "NEMO_GYM_ALLOW_UNSAFE"
-"""The variable by which processes that are started know of `allow_unsafe`."""
+"""The variable by which processes that are started know of `allow_unsafe`: it names the process that called
+it."""
+_LONGEST_PID: Final = 12
+_START_TIME: Final = 19
+"""The place of the start time among the fields after the name."""
 
 
 def _block(given: Any, named: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:

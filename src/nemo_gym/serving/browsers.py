@@ -74,7 +74,7 @@ class WebPageGuard:
         """The status and the reason of a refusal; None for a request that may pass."""
         pairs = scope["headers"]
         headers: dict[bytes, bytes] = dict(pairs)
-        host = headers.get(b"host", b"")
+        host = headers.get(b"host", b"")[:_LONGEST]
         if len(headers) < len(pairs) and _repeats(pairs):
             return 400, f"one of the headers {', '.join(_ONCE_NAMES)} is there more than once"
         address, known = self._host(host)
@@ -82,7 +82,7 @@ class WebPageGuard:
             return 403, _UNKNOWN_HOST.format(host.decode("latin-1")[:_SHOWN], ALLOWED_HOSTS)
         origin = headers.get(b"origin")
         if origin is not None:
-            if not self._is_own_origin(origin, address):
+            if not self._is_own_origin(origin[:_LONGEST], address):
                 return 403, _FOREIGN.format(origin.decode("latin-1")[:_SHOWN])
         elif headers.get(b"sec-fetch-site", b"none") not in _OWN_SITES and not _is_visit(scope, headers):
             return 403, _FOREIGN.format("another site")
@@ -140,6 +140,8 @@ _ONCE_NAMES: Final = sorted(name.decode() for name in _ONCE)
 _CLOSE: Final = {"connection": "close"}
 """What is refused is not read, so its connection can't be used again."""
 _REMEMBERED: Final = 1024
+_LONGEST: Final = 300
+"""Characters of a host or an origin that are looked at: one with more is none, and is not remembered."""
 _SHOWN: Final = 100
 _UNKNOWN_HOST: Final = (
     "this server does not go by the host name {!r}: use the address it is bound to, or add the name to the "

@@ -18,7 +18,7 @@ from time import sleep
 from typing import Final
 
 from nemo_gym.config.tree import to_yaml
-from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.serving.components import Components
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.launch import Launch, read_launch
@@ -64,11 +64,11 @@ async def _serve(launch: Launch, name: str) -> None:
     log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ending_signals():
         loop.add_signal_handler(number, stop.set)
     options = launch.app_options(name)
     components = Components(launch.instances, frozenset({name}), options)
-    host = Host(options.host_names)
+    host = Host(options.host_names, header_bytes=options.limits.header_bytes)
     if options.profile:
         options.profile.start()
     try:

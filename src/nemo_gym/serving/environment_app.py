@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.reverify import reverify_mode
+from nemo_gym.environments.rewards import Rewards
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import no_such_tool
 from nemo_gym.serving.answers import JsonResponse, echo, text_answer
@@ -59,6 +60,7 @@ def environment_app(
             yield
 
     about: dict[str, Any] = {"kind": "environment", "name": link.environment.name(), "steps": link.steps}
+    about["rewards"] = msgspec.to_builtins(Rewards.of(link.scale))
     if link.steps:
         about["max_steps"] = link.max_steps
     label = server_label(link.environment, name)

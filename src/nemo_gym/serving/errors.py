@@ -10,11 +10,12 @@ from typing import Any, Final, TypedDict, cast
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.wire.errors import RolloutError, TaskUnfit, UsageError
+from nemo_gym.wire.masking import without_secrets
 
 log = logging.getLogger("nemo_gym.serving")
 
@@ -95,13 +96,16 @@ class ErrorForms:
                 return JsonResponse({"detail": InvalidBody.at([], str(error)).problems}, 422)
             case HTTPException():
                 return http_error(error)
+            case ClientDisconnect():
+                log.warning("%s: the client left before it had sent the whole request", where)
+                return http_error(HTTPException(400, "the request was not sent to its end"))
             case RolloutError() if error.http_status is not None:
                 log.error("%s: %s", where, error)
-                upstream = error.body if error.body is not None else str(error)
+                upstream = without_secrets(error.body if error.body is not None else str(error))
                 return JsonResponse(f"<{self.label}> called another server, which failed: {upstream}", 500)
             case Exception():
                 log.error("%s: %r", where, error, exc_info=error)
-                return JsonResponse(repr(error), 500)
+                return JsonResponse(without_secrets(repr(error)), 500)
             case _:
                 log.error("%s: %r", where, error, exc_info=error)
                 return JsonResponse("the handler ended with something that is not an Exception", 500)

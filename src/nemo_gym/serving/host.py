@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from nemo_gym.serving.browsers import WebPageGuard
+from nemo_gym.serving.protocol import protocol
 
 KEEP_ALIVE_S: Final = 30
 """An idle connection is kept this long: longer than clients keep it, so that none closes under a request."""
@@ -27,10 +28,12 @@ class Host:
     Args:
         names: host names by which clients know the servers, besides those of loopback and the addresses that
             they are bound to.
+        header_bytes: that the headers of a request may have; `HEAD_BYTES` are always taken.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), *, header_bytes: int = 0) -> None:
         self._names = frozenset(names)
+        self._header_bytes = header_bytes
         self._served: dict[str, _Served] = {}
         logging.getLogger("uvicorn.error").addFilter(_is_news)
 
@@ -40,7 +43,7 @@ class Host:
         Raises:
             Exception: whatever the app's lifespan raises while it starts.
         """
-        served = _Served(app, listener, self._names)
+        served = _Served(app, listener, self._names, self._header_bytes)
         await served.start()
         self._served[name] = served
 
@@ -55,13 +58,15 @@ class Host:
 
 
 class _Served:
-    def __init__(self, app: Starlette, listener: socket.socket, names: frozenset[str]) -> None:
+    def __init__(
+        self, app: Starlette, listener: socket.socket, names: frozenset[str], header_bytes: int
+    ) -> None:
         self._app = app
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
                 WebPageGuard(app, bound=listener.getsockname()[0], names=names),
-                http="httptools",
+                http=protocol(header_bytes),
                 ws="none",
                 lifespan="off",
                 log_config=None,

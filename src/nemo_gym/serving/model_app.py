@@ -43,6 +43,7 @@ from nemo_gym.serving.prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
 from nemo_gym.serving.sessions import session_id
 from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.replayed import Replayed
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.served import served
@@ -206,7 +207,7 @@ class _ModelServer:
             outcome = calling.result()
         except Exception as error:
             log.exception("%s: a streamed call failed", self._name)
-            outcome = ModelFailure(500, repr(error))
+            outcome = ModelFailure(500, without_secrets(repr(error)))
         finally:
             await _cancelled(calling)
         if isinstance(outcome, ModelFailure):
@@ -228,7 +229,7 @@ class _ModelServer:
             await record.failed(failure.status, content, failure.category)
             return failure
         except Exception as error:
-            await record.failed(500, repr(error), "exception")
+            await record.failed(500, without_secrets(repr(error)), "exception")
             raise
         except BaseException:
             with anyio.CancelScope(shield=True):

@@ -46,7 +46,8 @@ def rollout_path(path: str, tag: RolloutTag | None) -> str:
     return f"{_START}{tag.rollout_id}{TOKEN_CAPTURE_PATH if tag.token_capture else ''}{path}"
 
 
-_START: Final = "/ng-rollout/"
+ROLLOUT_PATH_PREFIX: Final = "ng-rollout"
+_START: Final = f"/{ROLLOUT_PATH_PREFIX}/"
 TOKEN_CAPTURE_PATH: Final = "/training-token-capture"
 _PREFIX: Final = re.compile(
     rf"{_START}(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{{0,199}})(?P<capture>{TOKEN_CAPTURE_PATH})?(?=/)"

@@ -10,26 +10,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TextIO
 
-from nemo_gym.wire.masking import MASK
+from nemo_gym.wire.masking import MASK, finder_of, forms_of, without_secrets
+from nemo_gym.wire.printable import printable
 
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Redactor:
-    """Replaces known secrets wherever they occur.
+    """Replaces known secrets wherever they occur, and those that this process remembers.
 
     Args:
         secrets: empty ones are passed over.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        texts = {form for secret in filter(None, secrets) for form in forms_of(secret)}
+        self._finder = finder_of(texts)
 
     def text(self, text: str) -> str:
         """The text with `****` for every secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
+        return without_secrets(self._finder.sub(MASK, text))
 
 
 class RedactedFile(io.TextIOBase):
@@ -60,7 +60,7 @@ class RedactedFile(io.TextIOBase):
 
 
 def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:
-    """Send this process's log to standard error, secrets replaced, tracebacks too.
+    """Send this process's log, tracebacks too, to standard error: secrets replaced, safe on a terminal.
 
     Args:
         verbose: all of it, instead of warnings and errors.
@@ -68,7 +68,7 @@ def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:
 
     class Formatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return redactor.text(super().format(record))
+            return printable(redactor.text(super().format(record)))
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -86,7 +86,7 @@ async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = 
         return ServerTest(folder.name, False, None, 0.0, str(error))
     path = os.pathsep.join([str(folder.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     ended = await run_program(
-        [python, "-m", "pytest", "tests"],
+        [python, "-m", "pytest", *_settings(folder), "tests"],
         folder=folder,
         env={**os.environ, "PYTHONPATH": path},
         seconds=TESTS_S,
@@ -100,3 +100,26 @@ async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = 
         seconds=ended.seconds,
         output=(ended.stdout.strip() or ended.stderr.strip()),
     )
+
+
+def _settings(folder: Path) -> list[str]:
+    """pytest's own, where no file of the project has any: `async def` tests run as they are, as the tests of
+    existing servers expect."""
+    places = (folder, *folder.parents[:2])
+    files = (place / name for place in places for name in _PYTEST_SECTIONS)
+    configured = any(
+        file.is_file() and _PYTEST_SECTIONS[file.name] in file.read_text(errors="replace") for file in files
+    )
+    return [] if configured else ["-o", "asyncio_mode=auto"]
+
+
+_PYTEST_SECTIONS: Final = {
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
+"""Files that configure pytest, by what they hold when they do."""

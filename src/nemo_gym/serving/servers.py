@@ -51,7 +51,7 @@ class Servers:
         self._options = launch.app_options()
         here = frozenset(set[str]() if launch.isolate else built_in)
         self._components = Components(self._instances, here, self._options)
-        self._host = Host(self._options.host_names)
+        self._host = Host(self._options.host_names, header_bytes=self._options.limits.header_bytes)
         self._hosted: list[Program] = []
         self._loading = asyncio.Lock()
         self._children: dict[str, Child] = {}

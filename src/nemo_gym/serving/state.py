@@ -17,6 +17,7 @@ import msgspec
 
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.jsonl import open_regular
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,18 +108,18 @@ def read_token(path: Path) -> Secret:
     """The token in a file.
 
     Raises:
-        UsageError: other users can read the file.
-        GymError: there is no such file, or nothing fit to be a token in it.
+        UsageError: there is no such file, or other users can read it.
+        GymError: nothing in it is fit to be a token.
     """
     try:
-        with path.open() as file:
+        with open_regular(path) as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise UsageError(
                     f"token file {path}: other users can read it; run: chmod 600 {shlex.quote(str(path))}"
                 )
-            text = file.read(_MOST).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise GymError(f"token file {path}: {getattr(error, 'strerror', None) or error}") from None
+            text = file.read(_MOST + 1).decode().strip()
+    except UnicodeDecodeError as error:
+        raise GymError(f"token file {path}: {error}") from None
     return check_token(text, f"token file {path}")
 
 
@@ -128,8 +129,10 @@ def check_token(text: str, where: str) -> Secret:
     Raises:
         GymError: it can't.
     """
-    if len(text) < LEAST or not text.isascii() or not text.isprintable() or " " in text:
-        raise GymError(f"{where}: a token has at least {LEAST} printable ASCII characters and no spaces")
+    if not LEAST <= len(text) <= _MOST or not text.isascii() or not text.isprintable() or " " in text:
+        raise GymError(
+            f"{where}: a token has at least {LEAST} and at most {_MOST} printable ASCII characters, no spaces"
+        )
     return Secret(text)
 
 

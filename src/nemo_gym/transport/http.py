@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final, TypeVar
 
-import msgspec
-
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import Connections, NoAnswer, Reply, Timeouts, base_url
-from nemo_gym.transport.refusals import is_denied, is_overflow
+from nemo_gym.transport.refusals import error_inside, is_denied, is_overflow
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     ContextOverflow,
@@ -22,9 +20,14 @@ from nemo_gym.wire.errors import (
     ModelTimeout,
     ModelUnreachable,
     RateLimited,
+    chain,
 )
 
 T = TypeVar("T")
+
+
+MAX_ANSWER: Final = 256 << 20
+"""Bytes of an answer, unpacked: room for a million tokens with their ids and probabilities."""
 
 
 class Endpoint:
@@ -49,7 +52,7 @@ class Endpoint:
             all_headers["authorization"] = f"Bearer {api_key}"
         root = self.url.removesuffix("/v1")
         self._prefix = self.url[len(root) :]
-        self._connections = Connections(root, headers=all_headers, timeouts=timeouts)
+        self._connections = Connections(root, headers=all_headers, timeouts=timeouts, max_answer=MAX_ANSWER)
 
     async def post(self, path: str, body: bytes, parse: Callable[[bytes], T], *, at_root: bool = False) -> T:
         """The parsed answer to one POST. `parse` raises ValueError for an answer that makes no sense, which
@@ -103,9 +106,10 @@ class Endpoint:
         try:
             return parse(reply.content)
         except ValueError as problem:
-            raise _error_inside(self._place, reply.content) or ModelError(
-                f"{self.url} answered with something unusable: {problem}", http_status=200
-            ) from None
+            if error := error_inside(reply.content):
+                raise _status_error(self._place, *error) from None
+            message = f"{self.url} answered with something unusable: {problem}"
+            raise ModelError(message, http_status=200) from None
 
     @property
     def _place(self) -> str:
@@ -157,9 +161,10 @@ class Endpoint:
 
 def failure_before(error: BaseException | None) -> ModelError | None:
     """The failed attempt that a timeout or a cancellation cut off the retrying of."""
-    while isinstance(error, TimeoutError | asyncio.CancelledError):
-        error = error.__cause__
-    return error if isinstance(error, ModelError) else None
+    for one in chain(error, lambda one: one.__cause__):
+        if not isinstance(one, TimeoutError | asyncio.CancelledError):
+            return one if isinstance(one, ModelError) else None
+    return None
 
 
 def check_url(url: str) -> str:
@@ -184,23 +189,6 @@ def _status_error(url: str, status: int, content: bytes) -> ModelError:
         return ModelDenied(message, http_status=status, body=body)
     kind = RateLimited if status == 429 else ModelError if status in _RETRIED else ModelRejected
     return kind(message, http_status=status, body=body)
-
-
-def _error_inside(url: str, content: bytes) -> ModelError | None:
-    """What an error object in an answer with status 200 means, where it has a status of its own."""
-    try:
-        status = msgspec.json.decode(content, type=_Refused).error.code
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return _status_error(url, status, content) if 400 <= status < 600 else None
-
-
-class _RefusedError(msgspec.Struct):
-    code: int
-
-
-class _Refused(msgspec.Struct):
-    error: _RefusedError
 
 
 _KEPT_BYTES: Final = 2000

@@ -15,15 +15,36 @@ Policies that hold in every mode:
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
-from nemo_gym.verifiers.claims import denies, negates
+from nemo_gym.verifiers.denials import denies, negates
 from nemo_gym.verifiers.exact import normalize
-from nemo_gym.verifiers.patterns import last_match
-from nemo_gym.verifiers.text import last_boxed, marked_answers, peel_text, strip_reasoning
+from nemo_gym.verifiers.options import (
+    MAX_ANSWER,
+    NOT_LONE,
+    VERBS,
+    Mention,
+    Options,
+    adjoins,
+    is_filler,
+    is_letter,
+    only,
+    plain,
+    without,
+    words_of,
+)
+from nemo_gym.verifiers.patterns import last_place
+from nemo_gym.verifiers.stance import (
+    OTHER,
+    SELF,
+    is_opposed,
+    is_opposed_before,
+    opposes_after,
+    opposes_before,
+)
+from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]
 
@@ -56,100 +77,34 @@ def grade_choice(
     Raises:
         ValueError: `output_regex` is not valid, can't be run in linear time, or is too much for one answer.
     """
-    choices = _Choices(options)
+    choices = _choices(tuple(options.items()))
     text = strip_reasoning(text)
     if output_regex:
-        match = last_match([output_regex] if isinstance(output_regex, str) else output_regex, text)
-        if match is not None:
-            return choices.lenient(_plain(match))
+        place = last_place([output_regex] if isinstance(output_regex, str) else output_regex, text)
+        if place is not None:
+            return choices.pick(choices.lenient, text, place)
     match mode:
         case "strict_single_letter_boxed":
-            return choices.strict(_plain(last_boxed(text) or ""))
+            return _boxed(choices, choices.strict, text)
         case "lenient_boxed":
-            return choices.lenient(_plain(last_boxed(text) or ""))
+            return _boxed(choices, choices.lenient, text)
         case "lenient_answer_colon":
-            answers = marked_answers(text, limit=1)
-            return choices.lenient(_plain(_open_box(answers[0]))) if answers else None
+            place = next(_answers(choices, text), None)
+            return None if place is None else choices.pick(choices.lenient, text, place)
         case "lenient_answer_colon_md":
-            return _last_named(choices, marked_answers(text))
+            return _last_named(choices, text)
 
 
-_MAX_ANSWER = 2_000
 _LEADING = re.compile(r"[^\w]*[^\W\d_]\s*[*_]*\s?[:).-]")
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-_LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!()\[\]])|(?<!\\)\$|(?<=[^\s~])~(?=[^\s~])")
+_QUESTION = re.compile(r"\A\W*[?？؟‽]|[?？؟‽]\W*\Z")
 _COMMAND = re.compile(r"\\[A-Za-z]")
-_NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
-_DASHES = str.maketrans("–—", "--")
-_ADJOINING = "^_/+=\\"
 _AROUND = " .:()[]$"
-_JOINTS = "-'’."
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
-_FILLER = frozenset(
-    [
-        *("the", "a", "an", "my", "our", "your", "final", "correct", "right", "best", "only", "true", "most"),
-        *("answer", "answers", "option", "choice", "letter", "solution", "response", "one", "statement"),
-        *(
-            "is",
-            "are",
-            "was",
-            "it",
-            "its",
-            "this",
-            "that",
-            "which",
-            "would",
-            "should",
-            "must",
-            "be",
-            "s",
-            "to",
-        ),
-        *("so", "thus", "therefore", "hence", "here", "clearly", "definitely", "likely", "probably"),
-        *("i", "we", "think", "believe", "choose", "pick", "select", "go", "with", "say", "has", "value"),
-        *("d", "ll", "m", "re", "ve", "am", "s"),
-        *("namely", "ie", "because", "since", "as", "for", "of", "and", "corresponds", "matches", "means"),
-    ]
+_ASIDE = re.compile(
+    r"\b(?:because|since|as|for|due to)\b|\b(?:not|rather than|instead of|unlike)\W{1,3}\x01", re.IGNORECASE
 )
-_NAMING = frozenset(["option", "choice", "letter", "answer"])
-_PRONOUN = frozenset(["think", "choose", "pick", "select", "believe", "would", "go", "am", "say", "guess"])
-_VERB = frozenset(
-    [
-        *(
-            "is",
-            "isn",
-            "was",
-            "wasn",
-            "are",
-            "can",
-            "cannot",
-            "could",
-            "should",
-            "would",
-            "may",
-            "might",
-            "must",
-        ),
-        *(
-            "has",
-            "have",
-            "had",
-            "does",
-            "doesn",
-            "did",
-            "do",
-            "will",
-            "won",
-            "seems",
-            "looks",
-            "gets",
-            "goes",
-        ),
-        *("appears", "remains", "makes", "contradicts", "violates", "ignores", "misses", "lacks", "needs"),
-    ]
-)
-_REASON = re.compile(r"\b(?:because|since|as|for|due to)\b", re.IGNORECASE)
+"""Where a reason or a contrast begins: `because`; `not A`."""
 _FOREIGN_LETTERS = {
     **dict(zip("أبجدهوزحطي", "ABCDEFGHIJ", strict=True)),
     "ا": "A",
@@ -159,70 +114,51 @@ _FOREIGN_LETTERS = {
 _SCRIPTED_WORD = re.compile(r"[\w\u0300-\u036f\u0600-\u06ff\u0980-\u09ff]+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Mention:
-    """A place in an answer that names an option by its letter, or by a text that several options may have."""
-
-    start: int
-    end: int
-    letters: frozenset[str]
-    by_letter: bool
-
-
-class _Choices:
-    """The options of one question, and the ways in which an answer can name one of them."""
-
-    def __init__(self, options: Mapping[str, str]) -> None:
-        self._options = {
-            letter: value
-            for letter, value in ((key.strip().upper(), value) for key, value in options.items())
-            if len(letter) == 1 and letter.isalpha()
-        }
-
-    @cached_property
-    def texts(self) -> dict[str, str]:
-        """The text of each option, normalised."""
-        return {letter: normalize(peel_text(value)) for letter, value in self._options.items()}
-
-    @cached_property
-    def _by_words(self) -> list[tuple[tuple[str, ...], frozenset[str]]]:
-        """Each text that says something, as words, with the letters that have it; the longest first."""
-        letters: dict[tuple[str, ...], set[str]] = {}
-        for letter, value in self._options.items():
-            words = tuple(_words(_tokens(_plain(value)[:_MAX_ANSWER])))
-            if words and not _is_filler(words) and not (len(words) == 1 and _is_letter(words[0])):
-                letters.setdefault(words, set()).add(letter)
-        return sorted(
-            ((words, frozenset(own)) for words, own in letters.items()), key=lambda pair: -len(pair[0])
-        )
+class _Choices(Options):
+    """The options of one question, and the ways in which an answer can pick one of them."""
 
     def strict(self, answer: str) -> str | None:
         """A capital alone, or one with a marker before anything that does not speak against it."""
         first = next((char for char in answer if char.isalpha()), "")
-        return (self._alone(answer) or self._leading(answer)) if first.isupper() else None
+        letter = (self._alone(answer) or self._leading(answer)) if first.isupper() else None
+        return self._sure(letter, answer)
 
     def lenient(self, answer: str) -> str | None:
         """A letter alone or with a marker, the text of an option, or both among words that add nothing."""
-        return self._short(answer) or self._among_filler(answer)
+        letter = self._short(answer) or self._among_filler(answer)
+        return (
+            letter
+            if letter and len(answer) > 1 and self._is_text(answer, letter)
+            else self._sure(letter, answer)
+        )
 
     def free(self, answer: str) -> str | None:
         """As `lenient`, or one option among any words that do not speak against it."""
-        return self.lenient(answer) or self._among_words(answer)
+        return self.lenient(answer) or self._sure(self._among_words(answer), answer)
 
-    def names_any(self, answer: str) -> bool:
-        """Whether the answer names an option at all, in whatever way."""
-        return bool(self._mentions(answer)) or self.equal_text(answer) is not None
+    def pick(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
+        """The letter that a reader finds at a place of the text, if the words around it stand behind it."""
+        letter = read(plain(place.content))
+        return letter if letter and self.stands(letter, text, place) else None
 
-    def equal_text(self, answer: str) -> str | None:
-        wanted = normalize(answer)
-        return _only([letter for letter, text in self.texts.items() if text and text == wanted])
+    def stands(self, letter: str, text: str, place: Place) -> bool:
+        """Whether the words around the place where the text picks a letter stand behind it."""
+        return not is_opposed(text, place.start, place.end, lambda piece: self.mark(piece, letter))
+
+    def _sure(self, letter: str | None, answer: str) -> str | None:
+        """The letter, unless words of the answer itself doubt it: `B, maybe`; `B?`."""
+        if letter is None or len(answer) == 1:
+            return letter
+        before, mention, after = self.mark(answer, letter).rpartition(SELF)
+        if not mention or normalize(after.lstrip(_AROUND + "-")) == self.texts[letter]:
+            return letter
+        is_doubtful = _QUESTION.search(after) or opposes_before(before) or opposes_after(after)
+        return None if is_doubtful else letter
+
+    def _is_text(self, answer: str, letter: str) -> bool:
+        """Whether an answer is the text of an option, with a question mark only where that has one."""
+        is_asked = _QUESTION.search(answer) is not None and not _QUESTION.search(self.values[letter])
+        return not is_asked and normalize(answer) == self.texts[letter]
 
     def _short(self, answer: str) -> str | None:
         return self._alone(answer) or self.equal_text(answer) or self._leading(answer)
@@ -230,29 +166,31 @@ class _Choices:
     def _alone(self, answer: str) -> str | None:
         """The only letter of the answer, unless a digit or an operator adjoins it or a number disagrees."""
         bare = answer.strip(_AROUND)
+        if bare[:1] + bare[-1:] == "<>":
+            bare = bare[1:-1]
         if len(bare) == 1 and bare.isalpha():
-            return self._option(bare)
-        places = [place for place, char in enumerate(answer[: _MAX_ANSWER + 1]) if char.isalpha()]
-        if len(places) != 1 or len(answer) > _MAX_ANSWER or _NOT_LONE.search(answer) or denies(answer):
+            return self.letter(bare)
+        places = [place for place, char in enumerate(answer[: MAX_ANSWER + 1]) if char.isalpha()]
+        if len(places) != 1 or len(answer) > MAX_ANSWER or NOT_LONE.search(answer) or denies(answer):
             return None
-        letter = self._option(answer[places[0]])
-        if letter is None or _adjoins(answer, places[0]):
+        letter = self.letter(answer[places[0]])
+        if letter is None or adjoins(answer, places[0]):
             return None
-        others = [mention for mention in self._mentions(answer) if letter not in mention.letters]
+        others = [mention for mention in self.mentions(answer) if letter not in mention.letters]
         return None if others or self._is_other_text(answer, letter) else letter
 
     def _leading(self, answer: str) -> str | None:
         """Read `B) the text of option B`, which may go on in any way that does not speak against it."""
-        marker = _LEADING.match(answer[:_MAX_ANSWER])
-        if marker is None or len(answer) > _MAX_ANSWER:
+        marker = _LEADING.match(answer[:MAX_ANSWER])
+        if marker is None or len(answer) > MAX_ANSWER:
             return None
         char = next(char for char in marker.group() if char.isalpha())
-        letter = self._option(char)
+        letter = self.letter(char)
         rest = answer[marker.end() :]
         if marker.group()[-1] == "-" and rest[:1].isdigit():
             return None
         is_weak = marker.group()[-1] in ".-" and (rest[:1].isalnum() or char.islower())
-        if letter is None or _adjoins(answer, answer.index(char)):
+        if letter is None or adjoins(answer, answer.index(char)):
             return None
         if normalize(rest) == self.texts[letter]:
             return letter
@@ -262,36 +200,36 @@ class _Choices:
 
     def _among_filler(self, answer: str) -> str | None:
         """One option, by letter, text or both, where every other word is empty of meaning."""
-        mentions = self._mentions(answer)
+        mentions = self.mentions(answer)
         if not mentions:
             return self._empty_text(answer)
+        start = mentions[0].start
+        end = _claim_end(answer, mentions, mentions[0].end)
+        mentions = [mention for mention in mentions if mention.start < end]
         letter = _agreed(mentions)
-        start, end = mentions[0].start, mentions[-1].end
         before = "" if _ASSIGNMENT.fullmatch(answer[:start]) else answer[:start]
-        claim, *reason = _REASON.split(answer[end:], maxsplit=1)
-        rest = before + _without(answer, mentions)[start:end] + claim
-        if letter is None or not _ALONGSIDE.fullmatch(rest) or _signed(answer, mentions):
+        rest = before + without(answer, mentions)[start:end]
+        if letter is None or not _ALONGSIDE.fullmatch(rest) or _signed(answer, mentions) or denies(rest):
             return None
-        if denies(rest) or any(denies(one) for one in reason):
-            return None
-        return letter if _is_filler(_words(_tokens(rest), only_words=True)) else None
+        return letter if is_filler(words_of(rest, only_words=True)) else None
 
     def _empty_text(self, answer: str) -> str | None:
         """The longest option such as "true", whose text says nothing of its own, at the end of an answer."""
-        words = _words(_tokens(answer[:_MAX_ANSWER]))
-        if not _ALONGSIDE.fullmatch(answer) or not _is_filler(_words(_tokens(answer), only_words=True)):
+        words = words_of(answer[:MAX_ANSWER])
+        if not _ALONGSIDE.fullmatch(answer) or not is_filler(words_of(answer, only_words=True)):
             return None
         texts = {letter: text.split() for letter, text in self.texts.items() if text}
         fitting = {letter: len(text) for letter, text in texts.items() if words[-len(text) :] == text}
-        return _only([letter for letter, size in fitting.items() if size == max(fitting.values())])
+        return only([letter for letter, size in fitting.items() if size == max(fitting.values())])
 
     def _among_words(self, answer: str) -> str | None:
-        mentions = self._mentions(answer)
-        if not mentions or len(answer) > _MAX_ANSWER or not any(mention.by_letter for mention in mentions):
+        mentions = self.mentions(answer)
+        if not mentions or len(answer) > MAX_ANSWER or not any(mention.by_letter for mention in mentions):
             return None
-        letter = _agreed(mentions)
+        end = _claim_end(answer, mentions, mentions[0].end)
+        letter = _agreed([mention for mention in mentions if mention.start < end])
         before = answer[: mentions[0].start]
-        if letter is None or _NOT_LONE.search(before) or _COMMAND.search(_without(answer, mentions)):
+        if letter is None or NOT_LONE.search(before) or _COMMAND.search(without(answer, mentions)):
             return None
         if denies(before) or negates(before):
             return None
@@ -300,85 +238,58 @@ class _Choices:
 
     def _goes_on(self, rest: str, letter: str) -> bool:
         """Whether what follows an option's letter names no other option and says nothing against it."""
-        mentions = self._mentions(rest)
-        if any(letter not in mention.letters for mention in mentions):
+        mentions = self.mentions(rest)
+        end = _claim_end(rest, mentions, 0)
+        if any(letter not in mention.letters for mention in mentions if mention.start < end):
             return False
-        rest = _without(rest, mentions)
-        claim = _REASON.split(rest, maxsplit=1)[0]
-        if denies(rest) or negates(claim):
+        claim = without(rest, mentions)[:end]
+        if denies(claim) or negates(claim):
             return False
-        words = _words(_tokens(claim), only_words=True)
-        return not words or words[0] not in _VERB or _is_filler(words)
-
-    def _option(self, char: str) -> str | None:
-        key = char.upper() if char.isascii() else char
-        return key if key in self._options else None
+        words = words_of(claim, only_words=True)
+        return not words or words[0] not in VERBS or is_filler(words)
 
     def _is_other_text(self, answer: str, letter: str) -> bool:
         """Whether the answer is, to the letter, the text of another option only."""
         wanted = normalize(answer)
-        if not wanted or _is_letter(wanted) or wanted == self.texts[letter]:
+        if not wanted or is_letter(wanted) or wanted == self.texts[letter]:
             return False
         return wanted in self.texts.values()
 
-    def _mentions(self, answer: str) -> list[_Mention]:
-        """All places that name an option, in order. A letter inside an option's text is part of the text."""
-        tokens = _tokens(answer[:_MAX_ANSWER])
-        words = _words(tokens, strip=False)
-        taken = [False] * len(tokens)
-        mentions: list[_Mention] = []
-        for text, letters in self._by_words:
-            size = len(text)
-            for at in range(len(words) - size + 1):
-                if (
-                    words[at] == text[0]
-                    and tuple(words[at : at + size]) == text
-                    and not any(taken[at : at + size])
-                ):
-                    taken[at : at + size] = [True] * size
-                    start, end = tokens[at].start, tokens[at + size - 1].end
-                    mentions.append(_Mention(start, end, letters, by_letter=False))
-        for at, token in enumerate(tokens):
-            letter = None if taken[at] else self._letter(answer, tokens, words, at)
-            if letter is not None:
-                mentions.append(_Mention(token.start, token.end, frozenset([letter]), by_letter=True))
-        return sorted(mentions, key=lambda mention: mention.start)
 
-    def _letter(self, answer: str, tokens: Sequence[_Token], words: Sequence[str], at: int) -> str | None:
-        token = tokens[at]
-        if len(token.text) != 1 or not token.text.isalpha() or _adjoins(answer, token.start):
-            return None
-        following = words[at + 1] if at + 1 < len(words) else ""
-        if token.text == "I" and following in _PRONOUN:
-            return None
-        if token.text.islower() and token.text.isascii():
-            before = words[at - 1] if at else ""
-            if not (before in _NAMING or (before in ("is", ":", "(") and token.text not in "ai")):
-                return None
-        return self._option(token.text)
+@lru_cache(maxsize=64)
+def _choices(options: tuple[tuple[str, str], ...]) -> "_Choices":
+    """A task is graded many times: what is known of its options is kept."""
+    return _Choices(dict(options))
 
 
-def _plain(answer: str) -> str:
-    r"""An answer or option without LaTeX wrappers, delimiters, and blanks such as `\quad`."""
-    peeled = _LATEX_BLANK.sub(" ", peel_text(answer[: 4 * _MAX_ANSWER]))
-    return peeled.translate(_DASHES)[: _MAX_ANSWER + 1]
+def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) -> str | None:
+    """The option in the last box, unless another box stands right before it."""
+    box = last_box(text)
+    letter = None if box is None else choices.pick(read, text, box)
+    if box is None or letter is None:
+        return None
+    beside = box_beside(text, box)
+    return letter if beside is None or read(plain(beside.content)) == letter else None
 
 
-def _open_box(answer: str) -> str:
-    content = last_boxed(answer)
-    return answer if content is None else content
-
-
-def _last_named(choices: _Choices, answers: Sequence[str]) -> str | None:
-    for marked in reversed(answers):
-        answer = _plain(_open_box(marked)).replace("*", "")
+def _last_named(choices: "_Choices", text: str) -> str | None:
+    for place in _answers(choices, text):
+        answer = plain(place.content).replace("*", "")
         latin = _latin(answer)
-        letter = choices.free(latin) or choices.equal_text(answer)
+        letter = choices.free(latin) or choices.lenient(answer)
         if letter is not None:
-            return letter
-        if choices.names_any(latin) or denies(latin):
+            return letter if choices.stands(letter, text, place) else None
+        if choices.mentions(latin) or choices.equal_text(latin) or denies(latin):
             return None
     return None
+
+
+def _answers(choices: "_Choices", text: str) -> Iterator[Place]:
+    """What follows each `Answer:`, or the box in it, the last first; `Wrong answer:` introduces none."""
+    for place in reversed(answer_places(text)):
+        if not is_opposed_before(text, place.start, choices.mark):
+            box = last_box(place.content)
+            yield place if box is None else Place(box.content, place.start + box.start, place.start + box.end)
 
 
 def _latin(answer: str) -> str:
@@ -394,35 +305,20 @@ def _latin(answer: str) -> str:
     return _SCRIPTED_WORD.sub(lambda word: _FOREIGN_LETTERS.get(word.group(), word.group()), folded)
 
 
-def _tokens(text: str) -> list[_Token]:
-    return [_Token(match.group(), match.start(), match.end()) for match in _TOKEN.finditer(text)]
-
-
-def _words(tokens: Sequence[_Token], *, only_words: bool = False, strip: bool = True) -> list[str]:
-    """The tokens as they are compared; an option's text is without the full stop at its end."""
-    words = [normalize(token.text) for token in tokens]
-    if only_words:
-        return [word for word in words if word[:1].isalnum() or word[:1] == "_"]
-    while strip and len(words) > 1 and words[-1] in (".", "", '"', "'"):
-        words.pop()
-    return words
-
-
-def _agreed(mentions: Sequence[_Mention]) -> str | None:
+def _agreed(mentions: Sequence[Mention]) -> str | None:
     """The one letter that all mentions can mean."""
     if not mentions:
         return None
-    return _only(sorted(frozenset[str].intersection(*(mention.letters for mention in mentions))))
+    return only(sorted(frozenset[str].intersection(*(mention.letters for mention in mentions))))
 
 
-def _without(answer: str, mentions: Sequence[_Mention]) -> str:
-    """The answer with blanks in place of what the mentions cover, so that places stay the same."""
-    for mention in mentions:
-        answer = answer[: mention.start] + " " * (mention.end - mention.start) + answer[mention.end :]
-    return answer
+def _claim_end(answer: str, mentions: Sequence[Mention], begin: int) -> int:
+    """Where the claim ends, and a reason or a contrast begins."""
+    aside = _ASIDE.search(without(answer, mentions, OTHER), begin)
+    return len(answer) if aside is None else aside.start()
 
 
-def _signed(answer: str, mentions: Sequence[_Mention]) -> bool:
+def _signed(answer: str, mentions: Sequence[Mention]) -> bool:
     """Whether a sign or a further part of a number adjoins the text of an option."""
     return any(
         (answer[mention.start - 1 : mention.start] in ("-", ".", "'") and mention.start > 0)
@@ -433,27 +329,3 @@ def _signed(answer: str, mentions: Sequence[_Mention]) -> bool:
         for mention in mentions
         if not mention.by_letter
     )
-
-
-def _adjoins(answer: str, place: int) -> bool:
-    """Whether a character beside a letter makes it a part of something longer."""
-    before, after = answer[max(place - 2, 0) : place], answer[place + 1 : place + 3]
-    if any(char.isalnum() or char in _ADJOINING for char in (before[-1:], after[:1]) if char):
-        return True
-    if _NOT_LONE.search(before[-1:]) or before[-1:] == "!" or _NOT_LONE.search(after[:1]):
-        return True
-    return (after[:1] in _JOINTS and after[1:2].isalnum()) or (
-        before[-1:] in _JOINTS and before[:-1].isalnum()
-    )
-
-
-def _is_filler(words: Sequence[str]) -> bool:
-    return all(word in _FILLER for word in words)
-
-
-def _is_letter(text: str) -> bool:
-    return len(text) == 1 and text.isalpha()
-
-
-def _only(letters: Sequence[str]) -> str | None:
-    return letters[0] if len(letters) == 1 else None

@@ -5,35 +5,26 @@ the value and says nothing against it.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import re2
+
+from nemo_gym.verifiers.denials import (
+    AGAINST_THE_WHOLE,
+    denies,
+    negates,
+    readable,
+    takes_back,
+    word_set,
+    words_of,
+)
+from nemo_gym.verifiers.stance import SELF, is_opposed
 
 __all__ = ["claimed_number", "claims_only", "denies", "negates"]
 
 
-def denies(text: str) -> bool:
-    """Whether a text calls something wrong, excluded or doubtful, in words or with a cross."""
-    words = _words(text.casefold())
-    return (
-        not words.isdisjoint(_DENIAL_WORDS)
-        or any(word.startswith(_DENIAL_STEMS) for word in words)
-        or (not words.isdisjoint(_DENIAL_OPENERS) and _DENIAL_PHRASE.search(text) is not None)
-        or "~~" in text
-        or (not text.isascii() and _CROSS.search(text) is not None)
-    )
-
-
-def negates(text: str) -> bool:
-    """Whether a text has a word that reverses what stands beside it, such as `not`, `never` or `except`."""
-    words = _words(text.casefold())
-    return (
-        not words.isdisjoint(_NEGATION_WORDS)
-        or any(word.startswith("except") for word in words)
-        or _NEGATION_PHRASE.search(text) is not None
-    )
-
-
-def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
+def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     """Whether a text says a value in whole words, and neither another one nor anything against it.
 
     Args:
@@ -41,20 +32,28 @@ def claims_only(text: str, value: str, rivals: Iterable[str] = ()) -> bool:
         value: one word or several; case and the width of blanks don't count.
         rivals: the other values there are. A rival that is part of the value does not count inside it.
 
-    A denial anywhere in the text refuses it, and so does taking it back (`scratch that`). A negation, a hedge
-    (`maybe`, `or`), a wish (`would`) or a question refuses it in a sentence that names the value, or where it
-    is a whole sentence (`Or not.`). Letters that no English text has refuse it: words can hide in them.
+    The value must be stated: right before it stands `is`, `says`, a colon or another of a few words that
+    state something now, or nothing; after `seems`, `was` or `almost` it is not. A denial anywhere in the
+    text refuses it, and so does taking it back (`scratch that`). A negation, a hedge (`maybe`, `or`), a
+    wish (`would`), hearsay (`they say`) or a question refuses it in a sentence that names the value, or
+    where it is a whole sentence (`Or not.`). Letters that no English text has refuse it: words can hide
+    in them.
     """
     if len(text) > _MAX_TEXT:
         return False
-    text = _readable(text)
+    if _ends_with_it(text.casefold(), value.casefold(), rivals):
+        return True
+    text = readable(text)
     if value.isascii() and not text.isascii() and _FOREIGN.search(text):
         return False
     lines = (" ".join(line.split()) for line in text.replace(_PLACE, "").casefold().splitlines())
     rest = _replaced("\n".join(filter(None, lines)), value)
-    if _PLACE not in rest or denies(rest) or _takes_back(rest) or _says_any(rest, rivals):
+    if _PLACE not in rest or denies(rest) or takes_back(rest) or _says_any(rest, rivals):
         return False
-    return not any(map(_speaks_against, _SENTENCE.split(rest)))
+    place = rest.rindex(_PLACE)
+    return not any(map(_speaks_against, _SENTENCE.split(rest))) and not is_opposed(
+        rest, place, place + 1, str
+    )
 
 
 def claimed_number(text: str) -> str | None:
@@ -67,7 +66,7 @@ def claimed_number(text: str) -> str | None:
     """
     if len(text) > _MAX_TEXT:
         return None
-    answer = _EQUALS.sub(" ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", _readable(text))))
+    answer = _EQUALS.sub(" is ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", readable(text))))
     words = {word.strip(_AROUND).rstrip(".") for word in _BETWEEN.split(answer) if _DIGIT.search(word)}
     number = words.pop() if len(words) == 1 else ""
     if not _NUMBER.fullmatch(number) or _INEXACT.search(answer) or not claims_only(answer, number):
@@ -76,7 +75,7 @@ def claimed_number(text: str) -> str | None:
 
 
 _MAX_TEXT = 5_000
-_PLACE = "\0"
+_PLACE = SELF
 _MAX_TURN = 100
 _LEFT_SIDE = re.compile(r"(?<![\w.,])\d{1,20}(?: ?[-+*/×·] ?\d{1,20}){1,20} ?(?:=(?!=)|equals\b|is\b)")
 _TAG = re.compile(r"</?[a-z]{1,20}>", re.IGNORECASE)
@@ -92,60 +91,42 @@ _INEXACT = re.compile(
     re.IGNORECASE,
 )
 """Beside a number: it is a bound, an estimate or a part of another number."""
-_WORD = re.compile(r"\w+")
-_NOT_IN_WORDS = str.maketrans(
-    {chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
-)
-_SENTENCE = re.compile(r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n")
-_HIDDEN = re.compile(
-    "[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
-)
+_SENTENCE = re.compile(r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n|,? so (?=[a-z])")
 _FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]")
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
-_DENIAL_WORDS = frozenset(
-    [
-        *(
-            "wrong",
-            "wrongly",
-            "incorrect",
-            "incorrectly",
-            "inaccurate",
-            "false",
-            "falsely",
-            "untrue",
-            "invalid",
-        ),
-        *("mistake", "mistakes", "mistaken", "mistakenly", "erroneous", "erroneously", "error", "impossible"),
-        *("implausible", "improbable", "unlikely", "inappropriate", "unsuitable", "ineligible", "irrelevant"),
-        *("misleading", "nonsense", "bogus", "fake", "lie", "lies", "lying", "deny", "denies", "denied"),
-        *("denying", "contrary", "trap", "distractor", "decoy", "joke", "joking", "kidding", "worst"),
-        *("fail", "fails", "failed"),
-    ]
+_LEADER = re.compile(r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]")
+_MARKS = frozenset(":,;(|—–=>-")
+_MODIFIERS = word_set(
+    """
+    \\boxed \\fbox \\text \\textbf \\textit \\mathbf \\mathrm \\emph a an the this very quite currently
+    now today presently mostly clear bright warm light nice pleasant beautiful lovely fine perfect just
+    still all really definitely certainly simply clearly generally and good great only
+    """
 )
-_DENIAL_STEMS = (
-    *("eliminat", "exclud", "reject", "discard", "dismiss", "disprov", "refus", "refut", "retract"),
-    *("disagree", "contradict", "avoid", "doubt", "oppos"),
+_STATING = word_set(
+    """
+    : is are 's ’s s be being as with has have having of for says shows reads reports reported gives indicates
+    lists returns returned expect expecting enjoy enjoying remains stays equals gets get got makes to so thus
+    therefore hence then answer result sum total it that yes final word weather forecast conditions in
+    """
 )
-_DENIAL_OPENERS = frozenset(["out", "least", "herring"])
-_DENIAL_PHRASE = re.compile(
-    r"\b(?:rul(?:e|es|ed|ing)\s(?:it\s|that\s|this\s)?out|cross(?:ed)?\sout|struck\sout|(?:is|are|be|goes)\sout"
-    r"|red\sherring|least\s(?:likely|plausible|probable|suitable|correct|appropriate))\b",
-    re.IGNORECASE,
+"""Words that may stand right before a value that is stated."""
+_HEARSAY = re.compile(
+    r"\b(?:they|people|some|someone|somebody|everybody|everyone|fools?|who|rumou?r\w*|legend|heard|told|said"
+    r"|believed|thought|considered|imagine|theory|theor\w+|dreams?|chances?|odds|money|fingers|want|wants"
+    r"|wanted|apparently|seemingly|reportedly|ostensibly|conceivably|potentially|ought|let['’]s|tomorrow|once"
+    r"|formerly|previously|hard to|going to|can be|could|might|may|when|to be|word is|yeah"
+    r"|looks?|seems?|appears?|sounds?|feels?)\b[^\0]{0,300}\0"
 )
-_CROSS = re.compile("[≠¬✗✘✖❌❎🚫⛔👎]")
-_NEGATION_WORDS = frozenset(
-    [
-        *("not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "cannot", "cant", "isnt"),
-        *("nope", "nah", "non", "without", "besides", "unlike", "hardly", "barely", "scarcely", "seldom"),
-        "rarely",
-    ]
+"""Before a value: what others say, what only seems, and what is not now."""
+_CONTRAST = re.compile(
+    r"\0\W{0,9}(?:[^\W\d]+\W{1,3}){0,4}(?:earlier|once|before|previously|until|till|elsewhere|somewhere"
+    r"|tomorrow|last|past|in another|like|who knows|what|my foot|yeah|sort of|kind of)\b|\0 as\b"
+    r"|\0\W{1,9}(?:but|yet|only|except|however)\W+(?:it|that|this|they|he|she|i|we|you|actually|now|then"
+    r"|really)\b|(?:~|\bun|!)\W?\0|\0\W{0,9}[:=]\W{0,9}(?:0|no|false)\b|\?\W{0,9}$"
 )
-_NEGATION_PHRASE = re.compile(
-    r"\b(?:(?:other|rather|different)\s(?:than|from)|instead\sof|opposed\sto|(?:apart|aside|far|away)\sfrom"
-    r"|(?:all|any\w*|every\w*)\s(?:\w+\s)?(?:but|save))\b|n['’]t\b|!=",
-    re.IGNORECASE,
-)
+"""Beside a value: what holds at another time or place, what corrects it, and signs against it."""
 _HEDGE = re.compile(
     r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether|unless)\b"
 )
@@ -188,12 +169,6 @@ _WEAKENING = re.compile(
     r"|-free\b|\d\s?%\s*\0|\0\W*(?:with )?\d+\s?%|\b\w \w \w\b|\0\W+n$"
     r"|\0(?:\s?[,/|&+]\s?\w+){3}"
 )
-_BACK = re.compile(
-    r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
-    r"(?:that|this|it|the (?:previous|above|former|first|last))|second thoughts?"
-    r"|(?:made|making|make)\s(?:that|this|it)\sup|fabricat\w+|(?:just|only) pretending"
-    r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"
-)
 _TURN = re.compile(
     r"(?:(?:or|but|and|actually|well|wait|though|maybe|perhaps|possibly)\W+){0,3}"
     r"(?:not|no|nope|nah|maybe|perhaps|possibly)(?:\W+(?:really|quite|so|true|at all|it|that))?"
@@ -203,32 +178,61 @@ _TURN = re.compile(
 )
 
 
-def _words(text: str) -> set[str]:
-    return set(text.translate(_NOT_IN_WORDS).split() if text.isascii() else _WORD.findall(text))
+_RE2: Any = re2
+_AGAINST_ALL: Any = _RE2.compile(
+    rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN.pattern})[\s?]*(?:[.!;?\n]|\z)"
+)
+"""All that refuses a text which does not name the value, in one pass."""
+
+
+def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
+    """Whether a text in lower case ends with the line `answer: value` and says nothing else that counts: what
+    the rules below come to for most answers, at a tenth of their cost."""
+    lead, _, line = text.rstrip().rpartition("\n")
+    return (
+        line in (f"final answer: {value}", f"answer: {value}")
+        and text.isascii()
+        and value == value.strip() != ""
+        and (not lead or lead.rstrip().endswith("."))
+        and value not in lead
+        and not any(map(text.__contains__, map(str.casefold, rivals)))
+        and _AGAINST_ALL.search(text) is None
+    )
 
 
 def _speaks_against(sentence: str) -> bool:
     if _PLACE in sentence:
         return (
             negates(sentence)
-            or not _words(sentence).isdisjoint(_WEAKENING_WORDS)
-            or not _words(sentence.partition(_PLACE)[0]).isdisjoint(_WISHING_WORDS)
+            or not _is_stated(sentence)
+            or not words_of(sentence).isdisjoint(_WEAKENING_WORDS)
+            or not words_of(sentence.partition(_PLACE)[0]).isdisjoint(_WISHING_WORDS)
+            or _HEARSAY.search(sentence) is not None
+            or _CONTRAST.search(sentence) is not None
             or _HEDGE.search(sentence) is not None
             or _WEAKENING.search(sentence) is not None
         )
     return len(sentence) <= _MAX_TURN and _TURN.fullmatch(sentence.strip(" ?")) is not None
 
 
-def _readable(text: str) -> str:
-    """Without characters that can't be seen, and with one form for each that can."""
-    return text if text.isascii() else _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
+def _is_stated(sentence: str) -> bool:
+    """Whether what stands right before each place of the value states it, as far as English can tell."""
+    before, *others = sentence.split(_PLACE)[:-1]
+    return all(
+        not text.isascii() or _leader(text) in _STATING
+        for text in (before, *(other for other in others if other.strip()))
+    )
 
 
-def _takes_back(text: str) -> bool:
-    return _BACK.search(text) is not None
+def _leader(text: str) -> str:
+    """The word before a value, without articles, adverbs and markup between them; a mark counts as `:`."""
+    for word in reversed(_LEADER.findall(text)):
+        if word not in _MODIFIERS:
+            return ":" if word in _MARKS else word
+    return ":"
 
 
-def _says_any(text: str, values: Iterable[str]) -> bool:
+def _says_any(text: str, values: Collection[str]) -> bool:
     flat = text.replace("\n", " ")
     wanted = (_plain(value) for value in values)
     return any(value in flat and next(_places(flat, value), None) is not None for value in wanted)
@@ -257,7 +261,7 @@ def _places(text: str, value: str) -> Iterator[int]:
 
 
 def _plain(value: str) -> str:
-    return " ".join(_readable(value).casefold().split())
+    return " ".join(readable(value).casefold().split())
 
 
 def _in_word(char: str) -> bool:

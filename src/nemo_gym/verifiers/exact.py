@@ -12,6 +12,9 @@ Policies, for whoever writes gold answers:
   scores 0.98. Use another verifier where 2001 must not pass for 2000.
 - A percent sign, a currency sign, a degree sign or a unit of length or mass may be left out by either
   side, but if both have one it must be the same: `42%` is `42`, never `0.42`, and `5 m` is not `5 cm`.
+- A question (`Paris?`) and a word with a tilde before it (`~Paris`) are not the answer.
+- What the words around an answer deny, doubt or replace is no answer: `Not the final answer: Paris`;
+  `Final answer: Paris`, and then `No, Rome.`
 - Items of a list separated by commas, semicolons or `and` may come in any order; in parentheses or
   square brackets the order counts. `or` offers alternatives and matches only a gold that does so too.
 """
@@ -19,13 +22,16 @@ Policies, for whoever writes gold answers:
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from nemo_gym.verifiers.stance import SELF, is_opposed, is_opposed_before
 from nemo_gym.verifiers.text import (
-    last_boxed,
+    Place,
+    answer_places,
+    box_beside,
+    last_box,
     last_nonempty_line,
-    marked_answers,
     peel_text,
     strip_reasoning,
 )
@@ -60,6 +66,8 @@ def match_strings(prediction: str, gold: str, *, case_sensitive: bool = False) -
         return _EXACT
     if len(prediction) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return Match(0.0, "too_long")
+    if _QUESTION.search(prediction) and not _QUESTION.search(gold):
+        return Match(0.0, "none")
     if case_sensitive:
         same = unicodedata.normalize("NFC", prediction) == unicodedata.normalize("NFC", gold)
         return _EXACT if same else Match(0.0, "none")
@@ -70,7 +78,7 @@ def extract_answer(text: str, mode: ExtractionMode) -> str | None:
     r"""Take the answer out of a response; None where there is none. Reasoning in `<think>` never counts.
 
     Args:
-        text: the whole response.
+        text: the whole response. Words around the answer that deny, doubt or replace it refuse it.
         mode: `boxed`, the last `\boxed{}`; `final_answer`, what follows the last `Answer:` or
             `Final Answer:` (its box, where it holds one), else the last box; `last_line`, the last line
             that is not blank; `full_response`, everything.
@@ -78,14 +86,13 @@ def extract_answer(text: str, mode: ExtractionMode) -> str | None:
     text = strip_reasoning(text)
     match mode:
         case "boxed":
-            return _boxed(text)
+            return _standing(text, _lone_box(text))
         case "final_answer":
-            marked = marked_answers(text, limit=1)
-            if not marked or not marked[0]:
-                return _boxed(text)
-            return _boxed(marked[0]) or marked[0]
+            return _standing(text, _last_answer(text))
         case "last_line":
-            return last_nonempty_line(text) or None
+            line = last_nonempty_line(text)
+            start = text.rfind(line)
+            return _standing(text, Place(line, start, len(text))) if line else None
         case "full_response":
             return text.strip() or None
 
@@ -140,11 +147,44 @@ def _compare_quantities(prediction: str, gold: str) -> Match:
     return Match(0.0, "none")
 
 
-def _boxed(text: str) -> str | None:
-    content = last_boxed(text)
-    return peel_text(content) or None if content else None
+def _standing(text: str, place: Place | None) -> str | None:
+    """What a place of the text says, if the words around it stand behind it."""
+    if place is None or not place.content:
+        return None
+    own = re.compile(rf"(?<!\w){re.escape(place.content[:_MAX_OWN])}(?!\w)", re.IGNORECASE)
+
+    def mark(piece: str) -> str:
+        return own.sub(SELF, piece)
+
+    return None if is_opposed(text, place.start, place.end, mark, is_open=True) else place.content
 
 
+def _peeled(box: Place | None) -> Place | None:
+    return box and replace(box, content=peel_text(box.content))
+
+
+def _last_answer(text: str) -> Place | None:
+    """What follows the last `Answer:`, or the box in it; else the last box. `Wrong answer:` is no marker."""
+    for place in reversed(answer_places(text)):
+        if is_opposed_before(text, place.start, str):
+            continue
+        if not place.content:
+            break
+        box = _peeled(last_box(place.content))
+        if box is None or not box.content:
+            return place
+        return Place(box.content, place.start + box.start, place.start + box.end)
+    return _lone_box(text)
+
+
+def _lone_box(text: str) -> Place | None:
+    """The last box, unless another one with another content stands right before it."""
+    box = _peeled(last_box(text))
+    beside = box and _peeled(box_beside(text, box))
+    return None if box and beside and beside.content != box.content else box
+
+
+_MAX_OWN = 200
 _SPECIAL = {
     **{ord(char): f"^{digit}" for digit, char in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     **{ord(char): f"_{digit}" for digit, char in enumerate("₀₁₂₃₄₅₆₇₈₉")},
@@ -157,12 +197,13 @@ _SPECIAL = {
     **dict.fromkeys(map(ord, "‘’‚"), "'"),
 }
 _QUOTES = "\"'`"
-_PUNCTUATION = " .?,;:。"
+_QUESTION = re.compile(r"[?？؟‽][\s\"'”’»)\]$*_.!]{0,8}\Z")
+_PUNCTUATION = " .?,;:。✅✓✔\ufe0f"
 _NUMBER = re.compile(r"([+-]?)(\d{0,1000})(?:\.(\d{0,1000}))?(?:e([+-]?\d{1,4}))?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _FLAT_FRACTION = re.compile(r"\\[dt]?frac\{(-?\d+)\}\{(\d+)\}", re.ASCII)
 _LATEX_NOISE = re.compile(
-    r"\\[,;:! ]|~|\\(?:left|right|displaystyle|quad)(?![a-z])|\\[()\[\]]|(?<!\\)\$(?!\d)"
+    r"\\[,;:! ]|(?<=[^\s~])~(?=[^\s~])|\\(?:left|right|displaystyle|quad)(?![a-z])|\\[()\[\]]|(?<!\\)\$(?!\d)"
 )
 _UNIT = re.compile(
     r"(?P<sign>[+-]?)\s*(?P<currency>\\?[$£€¥])?\s*(?P<number>[+-]?[\d.,]+(?:e[+-]?\d+)?)\s*"

@@ -17,14 +17,18 @@ from typing import Any
 
 import re2
 
+from nemo_gym.verifiers.text import Place
+
 __all__ = [
     "MAX_PATTERNS",
     "MAX_SECONDS",
+    "MAX_STEPS",
     "MAX_TEXT",
     "BoundedPattern",
     "bounded_pattern",
     "check_patterns",
     "last_match",
+    "last_place",
 ]
 
 MAX_TEXT = 10_000
@@ -32,7 +36,9 @@ MAX_TEXT = 10_000
 MAX_PATTERNS = 50
 """The most patterns for one answer."""
 MAX_SECONDS = 0.25
-"""Processor seconds that all patterns of one answer may take together."""
+"""Processor seconds for all patterns of one answer together; a search that has begun is finished."""
+MAX_STEPS = 60_000_000
+"""Instructions of a pattern times characters of the text: at worst, one search takes half a second for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,11 @@ class BoundedPattern:
     def matches(self, text: str) -> bool:
         """Whether the pattern matches anywhere in the whole text, in time that grows with its length."""
         text = _encodable(text)
-        return (self.narrow if text.isascii() else self.wide).search(text) is not None
+        return self.engine(text).search(text) is not None
+
+    def engine(self, text: str) -> Any:
+        """The compiled pattern for a text."""
+        return self.narrow if text.isascii() else self.wide
 
     def last_match(self, text: str) -> str | None:
         """Return the first group that took part in the last match, else the whole match; None without one.
@@ -65,19 +75,36 @@ class BoundedPattern:
 
 
 def last_match(patterns: Sequence[str], text: str) -> str | None:
-    """Return what the first pattern that matches has in its last match; None when none matches.
+    """Return the content of `last_place`.
+
+    Raises:
+        ValueError: as `last_place` does.
+    """
+    place = last_place(patterns, text)
+    return None if place is None else place.content
+
+
+def last_place(patterns: Sequence[str], text: str) -> Place | None:
+    """Return what the first pattern that matches has in its last match, with its place; None without one.
 
     That is the first group that took part, else the whole match. All patterns together have one budget: that
-    of `check_patterns`, the last `MAX_TEXT` characters of the text, and `MAX_SECONDS`.
+    of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS` a search.
 
     Raises:
         ValueError: a pattern is refused, there are too many, or they take too long on this text.
     """
     deadline = thread_time() + MAX_SECONDS
+    length = len(text)
     text = _encodable(text[-MAX_TEXT:])
     for pattern in check_patterns(patterns):
+        engine = pattern.engine(text)
+        if engine.programsize * len(text) > MAX_STEPS:
+            raise ValueError(
+                f"regex {pattern.source!r} is too large for an answer of {len(text)} characters: repeat less "
+                "or use [A-Za-z0-9_] in place of \\w"
+            )
         last: Any = None
-        for match in (pattern.narrow if text.isascii() else pattern.wide).finditer(text):
+        for match in engine.finditer(text):
             last = match
             if thread_time() > deadline:
                 break
@@ -87,7 +114,9 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
                 "one answer: let it match rarer text, such as the words around the answer"
             )
         if last is not None:
-            return next((group for group in last.groups() if group is not None), last.group())
+            group = next((at + 1 for at, value in enumerate(last.groups()) if value is not None), 0)
+            start, end = (length - len(text) + place for place in last.span(group))
+            return Place(last.group(group), start, end)
     return None
 
 
@@ -111,7 +140,7 @@ def check_patterns(patterns: Sequence[str]) -> list[BoundedPattern]:
     return compiled
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=MAX_PATTERNS)
 def bounded_pattern(pattern: str, *, ignore_case: bool = True) -> BoundedPattern:
     """Compile a pattern for use on model text.
 

@@ -23,7 +23,7 @@ class RewardScale:
     def slack(self) -> float:
         """How far a sum of floating-point numbers may miss an end of the scale."""
         ends = [abs(end) for end in (self.low, self.high) if math.isfinite(end)]
-        return 1e-9 * max(1.0, *ends)
+        return 1e-9 * max([1.0, *ends])
 
     def check(self, reward: float, what: str = "verify returned") -> None:
         """Nothing, when the reward lies on the scale, or nobody declared it.

@@ -166,7 +166,7 @@ class SolvedCurves:
     """
 
     def __init__(self, scale: RewardScale = UNKNOWN_SCALE) -> None:
-        self._scale = scale
+        self._solved_at = scale.solved_at - scale.slack
         self._sizes: dict[int, int] = {}
         self._passed: list[list[float]] = []
         self._best: list[list[float]] = []
@@ -177,11 +177,12 @@ class SolvedCurves:
             return
         size = len(rewards)
         self._sizes[size] = self._sizes.get(size, 0) + 1
-        solved = [1.0 if self._scale.solves(reward) else 0.0 for reward in rewards]
-        for curves, values in ((self._passed, solved), (self._best, rewards)):
-            for _ in range(size.bit_length() + 1 - len(curves)):
+        ascending = sorted(rewards)
+        solved = [1.0 if reward >= self._solved_at else 0.0 for reward in ascending]
+        for curves, values in ((self._passed, solved), (self._best, ascending)):
+            while len(curves) <= size.bit_length():
                 curves.append([0.0, 0.0])
-            _add_to(curves, sorted(values))
+            _add_to(curves, values)
 
     @property
     def tasks(self) -> int:
@@ -200,11 +201,15 @@ class SolvedCurves:
 
     def passed(self, k: int) -> float:
         """The share of tasks that one of k rollouts solves, in percent."""
-        return 100.0 * self._mean(self._passed, k)
+        return 100.0 * self._most(self._passed, k)
 
     def best(self, k: int) -> float:
         """The expected best reward of k rollouts, averaged over tasks."""
-        return self._mean(self._best, k)
+        return self._most(self._best, k)
+
+    def _most(self, curves: list[list[float]], k: int) -> float:
+        """The mean at k, which is never below that at a smaller k but for rounding."""
+        return max(self._mean(curves, smaller) for smaller in self.ks if smaller <= k)
 
     def _mean(self, curves: list[list[float]], k: int) -> float:
         if k & (k - 1):
@@ -217,22 +222,25 @@ class SolvedCurves:
 def _add_to(curves: list[list[float]], values: Sequence[float]) -> None:
     """Add a task's ascending values to sums: at place p, over tasks, of the expected best of 2**p values, and
     of the very best of the tasks whose number of values has p binary digits."""
-    size, top = len(values), values[-1]
+    digits, top = len(values).bit_length(), values[-1]
     alike = values[0] == top
-    for power in range(size.bit_length()):
+    for power in range(digits):
         curves[power][0] += top if alike else best_of(values, 1 << power)
-    curves[size.bit_length()][1] += top
+    curves[digits][1] += top
 
 
 def best_of(values: Sequence[float], k: int) -> float:
     """The expected maximum of k of the ascending `values`, drawn without replacement: unbiased for k draws
     from where they came from. Of values 0 and 1 it is pass@k (Chen et al. 2021, "Evaluating Large Language
     Models Trained on Code", equation 1)."""
+    least, top = values[k - 1], values[-1]
+    if least == top:
+        return top
     total, weight = 0.0, k / len(values)
     for place in range(len(values), k - 1, -1):
         total += weight * values[place - 1]
         weight *= (place - k) / (place - 1) if place > 1 else 0.0
-    return total
+    return min(max(total, least), top)
 
 
 class PassCurves:

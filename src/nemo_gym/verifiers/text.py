@@ -1,11 +1,18 @@
 """Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 __all__ = [
+    "Place",
+    "answer_places",
+    "box_beside",
+    "last_box",
     "last_boxed",
+    "last_boxes",
     "last_code_block",
     "last_nonempty_line",
     "last_tagged",
@@ -15,6 +22,15 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An answer in a text: what it says, and from where to where the text holds it with its box."""
+
+    content: str
+    start: int
+    end: int
+
+
 def last_boxed(text: str) -> str | None:
     r"""Return the stripped content of the last `\boxed{...}` or `\fbox{...}`.
 
@@ -22,23 +38,52 @@ def last_boxed(text: str) -> str | None:
     counts. None when there is no box or the last one is never closed: an earlier box is not consulted,
     because a cut-off answer is no answer.
     """
+    box = last_box(text)
+    return None if box is None else box.content
+
+
+def last_box(text: str) -> Place | None:
+    """Return what `last_boxed` returns, with its place."""
     if "\\" not in text:
         return None
-    start = -1
-    for match in _BOX_OPENING.finditer(text):
-        start = match.end()
+    start = begin = -1
+    for opening in _BOX_OPENING.finditer(text):
+        start, begin = opening.span()
     if start < 0:
         return None
     depth = 1
-    for match in _BRACE.finditer(text, start):
+    for match in _BRACE.finditer(text, begin):
         token = match.group()
         if token == "{":
             depth += 1
         elif token == "}":
             depth -= 1
             if depth == 0:
-                return text[start : match.start()].strip()
+                return Place(text[begin : match.start()].strip(), start, match.end())
     return None
+
+
+def last_boxes(text: str, limit: int = 8) -> list[Place]:
+    r"""Return the boxes among the last `limit` `\boxed{` and `\fbox{` that are not inside others, in order.
+
+    None of them when the very last is never closed, or only after 10,000 characters.
+    """
+    openings = deque((match.span() for match in _BOX_OPENING.finditer(text)), maxlen=limit)
+    boxes: list[Place] = []
+    for start, inside in openings:
+        if boxes and start < boxes[-1].end:
+            continue
+        end = _closing(text, inside)
+        if end >= 0:
+            boxes.append(Place(text[inside:end].strip(), start, end + 1))
+    return boxes if boxes and openings[-1][0] < boxes[-1].end else []
+
+
+def box_beside(text: str, box: Place) -> Place | None:
+    """Return the box right before another one, with only blanks and separators between them."""
+    before = text[: box.start].rstrip(_BETWEEN_BOXES)
+    beside = last_box(before) if before.endswith("}") else None
+    return beside if beside is not None and beside.end == len(before) else None
 
 
 def peel_text(s: str) -> str:
@@ -122,14 +167,21 @@ def marked_answers(text: str, limit: int = 16) -> list[str]:
     The case of the marker, Markdown emphasis around it and `*`, `_` or backticks around the answer are
     ignored. An answer longer than 10,000 characters is cut there.
     """
-    answers: list[str] = []
+    return [place.content for place in answer_places(text, limit)]
+
+
+def answer_places(text: str, limit: int = 16) -> list[Place]:
+    """Return what `marked_answers` returns, each with its place, which is without the marker."""
+    places: list[Place] = []
     end = len(text)
     for start, begin in islice(_answer_markers(text), limit):
-        answer = text[begin : min(end, begin + _MAX_ANSWER)].lstrip(_EMPHASIS)
-        line = answer.splitlines()[0] if answer else ""
-        answers.append(line.rstrip(_EMPHASIS))
+        answer = text[begin : min(end, begin + _MAX_ANSWER)]
+        stripped = answer.lstrip(_EMPHASIS)
+        begin += len(answer) - len(stripped)
+        line = stripped.splitlines()[0] if stripped else ""
+        places.append(Place(line.rstrip(_EMPHASIS), begin, begin + len(line)))
         end = start
-    return answers[::-1]
+    return places[::-1]
 
 
 def last_nonempty_line(text: str) -> str:
@@ -139,6 +191,7 @@ def last_nonempty_line(text: str) -> str:
 
 
 _BOX_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BETWEEN_BOXES = " \t\r\n$*,;/&|+"
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _COMMANDS = (
     "text|textbf|textit|textrm|textsf|texttt|textup|textnormal|mbox|emph|"
@@ -154,6 +207,16 @@ _FINAL = re.compile(r"\bfinal\s{1,8}\Z", re.IGNORECASE)
 _EMPHASIS = " \t\r\n*_`"
 _MAX_ANSWER = 10_000
 _ALIASES = {"python": ("py", "python3")}
+
+
+def _closing(text: str, inside: int) -> int:
+    """Return the position of the brace that closes the one before `inside`, or -1 if it is far or missing."""
+    depth = 1
+    for match in _BRACE.finditer(text, inside, inside + _MAX_ANSWER):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.start()
+    return -1
 
 
 def _answer_markers(text: str) -> Iterator[tuple[int, int]]:

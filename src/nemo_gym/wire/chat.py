@@ -97,7 +97,8 @@ def chat_response(
     completion = _decode(body)
     choice = completion.choices[0]
     message = choice.message
-    suffix = completion.suffix or "0"
+    own_id = completion.suffix
+    suffix = own_id or "0"
     incomplete = _INCOMPLETE.get(text_of(choice.finish_reason))
 
     text, thoughts = _text_and_thoughts(message)
@@ -116,7 +117,7 @@ def chat_response(
             item["extra_content"] = message.extra_content
         output.append({**item, "content": parts})
     if calls:
-        output += _function_calls(calls, suffix, completion.suffix or uuid4().hex)
+        output += _function_calls(calls, suffix, own_id or uuid4().hex)
 
     if evidence := token_evidence(message, choice, completion.prompt_token_ids, prompt_token_ids):
         output[-1].update(evidence)
@@ -147,6 +148,8 @@ def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
 
 def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str, Any]]:
     """Reasoning items, the first of which keeps what the provider wants back; it may have no text."""
+    if not thoughts and not details:
+        return []
     kept = objects_of(details)
     return [
         {
@@ -350,7 +353,8 @@ def _decode(body: bytes | dict[str, Any]) -> _Completion:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a ChatCompletion: not valid JSON: {error}") from None
     choices = completion.choices
-    if error := completion.error or next((choice.error for choice in choices if choice.error), None):
+    errors = [completion.error, *[choice.error for choice in choices]]
+    if error := next(filter(None, errors), None):
         raise ValueError(f"not a ChatCompletion but an error: {_text(error)[:1000]}")
     if not completion.choices:
         raise ValueError("not a ChatCompletion: `choices` is missing or empty")
@@ -364,16 +368,21 @@ def _usage(value: Any) -> Usage | None:
     read, written = count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens"))
     if read is None or written is None:
         return None
-    prompt = object_of(usage.get("prompt_tokens_details"))
-    completion = object_of(usage.get("completion_tokens_details"))
     total = count_of(usage.get("total_tokens"))
     return {
         "input_tokens": read,
-        "input_tokens_details": {"cached_tokens": count_of(prompt.get("cached_tokens"))},
+        "input_tokens_details": {"cached_tokens": _detail(usage, "prompt_tokens_details", "cached_tokens")},
         "output_tokens": written,
-        "output_tokens_details": {"reasoning_tokens": count_of(completion.get("reasoning_tokens"))},
+        "output_tokens_details": {
+            "reasoning_tokens": _detail(usage, "completion_tokens_details", "reasoning_tokens")
+        },
         "total_tokens": read + written if total is None else total,
     }
+
+
+def _detail(usage: dict[str, Any], group: str, name: str) -> int | None:
+    details = usage.get(group)
+    return count_of(object_of(details).get(name)) if details else None
 
 
 def _time(value: Any) -> float:

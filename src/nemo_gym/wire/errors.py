@@ -8,7 +8,7 @@ the failures file; it is never a reward.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
 
@@ -161,6 +161,22 @@ class WorkerDied(RolloutError):
     """The worker process that held this rollout ended before finishing it."""
 
     failure_class = "worker_died"
+
+
+def chain(
+    error: BaseException | None, before: Callable[[BaseException], BaseException | None]
+) -> Iterator[BaseException]:
+    """An error and those that it came from, each once: an error may have been raised from itself.
+
+    Args:
+        error: the last of them.
+        before: what an error came from.
+    """
+    passed: list[BaseException] = []
+    while error is not None and not any(error is one for one in passed):
+        yield error
+        passed.append(error)
+        error = before(error)
 
 
 def did_you_mean(wrong: str, known: Iterable[str], *, limit: int = 3) -> str:

@@ -23,8 +23,10 @@ def text_of(value: Any) -> str:
 
 def count_of(value: Any) -> int | None:
     """The number of something, also when it is written as a float or as text; None for anything else."""
-    if value is None or type(value) is int:
-        return value if value is None or value >= 0 else None
+    if type(value) is int:
+        return value if value >= 0 else None
+    if value is None:
+        return None
     if isinstance(value, str) and len(value) < 16 and value.isdecimal():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:

@@ -1,19 +1,22 @@
 """A configuration that may be shown: secrets are replaced, by key and wherever their text appears.
 
 A value that came from an environment variable, or from a setting of a secret type, is secret whatever its
-key is called. This process remembers such values, and every output replaces them.
+key is called. This process remembers such values, and every output replaces them, in the forms too in which
+programs write texts into URLs, JSON and headers.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Annotated, Any, Final, TypeAlias, cast, get_args, get_type_hints
+from urllib.parse import quote, quote_plus
 
 import msgspec
-
-from nemo_gym.wire.jsonl import encode
 
 Tree: TypeAlias = dict[str, Any]
 
@@ -28,19 +31,75 @@ _SECRET: Final = re.compile(
 )
 _WORDS: Final = frozenset({"token", "tokens", "key", "keys", "auth", "bearer"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=[a-z]:/)[^/@\s:]+:[^/@\s]+(?=@)")
+"""The user and password in a URL, in one too that passed for a path, which has one slash left."""
 _LEAST: Final = 6
 """Letters a secret must have to be looked for in other values: shorter ones occur by chance."""
 _FEWEST_DIGITS: Final = 4
 """Digits of a number that is compared with the secrets: shorter ones are the same by chance."""
 
+_LEAST_ALONE: Final = 4
+"""Letters a text must have to be a secret at all, even where it stands alone."""
+_LEAST_LINE: Final = 12
+"""Letters of one line of a secret of several lines, such as a private key."""
+_LEAST_ENCODED: Final = 8
+"""Bytes of a secret that is looked for in Base64 and hexadecimal digits."""
+_SETTINGS: Final = frozenset({"true", "false", "null", "none"})
+"""What a variable may hold that is no secret."""
+_WORD_ALONE: Final = re.compile("[a-z]{6,12}")
+"""A text that may be a word of a language: replaced as a whole word only."""
+
 _remembered: set[str] = set()
+"""Every form of every secret."""
+_secret_texts: set[str] = set()
+"""The secrets as they are."""
 
 
 def remember_secrets(texts: Iterable[str]) -> None:
-    """Replace these texts from now on in everything that this process shows."""
-    for text in filter(None, texts):
-        _remembered.update({text, encode(text).decode()[1:-1]})  # as it is, and as it is in JSON
+    """Replace these texts from now on in everything that this process shows.
+
+    Texts of less than four letters, and `true`, `false`, `null` and `none`, are no secrets.
+    """
+    for text in texts:
+        if len(text.strip()) >= _LEAST_ALONE and text.strip().lower() not in _SETTINGS:
+            _secret_texts.add(text)
+            _remembered.update(forms_of(text))
+    _finder.cache_clear()
+
+
+def forms_of(secret: str) -> set[str]:
+    """A text in the forms in which it is written: escaped in JSON, Python and HTML, quoted in URLs, as Base64
+    also of more than itself, in hexadecimal digits; of several lines each line."""
+    forms = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        html.escape(secret),
+    }
+    data = secret.encode("utf-8", "surrogatepass")
+    forms |= {quote(data, safe=""), quote(data), quote_plus(data)}
+    if len(data) >= _LEAST_ENCODED:
+        forms |= {data.hex(), *(form for start in range(3) for form in _base64(data, start))}
+    if scheme := _SCHEME.match(secret):
+        forms |= forms_of(secret[scheme.end() :])
+    lines = [line.strip() for line in secret.splitlines()]
+    forms |= {line for line in lines if len(line) >= _LEAST_LINE}
+    return forms
+
+
+def _base64(data: bytes, start: int) -> Iterator[str]:
+    """What is always there of the Base64 form of a text that begins after `start` bytes of three."""
+    text = b64encode(bytes(start) + data).decode()
+    first = (start * 8 + 5) // 6
+    last = (start + len(data)) * 8 // 6
+    yield text[first:last]
+    yield text[first:last].translate(_URL_SAFE)
+
+
+_SCHEME: Final = re.compile(r"(?:bearer|basic|token|key)\s+(?=\S)", re.IGNORECASE)
+"""What stands before a secret in the value of a header."""
+_URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def remember_secret_settings(settings: object) -> None:
@@ -51,6 +110,11 @@ def remember_secret_settings(settings: object) -> None:
     for value in getattr(settings, "__dict__", {}).values():
         if reveal := getattr(value, "get_secret_value", None):
             remember_secrets([str(reveal())])
+
+
+def remember_secret_keys(tree: Tree) -> None:
+    """Remember the texts whose keys name something secret, such as `Authorization` among headers."""
+    remember_secrets(_secrets(tree, hidden=False))
 
 
 @cache
@@ -68,12 +132,14 @@ def _is_secret_text(hint: Any) -> bool:
 
 def remembered_secrets() -> list[str]:
     """Every remembered text, for another process that is to show none of them either."""
-    return sorted(_remembered)
+    return sorted(_secret_texts)
 
 
 def forget_secrets() -> None:
     """Forget every remembered text, as between tests."""
     _remembered.clear()
+    _secret_texts.clear()
+    _finder.cache_clear()
 
 
 def without_secrets(text: str) -> str:
@@ -82,14 +148,21 @@ def without_secrets(text: str) -> str:
         return text
     if text.strip() in _remembered:
         return text.replace(text.strip(), MASK)
-    return _replaced(text, _longest_first(_remembered))
+    return _finder().sub(MASK, text)
+
+
+def without_userinfo(text: str) -> str:
+    """Text with `****` for the user and password in each of its URLs."""
+    return _USERINFO.sub(MASK, text)
 
 
 def mask(tree: Tree) -> Tree:
     """A copy with `****` for every text whose key names a token, key, password, secret or credential, for
     every other occurrence of such a text, for every remembered secret, and for the user and password in a
     URL."""
-    return cast("Tree", _masked(tree, _longest_first(secrets_of(tree)), hidden=False))
+    forms = {form for text in _secrets(tree, hidden=False) for form in forms_of(text)}
+    own = finder_of(form for form in forms if len(form) >= _LEAST)
+    return cast("Tree", _masked(tree, own, hidden=False))
 
 
 def secrets_of(tree: Tree) -> set[str]:
@@ -117,17 +190,17 @@ def _secrets(node: Any, *, hidden: bool) -> Iterator[str]:
             pass
 
 
-def _masked(node: Any, secrets: list[str], *, hidden: bool) -> Any:
+def _masked(node: Any, own: re.Pattern[str], *, hidden: bool) -> Any:
     match node:
         case dict():
             return {
-                key: _masked(value, secrets, hidden=_hides(str(key), value, hidden))
+                key: _masked(value, own, hidden=_hides(str(key), value, hidden))
                 for key, value in cast("Tree", node).items()
             }
         case list():
-            return [_masked(value, secrets, hidden=hidden) for value in cast("list[Any]", node)]
+            return [_masked(value, own, hidden=hidden) for value in cast("list[Any]", node)]
         case str():
-            return MASK if node and (hidden or node in _remembered) else _without(node, secrets)
+            return MASK if node and (hidden or node in _remembered) else _without(node, own)
         case int() | float() | bytes() if not isinstance(node, bool) and (hidden or _is_remembered(node)):
             return MASK
         case _:
@@ -146,15 +219,22 @@ def _is_remembered(value: float | bytes) -> bool:
     return len(text) >= _FEWEST_DIGITS and text in _remembered
 
 
-def _without(text: str, secrets: list[str]) -> str:
-    return _USERINFO.sub(MASK, _replaced(text, secrets))
+def _without(text: str, own: re.Pattern[str]) -> str:
+    return without_userinfo(without_secrets(own.sub(MASK, text)))
 
 
-def _replaced(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
+@cache
+def _finder() -> re.Pattern[str]:
+    """Finds every remembered secret."""
+    return finder_of((text for text in _remembered if len(text) >= _LEAST), words=True)
 
 
-def _longest_first(texts: Iterable[str]) -> list[str]:
-    return sorted((text for text in texts if len(text) >= _LEAST), key=len, reverse=True)
+def finder_of(texts: Iterable[str], *, words: bool = False) -> re.Pattern[str]:
+    """Finds any of these texts, longer ones first.
+
+    Args:
+        words: find those that may be words of a language as whole words only.
+    """
+    ordered = sorted(set(texts), key=lambda text: (-len(text), text))
+    parts = [rf"\b{text}\b" if words and _WORD_ALONE.fullmatch(text) else re.escape(text) for text in ordered]
+    return re.compile("|".join(parts) or r"(?!)")

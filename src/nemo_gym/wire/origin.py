@@ -1,13 +1,50 @@
-"""Where an exception of an author's code came from: the file and line that the author can mend."""
+"""What an exception of an author's code says, and where it came from: the line that the author can mend."""
 
 from __future__ import annotations
 
+import asyncio
 import site
 import sysconfig
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from traceback import FrameSummary
-from typing import Final
+from typing import Any, Final, cast
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an exception is a mistake of the code that raised it, and not somebody's wish to end this task
+    or this process. `sys.exit()` is a mistake, as is a `CancelledError` where nobody cancelled."""
+    if isinstance(error, asyncio.CancelledError):
+        task = _running_task()
+        return task is not None and not task.cancelling()
+    if isinstance(error, GeneratorExit):
+        return _running_task() is not None
+    return not isinstance(error, KeyboardInterrupt)
+
+
+def is_of_group(error: BaseException | None) -> bool:
+    """Whether an exception is a group or comes from one."""
+    return error is not None and any(isinstance(one, BaseExceptionGroup) for one in _chain(error))
+
+
+def message_of(error: BaseException) -> str:
+    """`Kind: text` of an exception, shortened; of a group also the first exception in it."""
+    name, text, leaf = type(error).__name__, text_of(error), _first_of(error)
+    if leaf is not error:
+        text = f"{text}, the first is {type(leaf).__name__}: {text_of(leaf)}"
+    return f"{name}: {text}" if text else name
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, shortened. It may be of a class whose text can't be had."""
+    try:
+        text = str.__str__(str(error))
+    except BaseException as problem:
+        if not is_fault(problem):
+            raise
+        return f"(its text can't be shown: {type(problem).__name__})"
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}... ({len(text)} characters)"
 
 
 def origin(error: BaseException) -> str:
@@ -26,13 +63,45 @@ def short_traceback(error: BaseException) -> str:
     first = next((place for place, frame in enumerate(frames) if _is_own(frame)), 0)
     shown = frames[first:][-_MOST_CALLS:]
     lines = [f"{one.filename}:{one.lineno} in {one.name}: {(one.line or '')[:_MOST_LINE]}" for one in shown]
-    lines.append(f"{type(error).__name__}: {error}"[:_MOST_MESSAGE])
+    lines.append(message_of(error)[:_MOST_MESSAGE])
     return "\n".join(lines)
 
 
 def _frames(error: BaseException) -> list[FrameSummary]:
-    """The calls on the way to the exception that was raised first."""
-    return list(traceback.extract_tb(error.__traceback__, limit=-_MOST_LOOKED_AT))
+    """The calls on the way to the exception that says most of the author's code: of a group the first in it,
+    else the exception itself, else what it came from."""
+    best: list[FrameSummary] = []
+    for one in _chain(error):
+        frames = list(traceback.extract_tb(one.__traceback__, limit=-_MOST_LOOKED_AT))
+        if any(map(_is_own, frames)):
+            return frames
+        best = best or frames
+    return best
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    if (leaf := _first_of(error)) is not error:
+        yield leaf
+    current: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if current is None:
+            return
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """The first exception in a group, which may be of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _is_own(frame: FrameSummary) -> bool:
@@ -55,3 +124,7 @@ _MOST_CALLS: Final = 5
 _MOST_LINE: Final = 160
 _MOST_MESSAGE: Final = 500
 _MOST_LOOKED_AT: Final = 50
+_MOST_CAUSES: Final = 10
+"""A chain of causes may be a ring."""
+_MOST_TEXT: Final = 2000
+"""Characters of a message: it becomes part of a row, or of what a model reads."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, TypeAlias, TypedDict
 
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import Interrupted, RolloutError, VerifierFault
+from nemo_gym.wire.errors import Interrupted, RolloutError, VerifierFault, chain
 from nemo_gym.wire.items import Json
+from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
 
@@ -26,6 +28,9 @@ class Reward:
     components: Mapping[str, float] | None = None
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
+
+LARGEST_REWARD = 1e150
+"""Squares of larger numbers overflow, so that no statistics could be made of them."""
 
 RewardLike: TypeAlias = float | int | bool | Mapping[str, float] | Reward
 """What `verify` may return: a number, named components (summed), or a full `Reward`."""
@@ -43,7 +48,7 @@ def as_reward(value: RewardLike) -> Reward:
         return Reward(_finite(value.value), components, value.details)
     if isinstance(value, Mapping):
         components = {str(name): _finite(part, str(name)) for name, part in value.items()}
-        return Reward(math.fsum(components.values()), components)
+        return Reward(_finite(math.fsum(components.values())), components)
     return Reward(_finite(value))
 
 
@@ -53,18 +58,24 @@ def finite_reward(value: object, place: str) -> float:
     Raises:
         VerifierFault: it is not a finite number.
     """
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and -LARGEST_REWARD < value < LARGEST_REWARD:
         return value
     if not isinstance(value, Real):
         hint = ": is a `return` missing?" if value is None else ""
         raise VerifierFault(f"{place} {type(value).__name__}, not a number, a mapping or a Reward{hint}")
-    if not math.isfinite(value):
-        raise VerifierFault(f"{place} {value}, which is not a finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number) or (math.isinf(number) and isinstance(value, float)):
+        raise VerifierFault(f"{place} {number}, which is not a finite number")
+    if not -LARGEST_REWARD < number < LARGEST_REWARD:
+        raise VerifierFault(f"{place} a number beyond {LARGEST_REWARD:g}, which has no use as a reward")
+    return number
 
 
 def _finite(value: object, component: str | None = None) -> float:
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and -LARGEST_REWARD < value < LARGEST_REWARD:
         return value
     return finite_reward(
         value, "verify returned" if component is None else f"verify returned for component {component!r}"
@@ -202,9 +213,10 @@ def keep_partial(
     """Note on an error what a rollout had done before it, columns that tell of it, and the row with what the
     model was shown; the note nearest the failure stays."""
     if getattr(error, _PARTIAL, None) is None:
-        setattr(error, _PARTIAL, response)
-        setattr(error, _DETAILS, details or {})
-        setattr(error, _ROW, row)
+        with suppress(Exception):  # an author's class may refuse attributes
+            setattr(error, _PARTIAL, response)
+            setattr(error, _DETAILS, details or {})
+            setattr(error, _ROW, row)
 
 
 def partial_of(error: BaseException | None) -> Response | None:
@@ -223,12 +235,13 @@ def row_of(error: BaseException | None) -> Row | None:
 
 
 def _noted(error: BaseException | None) -> BaseException | None:
-    while error is not None and getattr(error, _PARTIAL, None) is None:
-        error = error.__cause__ or error.__context__
-    return error
+    errors = chain(error, lambda one: one.__cause__ or one.__context__)
+    return next((one for one in errors if getattr(one, _PARTIAL, None) is not None), None)
 
 
 _PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
+_MOST_CAUSES = 100
+"""A chain of causes may be a ring."""
 
 
 class RecordedFailure(RolloutError):
@@ -259,7 +272,10 @@ def failure_of(row: Row) -> RolloutError | None:
 
 
 def _failure_fields(failure: RolloutError) -> dict[str, Any]:
-    fields: dict[str, Any] = {keys.FAILURE_CLASS: failure.failure_class, keys.FAILURE_ERROR: str(failure)}
+    fields: dict[str, Any] = {
+        keys.FAILURE_CLASS: failure.failure_class,
+        keys.FAILURE_ERROR: without_secrets(str(failure)),
+    }
     if failure.terminal:
         fields[keys.FAILURE_TERMINAL] = True
     if failure.pending:
@@ -267,7 +283,7 @@ def _failure_fields(failure: RolloutError) -> dict[str, Any]:
     if failure.http_status is not None:
         fields[keys.FAILURE_HTTP_STATUS] = failure.http_status
     if failure.body is not None:
-        fields[keys.FAILURE_BODY] = failure.body
+        fields[keys.FAILURE_BODY] = without_secrets(failure.body)
     if failure.traceback is not None:
-        fields[keys.FAILURE_TRACEBACK] = failure.traceback
+        fields[keys.FAILURE_TRACEBACK] = without_secrets(failure.traceback)
     return fields

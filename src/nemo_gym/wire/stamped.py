@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,8 @@ from nemo_gym.wire.errors import DataError
 from nemo_gym.wire.jsonl import open_regular, without_mark
 
 TaskIndex = Annotated[int, msgspec.Meta(ge=0)]
-RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
+MOST_REPEATS: Final = 1 << 20
+RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=MOST_REPEATS)]
 
 
 class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
@@ -35,12 +37,39 @@ def read_stamp(line: bytes, path: Path, number: int) -> Stamp:
         DataError: the line is not such a row.
     """
     try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        stamp = _decoder.decode(line)
+        twice = repeated_key(line)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         missing = f"not a row of a run: {error}"
         raise DataError(f"{path}:{number}: {missing.replace('$.', '')}") from None
+    if twice is not None:
+        raise DataError(f"{path}:{number}: not a row of a run: the key {twice!r} is there twice")
+    return stamp
 
 
+def repeated_key(line: bytes) -> str | None:
+    """A key that a JSON object has more than once, of which readers take the one or the other; None without.
+
+    An object that is written without spaces is as long as its keys and values: only others are looked at key
+    by key.
+
+    Raises:
+        msgspec.DecodeError: it is no object.
+    """
+    raws = _raw_decoder.decode(line)
+    each = sum(map(len, raws)) + sum(len(memoryview(raw)) for raw in raws.values())
+    if each + 4 * len(raws) + 1 == len(line.strip()):
+        return None
+    pairs: list[tuple[str, object]] = json.loads(line, object_pairs_hook=list, parse_int=str)
+    seen = set[str]()
+    for name, _ in pairs:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+_raw_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder: Final = msgspec.json.Decoder(Stamp)
 
 

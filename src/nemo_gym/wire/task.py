@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -31,9 +31,12 @@ class Task(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 T = TypeVar("T", bound=Task)
 
+_METADATA: Final = "verifier_metadata"
+
 
 def task_from_row(row: Row, kind: type[T]) -> T:
-    """The typed view of a row.
+    """The typed view of a row. `verifier_metadata: null` is as good as none: in a file that was written from
+    several sources, every row has every column.
 
     Raises:
         UsageError: naming the missing or wrong field and what it should be.
@@ -41,6 +44,8 @@ def task_from_row(row: Row, kind: type[T]) -> T:
     try:
         return msgspec.convert(row, kind)
     except msgspec.ValidationError as error:
+        if row.get(_METADATA, row) is None:
+            return task_from_row({key: value for key, value in row.items() if key != _METADATA}, kind)
         raise UsageError(_explain(explain_misfit(error, kind), kind)) from None
 
 

@@ -24,7 +24,7 @@ from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant
-from nemo_gym.wire.origin import origin
+from nemo_gym.wire.origin import message_of, origin
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.task import Row, task_from_row
 
@@ -105,8 +105,8 @@ async def check_environment(
 def _golden_scripts(environment: Environment, findings: Findings) -> list[tuple[Golden, Script]]:
     try:
         cases = list(environment.golden())
-    except Exception as error:
-        findings.add("golden", f"promised: readable known cases; seen: {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:
+        findings.add("golden", f"promised: readable known cases; seen: {message_of(error)}{origin(error)}")
         return []
     scripts: list[tuple[Golden, Script]] = []
     for index, case in enumerate(cases):
@@ -131,8 +131,8 @@ async def _draw(
         drawn = draw(environment, seed, n)
         again = draw(environment, seed, n)
         identical = twins(environment, seed)
-    except Exception as error:
-        findings.add("tasks", f"tasks() raised {type(error).__name__}: {error}{origin(error)}")
+    except (Exception, SystemExit) as error:
+        findings.add("tasks", f"tasks() raised {message_of(error)}{origin(error)}")
         return {}
     promise = f"promised: the same tasks for the same seed ({seed})"
     if place := difference(drawn, again):

@@ -17,6 +17,7 @@ from nemo_gym.environments.session import Session
 from nemo_gym.verifiers.scale import UNKNOWN_SCALE
 from nemo_gym.wire.errors import GymError, RolloutError
 from nemo_gym.wire.items import FunctionCall, Item, assistant, check_items, function_call_output
+from nemo_gym.wire.origin import message_of, origin
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
@@ -102,7 +103,7 @@ class Stage:
         except GymError as error:
             trace.error = str(error)
         except Exception as error:
-            trace.error = f"{type(error).__name__}: {error}"
+            trace.error = f"{message_of(error)}{origin(error)}"
         finally:
             try:
                 await self.link.close(session)

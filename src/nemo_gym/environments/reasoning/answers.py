@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from nemo_gym.verifiers.claims import denies, negates
 from nemo_gym.verifiers.exact import extract_answer, match_strings
-from nemo_gym.verifiers.text import last_boxed, last_nonempty_line, last_tagged, peel_text, strip_reasoning
+from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
+from nemo_gym.verifiers.text import last_boxes, last_nonempty_line, peel_text, strip_reasoning
 
 MAX_ANSWER = 600
 """Characters at the end of a text that are looked at."""
@@ -18,42 +19,46 @@ def extract(text: str, read: Callable[[str], str | None]) -> str | None:
 
     The answer is looked for in the last `<answer>` tag, else in the last `\boxed{}`, else in the whole text
     without its reasoning. It must fill that place, or fill its end after a clear marker: `=`, `:`, `is`,
-    `are` or `equals`, without a denial before it. Only one candidate is ever handed on, so listing guesses
-    earns nothing.
+    `are` or `equals`, without a denial or a hedge before it. Only one candidate is ever handed on, so listing
+    guesses earns nothing; nor does a tag or box that the words around it deny, doubt or take back.
     """
     text = strip_reasoning(text)
-    tagged = last_tagged(text, "answer")
-    place = text if tagged is None else tagged
-    boxed = last_boxed(place)
-    if boxed is not None:
-        place = boxed
-    elif tagged is None and "\\boxed" in text:
+    place = _place(text)
+    if place is None or _is_enumeration(place, read):
         return None
-    for candidate in _candidates(place):
-        value = read(candidate)
-        if value is not None:
-            return value
-    return None
+    values = [value for candidate in _candidates(place, read) if (value := read(candidate)) is not None]
+    if not values or (place != text and _claims_others(place, values[0], read)):
+        return None
+    return values[0]
 
 
 def plain_answer(text: str) -> str:
     r"""The answer in a final text as it stands, for rows whose answer is known only as text.
 
-    It is what fills the last `<answer>` tag, else the last `\boxed{}`, else what follows the last `Answer:`,
-    else the last line.
+    It is what fills the last `<answer>` tag, else the last `\boxed{}`, else what follows the last `Answer:`
+    or `answer is`, else the last line; nothing where the words around it deny, doubt or take it back.
     """
     text = strip_reasoning(text)
-    tagged = last_tagged(text, "answer")
-    answer = (
-        tagged if tagged is not None else extract_answer(text, "final_answer") or last_nonempty_line(text)
-    )
-    boxed = last_boxed(answer)
-    return answer if boxed is None else boxed
+    place = _place(text)
+    if place is None:
+        return ""
+    if place != text:
+        return _after_marker(place)
+    marked = extract_answer(text, "final_answer")
+    if marked:
+        before = text[: text.rfind(marked)]
+        return "" if denied_before(_MARKER_AT_END.sub("", before)) else marked.strip("*_` ")
+    return _after_marker(last_nonempty_line(text))
 
 
 def same_text(given: str, answer: str) -> bool:
-    """Whether two answers agree up to notation and punctuation; numbers that are only close do not."""
-    return match_strings(given, answer).score == 1.0
+    """Whether two answers agree up to notation and punctuation; numbers that are only close do not.
+
+    A question mark behind an answer, or a tilde before it, makes it another one.
+    """
+    marks = (given.rstrip(_QUOTES + " .").endswith("?"), given.lstrip(_QUOTES + " ").startswith("~"))
+    wanted = (answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~"))
+    return marks == wanted and match_strings(given, answer).score == 1.0
 
 
 def number(text: str) -> str | None:
@@ -109,7 +114,7 @@ def time_of_day(text: str) -> str | None:
 
 def expression(text: str) -> str | None:
     """Tokens of an expression in whole numbers, `+ - * /` and brackets; `= result` may follow it."""
-    body = text.strip().strip("`$ .").translate(_OPERATORS)
+    body = text.strip().strip('`$ .*"').translate(_OPERATORS)
     body = body.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/")
     body, equals, result = body.partition("=")
     if equals and number(result) is None:
@@ -150,6 +155,19 @@ _CLOSING = _OPENING + ".!"
 _MARKER = re.compile(r"=|(?<!\d):|\b(?:is|are|equals)\b", re.IGNORECASE)
 _MAX_CLAUSE = 80
 _CLAUSE_END = re.compile(r"\n|[.!?;]\s")
+_PIECE_END = re.compile(r"[,;]")
+_COMPARISON = re.compile(r"[<>!/≠≥≤~≈]\s*=\s*\Z|[<>≠≥≤]\s*\Z")
+_DOUBT = re.compile(
+    r"\b(?:maybe|perhaps|possibly|might|could|guess\w*|unsure|uncertain|unclear|unless|whether|one\sof|others?|fools?"
+    r"|at\s(?:least|most)|(?:more|less|fewer|greater|larger|smaller)\sthan)\b|\bn\so\st\b",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(r"\b(?:or|either|if)\b", re.IGNORECASE)
+_GRID_LABEL = re.compile(r"^\s*[A-Za-z]\s?[:.)]", re.MULTILINE)
+_TRUTH_ALTERNATIVE = re.compile(
+    r"\bor\s(?:it|the\sanswer|that|this|maybe)\b|,\s?or\W*\Z|\b(?:either|if)\b", re.IGNORECASE
+)
+_LABEL = re.compile(r"[\s*_>-]*(?:[A-Za-z]|\d{1,2})\s?[:.)]\s|[\s]*[-*•]\s")
 _TRUTH = re.compile(r"\b(?:True|False)\b")
 _REVERSAL = re.compile(
     r"\b(?:is|are|was|be|it|answer|equals?|certainly|definitely|surely)\s+(?:\w+\s+){0,2}(?:not|never)\b|n['’]t\b"
@@ -157,6 +175,9 @@ _REVERSAL = re.compile(
     re.IGNORECASE,
 )
 """Words after True or False that deny an answer, where `not` alone may be an operator."""
+_TAG, _TAG_END = "<answer>", "</answer>"
+_ANSWER_IS = re.compile(r"\banswer\s+is\b:?\s*", re.IGNORECASE)
+_MARKER_AT_END = re.compile(r"(?:final\s)?answer[*_ ]{0,4}:[*_ ]{0,4}\Z", re.IGNORECASE)
 _MARKER_WORDS = frozenset({"is", "are", "equals", "answer"})
 _NUMBER = re.compile(r"([-+]?(?:\d{1,3}(?:,\d{3}){1,8}|\d{1,30}))(?:\.0{1,9})?")
 _INTEGER = re.compile(r"[-+]?\d{1,30}")
@@ -167,26 +188,103 @@ _EXPRESSION = re.compile(r"[0-9+\-*/() ]{3,200}")
 _EXPRESSION_TOKEN = re.compile(r"[0-9]+|[-+*/()]")
 _PAIR = re.compile(r"([A-Za-z])=([a-z]{1,20}|[0-9])", re.IGNORECASE | re.ASCII)
 _OPERATORS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")"})
-_GRID_LINES = str.maketrans(dict.fromkeys("|,;[]()-+`*.", " "))
+_GRID_LINES = str.maketrans(dict.fromkeys('|,;[]()-+`*."', " "))
 _TRUTHS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 
 
-def _candidates(place: str) -> Iterator[str]:
+def _place(text: str) -> str | None:
+    """The content of the last tag and of the last box in it, else all; None where that is no answer."""
+    end = text.rfind(_TAG_END)
+    start = text.rfind(_TAG, 0, end) if end >= 0 else -1
+    if start >= 0:
+        previous = text.rfind(_TAG_END, 0, start)
+        between = text[previous + len(_TAG_END) : start] if previous >= 0 else None
+        inside = text[start + len(_TAG) : end].strip()
+        before = text[text.rfind(_TAG, 0, max(previous, 0)) + len(_TAG) : max(previous, 0)].strip()
+        if between is not None and joint_of("", between) and inside != before:
+            return None
+        if denied_before(text[max(0, start - BEFORE) : start]) or taken_back_after(text, end + len(_TAG_END)):
+            return None
+        text = inside
+    boxes = last_boxes(text)
+    if not boxes:
+        return None if "\\boxed" in text else text
+    last = boxes[-1]
+    if len(boxes) > 1 and boxes[-2].content != last.content:
+        before, between = text[: boxes[-2].start], text[boxes[-2].end : last.start]
+        if joint_of(before[-BEFORE:], between):
+            return None
+    if denied_before(text[max(0, last.start - BEFORE) : last.start]) or taken_back_after(text, last.end):
+        return None
+    return last.content
+
+
+def _candidates(place: str, read: Callable[[str], str | None]) -> Iterator[str]:
     place = peel_text(place) if len(place) <= MAX_ANSWER else place.rstrip()
     tail = place[-MAX_ANSWER:]
     if len(place) <= MAX_ANSWER:
         yield place
+    start = 0
     for marker in _MARKER.finditer(tail):
         clause = _CLAUSE_END.split(tail[max(0, marker.start() - _MAX_CLAUSE) : marker.end()])[-1]
-        if not _denied(clause):
-            yield tail[marker.end() :]
+        rest = tail[marker.end() :]
+        if not (_denied(clause, read) or _contradicts(tail[start : marker.start()], rest, read)):
+            yield rest
+        start = marker.end()
 
 
-def _denied(clause: str) -> bool:
-    """Whether the words before an answer make of it what the answer is not; `not True` is no denial."""
-    if _TRUTH.search(clause):
-        return _REVERSAL.search(clause) is not None
-    return denies(clause) or negates(clause)
+def _denied(clause: str, read: Callable[[str], str | None]) -> bool:
+    """Whether the words before an answer deny or doubt it; `not True` is no denial of a truth value."""
+    if _COMPARISON.search(clause) or _DOUBT.search(clause):
+        return True
+    if read is truth and _TRUTH.search(clause):
+        return (_REVERSAL.search(clause) or _TRUTH_ALTERNATIVE.search(clause)) is not None
+    hedge = _ALTERNATIVE.search(_PIECE_END.split(clause.rstrip(" :="))[-1])
+    return hedge is not None or denies(clause) or negates(clause)
+
+
+def _claims_others(place: str, value: str, read: Callable[[str], str | None]) -> bool:
+    """Whether another sentence of a tag or box, which holds more than its answer, says another one."""
+    if read is grid or read(place) is not None:
+        return False
+    sentences = _CLAUSE_END.split(place[-MAX_ANSWER:])[:-1]
+    claims = (
+        read(part) for sentence in sentences for part in _candidates(sentence, read) if part != sentence
+    )
+    return any(claim not in (None, value) for claim in claims)
+
+
+def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> bool:
+    """Whether the text on the left of a marker is an answer too, and another one: `7 = 8`."""
+    if read not in (number, numbers, time_of_day, expression, truth, route):
+        return False
+    given = read(_CLAUSE_END.split(before)[-1].strip())
+    return given is not None and given != read(rest)
+
+
+def _is_enumeration(place: str, read: Callable[[str], str | None]) -> bool:
+    """Whether the last two lines are answers behind labels such as `A:`, and differ."""
+    if read is grid:
+        return len(_GRID_LABEL.findall(place[-MAX_ANSWER:])) > 1
+    lines = [line for line in place[-MAX_ANSWER:].splitlines() if line.strip()][-2:]
+    labels = [_LABEL.match(line) for line in lines]
+    if len(lines) < 2 or not all(labels):
+        return False
+    values = {read(line[label.end() :]) for line, label in zip(lines, labels, strict=True) if label}
+    return len(values) > 1 and None not in values
+
+
+def _after_marker(line: str) -> str:
+    """The end of a line behind `answer is`, else all of it; nothing where words before deny or doubt it."""
+    line = line.strip("*_` ")
+    marks = list(_ANSWER_IS.finditer(line))
+    if not marks:
+        return line
+    if denied_before(line[: marks[-1].start()]) or (
+        len(marks) > 1 and depends_between(line[marks[-2].end() : marks[-1].start()])
+    ):
+        return ""
+    return line[marks[-1].end() :].strip("*_` ")
 
 
 def _tidy(text: str) -> str:

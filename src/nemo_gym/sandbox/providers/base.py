@@ -157,6 +157,10 @@ class PtySession(Protocol):
         ...
 
 
+SandboxPtySession = PtySession
+"""As existing NeMo Gym code calls it."""
+
+
 @runtime_checkable
 class OffersPty(Protocol):
     """Can open interactive sessions."""

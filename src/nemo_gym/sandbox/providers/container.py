@@ -44,8 +44,8 @@ class ContainerExecConfig:
     default_timeout_s: float | None = 180
     concurrency: int = 32
     """How many at once, of the whole provider."""
-    exec_shell: str = "auto"
-    """`auto` is bash, or sh where the image has none."""
+    exec_shell: str | None = "auto"
+    """`auto`, and None, is bash, or sh where the image has none."""
     output_bytes: int = 1 << 20
     """What is kept of each output stream: half from its beginning, half from its end."""
 
@@ -93,7 +93,7 @@ class ContainerProvider(ABC):
         *,
         start_timeout_s: float | None,
     ) -> None:
-        self._exec = exec_config
+        self._exec_config = exec_config
         self._probe = probe
         self._start_timeout_s = start_timeout_s
         self._cli = Cli(program, concurrency=exec_config.concurrency, output_bytes=exec_config.output_bytes)
@@ -132,7 +132,7 @@ class ContainerProvider(ABC):
         """
         container = _container(handle)
         mark = uuid.uuid4().hex
-        limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
+        limit = self._exec_config.default_timeout_s if timeout_s is None else timeout_s
         try:
             told = await self._inside(
                 container,
@@ -260,8 +260,9 @@ class ContainerProvider(ABC):
         return await self.exec(handle, self._probe.command or "", timeout_s=self._probe.timeout_s)
 
     async def _find_shell(self, container: Container) -> str:
-        if self._exec.exec_shell != "auto":
-            return self._exec.exec_shell
+        named = self._exec_config.exec_shell
+        if named is not None and named != "auto":
+            return named
         told = await self._inside(container, ["sh", "-c", "command -v bash"], seconds=self._probe.timeout_s)
         return "bash" if told.code == 0 else "sh"
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from nemo_gym.verifiers.math import notation
 from nemo_gym.verifiers.math.tree import Unreadable
 
 MAX_CHARS = 2_000
@@ -28,7 +29,9 @@ def clean(text: str) -> str:
 def _clean(text: str) -> str:
     text = _MICRO.sub(" u", text)
     text = _SUPERSCRIPTS.sub(lambda run: "^{" + run[0].translate(_SUPER_TO_PLAIN) + "}", text)
+    text = _SUBSCRIPTS.sub(lambda run: "_{" + run[0].translate(_SUB_TO_PLAIN) + "}", text)
     text = _BLANKS.sub(" ", "".join(map(_fold, text)))
+    text = notation.common(text)
     if "\\" in text or "~" in text:
         for pattern, replacement in _STYLES:
             text = pattern.sub(replacement, text)
@@ -79,6 +82,8 @@ _BLANKS = re.compile(r"\s\s+")
 _MICRO = re.compile(r"(?<=\d)\s?[µμ](?=(?:[mgsAFCLlVWJN]|Pa|Hz)(?![A-Za-z]))")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUPER_TO_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUBSCRIPTS = re.compile("[₀-₉]+")
+_SUB_TO_PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _STYLES: tuple[_Rewrite, ...] = (
     (re.compile(r"(?<=\d),\\!\s+(?=\d{3}(?!\d))"), ","),
     (re.compile(r"\\text\s*\{([,:])\}"), r"{\1}"),
@@ -111,7 +116,7 @@ _STYLES: tuple[_Rewrite, ...] = (
 )
 _REWRITES: tuple[_Rewrite, ...] = (
     (re.compile(r"\A(?:USD|US\\?\$)\s*(?=\d)"), r"\\dollar "),
-    (re.compile(r"\ARs\.?\s*(?=\d)"), r"\\rupee "),
+    (re.compile(r"\A(?:\\text\s*\{\s*)?(?:Rs\.?|INR)\s*\}?\s*(?=\d)"), r"\\rupee "),
     (re.compile(r"&\s*="), "="),
     (
         re.compile(
@@ -137,12 +142,20 @@ _REWRITES: tuple[_Rewrite, ...] = (
     (re.compile(r"\$"), ""),
     (re.compile(r"\\mu\s*(\\(?:text|mathrm|textrm)\s*\{)\s*(?=[A-Za-z])"), r"\1u"),
     (re.compile(r"(\\(?:text|mathrm|textrm)\s*\{\s*[kMm]?)\s*\}\s*\\Omega(?![A-Za-z])"), r"\1Ω}"),
-    (re.compile(r"(?<=\d)\s*([kMm]?)\s*(?:\\Omega(?![A-Za-z])|Ω)"), r"\\text{ \1Ω}"),
+    (re.compile(r"(?<=[\d}])\s*([kMm]?)\s*(?:\\Omega(?![A-Za-z]|\s*\()|Ω)(?!\})"), r"\\text{ \1Ω}"),
     (re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:\{,\}\d{3})+)(?!\d)"), _without_marks),
     (re.compile(r"(?<=\d)\{,\}(?=\d)"), "."),
     (re.compile(r"\{([:=])\}"), r"\1"),
     (
         re.compile(r"\A\s*\\text\s*\{\s*(?:The\s|the\s)?(?:final\s|Final\s)?[aA]nswer\s?(?:is|:)?\s*:?\s*\}"),
+        "",
+    ),
+    (
+        re.compile(
+            r"\A(?:\\text\s*\{\s*)?(?:[eE]xactly|[pP]recisely|[oO]nly|[tT]here (?:are|is)|[iI]t is|[eE]quals|equal to"
+            r"|(?:[aA] )?[tT]otal of|(?:[iI]n )?(?:[tT]he )?[yY]ear|[iI]n(?=\s*\}?\s*[12]\d{3}\s*\}?\s*\Z))"
+            r"(?=[\s}])\s*(?:\}\s*)?(?=[-\d$\\])"
+        ),
         "",
     ),
     (re.compile(r"\\text\s*\{([0-9A-Fa-f]{1,40})\}(?=\s*_)"), r"\1"),
@@ -177,7 +190,7 @@ _CHARACTERS = {
     "∧": r"\land ", "∨": r"\lor ", "¬": r"\lnot ", "∩": r"\cap ", "∖": r"\setminus ", "→": r"\to ",
     "⇒": r"\Rightarrow ", "↔": r"\leftrightarrow ", "⇔": r"\Leftrightarrow ", "∣": r"\mid ",
     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "∑": r"\sum ", "∏": r"\prod ",
+    "∑": r"\sum ", "∏": r"\prod ", "≡": r"\equiv ",
 }  # fmt: skip
 _GREEK_LETTERS = {unicodedata.lookup(f"GREEK SMALL LETTER {_spell}"): name for name, _spell in
                   ((name, "LAMDA" if name == "lambda" else name.upper()) for name in GREEK)}  # fmt: skip
@@ -199,6 +212,8 @@ def _fold(character: str) -> str:
     if character in _GREEK_LETTERS:
         return f"\\{_GREEK_LETTERS[character]} "
     folded = unicodedata.normalize("NFKC", character)
+    if folded in _GREEK_LETTERS:
+        return f"\\{_GREEK_LETTERS[folded]} "
     if "⁄" in folded:
         return " " + folded.replace("⁄", "/")
     if category == "No":
@@ -211,7 +226,7 @@ def _peel(text: str) -> str:
     for _ in range(6):
         before = text
         text = text.strip().strip('*`✓✔"').strip()
-        if text.endswith((".", ";", ",")) and not text.endswith("\\,"):
+        if text.endswith((".", ";", ",")) and not text.endswith(("\\,", "..")):
             text = text[:-1].rstrip()
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
             inner = text[len(opening) : -len(closing)]

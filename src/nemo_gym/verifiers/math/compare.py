@@ -8,6 +8,7 @@ from math import gcd
 
 from nemo_gym.verifiers.math.evaluate import Budget
 from nemo_gym.verifiers.math.labels import (
+    argument_renamed,
     assignments,
     constant_renamed,
     is_asked,
@@ -16,7 +17,9 @@ from nemo_gym.verifiers.math.labels import (
     unit_as_factors,
     value_of,
 )
+from nemo_gym.verifiers.math.literals import spelling
 from nemo_gym.verifiers.math.logic import equivalent
+from nemo_gym.verifiers.math.modular import residues
 from nemo_gym.verifiers.math.normal import normal
 from nemo_gym.verifiers.math.notes import Notes
 from nemo_gym.verifiers.math.regions import Regions
@@ -30,6 +33,7 @@ from nemo_gym.verifiers.math.tree import (
     Group,
     Listing,
     Matrix,
+    Modular,
     Node,
     Noted,
     Number,
@@ -70,6 +74,8 @@ class _Comparison:
         if verdict is not None:
             return verdict
         match gold, prediction:
+            case (Modular(), _) | (_, Modular()):
+                return self.same_modulo(gold, prediction)
             case (Noted(), _) | (_, Noted()):
                 return self.same_noted(gold, prediction)
             case (Clock(), _) | (_, Clock()):
@@ -161,6 +167,8 @@ class _Comparison:
         if names or names_too:
             return self.same_assignments(gold, prediction)
         match gold, prediction:
+            case Group("cases", _, left), Group("cases", _, right):
+                return self.same_cases(left, right)
             case Listing(left, joint), Listing(right, joint_too):
                 named = all(isinstance(item, Symbol | Words) for item in left)
                 if named and joint != joint_too and "or" in (joint, joint_too):
@@ -181,6 +189,26 @@ class _Comparison:
                 return self.same(item, other)
             case (other, Group("{", "}", (item,))) | (other, Group("[", "]", (item,))):
                 return self.same(other, item)
+            case _:
+                return False
+
+    def same_cases(self, gold: tuple[Node, ...], prediction: tuple[Node, ...]) -> bool:
+        """Compare values with their conditions; `otherwise` stands for the condition that is left."""
+        if len(gold) != len(prediction) or len(gold) > MAX_ITEMS:
+            return False
+        remaining = list(prediction)
+        for wanted in gold:
+            position = next((at for at, case in enumerate(remaining) if self.same_case(wanted, case)), None)
+            if position is None:
+                return False
+            del remaining[position]
+        return True
+
+    def same_case(self, gold: Node, prediction: Node) -> bool:
+        match gold, prediction:
+            case Noted(left, (condition,)), Noted(right, (condition_too,)):
+                open_ended = Words("otherwise") in (condition, condition_too)
+                return self.same(left, right) and (open_ended or self.same(condition, condition_too))
             case _:
                 return False
 
@@ -212,9 +240,25 @@ class _Comparison:
             position = next((at for at, other in enumerate(unmatched) if self.same(note, other)), None)
             if position is not None:
                 del unmatched[position]
-            elif not notes.may_be_missing(note, notes.of_prediction):
+            elif not (notes.may_be_missing(note, notes.of_prediction) or notes.may_go_unsaid(note)):
                 return False
         return all(notes.may_be_missing(note, notes.of_gold) for note in unmatched)
+
+    def same_modulo(self, gold: Node, prediction: Node) -> bool:
+        """Compare residues; an answer without a modulus has to be the very number, or its equation.
+
+        A class of numbers is never one number: `5 (mod 6)` does not answer 5.
+        """
+        match gold, prediction:
+            case Modular(left, modulus), Modular(right, modulus_too):
+                if not self.same(modulus, modulus_too) or not labels_agree(*map(_label, (left, right))):
+                    return False
+                wanted = residues(gold)
+                return self.same(left, right) if wanted is None else wanted == residues(prediction)
+            case Modular(left), _:
+                return self.same(left, prediction)
+            case _:
+                return False
 
     def same_times(self, gold: Node, prediction: Node) -> bool:
         """Compare times of day; one without am or pm may also be a ratio, or be read on a 24-hour clock."""
@@ -264,6 +308,10 @@ class _Comparison:
         match gold, prediction:
             case Listing((first, second), ":"), Product() | Number():
                 return self.same_values(Product((first, Power(second, MINUS_ONE))), prediction)
+            case Product((Number(), Power(Number(), exponent))), Listing((first, second), ":") if (
+                exponent == MINUS_ONE
+            ):
+                return self.same_values(gold, Product((first, Power(second, MINUS_ONE))))
             case Listing(left, ":"), Listing(right, ":"):
                 if len(left) != len(right):
                     return False
@@ -279,6 +327,7 @@ class _Comparison:
             assignments(gold) or assignments(prediction)
         ):
             return False
+        prediction = argument_renamed(gold, prediction)
         gold_label, gold_value = self.labelled(gold)
         label, value = self.labelled(prediction)
         one_sided = gold_value is None or value is None
@@ -338,6 +387,8 @@ class _Comparison:
                 return base == base_too and _in_base(digits, base) == _in_base(digits_too, base) is not None
             case (Based(digits), Number(value)) | (Number(value), Based(digits)):
                 return digits == str(value)
+            case (Based(digits), Product() as other) | (Product() as other, Based(digits)):
+                return digits == spelling(other)
             case _:
                 return self.values.same(gold, constant_renamed(gold, prediction))
 
@@ -363,6 +414,10 @@ def _reads_as_region(node: Node) -> bool:
             return True
         case _:
             return isinstance(node, Relation | Combination | Builder)
+
+
+def _label(node: Node) -> str:
+    return label_of(node.sides[0]) if isinstance(node, Relation) else ""
 
 
 def _difference(left: Node, right: Node) -> Node:

@@ -52,6 +52,12 @@ class Cursor:
             raise Unreadable(f"expected {text}")
         self.position += 1
 
+    def number_apart(self, left: Node) -> bool:
+        """Whether a number stands here that is no factor of what it follows, as in `5 6`."""
+        if self.token.kind != "number" or self.tokens[self.position - 1].text == "!":
+            return False
+        return self.token.spaced or isinstance(left, Number)
+
     def ahead(self, count: int) -> list[scan.Token]:
         """Return up to `count` tokens from here on."""
         return self.tokens[self.position : self.position + count]
@@ -88,8 +94,14 @@ class Cursor:
 
     def fraction_of_words(self) -> bool:
         """Whether a fraction of two unit names starts here."""
-        kinds = [token.kind if token.kind == "word" else token.text for token in self.ahead(7)]
-        return kinds == ["frac", "{", "word", "}", "{", "word", "}"]
+        tokens = self.ahead(7)
+        names = [token for token in tokens if token.kind in ("word", "symbol")]
+        signs = [token.text for token in tokens if token not in names]
+        return (
+            signs == ["frac", "{", "}", "{", "}"]
+            and any(token.kind == "word" for token in names)
+            and all(token.kind == "word" or known(token.text) for token in names)
+        )
 
     def unit_in_brackets(self) -> Unit | None:
         """Return the unit that stands alone in the brackets that open here, as in `5 (cm)`."""
@@ -248,7 +260,8 @@ _MARKS = {
 _SCALES = {
     "dozen": 12, "dozens": 12, "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
     "trillion": 10**12, "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "gross": 144,
-    "thousands": 1_000,
+    "hundreds": 100, "thousands": 1_000, "trillions": 10**12, "quadrillions": 10**15, "lakhs": 10**5,
+    "crores": 10**7,
     "millions": 10**6, "billions": 10**9, "mil": 10**6, "mln": 10**6, "bn": 10**9,
 }  # fmt: skip
 _ENDS_ITEM = frozenset(

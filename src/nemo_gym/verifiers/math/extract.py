@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from nemo_gym.verifiers.math.adjoining import with_adjoining_signs
 from nemo_gym.verifiers.math.parse import read
-from nemo_gym.verifiers.text import last_boxed, last_nonempty_line, strip_reasoning
+from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
+from nemo_gym.verifiers.text import Place, last_boxes, last_nonempty_line, strip_reasoning
 
 MAX_TAIL = 4_000
 MARKED_LINES = 3
-MAX_BOXES = 8
 
 
 def extract(text: str) -> str | None:
@@ -26,9 +27,14 @@ def extract(text: str) -> str | None:
     tail = visible[-MAX_TAIL:]
     lines = [line for line in tail.splitlines() if line.strip(_FRAME)]
     for position in range(len(lines) - 1, max(-1, len(lines) - 1 - MARKED_LINES), -1):
-        ends = [match.end() for match in _MARKER.finditer(lines[position])]
-        if ends:
-            return _marked(lines[position][ends[-1] :], lines[position + 1 :])
+        markers = list(_MARKER.finditer(lines[position]))
+        if markers:
+            before, rest = lines[position][: markers[-1].start()], lines[position][markers[-1].end() :]
+            if denied_before(before) or (
+                len(markers) > 1 and depends_between(lines[position][markers[-2].end() : markers[-1].start()])
+            ):
+                return None
+            return _marked(rest, lines[position + 1 :])
     return _answer_in(last_nonempty_line(tail), whole=False)
 
 
@@ -39,20 +45,10 @@ _NUMBER = re.compile(r"-?\$?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%
 _SECOND_THOUGHT = re.compile(
     r"\W*(?:or|but|no|not|wait|actually|alternatively|otherwise|unless|if|maybe|perhaps)\b", re.IGNORECASE
 )
-_JOINT = re.compile(
-    r"[\s$*_.,;~\\()\[\]]{0,40}(?:\\(?:text|mathrm|textrm)\s?\{)?[\s~]{0,10}"
-    r"(?P<word>or(?: else| maybe| possibly| perhaps)?|and|,|;|&|)[\s~]{0,10}\}?"
-    r"(?:\\q?quad|[\s$*_.,;~\\()\[\]]){0,40}",
-    re.IGNORECASE,
-)
 _AFTER_BOX = re.compile(
     r"[\s$*_,;\\)\]]{0,20}(?:\\text\s?\{)?\s?(?:or|or maybe|maybe|perhaps|unless|if not"
     r"|(?:is|was|would be) (?:wrong|incorrect|not|false|impossible))\b"
     r"(?!\s*(?:equivalently|simply|in other))",
-    re.IGNORECASE,
-)
-_DENIAL = re.compile(
-    r"(?:\bnot|n't|\bnever|\\neq?|\\lnot|≠)(?:\s+(?:equal\s+to|be|simply|just))?[\s$*_\\(\[:]{0,20}$",
     re.IGNORECASE,
 )
 
@@ -60,42 +56,38 @@ _DENIAL = re.compile(
 def _boxed(text: str) -> str | None:
     """Return the content of the last box, or of several boxes joined as one list.
 
-    A box behind a denial, or before an `or`, comes with those words, which make it no single answer.
+    Of nested boxes the outermost counts. A box that words around it deny, doubt or take back, or that stands
+    before an `or`, comes with those words, which make it no single answer; one that signs, powers or units
+    adjoin comes with them.
     """
-    answer = last_boxed(text)
-    if answer is None:
+    boxes = last_boxes(text)
+    if not boxes:
         return None
-    start = [match.start() for match in _BOX.finditer(text)][-1]
-    end = _end_of_box(text, start, answer)
-    answers = [answer]
-    joints: list[str] = []
-    for _ in range(MAX_BOXES):
-        before = text[:start].rfind("\\boxed")
-        previous = last_boxed(text[before:start]) if before >= 0 else None
-        if previous is None:
-            break
-        joint = _JOINT.fullmatch(text[_end_of_box(text, before, previous) : start][:200])
+    first = last = boxes.pop()
+    answers, joints = [last.content], list[str]()
+    while boxes:
+        previous = boxes.pop()
+        joint = joint_of(_before(text, previous), text[previous.end : first.start])
         if joint is None:
             break
-        start = before
-        if previous != answers[-1]:
-            answers.append(previous)
-            joints.append("or" if joint["word"].lower().startswith("or") else ",")
+        first = previous
+        if previous.content != answers[-1]:
+            answers.append(previous.content)
+            joints.append(joint)
+    if denied_before(_before(text, first)):
+        return f"not {last.content}"
     if len(answers) > 1:
         return (" or " if "or" in joints else ", ").join(reversed(answers))
-    if _DENIAL.search(text[max(0, start - 60) : start]):
-        return f"not {answer}"
-    if second := _AFTER_BOX.match(text, end, end + 60):
+    if second := _AFTER_BOX.match(text, last.end, last.end + 60):
         rest = text[second.end() : second.end() + 80].splitlines() or [""]
-        return f"{answer} or {rest[0].strip()}".rstrip()
-    return answer
+        return f"{last.content} or {rest[0].strip()}".rstrip()
+    if taken_back_after(text, last.end):
+        return f"{last.content} or not"
+    return with_adjoining_signs(last.content, _before(text, first), text, last.end)
 
 
-def _end_of_box(text: str, start: int, content: str) -> int:
-    """Return the position behind a box whose command stands at `start`."""
-    inside = text.find(content, start) if content else text.find("{", start) + 1
-    closing = text.find("}", inside + len(content))
-    return closing + 1
+def _before(text: str, box: Place) -> str:
+    return text[max(0, box.start - BEFORE) : box.start]
 
 
 def _marked(text: str, following: list[str]) -> str | None:
@@ -116,8 +108,11 @@ def _answer_in(text: str, whole: bool = True) -> str | None:
         return None
     if len(_WORD.findall(text)) <= 2 and read(text):
         return text
-    if _HEDGE.search(text):
+    head = _REASON.split(text, maxsplit=1)[0].strip()
+    if _HEDGE.search(head) or text.endswith("?"):
         return text if whole else None
+    if head != text and read(head):
+        return head
     opening, formula, after = text.rpartition("$")[0].rpartition("$")
     if formula and opening.count("$") % 2 == 0 and after.strip():
         return after.strip()
@@ -128,8 +123,9 @@ def _answer_in(text: str, whole: bool = True) -> str | None:
 
 
 _HEDGE = re.compile(
-    r"\b(?:not|never|isn't|n't|cannot|or|either|neither|maybe|perhaps|probably|possibly|likely|unless|guess|wrong|incorrect"
+    r"\b(?:not|never|isn't|n't|cannot|or|either|neither|maybe|perhaps|probably|possibly|likely|unless|guess|wrong|incorrect|impossible|untrue"
     r"|unsure|between|except)\b|n't\b",
     re.IGNORECASE,
 )
+_REASON = re.compile(r",?\s+\(?(?:since|because)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")

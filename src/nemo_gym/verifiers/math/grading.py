@@ -10,6 +10,7 @@ from nemo_gym.verifiers.math.clean import clean, plain_words
 from nemo_gym.verifiers.math.compare import same
 from nemo_gym.verifiers.math.evaluate import Budget, Exhausted
 from nemo_gym.verifiers.math.extract import extract
+from nemo_gym.verifiers.math.options import commits, option_of
 from nemo_gym.verifiers.math.parse import read
 from nemo_gym.verifiers.math.tree import Node, Series, Unreadable, walk
 from nemo_gym.verifiers.text import peel_text
@@ -37,12 +38,31 @@ def equal(prediction: str, gold: str) -> bool:
     try:
         if _same_spelling(prediction, gold):
             return True
-        budget = Budget()
-        golds = read(gold)
-        predictions = read(prediction) if golds else ()
-        return any(_same(wanted, answer, budget) for wanted in golds for answer in predictions)
+        return _same_answers(prediction, gold) or _same_options(prediction, gold)
     except (Exhausted, RecursionError):
         return False
+
+
+def _same_answers(prediction: str, gold: str) -> bool:
+    budget = Budget()
+    golds = read(gold)
+    predictions = read(prediction) if golds else ()
+    return any(_same(wanted, answer, budget) for wanted in golds for answer in predictions)
+
+
+def _same_options(prediction: str, gold: str) -> bool:
+    """Compare `(D) 5` by its letter, by what follows it, or by both where both sides have them."""
+    try:
+        wanted, option = option_of(clean(gold)), option_of(clean(prediction))
+    except Unreadable:
+        return False
+    if wanted and option:
+        if wanted.letter != option.letter or not commits(option):
+            return False
+        return not (wanted.text and option.text) or _same_answers(option.text, wanted.text)
+    if option and option.text:
+        return commits(option) and _same_answers(option.text, gold)
+    return bool(wanted and wanted.text) and _same_answers(prediction, wanted.text if wanted else "")
 
 
 def _same(gold: Node, prediction: Node, budget: Budget) -> bool:

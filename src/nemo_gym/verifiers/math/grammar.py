@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from nemo_gym.verifiers.math import scan
 from nemo_gym.verifiers.math.brackets import is_builder
-from nemo_gym.verifiers.math.clean import plain_words
 from nemo_gym.verifiers.math.cursor import MAX_DEPTH, MAX_NODES, Cursor
 from nemo_gym.verifiers.math.literals import literal, repeating, small, spell
 from nemo_gym.verifiers.math.tree import (
@@ -23,6 +22,7 @@ from nemo_gym.verifiers.math.tree import (
     Marked,
     Matrix,
     Node,
+    Noted,
     Number,
     PlusMinus,
     Power,
@@ -37,6 +37,7 @@ from nemo_gym.verifiers.math.tree import (
     negate,
     transform,
 )
+from nemo_gym.verifiers.math.wording import REALS, words_node
 
 _COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "!=", "~", "∈"))
 _CONNECTIVES = {"⇔": 1, "⇒": 2, "∨": 3, "∧": 4}
@@ -47,32 +48,8 @@ _CONSTANTS = {"e": "e", "i": "i"}
 _MATRICES = frozenset(("pmatrix", "bmatrix", "matrix", "Bmatrix", "array", "smallmatrix", "vmatrix"))
 _SYSTEMS = frozenset(("cases", "aligned", "align", "gathered", "gather", "split"))
 _CURRENCY = frozenset(("dollar", "euro", "sterling", "yen", "rupee"))
+_CONDITIONS = frozenset(("if", "for", "when", "where"))
 _OPAQUE = frozenset(("f", "O", "\\Theta", "\\Omega", "\\theta"))
-_EMPTY = frozenset(
-    (
-        "no solution", "no solutions", "no real solution", "no real solutions", "there is no solution",
-        "there are no solutions", "empty set", "the empty set", "there are no real solutions",
-    )
-)  # fmt: skip
-_REALS = frozenset(
-    (
-        "all real numbers", "all reals", "all real values", "all real x", "any real number",
-        "every real number", "the real numbers", "real numbers",
-        "the set of real numbers", "the set of all real numbers",
-        "all real numbers x",
-    )
-)  # fmt: skip
-
-
-def words_node(text: str) -> Node:
-    """Return the tree of plain words: a set where they name one."""
-    words = plain_words(text)
-    if words in _EMPTY:
-        return Group("{", "}", ())
-    return REALS if words in _REALS else Words(words)
-
-
-REALS = Group("(", ")", (negate(Constant("infinity")), Constant("infinity")))
 
 
 @dataclass
@@ -161,7 +138,7 @@ class Parser(Cursor):
         if self.at("over", "choose"):
             return self.stacked(left) if floor <= _LOWEST else None
         if floor <= _PRODUCT and self.starts_factor():
-            if self.token.kind == "number" and (self.token.spaced or isinstance(left, Number)):
+            if self.number_apart(left):
                 raise Unreadable("a number beside another value")
             return self.product(left)
         return None
@@ -211,7 +188,7 @@ class Parser(Cursor):
                 factor = self.expression(_PRODUCT + 1)
                 factors.append(Power(factor, MINUS_ONE) if operator == "/" else factor)
             elif self.starts_factor():
-                if self.token.kind == "number" and (self.token.spaced or isinstance(factors[-1], Number)):
+                if self.number_apart(factors[-1]):
                     raise Unreadable("a number beside another value")
                 factors.append(self.expression(_PRODUCT + 1))
             else:
@@ -550,6 +527,17 @@ class Parser(Cursor):
             return Builder(head.sides[0], (head, *parts))
         return Builder(head, parts)
 
+    def entry(self, name: str) -> Node:
+        """Read one entry of a matrix; among cases a comma may end it and a word such as `if` begin it."""
+        if name != "cases":
+            return self.expression(_LOWEST)
+        if self.at("where") or (self.token.kind == "word" and self.token.text.casefold() in _CONDITIONS):
+            self.advance()
+        node = self.expression(_LOWEST)
+        if self.at(",", ";"):
+            self.advance()
+        return node
+
     def matrix(self, name: str) -> Node:
         if name not in _MATRICES and name not in _SYSTEMS:
             raise Unreadable(f"{name} is not evaluated")
@@ -561,7 +549,7 @@ class Parser(Cursor):
         rows: list[list[Node]] = [[]]
         end = f"end:{name}"
         while not self.at(end):
-            rows[-1].append(self.expression(_LOWEST))
+            rows[-1].append(self.entry(name))
             if self.at("\\\\"):
                 self.advance()
                 if not self.at(end):
@@ -571,6 +559,8 @@ class Parser(Cursor):
         self.advance()
         if len({len(row) for row in rows}) != 1:
             raise Unreadable("ragged matrix")
+        if name == "cases" and len(rows[0]) == 2:
+            return Group("cases", "cases", tuple(Noted(value, (condition,)) for value, condition in rows))
         if name in _SYSTEMS:
             if not all(
                 len(row) == 1 and isinstance(row[0], Relation) and row[0].operators == ("=",) for row in rows

@@ -53,6 +53,21 @@ def _spelling(argument: Symbol | Number) -> str:
     return argument.name if isinstance(argument, Symbol) else str(argument.value)
 
 
+def argument_renamed(gold: Node, prediction: Node) -> Node:
+    """Return the prediction with the argument of `f(t) = ...` named as in the expected `f(x) = ...`."""
+    match gold, prediction:
+        case Relation((Apply(name, (Symbol(known),)), _), ("=",)), Relation(
+            (Apply(name_too, (Symbol(own),)), value), ("=",)
+        ) if name == name_too and name.endswith("()") and own != known and known not in variables(value):
+            return rename(prediction, own, known)
+        case Relation((Product((Symbol(name), Symbol(known))), _), ("=",)), Relation(
+            (Product((Symbol(name_too), Symbol(own))), value), ("=",)
+        ) if name == name_too in _FUNCTION_NAMES and own != known and known not in variables(value):
+            return rename(prediction, own, known)
+        case _:
+            return prediction
+
+
 def labels_agree(gold: str, label: str) -> bool:
     """Whether two labels may name the same thing: one may be missing, or one be a function's."""
     return not gold or not label or gold == label or gold.endswith(")") != label.endswith(")")
@@ -68,6 +83,9 @@ def is_asked(node: Node) -> bool:
             ]
             names = [part.name for part in bare if isinstance(part, Symbol)]
             return len(set(names)) == len(parts) > 1 and len(parts) <= MAX_UNKNOWNS and not variables(value)
+        case Relation((Apply("abs", (Product(parts),)), value), ("=",)):
+            points = all(isinstance(part, Symbol) and part.name.isupper() for part in parts)
+            return points and not variables(value)
         case _:
             return False
 

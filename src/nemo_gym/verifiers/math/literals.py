@@ -40,6 +40,14 @@ def small(node: Node) -> int:
             raise Unreadable("a base must be a number from 2 to 36")
 
 
+def spelling(node: Node) -> str:
+    """Return digits and letters as written side by side, such as 3F; empty for anything else."""
+    try:
+        return spell(node).casefold()
+    except Unreadable:
+        return ""
+
+
 def spell(node: Node) -> str:
     """Return a subscript as part of a name; raises Unreadable when it isn't a plain one."""
     match node:

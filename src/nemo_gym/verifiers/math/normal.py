@@ -36,6 +36,8 @@ def _reckoned(node: Node) -> Node:
     match node:
         case Product(factors) if any(isinstance(factor, Matrix) for factor in factors):
             return _matrix_product(node)
+        case Product((Symbol(name), Group("(", ")", items) as point)) if name.isupper() and len(items) > 1:
+            return point
         case Product(factors) if sum(_is_vector(factor) for factor in factors) == 1:
             return _scaled_vector(node)
         case Group("{", "}", items) if any(
@@ -48,6 +50,8 @@ def _reckoned(node: Node) -> Node:
             return Matrix(tuple(zip(*rows, strict=True)))
         case Power(Group("(", ")") as vector, Symbol("T")):
             return vector
+        case Power(Group("[", "]", items), Symbol("T")) if len(items) > 1:
+            return Group("(", ")", items)
         case Group("[", "]", items) if len(items) > 1 and all(map(_is_row, items)):
             rows = tuple(item.items for item in items if isinstance(item, Group))
             return Matrix(rows) if len({len(row) for row in rows}) == 1 else node

@@ -11,6 +11,7 @@ from nemo_gym.verifiers.math.regions import LINE, Region, Regions
 from nemo_gym.verifiers.math.tree import Node, Noted, Relation, Symbol, rename, variables
 
 MAX_PROBES = 24
+_PARAMETERS = frozenset("klmn")
 
 
 class Notes:
@@ -21,6 +22,9 @@ class Notes:
         self.gold, self.of_gold = _apart(gold)
         self.prediction, self.of_prediction = _apart(prediction)
         name, other = _parameter(self.of_gold), _parameter(self.of_prediction)
+        if name and not other:
+            extra = set(variables(self.prediction)) - set(variables(self.gold))
+            other = extra.pop() if len(extra) == 1 and extra <= _PARAMETERS else ""
         if name and other and name != other and name not in variables(self.prediction):
             self.prediction = rename(self.prediction, other, name)
             self.of_prediction = tuple(rename(note, other, name) for note in self.of_prediction)
@@ -48,6 +52,13 @@ class Notes:
                 if region == LINE:
                     return True
                 return region is not None and len(free) == 1 and self.undefined_outside(region, free.pop())
+
+    def may_go_unsaid(self, note: Node) -> bool:
+        """Whether an answer without any note on the variables of an expected note may leave it out."""
+        names = set(variables(note))
+        if not isinstance(note, Relation) or not names or not names <= set(variables(self.gold_value())):
+            return False
+        return not any(names & set(variables(other)) for other in self.of_prediction)
 
     def gold_value(self) -> Node:
         match self.gold:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from nemo_gym.verifiers.math import scan
+from nemo_gym.verifiers.math import modular, scan
 from nemo_gym.verifiers.math.brackets import with_note_apart, without_comma_before_note
 from nemo_gym.verifiers.math.clean import clean
-from nemo_gym.verifiers.math.grammar import Parser, words_node
-from nemo_gym.verifiers.math.tree import Clock, Listing, Node, Noted, Relation, Unreadable, Words
+from nemo_gym.verifiers.math.grammar import Parser
+from nemo_gym.verifiers.math.tree import Clock, Listing, Modular, Node, Noted, Relation, Unreadable, Words
+from nemo_gym.verifiers.math.wording import named, words_node
 
 
 def read(text: str) -> tuple[Node, ...]:
@@ -28,6 +29,11 @@ def _read(cleaned: str) -> tuple[Node, ...]:
     time = _clock(cleaned)
     if time is not None:
         return (time,)
+    if node := named(cleaned):
+        return (node,)
+    if parts := modular.split(cleaned):
+        answers, moduli = map(_read, parts)
+        return tuple(Modular(answer, moduli[0]) for answer in answers) if moduli else ()
     if scan.is_prose(cleaned):
         return (words_node(cleaned),)
     readings: list[Node] = []
@@ -95,7 +101,10 @@ def _is_universal(note: Node) -> bool:
 
 def _clock(text: str) -> Clock | None:
     """Read a time of day such as 3:15, 3 pm or 15:30:00."""
-    match = _TIME.fullmatch(_TEXT_COMMAND.sub(r" \1 ", text).strip())
+    plain = _TEXT_COMMAND.sub(r" \1 ", text).strip()
+    if plain.casefold() in _NAMED_TIMES:
+        return _NAMED_TIMES[plain.casefold()]
+    match = _TIME.fullmatch(plain)
     if match is None or not (match["minute"] or match["half"]):
         return None
     hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
@@ -104,6 +113,12 @@ def _clock(text: str) -> Clock | None:
     return Clock(hour, minute, second, half) if in_range else None
 
 
+_NAMED_TIMES = {
+    "noon": Clock(12, 0, 0, "pm"),
+    "12 noon": Clock(12, 0, 0, "pm"),
+    "midnight": Clock(12, 0, 0, "am"),
+    "12 midnight": Clock(12, 0, 0, "am"),
+}
 _UNIVERSAL = re.compile(r"(?:all|any|every)(?: real)?(?: numbers?| values of)? [a-z]")
 _TEXT_COMMAND = re.compile(r"\\(?:text|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
 _TIME = re.compile(

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import reduce
 
 from nemo_gym.verifiers.math.evaluate import Budget, Evaluator, Undefined
 from nemo_gym.verifiers.math.tree import (
@@ -87,6 +86,10 @@ class Regions:
                 isinstance(part, Relation) and part.operators == ("!=",) for part in parts
             ):
                 return self._joined(_both, [self.read(part) for part in parts], LINE)
+            case Listing((Relation(operators=(low,)), Relation(operators=(high,))) as parts, ",") if (
+                _is_bound(low) and _is_bound(high)
+            ):
+                return self._bounds(parts)
             case Combination("∖", (whole, part)):
                 return self._joined(_without, [self.read(whole), self.read(part)], None)
             case Sum((whole, Product((first, Group("{") as part)))) if first == MINUS_ONE:
@@ -114,6 +117,14 @@ class Regions:
         self.names.clear()
         return self._joined(_either, [self._point(Number(place)) for place in places], EMPTY)
 
+    def _bounds(self, parts: tuple[Node, ...]) -> Region | None:
+        """Return the numbers between a lower and an upper bound, or else those beyond either."""
+        regions = [self.read(part) for part in parts]
+        if any(part is None for part in regions) or len({part.between[0] for part in regions if part}) < 2:
+            return None
+        between = self._joined(_both, regions, LINE)
+        return self._joined(_either, regions, EMPTY) if between == EMPTY else between
+
     def _statement(self, node: Node) -> Region | None:
         match node:
             case Relation((Symbol(name), value), ("=",)):
@@ -128,11 +139,13 @@ class Regions:
         regions = [part for part in parts if part is not None]
         if len(regions) != len(parts):
             return None
-        joined = reduce(
-            lambda left, right: _combine(rule, left, right), regions, *(() if start is None else (start,))
-        )
-        self.budget.spend(4 * len(joined.breaks) + len(parts))
-        return joined if len(joined.breaks) <= MAX_BREAKS else None
+        joined, rest = (regions[0], regions[1:]) if start is None else (start, regions)
+        for region in rest:
+            joined = _combine(rule, joined, region)
+            self.budget.spend(4 + len(joined.breaks))
+            if len(joined.breaks) > MAX_BREAKS:
+                return None
+        return joined
 
     def _place(self, node: Node) -> Break | None:
         """Return where a number lies on the line; None for anything but a real number."""
@@ -193,6 +206,10 @@ class Regions:
         return region
 
 
+def _is_bound(operator: str) -> bool:
+    return operator in ("<", "<=", ">", ">=")
+
+
 def _is_whole(condition: Node, name: str) -> bool:
     return condition == Relation((Symbol(name), Symbol("\\mathbbZ")), ("∈",))
 
@@ -210,16 +227,29 @@ def _without(left: bool, right: bool) -> bool:
 
 
 def _combine(rule: Callable[[bool, bool], bool], left: Region, right: Region) -> Region:
-    places = sorted((*left.breaks, *right.breaks), key=lambda place: place.place)
-    breaks = [place for at, place in enumerate(places) if not at or not _same_place(places[at - 1], place)]
-    inside = [rule(_has(left, place), _has(right, place)) for place in breaks]
-    between = [rule(_has_gap(left, before), _has_gap(right, before)) for before in (None, *breaks)]
-    kept = [at for at in range(len(breaks)) if not inside[at] == between[at] == between[at + 1]]
-    return Region(
-        tuple(breaks[at] for at in kept),
-        tuple(inside[at] for at in kept),
-        (between[0], *(between[at + 1] for at in kept)),
-    )
+    """Walk along the breaks of both regions, and keep those where the joined membership changes."""
+    kept: list[Break] = []
+    at: list[bool] = []
+    between = [rule(left.between[0], right.between[0])]
+    i = j = 0
+    while i < len(left.breaks) or j < len(right.breaks):
+        own = left.breaks[i] if i < len(left.breaks) else None
+        other = right.breaks[j] if j < len(right.breaks) else None
+        both = own is not None and other is not None and _same_place(own, other)
+        first = both or other is None or (own is not None and own.place < other.place)
+        second = both or not first
+        inside = rule(
+            left.at[i] if first else left.between[i],
+            right.at[j] if second else right.between[j],
+        )
+        i, j = i + first, j + second
+        gap = rule(left.between[i], right.between[j])
+        place = own if first else other
+        if place is not None and not between[-1] == inside == gap:
+            kept.append(place)
+            at.append(inside)
+            between.append(gap)
+    return Region(tuple(kept), tuple(at), tuple(between))
 
 
 def _same_place(left: Break, right: Break) -> bool:
@@ -236,9 +266,7 @@ def _has(region: Region, place: Break) -> bool:
     return _has_gap(region, place)
 
 
-def _has_gap(region: Region, before: Break | None) -> bool:
-    """Whether the numbers just above `before` belong to a region; of None, those at minus infinity."""
-    if before is None:
-        return region.between[0]
+def _has_gap(region: Region, before: Break) -> bool:
+    """Whether the numbers just above a place belong to a region."""
     passed = sum(own.place <= before.place or _same_place(own, before) for own in region.breaks)
     return region.between[passed]

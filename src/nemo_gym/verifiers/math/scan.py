@@ -70,6 +70,9 @@ def tokenize(
         elif match := letters.match(text, position):
             _letters(match[0], tokens, spaced, worded)
             position = match.end()
+            if tokens[-1].kind == "word" and text.startswith("(s)", position):
+                tokens[-1] = tokens[-1]._replace(text=f"{tokens[-1].text}s")
+                position += 3
         else:
             sign = next((sign for sign in _LONG_SIGNS if text.startswith(sign, position)), text[position])
             position += len(sign)
@@ -118,13 +121,14 @@ _COMMAND_SIGNS = {
     "approx": "~", "simeq": "~", "pm": "±", "mp": "∓", "cup": "∪", "in": "∈", "lbrace": "\\{",
     "rbrace": "\\}", "{": "\\{", "}": "\\}", "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")",
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "mid", "colon": ":", "%": "%", "\\": "\\\\",
-    "lor": "∨", "vee": "∨", "land": "∧", "wedge": "∧", "lnot": "¬", "neg": "¬", "to": "⇒",
+    "sim": "¬", "lor": "∨", "vee": "∨", "land": "∧", "wedge": "∧", "lnot": "¬", "neg": "¬", "to": "⇒",
     "rightarrow": "⇒", "Rightarrow": "⇒", "implies": "⇒", "leftrightarrow": "⇔", "Leftrightarrow": "⇔",
     "iff": "⇔", "cap": "∩", "setminus": "∖", "smallsetminus": "∖", "backslash": "∖",
     "forall": "where", "lparen": "(", "rparen": ")", "&": ",", "cdotp": "*", "centerdot": "*",
 }  # fmt: skip
 _ALIASES = {
-    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom",
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "nicefrac": "frac", "sfrac": "frac",
+    "dbinom": "binom", "tbinom": "binom",
     "varnothing": "emptyset", "degree": "circ", "infinity": "infty", "inf": "infty", "arg": "argument",
     "bar": "overline", "tg": "tan", "textdollar": "dollar", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
 }  # fmt: skip

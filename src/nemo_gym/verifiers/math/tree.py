@@ -172,6 +172,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Modular:
+    """An answer up to multiples of `modulus`, as in `x = 5 (mod 7)`."""
+
+    node: Node
+    modulus: Node
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Rows of entries."""
 
@@ -180,7 +188,8 @@ class Matrix:
 
 Node = (
     Number | Symbol | Constant | Based | Words | Sum | Product | Power | Apply | PlusMinus | Marked
-    | Quantity | Clock | Series | Relation | Group | Listing | Combination | Builder | Noted | Matrix
+    | Quantity | Clock | Series | Relation | Group | Listing | Combination | Builder | Noted | Modular
+    | Matrix
 )  # fmt: skip
 
 ONE = Number(Fraction(1))
@@ -221,6 +230,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return (part, *others)
         case Series(_, _, low, high, body):
             return (low, high, body)
+        case Modular(part, modulus):
+            return (part, modulus)
         case Matrix(rows):
             return tuple(entry for row in rows for entry in row)
         case _:
@@ -254,6 +265,8 @@ def rebuild(node: Node, parts: tuple[Node, ...]) -> Node:
             return Builder(parts[0], parts[1:])
         case Noted():
             return Noted(parts[0], parts[1:])
+        case Modular():
+            return Modular(parts[0], parts[1])
         case Series(kind, index):
             return Series(kind, index, *parts)
         case Matrix(rows):

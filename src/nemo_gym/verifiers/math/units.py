@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from nemo_gym.verifiers.claims import denies
+
 MAX_POWER = 12
 MAX_WORDS = 6
 
@@ -31,6 +33,8 @@ def conversion(gold: Unit | None, prediction: Unit | None) -> Fraction | None:
     """Return what to multiply the predicted value by, or None when the units contradict each other."""
     if gold is None or prediction is None:
         return None if prediction and prediction.odd else Fraction(1)
+    if _STERLING in (gold.powers, prediction.powers) and _is_pounds(gold) and _is_pounds(prediction):
+        return prediction.scale / gold.scale if gold.powers == prediction.powers else Fraction(1)
     if bool(gold.letters) != bool(prediction.letters):
         return None
     if (gold.nouns and prediction.nouns) or not gold.letters:
@@ -43,6 +47,10 @@ def conversion(gold: Unit | None, prediction: Unit | None) -> Fraction | None:
     return (
         Fraction(1) if len(plain) == 1 and any("unit" in dict(u.powers) for u in (gold, prediction)) else None
     )
+
+
+def _is_pounds(unit: Unit) -> bool:
+    return unit.powers == _STERLING or [name.rstrip("s") for name, _ in unit.letters] == ["pound"]
 
 
 def _generic(powers: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
@@ -128,7 +136,8 @@ def measure(parts: list[str]) -> Unit | None:
             letters.append((word, power))
     if not letters:
         return None
-    return Unit(scale, tuple(sorted((n, p) for n, p in powers.items() if p)), tuple(letters))
+    unit = Unit(scale, tuple(sorted((n, p) for n, p in powers.items() if p)), tuple(letters))
+    return replace(unit, odd=True) if parts[0] in _UNSURE and len(parts) == 1 else unit
 
 
 def hedges(words: Iterable[str]) -> bool:
@@ -149,12 +158,15 @@ def counted(parts: Iterable[str]) -> Unit | None:
         not word.replace("-", "").replace("'", "").isalpha() or word in _NEVER for word in words
     ):
         return None
+    if denies(" ".join(words)):
+        return None
     plural = [_singular(word) is not None for word in words]
     if "of" in words:
         head = words.index("of") - 1
         odd = head < 0 or not plural[head]
     else:
         odd = not plural[-1]
+    odd = odd or words[-1] in _PARTS
     return Unit(nouns=tuple(_singular(word) or word for word in words), odd=odd)
 
 
@@ -177,6 +189,11 @@ def _split(words: str) -> list[str]:
     return words.split()
 
 
+_STERLING = (("sterling", 1),)
+_UNSURE = frozenset(("B", "M"))
+"""Units that may as well be short for a billion or a million."""
+_PARTS = frozenset(_split("quarter quarters myriad myriads score scores couple couples lies lie"))
+"""Nouns that may be part of the value."""
 _ENDINGS = (["in", "total"], ["in", "all"], ["total"], ["altogether"])
 _WHOLE = re.compile(r"-?\d{1,2}")
 _AHEAD = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
@@ -217,7 +234,7 @@ _SINGLE = (
     ("atm", "101325000", "g m-1 s-2"), ("bar", "100000000", "g m-1 s-2"), ("knot knots", "1", "knot"),
     ("radian radians rad", "1", "rad"), ("Km KM", "1000", "m"), ("Kg KG kgs", "1000", "g"),
     ("CM Cm cms", "0.01", "m"), ("kms", "1000", "m"), ("hp horsepower", "1", "horsepower"),
-    ("dB decibel decibels", "1", "dB"),
+    ("dB decibel decibels", "1", "dB"), ("M", "1000", "m-3 mol"),
 )  # fmt: skip
 
 
@@ -265,14 +282,16 @@ _NEVER = frozenset(
         "triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
         "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects "
         "negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
-        "thousandths halves thirds fourths fifths sixths doubts misses lacks breaks refuses"
+        "thousandths millionths halves thirds fourths fifths sixths sevenths eighths ninths twelfths "
+        "sixteenths cubed squared factorial opposites negatives inverses "
+        "reciprocals contradictions falsehoods wrongs fakes fallacies impossibilities untruths doubts misses lacks breaks refuses"
     )
 )
 _OPEN = frozenset(
     _split(
         "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly "
         "probably likely wrong incorrect false untrue impossible except excluding other than guess "
-        "approximately about"
+        "approximately about bound"
     )
 )
 _DIRECTIONS = frozenset(

@@ -71,13 +71,15 @@ class ApptainerProvider(ContainerProvider):
         exec: ApptainerExecConfig | Mapping[str, Any] | None = None,
         probe: ApptainerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
-        self._exec: ApptainerExecConfig
-        self._create: ApptainerCreateConfig = settings_of(ApptainerCreateConfig, create, "apptainer.create")
+        self._exec_config: ApptainerExecConfig
+        self._create_config: ApptainerCreateConfig = settings_of(
+            ApptainerCreateConfig, create, "apptainer.create"
+        )
         super().__init__(
             "apptainer",
             settings_of(ApptainerExecConfig, exec, "apptainer.exec"),
             settings_of(ApptainerProbeConfig, probe, "apptainer.probe"),
-            start_timeout_s=self._create.start_timeout_s,
+            start_timeout_s=self._create_config.start_timeout_s,
         )
         self._folders: dict[str, str] = {}
         """The folder of this machine that is each instance's mount point."""
@@ -99,7 +101,7 @@ class ApptainerProvider(ContainerProvider):
         folder = self._folders[name] = await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-sandbox-")
         words = self._start_words(name, spec, spec.image, folder)
         await self.start(name, words, {}, f"apptainer instance start {spec.image}")
-        return await self.settle(name, spec, spec.workdir or self._create.mount_point, spec.env)
+        return await self.settle(name, spec, spec.workdir or self._create_config.mount_point, spec.env)
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
         """Running, or stopped."""
@@ -120,7 +122,7 @@ class ApptainerProvider(ContainerProvider):
         """
         if not self._shares_network:
             raise SandboxUnsupported(
-                f"{url} can't be reached from an instance in the network {self._create.network!r}: "
+                f"{url} can't be reached from an instance in the network {self._create_config.network!r}: "
                 "set network to host, which is this machine's"
             )
         return url
@@ -143,29 +145,29 @@ class ApptainerProvider(ContainerProvider):
         user: str | int | None,
         stdin: bool,
     ) -> tuple[list[str], dict[str, str]]:
-        flags = list(self._exec.extra_exec_args)
+        flags = list(self._exec_config.extra_exec_args)
         if cwd is not None:
             flags += ["--pwd", cwd]
-        if user in ("root", 0) and self._exec.fakeroot_for_root:
+        if user in ("root", 0) and self._exec_config.fakeroot_for_root:
             flags.append("--fakeroot")
         variables = {f"APPTAINERENV_{name}": value for name, value in env.items()}
         return ["exec", *flags, f"instance://{container.name}", *argv], variables
 
     @property
     def _shares_network(self) -> bool:
-        return self._create.network in (None, "host")
+        return self._create_config.network in (None, "host")
 
     def _start_words(self, name: str, spec: SandboxSpec, image: str, folder: str) -> list[str]:
-        flags = ["--containall", "--writable-tmpfs", "--bind", f"{folder}:{self._create.mount_point}"]
-        for bind in self._exec.default_binds:
+        flags = ["--containall", "--writable-tmpfs", "--bind", f"{folder}:{self._create_config.mount_point}"]
+        for bind in self._exec_config.default_binds:
             flags += ["--bind", bind]
-        if self._create.apply_resource_limits:
+        if self._create_config.apply_resource_limits:
             flags += limit_words(spec)
         if not self._shares_network:
-            flags += ["--net", "--network", str(self._create.network)]
+            flags += ["--net", "--network", str(self._create_config.network)]
         if spec.limits.gpu:
             flags.append("--nv")
-        return ["instance", "start", *flags, *self._create.extra_start_args, _image(image), name]
+        return ["instance", "start", *flags, *self._create_config.extra_start_args, _image(image), name]
 
 
 def _require_apptainer() -> str:

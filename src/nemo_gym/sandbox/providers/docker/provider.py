@@ -28,7 +28,6 @@ from nemo_gym.sandbox.providers.container import (
 from nemo_gym.sandbox.relay import Relays, at_address, http_address
 from nemo_gym.sandbox.spec import SandboxEndpoint, SandboxHandle, SandboxSpec, SandboxStatus, settings_of
 
-DockerExecConfig = ContainerExecConfig
 DockerProbeConfig = ProbeConfig
 
 
@@ -51,6 +50,16 @@ class DockerCreateConfig:
     cap_drop: list[str] = field(default_factory=list[str])
     security_opt: list[str] = field(default_factory=list[str])
     pids_limit: int | None = None
+    extra_run_args: list[str] = field(default_factory=list[str])
+    """Further arguments of `docker run`."""
+
+
+@dataclass(frozen=True)
+class DockerExecConfig(ContainerExecConfig):
+    """How commands run."""
+
+    extra_exec_args: list[str] = field(default_factory=list[str])
+    """Further arguments of `docker exec`."""
 
 
 class DockerProvider(ContainerProvider):
@@ -73,12 +82,13 @@ class DockerProvider(ContainerProvider):
         exec: DockerExecConfig | Mapping[str, Any] | None = None,
         probe: DockerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
-        self._create: DockerCreateConfig = settings_of(DockerCreateConfig, create, "docker.create")
+        self._exec_config: DockerExecConfig
+        self._create_config: DockerCreateConfig = settings_of(DockerCreateConfig, create, "docker.create")
         super().__init__(
             "docker",
             settings_of(DockerExecConfig, exec, "docker.exec"),
             settings_of(DockerProbeConfig, probe, "docker.probe"),
-            start_timeout_s=self._create.start_timeout_s,
+            start_timeout_s=self._create_config.start_timeout_s,
         )
         self._relays: dict[str, Relays] = {}
         """Of each container that reaches servers of this machine."""
@@ -135,7 +145,7 @@ class DockerProvider(ContainerProvider):
         Raises:
             SandboxUnsupported: the container has no network, or one whose gateway is not this machine.
         """
-        network = self._create.network or "bridge"
+        network = self._create_config.network or "bridge"
         if network == "host":
             return url
         words = ["network", "inspect", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}", network]
@@ -216,10 +226,11 @@ class DockerProvider(ContainerProvider):
             flags += ["--workdir", cwd]
         if user is not None:
             flags += ["--user", str(user)]
+        flags += self._exec_config.extra_exec_args
         return ["exec", *flags, container.name, *argv], variables
 
     def _run_words(self, name: str, spec: SandboxSpec, image: str) -> tuple[list[str], dict[str, str]]:
-        create = self._create
+        create = self._create_config
         flags, variables = env_words(spec.env)
         flags += [word for key, value in spec.metadata.items() for word in ("--label", f"{key}={value}")]
         flags += [word for port in spec.ports for word in ("--publish", f"{create.publish_host}::{port}")]
@@ -239,6 +250,7 @@ class DockerProvider(ContainerProvider):
             flags += limit_words(spec)
             if spec.limits.gpu:
                 flags += ["--gpus", str(spec.limits.gpu)]
+        flags += create.extra_run_args
         alive = create.keepalive_cmd if spec.ttl_s is None else f"sleep {spec.ttl_s:g}"
         program, *rest = spec.entrypoint or [create.keepalive_shell, "-c", alive]
         return ["run", "--detach", "--name", name, *flags, "--entrypoint", program, image, *rest], variables

@@ -43,6 +43,8 @@ _STATES: Final = {
     "terminated": SandboxStatus.STOPPED,
     "failed": SandboxStatus.ERROR,
 }
+_PULL_POLICY: Final = ("imagePullPolicy", "opensandbox.extensions.image-pull-policy")
+"""What servers of two generations call it."""
 _GRACE_S: Final = 10.0
 """How much longer than a command's time its end is waited for: the server kills it."""
 
@@ -91,10 +93,16 @@ class OpenSandboxProvider:
         if spec.image is None:
             raise SandboxCreateError("the opensandbox provider needs SandboxSpec.image")
         make, arguments = _sdk("opensandbox").Sandbox.create, self._arguments(spec)
+
+        async def attempt() -> Any:
+            try:
+                async with asyncio.timeout(self._create.timeout_s):
+                    return await make(spec.image, **arguments)
+            except TimeoutError as error:
+                raise TimeoutError(str(error) or f"more than {self._create.timeout_s} seconds") from None
+
         try:
-            sandbox = await _repeated(
-                lambda: make(spec.image, **arguments), self._create, self._create.retries
-            )
+            sandbox = await _repeated(attempt, self._create, self._create.retries)
         except Exception as error:
             raise SandboxCreateError(f"opensandbox can't make {spec.image}: {error}") from error
         handle = SandboxHandle(str(sandbox.id), self.name, (sandbox, spec))
@@ -196,6 +204,35 @@ class OpenSandboxProvider:
             url if "://" in url else f"{self._connection.protocol}://{url}", dict(published.headers)
         )
 
+    def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
+        """What `connect` needs."""
+        _, spec = _raw(handle)
+        return {"sandbox_id": handle.sandbox_id, "workdir": spec.workdir}
+
+    async def connect(self, descriptor: Mapping[str, Any]) -> SandboxHandle:
+        """The running sandbox of a descriptor.
+
+        Raises:
+            SandboxCreateError: the SDK is not installed, or the sandbox can't be reached.
+        """
+        sandbox_id, limit = str(descriptor["sandbox_id"]), self._create.connect_attempt_timeout_s
+        connect = _sdk("opensandbox").Sandbox.connect
+        try:
+            async with asyncio.timeout(limit):
+                sandbox = await connect(
+                    sandbox_id,
+                    connection_config=self._connection_config(),
+                    connect_timeout=timedelta(seconds=limit),
+                    health_check_polling_interval=timedelta(seconds=self._create.connect_poll_s),
+                    skip_health_check=self._create.skip_health_check,
+                )
+        except Exception as error:
+            what = str(error) or f"more than {limit:g} seconds"
+            raise SandboxCreateError(f"opensandbox can't connect to {sandbox_id}: {what}") from error
+        return SandboxHandle(
+            str(sandbox.id), self.name, (sandbox, SandboxSpec(workdir=descriptor["workdir"]))
+        )
+
     async def close(self, handle: SandboxHandle) -> None:
         """End it.
 
@@ -225,22 +262,27 @@ class OpenSandboxProvider:
         labels |= {name: value for name, value in named.items() if value is not None}
         return {f"{own.key_prefix}{name}": value for name, value in labels.items()}
 
+    def _connection_config(self) -> Any:
+        connection = self._connection
+        return _sdk("opensandbox.config").ConnectionConfig(
+            domain=connection.domain,
+            api_key=connection.api_key,
+            protocol=connection.protocol,
+            request_timeout=timedelta(seconds=connection.request_timeout_s),
+            use_server_proxy=connection.use_server_proxy,
+        )
+
     def _arguments(self, spec: SandboxSpec) -> dict[str, Any]:
-        connection, create, limits = self._connection, self._create, spec.limits
-        lifetime = create.timeout_s if spec.ttl_s is None else spec.ttl_s
+        create, limits = self._create, spec.limits
+        lifetime = create.lifetime_s if spec.ttl_s is None else spec.ttl_s
         resources = {
             "cpu": None if limits.cpu is None else f"{limits.cpu:g}",
             "memory": None if limits.memory_mib is None else f"{limits.memory_mib}Mi",
             "gpu": None if limits.gpu is None else str(limits.gpu),
         }
+        pull = create.image_pull_policy
         return {
-            "connection_config": _sdk("opensandbox.config").ConnectionConfig(
-                domain=connection.domain,
-                api_key=connection.api_key,
-                protocol=connection.protocol,
-                request_timeout=timedelta(seconds=connection.request_timeout_s),
-                use_server_proxy=connection.use_server_proxy,
-            ),
+            "connection_config": self._connection_config(),
             "timeout": None if lifetime is None else timedelta(seconds=lifetime),
             "ready_timeout": timedelta(seconds=spec.ready_timeout_s or create.request_timeout_s),
             "env": dict(spec.env),
@@ -248,6 +290,7 @@ class OpenSandboxProvider:
             "resource": {name: value for name, value in resources.items() if value is not None} or None,
             "entrypoint": spec.entrypoint,
             "skip_health_check": create.skip_health_check,
+            "extensions": None if pull is None else dict.fromkeys(_PULL_POLICY, pull),
         }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nemo_gym.sandbox.errors import InvalidSandbox
+
 
 @dataclass(frozen=True)
 class ConnectionConfig:
@@ -20,18 +22,34 @@ class ConnectionConfig:
 
 @dataclass(frozen=True)
 class CreateConfig:
-    """How a sandbox is made."""
+    """How a sandbox is made, or one that runs already is connected to."""
 
-    timeout_s: float | None = 1200.0
-    """How long it lives, unless the spec's `ttl_s` says."""
+    timeout_s: float | None = None
+    """How long one try to make it may take; None sets no limit of its own."""
     request_timeout_s: float = 1200.0
-    """How long its making may take, unless the spec's `ready_timeout_s` says."""
+    """How long it may take to become ready, unless the spec's `ready_timeout_s` says."""
+    lifetime_s: float | None = 1200.0
+    """After which the server ends it, unless the spec's `ttl_s` says. None is never."""
     skip_health_check: bool = False
+    image_pull_policy: str | None = None
+    """`Always`, `IfNotPresent` or `Never`; None leaves it to the server."""
     retries: int = 0
     """How many times a sandbox that can't be made is tried again."""
     retry_delay_s: float = 5.0
     """Before the first of them; each wait is twice as long as the last."""
     retry_max_delay_s: float = 90.0
+    connect_attempt_timeout_s: float = 30.0
+    """How long it may take to connect to one that runs."""
+    connect_poll_s: float = 2.0
+    """Seconds between two looks whether it is ready."""
+
+    def __post_init__(self) -> None:
+        policies = ("Always", "IfNotPresent", "Never")
+        if self.image_pull_policy is not None and self.image_pull_policy not in policies:
+            raise InvalidSandbox(
+                f"opensandbox.create.image_pull_policy: expected {', '.join(policies[:2])} or {policies[2]}, "
+                f"not {self.image_pull_policy!r}"
+            )
 
 
 @dataclass(frozen=True)

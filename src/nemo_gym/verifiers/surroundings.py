@@ -1,0 +1,116 @@
+"""What the words around an answer make of it: a denial, a doubt, one of several."""
+
+from __future__ import annotations
+
+import re
+
+BEFORE = 120
+"""Characters before an answer that are looked at."""
+AFTER = 300
+MAX_TAIL = 80
+
+
+def denied_before(text: str) -> bool:
+    """Whether the clause that ends a text denies, doubts or strikes out what comes next."""
+    return _DENIAL.search(text[-BEFORE:]) is not None
+
+
+def taken_back_after(text: str, end: int) -> bool:
+    """Whether what follows a position calls the answer before it wrong, or replaces it."""
+    after = text[end : end + AFTER]
+    return _QUESTION.match(after) is not None or _RETRACTION.search(after) is not None
+
+
+def depends_between(text: str) -> bool:
+    """Whether the words between two answers make them alternatives, or each the answer of one case."""
+    return _DEPENDENCE.search(text) is not None
+
+
+def joint_of(before: str, between: str) -> str | None:
+    """Return how two boxes are joined: by "or" or ","; None where the second replaces the first.
+
+    `before` is what stands before the first box, `between` what stands between the two.
+    """
+    if match := _JOINT.fullmatch(between[:200]):
+        return "or" if match["word"].lower().startswith("or") else ","
+    if (
+        len(between) <= MAX_TAIL
+        and not _CONCLUSION.search(between)
+        and (match := _JOINT_AT_END.search(between))
+    ):
+        return "or" if match["word"].lower() in ("or", "\\lor", "\\vee") else ","
+    if len(between) <= MAX_TAIL and _ALTERNATIVE.search(between):
+        return ","
+    if len(between) <= 2 * MAX_TAIL and _LABEL.search(between) and _LABEL.search(before[-MAX_TAIL:]):
+        return ","
+    return None
+
+
+_FILLER = (
+    r"(?:\s+(?:i|we|you|it|this|that|there|the|a|an|my|our|its?|think|believe|say|claim|sure|true|certain|case|x|n|y"
+    r"|answer|value|result|solution|number|total|sum|final|right|correct|is|are|was|be|been|equals?|to|could|can|would"
+    r"|possibly|really|actually|simply|just|likely|necessarily|exactly|of|as)){0,10}"
+)
+_DENIAL = re.compile(
+    r"(?:(?:\bnot|n['’]t|\bnever|\bcannot|\bneither|\bnor|\bdoubt(?:ful)?|\bunlikely|\bimpossible|\bfalse|\buntrue"
+    r"|\b(?:any|every)thing\s(?:but|except)|\b(?:other|rather)\sthan|\binstead\sof|\bexcept(?:\sfor)?"
+    rf"|\b(?<!no\s)(?<!not\s)(?:more|less|fewer|greater|larger|smaller)\sthan){_FILLER}"
+    r"|(?:\bmaybe|\bperhaps|\bpossibly)(?:\s(?:just|simply|is|it['’]?s?|that|the|answer)){0,4}"
+    r"|(?:\bguess(?:es|ing)?|\bis\sit|\beither|\b(?:might|could|may)(?:\salso)?\sbe)"
+    r"(?:\s(?:just|simply|is|it['’]?s?|that)){0,2}"
+    r"|\b(?:wrong|incorrect|mistaken|rejected|worst)(?:\s(?:answer|value|result|solution|guess))?(?:\s(?:is|was|would\sbe))?"
+    r"|\\neq?|\\lnot|\\neg|\\not=?|≠|¬|~~|<(?:s|del|strike)>|\\(?:sout|st|[bx]?cancel)\s?\{)"
+    r"[\s$*_\\(\[:,]{0,20}$",
+    re.IGNORECASE,
+)
+_QUESTION = re.compile(r"[\s$*_)\]\\]{0,12}\?")
+_TURN = r"(?:\b(?:wait|hmm+|no|nope|actually|well|but|sorry|oops|so)\b\W{1,4}){0,3}"
+_VERDICT = (
+    r"(?:(?:\b(?:is|was|would\sbe|must\sbe|seems|looks)\s)?(?:(?:the|a|an|just|only|merely|clearly|probably|obviously)\s){0,2}"
+    r"(?:wrong|incorrect|untrue|mistaken|mistake|impossible|guess)\b"
+    r"|(?:\b(?:is|was|does|do|can|could)(?:n['’]t|\snot)|\bcannot|\bcan['’]t)\s(?:be\s|seem\s|look\s|really\s|actually\s)?"
+    r"(?:the\s|a\s)?(?:right|correct|true|answer|solution|it\b|so\b|possible|valid|final)(?!\s?(?:to|for)\b))"
+)
+_RETRACTION = re.compile(
+    rf"\A[\s$*_)\]}}\\(,;:—–-]{{0,8}}(?:text\s?\{{\s?)?{_VERDICT}"
+    r"|(?:\A|[.!?;,:)\]}$*~—–\n-])\s{0,4}" + _TURN + r"(?:\\text\s?\{\s?)?"
+    r"(?:"
+    r"(?:which|that|this|it|the\s(?:above|answer|box|boxed\sanswer|value|result)|my\sanswer)(?:['’]s)?\s"
+    + _VERDICT
+    + r""
+    r"|(?:scratch|forget|ignore|disregard|strike)\s(?:that|this|it|the)\b"
+    r"|(?:no|nope|wait|actually|rather|or\srather|correction|possibly|alternatively|i\smean|make\sthat)\b[\s,:—–-]{1,4}"
+    r"(?:it['’]?\s?i?s\s|the\sanswer\sis\s|maybe\s|rather\s|or\s)?[$\\({\[]{0,3}-?\d"
+    r"|\(?(?:or|maybe|perhaps|possibly)\s[$\\({\[]{0,3}-?\d"
+    r"|\(?(?:unsure|not\ssure|just\sguessing)\s?[).!]"
+    r"|(?:no|nope)\s?(?:[.!]|\Z))",
+    re.IGNORECASE,
+)
+_JOINT = re.compile(
+    r"[\s$*_.,~\\()\[\]]{0,40}(?:\\(?:text|mathrm|textrm)\s?\{)?[\s~]{0,10}"
+    r"(?P<word>or(?: else| maybe| possibly| perhaps)?|and|[,;/&]|)[\s~]{0,10}\}?"
+    r"(?:\\q?quad|[\s$*_.,;~\\()\[\]]){0,40}",
+    re.IGNORECASE,
+)
+_JOINT_AT_END = re.compile(
+    r"\A[^.!?\n]*?(?P<word>(?<![A-Za-z])(?:or|and|then|to)|[,;/&]|\\lor|\\vee|\\l?dots)"
+    r"(?:\s|\$|\\(?:text|mathrm)\s?\{|\})*(?:[A-Za-z]\w{0,3}(?:_\{?\w{1,3}\}?)?\s?=)?[\s$~\\([{}]*\Z",
+    re.IGNORECASE,
+)
+_CONCLUSION = re.compile(
+    r"\b(?:wait|no|not|actually|so|thus|hence|therefore|sorry|correction|scratch|instead|but|giv(?:es|ing)|which)\b",
+    re.IGNORECASE,
+)
+_CONDITION = (
+    r"\b(?:if|when|in case|for (?:even|odd|positive|negative|the (?:case|other)|some|[a-z]\b|\$))"
+    r"[^.!?\n]{0,40}?[\s$*_\\([:,]*\Z"
+)
+_ALTERNATIVE = re.compile(r"\A[\s$*_;,)]*(?:and |but |or |while )?" + _CONDITION, re.IGNORECASE)
+_DEPENDENCE = re.compile(r"\b(?:if|or|else|otherwise|unless|either)\b", re.IGNORECASE)
+_LABEL = re.compile(
+    r"(?:^|\n)[\s>]*(?:[-*•]|\(?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})[).:])[\s$*_\\([]*\Z"
+    r"|\b(?:case|option|possibility|part|guess|candidate|choice|alternative|attempt|solution|answer)\b"
+    r"\s?(?:\(?(?:[A-Za-z]|\d{1,2}|[ivx]{1,4})\)?)?\s?[:=.-][\s$*_\\([]*\Z"
+    rf"|{_CONDITION}",
+    re.IGNORECASE,
+)
