@@ -89,7 +89,7 @@ def folder(tmp_path: Path) -> Path:
             r"--rollouts no\.jsonl: there is no such file",
         ),
         ([*RUN, "--model-type", "--limit", "1"], r"Option '--model-type' requires an argument"),
-        (["env", "start", "--model-type", "--json"], r"Option '--model-type' requires an argument"),
+        (["env", "start", "--model-type", "--model"], r"Option '--model-type' requires an argument"),
         (["eval", "profile", "--rollouts", "no.jsonl"], r"--rollouts no\.jsonl: there is no such file"),
         ([*RUN[:-1], "out.json", *NOBODY], r"output out\.json: expected a name ending in \.jsonl"),
         (

@@ -160,7 +160,10 @@ def test_the_tutorial_shows_what_its_commands_print(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reward"),
     [
-        *((text, 1.0) for text in ["XIV", "xiv", "**XIV**", "14 is XIV.", "I think XIV", "I'd say XIV."]),
+        *(
+            (text, 1.0)
+            for text in ["XIV", "xiv", "**XIV**", "14 is XIV.", "I think it is XIV.", "I get XIV."]
+        ),
         *((text, 0.0) for text in ["It is not XIV", "XIV or XVI", "XIV?", "maybe XIV", "XIV is wrong", ""]),
         *(
             (text, 0.0)
