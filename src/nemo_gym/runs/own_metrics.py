@@ -72,11 +72,7 @@ class OwnMetrics:
             metrics = dict(self._hooks.compute_metrics(tasks))
             per_task = {group[keys.TASK_INDEX]: group for group in metrics.pop("per_task_metrics", ())}
         except BaseException as error:
-<<<<<<< HEAD
             _reraise("compute_metrics", error)
-=======
-            raise _hook_error("compute_metrics", error) from error
->>>>>>> newcomer
         return metrics, per_task
 
     def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -96,13 +92,8 @@ class OwnMetrics:
 def _reraise(hook: str, error: BaseException) -> NoReturn:
     """Raise what a hook raised: somebody's wish to end this as it is, all else as a failure of the hook."""
     if not is_fault(error):
-<<<<<<< HEAD
         raise error
     raise GymError(f"{hook} raised {message_of(error)}{origin(error)}") from error
-=======
-        return error
-    return GymError(f"{hook} raised {message_of(error)}{origin(error)}")
->>>>>>> newcomer
 
 
 def without_trajectory(raws: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
