@@ -39,8 +39,8 @@ class Repair(Environment):
     stateless = False
 
     class Config(Config):
-        test_timeout: float = 20.0
-        """Seconds the tests may take."""
+        test_timeout: float = 60.0
+        """Seconds the tests may take. Code that computes all the time is stopped earlier."""
 
     class Task(Task):
         files: dict[str, str]

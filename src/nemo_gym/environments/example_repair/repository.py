@@ -119,7 +119,7 @@ def write_file(folder: Path, name: str, text: str) -> None:
 def sandboxes() -> LocalProvider:
     """Where tests run, and the code that they test."""
     return LocalProvider(
-        limits={"memory_mib": 1024, "file_mib": 1, "cpu_s": 60, "processes": 64},
+        limits={"memory_mib": 1024, "file_mib": 1, "cpu_s": 20, "processes": 64},
     )
 
 
