@@ -35,7 +35,7 @@ BUGS = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs
 
 
 @asynccontextmanager
-async def opened(seconds: float = 20.0) -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
+async def opened(seconds: float = 60.0) -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
     environment = Repair({"test_timeout": seconds})
     task = next(iter(environment.tasks("train", 0, None)))
     link = LocalEnvironment(environment)
@@ -53,11 +53,11 @@ async def test_every_bug_breaks_the_tests_and_the_solution_mends_them(
 ) -> None:
     tests = {f"test_{problem.name}.py": problem.tests}
     write_file(tmp_path, f"{problem.name}.py", problem.broken(bug))
-    broken = await run_tests(SANDBOXES, tmp_path, tests, seconds=20)
+    broken = await run_tests(SANDBOXES, tmp_path, tests, seconds=60)
     assert broken.ran is not None
     assert not broken.passed
     write_file(tmp_path, f"{problem.name}.py", problem.source)
-    assert (await run_tests(SANDBOXES, tmp_path, tests, seconds=20)).passed
+    assert (await run_tests(SANDBOXES, tmp_path, tests, seconds=60)).passed
 
 
 @pytest.mark.parametrize(("problem", "bug"), BUGS, ids=lambda value: getattr(value, "name", str(value)))
@@ -91,9 +91,9 @@ def test_splits_share_no_task_and_depend_on_the_seed_only_in_order() -> None:
 async def test_the_folder_is_a_git_repository_with_one_commit_and_gone_after_the_rollout() -> None:
     async with opened() as (_, _, folder):
         env = clean_environment(folder)
-        log = await run_program(["git", "log", "--format=%an %s"], folder=folder, env=env, seconds=20)
+        log = await run_program(["git", "log", "--format=%an %s"], folder=folder, env=env, seconds=60)
         assert log.stdout == "gym As found\n"
-        status = await run_program(["git", "status", "--short"], folder=folder, env=env, seconds=20)
+        status = await run_program(["git", "status", "--short"], folder=folder, env=env, seconds=60)
         assert (status.exit_code, status.stdout) == (0, "")
     assert not folder.exists()
 

@@ -254,7 +254,7 @@ class Inventory:
 
 
 @asynccontextmanager
-async def opened(seconds: float = 20.0) -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
+async def opened(seconds: float = 60.0) -> AsyncGenerator[tuple[LocalEnvironment, Session, Path], None]:
     link = LocalEnvironment(Repair({"test_timeout": seconds}))
     task = next(task for task in Repair().tasks("train", 0, None) if task.task_id.startswith("inventory"))
     async with link.session(task_to_row(task)) as session:
@@ -268,7 +268,7 @@ async def reward(link: LocalEnvironment, session: Session) -> float:
 @pytest.mark.parametrize("attack", TAMPERING)
 async def test_tampering_pays_nothing_and_leaves_nothing(attack: str, tmp_path: Path) -> None:
     spill = tmp_path / "spill"
-    async with opened(2.0 if attack in ENDLESS else 20.0) as (link, session, folder):
+    async with opened(2.0 if attack in ENDLESS else 60.0) as (link, session, folder):
         broken = (folder / "inventory.py").read_text()
         reach = f"try:\n    open({str(spill)!r}, 'w')\nexcept OSError:\n    pass\n"
         (folder / "inventory.py").write_text(f"{broken}\n{reach}\n{TAMPERING[attack]}\n")
@@ -296,22 +296,22 @@ async def test_known_answers_pass_the_tests_that_are_seen_and_pay_nothing() -> N
 
 async def test_a_skipped_test_has_not_passed(tmp_path: Path) -> None:
     tests = "import unittest\nclass T(unittest.TestCase):\n    {}def test_f(self):\n        pass\n"
-    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests.format("")}, seconds=20)
+    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests.format("")}, seconds=60)
     assert tested.passed
     skipped = tests.format("@unittest.skip('no')\n    ")
-    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": skipped}, seconds=20)
+    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": skipped}, seconds=60)
     assert (tested.ran, tested.bad, tested.passed) == (1, 1, False)
 
 
 @pytest.mark.parametrize("tests", ["", "import unittest\nclass T(unittest.TestCase):\n    pass\n"])
 async def test_no_tests_are_not_passed(tests: str, tmp_path: Path) -> None:
-    assert not (await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests}, seconds=20)).passed
+    assert not (await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests}, seconds=60)).passed
 
 
 async def test_all_tests_that_are_there_must_be_run(tmp_path: Path) -> None:
     tests = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        pass\n"
     fewer = tests + "    def test_b(self):\n        pass\n    del test_b\n"
-    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": fewer}, seconds=20)
+    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": fewer}, seconds=60)
     assert not tested.passed
     assert tested.report.startswith("Only 1 of 2 tests were run.")
 
@@ -322,7 +322,7 @@ async def test_where_a_mistake_is_and_what_was_printed_is_reported(tmp_path: Pat
         "import unittest\nimport division\nclass T(unittest.TestCase):\n"
         "    def test_f(self):\n        division.f(0)\n"
     )
-    report = (await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests}, seconds=20)).report
+    report = (await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests}, seconds=60)).report
     assert "ZeroDivisionError: division by zero" in report
     assert 'File "./division.py", line 3, in f' in report
     assert report.endswith("Printed by the code:\nx is 0")
