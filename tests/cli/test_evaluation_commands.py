@@ -312,7 +312,7 @@ class TestReverify:
         done = run(
             "eval", "reverify", "reasoning", "--rollouts", loop, "--inputs", loop, "-o", tmp_path / "o.jsonl"
         )
-        assert (done.returncode, done.stderr.count("\n"), "loop.jsonl" in done.stderr) == (1, 1, True)
+        assert (done.returncode, done.stderr.count("\n"), "loop.jsonl" in done.stderr) == (2, 1, True)
 
     def test_without_a_manifest_somebody_has_to_say_which_environment(self, run: Gym) -> None:
         (run.folder / "old_manifest.json").unlink()

@@ -20,6 +20,7 @@ from nemo_gym import (
     collect,
     tool,
 )
+from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.wire.errors import RolloutError
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.jsonl import encode
@@ -79,6 +80,7 @@ def fail(kind: str) -> NoReturn:
 
 
 LINE: Final = f"{__file__}:{fail.__code__.co_firstlineno + 1}"
+QUICK: Final = ScriptedModel(lambda _: "x")
 ROWS: Final = [{"responses_create_params": ask("x"), "breaks": breaks} for breaks in (True, False, False)]
 
 
@@ -210,9 +212,7 @@ async def test_of_a_group_the_first_exception_and_its_line_are_named() -> None:
             return 1.0
 
     line = Parallel.part.__code__.co_firstlineno + 1
-    (rollout,) = [
-        one async for one in collect(Parallel(), "embedded", [{"responses_create_params": ask("x")}])
-    ]
+    (rollout,) = [one async for one in collect(Parallel(), QUICK, [{"responses_create_params": ask("x")}])]
     assert "the first is LookupError: no such part" in str(rollout.failure)
     assert str(rollout.failure).endswith(f"({__file__}:{line})")
 
@@ -232,7 +232,7 @@ async def test_a_group_that_fails_costs_neither_its_rollout_nor_a_later_one() ->
             return 1.0
 
     rows = [*ROWS[1:], *ROWS]
-    ended = [one async for one in collect(Swallowing(), "embedded", rows, concurrency=1)]
+    ended = [one async for one in collect(Swallowing(), QUICK, rows, concurrency=1)]
     assert [one.reward for one in ended] == [1.0, 1.0, None, 1.0, 1.0]
     assert ended[2].failure is not None
     assert ended[2].failure.failure_class == "verifier_error"
@@ -246,7 +246,10 @@ async def test_a_seed_s_own_error_is_not_hidden_by_a_close_that_fails_after_it()
         def close(self, session: Session) -> None:
             raise LookupError("nothing to close")
 
-    (rollout,) = [one async for one in collect(Both(), "embedded", [{"responses_create_params": ask("x")}])]
+        def verify(self, task: Any, response: Response, session: Session) -> float:
+            return 1.0
+
+    (rollout,) = [one async for one in collect(Both(), QUICK, [{"responses_create_params": ask("x")}])]
     assert str(rollout.failure).startswith("seed raised LookupError: no seed")
 
 
@@ -256,7 +259,7 @@ async def test_a_cancelled_rollout_is_not_a_failure() -> None:
             await asyncio.sleep(60)
             return 1.0
 
-    stream = collect(Slow(), "embedded", [{"responses_create_params": ask("x")}])
+    stream = collect(Slow(), QUICK, [{"responses_create_params": ask("x")}])
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await anext(stream)

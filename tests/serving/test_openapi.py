@@ -65,7 +65,8 @@ def test_the_document_says_what_the_tools_take_and_where_the_schemas_are():
     body = document["paths"]["/email_send_email"]["post"]["requestBody"]["content"]["application/json"]
     assert "recipient" in body["schema"]["properties"]
     assert document["info"]["x-nemo-gym"] == {
-        "kind": "environment", "name": "workplace_assistant", "steps": False
+        "kind": "environment", "name": "workplace_assistant", "steps": False,
+        "rewards": {"low": 0.0, "high": 1.0, "solved_at": 1.0, "declared": False},
     }  # fmt: skip
     text = json.dumps(document)
     assert "$defs" not in text

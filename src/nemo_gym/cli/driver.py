@@ -55,25 +55,24 @@ def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
 
 
 async def _drive(parts: Parts, request: bytes, *, output: TextIO) -> int:
-    async with parts.around or nullcontext():
+    async with parts.around or nullcontext(), shown_output(output, sys.stderr) as (stdout, stderr):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nemo_gym.compat.driver"),
             stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=True,
         )
         loop = asyncio.get_running_loop()
         for number in ending_signals():
             loop.add_signal_handler(number, process.terminate)
-        async with shown_output((process.stdout, output), (process.stderr, sys.stderr)):
-            try:
-                await _hand_over(process, request)
+        try:
+            await _hand_over(process, request)
+            await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
                 await process.wait()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
     code = process.returncode or 0
     if code < 0:
         print_error(f"the driver was ended by signal {-code}")

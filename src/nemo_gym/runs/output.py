@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from asyncio import StreamReader
+import os
+from asyncio import StreamReader, StreamReaderProtocol
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Final, TextIO
 
 from nemo_gym.wire.masking import without_secrets
@@ -14,21 +16,35 @@ from nemo_gym.wire.printable import printable
 
 
 @asynccontextmanager
-async def shown_output(*streams: tuple[StreamReader | None, TextIO]) -> AsyncGenerator[None]:
-    """While the block runs, and until nothing more comes, show what is printed into pipes.
+async def shown_output(*streams: TextIO) -> AsyncGenerator[tuple[int, ...]]:
+    """For each stream a descriptor for processes to print to. What they print is shown there while the block
+    runs, and until nothing more comes.
 
-    Args:
-        streams: of each pipe its end here, and where its text goes.
+    The pipes are not asyncio's own: `Process.wait` would wait for whatever the process leaves behind as well.
     """
-    tasks = [asyncio.create_task(_show(stream, to)) for stream, to in streams if stream is not None]
-    try:
-        yield
-    finally:
-        if tasks:
-            await asyncio.wait(tasks, timeout=_LAST_S)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    loop = asyncio.get_running_loop()
+    tasks: list[asyncio.Task[None]] = []
+    ends: list[int] = []
+    async with AsyncExitStack() as stack:
+        try:
+            for stream in streams:
+                read, write = os.pipe()
+                ends.append(write)
+                reader = StreamReader()
+                transport, _ = await loop.connect_read_pipe(
+                    partial(StreamReaderProtocol, reader), os.fdopen(read, "rb", 0)
+                )
+                stack.callback(transport.close)
+                tasks.append(asyncio.create_task(_show(reader, stream)))
+            yield tuple(ends)
+        finally:
+            for end in ends:
+                os.close(end)
+            if tasks:
+                await asyncio.wait(tasks, timeout=_LAST_S)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _show(stream: StreamReader, to: TextIO) -> None:

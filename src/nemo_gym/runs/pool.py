@@ -59,8 +59,8 @@ class WorkerPool:
     async def _staff(self, groups: Iterator[list[Line]], sink: Callable[[Result], None]) -> None:
         """Keep one place filled until there is no more work for it."""
         while True:
-            worker = await self._start()
-            async with shown_output((worker.process.stderr, sys.stderr)):
+            async with shown_output(sys.stderr) as (printed,):
+                worker = await self._start(printed)
                 try:
                     finished = await self._serve(worker, groups, sink)
                 finally:
@@ -120,14 +120,14 @@ class WorkerPool:
                 self._poisoned.add(key)
                 self._second_try[key] = line
 
-    async def _start(self) -> _Worker:
+    async def _start(self, printed: int) -> _Worker:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "nemo_gym.runs.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=printed,
             limit=1 << 26,
             start_new_session=True,
         )
