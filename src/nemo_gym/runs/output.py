@@ -51,13 +51,15 @@ async def _show(stream: StreamReader, to: TextIO) -> None:
     """Line by line, so that no secret is split; a very long line goes in pieces."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     rest = ""
-    while data := await stream.read(_PIECE):
-        rest += decoder.decode(data)
-        whole, newline, rest = rest.rpartition("\n")
-        if len(rest) > _LONGEST:
-            whole, newline, rest = whole + newline + rest, "\n", ""
-        _write(whole + newline, to)
-    _write(rest + decoder.decode(b"", True), to)
+    try:
+        while data := await stream.read(_PIECE):
+            rest += decoder.decode(data)
+            whole, newline, rest = rest.rpartition("\n")
+            if len(rest) > _LONGEST:
+                whole, newline, rest = whole + newline + rest, "\n", ""
+            _write(whole + newline, to)
+    finally:
+        _write(rest + decoder.decode(b"", True), to)
 
 
 def _write(text: str, to: TextIO) -> None:
