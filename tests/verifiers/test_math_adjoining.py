@@ -2,14 +2,7 @@
 
 from nemo_gym.verifiers.math import grade
 
-NEVER_NEVER_PAY += [
-    "The answer is 42.\nThat is wrong.",
-    "Answer: 42\nThis is incorrect.",
-    "Answer: 42\nScratch that.",
-    "Answer: 42\nI am not sure.",
-]
-
-PAY = [  # for 42
+NEVER_PAY = [  # for 42
     r"<think>\boxed{42}</think>",
     r"<think>\boxed{42}",
     "<think>The answer is 42</think>I do not know.",
@@ -146,6 +139,10 @@ PAY = [  # for 42
     r"\boxed{42}. No, 43.",
     r"\boxed{42}. No!",
     r"\boxed{42} (possibly 43)",
+    "The answer is 42.\nThat is wrong.",
+    "Answer: 42\nThis is incorrect.",
+    "Answer: 42\nScratch that.",
+    "Answer: 42\nI am not sure.",
 ]
 
 PAY = [  # text, gold
