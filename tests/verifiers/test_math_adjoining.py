@@ -139,6 +139,10 @@ NEVER_PAY = [  # for 42
     r"\boxed{42}. No, 43.",
     r"\boxed{42}. No!",
     r"\boxed{42} (possibly 43)",
+    "The answer is 42.\nThat is wrong.",
+    "Answer: 42\nThis is incorrect.",
+    "Answer: 42\nScratch that.",
+    "Answer: 42\nI am not sure.",
 ]
 
 PAY = [  # text, gold

@@ -104,7 +104,7 @@ _PRONOUN = (
 )
 _RETRACTION = re.compile(
     r"\A[\s$*_)\]}\\(.,;:!—–-]{0,12}" + _TURN + r"(?:text\s?\{\s?)?"
-    rf"(?:(?:{_PRONOUN})?{_VERDICT}|(?:no|nope)\s?[.!,]|\(?(?:unsure|not\ssure|just\sguessing)\b)"
+    rf"(?:(?:{_PRONOUN})?{_VERDICT}|(?:no|nope)\s?[.!,]|\(?(?:i(?:['’]m|\sam)\s)?(?:unsure|not\ssure|just\sguessing)\b)"
     rf"|[.!?\n]\s{{0,4}}{_TURN}{_PRONOUN}{_VERDICT}\s?(?:[.!]|\Z|\n|,\s)"
     r"|(?:\A|[.!?;,:)\]}$*~—–\n-])\s{0,4}" + _TURN + r"(?:(?:scratch|forget|ignore|disregard|strike)\s"
     r"(?:that|this|it|the)\b"

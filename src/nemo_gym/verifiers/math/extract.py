@@ -95,7 +95,9 @@ def _before(text: str, box: Place) -> str:
 def _marked(text: str, following: list[str]) -> str | None:
     """Return the answer behind a marker: on its line, else alone on the next."""
     if text.strip(_FRAME + "."):
-        if following and _SECOND_THOUGHT.match(following[0]):
+        if following and (
+            _SECOND_THOUGHT.match(following[0]) or taken_back_after("\n".join(["", *following]), 0)
+        ):
             return None
         return _answer_in(text)
     if not following or any(map(_SECOND_THOUGHT.match, following[1:])):
