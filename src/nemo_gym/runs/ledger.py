@@ -110,8 +110,11 @@ def max_attempts() -> int:
     return int(text)
 
 
-def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
+def stamped_lines(path: Path, *, is_checked: bool = False) -> Iterator[tuple[Stamp, bytes]]:
     """The rows of a plan, rollouts or failures file as (identity, line); a torn last line is left out.
+
+    Args:
+        is_checked: as for `read_stamp`.
 
     Raises:
         DataError: a whole line is not such a row.
@@ -122,7 +125,7 @@ def stamped_lines(path: Path) -> Iterator[tuple[Stamp, bytes]]:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            yield read_stamp(line, path, number), line
+            yield read_stamp(line, path, number, is_checked=is_checked), line
 
 
 def with_attempt(line: bytes, attempt: int) -> bytes:

@@ -369,7 +369,7 @@ class Run:
     def _lines(self) -> Iterator[Line]:
         """What is left of the plan, in order, stamped with earlier attempts."""
         ledger = self._ledger
-        for stamp, line in stamped_lines(self.paths.inputs):
+        for stamp, line in stamped_lines(self.paths.inputs, is_checked=True):
             task, rollout = stamp.task_index, stamp.rollout_index
             if ledger.wants(task, rollout):
                 yield stamp, with_attempt(line, ledger.attempts(task, rollout))

@@ -88,7 +88,7 @@ def extract_answer(text: str, mode: ExtractionMode) -> str | None:
         case "boxed":
             return _standing(text, _lone_box(text))
         case "final_answer":
-            return _standing(text, _last_answer(text))
+            return _plain_end(text) or _standing(text, _last_answer(text))
         case "last_line":
             line = last_nonempty_line(text)
             start = text.rfind(line)
@@ -161,6 +161,14 @@ def _standing(text: str, place: Place | None) -> str | None:
     return None if is_opposed(text, place.start, place.end, mark, is_open=True) else place.content
 
 
+def _plain_end(text: str) -> str | None:
+    """The answer of a last line such as `Final answer: Paris`, which has no other words around it. The rules
+    come to the same for it, and most answers are of that kind."""
+    text = text.rstrip()
+    plain = _PLAIN_END.fullmatch(text, text.rfind("\n") + 1)
+    return plain and plain[1]
+
+
 def _peeled(box: Place | None) -> Place | None:
     return box and replace(box, content=peel_text(box.content))
 
@@ -186,6 +194,9 @@ def _lone_box(text: str) -> Place | None:
     return None if box and beside and beside.content != box.content else box
 
 
+_PLAIN_END = re.compile(
+    r"(?:final )?answer: ?([a-z0-9](?:[a-z0-9 .-]{0,60}[a-z0-9])?)", re.ASCII | re.IGNORECASE
+)
 _MAX_OWN = 200
 _SPECIAL = {
     **{ord(char): f"^{digit}" for digit, char in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},

@@ -111,7 +111,7 @@ def chat_response(
     calls = message.calls
     output = _reasoning(thoughts, message.reasoning_details, suffix)
     parts: list[dict[str, Any]] = []
-    refusal = message.refusal or chat_refusal(message.content)
+    refusal = message.refusal or ("" if isinstance(message.content, str) else chat_refusal(message.content))
     if text or not (refusal or output or calls):
         parts.append({"type": "output_text", "text": text, "annotations": []})
     if refusal:
@@ -382,9 +382,8 @@ def _decode(body: bytes | dict[str, Any]) -> _Completion:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a ChatCompletion: not valid JSON: {error}") from None
     choices = completion.choices
-    errors = [error for error in [completion.error, *[choice.error for choice in choices]] if error]
-    if errors:
-        raise ValueError(f"not a ChatCompletion but an error: {_text(errors[0])[:1000]}")
+    if error := completion.error or (choices[0].error if choices else None):
+        raise ValueError(f"not a ChatCompletion but an error: {_text(error)[:1000]}")
     if not completion.choices:
         raise ValueError("not a ChatCompletion: `choices` is missing or empty")
     if len(completion.choices) > 1:

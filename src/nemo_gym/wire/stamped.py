@@ -30,15 +30,18 @@ class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else
     failure_http_status: int | None = None
 
 
-def read_stamp(line: bytes, path: Path, number: int) -> Stamp:
+def read_stamp(line: bytes, path: Path, number: int, *, is_checked: bool = False) -> Stamp:
     """The identity and fate of a row.
+
+    Args:
+        is_checked: the line was read before, or written just now: its keys are not looked at again.
 
     Raises:
         DataError: the line is not such a row.
     """
     try:
         stamp = _decoder.decode(line)
-        twice = repeated_key(line)
+        twice = None if is_checked else repeated_key(line)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         missing = f"not a row of a run: {error}"
         raise DataError(f"{path}:{number}: {missing.replace('$.', '')}") from None
