@@ -227,7 +227,10 @@ def _runtime() -> wreq.Runtime:
 
 
 async def _content(response: wreq.Response, limit: int | None) -> bytes:
-    if limit is None:
+    length = response.content_length
+    if "content-encoding" in response.headers:
+        length = None
+    if limit is None or (length is not None and length <= limit):
         return bytes(await response.bytes())
     chunks: list[memoryview] = []
     left = limit

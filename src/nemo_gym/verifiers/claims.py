@@ -6,6 +6,7 @@ the value and says nothing against it.
 
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -183,10 +184,14 @@ _TURN = re.compile(
 
 
 _RE2: Any = re2
-_AGAINST_ALL: Any = _RE2.compile(
-    rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN.pattern})[\s?]*(?:[.!;?\n]|\z)"
-)
-"""All that refuses a text which does not name the value, in one pass."""
+_AGAINST_ALL = rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN.pattern})[\s?]*(?:[.!;?\n]|\z)"
+_MOST_RIVALS = 50
+
+
+@lru_cache(64)
+def _against(rivals: frozenset[str]) -> Any:
+    """All that refuses a text which does not name the value, to be searched for in one pass."""
+    return _RE2.compile("|".join([_AGAINST_ALL, *(_RE2.escape(rival.casefold()) for rival in rivals)]))
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
@@ -199,8 +204,8 @@ def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
         and value == value.strip() != ""
         and (not lead or lead.rstrip().endswith("."))
         and value not in lead
-        and not any(map(text.__contains__, map(str.casefold, rivals)))
-        and _AGAINST_ALL.search(text) is None
+        and len(rivals) <= _MOST_RIVALS
+        and _against(frozenset(rivals)).search(text) is None
     )
 
 
