@@ -34,7 +34,7 @@ settings.load_profile("steady")
 
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: a little more than one a core, as many tests wait for other processes."""
-    return len(os.sched_getaffinity(0)) + 2
+    return len(os.sched_getaffinity(0)) + 3
 
 
 @pytest.fixture(autouse=True)
