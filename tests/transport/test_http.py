@@ -101,6 +101,8 @@ async def test_an_answer_without_end_is_not_kept_in_memory(
 ) -> None:
     """A few kilobytes that unpack into megabytes, or pieces that never end."""
 
+    gone = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         with suppress(ConnectionError):
@@ -117,6 +119,7 @@ async def test_an_answer_without_end_is_not_kept_in_memory(
                     await writer.drain()
             await writer.drain()
         writer.close()
+        gone.set()
 
     monkeypatch.setattr(http, "MAX_ANSWER", 1 << 20)
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -127,6 +130,7 @@ async def test_an_answer_without_end_is_not_kept_in_memory(
         with pytest.raises(ModelError, match="the answer is larger than 1048576 bytes"):
             await endpoint.post("/x", b"{}", bytes)
         await endpoint.aclose()
+        await asyncio.wait_for(gone.wait(), 30)
 
 
 async def test_the_body_of_a_refusal_is_kept(start_endpoint: StartEndpoint) -> None:
