@@ -169,18 +169,11 @@ def _hoist(node: Any, components: dict[str, Schema]) -> None:
     Raises:
         TypeError: two different types have one name.
     """
-    rest: list[Any] = [node]
-    while rest:
-        one = rest.pop()
-        if isinstance(one, list):
-            rest += cast("list[Any]", one)
-        elif isinstance(one, dict):
-            fields = cast("Schema", one)
-            for name, definition in fields.pop("$defs", {}).items():
-                if components.setdefault(name, definition) != definition:
-                    raise TypeError(f"two types of the tool's arguments are called {name}")
-                rest.append(definition)
-            rest += fields.values()
+    for fields, rest in _schemas(node):
+        for name, definition in fields.pop("$defs", {}).items():
+            if components.setdefault(name, definition) != definition:
+                raise TypeError(f"two types of the tool's arguments are called {name}")
+            rest.append(definition)
 
 
 def _check_fields(decoded: Any) -> None:
@@ -281,6 +274,16 @@ def _inlined(node: Any, components: dict[str, Schema], recursive: set[str]) -> A
 def _reachable(node: Any, components: dict[str, Schema]) -> set[str]:
     """The names of all types that a schema refers to, directly or not."""
     names: set[str] = set()
+    for fields, rest in _schemas(node):
+        name = _target(fields)
+        if name is not None and name not in names:
+            names.add(name)
+            rest.append(components[name])
+    return names
+
+
+def _schemas(node: Any) -> Iterator[tuple[Schema, list[Any]]]:
+    """Every object in a schema, with the list of what is still to be looked at, which may be added to."""
     rest: list[Any] = [node]
     while rest:
         one = rest.pop()
@@ -288,12 +291,8 @@ def _reachable(node: Any, components: dict[str, Schema]) -> set[str]:
             rest += cast("list[Any]", one)
         elif isinstance(one, dict):
             fields = cast("Schema", one)
-            name = _target(fields)
-            if name is not None and name not in names:
-                names.add(name)
-                rest.append(components[name])
+            yield fields, rest
             rest += fields.values()
-    return names
 
 
 def _target(fields: Schema) -> str | None:

@@ -240,8 +240,6 @@ def _noted(error: BaseException | None) -> BaseException | None:
 
 
 _PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
-_MOST_CAUSES = 100
-"""A chain of causes may be a ring."""
 
 
 class RecordedFailure(RolloutError):

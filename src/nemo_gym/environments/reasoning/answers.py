@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from nemo_gym.verifiers.claims import denies, negates
+from nemo_gym.verifiers.denials import denies, negates
 from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.surroundings import (
     BEFORE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from nemo_gym.verifiers.claims import denies, negates
+from nemo_gym.verifiers.denials import denies, negates
 from nemo_gym.verifiers.math.clean import plain_words
 from nemo_gym.verifiers.math.parse import read
 from nemo_gym.verifiers.math.tree import Listing

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from nemo_gym.verifiers.claims import denies
+from nemo_gym.verifiers.denials import denies
 
 MAX_POWER = 12
 MAX_WORDS = 6
