@@ -20,7 +20,8 @@ from nemo_gym import ask
 from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import stamped_lines
 from nemo_gym.runs.limiter import Adaptive, Fixed
-from nemo_gym.runs.pool import WorkerPool
+from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.pool import WorkerPool, _Worker
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.worker import LENGTH, Orders, Report, build_collector, message, read_message
 
@@ -136,3 +137,16 @@ async def test_two_workers_share_the_work_and_a_row_that_kills_them_fails_alone(
     assert sorted(result.task for result in results) == list(range(12))
     failed = {result.task: result.failure for result in results if result.failure}
     assert failed == {3: "worker_died"}
+
+
+def test_a_worker_that_has_ended_can_not_be_told_anything() -> None:
+    """On the fast loop, whose closed pipes raise an error of another kind: a dead worker is replaced."""
+
+    async def told() -> None:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "", stdin=pipe, stdout=pipe)
+        await process.wait()
+        with pytest.raises(ConnectionError):
+            await _Worker(process, 1).tell(message(b"row"))
+
+    run_async(told())

@@ -30,6 +30,19 @@ class _Worker:
     held: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes])
     """Lines sent and not yet answered."""
 
+    async def tell(self, words: bytes) -> None:
+        """Write to its standard input.
+
+        Raises:
+            ConnectionError: it has closed its end: it died.
+        """
+        stdin = self.process.stdin
+        assert stdin is not None
+        if stdin.is_closing():  # where writing is an error of uvloop's own kind
+            raise BrokenPipeError
+        stdin.write(words)
+        await stdin.drain()
+
 
 class WorkerPool:
     """Runs the lines of a plan in `count` processes.
@@ -76,17 +89,15 @@ class WorkerPool:
         self, worker: _Worker, groups: Iterator[list[Line]], sink: Callable[[Result], None]
     ) -> bool:
         """Feed a worker and take its reports; True when all work is done, False when it died."""
-        assert worker.process.stdin is not None
         assert worker.process.stdout is not None
         more = True
         try:
+            await worker.tell(message(msgspec.msgpack.encode(self._orders)))
             while True:
                 while more and len(worker.held) < worker.capacity:
-                    more = self._feed(worker, groups)
-                await worker.process.stdin.drain()
+                    more = await self._feed(worker, groups)
                 if not worker.held:
-                    worker.process.stdin.write(message(b""))
-                    await worker.process.stdin.drain()
+                    await worker.tell(message(b""))
                     await worker.process.wait()
                     return True
                 body = await read_message(worker.process.stdout)
@@ -97,8 +108,7 @@ class WorkerPool:
         except (asyncio.IncompleteReadError, ConnectionError):
             return False
 
-    def _feed(self, worker: _Worker, groups: Iterator[list[Line]]) -> bool:
-        assert worker.process.stdin is not None
+    async def _feed(self, worker: _Worker, groups: Iterator[list[Line]]) -> bool:
         if self._second_try:
             given = dict(self._second_try)
             self._second_try.clear()
@@ -108,7 +118,7 @@ class WorkerPool:
                 return False
             given = {(stamp.task_index, stamp.rollout_index): line for stamp, line in group}
         worker.held |= given
-        worker.process.stdin.write(b"".join(message(line) for line in given.values()))
+        await worker.tell(b"".join(message(line) for line in given.values()))
         return True
 
     def _give_back(self, worker: _Worker, sink: Callable[[Result], None]) -> None:
@@ -131,8 +141,6 @@ class WorkerPool:
             limit=1 << 26,
             start_new_session=True,
         )
-        assert process.stdin is not None
-        process.stdin.write(message(msgspec.msgpack.encode(self._orders)))
         return _Worker(process, self._orders.concurrency or min(16, self._orders.most))
 
 
