@@ -411,7 +411,6 @@ class TestTimeToLive:
             async with link.session(row):
                 assert link.is_open(session)
         assert link.open_sessions == 0
-        assert link.in_use == {}
 
     async def test_a_session_in_use_does_not_keep_others_open(self, clock):
         link = LocalEnvironment(self.Slow())

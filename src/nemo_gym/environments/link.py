@@ -89,17 +89,18 @@ class LocalEnvironment:
             check_sdk(environment.name())
         self._mcp: dict[str, McpTools] = {}
         self._numbers = itertools.count()
-        self._open: OrderedDict[str, tuple[Session, float]] = OrderedDict()
-        """Each with the end of its last use, the longest unused first."""
-        self.in_use = dict[str, int]()
-        """How much is going on in each session; one in use does not expire."""
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        """The open sessions, the longest unused first."""
         self._used = False
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         return _OpenSession(self, row)
 
-    async def open(self, row: Row) -> Session:
+    async def open(self, row: Row, *, held: bool = False) -> Session:
         """Create and seed a session; `close` must follow. Sessions past their time to live are closed here.
+
+        Args:
+            held: whether the session is in use until it is closed.
 
         Raises:
             TaskUnfit: the row does not fit.
@@ -115,15 +116,16 @@ class LocalEnvironment:
         session = Session(
             row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self.tools, scale=self.scale
         )
-        self._open[session.id] = (session, monotonic())
+        opened = self._open[session.id] = _Open(self._open, session)
         self._used = True
-        with _Use(self, session):
+        with opened:
             try:
                 seeded = environment.seed(task, session)
                 if seeded is not None:
                     await _settle(seeded)
                 if self._has_mcp:
                     await self._connect(session)
+                opened.uses += held
             except BaseException as error:
                 await self.finish(session)
                 _reraise(error, EnvironmentFault, "seed")
@@ -163,20 +165,20 @@ class LocalEnvironment:
         for _ in range(len(self._open)):
             if not self._open:
                 return
-            session, used = next(iter(self._open.values()))
-            if monotonic() - used < self.environment.session_ttl:
+            longest = next(iter(self._open.values()))
+            if monotonic() - longest.used < self.environment.session_ttl:
                 return
-            if session.id in self.in_use:
-                self.touch(session)
+            if longest.uses:
+                longest.touch()
             else:
-                await self.finish(session)
+                await self.finish(longest.session)
 
     def is_open(self, session: Session) -> bool:
         """Whether a session is seeded and not yet closed."""
         return session.id in self._open
 
     async def call(self, session: Session, call: FunctionCall) -> str:
-        with _Use(self, session):
+        with self.use(session):
             tool = self._tools.get(call["name"])
             served = self._mcp.get(session.id)
             if tool is None and served is not None and call["name"] in served:
@@ -212,7 +214,7 @@ class LocalEnvironment:
     async def verify(self, session: Session, response: Response) -> Reward:
         environment = self.environment
         try:
-            with _Use(self, session):
+            with self.use(session):
                 verdict = environment.verify(session.task, response, session)
                 reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
@@ -253,57 +255,59 @@ class LocalEnvironment:
 
     async def _ask(self, session: Session, hook: Callable[[], Any], name: str) -> Any:
         try:
-            with _Use(self, session):
+            with self.use(session):
                 return await _settle(hook())
         except BaseException as error:
             _reraise(error, EnvironmentFault, name)
 
-    def touch(self, session: Session) -> None:
-        """Count the time to live of a session from now."""
-        if session.id in self._open:
-            self._open[session.id] = (session, monotonic())
-            self._open.move_to_end(session.id)
+    def use(self, session: Session) -> _Open:
+        """A block in which a session does not expire."""
+        return self._open.get(session.id) or _Open(self._open, session)
 
 
-class _Use:
-    """While the block runs a session is in use; its time to live counts from the block's end."""
+class _Open:
+    """An open session. While a block of it runs it is in use; its time to live counts from the last one's
+    end."""
 
-    __slots__ = ("_link", "_session")
+    __slots__ = ("_all", "session", "used", "uses")
 
-    def __init__(self, link: LocalEnvironment, session: Session) -> None:
-        self._link = link
-        self._session = session
+    def __init__(self, all_open: OrderedDict[str, _Open], session: Session) -> None:
+        self._all = all_open
+        self.session = session
+        self.used = monotonic()
+        """The end of its last use."""
+        self.uses = 0
+        """How much is going on in it."""
 
     def __enter__(self) -> None:
-        uses, id = self._link.in_use, self._session.id
-        uses[id] = uses.get(id, 0) + 1
+        self.uses += 1
 
     def __exit__(self, *_: object) -> None:
-        uses, id = self._link.in_use, self._session.id
-        if uses[id] > 1:
-            uses[id] -= 1
-            return
-        del uses[id]
-        self._link.touch(self._session)
+        self.uses -= 1
+        if self.uses == 0:
+            self.touch()
+
+    def touch(self) -> None:
+        """Count its time to live from now."""
+        self.used = monotonic()
+        if self.session.id in self._all:
+            self._all.move_to_end(self.session.id)
 
 
 class _OpenSession(AbstractAsyncContextManager[Session]):
     """A session for the length of a block, in use all the time."""
 
-    __slots__ = ("_link", "_row", "_session", "_use")
+    __slots__ = ("_link", "_row", "_session")
 
     def __init__(self, link: LocalEnvironment, row: Row) -> None:
         self._link = link
         self._row = row
 
     async def __aenter__(self) -> Session:
-        self._session = await self._link.open(self._row)
-        self._use = _Use(self._link, self._session)
-        self._use.__enter__()
+        self._session = await self._link.open(self._row, held=True)
         return self._session
 
     async def __aexit__(self, *_: object) -> None:
-        self._use.__exit__()
         await self._link.finish(self._session)
 
 

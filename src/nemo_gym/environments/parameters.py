@@ -6,12 +6,14 @@ import re
 import types
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
 import msgspec
 
-from nemo_gym.verifiers.patterns import BoundedPattern, bounded_pattern
+if TYPE_CHECKING:
+    from nemo_gym.verifiers.patterns import BoundedPattern
 
 Schema = dict[str, Any]
 
@@ -102,7 +104,8 @@ _UNIONS: Final = (Union, types.UnionType)
 _LIMITS: Final = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "description")
 
 
-class _TextLimits(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _TextLimits:
     pattern: BoundedPattern
     min_length: int | None = None
     max_length: int | None = None
@@ -117,6 +120,8 @@ class _TextKind(type):
 
 @cache
 def _text_kind(pattern: str, min_length: int | None, max_length: int | None) -> Any:
+    from nemo_gym.verifiers.patterns import bounded_pattern
+
     limits = _TextLimits(bounded_pattern(pattern, ignore_case=False), min_length, max_length)
     return _TextKind("text", (), {"limits": limits})
 

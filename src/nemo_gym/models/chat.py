@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final, Literal, TypeAlias, Unpack
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
-from nemo_gym.transport.refusals import LimitField, is_unknown_field
 from nemo_gym.wire.chat import ReasoningMode, chat_request, chat_response
 from nemo_gym.wire.errors import ContextOverflow, ModelRejected
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
+
+LimitField: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+"""What endpoints call the limit of an answer."""
 
 
 class ChatSettings(EndpointSettings, kw_only=True, frozen=True):
@@ -61,6 +63,8 @@ class ChatModel(RemoteModel):
         except ContextOverflow:
             raise
         except ModelRejected as refusal:
+            from nemo_gym.transport.refusals import is_unknown_field
+
             body = refusal.body or ""
             unknown = self.learns_field and is_unknown_field(refusal.http_status, body, field)
             if not unknown or params.get("max_output_tokens") is None:

@@ -86,14 +86,15 @@ class Reading:
                 key = take(line)
                 if self._strict and (twice := repeated_key(line)) is not None:
                     raise DataError(f"{path}:{number}: the key {twice!r} is there twice")
-                if key is not None:
-                    if not 0 <= key[1] < MOST_REPEATS:
-                        raise DataError(f"{path}:{number}: repeat {key[1]} is out of range")
-                    mask, bit = masks.get(key[0], 0), 1 << key[1]
-                    if mask & bit:
-                        name = f"task {key[0]}, repeat {key[1]}"
-                        raise DataError(f"{path}:{number}: {name} is here a second time")
-                    masks[key[0]] = mask | bit
+                if key is None:
+                    continue
+                task, repeat = key
+                if not 0 <= repeat < MOST_REPEATS:
+                    raise DataError(f"{path}:{number}: repeat {repeat} is out of range")
+                mask, bit = masks.get(task, 0), 1 << repeat
+                if mask & bit:
+                    raise DataError(f"{path}:{number}: task {task}, repeat {repeat} is here a second time")
+                masks[task] = mask | bit
         except DataError:
             raise
         except UsageError as error:

@@ -4,11 +4,12 @@ raises must not look like a model that can't solve the task."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeAlias, cast
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
 from nemo_gym.environments.tool import is_tool_error
+from nemo_gym.wire.loose import objects_of
 from nemo_gym.wire.rollout import Rollout
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
@@ -32,12 +33,7 @@ class ToolCounts:
 
     def add(self, name: str, counted: ToolCount) -> None:
         """Take in what one rollout did with a tool."""
-        name = name[:_MOST_NAME]
-        total = self.by_name.get(name)
-        if total is None:
-            if len(self.by_name) >= _MOST_NAMES:
-                name = OTHERS
-            total = self.by_name.setdefault(name, ToolCount())
+        total = self.by_name.setdefault(_shown(name, self.by_name), ToolCount())
         total.calls += counted.calls
         total.errors += counted.errors
         total.error = total.error or counted.error
@@ -46,35 +42,40 @@ class ToolCounts:
 def count_tools(rollout: Rollout) -> None:
     """Note on a rollout which tools were called in it; nothing where none was. A trajectory that another
     program made may hold anything."""
-    output: Any = None if rollout.response is None else rollout.response.data.get("output")
-    if not isinstance(output, list):
+    if rollout.response is None:
         return
-    counts = ToolCounts()
+    counts: dict[str, dict[str, Any]] = {}
     waiting: dict[str, list[str]] = {}
-    for each in cast("list[Any]", output):
-        item = cast("dict[str, Any]", each) if isinstance(each, dict) else _NOTHING
+    for item in objects_of(rollout.response.data.get("output")):
         kind = item.get("type")
-        if kind not in _OF_TOOLS:
-            continue
-        id, name = item.get("call_id"), item.get("name")
-        if not isinstance(id, str):
-            continue
-        if kind == "function_call_output":
-            if names := waiting.get(id):
+        if kind == "function_call":
+            id, name = item.get("call_id"), item.get("name")
+            if isinstance(id, str) and isinstance(name, str):
+                waiting.setdefault(id, []).append(name)
+        elif kind == "function_call_output":
+            id = item.get("call_id")
+            if isinstance(id, str) and (names := waiting.get(id)):
                 _count(counts, names.pop(0) if len(names) > 1 else names[0], item.get("output"))
-        elif isinstance(name, str):
-            waiting.setdefault(id, []).append(name)
     if waiting:
-        rollout.tool_calls = msgspec.to_builtins(counts.by_name)
+        rollout.tool_calls = counts
 
 
-def _count(counts: ToolCounts, name: str, text: object) -> None:
-    if not isinstance(text, str) or not is_tool_error(text):
-        counts.add(name, ToolCount(1))
-    elif text.startswith(_NO_SUCH):
-        counts.add(NO_SUCH_TOOL, ToolCount(1, 1, text[:_MOST_TEXT]))
-    else:
-        counts.add(name, ToolCount(1, 1, text[:_MOST_TEXT]))
+def _count(counts: dict[str, dict[str, Any]], name: str, text: object) -> None:
+    """Count one call. The fields are those of `ToolCount`."""
+    error = text if isinstance(text, str) and is_tool_error(text) else None
+    if error is not None and error.startswith(_NO_SUCH):
+        name = NO_SUCH_TOOL
+    count = counts.setdefault(_shown(name, counts), {"calls": 0})
+    count["calls"] += 1
+    if error is not None:
+        count["errors"] = count.get("errors", 0) + 1
+        count.setdefault("error", error[:_MOST_TEXT])
+
+
+def _shown(name: str, known: Mapping[str, object]) -> str:
+    """The name under which a tool is counted: not every name that a model thinks of."""
+    name = name[:_MOST_NAME]
+    return name if name in known or len(known) < _MOST_NAMES else OTHERS
 
 
 def read_counts(raw: bytes) -> Mapping[str, ToolCount]:
@@ -87,8 +88,6 @@ def read_counts(raw: bytes) -> Mapping[str, ToolCount]:
 
 NO_SUCH_TOOL: Final = "(no such tool)"
 OTHERS: Final = "(others)"
-_NOTHING: Final[dict[str, Any]] = {}
-_OF_TOOLS: Final = ("function_call", "function_call_output")
 _NO_SUCH: Final = '{"error":"There is no tool '
 _MOST_NAMES: Final = 100
 _MOST_NAME: Final = 64

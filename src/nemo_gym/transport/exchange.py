@@ -159,10 +159,17 @@ class Connections:
             request["timeout"] = timedelta(seconds=within)
         try:
             response = await client.request(_METHODS[method], self.url + path, **request)
-            content = await _content(response, max_answer or self._max_answer)
+            answered, length = response.headers, response.content_length
+            limit = max_answer or self._max_answer
+            if limit is None or (
+                length is not None and length <= limit and "content-encoding" not in answered
+            ):
+                content = bytes(await response.bytes())
+            else:
+                content = await _bounded(response, limit)
         except _FAILURES as error:
             raise _no_answer(error, self.proxy) from None
-        return Reply(response.status.as_int(), response.headers, content)
+        return Reply(response.status.as_int(), answered, content)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -226,12 +233,8 @@ def _runtime() -> wreq.Runtime:
     return wreq.Runtime(workers=1, work_steal=False)
 
 
-async def _content(response: wreq.Response, limit: int | None) -> bytes:
-    length = response.content_length
-    if "content-encoding" in response.headers:
-        length = None
-    if limit is None or (length is not None and length <= limit):
-        return bytes(await response.bytes())
+async def _bounded(response: wreq.Response, limit: int) -> bytes:
+    """The body of a response that doesn't say how long it is."""
     chunks: list[memoryview] = []
     left = limit
     async with response.stream() as stream:

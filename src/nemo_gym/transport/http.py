@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 
 from nemo_gym.transport.breaker import Breaker
 from nemo_gym.transport.exchange import Connections, NoAnswer, Reply, Timeouts, base_url
-from nemo_gym.transport.refusals import error_inside, is_denied, is_overflow
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import (
     ContextOverflow,
@@ -109,6 +108,8 @@ class Endpoint:
         try:
             return parse(reply.content)
         except ValueError as problem:
+            from nemo_gym.transport.refusals import error_inside
+
             if error := error_inside(reply.content):
                 raise _status_error(self._place, *error) from None
             message = f"{self.url} answered with something unusable: {problem}"
@@ -183,6 +184,8 @@ def check_url(url: str) -> str:
 
 
 def _status_error(url: str, status: int, content: bytes) -> ModelError:
+    from nemo_gym.transport.refusals import is_denied, is_overflow
+
     body = content[:_KEPT_BYTES].decode("utf-8", "replace")
     message = f"{url} answered HTTP {status}: {' '.join(body.split())[:300] or '(empty body)'}"
     if is_overflow(status, content):

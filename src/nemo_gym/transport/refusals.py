@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.loose import count_of, object_of, objects_of
 
-LimitField = Literal["max_tokens", "max_completion_tokens"]
 """The request field of Chat Completions that bounds an answer; newer models take only the second."""
 
 
@@ -74,7 +73,7 @@ def is_denied(status: int, body: bytes) -> bool:
     )
 
 
-def is_unknown_field(status: int | None, body: str, field: LimitField) -> bool:
+def is_unknown_field(status: int | None, body: str, field: str) -> bool:
     """Whether the endpoint refuses a request because it has no such field."""
     if status not in _REQUEST_STATUSES:
         return False

@@ -13,6 +13,7 @@ import re2
 
 from nemo_gym.verifiers.denials import (
     AGAINST_THE_WHOLE,
+    SELF,
     denies,
     negates,
     readable,
@@ -20,7 +21,6 @@ from nemo_gym.verifiers.denials import (
     word_set,
     words_of,
 )
-from nemo_gym.verifiers.stance import SELF, is_opposed
 
 __all__ = ["claimed_number", "claims_only", "denies", "negates"]
 
@@ -44,15 +44,17 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
         return False
     if _ends_with_it(text.casefold(), value.casefold(), rivals):
         return True
+    from nemo_gym.verifiers.stance import is_opposed
+
     text = readable(text)
-    if value.isascii() and not text.isascii() and _FOREIGN.search(text):
+    if value.isascii() and not text.isascii() and re.search(_FOREIGN, text):
         return False
     lines = (" ".join(line.split()) for line in text.replace(_PLACE, "").casefold().splitlines())
     rest = _replaced("\n".join(filter(None, lines)), value)
     if _PLACE not in rest or denies(rest) or takes_back(rest) or _says_any(rest, rivals):
         return False
     place = rest.rindex(_PLACE)
-    return not any(map(_speaks_against, _SENTENCE.split(rest))) and not is_opposed(
+    return not any(map(_speaks_against, re.split(_SENTENCE, rest))) and not is_opposed(
         rest, place, place + 1, str
     )
 
@@ -67,10 +69,12 @@ def claimed_number(text: str) -> str | None:
     """
     if len(text) > _MAX_TEXT:
         return None
-    answer = _EQUALS.sub(" is ", _LEFT_SIDE.sub(" ", _TAG.sub(" ", readable(text))))
-    words = {word.strip(_AROUND).rstrip(".") for word in _BETWEEN.split(answer) if _DIGIT.search(word)}
+    answer = re.sub(_EQUALS, " is ", re.sub(_LEFT_SIDE, " ", re.sub(_TAG, " ", readable(text))))
+    words = {
+        word.strip(_AROUND).rstrip(".") for word in re.split(_BETWEEN, answer) if re.search(_DIGIT, word)
+    }
     number = words.pop() if len(words) == 1 else ""
-    if not _NUMBER.fullmatch(number) or _INEXACT.search(answer) or not claims_only(answer, number):
+    if not re.fullmatch(_NUMBER, number) or re.search(_INEXACT, answer) or not claims_only(answer, number):
         return None
     return number.replace(",", "").removeprefix("+")
 
@@ -78,28 +82,25 @@ def claimed_number(text: str) -> str | None:
 _MAX_TEXT = 5_000
 _PLACE = SELF
 _MAX_TURN = 100
-_LEFT_SIDE = re.compile(r"(?<![\w.,])\d{1,20}(?: ?[-+*/×·] ?\d{1,20}){1,20} ?(?:=(?!=)|equals\b|is\b)")
-_TAG = re.compile(r"</?[a-z]{1,20}>", re.IGNORECASE)
-_EQUALS = re.compile(r"(?<![!<>=])=(?!=)")
-_BETWEEN = re.compile(r"[\s*${}`]+")
+_LEFT_SIDE = r"(?<![\w.,])\d{1,20}(?: ?[-+*/×·] ?\d{1,20}){1,20} ?(?:=(?!=)|equals\b|is\b)"
+_TAG = r"(?i)</?[a-z]{1,20}>"
+_EQUALS = r"(?<![!<>=])=(?!=)"
+_BETWEEN = r"[\s*${}`]+"
 _AROUND = "()[],;:!?\"'“”‘’_"
-_DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,30}|[0-9]{1,3}(?:,[0-9]{3}){1,9})(?:\.[0-9]{1,30})?")
-_INEXACT = re.compile(
-    r"[<>~≈≤≥±√]|\b(?:about|around|approx\w*|circa|roughly|nearly|almost|over|under|up to|below|above|between"
-    r"|at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|higher|lower|bigger) than|half|twice"
-    r"|double|triple|times|plus|squared|cubed|percent|(?:hundred|thousand|million|billion|trillion|dozen)s?)\b",
-    re.IGNORECASE,
+_DIGIT = r"\d"
+_NUMBER = r"[-+]?(?:[0-9]{1,30}|[0-9]{1,3}(?:,[0-9]{3}){1,9})(?:\.[0-9]{1,30})?"
+_INEXACT = (
+    r"(?i)[<>~≈≤≥±√]|\b(?:about|around|approx\w*|circa|roughly|nearly|almost|over|under|up to|below|above"
+    r"|between|at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|higher|lower|bigger) than|half"
+    r"|twice|double|triple|times|plus|squared|cubed|percent|(?:hundred|thousand|million|billion|trillion|dozen)s?)\b"
 )
 """Beside a number: it is a bound, an estimate or a part of another number."""
-_SENTENCE = re.compile(r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n|,? so (?=[a-z])")
-_FOREIGN = re.compile("[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]")
+_SENTENCE = r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n|,? so (?=[a-z])"
+_FOREIGN = "[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]"
 """Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
 
-_LEADER = re.compile(r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]")
-_SAYING_SO = re.compile(
-    r"\b(?:(?:comes|equal|amounts|adds up|evaluates) to|i['’]d say|i (?:think|believe|say))\b"
-)
+_LEADER = r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]"
+_SAYING_SO = r"\b(?:(?:comes|equal|amounts|adds up|evaluates) to|i['’]d say|i (?:think|believe|say))\b"
 """Phrases that state what follows."""
 _MARKS = frozenset(":,;(|—–=>-")
 _MODIFIERS = word_set(
@@ -117,7 +118,7 @@ _STATING = word_set(
     """
 )
 """Words that may stand right before a value that is stated."""
-_HEARSAY = re.compile(
+_HEARSAY = (
     r"\b(?:they|people|some|someone|somebody|everybody|everyone|fools?|who|rumou?r\w*|legend|heard|told|said"
     r"|believed|thought|considered|imagine|theory|theor\w+|dreams?|chances?|odds|money|fingers|want|wants"
     r"|wanted|apparently|seemingly|reportedly|ostensibly|conceivably|potentially|ought|let['’]s|tomorrow|once"
@@ -125,15 +126,16 @@ _HEARSAY = re.compile(
     r"|looks?|seems?|appears?|sounds?|feels?)\b[^\0]{0,300}\0"
 )
 """Before a value: what others say, what only seems, and what is not now."""
-_CONTRAST = re.compile(
+_CONTRAST = (
     r"\0\W{0,9}(?:[^\W\d]+\W{1,3}){0,4}(?:earlier|once|before|previously|until|till|elsewhere|somewhere"
     r"|tomorrow|last|past|in another|like|who knows|what|my foot|yeah|sort of|kind of)\b|\0 as\b"
     r"|\0\W{1,9}(?:but|yet|only|except|however)\W+(?:it|that|this|they|he|she|i|we|you|actually|now|then"
     r"|really)\b|(?:~|\bun|!)\W?\0|(?:^|\s)[-<>≈±−]\0|\0\W{0,9}[:=]\W{0,9}(?:0|no|false)\b|\?\W{0,9}$"
 )
 """Beside a value: what holds at another time or place, what corrects it, and signs against it."""
-_HEDGE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether|unless)\b"
+_HEDGE = (
+    r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether"
+    r"|unless)\b"
 )
 _WEAKENING_WORDS = frozenset(
     [
@@ -167,14 +169,14 @@ _WISHING_WORDS = frozenset(
     ]
 )
 """So do these before the value; behind it they may say what follows from it."""
-_WEAKENING = re.compile(
+_WEAKENING = (
     r"\?$|\0-\w|\w-\0|[!^=]\0|\0\s*=\s*0|\[\s*\]|</?(?:s|del|strike)>"
     r"|\b(?:used to|one of|as if|only in|too \w+ to|free of|short of|less than|hop(?:ed|ing) for|coin toss"
     r"|remains to be|off the table|far[- ]fetched|a stretch|(?:don|can|isn) t)\b"
     r"|-free\b|\d\s?%\s*\0|\0\W*(?:with )?\d+\s?%|\b\w \w \w\b|\0\W+n$"
     r"|\0(?:\s?[,/|&+]\s?\w+){3}"
 )
-_TURN = re.compile(
+_TURN = (
     r"(?:(?:or|but|and|actually|well|wait|though|maybe|perhaps|possibly)\W+){0,3}"
     r"(?:not|no|nope|nah|maybe|perhaps|possibly)(?:\W+(?:really|quite|so|true|at all|it|that))?"
     r"|(?:(?:or|but|and|actually|well|wait)\W+){0,3}(?:that|it|this|which)(?:['’]s| is| was|)"
@@ -184,14 +186,18 @@ _TURN = re.compile(
 
 
 _RE2: Any = re2
-_AGAINST_ALL = rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN.pattern})[\s?]*(?:[.!;?\n]|\z)"
+_AGAINST_ALL = rf"{AGAINST_THE_WHOLE}|(?:\A|[.!;?\n])\s*(?:{_TURN})[\s?]*(?:[.!;?\n]|\z)"
 _MOST_RIVALS = 50
 
 
 @lru_cache(64)
 def _against(rivals: frozenset[str]) -> Any:
     """All that refuses a text which does not name the value, to be searched for in one pass."""
-    return _RE2.compile("|".join([_AGAINST_ALL, *(_RE2.escape(rival.casefold()) for rival in rivals)]))
+    found = _RE2.Set.SearchSet()
+    for pattern in (_AGAINST_ALL, *(_RE2.escape(rival.casefold()) for rival in rivals)):
+        found.Add(pattern)
+    found.Compile()
+    return found
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
@@ -205,7 +211,7 @@ def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
         and (not lead or lead.rstrip().endswith("."))
         and value not in lead
         and len(rivals) <= _MOST_RIVALS
-        and _against(frozenset(rivals)).search(text) is None
+        and not _against(frozenset(rivals)).Match(text)
     )
 
 
@@ -216,12 +222,12 @@ def _speaks_against(sentence: str) -> bool:
             or not _is_stated(sentence)
             or not words_of(sentence).isdisjoint(_WEAKENING_WORDS)
             or not words_of(sentence.partition(_PLACE)[0]).isdisjoint(_WISHING_WORDS)
-            or _HEARSAY.search(sentence) is not None
-            or _CONTRAST.search(sentence) is not None
-            or _HEDGE.search(sentence) is not None
-            or _WEAKENING.search(sentence) is not None
+            or re.search(_HEARSAY, sentence) is not None
+            or re.search(_CONTRAST, sentence) is not None
+            or re.search(_HEDGE, sentence) is not None
+            or re.search(_WEAKENING, sentence) is not None
         )
-    return len(sentence) <= _MAX_TURN and _TURN.fullmatch(sentence.strip(" ?")) is not None
+    return len(sentence) <= _MAX_TURN and re.fullmatch(_TURN, sentence.strip(" ?")) is not None
 
 
 def _is_stated(sentence: str) -> bool:
@@ -235,7 +241,7 @@ def _is_stated(sentence: str) -> bool:
 
 def _leader(text: str) -> str:
     """The word before a value, without articles, adverbs and markup between them; a mark counts as `:`."""
-    for word in reversed(_LEADER.findall(_SAYING_SO.sub("is", text))):
+    for word in reversed(re.findall(_LEADER, re.sub(_SAYING_SO, "is", text))):
         if word not in _MODIFIERS:
             return ":" if word in _MARKS else word
     return ":"

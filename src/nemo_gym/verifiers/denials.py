@@ -8,6 +8,8 @@ __all__ = [
     "DENIAL_STEMS",
     "DENIAL_WORDS",
     "NEGATION_WORDS",
+    "OTHER",
+    "SELF",
     "denies",
     "negates",
     "readable",
@@ -16,6 +18,11 @@ __all__ = [
     "words_of",
 ]
 
+SELF = "\0"
+"""Stands in a text for what names the answer."""
+OTHER = "\1"
+"""Stands in a text for what names a rival of the answer."""
+
 
 def denies(text: str) -> bool:
     """Whether a text calls something wrong, excluded or doubtful, in words or with a cross."""
@@ -23,9 +30,9 @@ def denies(text: str) -> bool:
     return (
         not words.isdisjoint(DENIAL_WORDS)
         or any(word.startswith(DENIAL_STEMS) for word in words)
-        or (not words.isdisjoint(_DENIAL_OPENERS) and _DENIAL_PHRASE.search(text) is not None)
+        or (not words.isdisjoint(_DENIAL_OPENERS) and re.search(_DENIAL_PHRASE, text) is not None)
         or "~~" in text
-        or (not text.isascii() and _CROSS.search(text) is not None)
+        or (not text.isascii() and re.search(_CROSS, text) is not None)
     )
 
 
@@ -35,18 +42,18 @@ def negates(text: str) -> bool:
     return (
         not words.isdisjoint(NEGATION_WORDS)
         or any(word.startswith("except") for word in words)
-        or _NEGATION_PHRASE.search(text) is not None
+        or re.search(_NEGATION_PHRASE, text) is not None
     )
 
 
 def readable(text: str) -> str:
     """Without characters that can't be seen, and with one form for each that can."""
-    return text if text.isascii() else _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
+    return text if text.isascii() else re.sub(_HIDDEN, "", unicodedata.normalize("NFKC", text))
 
 
 def takes_back(text: str) -> bool:
     """Whether a text in lower case takes back what it said before: `scratch that`."""
-    return _BACK.search(text) is not None
+    return re.search(_BACK, text) is not None
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -56,9 +63,10 @@ def word_set(text: str) -> frozenset[str]:
 
 def words_of(text: str) -> set[str]:
     """The words of a text."""
-    return set(text.translate(_NOT_IN_WORDS).split() if text.isascii() else _WORD.findall(text))
+    return set(text.translate(_NOT_IN_WORDS).split() if text.isascii() else re.findall(_WORD, text))
 
 
+# Patterns are compiled when first used: an import that needs none of them costs nothing.
 DENIAL_WORDS = frozenset(
     [
         *(
@@ -95,12 +103,11 @@ DENIAL_STEMS = (
     ),
 )
 _DENIAL_OPENERS = frozenset(["out", "least", "herring"])
-_DENIAL_PHRASE = re.compile(
-    r"\b(?:rul(?:e|es|ed|ing)\s(?:it\s|that\s|this\s)?out|cross(?:ed)?\sout|struck\sout|(?:is|are|be|goes)\sout"
-    r"|red\sherring|least\s(?:likely|plausible|probable|suitable|correct|appropriate))\b",
-    re.IGNORECASE,
+_DENIAL_PHRASE = (
+    r"(?i:\b(?:rul(?:e|es|ed|ing)\s(?:it\s|that\s|this\s)?out|cross(?:ed)?\sout|struck\sout|(?:is|are|be|goes)\sout"
+    r"|red\sherring|least\s(?:likely|plausible|probable|suitable|correct|appropriate))\b)"
 )
-_CROSS = re.compile("[≠¬✗✘✖❌❎🚫⛔👎]")
+_CROSS = "[≠¬✗✘✖❌❎🚫⛔👎]"
 NEGATION_WORDS = frozenset(
     [
         *("not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "cannot", "cant", "isnt"),
@@ -108,12 +115,11 @@ NEGATION_WORDS = frozenset(
         "rarely",
     ]
 )
-_NEGATION_PHRASE = re.compile(
-    r"\b(?:(?:other|rather|different)\s(?:than|from)|instead\sof|opposed\sto|(?:apart|aside|far|away)\sfrom"
-    r"|(?:all|any\w*|every\w*)\s(?:\w+\s)?(?:but|save))\b|n['’]t\b|!=",
-    re.IGNORECASE,
+_NEGATION_PHRASE = (
+    r"(?i)\b(?:(?:other|rather|different)\s(?:than|from)|instead\sof|opposed\sto|(?:apart|aside|far|away)\sfrom"
+    r"|(?:all|any\w*|every\w*)\s(?:\w+\s)?(?:but|save))\b|n['’]t\b|!="
 )
-_BACK = re.compile(
+_BACK = (
     r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
     r"(?:that|this|it|(?:the|my) (?:previous|above|former|first|last|answer|choice))"
     r"|second thoughts?|who knows"
@@ -121,10 +127,8 @@ _BACK = re.compile(
     r"|chang\w+ my mind|(?:take|taking|took) (?:that|it|this|everything) back"
     r"|the (?:reverse|opposite|contrary)\s(?:holds|is|applies)|correction)\b"
 )
-_HIDDEN = re.compile(
-    "[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
-)
-_WORD = re.compile(r"\w+")
+_HIDDEN = "[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+_WORD = r"\w+"
 _NOT_IN_WORDS = str.maketrans(
     {chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 )
@@ -133,7 +137,7 @@ AGAINST_THE_WHOLE = "|".join(
     [
         rf"\b(?:{'|'.join(sorted(DENIAL_WORDS))})\b",
         rf"\b(?:{'|'.join(DENIAL_STEMS)})",
-        *("~~", _DENIAL_PHRASE.pattern, _BACK.pattern),
+        *("~~", _DENIAL_PHRASE, _BACK),
     ]
 )
 """A pattern, for RE2 too, of what `denies` and `takes_back` look for in ASCII in lower case."""

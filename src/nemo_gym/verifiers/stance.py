@@ -14,6 +14,8 @@ from nemo_gym.verifiers.denials import (
     DENIAL_STEMS,
     DENIAL_WORDS,
     NEGATION_WORDS,
+    OTHER,
+    SELF,
     readable,
     takes_back,
     word_set,
@@ -30,8 +32,6 @@ __all__ = [
     "opposes_later",
 ]
 
-SELF = "\0"
-OTHER = "\1"
 
 Mark = Callable[[str], str]
 """Puts the marks into a piece of text."""

@@ -168,8 +168,8 @@ class SolvedCurves:
     def __init__(self, scale: RewardScale = UNKNOWN_SCALE) -> None:
         self._solved_at = scale.solved_at - scale.slack
         self._sizes: dict[int, int] = {}
-        self._passed: list[list[float]] = []
-        self._best: list[list[float]] = []
+        self._passed = [[0.0, 0.0], [0.0, 0.0]]
+        self._best = [[0.0, 0.0], [0.0, 0.0]]
 
     def add(self, rewards: Sequence[float]) -> None:
         """Take in the rewards of a task."""
@@ -177,12 +177,24 @@ class SolvedCurves:
             return
         size = len(rewards)
         self._sizes[size] = self._sizes.get(size, 0) + 1
+        if size == 1:
+            self._add_alone(rewards[0])
+            return
         ascending = sorted(rewards)
         solved = [1.0 if reward >= self._solved_at else 0.0 for reward in ascending]
         for curves, values in ((self._passed, solved), (self._best, ascending)):
             while len(curves) <= size.bit_length():
                 curves.append([0.0, 0.0])
             _add_to(curves, values)
+
+    def _add_alone(self, reward: float) -> None:
+        """Take in the only reward of a task."""
+        passed, best = self._passed, self._best
+        if reward >= self._solved_at:
+            passed[0][0] += 1.0
+            passed[1][1] += 1.0
+        best[0][0] += reward
+        best[1][1] += reward
 
     @property
     def tasks(self) -> int:

@@ -6,7 +6,7 @@ Here is what a chat back end sends and receives; `chat_serving` holds what a cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 from uuid import uuid4
 
 import msgspec
@@ -28,9 +28,9 @@ from nemo_gym.wire.chat_parts import (
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat
 from nemo_gym.wire.chat_tokens import TokenChoice, TokenId, TokenMessage, token_evidence
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.history import CallIds, arguments_text, sendable
+from nemo_gym.wire.history import CallIds, sendable
 from nemo_gym.wire.items import Item
-from nemo_gym.wire.loose import count_of, object_of, objects_of, text_of
+from nemo_gym.wire.loose import objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 
@@ -56,32 +56,42 @@ def chat_request(
     Raises:
         UsageError: naming the item, part or field that Chat Completions can't express.
     """
-    for name in _UNSAYABLE:
-        if params.get(name) is not None:
-            raise UsageError(f"{name}: Chat Completions has no such field")
-    request: dict[str, Any] = {
-        "model": model or params.get("model"),
-        "messages": _messages(params, reasoning, replay_tokens, keep_silent),
-        max_tokens_field: params.get("max_output_tokens"),
-    }
     fields = cast("dict[str, Any]", params)
-    for name in SAME_NAME:
-        if name in fields:
+    request: dict[str, Any] = {}
+    if name := model or fields.get("model"):
+        request["model"] = name
+    request["messages"] = _messages(params, reasoning, replay_tokens, keep_silent)
+    if (most := fields.get("max_output_tokens")) is not None:
+        request[max_tokens_field] = most
+    for name in fields:
+        if name in _SAME_NAME and fields[name] is not None:
             request[name] = fields[name]
-    if params.get("tools"):
-        request["tools"] = [_chat_tool(tool, place) for place, tool in enumerate(params.get("tools", []))]
-        request["tool_choice"] = _chat_tool_choice(params.get("tool_choice"))
-        request["parallel_tool_calls"] = params.get("parallel_tool_calls")
-    elif params.get("tool_choice") not in (None, "auto", "none"):
-        raise UsageError(f"tool_choice: {params.get('tool_choice')!r} needs tools, and there are none")
-    if text := params.get("text"):
-        request["response_format"] = _chat_format(text.get("format"))
-        request["verbosity"] = text.get("verbosity")
-    if effort := params.get("reasoning"):
-        request["reasoning_effort"] = effort.get("effort")
-    if params.get("top_logprobs") is not None or LOGPROBS in (params.get("include") or ()):
-        request["logprobs"] = True
-    return {key: value for key, value in request.items() if value is not None}
+    if tools := fields.get("tools"):
+        request["tools"] = [_chat_tool(tool, place) for place, tool in enumerate(tools)]
+    if not _TRANSLATED.isdisjoint(fields):
+        request |= _translated(fields)
+    return request
+
+
+def _translated(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a request that Chat Completions says in another way."""
+    for name in ("previous_response_id", "prompt"):
+        if fields.get(name) is not None:
+            raise UsageError(f"{name}: Chat Completions has no such field")
+    said: dict[str, Any] = {}
+    if fields.get("tools"):
+        said["tool_choice"] = _chat_tool_choice(fields.get("tool_choice"))
+        said["parallel_tool_calls"] = fields.get("parallel_tool_calls")
+    elif fields.get("tool_choice") not in (None, "auto", "none"):
+        raise UsageError(f"tool_choice: {fields['tool_choice']!r} needs tools, and there are none")
+    if text := fields.get("text"):
+        said["response_format"] = _chat_format(text.get("format"))
+        said["verbosity"] = text.get("verbosity")
+    if reasoning := fields.get("reasoning"):
+        said["reasoning_effort"] = reasoning.get("effort")
+    if fields.get("top_logprobs") is not None or LOGPROBS in (fields.get("include") or ()):
+        said["logprobs"] = True
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def chat_response(
@@ -100,16 +110,18 @@ def chat_response(
     completion = _decode(body)
     choice = completion.choices[0]
     message = choice.message
-    own_id = completion.suffix
+    own_id = (completion.id or "").removeprefix("chatcmpl-")
     suffix = own_id or "0"
-    finish = text_of(choice.finish_reason).lower()
+    finish = (choice.finish_reason or "").lower()
     if finish in _BROKEN:
         raise ValueError(f"the answer broke off: finish_reason is {choice.finish_reason!r}")
     incomplete = _INCOMPLETE.get(finish)
 
     text, thoughts = _text_and_thoughts(message)
     calls = message.calls
-    output = _reasoning(thoughts, message.reasoning_details, suffix)
+    output: list[dict[str, Any]] = []
+    if thoughts or message.reasoning_details:
+        output = _reasoning(thoughts, message.reasoning_details, suffix)
     parts: list[dict[str, Any]] = []
     refusal = message.refusal or ("" if isinstance(message.content, str) else chat_refusal(message.content))
     if text or not (refusal or output or calls):
@@ -132,10 +144,10 @@ def chat_response(
         parts[0]["logprobs"] = msgspec.to_builtins(logprobs.content)
     response = Response.of(
         cast("list[Item]", output),
-        model=text_of(completion.model) or model,
+        model=completion.model or model,
         id=f"resp_{suffix}",
-        created_at=_time(completion.created),
-        usage=_usage(completion.usage),
+        created_at=float(completion.created),
+        usage=None if completion.usage is None else _usage(completion.usage),
         incomplete=incomplete,
     )
     if finish in _WINDOW_FULL:
@@ -146,7 +158,7 @@ def chat_response(
 def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
     """The text without the reasoning that stands before it, and all reasoning."""
     text, thoughts = chat_text(message.content)
-    thought = text_of(message.reasoning_content) or text_of(message.reasoning)
+    thought = message.reasoning_content or message.reasoning
     if thought:
         thoughts.append(thought)
     if "think>" in text and (not thought or text.lstrip().startswith("<think>")):
@@ -157,8 +169,6 @@ def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
 
 def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str, Any]]:
     """Reasoning items, the first of which keeps what the provider wants back; it may have no text."""
-    if not thoughts and not details:
-        return []
     kept = objects_of(details)
     return [
         {
@@ -176,13 +186,13 @@ def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dic
     ids = CallIds() if len(calls) > 1 else None
     items: list[dict[str, Any]] = []
     for place, call in enumerate(calls):
-        call_id = text_of(call.id) or f"call_{names}_{place}"
+        call_id = call.id or f"call_{names}_{place}"
         item: dict[str, Any] = {
             "type": "function_call",
             "id": f"fc_{suffix}_{place}",
             "call_id": call_id if ids is None else ids.of_call(call_id),
-            "name": text_of(call.function.name if call.function else call.name),
-            "arguments": arguments_text(call.function.arguments if call.function else call.arguments),
+            "name": call.function.name,
+            "arguments": call.function.arguments,
             "status": "completed",
         }
         if call.extra_content:
@@ -193,7 +203,14 @@ def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dic
     return items
 
 
-_UNSAYABLE: Final = ("previous_response_id", "prompt")
+_SAME_NAME: Final = frozenset(SAME_NAME)
+_TRANSLATED: Final = frozenset(
+    {
+        *("previous_response_id", "prompt", "tool_choice", "parallel_tool_calls", "text", "reasoning"),
+        *("top_logprobs", "include"),
+    }
+)
+"""Fields that Chat Completions does not have, or not in this form."""
 _WINDOW_FULL: Final = frozenset({"model_length", "model_context_window_exceeded"})
 """Mistral's and Zhipu's."""
 _INCOMPLETE: Final = {
@@ -238,7 +255,9 @@ def _messages(
                 _add_turn(turn, reasoning, messages, sampled)
             turn = None
         if role == "user":
-            content = chat_parts(item["content"], f"input[{place}].content")
+            content = item["content"]
+            if not isinstance(content, str):
+                content = chat_parts(content, f"input[{place}].content")
             messages.append({"role": "user", "content": content})
         elif role in ("system", "developer"):
             content = chat_parts(item["content"], f"input[{place}].content", text_only=True)
@@ -247,8 +266,10 @@ def _messages(
             else:
                 preamble.append(chat_text(content)[0])
         elif kind == "function_call_output":
-            content, others = tool_content(item["output"], f"input[{place}].output")
-            shown += others
+            content = item["output"]
+            if not isinstance(content, str):
+                content, others = tool_content(content, f"input[{place}].output")
+                shown += others
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
         else:
             what = f"a message with role {role!r}" if kind == "message" else f"an item of type {kind!r}"
@@ -284,7 +305,10 @@ def _add_turn(
 def _chat_tool(tool: Mapping[str, Any], place: int) -> dict[str, Any]:
     if tool.get("type", "function") != "function":
         raise UsageError(f"tools[{place}]: a {tool.get('type')!r} tool can't be offered in Chat Completions")
-    function = {key: value for key, value in tool.items() if key != "type" and value is not None}
+    function = dict(tool)
+    function.pop("type", None)
+    if None in function.values():
+        function = {key: value for key, value in function.items() if value is not None}
     return {"type": "function", "function": function}
 
 
@@ -314,26 +338,25 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Function(msgspec.Struct):
-    name: Any
-    arguments: Any = None
+    name: str
+    arguments: str = "{}"
 
 
 class _ToolCall(msgspec.Struct):
-    """Some engines write name and arguments flat, beside the id."""
-
-    function: _Function | None = None
-    name: Any = None
-    arguments: Any = None
-    id: Any = None
+    function: _Function
+    id: str | None = None
     extra_content: Any = None
     provider_specific_fields: Any = None
 
 
 class _Message(TokenMessage):
     content: str | list[dict[str, Any]] | None = None
-    reasoning_content: Any = None
-    reasoning: Any = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
     reasoning_details: Any = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
@@ -350,25 +373,37 @@ class _Message(TokenMessage):
 
 class _Choice(TokenChoice, kw_only=True):
     message: _Message
-    finish_reason: Any = None
+    finish_reason: str | None = None
     error: Any = None
+
+
+class _Read(msgspec.Struct):
+    cached_tokens: Count | None = None
+
+
+class _Written(msgspec.Struct):
+    reasoning_tokens: Count | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count | None = None
+    prompt_tokens_details: _Read | None = None
+    completion_tokens_details: _Written | None = None
 
 
 class _Completion(msgspec.Struct):
-    """Only what is needed has a type: an answer isn't worth less for an odd id or count."""
+    """An answer in its usual form. What is off in another one is put right before (`chat_mending`): an answer
+    isn't worth less for an odd id or count."""
 
     choices: list[_Choice] = []
     error: Any = None
-    id: Any = None
-    model: Any = None
-    created: Any = None
-    usage: Any = None
+    id: str | None = None
+    model: str | None = None
+    created: float = 0.0
+    usage: _Usage | None = None
     prompt_token_ids: list[TokenId] | None = None
-
-    @property
-    def suffix(self) -> str:
-        """What tells this completion from others; empty when it has no id."""
-        return "" if self.id is None else _id_text(self.id).removeprefix("chatcmpl-")
 
 
 _decoder = msgspec.json.Decoder(_Completion)
@@ -393,45 +428,23 @@ def _decode(body: bytes | dict[str, Any]) -> _Completion:
 
 def _completion(body: bytes | dict[str, Any]) -> _Completion:
     if isinstance(body, dict):
-        return msgspec.convert(body, _Completion)
+        return msgspec.convert(mended_completion(body), _Completion)
     try:
         return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        problem = error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        body = readable(body)
-        return _decoder.decode(body)
-    try:
-        return msgspec.convert(mended_completion(msgspec.json.decode(body)), _Completion)
     except msgspec.ValidationError:
-        raise problem from None
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = msgspec.json.decode(readable(body))
+    return msgspec.convert(mended_completion(value), _Completion)
 
 
-def _usage(value: Any) -> Usage | None:
-    usage = object_of(value)
-    read, written = count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens"))
-    if read is None or written is None:
-        return None
-    total = count_of(usage.get("total_tokens"))
+def _usage(usage: _Usage) -> Usage:
+    read, written = usage.prompt_tokens_details, usage.completion_tokens_details
+    total = usage.total_tokens
     return {
-        "input_tokens": read,
-        "input_tokens_details": {"cached_tokens": _detail(usage, "prompt_tokens_details", "cached_tokens")},
-        "output_tokens": written,
-        "output_tokens_details": {
-            "reasoning_tokens": _detail(usage, "completion_tokens_details", "reasoning_tokens")
-        },
-        "total_tokens": read + written if total is None else total,
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": None if read is None else read.cached_tokens},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": None if written is None else written.reasoning_tokens},
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens if total is None else total,
     }
-
-
-def _detail(usage: dict[str, Any], group: str, name: str) -> int | None:
-    details = usage.get(group)
-    return count_of(object_of(details).get(name)) if details else None
-
-
-def _time(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _id_text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ""

@@ -1,7 +1,7 @@
 """A ChatCompletion whose form is a little off, put into the usual one.
 
 Only what nobody can misunderstand is mended, and only after an answer could not be read: a missing message,
-or token ids that make no sense, stay what they are.
+or token ids that make no sense, stay what they are. An id, a name or a count that is none is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import codecs
 import re
 from typing import Any, Final, cast
 
-from nemo_gym.wire.loose import object_of, objects_of
+from nemo_gym.wire.history import arguments_text
+from nemo_gym.wire.loose import count_of, object_of, objects_of, text_of
 
 
 def readable(body: bytes) -> bytes:
@@ -21,7 +22,8 @@ def readable(body: bytes) -> bytes:
 
 
 def mended_completion(value: Any) -> Any:
-    """The same completion with a list of choices, and messages whose fields have the types they should."""
+    """The same completion with a list of choices, and with messages, ids and counts of the types they should
+    have."""
     if isinstance(value, list) and len(objects := cast("list[Any]", value)) == 1:
         value = objects[0]
     completion = object_of(value)
@@ -30,7 +32,15 @@ def mended_completion(value: Any) -> Any:
         choices = [cast("Any", choices)]
     if not isinstance(choices, list):
         return cast("Any", value)
-    return {**completion, "choices": [_choice(choice) for choice in cast("list[Any]", choices)]}
+    id, created = completion.get("id"), completion.get("created")
+    return {
+        **completion,
+        "choices": [_choice(choice) for choice in cast("list[Any]", choices)],
+        "id": str(id) if isinstance(id, int) else _text(id),
+        "model": _text(completion.get("model")),
+        "created": created if isinstance(created, int | float) and not isinstance(created, bool) else 0,
+        "usage": _usage(completion.get("usage")),
+    }
 
 
 _ESCAPES: Final = re.compile(
@@ -50,19 +60,20 @@ def _choice(choice: Any) -> Any:
         message = _message(cast("dict[str, Any]", message))
     logprobs = fields.get("logprobs")
     known: Any = cast("Any", logprobs) if isinstance(logprobs, dict) else None
-    return fields if message is None else {**fields, "message": message, "logprobs": known}
+    fields = {**fields, "logprobs": known, "finish_reason": _text(fields.get("finish_reason"))}
+    return fields if message is None else {**fields, "message": message}
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     calls = [_call(call) for call in objects_of(message.get("tool_calls"))]
-    refusal = message.get("refusal")
     function = message.get("function_call")
+    texts = {name: _text(message.get(name)) for name in ("refusal", "reasoning_content", "reasoning")}
     return {
         **message,
+        **texts,
         "content": _content(message.get("content")),
         "tool_calls": calls,
-        "refusal": refusal if isinstance(refusal, str) else None,
-        "function_call": function if isinstance(function, dict) else None,
+        "function_call": _function(cast("Any", function)) if isinstance(function, dict) else None,
     }
 
 
@@ -77,8 +88,31 @@ def _content(content: Any) -> Any:
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
     """A tool call with its function inside; some engines write it flat, or name it only."""
-    function = call.get("function")
-    if isinstance(function, dict):
-        return call
-    name = function if isinstance(function, str) else call.get("name")
-    return {**call, "function": {"name": name, "arguments": call.get("arguments")}}
+    function: Any = call.get("function")
+    if not isinstance(function, dict):
+        name = function if isinstance(function, str) else call.get("name")
+        function = {"name": name, "arguments": call.get("arguments")}
+    return {**call, "id": _text(call.get("id")), "function": _function(cast("dict[str, Any]", function))}
+
+
+def _function(function: dict[str, Any]) -> dict[str, Any]:
+    name = {"name": text_of(function["name"])} if "name" in function else {}
+    return {**function, **name, "arguments": arguments_text(function.get("arguments"))}
+
+
+def _usage(value: Any) -> dict[str, Any] | None:
+    usage = object_of(value)
+    counts = {name: count_of(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")}
+    if counts["prompt"] is None or counts["completion"] is None:
+        return None
+    read = object_of(usage.get("prompt_tokens_details"))
+    written = object_of(usage.get("completion_tokens_details"))
+    return {
+        **{f"{name}_tokens": count for name, count in counts.items()},
+        "prompt_tokens_details": {"cached_tokens": count_of(read.get("cached_tokens"))},
+        "completion_tokens_details": {"reasoning_tokens": count_of(written.get("reasoning_tokens"))},
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

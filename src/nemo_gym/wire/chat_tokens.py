@@ -73,6 +73,9 @@ def token_evidence(
         ValueError: two sources contradict each other, the message has a part of its triplet, or there is a
             negative id or a log-probability that is above 0 or no finite number.
     """
+    sampled = (message.generation_token_ids, message.generation_log_probs, choice.token_ids)
+    if sampled == _NONE and (choice.response_token_ids, choice.logprobs, choice.meta_info) == _NONE:
+        return None
     triplet = [message.generation_token_ids, message.generation_log_probs]
     if any(part is not None for part in triplet) and None in (*triplet, message.prompt_token_ids):
         missing = [name for name in TOKEN_FIELDS if getattr(message, name) is None]
@@ -109,6 +112,7 @@ def token_evidence(
 
 MAX_LOG_PROB: Final = 1e-6
 """What 32-bit arithmetic may make of a probability of 1."""
+_NONE: Final = (None, None, None)
 _TOKEN_ID: Final = "token_id:"
 
 

@@ -35,7 +35,7 @@ def sendable(
         tools: those that are offered; their names are right, whatever they hold.
         plain_ids: whether ids too may have letters, digits, `_` and `-` alone.
     """
-    if not any(item.get("type") in _OF_CALLS for item in items):
+    if _is_sendable(items, plain_ids):
         return items
     ids = CallIds(plain=plain_ids)
     known: frozenset[str] | None = None
@@ -59,8 +59,7 @@ def sendable(
             call_id = cast("dict[str, str]", item)["call_id"]
             if (of_call := ids.of_output(call_id)) != call_id:
                 changes[place] = cast("Item", {**item, "call_id": of_call})
-    changed = [changes.get(place, item) for place, item in enumerate(items)] if changes else items
-    return changed if _are_paired(changed) else _paired(changed)
+    return _paired([changes.get(place, item) for place, item in enumerate(items)])
 
 
 def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[Item]:
@@ -112,28 +111,31 @@ def _has_tokens(item: Item) -> bool:
     return cast("dict[str, Any]", item).get(TOKEN_FIELDS[0]) is not None
 
 
-def _are_paired(items: list[Item]) -> bool:
-    """Whether the outputs of every turn's calls follow it before anything else does. Calls at the very end
-    may still wait for theirs."""
+def _is_sendable(items: list[Item], plain_ids: bool) -> bool:
+    """Whether every call is in order and the outputs of every turn's calls follow it before anything else
+    does. Calls at the very end may still wait for theirs."""
+    seen: set[str] = set()
     waiting: set[str] = set()
-    answered: set[str] = set()
     answering = False
-    for item in items:
+    for item in cast("list[Any]", items):
         kind = item.get("type")
         if kind == "function_call_output":
-            call_id = cast("dict[str, str]", item)["call_id"]
-            if call_id in answered:
+            call_id: str = item["call_id"]
+            if call_id not in waiting:
                 return False
-            if call_id in waiting:
-                waiting.remove(call_id)
-                answered.add(call_id)
+            waiting.remove(call_id)
             answering = True
         elif waiting and (answering or not _is_of_model(item)):
             return False
-        else:
+        elif kind == "function_call":
+            call_id = item["call_id"]
+            if not call_id or call_id in seen or not _NAME.fullmatch(item["name"]):
+                return False
+            if json_object(item["arguments"]) is None or (plain_ids and _NOT_IN_NAMES.search(call_id)):
+                return False
+            seen.add(call_id)
+            waiting.add(call_id)
             answering = False
-            if kind == "function_call":
-                waiting.add(cast("FunctionCall", item)["call_id"])
     return not (waiting and answering)
 
 
@@ -236,7 +238,6 @@ _TOKENS: Final = frozenset({*TOKEN_FIELDS, "routed_experts"})
 _STATUSES: Final = frozenset({"completed", "incomplete", "in_progress"})
 _PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
 _NO_OUTPUT: Final = "There is no output."
-_OF_CALLS: Final = frozenset({"function_call", "function_call_output"})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 _NO_NAME: Final = "unnamed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict, cast
+from typing import Final, TypedDict
 
 from nemo_gym.wire.items import FunctionCall, Item, Json, Message, message_text
 
@@ -116,18 +116,17 @@ def add_usage(total: Usage | None, new: Usage | None) -> Usage | None:
         return new if total is None else total
     return {
         "input_tokens": total["input_tokens"] + new["input_tokens"],
-        "input_tokens_details": _add_details(total, new, "input_tokens_details"),
+        "input_tokens_details": _sums(total.get("input_tokens_details"), new.get("input_tokens_details")),
         "output_tokens": total["output_tokens"] + new["output_tokens"],
-        "output_tokens_details": _add_details(total, new, "output_tokens_details"),
+        "output_tokens_details": _sums(total.get("output_tokens_details"), new.get("output_tokens_details")),
         "total_tokens": total["total_tokens"] + new["total_tokens"],
     }
 
 
-def _add_details(total: Usage, new: Usage, key: str) -> dict[str, int | None]:
-    left = cast("dict[str, int | None]", cast("dict[str, Any]", total).get(key) or {})
-    right = cast("dict[str, int | None]", cast("dict[str, Any]", new).get(key) or {})
-    summed: dict[str, int | None] = {}
-    for name in {**left, **right}:
-        a, b = left.get(name), right.get(name)
+def _sums(left: dict[str, int | None] | None, right: dict[str, int | None] | None) -> dict[str, int | None]:
+    """The sums of details; other programs leave them out."""
+    summed: dict[str, int | None] = dict.fromkeys(left or ())
+    for name, b in (right or {}).items():
+        a = left.get(name) if left else None
         summed[name] = None if a is None or b is None else a + b
     return summed
