@@ -11,7 +11,7 @@ from conftest import StartServer
 from nemo_gym import Environment, Response, Session, tool
 from nemo_gym.agents.remote_agent import RemoteAgent
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.models.none import NoModel
+from nemo_gym.models.no_model import NoModel
 from nemo_gym.wire.errors import GymError, RemoteAgentError, UsageError
 from nemo_gym.wire.rollout import Rollout, partial_of
 

@@ -12,7 +12,7 @@ from conftest import StartServer
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.models.none import NoModel
+from nemo_gym.models.no_model import NoModel
 from nemo_gym.wire.errors import GymError, RolloutError, ServerTimeout, ServerUnreachable, UsageError
 from nemo_gym.wire.rollout import Rollout, partial_of
 

@@ -13,8 +13,8 @@ from nemo_gym.capture.finalise import Finaliser, retirable
 from nemo_gym.capture.settings import Strategy
 from nemo_gym.capture.token_files import TokenFiles
 from nemo_gym.capture.tokens import TokenRecorder
-from nemo_gym.wire.calls import ModelCall
 from nemo_gym.wire.items import Item, assistant, function_call, function_call_output, user
+from nemo_gym.wire.model_call import ModelCall
 from nemo_gym.wire.response import Response
 
 ASK, A, B, C = user("Mend it."), assistant("a"), assistant("b"), assistant("c")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.capture.stores import CaptureStore, FileCapture, MemoryCapture
-from nemo_gym.wire.calls import ModelCall
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.model_call import ModelCall
 
 
 def call(rollout_id: str, name: str) -> ModelCall:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.capture.token_files import Frozen, TokenFiles
-from nemo_gym.wire.calls import TokenEntry
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.model_call import TokenEntry
 
 
 def entry(name: str, *, rollout_id: str = "0-0", tokens: int = 2) -> TokenEntry:

@@ -9,9 +9,9 @@ import pytest
 
 from nemo_gym.capture.settings import TokenSettings, capture_settings, settle_folders
 from nemo_gym.capture.tokens import CaptureFailed, TokenRecorder
-from nemo_gym.wire.calls import ModelCall, TokenEntry
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import assistant
+from nemo_gym.wire.model_call import ModelCall, TokenEntry
 
 SINK = """
 class Sink:

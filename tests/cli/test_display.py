@@ -14,7 +14,7 @@ from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import RunReport
 from nemo_gym.runs.result import Result
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 
 
 def summary(rewards: list[list[float]], scale: RewardScale = UNKNOWN_SCALE, **columns: Any) -> RunSummary:

@@ -18,7 +18,7 @@ SCRIPT = """
 import json
 
 
-from nemo_gym.environments.example_repair.problems import PROBLEMS
+from nemo_gym.library.coding.example_repair.problems import PROBLEMS
 
 
 def mend(params):

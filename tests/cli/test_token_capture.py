@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.environments.loading import BUILTINS as EXAMPLES
+from nemo_gym.support.modules import BUILTINS as EXAMPLES
 from tests.compat.trainer import message_log
 from tests.conftest import StartEndpoint
 from tests.support.black_box import APP

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nemo_gym.environments.loading import BUILTINS
+from nemo_gym.support.modules import BUILTINS
 from tests.compat.trainer import TRAINING, free_port, message_log
 from tests.conftest import StartEndpoint
 

@@ -45,7 +45,7 @@ from pydantic import ValidationError
 
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.compat.stream_reassembly import reassembled
-from nemo_gym.wire.calls import ModelCall
+from nemo_gym.wire.model_call import ModelCall
 from nemo_gym.wire.streams import chat_events, message_events, response_events
 
 Json = Annotated[dict[str, Any], Body()]

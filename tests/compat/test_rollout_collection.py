@@ -27,7 +27,7 @@ from nemo_gym.rollout_collection import (
 )
 from omegaconf import DictConfig
 
-from nemo_gym.environments.loading import BUILTINS
+from nemo_gym.support.modules import BUILTINS
 from tests.compat.trainer import Actor
 from tests.conftest import StartEndpoint, read_rows
 

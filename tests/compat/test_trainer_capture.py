@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nemo_gym.environments.loading import BUILTINS
+from nemo_gym.support.modules import BUILTINS
 from tests.compat.trainer import Actor, message_log
 from tests.conftest import StartEndpoint
 

@@ -11,7 +11,7 @@ from nemo_gym.config.placeholder import fold_placeholders
 from nemo_gym.config.resolve import resolve
 from nemo_gym.config.selectors import config_path
 from nemo_gym.environments.discovery import list_environments
-from nemo_gym.runs.components import ModelSpec
+from nemo_gym.runs.component_specs import ModelSpec
 
 EVERY = [(kind, name) for kind in KINDS for name in builtin_names(kind)]
 POLICY = {"policy_base_url": "http://h/v1", "policy_model_name": "m", "policy_api_key": "k"}
@@ -43,7 +43,7 @@ def test_every_built_in_environment_has_a_domain_that_passes() -> None:
         "resources_servers/nothing/configs/nothing.yaml",
         "resources_servers/mcqa/configs/other.yaml",
         "resources_servers/mcqa/mcqa.yaml",
-        "environments/mcqa/configs/mcqa.yaml",
+        "library/knowledge/mcqa/configs/mcqa.yaml",
         "../resources_servers/mcqa/configs/mcqa.yaml",
         "mcqa.yaml",
         "",

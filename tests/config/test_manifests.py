@@ -11,7 +11,7 @@ import yaml
 from nemo_gym.config.composition import differences, mirrored, synced
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.manifest_file import ManifestError, read_manifest
-from nemo_gym.config.profiles import infer_profile, names_its_world, prepare_problem
+from nemo_gym.config.manifest_profile import infer_profile, names_its_world, prepare_problem
 from nemo_gym.config.workloads import Workload, find_workload, find_workloads
 from nemo_gym.wire.errors import UsageError
 

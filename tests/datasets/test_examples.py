@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.datasets.examples import example_problems
-from nemo_gym.scaffold.server import Scale, write_server
+from nemo_gym.workloads.scaffold.server import Scale, write_server
 
 
 @pytest.fixture

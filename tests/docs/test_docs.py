@@ -21,7 +21,6 @@ from nemo_gym.cli.main import app
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.conformance.judging import CHECKS
 from nemo_gym.environments.discovery import find_environment, list_environments
-from nemo_gym.environments.scaffold import write_scaffold
 from nemo_gym.models.registry import ALIASES as MODEL_ALIASES
 from nemo_gym.models.registry import TYPES
 from nemo_gym.models.scripted import ScriptedModel
@@ -29,6 +28,7 @@ from nemo_gym.wire import errors
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams, ask
 from nemo_gym.wire.response import Response
+from nemo_gym.workloads.scaffold.environment import write_scaffold
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -12,7 +12,7 @@ import pytest
 from conftest import StartServer
 
 from nemo_gym.agents.tool_loop import ToolLoop
-from nemo_gym.environments.described import MAX_STEPS, Description, describe, read_openapi
+from nemo_gym.environments.openapi_description import MAX_STEPS, Description, describe, read_openapi
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.transport.exchange import Timeouts

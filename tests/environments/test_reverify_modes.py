@@ -11,7 +11,7 @@ import nemo_gym
 from nemo_gym import Environment, Response, Session, StepEnvironment, tool
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.environments.reverify import reverify_mode
+from nemo_gym.environments.reverify_mode import reverify_mode
 
 STATELESS = {"mcqa", "string_match", "reasoning", "math_with_judge", "workplace_assistant"}
 EVERY = sorted(info.name for info in list_environments(roots=[]))

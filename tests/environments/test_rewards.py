@@ -11,7 +11,7 @@ from nemo_gym import Environment, Response, Reward, Session, ask
 from nemo_gym.environments.function import environment_of
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.rewards import reward_scale
-from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import UsageError, VerifierFault
 
 ROW = {"responses_create_params": ask("?"), "_ng_task_index": 0, "_ng_rollout_index": 0}

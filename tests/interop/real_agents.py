@@ -15,8 +15,8 @@ import pytest
 from nemo_gym import collect
 from nemo_gym.agents import presets
 from nemo_gym.agents.command import Command
-from nemo_gym.environments.example_repair.environment import Repair
-from nemo_gym.environments.example_repair.problems import PROBLEMS
+from nemo_gym.library.coding.example_repair.environment import Repair
+from nemo_gym.library.coding.example_repair.problems import PROBLEMS
 from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.wire.items import Item, assistant, function_call, message_text
 from nemo_gym.wire.params import RequestParams, input_items

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from nemo_gym.models.base import Model
-from nemo_gym.models.limited import LimitedModel
-from nemo_gym.runs.components import ModelSpec
+from nemo_gym.models.call_limit import LimitedModel
+from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.items import assistant, user
 from nemo_gym.wire.params import RequestParams

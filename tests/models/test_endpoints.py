@@ -17,7 +17,7 @@ from nemo_gym.models.presets import PROVIDERS
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.replicas import ReplicatedModel
 from nemo_gym.models.vllm import VllmModel
-from nemo_gym.runs.components import ModelSpec
+from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.wire.errors import UsageError
 
 COMPLETION = {"choices": [{"message": {"content": "hi"}}]}

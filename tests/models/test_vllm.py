@@ -18,7 +18,7 @@ from nemo_gym.models.splice import splice
 from nemo_gym.models.tokens import continues
 from nemo_gym.models.vllm import VllmModel, VllmSettings
 from nemo_gym.runs.api import collect
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.errors import ModelError, ModelRejected, UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, assistant, user

@@ -10,8 +10,8 @@ import pytest
 
 from nemo_gym import Environment, Response, Session
 from nemo_gym.runs.aggregate import aggregate_rows
+from nemo_gym.runs.environment_metrics import OwnMetrics
 from nemo_gym.runs.metrics import MetricsAccumulator
-from nemo_gym.runs.own_metrics import OwnMetrics
 from nemo_gym.wire.errors import GymError, UsageError
 
 

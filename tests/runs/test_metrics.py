@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
-from nemo_gym.verifiers.passes import compute_pass_majority_metrics
+from nemo_gym.stats.passes import compute_pass_majority_metrics
 from nemo_gym.wire.errors import UsageError
 
 

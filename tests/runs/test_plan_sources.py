@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nemo_gym import Environment, Task, ask
-from nemo_gym.environments.elsewhere import Elsewhere
+from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.runs.plan import PlanOptions, expand, expand_counted, task_rows
-from nemo_gym.runs.sources import Source, source_rows
+from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.prompt import Prompt
 

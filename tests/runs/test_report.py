@@ -13,7 +13,7 @@ from nemo_gym.runs.journal import AppendFile
 from nemo_gym.runs.manifest import Identity, Manifest
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.report import find_rollout, report_on, runs_in, sample_rollouts
-from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import DataError, UsageError
 
 

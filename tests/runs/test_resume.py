@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import read_rows
 
-from nemo_gym.runs.components import EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.manifest import Identity, load_manifest
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.report import RunReport, report_on

@@ -10,11 +10,11 @@ import pytest
 from conftest import ECHO, read_rows
 
 from nemo_gym.runs.append import append_run
-from nemo_gym.runs.components import EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.reverify import RecordedPlan, check_modes
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.runs.scorers import Scorers
+from nemo_gym.runs.scorer_environments import Scorers
 from nemo_gym.wire.errors import DataError, UsageError
 
 

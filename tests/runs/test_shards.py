@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import read_rows
 
-from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.shards import aggregate_shards, find_shards
 from nemo_gym.wire.errors import DataError, UsageError

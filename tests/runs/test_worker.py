@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym import ask
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import stamped_lines
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async

@@ -19,8 +19,8 @@ from nemo_gym.compat.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.compat.server_utils import ServerClient
-from nemo_gym.environments.example_mcp_weather.environment import McpWeather
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.door import LoopbackDoor

@@ -10,10 +10,10 @@ from loopback import served
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.models.chat import ChatModel
-from nemo_gym.models.none import NoModel
+from nemo_gym.models.no_model import NoModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.agent_app import agent_app

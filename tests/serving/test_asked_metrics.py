@@ -25,8 +25,8 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.aggregate import aggregate_rows
-from nemo_gym.runs.asked_metrics import AskedMetrics
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.remote_metrics import AskedMetrics
 from nemo_gym.runs.report import RunReport
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.serving.agent_app import agent_app

@@ -6,8 +6,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from nemo_gym.config.instances import Instance
+from nemo_gym.models.call_limit import LimitedModel
 from nemo_gym.models.chat import ChatModel
-from nemo_gym.models.limited import LimitedModel
 from nemo_gym.models.replicas import ReplicatedModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.serving.components import Components, model_of

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nemo_gym.agents.door import Visit
+from nemo_gym.agents.model_access import Visit
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel

@@ -7,11 +7,11 @@ from loopback import served
 
 import nemo_gym
 from nemo_gym.agents.remote_run import RemoteRun
-from nemo_gym.environments.described import describe
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.openapi_description import describe
 from nemo_gym.models.baselines import OracleModel, RandomModel
-from nemo_gym.runs.components import AgentSpec
+from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.options import AppOptions

@@ -14,9 +14,9 @@ from nemo_gym import Observation, Response, Session, Step, StepEnvironment
 from nemo_gym.agents.registry import find_agent
 from nemo_gym.agents.step_loop import StepLoop
 from nemo_gym.agents.tool_loop import ToolLoop
-from nemo_gym.environments.described import describe
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.openapi_description import describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.collect import attempt
@@ -24,7 +24,7 @@ from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.params import RequestParams, input_items
 

@@ -10,8 +10,8 @@ import pytest
 
 from nemo_gym import Environment, Response, Session, StepEnvironment
 from nemo_gym.agents.command import Command
-from nemo_gym.environments.example_mcp_weather.environment import McpWeather
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.serving.tools_door import open_tools

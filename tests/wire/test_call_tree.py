@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym.wire.call_tree import Branch, call_tree
-from nemo_gym.wire.calls import Captured, ModelCall
 from nemo_gym.wire.items import Item, assistant, function_call, function_call_output, system, user
+from nemo_gym.wire.model_call import Captured, ModelCall
 
 
 def call(

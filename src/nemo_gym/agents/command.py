@@ -11,19 +11,18 @@ from time import monotonic, time
 from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.door import ModelDoor
+from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.agents.programs import find_program
 from nemo_gym.agents.sandboxed import Sandboxes
 from nemo_gym.agents.trajectory import outcome_of
 from nemo_gym.agents.workplace import OnThisMachine, Program, Workplace, scratch_folder
-from nemo_gym.capture.columns import capture_columns, main_response
+from nemo_gym.capture.row_columns import capture_columns, main_response
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
-from nemo_gym.sandbox.process import Ended
+from nemo_gym.support.processes import Ended
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import call_tree
-from nemo_gym.wire.calls import Captured, ErrorCategory, rollout_id
 from nemo_gym.wire.errors import (
     AgentFault,
     AgentTimeout,
@@ -35,6 +34,7 @@ from nemo_gym.wire.errors import (
     did_you_mean,
 )
 from nemo_gym.wire.items import Item
+from nemo_gym.wire.model_call import Captured, ErrorCategory, rollout_id
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.rollout import Rollout, Timing, keep_partial
 from nemo_gym.wire.task import Row
@@ -253,7 +253,7 @@ def _sampling(params: RequestParams) -> dict[str, Any]:
 
 
 def _observed(place: Workplace) -> dict[str, Any]:
-    """The column for a sandbox that was used (CONTRACT, Appendix B)."""
+    """The column for a sandbox that was used."""
     if place.observation is None:
         return {}
     return {"ng_agent_observations": {"source": "command", "records": [place.observation], "gaps": []}}

@@ -1,4 +1,4 @@
-"""An external agent at `POST {url}/v1/responses` that acts in an environment held here (CONTRACT 2.7)."""
+"""An external agent at `POST {url}/v1/responses` that acts in an environment held here."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.transport.service import Service, refused
 from nemo_gym.wire.errors import RemoteAgentError, ServerTimeout, ServerUnreachable, UsageError
-from nemo_gym.wire.foreign import json_object, read_response
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
+from nemo_gym.wire.validation import json_object, read_response
 
 _TRIES: Final = Retry(attempts=3, budget=30.0, base=0.5, cap=5.0)
 

@@ -1,4 +1,4 @@
-"""Somebody else's agent server: one rollout is one `POST /run` (CONTRACT 2.4)."""
+"""Somebody else's agent server: one rollout is one `POST /run`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from nemo_gym.transport.head import find_agents
 from nemo_gym.transport.service import Service, ask_for_metrics, refused
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import RolloutError, UsageError, did_you_mean
-from nemo_gym.wire.foreign import json_object, read_response, read_reward
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Rollout, Timing, failure_of, keep_partial
 from nemo_gym.wire.task import Row, named_agent
+from nemo_gym.wire.validation import json_object, read_response, read_reward
 
 
 class RemoteRun(Agent):

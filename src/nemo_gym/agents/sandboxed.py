@@ -26,9 +26,9 @@ from nemo_gym.sandbox.errors import (
     SandboxStopped,
     SandboxUnsupported,
 )
-from nemo_gym.sandbox.process import Ended
 from nemo_gym.sandbox.providers.local.layout import search_path
 from nemo_gym.sandbox.spec import settings_of
+from nemo_gym.support.processes import Ended
 from nemo_gym.wire.errors import AgentFault
 
 log: Final = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from nemo_gym.wire.task import Row
 
 
 class StepLoop(Agent):
-    """Plays a `StepEnvironment`; the sum of step rewards is the reward (CONTRACT 2.3, A.6).
+    """Plays a `StepEnvironment`; the sum of step rewards is the reward.
 
     Args:
         max_steps: answers the model may give; None takes the environment's own limit. Reaching it

@@ -60,7 +60,7 @@ class ToolLoop(SingleCall):
     """The default agent. Several calls in one answer run side by side, unless the request forbids it.
 
     Args:
-        max_steps: model calls at most; the tools of the last one still run (CONTRACT 2.4).
+        max_steps: model calls at most; the tools of the last one still run.
         tool_timeout: seconds one tool call may take before the model is told so.
         turn_timeout: seconds one model call may take, retries included; None leaves it to the model.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nemo_gym.sandbox.process import Ended, clean_environment, kill_carriers, run_program
-from nemo_gym.sandbox.removal import remove_tree
+from nemo_gym.support.processes import Ended, clean_environment, kill_carriers, run_program
+from nemo_gym.support.removal import remove_tree
 from nemo_gym.wire.errors import AgentFault
 
 
@@ -46,7 +46,7 @@ class Workplace(Protocol):
 
     @property
     def observation(self) -> Mapping[str, Any] | None:
-        """The sandbox that the program ran in, as a `SandboxObservation` (CONTRACT, Appendix B)."""
+        """The sandbox that the program ran in, as a `SandboxObservation`."""
         ...
 
     async def reach(self, url: str) -> str:

@@ -1,4 +1,4 @@
-"""From the captured tokens of a rollout that has ended to what a trainer finds in its row (CONTRACT 5.10)."""
+"""From the captured tokens of a rollout that has ended to what a trainer finds in its row."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nemo_gym.capture.columns import MASK_SAMPLE, TOKEN_CAPTURE, TRAJECTORY, tree_columns
+from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE, TRAJECTORY, tree_columns
 from nemo_gym.capture.settings import Strategy
 from nemo_gym.capture.tokens import Snapshot, TokenSource, called, captured_of
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import Branch, call_tree, separate_calls
-from nemo_gym.wire.calls import Captured
 from nemo_gym.wire.items import message_text
-from nemo_gym.wire.loose import object_of, objects_of
+from nemo_gym.wire.json_values import object_of, objects_of
+from nemo_gym.wire.model_call import Captured
 from nemo_gym.wire.params import input_items
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row

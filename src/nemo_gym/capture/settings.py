@@ -1,4 +1,4 @@
-"""What of a rollout's model calls is to be kept, and where (CONTRACT 4.6, 5.8, 5.10)."""
+"""What of a rollout's model calls is to be kept, and where."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.capture.token_files import TokenFiles
 from nemo_gym.capture.tokens import TokenSink, TokenSource
-from nemo_gym.environments.loading import load_file
+from nemo_gym.support.modules import load_file
 from nemo_gym.wire.errors import UsageError
 
 Strategy: TypeAlias = Literal["prefix_merging", "per_request"]

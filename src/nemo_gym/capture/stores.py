@@ -1,4 +1,4 @@
-"""Where the calls of a model server are kept until somebody asks for a rollout's (CONTRACT 5.8)."""
+"""Where the calls of a model server are kept until somebody asks for a rollout's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final, Protocol, TypeVar, cast
 
 import msgspec
 
-from nemo_gym.capture.lines import append_line, made
-from nemo_gym.capture.recorder import Recorder
-from nemo_gym.wire.calls import Captured, ModelCall, check_rollout_id
+from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.shared_lines import append_line, made
 from nemo_gym.wire.items import Json
 from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.model_call import Captured, ModelCall, check_rollout_id
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Tokens in files of a folder that every process of a run can reach (CONTRACT 5.10)."""
+"""Tokens in files of a folder that every process of a run can reach."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import msgspec
 
-from nemo_gym.capture.lines import append, locked, made
+from nemo_gym.capture.shared_lines import append, locked, made
 from nemo_gym.capture.tokens import Snapshot
-from nemo_gym.wire.calls import TokenEntry, check_rollout_id
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.model_call import TokenEntry, check_rollout_id
 
 
 class Frozen(GymError):

@@ -1,4 +1,4 @@
-"""Where the tokens of model calls go, and where a finished rollout's come from (CONTRACT 5.10)."""
+"""Where the tokens of model calls go, and where a finished rollout's come from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from nemo_gym.wire.calls import Captured, ModelCall, TokenEntry, call_of_entry, token_entry
 from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.model_call import Captured, ModelCall, TokenEntry, call_of_entry, token_entry
 
 
 class Snapshot(msgspec.Struct, frozen=True):

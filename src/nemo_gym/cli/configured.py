@@ -26,8 +26,8 @@ from nemo_gym.config.tree import Tree
 from nemo_gym.datasets.tasks import FoundTasks, find_tasks
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
-from nemo_gym.runs.sources import Source
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.task_sources import Source
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.specs import Single, described, environment_spec, single
 from nemo_gym.wire import keys

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from nemo_gym.agents.door import ModelDoor
+from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.cli.display import print_report, watch

@@ -1,4 +1,4 @@
-"""A user's own collection driver, in a process of its own beside the servers (CONTRACT 6)."""
+"""A user's own collection driver, in a process of its own beside the servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.runs.output import shown_output
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.runs.run import Job
-from nemo_gym.runs.sources import source_rows
+from nemo_gym.runs.task_sources import source_rows
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
 

@@ -9,7 +9,7 @@ from nemo_gym.cli.parts import Parts
 from nemo_gym.cli.texts import echo, number, print_json
 from nemo_gym.runs.plan import PlanOptions, expand_counted
 from nemo_gym.runs.run import Job
-from nemo_gym.runs.sources import source_rows
+from nemo_gym.runs.task_sources import source_rows
 from nemo_gym.wire import keys
 from nemo_gym.wire.task import named_agent
 

@@ -58,7 +58,7 @@ def check(
     """
     from nemo_gym.cli.listing import print_check
     from nemo_gym.cli.words import read_settings
-    from nemo_gym.environments.building import build_environment
+    from nemo_gym.environments.build import build_environment
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.runs.loop import run_async

@@ -37,12 +37,12 @@ def golden(
     from nemo_gym.environments.base import StepEnvironment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.environments.golden_case import append_case, case_of
-    from nemo_gym.environments.loading import BUILTINS
     from nemo_gym.runs.report import find_rollout
+    from nemo_gym.support.modules import PACKAGE
 
     kind = find_environment(name)
     path = output or kind.folder() / "golden.jsonl"
-    if output is None and kind.folder().is_relative_to(BUILTINS):
+    if output is None and kind.folder().is_relative_to(PACKAGE):
         raise UsageError(f"{kind.name()} comes with this package: say where with --output PATH")
     rollout = find_rollout(run, task, repeat)
     _check_environment(run, name, kind)

@@ -90,8 +90,8 @@ def init(
 
     Example: gym env init --environment word_count --profile custom-gym-verifier
     """
-    from nemo_gym.environments.scaffold import write_scaffold
     from nemo_gym.runs.loop import run_async
+    from nemo_gym.workloads.scaffold.environment import write_scaffold
 
     if "=" in name:
         name, resources_server = "", Path(read_asked(InitSettings, [name]).entrypoint).name
@@ -112,8 +112,8 @@ def init(
         commands = [f"gym run {wanted}", f"gym env check {wanted}"]
     else:
         from nemo_gym.config.sources import search_roots
-        from nemo_gym.scaffold.server import Scale, write_server
-        from nemo_gym.scaffold.workload import Wanted, write_workload
+        from nemo_gym.workloads.scaffold.server import Scale, write_server
+        from nemo_gym.workloads.scaffold.workload import Wanted, write_workload
 
         low, high = reward_range or (0.0, 1.0)
         if not low < high:

@@ -14,7 +14,7 @@ from rich.text import Text
 from nemo_gym.cli.console import Console
 from nemo_gym.cli.texts import print_json, shown
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.building import build_environment
+from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.conformance.check import CheckReport
 from nemo_gym.environments.discovery import EnvironmentInfo, describe
 from nemo_gym.environments.tool import bind_tools

@@ -39,8 +39,8 @@ def packages(
     from nemo_gym.config.sources import search_roots
     from nemo_gym.runs.loop import run_async
     from nemo_gym.serving.packages import packages_for
-    from nemo_gym.serving.server_tests import server_folder
     from nemo_gym.serving.virtualenvs import virtualenvs_in
+    from nemo_gym.workloads.server_tests import server_folder
 
     asked = read_asked(PackageSettings, words or [], entrypoint=resources_server, outdated=outdated)
     if not asked.entrypoint:

@@ -13,7 +13,7 @@ from nemo_gym.cli.words import read_asked
 from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:
-    from nemo_gym.runs.profile import Completion
+    from nemo_gym.runs.reward_profile import Completion
 
 
 class ProfileSettings(msgspec.Struct):
@@ -44,7 +44,7 @@ def profile(
     Example: gym eval profile --inputs in.jsonl --rollouts out.jsonl --allow-partial-rollouts
     """
     from nemo_gym.runs.paths import RunPaths
-    from nemo_gym.runs.profile import write_profile
+    from nemo_gym.runs.reward_profile import write_profile
 
     asked = read_asked(
         ProfileSettings,

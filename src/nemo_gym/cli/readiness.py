@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final
 
 from nemo_gym.cli.texts import print_error
-from nemo_gym.runs.components import ModelSpec
+from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.transport.exchange import UNKNOWN_HOST
 from nemo_gym.wire.errors import GymError
 

@@ -11,10 +11,10 @@ from nemo_gym.cli.display import print_report
 from nemo_gym.cli.drive import collect, exit_code
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.append import append_run
-from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.loop import run_async
+from nemo_gym.runs.metrics_recompute import recompute
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.recompute import recompute
 from nemo_gym.runs.report import RunReport, report_on
 from nemo_gym.runs.reverify import RecordedPlan, check_modes
 from nemo_gym.runs.run import Job

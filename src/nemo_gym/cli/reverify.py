@@ -59,7 +59,7 @@ def reverify(
     """
     from nemo_gym.cli.rescore import Existing, rescore
     from nemo_gym.cli.scoring import scoring
-    from nemo_gym.runs.components import ModelSpec
+    from nemo_gym.runs.component_specs import ModelSpec
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.reverify import RecordedPlan
     from nemo_gym.runs.run import Job

@@ -12,9 +12,9 @@ from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config
-from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.scorers import Scorers, recorded_scorer
+from nemo_gym.runs.scorer_environments import Scorers, recorded_scorer
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.specs import environment_spec
 from nemo_gym.wire.errors import UsageError

@@ -17,7 +17,7 @@ from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:
     from nemo_gym.config.workloads import Workload
-    from nemo_gym.serving.server_tests import ServerTest
+    from nemo_gym.workloads.server_tests import ServerTest
 
 
 class TestSettings(msgspec.Struct):
@@ -62,7 +62,7 @@ def prove(
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.runs.loop import run_async
-    from nemo_gym.serving.server_tests import server_folder, server_folders
+    from nemo_gym.workloads.server_tests import server_folder, server_folders
 
     names = [word for word in words or [] if not is_override(word)]
     asked = read_asked(TestSettings, [word for word in words or [] if is_override(word)])
@@ -103,7 +103,7 @@ def publish(
     from nemo_gym.config.sources import search_roots
     from nemo_gym.config.workloads import find_workload
     from nemo_gym.runs.loop import run_async
-    from nemo_gym.serving.publication import conditions
+    from nemo_gym.workloads.publication import conditions
 
     workload = find_workload(name, kind, search_roots(search_dir or []))
     found = run_async(conditions(workload, search_dir or []))
@@ -120,7 +120,7 @@ def publish(
 def _test_fixture(workload: Workload, search_dirs: list[Path], update: bool, json: bool) -> int:
     from nemo_gym.config.sources import search_roots
     from nemo_gym.runs.loop import run_async
-    from nemo_gym.serving.fixtures import run_fixture
+    from nemo_gym.workloads.verifier_cases import run_fixture
 
     config = workload.resolve(search_dirs=search_dirs)
     results = run_async(run_fixture(workload, config, search_roots(search_dirs), update=update))
@@ -137,8 +137,8 @@ def _test_fixture(workload: Workload, search_dirs: list[Path], update: bool, jso
 def _test_servers(folders: list[Path], asked: TestSettings, json: bool) -> int:
     from nemo_gym.datasets.examples import example_problems
     from nemo_gym.runs.loop import run_async
-    from nemo_gym.serving.server_tests import run_tests
     from nemo_gym.serving.virtualenvs import virtualenvs_in
+    from nemo_gym.workloads.server_tests import run_tests
 
     virtualenvs = virtualenvs_in(asked.cache_dir)
     results: list[ServerTest] = []

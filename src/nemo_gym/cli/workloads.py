@@ -11,8 +11,8 @@ from nemo_gym.config.manifest import Kind
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.workloads import Workload, find_workload, find_workloads, workload_at
 from nemo_gym.runs.loop import run_async
-from nemo_gym.serving.workload_checks import check_workload
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.workloads.checks import check_workload
 
 
 def asked_workload(

@@ -1,4 +1,4 @@
-"""The agent servers of a running system, as whoever has rows for them asks (CONTRACT 2.4, 11.2)."""
+"""The agent servers of a running system, as whoever has rows for them asks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nemo_gym.wire.errors import (
     UsageError,
     did_you_mean,
 )
-from nemo_gym.wire.foreign import json_object
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.rollout import failure_of
 from nemo_gym.wire.task import Row, named_agent
+from nemo_gym.wire.validation import json_object
 
 ROLLOUT_S: Final = 86_400.0
 """Seconds a rollout may take; agents have limits of their own, which are shorter."""

@@ -1,4 +1,4 @@
-"""Resources servers: tools, per-session state and a verifier behind HTTP (CONTRACT 2.2, 3.3)."""
+"""Resources servers: tools, per-session state and a verifier behind HTTP."""
 
 from __future__ import annotations
 

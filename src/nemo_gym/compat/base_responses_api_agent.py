@@ -1,4 +1,4 @@
-"""Agent servers: the loop between a model server and a resources server (CONTRACT 2.4, 3.4)."""
+"""Agent servers: the loop between a model server and a resources server."""
 
 from __future__ import annotations
 

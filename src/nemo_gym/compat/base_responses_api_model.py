@@ -1,4 +1,4 @@
-"""Model servers (CONTRACT 2.5, 3.5)."""
+"""Model servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of model calls when a trainer asks for batches (CONTRACT 5.10, 11.2)."""
+"""What is kept of model calls when a trainer asks for batches."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from nemo_gym.capture.columns import CAPTURE_COLUMNS
+from nemo_gym.capture.capture_records import CAPTURE, capture_column
 from nemo_gym.capture.finalise import Finaliser, retirable
-from nemo_gym.capture.records import CAPTURE, capture_column
+from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
 from nemo_gym.capture.settings import CaptureSettings, capture_settings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.compat.agent_servers import AgentServers, RolloutFailed
 from nemo_gym.compat.global_config import maybe_get_global_config_dict, plain_config
 from nemo_gym.config.instances import find_instances
 from nemo_gym.wire import keys
-from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.task import Row, named_agent
+from nemo_gym.wire.validation import read_response
 
 
 def configured_capture() -> CaptureSettings | None:

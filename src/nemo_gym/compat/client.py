@@ -1,4 +1,4 @@
-"""The aiohttp client of existing code, and how its answers are read (CONTRACT 2.0, 3.6)."""
+"""The aiohttp client of existing code, and how its answers are read."""
 
 from __future__ import annotations
 

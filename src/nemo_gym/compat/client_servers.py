@@ -9,7 +9,7 @@ import aiohttp
 from wreq import HeaderMap
 
 from nemo_gym.agents.remote_run import RemoteRun
-from nemo_gym.runs.components import AgentSpec
+from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.transport.exchange import Body, Reply
 from nemo_gym.transport.service import Service
 from nemo_gym.wire.errors import ServerTimeout, ServerUnreachable

@@ -1,4 +1,4 @@
-"""What a collection from running servers is asked for (CONTRACT 5.2, 11.2)."""
+"""What a collection from running servers is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One configuration from all its sources, for programs that start the system themselves (CONTRACT 4.2)."""
+"""One configuration from all its sources, for programs that start the system themselves."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class AggregateMetricsRequest(BaseModel):
 
 
 class AggregateMetrics(BaseModel):
-    """What the rows of an agent come to (CONTRACT 5.7)."""
+    """What the rows of an agent come to."""
 
     group_level_metrics: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     agent_metrics: dict[str, Any] = Field(default_factory=dict)

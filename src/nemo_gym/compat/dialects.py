@@ -1,4 +1,4 @@
-"""The dialects and streams that a model server of existing code has without writing them (CONTRACT 2.5)."""
+"""The dialects and streams that a model server of existing code has without writing them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from nemo_gym.serving.in_process import exchange
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import ModelError, ModelRejected
-from nemo_gym.wire.foreign import json_object, read_response
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
+from nemo_gym.wire.validation import json_object, read_response
 
 
 class OtherDialects:

@@ -1,4 +1,4 @@
-"""The merged configuration of a running system, as server processes and trainers read it (CONTRACT 4.6)."""
+"""The merged configuration of a running system, as server processes and trainers read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resources servers in the reset/step form (CONTRACT 2.3, 3.3)."""
+"""Resources servers in the reset/step form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge calls, whose failure is not a wrong answer (CONTRACT 2.2, 3.9)."""
+"""Judge calls, whose failure is not a wrong answer."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from nemo_gym.compat.in_process import OwnAppConnections
 from nemo_gym.compat.mcp_auto_exposure import api_routes, harvest
 from nemo_gym.compat.server_utils import ServerClient
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
-from nemo_gym.environments.described import Description
+from nemo_gym.environments.openapi_description import Description
 from nemo_gym.environments.session import Session
 from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.serving.in_process import AppEnvironment

@@ -1,4 +1,4 @@
-"""The tool routes of a resources server over MCP, switched on by `expose_tools_over_mcp` (CONTRACT 2.6)."""
+"""The tool routes of a resources server over MCP, switched on by `expose_tools_over_mcp`."""
 
 from __future__ import annotations
 

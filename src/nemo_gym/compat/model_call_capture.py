@@ -1,4 +1,4 @@
-"""Capture of every call to a model server whose path names a rollout (CONTRACT 5.8)."""
+"""Capture of every call to a model server whose path names a rollout."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nemo_gym.compat.model_call_records import CaptureStore
 from nemo_gym.compat.stream_reassembly import reassembled
 from nemo_gym.serving.prefix import RolloutPrefix, rollout_tag
-from nemo_gym.wire.calls import Dialect, ErrorCategory, error_category, new_call_id
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.model_call import Dialect, ErrorCategory, error_category, new_call_id
 
 
 class ModelCallCaptureConfig(BaseModel):

@@ -1,4 +1,4 @@
-"""Captured model calls as records, whatever dialect they were made in (CONTRACT 5.8, Appendix B)."""
+"""Captured model calls as records, whatever dialect they were made in."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final, cast
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from nemo_gym.capture.lines import append_line
-from nemo_gym.capture.records import CAPTURE, call_metrics, call_record
+from nemo_gym.capture.capture_records import CAPTURE, call_metrics, call_record
+from nemo_gym.capture.shared_lines import append_line
 from nemo_gym.compat.config_types import ModelServerRef
-from nemo_gym.wire.calls import check_rollout_id
 from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.model_call import check_rollout_id
 
 CAPTURE_KEY: Final = CAPTURE
 

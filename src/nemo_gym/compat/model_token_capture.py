@@ -1,4 +1,4 @@
-"""The tokens of an existing model server's calls, kept for training (CONTRACT 5.10)."""
+"""The tokens of an existing model server's calls, kept for training."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Final, cast
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nemo_gym.capture.recorder import Recorder
+from nemo_gym.capture.server_capture import Recorder
 from nemo_gym.capture.settings import token_settings
 from nemo_gym.capture.tokens import TokenRecorder
 from nemo_gym.compat.rollout_correlation import current_tag
 from nemo_gym.compat.token_id_capture import CaptureContext, capture_context
-from nemo_gym.wire.calls import Dialect, ModelCall, new_call_id
 from nemo_gym.wire.chat import chat_response, params_from_chat
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.jsonl import decode
-from nemo_gym.wire.loose import object_of
+from nemo_gym.wire.model_call import Dialect, ModelCall, new_call_id
 from nemo_gym.wire.params import RequestParams
 
 

@@ -1,4 +1,4 @@
-"""What an agent reports about a rollout, and the trajectory that comes of it (CONTRACT 5.9, Appendix B)."""
+"""What an agent reports about a rollout, and the trajectory that comes of it."""
 
 from __future__ import annotations
 

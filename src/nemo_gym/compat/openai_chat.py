@@ -1,4 +1,4 @@
-"""Chat Completions objects as the models and dicts that existing code uses (CONTRACT 2.5.3)."""
+"""Chat Completions objects as the models and dicts that existing code uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses API objects as the pydantic models that existing code constructs and subclasses (CONTRACT 2.5).
+"""Responses API objects as the pydantic models that existing code constructs and subclasses.
 
 Each kind of item has a variant `...ForTraining` that carries what the policy saw and sampled. Which model an
 item is read as depends on its `type`, its role and whether it has token fields: never on what happens to fit.

@@ -1,4 +1,4 @@
-"""Metrics of verified rollouts, as existing servers compute and extend them (CONTRACT 5.7)."""
+"""Metrics of verified rollouts, as existing servers compute and extend them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 from nemo_gym.compat.config_types import AggregateMetrics, AggregateMetricsRequest
 from nemo_gym.environments.base import mean_metrics
 from nemo_gym.runs.metrics import MetricsAccumulator
-from nemo_gym.verifiers.passes import ScoreDicts, ScoreFunction
-from nemo_gym.verifiers.passes import add_avg_sample_std_dev as add_avg_sample_std_dev
-from nemo_gym.verifiers.passes import compute_pass_majority_metrics as _compute_pass_majority_metrics
-from nemo_gym.verifiers.passes import compute_subset_metrics as compute_subset_metrics
-from nemo_gym.verifiers.passes import highest_k_metrics as highest_k_metrics
+from nemo_gym.stats.passes import ScoreDicts, ScoreFunction
+from nemo_gym.stats.passes import add_avg_sample_std_dev as add_avg_sample_std_dev
+from nemo_gym.stats.passes import compute_pass_majority_metrics as _compute_pass_majority_metrics
+from nemo_gym.stats.passes import compute_subset_metrics as compute_subset_metrics
+from nemo_gym.stats.passes import highest_k_metrics as highest_k_metrics
 from nemo_gym.wire import keys
 
 Row = dict[str, Any]
@@ -41,7 +41,7 @@ class AggregateMetricsMixin:
 def compute_pass_majority_metrics(
     tasks: Tasks, score_fn: ScoreFunction | None = None, answer_key: str | None = None
 ) -> tuple[dict[str, Any], ScoreDicts, list[str], int]:
-    """See `nemo_gym.verifiers.passes`; of no tasks there are no metrics."""
+    """See `nemo_gym.stats.passes`; of no tasks there are no metrics."""
     metrics, scores, names, max_k = _compute_pass_majority_metrics(tasks, score_fn, answer_key)
     return metrics if tasks else {}, scores, names, max_k
 

@@ -1,4 +1,4 @@
-"""Rollouts from running servers: batches for a trainer, or a whole file (CONTRACT 5, 11.2)."""
+"""Rollouts from running servers: batches for a trainer, or a whole file."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from nemo_gym.compat.prompt import find_prompt
 from nemo_gym.compat.server_utils import BaseServerConfig, ServerClient
 from nemo_gym.compat.skills import load_skill_directory
 from nemo_gym.compat.trajectory_records import attach_trajectory_record
-from nemo_gym.environments.elsewhere import Elsewhere
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.plan import PlanOptions, expand_counted
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.runs.sources import Source, source_rows
+from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError, UsageError

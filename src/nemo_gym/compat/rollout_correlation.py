@@ -1,4 +1,4 @@
-"""Which rollout the running code works for, and the path prefix that says so to a server (CONTRACT 2.0)."""
+"""Which rollout the running code works for, and the path prefix that says so to a server."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def apply_rollout_prefix(base_url: str, rollout_id: str | None, *, token_capture
 
 
 def rollout_id_of(row: Mapping[str, Any]) -> str | None:
-    """The id of a row's rollout (CONTRACT 5.3); None when the row has no identity.
+    """The id of a row's rollout; None when the row has no identity.
 
     Raises:
         ValueError: the row names an id that can't stand in a path.

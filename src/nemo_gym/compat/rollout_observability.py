@@ -1,4 +1,4 @@
-"""What agents report about rollouts, and how it is joined with captured model calls (CONTRACT 5.9)."""
+"""What agents report about rollouts, and how it is joined with captured model calls."""
 
 from nemo_gym.compat.observation_models import AgentEpisode as AgentEpisode
 from nemo_gym.compat.observation_models import AgentInvocation as AgentInvocation

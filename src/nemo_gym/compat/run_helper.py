@@ -1,4 +1,4 @@
-"""`RunHelper`: a trainer starts the servers from its own process (CONTRACT 11.2)."""
+"""`RunHelper`: a trainer starts the servers from its own process."""
 
 from __future__ import annotations
 

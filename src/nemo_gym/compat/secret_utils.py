@@ -1,4 +1,4 @@
-"""Configurations and command lines that may be shown (CONTRACT 3.11), as `nemo_gym.wire.masking` has it."""
+"""Configurations and command lines that may be shown, as `nemo_gym.wire.masking` has it."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from aiohttp import ClientResponse
 from pydantic import BaseModel
 
 from nemo_gym.wire import keys
+from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.jsonl import decode
-from nemo_gym.wire.loose import object_of, objects_of
 
 SEED: Final = "/seed_session"
 

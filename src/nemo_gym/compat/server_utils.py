@@ -1,4 +1,4 @@
-"""How existing servers are built, run and call one another (CONTRACT 2.0, 3.2, 3.6)."""
+"""How existing servers are built, run and call one another."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ class SimpleServer(BaseServer):
 
     @classmethod
     def run_webserver(cls) -> FastAPI | None:
-        """Serve the instance that this process was started for (CONTRACT 3.2).
+        """Serve the instance that this process was started for.
 
         Returns the app instead where the process is one of several workers, which uvicorn runs.
 

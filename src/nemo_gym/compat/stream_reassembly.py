@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
-from nemo_gym.wire.calls import Dialect
+from nemo_gym.wire.json_values import object_of, objects_of, text_of
 from nemo_gym.wire.jsonl import decode
-from nemo_gym.wire.loose import object_of, objects_of, text_of
+from nemo_gym.wire.model_call import Dialect
 
 
 def reassembled(data: bytes, dialect: Dialect) -> tuple[dict[str, Any] | None, bool]:

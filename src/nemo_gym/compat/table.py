@@ -25,7 +25,7 @@ HOMES: Final = {
     "nemo_gym.openai_utils": "nemo_gym.compat.openai_utils",
     "nemo_gym.package_info": "nemo_gym.compat.package_info",
     "nemo_gym.path_utils": "nemo_gym.compat.path_utils",
-    "nemo_gym.profiling": "nemo_gym.compat.profiling",
+    "nemo_gym.profiling": "nemo_gym.compat.cpu_profile",
     "nemo_gym.prompt": "nemo_gym.compat.prompt",
     "nemo_gym.responses_converter": "nemo_gym.compat.responses_converter",
     "nemo_gym.reward_profile": "nemo_gym.compat.reward_profile",

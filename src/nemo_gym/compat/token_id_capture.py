@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from nemo_gym.capture.tokens import TokenSink as TokenSink
 from nemo_gym.capture.tokens import TokenSource as TokenSource
-from nemo_gym.wire.calls import TokenEntry as TokenEntry
+from nemo_gym.wire.model_call import TokenEntry as TokenEntry
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A rollout's trajectory, put together from what its agent reported and what was captured (CONTRACT 5.9).
+"""A rollout's trajectory, put together from what its agent reported and what was captured.
 
 A model call that a report names is looked up among the captured ones by its id, or by its server and the id
 of its response. What can't be found, or is found twice, is a gap; nothing is assigned by its order.
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from nemo_gym.capture.records import capture_gaps
+from nemo_gym.capture.capture_records import capture_gaps
 from nemo_gym.compat.model_call_records import (
     CAPTURE_KEY,
     CaptureStore,
@@ -38,7 +38,7 @@ from nemo_gym.compat.observation_models import (
 )
 from nemo_gym.compat.rollout_correlation import rollout_id_of
 from nemo_gym.wire import keys
-from nemo_gym.wire.loose import object_of, objects_of, text_of
+from nemo_gym.wire.json_values import object_of, objects_of, text_of
 
 TRAJECTORY_KEY: Final = "ng_trajectory"
 OBSERVATIONS_KEY: Final = "ng_agent_observations"

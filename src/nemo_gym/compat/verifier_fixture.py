@@ -1,4 +1,4 @@
-"""Known requests of a verifier and what must come of them (CONTRACT 3.11); `gym env test` runs them too."""
+"""Known requests of a verifier and what must come of them; `gym env test` runs them too."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from nemo_gym.compat.server_utils import SESSION_ID_KEY
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.serving.exported_fixture import CaseResult
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.workloads.exported_fixture import CaseResult
 
 Kind = Literal["full_reward", "zero_reward", "malformed", "determinism"]
 
@@ -96,7 +96,7 @@ class VerifierFixture:
     async def __gym_cases__(
         self, *, full: float, zero: float, seeded: bool, update: bool
     ) -> list[CaseResult]:
-        """What `gym env test` asks for: see `nemo_gym.serving.exported_fixture`."""
+        """What `gym env test` asks for: see `nemo_gym.workloads.exported_fixture`."""
         tried = await _exercise(self, full=full, zero=zero, seeded=seeded, update=update)
         return [_shown(case, result, full, zero) for case, result in tried]
 

@@ -1,4 +1,4 @@
-"""A tree whose values may refer to hosts and ports that are only chosen now (CONTRACT 4.5)."""
+"""A tree whose values may refer to hosts and ports that are only chosen now."""
 
 from __future__ import annotations
 

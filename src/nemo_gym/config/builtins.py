@@ -13,8 +13,8 @@ from typing import Final
 from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, as_kind, builtin_names
 from nemo_gym.config.model_flavors import Flavor, flavors
 from nemo_gym.config.tree import Tree
+from nemo_gym.environments.catalogue import library
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
-from nemo_gym.environments.loading import BUILTINS
 from nemo_gym.models.presets import PROVIDERS
 from nemo_gym.models.registry import TYPES
 
@@ -129,7 +129,7 @@ def policy_settings(implementation: str) -> Tree:
 
 def _datasets(info: EnvironmentInfo) -> list[Tree]:
     built_in = info.source == "built-in"
-    folder = BUILTINS / info.name if built_in else Path(info.source).parent
+    folder = library()[info.name] if built_in else Path(info.source).parent
     license = "Apache 2.0" if built_in else "TBD"
     return [
         {"name": split, "type": split, "jsonl_fpath": str(path), "license": license}

@@ -1,4 +1,4 @@
-"""What there is, by type: benchmarks, environments, agents, models and resources servers (CONTRACT 6).
+"""What there is, by type: benchmarks, environments, agents, models and resources servers.
 
 Files are read, nothing of the user's is run.
 """
@@ -17,7 +17,7 @@ from nemo_gym.config.kinds import ENTRYPOINT, builtin_names
 from nemo_gym.config.kinds import Kind as ServerKind
 from nemo_gym.config.manifest import Kind
 from nemo_gym.config.manifest_file import read_manifest
-from nemo_gym.config.profiles import names_its_world
+from nemo_gym.config.manifest_profile import names_its_world
 from nemo_gym.config.sources import read_yaml
 from nemo_gym.config.tree import Tree, as_mapping
 from nemo_gym.config.workloads import Workload, find_workloads

@@ -1,4 +1,4 @@
-"""The `datasets` of an agent (CONTRACT 4.7)."""
+"""The `datasets` of an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`inherit_from`, `copy` and `_delete_key`: one part of the tree made from another (CONTRACT 4.3)."""
+"""`inherit_from`, `copy` and `_delete_key`: one part of the tree made from another."""
 
 from __future__ import annotations
 

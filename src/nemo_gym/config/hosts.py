@@ -1,4 +1,4 @@
-"""Where each instance will be served: hosts, and ports that were free when chosen (CONTRACT 4.5)."""
+"""Where each instance will be served: hosts, and ports that were free when chosen."""
 
 from __future__ import annotations
 

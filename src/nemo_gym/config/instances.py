@@ -1,4 +1,4 @@
-"""Server instances: the named top-level keys that describe a server (CONTRACT 4.1, 4.4)."""
+"""Server instances: the named top-level keys that describe a server."""
 
 from __future__ import annotations
 

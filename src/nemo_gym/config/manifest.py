@@ -1,4 +1,4 @@
-"""`manifest.yaml`: what an environment or a benchmark says about itself (CONTRACT 13.1, appendix C)."""
+"""`manifest.yaml`: what an environment or a benchmark says about itself."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from nemo_gym.models.presets import PROVIDERS
-from nemo_gym.models.table import ALIASES, TYPES
+from nemo_gym.models.type_table import ALIASES, TYPES
 
 LOCAL_TYPES: Final = ("embedded", "scripted", "replay", "random", "oracle")
 """Model types that answer in this process."""

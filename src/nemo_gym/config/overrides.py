@@ -1,4 +1,4 @@
-"""Changes from the command line: `key=value`, `+key=value`, `++key=value`, `~key` (CONTRACT 4.2)."""
+"""Changes from the command line: `key=value`, `+key=value`, `++key=value`, `~key`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dummy_model`: what an environment's file puts where any model may stand (CONTRACT 4.3)."""
+"""`dummy_model`: what an environment's file puts where any model may stand."""
 
 from __future__ import annotations
 

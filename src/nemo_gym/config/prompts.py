@@ -1,4 +1,4 @@
-"""Prompt files: YAML with a `user` and perhaps a `system` template (CONTRACT 3.10)."""
+"""Prompt files: YAML with a `user` and perhaps a `system` template."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def resolve(
     use_env_file: bool = True,
     offline: bool = False,
 ) -> Config:
-    """One configuration from all its sources; what comes later wins (CONTRACT 4.2).
+    """One configuration from all its sources; what comes later wins.
 
     Args:
         paths: YAML files, absolute or relative to a search root; then `env.yaml`.
@@ -82,7 +82,7 @@ def resolve(
         offline: choose no ports, and leave the policy model open if it is.
 
     Raises:
-        ConfigError: what is wrong, of the class that CONTRACT 4 names.
+        ConfigError: what is wrong; its class says of which kind that is.
         UsageError: an override can't be read.
     """
     roots = search_roots(search_dirs)

@@ -1,4 +1,4 @@
-"""`RunSettings`: what a run is asked for besides its components, by flags or top-level keys (CONTRACT 6)."""
+"""`RunSettings`: what a run is asked for besides its components, by flags or top-level keys."""
 
 from __future__ import annotations
 

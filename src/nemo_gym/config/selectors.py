@@ -1,4 +1,4 @@
-"""`--environment mcqa` and its like as paths of configuration files (CONTRACT 6)."""
+"""`--environment mcqa` and its like as paths of configuration files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Top-level settings with a meaning of their own (CONTRACT 4.6), and keys that nothing reads."""
+"""Top-level settings with a meaning of their own, and keys that nothing reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skill folders: which skills are in one, and its digest (CONTRACT 3.11)."""
+"""Skill folders: which skills are in one, and its digest."""
 
 from __future__ import annotations
 

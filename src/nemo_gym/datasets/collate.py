@@ -1,4 +1,4 @@
-"""Collating: the rows of data sets are checked, counted, and written together by type (CONTRACT 12)."""
+"""Collating: the rows of data sets are checked, counted, and written together by type."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from nemo_gym.datasets.metrics_file import (
     write_metrics,
 )
 from nemo_gym.datasets.statistics import Statistics
-from nemo_gym.environments.elsewhere import Elsewhere
+from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.sources import Source, rows_of
+from nemo_gym.runs.task_sources import Source, rows_of
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.jsonl import encode
 

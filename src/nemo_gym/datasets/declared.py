@@ -1,4 +1,4 @@
-"""The data sets that the agents of a configuration declare, as sources of rows (CONTRACT 4.7)."""
+"""The data sets that the agents of a configuration declare, as sources of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.sources import find_file
 from nemo_gym.datasets.collate import Part
 from nemo_gym.datasets.hub import Hub, HubError
-from nemo_gym.runs.sources import Source
+from nemo_gym.runs.task_sources import Source
 from nemo_gym.wire.errors import UsageError
 
 MODES: Final = {

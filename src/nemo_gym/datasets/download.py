@@ -1,4 +1,4 @@
-"""Getting a data set from a hub: one file, one split, or every split (CONTRACT 12)."""
+"""Getting a data set from a hub: one file, one split, or every split."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Metrics files: what is known of a data set, written beside it and compared when it is collated again
-(CONTRACT 12)."""
+"""Metrics files: what is known of a data set, written beside it and compared when it is collated again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the files of benchmarks by running their `prepare` in processes of its own (CONTRACT 4.7, 12)."""
+"""Make the files of benchmarks by running their `prepare` in processes of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nemo_gym.config.datasets import Dataset
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.sources import find_file
 from nemo_gym.datasets.prepare_child import Request
-from nemo_gym.sandbox.process import Ended, run_program
+from nemo_gym.support.processes import Ended, run_program
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.jsonl import read_rows
 

@@ -1,11 +1,11 @@
-"""Rows with their prompt filled in, as a file (CONTRACT 3.10)."""
+"""Rows with their prompt filled in, as a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from nemo_gym.runs.misfits import Misfits
 from nemo_gym.runs.paths import whole_file
+from nemo_gym.runs.unfit_rows import Misfits
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode, read_rows

@@ -1,4 +1,4 @@
-"""What the commands about data sets are asked for, named as the keys of a configuration (CONTRACT 12)."""
+"""What the commands about data sets are asked for, named as the keys of a configuration."""
 
 from __future__ import annotations
 

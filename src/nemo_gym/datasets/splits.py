@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias, cast
 
-from nemo_gym.wire.loose import objects_of
+from nemo_gym.wire.json_values import objects_of
 
 Splits: TypeAlias = dict[str, list[str]]
 """Files by the name of the split."""

@@ -1,4 +1,4 @@
-"""What the columns of a data set hold, in figures (CONTRACT 12). Memory does not grow with the rows, except
+"""What the columns of a data set hold, in figures. Memory does not grow with the rows, except
 for 8 bytes for every different text."""
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.config.sources import find_file
 from nemo_gym.datasets.declared import declared_source, fetch_missing
-from nemo_gym.runs.sources import Source
+from nemo_gym.runs.task_sources import Source
 from nemo_gym.wire.errors import UsageError
 
 

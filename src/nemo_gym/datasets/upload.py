@@ -1,4 +1,4 @@
-"""Sending a data set to a hub: what its repository is called, and what is looked at first (CONTRACT 12)."""
+"""Sending a data set to a hub: what its repository is called, and what is looked at first."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import msgspec
 
 from nemo_gym.environments.mcp_tools import McpServer
+from nemo_gym.environments.resources import AskedModel, Resources
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.choices import explain_misfit, nearest_field
 from nemo_gym.wire.errors import UsageError
@@ -67,6 +68,9 @@ class Environment:
     stateless: ClassVar[bool | None] = None
     """Whether `verify` needs no more than the row and the response, so that stored rollouts can be scored
     anew. None leaves it open; without tools and without a `seed` it is so anyway."""
+    asks: ClassVar[tuple[str, ...]] = ()
+    """Names of the models that the environment itself asks, such as `("judge",)`. Whoever runs it supplies
+    them as `self.models[name]`."""
     domain: ClassVar[str] = "other"
     expose_tools_over_mcp: ClassVar[bool] = False
     """Whether a server of the environment offers its tools over MCP too; an instance's setting of that name
@@ -81,13 +85,20 @@ class Environment:
             hint = nearest_field(error, self.Config)
             raise UsageError(f"environment {self.name()}: {problem} (settings: {known}){hint}") from None
         remember_secret_settings(self.config)
+        self.resources = Resources()
+        """What whoever runs the environment supplies."""
+
+    @property
+    def models(self) -> Mapping[str, AskedModel]:
+        """The models that are named in `asks`."""
+        return self.resources.models
 
     @classmethod
     def name(cls) -> str:
         """The folder's name for a packaged environment, else the class name in snake case."""
         module = cls.__module__
-        if module.startswith("nemo_gym.environments."):
-            return module.split(".")[2]
+        if module.startswith("nemo_gym.library."):
+            return module.split(".")[3]
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     @classmethod
@@ -209,7 +220,7 @@ class Observation:
 
 
 class StepEnvironment(Environment):
-    """An environment in the reset/step form (CONTRACT 2.3); the sum of step rewards is the reward."""
+    """An environment in the reset/step form; the sum of step rewards is the reward."""
 
     max_steps: ClassVar[int] = 10
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from nemo_gym.environments.base import Environment, StepEnvironment
-from nemo_gym.environments.loading import FILE_MODULE, parse_file
+from nemo_gym.support.modules import FILE_MODULE, PACKAGE, parse_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,13 @@ class EnvironmentInfo:
     source: str
     """`built-in`, the installed package's module, or the file."""
     tools: tuple[str, ...]
+
+
+@cache
+def library() -> Mapping[str, Path]:
+    """The folder of each environment that comes with this package, by name."""
+    paths = sorted(PACKAGE.glob("library/*/*/environment.py"), key=lambda path: path.parent.name)
+    return {path.parent.name: path.parent for path in paths}
 
 
 def describe(kind: type[Environment]) -> EnvironmentInfo:
@@ -120,6 +129,6 @@ def _first_line(doc: str | None) -> str:
 
 def _source(kind: type[Environment]) -> str:
     module = kind.__module__
-    if module.startswith("nemo_gym.environments."):
+    if module.startswith("nemo_gym.library."):
         return "built-in"
     return inspect.getfile(kind) if module.startswith(FILE_MODULE) else module

@@ -19,9 +19,9 @@ from typing import Any, cast
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.catalogue import EnvironmentInfo as EnvironmentInfo
 from nemo_gym.environments.catalogue import describe as describe
-from nemo_gym.environments.catalogue import read_info
+from nemo_gym.environments.catalogue import library, read_info
 from nemo_gym.environments.function import environment_of
-from nemo_gym.environments.loading import BUILTINS, FILE_MODULE, load_file
+from nemo_gym.support.modules import FILE_MODULE, load_file
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
 from nemo_gym.wire.origin import message_of, origin
 
@@ -58,13 +58,13 @@ def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[E
         return _from_file(found, "")
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=ref):
         return _from_entry_point(point)
-    if ref in _builtin_names():
-        return _only_environment(_import_builtin(ref), BUILTINS / ref / "environment.py")
+    if ref in library():
+        return _of_library(ref)
     known = [name for name, _ in _all_named_files(roots)]
     known += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
     looked = ", ".join(str(root) for root in roots)
     raise UsageError(
-        f"no environment named {ref!r}.{did_you_mean(ref, {*known, *_builtin_names()})} "
+        f"no environment named {ref!r}.{did_you_mean(ref, {*known, *library()})} "
         f"(looked in {looked}, installed packages and the built-in environments; a file is given as path.py)"
     )
 
@@ -79,11 +79,10 @@ def list_environments(*, roots: Sequence[Path] | None = None) -> list[Environmen
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if point.name not in found:
             found[point.name] = _entry_point_info(point)
-    for name in _builtin_names():
+    for name, folder in library().items():
         if name not in found:
-            path = BUILTINS / name / "environment.py"
-            info = read_info(name, path, "built-in", whole=True)
-            found[name] = info or describe(_only_environment(_import_builtin(name), path))
+            info = read_info(name, folder / "environment.py", "built-in", whole=True)
+            found[name] = info or describe(_of_library(name))
     return [found[name] for name in sorted(found)]
 
 
@@ -109,12 +108,9 @@ def resolve_reference(ref: str) -> type[Environment]:
     return getattr(importlib.import_module(module), name)
 
 
-def _builtin_names() -> list[str]:
-    return sorted(path.parent.name for path in BUILTINS.glob("*/environment.py"))
-
-
-def _import_builtin(name: str) -> ModuleType:
-    return importlib.import_module(f"nemo_gym.environments.{name}.environment")
+def _of_library(name: str) -> type[Environment]:
+    path = library()[name] / "environment.py"
+    return _only_environment(load_file(path), path)
 
 
 def _files_named(name: str, roots: Sequence[Path]) -> Iterator[Path]:

@@ -13,10 +13,11 @@ from typing import Any, Final, NoReturn, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
+from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
-from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import (
     EnvironmentFault,
     JudgeFailed,
@@ -74,8 +75,17 @@ class EnvironmentLink(Protocol):
 class LocalEnvironment:
     """An environment in this process and event loop."""
 
-    def __init__(self, environment: Environment, *, seed: int = 0, scale: RewardScale | None = None) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        seed: int = 0,
+        scale: RewardScale | None = None,
+        resources: Resources | None = None,
+    ) -> None:
         self.environment = environment
+        if resources is not None:
+            environment.resources = resources
         self.steps = isinstance(environment, StepEnvironment)
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed

@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from nemo_gym.environments.tool import tool_error
-from nemo_gym.sandbox.output import Output
-from nemo_gym.sandbox.process import kill_carriers
+from nemo_gym.support.process_output import Output
+from nemo_gym.support.processes import kill_carriers
 from nemo_gym.transport.proxies import proxy_of
 from nemo_gym.wire.errors import EnvironmentFault, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import decode, encode

@@ -1,4 +1,4 @@
-"""An environment at a URL: a resources server, ours or anybody's, as a link (CONTRACT 2.2, 2.3)."""
+"""An environment at a URL: a resources server, ours or anybody's, as a link."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from uuid import uuid4
 import msgspec
 
 from nemo_gym.environments.base import Observation, Step
-from nemo_gym.environments.described import Description
+from nemo_gym.environments.openapi_description import Description
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.transport.exchange import Body, Reply, Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.transport.service import PATIENCE, Service, ask_for_metrics, refused
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, RolloutError, VerifierFault
-from nemo_gym.wire.foreign import json_object, read_reward
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, failure_of
 from nemo_gym.wire.task import Row, Task
+from nemo_gym.wire.validation import json_object, read_reward
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import random
 from functools import cached_property
 from typing import Any
 
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.task import Row, Task

@@ -1,4 +1,4 @@
-"""Audio that a row names in its metadata, put into the last user message (CONTRACT 7.1)."""
+"""Audio that a row names in its metadata, put into the last user message."""
 
 from __future__ import annotations
 

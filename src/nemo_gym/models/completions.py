@@ -1,4 +1,4 @@
-"""Base models: prompts of plain text, made here, for an engine's `/completions` (CONTRACT 7.1)."""
+"""Base models: prompts of plain text, made here, for an engine's `/completions`."""
 
 from __future__ import annotations
 

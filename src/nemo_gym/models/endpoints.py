@@ -8,11 +8,11 @@ from typing import Any, cast
 import msgspec
 
 from nemo_gym.models.base import Model
-from nemo_gym.models.limited import LimitedModel
+from nemo_gym.models.call_limit import LimitedModel
 from nemo_gym.models.presets import PROVIDERS, key_of
 from nemo_gym.models.remote import EndpointSettings, UrlModel
 from nemo_gym.models.replicas import ReplicatedModel
-from nemo_gym.models.table import ENDPOINT_TYPES, load
+from nemo_gym.models.type_table import ENDPOINT_TYPES, load
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import UsageError, did_you_mean

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from nemo_gym.wire.calls import ErrorCategory
 from nemo_gym.wire.errors import (
     GymError,
     ModelDenied,
@@ -18,6 +17,7 @@ from nemo_gym.wire.errors import (
     UsageError,
 )
 from nemo_gym.wire.masking import without_secrets
+from nemo_gym.wire.model_call import ErrorCategory
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A generative reward model: it compares two answers, each said in a role of its own (CONTRACT 7)."""
+"""A generative reward model: it compares two answers, each said in a role of its own."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from nemo_gym.models.responses import ResponsesModel, ResponsesSettings
 from nemo_gym.transport.http import Endpoint
 from nemo_gym.wire.chat import chat_response
 from nemo_gym.wire.errors import GymError
-from nemo_gym.wire.foreign import json_object
 from nemo_gym.wire.response import Response
+from nemo_gym.wire.validation import json_object
 
 
 class LitellmSettings(ResponsesSettings, kw_only=True, frozen=True):

@@ -1,4 +1,4 @@
-"""A policy served by a vLLM that is started here, `vllm serve` as a child process (CONTRACT 7)."""
+"""A policy served by a vLLM that is started here, `vllm serve` as a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second use, with settings of its own, of the engine that another model server started (CONTRACT 7)."""
+"""A second use, with settings of its own, of the engine that another model server started."""
 
 from __future__ import annotations
 

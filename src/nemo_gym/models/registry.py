@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.presets import PROVIDERS
-from nemo_gym.models.table import ALIASES, ENDPOINT_TYPES, TYPES, load
+from nemo_gym.models.type_table import ALIASES, ENDPOINT_TYPES, TYPES, load
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
 __all__ = ["ALIASES", "TYPES", "build_model"]

@@ -106,7 +106,7 @@ class ReplicatedModel(Model):
 
 def home_index(session_id: str, count: int) -> int:
     """Which of `count` replicas a session belongs to: the first 8 bytes of the SHA-256 of its id, big endian,
-    modulo `count` (CONTRACT 7.1)."""
+    modulo `count`."""
     return int.from_bytes(hashlib.sha256(session_id.encode()).digest()[:8], "big") % count
 
 

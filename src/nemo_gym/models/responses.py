@@ -9,13 +9,13 @@ from uuid import uuid4
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
 from nemo_gym.models.tokens import check_evidence
-from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.history import CallIds, arguments_text, sendable, sendable_items
 from nemo_gym.wire.items import assistant
+from nemo_gym.wire.json_values import text_of
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.loose import text_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
+from nemo_gym.wire.validation import read_response
 
 
 class ResponsesSettings(EndpointSettings, kw_only=True, frozen=True):

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from nemo_gym.environments.loading import load_file
 from nemo_gym.models.base import Model
+from nemo_gym.support.modules import load_file
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.items import Item, assistant, check_items
 from nemo_gym.wire.params import RequestParams, input_items

@@ -1,4 +1,4 @@
-"""Sampled ids in place of re-tokenised text, with an unchanged vLLM (CONTRACT 11.4).
+"""Sampled ids in place of re-tokenised text, with an unchanged vLLM.
 
 vLLM's chat route tokenises past turns anew. Its token routes (`vllm serve --enable-scale-out`, seen in 0.32)
 take the prompt as ids, so it can be put together here: what was seen and sampled so far, and then what

@@ -1,4 +1,4 @@
-"""Token evidence that has to be complete: a call without it is a failed call (CONTRACT 7.1).
+"""Token evidence that has to be complete: a call without it is a failed call.
 
 Most of it is in the answer (`wire.chat_tokens`). Here is what an engine has to be asked for, and the prompt's
 ids of an engine that tells only the sampled ones.
@@ -76,7 +76,7 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
     """The prompt's ids of a chat request, from the `/tokenize` route beside the endpoint's `/v1`.
 
     The ids of the last assistant message that carries its own are named as `required_prefix_token_ids`: an
-    engine that puts sampled ids in place of re-tokenised text (CONTRACT 11.4) does the same here.
+    engine that puts sampled ids in place of re-tokenised text does the same here.
 
     Raises:
         ModelError: the route failed.
@@ -108,7 +108,7 @@ def sampled_so_far(messages: list[dict[str, Any]]) -> tuple[int, list[int]] | No
 
 def continues(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the prompt of the item `after` starts with all that the item `before` saw and sampled; only
-    then can a trainer put the two calls into one sequence (CONTRACT 11.3)."""
+    then can a trainer put the two calls into one sequence."""
     seen = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
     return after["prompt_token_ids"][: len(seen)] == seen
 

@@ -10,8 +10,8 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointModel, EndpointSettings, json_object
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.models.splice import Splicer
-from nemo_gym.models.table import load
 from nemo_gym.models.tokens import has_evidence, require_evidence, require_one_choice, tokenized_prompt
+from nemo_gym.models.type_table import load
 from nemo_gym.wire.chat import chat_request, chat_response
 from nemo_gym.wire.errors import ModelDenied, ModelError, ModelRejected
 from nemo_gym.wire.jsonl import encode
@@ -20,7 +20,7 @@ from nemo_gym.wire.response import Response
 
 
 class VllmSettings(EndpointSettings, kw_only=True, frozen=True):
-    """The settings of the original's `vllm_model` (CONTRACT 7.1), all with a default."""
+    """The settings of the original's `vllm_model`, all with a default."""
 
     return_token_id_information: bool = False
     """Put the ids and log-probabilities of every call on its last item; a call without them fails."""

@@ -1,4 +1,4 @@
-"""Aggregate metrics of rows at hand, as the `/aggregate_metrics` route gives them (CONTRACT 5.7)."""
+"""Aggregate metrics of rows at hand, as the `/aggregate_metrics` route gives them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
+from nemo_gym.runs.environment_metrics import MetricHooks, OwnMetrics
 from nemo_gym.runs.metrics import MetricsAccumulator
-from nemo_gym.runs.own_metrics import MetricHooks, OwnMetrics
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.building import build_environment, check_hooks
-from nemo_gym.environments.described import describe
+from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.environments.elsewhere import Elsewhere
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.openapi_description import describe
 from nemo_gym.environments.remote import RemoteEnvironment
+from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.runs.collect import Collector
-from nemo_gym.runs.components import AgentSpec
+from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.plan import PlanOptions, expand, task_rows
 from nemo_gym.transport.exchange import is_url

@@ -11,8 +11,8 @@ from nemo_gym.runs.journal import AppendFile
 from nemo_gym.runs.ledger import Ledger
 from nemo_gym.runs.manifest import load_manifest
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.sources import digest_of
-from nemo_gym.wire.stamped import Keys, keyed_lines
+from nemo_gym.runs.task_sources import digest_of
+from nemo_gym.wire.row_identity import Keys, keyed_lines
 
 
 def append_run(made: RunPaths, target: RunPaths) -> None:

@@ -1,4 +1,4 @@
-"""What the files of an earlier, unfinished run already hold (CONTRACT 5.6)."""
+"""What the files of an earlier, unfinished run already hold."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
-from nemo_gym.verifiers.statistics import ClusteredMean
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
+from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import open_regular
-from nemo_gym.wire.stamped import Stamp, read_stamp
+from nemo_gym.wire.row_identity import Stamp, read_stamp
 
 MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
 

@@ -11,7 +11,7 @@ import msgspec
 
 from nemo_gym.environments.rewards import Rewards
 from nemo_gym.runs.paths import RunPaths, whole_file
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import open_regular
 

@@ -1,4 +1,4 @@
-"""What the scored rollouts of a run come to, row by row in little memory (CONTRACT 5.7)."""
+"""What the scored rollouts of a run come to, row by row in little memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from nemo_gym.runs.own_metrics import Additions, OwnMetrics
+from nemo_gym.runs.environment_metrics import Additions, OwnMetrics
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.tool_counts import ToolCount, ToolCounts, read_counts
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE, RewardScale
-from nemo_gym.verifiers.statistics import (
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
+from nemo_gym.stats.statistics import (
     ClusteredMean,
     PassCurves,
     SolvedCurves,

@@ -1,4 +1,4 @@
-"""Where a run's files are (CONTRACT 5)."""
+"""Where a run's files are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan: every (task, repeat) of a run, as rows ready to dispatch (CONTRACT 5.2)."""
+"""The plan: every (task, repeat) of a run, as rows ready to dispatch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, cast
 import msgspec
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.own_tasks import own_tasks, rows_of
-from nemo_gym.runs.misfits import Misfits
+from nemo_gym.environments.task_source import own_tasks, rows_of
 from nemo_gym.runs.paths import whole_file
+from nemo_gym.runs.unfit_rows import Misfits
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import check_typed_params
 from nemo_gym.wire.prompt import Prompt
-from nemo_gym.wire.stamped import MOST_REPEATS
+from nemo_gym.wire.row_identity import MOST_REPEATS
 from nemo_gym.wire.task import Row, Task, named_agent, task_from_row
 
 OTHERS = "_default"

@@ -17,7 +17,7 @@ from nemo_gym.runs.worker import LAST_S, Orders, Report, message, read_message
 from nemo_gym.wire.errors import GymError, WorkerDied
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.stamped import Stamp
+from nemo_gym.wire.row_identity import Stamp
 
 Line = tuple[Stamp, bytes]
 """A plan line with its identity."""

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from time import monotonic
 
 from nemo_gym.runs.result import Result
-from nemo_gym.verifiers.statistics import ClusteredMean
+from nemo_gym.stats.statistics import ClusteredMean
 
 
 class Progress:

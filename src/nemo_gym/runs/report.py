@@ -12,20 +12,20 @@ from typing import Any, cast
 
 import msgspec
 
+from nemo_gym.runs.environment_metrics import Additions
 from nemo_gym.runs.journal import is_locked
 from nemo_gym.runs.ledger import Ledger, stamped_lines
 from nemo_gym.runs.manifest import Manifest, load_manifest
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
-from nemo_gym.runs.own_metrics import Additions
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.verifiers.scale import RewardScale
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.foreign import read_response
 from nemo_gym.wire.jsonl import decode, open_regular
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.stamped import MOST_REPEATS, Keys, keyed_lines, read_stamp, repeated_key
+from nemo_gym.wire.row_identity import MOST_REPEATS, Keys, keyed_lines, read_stamp, repeated_key
+from nemo_gym.wire.validation import read_response
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import msgspec
 from nemo_gym.runs.ledger import Ledger, stamped_lines
 from nemo_gym.runs.manifest import Identity, Manifest, differences
 from nemo_gym.runs.paths import RunPaths, whole_file
-from nemo_gym.runs.sources import digest_of
+from nemo_gym.runs.task_sources import digest_of
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.stamped import Keys
+from nemo_gym.wire.row_identity import Keys
 
 
 def grown(old: Identity, new: Identity) -> bool:

@@ -1,4 +1,4 @@
-"""A run that scores the trajectories of an earlier one anew (CONTRACT 5.12)."""
+"""A run that scores the trajectories of an earlier one anew."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec
-from nemo_gym.runs.scorers import Scorers, mode_of
-from nemo_gym.runs.sources import digest_of
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec
+from nemo_gym.runs.scorer_environments import Scorers, mode_of
+from nemo_gym.runs.task_sources import digest_of
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.stamped import Keys, keyed_lines
+from nemo_gym.wire.row_identity import Keys, keyed_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,27 +15,27 @@ from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment, StepEnvironment
-from nemo_gym.environments.building import check_hooks
+from nemo_gym.environments.build import check_hooks
 from nemo_gym.environments.rewards import Rewards, reward_scale
-from nemo_gym.runs.asked_metrics import metrics_elsewhere
 from nemo_gym.runs.collect import innermost
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.environment_metrics import OwnMetrics
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
-from nemo_gym.runs.misfits import Misfits
-from nemo_gym.runs.own_metrics import OwnMetrics
 from nemo_gym.runs.paths import RunPaths, WriteFailed
 from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
+from nemo_gym.runs.remote_metrics import metrics_elsewhere
 from nemo_gym.runs.report import Reading, RunReport
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_changes
-from nemo_gym.runs.sources import Source, digest_of, source_rows
+from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
+from nemo_gym.runs.unfit_rows import Misfits
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
-from nemo_gym.verifiers.statistics import ClusteredMean
+from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.masking import remembered_secrets, without_secrets

@@ -1,4 +1,4 @@
-"""Rollouts of several runs as one run (CONTRACT 5.12)."""
+"""Rollouts of several runs as one run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from nemo_gym import __version__
 from nemo_gym.agents.remote_run import RemoteRun
-from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
+from nemo_gym.runs.metrics_recompute import recompute
 from nemo_gym.runs.paths import RunPaths, whole_file
-from nemo_gym.runs.recompute import recompute
 from nemo_gym.runs.report import RunReport
-from nemo_gym.runs.scorers import recorded_scorer
+from nemo_gym.runs.scorer_environments import recorded_scorer
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.stamped import KeyedLine, Keys, keyed_lines
+from nemo_gym.wire.row_identity import KeyedLine, Keys, keyed_lines
 
 
 def find_shards(patterns: Sequence[str], output: RunPaths) -> list[RunPaths]:

@@ -1,5 +1,5 @@
 """What a run does about captured tokens once rows are written: retire them, and stop when too many are of no
-use (CONTRACT 5.10)."""
+use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nemo_gym.capture.columns import TOKEN_CAPTURE
 from nemo_gym.capture.finalise import Finaliser, Retirable
+from nemo_gym.capture.row_columns import TOKEN_CAPTURE
 from nemo_gym.capture.settings import TokenSettings
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from nemo_gym.environments.tool import is_tool_error
-from nemo_gym.wire.loose import objects_of
+from nemo_gym.wire.json_values import objects_of
 from nemo_gym.wire.rollout import Rollout
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]

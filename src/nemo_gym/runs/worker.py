@@ -13,13 +13,13 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from nemo_gym.agents.door import ModelDoor
+from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.models.base import Model
-from nemo_gym.runs.captured import CapturedAgent
+from nemo_gym.runs.capture_agent import CapturedAgent
 from nemo_gym.runs.collect import Collector
-from nemo_gym.runs.components import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result

@@ -1,4 +1,4 @@
-"""An agent with its environment and model as an agent server (CONTRACT 2.4)."""
+"""An agent with its environment and model as an agent server."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.door import ModelDoor
+from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.environments.link import EnvironmentLink
-from nemo_gym.environments.unverified import UnverifiedEnvironment
+from nemo_gym.environments.no_verifier import UnverifiedEnvironment
 from nemo_gym.models.base import Model
-from nemo_gym.models.recorded import Recorded
+from nemo_gym.models.call_recording import Recorded
 from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
@@ -25,8 +25,8 @@ from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
 from nemo_gym.wire import keys
-from nemo_gym.wire.calls import known_rollout_id
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.model_call import known_rollout_id
 from nemo_gym.wire.task import Row
 
 

@@ -48,8 +48,8 @@ def main(name: str) -> None:
 
 
 def _run_program(program: Path, name: str, launch: Launch) -> None:
-    """The start-up contract of CONTRACT 3.2. The variables are set here, in a running process, so that no
-    listing of processes shows what is in them."""
+    """Run the program of an existing server as the original package starts it. The variables are set here, in
+    a running process, so that no listing of processes shows what is in them."""
     token = {TOKEN_SETTING: launch.token} if launch.token else {}
     os.environ[CONFIG_VARIABLE] = to_yaml({**launch.tree, **token})
     os.environ[INSTANCE_VARIABLE] = name

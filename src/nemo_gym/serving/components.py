@@ -16,14 +16,14 @@ from nemo_gym.capture.stores import FileCapture
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.instances import Instance, Reference
 from nemo_gym.config.kinds import EXPOSE
-from nemo_gym.environments.building import build_environment
-from nemo_gym.environments.described import Description, describe
-from nemo_gym.environments.elsewhere import Elsewhere
+from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
+from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.models.base import Model
 from nemo_gym.models.responses import ResponsesModel
-from nemo_gym.runs.components import AgentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, ModelSpec
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.serving.engine_routes import engine_routes

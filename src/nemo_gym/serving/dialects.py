@@ -1,4 +1,4 @@
-"""The three dialects of a model server (CONTRACT 2.5): how each asks, answers, streams and fails."""
+"""The three dialects of a model server: how each asks, answers, streams and fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.messages_serving import anthropic_message, params_from_messages
 from nemo_gym.wire.params import RequestParams, check_served_params
 from nemo_gym.wire.response import Response
-from nemo_gym.wire.streamed_request import Namespaces, read_streamed, with_namespaces
+from nemo_gym.wire.stream_request import Namespaces, read_streamed, with_namespaces
 from nemo_gym.wire.streams import (
     CHAT_AWAITED,
     MESSAGE_AWAITED,

@@ -14,11 +14,11 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nemo_gym.agents.door import ModelDoor
+from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.stores import CaptureStore, MemoryCapture
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
-from nemo_gym.models.restoring import Restoring
+from nemo_gym.models.harness_model import Restoring
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.limits import Limits
@@ -27,9 +27,9 @@ from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind
-from nemo_gym.wire.calls import Captured, check_rollout_id
+from nemo_gym.wire.conversation_restore import Replayed
+from nemo_gym.wire.model_call import Captured, check_rollout_id
 from nemo_gym.wire.params import RequestParams
-from nemo_gym.wire.replayed import Replayed
 from nemo_gym.wire.response import Response
 
 

@@ -1,4 +1,4 @@
-"""What the server of a model with an engine of its own has beside the dialects (CONTRACT 2.5)."""
+"""What the server of a model with an engine of its own has beside the dialects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment as a resources server (CONTRACT 2.2, 2.3)."""
+"""An environment as a resources server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.environments.reverify import reverify_mode
+from nemo_gym.environments.reverify_mode import reverify_mode
 from nemo_gym.environments.rewards import Rewards
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import no_such_tool

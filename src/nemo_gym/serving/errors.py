@@ -1,4 +1,4 @@
-"""The forms that errors take in HTTP answers (CONTRACT 2.0)."""
+"""The forms that errors take in HTTP answers."""
 
 from __future__ import annotations
 

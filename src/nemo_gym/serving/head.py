@@ -1,4 +1,4 @@
-"""The head server: which servers there are and where (CONTRACT 2.1)."""
+"""The head server: which servers there are and where."""
 
 from __future__ import annotations
 

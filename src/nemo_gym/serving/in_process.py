@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Scope
 from wreq import HeaderMap
 
-from nemo_gym.environments.described import Description
+from nemo_gym.environments.openapi_description import Description
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.transport.exchange import Body, Connections, NoAnswer, Reply
 from nemo_gym.transport.service import Service

@@ -94,7 +94,7 @@ class Launch(msgspec.Struct, kw_only=True):
         return frozenset({*own, *allowed_hosts(self.tree)})
 
     def program(self, name: str) -> Path | None:
-        """The file that serves an instance by itself (CONTRACT 3.2); None for a component of this package."""
+        """The file that serves an instance by itself; None for a component of this package."""
         return program_of(self.instances[name], [Path(root) for root in self.roots])
 
     def listener(self, name: str) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The tools of one server over MCP: the session tokens, and who may call what (CONTRACT 2.6)."""
+"""The tools of one server over MCP: the session tokens, and who may call what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics route that environments and agents share (CONTRACT 5.7)."""
+"""The metrics route that environments and agents share."""
 
 from __future__ import annotations
 

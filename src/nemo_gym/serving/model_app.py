@@ -1,4 +1,4 @@
-"""A model as a server that speaks all three dialects (CONTRACT 2.5)."""
+"""A model as a server that speaks all three dialects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute
 from nemo_gym.capture.call_record import CallRecord
 from nemo_gym.models.base import Model
 from nemo_gym.models.failure import ModelFailure, model_failure
-from nemo_gym.models.restoring import Restoring
+from nemo_gym.models.harness_model import Restoring
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import read_object
@@ -42,11 +42,11 @@ from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
 from nemo_gym.serving.sessions import session_id
+from nemo_gym.wire.conversation_restore import Replayed
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.masking import without_secrets
-from nemo_gym.wire.replayed import Replayed
 from nemo_gym.wire.response import Response
-from nemo_gym.wire.served import served
+from nemo_gym.wire.server_response import served
 from nemo_gym.wire.token_estimate import estimated_tokens
 
 

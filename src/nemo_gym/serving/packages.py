@@ -12,8 +12,8 @@ import msgspec
 
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.resolve import Config
-from nemo_gym.sandbox.process import run_program
 from nemo_gym.serving.virtualenvs import INSTALL_S, python_for, virtualenvs_in
+from nemo_gym.support.processes import run_program
 from nemo_gym.wire.errors import GymError
 
 

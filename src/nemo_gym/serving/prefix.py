@@ -1,4 +1,4 @@
-"""The path prefix that says which rollout a request belongs to (CONTRACT 2.0)."""
+"""The path prefix that says which rollout a request belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a process spends its CPU time, written to files on `GET /stats` and at its end (CONTRACT 13.7)."""
+"""Where a process spends its CPU time, written to files on `GET /stats` and at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own server program as an app of this process (CONTRACT 3.2)."""
+"""A user's own server program as an app of this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the code in a folder says that it needs beside this package (CONTRACT 4.8)."""
+"""What the code in a folder says that it needs beside this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the bodies that several routes share (CONTRACT 2.2-2.5)."""
+"""JSON Schemas of the bodies that several routes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signed cookie that carries a rollout's session id (CONTRACT 2.0)."""
+"""The signed cookie that carries a rollout's session id."""
 
 from __future__ import annotations
 

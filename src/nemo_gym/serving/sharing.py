@@ -134,7 +134,7 @@ def _doubts(tree: ast.Module, folder: Path) -> Iterator[tuple[int, str]]:
             case ast.Subscript(ctx=ast.Store() | ast.Del(), value=value):
                 if _dotted(value, names) == "os.environ":
                     yield node.lineno, "changes os.environ"
-            case ast.Constant(value=str(text)) if text in _CONTRACT:
+            case ast.Constant(value=str(text)) if text in _VARIABLES:
                 yield node.lineno, f"reads {text}"
             case ast.Call(func=func, args=[ast.Constant(value=str(text)), *_]):
                 if _dotted(func, names) in _OPENING and not text.startswith(("/", "~")):
@@ -258,7 +258,7 @@ _PROCESS_WIDE: Final = frozenset(
 )
 _OF_ONE_ROOT: Final = frozenset({"nemo_gym.PARENT_DIR", "nemo_gym.WORKING_DIR"})
 """Folders that are the same for all that a process serves."""
-_CONTRACT: Final = ("NEMO_GYM_CONFIG_DICT", "NEMO_GYM_CONFIG_PATH")
+_VARIABLES: Final = ("NEMO_GYM_CONFIG_DICT", "NEMO_GYM_CONFIG_PATH")
 """Environment variables that only a process of its own has."""
 _OPENING: Final = frozenset({"open", "os.listdir", "os.makedirs", "os.mkdir", "pathlib.Path"})
 _BLOCKING: Final = frozenset(

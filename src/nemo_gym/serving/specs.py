@@ -12,7 +12,7 @@ from typing import Any
 from nemo_gym.config.implementations import environment_of, environment_reference, implementation_folder
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.resolve import Config
-from nemo_gym.runs.components import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Virtual environments for implementations that name requirements (CONTRACT 4.8)."""
+"""Virtual environments for implementations that name requirements."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from nemo_gym.sandbox.process import run_program
 from nemo_gym.serving.requirements import requirements_of
+from nemo_gym.support.processes import run_program
 from nemo_gym.wire.errors import GymError
 
 INSTALL_S: Final = 1800.0

@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from nemo_gym.wire.json_values import count_of, object_of, objects_of
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.loose import count_of, object_of, objects_of
 
 """The request field of Chat Completions that bounds an answer; newer models take only the second."""
 

@@ -1,4 +1,4 @@
-"""A server of the gym's own protocol (CONTRACT 2): JSON posted to routes, cookies kept by the caller."""
+"""A server of the gym's own protocol: JSON posted to routes, cookies kept by the caller."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Service:
 
 
 async def ask_for_metrics(service: Service, body: Body) -> bytes:
-    """What a server answers to `POST /aggregate_metrics` (CONTRACT 5.7).
+    """What a server answers to `POST /aggregate_metrics`.
 
     Raises:
         RolloutError: nothing, or that it can't.

@@ -1,4 +1,4 @@
-"""The calls of one rollout as a tree: which call went on from which (CONTRACT 5.10).
+"""The calls of one rollout as a tree: which call went on from which.
 
 A call goes on from another when its prompt begins with that one's prompt and generation, token for token.
 Where a back end gave no tokens, or a harness changed them on the way, the same is asked of the messages; that
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast
 
-from nemo_gym.wire.calls import Captured, ModelCall, token_entry, without_tokens
 from nemo_gym.wire.item_text import item_text, news_after
 from nemo_gym.wire.items import Item, message_text
 from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.model_call import Captured, ModelCall, token_entry, without_tokens
 from nemo_gym.wire.params import input_items
 
 Mask = Literal[

@@ -1,4 +1,4 @@
-"""Between the Responses API and Chat Completions, both ways (CONTRACT 3.8).
+"""Between the Responses API and Chat Completions, both ways.
 
 Here is what a chat back end sends and receives; `chat_serving` holds what a chat server does.
 """
@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import msgspec
 
-from nemo_gym.wire.chat_mending import mended_completion, readable
 from nemo_gym.wire.chat_parts import (
     ASSISTANT_KINDS,
     LOGPROBS,
@@ -25,12 +24,13 @@ from nemo_gym.wire.chat_parts import (
     token_fields,
     tool_content,
 )
+from nemo_gym.wire.chat_repair import mended_completion, readable
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat
 from nemo_gym.wire.chat_tokens import TokenChoice, TokenId, TokenMessage, token_evidence
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.history import CallIds, sendable
 from nemo_gym.wire.items import Item
-from nemo_gym.wire.loose import objects_of
+from nemo_gym.wire.json_values import objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 

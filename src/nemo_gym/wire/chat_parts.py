@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, cast
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, Part
-from nemo_gym.wire.loose import text_of
+from nemo_gym.wire.json_values import text_of
 from nemo_gym.wire.shape import objects
 
 ReasoningMode = Literal["field", "tags"]

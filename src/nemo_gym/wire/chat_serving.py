@@ -1,4 +1,4 @@
-"""What a chat server does: Chat Completions requests in, ChatCompletions out (CONTRACT 2.5.3)."""
+"""What a chat server does: Chat Completions requests in, ChatCompletions out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nemo_gym.wire.chat_parts import (
 )
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item
-from nemo_gym.wire.loose import objects_of
+from nemo_gym.wire.json_values import objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 from nemo_gym.wire.shape import objects

@@ -1,5 +1,4 @@
-"""Token ids and log-probabilities in a ChatCompletion: where engines put them, and whether they agree
-(CONTRACT 5.11, 7.1).
+"""Token ids and log-probabilities in a ChatCompletion: where engines put them, and whether they agree.
 
 | What | Where |
 |---|---|

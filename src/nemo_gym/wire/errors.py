@@ -29,7 +29,7 @@ class DataError(UsageError):
 
 
 class RolloutError(GymError):
-    """One rollout ended without a score. `failure_class` names why (CONTRACT 5.5)."""
+    """One rollout ended without a score. `failure_class` names why."""
 
     failure_class: str = "run_error"
     terminal: bool = False
@@ -151,7 +151,7 @@ class RolloutTimeout(RolloutError):
 
 
 class Interrupted(RolloutError):
-    """The program that ran the rollout was being shut down (`_ng_no_persist`, CONTRACT 5.5)."""
+    """The program that ran the rollout was being shut down (`_ng_no_persist` in its row)."""
 
     failure_class = "interrupted"
     pending = True

@@ -14,8 +14,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from nemo_gym.wire.items import TOKEN_FIELDS, FunctionCall, Item, function_call_output
+from nemo_gym.wire.json_values import text_of
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.loose import text_of
 
 INVALID: Final = "INVALID_JSON"
 """The only key of an object that stands for arguments which are no JSON object; its value is their text. The

@@ -1,4 +1,4 @@
-"""Responses API items: what a trajectory is made of (CONTRACT 2.5.1).
+"""Responses API items: what a trajectory is made of.
 
 An item is a plain JSON object, typed here for the reader and the type checker. Nothing is dropped or
 renamed on its way through, so fields this package has never heard of survive a round trip.
@@ -14,7 +14,7 @@ Json: TypeAlias = Any
 """A decoded JSON value."""
 
 TOKEN_FIELDS: Final = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
-"""What the policy saw and sampled; an item carries all three or none (CONTRACT 5.11)."""
+"""What the policy saw and sampled; an item carries all three or none."""
 
 
 class TokenFields(TypedDict):

@@ -1,4 +1,4 @@
-"""Names of the fields that other programs read in rows (CONTRACT 5.1-5.5)."""
+"""Names of the fields that other programs read in rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between the Responses API and Anthropic Messages (CONTRACT 2.5.5).
+"""Between the Responses API and Anthropic Messages.
 
 Here is what a Messages back end sends and receives; `messages_serving` holds what a Messages server does.
 """
@@ -13,7 +13,7 @@ import msgspec
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.history import CallIds, arguments_text, sendable
 from nemo_gym.wire.items import Item, assistant
-from nemo_gym.wire.loose import count_of, object_of, text_of
+from nemo_gym.wire.json_values import count_of, object_of, text_of
 from nemo_gym.wire.messages_documents import document_block
 from nemo_gym.wire.messages_parts import (
     image_block,

@@ -1,4 +1,4 @@
-"""What a Messages server does: Anthropic requests in, Anthropic messages out (CONTRACT 2.5.5)."""
+"""What a Messages server does: Anthropic requests in, Anthropic messages out."""
 
 from __future__ import annotations
 

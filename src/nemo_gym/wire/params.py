@@ -1,4 +1,4 @@
-"""Request parameters of the Responses API, called RCP in row files (CONTRACT 2.5.1)."""
+"""Request parameters of the Responses API, called RCP in row files."""
 
 from __future__ import annotations
 

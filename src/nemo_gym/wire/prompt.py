@@ -1,4 +1,4 @@
-"""Prompts: templates that the input of a row is made from (CONTRACT 3.10)."""
+"""Prompts: templates that the input of a row is made from."""
 
 from __future__ import annotations
 

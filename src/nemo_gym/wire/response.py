@@ -1,4 +1,4 @@
-"""A model's answer, or a whole trajectory, as a Responses API object (CONTRACT 2.5.2)."""
+"""A model's answer, or a whole trajectory, as a Responses API object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt at one task, scored or failed (CONTRACT 5.3-5.5)."""
+"""One attempt at one task, scored or failed."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ class RecordedFailure(RolloutError):
 
 
 def failure_of(row: Row) -> RolloutError | None:
-    """The failure that a row stands for; None when it has none (CONTRACT 5.5)."""
+    """The failure that a row stands for; None when it has none."""
     message = row.get(keys.FAILURE_ERROR) or row.get(keys.FAILURE_JUDGE_ERROR) or row.get("error") or ""
     if row.get(keys.NO_PERSIST) is True:
         return Interrupted(str(message or "the server was being shut down"))

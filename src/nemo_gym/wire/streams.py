@@ -1,4 +1,4 @@
-"""A finished answer as server-sent events, in all three dialects (CONTRACT 2.5.4).
+"""A finished answer as server-sent events, in all three dialects.
 
 Nothing is streamed token by token: the events of an answer that is whole are what the clients put together
 again. Each generator yields one event at a time, encoded. While the answer is being made, something else goes

@@ -1,4 +1,4 @@
-"""One problem: a request for the model plus whatever its verifier needs (CONTRACT 5.1)."""
+"""One problem: a request for the model plus whatever its verifier needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nemo_gym.profiling` is `nemo_gym.compat.profiling`."""
+"""`nemo_gym.profiling` is `nemo_gym.compat.cpu_profile`."""
 
 from nemo_gym.compat.table import stand_in
 

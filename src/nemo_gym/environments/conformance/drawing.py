@@ -13,7 +13,7 @@ import msgspec
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import reference, resolve_reference
-from nemo_gym.environments.own_tasks import TasksError, own_tasks
+from nemo_gym.environments.task_source import TasksError, own_tasks
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.task import Row

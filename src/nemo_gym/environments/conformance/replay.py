@@ -14,7 +14,7 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.watch import Stall, Watch
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.session import Session
-from nemo_gym.verifiers.scale import UNKNOWN_SCALE
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE
 from nemo_gym.wire.errors import GymError, RolloutError
 from nemo_gym.wire.items import FunctionCall, Item, assistant, check_items, function_call_output
 from nemo_gym.wire.origin import message_of, origin

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from nemo_gym.sandbox.errors import SandboxCreateError
-from nemo_gym.sandbox.output import Output
+from nemo_gym.support.process_output import Output
 
 
 @dataclass(frozen=True, slots=True)

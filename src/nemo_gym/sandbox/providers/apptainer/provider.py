@@ -20,8 +20,8 @@ from nemo_gym.sandbox.providers.container import (
     ProbeConfig,
     limit_words,
 )
-from nemo_gym.sandbox.removal import remove_tree
 from nemo_gym.sandbox.spec import SandboxHandle, SandboxSpec, SandboxStatus, settings_of
+from nemo_gym.support.removal import remove_tree
 
 ApptainerProbeConfig = ProbeConfig
 

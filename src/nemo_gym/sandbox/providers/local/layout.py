@@ -14,8 +14,8 @@ import nemo_gym
 from nemo_gym.sandbox.errors import SandboxCreateError
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig
-from nemo_gym.sandbox.removal import remove_tree
 from nemo_gym.sandbox.spec import SandboxSpec
+from nemo_gym.support.removal import remove_tree
 
 WORKDIR: Final = "/workspace"
 """The working directory inside a jail, unless the spec says."""

@@ -23,7 +23,6 @@ from nemo_gym.sandbox.errors import (
     SandboxFileError,
     SandboxStopped,
 )
-from nemo_gym.sandbox.output import Output
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
@@ -42,6 +41,7 @@ from nemo_gym.sandbox.spec import (
     SandboxUsage,
     settings_of,
 )
+from nemo_gym.support.process_output import Output
 
 log: Final = logging.getLogger(__name__)
 

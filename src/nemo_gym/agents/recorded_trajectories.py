@@ -1,0 +1,94 @@
+"""The trajectories of an earlier run, to be scored anew."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.models.base import Model
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import RolloutError, UsageError
+from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
+from nemo_gym.wire.row_identity import keyed_lines
+from nemo_gym.wire.task import Row
+from nemo_gym.wire.validation import read_response
+
+
+class Recorded(Agent):
+    """Does what it did in an earlier run: asks no model, runs no tool, and has the environment score that.
+
+    What the earlier run noted about the rollout (`ng_...`, `_ng_...`, `mask_sample`) stays in its row.
+
+    Args:
+        rollouts: file with the trajectories of that run.
+        failed_as: takes the failures of this class only, of a failures file; otherwise failures are left out.
+    """
+
+    def __init__(self, *, rollouts: str, failed_as: str = "") -> None:
+        self._path = Path(rollouts)
+        self._failed_as = failed_as or None
+
+    async def check(self) -> None:
+        if not self._offsets:
+            what = f"failures of class {self._failed_as}" if self._failed_as else "rollouts"
+            raise UsageError(f"{self._path}: there are no {what}")
+
+    async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
+        recorded = self.recorded(row)
+        try:
+            response = read_response(recorded.get(keys.RESPONSE))
+        except ValueError as error:
+            raise RolloutError(f"{self._path}: the recorded response can't be used: {error}") from None
+        began = monotonic()
+        try:
+            async with environment.session(row) as session:
+                reward: Reward = await environment.verify(session, response)
+        except BaseException as error:
+            keep_partial(error, response)
+            raise
+        noted = {name: value for name, value in recorded.items() if name not in row and _is_note(name)}
+        shown = recorded.get(keys.PARAMS)
+        if isinstance(shown, dict):  # with the tools that were offered, which the planned row doesn't have
+            noted[keys.PARAMS] = shown
+        outcome = recorded.get(keys.OUTCOME)
+        return Rollout.scored(
+            {**row, **noted},
+            response,
+            reward,
+            outcome=outcome if isinstance(outcome, str) and not self._failed_as else "completed",
+            timing={"verify_s": monotonic() - began},
+        )
+
+    def recorded(self, row: Row) -> Row:
+        """The row of the earlier run with the same identity.
+
+        Raises:
+            RolloutError: there is none.
+        """
+        offset = self._offsets.get((row[keys.TASK_INDEX], row[keys.ROLLOUT_INDEX]))
+        if offset is None:
+            raise RolloutError(f"{self._path} has no such rollout")
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            return decode(file.readline())
+
+    @cached_property
+    def _offsets(self) -> dict[tuple[int, int], int]:
+        """Where each rollout is in the file; of several failures the last counts."""
+        return {
+            (found.stamp.task_index, found.stamp.rollout_index): found.offset
+            for found in keyed_lines(self._path)
+            if found.stamp.failure_class == self._failed_as
+        }
+
+
+def _is_note(name: str) -> bool:
+    return name not in keys.RESULT_KEYS and (name.startswith(("ng_", "_ng_")) or name in _NOTES)
+
+
+_NOTES: Final = frozenset({"mask_sample", keys.PROMPT_CONFIG_USED, keys.SKILLS_REF})

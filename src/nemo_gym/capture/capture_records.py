@@ -1,0 +1,182 @@
+"""Captured calls as records, whatever dialect they were made in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.wire.json_values import object_of, objects_of
+from nemo_gym.wire.jsonl import decode
+
+CAPTURE: Final = "ng_model_call_capture"
+
+
+def call_record(call: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """The `ModelCallRecord` of one line of a capture file. None is unknown."""
+    response = object_of(call.get("response"))
+    answer = object_of(call.get("answer")) or response
+    model_ref = call.get("model_ref") or None
+    if isinstance(model_ref, str):
+        model_ref = {"type": "responses_api_models", "name": model_ref}
+    usage = _usage(answer)
+    cached = usage["cached_tokens"]
+    return {
+        "model_call_id": call.get("model_call_id"),
+        "response_id": _text(response.get("id")) or _text(answer.get("id")),
+        "call_index": place,
+        "model_ref": model_ref,
+        "model": _text(answer.get("model")),
+        "dialect": call.get("dialect"),
+        "status_code": call.get("status_code"),
+        "response_status": _text(answer.get("status")),
+        "finish_reason": _finish_reason(response) or _finish_reason(answer),
+        "started_at": call.get("started_at"),
+        "completed_at": call.get("completed_at"),
+        **usage,
+        "request": call.get("request"),
+        "response": call.get("response"),
+        "request_raw": call.get("request_raw"),
+        "response_raw": call.get("response_raw"),
+        "tool_calls": [_tool_call(*made) for made in _tool_calls(answer)],
+        "reasoning_content": "".join(_reasoning(answer)) or None,
+        "cache_hit": None if cached is None else cached > 0,
+        "error_category": call.get("error_category"),
+        "latency_total_ms": call.get("latency_ms"),
+        "latency_ttft_ms": call.get("latency_ttft_ms"),
+    }
+
+
+def call_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sums over records; a count that no call reported is unknown."""
+    sums: dict[str, Any] = {}
+    for name in _SUMMED:
+        known = [record[name] for record in records if record[name] is not None]
+        sums[name] = sum(known) if known else None
+    return {**sums, "num_calls": len(records)}
+
+
+def capture_column(
+    rollout_id: str, calls: Sequence[Mapping[str, Any]], *, incomplete: bool
+) -> dict[str, Any]:
+    """The value of `ng_model_call_capture`.
+
+    Args:
+        rollout_id: whose calls they are.
+        calls: the lines of its capture file.
+        incomplete: whether one is known to be missing.
+    """
+    records = [call_record(call, place) for place, call in enumerate(calls)]
+    return {
+        "rollout_id": rollout_id,
+        "metrics": call_metrics(records),
+        "calls": records,
+        "gaps": capture_gaps(len(records), incomplete=incomplete),
+    }
+
+
+def capture_gaps(calls: int, *, incomplete: bool) -> list[dict[str, Any]]:
+    """What is known not to have been observed, when so many calls were."""
+    gaps: list[dict[str, Any]] = []
+    if incomplete:
+        gaps.append({"code": "model_call_capture_incomplete", "detail": "a model call is missing"})
+    if not calls:
+        gaps.append({"code": "model_call_capture_no_records", "detail": "no model call was recorded"})
+    return gaps
+
+
+_SUMMED: Final = (
+    "tokens_in", "tokens_out", "tokens_reasoning", "tokens_total", "cached_tokens", "latency_total_ms",
+)  # fmt: skip
+
+
+def _usage(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Anthropic counts what a cache gave apart from the input; here it belongs to it."""
+    usage = object_of(answer.get("usage"))
+    if "prompt_tokens" in usage:
+        came, went = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        coming, going = "prompt_tokens_details", "completion_tokens_details"
+    else:
+        came, went = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+        coming, going = "input_tokens_details", "output_tokens_details"
+    created = _count(usage, "cache_creation_input_tokens")
+    read = _count(usage, "cache_read_input_tokens")
+    if came is not None:
+        came += (created or 0) + (read or 0)
+    total = _count(usage, "total_tokens")
+    return {
+        "tokens_in": came,
+        "tokens_out": went,
+        "tokens_reasoning": _count(object_of(usage.get(going)), "reasoning_tokens"),
+        "tokens_total": came + went if total is None and came is not None and went is not None else total,
+        "cached_tokens": _count(object_of(usage.get(coming)), "cached_tokens") if read is None else read,
+        "cache_creation_tokens": created,
+    }
+
+
+def _finish_reason(answer: Mapping[str, Any]) -> str | None:
+    match answer:
+        case (
+            {"stop_reason": str(reason)}
+            | {"choices": [{"finish_reason": str(reason)}, *_]}
+            | {"incomplete_details": {"reason": str(reason)}}
+        ):
+            return reason
+        case _:
+            return None
+
+
+def _tool_calls(answer: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
+    """(id, name, arguments) of each call, in any dialect."""
+    found: list[tuple[Any, Any, Any]] = []
+    for item in _parts(answer):
+        match item:
+            case {"type": "function_call", "name": name, "arguments": arguments}:
+                found.append((item.get("call_id"), name, arguments))
+            case {"type": "tool_use", "name": name, "input": arguments}:
+                found.append((item.get("id"), name, arguments))
+            case {"tool_calls": [*calls]}:
+                for call in objects_of(calls):
+                    function = object_of(call.get("function"))
+                    found.append((call.get("id"), function.get("name"), function.get("arguments")))
+            case _:
+                pass
+    return found
+
+
+def _reasoning(answer: Mapping[str, Any]) -> list[str]:
+    texts: list[str] = []
+    for item in _parts(answer):
+        match item:
+            case {"type": "thinking", "thinking": str(text)} | {"reasoning_content": str(text)}:
+                texts.append(text)
+            case {"type": "reasoning"}:
+                parts = [*objects_of(item.get("summary")), *objects_of(item.get("content"))]
+                texts += [part["text"] for part in parts if isinstance(part.get("text"), str)]
+            case _:
+                pass
+    return texts
+
+
+def _parts(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Output items, content blocks, or the first choice's message."""
+    message = [object_of(choice.get("message")) for choice in objects_of(answer.get("choices"))[:1]]
+    return [*objects_of(answer.get("output")), *objects_of(answer.get("content")), *message]
+
+
+def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    if isinstance(arguments, str):
+        with suppress(msgspec.DecodeError):  # then the model's own text is what there is
+            arguments = decode(arguments.encode("utf-8", "replace"))
+    return {"call_id": call_id, "name": name, "arguments": arguments}
+
+
+def _count(values: Mapping[str, Any], name: str) -> int | None:
+    value = values.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,171 @@
+"""What a rollout's row tells about captured calls: `ng_model_call_capture`, `ng_trajectory`,
+`_ng_token_capture` and `mask_sample`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.capture.capture_records import CAPTURE, call_record, capture_column, capture_gaps
+from nemo_gym.wire import keys
+from nemo_gym.wire.call_tree import Branch
+from nemo_gym.wire.items import message_text
+from nemo_gym.wire.model_call import Captured, ModelCall, token_entry
+from nemo_gym.wire.response import Response, Usage, add_usage
+from nemo_gym.wire.task import Row
+
+TOKEN_CAPTURE: Final = "_ng_token_capture"
+TRAJECTORY: Final = "ng_trajectory"
+MASK_SAMPLE: Final = "mask_sample"
+CAPTURE_COLUMNS: Final = frozenset({CAPTURE, TRAJECTORY, TOKEN_CAPTURE, MASK_SAMPLE})
+"""Columns that only a result may carry: stale ones in a row are dropped before it is run."""
+
+
+def main_response(branches: Sequence[Branch]) -> Response:
+    """The main branch as one Response: what it made, and the usage of every call of the rollout. Without
+    any branch an empty one."""
+    if not branches:
+        return Response.of([])
+    main = branches[0]
+    usage: Usage | None = None
+    for branch in branches:
+        for call in branch.calls:
+            usage = add_usage(usage, _answer(call).usage)
+    last = _answer(main.calls[-1]).data
+    return Response({**last, "output": main.trainable_items, "usage": usage})
+
+
+def capture_columns(
+    row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch]
+) -> dict[str, Any]:
+    """The columns that hold every captured call and every branch."""
+    lines = [msgspec.structs.asdict(call) for call in captured.calls]
+    return {
+        CAPTURE: capture_column(rollout_id, lines, incomplete=captured.incomplete),
+        **tree_columns(row, rollout_id, captured, branches),
+    }
+
+
+def tree_columns(
+    row: Row,
+    rollout_id: str,
+    captured: Captured,
+    branches: Sequence[Branch],
+    *,
+    strategy: str = "prefix_merging",
+) -> dict[str, Any]:
+    """The columns that hold every branch, what shows that it is one, and whether the main one may be trained
+    on."""
+    nothing = "capture_incomplete" if captured.incomplete else "no_calls"
+    masked = branches[0].mask if branches else nothing
+    return {
+        TRAJECTORY: _trajectory(row, rollout_id, captured, branches),
+        TOKEN_CAPTURE: {
+            "rollout_id": rollout_id,
+            "strategy": strategy,
+            "calls": len(captured.calls),
+            "calls_with_tokens": sum(token_entry(call) is not None for call in captured.calls),
+            "roots": sum(branch.parent is None for branch in branches),
+            "masked": masked,
+            "branches": [
+                {
+                    "invocation_id": _name(place),
+                    "main": place == 0,
+                    "model_call_ids": [call.model_call_id for call in branch.calls],
+                    "evidence": branch.evidence,
+                    "after": branch.after,
+                    "masked": branch.mask,
+                }
+                for place, branch in enumerate(branches)
+            ],
+        },
+        MASK_SAMPLE: masked is not None,
+    }
+
+
+def _trajectory(row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch]) -> dict[str, Any]:
+    task_id = str(row.get("task_id") or row.get(keys.TASK_INDEX, 0))
+    invocations: list[dict[str, Any]] = []
+    turns: list[dict[str, Any]] = []
+    for place, branch in enumerate(branches):
+        name = _name(place)
+        invocations.append(
+            {
+                "kind": "agent_invocation",
+                "invocation_id": name,
+                "parent_invocation_id": None if branch.parent is None else _name(branch.parent),
+                "status": "completed",
+                "model_calls": [{"model_call_id": call.model_call_id} for call in branch.calls],
+                "conversation": [*branch.opening, *branch.items],
+            }
+        )
+        turns.append(_turn(name, branch, task_id, rollout_id))
+    return {
+        "schema_version": "1.0",
+        "task_id": task_id,
+        "rollout_id": rollout_id,
+        "invocations": invocations,
+        "turns": turns,
+        "model_calls": [_model_call(place, call) for place, call in enumerate(captured.calls)],
+        "tool_calls": [],
+        "gaps": [
+            *capture_gaps(len(captured.calls), incomplete=captured.incomplete),
+            {"code": "tool_calls_unobserved", "detail": "tools ran inside the agent's program"},
+        ],
+    }
+
+
+def _turn(name: str, branch: Branch, task_id: str, rollout_id: str) -> dict[str, Any]:
+    asked = [item for item in branch.opening if item["type"] == "message" and item["role"] == "user"]
+    last = _answer(branch.calls[-1])
+    return {
+        "invocation_id": name,
+        "task_id": task_id,
+        "rollout_id": rollout_id,
+        "turn_no": 1,
+        "timestamp": datetime.fromtimestamp(branch.calls[0].started_at, UTC).isoformat(),
+        "question": message_text(asked[-1]) if asked else "",
+        "answer": last.output_text,
+        "reasoning_content": _record(0, branch.calls[-1])["reasoning_content"],
+        "step_count": len(branch.calls),
+        "model_calls": [{"model_call_id": call.model_call_id} for call in branch.calls],
+    }
+
+
+def _model_call(place: int, call: ModelCall) -> dict[str, Any]:
+    """Request and response are in `ng_model_call_capture` and not repeated here."""
+    record = _record(place, call)
+    metadata = ("response_id", "model_ref", "model", "dialect", "status_code", "response_status")
+    return {
+        "model_call_id": call.model_call_id,
+        "started_at": call.started_at,
+        "completed_at": call.completed_at,
+        "duration_ms": call.latency_ms,
+        "request": None,
+        "response": None,
+        "response_metadata": {
+            name: record[name] for name in (*metadata, "finish_reason", "error_category", "latency_ttft_ms")
+        },
+        "token_stats": {
+            "prompt_tokens": record["tokens_in"],
+            "completion_tokens": record["tokens_out"],
+            "reasoning_tokens": record["tokens_reasoning"],
+            "total_tokens": record["tokens_total"],
+            "cached_tokens": record["cached_tokens"],
+        },
+    }
+
+
+def _record(place: int, call: ModelCall) -> dict[str, Any]:
+    return call_record(msgspec.structs.asdict(call), place)
+
+
+def _answer(call: ModelCall) -> Response:
+    return Response(call.answer or {"output": []})
+
+
+def _name(place: int) -> str:
+    return "main" if place == 0 else f"branch_{place}"

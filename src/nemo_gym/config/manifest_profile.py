@@ -1,0 +1,83 @@
+"""Who makes the loop of a rollout, seen from the configuration and the code; nothing is imported for it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.agents.registry import AGENTS, ALIASES
+from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.instances import Instance
+from nemo_gym.config.manifest import DRIVEN, Profile
+from nemo_gym.config.resolve import Config
+from nemo_gym.support.modules import parse_file
+
+_PROGRAMS: Final = frozenset({"command", "presets", "remote_agent", "remote_run"})
+"""Modules of the agents whose loop is in another program."""
+
+
+def infer_profile(config: Config, agent: Instance | None, roots: Sequence[Path]) -> Profile:
+    """The profile that a configuration amounts to.
+
+    A driver makes all rollouts; without one an agent of the user's owns the loop when its `responses` does
+    more than raise, and a built-in one when it is not there to call another program.
+    """
+    if agent is None or config.tree.get("rollout_collection_driver"):
+        return DRIVEN
+    folder = implementation_folder(agent, roots)
+    if folder is not None:
+        return "custom-gym-agent-loop" if _has_loop(folder / agent.entrypoint) else "external-agent-loop"
+    name = ALIASES.get(agent.implementation, agent.implementation)
+    return "external-agent-loop" if AGENTS[name].partition(":")[0] in _PROGRAMS else "custom-gym-verifier"
+
+
+def names_its_world(file: Path) -> bool:
+    """Whether an agent's code declares a setting `resources_server`: it then acts in any of them."""
+    tree = parse_file(file)
+    return any(
+        isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "resources_server"
+        for node in ast.walk(tree or ast.Module([], []))
+    )
+
+
+def prepare_problem(script: Path) -> str | None:
+    """What is wrong with a benchmark's `prepare(**arguments) -> Path`; None when nothing is."""
+    tree = parse_file(script)
+    if tree is None:
+        return "can't be read as Python" if script.is_file() else "there is no such file"
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    prepare = next((node for node in found if node.name == "prepare"), None)
+    if prepare is None:
+        return "has no function prepare()"
+    if isinstance(prepare, ast.AsyncFunctionDef):
+        return f"line {prepare.lineno}: prepare() must not be async"
+    arguments = prepare.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    needed = [argument.arg for argument in positional[: len(positional) - len(arguments.defaults)]]
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    needed += [argument.arg for argument, default in pairs if default is None]
+    if needed:
+        return f"line {prepare.lineno}: prepare() needs arguments, give {', '.join(needed)} a default"
+    returned = ast.unparse(prepare.returns) if prepare.returns else "Path"
+    if returned.strip("'\"").rpartition(".")[2] != "Path":
+        return f"line {prepare.lineno}: prepare() must return the Path that it wrote, not {returned}"
+    return None
+
+
+def _has_loop(file: Path) -> bool:
+    tree = parse_file(file)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)] if tree else []
+    methods = [
+        node
+        for one in classes
+        for node in one.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "responses"
+    ]
+    return any(not _only_raises(method) for method in methods)
+
+
+def _only_raises(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    body = method.body[1:] if ast.get_docstring(method) is not None else method.body
+    return all(isinstance(statement, ast.Raise | ast.Pass) for statement in body)

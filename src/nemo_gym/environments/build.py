@@ -1,0 +1,90 @@
+"""An environment from its class; what an author got wrong in the class is one line that says where."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.support.modules import explained
+from nemo_gym.wire.errors import GymError, UsageError
+
+
+def build_environment(kind: type[Environment], settings: Mapping[str, Any] | None = None) -> Environment:
+    """An environment of a class, with its settings.
+
+    Raises:
+        UsageError: there is no such setting, the class's `Config` or `Task` is none, or its own `__init__`
+            takes no settings or raises.
+    """
+    for name, base in (("Config", Environment.Config), ("Task", Environment.Task)):
+        if not issubclass(getattr(kind, name), base):
+            right = f"write `class {name}({name}):`, with {name} from {base.__module__}"
+            raise UsageError(
+                f"{kind.source_file()}: {kind.__name__}.{name} is no {name} of this package: {right}"
+            )
+    try:
+        return kind(settings)
+    except GymError:
+        raise
+    except (Exception, SystemExit) as error:
+        hint = ""
+        if isinstance(error, TypeError) and kind.__init__ is not Environment.__init__:
+            hint = " (an __init__ of its own is written as `def __init__(self, config=None)` and calls super)"
+        raise UsageError(
+            f"environment {kind.name()}: {explained(error, kind.source_file())}{hint}"
+        ) from error
+
+
+def check_hooks(environment: Environment) -> None:
+    """Check that an environment has the methods that every rollout needs, and that each can be called.
+
+    Raises:
+        UsageError: one is missing, with a method that may be meant, or takes other arguments.
+    """
+    base = StepEnvironment if isinstance(environment, StepEnvironment) else Environment
+    for name, arguments in _ARGUMENTS.items():
+        method = getattr(environment, name, None)
+        if getattr(type(environment), name, None) is getattr(base, name, None):
+            if name in _NEEDED[base]:
+                raise UsageError(_missing(environment, name, arguments))
+        elif not callable(method):
+            raise UsageError(f"environment {environment.name()}: {name} is {method!r}, not a method")
+        else:
+            _check_call(environment, name, method, arguments)
+
+
+_ARGUMENTS: Final = {
+    "seed": "task, session",
+    "verify": "task, response, session",
+    "reset": "task, session",
+    "step": "action, session",
+    "close": "session",
+    "oracle": "task, session",
+}
+"""How the methods are called."""
+_NEEDED: Final = {Environment: ("verify",), StepEnvironment: ("reset", "step")}
+
+
+def _missing(environment: Environment, name: str, arguments: str) -> str:
+    kind = type(environment)
+    own = {member for each in kind.__mro__ for member in vars(each) if each.__module__ == kind.__module__}
+    file = environment.source_file()
+    near = get_close_matches(name, own - {name}, n=1, cutoff=0.7)
+    hint = f". It has {near[0]}(): rename it" if near else ""
+    return f"{file}: class {kind.__name__} has no {name}(self, {arguments}){hint}"
+
+
+def _check_call(environment: Environment, name: str, method: Any, arguments: str) -> None:
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):
+        return  # of no Python function: it can only be tried
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError as error:
+        code = getattr(inspect.unwrap(method), "__code__", None)
+        place = f"{code.co_filename}:{code.co_firstlineno}" if code else str(environment.source_file())
+        raise UsageError(f"{place}: {name}() is called as {name}({arguments}): {error}") from None

@@ -1,0 +1,160 @@
+"""Known cases and rows tried on an environment, whose code is imported in a process of its own only.
+
+`python -m nemo_gym.environments.case_runner FILE` reads a `Trial` from standard input and writes its
+`Outcome` to the file: what the environment prints does not matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.environments.base import Golden
+from nemo_gym.environments.conformance.replay import Script, Stage, as_items, stage
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.support.processes import run_program
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import GymError, RolloutError, TaskUnfit, UsageError
+from nemo_gym.wire.items import assistant
+from nemo_gym.wire.params import check_params
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.task import Row
+
+TRIAL_S: Final = 300.0
+"""Seconds for a whole trial."""
+ROW_S: Final = 20.0
+"""Seconds for one row; a verifier that takes longer says nothing about it."""
+
+
+class Trial(msgspec.Struct, kw_only=True):
+    """What is to be tried."""
+
+    environment: str
+    """As `find_environment` takes it."""
+    settings: dict[str, Any] = {}
+    cases: list[Golden] = []
+    rows: list[Row] = []
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """What one case came to: a reward, or the error instead of it."""
+
+    reward: float | None = None
+    error: str = ""
+
+
+class Outcome(msgspec.Struct):
+    """What came of a trial, in its order."""
+
+    scored: list[Scored] = []
+    misfits: list[str] = []
+    """Of every row why it does not fit; empty for one that does."""
+    error: str = ""
+    """Why nothing could be tried."""
+
+
+async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
+    """Try it in a process of its own.
+
+    Args:
+        python: the interpreter that has what the environment needs.
+
+    Raises:
+        GymError: the environment can't be made, its process ended early or ran out of time.
+    """
+    with TemporaryDirectory() as folder:
+        result = Path(folder) / "outcome.json"
+        ended = await run_program(
+            [python, "-P", "-m", "nemo_gym.environments.case_runner", str(result)],
+            folder=Path.cwd(),
+            env=os.environ,
+            seconds=TRIAL_S,
+            stdin=msgspec.json.encode(trial),
+        )
+        if not result.exists():
+            said = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
+            how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
+            raise GymError(f"trying {trial.environment} {how} after {ended.seconds:.0f} s:{said}")
+        outcome = msgspec.json.decode(result.read_bytes(), type=Outcome)
+    if outcome.error:
+        raise GymError(outcome.error)
+    return outcome
+
+
+def main(words: Sequence[str]) -> None:
+    """The program: see the module's docstring."""
+    trial = msgspec.json.decode(sys.stdin.buffer.read(), type=Trial)
+    try:
+        outcome = asyncio.run(_try(trial))
+    except GymError as error:
+        outcome = Outcome(error=str(error))
+    Path(words[0]).write_bytes(msgspec.json.encode(outcome))
+
+
+async def _try(trial: Trial) -> Outcome:
+    kind = find_environment(trial.environment)
+    async with stage(lambda: kind(trial.settings), 0) as on:
+        scored = [await _score(on, case, index) for index, case in enumerate(trial.cases)]
+        misfits = [await _misfit(on.link, row) for row in trial.rows]
+    return Outcome(scored, misfits)
+
+
+async def _score(on: Stage, case: Golden, index: int) -> Scored:
+    try:
+        output = as_items(case.output, "output")
+    except UsageError as error:
+        return Scored(error=str(error))
+    row = {**case.task, keys.TASK_INDEX: index, keys.ROLLOUT_INDEX: 0}
+    trace = await on.play(Script(case.name, row, output))
+    return Scored(trace.reward.value) if trace.reward else Scored(error=trace.error or "no reward")
+
+
+async def _misfit(link: LocalEnvironment, row: Row) -> str:
+    """Why a row does not fit, told by the environment itself; other failures say nothing about the row."""
+    try:
+        check_params(row.get(keys.PARAMS))
+        async with asyncio.timeout(ROW_S), link.session(row) as session:
+            if link.steps:
+                await link.reset(session)
+            else:
+                await link.verify(session, Response.of([assistant("")]))
+    except (UsageError, TaskUnfit) as error:
+        return str(error)
+    except RolloutError as error:
+        return _invalid(error.body or "") if error.http_status == _UNPROCESSABLE else ""
+    except TimeoutError:
+        return ""
+    return ""
+
+
+def _invalid(body: str) -> str:
+    """What FastAPI says of a body that does not fit, on one line."""
+    try:
+        detail = msgspec.json.decode(body, type=_Refusal).detail
+    except msgspec.DecodeError:
+        return body[:200]
+    return "; ".join(f"{'.'.join(map(str, one.loc[1:]))}: {one.msg}" for one in detail)
+
+
+class _Problem(msgspec.Struct):
+    loc: list[str | int]
+    msg: str
+
+
+class _Refusal(msgspec.Struct):
+    detail: list[_Problem]
+
+
+_UNPROCESSABLE: Final = 422
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

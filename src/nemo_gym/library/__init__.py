@@ -1,0 +1,1 @@
+"""Curated environments, one in each folder `library/<domain>/<name>/`."""

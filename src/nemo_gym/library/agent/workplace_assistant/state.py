@@ -1,0 +1,105 @@
+"""What one rollout sees of the office: the shared base under a thin layer of its own changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from nemo_gym.environments.session import Session
+from nemo_gym.environments.tool import ToolError
+from nemo_gym.library.agent.workplace_assistant.data import Row, base, record_id
+
+CASE_SENSITIVE: Final = frozenset({"status", "list_name", "board"})
+"""Columns with fixed spellings; in all others upper and lower case are the same."""
+
+
+class Table:
+    """Records by id. Only what was changed is stored, so a fresh table costs nothing."""
+
+    __slots__ = ("_base", "_changes", "_last", "key")
+
+    def __init__(self, key: str, rows: Mapping[str, Row]) -> None:
+        self.key = key
+        """The column with the id."""
+        self._base = rows
+        self._changes: dict[str, Row | None] = {}
+        """New and changed records, None for a removed one of the base."""
+        self._last = len(rows)
+
+    def __getitem__(self, id: str) -> Row:
+        """The record with this id.
+
+        Raises:
+            ToolError: there is none.
+        """
+        row = self._changes[id] if id in self._changes else self._base.get(id)
+        if row is None:
+            raise ToolError(
+                f"No record has the {self.key} {id[:40]!r}. Ids have eight digits, like '00000042'."
+            )
+        return row
+
+    def __iter__(self) -> Iterator[Row]:
+        for id, row in self._base.items():
+            current = self._changes.get(id, row) if self._changes else row
+            if current is not None:
+                yield current
+        for id, row in self._changes.items():
+            if row is not None and id not in self._base:
+                yield row
+
+    def add(self, values: Row) -> str:
+        """Append a record and return its id: one more than the last there is."""
+        self._last += 1
+        id = record_id(self._last)
+        self._changes[id] = {self.key: id, **values}
+        return id
+
+    def update(self, id: str, field: str, value: str) -> None:
+        """Change one column of a record."""
+        self._changes[id] = {**self[id], field: value}
+
+    def remove(self, id: str) -> None:
+        """Remove a record; the id of a new one becomes free again when no later one is there."""
+        if self[id][self.key] in self._base:
+            self._changes[id] = None
+            return
+        del self._changes[id]
+        while self._last > len(self._base) and record_id(self._last) not in self._changes:
+            self._last -= 1
+
+    def difference(self) -> dict[str, Row | None]:
+        """Records that are not as in the base, None for a removed one; equal for equal tables."""
+        folded = {id: _fold(row) for id, row in self._changes.items()}
+        return {id: row for id, row in folded.items() if row != _fold(self._base.get(id))}
+
+
+class Office:
+    """The tables of one rollout."""
+
+    __slots__ = ("calendar_events", "customers", "emails", "plots", "project_tasks")
+
+    def __init__(self) -> None:
+        start = base()
+        self.emails = Table("email_id", start.emails)
+        self.calendar_events = Table("event_id", start.calendar_events)
+        self.project_tasks = Table("task_id", start.project_tasks)
+        self.customers = Table("customer_id", start.customers)
+        self.plots = Table("plot_id", {})
+        """Charts made from the analytics data, which itself never changes."""
+
+    def differing_tables(self, other: Office) -> list[str]:
+        """The names of the tables that are not the same in both offices."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__slots__}
+        return [name for name, (mine, yours) in pairs.items() if mine.difference() != yours.difference()]
+
+
+def office_of(session: Session) -> Office:
+    """The office of this rollout."""
+    return session.state["office"]
+
+
+def _fold(row: Row | None) -> Row | None:
+    if row is None:
+        return None
+    return {column: value if column in CASE_SENSITIVE else value.lower() for column, value in row.items()}

@@ -1,0 +1,205 @@
+"""A rollout's own repository on disk: laid out, read and written within bounds, and tested."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.environments.tool import ToolError
+from nemo_gym.library.coding.example_repair import testing
+from nemo_gym.library.coding.example_repair.exchange import exchange
+from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxProvider, SandboxSpec
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxPtyError, SandboxStopped
+from nemo_gym.sandbox.providers.local import LocalProvider
+from nemo_gym.support.processes import clean_environment, run_program
+from nemo_gym.wire.errors import EnvironmentFault
+
+MAX_BYTES: Final = 256 << 10
+"""Of one file that is read or written."""
+MAX_FILES: Final = 500
+MAX_CODE: Final = 8 << 20
+"""Of all files together that are tested."""
+MAX_DEPTH: Final = 20
+MAX_PATH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What the tests said; `ran` is None when they did not all get to their end."""
+
+    ran: int | None
+    bad: int
+    report: str
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.ran) and self.bad == 0
+
+
+async def make_repository(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files and commit them.
+
+    Raises:
+        EnvironmentFault: git is missing or failed.
+    """
+    for name, text in files.items():
+        write_file(folder, name, text)
+    env = clean_environment(folder) | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    for words in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "--all"],
+        ["-c", "user.name=gym", "-c", "user.email=gym@localhost", "commit", "--quiet", "-m", "As found"],
+    ):
+        try:
+            ended = await run_program(["git", *words], folder=folder, env=env, seconds=30.0)
+        except OSError as error:
+            raise EnvironmentFault(f"git can't be started: {error}") from None
+        if ended.exit_code != 0:
+            raise EnvironmentFault(f"git {words[0]} failed: {ended.stderr[-500:]}")
+
+
+def list_files(folder: Path) -> list[str]:
+    """The regular files, git's own and what lies too deep left out, sorted."""
+    names: list[str] = []
+    for place, folders, files in os.walk(folder):
+        deep = len(Path(place).relative_to(folder).parts) + 1 >= MAX_DEPTH
+        folders[:] = [] if deep else [name for name in folders if name not in (".git", "__pycache__")]
+        for name in files:
+            path = Path(place, name)
+            inner = str(path.relative_to(folder))
+            if len(inner) <= MAX_PATH and stat.S_ISREG(path.lstat().st_mode):
+                names.append(inner)
+        if len(names) > MAX_FILES:
+            break
+    return sorted(names)[:MAX_FILES]
+
+
+def read_file(folder: Path, name: str) -> str:
+    """A file's text.
+
+    Raises:
+        ToolError: it is missing, too large, or outside the repository.
+    """
+    path = _inside(folder, name)
+    try:
+        there = path.is_file()
+    except OSError:  # no file can have that name
+        there = False
+    if not there:
+        raise ToolError(f"There is no file {name!r}; list_files names those that there are.")
+    if path.stat().st_size > MAX_BYTES:
+        raise ToolError(f"{name} is larger than {MAX_BYTES} bytes.")
+    return path.read_text("utf-8", "replace")
+
+
+def write_file(folder: Path, name: str, text: str) -> None:
+    """Make a file, or put `text` in the place of all that it holds.
+
+    Raises:
+        ToolError: it is outside the repository, git's own, or too large.
+    """
+    path = _inside(folder, name)
+    content = text.encode("utf-8", "replace")
+    if len(content) > MAX_BYTES:
+        raise ToolError(f"{name} would be larger than {MAX_BYTES} bytes.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise ToolError(f"{name} can't be written: {error.strerror}.") from None
+
+
+def sandboxes() -> LocalProvider:
+    """Where tests run, and the code that they test."""
+    return LocalProvider(
+        limits={"memory_mib": 1024, "file_mib": 1, "cpu_s": 20, "processes": 64},
+    )
+
+
+async def run_tests(
+    provider: SandboxProvider, folder: Path, tests: Mapping[str, str], *, seconds: float
+) -> Tested:
+    """The tests as they were given, run for so long at most on the repository's Python files. The tests are
+    in one sandbox and the files in another, and values cross between them (`testing`).
+
+    So it makes no difference what was done to the tests, to git or with links, and what the files do to their
+    own process.
+
+    Raises:
+        EnvironmentFault: no sandbox can be made.
+    """
+    code = _code(folder)
+    try:
+        specs = _spec("code", code), _spec("tests", tests)
+        async with AsyncSandbox(provider, specs[0]) as subject, AsyncSandbox(provider, specs[1]) as tester:
+            for started in await asyncio.gather(subject.start(), tester.start(), return_exceptions=True):
+                if isinstance(started, BaseException):
+                    raise started
+            async with asyncio.timeout(seconds):
+                verdict = await exchange(subject, tester, [f"python3 -I -S -u {_SCRIPT}", *_modules(code)])
+    except TimeoutError:
+        return Tested(None, 0, f"The tests did not end within {seconds:g} seconds.")
+    except (SandboxCreateError, InvalidSandbox) as error:
+        raise EnvironmentFault(f"the tests can't be run: {error}") from None
+    except (SandboxPtyError, SandboxStopped):
+        verdict = None
+    if verdict is None:
+        return Tested(None, 0, "The tests did not get to their end.")
+    report = _TIME.sub("", _PLACE.sub('File "./', verdict.report)).strip()
+    known = sum(len(_TEST.findall(text)) for text in tests.values())
+    if verdict.ran < known:
+        return Tested(None, verdict.bad, f"Only {verdict.ran} of {known} tests were run.\n{report}")
+    return Tested(verdict.ran, verdict.bad, report)
+
+
+_SCRIPT: Final = "testing.py"
+_TIME: Final = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
+"""How long the tests took, which is never the same twice."""
+_PLACE: Final = re.compile(r'File "[^"\n]*/(?:code|tests)/')
+_TEST: Final = re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\(", re.MULTILINE)
+
+
+def _spec(place: str, files: Mapping[str, str]) -> SandboxSpec:
+    named = {f"{place}/{name}": text for name, text in files.items()}
+    return SandboxSpec(files={_SCRIPT: inspect.getsource(testing), **named})
+
+
+def _code(folder: Path) -> dict[str, str]:
+    """The Python files but tests, by name."""
+    code: dict[str, str] = {}
+    left = MAX_CODE
+    for name in list_files(folder):
+        if name.endswith(".py") and not Path(name).name.startswith("test_"):
+            with (folder / name).open("rb") as file:
+                data = file.read(min(left, MAX_BYTES))
+            left -= len(data)
+            code[name] = data.decode("utf-8", "replace")
+    return code
+
+
+def _modules(code: Mapping[str, str]) -> list[str]:
+    """The names by which tests can import them."""
+    names = {Path(name).parts[0].removesuffix(".py") for name in code}
+    return sorted(name for name in names if name.isidentifier())
+
+
+def _inside(folder: Path, name: str) -> Path:
+    try:
+        path = (folder / name).resolve()
+    except (ValueError, OSError, RuntimeError):
+        raise ToolError(f"{name!r} is not a path.") from None
+    root = folder.resolve()
+    if len(name) > MAX_PATH or len(path.parts) - len(root.parts) > MAX_DEPTH:
+        raise ToolError(
+            f"The path is longer than {MAX_PATH} characters or more than {MAX_DEPTH} folders deep."
+        )
+    if path == root or not path.is_relative_to(root) or ".git" in path.relative_to(root).parts:
+        raise ToolError(f"{name!r} is not a file of this repository.")
+    return path

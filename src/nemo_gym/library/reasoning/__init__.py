@@ -1,0 +1,1 @@
+"""Puzzles that are made by a generator."""

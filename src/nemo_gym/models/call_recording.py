@@ -1,0 +1,66 @@
+"""`Recorded`: a model whose calls are recorded, for agents that ask it without a server in between."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from nemo_gym.capture.call_record import CallRecord
+from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.environments.session import Session
+from nemo_gym.models.base import Model
+from nemo_gym.models.failure import model_failure
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+
+class Recorded(Model):
+    """The model as it is asked during one rollout; the caller's own to close.
+
+    Args:
+        model: who answers.
+        rollout_id: whose calls they are.
+        recorder: told of every call before its answer is given.
+        model_ref: the name of the model's instance; empty takes the model's own.
+    """
+
+    def __init__(self, model: Model, rollout_id: str, recorder: Recorder, *, model_ref: str = "") -> None:
+        self.name = model.name
+        self._model = model
+        self._rollout_id = rollout_id
+        self._recorder = recorder
+        self._model_ref = model_ref or model.name
+
+    @property
+    def pushbacks(self) -> int:
+        return self._model.pushbacks
+
+    async def responses(self, params: RequestParams) -> Response:
+        record = CallRecord(self._recorder, self._rollout_id, "responses", self._model_ref)
+        record.request = cast("dict[str, Any]", params)
+        try:
+            response = await self._model.responses(params)
+        except GymError as error:
+            failure = model_failure(error)
+            await record.failed(failure.status, failure.message, failure.category)
+            raise
+        except Exception as error:
+            await record.failed(500, repr(error), "exception")
+            raise
+        except BaseException:
+            await record.abandoned()
+            raise
+        await record.finished(response.data, response.data, streamed=False)
+        return response
+
+    def for_session(self, session: Session) -> Model:
+        return self._with(self._model.for_session(session))
+
+    def for_session_id(self, session_id: str) -> Model:
+        return self._with(self._model.for_session_id(session_id))
+
+    async def check(self) -> None:
+        await self._model.check()
+
+    def _with(self, model: Model) -> Model:
+        return Recorded(model, self._rollout_id, self._recorder, model_ref=self._model_ref)

@@ -1,0 +1,33 @@
+"""`Restoring`: a model as the programs of black-box agents meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from nemo_gym.models.base import Model
+from nemo_gym.wire.conversation_restore import Replayed
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+
+class Restoring(Model):
+    """The model as one rollout's program meets it: in its own words where a conversation goes on.
+
+    Args:
+        model: who answers.
+        replayed: the rollout's calls so far.
+        sampling: request parameters laid over those of every call.
+    """
+
+    def __init__(self, model: Model, replayed: Replayed, sampling: Mapping[str, Any] | None = None) -> None:
+        self.name = model.name
+        self._model = model
+        self._replayed = replayed
+        self._sampling = dict(sampling or {})
+
+    async def responses(self, params: RequestParams) -> Response:
+        request = cast("RequestParams", {**self._replayed.restore(params), **self._sampling})
+        response = await self._model.responses(request)
+        self._replayed.add(request, response)
+        return response

@@ -1,0 +1,77 @@
+"""`CapturedAgent`: an agent whose model calls are kept and told about in its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.capture.capture_records import CAPTURE, capture_column
+from nemo_gym.capture.finalise import Finaliser
+from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
+from nemo_gym.capture.server_capture import Recorder, Recorders
+from nemo_gym.capture.settings import CaptureSettings
+from nemo_gym.capture.stores import FileCapture
+from nemo_gym.capture.tokens import TokenRecorder, TokenSource, called, cleared
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.models.base import Model
+from nemo_gym.models.call_recording import Recorded
+from nemo_gym.wire.model_call import rollout_id
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row, named_agent
+
+
+class CapturedAgent(Agent):
+    """Records what the agent asks the model in this process, and takes what servers recorded of it. Every
+    row begins with an empty capture.
+
+    Raises:
+        UsageError: a store can't be made.
+    """
+
+    def __init__(self, agent: Agent, settings: CaptureSettings) -> None:
+        self.agent = agent
+        self._settings = settings
+        self._calls = FileCapture(Path(settings.calls)) if settings.calls else None
+        tokens = settings.tokens
+        self._sink = tokens.store() if tokens else None
+        self._finaliser: Finaliser | None = None
+        if tokens is not None and tokens.rebuild_response:
+            self._finaliser = Finaliser(cast("TokenSource", self._sink), tokens.strategy)
+
+    async def check(self) -> None:
+        await self.agent.check()
+
+    def check_row(self, row: Row) -> None:
+        self.agent.check_row(row)
+
+    async def aclose(self) -> None:
+        await self.agent.aclose()
+        if self._sink is not None:
+            await called(self._sink.close)
+
+    async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
+        id = rollout_id(row)
+        row = {name: value for name, value in row.items() if name not in CAPTURE_COLUMNS}
+        sink = self._sink if self._settings.captures_tokens_of(named_agent(row)) else None
+        recorders: list[Recorder] = []
+        if self._calls is not None:
+            await self._calls.clear(id)
+            recorders.append(self._calls)
+        if sink is not None:
+            await cleared(sink, id)
+            recorders.append(TokenRecorder(sink))
+        if recorders and not isinstance(model, ModelDoor):
+            model = Recorded(model, id, Recorders(recorders))
+        rollout = await self.agent.run(row, environment, model)
+        told = {**rollout.row, **rollout.details}
+        columns: dict[str, Any] = {}
+        if self._calls is not None and CAPTURE not in told:
+            lines, incomplete = await self._calls.lines(id)
+            columns[CAPTURE] = capture_column(id, lines, incomplete=incomplete)
+        if sink is not None and self._finaliser is not None and rollout.response is not None:
+            rollout.response, made = await self._finaliser.finish(row, id, rollout.response, told)
+            columns |= made
+        rollout.details = {**rollout.details, **columns}
+        return rollout

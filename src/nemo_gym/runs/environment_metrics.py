@@ -1,0 +1,118 @@
+"""The metrics that an environment adds to those every run has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, Protocol
+
+import msgspec
+
+from nemo_gym.environments.base import Environment, mean_metrics
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.origin import is_fault, message_of, origin
+from nemo_gym.wire.task import Row
+
+
+class MetricHooks(Protocol):
+    """What an `Environment` offers for this, and anything else may."""
+
+    def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]: ...
+
+    def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]: ...
+
+
+class Additions(Protocol):
+    """Metrics beside those that every run has."""
+
+    def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
+        """Take in one scored rollout."""
+        ...
+
+    def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+        """What there is to add for an agent, and for its tasks by index."""
+        ...
+
+    def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        """The metrics of an agent to look at first, out of all."""
+        ...
+
+
+class OwnMetrics:
+    """The hooks of one environment over the rollouts of its agents.
+
+    Rows are held, without their trajectories, only where `compute_metrics` was written to read them.
+    """
+
+    def __init__(self, hooks: MetricHooks | None) -> None:
+        self._hooks = hooks
+        self._computes = hooks is not None and type(hooks).compute_metrics is not Environment.compute_metrics
+        self._rows: defaultdict[str, dict[int, dict[int, Row]]] = defaultdict(dict)
+
+    def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
+        """Take in one scored rollout."""
+        if self._computes:
+            row: Row = decode(encode(without_trajectory(raws)))
+            self._rows[agent].setdefault(task, {})[rollout] = row
+
+    def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+        """What the environment adds for an agent, and for its tasks by index.
+
+        Raises:
+            GymError: the hook raised, or gave something else.
+        """
+        if self._hooks is None or not self._computes:
+            return {}, {}
+        tasks = [
+            [row for _, row in sorted(rollouts.items())] for _, rollouts in sorted(self._rows[agent].items())
+        ]
+        try:
+            metrics = dict(self._hooks.compute_metrics(tasks))
+            per_task = {group[keys.TASK_INDEX]: group for group in metrics.pop("per_task_metrics", ())}
+        except BaseException as error:
+            _reraise("compute_metrics", error)
+        return metrics, per_task
+
+    def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        """The metrics to look at first; every mean unless the environment says otherwise.
+
+        Raises:
+            GymError: the hook raised.
+        """
+        if self._hooks is None:
+            return mean_metrics(metrics)
+        try:
+            return self._hooks.get_key_metrics(metrics)
+        except BaseException as error:
+            _reraise("get_key_metrics", error)
+
+
+def _reraise(hook: str, error: BaseException) -> NoReturn:
+    """Raise what a hook raised: somebody's wish to end this as it is, all else as a failure of the hook."""
+    if not is_fault(error):
+        raise error
+    raise GymError(f"{hook} raised {message_of(error)}{origin(error)}") from error
+
+
+def without_trajectory(raws: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """A rollout row as metrics are made from it: of what happened only the `usage` is left."""
+    row: dict[str, Any] = {name: raw for name, raw in raws.items() if name not in _TRAJECTORY}
+    if keys.RESPONSE in raws:
+        try:
+            response = _response_decoder.decode(raws[keys.RESPONSE])
+        except msgspec.ValidationError:
+            response = None
+        row[keys.RESPONSE] = {"usage": response.usage if response else None}
+    return row
+
+
+class _Response(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_response_decoder: Final = msgspec.json.Decoder(_Response | None)
+_TRAJECTORY: Final = frozenset(
+    {keys.RESPONSE, keys.PARAMS, "ng_agent_observations", "ng_model_call_capture", "ng_trajectory"}
+)

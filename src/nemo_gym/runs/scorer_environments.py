@@ -1,0 +1,110 @@
+"""Which environment scores the rollouts of which agent, for files that hold rollouts of several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from nemo_gym.environments.base import Environment, Observation, Step
+from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.reverify_mode import ReverifyMode, reverify_mode, reverify_mode_at
+from nemo_gym.environments.session import Session
+from nemo_gym.runs.component_specs import EnvironmentSpec
+from nemo_gym.runs.manifest import load_manifest
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.wire.errors import EnvironmentFault, did_you_mean
+from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward
+from nemo_gym.wire.task import Row, named_agent
+
+
+class Scorers(EnvironmentSpec, frozen=True):
+    """Environments by the name of the agent whose rollouts they score. Only for this process: a worker
+    process would not be told of them."""
+
+    agents: dict[str, EnvironmentSpec] = {}
+
+    def build(self) -> Environment:
+        return Elsewhere()
+
+    async def asked(self) -> Scorers:
+        found = await asyncio.gather(*(spec.asked() for spec in self.agents.values()))
+        return msgspec.structs.replace(self, agents=dict(zip(self.agents, found, strict=True)))
+
+    def link(self, local: LocalEnvironment) -> EnvironmentLink:
+        return _ByAgent(
+            {name: spec.link(LocalEnvironment(spec.build())) for name, spec in self.agents.items()}
+        )
+
+    def public(self, environment: Environment) -> dict[str, Any]:
+        agents = {name: spec.public(spec.build()) for name, spec in self.agents.items()}
+        return {"ref": "", "agents": agents}
+
+
+def recorded_scorer(paths: RunPaths) -> EnvironmentSpec:
+    """The environment that the manifest of a run names; an empty one where it names none.
+
+    Raises:
+        UsageError: there is no manifest.
+    """
+    recorded = load_manifest(paths.manifest).identity.environment
+    return EnvironmentSpec(str(recorded.get("ref") or ""), recorded.get("settings") or {})
+
+
+async def mode_of(spec: EnvironmentSpec) -> ReverifyMode:
+    """Whether stored rollouts can be scored anew there.
+
+    Raises:
+        GymError: nobody answers at its URL.
+    """
+    return await reverify_mode_at(spec.url, token=spec.token) if spec.url else reverify_mode(spec.build())
+
+
+class _ByAgent:
+    """A link that leads each row to the environment of its agent."""
+
+    steps = False
+    max_steps = 1
+
+    def __init__(self, links: Mapping[str, EnvironmentLink]) -> None:
+        self._links = links
+        self._open: dict[int, EnvironmentLink] = {}
+
+    def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
+        name = named_agent(row)
+        if name not in self._links:
+            known = did_you_mean(name, self._links)
+            raise EnvironmentFault(f"no environment is known for agent {name!r}.{known}")
+        return self._session(self._links[name], row)
+
+    @asynccontextmanager
+    async def _session(self, link: EnvironmentLink, row: Row) -> AsyncGenerator[Session]:
+        async with link.session(row) as session:
+            self._open[id(session)] = link
+            try:
+                yield session
+            finally:
+                del self._open[id(session)]
+
+    async def call(self, session: Session, call: FunctionCall) -> str:
+        return await self._open[id(session)].call(session, call)
+
+    async def reset(self, session: Session) -> Observation:
+        return await self._open[id(session)].reset(session)
+
+    async def step(self, session: Session, action: Response) -> Step:
+        return await self._open[id(session)].step(session, action)
+
+    async def verify(self, session: Session, response: Response) -> Reward:
+        return await self._open[id(session)].verify(session, response)
+
+    async def aclose(self) -> None:
+        async with AsyncExitStack() as stack:
+            for link in self._links.values():
+                stack.push_async_callback(link.aclose)

@@ -1,0 +1,1 @@
+"""Figures about rewards: pass@k, means with intervals, the range of a reward. Pure."""

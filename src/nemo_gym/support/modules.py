@@ -1,0 +1,128 @@
+"""A Python file as a module, without a package around it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.origin import text_of
+
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of this package."""
+FILE_MODULE = "_gym_file_"
+"""How the names of modules made by `load_file` begin."""
+SERVERS = "resources_servers"
+"""The folder of existing servers; they import one another by it, so its parent stays on `sys.path`."""
+
+
+def load_file(path: Path) -> ModuleType:
+    """The module of a Python file, run once however often it is asked for, again when the file changed.
+
+    A file of this package is imported under its own name. Any other gets a name made from its path and
+    stays in `sys.modules`, so that its classes can be pickled and inspected. Its folder is on `sys.path`
+    only while it is being run, and only if the file imports a module that lies beside it; so import what
+    lies beside at the top of the file, not inside a function.
+
+    Raises:
+        UsageError: the file raises, with the place in it.
+    """
+    path = path.resolve()
+    if path.is_relative_to(PACKAGE):
+        return importlib.import_module(
+            ".".join(("nemo_gym", *path.relative_to(PACKAGE).with_suffix("").parts))
+        )
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    name = f"{FILE_MODULE}{digest}_{path.stem}"
+    status = path.stat()
+    stamp = (status.st_mtime_ns, status.st_size)
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__gym_stamp__", None) == stamp:
+        return loaded
+    if path.suffix != ".py":
+        raise UsageError(f"{path}: expected a Python file (NAME.py), or a folder with an environment.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__["__gym_stamp__"] = stamp
+    sys.modules[name] = module
+    if path.parent.parent.name == SERVERS and str(path.parents[2]) not in sys.path:
+        sys.path.append(str(path.parents[2]))
+    try:
+        _run_beside_siblings(lambda loader=spec.loader: loader.exec_module(module), path)
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if isinstance(error, GymError) or not isinstance(error, (Exception, SystemExit)):
+            raise
+        when = "" if isinstance(error, SyntaxError) else " when it is imported"
+        raise UsageError(f"{explained(error, path)}{when}") from error
+    return module
+
+
+_siblings: dict[str, Path] = {}
+
+
+def _run_beside_siblings(run: Callable[[], None], path: Path) -> None:
+    folder = path.parent
+    if str(folder) in sys.path or not _imports_a_sibling(path):
+        return run()
+    for name, home in list(_siblings.items()):
+        if home != folder:
+            sys.modules.pop(name, None)
+            del _siblings[name]
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        run()
+    finally:
+        sys.path.remove(str(folder))
+        for name in [name for name in sys.modules if name not in before]:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().is_relative_to(folder) and not name.startswith(FILE_MODULE):
+                _siblings[name] = folder
+
+
+def _imports_a_sibling(path: Path) -> bool:
+    tree = parse_file(path)
+    for node in ast.walk(tree) if tree else ():
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names = [node.module]
+        for name in (name.split(".")[0] for name in names):
+            beside = (path.parent / f"{name}.py").is_file() or (path.parent / name).is_dir()
+            if beside and name not in sys.stdlib_module_names:
+                return True
+    return False
+
+
+def explained(error: BaseException, path: Path) -> str:
+    """`FILE:LINE: Kind: message` of what the code of a file raised: the last place in the file's folder."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or path}:{error.lineno}: {error.msg}"
+    place = str(path)
+    trace = error.__traceback__
+    while trace:
+        file = trace.tb_frame.f_code.co_filename
+        if Path(file).parent == path.parent:
+            place = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    if isinstance(error, SystemExit):
+        return f"{place}: it exits"
+    text = " ".join(text_of(error).split())
+    return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"
+
+
+def parse_file(path: Path) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return None

@@ -1,0 +1,53 @@
+"""A conversation that comes back from a harness, put into the words in which the model made it.
+
+Harnesses and dialects rewrite what they replay: reasoning is left out, the JSON of arguments is written anew,
+and token ids have no place at all. A model that is to go on from exactly what it sampled
+needs its own items back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from nemo_gym.wire.item_text import from_model, item_text, news_after
+from nemo_gym.wire.items import Item
+from nemo_gym.wire.params import RequestParams, input_items
+from nemo_gym.wire.response import Response
+
+
+class Replayed:
+    """The model calls of one rollout so far."""
+
+    def __init__(self) -> None:
+        self._turns: list[_Turn] = []
+
+    def restore(self, params: RequestParams) -> RequestParams:
+        """The same request with the model's own items where it goes on from an earlier call. A request that
+        tells the rest differently, as after a compaction, stays as it is."""
+        items = input_items(params)
+        said = item_text(items)
+        longest: _Turn | None = None
+        for turn in self._turns:
+            if said.startswith(turn.said) and (longest is None or len(turn.said) >= len(longest.said)):
+                longest = turn
+        if longest is None:
+            return params
+        new = news_after(longest.said, items)
+        if _others(items[: len(items) - len(new)]) != _others(longest.items):
+            return params
+        return cast("RequestParams", {**params, "input": [*longest.items, *new]})
+
+    def add(self, params: RequestParams, response: Response) -> None:
+        """Remember a call: the request as the model was given it, and the answer."""
+        if item_text(response.output):
+            items = [*input_items(params), *response.output]
+            self._turns.append(_Turn(items, item_text(items)))
+
+
+class _Turn(NamedTuple):
+    items: list[Item]
+    said: bytes
+
+
+def _others(items: list[Item]) -> list[Item]:
+    return [item for item in items if not from_model(item)]

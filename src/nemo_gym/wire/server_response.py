@@ -1,0 +1,65 @@
+"""An answer as a model server hands it out: named, dated, and saying what was asked."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from nemo_gym.wire.items import Item
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import UNNAMED, Response
+
+
+def served(response: Response, params: RequestParams, *, id: str, now: float) -> Response:
+    """`response` with everything that clients of the Responses API look for.
+
+    A response without a name or a date gets `id` and `now` (unix time, seconds); items get the ids and
+    statuses they lack, and no two the same id; the fields of the request are echoed. `response` itself is
+    left as it was.
+    """
+    data = response.data
+    name = data.get("id")
+    if name in (None, UNNAMED):
+        name = id
+    asked = cast("dict[str, Any]", params)
+    echo = {key: value for key in _ECHOED if (value := asked.get(key)) is not None}
+    known = {key: value for key, value in data.items() if value is not None or key not in echo}
+    given = {key: echo[key] for key in _ALWAYS_THERE if key in echo}
+    return Response(
+        {
+            **echo,
+            **known,
+            **given,
+            "id": name,
+            "created_at": data.get("created_at") or now,
+            "output": _named(cast("list[dict[str, Any]]", response.output), name.removeprefix("resp_")),
+        }
+    )
+
+
+_ALWAYS_THERE: Final = ("parallel_tool_calls", "tool_choice", "tools")
+"""Fields that every Response has, so that having them says nothing."""
+
+_ECHOED: Final = (
+    *_ALWAYS_THERE, "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata",
+    "previous_response_id", "prompt", "reasoning", "service_tier", "store", "temperature", "text",
+    "top_logprobs", "top_p", "truncation", "user",
+)  # fmt: skip
+
+_PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
+
+
+def _named(output: list[dict[str, Any]], suffix: str) -> list[Item]:
+    seen: set[str] = set()
+    items: list[dict[str, Any]] = []
+    for place, item in enumerate(output):
+        prefix = _PREFIXES.get(item["type"])
+        missing: dict[str, Any] = {}
+        if prefix and (not item.get("id") or item["id"] in seen):
+            missing["id"] = f"{prefix}_{suffix}_{place}"
+        if item["type"] in ("message", "function_call") and not item.get("status"):
+            missing["status"] = "completed"
+        if item.get("role") == "assistant" and isinstance(text := item["content"], str):
+            missing["content"] = [{"type": "output_text", "text": text, "annotations": []}]
+        items.append({**item, **missing} if missing else item)
+        seen.add(items[-1].get("id") or "")
+    return cast("list[Item]", items)

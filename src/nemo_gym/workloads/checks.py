@@ -1,0 +1,147 @@
+"""Is a workload whole? Its manifest, its configuration, one against the other, its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.config.composition import acting, differences, mirrored, synced
+from nemo_gym.config.datasets import Dataset
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.implementations import check_implementations
+from nemo_gym.config.manifest import Manifest, Profile
+from nemo_gym.config.manifest_file import MANIFEST, Place, located, read_manifest
+from nemo_gym.config.manifest_profile import infer_profile, prepare_problem
+from nemo_gym.config.prompts import load_prompt
+from nemo_gym.config.resolve import Config
+from nemo_gym.config.sources import find_file, search_roots
+from nemo_gym.config.workloads import Workload
+from nemo_gym.runs.paths import whole_file
+from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.task import Row
+from nemo_gym.workloads.verifier_cases import try_verifier
+
+ROWS: Final = 64
+"""Of each data set, how many rows the environment is asked about."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is wrong with a workload, and what is to be said about it."""
+
+    workload: Workload
+    manifest: Manifest | None = None
+    config: Config | None = None
+    profile: Profile | None = None
+    """As the configuration and the code show it."""
+    problems: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
+    synced: bool = False
+    """Whether the manifest was rewritten."""
+
+
+async def check_workload(
+    workload: Workload, overrides: Sequence[str] = (), search_dirs: Sequence[Path] = (), *, sync: bool = False
+) -> Verdict:
+    """Everything that is wrong with a workload. Its code is imported in another process only.
+
+    Args:
+        sync: write into the manifest what it has to repeat of the configuration.
+    """
+    verdict = Verdict(workload)
+    roots = search_roots(search_dirs)
+    try:
+        found = workload.resolve(overrides, search_dirs)
+        found.require_instances()
+        check_implementations(found.instances.values(), roots)
+        expected = mirrored(found)
+        verdict.config = found
+        verdict.profile = infer_profile(found, acting(found), roots)
+        verdict.notices += found.notices
+    except GymError as error:
+        verdict.problems.append(str(error))
+        expected = None
+    if not workload.manifest.is_file():
+        verdict.problems.append(f"{workload.folder}: has no {MANIFEST}; `gym env init` writes one")
+    else:
+        if sync and expected is not None:
+            verdict.synced = _sync(workload.manifest, expected)
+        try:
+            verdict.manifest = read_manifest(workload.manifest)
+        except GymError as error:
+            verdict.problems.append(str(error))
+    if verdict.manifest and expected is not None:
+        wrong = [*_own_problems(verdict, verdict.manifest), *differences(verdict.manifest, expected)]
+        if wrong:
+            verdict.problems.append(located(workload.manifest, wrong))
+    if verdict.config:
+        await _check_data(verdict, verdict.config, roots)
+    return verdict
+
+
+def _sync(path: Path, expected: dict[str, object]) -> bool:
+    """Rewrite a manifest, wholly or not at all; whether there was anything to change."""
+    before = path.read_text(encoding="utf-8")
+    after = synced(before, expected)
+    if after == before:
+        return False
+    with whole_file(path) as file:
+        file.write(after.encode())
+    return True
+
+
+def _own_problems(verdict: Verdict, manifest: Manifest) -> Iterator[tuple[Place, str]]:
+    workload = verdict.workload
+    if manifest.name != workload.name:
+        yield ("name",), f"says {manifest.name!r}, the folder is {workload.name!r}"
+    if manifest.kind != workload.kind:
+        yield ("kind",), f"says {manifest.kind!r}, the folder is among the {workload.folder.parent.name}"
+    if manifest.integration_profile != verdict.profile:
+        said = manifest.integration_profile
+        yield (
+            ("integration_profile",),
+            f"says {said!r}, the configuration and the code show {verdict.profile!r}",
+        )
+
+
+async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -> None:
+    agent = acting(config)
+    asked: list[tuple[str, Row]] = []
+    for dataset in agent.datasets if agent else ():
+        if dataset.prepare_script:
+            script = find_file(dataset.prepare_script, roots)
+            problem = prepare_problem(script or Path(dataset.prepare_script))
+            if problem:
+                verdict.problems.append(f"{dataset.prepare_script}: {problem}")
+        path = find_file(dataset.jsonl_fpath, roots)
+        if path is None:
+            missing = f"data set {dataset.name}: {dataset.jsonl_fpath} is not there"
+            (verdict.problems if dataset.type == "example" else verdict.notices).append(missing)
+            continue
+        try:
+            asked += _rows(dataset, path, roots)
+        except GymError as error:
+            verdict.problems.append(str(error))
+    if not asked:
+        return
+    try:
+        outcome = await try_verifier(config, roots, rows=[row for _, row in asked])
+    except GymError as error:
+        verdict.problems.append(str(error))
+        return
+    wrong = zip(asked, outcome.misfits, strict=True)
+    verdict.problems += [f"{where}: {misfit}" for (where, _), misfit in wrong if misfit]
+
+
+def _rows(dataset: Dataset, path: Path, roots: Sequence[Path]) -> Iterator[tuple[str, Row]]:
+    prompt = load_prompt(dataset.prompt_config, roots) if dataset.prompt_config else None
+    for number, row in islice(read_rows(path), ROWS):
+        where = f"{path}:{number}"
+        try:
+            yield where, prompt.applied(row) if prompt else row
+        except UsageError as error:
+            raise ConfigError(f"{where}: {error}") from None

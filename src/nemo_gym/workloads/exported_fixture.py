@@ -1,0 +1,140 @@
+"""The fixture that a server's program exports as `VERIFIER_FIXTURE`, tried in a process of its own.
+
+`python -m nemo_gym.workloads.exported_fixture FILE` reads an `Exported` from standard input and writes what
+came of its cases to the file: what the program prints does not matter.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Protocol
+
+import msgspec
+
+from nemo_gym.support.processes import run_program
+from nemo_gym.wire.errors import GymError, UsageError
+
+NAME: Final = "VERIFIER_FIXTURE"
+TRIAL_S: Final = 300.0
+"""Seconds for all cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What came of one known answer."""
+
+    name: str
+    expected: float | str | None
+    """The reward, or a text that its error has; None when any reward will do that is always the same."""
+    reward: float | None
+    error: str
+    passed: bool
+
+    def __str__(self) -> str:
+        wanted = f"{self.expected:g}" if isinstance(self.expected, float) else self.expected
+        return f"{self.name}: expected {wanted}, got {self.error or self.reward}"
+
+
+class Exported(msgspec.Struct, kw_only=True):
+    """A fixture and what it is measured by."""
+
+    program: str
+    full: float
+    zero: float
+    seeded: bool
+    """Whether a case of the kind `determinism` is needed."""
+    update: bool
+
+
+class Fixture(Protocol):
+    """What is under `NAME`."""
+
+    async def __gym_cases__(
+        self, *, full: float, zero: float, seeded: bool, update: bool
+    ) -> list[CaseResult]:
+        """What came of every case, in its order.
+
+        Raises:
+            UsageError: the cases can't be read, or one is lacking.
+        """
+        ...
+
+
+def exports_fixture(program: Path) -> bool:
+    """Whether a program has such a name, read from its source."""
+    try:
+        tree = ast.parse(program.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return False
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    return any(isinstance(target, ast.Name) and target.id == NAME for target in targets)
+
+
+async def run_exported(exported: Exported, python: str) -> list[CaseResult]:
+    """Try the cases.
+
+    Args:
+        python: the interpreter that has what the program needs.
+
+    Raises:
+        GymError: its process ended early or ran out of time.
+    """
+    folder = Path(exported.program).parent
+    with TemporaryDirectory() as place:
+        result = Path(place) / "results.json"
+        ended = await run_program(
+            [python, "-P", "-m", "nemo_gym.workloads.exported_fixture", str(result)],
+            folder=folder,
+            env=os.environ,
+            seconds=TRIAL_S,
+            stdin=msgspec.json.encode(exported),
+        )
+        if ended.exit_code != 0 or not result.exists():
+            said = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
+            how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
+            raise GymError(f"trying {NAME} of {exported.program} {how} after {ended.seconds:.0f} s:{said}")
+        return msgspec.json.decode(result.read_bytes(), type=list[CaseResult])
+
+
+def main(words: Sequence[str]) -> None:
+    """The program: see the module's docstring."""
+    exported = msgspec.json.decode(sys.stdin.buffer.read(), type=Exported)
+    try:
+        results = asyncio.run(_results(exported))
+    except GymError as error:
+        sys.exit(str(error))
+    Path(words[0]).write_bytes(msgspec.json.encode(results))
+
+
+async def _results(exported: Exported) -> list[CaseResult]:
+    return await _loaded(Path(exported.program)).__gym_cases__(
+        full=exported.full, zero=exported.zero, seeded=exported.seeded, update=exported.update
+    )
+
+
+def _loaded(program: Path) -> Fixture:
+    sys.path[:0] = [str(program.parent)]
+    sys.path.append(str(program.parents[2]))
+    spec = importlib.util.spec_from_file_location(program.stem, program)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[program.stem] = module
+    spec.loader.exec_module(module)
+    fixture: Fixture | None = getattr(module, NAME, None)
+    if not hasattr(fixture, "__gym_cases__") or fixture is None:
+        raise UsageError(f"{program}: {NAME} is no nemo_gym.verifier_fixture.VerifierFixture")
+    return fixture
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,86 @@
+"""May a workload be shown to others? Valid, its verifier tested, nothing left to do, and listed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from nemo_gym.config.catalogue import list_all_environments
+from nemo_gym.config.composition import acting, world
+from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.resolve import Config
+from nemo_gym.config.sources import search_roots
+from nemo_gym.config.workloads import Workload
+from nemo_gym.wire.errors import GymError
+from nemo_gym.workloads.checks import check_workload
+from nemo_gym.workloads.verifier_cases import run_fixture
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One thing that must be so."""
+
+    name: str
+    met: bool
+    message: str
+
+
+async def conditions(workload: Workload, search_dirs: Sequence[Path] = ()) -> list[Condition]:
+    """Everything that must be so before a workload is published, and whether it is."""
+    roots = search_roots(search_dirs)
+    verdict = await check_workload(workload, search_dirs=search_dirs)
+    found = [
+        Condition("valid", not verdict.problems, "\n".join(verdict.problems) or "manifest and configuration")
+    ]
+    if verdict.config:
+        found.append(await _fixture(workload, verdict.config, roots))
+    left = list(_placeholders(_folders(workload, verdict.config, roots)))
+    found.append(Condition("finished", not left, "\n".join(left) or f"no {PLACEHOLDER} left"))
+    listed = [one for one in list_all_environments(roots) if one.source == str(workload.folder)]
+    status = listed[0].status if listed else "not listed"
+    found.append(Condition("listed", status == "experimental", f"gym list environments: {status}"))
+    return found
+
+
+PLACEHOLDER: Final = "TODO"
+"""What is written where something is still to be said."""
+
+
+async def _fixture(workload: Workload, config: Config, roots: Sequence[Path]) -> Condition:
+    try:
+        results = await run_fixture(workload, config, roots)
+    except GymError as error:
+        return Condition("fixture", False, str(error))
+    wrong = [str(one) for one in results if not one.passed]
+    return Condition("fixture", not wrong, "\n".join(wrong) or f"{len(results)} known answers")
+
+
+def _folders(workload: Workload, config: Config | None, roots: Sequence[Path]) -> list[Path]:
+    """The workload's own, and those of the user's servers that it uses."""
+    agent = acting(config) if config else None
+    server = world(config, agent) if config else None
+    used = [implementation_folder(one, roots) for one in (agent, server) if one]
+    return list(dict.fromkeys([workload.folder, *(folder for folder in used if folder)]))
+
+
+def _placeholders(folders: Sequence[Path]) -> Iterator[str]:
+    for path in (path for folder in folders for path in _texts(folder)):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if re.search(rf"\b{PLACEHOLDER}\b", line):
+                yield f"{path}:{number}: {line.strip()[:100]}"
+
+
+def _texts(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in _TEXTS and not hidden and path.is_file() and path.stat().st_size <= _MAX_BYTES:
+            yield path
+
+
+_TEXTS: Final = frozenset({".py", ".yaml", ".yml", ".md", ".txt", ".toml", ".jsonl"})
+_MAX_BYTES: Final = 1 << 20
+"""Of a file that is read for placeholders; larger ones are data."""

@@ -1,0 +1,55 @@
+"""Templates and files: what every form of `gym env init` does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.workloads.scaffold.environment import check_name
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def render(template: str, **words: object) -> str:
+    """A template in which each `@word@` is replaced."""
+    text = (_TEMPLATES / f"{template}.tmpl").read_text(encoding="utf-8")
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", str(value))
+    return text
+
+
+def lines(rows: Iterable[object]) -> str:
+    """Rows as JSONL."""
+    return "".join(encode(row).decode() + "\n" for row in rows)
+
+
+def class_name(name: str) -> str:
+    """`word_count` as `WordCount`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def write_files(name: str, folders: Iterable[Path], files: Mapping[Path, str]) -> list[Path]:
+    """Write files into those of the folders that they lie in, which must be new; the files, in their order.
+
+    Raises:
+        UsageError: the name can't be one of a component, a folder is there already, or can't be written.
+    """
+    check_name(name)
+    for folder in folders:
+        if folder.exists() and any(path.is_relative_to(folder) for path in files):
+            raise UsageError(f"{folder} is there already and is left as it is: choose another name")
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename or name}: can't be written ({error.strerror})") from None
+    return list(files)
+
+
+def dataset(path: Path, root: Path, kind: str = "example", **more: Any) -> dict[str, Any]:
+    """The declaration of a data set in a configuration."""
+    return {"name": path.stem, "type": kind, "jsonl_fpath": path.relative_to(root).as_posix(), **more}

@@ -1,0 +1,207 @@
+"""`gym env init --environment NAME` and `--benchmark NAME`: a workload with a manifest and known answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from nemo_gym.config.builtins import POLICY, agent_tree, environment_tree, model_tree
+from nemo_gym.config.composition import MIRRORED, mirrored, synced
+from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER
+from nemo_gym.config.manifest import DRIVEN, Kind, Profile
+from nemo_gym.config.selectors import config_path
+from nemo_gym.config.sources import read_sources
+from nemo_gym.config.tree import Tree, as_mapping, to_yaml
+from nemo_gym.config.workloads import GROUPS, Workload
+from nemo_gym.environments.base import Golden, StepEnvironment
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.task_source import own_tasks
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.jsonl import read_rows
+from nemo_gym.wire.task import Row
+from nemo_gym.workloads.scaffold.render import class_name, dataset, lines, render, write_files
+from nemo_gym.workloads.scaffold.server import REQUIREMENTS, Scale, example_rows, known_answers, server_files
+from nemo_gym.workloads.server_tests import GROUP
+from nemo_gym.workloads.verifier_cases import golden_row, run_fixture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a new workload is to be."""
+
+    name: str
+    kind: Kind
+    profile: Profile = "custom-gym-verifier"
+    reuse_verifier: str = ""
+    """A resources server that is there already; empty to write one."""
+    scale: Scale | None = None
+    """None for that of the verifier that is used again, or from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verifier:
+    """The resources server of a workload, with tasks for it and answers to them."""
+
+    implementation: str
+    fields: Tree
+    rows: list[Row]
+    cases: list[Golden]
+    scale: Scale
+    beside: Tree = field(default_factory=Tree)
+    """Instances that it refers to."""
+    steps: bool = False
+    """Whether it has the reset/step form."""
+
+
+async def write_workload(wanted: Wanted, root: Path, roots: Sequence[Path]) -> list[Path]:
+    """Write the workload, and the servers that it needs and that are not there; the files, manifest first.
+
+    Args:
+        root: the folder of `environments`, `benchmarks`, `resources_servers` and `responses_api_agents`.
+        roots: where a verifier to be used again is looked for. It is asked what it gives for the known
+            answers.
+
+    Raises:
+        UsageError: it can't be named so, is there already, or there is no such verifier.
+        GymError: the verifier can't be asked.
+    """
+    home = root / GROUPS[wanted.kind] / wanted.name
+    if wanted.reuse_verifier:
+        verifier = _found(wanted.reuse_verifier, roots, wanted.scale)
+    else:
+        verifier = _new(wanted.name, wanted.scale or Scale())
+    config = home / ("config.yaml" if wanted.kind == "benchmark" else f"configs/{wanted.name}.yaml")
+    workload = Workload(wanted.name, wanted.kind, home.absolute(), config)
+    files = {
+        workload.manifest: to_yaml(_manifest(wanted, verifier)),
+        config: to_yaml(_configuration(wanted, verifier, home, root)),
+        **_files(wanted, verifier, home, root),
+    }
+    agent = root / "responses_api_agents" / f"{wanted.name}_agent"
+    written = write_files(wanted.name, [home, root / GROUP / wanted.name, agent], files)
+    found = workload.resolve(search_dirs=[root, *roots])
+    manifest = workload.manifest.read_text(encoding="utf-8")
+    workload.manifest.write_text(synced(manifest, mirrored(found)), encoding="utf-8")
+    if wanted.reuse_verifier:
+        await run_fixture(workload, found, [root, *roots], update=True)
+    return written
+
+
+def _files(wanted: Wanted, verifier: _Verifier, home: Path, root: Path) -> dict[Path, str]:
+    """All but the manifest and the configuration."""
+    words = {
+        "name": wanted.name,
+        "kind": wanted.kind,
+        "profile": wanted.profile,
+        "server": verifier.implementation,
+        "Class": class_name(wanted.name),
+    }
+    files = {
+        home / "golden.jsonl": lines(golden_row(case) for case in verifier.cases),
+        home / "data" / "example.jsonl": lines(verifier.rows),
+        home / "data" / ".gitignore": render("gitignore"),
+        home / "README.md": render("workload_README.md", **words),
+    }
+    if wanted.kind == "benchmark":
+        files[home / "prepare.py"] = render("prepare.py", **words)
+    if wanted.profile == DRIVEN:
+        files[home / "driver.py"] = render("driver.py", **words)
+    if wanted.profile == "custom-gym-agent-loop":
+        agent = root / "responses_api_agents" / f"{wanted.name}_agent"
+        files[agent / "app.py"] = render("agent_app.py", **words)
+        files[agent / "tests" / "test_app.py"] = render("agent_test.py", **words)
+        files[agent / "requirements.txt"] = REQUIREMENTS
+    if not wanted.reuse_verifier:
+        files |= server_files(wanted.name, root, verifier.scale)
+    return files
+
+
+def _manifest(wanted: Wanted, verifier: _Verifier) -> Tree:
+    driver = {"rollout_driver": f"{GROUPS[wanted.kind]}.{wanted.name}.driver:drive"}
+    scale = verifier.scale
+    return {
+        "name": wanted.name,
+        "version": "0.1.0",
+        "kind": wanted.kind,
+        "integration_profile": wanted.profile,
+        "domain": verifier.fields.get("domain", "other"),
+        "description": "TODO: what it is, in a sentence",
+        "modality": ["text"],
+        "licensing": "unknown",
+        "authors": ["TODO: who wrote it"],
+        "reward": {"range": [scale.low, scale.high], "higher_is_better": scale.higher_is_better},
+        "determinism": "unknown",
+        **dict.fromkeys(MIRRORED, ""),
+        **(driver if wanted.profile == DRIVEN else {}),
+        "session_model": "step" if verifier.steps else "episode",
+        "lifecycle": "active",
+    }
+
+
+def _configuration(wanted: Wanted, verifier: _Verifier, home: Path, root: Path) -> Tree:
+    name = wanted.name
+    datasets = [dataset(home / "data" / "example.jsonl", root)]
+    if wanted.kind == "benchmark":
+        script = (home / "prepare.py").relative_to(root).as_posix()
+        made = home / "data" / f"{name}_benchmark.jsonl"
+        datasets.append(dataset(made, root, "benchmark", prepare_script=script, num_repeats=1))
+    agent, settings = _agent(wanted, steps=verifier.steps)
+    driver = {"rollout_collection_driver": f"{GROUPS[wanted.kind]}.{name}.driver:drive"}
+    return {
+        name: {GROUP: {verifier.implementation: verifier.fields}},
+        f"{name}_agent": agent_tree(agent, environment=name, settings=settings, datasets=datasets),
+        POLICY: model_tree(PLACEHOLDER, {}),
+        **verifier.beside,
+        **(driver if wanted.profile == DRIVEN else {}),
+    }
+
+
+def _agent(wanted: Wanted, *, steps: bool) -> tuple[str, Tree]:
+    """The implementation of the agent and its settings."""
+    match wanted.profile:
+        case "custom-gym-agent-loop":
+            return f"{wanted.name}_agent", {}
+        case "external-agent-loop":
+            url = f"${{oc.select:{wanted.name}_agent_url,'{_AGENT_URL}'}}"
+            return "remote_agent", {"agent_base_url": url}
+        case "custom-gym-verifier" | "external-rollout-driver":
+            return "gymnasium_agent" if steps else "simple_agent", {}
+
+
+_AGENT_URL: Final = "http://localhost:9000"
+"""Of the external agent, unless the configuration says another."""
+
+
+def _new(name: str, scale: Scale) -> _Verifier:
+    fields = environment_tree(name, None)[name][GROUP][name]
+    return _Verifier(name, fields, example_rows(), known_answers(scale), scale)
+
+
+def _found(name: str, roots: Sequence[Path], scale: Scale | None) -> _Verifier:
+    tree = read_sources([config_path("--reuse-verifier", name, roots)], roots).tree
+    servers = (as_mapping(as_mapping(value).get(GROUP)) for value in tree.values())
+    fields = next((as_mapping(one[name]) for one in servers if name in one), None)
+    if fields is None:
+        raise UsageError(f"--reuse-verifier {name}: its configuration has no {GROUP}.{name}")
+    used = {as_mapping(value).get("name") for value in fields.values()}
+    beside = {key: tree[key] for key in tree if key in used and key != POLICY}
+    home = next((root / GROUP / name for root in roots if (root / GROUP / name / ENTRYPOINT).is_file()), None)
+    if home is None:
+        kind = find_environment(name, roots=roots)
+        split = "example" if (kind.folder() / "data" / "example.jsonl").is_file() else "train"
+        rows = list(own_tasks(kind(), split, 0, _ROWS))
+        cases, steps = list(kind().golden()), issubclass(kind, StepEnvironment)
+        return _Verifier(name, fields, rows, cases, scale or Scale(*kind.reward_range), beside, steps)
+    rows = [row for _, row in islice(read_rows(home / "data" / "example.jsonl"), _ROWS)]
+    cases = [
+        Golden(name=f"no answer to example {number}", kind="malformed", task=row, output="")
+        for number, row in enumerate(rows, start=1)
+    ]
+    return _Verifier(name, fields, rows, cases, scale or Scale(), beside)
+
+
+_ROWS: Final = 5
+"""Examples that a workload is written with."""
