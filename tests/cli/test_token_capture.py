@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.support.modules import BUILTINS as EXAMPLES
+from nemo_gym.environments.catalogue import library
 from tests.compat.trainer import message_log
 from tests.conftest import StartEndpoint
 from tests.support.black_box import APP
@@ -122,7 +122,7 @@ def test_agents_that_run_already_are_captured_in_the_shared_folder(
     )
     gym.start("--config", config, *isolate)
     head = gym.servers()["ours"]["head_url"]
-    tasks = EXAMPLES / "example_multi_step" / "data" / "example.jsonl"
+    tasks = library()["example_multi_step"] / "data" / "example.jsonl"
     again = ("eval", "run", "--config", config, "--no-serve", "--head-url", head, "-i", tasks, "--limit", 2)
     for name, output in (("ours", "a.jsonl"), ("ours", "b.jsonl"), ("box", "c.jsonl")):
         made = gym(*again, "--agent", name, "-o", output)

@@ -13,7 +13,7 @@ import pytest
 
 from nemo_gym.compat.base_resources_server import BaseRunRequest
 from nemo_gym.compat.seeded_tools import seeding_row, take_tools, tools_of_session
-from nemo_gym.support.modules import BUILTINS
+from nemo_gym.environments.catalogue import library
 from tests.compat.trainer import Actor
 from tests.conftest import StartEndpoint
 
@@ -112,7 +112,7 @@ def rollouts(url: str) -> list[tuple[int, float, list[str], bool]]:
     """(row, reward, types of the items, whether the row tells of its tools) of five tasks."""
     actor = Actor([url], MULTI_STEP)
     try:
-        lines = (BUILTINS / "example_multi_step" / "data" / "example.jsonl").read_text().splitlines()
+        lines = (library()["example_multi_step"] / "data" / "example.jsonl").read_text().splitlines()
         own = {"_ng_rollout_index": 0, "agent_ref": {"name": AGENT}}
         rows = [json.loads(line) | own | {"_rowidx": n, "_ng_task_index": n} for n, line in enumerate(lines)]
         results = asyncio.run(actor.run_rollouts(rows))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nemo_gym.support.modules import BUILTINS
+from nemo_gym.environments.catalogue import library
 from tests.compat.trainer import TRAINING, free_port, message_log
 from tests.conftest import StartEndpoint
 
@@ -107,7 +107,7 @@ def synthetic(text: str) -> dict[str, Any]:
 
 def first_row(environment: str) -> dict[str, Any]:
     """An example of a built-in environment."""
-    path: Path = BUILTINS / environment / "data" / "example.jsonl"
+    path: Path = library()[environment] / "data" / "example.jsonl"
     return json.loads(path.read_text().splitlines()[0])
 
 

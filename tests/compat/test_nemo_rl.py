@@ -23,7 +23,7 @@ from nemo_gym.server_utils import ServerClient, get_global_aiohttp_client, get_r
 from omegaconf import DictConfig
 
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
-from nemo_gym.support.modules import BUILTINS
+from nemo_gym.environments.catalogue import library
 from tests.compat.trainer import Actor, free_port, is_free, message_log
 from tests.conftest import StartEndpoint
 
@@ -49,7 +49,7 @@ def start() -> Iterator[Start]:
 
 def rows(count: int, *, first: int = 0, agent: str = AGENT) -> list[dict[str, Any]]:
     """Rows as the trainer makes them: numbered, each for an agent."""
-    lines = (BUILTINS / "example_multi_step" / "data" / "example.jsonl").read_text().splitlines()
+    lines = (library()["example_multi_step"] / "data" / "example.jsonl").read_text().splitlines()
     return [
         {**json.loads(lines[number % len(lines)]), "agent_ref": {"name": agent}, "_rowidx": first + number}
         for number in range(count)

@@ -27,13 +27,13 @@ from nemo_gym.rollout_collection import (
 )
 from omegaconf import DictConfig
 
-from nemo_gym.support.modules import BUILTINS
+from nemo_gym.environments.catalogue import library
 from tests.compat.trainer import Actor
 from tests.conftest import StartEndpoint, read_rows
 
 MULTI_STEP = "resources_servers/example_multi_step/configs/example_multi_step.yaml"
 AGENT = "example_multi_step_simple_agent"
-INPUT = str(BUILTINS / "example_multi_step" / "data" / "example.jsonl")
+INPUT = str(library()["example_multi_step"] / "data" / "example.jsonl")
 
 
 @pytest.fixture

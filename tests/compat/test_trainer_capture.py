@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nemo_gym.support.modules import BUILTINS
+from nemo_gym.environments.catalogue import library
 from tests.compat.trainer import Actor, message_log
 from tests.conftest import StartEndpoint
 
@@ -26,7 +26,7 @@ def test_repeats_of_a_row_are_put_together_from_their_own_tokens(
         observability_enabled=True,
         model_call_capture_dir=str(tmp_path / "calls"),
     )
-    line = (BUILTINS / "example_multi_step" / "data" / "example.jsonl").read_text().splitlines()[0]
+    line = (library()["example_multi_step"] / "data" / "example.jsonl").read_text().splitlines()[0]
     task: dict[str, Any] = {**json.loads(line), "agent_ref": {"name": AGENT}, "_ng_task_index": 0}
     rows = [{**task, "_ng_rollout_index": 0, "_rowidx": number} for number in range(4)]
     try:

@@ -89,7 +89,7 @@ def test_the_search_roots_are_those_of_the_variable_then_the_working_directory(
 def test_a_user_shadows_a_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "package" / "echo" / "environment.py", doc="Built in.")
     write(tmp_path / "mine" / "echo.py", doc="Mine.")
-    monkeypatch.setattr(discovery, "BUILTINS", tmp_path / "package")
+    monkeypatch.setattr(discovery, "library", lambda: {"echo": tmp_path / "package" / "echo"})
     assert describe(find_environment("echo", roots=[tmp_path / "mine"])).description == "Mine."
     assert [info.source for info in list_environments(roots=[])] == ["built-in"]
 

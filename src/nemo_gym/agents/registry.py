@@ -18,7 +18,7 @@ AGENTS: Final = {
     "user_simulator": "user_simulator:UserSimulator",
     "refinement": "refinement:Refinement",
     "simulated_tools": "simulated_tools:SimulatedTools",
-    "recorded": "recorded:Recorded",
+    "recorded": "recorded_trajectories:Recorded",
     "command": "command:Command",
     "mini_swe_agent": "presets:mini_swe_agent",
     "claude_code": "presets:claude_code",

@@ -63,4 +63,4 @@ def build_model(
     return cast("Model", model)
 
 
-_NONE: Final = "none:NoModel"
+_NONE: Final = "no_model:NoModel"

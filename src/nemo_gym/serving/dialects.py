@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
-from nemo_gym.wire import calls
+from nemo_gym.wire import model_call
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat, without_unknown
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.messages_serving import anthropic_message, params_from_messages
@@ -42,7 +42,7 @@ class Asked:
 class Dialect(Protocol):
     """What a model server needs to know of one dialect."""
 
-    name: calls.Dialect
+    name: model_call.Dialect
     commits_first: bool
     """Whether a stream begins before the model is called, so that a failure becomes an event (2.5.4). The
     others wait a little, for a status that says what happened."""
@@ -84,7 +84,7 @@ class Dialect(Protocol):
 class ResponsesDialect:
     """One call in OpenAI Responses."""
 
-    name: calls.Dialect = "responses"
+    name: model_call.Dialect = "responses"
     commits_first = True
 
     def read(self, body: Body) -> Asked:
@@ -115,7 +115,7 @@ class ResponsesDialect:
 class ChatDialect:
     """One call in OpenAI Chat Completions."""
 
-    name: calls.Dialect = "chat"
+    name: model_call.Dialect = "chat"
     commits_first = False
 
     def read(self, body: Body) -> Asked:
@@ -147,7 +147,7 @@ class ChatDialect:
 class MessagesDialect:
     """One call in Anthropic Messages."""
 
-    name: calls.Dialect = "messages"
+    name: model_call.Dialect = "messages"
     commits_first = False
 
     def read(self, body: Body) -> Asked:

@@ -1,10 +1,10 @@
 import pytest
-from playing import expected_reward, play, play_golden, play_oracle
 
 from nemo_gym.environments.base import Golden
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather, report
 from nemo_gym.wire.items import assistant, function_call
+from tests.library.playing import expected_reward, play, play_golden, play_oracle
 
 LINK = LocalEnvironment(McpWeather())
 ROWS = [row for split in ("example", "train") for row in LINK.environment.tasks(split, 0, None)]

@@ -1,9 +1,9 @@
 import pytest
-from playing import expected_reward, play_golden, play_oracle
 
 from nemo_gym.environments.base import Golden
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_multi_step.environment import SynonymValues
+from tests.library.playing import expected_reward, play_golden, play_oracle
 
 LINK = LocalEnvironment(SynonymValues())
 ROWS = [row for split in ("example", "train") for row in LINK.environment.tasks(split, 0, None)]

@@ -1,13 +1,13 @@
 import asyncio
 
 import pytest
-from playing import expected_reward, play_golden, play_oracle
 
 from nemo_gym.environments.base import Golden
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_session_state_mgmt.environment import Counter
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.response import Response
+from tests.library.playing import expected_reward, play_golden, play_oracle
 
 LINK = LocalEnvironment(Counter())
 ROWS = [row for split in ("example", "train") for row in LINK.environment.tasks(split, 0, None)]

@@ -7,7 +7,6 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import expected_reward, play, play_golden, play_oracle
 
 from nemo_gym.environments.base import Golden
 from nemo_gym.environments.link import LocalEnvironment
@@ -19,6 +18,7 @@ from nemo_gym.library.agent.workplace_assistant.templates import TEMPLATES
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.task import task_from_row
+from tests.library.playing import expected_reward, play, play_golden, play_oracle
 
 LINK = LocalEnvironment(WorkplaceAssistant())
 ENVIRONMENT = LINK.environment

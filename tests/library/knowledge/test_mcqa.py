@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playing import expected_reward, play_golden
 
 from nemo_gym import Response
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.knowledge.mcqa.environment import Mcqa
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import assistant
+from tests.library.playing import expected_reward, play_golden
 
 OPTIONS = [{"A": "iron"}, {"B": "helium"}]
 

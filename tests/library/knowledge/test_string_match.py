@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playing import expected_reward, play_golden
 
 from nemo_gym import Response, Reward
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.knowledge.string_match.environment import StringMatch
 from nemo_gym.wire.items import assistant
+from tests.library.playing import expected_reward, play_golden
 
 
 async def verdict(text: str, expected: str = "Oslo", **fields: Any) -> Reward:

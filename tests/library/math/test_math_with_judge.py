@@ -4,7 +4,6 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playing import expected_reward, play, play_golden, play_oracle
 
 from nemo_gym.environments.base import Golden
 from nemo_gym.environments.conformance.check import check_environment
@@ -14,6 +13,7 @@ from nemo_gym.verifiers.math.parse import read
 from nemo_gym.wire.errors import EnvironmentFault
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.task import Row
+from tests.library.playing import expected_reward, play, play_golden, play_oracle
 
 ENVIRONMENT = MathWithJudge()
 SPLITS = {split: list(ENVIRONMENT.tasks(split, 0, None)) for split in ("train", "validation", "example")}

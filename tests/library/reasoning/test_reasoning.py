@@ -14,7 +14,6 @@ from fractions import Fraction
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from playing import expected_reward, play, play_golden, play_oracle
 
 from nemo_gym.library.reasoning.reasoning import answers
 from nemo_gym.library.reasoning.reasoning.environment import FAMILIES, SPLITS, Reasoning, request
@@ -23,6 +22,7 @@ from nemo_gym.library.reasoning.reasoning.puzzles import COLOURS, evaluate
 from nemo_gym.wire.errors import EnvironmentFault, TaskUnfit, UsageError
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.task import Row, task_to_row
+from tests.library.playing import expected_reward, play, play_golden, play_oracle
 
 ENVIRONMENT = Reasoning()
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from playing import play
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.check import check_environment
@@ -19,6 +18,7 @@ from nemo_gym.wire.items import assistant
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
 from nemo_gym.workloads.scaffold.environment import write_scaffold
+from tests.library.playing import play
 
 
 def test_the_written_environment_is_found_by_its_name_and_keeps_every_promise(tmp_path: Path) -> None:

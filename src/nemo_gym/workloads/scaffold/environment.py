@@ -6,11 +6,11 @@ import keyword
 import re
 from pathlib import Path
 
-from nemo_gym.environments import step_template
 from nemo_gym.environments.base import Golden
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import ask
+from nemo_gym.workloads.scaffold import step_environment
 
 
 def write_scaffold(name: str, folder: Path, *, steps: bool = False) -> list[Path]:
@@ -28,9 +28,9 @@ def write_scaffold(name: str, folder: Path, *, steps: bool = False) -> list[Path
         if taken.exists():
             raise UsageError(f"{taken} is there already and is left as it is: choose another name")
     class_name = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    cases = step_template.golden_cases() if steps else _golden_cases()
+    cases = step_environment.golden_cases() if steps else _golden_cases()
     environment, readme = (
-        (step_template.ENVIRONMENT, step_template.README) if steps else (_ENVIRONMENT, _README)
+        (step_environment.ENVIRONMENT, step_environment.README) if steps else (_ENVIRONMENT, _README)
     )
     files = {
         home / "environment.py": environment.replace("CLASS_NAME", class_name),
