@@ -21,6 +21,7 @@ from nemo_gym.config.manifest_profile import names_its_world
 from nemo_gym.config.sources import read_yaml
 from nemo_gym.config.tree import Tree, as_mapping
 from nemo_gym.config.workloads import Workload, find_workloads
+from nemo_gym.environments.catalogue import library
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
 
@@ -81,10 +82,14 @@ def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
     """Folders with a manifest or a configuration, and every environment that is found by name."""
     found = {(one.name, one.kind): _environment(one) for one in find_workloads(roots)}
     for info in list_environments(roots=roots):
-        made = EnvironmentEntry(
-            name=info.name, domain=info.domain, description=info.description, source=info.source
-        )
-        found.setdefault((info.name, "environment"), made)
+        if info.source == BUILT_IN:
+            entry = _environment(Workload(info.name, "environment", library()[info.name], None))
+            entry.source = BUILT_IN
+        else:
+            entry = EnvironmentEntry(
+                name=info.name, domain=info.domain, description=info.description, source=info.source
+            )
+        found.setdefault((info.name, "environment"), entry)
     return [found[key] for key in sorted(found)]
 
 
