@@ -81,9 +81,9 @@ class Recorded(Agent):
     def _offsets(self) -> dict[tuple[int, int], int]:
         """Where each rollout is in the file; of several failures the last counts."""
         return {
-            (found.stamp.task_index, found.stamp.rollout_index): found.offset
-            for found in keyed_lines(self._path)
-            if found.stamp.failure_class == self._failed_as
+            (line.stamp.task_index, line.stamp.rollout_index): line.offset
+            for line in keyed_lines(self._path)
+            if line.stamp.failure_class == self._failed_as
         }
 
 

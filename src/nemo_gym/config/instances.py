@@ -132,8 +132,8 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
     here = f"{name}.{kind}"
     implementations = as_mapping(value[kind])
     if len(implementations) != 1:
-        found = ", ".join(map(str, implementations)) or "none"
-        problems.append(f"{here}: needs exactly one implementation, found {found}")
+        names = ", ".join(map(str, implementations)) or "none"
+        problems.append(f"{here}: needs exactly one implementation, found {names}")
         return None
     [(implementation, fields)] = implementations.items()
     here = f"{here}.{implementation}"
@@ -144,9 +144,9 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
     problems += [f"{here}.{problem}" for problem in _problems(kind, fields)]
     datasets: list[Dataset] = []
     if fields.get("datasets") is not None:
-        datasets, wrong, said = read_datasets(fields["datasets"])
+        datasets, wrong, notes = read_datasets(fields["datasets"])
         problems += [f"{here}.{problem}" for problem in wrong]
-        notices += [f"{here}.{notice}" for notice in said]
+        notices += [f"{here}.{notice}" for notice in notes]
     if problems:
         return None
     return Instance(

@@ -106,9 +106,9 @@ def _unresolvable(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[st
 
 
 def _hint(text: str, tree: Tree) -> str:
-    found = _KEY.fullmatch(text)
-    if not found or found[1] in tree:
+    match = _KEY.fullmatch(text)
+    if not match or match[1] in tree:
         return ""
-    flag = _FLAGS.get(found[1])
-    near = "" if flag else nearest(found[1], map(str, tree))
-    return f".{near} Give it with {f'{flag}, ' if flag else ''}++{found[1]}=<value> or in env.yaml"
+    flag = _FLAGS.get(match[1])
+    near = "" if flag else nearest(match[1], map(str, tree))
+    return f".{near} Give it with {f'{flag}, ' if flag else ''}++{match[1]}=<value> or in env.yaml"

@@ -61,8 +61,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
             raise ConfigError(explain_misfit(error, RunSettings).replace("$.", "")) from None
         params = settings.responses_create_params | self.responses_create_params
         check_sampling(params)
-        given = {key: value for key in fields if (value := getattr(self, key))}
-        return msgspec.structs.replace(settings, **{**given, "responses_create_params": params})
+        values = {key: value for key in fields if (value := getattr(self, key))}
+        return msgspec.structs.replace(settings, **{**values, "responses_create_params": params})
 
 
 def check_sampling(params: Mapping[str, Any]) -> None:

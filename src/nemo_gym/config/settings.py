@@ -52,9 +52,9 @@ def read_settings(tree: Tree) -> Settings:
     Raises:
         ConfigError: one is of the wrong type.
     """
-    given = {key: value for key, value in tree.items() if value is not None}
+    values = {key: value for key, value in tree.items() if value is not None}
     try:
-        return msgspec.convert(given, Settings)
+        return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(explain_misfit(error, Settings)) from None
 

@@ -48,8 +48,8 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
             values: dict[str, Any] = {name: row[name] for name in columns if name in row}
             if takes_rest:
                 values = {**{name: row[name] for name in row if name not in _GIVEN}, **values}
-            given = {"response": response, "task": row, "session": session}
-            values |= {name: value for name, value in given.items() if name in wanted}
+            arguments = {"response": response, "task": row, "session": session}
+            values |= {name: value for name, value in arguments.items() if name in wanted}
             if "text" in wanted:
                 values["text"] = response.final_text
             return function(**values)

@@ -340,9 +340,9 @@ class LocalProvider:
         }
 
     def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:
-        own, asked = self._limits, spec.limits
-        memory = own.memory_mib if asked.memory_mib is None else asked.memory_mib
-        files = [own.file_mib, None if asked.disk_gib is None else asked.disk_gib << 10]
+        own, spec_limits = self._limits, spec.limits
+        memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
+        files = [own.file_mib, None if spec_limits.disk_gib is None else spec_limits.disk_gib << 10]
         largest = min((size for size in files if size is not None), default=None)
         limits = {
             "RLIMIT_CORE": 0,
