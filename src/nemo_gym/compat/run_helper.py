@@ -25,8 +25,8 @@ from nemo_gym.config.sources import search_roots
 from nemo_gym.serving.background import BackgroundServers
 from nemo_gym.serving.head import Running
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
+from nemo_gym.serving.run_state import runtime_folder
 from nemo_gym.serving.secrets import Secret
-from nemo_gym.serving.state import runtime_folder
 from nemo_gym.wire.errors import UsageError
 
 READINESS_S: Final = 600.0

@@ -55,7 +55,7 @@ class Child:
             self.python,
             "-P",
             "-m",
-            "nemo_gym.serving.child",
+            "nemo_gym.serving.child_main",
             self.name,
             stdin=PIPE,
             stdout=PIPE,

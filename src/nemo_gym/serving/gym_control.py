@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nemo_gym.runs.loop import run_async
-from nemo_gym.serving.state import RunState, running
+from nemo_gym.serving.run_state import RunState, running
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.wire.errors import GymError
 

@@ -24,7 +24,7 @@ from nemo_gym.serving.host import Host
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
+from nemo_gym.serving.rollout_prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind
 from nemo_gym.wire.conversation_restore import Replayed

@@ -1,4 +1,4 @@
-"""A server in a process of its own: `python -m nemo_gym.serving.child`, a `Launch` on standard input.
+"""A server in a process of its own: `python -m nemo_gym.serving.child_main`, a `Launch` on standard input.
 
 Standard input stays open as long as the parent lives: its end takes this process, and all that it started,
 down too.

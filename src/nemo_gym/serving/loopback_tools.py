@@ -10,10 +10,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.errors import ErrorForms
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.limits import LimitRequests, Limits
-from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind, http_url
 
