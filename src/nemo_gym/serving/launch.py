@@ -44,8 +44,6 @@ class Launch(msgspec.Struct, kw_only=True):
     """What callers must send; empty lets everybody in."""
     isolate: bool = False
     """Each instance in a process of its own, with what its `requirements.txt` lists."""
-    programs_apart: bool = False
-    """No user's program in this process, not even one that could share it."""
     grace_s: float = 30.0
     """Seconds that requests in flight have once stopping begins."""
     ready_s: float = 300.0
@@ -138,7 +136,6 @@ def prepare(
     logs: Path,
     token: Secret | None = None,
     isolate: bool = False,
-    programs_apart: bool = False,
     grace_s: float = 30.0,
     ready_s: float = 300.0,
 ) -> Launch:
@@ -173,7 +170,6 @@ def prepare(
         cookie_secret=Secret.random().reveal(),
         token=token.reveal() if token else "",
         isolate=isolate or bool(config.tree.get("isolate")),
-        programs_apart=programs_apart,
         grace_s=grace_s,
         ready_s=ready_s,
         logs=str(logs),
