@@ -152,7 +152,8 @@ class ForkServer:
         asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_READY_S):
-                return not (await ready).refusal
+                if not (await ready).refusal:
+                    return True
         self._disconnect()
         return False
 

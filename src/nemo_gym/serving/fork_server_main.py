@@ -1,8 +1,8 @@
 """The fork server's process: `python -m nemo_gym.serving.fork_server_main FD`, FD being a socket of packets.
 
 It imports what server programs import, and then forks a process for each request. It has one thread and no
-event loop, so that a fork copies nothing that is half done. It never reads what is meant for the processes that
-it starts: their configuration comes through their own standard input.
+event loop, so that a fork copies nothing that is half done. It never reads the configuration of the processes
+that it starts, which comes through their own standard input.
 """
 
 from __future__ import annotations

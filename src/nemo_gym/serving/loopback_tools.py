@@ -14,6 +14,7 @@ from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.errors import ErrorForms
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.limits import LimitRequests, Limits
+from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind, http_url
 
@@ -53,7 +54,7 @@ class LoopbackTools(OfferedEnvironment):
         limits = Limits()
         middleware = [Middleware(ErrorForms, label=_NAME), Middleware(LimitRequests, limits=limits)]
         return Starlette(
-            routes=self._offered.door.routes(body_bytes=limits.body_bytes), middleware=middleware
+            routes=tool_routes(self._offered.door, body_bytes=limits.body_bytes), middleware=middleware
         )
 
 
