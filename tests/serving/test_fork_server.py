@@ -220,7 +220,7 @@ def test_why_a_process_is_not_forked(tmp_path: Path) -> None:
     thread = threading.Thread(target=stop.wait)
     thread.start()
     try:
-        assert fork_server_main._refusal(str(tmp_path)) == "an import has started a thread"
+        assert fork_server_main.obstacle(str(tmp_path)) == "an import has started a thread"
     finally:
         stop.set()
         thread.join()

@@ -1,4 +1,4 @@
-"""Child processes that serve: their output, their end, and nothing left of them."""
+"""Child processes that serve: starting them, keeping their output, and ending all that they started."""
 
 from __future__ import annotations
 

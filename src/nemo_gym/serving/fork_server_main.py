@@ -44,7 +44,7 @@ def main(fd: int) -> str:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    _send(connection, ForkReply(refusal=_refusal()))
+    _send(connection, ForkReply(refusal=obstacle()))
     children: dict[int, int] = {}
     poll = select.poll()
     poll.register(connection, select.POLLIN)
@@ -60,7 +60,7 @@ def main(fd: int) -> str:
             if not content:
                 sys.exit()
             request = msgspec.json.decode(content, type=ForkRequest)
-            pid, refusal = 0, _refusal(request.folder)
+            pid, refusal = 0, obstacle(request.folder)
             if not refusal:
                 try:
                     pid = _fork(connection, *fds)
@@ -85,7 +85,7 @@ def _send(connection: socket.socket, reply: ForkReply) -> None:
         sys.exit()  # the other end is gone, and with it the need for this process
 
 
-def _refusal(folder: str = "") -> str:
+def obstacle(folder: str = "") -> str:
     """Why this process can't be forked for the program of a folder; empty when it can."""
     if len(os.listdir("/proc/self/task")) > 1:
         return "an import has started a thread"

@@ -1,4 +1,4 @@
-"""Gyms that other processes run: asking them and ending them."""
+"""Lists the servers of gyms that other processes run, and ends such gyms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Launch`: what one process is to serve, as it is handed to that process."""
+"""`Launch`: the message that says what a process is to serve."""
 
 from __future__ import annotations
 
@@ -185,9 +185,9 @@ def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) 
     """
     tries = 3
     while True:
-        found = resolved()
+        config = resolved()
         try:
-            return found, prepared(found)
+            return config, prepared(config)
         except AddressInUse as error:
             tries -= 1
             if error.owner == HEAD or not tries:
@@ -195,7 +195,7 @@ def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) 
 
 
 def program_of(instance: Instance, roots: Sequence[Path]) -> Path | None:
-    """The entry point of a user's own server; None for what can be served in this process."""
+    """The entry point of a user's own server; None for a component of this package."""
     folder = implementation_folder(instance, roots)
     return None if folder is None else (folder / instance.entrypoint).resolve()
 

@@ -1,4 +1,4 @@
-"""The environment's door on loopback: its tools over MCP, for programs as agents."""
+"""The tools of an environment over MCP on loopback, for programs as agents."""
 
 from __future__ import annotations
 

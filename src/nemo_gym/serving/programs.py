@@ -1,4 +1,4 @@
-"""A user's own server program as an app of this process."""
+"""A user's own server program as an app of this process, where its configuration says `share: true`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nemo_gym.wire.errors import GymError, UsageError
 T = TypeVar("T")
 
 OFFER: Final = "__gym_app__"
-"""The class method by which a server class gives its `Offered` app."""
+"""The class method of a server class that builds its app."""
 
 
 class NeedsOwnProcess(GymError):
@@ -33,7 +33,7 @@ class NeedsOwnProcess(GymError):
 
 
 class Offer(Protocol):
-    """What is under `OFFER`."""
+    """The class method named `OFFER`."""
 
     def __call__(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
         """The app of an instance of a configuration, as it is served.
@@ -129,7 +129,7 @@ def _offer(module: ModuleType) -> Offer:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What `work` gives, in a thread that neither this task nor the end of the process waits for."""
+    """The result of `work`, run in a thread that the end of the process does not wait for."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 

@@ -1,4 +1,4 @@
-"""`Servers`: everything that one `gym env start` starts, from the first socket to the last process."""
+"""`Servers`: starts and stops all servers of a launch, in this process and in children."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Servers:
     async def _start(self, name: str) -> None:
         began = monotonic()
         try:
-            if self._programs[name] is not None and await self._host_program(name):
+            if await self._host_program(name):
                 pass
             elif self._launch.isolate or self._programs[name] is not None:
                 await self._start_child(name)
@@ -158,8 +158,8 @@ class Servers:
         self.waiting.discard(name)
 
     async def _host_program(self, name: str) -> bool:
-        """Serve a program that says `share: true` in this process; False when it gets one of its own. The log
-        says why one that is meant to share can't.
+        """Serve a program with `share: true` in this process. False when it needs one of its own; the log then
+        says why.
 
         Raises:
             GymError: it does not start.
@@ -167,21 +167,18 @@ class Servers:
         launch, program = self._launch, self._programs[name]
         if program is None or name in self._apart:
             return False
-        missing = unmet(program.parent)
-        why = f"it needs {', '.join(missing)}" if missing else None
-        if why is None:
-            try:
-                async with self._loading, asyncio.timeout(launch.ready_s):
-                    app = await self._load(name, program)
-            except NeedsOwnProcess as error:
-                why = str(error)
-            except TimeoutError:
-                raise GymError("it is still being loaded") from None
-            else:
-                await self._serve_program(name, app)
-                return True
-        log.warning("%s runs in a process of its own: %s", name, why)
-        return False
+        try:
+            if missing := unmet(program.parent):
+                raise NeedsOwnProcess(f"it needs {', '.join(missing)}")
+            async with self._loading, asyncio.timeout(launch.ready_s):
+                app = await self._load(name, program)
+        except NeedsOwnProcess as error:
+            log.warning("%s runs in a process of its own: %s", name, error)
+            return False
+        except TimeoutError:
+            raise GymError("it is still being loaded") from None
+        await self._serve_program(name, app)
+        return True
 
     async def _load(self, name: str, file: Path) -> Starlette:
         """One after the other, and not while components load files: imports concern all of the process."""
