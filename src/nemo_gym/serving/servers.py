@@ -158,7 +158,7 @@ class Servers:
         self.waiting.discard(name)
 
     async def _host_program(self, name: str) -> bool:
-        """Serve a program with `share: true` in this process. False when it needs one of its own; the log then
+        """Serve a program with `share: true` in this process. False when it needs one of its own; the log
         says why.
 
         Raises:
