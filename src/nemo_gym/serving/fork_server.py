@@ -52,16 +52,15 @@ class ForkedProcess:
         Args:
             limit: bytes of the longest line that is read from it.
         """
-        loop = asyncio.get_running_loop()
+        loop, output, file = asyncio.get_running_loop(), os.fdopen(stdout, "rb", 0), os.fdopen(stdin, "wb", 0)
         reader = self.stdout = asyncio.StreamReader(limit)
-        read, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(stdout, "rb", 0)
-        )
+        read, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
+        self._transports.append(read)
         write, protocol = await loop.connect_write_pipe(
-            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), os.fdopen(stdin, "wb", 0)
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), file
         )
+        self._transports.append(write)
         self.stdin = asyncio.StreamWriter(write, protocol, None, loop)
-        self._transports = [read, write]
 
     async def wait(self) -> int:
         """Its exit code, once it has ended."""
@@ -86,7 +85,8 @@ class ForkServer:
         self._env = env
         self._process: Process | None = None
         self._socket: socket.socket | None = None
-        self._replies: deque[asyncio.Future[ForkReply]] = deque()
+        self._replies: deque[asyncio.Future[ForkedProcess | str]] = deque()
+        """For each request that is under way, its process or the refusal; for the first, that it is ready."""
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._ready = asyncio.create_task(self._start())
 
@@ -101,8 +101,7 @@ class ForkServer:
         child_in, stdin = os.pipe()
         stdout, child_out = os.pipe()
         try:
-            reply = await self._ask(ForkRequest(name, folder), [child_in, child_out])
-            process = ForkedProcess(reply.pid, self._ends[reply.pid]) if reply and reply.pid else None
+            process = await self._ask(ForkRequest(name, folder), [child_in, child_out])
         except BaseException:
             os.close(stdin)
             os.close(stdout)
@@ -147,28 +146,27 @@ class ForkServer:
             except OSError:
                 self._disconnect()
                 return False
-        ready: asyncio.Future[ForkReply] = asyncio.get_running_loop().create_future()
-        self._replies.append(ready)
         asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_READY_S):
-                if not (await ready).refusal:
+                if await self._reply() == "":
                     return True
         self._disconnect()
         return False
 
-    async def _ask(self, request: ForkRequest, fds: list[int]) -> ForkReply | None:
+    async def _ask(self, request: ForkRequest, fds: list[int]) -> ForkedProcess | None:
         assert self._socket is not None
-        reply: asyncio.Future[ForkReply] = asyncio.get_running_loop().create_future()
         try:
             socket.send_fds(self._socket, [msgspec.json.encode(request)], fds)
+            reply = await self._reply()
         except OSError:
             return None
+        return reply if isinstance(reply, ForkedProcess) else None
+
+    def _reply(self) -> asyncio.Future[ForkedProcess | str]:
+        reply: asyncio.Future[ForkedProcess | str] = asyncio.get_running_loop().create_future()
         self._replies.append(reply)
-        try:
-            return await reply
-        except ConnectionError:
-            return None
+        return reply
 
     def _receive(self) -> None:
         assert self._socket is not None
@@ -185,11 +183,13 @@ class ForkServer:
         if reply.exit_code is not None:
             self._ends.pop(reply.pid).set_result(reply.exit_code)
             return
+        outcome: ForkedProcess | str = reply.refusal
         if reply.pid:
-            self._ends[reply.pid] = asyncio.get_running_loop().create_future()
+            end = self._ends[reply.pid] = asyncio.get_running_loop().create_future()
+            outcome = ForkedProcess(reply.pid, end)
         waiting = self._replies.popleft()
         if not waiting.done():
-            waiting.set_result(reply)
+            waiting.set_result(outcome)
 
     def _disconnect(self) -> None:
         """Forget the fork server. Nothing reports the end of its processes any more, so they are killed."""
