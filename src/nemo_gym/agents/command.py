@@ -111,7 +111,7 @@ class Command(Agent):
         if not isinstance(model, ModelDoor):
             raise UsageError(
                 f"agent {type(self).__name__} runs a program that asks the model over HTTP: "
-                "hand it a model opened with nemo_gym.serving.door"
+                "hand it a model opened with nemo_gym.serving.loopback_model"
             )
         timing: Timing = {"started_at": time()}
         async with environment.session(row) as session, scratch_folder() as scratch:

@@ -103,8 +103,8 @@ def _open_doors(
 ) -> tuple[ModelDoor, EnvironmentLink]:
     """Needed by few runs, and by those the server's libraries."""
     try:
-        from nemo_gym.serving.door import LoopbackDoor
-        from nemo_gym.serving.tools_door import open_tools
+        from nemo_gym.serving.loopback_model import LoopbackDoor
+        from nemo_gym.serving.loopback_tools import open_tools
     except ImportError:
         raise UsageError("this agent needs an HTTP server: pip install 'nemo-gym[serve]'") from None
     store = FileCapture(Path(capture.calls)) if capture and capture.calls else None

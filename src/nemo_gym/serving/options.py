@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from nemo_gym.capture.server_capture import Recorder, Recorders
 from nemo_gym.serving.limits import Limits
-from nemo_gym.serving.prefix import RolloutTag
 from nemo_gym.serving.profiling import CpuProfile
+from nemo_gym.serving.rollout_prefix import RolloutTag
 from nemo_gym.serving.secrets import Secret
 
 
