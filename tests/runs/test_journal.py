@@ -5,14 +5,13 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.runs.journal import AppendFile, Journal, JournalError, is_locked
+from nemo_gym.runs.journal import AppendFile, Commit, Journal, JournalError, is_locked
 from nemo_gym.wire.errors import UsageError
 
 lines = st.lists(st.binary(max_size=200).map(lambda b: b.replace(b"\n", b" ") + b"\n"), max_size=20)
@@ -141,17 +140,21 @@ async def test_after_a_failed_commit_nothing_more_is_accepted(tmp_path: Path) ->
 
 
 async def test_whoever_waits_for_scored_rows_hears_of_them_once_they_are_on_disk(tmp_path: Path) -> None:
-    rollouts, told = tmp_path / "r.jsonl", list[bytes]()
+    rollouts, failures = tmp_path / "r.jsonl", tmp_path / "f.jsonl"
+    told, errors = list[bytes](), list[Exception]()
 
-    async def written(lines: Sequence[bytes]) -> None:
-        assert rollouts.read_bytes().endswith(b"".join(lines))
-        told.extend(lines)
+    class Watch:
+        async def on_commit(self, commit: Commit) -> None:
+            assert rollouts.read_bytes().endswith(b"".join(commit.rollouts))
+            assert failures.read_bytes().endswith(b"".join(commit.failures))
+            told.extend(commit.rollouts)
 
-    journal = Journal(rollouts, tmp_path / "f.jsonl", interval=0.001)
-    journal.written = written
+    journal = Journal(rollouts, failures, interval=0.001)
+    journal.subscribe(Watch(), failed=errors.append)
     async with journal:
         for number in range(5):
             journal.append(b"%d\n" % number, failed=False)
             journal.append(b"failed\n", failed=True)
             await asyncio.sleep(0)
     assert told == [b"%d\n" % number for number in range(5)]
+    assert errors == []
