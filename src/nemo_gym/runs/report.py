@@ -77,7 +77,7 @@ class Reading:
         masks: dict[int, int] = {}
         number = 0
         try:
-            for number, _, line in whole_lines(path):
+            for number, line in whole_lines(path):
                 key = take(line)
                 if self._strict and (twice := repeated_key(line)) is not None:
                     raise DataError(f"{path}:{number}: the key {twice!r} is there twice")
@@ -171,7 +171,7 @@ def runs_in(folder: Path) -> tuple[list[Listed], list[str]]:
 
 def _first_columns(inputs: Path) -> frozenset[str]:
     """The columns of the first task."""
-    _, _, line = next(whole_lines(inputs), (0, 0, b"{}"))
+    _, line = next(whole_lines(inputs), (0, b"{}"))
     try:
         return frozenset(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

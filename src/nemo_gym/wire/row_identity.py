@@ -76,7 +76,7 @@ _raw_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder: Final = msgspec.json.Decoder(Stamp)
 
 
-class KeyedLine(NamedTuple):
+class KeyedLine(msgspec.Struct, frozen=True, gc=False):
     """One row of a file: what it says of itself, its bytes, and where they are."""
 
     stamp: Stamp
@@ -139,14 +139,25 @@ def journal_lines(path: Path, *, is_checked: bool = False) -> Iterator[KeyedLine
         UsageError: the file can't be read.
         DataError: a whole line is not a row of a run.
     """
-    for number, offset, line in whole_lines(path):
+    offset = 0
+    for number, line in whole_lines(path):
         yield KeyedLine(read_stamp(line, path, number, is_checked=is_checked), number, offset, line, path)
+        offset += len(line)
 
 
-def whole_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """The lines of a file as of `file_lines`, without a torn last one; a missing file has none."""
-    if path.exists():
-        yield from (one for one in file_lines(path) if one[2].endswith(b"\n"))
+def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every line of a file with its number from 1, lazily. A torn last line is left out; a missing file has no
+    lines.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    if not path.exists():
+        return
+    with open_regular(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                yield number, line
 
 
 def file_lines(path: Path, start: Mark = _START) -> Iterator[tuple[int, int, bytes]]:
