@@ -12,7 +12,7 @@ from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import RolloutError, UsageError
-from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.jsonl import decode, open_regular
 from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
 from nemo_gym.wire.row_identity import keyed_lines, line_at
 from nemo_gym.wire.row_index import RowIndex
@@ -74,7 +74,8 @@ class Recorded(Agent):
         place = self._index.find(row[keys.TASK_INDEX], row[keys.ROLLOUT_INDEX])
         if place is None:
             raise RolloutError(f"{self._path} has no such rollout")
-        return decode(line_at(self._path, place.offset))
+        with open_regular(self._path) as file:
+            return decode(line_at(file, place.offset))
 
     @cached_property
     def _index(self) -> RowIndex:

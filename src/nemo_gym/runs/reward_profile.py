@@ -13,8 +13,8 @@ from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError
-from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.row_identity import Keys, keyed_lines
+from nemo_gym.wire.jsonl import decode, encode, open_regular
+from nemo_gym.wire.row_identity import Keys, keyed_lines, line_at
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -134,10 +134,9 @@ def _completion(planned: Keys, done: Keys, extra: int) -> Completion:
 
 
 def _lines(inputs: Path, samples: dict[int, int], metrics: MetricsAccumulator) -> Iterator[bytes]:
-    with inputs.open("rb") as file:
+    with open_regular(inputs) as file:
         for group in metrics.groups():
-            file.seek(samples[group[keys.TASK_INDEX]])
-            sample: dict[str, Any] = decode(file.readline())
+            sample: dict[str, Any] = decode(line_at(file, samples[group[keys.TASK_INDEX]]))
             del sample[keys.TASK_INDEX], sample[keys.ROLLOUT_INDEX]
             yield encode({**group, "sample": sample}) + b"\n"
 

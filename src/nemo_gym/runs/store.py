@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import AsyncGenerator, Callable, Container, Iterator
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isclose
 from pathlib import Path
@@ -20,7 +20,7 @@ from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.rollout_rows import read_rollout
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.jsonl import decode, open_regular
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.row_identity import KeyedLine, Mark, keyed_lines, line_at, read_stamp
 from nemo_gym.wire.row_index import Place, RowIndex
@@ -117,10 +117,9 @@ class RunStore:
             if selection.has(place):
                 chosen[self._path(place)].append(at)
         for path, positions in chosen.items():
-            for at in sorted(positions, key=lambda at: index[at].offset):
-                row = self._rollouts.row(path, index[at])
-                if _is_of(row, selection.agent):
-                    yield row
+            places = (index[at] for at in sorted(positions, key=lambda at: index[at].offset))
+            rows = self._rollouts.rows(path, places) if positions else ()
+            yield from (row for row in rows if _is_of(row, selection.agent))
 
     def rollouts(self, selection: Selection = SCORED) -> Iterator[Rollout]:
         """The rows of a selection as rollouts.
@@ -268,15 +267,22 @@ class _IndexedFiles:
         Raises:
             DataError: another row is there now.
         """
-        line = line_at(path, place.offset)
-        try:
-            stamp = read_stamp(line, path, place.number, is_checked=True)
-        except DataError:
-            stamp = None
-        if stamp is None or (stamp.task_index, stamp.rollout_index) != (place.task, place.repeat):
-            self._forget()
-            raise DataError(f"{path}:{place.number}: the file was changed while it was read; read it again")
-        return KeyedLine(stamp, place.number, place.offset, line, path)
+        return next(self.rows(path, [place]))
+
+    def rows(self, path: Path, places: Iterable[Place]) -> Iterator[KeyedLine]:
+        """The rows at places of one file, as of `row`."""
+        with open_regular(path) as file:
+            for place in places:
+                line = line_at(file, place.offset)
+                try:
+                    stamp = read_stamp(line, path, place.number, is_checked=True)
+                except DataError:
+                    stamp = None
+                if stamp is None or (stamp.task_index, stamp.rollout_index) != (place.task, place.repeat):
+                    self._forget()
+                    where = f"{path}:{place.number}"
+                    raise DataError(f"{where}: the file was changed while it was read; read it again")
+                yield KeyedLine(stamp, place.number, place.offset, line, path)
 
     def _fresh(self, path: Path, state: _FileState) -> Iterator[tuple[KeyedLine, int]]:
         for row in keyed_lines(path, state.mark):

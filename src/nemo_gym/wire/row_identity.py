@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -146,8 +146,7 @@ def journal_lines(path: Path, *, is_checked: bool = False) -> Iterator[KeyedLine
 
 
 def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Every line of a file with its number from 1, lazily. A torn last line is left out; a missing file has no
-    lines.
+    """Every line of a file with its number from 1, lazily, without a torn last one; a missing file has none.
 
     Raises:
         UsageError: the file can't be read.
@@ -155,9 +154,9 @@ def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     if not path.exists():
         return
     with open_regular(path) as file:
-        for number, line in enumerate(file, start=1):
-            if line.endswith(b"\n"):
-                yield number, line
+        for numbered in enumerate(file, start=1):
+            if numbered[1].endswith(b"\n"):
+                yield numbered
 
 
 def file_lines(path: Path, start: Mark = _START) -> Iterator[tuple[int, int, bytes]]:
@@ -177,15 +176,10 @@ def file_lines(path: Path, start: Mark = _START) -> Iterator[tuple[int, int, byt
             offset += len(line)
 
 
-def line_at(path: Path, offset: int) -> bytes:
-    """The line that begins at an offset.
-
-    Raises:
-        UsageError: there is no such file.
-    """
-    with open_regular(path) as file:
-        file.seek(offset)
-        return file.readline()
+def line_at(file: BinaryIO, offset: int) -> bytes:
+    """The line of a file that begins at an offset."""
+    file.seek(offset)
+    return file.readline()
 
 
 class Keys:
