@@ -25,7 +25,7 @@ LAST_S: Final = 2.0
 
 
 def blocking(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Run a sync hook or `@tool` method of an Environment in a thread, so that other rollouts go on meanwhile.
+    """Run a sync hook or `@tool` method of an Environment in a thread; other rollouts go on meanwhile.
 
     The method becomes async, and many calls of it run at the same time. When its rollout is cancelled or out
     of time, the result is dropped. The function of a one-function environment can be blocking too.
@@ -45,7 +45,7 @@ def blocking(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
         environment: Any = args[0]
         threads: WorkerThreads = environment.executor
         context = contextvars.copy_context()
-        future = threads.submit(context.run, _called, method, *args, **kwargs)
+        future = threads.submit(lambda: context.run(_called, method, *args, **kwargs))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -76,7 +76,7 @@ async def end_threads(environment: Environment) -> None:
         )
 
 
-def _called(method: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def _called(method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What a method returns. No future takes a StopIteration."""
     try:
         return method(*args, **kwargs)

@@ -232,6 +232,8 @@ class LocalEnvironment:
         result = await self._ask(session, lambda: environment.step(action, session), "step")
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
+        if session.sandboxes is not None:
+            result = result._replace(info={**_isolation(session.sandboxes), **result.info})
         reward = finite_reward(result.reward, "step returned")
         return result if reward is result.reward else result._replace(reward=reward)
 
@@ -242,7 +244,9 @@ class LocalEnvironment:
                 verdict = environment.verify(session.task, response, session)
                 reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
-            return reward if session.sandboxes is None else _with_isolation(reward, session.sandboxes)
+            if session.sandboxes is not None:
+                reward = replace(reward, details={**_isolation(session.sandboxes), **reward.details})
+            return reward
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
@@ -338,9 +342,9 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
         await self._link.finish(self._session)
 
 
-def _with_isolation(reward: Reward, lease: SandboxLease) -> Reward:
-    """The reward, with a column that says how the sandboxes were shut off."""
-    return replace(reward, details={keys.SANDBOX: dict(lease.isolation), **reward.details})
+def _isolation(lease: SandboxLease) -> dict[str, Any]:
+    """The column that says how a session's sandboxes were shut off."""
+    return {keys.SANDBOX: dict(lease.isolation)}
 
 
 _REWARDS = frozenset({float, int, bool, dict, Reward})

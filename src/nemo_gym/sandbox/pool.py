@@ -178,7 +178,7 @@ class LeasedSandbox:
 
 
 def default_limit() -> int:
-    """Twice the cores that this process may use: a sandbox that is held often waits, for a model above all."""
+    """Twice the cores that this process may use, for sandboxes that are held often wait for a model."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 2 * cores
 

@@ -74,9 +74,8 @@ class AsyncSandbox:
     @property
     def isolation(self) -> str:
         """How it is shut off from this machine, such as `namespaces`, `container` or `none`."""
-        handle = self._started()
-        reports = isinstance(self._provider, ReportsIsolation)
-        return self._provider.isolation_of(handle) if reports else "unknown"
+        provider, handle = self._provider, self._started()
+        return provider.isolation_of(handle) if isinstance(provider, ReportsIsolation) else "unknown"
 
     async def start(self, spec: SandboxSpec | None = None) -> Self:
         """Make it, and return when it is ready and has the spec's files.

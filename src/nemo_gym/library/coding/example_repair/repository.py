@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import ToolError
 from nemo_gym.library.coding.example_repair import testing
 from nemo_gym.library.coding.example_repair.exchange import exchange
-from nemo_gym.environments.session import Session
 from nemo_gym.sandbox import SandboxCreateError, SandboxPool, SandboxSpec
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxPtyError, SandboxStopped
 from nemo_gym.support.processes import clean_environment, run_program

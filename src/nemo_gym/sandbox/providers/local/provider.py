@@ -353,9 +353,7 @@ class LocalProvider:
 
     def _limits_of(self, spec: SandboxSpec) -> LocalLimitsConfig:
         """The limits of the settings, but for those that the spec has for this provider."""
-        options = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
-        if not isinstance(options.limits, Mapping):
-            raise InvalidSandbox(f"{_OPTIONS}.limits: expected a mapping, not {options.limits!r}")
+        options: LocalOptions = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
         return settings_of(
             LocalLimitsConfig, {**asdict(self._limits), **options.limits}, f"{_OPTIONS}.limits"
         )

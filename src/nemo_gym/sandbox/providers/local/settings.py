@@ -67,3 +67,7 @@ class LocalOptions:
 
     limits: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
     """In place of those of the provider's settings."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidSandbox(f"local.limits of a spec: expected a mapping, not {self.limits!r}")
