@@ -6,9 +6,9 @@ from nemo_gym import Environment, Response, Session, Task, ask
 from nemo_gym.sandbox import SandboxSpec
 
 PROBLEMS = [
-    ("def add(a, b): return a + b", "the sum of a and b", {"add(2, 3)": 5, "add(-1, 1)": 0}),
-    ("def last(items): return items[-1]", "the last of the items", {"last('abc')": "c", "last([7])": 7}),
-    ("def double(text): return text * 2", "the text twice", {"double('ab')": "abab", "double('')": ""}),
+    ("add(a, b) returns the sum", "def add(a, b): return a + b", {"add(2, 3)": 5, "add(-1, 1)": 0}),
+    ("last(x) returns the last item", "def last(x): return x[-1]", {"last('abc')": "c", "last([7])": 7}),
+    ("twice(s) repeats a text", "def twice(s): return s * 2", {"twice('ab')": "abab", "twice('')": ""}),
 ]
 
 
@@ -20,17 +20,17 @@ class WriteFunction(Environment):
         results: dict[str, int | str]
 
     def tasks(self, split: str, seed: int, n: int | None) -> list[Task]:
-        return [self._task(*problem) for problem in PROBLEMS]
-
-    def _task(self, solution: str, returns: str, results: dict[str, int | str]) -> Task:
-        prompt = f"Answer with Python code only: {solution.partition(':')[0]} that returns {returns}."
-        return self.Task(responses_create_params=ask(prompt), solution=solution, results=results)
+        prompts = [ask(f"Answer with a Python function and nothing else: {what}.") for what, *_ in PROBLEMS]
+        kinds = zip(prompts, PROBLEMS, strict=True)
+        return [self.Task(responses_create_params=p, solution=s, results=r) for p, (_, s, r) in kinds]
 
     def oracle(self, task: Task, session: Session) -> str:
         return task.solution
 
     async def verify(self, task: Task, response: Response, session: Session) -> float:
         code = response.final_text.encode("utf-8", "replace").decode().strip("` \n").removeprefix("python")
+        if "def " not in code:
+            return 0.0
         calls = f"import json\nfrom answer import *\nprint(json.dumps([{', '.join(task.results)}]))"
         try:
             async with session.sandbox(SandboxSpec(files={"answer.py": code, "calls.py": calls})) as sandbox:

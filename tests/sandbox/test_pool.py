@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -145,6 +146,22 @@ async def test_closing_a_lease_ends_what_is_left_and_what_is_starting(rooms: Roo
     with pytest.raises(SandboxStopped):
         await lease.sandbox()
     await lease.aclose()
+    await holds_all(pool)
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_closing_a_lease_goes_on_to_its_end_when_it_is_cancelled(rooms: Rooms, steps: int) -> None:
+    pool = SandboxPool(rooms, limit=1)
+    lease = pool.lease()
+    for _ in range(3):
+        await lease.sandbox()
+    closing = asyncio.create_task(lease.aclose())
+    for _ in range(steps + 1):
+        await asyncio.sleep(0)
+    closing.cancel()
+    with suppress(asyncio.CancelledError):
+        await closing
+    assert rooms.live == set()
     await holds_all(pool)
 
 

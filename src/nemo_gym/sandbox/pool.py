@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Generator, Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -147,9 +148,11 @@ class SandboxLease:
                     self._pool.return_place()
 
     async def aclose(self) -> None:
-        """End every sandbox that is left; no more can be started."""
+        """End every sandbox that is left, also when it is cancelled meanwhile; no more can be started."""
         self._closed = True
-        await asyncio.gather(*(self.stop(sandbox) for sandbox in self._open), return_exceptions=True)
+        async with AsyncExitStack() as stack:
+            for sandbox in self._open:
+                stack.push_async_callback(self.stop, sandbox)
 
     def _check_open(self) -> None:
         if self._closed:
