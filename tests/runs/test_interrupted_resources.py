@@ -135,7 +135,7 @@ def test_nothing_is_left_after_ctrl_c_to_a_server(tmp_path: Path, temporary: Pat
             row = {"responses_create_params": {"input": "Go."}, "_ng_task_index": 0}
             client.cookies.clear()
             assert client.post(f"{url}/seed_session", json=row).status_code == 200
-        assert len(sleepers(seconds)) >= 2
+        assert until(lambda: len(sleepers(seconds)) >= 2)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE_S)
     check_nothing_is_left(tmp_path, temporary, seconds)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.blocking import blocking, is_blocking
+from nemo_gym.environments.blocking_hooks import blocking, is_blocking
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.response import Response

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Final, NoReturn, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
-from nemo_gym.environments.blocking import end_threads
+from nemo_gym.environments.blocking_hooks import end_threads
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale

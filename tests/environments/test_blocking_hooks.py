@@ -23,7 +23,7 @@ from nemo_gym import (
     collect,
     tool,
 )
-from nemo_gym.environments import blocking as module
+from nemo_gym.environments import blocking_hooks as module
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.function import environment_of
 from nemo_gym.environments.link import LocalEnvironment
