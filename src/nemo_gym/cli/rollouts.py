@@ -55,6 +55,7 @@ def run(
     num_repeats: options.NumRepeats = None,
     num_repeats_add_seed: options.AddSeed = False,
     concurrency: options.Concurrency = None,
+    max_sandboxes: options.MaxSandboxes = None,
     workers: options.Workers = 1,
     seed: options.Seed = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
@@ -92,6 +93,7 @@ def run(
         num_repeats=num_repeats,
         num_repeats_add_seed=num_repeats_add_seed,
         num_samples_in_parallel=concurrency,
+        max_sandboxes=max_sandboxes,
         responses_create_params={key: value for key, value in sampling.items() if value is not None},
         prompt_config=prompt_config or None,
         resume_from_cache=resume,
@@ -118,9 +120,11 @@ def run(
         server_token=server_token,
     )
 
+    sandboxes = [f"++max_sandboxes={max_sandboxes}"] if max_sandboxes else []
+
     def resolved(*more: str, offline: bool = False) -> Config:
         return configuration(
-            [*more, *flags.capture_changes, *flags.words],
+            [*more, *flags.capture_changes, *sandboxes, *flags.words],
             config,
             search_dir,
             resources_server=resources_server,
@@ -162,6 +166,7 @@ def run(
         seed=seed,
         count_seeds=asked.num_repeats_add_seed,
         concurrency=asked.num_samples_in_parallel,
+        max_sandboxes=asked.max_sandboxes,
         workers=workers,
         rollout_timeout=rollout_timeout,
         max_failures=max_failures,

@@ -33,6 +33,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sample every rollout with its repeat number as the seed."""
     num_samples_in_parallel: Count | None = None
     """Rollouts in flight."""
+    max_sandboxes: Count | None = None
+    """Rollouts that may have sandboxes at the same time."""
     responses_create_params: dict[str, Any] = {}
     prompt_config: str | None = None
     skills: SkillsSetting | None = None

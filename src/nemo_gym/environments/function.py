@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.blocking_hooks import blocking, is_blocking
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.response import Response
@@ -32,6 +33,7 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
     wanted, takes_rest = _parameters(function)
     columns = {name: needed for name, needed in wanted.items() if name not in _GIVEN}
     fields: list[tuple[str, Any]] = [(name, Any) for name, needed in columns.items() if needed]
+    call: Callable[..., Any] = vars(function)["__wrapped__"] if is_blocking(function) else function
     task_type = cast(
         "type[Task]", msgspec.defstruct("Task", fields, bases=(Task,), kw_only=True, omit_defaults=True)
     )
@@ -52,8 +54,10 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
             values |= {name: value for name, value in arguments.items() if name in wanted}
             if "text" in wanted:
                 values["text"] = response.final_text
-            return function(**values)
+            return call(**values)
 
+    if is_blocking(function):
+        FunctionEnvironment.verify = blocking(FunctionEnvironment.verify)
     return _publish(FunctionEnvironment, function)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.plan import PlanOptions, expand, task_rows
+from nemo_gym.sandbox.pool import SandboxPool
 from nemo_gym.transport.exchange import is_url
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.params import FIELDS, check_typed_params
@@ -41,6 +43,7 @@ async def collect(
     split: str = "train",
     seed: int | None = None,
     concurrency: int | None = None,
+    max_sandboxes: int | None = None,
     rollout_timeout: float | None = 3600.0,
     **sampling: Any,
 ) -> AsyncGenerator[Rollout, None]:
@@ -56,6 +59,7 @@ async def collect(
         repeats: rollouts per task.
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
+        max_sandboxes: rollouts that may have sandboxes at the same time; None is two for each core.
         rollout_timeout: seconds.
         sampling: request parameters laid over every task's own, for instance `temperature=0.7`.
 
@@ -64,8 +68,17 @@ async def collect(
     """
     _check_sampling(sampling)
     _check_parts(environment=environment, model=model, tasks=tasks, agent=agent, split=split)
-    _check_numbers(repeats=repeats, limit=limit, seed=seed, concurrency=concurrency, timeout=rollout_timeout)
-    local = LocalEnvironment(_held_here(environment), seed=seed or 0)
+    _check_numbers(
+        repeats=repeats,
+        limit=limit,
+        seed=seed,
+        concurrency=concurrency,
+        max_sandboxes=max_sandboxes,
+        timeout=rollout_timeout,
+    )
+    held = _held_here(environment)
+    resources = replace(held.resources, sandboxes=SandboxPool(limit=max_sandboxes)) if max_sandboxes else None
+    local = LocalEnvironment(held, seed=seed or 0, resources=resources)
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
     spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment.name(), steps=link.steps)
@@ -127,13 +140,20 @@ _PARTS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
 
 
 def _check_numbers(
-    *, repeats: object, limit: object, seed: object, concurrency: object, timeout: object
+    *,
+    repeats: object,
+    limit: object,
+    seed: object,
+    concurrency: object,
+    max_sandboxes: object,
+    timeout: object,
 ) -> None:
     for name, value, least in (
         ("repeats", repeats, 1),
         ("limit", 0 if limit is None else limit, 0),
         ("seed", 0 if seed is None else seed, None),
         ("concurrency", 1 if concurrency is None else concurrency, 1),
+        ("max_sandboxes", 1 if max_sandboxes is None else max_sandboxes, 1),
     ):
         if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
             bound = "" if least is None else f" from {least}"

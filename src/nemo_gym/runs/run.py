@@ -36,6 +36,7 @@ from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
 from nemo_gym.runs.unfit_rows import Misfits
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
+from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
@@ -85,6 +86,8 @@ class Job:
     """Sample every rollout with its repeat number as the seed."""
     concurrency: int | None = None
     """Rollouts in flight over all workers; None adapts to the endpoint."""
+    max_sandboxes: int | None = None
+    """Rollouts that may have sandboxes at the same time, over all workers; None is the pool's default."""
     workers: int = 1
     rollout_timeout: float | None = 3600.0
     """Seconds one rollout may take."""
@@ -416,6 +419,7 @@ class Run:
             seed=job.seed or 0,
             capture=job.capture,
             remembered=remembered_secrets() if job.workers > 1 else [],
+            max_sandboxes=shared_limit(job.max_sandboxes, job.workers),
         )
 
     def _identity(self, environment: Environment) -> Identity:

@@ -74,6 +74,7 @@ class Launch(msgspec.Struct, kw_only=True):
             cookie_secret=Secret(self.cookie_secret),
             token=Secret(self.token) if self.token else None,
             limits=Limits.of(self.tree),
+            max_sandboxes=self.tree.get("max_sandboxes"),
             host_names=self.host_names,
             profile=profile_of(self.tree, process),
             capture=call_store(self.tree),

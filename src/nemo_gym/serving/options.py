@@ -20,6 +20,8 @@ class AppOptions:
     token: Secret | None = None
     """What a caller must send as a bearer token; None lets everybody in."""
     limits: Limits = field(default_factory=Limits)
+    max_sandboxes: int | None = None
+    """Sessions that may have sandboxes at the same time; None is the pool's default."""
     host_names: frozenset[str] = frozenset()
     """By which clients know the servers, besides those of loopback."""
     capture: Recorder | None = None

@@ -98,6 +98,10 @@ class ContainerProvider(ABC):
         self._start_timeout_s = start_timeout_s
         self._cli = Cli(program, concurrency=exec_config.concurrency, output_bytes=exec_config.output_bytes)
 
+    def isolation_of(self, handle: SandboxHandle) -> str:
+        """A container."""
+        return "container"
+
     @abstractmethod
     def exec_words(
         self,
