@@ -36,7 +36,7 @@ class SingleCall(Agent):
             try:
                 response, reward, outcome = await self.play(made, session, environment)
             except BaseException as error:
-                keep_partial(error, made.response(), row=made.row)
+                keep_partial(error, made.response(), session.columns, row=made.row)
                 raise
         return made.rollout(response, reward, outcome)
 

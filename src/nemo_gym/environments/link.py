@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Final, NoReturn, Protocol
 
@@ -15,7 +16,7 @@ from nemo_gym.environments.base import Environment, Observation, Step, StepEnvir
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale
-from nemo_gym.environments.session import Session
+from nemo_gym.environments.session import CURRENT, Session
 from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
 from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import (
@@ -219,6 +220,8 @@ class LocalEnvironment:
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
         reward = finite_reward(result.reward, "step returned")
+        if columns := session.columns:
+            result = result._replace(info={**result.info, **columns})
         return result if reward is result.reward else result._replace(reward=reward)
 
     async def verify(self, session: Session, response: Response) -> Reward:
@@ -228,7 +231,8 @@ class LocalEnvironment:
                 verdict = environment.verify(session.task, response, session)
                 reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
-            return reward
+            columns = session.columns
+            return replace(reward, details={**reward.details, **columns}) if columns else reward
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
@@ -238,14 +242,16 @@ class LocalEnvironment:
         """Let the environment release what its sessions had in common. What goes wrong with that is logged:
         it undoes nothing of what was scored."""
         used, self._used = self._used, False
-        if used:
-            try:
+        try:
+            if used:
                 await _settle(self.environment.aclose())
-            except BaseException as error:
-                if not is_fault(error):
-                    raise
-                name = self.environment.name()
-                log.warning("%s: aclose raised %s%s", name, message_of(error), origin(error))
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            name = self.environment.name()
+            log.warning("%s: aclose raised %s%s", name, message_of(error), origin(error))
+        finally:
+            await self.environment.resources.aclose()
 
     @property
     def open_sessions(self) -> int:
@@ -291,6 +297,7 @@ class _Open:
 
     def __enter__(self) -> None:
         self.uses += 1
+        CURRENT.set(self.session)
 
     def __exit__(self, *_: object) -> None:
         self.uses -= 1

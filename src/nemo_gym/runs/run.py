@@ -16,6 +16,7 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.build import check_hooks
+from nemo_gym.environments.resources import check_supply
 from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
@@ -141,6 +142,7 @@ class Run:
         agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
         if spec.ref and not spec.url and agent.name != "remote_run":
             check_hooks(environment)
+            check_supply(environment.name(), environment.asks, spec.models, _SUPPLY)
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
@@ -152,7 +154,7 @@ class Run:
         if not resuming:
             self._refuse_occupied()
         alone = self.job.workers == 1
-        if not alone and job.model.starts_engine:
+        if not alone and any(one.starts_engine for one in (job.model, *spec.models.values())):
             raise UsageError(
                 "--workers: each would start an engine of its own; start it once with gym env start, "
                 "and give its --model-url"
@@ -451,5 +453,6 @@ def _fitting(rows: Iterable[_Counted], agent: Agent, only: str) -> Iterator[_Cou
     misfits.refuse()
 
 
+_SUPPLY = "give its spec as EnvironmentSpec.models['{name}']"
 _HOPELESS = 200
 """So many failures and not one success from the start, and the run is stopped."""

@@ -14,7 +14,7 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.environments.reverify_mode import ReverifyMode, reverify_mode, reverify_mode_at
 from nemo_gym.environments.session import Session
-from nemo_gym.runs.component_specs import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.manifest import load_manifest
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.wire.errors import EnvironmentFault, did_you_mean
@@ -39,7 +39,10 @@ class Scorers(EnvironmentSpec, frozen=True):
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
         return _ByAgent(
-            {name: spec.link(LocalEnvironment(spec.build())) for name, spec in self.agents.items()}
+            {
+                name: spec.link(LocalEnvironment(spec.build(), resources=spec.resources()))
+                for name, spec in self.agents.items()
+            }
         )
 
     def public(self, environment: Environment) -> dict[str, Any]:
@@ -54,7 +57,8 @@ def recorded_scorer(paths: RunPaths) -> EnvironmentSpec:
         UsageError: there is no manifest.
     """
     recorded = load_manifest(paths.manifest).identity.environment
-    return EnvironmentSpec(str(recorded.get("ref") or ""), recorded.get("settings") or {})
+    models = msgspec.convert(recorded.get("models") or {}, dict[str, ModelSpec])
+    return EnvironmentSpec(str(recorded.get("ref") or ""), recorded.get("settings") or {}, models=models)
 
 
 async def mode_of(spec: EnvironmentSpec) -> ReverifyMode:

@@ -15,14 +15,18 @@ from nemo_gym.agents.registry import find_agent
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.instances import Instance, Reference
-from nemo_gym.config.kinds import EXPOSE
+from nemo_gym.config.kinds import EXPOSE, asked_reference
+from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.resources import AskedModel, Resources, check_supply
+from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.component_specs import AgentSpec, ModelSpec
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.door import LoopbackDoor
@@ -33,6 +37,7 @@ from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.serving.specs import asked_sources
 from nemo_gym.serving.tools_door import open_tools
 from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
 from nemo_gym.wire.params import RequestParams
@@ -95,9 +100,29 @@ class Components:
     def _environment(self, name: str) -> LocalEnvironment:
         if name not in self._environments:
             kind, settings = environment_of(self._instances[name])
-            link = self._environments[name] = LocalEnvironment(build_environment(kind, settings))
+            resources = self._resources(kind, self._instances[name])
+            environment = build_environment(kind, settings)
+            link = self._environments[name] = LocalEnvironment(environment, resources=resources)
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]
+
+    def _resources(self, kind: type[Environment], instance: Instance) -> Resources:
+        """What an environment is supplied with."""
+        sources = asked_sources(kind, instance)
+        place = f"{instance.name}.resources_servers.{instance.implementation}"
+        check_supply(
+            kind.name(),
+            kind.asks,
+            sources,
+            f"set {place}.{{name}} to {{type: chat, url: ..., model: ...}}, or "
+            f"{place}.{asked_reference('{name}')} to the instance of a model",
+        )
+        models: dict[str, AskedModel] = {}
+        for name, source in sources.items():
+            owned = not isinstance(source, Reference)
+            model = asked_spec(name, source).build(None) if owned else self._referred(source)
+            models[name] = CountedModel(name, model, recorder=self._options.capture, owned=owned)
+        return Resources(models=models)
 
     def _offered_tools(self, name: str) -> OfferedTools | None:
         if name not in self._offered:

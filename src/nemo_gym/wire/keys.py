@@ -28,13 +28,16 @@ NO_PERSIST: Final = "_ng_no_persist"
 OUTCOME: Final = "ng_outcome"
 TIMING: Final = "ng_timing"
 TOOL_CALLS: Final = "ng_tool_calls"
+ASKED_MODELS: Final = "ng_asked_models"
 
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
-    | {FAILURE_TRACEBACK, TOOL_CALLS}
+    | {FAILURE_TRACEBACK, TOOL_CALLS, ASKED_MODELS}
 )
 """Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
 
-RESERVED: Final = RESULT_KEYS | {TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS}
+RESERVED: Final = (RESULT_KEYS - {ASKED_MODELS}) | {
+    *(TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS)
+}
 """Keys whose meaning is fixed: no column of a verifier may use them."""
