@@ -5,23 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.implementations import environment_of, implementation_folder
 from nemo_gym.config.resolve import Config
-from nemo_gym.environments.resources import undeclared
+from nemo_gym.environments.resources import ModelMissing, undeclared
 from nemo_gym.runs.asked_specs import AskSettings
 from nemo_gym.wire.errors import UsageError
-
-BY_FLAGS: Final = "pass --ask {name}.url=URL --ask {name}.model=NAME"
-"""How a model that is missing is supplied to a command."""
-BY_RUN_FLAGS: Final = f"{BY_FLAGS} (a judge also by --judge-model-url URL --judge-model NAME)"
-"""The same for `gym run`."""
-BY_CONFIGURATION: Final = (
-    f"{BY_FLAGS}, or set {{name}}: {{type: chat, url: ..., model: ...}} among the settings of the environment"
-)
-"""The same for a command with a configuration."""
 
 
 def read_asks(words: Sequence[str], **judge: Any) -> dict[str, dict[str, Any]]:
@@ -42,6 +33,15 @@ def read_asks(words: Sequence[str], **judge: Any) -> dict[str, dict[str, Any]]:
     if given := {key: value for key, value in judge.items() if value}:
         asks.setdefault("judge", {}).update(given)
     return asks
+
+
+def missing(error: ModelMissing) -> UsageError:
+    """The error for a model that is missing, with what supplies it to a command."""
+    name = error.name
+    return UsageError(
+        f"{error}: pass --ask {name}.url=URL --ask {name}.model=NAME, or set {name}: "
+        "{type: chat, url: ..., model: ...} among the settings of the environment"
+    )
 
 
 def ask_changes(asks: AskSettings, config: Config, roots: Sequence[Path]) -> list[str]:

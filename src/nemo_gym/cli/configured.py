@@ -15,7 +15,7 @@ import msgspec
 
 from nemo_gym.agents.registry import ALIASES, find_agent
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
-from nemo_gym.cli.asks import BY_CONFIGURATION, ask_changes
+from nemo_gym.cli.asks import ask_changes
 from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
 from nemo_gym.cli.texts import print_note
 from nemo_gym.config.implementations import implementation_folder
@@ -28,7 +28,6 @@ from nemo_gym.config.tree import Tree
 from nemo_gym.datasets.tasks import FoundTasks, find_tasks
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.runs.asked_specs import check_asked
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.task_sources import Source
 from nemo_gym.serving.sockets import http_url, reachable
@@ -93,7 +92,6 @@ def _in_this_process(
     alone: Single, config: Config, flags: ComponentFlags, asked: RunSettings, roots: Sequence[Path]
 ) -> Parts:
     environment = environment_spec(alone.environment, config.instances)
-    check_asked(environment, BY_CONFIGURATION)
 
     def own(_: Instance, split: str) -> Source | None:
         return Source() if _has_own(find_environment(environment.ref), split) else None

@@ -11,12 +11,11 @@ from time import strftime
 from typing import Any
 
 from nemo_gym.capture.settings import CaptureSettings
-from nemo_gym.cli.asks import BY_RUN_FLAGS
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.model_meanings import LOCAL_TYPES, NAMELESS_TYPES, ready_meaning
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.models.type_table import ALIASES
-from nemo_gym.runs.asked_specs import AskSettings, check_asked, with_asked
+from nemo_gym.runs.asked_specs import AskSettings, with_asked
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.task_sources import Source
 from nemo_gym.wire.errors import UsageError
@@ -148,9 +147,7 @@ def _with_models(spec: EnvironmentSpec, flags: ComponentFlags, *, elsewhere: boo
     if elsewhere:
         flags.refuse("asks", why="the environment at the URL has models of its own")
         return spec
-    spec = with_asked(spec, flags.asks)
-    check_asked(spec, BY_RUN_FLAGS)
-    return spec
+    return with_asked(spec, flags.asks)
 
 
 def output_path(asked: RunSettings, name: str) -> Path:

@@ -6,14 +6,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nemo_gym.cli.asks import BY_CONFIGURATION, BY_FLAGS, ask_changes
+from nemo_gym.cli.asks import ask_changes
 from nemo_gym.cli.selection import Selected
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config
-from nemo_gym.runs.asked_specs import AskSettings, check_asked, with_asked
+from nemo_gym.runs.asked_specs import AskSettings, with_asked
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.scorer_environments import Scorers, recorded_scorer
@@ -54,20 +54,15 @@ def scoring(
     if _is_configured(selected):
         return _configured(selected, logs, asks)
     if names:
-        return _asking(EnvironmentSpec(names[0], read_settings(settings)), asks)
+        scorer = EnvironmentSpec(names[0], read_settings(settings))
+        return Scoring(with_asked(scorer, asks), nullcontext())
     run = RunPaths.of(rollouts)
     recorded = recorded_scorer(run) if run.manifest.exists() else EnvironmentSpec()
     if not recorded.ref:
         raise UsageError(
             f"which environment? {run.manifest} names none: name one, or pass --environment-url or --config"
         )
-    return _asking(recorded, asks)
-
-
-def _asking(scorer: EnvironmentSpec, asks: AskSettings) -> Scoring:
-    scorer = with_asked(scorer, asks)
-    check_asked(scorer, BY_FLAGS)
-    return Scoring(scorer, nullcontext())
+    return Scoring(with_asked(recorded, asks), nullcontext())
 
 
 def _named(selected: Selected) -> tuple[list[str], list[str]]:
@@ -117,8 +112,6 @@ def _configured(selected: Selected, logs: Path, asks: AskSettings) -> Scoring:
     if any(implementation_folder(one, roots) for one in environments):
         return _started(selected, found, logs)
     specs = {one.name: environment_spec(one, found.instances) for one in environments}
-    for spec in specs.values():
-        check_asked(spec, BY_CONFIGURATION)
     return Scoring(_by_agent(found, specs), nullcontext())
 
 

@@ -169,6 +169,10 @@ class Environment:
         The environment may be used again afterwards. May be async.
         """
 
+    def needed_models(self) -> Iterable[str]:
+        """The names of `asks` that the environment can't do without, as it is set; the default is all."""
+        return self.asks
+
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
         """Metrics of the environment's own, added to those every run has.
 

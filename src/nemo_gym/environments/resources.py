@@ -7,7 +7,7 @@ environment never makes them itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -88,7 +88,7 @@ class DeclaredModels(Mapping[str, AskedModel]):
         if name not in self._asks:
             raise UsageError(undeclared(self._owner, name, self._asks))
         if name not in self._models:
-            raise UsageError(f"environment {self._owner} asks the model {name!r}, which nobody supplied")
+            raise ModelMissing(self._owner, name)
         return self._models[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -104,23 +104,31 @@ def undeclared(owner: str, name: str, asks: Collection[str]) -> str:
     return f"environment {owner} asks no model {name!r}.{declared}"
 
 
-def check_supply(owner: str, asks: Collection[str], supplied: Collection[str], how: str) -> None:
-    """Check that the models that an environment declares are supplied, and no others.
+def check_supply(
+    owner: str, declared: Collection[str], needed: Iterable[str], supplied: Collection[str]
+) -> None:
+    """Check that an environment has the models that it needs, and no others than it declares.
+
+    Raises:
+        ModelMissing: one is missing.
+        UsageError: there is one that is not declared.
+    """
+    for name in supplied:
+        if name not in declared:
+            raise UsageError(undeclared(owner, name, declared))
+    for name in needed:
+        if name not in supplied:
+            raise ModelMissing(owner, name)
+
+
+class ModelMissing(UsageError):
+    """Nobody supplied a model that an environment asks.
 
     Args:
         owner: the environment's name.
-        asks: the names that it declares.
-        supplied: the names that there are.
-        how: how a missing one is supplied; `{name}` in it is its name.
-
-    Raises:
-        UsageError: one is missing, or there is one that is not declared.
+        name: what the environment calls the model.
     """
-    for name in supplied:
-        if name not in asks:
-            raise UsageError(undeclared(owner, name, asks))
-    missing = [name for name in asks if name not in supplied]
-    if missing:
-        names = " and ".join(repr(name) for name in missing)
-        advice = how.replace("{name}", missing[0])
-        raise UsageError(f"environment {owner} asks the model {names}, which nobody supplied: {advice}")
+
+    def __init__(self, owner: str, name: str) -> None:
+        super().__init__(f"environment {owner} asks the model {name!r}, which nobody supplied")
+        self.name = name

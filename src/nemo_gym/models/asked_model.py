@@ -45,7 +45,8 @@ class CountedModel(AskedModel):
         except Exception as error:
             usage["failed"] += 1
             status, body = getattr(error, "http_status", None), getattr(error, "body", None)
-            raise JudgeFailed(f"{self._name}: {message_of(error)}", http_status=status, body=body) from error
+            message = f"{message_of(error)} (asked as {self._name!r})"
+            raise JudgeFailed(message, http_status=status, body=body) from error
         finally:
             usage["seconds"] += monotonic() - began
         if tokens := answer.usage:

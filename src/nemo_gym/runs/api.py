@@ -18,7 +18,7 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
-from nemo_gym.environments.resources import AskedModel, Resources, check_supply
+from nemo_gym.environments.resources import AskedModel, ModelMissing, Resources, check_supply
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
@@ -180,9 +180,12 @@ def _resources(
         return None
     if models and isinstance(environment, Elsewhere):
         raise UsageError("collect(): models: the environment is elsewhere, and has models of its own")
-    if models or acts_here:
-        how = "pass collect(..., models={'{name}': ...}) with a Model or its settings (type, url, model)"
-        check_supply(environment.name(), environment.asks, models, how)
+    try:
+        needed = environment.needed_models() if acts_here else ()
+        check_supply(environment.name(), environment.asks, needed, models)
+    except ModelMissing as error:
+        what = "with a Model or its settings (type, url, model)"
+        raise UsageError(f"{error}: pass collect(..., models={{{error.name!r}: ...}}) {what}") from None
     opened: dict[str, AskedModel] = {}
     for name, given in models.items():
         if not isinstance(given, Model | Mapping):  # pyright: ignore

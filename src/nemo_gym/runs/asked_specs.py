@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.environments.resources import check_supply, undeclared
+from nemo_gym.environments.resources import undeclared
 from nemo_gym.models.registry import PROVIDERS, TYPES
 from nemo_gym.models.type_table import ALIASES
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
@@ -93,20 +93,6 @@ def split_settings(
     names = [name for name in kind.asks if isinstance(settings.get(name), Mapping)]
     own = {key: value for key, value in settings.items() if key not in names}
     return own, {name: settings[name] for name in names}
-
-
-def check_asked(spec: EnvironmentSpec, how: str) -> None:
-    """Check that an environment that is acted in here has the models that it asks.
-
-    Args:
-        how: how a missing one is supplied, as of `check_supply`.
-
-    Raises:
-        UsageError: one is missing.
-    """
-    if spec.ref and not spec.url:
-        kind = find_environment(spec.ref)
-        check_supply(kind.name(), kind.asks, spec.models, how)
 
 
 def _settings_of(spec: ModelSpec) -> dict[str, Any]:

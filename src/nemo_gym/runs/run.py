@@ -142,7 +142,7 @@ class Run:
         agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
         if spec.ref and not spec.url and agent.name != "remote_run":
             check_hooks(environment)
-            check_supply(environment.name(), environment.asks, spec.models, _SUPPLY)
+            check_supply(environment.name(), environment.asks, environment.needed_models(), spec.models)
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
@@ -453,6 +453,5 @@ def _fitting(rows: Iterable[_Counted], agent: Agent, only: str) -> Iterator[_Cou
     misfits.refuse()
 
 
-_SUPPLY = "give its spec as EnvironmentSpec.models['{name}']"
 _HOPELESS = 200
 """So many failures and not one success from the start, and the run is stopped."""

@@ -22,7 +22,7 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
-from nemo_gym.environments.resources import AskedModel, Resources, check_supply
+from nemo_gym.environments.resources import AskedModel, ModelMissing, Resources, check_supply
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.responses import ResponsesModel
@@ -100,23 +100,23 @@ class Components:
     def _environment(self, name: str) -> LocalEnvironment:
         if name not in self._environments:
             kind, settings = environment_of(self._instances[name])
-            resources = self._resources(kind, self._instances[name])
             environment = build_environment(kind, settings)
+            resources = self._resources(environment, self._instances[name])
             link = self._environments[name] = LocalEnvironment(environment, resources=resources)
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]
 
-    def _resources(self, kind: type[Environment], instance: Instance) -> Resources:
+    def _resources(self, environment: Environment, instance: Instance) -> Resources:
         """What an environment is supplied with."""
-        sources = asked_sources(kind, instance)
-        place = f"{instance.name}.resources_servers.{instance.implementation}"
-        check_supply(
-            kind.name(),
-            kind.asks,
-            sources,
-            f"set {place}.{{name}} to {{type: chat, url: ..., model: ...}}, or "
-            f"{place}.{asked_reference('{name}')} to the instance of a model",
-        )
+        sources = asked_sources(type(environment), instance)
+        try:
+            check_supply(environment.name(), environment.asks, environment.needed_models(), sources)
+        except ModelMissing as error:
+            place = f"{instance.name}.resources_servers.{instance.implementation}"
+            raise UsageError(
+                f"{error}: set {place}.{error.name} to {{type: chat, url: ..., model: ...}}, or "
+                f"{place}.{asked_reference(error.name)} to the instance of a model"
+            ) from None
         models: dict[str, AskedModel] = {}
         for name, source in sources.items():
             owned = not isinstance(source, Reference)
