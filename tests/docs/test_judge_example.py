@@ -1,0 +1,164 @@
+"""`examples/judge.py` wherever environments run: its judge is a real HTTP server in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import StartEndpoint, read_rows
+
+import nemo_gym
+from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
+from nemo_gym.runs.report import RunReport
+from nemo_gym.runs.run import Job, Run
+from nemo_gym.transport import http
+from nemo_gym.transport.retry import Retry
+from nemo_gym.wire.errors import GymError, UsageError
+from tests.support.started import Gym
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "judge.py"
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_it_has_at_most_40_lines() -> None:
+    assert len(EXAMPLE.read_text().splitlines()) <= 40
+
+
+def test_it_runs_in_worker_processes_and_its_judge_is_captured(
+    gym: Command, start_endpoint: StartEndpoint, tmp_path: Path
+) -> None:
+    policy, judge = start_endpoint(), start_endpoint(answer="Yes.")
+    words = ("--model-url", policy, "--model", "poet", "--judge-model-url", judge, "--judge-model", "critic")
+    more = ("--workers", 2, "--capture-dir", tmp_path / "calls", "-o", "out.jsonl")
+    result = gym("run", EXAMPLE, *words, *more, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = read_rows(tmp_path / "out.jsonl")
+    assert [row["reward"] for row in rows] == [1.0] * 4
+    for row in rows:
+        (usage,) = row["ng_asked_models"].values()
+        assert (usage["calls"], usage["failed"]) == (1, 0)
+        assert (usage["input_tokens"], usage["output_tokens"]) == (5, 2)
+        assert usage["seconds"] > 0
+        assert row["response"]["usage"]["input_tokens"] == 5
+        capture = row["ng_model_call_capture"]
+        assert (capture["metrics"]["num_calls"], capture["calls"][0]["model"]) == (1, "poet")
+        (asked,) = capture["asked_calls"]
+        assert (asked["asked_as"], asked["model"], asked["status_code"]) == ("judge", "critic", 200)
+        assert "Is this a poem" in json.dumps(asked["request"])
+    manifest = json.loads((tmp_path / "out_manifest.json").read_text())
+    assert manifest["identity"]["environment"]["models"]["judge"]["url"] == judge
+
+
+async def test_gym_collect_takes_settings_or_a_model(start_endpoint: StartEndpoint) -> None:
+    settings = {"type": "responses", "url": start_endpoint(answer="yes"), "model": "critic"}
+    rollouts = [
+        rollout
+        async for rollout in nemo_gym.collect(str(EXAMPLE), "random", limit=2, models={"judge": settings})
+    ]
+    assert [rollout.reward for rollout in rollouts] == [1.0, 1.0]
+    assert rollouts[0].details["verdict"] == "yes"
+
+
+@pytest.mark.parametrize("answer", ["Yes.", ""], ids=["a real judge", "its stand-in"])
+def test_it_keeps_every_promise_of_an_environment(
+    gym: Command, start_endpoint: StartEndpoint, tmp_path: Path, answer: str
+) -> None:
+    url = start_endpoint(answer=answer) if answer else ""
+    words = ("--ask", f"judge.url={url}", "--ask", "judge.model=critic") if answer else ()
+    result = gym("env", "check", EXAMPLE, *words, "--json", cwd=tmp_path)
+    failed = {one["name"] for one in json.loads(result.stdout)["results"] if not one["passed"]}
+    # A judge that says yes to everything pays for prose too.
+    assert failed == ({"golden"} if answer else set())
+
+
+def test_it_is_served_and_a_dead_judge_is_judge_failed_there(
+    start_endpoint: StartEndpoint, tmp_path: Path
+) -> None:
+    gym = Gym(tmp_path)
+    script = gym.script("answer = lambda params: 'owls'")
+    judge = start_endpoint(answer="yes", dies_after=4)
+    (tmp_path / "run.yaml").write_text(CONFIG.format(example=EXAMPLE, script=script, judge=judge))
+    tasks = tmp_path / "tasks.jsonl"
+    row: dict[str, Any] = {"responses_create_params": {"input": "A poem."}, "topic": "owls"}
+    row["agent_ref"] = {"type": "responses_api_agents", "name": "judge_simple_agent"}
+    tasks.write_text(f"{json.dumps(row)}\n" * 4)
+    try:
+        gym.start("--config", "run.yaml")
+        head = gym.servers()["judge"]["head_url"]
+        run = ("run", "--no-serve", "--head-url", head, "-i", tasks)
+        result = gym(*run, "-o", "served.jsonl")
+        assert result.returncode == 0, result.stderr
+        rows = read_rows(tmp_path / "served.jsonl")
+        assert [row["reward"] for row in rows] == [1.0] * 4
+        assert {row["ng_asked_models"]["judge"]["input_tokens"] for row in rows} == {5}
+        gym(*run, "-o", "dead.jsonl", "--limit", 1)
+    finally:
+        gym("env", "stop")
+        gym.clean()
+    (failure,) = read_rows(tmp_path / "dead_failures.jsonl")
+    assert failure["_ng_failure_class"] == "judge_failed"
+    assert "(asked as 'judge')" in failure["_ng_failure_error"]
+    assert failure["ng_asked_models"]["judge"]["failed"] == 1
+
+
+CONFIG = """
+environment: {example}
+policy_model:
+  responses_api_models:
+    scripted: {{entrypoint: app.py, name: "{script}"}}
+critic:
+  responses_api_models:
+    chat: {{entrypoint: app.py, url: "{judge}", name: critic}}
+judge:
+  resources_servers:
+    judge:
+      judge_model_server: {{type: responses_api_models, name: critic}}
+"""
+
+
+async def test_a_judge_that_dies_fails_its_rollouts_and_resume_finishes_them(
+    start_endpoint: StartEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "Retry", partial(Retry, attempts=2, base=0.01))
+    url = start_endpoint(answer="yes", dies_after=3)
+    assert len((await run_with(url, tmp_path)).paths.rollouts.read_text().splitlines()) == 3
+    failures = read_rows(tmp_path / "out_failures.jsonl")
+    assert [row["_ng_failure_class"] for row in failures] == ["judge_failed"] * 5
+    assert [row for row in failures if "reward" in row] == []
+    assert failures[0]["response"]["output"]
+    assert failures[0]["ng_asked_models"]["judge"]["failed"] == 1
+
+    with pytest.raises(GymError, match=r"127\.0\.0\.1"):
+        await run_with(url, tmp_path, resume=True)
+
+    start_endpoint(answer="yes", port=urlsplit(url).port)
+    report = await run_with(url, tmp_path, resume=True)
+    assert report.manifest.counts == {"scored": 8, "failed": 0, "pending": 0}
+    assert [row["reward"] for row in read_rows(tmp_path / "out.jsonl")] == [1.0] * 8
+
+
+async def test_a_run_without_a_judge_refuses_to_start(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="environment poems asks the model 'judge', which nobody supplied"):
+        await run_with("", tmp_path)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+async def run_with(url: str, folder: Path, *, resume: bool = False) -> RunReport:
+    models = {"judge": ModelSpec("chat", "critic", url)} if url else {}
+    job = Job(
+        environment=EnvironmentSpec(str(EXAMPLE), models=models),
+        model=ModelSpec("random"),
+        output=folder / "out.jsonl",
+        repeats=2,
+        concurrency=1,
+        resume=resume,
+    )
+    run = Run(job)
+    await run.prepare()
+    return await run.collect()
