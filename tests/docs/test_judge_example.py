@@ -77,49 +77,47 @@ def test_it_keeps_every_promise_of_an_environment(
     assert failed == ({"golden"} if answer else set())
 
 
-def test_it_is_served_and_a_dead_judge_is_judge_failed_there(
-    start_endpoint: StartEndpoint, tmp_path: Path
-) -> None:
+def test_it_is_served(start_endpoint: StartEndpoint, tmp_path: Path) -> None:
     gym = Gym(tmp_path)
     script = gym.script("answer = lambda params: 'owls'")
-    judge = start_endpoint(answer="yes", dies_after=4)
-    (tmp_path / "run.yaml").write_text(CONFIG.format(example=EXAMPLE, script=script, judge=judge))
-    tasks = tmp_path / "tasks.jsonl"
+    policy = {"responses_api_models": {"scripted": {"entrypoint": "app.py", "name": script}}}
+    (tmp_path / "run.yaml").write_text(json.dumps({"environment": str(EXAMPLE), "policy_model": policy}))
     row: dict[str, Any] = {"responses_create_params": {"input": "A poem."}, "topic": "owls"}
     row["agent_ref"] = {"type": "responses_api_agents", "name": "judge_simple_agent"}
-    tasks.write_text(f"{json.dumps(row)}\n" * 4)
+    (tmp_path / "tasks.jsonl").write_text(f"{json.dumps(row)}\n" * 2)
+    judge = start_endpoint(answer="yes")
     try:
-        gym.start("--config", "run.yaml")
+        gym.start("--config", "run.yaml", "--ask", f"judge.url={judge}", "--ask", "judge.model=critic")
         head = gym.servers()["judge"]["head_url"]
-        run = ("run", "--no-serve", "--head-url", head, "-i", tasks)
-        result = gym(*run, "-o", "served.jsonl")
+        result = gym("run", "--no-serve", "--head-url", head, "-i", "tasks.jsonl", "-o", "out.jsonl")
         assert result.returncode == 0, result.stderr
-        rows = read_rows(tmp_path / "served.jsonl")
-        assert [row["reward"] for row in rows] == [1.0] * 4
-        assert {row["ng_asked_models"]["judge"]["input_tokens"] for row in rows} == {5}
-        gym(*run, "-o", "dead.jsonl", "--limit", 1)
     finally:
         gym("env", "stop")
         gym.clean()
-    (failure,) = read_rows(tmp_path / "dead_failures.jsonl")
-    assert failure["_ng_failure_class"] == "judge_failed"
-    assert "(asked as 'judge')" in failure["_ng_failure_error"]
-    assert failure["ng_asked_models"]["judge"]["failed"] == 1
+    rows = read_rows(tmp_path / "out.jsonl")
+    assert [row["reward"] for row in rows] == [1.0] * 2
+    assert {row["ng_asked_models"]["judge"]["input_tokens"] for row in rows} == {5}
 
 
-CONFIG = """
-environment: {example}
-policy_model:
-  responses_api_models:
-    scripted: {{entrypoint: app.py, name: "{script}"}}
-critic:
-  responses_api_models:
-    chat: {{entrypoint: app.py, url: "{judge}", name: critic}}
-judge:
-  resources_servers:
-    judge:
-      judge_model_server: {{type: responses_api_models, name: critic}}
-"""
+@pytest.mark.parametrize("source", ["settings", "reference"])
+def test_a_configuration_supplies_its_judge(
+    gym: Command, start_endpoint: StartEndpoint, tmp_path: Path, source: str
+) -> None:
+    critic = {"url": start_endpoint(answer="yes"), "model": "critic"}
+    asked = {
+        "settings": {"judge": {"type": "chat", **critic}},
+        "reference": {"judge_model_server": {"type": "responses_api_models", "name": "critic"}},
+    }
+    tree = {
+        "environment": str(EXAMPLE),
+        "policy_model": {"responses_api_models": {"random": {"entrypoint": "app.py"}}},
+        "critic": {"responses_api_models": {"chat": {"entrypoint": "app.py", **critic}}},
+        "judge": {"resources_servers": {"judge": asked[source]}},
+    }
+    (tmp_path / "run.yaml").write_text(json.dumps(tree))
+    result = gym("run", "--config", "run.yaml", "--limit", 2, "-o", "out.jsonl", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [row["reward"] for row in read_rows(tmp_path / "out.jsonl")] == [1.0] * 2
 
 
 async def test_a_judge_that_dies_fails_its_rollouts_and_resume_finishes_them(
