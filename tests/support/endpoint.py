@@ -1,8 +1,8 @@
 """A model endpoint for tests, in a process of its own: OpenAI Chat Completions and Responses over real HTTP.
 
-It answers with what the last user message asks it to say (`say X` is answered `X`), or always with `--answer`.
-It does so after a delay, and for a share of the requests misbehaves in one of the ways endpoints do.
-`--dies-after N` ends it after so many answers.
+It answers with what the last user message asks it to say (`say X` is answered `X`), or always with
+`--answer`. It does so after a delay, and for a share of the requests misbehaves in one of the ways endpoints
+do. `--dies-after N` ends it after so many answers.
 """
 
 from __future__ import annotations
