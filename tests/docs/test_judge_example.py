@@ -14,6 +14,9 @@ import pytest
 from conftest import StartEndpoint, read_rows
 
 import nemo_gym
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.models.baselines import RandomModel
+from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.report import RunReport
 from nemo_gym.runs.run import Job, Run
@@ -53,6 +56,11 @@ def test_it_runs_in_worker_processes_and_its_judge_is_captured(
         assert "Is this a poem" in json.dumps(asked["request"])
     manifest = json.loads((tmp_path / "out_manifest.json").read_text())
     assert manifest["identity"]["environment"]["models"]["judge"]["url"] == judge
+
+    result = gym("eval", "reverify", "--rollouts", "out.jsonl", "-o", "again.jsonl", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    again = read_rows(tmp_path / "again.jsonl")
+    assert [(row["reward"], row["ng_asked_models"]["judge"]["calls"]) for row in again] == [(1.0, 1)] * 4
 
 
 async def test_gym_collect_takes_settings_or_a_model(start_endpoint: StartEndpoint) -> None:
@@ -141,10 +149,54 @@ async def test_a_judge_that_dies_fails_its_rollouts_and_resume_finishes_them(
     assert [row["reward"] for row in read_rows(tmp_path / "out.jsonl")] == [1.0] * 8
 
 
+MISSING = "environment poems asks the model 'judge', which nobody supplied"
+
+
 async def test_a_run_without_a_judge_refuses_to_start(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="environment poems asks the model 'judge', which nobody supplied"):
+    with pytest.raises(UsageError, match=MISSING):
         await run_with("", tmp_path)
-    assert not (tmp_path / "out.jsonl").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_gym_collect_without_a_judge_says_which_argument_is_missing() -> None:
+    with pytest.raises(UsageError, match=rf"{MISSING}: pass collect\(..., models={{'judge': ...}}\)"):
+        await anext(nemo_gym.collect(str(EXAMPLE), "random"))
+    with pytest.raises(UsageError, match=r"models\['judge'\]: expected a Model or settings, got 3"):
+        await anext(nemo_gym.collect(str(EXAMPLE), "random", models={"judge": 3}))  # type: ignore[dict-item]
+    with pytest.raises(UsageError, match="the environment is elsewhere"):
+        await anext(nemo_gym.collect("http://127.0.0.1:9", "random", models={"judge": RandomModel()}))
+
+
+async def test_an_environment_object_keeps_no_model_of_an_earlier_call() -> None:
+    poems = find_environment(str(EXAMPLE))()
+    judge = ScriptedModel(lambda _: "yes")
+    rollouts = [one async for one in nemo_gym.collect(poems, "random", limit=1, models={"judge": judge})]
+    assert [rollout.reward for rollout in rollouts] == [1.0]
+    with pytest.raises(UsageError, match=MISSING):
+        await anext(nemo_gym.collect(poems, "random"))
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ((), f"gym: {MISSING}: pass --ask judge.url=URL --ask judge.model=NAME, or set judge: "),
+        (("--ask", "jugde.url=x"), "gym: environment poems asks no model 'jugde'. Did you mean 'judge'?"),
+        (("--ask", "judge=x"), "gym: --ask judge: expected NAME.KEY=VALUE, for instance judge.url=URL"),
+        (("--judge-model-url", "http://127.0.0.1:9/v1"), "gym: judge: model type 'chat' needs judge.model"),
+        (
+            ("--judge-model", "m", "--environment-url", "http://127.0.0.1:9"),
+            "gym: models for judge can't be passed on: the environment at the URL has models of its own",
+        ),
+    ],
+)
+def test_a_judge_that_is_missing_or_wrong_is_one_line(
+    gym: Command, tmp_path: Path, words: tuple[str, ...], problem: str
+) -> None:
+    result = gym("run", EXAMPLE, "--model-type", "random", *words, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith(problem)
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 async def run_with(url: str, folder: Path, *, resume: bool = False) -> RunReport:

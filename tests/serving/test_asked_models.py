@@ -140,3 +140,11 @@ async def test_a_server_s_judge_is_described_or_referred_to(tmp_path: Path, sour
         answer = client.post("/verify", json={**ROW, "response": {"id": "r", "output": []}}).json()
     await made.aclose()
     assert (answer["reward"], answer["ng_asked_models"]["judge"]["calls"]) == (1.0, 1)
+
+
+async def test_a_judge_that_does_not_answer_is_said_when_the_servers_start(tmp_path: Path) -> None:
+    made = components(tmp_path, judge={"url": "http://127.0.0.1:9/v1", "model": "critic"})
+    await made.app("essay")
+    (problem,) = await made.unreachable()
+    await made.aclose()
+    assert "no model endpoint at http://127.0.0.1:9/v1" in problem

@@ -33,7 +33,7 @@ def drive(
     """Run the job, show it, print its report; the exit code. The run goes on inside `around`.
 
     Args:
-        ready_s: seconds that the model's endpoint is waited for.
+        ready_s: seconds that the endpoint of each model is waited for.
 
     0: complete. 1: stopped by a failure, or nothing was scored. 130: interrupted by the user.
     """
@@ -44,7 +44,8 @@ async def _drive_in(
     around: AbstractAsyncContextManager[None], job: Job, as_json: bool, ready_s: float
 ) -> int:
     async with around:
-        await wait_for_model(job.model, ready_s)
+        for spec in (job.model, *job.environment.models.values()):
+            await wait_for_model(spec, ready_s)
         return await _drive(job, as_json)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import aclosing
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nemo_gym.cli import run_options as options
 from nemo_gym.cli.selection import Json
+
+if TYPE_CHECKING:
+    from nemo_gym.environments.conformance.check import CheckReport
 
 app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
 
@@ -73,6 +77,13 @@ def check(
     spec = with_asked(EnvironmentSpec(name, read_settings(settings or [])), read_asks(ask or []))
     build = partial(build_environment, kind, spec.settings)
     supply = spec.resources if spec.models else None
-    report = run_async(check_environment(build, seed=seed, supply=supply))
+
+    async def checked() -> CheckReport:
+        if supply is not None:
+            async with aclosing(supply()) as resources:
+                await resources.check()
+        return await check_environment(build, seed=seed, supply=supply)
+
+    report = run_async(checked())
     print_check(name, report, as_json=json)
     sys.exit(0 if all(result.passed for result in report.results) else 1)

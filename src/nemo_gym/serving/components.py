@@ -89,9 +89,13 @@ class Components:
 
     async def unreachable(self) -> list[str]:
         """What is wrong with the endpoints behind the models that are served here, a line each."""
-        served = [model for name, model in self._models.items() if name in self._here]
+        served: list[Model | Resources] = [
+            model for name, model in self._models.items() if name in self._here
+        ]
+        served += [link.environment.resources for link in self._environments.values()]
         results = await asyncio.gather(*(model.check() for model in served), return_exceptions=True)
-        return [str(result) for result in results if isinstance(result, GymError)]
+        problems = (str(result) for result in results if isinstance(result, GymError))
+        return list(dict.fromkeys(problems))
 
     async def aclose(self) -> None:
         """Close every connection and back end."""
