@@ -153,3 +153,19 @@ def test_a_tool_that_can_not_be_offered_is_one_line(
     done = gym("run", "mine.py", "--model-type", "random", cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert re.search(message, done.stderr.strip())
+
+
+def test_asks_is_a_tuple_of_names_that_are_no_settings() -> None:
+    class Text(Environment):
+        asks = "judge"  # type: ignore[assignment]
+
+    class Twin(Environment):
+        asks = ("judge",)
+
+        class Config(Environment.Config):
+            judge: str = ""
+
+    with pytest.raises(UsageError, match=r"write asks = \('judge',\), a tuple of names"):
+        build_environment(Text)
+    with pytest.raises(UsageError, match="'judge' is a setting and a model that Twin asks: rename one"):
+        build_environment(Twin)

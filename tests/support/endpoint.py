@@ -1,7 +1,8 @@
 """A model endpoint for tests, in a process of its own: OpenAI Chat Completions and Responses over real HTTP.
 
-It answers with what the last user message asks it to say (`say X` is answered `X`), after a delay, and for a
-share of the requests misbehaves in one of the ways endpoints do.
+It answers with what the last user message asks it to say (`say X` is answered `X`), or always with
+`--answer`. It does so after a delay, and for a share of the requests misbehaves in one of the ways endpoints
+do. `--dies-after N` ends it after so many answers.
 """
 
 from __future__ import annotations
@@ -9,13 +10,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 
 FAULTS = ("429", "500", "garbage", "empty", "half", "hang")
 
 
 class Endpoint:
-    def __init__(self, *, delay: float, fault_share: float, faults: list[str], seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        delay: float,
+        fault_share: float,
+        faults: list[str],
+        seed: int,
+        answer: str = "",
+        dies_after: int = 0,
+    ) -> None:
+        self.answer = answer
+        self.dies_after = dies_after
         self.delay = delay
         self.fault_share = fault_share
         self.faults = faults
@@ -43,12 +56,17 @@ class Endpoint:
             await writer.drain()
             return True
         self.requests += 1
+        if self.dies_after and self.requests > self.dies_after:
+            os._exit(1)
         fault = self.rng.choice(self.faults) if self.rng.random() < self.fault_share else ""
         await asyncio.sleep(self.delay)
         if fault:
             self.faulty += 1
             return await misbehave(fault, writer)
         request = json.loads(body)
+        if self.answer:
+            asked = [{"role": "user", "content": self.answer}]
+            request |= {"input": asked, "messages": asked}
         answer = chat_answer(request) if path.endswith("/chat/completions") else responses_answer(request)
         writer.write(response(200, json.dumps(answer).encode()))
         await writer.drain()
@@ -135,9 +153,16 @@ async def main() -> None:
     parser.add_argument("--fault-share", type=float, default=0.0)
     parser.add_argument("--faults", default=",".join(FAULTS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--answer", default="")
+    parser.add_argument("--dies-after", type=int, default=0)
     given = parser.parse_args()
     endpoint = Endpoint(
-        delay=given.delay, fault_share=given.fault_share, faults=given.faults.split(","), seed=given.seed
+        delay=given.delay,
+        fault_share=given.fault_share,
+        faults=given.faults.split(","),
+        seed=given.seed,
+        answer=given.answer,
+        dies_after=given.dies_after,
     )
     server = await asyncio.start_server(endpoint.serve, "127.0.0.1", given.port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)

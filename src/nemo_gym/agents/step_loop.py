@@ -9,6 +9,7 @@ from nemo_gym.agents.trajectory import Trajectory, outcome_of
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
+from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, user
 from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
 from nemo_gym.wire.task import Row
@@ -35,7 +36,7 @@ class StepLoop(Agent):
             try:
                 reward, outcome = await self._play(trajectory, session, environment)
             except BaseException as error:
-                keep_partial(error, trajectory.response(), row=trajectory.row)
+                keep_partial(error, trajectory.response(), session.columns, row=trajectory.row)
                 raise
         return trajectory.rollout(trajectory.response(), reward, outcome)
 
@@ -63,7 +64,10 @@ class StepLoop(Agent):
                 break
         session.scale.check(total, "the step rewards add up to")
         ended = outcome == "terminated"
-        return Reward(total, details={"terminated": ended, "truncated": not ended, "info": info}), outcome
+        details: dict[str, Any] = {"terminated": ended, "truncated": not ended, "info": info}
+        if keys.ASKED_MODELS in info:
+            details[keys.ASKED_MODELS] = info.pop(keys.ASKED_MODELS)
+        return Reward(total, details=details), outcome
 
 
 def _tool_outputs(info: dict[str, Any]) -> list[Item]:

@@ -36,7 +36,7 @@ class SingleCall(Agent):
             try:
                 response, reward, outcome = await self.play(trajectory, session, environment)
             except BaseException as error:
-                keep_partial(error, trajectory.response(), row=trajectory.row)
+                keep_partial(error, trajectory.response(), session.columns, row=trajectory.row)
                 raise
         return trajectory.rollout(response, reward, outcome)
 

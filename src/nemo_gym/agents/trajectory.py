@@ -45,7 +45,7 @@ class Trajectory:
         self._last = Response.of(self.items)
 
     def open_with(self, item: Item) -> None:
-        """Add an item that comes before the first answer. The row holds it too: no other row field shows it."""
+        """Add an item that comes before the first answer, in the row as well."""
         self.opening = [*self.opening, item]
         self.row = {**self.row, keys.PARAMS: {**self.params, "input": self.opening}}
 

@@ -14,7 +14,13 @@ class CallRecord:
     """What is known of a call so far. Without a recorder, or a rollout, nothing is kept."""
 
     def __init__(
-        self, recorder: Recorder | None, rollout_id: str | None, dialect: Dialect, model_ref: str
+        self,
+        recorder: Recorder | None,
+        rollout_id: str | None,
+        dialect: Dialect,
+        model_ref: str,
+        *,
+        asked_as: str = "",
     ) -> None:
         self.request: dict[str, Any] = {}
         """The body, once it is read."""
@@ -24,6 +30,7 @@ class CallRecord:
         self._rollout_id = rollout_id
         self._dialect: Dialect = dialect
         self._model_ref = model_ref
+        self._asked_as = asked_as
         self._started_at = time()
         self._started = monotonic()
 
@@ -57,6 +64,7 @@ class CallRecord:
             model_call_id=new_call_id(),
             dialect=self._dialect,
             model_ref=self._model_ref,
+            asked_as=self._asked_as,
             started_at=self._started_at,
             completed_at=time(),
             latency_ms=latency_ms,

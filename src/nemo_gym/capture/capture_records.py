@@ -12,6 +12,8 @@ from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.jsonl import decode
 
 CAPTURE: Final = "ng_model_call_capture"
+ASKED_CALLS: Final = "asked_calls"
+"""Part of the capture: the calls of the models that the environment asks, each with its `asked_as`."""
 
 
 def call_record(call: Mapping[str, Any], place: int) -> dict[str, Any]:
@@ -68,13 +70,22 @@ def capture_column(
         calls: the lines of its capture file.
         incomplete: whether one is known to be missing.
     """
-    records = [call_record(call, place) for place, call in enumerate(calls)]
+    own = [call for call in calls if not call.get("asked_as")]
+    records = [call_record(call, place) for place, call in enumerate(own)]
     return {
         "rollout_id": rollout_id,
         "metrics": call_metrics(records),
         "calls": records,
         "gaps": capture_gaps(len(records), incomplete=incomplete),
+        **asked_calls(calls),
     }
+
+
+def asked_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The part of the capture about models that the environment asks; empty when it asked none."""
+    asked = [call for call in calls if call.get("asked_as")]
+    records = [{"asked_as": call["asked_as"], **call_record(call, place)} for place, call in enumerate(asked)]
+    return {ASKED_CALLS: records} if records else {}
 
 
 def capture_gaps(calls: int, *, incomplete: bool) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ class CaptureStore(Recorder, Protocol):
     """A recorder that can be asked what it has."""
 
     async def read(self, rollout_id: str) -> Captured:
-        """The calls recorded for a rollout so far; none for one that it doesn't know."""
+        """The agent's calls recorded for a rollout so far; none for one that it doesn't know."""
         ...
 
     async def clear(self, rollout_id: str) -> None:
@@ -113,9 +113,12 @@ def _read(path: Path, marker: Path) -> Captured:
     captured = Captured([], marker.exists())
     for line in _content(path).splitlines():
         try:
-            captured.calls.append(_calls.decode(line))
+            call = _calls.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             captured.incomplete = True
+            continue
+        if not call.asked_as:
+            captured.calls.append(call)
     return captured
 
 

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import msgspec
 
 from nemo_gym.agents.registry import ALIASES, find_agent
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
+from nemo_gym.cli.asks import ask_changes
 from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
 from nemo_gym.cli.texts import print_note
 from nemo_gym.config.implementations import implementation_folder
@@ -58,6 +60,9 @@ def parts_of_configuration(
     """
     roots = search_roots(search_dirs)
     found = resolved(offline=flags.no_serve)
+    if changes := ask_changes(flags.asks, found, roots):
+        resolved = partial(resolved, *changes)
+        found = resolved(offline=flags.no_serve)
     for notice in found.notices:
         print_note(notice)
     asked = asked.over(found.tree)
@@ -79,14 +84,14 @@ def parts_of_configuration(
     alone = None if asked.rollout_collection_driver else single(found, roots)
     if alone is None:
         return replace(_through_servers(found, flags, asked, resolved, roots), columns=columns)
-    parts = _in_this_process(alone, flags, asked, roots)
+    parts = _in_this_process(alone, found, flags, asked, roots)
     return replace(parts, columns=columns, capture=_capture(found.tree, found, _captures(parts.output)))
 
 
 def _in_this_process(
-    alone: Single, flags: ComponentFlags, asked: RunSettings, roots: Sequence[Path]
+    alone: Single, config: Config, flags: ComponentFlags, asked: RunSettings, roots: Sequence[Path]
 ) -> Parts:
-    environment = environment_spec(alone.environment)
+    environment = environment_spec(alone.environment, config.instances)
 
     def own(_: Instance, split: str) -> Source | None:
         return Source() if _has_own(find_environment(environment.ref), split) else None
@@ -118,7 +123,7 @@ def _through_servers(
         environment = found.instances[played.name] if played else None
         if environment is None or implementation_folder(environment, roots):
             return None
-        made = environment_spec(environment).build()
+        made = environment_spec(environment, found.instances).build()
         return Source(environment=made, agent=agent.name) if _has_own(type(made), split) else None
 
     agents = found.of("responses_api_agents")

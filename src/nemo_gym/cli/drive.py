@@ -10,10 +10,12 @@ from pathlib import Path
 from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
+from nemo_gym.cli.asks import missing
 from nemo_gym.cli.display import print_report, watch
 from nemo_gym.cli.readiness import wait_for_model
 from nemo_gym.cli.texts import number, print_error
 from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.environments.resources import ModelMissing
 from nemo_gym.models.base import Model
 from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.runs.report import RunReport, first_failure
@@ -31,7 +33,7 @@ def drive(
     """Run the job, show it, print its report; the exit code. The run goes on inside `around`.
 
     Args:
-        ready_s: seconds that the model's endpoint is waited for.
+        ready_s: seconds that the endpoint of each model is waited for.
 
     0: complete. 1: stopped by a failure, or nothing was scored. 130: interrupted by the user.
     """
@@ -42,7 +44,8 @@ async def _drive_in(
     around: AbstractAsyncContextManager[None], job: Job, as_json: bool, ready_s: float
 ) -> int:
     async with around:
-        await wait_for_model(job.model, ready_s)
+        for spec in (job.model, *job.environment.models.values()):
+            await wait_for_model(spec, ready_s)
         return await _drive(job, as_json)
 
 
@@ -59,7 +62,10 @@ async def collect(job: Job) -> RunReport:
         GymError: it can't begin.
     """
     run = Run(job, open_doors=partial(_open_doors, job.capture))
-    await run.prepare()
+    try:
+        await run.prepare()
+    except ModelMissing as error:
+        raise missing(error) from None
     loop = asyncio.get_running_loop()
     for ending in ending_signals():
         loop.add_signal_handler(ending, run.stop, "interrupted", "interrupted")

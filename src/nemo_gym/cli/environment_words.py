@@ -19,6 +19,7 @@ from nemo_gym.config.selectors import candidates
 from nemo_gym.config.settings import SETTINGS
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import find_environment
+from nemo_gym.runs.asked_specs import split_settings
 from nemo_gym.wire.errors import UsageError
 
 
@@ -40,8 +41,9 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
     if not bare:
         return selected
     name = implementation_name(names[0])
-    config = find_environment(names[0], roots=roots).Config
-    known = config.__struct_fields__
+    kind = find_environment(names[0], roots=roots)
+    config = kind.Config
+    known = (*config.__struct_fields__, *kind.asks)
     changed: list[str] = []
     settings: dict[str, Any] = {}
     for word in words:
@@ -55,7 +57,7 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
             hint = nearest(key, [*known, *SETTINGS])
             raise UsageError(f"environment {name} has no setting {key!r} ({_listed(known)}).{hint}")
     try:
-        msgspec.convert(settings, config, strict=False)
+        msgspec.convert(split_settings(kind, settings)[0], config, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(f"environment {name}: {error} ({_listed(known)})") from None
     return replace(selected, words=changed)

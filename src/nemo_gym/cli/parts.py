@@ -15,6 +15,7 @@ from nemo_gym.cli.words import read_settings
 from nemo_gym.config.model_meanings import LOCAL_TYPES, NAMELESS_TYPES, ready_meaning
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.models.type_table import ALIASES
+from nemo_gym.runs.asked_specs import AskSettings, with_asked
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.task_sources import Source
 from nemo_gym.wire.errors import UsageError
@@ -40,6 +41,8 @@ class ComponentFlags:
     capture_dir: str
     head_url: str
     server_token: str
+    asks: AskSettings
+    """Settings of the models that the environment asks."""
 
     @property
     def capture_changes(self) -> list[str]:
@@ -76,6 +79,7 @@ _FLAGS = {
     "model_settings": "--model-setting",
     "record": "--record",
     "agent_arguments": "--agent-setting, --max-steps or --turn-timeout",
+    "asks": "--ask or --judge-...",
 }
 
 
@@ -115,11 +119,12 @@ def parts_of_flags(flags: ComponentFlags, asked: RunSettings, search_dirs: Seque
         )
     environment, settings = (flags.words[0], flags.words[1:]) if flags.words else ("", [])
     elsewhere = bool(flags.agent_url or flags.no_serve)
+    acted_in = EnvironmentSpec(
+        environment, read_settings(settings), url=flags.environment_url, token=flags.server_token
+    )
     _check_choice(flags, asked, elsewhere=elsewhere)
     return Parts(
-        environment=EnvironmentSpec(
-            environment, read_settings(settings), url=flags.environment_url, token=flags.server_token
-        ),
+        environment=_with_models(acted_in, flags, elsewhere=elsewhere),
         model=ModelSpec(
             type=flags.model_type or ("none" if elsewhere else "chat" if flags.model_url else "embedded"),
             name=flags.model,
@@ -135,6 +140,14 @@ def parts_of_flags(flags: ComponentFlags, asked: RunSettings, search_dirs: Seque
         output=output_path(asked, environment or "servers"),
         capture=CaptureSettings(flags.capture_dir) if flags.capture_dir else None,
     )
+
+
+def _with_models(spec: EnvironmentSpec, flags: ComponentFlags, *, elsewhere: bool) -> EnvironmentSpec:
+    """The environment with the models that it asks, where it is acted in here."""
+    if elsewhere:
+        flags.refuse("asks", why="the environment at the URL has models of its own")
+        return spec
+    return with_asked(spec, flags.asks)
 
 
 def output_path(asked: RunSettings, name: str) -> Path:

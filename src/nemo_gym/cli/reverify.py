@@ -23,6 +23,7 @@ def reverify(
     ] = None,
     environment_url: Annotated[str, typer.Option(help="Have a running resources server score them.")] = "",
     server_token: options.ServerToken = "",
+    ask: options.Asks = None,
     concurrency: options.Concurrency = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rollouts.")] = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
@@ -57,6 +58,7 @@ def reverify(
 
     Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --failed --append
     """
+    from nemo_gym.cli.asks import read_asks
     from nemo_gym.cli.rescore import Existing, rescore
     from nemo_gym.cli.scoring import scoring
     from nemo_gym.runs.component_specs import ModelSpec
@@ -81,7 +83,9 @@ def reverify(
         limit=limit,
     )
     logs = output.with_name(f"{output.stem}_server_logs")
-    chosen = scoring(selected, rollouts, url=environment_url, token=server_token, logs=logs)
+    chosen = scoring(
+        selected, rollouts, url=environment_url, token=server_token, logs=logs, asks=read_asks(ask or [])
+    )
     job = Job(
         environment=chosen.scorer,
         model=ModelSpec("none"),

@@ -39,6 +39,11 @@ def run(
     model_setting: options.ModelSettings = None,
     model_api_key: options.ModelKey = "",
     model_timeout: options.ModelTimeout = None,
+    judge_model_type: options.JudgeType = "",
+    judge_model: options.JudgeName = "",
+    judge_model_url: options.JudgeUrl = "",
+    judge_model_api_key: options.JudgeKey = "",
+    ask: options.Asks = None,
     record: options.Record = None,
     capture_dir: options.CaptureDir = None,
     temperature: options.Temperature = None,
@@ -76,6 +81,7 @@ def run(
 
     Example: gym eval run --config run.yaml --split validation -o out.jsonl
     """
+    from nemo_gym.cli.asks import read_asks
     from nemo_gym.cli.drive import drive
     from nemo_gym.cli.parts import ComponentFlags, check_model, parts_of_flags
     from nemo_gym.cli.words import read_settings
@@ -118,6 +124,13 @@ def run(
         capture_dir=str(capture_dir.absolute()) if capture_dir else "",
         head_url=head_url,
         server_token=server_token,
+        asks=read_asks(
+            ask or [],
+            type=judge_model_type,
+            model=judge_model,
+            url=judge_model_url,
+            api_key=judge_model_api_key,
+        ),
     )
 
     sandboxes = [f"++max_sandboxes={max_sandboxes}"] if max_sandboxes else []

@@ -10,6 +10,7 @@ import typer
 
 _TASKS: Final = "Tasks and rollouts"
 _MODEL: Final = "Model"
+_ASKED: Final = "Models that the environment asks"
 _SAMPLING: Final = "Sampling"
 _AGENT: Final = "Agent"
 _SERVERS: Final = "Running servers"
@@ -115,6 +116,34 @@ ModelTimeout: TypeAlias = Annotated[
         help="For one attempt at a model call. Default: 300.",
         metavar="SECONDS",
         rich_help_panel=_MODEL,
+    ),
+]
+JudgeType: TypeAlias = Annotated[
+    str, typer.Option(help="Its type. Default: chat.", metavar="NAME", rich_help_panel=_ASKED)
+]
+JudgeName: TypeAlias = Annotated[
+    str, typer.Option(help="The judge's name at its endpoint.", metavar="NAME", rich_help_panel=_ASKED)
+]
+JudgeUrl: TypeAlias = Annotated[
+    str, typer.Option(help="Its base URL.", metavar="URL", rich_help_panel=_ASKED)
+]
+JudgeKey: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        envvar="NEMO_GYM_JUDGE_API_KEY",
+        show_envvar=True,
+        help="Sent to it as a bearer token.",
+        metavar="KEY",
+        rich_help_panel=_ASKED,
+    ),
+]
+Asks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A setting of a model that the environment asks: judge.url=URL, judge.model=NAME, "
+        "judge.api_key_env=VARIABLE, ... Repeat it for several.",
+        metavar="NAME.KEY=VALUE",
+        rich_help_panel=_ASKED,
     ),
 ]
 Record: TypeAlias = Annotated[

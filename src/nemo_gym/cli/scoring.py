@@ -6,12 +6,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nemo_gym.cli.asks import ask_changes
 from nemo_gym.cli.selection import Selected
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config
+from nemo_gym.runs.asked_specs import AskSettings, with_asked
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.scorer_environments import Scorers, recorded_scorer
@@ -28,7 +30,9 @@ class Scoring:
     around: AbstractAsyncContextManager[None]
 
 
-def scoring(selected: Selected, rollouts: Path, *, url: str, token: str, logs: Path) -> Scoring:
+def scoring(
+    selected: Selected, rollouts: Path, *, url: str, token: str, logs: Path, asks: AskSettings
+) -> Scoring:
     """The environment at a URL, the one named, those of a configuration, or else the one that the manifest of
     the rollouts names.
 
@@ -37,6 +41,7 @@ def scoring(selected: Selected, rollouts: Path, *, url: str, token: str, logs: P
 
     Args:
         logs: folder for what servers print.
+        asks: settings of the models that the environment asks.
 
     Raises:
         UsageError: nothing says which environment, or what is said can't be found.
@@ -44,18 +49,20 @@ def scoring(selected: Selected, rollouts: Path, *, url: str, token: str, logs: P
     """
     names, settings = _named(selected)
     if url:
-        return Scoring(EnvironmentSpec("".join(names[:1]), url=url, token=token), nullcontext())
+        scorer = EnvironmentSpec("".join(names[:1]), url=url, token=token)
+        return Scoring(with_asked(scorer, asks), nullcontext())
     if _is_configured(selected):
-        return _configured(selected, logs)
+        return _configured(selected, logs, asks)
     if names:
-        return Scoring(EnvironmentSpec(names[0], read_settings(settings)), nullcontext())
+        scorer = EnvironmentSpec(names[0], read_settings(settings))
+        return Scoring(with_asked(scorer, asks), nullcontext())
     run = RunPaths.of(rollouts)
     recorded = recorded_scorer(run) if run.manifest.exists() else EnvironmentSpec()
     if not recorded.ref:
         raise UsageError(
             f"which environment? {run.manifest} names none: name one, or pass --environment-url or --config"
         )
-    return Scoring(recorded, nullcontext())
+    return Scoring(with_asked(recorded, asks), nullcontext())
 
 
 def _named(selected: Selected) -> tuple[list[str], list[str]]:
@@ -82,22 +89,30 @@ def scorers_known(selected: Selected, head_url: str) -> tuple[EnvironmentSpec | 
     found = selected.resolve(offline=True)
     roots = selected.roots()
     environments = found.of("resources_servers")
-    here = {one.name: environment_spec(one) for one in environments if not implementation_folder(one, roots)}
+    here = {
+        one.name: environment_spec(one, found.instances)
+        for one in environments
+        if not implementation_folder(one, roots)
+    }
     if len(here) == len(environments):
         return _by_agent(found, here), head_url
     head = found.tree["head_server"]
     return _by_agent(found, here, only=False), head_url or http_url(reachable(head["host"]), head["port"])
 
 
-def _configured(selected: Selected, logs: Path) -> Scoring:
+def _configured(selected: Selected, logs: Path, asks: AskSettings) -> Scoring:
     found = selected.resolve(offline=True)
     roots = selected.roots()
+    if changes := ask_changes(asks, found, roots):
+        selected = replace(selected, words=[*(selected.words or []), *changes])
+        found = selected.resolve(offline=True)
     environments = found.of("resources_servers")
     if not environments:
         raise UsageError("the configuration has no environment: add --environment NAME")
     if any(implementation_folder(one, roots) for one in environments):
         return _started(selected, found, logs)
-    return Scoring(_by_agent(found, {one.name: environment_spec(one) for one in environments}), nullcontext())
+    specs = {one.name: environment_spec(one, found.instances) for one in environments}
+    return Scoring(_by_agent(found, specs), nullcontext())
 
 
 def _by_agent(found: Config, specs: dict[str, EnvironmentSpec], *, only: bool = True) -> EnvironmentSpec:

@@ -46,6 +46,7 @@ def start(
     ] = "",
     grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 30.0,
     ready_timeout: Annotated[float, typer.Option(min=1, help="Seconds a server may take to start.")] = 300.0,
+    ask: options.Asks = None,
     model_ready_timeout: options.ModelReady = None,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -55,6 +56,7 @@ def start(
     """
     began = time()
     _need_extra()
+    from nemo_gym.cli.asks import ask_changes, read_asks
     from nemo_gym.cli.environment_words import with_environment_settings
     from nemo_gym.cli.readiness import READINESS
     from nemo_gym.cli.serve import serve
@@ -76,8 +78,12 @@ def start(
 
     selected = with_environment_settings(selected, selected.roots())
 
+    asks = read_asks(ask or [])
+
     def resolved() -> Config:
-        return selected.resolve(*more, offline=False)
+        found = selected.resolve(*more, offline=False)
+        changes = ask_changes(asks, found, selected.roots())
+        return selected.resolve(*more, *changes, offline=False) if changes else found
 
     def prepared(found: Config) -> Launch:
         folder = found.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")

@@ -37,11 +37,18 @@ def builtin_settings(kind: Kind, implementation: str) -> list[str] | None:
         return None
     match kind:
         case "resources_servers":
-            return [*find_environment(implementation, roots=[]).Config.__struct_fields__, EXPOSE]
+            environment = find_environment(implementation, roots=[])
+            asks = environment.asks
+            return [*environment.Config.__struct_fields__, EXPOSE, *asks, *map(asked_reference, asks)]
         case "responses_api_agents":
             return list(inspect.signature(agents.find_agent(implementation)).parameters)
         case "responses_api_models":
             return ["name", "record"] if implementation in ("scripted", "replay") else None
+
+
+def asked_reference(name: str) -> str:
+    """The setting of an environment that refers to the instance of a model which it asks."""
+    return f"{name}_model_server"
 
 
 def as_kind(name: object) -> Kind | None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import msgspec
 
 from nemo_gym.environments.mcp_tools import McpServer
-from nemo_gym.environments.resources import AskedModel, Resources
+from nemo_gym.environments.resources import AskedModel, DeclaredModels, Resources
 from nemo_gym.environments.session import Session
 from nemo_gym.support.threads import WorkerThreads
 from nemo_gym.wire.choices import explain_misfit, nearest_field
@@ -44,6 +44,9 @@ class Golden(msgspec.Struct, kw_only=True):
     expected_reward: float | None = None
     """Needed for `partial_reward`; the others have the ends of the reward range as their meaning, and
     `malformed` must score the lower end without an error."""
+    models: dict[str, str | list[str]] = {}
+    """What the models that the environment asks answer in this case, such as `{"judge": "yes"}`: a text for
+    every call, or a list of texts for one call after the other, from its start again at its end."""
 
 
 class Environment:
@@ -90,8 +93,12 @@ class Environment:
 
     @property
     def models(self) -> Mapping[str, AskedModel]:
-        """The models that are named in `asks`."""
-        return self.resources.models
+        """The models that are named in `asks`.
+
+        Raises:
+            UsageError: when a name is looked up that is not declared, or that nobody supplied.
+        """
+        return DeclaredModels(self.name(), self.asks, self.resources.models)
 
     @classmethod
     def name(cls) -> str:
@@ -161,6 +168,10 @@ class Environment:
         Called when a run or a server that had sessions is over, however it ended, and after every `close`.
         The environment may be used again afterwards. May be async.
         """
+
+    def needed_models(self) -> Iterable[str]:
+        """The names of `asks` that the environment can't do without, as it is set; the default is all."""
+        return self.asks
 
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
         """Metrics of the environment's own, added to those every run has.

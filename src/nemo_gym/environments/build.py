@@ -16,8 +16,8 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
     """An environment of a class, with its settings.
 
     Raises:
-        UsageError: there is no such setting, the class's `Config` or `Task` is none, or its own `__init__`
-            takes no settings or raises.
+        UsageError: there is no such setting, the class's `Config`, `Task` or `asks` is none, or its own
+            `__init__` takes no settings or raises.
     """
     for name, base in (("Config", Environment.Config), ("Task", Environment.Task)):
         if not issubclass(getattr(kind, name), base):
@@ -25,6 +25,11 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
             raise UsageError(
                 f"{kind.source_file()}: {kind.__name__}.{name} is no {name} of this package: {right}"
             )
+    if isinstance(kind.asks, str):
+        raise UsageError(f"{kind.source_file()}: write asks = ({kind.asks!r},), a tuple of names")
+    if twins := set(kind.asks) & set(kind.Config.__struct_fields__):
+        what = f"{min(twins)!r} is a setting and a model that {kind.__name__} asks"
+        raise UsageError(f"{kind.source_file()}: {what}: rename one")
     try:
         return kind(settings)
     except GymError:

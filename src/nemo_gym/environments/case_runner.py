@@ -113,7 +113,7 @@ async def _score(on: Stage, case: Golden, index: int) -> Scored:
     except UsageError as error:
         return Scored(error=str(error))
     row = {**case.task, keys.TASK_INDEX: index, keys.ROLLOUT_INDEX: 0}
-    trace = await on.play(Script(case.name, row, output))
+    trace = await on.play(Script(case.name, row, output, case.models))
     return Scored(trace.reward.value) if trace.reward else Scored(error=trace.error or "no reward")
 
 

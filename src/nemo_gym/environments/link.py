@@ -17,7 +17,7 @@ from nemo_gym.environments.blocking_hooks import end_threads
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale
-from nemo_gym.environments.session import Session
+from nemo_gym.environments.session import CURRENT, Session
 from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
 from nemo_gym.sandbox.pool import SandboxLease
 from nemo_gym.stats.reward_scale import RewardScale
@@ -235,6 +235,8 @@ class LocalEnvironment:
         if session.sandboxes is not None:
             result = result._replace(info={**_isolation(session.sandboxes), **result.info})
         reward = finite_reward(result.reward, "step returned")
+        if columns := session.columns:
+            result = result._replace(info={**result.info, **columns})
         return result if reward is result.reward else result._replace(reward=reward)
 
     async def verify(self, session: Session, response: Response) -> Reward:
@@ -244,9 +246,10 @@ class LocalEnvironment:
                 verdict = environment.verify(session.task, response, session)
                 reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
+            columns = session.columns
             if session.sandboxes is not None:
-                reward = replace(reward, details={**_isolation(session.sandboxes), **reward.details})
-            return reward
+                columns = {**_isolation(session.sandboxes), **columns}
+            return replace(reward, details={**reward.details, **columns}) if columns else reward
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
@@ -265,7 +268,7 @@ class LocalEnvironment:
             name = self.environment.name()
             log.warning("%s: aclose raised %s%s", name, message_of(error), origin(error))
         finally:
-            await self.environment.resources.sandboxes.aclose()
+            await self.environment.resources.aclose()
             await end_threads(self.environment)
 
     @property
@@ -312,6 +315,7 @@ class _Open:
 
     def __enter__(self) -> None:
         self.uses += 1
+        CURRENT.set(self.session)
 
     def __exit__(self, *_: object) -> None:
         self.uses -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from nemo_gym.transport.service import PATIENCE, Service, ask_for_metrics, refus
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, RolloutError, VerifierFault
 from nemo_gym.wire.items import FunctionCall
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
@@ -118,7 +119,10 @@ class RemoteEnvironment:
         body = encode({**session.row, keys.RESPONSE: response.data})
         reply = await self._post(_held(session), "/verify", body, VerifierFault, repeatable=False)
         try:
-            return _reward(session.row, json_object(reply.content))
+            answer = json_object(reply.content)
+            if asked := object_of(answer.get(keys.ASKED_MODELS)):
+                session.asked_models.update(asked)
+            return _reward(session.row, answer)
         except ValueError as error:
             raise VerifierFault(f"{self._service.url}/verify answered with something else: {error}") from None
 
@@ -171,7 +175,13 @@ class RemoteEnvironment:
 
     async def _send(self, session: _RemoteSession, path: str, body: bytes, *, repeatable: bool) -> Reply:
         async with session.turn:
-            return await self._service.post(path, body, cookies=session.cookies, repeatable=repeatable)
+            reply = await self._service.post(path, body, cookies=session.cookies, repeatable=repeatable)
+        if reply.status == _FAULT and keys.FAILURE_JUDGE_ERROR.encode() in reply.content:
+            with suppress(ValueError):
+                failure = failure_of(json_object(reply.content))
+                if failure is not None:
+                    raise failure
+        return reply
 
     def _read(self, decoder: msgspec.json.Decoder[T], reply: Reply, path: str) -> T:
         try:
@@ -224,6 +234,8 @@ def _reward(row: Row, answer: dict[str, Any]) -> Reward:
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NOT_TOOLS: Final = frozenset({"seed_session", "verify", "aggregate_metrics", "mcp"})
 """Routes of every server: a model that calls them is not calling a tool."""
+_FAULT: Final = 500
+"""The status of a server that failed, also because the model that it asks has."""
 _MCP_TOKEN: Final = "X-NeMo-Gym-Session-Token"
 
 

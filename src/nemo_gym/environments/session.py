@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from nemo_gym.sandbox.pool import LeasedSandbox, SandboxLease, SandboxPool
 from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
@@ -14,6 +15,18 @@ from nemo_gym.wire.task import Row, Task
 
 if TYPE_CHECKING:
     from nemo_gym.sandbox.spec import SandboxSpec
+
+
+class AskedUsage(TypedDict):
+    """What one model that the environment asks has cost a session."""
+
+    calls: int
+    failed: int
+    """How many of the calls had no answer."""
+    seconds: float
+    """Added up over the calls, with the wait for a free place and the retries."""
+    input_tokens: int
+    output_tokens: int
 
 
 class Session:
@@ -49,6 +62,16 @@ class Session:
         self._pool = sandboxes
 
     @cached_property
+    def asked_models(self) -> dict[str, AskedUsage]:
+        """What the models that the environment asks have cost so far, by name."""
+        return {}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the session adds to the rollout's row, however it ends."""
+        return {keys.ASKED_MODELS: self.asked_models} if "asked_models" in vars(self) else {}
+
+    @cached_property
     def rng(self) -> random.Random:
         """A generator of this rollout's own: the same run seed, task and repeat give the same numbers."""
         task, rollout = self.row.get(keys.TASK_INDEX, 0), self.row.get(keys.ROLLOUT_INDEX, 0)
@@ -64,3 +87,7 @@ class Session:
         if self.sandboxes is None:
             self.sandboxes = (self._pool or SandboxPool()).lease()
         return self.sandboxes.sandbox(spec)
+
+
+CURRENT: Final[ContextVar[Session | None]] = ContextVar("session", default=None)
+"""The session whose hook or tool is running."""

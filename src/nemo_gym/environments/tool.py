@@ -22,7 +22,7 @@ from nemo_gym.environments.parameters import (
     with_field,
 )
 from nemo_gym.environments.session import Session
-from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.errors import JudgeFailed, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.origin import is_fault, message_of, origin, text_of
 from nemo_gym.wire.params import FunctionTool
@@ -102,9 +102,9 @@ def answer_of(error: BaseException, name: str) -> str:
     """What a model reads when a tool raised; the log names the line, once for each.
 
     Raises:
-        BaseException: the exception itself, when it is no fault of the tool's.
+        BaseException: the exception itself, when it is no fault of the tool's, such as a judge's failure.
     """
-    if not is_fault(error):
+    if not is_fault(error) or isinstance(error, JudgeFailed):
         raise error
     if isinstance(error, ToolError):
         return tool_error(text_of(error))

@@ -22,21 +22,27 @@ class Recorded(Model):
         rollout_id: whose calls they are.
         recorder: told of every call before its answer is given.
         model_ref: the name of the model's instance; empty takes the model's own.
+        asked_as: the name under which the environment asks it; empty for the model that acts.
     """
 
-    def __init__(self, model: Model, rollout_id: str, recorder: Recorder, *, model_ref: str = "") -> None:
+    def __init__(
+        self, model: Model, rollout_id: str, recorder: Recorder, *, model_ref: str = "", asked_as: str = ""
+    ) -> None:
         self.name = model.name
         self._model = model
         self._rollout_id = rollout_id
         self._recorder = recorder
         self._model_ref = model_ref or model.name
+        self._asked_as = asked_as
 
     @property
     def pushbacks(self) -> int:
         return self._model.pushbacks
 
     async def responses(self, params: RequestParams) -> Response:
-        record = CallRecord(self._recorder, self._rollout_id, "responses", self._model_ref)
+        record = CallRecord(
+            self._recorder, self._rollout_id, "responses", self._model_ref, asked_as=self._asked_as
+        )
         record.request = cast("dict[str, Any]", params)
         try:
             response = await self._model.responses(params)
@@ -63,4 +69,6 @@ class Recorded(Model):
         await self._model.check()
 
     def _with(self, model: Model) -> Model:
-        return Recorded(model, self._rollout_id, self._recorder, model_ref=self._model_ref)
+        return Recorded(
+            model, self._rollout_id, self._recorder, model_ref=self._model_ref, asked_as=self._asked_as
+        )

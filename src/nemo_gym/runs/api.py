@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
+from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
@@ -18,8 +19,11 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.resources import AskedModel, ModelMissing, Resources, check_supply
+from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
+from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
@@ -38,6 +42,7 @@ async def collect(
     tasks: Iterable[Task | Row] | Path | str | None = None,
     *,
     agent: Agent | str | None = None,
+    models: Mapping[str, Model | Mapping[str, Any]] | None = None,
     repeats: int = 1,
     limit: int | None = None,
     split: str = "train",
@@ -56,6 +61,8 @@ async def collect(
             one of its own.
         tasks: rows, `Task` objects or a JSONL path; None takes the environment's own.
         agent: an object or a name; None picks the one that fits the environment.
+        models: the models that the environment asks, by the names it declares: objects, which stay open, or
+            settings such as `{"type": "chat", "url": "http://localhost:8000/v1", "model": "my-judge"}`.
         repeats: rollouts per task.
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
@@ -67,7 +74,7 @@ async def collect(
         UsageError: a task doesn't fit, or a name or keyword is unknown.
     """
     _check_sampling(sampling)
-    _check_parts(environment=environment, model=model, tasks=tasks, agent=agent, split=split)
+    _check_parts(environment=environment, model=model, tasks=tasks, agent=agent, split=split, models=models)
     _check_numbers(
         repeats=repeats,
         limit=limit,
@@ -76,9 +83,13 @@ async def collect(
         max_sandboxes=max_sandboxes,
         timeout=rollout_timeout,
     )
-    held = _held_here(environment)
-    resources = replace(held.resources, sandboxes=SandboxPool(limit=max_sandboxes)) if max_sandboxes else None
-    local = LocalEnvironment(held, seed=seed or 0, resources=resources)
+    here = _held_here(environment)
+    before = here.resources
+    acts_here = agent != "remote_run" and not isinstance(agent, RemoteRun)
+    resources = _resources(here, models or {}, acts_here=acts_here)
+    if max_sandboxes:
+        resources = replace(resources or before, sandboxes=SandboxPool(limit=max_sandboxes))
+    local = LocalEnvironment(here, seed=seed or 0, resources=resources)
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
     spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment.name(), steps=link.steps)
@@ -106,6 +117,7 @@ async def collect(
                 yield rollout
     finally:
         await link.aclose()
+        here.resources = before
         if policy is not model:
             await policy.aclose()
 
@@ -136,6 +148,7 @@ _PARTS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "tasks": ((Iterable, Path), "an iterable of tasks, or the path of a JSONL file"),
     "agent": ((Agent, str), "an Agent or a name"),
     "split": ((str,), "text"),
+    "models": ((Mapping,), "a mapping of names to models"),
 }
 
 
@@ -177,6 +190,29 @@ def _held_here(environment: Environment | type[Environment] | str | None) -> Env
             return Elsewhere() if is_url(environment) else build_environment(find_environment(environment))
         case _:
             return build_environment(environment)
+
+
+def _resources(
+    environment: Environment, models: Mapping[str, Model | Mapping[str, Any]], *, acts_here: bool
+) -> Resources | None:
+    """What the environment is supplied with; None where it was supplied already and nothing is given."""
+    if not models and environment.resources.models:
+        return None
+    if models and isinstance(environment, Elsewhere):
+        raise UsageError("collect(): models: the environment is elsewhere, and has models of its own")
+    try:
+        needed = environment.needed_models() if acts_here else ()
+        check_supply(environment.name(), environment.asks, needed, models)
+    except ModelMissing as error:
+        what = "with a Model or its settings (type, url, model)"
+        raise UsageError(f"{error}: pass collect(..., models={{{error.name!r}: ...}}) {what}") from None
+    opened: dict[str, AskedModel] = {}
+    for name, given in models.items():
+        if not isinstance(given, Model | Mapping):  # pyright: ignore
+            raise UsageError(f"collect(): models[{name!r}]: expected a Model or settings, got {given!r:.80}")
+        model = given if isinstance(given, Model) else asked_spec(name, given).build(None)
+        opened[name] = CountedModel(name, model, owned=model is not given)
+    return Resources(models=opened)
 
 
 def _uses_hooks(agent: Agent | str | None) -> bool:

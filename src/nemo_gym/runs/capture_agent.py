@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ModelDoor
-from nemo_gym.capture.capture_records import CAPTURE, capture_column
+from nemo_gym.capture.capture_records import CAPTURE, asked_calls, capture_column
 from nemo_gym.capture.finalise import Finaliser
 from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
 from nemo_gym.capture.server_capture import Recorder, Recorders
@@ -17,6 +17,7 @@ from nemo_gym.capture.tokens import TokenRecorder, TokenSource, called, cleared
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.models.call_recording import Recorded
+from nemo_gym.wire import keys
 from nemo_gym.wire.model_call import rollout_id
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, named_agent
@@ -70,6 +71,9 @@ class CapturedAgent(Agent):
         if self._calls is not None and CAPTURE not in told:
             lines, incomplete = await self._calls.lines(id)
             columns[CAPTURE] = capture_column(id, lines, incomplete=incomplete)
+        elif self._calls is not None and keys.ASKED_MODELS in told:
+            lines, _ = await self._calls.lines(id)
+            columns[CAPTURE] = {**told[CAPTURE], **asked_calls(lines)}
         if sink is not None and self._finaliser is not None and rollout.response is not None:
             rollout.response, made = await self._finaliser.finish(row, id, rollout.response, told)
             columns |= made

@@ -10,6 +10,7 @@ from typing import cast
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
 from nemo_gym.runs.tool_counts import count_tools
@@ -39,11 +40,13 @@ class Collector:
         *,
         limiter: Limiter,
         rollout_timeout: float | None = None,
+        resources: Resources | None = None,
     ) -> None:
         self.agent = agent
         self._environment = environment
         self.model = model
         self._limiter = limiter
+        self._resources = resources or Resources()
         self._rollout_timeout = rollout_timeout
         self._active = 0
         self._exhausted = False
@@ -57,6 +60,7 @@ class Collector:
         """
         await self.agent.check()
         await self.model.check()
+        await self._resources.check()
 
     async def aclose(self) -> None:
         """Close agent, environment and model."""

@@ -13,6 +13,7 @@ import msgspec
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
+from nemo_gym.capture.server_capture import Recorder
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.discovery import find_environment
@@ -20,6 +21,8 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.resources import AskedModel, Resources
+from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.type_table import ALIAS_SETTINGS, ALIASES, ENGINE_TYPES
@@ -37,10 +40,30 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
     token: str = ""
     about: Description | None = None
     """What the server at the URL says of itself, once it has been asked."""
+    models: dict[str, ModelSpec] = {}
+    """The models that the environment here asks, by the names that it declares."""
 
     def build(self) -> Environment:
         """The environment here: the one acted in when there is no URL, and the one the tasks are of."""
         return build_environment(find_environment(self.ref), self.settings) if self.ref else Elsewhere()
+
+    def resources(self, recorder: Recorder | None = None) -> Resources:
+        """What the environment is supplied with; whoever uses it closes it.
+
+        Args:
+            recorder: takes the calls of the models that it asks.
+
+        Raises:
+            UsageError: a setting of a model is wrong.
+        """
+        models: dict[str, AskedModel] = {}
+        for name, spec in self.models.items():
+            try:
+                model = spec.build(None)
+            except UsageError as error:
+                raise UsageError(f"{name}: {error}") from None
+            models[name] = CountedModel(name, model, recorder=recorder, owned=True)
+        return Resources(models=models)
 
     async def asked(self) -> EnvironmentSpec:
         """The same, after asking the server, if there is one, what it is.
@@ -58,9 +81,11 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
 
     def public(self, environment: Environment) -> dict[str, Any]:
         """What may be written down and compared on resume."""
-        known = {"ref": self.ref, "settings": mask(self.settings)}
+        known: dict[str, Any] = {"ref": self.ref, "settings": mask(self.settings)}
         if self.ref:
             known["fingerprint"] = fingerprint(environment)
+        if self.models:
+            known["models"] = {name: spec.public() for name, spec in self.models.items()}
         return {**known, "url": self.url} if self.url else known
 
 

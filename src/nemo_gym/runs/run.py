@@ -17,6 +17,7 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.build import check_hooks
+from nemo_gym.environments.resources import check_supply
 from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
@@ -153,6 +154,7 @@ class Run:
         agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
         if spec.ref and not spec.url and agent.name != "remote_run":
             check_hooks(environment)
+            check_supply(environment.name(), environment.asks, environment.needed_models(), spec.models)
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
@@ -164,7 +166,7 @@ class Run:
         if not resuming:
             self._refuse_occupied()
         alone = self.job.workers == 1
-        if not alone and job.model.starts_engine:
+        if not alone and any(one.starts_engine for one in (job.model, *spec.models.values())):
             raise UsageError(
                 "--workers: each would start an engine of its own; start it once with gym env start, "
                 "and give its --model-url"

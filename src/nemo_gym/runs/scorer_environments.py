@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
 from nemo_gym.environments.reverify_mode import ReverifyMode, reverify_mode, reverify_mode_at
 from nemo_gym.environments.session import Session
-from nemo_gym.runs.component_specs import EnvironmentSpec
+from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.manifest import load_manifest
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.wire.errors import EnvironmentFault, did_you_mean
@@ -38,10 +39,14 @@ class Scorers(EnvironmentSpec, frozen=True):
         return msgspec.structs.replace(self, agents=dict(zip(self.agents, found, strict=True)))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
-        resources = local.environment.resources
+        sandboxes = local.environment.resources.sandboxes
         return _ByAgent(
             {
-                name: spec.link(LocalEnvironment(spec.build(), resources=resources))
+                name: spec.link(
+                    LocalEnvironment(
+                        spec.build(), resources=dataclasses.replace(spec.resources(), sandboxes=sandboxes)
+                    )
+                )
                 for name, spec in self.agents.items()
             }
         )
@@ -58,7 +63,8 @@ def recorded_scorer(paths: RunPaths) -> EnvironmentSpec:
         UsageError: there is no manifest.
     """
     recorded = load_manifest(paths.manifest).identity.environment
-    return EnvironmentSpec(str(recorded.get("ref") or ""), recorded.get("settings") or {})
+    models = msgspec.convert(recorded.get("models") or {}, dict[str, ModelSpec])
+    return EnvironmentSpec(str(recorded.get("ref") or ""), recorded.get("settings") or {}, models=models)
 
 
 async def mode_of(spec: EnvironmentSpec) -> ReverifyMode:

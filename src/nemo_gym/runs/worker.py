@@ -9,14 +9,16 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
 from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
+from nemo_gym.capture.stores import FileCapture
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.runs.capture_agent import CapturedAgent
 from nemo_gym.runs.collect import Collector
@@ -78,7 +80,9 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     Raises:
         UsageError: the parts don't fit together.
     """
-    resources = Resources(sandboxes=SandboxPool(limit=orders.max_sandboxes))
+    calls = orders.capture.calls if orders.capture and orders.environment.models else ""
+    resources = orders.environment.resources(FileCapture(Path(calls)) if calls else None)
+    resources = replace(resources, sandboxes=SandboxPool(limit=orders.max_sandboxes))
     local = LocalEnvironment(orders.environment.build(), seed=orders.seed, resources=resources)
     link = orders.environment.link(local)
     if link is not local and orders.model.type == "oracle":
@@ -98,7 +102,7 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     if orders.capture is not None:
         agent = CapturedAgent(agent, orders.capture)
     timeout = orders.rollout_timeout
-    return Collector(agent, link, model, limiter=limiter, rollout_timeout=timeout)
+    return Collector(agent, link, model, limiter=limiter, rollout_timeout=timeout, resources=resources)
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:

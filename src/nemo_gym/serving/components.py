@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -15,15 +16,18 @@ from nemo_gym.agents.registry import find_agent
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.instances import Instance, Reference
-from nemo_gym.config.kinds import EXPOSE
+from nemo_gym.config.kinds import EXPOSE, asked_reference
+from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
-from nemo_gym.environments.resources import Resources
+from nemo_gym.environments.resources import AskedModel, ModelMissing, Resources, check_supply
+from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.component_specs import AgentSpec, ModelSpec
 from nemo_gym.sandbox.pool import SandboxPool
 from nemo_gym.serving.agent_app import agent_app
@@ -36,6 +40,7 @@ from nemo_gym.serving.loopback_tools import open_tools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
+from nemo_gym.serving.specs import asked_sources
 from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -87,9 +92,13 @@ class Components:
 
     async def unreachable(self) -> list[str]:
         """What is wrong with the endpoints behind the models that are served here, a line each."""
-        served = [model for name, model in self._models.items() if name in self._here]
+        served: list[Model | Resources] = [
+            model for name, model in self._models.items() if name in self._here
+        ]
+        served += [link.environment.resources for link in self._environments.values()]
         results = await asyncio.gather(*(model.check() for model in served), return_exceptions=True)
-        return [str(result) for result in results if isinstance(result, GymError)]
+        problems = (str(result) for result in results if isinstance(result, GymError))
+        return list(dict.fromkeys(problems))
 
     async def aclose(self) -> None:
         """Close every connection and back end."""
@@ -99,11 +108,30 @@ class Components:
         if name not in self._environments:
             kind, settings = environment_of(self._instances[name])
             environment = build_environment(kind, settings)
-            link = self._environments[name] = LocalEnvironment(
-                environment, resources=Resources(sandboxes=self._sandboxes)
+            resources = replace(
+                self._resources(environment, self._instances[name]), sandboxes=self._sandboxes
             )
+            link = self._environments[name] = LocalEnvironment(environment, resources=resources)
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]
+
+    def _resources(self, environment: Environment, instance: Instance) -> Resources:
+        """What an environment is supplied with."""
+        sources = asked_sources(type(environment), instance)
+        try:
+            check_supply(environment.name(), environment.asks, environment.needed_models(), sources)
+        except ModelMissing as error:
+            place = f"{instance.name}.resources_servers.{instance.implementation}"
+            raise UsageError(
+                f"{error}: set {place}.{error.name} to {{type: chat, url: ..., model: ...}}, or "
+                f"{place}.{asked_reference(error.name)} to the instance of a model"
+            ) from None
+        models: dict[str, AskedModel] = {}
+        for name, source in sources.items():
+            owned = not isinstance(source, Reference)
+            model = asked_spec(name, source).build(None) if owned else self._referred(source)
+            models[name] = CountedModel(name, model, recorder=self._options.capture, owned=owned)
+        return Resources(models=models)
 
     def _offered_tools(self, name: str) -> OfferedTools | None:
         if name not in self._offered:

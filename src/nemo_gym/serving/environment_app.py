@@ -23,7 +23,7 @@ from nemo_gym.serving.answers import JsonResponse, echo, text_answer
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import decode_object, read_object, response_of
 from nemo_gym.serving.environment_tools import OfferedTools
-from nemo_gym.serving.errors import InvalidBody
+from nemo_gym.serving.errors import InvalidBody, judge_failure
 from nemo_gym.serving.idempotency import Once
 from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.serving.metrics import metrics_of, metrics_route
@@ -281,11 +281,7 @@ class _Server:
         try:
             return _columns(await self._link.verify(session, response))
         except JudgeFailed as error:
-            return {
-                keys.REWARD: 0.0,
-                keys.FAILURE_CLASS: error.failure_class,
-                keys.FAILURE_JUDGE_ERROR: str(error),
-            }
+            return {keys.REWARD: 0.0, **judge_failure(error), **session.columns}
 
 
 def _columns(reward: Reward) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.serving.answers import JsonResponse
-from nemo_gym.wire.errors import RolloutError, TaskUnfit, UsageError
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import JudgeFailed, RolloutError, TaskUnfit, UsageError
 from nemo_gym.wire.masking import without_secrets
 
 log = logging.getLogger("nemo_gym.serving")
@@ -94,6 +95,9 @@ class ErrorForms:
             case TaskUnfit():
                 log.warning("%s: 422 %s", where, error)
                 return JsonResponse({"detail": InvalidBody.at([], str(error)).problems}, 422)
+            case JudgeFailed():
+                log.warning("%s: 500 %s", where, error)
+                return JsonResponse(judge_failure(error), 500)
             case HTTPException():
                 return http_error(error)
             case ClientDisconnect():
@@ -119,6 +123,14 @@ async def on_http_error(_: Request, error: Exception) -> JsonResponse:
 def http_error(error: HTTPException) -> JsonResponse:
     """`{"detail": ...}`, as FastAPI answers."""
     return JsonResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+def judge_failure(error: JudgeFailed) -> dict[str, Any]:
+    """What says in an answer that a model which the environment asks has failed."""
+    return {
+        keys.FAILURE_CLASS: error.failure_class,
+        keys.FAILURE_JUDGE_ERROR: without_secrets(str(error)),
+    }
 
 
 def _must_pass(error: BaseException) -> bool:

@@ -4,15 +4,18 @@ their own."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_gym.config.implementations import environment_of, environment_reference, implementation_folder
-from nemo_gym.config.instances import Instance
+from nemo_gym.config.instances import Instance, Reference
+from nemo_gym.config.kinds import asked_reference
 from nemo_gym.config.resolve import Config
-from nemo_gym.runs.component_specs import EnvironmentSpec
+from nemo_gym.environments.base import Environment
+from nemo_gym.runs.asked_specs import asked_spec
+from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +38,62 @@ def single(config: Config, roots: Sequence[Path]) -> Single | None:
     if used.keys() != {"resources_server", "model_server"} or agent.settings.get("skip_verification"):
         return None
     environment, model = used["resources_server"], used["model_server"]
-    if (
-        environment.references
-        or model.references
-        or any(implementation_folder(one, roots) for one in (agent, *used.values()))
+    if model.references or any(implementation_folder(one, roots) for one in (agent, *used.values())):
+        return None
+    asked = _asked_instances(environment, config.instances)
+    if len(asked) < len(environment.references):
+        return None
+    if any(
+        implementation_folder(one, roots) or one.references or _model_of(one).starts_engine for one in asked
     ):
         return None
     return Single(environment, agent, model)
 
 
-def environment_spec(instance: Instance) -> EnvironmentSpec:
-    """An environment that is found by name, with those settings that it has."""
-    _, settings = environment_of(instance)
-    return EnvironmentSpec(environment_reference(instance), settings)
+def environment_spec(instance: Instance, instances: Mapping[str, Instance]) -> EnvironmentSpec:
+    """An environment that is found by name, with those settings that it has and the models that it asks.
+
+    Args:
+        instances: all of the configuration.
+
+    Raises:
+        UsageError: there is no such environment, or a setting of a model is wrong.
+    """
+    kind, settings = environment_of(instance)
+    models = {
+        name: _model_of(instances[source.name]) if isinstance(source, Reference) else asked_spec(name, source)
+        for name, source in asked_sources(kind, instance).items()
+    }
+    return EnvironmentSpec(environment_reference(instance), settings, models=models)
+
+
+def asked_sources(kind: type[Environment], instance: Instance) -> dict[str, Reference | Mapping[str, Any]]:
+    """Where the models that an environment asks come from, by their names: settings, or the instance of a
+    model that `<name>` or `<name>_model_server` refers to."""
+    references = instance.references
+    sources: dict[str, Reference | Mapping[str, Any]] = {}
+    for name in kind.asks:
+        settings = instance.settings.get(name)
+        if name in references:
+            sources[name] = references[name]
+        elif isinstance(settings, Mapping):
+            sources[name] = settings
+        elif (server := asked_reference(name)) in references:
+            sources[name] = references[server]
+    return sources
+
+
+def _asked_instances(environment: Instance, instances: Mapping[str, Instance]) -> list[Instance]:
+    """The instances of models that an environment asks."""
+    if not environment.references:
+        return []
+    kind, _ = environment_of(environment)
+    sources = asked_sources(kind, environment).values()
+    return [instances[source.name] for source in sources if isinstance(source, Reference)]
+
+
+def _model_of(instance: Instance) -> ModelSpec:
+    return ModelSpec.of_instance(instance.implementation, instance.settings)
 
 
 def described(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
@@ -58,13 +104,13 @@ def described(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
             "kind": instance.kind,
             "implementation": instance.implementation,
             "settings": instance.settings,
-            "code": _code(instance, roots),
+            "code": _code(instance, config.instances, roots),
         }
         for instance in config.instances.values()
     }
 
 
-def _code(instance: Instance, roots: Sequence[Path]) -> str:
+def _code(instance: Instance, instances: Mapping[str, Instance], roots: Sequence[Path]) -> str:
     folder = implementation_folder(instance, roots)
     if folder is not None:
         digest = hashlib.sha256()
@@ -72,6 +118,6 @@ def _code(instance: Instance, roots: Sequence[Path]) -> str:
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
         return digest.hexdigest()[:16]
     if instance.kind == "resources_servers":
-        spec = environment_spec(instance)
+        spec = environment_spec(instance, instances)
         return spec.public(spec.build())["fingerprint"]
     return ""

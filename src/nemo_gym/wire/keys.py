@@ -30,13 +30,16 @@ TIMING: Final = "ng_timing"
 TOOL_CALLS: Final = "ng_tool_calls"
 SANDBOX: Final = "ng_sandbox"
 """How the sandboxes of an environment's session were shut off from the machine, by their provider."""
+ASKED_MODELS: Final = "ng_asked_models"
 
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
-    | {FAILURE_TRACEBACK, TOOL_CALLS}
+    | {FAILURE_TRACEBACK, TOOL_CALLS, ASKED_MODELS}
 )
 """Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
 
-RESERVED: Final = RESULT_KEYS | {TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS}
+RESERVED: Final = (RESULT_KEYS - {ASKED_MODELS}) | {
+    *(TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS)
+}
 """Keys whose meaning is fixed: no column of a verifier may use them."""

@@ -30,6 +30,8 @@ class ModelCall(msgspec.Struct, kw_only=True, omit_defaults=True):
     dialect: Dialect
     model_ref: str = ""
     """Name of the model server's instance."""
+    asked_as: str = ""
+    """The name under which the environment asked this model, such as `judge`; empty for the agent's calls."""
     started_at: float
     """Unix time, seconds."""
     completed_at: float

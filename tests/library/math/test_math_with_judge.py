@@ -1,16 +1,19 @@
 import asyncio
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym import collect
 from nemo_gym.environments.base import Golden
 from nemo_gym.environments.conformance.check import check_environment
 from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS
 from nemo_gym.library.math.math_with_judge.environment import MathWithJudge
+from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.verifiers.math.parse import read
-from nemo_gym.wire.errors import EnvironmentFault
+from nemo_gym.wire.errors import EnvironmentFault, UsageError
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.task import Row
 from tests.library.playing import expected_reward, play, play_golden, play_oracle
@@ -90,3 +93,67 @@ def test_hostile_text_earns_nothing(text: str):
 @given(st.text(max_size=80) | st.text("0123456789\\boxed{}$^_()[],.+-*/ frac", max_size=60))
 def test_whatever_is_written_there_is_a_reward(text: str):
     assert play(ENVIRONMENT, ROWS[0], text).value in (0.0, 1.0)
+
+
+ROW = {"responses_create_params": {"input": "x"}, "question": "What is x?", "expected_answer": "7"}
+A, B = "[[A=B]]", "[[A!=B]]"
+
+
+def judged(texts: list[str], text: str = r"\boxed{8}", settings: dict[str, Any] | None = None) -> list[Row]:
+    """The row of one rollout, and the requests that the judge got."""
+    requests: list[Row] = []
+
+    def judge(params: Any) -> str:
+        requests.append(params)
+        return texts[len(requests) - 1]
+
+    async def collected() -> Row:
+        environment, models = MathWithJudge(settings), {"judge": ScriptedModel(judge)}
+        rollouts = collect(environment, ScriptedModel(lambda _: text), [ROW], models=models)
+        (row,) = [rollout.to_row() async for rollout in rollouts]
+        return row
+
+    return [asyncio.run(collected()), *requests]
+
+
+@pytest.mark.parametrize(
+    ("texts", "reward", "labels"),
+    [
+        ([f"Same. {A}", A], 1.0, [A, A]),
+        ([A, f"No: {B}"], 0.0, [A, B]),
+        ([f"{B} and not {A}"], 0.0, [B]),
+        ([f"<think>{A}?</think>{B}"], 0.0, [B]),
+        (["I can't say."], 0.0, [None]),
+    ],
+)
+def test_a_judge_is_asked_in_both_orders_and_the_first_label_counts(
+    texts: list[str], reward: float, labels: list[str | None]
+):
+    row, *requests = judged(texts)
+    assert (row["reward"], row["library_reward"], row["extracted_answer"]) == (reward, 0.0, "8")
+    assert [one["verdict_label"] for one in row["judge_evaluations"]] == labels
+    prompts = [request["input"][-1]["content"] for request in requests]
+    orders = ["Answer A:\n7\n\nAnswer B:\n8", "Answer A:\n8\n\nAnswer B:\n7"][: len(prompts)]
+    assert [order in prompt for order, prompt in zip(orders, prompts, strict=True)] == [True] * len(prompts)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"), [(r"\boxed{7}", {}), ("", {}), (r"\boxed{8}", {"should_use_judge": False})]
+)
+def test_the_judge_is_not_asked_where_nothing_depends_on_it(text: str, settings: dict[str, Any]):
+    row, *requests = judged([], text, settings)
+    assert requests == []
+    assert row["reward"] == float("7" in text)
+    assert row.get("judge_evaluations", []) == []
+
+
+def test_the_judge_is_asked_with_the_parameters_of_the_settings():
+    settings = {"judge_responses_create_params": {"input": [], "temperature": 0.5}}
+    _, request = judged([B], settings=settings)
+    assert request["temperature"] == 0.5
+    assert request["input"][0]["role"] == "system"
+
+
+async def test_a_judge_that_is_wanted_must_be_supplied():
+    with pytest.raises(UsageError, match="math_with_judge asks the model 'judge', which nobody supplied"):
+        await anext(collect(MathWithJudge({"should_use_judge": True}), "random", [ROW]))

@@ -20,6 +20,8 @@ from nemo_gym.environments.conformance.hostile import HOSTILE_TEXTS, hostile_cal
 from nemo_gym.environments.conformance.judging import CheckResult as CheckResult
 from nemo_gym.environments.conformance.judging import Findings
 from nemo_gym.environments.conformance.replay import Script, Stage, as_items, stage
+from nemo_gym.environments.conformance.stand_in import Answers
+from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
@@ -42,7 +44,11 @@ class CheckReport:
 
 
 async def check_environment(
-    factory: Callable[[], Environment], *, tasks: int = 8, seed: int = 0
+    factory: Callable[[], Environment],
+    *,
+    tasks: int = 8,
+    seed: int = 0,
+    supply: Callable[[], Resources] | None = None,
 ) -> CheckReport:
     """Try an environment against every promise; `judging.CHECKS` names them.
 
@@ -50,6 +56,8 @@ async def check_environment(
         factory: makes a fresh environment object; called several times.
         tasks: how many tasks of each split are drawn, and how many of them the oracle plays.
         seed: of the tasks and the sessions.
+        supply: makes what an environment object is supplied with, the models that it asks. None supplies
+            stand-ins, which answer what a golden case says and otherwise `NO_ANSWER`.
 
     Raises:
         UsageError: the factory's own, for a wrong setting.
@@ -69,23 +77,23 @@ async def check_environment(
     oracle = [_script(f"oracle of task {n}", row, None, 1000 + n) for n, row in enumerate(rows)]
     scripts = [*(script for _, script in golden), *oracle]
 
-    async with stage(factory, seed) as first_stage:
+    async with stage(factory, seed, supply) as first_stage:
         played = await first_stage.play_all(scripts)
         hostile = await first_stage.play_all(_hostile_scripts(first_stage, scripts))
     by_script = {trace.script.name: trace for trace in played}
     first = [trace for trace in played if trace.answered or trace.script.output is not None]
     scripts = [trace.script for trace in first]
-    async with stage(factory, seed) as second_stage:
+    async with stage(factory, seed, supply) as second_stage:
         second = await second_stage.play_all(scripts)
-    async with stage(factory, seed) as third_stage:
+    async with stage(factory, seed, supply) as third_stage:
         third = await third_stage.play_all(scripts, verify_twice=True)
-    async with stage(factory, seed) as crowded_stage:
+    async with stage(factory, seed, supply) as crowded_stage:
         copies = max(2, min(8, 32 // max(1, len(scripts))))
         crowded = await crowded_stage.play_at_once(scripts * copies)
     if random.getstate() != state:
         changed = changed or first_stage.watch.changed_random or crowded_stage.watch.changed_random
         changed = changed or "work outside the hooks"
-    async with stage(factory, seed) as last_stage:
+    async with stage(factory, seed, supply) as last_stage:
         await judging.stalls(last_stage, [*first, *hostile], findings)
         await judging.tools(last_stage, scripts or oracle, first, findings)
         await judging.unseeded_close(last_stage, scripts, findings)
@@ -116,12 +124,14 @@ def _golden_scripts(environment: Environment, findings: Findings) -> list[tuple[
         except UsageError as error:
             findings.add("golden", f"case {name!r}: {error}; the agent never hands such items to verify")
         else:
-            scripts.append((case, _script(name, case.task, output, index)))
+            scripts.append((case, _script(name, case.task, output, index, case.models)))
     return scripts
 
 
-def _script(name: str, row: Row, output: list[Item] | None, index: int) -> Script:
-    return Script(name, {**row, keys.TASK_INDEX: index, keys.ROLLOUT_INDEX: 0}, output)
+def _script(
+    name: str, row: Row, output: list[Item] | None, index: int, models: Answers | None = None
+) -> Script:
+    return Script(name, {**row, keys.TASK_INDEX: index, keys.ROLLOUT_INDEX: 0}, output, models or {})
 
 
 async def _draw(

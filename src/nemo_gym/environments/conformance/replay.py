@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.conformance.stand_in import Answers, answer_as, stand_ins
 from nemo_gym.environments.conformance.watch import Stall, Watch
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.session import Session
 from nemo_gym.stats.reward_scale import UNKNOWN_SCALE
 from nemo_gym.wire.errors import GymError, RolloutError
@@ -33,6 +35,8 @@ class Script:
     output: list[Item] | None
     """The items, tool calls among them are carried out; one item a step for a step environment. None asks
     the environment's oracle."""
+    models: Answers = field(default_factory=dict[str, str | list[str]])
+    """What the models that the environment asks answer, as in a golden case."""
 
 
 @dataclass(slots=True)
@@ -65,14 +69,18 @@ class Trace:
 class Stage:
     """One watched environment object on which scripts are played, alone or at once."""
 
-    def __init__(self, environment: Environment, seed: int) -> None:
+    def __init__(
+        self, environment: Environment, seed: int, supply: Callable[[], Resources] | None = None
+    ) -> None:
         self.environment = environment
         self.watch = Watch(environment)
-        self.link = LocalEnvironment(environment, seed=seed, scale=UNKNOWN_SCALE)
+        resources = supply() if supply else stand_ins(environment.asks)
+        self.link = LocalEnvironment(environment, seed=seed, scale=UNKNOWN_SCALE, resources=resources)
 
     async def play(self, script: Script, *, verify_twice: bool = False) -> Trace:
         """Play one script from seed to close. Every problem is in the trace."""
         self.watch.restart()
+        answer_as(script.models)
         trace = Trace(script)
         try:
             async with asyncio.timeout(SCRIPT_SECONDS):
@@ -157,9 +165,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(factory: Callable[[], Environment], seed: int) -> AsyncGenerator[Stage, None]:
+async def stage(
+    factory: Callable[[], Environment], seed: int, supply: Callable[[], Resources] | None = None
+) -> AsyncGenerator[Stage, None]:
     """A stage with an environment object of its own, whose threads end with the block."""
-    made = Stage(factory(), seed)
+    environment = factory()
+    made = Stage(environment, seed, supply)
     try:
         yield made
     finally:

@@ -1,0 +1,73 @@
+"""`CountedModel`: a model as an environment asks it, its calls counted, timed and recorded."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.environments.resources import AskedModel
+from nemo_gym.environments.session import CURRENT, AskedUsage, Session
+from nemo_gym.models.base import Model
+from nemo_gym.models.call_recording import Recorded
+from nemo_gym.wire.errors import JudgeFailed
+from nemo_gym.wire.model_call import known_rollout_id
+from nemo_gym.wire.origin import message_of
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+
+class CountedModel(AskedModel):
+    """What a call costs is noted in the session whose hook or tool made it.
+
+    Args:
+        name: what the environment calls it, such as `judge`.
+        model: who answers.
+        recorder: takes the calls that belong to a rollout, marked with the name.
+        owned: whether the model is closed with this.
+    """
+
+    def __init__(self, name: str, model: Model, *, recorder: Recorder | None = None, owned: bool) -> None:
+        self._name = name
+        self._model = model
+        self._recorder = recorder
+        self._owned = owned
+
+    async def responses(self, params: RequestParams) -> Response:
+        session = CURRENT.get()
+        model, usage = self._model, _no_usage()
+        if session is not None:
+            model = self._for_session(session)
+            usage = session.asked_models.setdefault(self._name, usage)
+        began = monotonic()
+        usage["calls"] += 1
+        try:
+            answer = await model.responses(params)
+        except Exception as error:
+            usage["failed"] += 1
+            status, body = getattr(error, "http_status", None), getattr(error, "body", None)
+            message = f"{message_of(error)} (asked as {self._name!r})"
+            raise JudgeFailed(message, http_status=status, body=body) from error
+        finally:
+            usage["seconds"] += monotonic() - began
+        if tokens := answer.usage:
+            usage["input_tokens"] += tokens["input_tokens"]
+            usage["output_tokens"] += tokens["output_tokens"]
+        return answer
+
+    async def check(self) -> None:
+        await self._model.check()
+
+    async def aclose(self) -> None:
+        if self._owned:
+            await self._model.aclose()
+
+    def _for_session(self, session: Session) -> Model:
+        model = self._model.for_session(session)
+        rollout = known_rollout_id(session.row) if self._recorder else None
+        if self._recorder is None or rollout is None:
+            return model
+        return Recorded(model, rollout, self._recorder, asked_as=self._name)
+
+
+def _no_usage() -> AskedUsage:
+    return {"calls": 0, "failed": 0, "seconds": 0.0, "input_tokens": 0, "output_tokens": 0}
