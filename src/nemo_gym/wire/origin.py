@@ -110,7 +110,7 @@ def _is_own(frame: FrameSummary) -> bool:
 
 
 _PACKAGE: Final = f"{Path(__file__).resolve().parents[1]}/"
-_BUILT_IN: Final = f"{_PACKAGE}environments/"
+_BUILT_IN: Final = f"{_PACKAGE}library/"
 _LIBRARIES: Final = tuple(
     {
         *(f"{path}/" for path in site.getsitepackages()),
