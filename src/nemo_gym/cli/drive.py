@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.assembly.readiness import wait_for_model
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.cli.display import print_report, watch
-from nemo_gym.cli.readiness import wait_for_model
 from nemo_gym.cli.texts import number, print_error
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model

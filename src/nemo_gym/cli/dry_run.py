@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from nemo_gym.cli.parts import Parts
+from nemo_gym.assembly.parts import Parts
 from nemo_gym.cli.texts import echo, number, print_json
 from nemo_gym.runs.plan import PlanOptions, expand_counted
 from nemo_gym.runs.run import Job

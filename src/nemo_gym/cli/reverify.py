@@ -57,8 +57,8 @@ def reverify(
 
     Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --failed --append
     """
-    from nemo_gym.cli.rescore import Existing, rescore
-    from nemo_gym.cli.scoring import scoring
+    from nemo_gym.assembly.reverification import Existing, rescore
+    from nemo_gym.assembly.scorers import scoring
     from nemo_gym.runs.component_specs import ModelSpec
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.reverify import RecordedPlan

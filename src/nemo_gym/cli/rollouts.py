@@ -75,8 +75,8 @@ def run(
 
     Example: gym eval run --config run.yaml --split validation -o out.jsonl
     """
+    from nemo_gym.assembly.parts import ComponentFlags, check_model, parts_of_flags
     from nemo_gym.cli.drive import drive
-    from nemo_gym.cli.parts import ComponentFlags, check_model, parts_of_flags
     from nemo_gym.cli.words import read_settings
     from nemo_gym.config.run_settings import RunSettings
     from nemo_gym.runs.run import Job
@@ -135,7 +135,7 @@ def run(
 
     check_model(flags)
     if config or resources_server or environment_config or benchmark or flags.changes_configuration:
-        from nemo_gym.cli.configured import parts_of_configuration
+        from nemo_gym.assembly.configuration import parts_of_configuration
 
         parts = parts_of_configuration(flags, asked, resolved, search_dir or [])
     else:
@@ -176,7 +176,7 @@ def run(
         describe(job, parts, as_json=json)
         return
     if asked.rollout_collection_driver:
-        from nemo_gym.cli.driver import drive_with
+        from nemo_gym.assembly.collection_driver import drive_with
 
         sys.exit(drive_with(job, parts, as_json=json))
     ready = asked.model_endpoint_readiness_timeout_seconds or 0.0

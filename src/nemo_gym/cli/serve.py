@@ -16,9 +16,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
+from nemo_gym.assembly.servers import tell_lost
 from nemo_gym.cli.banner import print_banner
-from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
-from nemo_gym.cli.served import tell_lost
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import ending_signals, run_async

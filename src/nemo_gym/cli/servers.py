@@ -55,8 +55,8 @@ def start(
     """
     began = time()
     _need_extra()
+    from nemo_gym.assembly.readiness import READINESS
     from nemo_gym.cli.environment_words import with_environment_settings
-    from nemo_gym.cli.readiness import READINESS
     from nemo_gym.cli.serve import serve
     from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
     from nemo_gym.serving.head import HEAD

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from nemo_gym.agents.registry import ALIASES, find_agent
+from nemo_gym.assembly.parts import ComponentFlags, Parts, output_path, parts_of_flags
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
-from nemo_gym.cli.parts import ComponentFlags, Parts, output_path, parts_of_flags
 from nemo_gym.cli.texts import print_note
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance
@@ -109,7 +109,7 @@ def _through_servers(
     settings = ("model_timeout", "model_settings", "record", "agent_arguments")
     flags.refuse(*settings, why=_SET_THERE)
     try:
-        from nemo_gym.cli.served import launch_for_run, served
+        from nemo_gym.assembly.servers import launch_for_run, served
     except ImportError:
         raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from nemo_gym.cli.parts import Parts
+from nemo_gym.assembly.parts import Parts
 from nemo_gym.cli.texts import echo, print_error, print_json
 from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.runs.output import shown_output

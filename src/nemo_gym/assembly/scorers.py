@@ -114,7 +114,7 @@ def _by_agent(found: Config, specs: dict[str, EnvironmentSpec], *, only: bool = 
 
 def _started(selected: Selected, found: Config, logs: Path) -> Scoring:
     try:
-        from nemo_gym.cli.served import launch_for_run, served
+        from nemo_gym.assembly.servers import launch_for_run, served
     except ImportError:
         raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
     open_ones = [f"++{key}=''" for key in POLICY_SETTINGS if not found.tree.get(key)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
+from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
 from nemo_gym.cli.texts import print_error
 from nemo_gym.config.resolve import Config
 from nemo_gym.serving.children import Child

@@ -12,7 +12,7 @@ import pytest
 from conftest import ECHO, write_echo_tasks
 
 import nemo_gym as gym
-from nemo_gym.runs import api
+from nemo_gym.assembly import collect as api
 from nemo_gym.wire.errors import DataError, ModelError, UsageError
 from nemo_gym.wire.items import assistant, message_text
 from nemo_gym.wire.params import RequestParams
