@@ -75,7 +75,7 @@ async def test_every_task_and_repeat_comes_exactly_once() -> None:
     seen = Counter(
         [
             (rollout.task_index, rollout.rollout_index)
-            async for rollout in gym.collect(Doubles(), Doubler(), repeats=3, limit=50, concurrency=4)
+            async for rollout in gym.collect(Doubles(), Doubler(), num_repeats=3, limit=50, concurrency=4)
         ]
     )
 
@@ -111,7 +111,7 @@ async def test_tasks_may_be_rows_task_objects_or_a_file(tmp_path: Path) -> None:
 async def test_sampling_seed_and_repeats_reach_the_model_and_the_sessions() -> None:
     async def drawn(seed: int) -> list[Any]:
         model = Doubler()
-        run = gym.collect(Doubles, model, limit=2, repeats=2, seed=seed, concurrency=1, temperature=0.25)
+        run = gym.collect(Doubles, model, limit=2, num_repeats=2, seed=seed, concurrency=1, temperature=0.25)
         rollouts = [rollout async for rollout in run]
         assert {request["temperature"] for request in model.asked} == {0.25}  # type: ignore[typeddict-item]
         extras = [request["metadata"]["extra_body"] for request in model.asked]  # type: ignore[typeddict-item, index]
@@ -210,7 +210,12 @@ async def test_an_agent_may_be_an_object() -> None:
 
 @pytest.mark.parametrize(
     ("keyword", "nearest"),
-    [("repeat", "repeats"), ("temprature", "temperature"), ("concurency", "concurrency")],
+    [
+        ("repeat", "num_repeats"),
+        ("repeats", "num_repeats"),
+        ("temprature", "temperature"),
+        ("concurency", "concurrency"),
+    ],
 )
 async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, nearest: str) -> None:
     with pytest.raises(UsageError, match=rf"collect\(\) takes no '{keyword}'.* Did you mean '{nearest}'"):
@@ -221,8 +226,8 @@ async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, near
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"repeats": "4"}, r"repeats: expected a whole number from 1, got '4'"),
-        ({"repeats": 0}, r"repeats: expected a whole number from 1, got 0"),
+        ({"num_repeats": "4"}, r"num_repeats: expected a whole number from 1, got '4'"),
+        ({"num_repeats": 0}, r"num_repeats: expected a whole number from 1, got 0"),
         ({"limit": -1}, r"limit: expected a whole number from 0, got -1"),
         ({"limit": "x"}, r"limit: expected a whole number from 0, got 'x'"),
         ({"seed": 1.5}, r"seed: expected a whole number, got 1\.5"),

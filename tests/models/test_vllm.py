@@ -147,7 +147,7 @@ class TestRollouts:
             output=tmp_path / "run.jsonl",
             agent=AgentSpec(),
             split="example",
-            repeats=2,
+            num_repeats=2,
         )
         run = Run(job)
         await run.prepare()

@@ -36,7 +36,7 @@ async def collect(
     tasks: Iterable[Task | Row] | Path | str | None = None,
     *,
     agent: Agent | str | None = None,
-    repeats: int = 1,
+    num_repeats: int = 1,
     limit: int | None = None,
     split: str = "train",
     seed: int | None = None,
@@ -53,7 +53,7 @@ async def collect(
             one of its own.
         tasks: rows, `Task` objects or a JSONL path; None takes the environment's own.
         agent: an object or a name; None picks the one that fits the environment.
-        repeats: rollouts per task.
+        num_repeats: rollouts per task.
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
         rollout_timeout: seconds.
@@ -64,7 +64,9 @@ async def collect(
     """
     _check_sampling(sampling)
     _check_parts(environment=environment, model=model, tasks=tasks, agent=agent, split=split)
-    _check_numbers(repeats=repeats, limit=limit, seed=seed, concurrency=concurrency, timeout=rollout_timeout)
+    _check_numbers(
+        num_repeats=num_repeats, limit=limit, seed=seed, concurrency=concurrency, timeout=rollout_timeout
+    )
     local = LocalEnvironment(_held_here(environment), seed=seed or 0)
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
@@ -79,7 +81,7 @@ async def collect(
         seed=seed or 0,
         limit=limit,
     )
-    plan = expand(rows, PlanOptions(repeats=repeats, agent=label, sampling=sampling, seed=seed))
+    plan = expand(rows, PlanOptions(num_repeats=num_repeats, agent=label, sampling=sampling, seed=seed))
     collector = Collector(
         agent if isinstance(agent, Agent) else spec.build(),
         link,
@@ -127,10 +129,10 @@ _PARTS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
 
 
 def _check_numbers(
-    *, repeats: object, limit: object, seed: object, concurrency: object, timeout: object
+    *, num_repeats: object, limit: object, seed: object, concurrency: object, timeout: object
 ) -> None:
     for name, value, least in (
-        ("repeats", repeats, 1),
+        ("num_repeats", num_repeats, 1),
         ("limit", 0 if limit is None else limit, 0),
         ("seed", 0 if seed is None else seed, None),
         ("concurrency", 1 if concurrency is None else concurrency, 1),

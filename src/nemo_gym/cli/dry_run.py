@@ -25,7 +25,7 @@ def describe(job: Job, parts: Parts, *, as_json: bool) -> None:
     default = job.agent_name or job.agent.arguments.get("agent") or job.agent.name or "the one that fits"
     tasks: set[int] = set()
     agents: Counter[str] = Counter()
-    options = PlanOptions(repeats=job.repeats, agent=default, columns=job.columns)
+    options = PlanOptions(num_repeats=job.num_repeats, agent=default, columns=job.columns)
     for row, _ in expand_counted(rows, options):
         tasks.add(row[keys.TASK_INDEX])
         agents[named_agent(row)] += 1

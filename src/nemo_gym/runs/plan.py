@@ -34,7 +34,7 @@ class PlanOptions:
 
     limit: int | None = None
     """Only the first so many tasks."""
-    repeats: int | Mapping[str, int] = 1
+    num_repeats: int | Mapping[str, int] = 1
     """A map says it by agent, with `_default` for the others."""
     agent: str = "tool_loop"
     """Stamped on rows that name no agent."""
@@ -44,7 +44,7 @@ class PlanOptions:
     """Laid over every row."""
     seed: int | None = None
     """When given, every rollout's request carries a sampling seed derived from it."""
-    count_seeds: bool = False
+    num_repeats_add_seed: bool = False
     """Every rollout's request carries its repeat number as the sampling seed."""
 
 
@@ -142,7 +142,7 @@ def expand_counted(
             )
         if given is not None and (type(given) is not int or given < 0):
             raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
-        repeats = times * _repeats_of(row, options.repeats)
+        repeats = times * _repeats_of(row, options.num_repeats)
         first = 0 if given is None else done.get(given, 0)
         if first + repeats > MOST_REPEATS:
             got = f"{first + repeats:,}"
@@ -226,9 +226,11 @@ _NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
 
 def _stamped(row: Row, body: bytes, task: int, rollout: int, options: PlanOptions) -> tuple[Row, bytes]:
     stamped = {**row, keys.TASK_INDEX: task, keys.ROLLOUT_INDEX: rollout}
-    if options.seed is not None or options.count_seeds:
+    if options.seed is not None or options.num_repeats_add_seed:
         drawn = zlib.crc32(f"{options.seed}:{task}:{rollout}".encode())
-        stamped[keys.PARAMS] = _seeded(row[keys.PARAMS], task, rollout if options.count_seeds else drawn)
+        stamped[keys.PARAMS] = _seeded(
+            row[keys.PARAMS], task, rollout if options.num_repeats_add_seed else drawn
+        )
         return stamped, encode(stamped) + b"\n"
     if keys.TASK_INDEX in row:
         return stamped, encode(stamped) + b"\n"

@@ -71,7 +71,7 @@ class Job:
     """Rows that are stamped already; they are run as they are, in place of a plan made of `input`."""
     split: str = "train"
     limit: int | None = None
-    repeats: int | Mapping[str, int] = 1
+    num_repeats: int | Mapping[str, int] = 1
     """Rollouts per task; a map says it by agent, with `_default` for the others."""
     columns: Row = field(default_factory=dict[str, Any])
     """Laid over every row."""
@@ -79,7 +79,7 @@ class Job:
     """Request parameters laid over every row's own: temperature, top_p, max_output_tokens, ..."""
     seed: int | None = None
     """Fixes the tasks, the sessions' random numbers and, where the endpoint can, sampling."""
-    count_seeds: bool = False
+    num_repeats_add_seed: bool = False
     """Sample every rollout with its repeat number as the seed."""
     concurrency: int | None = None
     """Rollouts in flight over all workers; None adapts to the endpoint."""
@@ -110,8 +110,8 @@ class Run:
         self.job = job
         self._open_doors = open_doors
         self.paths = RunPaths.of(job.output)
-        once = all(source.repeats == 1 for source in job.sources)
-        self._repeats = job.repeats if once and isinstance(job.repeats, int) else None
+        once = all(source.num_repeats == 1 for source in job.sources)
+        self._repeats = job.num_repeats if once and isinstance(job.num_repeats, int) else None
         self.progress = Progress()
         self.notes: list[str] = []
         """Things the user should know, for instance a torn line that was cut off."""
@@ -208,22 +208,22 @@ class Run:
         job = self.job
         rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(
-            repeats=job.repeats,
+            num_repeats=job.num_repeats,
             agent=job.agent_name or self._orders.agent.label,
             sampling=job.sampling,
             columns=job.columns,
             seed=job.seed,
-            count_seeds=job.count_seeds,
+            num_repeats_add_seed=job.num_repeats_add_seed,
         )
         named = {OTHERS, options.agent}
-        if isinstance(job.repeats, Mapping):
+        if isinstance(job.num_repeats, Mapping):
             rows = _noting(rows, named)
         twins = Twins()
         yield from expand_counted(_fitting(rows, agent, job.agent_name), options, twins=twins)
         if note := twins.note():
             self.notes.append(note)
-        if isinstance(job.repeats, Mapping):
-            unused = sorted(job.repeats.keys() - named)
+        if isinstance(job.num_repeats, Mapping):
+            unused = sorted(job.num_repeats.keys() - named)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
 
     def _take_up(self, identity: Identity, rows: Iterator[tuple[Row, bytes]]) -> None:
@@ -414,10 +414,10 @@ class Run:
             **(files[0] if len(files) == 1 else {"files": files}),
             "split": job.split,
             "limit": job.limit,
-            "repeats": job.repeats,
+            "repeats": job.num_repeats,
             "seed": job.seed,
         }
-        added = {"columns": job.columns, "count_seeds": job.count_seeds}
+        added = {"columns": job.columns, "count_seeds": job.num_repeats_add_seed}
         return given | {key: value for key, value in added.items() if value}
 
 
