@@ -133,7 +133,9 @@ async def test_changed_code_is_refused_with_what_to_do_and_accepted_on_demand(fo
     assert "verify returned 1.5, outside the declared" in failure["_ng_failure_error"]
     folder.write("0.75")
 
-    with pytest.raises(UsageError, match=r"environment\.fingerprint was .*--accept-changes environment"):
+    with pytest.raises(
+        UsageError, match=r"environment\.fingerprint was .*accept the change 'environment' to go on"
+    ):
         await folder.run(resume=True)
     report = await folder.run(resume=True, accept=frozenset({"environment"}))
 

@@ -19,7 +19,7 @@ from importlib import import_module
 from nemo_gym.cli.main import main
 
 PRELOAD = (
-    "nemo_gym.assembly.parts",
+    "nemo_gym.assembly.job",
     "nemo_gym.cli.drive",
     "nemo_gym.assembly.configuration",
     "nemo_gym.config.resolve",

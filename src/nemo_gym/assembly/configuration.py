@@ -1,9 +1,9 @@
-"""The parts of a run from a configuration: in this process where that will do, else through servers."""
+"""A run from a configuration: in this process where that will do, else through servers."""
 
 from __future__ import annotations
 
 import inspect
-import sys
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from nemo_gym.agents.registry import ALIASES, find_agent
-from nemo_gym.assembly.parts import ComponentFlags, Parts, output_path, parts_of_flags
+from nemo_gym.assembly.arguments import Arguments
+from nemo_gym.assembly.job import Assembly, assembly_of_arguments, job_of, output_path
+from nemo_gym.assembly.messages import SILENT, Messages
 from nemo_gym.capture.settings import CaptureSettings, capture_settings, settle_folders
-from nemo_gym.cli.texts import print_note
 from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.resolve import Config
@@ -39,118 +40,159 @@ _SET_THERE: Final = (
 )
 
 
-class Resolved(Protocol):
-    """Resolves the configuration that the command's words and flags select."""
+class Resolve(Protocol):
+    """Resolves the configuration that the caller selects."""
 
     def __call__(self, *more: str, offline: bool = False) -> Config:
         """With `more` changes, which the user's own win over."""
         ...
 
 
-def parts_of_configuration(
-    flags: ComponentFlags, asked: RunSettings, resolved: Resolved, search_dirs: Sequence[Path]
-) -> Parts:
-    """The parts of a run over a configuration.
+def assembly_of_configuration(
+    arguments: Arguments,
+    settings: RunSettings,
+    resolve: Resolve,
+    search_dirs: Sequence[Path] = (),
+    messages: Messages = SILENT,
+) -> Assembly:
+    """The run of a configuration; what the arguments and settings say wins over it.
 
     Raises:
         ConfigError: what is wrong with the configuration.
-        UsageError: something is missing, or a flag asks for what can't be honoured.
+        UsageError: something is missing, or an argument can't be honoured.
     """
+
+    def with_captures(*more: str, offline: bool = False) -> Config:
+        return resolve(*more, *_capture_changes(arguments.capture_dir), offline=offline)
+
     roots = search_roots(search_dirs)
-    found = resolved(offline=flags.no_serve)
-    for notice in found.notices:
-        print_note(notice)
-    asked = asked.over(found.tree)
-    columns = _columns(asked, roots)
-    if flags.no_serve:
-        elsewhere = replace(flags, words=[], head_url=flags.head_url or _head_url(found.tree))
-        capture = _capture(found.tree, found, Path(found.tree["results_dir"]))
-        at = urlsplit(elsewhere.head_url)
-        tree = {**found.tree, "head_server": {"host": at.hostname, "port": at.port or 80}}
-        made = parts_of_flags(elsewhere, asked, search_dirs)
-        return replace(made, columns=columns, capture=capture, tree=tree)
-    flags.refuse("environment_url", "agent_url", why="the configuration says where everything is")
-    agents = found.of("responses_api_agents")
-    if not agents:
-        raise UsageError("no agent in the configuration: name one with --environment NAME or --config PATH")
-    if asked.agent_name not in (None, *(agent.name for agent in agents)):
-        hint = did_you_mean(asked.agent_name or "", [agent.name for agent in agents])
-        raise UsageError(f"--agent: the configuration has no agent {asked.agent_name!r}.{hint}")
-    alone = None if asked.rollout_collection_driver else single(found, roots)
-    if alone is None:
-        return replace(_through_servers(found, flags, asked, resolved, roots), columns=columns)
-    parts = _in_this_process(alone, flags, asked, roots)
-    return replace(parts, columns=columns, capture=_capture(found.tree, found, _captures(parts.output)))
+    config = with_captures(offline=arguments.no_serve)
+    for notice in config.notices:
+        messages.note(notice)
+    settings = settings.over(config.tree)
+    columns = _columns(settings, roots)
+    if arguments.no_serve:
+        assembly = _of_running_servers(config, arguments, settings, search_dirs)
+    else:
+        arguments.refuse("environment_url", "agent_url", why="the configuration says where everything is")
+        agents = config.of("responses_api_agents")
+        if not agents:
+            raise UsageError("no agent in the configuration: name an environment, or give a file").about(
+                "environment", "config"
+            )
+        names = [agent.name for agent in agents]
+        if settings.agent not in (None, *names):
+            hint = did_you_mean(settings.agent or "", names)
+            raise UsageError(f"the configuration has no agent {settings.agent!r}.{hint}").about("agent")
+        alone = None if settings.rollout_collection_driver else single(config, roots)
+        assembly = (
+            _through_servers(config, arguments, settings, with_captures, roots, messages)
+            if alone is None
+            else _in_this_process(config, alone, arguments, settings, roots, messages)
+        )
+    return replace(assembly, job=replace(assembly.job, columns=columns))
+
+
+def _of_running_servers(
+    config: Config, arguments: Arguments, settings: RunSettings, search_dirs: Sequence[Path]
+) -> Assembly:
+    head_url = arguments.head_url or _head_url(config.tree)
+    elsewhere = replace(arguments, environment="", settings={}, head_url=head_url)
+    capture = _capture(config.tree, config, Path(config.tree["results_dir"]))
+    head = urlsplit(head_url)
+    tree = {**config.tree, "head_server": {"host": head.hostname, "port": head.port or 80}}
+    assembly = assembly_of_arguments(elsewhere, settings, search_dirs)
+    return replace(assembly, job=replace(assembly.job, capture=capture), tree=tree)
 
 
 def _in_this_process(
-    alone: Single, flags: ComponentFlags, asked: RunSettings, roots: Sequence[Path]
-) -> Parts:
+    config: Config,
+    alone: Single,
+    arguments: Arguments,
+    settings: RunSettings,
+    roots: Sequence[Path],
+    messages: Messages,
+) -> Assembly:
     environment = environment_spec(alone.environment)
 
     def own(_: Instance, split: str) -> Source | None:
         return Source() if _has_own(find_environment(environment.ref), split) else None
 
-    tasks = _told(find_tasks([alone.agent], asked, roots, own))
-    return Parts(
+    tasks = _reported(find_tasks([alone.agent], settings, roots, own), messages)
+    settings = msgspec.structs.replace(settings, split=tasks.split)
+    output = output_path(settings, alone.environment.name)
+    job = job_of(
+        settings,
         environment=environment,
-        model=_model_spec(alone.model, flags),
-        agent=_agent_spec(alone.agent, flags),
+        model=_model_spec(alone.model, arguments),
+        agent=_agent_spec(alone.agent, arguments),
         agent_name=alone.agent.name,
-        asked=msgspec.structs.replace(asked, split=tasks.split),
         input=None if tasks.sources == (Source(),) else tasks.sources,
-        output=output_path(asked, alone.environment.name),
+        output=output,
+        capture=_capture(config.tree, config, _captures(output)),
     )
+    return Assembly(job=job, settings=settings)
 
 
 def _through_servers(
-    found: Config, flags: ComponentFlags, asked: RunSettings, resolved: Resolved, roots: Sequence[Path]
-) -> Parts:
-    settings = ("model_timeout", "model_settings", "record", "agent_arguments")
-    flags.refuse(*settings, why=_SET_THERE)
+    config: Config,
+    arguments: Arguments,
+    settings: RunSettings,
+    resolve: Resolve,
+    roots: Sequence[Path],
+    messages: Messages,
+) -> Assembly:
+    arguments.refuse("model_timeout", "model_settings", "record", "agent_settings", why=_SET_THERE)
     try:
         from nemo_gym.assembly.servers import launch_for_run, served
     except ImportError:
         raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
 
     def own(agent: Instance, split: str) -> Source | None:
-        played = agent.references.get("resources_server")
-        environment = found.instances[played.name] if played else None
-        if environment is None or implementation_folder(environment, roots):
+        reference = agent.references.get("resources_server")
+        instance = config.instances[reference.name] if reference else None
+        if instance is None or implementation_folder(instance, roots):
             return None
-        made = environment_spec(environment).build()
-        return Source(environment=made, agent=agent.name) if _has_own(type(made), split) else None
+        environment = environment_spec(instance).build()
+        has_own = _has_own(type(environment), split)
+        return Source(environment=environment, agent=agent.name) if has_own else None
 
-    agents = found.of("responses_api_agents")
-    tasks = _told(find_tasks(agents, asked, roots, own))
-    default = asked.agent_name or (agents[0].name if len(agents) == 1 else "")
-    output = output_path(asked, "servers")
-    logs = output.with_name(f"{output.stem}_server_logs")
-    made = Parts(
-        environment=EnvironmentSpec(settings=described(found, roots)),
+    agents = config.of("responses_api_agents")
+    tasks = _reported(find_tasks(agents, settings, roots, own), messages)
+    settings = msgspec.structs.replace(settings, split=tasks.split)
+    default = settings.agent or (agents[0].name if len(agents) == 1 else "")
+    output = output_path(settings, "servers")
+    job = job_of(
+        settings,
+        environment=EnvironmentSpec(settings=described(config, roots)),
         model=ModelSpec("none"),
         agent=AgentSpec("remote_run", {"agent": default}),
-        asked=msgspec.structs.replace(asked, split=tasks.split),
         input=tasks.sources,
         output=output,
     )
-    if asked.dry_run:
-        return made
+    if settings.dry_run:
+        return Assembly(job=job, settings=settings)
 
     def settled() -> Config:
-        config = resolved("++head_server.port=0")
-        settle_folders(config.tree, _captures(output))
-        return config
+        found = resolve("++head_server.port=0")
+        settle_folders(found.tree, _captures(output))
+        return found
 
-    launch = launch_for_run(settled, roots, logs)
-    reached = {"head_url": _head_url(launch.tree), "token": launch.token}
-    return replace(
-        made,
-        agent=msgspec.structs.replace(made.agent, passing=reached),
-        capture=_capture(launch.tree, found, _captures(output)),
-        around=served(launch),
-        tree=launch.tree,
+    launch = launch_for_run(settled, roots, output.with_name(f"{output.stem}_server_logs"))
+    passing = {"head_url": _head_url(launch.tree), "token": launch.token}
+    job = replace(
+        job,
+        agent=msgspec.structs.replace(job.agent, passing=passing),
+        capture=_capture(launch.tree, config, _captures(output)),
     )
+    return Assembly(job=job, settings=settings, around=served(launch, messages), tree=launch.tree)
+
+
+def _capture_changes(folder: str) -> list[str]:
+    """What a folder for captures means to a configuration."""
+    if not folder:
+        return []
+    return ["++observability_enabled=true", f"++model_call_capture_dir={json.dumps(folder)}"]
 
 
 def _capture(tree: Tree, config: Config, folder: Path) -> CaptureSettings | None:
@@ -164,11 +206,11 @@ def _captures(output: Path) -> Path:
     return output.with_name(f"{output.stem}_captures")
 
 
-def _told(tasks: FoundTasks) -> FoundTasks:
+def _reported(tasks: FoundTasks, messages: Messages) -> FoundTasks:
     for path in tasks.fetched:
-        sys.stderr.write(f"downloaded {path}\n")
+        messages.progress(f"downloaded {path}")
     for name in tasks.without:
-        print_note(f"{name} has no data set of type {tasks.split!r}")
+        messages.note(f"{name} has no data set of type {tasks.split!r}")
     return tasks
 
 
@@ -179,27 +221,26 @@ def _head_url(tree: Tree) -> str:
 
 def _has_own(kind: type[Environment], split: str) -> bool:
     """Whether an environment makes tasks, or has a file of that split."""
-    made = kind.tasks is not Environment.tasks
-    return made or (kind.folder() / "data" / f"{split}.jsonl").exists()
+    return kind.tasks is not Environment.tasks or (kind.folder() / "data" / f"{split}.jsonl").exists()
 
 
-def _columns(asked: RunSettings, roots: Sequence[Path]) -> dict[str, Any]:
-    if asked.skills is None:
+def _columns(settings: RunSettings, roots: Sequence[Path]) -> dict[str, Any]:
+    if settings.skills is None:
         return {}
-    return {keys.SKILLS_REF: msgspec.to_builtins(load_skills(asked.skills.path, roots))}
+    return {keys.SKILLS_REF: msgspec.to_builtins(load_skills(settings.skills.path, roots))}
 
 
-def _model_spec(instance: Instance, flags: ComponentFlags) -> ModelSpec:
-    """The model; the flags win over the configuration."""
-    given: dict[str, Any] = {"timeout": flags.model_timeout, "record": flags.record or None}
-    fields = {key: value for key, value in given.items() if value is not None} | flags.model_settings
+def _model_spec(instance: Instance, arguments: Arguments) -> ModelSpec:
+    """The model; the arguments win over the configuration."""
+    own = {"timeout": arguments.model_timeout, "record": arguments.record or None}
+    fields = {key: value for key, value in own.items() if value is not None} | arguments.model_settings
     return ModelSpec.of_instance(instance.implementation, instance.settings | fields)
 
 
-def _agent_spec(instance: Instance, flags: ComponentFlags) -> AgentSpec:
-    """The agent; the flags win over the configuration."""
+def _agent_spec(instance: Instance, arguments: Arguments) -> AgentSpec:
+    """The agent; the arguments win over the configuration."""
     name, settings = instance.implementation, instance.settings
     takes = inspect.signature(find_agent(name)).parameters
     own = {key: settings[key] for key in settings if key in takes and settings[key] is not None}
-    arguments = {key: value for key, value in own.items() if key not in instance.references}
-    return AgentSpec(ALIASES.get(name, name), arguments | flags.agent_arguments)
+    configured = {key: value for key, value in own.items() if key not in instance.references}
+    return AgentSpec(ALIASES.get(name, name), configured | arguments.agent_settings)

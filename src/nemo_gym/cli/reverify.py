@@ -57,9 +57,14 @@ def reverify(
 
     Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --failed --append
     """
-    from nemo_gym.assembly.reverification import Existing, rescore
+    from nemo_gym.assembly.reverification import Existing
+    from nemo_gym.assembly.reverification import reverify as reverified
     from nemo_gym.assembly.scorers import scoring
+    from nemo_gym.cli.display import print_report
+    from nemo_gym.cli.drive import collect, exit_code
+    from nemo_gym.cli.texts import TERMINAL
     from nemo_gym.runs.component_specs import ModelSpec
+    from nemo_gym.runs.loop import run_async
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.reverify import RecordedPlan
     from nemo_gym.runs.run import Job
@@ -81,7 +86,9 @@ def reverify(
         limit=limit,
     )
     logs = output.with_name(f"{output.stem}_server_logs")
-    chosen = scoring(selected, rollouts, url=environment_url, token=server_token, logs=logs)
+    chosen = scoring(
+        selected, rollouts, url=environment_url, token=server_token, logs=logs, messages=TERMINAL
+    )
     job = Job(
         environment=chosen.scorer,
         model=ModelSpec("none"),
@@ -95,4 +102,15 @@ def reverify(
         write_metrics=not disable_aggregation,
     )
     existing: Existing = "overwrite" if overwrite else "append" if append else "keep"
-    sys.exit(rescore(job, plan, around=chosen.around, force=force, existing=existing, as_json=json))
+    work = reverified(
+        job,
+        plan,
+        collect=collect,
+        around=chosen.around,
+        force=force,
+        existing=existing,
+        warn=TERMINAL.warn,
+    )
+    report = run_async(work)
+    print_report(report, as_json=json)
+    sys.exit(exit_code(report))

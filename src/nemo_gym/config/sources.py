@@ -130,9 +130,8 @@ def include_list(value: Any, where: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(path, str) for path in cast("list[Any]", value)):
         return cast("list[str]", value)
     raise MalformedConfigPathsError(
-        f"{where}: config_paths must be a list of paths, got {value!r}. "
-        "Give each with --config PATH, or write config_paths: [a.yaml, b.yaml]"
-    )
+        f"{where}: config_paths must be a list of paths, got {value!r}. Write config_paths: [a.yaml, b.yaml]"
+    ).about("config")
 
 
 def _documents(

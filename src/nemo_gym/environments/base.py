@@ -123,8 +123,10 @@ class Environment:
         path = self.folder() / "data" / f"{split}.jsonl"
         if not path.exists():
             have = sorted(found.stem for found in path.parent.glob("*.jsonl"))
-            known = f"it has {', '.join(have)}" if have else "it has no data of its own: pass --input FILE"
-            raise UsageError(f"environment {self.name()} has no split {split!r}; {known}")
+            known = f"it has {', '.join(have)}" if have else "it has no data of its own: give an input file"
+            raise UsageError(f"environment {self.name()} has no split {split!r}; {known}").about(
+                "split", "input"
+            )
         return (row for _, row in read_rows(path))
 
     def seed(self, task: Any, session: Session) -> Any:

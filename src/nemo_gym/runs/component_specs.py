@@ -172,8 +172,8 @@ class AgentSpec(msgspec.Struct, frozen=True):
                 raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known}){hint}")
         needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
         if missing := [name for name in needed if name not in arguments]:
-            flags = " ".join(f"--agent-setting {name}=..." for name in missing)
-            raise UsageError(f"agent {self.name!r} needs {flags}")
+            needed = " and ".join(map(repr, missing))
+            raise UsageError(f"agent {self.name!r} needs the setting {needed}").about("agent_settings")
         _check_types(self.name, kind, self.arguments)
         return kind(**arguments)
 

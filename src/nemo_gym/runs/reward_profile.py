@@ -67,7 +67,7 @@ def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Pro
         raise DataError(
             f"{rollouts}: {len(missing)} of the {len(asked)} rows of {inputs} have no rollout: "
             f"{missing.named()}. {_PARTIAL}"
-        )
+        ).about("allow_partial_rollouts")
     metrics.expect(len(asked), {})
     written = Profile(
         tasks=rollouts.with_name(f"{rollouts.stem}_reward_profiling.jsonl"),
@@ -111,7 +111,9 @@ def _taken_in(rollouts: Path, asked: Keys, metrics: MetricsAccumulator, *, parti
             extra += 1
         else:
             problem = "is here a second time" if known else "belongs to no row of the inputs"
-            raise DataError(f"{rollouts}:{row.number}: {row.name} {problem}. {_PARTIAL}")
+            raise DataError(f"{rollouts}:{row.number}: {row.name} {problem}. {_PARTIAL}").about(
+                "allow_partial_rollouts"
+            )
     return done, extra
 
 
@@ -138,4 +140,4 @@ def _lines(inputs: Path, samples: dict[int, int], metrics: MetricsAccumulator) -
             yield encode({**group, "sample": sample}) + b"\n"
 
 
-_PARTIAL: Final = "--allow-partial-rollouts profiles what there is"
+_PARTIAL: Final = "Partial rollouts can be allowed"

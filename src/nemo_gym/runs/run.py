@@ -154,9 +154,9 @@ class Run:
         alone = self.job.workers == 1
         if not alone and job.model.starts_engine:
             raise UsageError(
-                "--workers: each would start an engine of its own; start it once with gym env start, "
-                "and give its --model-url"
-            )
+                "several workers would each start an engine of their own; start it once with gym env start, "
+                "and give its URL"
+            ).about("workers", "model_url")
         collector = build_collector(self._orders, open_doors=self._open_doors if alone else None)
         try:
             await collector.check()
@@ -175,10 +175,14 @@ class Run:
     def _refuse_occupied(self) -> None:
         existing = self.paths.existing()
         if existing and not self.job.resume:
-            raise UsageError(f"{existing[0]} exists already: pass --resume to go on, or another --output")
+            raise UsageError(f"{existing[0]} exists already: resume the run, or choose another output").about(
+                "resume", "output"
+            )
         if self.paths.rollouts.exists():
             missing = self.paths.manifest if self.paths.inputs.exists() else self.paths.inputs
-            raise UsageError(f"can't resume: {missing} is missing; choose another --output for a new run")
+            raise UsageError(
+                f"can't resume: {missing} is missing; choose another output for a new run"
+            ).about("output")
         if self.job.resume:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: this is a new run")
 

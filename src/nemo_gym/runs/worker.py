@@ -83,7 +83,9 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     if agent.needs_door:
         if open_doors is None:
             name = orders.agent.name
-            raise UsageError(f"agent {name!r} needs the model behind a door: leave --workers out")
+            raise UsageError(
+                f"agent {name!r} needs the model behind a server of this process: use one worker"
+            ).about("workers")
         model, link = open_doors(model, link)
     limiter = (
         Fixed(orders.concurrency)
