@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nemo_gym.agents.base import Agent as Agent
     from nemo_gym.assembly.collect import collect as collect
+    from nemo_gym.assembly.model import model as model
     from nemo_gym.environments.base import Environment as Environment
     from nemo_gym.environments.base import Golden as Golden
     from nemo_gym.environments.base import Observation as Observation
@@ -43,6 +44,7 @@ _HOMES = {
     "ToolError": "environments.tool",
     "ask": "wire.params",
     "collect": "assembly.collect",
+    "model": "assembly.model",
     "tool": "environments.tool",
 }
 

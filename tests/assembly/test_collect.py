@@ -12,7 +12,7 @@ import pytest
 from conftest import ECHO, write_echo_tasks
 
 import nemo_gym as gym
-from nemo_gym.assembly import collect as api
+from nemo_gym.runs import component_specs
 from nemo_gym.wire.errors import DataError, ModelError, UsageError
 from nemo_gym.wire.items import assistant, message_text
 from nemo_gym.wire.params import RequestParams
@@ -160,7 +160,7 @@ async def test_a_model_made_by_name_is_closed_however_the_reading_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = Doubler()
-    monkeypatch.setattr(api, "build_model", lambda name, **options: model)
+    monkeypatch.setattr(component_specs, "build_model", lambda type, **options: model)
     async for _ in gym.collect(Doubles, "doubler"):
         pass
     assert model.closed == 1
@@ -228,8 +228,8 @@ async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, near
     [
         ({"num_repeats": "4"}, r"num_repeats: expected a whole number from 1, got '4'"),
         ({"num_repeats": 0}, r"num_repeats: expected a whole number from 1, got 0"),
-        ({"limit": -1}, r"limit: expected a whole number from 0, got -1"),
-        ({"limit": "x"}, r"limit: expected a whole number from 0, got 'x'"),
+        ({"limit": -1}, r"limit: expected a whole number from 1, got -1"),
+        ({"limit": "x"}, r"limit: expected a whole number from 1, got 'x'"),
         ({"seed": 1.5}, r"seed: expected a whole number, got 1\.5"),
         ({"concurrency": 0}, r"concurrency: expected a whole number from 1, got 0"),
         ({"rollout_timeout": "1"}, r"rollout_timeout: expected seconds above 0, got '1'"),
@@ -240,13 +240,13 @@ async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, near
         ({"tasks": 3}, r"tasks: expected an iterable of tasks, or the path of a JSONL file, got 3"),
         ({"tasks": {"a": 1}}, r"tasks: expected an iterable of tasks, got one task: put it into a list"),
         ({"agent": 3}, r"agent: expected an Agent or a name, got 3"),
-        ({"temperature": "hot"}, r"temperature: Expected `float \| null`, got `str`"),
-        ({"tools": "x"}, r"tools: expected a list of tools"),
+        ({"temperature": "hot"}, r"responses_create_params.temperature: Expected `float \| null`, got `str`"),
+        ({"tools": "x"}, r"responses_create_params.tools: expected a list of tools"),
     ],
 )
 async def test_an_argument_of_the_wrong_type_is_one_clear_line(
     arguments: dict[str, Any], message: str
 ) -> None:
     given: dict[str, Any] = {"environment": Doubles, "model": Doubler(), **arguments}
-    with pytest.raises(UsageError, match=rf"^collect\(\).{{1,2}}{message}"):
+    with pytest.raises(UsageError, match=rf"^{message}"):
         [rollout async for rollout in gym.collect(**given)]

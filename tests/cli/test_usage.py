@@ -123,7 +123,7 @@ def test_a_refused_connection_is_one_line_and_code_1(folder: Path, gym: Gym) -> 
     ("words", "message"),
     [
         (["run", "--limt", "3"], "No such option: --limt. Did you mean '--limit'? (gym run -h)"),
-        (["run", "--limit", "0"], "Invalid value for '--limit': "),
+        (["run", "--limit", "0"], "limit: expected a whole number from 1, got 0 (--limit)"),
         (["run", "--num-repeats", "many"], "Invalid value for '--num-repeats': "),
         (["run", "--temperature", "nan"], "Invalid value for '--temperature': "),
         (["run", "--output"], "Option '--output' requires an argument"),
@@ -263,7 +263,7 @@ def test_metadata_that_can_not_hold_a_seed_is_named_by_line(folder: Path, gym: G
         ),
         (
             ["run", "reasoning", "--limit=0"],
-            "Invalid value for '--limit': got '0', it should be greater than",
+            "limit: expected a whole number from 1, got 0 (--limit)",
         ),
         (
             ["run", "reasoning", "--level", "2"],

@@ -4,44 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Iterable, Mapping
+import os
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
+from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.assembly.arguments import Arguments
+from nemo_gym.assembly.loopback import open_loopback
+from nemo_gym.assembly.ready import LentModel, ReadyAgent, ReadyEnvironment, ReadyModel, embedded_model
+from nemo_gym.capture.settings import CaptureSettings
+from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.build import build_environment, check_hooks
-from nemo_gym.environments.discovery import find_environment
-from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.openapi_description import describe
-from nemo_gym.environments.remote import RemoteEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.build import build_environment
+from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
-from nemo_gym.models.registry import build_model
 from nemo_gym.runs.collect import Collector
-from nemo_gym.runs.component_specs import AgentSpec
-from nemo_gym.runs.limiter import Adaptive, Fixed
-from nemo_gym.runs.plan import PlanOptions, expand, task_rows
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
+from nemo_gym.runs.plan import PlanOptions, expand, fitting, task_rows
+from nemo_gym.runs.worker import Orders, build_collector
 from nemo_gym.transport.exchange import is_url
 from nemo_gym.wire.errors import UsageError, did_you_mean
-from nemo_gym.wire.params import FIELDS, check_typed_params
+from nemo_gym.wire.params import FIELDS
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
 
 async def collect(
     environment: Environment | type[Environment] | str | None,
-    model: Model | str | None,
+    model: Model | ModelSpec | str | None,
     tasks: Iterable[Task | Row] | Path | str | None = None,
     *,
+    settings: Mapping[str, Any] | None = None,
     agent: Agent | str | None = None,
+    agent_settings: Mapping[str, Any] | None = None,
     num_repeats: int = 1,
     limit: int | None = None,
     split: str = "train",
     seed: int | None = None,
     concurrency: int | None = None,
     rollout_timeout: float | None = 3600.0,
+    capture_dir: Path | str | None = None,
     **sampling: Any,
 ) -> AsyncGenerator[Rollout, None]:
     """Rollouts as they end, scored or failed, every (task, repeat) exactly once.
@@ -49,128 +55,166 @@ async def collect(
     Args:
         environment: an object, a class, a reference such as `"mcqa"` or `"path.py:Class"`, or the URL of a
             resources server; None for an agent that has one of its own.
-        model: an object, or a type name that needs no URL such as `"embedded"`; None for an agent that has
-            one of its own.
+        model: an object, `gym.model(url, name)`, or a type name that needs no URL such as `"embedded"`, which
+            stays loaded for the next call; None for an agent that has one of its own.
         tasks: rows, `Task` objects or a JSONL path; None takes the environment's own.
+        settings: of the environment, where it is a class or a reference.
         agent: an object or a name; None picks the one that fits the environment.
+        agent_settings: of an agent by name, for instance `{"max_steps": 8}`.
         num_repeats: rollouts per task.
+        limit: only the first so many tasks.
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
         rollout_timeout: seconds.
-        sampling: request parameters laid over every task's own, for instance `temperature=0.7`.
+        capture_dir: folder to keep every model call in.
+        sampling: request parameters that win over every task's own, for instance `temperature=0.7`.
 
     Raises:
-        UsageError: a task doesn't fit, or a name or keyword is unknown.
+        UsageError: a task doesn't fit, or a name, a keyword or a value is wrong. All of it is checked before
+            the first rollout, the tasks too where they are a file or a sequence.
+        GymError: the model or a server can't be reached.
     """
     _check_sampling(sampling)
-    _check_parts(environment=environment, model=model, tasks=tasks, agent=agent, split=split)
-    _check_numbers(
-        num_repeats=num_repeats, limit=limit, seed=seed, concurrency=concurrency, timeout=rollout_timeout
-    )
-    local = LocalEnvironment(_held_here(environment), seed=seed or 0)
-    environment, link = local.environment, await _linked(environment, local)
-    policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
-    spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment.name(), steps=link.steps)
-    if link is local and not isinstance(environment, Elsewhere) and _uses_hooks(agent):
-        check_hooks(environment)
-    label = type(agent).__name__ if isinstance(agent, Agent) else spec.name
-    rows = task_rows(
-        environment,
-        Path(tasks) if isinstance(tasks, str) else tasks,
+    _check_kinds(environment=environment, model=model, tasks=tasks, agent=agent)
+    _check_numbers(seed=seed, rollout_timeout=rollout_timeout)
+    options = RunSettings.of(
         split=split,
-        seed=seed or 0,
-        limit=limit,
+        limit=limit or None,
+        num_repeats=num_repeats,
+        concurrency=concurrency,
+        sampling=sampling,
     )
-    plan = expand(rows, PlanOptions(num_repeats=num_repeats, agent=label, sampling=sampling, seed=seed))
-    collector = Collector(
-        agent if isinstance(agent, Agent) else spec.build(),
-        link,
-        policy,
-        limiter=Fixed(concurrency) if concurrency else Adaptive(lambda: policy.pushbacks),
+    if environment is None and not isinstance(agent, Agent) and agent != "remote_run":
+        Arguments().check_choice(agent or "")
+    model_spec = _model_spec(model)
+    built, environment_spec, agent_spec = await fitted(
+        _environment_spec(environment, dict(settings or {})), _agent_spec(agent, dict(agent_settings or {}))
+    )
+    capture = CaptureSettings(os.path.abspath(capture_dir)) if capture_dir else None
+    orders = Orders(
+        environment=environment_spec,
+        model=model_spec,
+        agent=agent_spec,
+        concurrency=options.concurrency,
         rollout_timeout=rollout_timeout,
+        seed=seed or 0,
+        capture=capture,
     )
+    lent = model_spec.model if isinstance(model_spec, ReadyModel) else None
+    collector = build_collector(orders, open_doors=partial(_open_loopback, capture, lent))
+    keep = [collector.agent] if isinstance(agent, Agent) else list[object]()
+    keep += [] if lent is None else [lent]
     try:
+        await collector.check()
+        source = Path(tasks) if isinstance(tasks, str) else tasks
+
+        def rows() -> Iterator[Row]:
+            rows = task_rows(built, source, split=split, seed=seed or 0, limit=limit)
+            return (row for row, _ in fitting(((row, 1) for row in rows), collector.agent))
+
+        if isinstance(source, Path | Sequence):
+            for _ in rows():
+                pass
+        plan = expand(
+            rows(),
+            PlanOptions(
+                num_repeats=options.num_repeats or 1,
+                agent=agent_spec.label,
+                sampling=options.sampling,
+                seed=seed,
+            ),
+        )
         async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
             async for rollout in rollouts:
                 yield rollout
     finally:
-        await link.aclose()
-        if policy is not model:
-            await policy.aclose()
+        await collector.aclose(keep=keep)
 
 
 def _check_sampling(sampling: Mapping[str, Any]) -> None:
-    for name in sampling:
+    for name, value in sampling.items():
         if name not in _SAMPLING:
             known = _SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
-            raise UsageError(
-                f"collect() takes no {name!r}, and it is no request parameter.{did_you_mean(name, known)}"
+            near = did_you_mean(name, known)
+            hint = (
+                near
+                if near.endswith("?")
+                else f" An environment takes it as settings={{{name!r}: {value!r:.40}}}."
             )
-    check_typed_params({"input": "", **sampling}, "collect()")
-
-
-def _check_parts(**parts: Any) -> None:
-    for name, value in parts.items():
-        kinds, expected = _PARTS[name]
-        is_class = name == "environment" and isinstance(value, type) and issubclass(value, Environment)
-        if value is not None and not isinstance(value, kinds) and not is_class:
-            raise UsageError(f"collect(): {name}: expected {expected}, got {value!r:.80}")
-    if isinstance(parts["tasks"], Mapping):
-        raise UsageError("collect(): tasks: expected an iterable of tasks, got one task: put it into a list")
-
-
-_PARTS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
-    "environment": ((Environment, str), "an Environment, its class, a name or a URL"),
-    "model": ((Model, str), "a Model or the name of a type"),
-    "tasks": ((Iterable, Path), "an iterable of tasks, or the path of a JSONL file"),
-    "agent": ((Agent, str), "an Agent or a name"),
-    "split": ((str,), "text"),
-}
-
-
-def _check_numbers(
-    *, num_repeats: object, limit: object, seed: object, concurrency: object, timeout: object
-) -> None:
-    for name, value, least in (
-        ("num_repeats", num_repeats, 1),
-        ("limit", 0 if limit is None else limit, 0),
-        ("seed", 0 if seed is None else seed, None),
-        ("concurrency", 1 if concurrency is None else concurrency, 1),
-    ):
-        if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-            bound = "" if least is None else f" from {least}"
-            raise UsageError(f"collect(): {name}: expected a whole number{bound}, got {value!r:.80}")
-    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
-        raise UsageError(f"collect(): rollout_timeout: expected seconds above 0, got {timeout!r:.80}")
+            raise UsageError(f"collect() takes no {name!r}, and it is no request parameter.{hint}")
 
 
 _SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}
-"""The request parameters that may be laid over those of the tasks."""
+"""The request parameters that may win over those of the tasks."""
 
 
-def _held_here(environment: Environment | type[Environment] | str | None) -> Environment:
-    """The environment that the tasks are of."""
-    match environment:
-        case Environment():
-            return environment
-        case None:
-            return Elsewhere()
-        case str():
-            return Elsewhere() if is_url(environment) else build_environment(find_environment(environment))
-        case _:
-            return build_environment(environment)
+def _check_kinds(**components: Any) -> None:
+    for name, value in components.items():
+        kinds, expected = _KINDS[name]
+        is_class = name == "environment" and isinstance(value, type) and issubclass(value, Environment)
+        if value is not None and not isinstance(value, kinds) and not is_class:
+            raise UsageError(f"{name}: expected {expected}, got {value!r:.80}")
+    if isinstance(components["tasks"], Mapping):
+        raise UsageError("tasks: expected an iterable of tasks, got one task: put it into a list")
 
 
-def _uses_hooks(agent: Agent | str | None) -> bool:
-    """Whether an agent calls the environment's methods here, as far as its name says that."""
-    return not isinstance(agent, Agent) and agent != "remote_run"
+_KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "environment": ((Environment, str), "an Environment, its class, a name or a URL"),
+    "model": ((Model, ModelSpec, str), "a Model or the name of a type"),
+    "tasks": ((Iterable, Path), "an iterable of tasks, or the path of a JSONL file"),
+    "agent": ((Agent, str), "an Agent or a name"),
+}
 
 
-async def _linked(given: object, local: LocalEnvironment) -> EnvironmentLink:
-    """What the agent acts in."""
-    if isinstance(given, str) and is_url(given):
-        return RemoteEnvironment(given, about=await describe(given))
-    return local
+def _check_numbers(*, seed: object, rollout_timeout: object) -> None:
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+        raise UsageError(f"seed: expected a whole number, got {seed!r:.80}")
+    if rollout_timeout is not None and not (isinstance(rollout_timeout, int | float) and rollout_timeout > 0):
+        raise UsageError(f"rollout_timeout: expected seconds above 0, got {rollout_timeout!r:.80}")
+
+
+def _environment_spec(
+    environment: Environment | type[Environment] | str | None, settings: dict[str, Any]
+) -> EnvironmentSpec:
+    if isinstance(environment, type):
+        return ReadyEnvironment(environment=build_environment(environment, settings))
+    if isinstance(environment, str) and not is_url(environment):
+        return EnvironmentSpec(environment, settings)
+    if settings:
+        raise UsageError(
+            f"settings can't be honoured: {_where(environment)} has settings of its own already"
+        ).about("settings")
+    if isinstance(environment, Environment):
+        return ReadyEnvironment(environment=environment)
+    return EnvironmentSpec(url=environment or "")
+
+
+def _where(environment: object) -> str:
+    return "the environment object" if isinstance(environment, Environment) else "the environment's server"
+
+
+def _model_spec(model: Model | ModelSpec | str | None) -> ModelSpec:
+    if isinstance(model, Model):
+        return ReadyModel(model=model)
+    spec = model if isinstance(model, ModelSpec) else ModelSpec(model or "none")
+    return ReadyModel(model=embedded_model()) if spec == ModelSpec("embedded") else spec
+
+
+def _agent_spec(agent: Agent | str | None, settings: dict[str, Any]) -> AgentSpec:
+    if not isinstance(agent, Agent):
+        return AgentSpec(agent or "", settings)
+    if settings:
+        raise UsageError("agent_settings can't be honoured: the agent object has settings of its own already")
+    return ReadyAgent(agent=agent)
+
+
+def _open_loopback(
+    capture: CaptureSettings | None, lent: Model | None, model: Model, link: EnvironmentLink
+) -> tuple[ModelDoor, EnvironmentLink]:
+    """As `open_loopback`, where closing the server leaves a model that is its owner's open."""
+    return open_loopback(
+        capture, LentModel(model) if model is lent and not isinstance(model, ModelDoor) else model, link
+    )
 
 
 async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[Rollout, None]:

@@ -63,6 +63,7 @@ def reverify(
     from nemo_gym.cli.display import print_report
     from nemo_gym.cli.drive import collect, exit_code
     from nemo_gym.cli.texts import TERMINAL
+    from nemo_gym.config.run_settings import RunSettings
     from nemo_gym.runs.component_specs import ModelSpec
     from nemo_gym.runs.loop import run_async
     from nemo_gym.runs.paths import RunPaths
@@ -95,7 +96,7 @@ def reverify(
         agent=plan.agent,
         plan=plan,
         output=output,
-        concurrency=concurrency,
+        concurrency=RunSettings.of(concurrency=concurrency).concurrency,
         rollout_timeout=rollout_timeout,
         resume=resume,
         accept=frozenset(accept_changes or ()),

@@ -58,7 +58,7 @@ Split: TypeAlias = Annotated[
     ),
 ]
 Limit: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, help="Only the first so many tasks.", metavar="N", rich_help_panel=_TASKS)
+    int | None, typer.Option(help="Only the first so many tasks.", metavar="N", rich_help_panel=_TASKS)
 ]
 PromptConfig: TypeAlias = Annotated[
     str,
@@ -208,7 +208,7 @@ ServerToken: TypeAlias = Annotated[
 
 NumRepeats: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, help="Rollouts per task. Default: 1.", metavar="N", rich_help_panel=_TASKS),
+    typer.Option(help="Rollouts per task. Default: 1.", metavar="N", rich_help_panel=_TASKS),
 ]
 AddSeed: TypeAlias = Annotated[
     bool,
@@ -221,7 +221,6 @@ AddSeed: TypeAlias = Annotated[
 Concurrency: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        min=1,
         help="Rollouts in flight. Default: adapts to the endpoint.",
         metavar="N",
         rich_help_panel=_RUNNING,

@@ -13,8 +13,8 @@ import msgspec
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
-from nemo_gym.environments.base import Environment
-from nemo_gym.environments.build import build_environment
+from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
@@ -99,7 +99,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
         """Whether an engine is started for it."""
         return not self.url and self.type in ENGINE_TYPES
 
-    def build(self, link: LocalEnvironment | None) -> Model:
+    def build(self, link: LocalEnvironment | None = None) -> Model:
         """The model; `link` is the environment acted in, for the baselines that look at it."""
         return build_model(
             self.type,
@@ -147,6 +147,11 @@ class AgentSpec(msgspec.Struct, frozen=True):
         return spec
 
     @property
+    def uses_hooks(self) -> bool:
+        """Whether the agent calls the environment's methods in this process."""
+        return self.name != "remote_run"
+
+    @property
     def label(self) -> str:
         """What rows that name no agent are stamped with."""
         return self.arguments.get("agent") or self.name
@@ -176,6 +181,24 @@ class AgentSpec(msgspec.Struct, frozen=True):
             raise UsageError(f"agent {self.name!r} needs the setting {needed}").about("agent_settings")
         _check_types(self.name, kind, self.arguments)
         return kind(**arguments)
+
+
+async def fitted(
+    environment: EnvironmentSpec, agent: AgentSpec
+) -> tuple[Environment, EnvironmentSpec, AgentSpec]:
+    """The environment of a run, and the parts as they are once its server, if there is one, has been asked.
+
+    Raises:
+        GymError: nobody answers at the URL.
+        UsageError: there is no such environment or agent, or they don't fit together.
+    """
+    built = environment.build()
+    spec = await environment.asked()
+    steps = isinstance(built, StepEnvironment) if spec.about is None else spec.about.steps
+    agent = agent.resolved(spec.url or built.name(), steps=steps)
+    if not spec.url and not isinstance(built, Elsewhere) and agent.uses_hooks:
+        check_hooks(built)
+    return built, spec, agent
 
 
 def _check_types(agent: str, kind: Callable[..., Agent], arguments: Mapping[str, Any]) -> None:

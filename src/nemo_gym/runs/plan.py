@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
+from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.task_source import own_tasks, rows_of
 from nemo_gym.runs.paths import whole_file
@@ -105,6 +106,25 @@ def _check_stamps(row: Row) -> None:
     names = isinstance(agent, dict) and isinstance(cast("Row", agent).get("name"), str)
     if agent is not None and not names:
         raise UsageError(f'{keys.AGENT_REF}: expected {{"name": "..."}}, got {agent!r:.80}')
+
+
+def fitting(rows: Iterable[tuple[Row, int]], agent: Agent, only: str = "") -> Iterator[tuple[Row, int]]:
+    """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
+
+    Raises:
+        DataError: after the last row, naming those for which it is not so.
+    """
+    misfits = Misfits()
+    for number, (row, times) in enumerate(rows, start=1):
+        try:
+            if only and named_agent(row) not in ("", only):
+                raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
+            agent.check_row(row)
+        except UsageError as error:
+            misfits.add(number, str(error))
+            continue
+        yield row, times
+    misfits.refuse()
 
 
 def expand(

@@ -14,17 +14,16 @@ from typing import Any, Protocol, TypeAlias
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
-from nemo_gym.environments.base import Environment, StepEnvironment
-from nemo_gym.environments.build import check_hooks
+from nemo_gym.environments.base import Environment
 from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.collect import innermost
-from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
 from nemo_gym.runs.environment_metrics import OwnMetrics
 from nemo_gym.runs.journal import Journal
 from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
 from nemo_gym.runs.paths import RunPaths, WriteFailed
-from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, materialize
+from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, fitting, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.remote_metrics import metrics_elsewhere
@@ -33,7 +32,6 @@ from nemo_gym.runs.result import Result
 from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_changes
 from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
-from nemo_gym.runs.unfit_rows import Misfits
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
 from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
@@ -134,13 +132,8 @@ class Run:
             UsageError: something else asked for can't be done as written.
         """
         job = self.job
-        environment = job.environment.build()
+        environment, spec, agent = await fitted(job.environment, job.agent)
         self._environment = environment
-        spec = await job.environment.asked()
-        steps = isinstance(environment, StepEnvironment) if spec.about is None else spec.about.steps
-        agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
-        if spec.ref and not spec.url and agent.name != "remote_run":
-            check_hooks(environment)
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
@@ -223,7 +216,7 @@ class Run:
         if isinstance(job.num_repeats, Mapping):
             rows = _noting(rows, named)
         twins = Twins()
-        yield from expand_counted(_fitting(rows, agent, job.agent_name), options, twins=twins)
+        yield from expand_counted(fitting(rows, agent, job.agent_name), options, twins=twins)
         if note := twins.note():
             self.notes.append(note)
         if isinstance(job.num_repeats, Mapping):
@@ -434,25 +427,6 @@ def _noting(rows: Iterable[_Counted], named: set[str]) -> Iterator[_Counted]:
     for row, times in rows:
         named.add(named_agent(row))
         yield row, times
-
-
-def _fitting(rows: Iterable[_Counted], agent: Agent, only: str) -> Iterator[_Counted]:
-    """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
-
-    Raises:
-        DataError: after the last row, naming those for which it is not so.
-    """
-    misfits = Misfits()
-    for number, (row, times) in enumerate(rows, start=1):
-        try:
-            if only and named_agent(row) not in ("", only):
-                raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
-            agent.check_row(row)
-        except UsageError as error:
-            misfits.add(number, str(error))
-            continue
-        yield row, times
-    misfits.refuse()
 
 
 _HOPELESS = 200

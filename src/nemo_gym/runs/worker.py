@@ -43,10 +43,10 @@ class Orders(msgspec.Struct):
     model: ModelSpec
     agent: AgentSpec
     concurrency: int | None
-    most: int
-    """Upper end of adaptive concurrency."""
     rollout_timeout: float | None
     seed: int
+    most: int = 4096
+    """Upper end of adaptive concurrency."""
     capture: CaptureSettings | None = None
     """What of the model calls is kept; None is nothing."""
     remembered: list[str] = []
