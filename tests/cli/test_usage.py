@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
         (["run", "echo_emv.py", *NOBODY], r"echo_emv\.py: there is no such file"),
         (["run", f"{ECHO}:Ecko", *NOBODY], r"echo_env\.py has no 'Ecko'\. Did you mean 'Echo'\?"),
         (["run", ECHO, "-o", "out.jsonl", *RANDOM], r"echo has no split 'train'; .*give an input file"),
-        ([*RUN, "level=3", *NOBODY], r"environment echo: .*unknown field `level` \(settings: none\)"),
+        ([*RUN, "level=3", *NOBODY], r"environment echo has no setting 'level' \(settings: none\)"),
         ([*RUN, "level", *NOBODY], r"'level': expected KEY=VALUE, a setting of the environment"),
         (
             [*RUN, "--num-repeats", "9" * 20, *RANDOM],
@@ -82,7 +82,7 @@ def folder(tmp_path: Path) -> Path:
             [*RUN, "--agent-setting", "max_step=3", *NOBODY],
             r"takes no max_step .* mean 'max_steps'\?",
         ),
-        (["run", "reasoning", "levl=3", *NOBODY], r"unknown field `levl` .*\. Did you mean 'level'\?"),
+        (["run", "reasoning", "levl=3", *NOBODY], r"has no setting 'levl' .*\. Did you mean 'level'\?"),
         (
             ["run", ECHO, "-i", "tasks.jsonl", "--resume", *NOBODY],
             r"resuming goes on with a run: name its output .* \(--resume, --output\)",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -90,7 +89,7 @@ async def collect(
     built, environment_spec, agent_spec = await fitted(
         _environment_spec(environment, dict(settings or {})), _agent_spec(agent, dict(agent_settings or {}))
     )
-    capture = CaptureSettings(os.path.abspath(capture_dir)) if capture_dir else None
+    capture = CaptureSettings(_absolute(capture_dir)) if capture_dir else None
     orders = Orders(
         environment=environment_spec,
         model=model_spec,
@@ -129,6 +128,10 @@ async def collect(
                 yield rollout
     finally:
         await collector.aclose(keep=keep)
+
+
+def _absolute(folder: Path | str) -> str:
+    return str(Path(folder).absolute())
 
 
 def _check_sampling(sampling: Mapping[str, Any]) -> None:

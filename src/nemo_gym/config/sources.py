@@ -23,7 +23,7 @@ INCLUDES: Final = "config_paths"
 MAX_BYTES: Final = 4 << 20
 """Of one file."""
 
-_INSTALLED: Final = Path(discovery.__file__).parents[2]
+INSTALLED: Final = Path(discovery.__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Sources:
 def search_roots(search_dirs: Sequence[Path] = ()) -> list[Path]:
     """Folders that relative paths are looked up in, earlier wins: the given ones, those of
     NEMO_GYM_EXTRA_ROOTS, the working directory, the folder this package is installed in."""
-    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), _INSTALLED]))
+    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED]))
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path | None:

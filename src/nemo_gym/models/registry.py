@@ -59,11 +59,17 @@ def build_model(
     elif kind in TYPES or kind == "none":
         model = load(TYPES.get(kind, _NONE))()
     else:
-        known = did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})
-        raise UsageError(f"no model type {type!r}.{known}").about("model_type")
+        raise UsageError(unknown_type(type)).about("model_type")
     if record:
         model = load("replay:RecordingModel")(model, record)
     return cast("Model", model)
+
+
+def unknown_type(type: str) -> str:
+    """The message about a name that is no model type, with what is meant by it or the nearest one."""
+    meaning = ready_meaning(type)
+    hint = f": use {meaning}" if meaning else f".{did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})}"
+    return f"no model type {type!r}{hint}"
 
 
 def check_model(type: str, *, name: str, url: str | Sequence[str]) -> None:
@@ -73,8 +79,8 @@ def check_model(type: str, *, name: str, url: str | Sequence[str]) -> None:
         UsageError: what would be right.
     """
     kind = ALIASES.get(type, type)
-    if meaning := ready_meaning(type):
-        raise UsageError(f"no model type {type!r}: use {meaning}").about("model_type")
+    if ready_meaning(type):
+        raise UsageError(unknown_type(type)).about("model_type")
     if url and kind in LOCAL_TYPES:
         raise UsageError(
             f"model type {type!r} has no endpoint: leave out the URL, or name the dialect that the "

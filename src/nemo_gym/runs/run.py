@@ -167,6 +167,10 @@ class Run:
 
     def _refuse_occupied(self) -> None:
         existing = self.paths.existing()
+        if self.paths.rollouts.is_dir():
+            raise UsageError(f"output {self.paths.rollouts}: expected a file, this is a folder").about(
+                "output"
+            )
         if existing and not self.job.resume:
             raise UsageError(f"{existing[0]} exists already: resume the run, or choose another output").about(
                 "resume", "output"
