@@ -247,9 +247,9 @@ async def test_settings_reach_an_environment_by_class_and_by_name() -> None:
     levels = [
         [
             one.row["responses_create_params"]
-            async for one in gym.collect("reasoning", "random", limit=3, **more)
+            async for one in gym.collect("reasoning", "random", limit=3, settings=settings)
         ]
-        for more in ({}, {"settings": {"level": 4}})
+        for settings in ({}, {"level": 4})
     ]
 
     assert tuned == [3.0]

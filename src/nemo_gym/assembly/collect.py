@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequenc
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ModelDoor
@@ -106,28 +106,38 @@ async def collect(
     try:
         await collector.check()
         source = Path(tasks) if isinstance(tasks, str) else tasks
-
-        def rows() -> Iterator[Row]:
-            rows = task_rows(built, source, split=split, seed=seed or 0, limit=limit)
-            return (row for row, _ in fitting(((row, 1) for row in rows), collector.agent))
-
+        bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
         if isinstance(source, Path | Sequence):
-            for _ in rows():
+            for _ in _rows(built, source, collector.agent, bounds):
                 pass
-        plan = expand(
-            rows(),
-            PlanOptions(
-                num_repeats=options.num_repeats or 1,
-                agent=agent_spec.label,
-                sampling=options.sampling,
-                seed=seed,
-            ),
+        how = PlanOptions(
+            num_repeats=options.num_repeats or 1,
+            agent=agent_spec.label,
+            sampling=options.sampling,
+            seed=seed,
         )
+        plan = expand(_rows(built, source, collector.agent, bounds), how)
         async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
             async for rollout in rollouts:
                 yield rollout
     finally:
         await collector.aclose(keep=keep)
+
+
+class _Bounds(TypedDict):
+    """Which of the tasks are run."""
+
+    split: str
+    seed: int
+    limit: int | None
+
+
+def _rows(
+    environment: Environment, source: Iterable[Task | Row] | Path | None, agent: Agent, bounds: _Bounds
+) -> Iterator[Row]:
+    """The tasks, all of which the environment and the agent take."""
+    rows = task_rows(environment, source, **bounds)
+    return (row for row, _ in fitting(((row, 1) for row in rows), agent))
 
 
 def _absolute(folder: Path | str) -> str:
