@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nemo_gym.environments.base import Observation as Observation
     from nemo_gym.environments.base import Step as Step
     from nemo_gym.environments.base import StepEnvironment as StepEnvironment
+    from nemo_gym.environments.blocking_hooks import blocking as blocking
     from nemo_gym.environments.session import Session as Session
     from nemo_gym.environments.tool import ToolError as ToolError
     from nemo_gym.environments.tool import tool as tool
@@ -43,6 +44,7 @@ _HOMES = {
     "Task": "wire.task",
     "ToolError": "environments.tool",
     "ask": "wire.params",
+    "blocking": "environments.blocking_hooks",
     "collect": "assembly.collect",
     "model": "assembly.model",
     "tool": "environments.tool",

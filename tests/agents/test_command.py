@@ -12,7 +12,7 @@ from nemo_gym import Environment, Response, Rollout, Session, Task, ask, collect
 from nemo_gym.agents.command import Command, task_text
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
-from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackDoor
 from nemo_gym.wire.errors import AgentFault, ModelUnreachable, RolloutError, UsageError
 from nemo_gym.wire.params import RequestParams
 from tests.support.processes import until_dead
@@ -194,7 +194,7 @@ def test_what_is_wrong_with_a_command_is_said_before_a_run() -> None:
 async def test_a_model_without_a_door_is_a_clear_failure() -> None:
     agent = program("ask('x')")
     (rollout,) = [r async for r in collect(Folder(), ScriptedModel(lambda _: "yes"), agent=agent)]
-    assert "nemo_gym.serving.door" in str(rollout.failure)
+    assert "nemo_gym.serving.loopback_model" in str(rollout.failure)
 
 
 def test_the_task_is_all_its_messages_as_text() -> None:

@@ -14,7 +14,7 @@ from nemo_gym.agents import presets
 from nemo_gym.agents.command import Command
 from nemo_gym.agents.registry import find_agent
 from nemo_gym.runs.component_specs import AgentSpec
-from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackDoor
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams

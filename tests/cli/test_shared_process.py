@@ -1,4 +1,4 @@
-"""Server programs that `gym env start` serves in its own process, with real processes."""
+"""Server programs with `share: true`, which `gym env start` serves in its own process; real processes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ def ask(url: str) -> httpx.Response:
 
 
 def configured(gym: Gym, **blocks: dict[str, Any]) -> Path:
-    """A configuration of resources servers, by the name of the instance."""
+    """A configuration of resources servers that share a process, by the name of the instance."""
+    common = {"entrypoint": "app.py", "domain": "math", "share": True}
     tree = {
-        name: {
-            "resources_servers": {block.pop("of", name): {"entrypoint": "app.py", "domain": "math", **block}}
-        }
+        name: {"resources_servers": {block.pop("of", name): {**common, **block}}}
         for name, block in blocks.items()
     }
     path = gym.folder / "all.json"
@@ -76,21 +75,57 @@ def test_each_gets_the_modules_that_lie_beside_it(gym: Gym) -> None:
     assert "runs in a process of its own: its module utils has the name of another" in gym.logs
 
 
+@pytest.mark.parametrize("share", [None, False])
+def test_a_program_has_a_process_of_its_own_unless_it_is_to_share(gym: Gym, share: bool | None) -> None:
+    gym.program("first", SHARED)
+    gym.start("--config", configured(gym, first={"share": share}))
+    assert reward(gym, "first") == 1.0
+    assert len(gym.processes()) == 2
+    assert "process of its own" not in gym.logs
+
+
 @pytest.mark.parametrize(
     "line",
-    ["import os\nos.environ['A'] = 'b'", "raise RuntimeError('no weights')", "class CountConfig: pass"],
-    ids=["changes the process", "raises here", "does not fit"],
+    ["raise RuntimeError('no weights')", "class CountConfig: pass"],
+    ids=["raises here", "does not fit"],
 )
 def test_a_program_that_cannot_share_says_so_and_is_started_alone(gym: Gym, line: str) -> None:
     text = SHARED.replace(
         "class CountVerify(", f"import sys\nif 'uvicorn.server' in sys.modules: {line}\nclass CountVerify("
     )
-    gym.program("alone", SHARED.replace("import os\n", f"import os\n{line}\n") if "environ" in line else text)
+    gym.program("alone", text)
     made = gym("env", "start", "--config", configured(gym, alone={}), "--port", 0, "--detach")
-    assert gym.logs.count("alone runs in a process of its own: ") == 1
-    assert (made.returncode == 0) is ("environ" in line)
-    if made.returncode:
-        assert "alone did not start" in made.stderr
+    assert gym.logs.count("alone runs in a process of its own: in this one it fails: ") == 1
+    assert made.returncode == 1
+    assert "alone did not start" in made.stderr
+
+
+def test_a_file_with_two_servers_is_started_alone(gym: Gym) -> None:
+    other = "class Other(SimpleResourcesServer):\n    pass\n\nif __name__"
+    gym.program("alone", SHARED.replace("if __name__", other))
+    gym.start("--config", configured(gym, alone={}))
+    assert reward(gym, "alone") == 1.0
+    why = "it must define one server class of this package, and defines CountServer, Other"
+    assert f"alone runs in a process of its own: {why}" in gym.logs
+
+
+def test_a_class_that_forbids_other_settings_can_share(gym: Gym) -> None:
+    gym.program("first", SHARED.replace("    bonus", "    model_config = {'extra': 'forbid'}\n    bonus"))
+    gym.start("--config", configured(gym, first={}))
+    assert reward(gym, "first") == 1.0
+    assert len(gym.processes()) == 1
+
+
+def test_more_workers_need_processes_of_their_own(gym: Gym) -> None:
+    several = (
+        "from nemo_gym.server_utils import is_nemo_gym_fastapi_entrypoint\n"
+        "if is_nemo_gym_fastapi_entrypoint(__file__):\n"
+        "    app = CountServer.run_webserver()\n"
+    )
+    gym.program("first", SHARED + several)
+    gym.start("--config", configured(gym, first={"num_workers": 2}))
+    assert reward(gym, "first") == 1.0
+    assert "first runs in a process of its own: num_workers is 2" in gym.logs
 
 
 def test_isolated_each_has_a_process(gym: Gym) -> None:

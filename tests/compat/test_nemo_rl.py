@@ -255,7 +255,7 @@ def test_a_server_that_ends_is_noticed_by_poll(
         _poll_for_a_while(actor.rh)
 
 
-@pytest.mark.parametrize(("settings", "processes"), [({}, 1), ({"isolate": False}, 0)])
+@pytest.mark.parametrize(("settings", "processes"), [({}, 1), ({"share": True}, 0)])
 def test_a_program_that_could_share_the_trainers_process_does_so_only_when_asked(
     start: Start,
     start_endpoint: StartEndpoint,
@@ -268,10 +268,11 @@ def test_a_program_that_could_share_the_trainers_process_does_so_only_when_asked
     folder.mkdir(parents=True)
     (folder / "app.py").write_text(BRITTLE_AGENT)
     monkeypatch.setenv("NEMO_GYM_EXTRA_ROOTS", str(tmp_path))
-    brittle = {"brittle": {"responses_api_agents": {"brittle_agent": {"entrypoint": "app.py"}}}}
+    block = {"entrypoint": "app.py", **settings}
+    brittle = {"brittle": {"responses_api_agents": {"brittle_agent": block}}}
     url = start_endpoint("token_server.py")
     before = children()
-    actor = start([url], MULTI_STEP, **brittle, **settings)
+    actor = start([url], MULTI_STEP, **brittle)
     own = children() - before
     assert len(own) == processes
     for process in own:

@@ -59,6 +59,7 @@ def test_an_instance_knows_its_settings_address_data_sets_and_references() -> No
         (server(domain=None), "a.resources_servers.impl.domain: required"),
         (server(port=70000), "a.resources_servers.impl.port: expected 1 to 65535, got 70000"),
         (server(port=True), "port: expected 1 to 65535, got True"),
+        (server(share="yes"), "a.resources_servers.impl.share: expected true or false, got 'yes'"),
         (server(host=5), "host: expected a name or an address, got 5"),
         (agent(entrypoint=3), "a.responses_api_agents.simple_agent.entrypoint: expected a file, got 3"),
         ({**server(), **agent()}, "a: has resources_servers and responses_api_agents, an instance has one"),
@@ -201,3 +202,22 @@ def test_any_license_passes_and_an_unknown_one_is_told_of() -> None:
     found = find_instances({"a": agent(datasets=[data])})
     assert found.instances["a"].datasets[0].license == "EUPL-1.2"
     assert "license 'EUPL-1.2' is taken as it is" in found.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "share"), [({}, False), ({"share": False}, False), ({"share": True}, True)]
+)
+def test_a_program_shares_a_process_only_where_it_says_so(fields: dict[str, bool], share: bool) -> None:
+    instances = find_instances({"a": server(**fields)}).instances
+    assert instances["a"].share is share
+    assert instances["a"].settings == {}
+
+
+@pytest.mark.parametrize("key", ["shared", "sahre", "shares"])
+def test_a_misspelt_share_is_noticed_and_stays_a_setting(key: str) -> None:
+    found = find_instances({"a": server(**{key: True})})
+    assert found.notices == (
+        f"a.resources_servers.impl.{key}: this does not share a process. Did you mean 'share'?",
+    )
+    assert found.instances["a"].settings == {key: True}
+    assert find_instances({"a": server(**{key: 3})}).notices == ()

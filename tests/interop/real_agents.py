@@ -17,7 +17,7 @@ from nemo_gym.agents import presets
 from nemo_gym.agents.command import Command
 from nemo_gym.library.coding.example_repair.environment import Repair
 from nemo_gym.library.coding.example_repair.problems import PROBLEMS
-from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackDoor
 from nemo_gym.wire.items import Item, assistant, function_call, message_text
 from nemo_gym.wire.params import RequestParams, input_items
 from tests.support.token_model import TokenModel

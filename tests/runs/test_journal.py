@@ -5,14 +5,13 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.runs.journal import AppendFile, Journal, JournalError, is_locked
+from nemo_gym.runs.journal import AppendFile, Commit, Journal, JournalError, is_locked
 from nemo_gym.wire.errors import UsageError
 
 lines = st.lists(st.binary(max_size=200).map(lambda b: b.replace(b"\n", b" ") + b"\n"), max_size=20)
@@ -141,17 +140,83 @@ async def test_after_a_failed_commit_nothing_more_is_accepted(tmp_path: Path) ->
 
 
 async def test_whoever_waits_for_scored_rows_hears_of_them_once_they_are_on_disk(tmp_path: Path) -> None:
-    rollouts, told = tmp_path / "r.jsonl", list[bytes]()
+    rollouts, failures = tmp_path / "r.jsonl", tmp_path / "f.jsonl"
+    told, errors = list[bytes](), list[Exception]()
 
-    async def written(lines: Sequence[bytes]) -> None:
-        assert rollouts.read_bytes().endswith(b"".join(lines))
-        told.extend(lines)
+    class Watch:
+        async def on_commit(self, commit: Commit) -> None:
+            assert rollouts.read_bytes().endswith(b"".join(commit.rollouts))
+            assert failures.read_bytes().endswith(b"".join(commit.failures))
+            told.extend(commit.rollouts)
 
-    journal = Journal(rollouts, tmp_path / "f.jsonl", interval=0.001)
-    journal.written = written
+    journal = Journal(rollouts, failures, interval=0.001)
+    journal.subscribe(Watch(), failed=errors.append)
     async with journal:
         for number in range(5):
             journal.append(b"%d\n" % number, failed=False)
             journal.append(b"failed\n", failed=True)
             await asyncio.sleep(0)
     assert told == [b"%d\n" % number for number in range(5)]
+    assert errors == []
+
+
+class Listener:
+    def __init__(self, problem: BaseException | None = None, *, hangs: bool = False) -> None:
+        self.problem, self.hangs = problem, hangs
+        self.commits: list[Commit] = []
+
+    async def on_commit(self, commit: Commit) -> None:
+        self.commits.append(commit)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.problem is not None:
+            raise self.problem
+
+
+@pytest.mark.parametrize(
+    ("broken", "reported"),
+    [
+        (Listener(OSError("no space")), "no space"),
+        (Listener(asyncio.CancelledError()), "it was cancelled"),
+        (Listener(hangs=True), ""),
+    ],
+    ids=["raises", "is cancelled", "hangs"],
+)
+async def test_a_listener_that_fails_is_reported_once_and_costs_no_row(
+    tmp_path: Path, broken: Listener, reported: str
+) -> None:
+    before, after = Listener(), Listener()
+    problems: list[Exception] = []
+    journal = Journal(tmp_path / "r.jsonl", tmp_path / "f.jsonl", interval=0.001)
+    for listener in (before, broken, after):
+        journal.subscribe(listener, failed=problems.append, patience=0.05)
+    async with asyncio.timeout(60), journal:
+        for number in range(3):
+            journal.append(b"%d\n" % number, failed=number == 1)
+            while len(after.commits) <= number:
+                await asyncio.sleep(0.001)
+
+    assert [str(problem) for problem in problems] == [reported]
+    assert len(broken.commits) == 1
+    expected = [([b"0\n"], []), ([], [b"1\n"]), ([b"2\n"], [])]
+    assert before.commits == after.commits == expected
+    assert (tmp_path / "r.jsonl").read_bytes() + (tmp_path / "f.jsonl").read_bytes() == b"0\n2\n1\n"
+
+
+async def test_a_journal_that_is_cancelled_ends_though_a_listener_waits(tmp_path: Path) -> None:
+    problems: list[Exception] = []
+    journal = Journal(tmp_path / "r.jsonl", tmp_path / "f.jsonl", interval=0.001)
+    waiting = Listener(hangs=True)
+    journal.subscribe(waiting, failed=problems.append)
+
+    async def cancelled() -> None:
+        async with asyncio.timeout(60), journal:
+            journal.append(b"0\n", failed=False)
+            while not waiting.commits:
+                await asyncio.sleep(0.001)
+            assert journal._task is not None
+            journal._task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled()
+    assert problems == []

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.runs.ledger import MAX_ATTEMPTS_VARIABLE, Ledger, max_attempts, stamped_lines, with_attempt
+from nemo_gym.runs.ledger import MAX_ATTEMPTS_VARIABLE, Ledger, max_attempts, with_attempt
 from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.row_identity import journal_lines
 
 
 def scored(task: int, rollout: int) -> dict[str, Any]:
@@ -92,12 +93,12 @@ def test_a_torn_last_line_is_left_out_and_anything_else_broken_is_named(tmp_path
     path = tmp_path / "out.jsonl"
     line = json.dumps(scored(0, 0)).encode() + b"\n"
     path.write_bytes(line + line[:20])
-    assert [stamp.task_index for stamp, _ in stamped_lines(path)] == [0]
+    assert [row.stamp.task_index for row in journal_lines(path)] == [0]
 
     for broken in (b'{"torn": \n', b"[]\n", b'{"_ng_task_index": 1}\n', b'{"_ng_task_index": "a"}\n', b"\n"):
         path.write_bytes(line + broken + line)
         with pytest.raises(DataError, match=r"out\.jsonl:2: not a row of a run: ") as caught:
-            list(stamped_lines(path))
+            list(journal_lines(path))
         assert "$" not in str(caught.value)
 
 
@@ -109,7 +110,7 @@ def test_a_hostile_line_is_named_too(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(line)
 
     with pytest.raises(DataError, match=r"out\.jsonl:1: not a row of a run"):
-        list(stamped_lines(path))
+        list(journal_lines(path))
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text(), min_size=1), st.integers(1, 9))

@@ -12,7 +12,9 @@ from nemo_gym.environments.rewards import Rewards
 from nemo_gym.runs.journal import AppendFile
 from nemo_gym.runs.manifest import Identity, Manifest
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.report import find_rollout, report_on, runs_in, sample_rollouts
+from nemo_gym.runs.report import report_on, runs_in
+from nemo_gym.runs.rollout_rows import read_rollout
+from nemo_gym.runs.store import RunStore, Selection
 from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import DataError, UsageError
 
@@ -77,19 +79,19 @@ def test_rollouts_are_drawn_by_reward_and_failure(tmp_path: Path) -> None:
     output = saved(tmp_path).rollouts
 
     def drawn(**choice: Any) -> tuple[list[int], int]:
-        rollouts, of = sample_rollouts(output, count=choice.pop("count", 9), **choice)
-        return [rollout.task_index for rollout in rollouts], of
+        rows, of = RunStore(output).sample(choice.pop("count", 9), Selection(**choice))
+        return [read_rollout(row).task_index for row in rows], of
 
     assert drawn() == ([0, 1, 2], 3)
     assert drawn(reward=0.0) == ([0, 2], 2)
-    assert drawn(failed=True) == ([3], 1), "one that was scored later is no failure"
+    assert drawn(scored=False, failed=True) == ([3], 1), "one that was scored later is no failure"
     assert drawn(failed=True, reward=0.0) == ([0, 2, 3], 3)
     assert drawn(reward=7.0) == ([], 0)
     few, of = drawn(count=2)
     assert (len(few), of) == (2, 3)
     assert drawn(count=2) == (few, of), "the same draw each time"
-    (last,), _ = sample_rollouts(output, failed=True, count=1)
-    assert last.outcome == "failed"
+    (last,), _ = RunStore(output).sample(1, Selection(scored=False, failed=True))
+    assert read_rollout(last).outcome == "failed"
 
 
 @pytest.mark.parametrize("repeat", [1 << 62, 1 << 20, -1])
@@ -118,5 +120,5 @@ def test_an_odd_row_is_one_line_when_it_is_to_be_shown(tmp_path: Path, odd: dict
     paths = saved(tmp_path)
     write(paths.rollouts, {**row(0, reward=1.0), **odd})
     with pytest.raises(DataError, match=r"out\.jsonl: task 0, repeat 0 can't be shown: ") as caught:
-        find_rollout(paths.rollouts, 0, 0)
+        RunStore(paths.rollouts).rollout(0, 0)
     assert "\n" not in str(caught.value)

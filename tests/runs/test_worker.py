@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from nemo_gym import ask
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
-from nemo_gym.runs.ledger import stamped_lines
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.pool import WorkerPool, _Worker
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.worker import LENGTH, Orders, Report, build_collector, message, read_message
+from nemo_gym.wire.row_identity import journal_lines
 
 
 def orders(url: str, *, concurrency: int | None = 2, most: int = 8) -> Orders:
@@ -131,8 +131,9 @@ async def test_two_workers_share_the_work_and_a_row_that_kills_them_fails_alone(
     plan = tmp_path / "plan.jsonl"
     plan.write_bytes(b"".join(line(task, "yes", "die" if task == 3 else "yes") + b"\n" for task in range(12)))
     results: list[Result] = []
+    lines = ((row.stamp, row.line) for row in journal_lines(plan))
 
-    await WorkerPool(2, orders(start_endpoint(), concurrency=1)).run(stamped_lines(plan), results.append)
+    await WorkerPool(2, orders(start_endpoint(), concurrency=1)).run(lines, results.append)
 
     assert sorted(result.task for result in results) == list(range(12))
     failed = {result.task: result.failure for result in results if result.failure}

@@ -23,16 +23,16 @@ from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.serving.agent_app import agent_app
-from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.serving.environment_app import environment_app
+from nemo_gym.serving.environment_tools import OfferedTools
 from nemo_gym.serving.head import head_app
 from nemo_gym.serving.host import Host
+from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_tools import LoopbackTools
 from nemo_gym.serving.model_app import model_app
-from nemo_gym.serving.offered import OfferedTools
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind
-from nemo_gym.serving.tools_door import LoopbackTools
 
 KINDS = {
     "head": "/server_instances",

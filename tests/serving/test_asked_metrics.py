@@ -31,7 +31,7 @@ from nemo_gym.runs.report import RunReport
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.environment_app import environment_app
-from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
+from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.transport.exchange import Body
 from nemo_gym.wire.jsonl import encode

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from nemo_gym.serving.listeners import listener, who_frees
+from nemo_gym.serving.run_state import RunState, held
 from nemo_gym.serving.sockets import AddressInUse, bind
-from nemo_gym.serving.state import RunState, held
 
 
 def state(port: int) -> RunState:

@@ -19,8 +19,8 @@ from nemo_gym import Environment, Response, Session, Step, StepEnvironment, Task
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.serving.environment_app import environment_app
+from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.mcp import TOKEN_HEADER, ToolDoor
-from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError

@@ -111,7 +111,7 @@ class Command(Agent):
         if not isinstance(model, ModelDoor):
             raise UsageError(
                 f"agent {type(self).__name__} runs a program that asks the model over HTTP: "
-                "hand it a model opened with nemo_gym.serving.door"
+                "hand it a model opened with nemo_gym.serving.loopback_model"
             )
         timing: Timing = {"started_at": time()}
         async with environment.session(row) as session, scratch_folder() as scratch:
@@ -205,9 +205,9 @@ class Command(Agent):
             raise AgentTimeout(f"{program} did not finish within {self.timeout:g} seconds")
         last = captured.calls[-1] if captured.calls else None
         if last is not None and last.error_category is not None:
-            told = f"{program} ended after a model call that failed ({last.status_code}): {last.response}"
+            cause = f"{program} ended after a model call that failed ({last.status_code}): {last.response}"
             kind = _FAILURES.get(last.error_category, ModelError)
-            raise kind(told[:2000], http_status=last.status_code)
+            raise kind(cause[:2000], http_status=last.status_code)
         if ended.exit_code not in self.ok_exit_codes:
             raise AgentFault(f"{program} exited with {ended.exit_code}: {_last_words(ended)}")
         if not any(call.answer for call in captured.calls):
@@ -279,5 +279,5 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def _last_words(ended: Ended) -> str:
-    told = (text.strip()[-1000:] for text in (ended.stdout, ended.stderr))
-    return "\n".join(text for text in told if text) or "it printed nothing"
+    outputs = (text.strip()[-1000:] for text in (ended.stdout, ended.stderr))
+    return "\n".join(text for text in outputs if text) or "it printed nothing"

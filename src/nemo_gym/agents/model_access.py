@@ -37,7 +37,7 @@ class Visit(Protocol):
 class ModelDoor(Model):
     """A model that programs can also call over HTTP, each rollout at a base URL of its own.
 
-    The layer above the agents opens it (`serving.door`); an agent with `needs_door` is given one as its
+    The layer above the agents opens it (`serving.loopback_model`); an agent with `needs_door` gets one as its
     model.
     """
 

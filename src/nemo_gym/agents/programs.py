@@ -21,10 +21,10 @@ def find_program(name: str, *, first: str = "") -> str:
         UsageError: nowhere.
     """
     folders = [first, os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
-    found = shutil.which(name, path=os.pathsep.join(filter(None, folders)))
-    if found is None:
+    program_path = shutil.which(name, path=os.pathsep.join(filter(None, folders)))
+    if program_path is None:
         raise UsageError(f"no program {name!r} on PATH")
-    return os.path.abspath(found)
+    return os.path.abspath(program_path)
 
 
 def needed_by(program: str) -> list[str]:
@@ -39,11 +39,11 @@ def needed_by(program: str) -> list[str]:
 
 def _links(path: Path) -> list[Path]:
     """A path, and what it leads to link by link."""
-    found = [path]
-    while path.is_symlink() and len(found) < 40:
+    paths = [path]
+    while path.is_symlink() and len(paths) < 40:
         path = Path(os.path.normpath(path.parent / path.readlink()))
-        found.append(path)
-    return found
+        paths.append(path)
+    return paths
 
 
 def _homes(file: Path) -> list[Path]:

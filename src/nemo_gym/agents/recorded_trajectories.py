@@ -1,4 +1,4 @@
-"""The trajectories of an earlier run, to be scored anew."""
+"""The trajectories of an earlier run, to be scored again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import RolloutError, UsageError
-from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.jsonl import decode, open_regular
 from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
-from nemo_gym.wire.row_identity import keyed_lines
+from nemo_gym.wire.row_identity import keyed_lines, line_at
+from nemo_gym.wire.row_index import RowIndex
 from nemo_gym.wire.task import Row
 from nemo_gym.wire.validation import read_response
 
@@ -34,7 +35,7 @@ class Recorded(Agent):
         self._failed_as = failed_as or None
 
     async def check(self) -> None:
-        if not self._offsets:
+        if not self._index:
             what = f"failures of class {self._failed_as}" if self._failed_as else "rollouts"
             raise UsageError(f"{self._path}: there are no {what}")
 
@@ -70,21 +71,17 @@ class Recorded(Agent):
         Raises:
             RolloutError: there is none.
         """
-        offset = self._offsets.get((row[keys.TASK_INDEX], row[keys.ROLLOUT_INDEX]))
-        if offset is None:
+        place = self._index.find(row[keys.TASK_INDEX], row[keys.ROLLOUT_INDEX])
+        if place is None:
             raise RolloutError(f"{self._path} has no such rollout")
-        with self._path.open("rb") as file:
-            file.seek(offset)
-            return decode(file.readline())
+        with open_regular(self._path) as file:
+            return decode(line_at(file, place.offset))
 
     @cached_property
-    def _offsets(self) -> dict[tuple[int, int], int]:
+    def _index(self) -> RowIndex:
         """Where each rollout is in the file; of several failures the last counts."""
-        return {
-            (found.stamp.task_index, found.stamp.rollout_index): found.offset
-            for found in keyed_lines(self._path)
-            if found.stamp.failure_class == self._failed_as
-        }
+        rows = keyed_lines(self._path)
+        return RowIndex((row, 0) for row in rows if row.stamp.failure_class == self._failed_as)
 
 
 def _is_note(name: str) -> bool:

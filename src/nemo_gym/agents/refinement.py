@@ -40,15 +40,15 @@ class Refinement(ToolLoop):
         self.enough = enough
 
     async def play(
-        self, made: Trajectory, session: Session, environment: EnvironmentLink
+        self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
     ) -> tuple[Response, Reward, str]:
-        response, reward, outcome = await super().play(made, session, environment)
+        response, reward, outcome = await super().play(trajectory, session, environment)
         rewards = [reward.value]
         for _ in range(self.max_corrections):
             if reward.value >= self.enough or outcome != "completed":
                 break
-            made.made.append(user(str(reward.details.get("feedback") or _NOT_ACCEPTED)))
-            response, reward, outcome = await super().play(made, session, environment)
+            trajectory.items.append(user(str(reward.details.get("feedback") or _NOT_ACCEPTED)))
+            response, reward, outcome = await super().play(trajectory, session, environment)
             rewards.append(reward.value)
         details = {**reward.details, "attempt_rewards": rewards}
         return response, Reward(reward.value, reward.components, details), outcome

@@ -98,8 +98,8 @@ class RemoteRun(Agent):
     async def _agents(self) -> Mapping[str, Service]:
         async with self._looking:
             if self._head_url and not self._services:
-                found = await find_agents(self._head_url, token=self._token)
-                self._services = {name: self._service(url) for name, url in found.items()}
+                agents = await find_agents(self._head_url, token=self._token)
+                self._services = {name: self._service(url) for name, url in agents.items()}
         return self._services
 
     def _name_of(self, row: Row) -> str:
@@ -131,19 +131,19 @@ def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
             keep_partial(failure, read_response(result.get(keys.RESPONSE)), details)
         raise failure
     reward = read_reward(result, {})
-    made = read_response(result.get(keys.RESPONSE))
+    response = read_response(result.get(keys.RESPONSE))
     columns = {name: value for name, value in result.items() if name not in keys.RESERVED}
     params = result.get(keys.PARAMS)
     if isinstance(params, dict):
         columns[keys.PARAMS] = params
-    outcome, timing = _outcome(result, made), _timing(result)
-    return Rollout.scored({**row, **columns}, made, reward, outcome=outcome, timing=timing)
+    outcome, timing = _outcome(result, response), _timing(result)
+    return Rollout.scored({**row, **columns}, response, reward, outcome=outcome, timing=timing)
 
 
 def _outcome(result: dict[str, Any], response: Response) -> str:
-    said = result.get(keys.OUTCOME)
-    if isinstance(said, str):
-        return said
+    outcome = result.get(keys.OUTCOME)
+    if isinstance(outcome, str):
+        return outcome
     if result.get("terminated") is True:
         return "terminated"
     return "truncated" if result.get("truncated") is True else outcome_of(response)

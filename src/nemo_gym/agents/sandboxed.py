@@ -144,21 +144,21 @@ class InSandbox:
         with _told_as_agent_fault():
             await self._bring_in(program)
         began = monotonic()
-        told: SandboxExecResult | None = None
+        result: SandboxExecResult | None = None
         outcome = "sandbox_error"
         try:
             with _told_as_agent_fault():
-                told = await self._exec(program)
-            outcome = _outcome(told, program)
+                result = await self._exec(program)
+            outcome = _outcome(result, program)
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
         finally:
-            self.observation = self._observed(outcome, told, monotonic() - began)
-        if told is None:
+            self.observation = self._observed(outcome, result, monotonic() - began)
+        if result is None:
             return Ended(None, "", "", monotonic() - began)
-        if told.error_type is not None:
-            raise AgentFault(f"sandbox: {told.stderr}")
+        if result.error_type is not None:
+            raise AgentFault(f"sandbox: {result.stderr}")
         with _told_as_agent_fault():
             try:
                 await self._take_out()
@@ -167,7 +167,7 @@ class InSandbox:
                 # as it was, and is scored as that.
                 log.warning("what the program left can't be taken out of its sandbox: %s", error)
                 self.observation |= {"outcome": "failed", "error_type": "result_refused"}
-        return Ended(told.return_code, told.stdout or "", told.stderr or "", monotonic() - began)
+        return Ended(result.return_code, result.stdout or "", result.stderr or "", monotonic() - began)
 
     async def _exec(self, program: Program) -> SandboxExecResult | None:
         """None when it ran out of time, and everything was killed."""
@@ -212,10 +212,10 @@ class InSandbox:
         await asyncio.to_thread(_replace, self._folder, result)
 
     async def _do(self, command: str) -> None:
-        told = await self._sandbox.exec(command, cwd="/", timeout_s=_COPY_S)
-        if told.return_code != 0:
-            said = (told.stderr or "").strip()[-500:]
-            raise AgentFault(f"sandbox: exit code {told.return_code} of {command}: {said}")
+        result = await self._sandbox.exec(command, cwd="/", timeout_s=_COPY_S)
+        if result.return_code != 0:
+            errors = (result.stderr or "").strip()[-500:]
+            raise AgentFault(f"sandbox: exit code {result.return_code} of {command}: {errors}")
 
     def _script(self, program: Program) -> str:
         variables = {"HOME": self.home, **program.env}

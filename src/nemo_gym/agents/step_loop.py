@@ -31,33 +31,33 @@ class StepLoop(Agent):
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         async with environment.session(row) as session:
-            made = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
+            trajectory = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
             try:
-                reward, outcome = await self._play(made, session, environment)
+                reward, outcome = await self._play(trajectory, session, environment)
             except BaseException as error:
-                keep_partial(error, made.response(), row=made.row)
+                keep_partial(error, trajectory.response(), row=trajectory.row)
                 raise
-        return made.rollout(made.response(), reward, outcome)
+        return trajectory.rollout(trajectory.response(), reward, outcome)
 
     async def _play(
-        self, made: Trajectory, session: Session, environment: EnvironmentLink
+        self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
     ) -> tuple[Reward, str]:
         first = await environment.reset(session)
         if first.text:
-            made.open_with(user(first.text))
+            trajectory.open_with(user(first.text))
         info: dict[str, Any] = dict(first.info)
         total, outcome = 0.0, "truncated"
         for _ in range(self.max_steps or environment.max_steps):
-            answer = await made.ask()
+            answer = await trajectory.ask()
             if outcome_of(answer) == "context_overflow":
                 outcome = "context_overflow"
                 break
             step = await environment.step(session, answer)
             total += step.reward
             info |= step.info
-            made.made.extend(_tool_outputs(step.info))
+            trajectory.items.extend(_tool_outputs(step.info))
             if step.observation:
-                made.made.append(user(step.observation))
+                trajectory.items.append(user(step.observation))
             if step.terminated or step.truncated:
                 outcome = "terminated" if step.terminated else "truncated"
                 break

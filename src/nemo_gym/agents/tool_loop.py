@@ -32,28 +32,28 @@ class SingleCall(Agent):
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         async with environment.session(row) as session:
-            made = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
+            trajectory = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
             try:
-                response, reward, outcome = await self.play(made, session, environment)
+                response, reward, outcome = await self.play(trajectory, session, environment)
             except BaseException as error:
-                keep_partial(error, made.response(), row=made.row)
+                keep_partial(error, trajectory.response(), row=trajectory.row)
                 raise
-        return made.rollout(response, reward, outcome)
+        return trajectory.rollout(response, reward, outcome)
 
     async def play(
-        self, made: Trajectory, session: Session, environment: EnvironmentLink
+        self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
     ) -> tuple[Response, Reward, str]:
         """Let the model act and have the result scored: the trajectory, its reward, the outcome."""
-        outcome = await self.act(made, session, environment)
-        response = made.response()
+        outcome = await self.act(trajectory, session, environment)
+        response = trajectory.response()
         began = monotonic()
         reward = await environment.verify(session, response)
-        made.timing["verify_s"] = made.timing.get("verify_s", 0.0) + monotonic() - began
+        trajectory.timing["verify_s"] = trajectory.timing.get("verify_s", 0.0) + monotonic() - began
         return response, reward, outcome
 
-    async def act(self, made: Trajectory, session: Session, environment: EnvironmentLink) -> str:
+    async def act(self, trajectory: Trajectory, session: Session, environment: EnvironmentLink) -> str:
         """Let the model act until it is done; the rollout's outcome."""
-        return outcome_of(await made.ask())
+        return outcome_of(await trajectory.ask())
 
 
 class ToolLoop(SingleCall):
@@ -72,27 +72,31 @@ class ToolLoop(SingleCall):
         self.max_steps = max_steps
         self.tool_timeout = tool_timeout
 
-    async def act(self, made: Trajectory, session: Session, environment: EnvironmentLink) -> str:
+    async def act(self, trajectory: Trajectory, session: Session, environment: EnvironmentLink) -> str:
         for _ in range(self.max_steps):
-            answer = await made.ask()
+            answer = await trajectory.ask()
             if answer.incomplete_reason:
                 return outcome_of(answer)
             calls = answer.open_calls
             if calls:
-                made.made.extend(await self._run_tools(made, session, environment, calls))
+                trajectory.items.extend(await self._run_tools(trajectory, session, environment, calls))
             elif answer.messages:
                 return "completed"
         return "max_steps"
 
     async def _run_tools(
-        self, made: Trajectory, session: Session, environment: EnvironmentLink, calls: list[FunctionCall]
+        self,
+        trajectory: Trajectory,
+        session: Session,
+        environment: EnvironmentLink,
+        calls: list[FunctionCall],
     ) -> list[Item]:
         began = monotonic()
-        if len(calls) == 1 or made.params.get("parallel_tool_calls") is False:
+        if len(calls) == 1 or trajectory.params.get("parallel_tool_calls") is False:
             outputs = [await self._run_tool(session, environment, call) for call in calls]
         else:
             outputs = await _side_by_side([self._run_tool(session, environment, call) for call in calls])
-        made.timing["tool_s"] = made.timing.get("tool_s", 0.0) + monotonic() - began
+        trajectory.timing["tool_s"] = trajectory.timing.get("tool_s", 0.0) + monotonic() - began
         return [function_call_output(call["call_id"], out) for call, out in zip(calls, outputs, strict=True)]
 
     async def _run_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:

@@ -1,4 +1,4 @@
-"""One rollout while it is being made: what was given, what was made so far, what it cost."""
+"""The trajectory of one rollout while it runs: its opening, its items so far, its cost."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class Trajectory:
             row = {**row, keys.PARAMS: params}
         self.row = row
         self.params = params
-        self.given = input_items(params)
+        self.opening = input_items(params)
         """The conversation before the model's first answer."""
-        self.made: list[Item] = []
+        self.items: list[Item] = []
         """Everything since."""
         self.timing: Timing = {"started_at": time(), "model_s": 0.0, "model_calls": 0}
         self._session = session
         self._model = model
         self._turn_timeout = turn_timeout
         self._usage: Usage | None = None
-        self._last = Response.of(self.made)
+        self._last = Response.of(self.items)
 
     def open_with(self, item: Item) -> None:
-        """Add an opening to what was given, in the row as well: nobody but the agent has written it down."""
-        self.given = [*self.given, item]
-        self.row = {**self.row, keys.PARAMS: {**self.params, "input": self.given}}
+        """Add an item that comes before the first answer. The row holds it too: no other row field shows it."""
+        self.opening = [*self.opening, item]
+        self.row = {**self.row, keys.PARAMS: {**self.params, "input": self.opening}}
 
     async def ask(self) -> Response:
         """The model's next answer, already part of the trajectory.
@@ -55,7 +55,7 @@ class Trajectory:
         Raises:
             ModelError: the model failed, or took longer than the turn's time.
         """
-        request: RequestParams = {**self.params, "input": self.given + self.made}
+        request: RequestParams = {**self.params, "input": self.opening + self.items}
         began = monotonic()
         try:
             if self._turn_timeout is None:
@@ -68,7 +68,7 @@ class Trajectory:
         finally:
             self.timing["model_s"] = self.timing.get("model_s", 0.0) + monotonic() - began
             self.timing["model_calls"] = self.timing.get("model_calls", 0) + 1
-        self.made.extend(answer.output)
+        self.items.extend(answer.output)
         self._usage = add_usage(self._usage, answer.usage)
         self._last = answer
         return answer
@@ -88,7 +88,7 @@ class Trajectory:
 
     def response(self) -> Response:
         """The whole trajectory as one Response: the last answer's, with all items and all usage."""
-        return Response({**self._last.data, "output": self.made, "usage": self._usage})
+        return Response({**self._last.data, "output": self.items, "usage": self._usage})
 
     def rollout(self, response: Response, reward: Reward, outcome: str) -> Rollout:
         """The scored rollout."""

@@ -51,25 +51,25 @@ class UserSimulator(ToolLoop):
         self.max_turns = max_turns
         self.user_tokens = user_tokens
 
-    async def act(self, made: Trajectory, session: Session, environment: EnvironmentLink) -> str:
-        goal = _goal(made.row) or self.instructions
-        turns = sum(item["type"] == "message" and item["role"] == "user" for item in made.given)
+    async def act(self, trajectory: Trajectory, session: Session, environment: EnvironmentLink) -> str:
+        goal = _goal(trajectory.row) or self.instructions
+        turns = sum(item["type"] == "message" and item["role"] == "user" for item in trajectory.opening)
         if not turns:
             opening = await self._reply(goal, [])
             if opening is None:
                 return "completed"
-            made.open_with(user(opening))
+            trajectory.open_with(user(opening))
             turns = 1
         while True:
-            outcome = await super().act(made, session, environment)
+            outcome = await super().act(trajectory, session, environment)
             if outcome != "completed":
                 return outcome
             if turns >= self.max_turns:
                 return "max_turns"
-            reply = await self._reply(goal, [*made.given, *made.made])
+            reply = await self._reply(goal, [*trajectory.opening, *trajectory.items])
             if reply is None:
                 return "completed"
-            made.made.append(user(reply))
+            trajectory.items.append(user(reply))
             turns += 1
 
     async def aclose(self) -> None:

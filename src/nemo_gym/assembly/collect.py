@@ -45,6 +45,7 @@ async def collect(
     split: str = "train",
     seed: int | None = None,
     concurrency: int | None = None,
+    max_sandboxes: int | None = None,
     rollout_timeout: float | None = 3600.0,
     capture_dir: Path | str | None = None,
     **sampling: Any,
@@ -64,6 +65,7 @@ async def collect(
         limit: only the first so many tasks.
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
+        max_sandboxes: rollouts that may have sandboxes at the same time; None is two for each core.
         rollout_timeout: seconds.
         capture_dir: folder to keep every model call in.
         sampling: request parameters that win over every task's own, for instance `temperature=0.7`.
@@ -81,6 +83,7 @@ async def collect(
         limit=limit or None,
         num_repeats=num_repeats,
         concurrency=concurrency,
+        max_sandboxes=max_sandboxes,
         sampling=sampling,
     )
     if environment is None and not isinstance(agent, Agent) and agent != "remote_run":
@@ -95,6 +98,7 @@ async def collect(
         model=model_spec,
         agent=agent_spec,
         concurrency=options.concurrency,
+        max_sandboxes=options.max_sandboxes,
         rollout_timeout=rollout_timeout,
         seed=seed or 0,
         capture=capture,

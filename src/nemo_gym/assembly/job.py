@@ -82,6 +82,7 @@ def job_of(
         num_repeats_add_seed=settings.num_repeats_add_seed,
         sampling=settings.sampling,
         concurrency=settings.concurrency,
+        max_sandboxes=settings.max_sandboxes,
         resume=settings.resume,
         write_metrics=not settings.disable_aggregation,
         **fields,

@@ -25,8 +25,8 @@ def open_loopback(
         UsageError: the server's libraries are missing.
     """
     try:
-        from nemo_gym.serving.door import LoopbackDoor
-        from nemo_gym.serving.tools_door import open_tools
+        from nemo_gym.serving.loopback_model import LoopbackDoor
+        from nemo_gym.serving.loopback_tools import open_tools
     except ImportError:
         raise UsageError("this agent needs an HTTP server: pip install 'nemo-gym[serve]'") from None
     if isinstance(model, ModelDoor):

@@ -16,10 +16,10 @@ from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
 from nemo_gym.serving.listeners import who_frees
 from nemo_gym.serving.redaction import Redactor, log_redacted
+from nemo_gym.serving.run_state import runtime_folder
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.servers import Servers
 from nemo_gym.serving.sockets import AddressInUse
-from nemo_gym.serving.state import runtime_folder
 from nemo_gym.wire.errors import GymError
 
 

@@ -9,9 +9,6 @@ import typer
 
 from nemo_gym.cli.texts import echo
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode
-from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.task import Row
 
 if TYPE_CHECKING:
     from nemo_gym.environments.base import Environment
@@ -37,20 +34,21 @@ def golden(
     from nemo_gym.environments.base import StepEnvironment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.environments.golden_case import append_case, case_of
-    from nemo_gym.runs.report import find_rollout
+    from nemo_gym.runs.store import RunStore
     from nemo_gym.support.modules import PACKAGE
 
     kind = find_environment(name)
     path = output or kind.folder() / "golden.jsonl"
     if output is None and kind.folder().is_relative_to(PACKAGE):
         raise UsageError(f"{kind.name()} comes with this package: say where with --output PATH")
-    rollout = find_rollout(run, task, repeat)
+    store = RunStore(run)
+    rollout = store.rollout(task, repeat)
     _check_environment(run, name, kind)
     if rollout.response is None or rollout.reward is None:
         raise UsageError(f"task {task}, repeat {repeat} of {run} was not scored: there is nothing to expect")
     written = case_of(
         case or f"task {task}, repeat {repeat} of {run.stem}",
-        row=_task_of(run, rollout),
+        row=store.planned_row(task, repeat) or rollout.row,
         output=rollout.response.output,
         reward=rollout.reward,
         reward_range=kind.reward_range,
@@ -80,14 +78,3 @@ def _check_environment(run: Path, name: str, kind: type[Environment]) -> None:
         file.parent.name,
     ):
         raise UsageError(f"{run} is a run of {ref}, not of {name}")
-
-
-def _task_of(run: Path, rollout: Rollout) -> Row:
-    """The row that was run, without what the run added to it."""
-    from nemo_gym.runs.ledger import stamped_lines
-    from nemo_gym.runs.paths import RunPaths
-
-    for stamp, line in stamped_lines(RunPaths.of(run).inputs):
-        if (stamp.task_index, stamp.rollout_index) == (rollout.task_index, rollout.rollout_index):
-            return decode(line)
-    return rollout.row

@@ -55,6 +55,7 @@ def run(
     num_repeats: options.NumRepeats = None,
     num_repeats_add_seed: options.AddSeed = False,
     concurrency: options.Concurrency = None,
+    max_sandboxes: options.MaxSandboxes = None,
     workers: options.Workers = 1,
     seed: options.Seed = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
@@ -97,6 +98,7 @@ def run(
         num_repeats=num_repeats,
         num_repeats_add_seed=num_repeats_add_seed,
         concurrency=concurrency,
+        max_sandboxes=max_sandboxes,
         sampling={key: value for key, value in sampling.items() if value is not None},
         prompt_config=prompt_config or None,
         resume=resume,
@@ -124,9 +126,11 @@ def run(
         server_token=server_token,
     )
 
+    sandboxes = [f"++max_sandboxes={max_sandboxes}"] if max_sandboxes else []
+
     def resolve(*more: str, offline: bool = False) -> Config:
         return configuration(
-            [*more, *words],
+            [*more, *sandboxes, *words],
             config,
             search_dir,
             resources_server=resources_server,

@@ -226,6 +226,15 @@ Concurrency: TypeAlias = Annotated[
         rich_help_panel=_RUNNING,
     ),
 ]
+MaxSandboxes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Rollouts that may have sandboxes at the same time. Default: two for each core.",
+        metavar="N",
+        rich_help_panel=_RUNNING,
+    ),
+]
 Workers: TypeAlias = Annotated[
     int, typer.Option(min=1, help="Processes.", metavar="N", rich_help_panel=_RUNNING)
 ]

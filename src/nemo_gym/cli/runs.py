@@ -64,7 +64,9 @@ def show(
     """
     from nemo_gym.cli.conversation import print_rollout
     from nemo_gym.cli.display import print_report, print_sample
-    from nemo_gym.runs.report import find_rollout, report_on, sample_rollouts
+    from nemo_gym.runs.report import report_on
+    from nemo_gym.runs.rollout_rows import read_rollout
+    from nemo_gym.runs.store import RunStore, Selection
 
     chooses = failed or reward is not None or sample is not None
     if not path.exists():
@@ -72,12 +74,13 @@ def show(
     if task is not None and chooses:
         raise UsageError("--task names one rollout: leave --failed, --reward and --sample out")
     if chooses:
-        rollouts, of = sample_rollouts(path, failed=failed, reward=reward, count=sample or 10)
-        print_sample(rollouts, of, as_json=json)
+        selection = Selection(scored=not failed or reward is not None, failed=failed, reward=reward)
+        rows, of = RunStore(path).sample(sample or 10, selection)
+        print_sample([read_rollout(row) for row in rows], of, as_json=json)
     elif task is None:
         print_report(report_on(path), as_json=json)
     else:
-        print_rollout(find_rollout(path, task, repeat), as_json=json)
+        print_rollout(RunStore(path).rollout(task, repeat), as_json=json)
 
 
 def _hint(path: Path) -> str:

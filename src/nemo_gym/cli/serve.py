@@ -25,9 +25,9 @@ from nemo_gym.runs.loop import ending_signals, run_async
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, read_launch
 from nemo_gym.serving.redaction import Redactor, log_redacted
+from nemo_gym.serving.run_state import RunState, held, runtime_folder, token_file
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.servers import Servers
-from nemo_gym.serving.state import RunState, held, runtime_folder, token_file
 from nemo_gym.wire.errors import GymError
 
 T = TypeVar("T")

@@ -62,8 +62,8 @@ def start(
     from nemo_gym.serving.head import HEAD
     from nemo_gym.serving.launch import bound, needs_token, prepare
     from nemo_gym.serving.listeners import who_frees
+    from nemo_gym.serving.run_state import runtime_folder
     from nemo_gym.serving.sockets import AddressInUse
-    from nemo_gym.serving.state import runtime_folder
 
     more = _changes(
         {
@@ -126,8 +126,8 @@ def status(
     """
     _need_extra()
     from nemo_gym.cli.banner import print_servers
-    from nemo_gym.serving.running import servers_of
-    from nemo_gym.serving.state import running, runtime_folder
+    from nemo_gym.serving.gym_control import servers_of
+    from nemo_gym.serving.run_state import running, runtime_folder
 
     states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
     rows = [{**row, "head_url": state.head_url} for state in states for row in servers_of(state)]
@@ -152,8 +152,8 @@ def stop(
 
     Example: gym env stop --port 11000
     """
-    from nemo_gym.serving.running import end
-    from nemo_gym.serving.state import running, runtime_folder
+    from nemo_gym.serving.gym_control import end
+    from nemo_gym.serving.run_state import running, runtime_folder
 
     states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
     if not states:
@@ -174,8 +174,8 @@ def _describe(launch: Launch) -> None:
 
 
 def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
+    from nemo_gym.serving.run_state import check_token, read_token
     from nemo_gym.serving.secrets import Secret
-    from nemo_gym.serving.state import check_token, read_token
 
     if file and variable:
         raise UsageError("--token-file and --token-env both say what the token is: drop one")

@@ -18,7 +18,7 @@ from nemo_gym.config.errors import InheritPathNotFoundError as InheritPathNotFou
 from nemo_gym.config.errors import MalformedConfigPathsError as MalformedConfigPathsError
 from nemo_gym.config.errors import NoServerInstancesError as NoServerInstancesError
 from nemo_gym.config.errors import ServerRefNotFoundError as ServerRefNotFoundError
-from nemo_gym.serving.prefix import ROLLOUT_PATH_PREFIX as ROLLOUT_PATH_PREFIX
+from nemo_gym.serving.rollout_prefix import ROLLOUT_PATH_PREFIX as ROLLOUT_PATH_PREFIX
 from nemo_gym.wire import keys
 
 AGENT_REF_KEY = keys.AGENT_REF

@@ -18,6 +18,7 @@ from nemo_gym.compat.running import cookie_secret
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.mcp import PATH, ToolDoor
 from nemo_gym.serving.mcp import TOKEN_HEADER as TOKEN_HEADER
+from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.wire.params import FunctionTool
 
 RESERVED: Final = frozenset(
@@ -102,7 +103,7 @@ def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, Harvest
             route.app = tell_how_to_reach(door, route.app, server.mcp_allowed_tools_for_session)
         elif route.path == "/verify":
             route.app = name_own_tools(door, route.app)
-    app.router.routes[:0] = door.routes(body_bytes=Limits().body_bytes)
+    app.router.routes[:0] = tool_routes(door, body_bytes=Limits().body_bytes)
     return by_name
 
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.compat.model_call_records import CaptureStore
 from nemo_gym.compat.stream_reassembly import reassembled
-from nemo_gym.serving.prefix import RolloutPrefix, rollout_tag
+from nemo_gym.serving.rollout_prefix import RolloutPrefix, rollout_tag
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.model_call import Dialect, ErrorCategory, error_category, new_call_id

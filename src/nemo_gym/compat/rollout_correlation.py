@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nemo_gym.serving.prefix import (
+from nemo_gym.serving.rollout_prefix import (
     TOKEN_CAPTURE_PATH,
     RolloutPrefix,
     RolloutTag,

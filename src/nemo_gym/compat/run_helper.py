@@ -25,8 +25,8 @@ from nemo_gym.config.sources import search_roots
 from nemo_gym.serving.background import BackgroundServers
 from nemo_gym.serving.head import Running
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
+from nemo_gym.serving.run_state import runtime_folder
 from nemo_gym.serving.secrets import Secret
-from nemo_gym.serving.state import runtime_folder
 from nemo_gym.wire.errors import UsageError
 
 READINESS_S: Final = 600.0
@@ -40,8 +40,8 @@ class RunHelper:
     """Servers that live as long as the program that starts them. All methods block, in whatever thread.
 
     The components of this package run in one background thread; a server of its own code (an `app.py`) is a
-    child process, so that its end is not that of the program. With `isolate: true` in the configuration all
-    are; with `isolate: false` only what can't share the process is.
+    child process, so that its end is not that of the program, unless its configuration says `share: true`.
+    With `isolate: true` in the configuration every server is a child process.
     """
 
     def __init__(self) -> None:
@@ -122,7 +122,6 @@ def _prepared(found: Config) -> Launch:
         roots=search_roots(),
         logs=Path(folder or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")).absolute(),
         token=Secret.random() if needs_token(found) else None,
-        programs_apart=found.tree.get("isolate") is not False,
         grace_s=GRACE_S,
     )
 

@@ -220,6 +220,7 @@ class BaseServer(BaseModel):
         settings = cast("dict[str, Any]", OmegaConf.to_container(block, resolve=True))
         kind = cast("type[BaseRunServerInstanceConfig]", cls.model_fields["config"].annotation)
         try:
+            settings.pop("share", None)  # it is about the process, and the class may forbid other settings
             config = kind.model_validate({**settings, "name": name})
         except ValidationError as error:
             raise ConfigError(f"settings of {name}: {problems(error)}") from None

@@ -33,9 +33,9 @@ def interpolate_with_addresses(
     if not any(_ADDRESS.search(value) for _, value in leaves(tree) if isinstance(value, str)):
         plain = interpolate(tree)
         complete(plain)
-        found = find_instances(plain)
-        assign_addresses(plain, found.instances, offline=offline)
-        return plain, found
+        servers = find_instances(plain)
+        assign_addresses(plain, servers.instances, offline=offline)
+        return plain, servers
     opened = deepcopy(tree)
     for fields in _served(opened):
         fields["host"] = fields.get("host") or ""

@@ -51,11 +51,11 @@ def builtin_config(path: str, roots: Sequence[Path] = ()) -> Tree | None:
 
 
 def _model_config(name: str, flavor: str) -> Tree | None:
-    found = flavors(name).get(flavor, Flavor({}) if flavor == name else None)
-    if found is None:
+    chosen_flavor = flavors(name).get(flavor, Flavor({}) if flavor == name else None)
+    if chosen_flavor is None:
         return None
-    given = {} if found.instance else policy_settings(name)
-    return {found.instance or POLICY: model_tree(name, {**given, **found.settings})}
+    settings = {} if chosen_flavor.instance else policy_settings(name)
+    return {chosen_flavor.instance or POLICY: model_tree(name, {**settings, **chosen_flavor.settings})}
 
 
 def environment_tree(
@@ -92,15 +92,15 @@ def agent_tree(
     agent: str, *, environment: str, settings: Tree | None = None, datasets: list[Tree] | None = None
 ) -> Tree:
     """An instance of an agent that uses the policy model."""
-    made: Tree = {
+    tree: Tree = {
         "entrypoint": ENTRYPOINT,
         "resources_server": _reference("resources_servers", environment),
         "model_server": _reference("responses_api_models", POLICY),
         **(settings or {}),
     }
     if datasets:
-        made["datasets"] = datasets
-    return {"responses_api_agents": {agent: made}}
+        tree["datasets"] = datasets
+    return {"responses_api_agents": {agent: tree}}
 
 
 def model_tree(implementation: str, settings: Tree) -> Tree:

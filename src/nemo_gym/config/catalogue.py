@@ -80,7 +80,7 @@ def list_benchmarks(roots: Sequence[Path]) -> list[BenchmarkEntry]:
 
 def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
     """Folders with a manifest or a configuration, and every environment that is found by name."""
-    found = {(one.name, one.kind): _environment(one) for one in find_workloads(roots)}
+    entries = {(one.name, one.kind): _environment(one) for one in find_workloads(roots)}
     for info in list_environments(roots=roots):
         if info.source == BUILT_IN:
             entry = _environment(Workload(info.name, "environment", library()[info.name], None))
@@ -89,18 +89,18 @@ def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
             entry = EnvironmentEntry(
                 name=info.name, domain=info.domain, description=info.description, source=info.source
             )
-        found.setdefault((info.name, "environment"), entry)
-    return [found[key] for key in sorted(found)]
+        entries.setdefault((info.name, "environment"), entry)
+    return [entries[key] for key in sorted(entries)]
 
 
 def list_servers(kind: ServerKind, roots: Sequence[Path]) -> list[ServerEntry]:
     """Implementations of a kind: folders of the roots, then what comes with this package."""
-    found = {one.name: one for one in _builtin_servers(kind, roots)}
+    entries = {one.name: one for one in _builtin_servers(kind, roots)}
     for root in reversed(roots):
         for folder in (root / kind).glob("*/"):
             if any(folder.glob("*.py")):
-                found[folder.name] = _server(kind, folder)
-    return [found[name] for name in sorted(found)]
+                entries[folder.name] = _server(kind, folder)
+    return [entries[name] for name in sorted(entries)]
 
 
 TYPES: Final[dict[str, Callable[[Sequence[Path]], Sequence[Entry]]]] = {
@@ -150,28 +150,28 @@ def _text(entry: Entry) -> str:
 
 
 def _benchmark(workload: Workload, roots: Sequence[Path]) -> BenchmarkEntry:
-    found = BenchmarkEntry(name=workload.name, source=str(workload.folder), config=str(workload.config))
+    entry = BenchmarkEntry(name=workload.name, source=str(workload.folder), config=str(workload.config))
     try:
         config = workload.resolve(search_dirs=roots)
         agent = acting(config)
     except GymError as error:
-        found.problem = str(error)
-        return found
+        entry.problem = str(error)
+        return entry
     datasets = [one for one in (agent.datasets if agent else ()) if one.type == "benchmark"]
     server = world(config, agent)
     if server:
         about = as_mapping(config.tree[server.name][server.kind][server.implementation])
-        found.domain, found.description = about.get("domain") or "", about.get("description") or ""
+        entry.domain, entry.description = about.get("domain") or "", about.get("description") or ""
     if agent:
-        found.agent = agent.implementation
+        entry.agent = agent.implementation
     if datasets:
-        found.dataset, found.num_repeats = datasets[0].jsonl_fpath, datasets[0].num_repeats
-        found.prepare_script = datasets[0].prepare_script or ""
-    return found
+        entry.dataset, entry.num_repeats = datasets[0].jsonl_fpath, datasets[0].num_repeats
+        entry.prepare_script = datasets[0].prepare_script or ""
+    return entry
 
 
 def _environment(workload: Workload) -> EnvironmentEntry:
-    found = EnvironmentEntry(
+    entry = EnvironmentEntry(
         name=workload.name,
         kind=workload.kind,
         source=str(workload.folder),
@@ -179,19 +179,19 @@ def _environment(workload: Workload) -> EnvironmentEntry:
     )
     if not workload.manifest.exists():
         facts = _facts(workload.config, "resources_servers") if workload.config else {}
-        found.domain, found.description = facts.get("domain") or "", facts.get("description") or ""
-        return found
-    found.manifest = str(workload.manifest)
+        entry.domain, entry.description = facts.get("domain") or "", facts.get("description") or ""
+        return entry
+    entry.manifest = str(workload.manifest)
     try:
         manifest = read_manifest(workload.manifest)
     except GymError as error:
-        found.status, found.problem = "broken", str(error)
-        return found
-    found.status = "experimental"
-    found.domain, found.description = manifest.domain, manifest.description
-    found.modality, found.licensing = list(manifest.modality), manifest.licensing
-    found.lifecycle = manifest.lifecycle
-    return found
+        entry.status, entry.problem = "broken", str(error)
+        return entry
+    entry.status = "experimental"
+    entry.domain, entry.description = manifest.domain, manifest.description
+    entry.modality, entry.licensing = list(manifest.modality), manifest.licensing
+    entry.lifecycle = manifest.lifecycle
+    return entry
 
 
 def _builtin_servers(kind: ServerKind, roots: Sequence[Path]) -> Iterator[ServerEntry]:

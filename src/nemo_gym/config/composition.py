@@ -55,20 +55,20 @@ def mirrored(config: Config) -> dict[str, Any]:
     """
     agent = acting(config)
     server = world(config, agent)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "resources_server": server.implementation if server else None,
         "agent_server": agent.implementation if agent else None,
         "datasets": [_as_declared(dataset) for dataset in (agent.datasets if agent else ())],
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def differences(manifest: Manifest, expected: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Where a manifest differs from its configuration: the path of a field, and what is wrong there."""
-    said = msgspec.to_builtins(manifest)
+    fields = msgspec.to_builtins(manifest)
     for key in MIRRORED:
-        if said.get(key) != expected.get(key):
-            yield (key,), _difference(said.get(key), expected.get(key))
+        if fields.get(key) != expected.get(key):
+            yield (key,), _difference(fields.get(key), expected.get(key))
 
 
 def synced(text: str, expected: dict[str, Any]) -> str:

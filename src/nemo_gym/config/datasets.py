@@ -56,7 +56,7 @@ def read_datasets(value: Any) -> tuple[list[Dataset], list[str], list[str]]:
     """The data sets, what is wrong with them, and what is to be said about them; by `datasets.<index>`."""
     if not isinstance(value, list):
         return [], [f"datasets: expected a list, got {type(value).__name__}"], []
-    made: list[Dataset] = []
+    datasets: list[Dataset] = []
     problems: list[str] = []
     notices: list[str] = []
     for index, item in enumerate(cast("list[Any]", value)):
@@ -66,10 +66,10 @@ def read_datasets(value: Any) -> tuple[list[Dataset], list[str], list[str]]:
         except msgspec.ValidationError as error:
             problems.append(f"{where}: {error}")
             continue
-        made.append(dataset)
+        datasets.append(dataset)
         problems += [f"{where}: {problem}" for problem in _problems(dataset)]
         notices += [f"{where}: {notice}" for notice in _notices(dataset, cast("Tree", item))]
-    return made, problems, notices
+    return datasets, problems, notices
 
 
 def _problems(dataset: Dataset) -> Iterator[str]:

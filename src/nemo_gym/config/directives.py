@@ -28,16 +28,16 @@ def apply_directives(tree: Tree) -> Tree:
         ConfigError: a directive is malformed, leads to itself, or deletes a key that isn't there.
     """
     work = _Work(tree)
-    made = cast("Tree", work.carried_out(tree, ()))
+    result = cast("Tree", work.carried_out(tree, ()))
     for path in work.moved:
-        remove(made, path)
-    return made
+        remove(result, path)
+    return result
 
 
 def written_out(node: Any) -> Any:
     """`${copy:a.b}` as `{_copy: a.b}`, which can be added to; anything else as it is."""
-    found = _TEXT.fullmatch(node) if isinstance(node, str) else None
-    return {f"_{found[1]}": found[2]} if found else node
+    match = _TEXT.fullmatch(node) if isinstance(node, str) else None
+    return {f"_{match[1]}": match[2]} if match else node
 
 
 class _Work:
@@ -51,8 +51,8 @@ class _Work:
         if isinstance(node, list):
             items = cast("list[Any]", node)
             return [self.carried_out(item, (*path, str(index))) for index, item in enumerate(items)]
-        if isinstance(node, str) and (found := _TEXT.fullmatch(node)):
-            return self._value(found[1], found[2], path)
+        if isinstance(node, str) and (match := _TEXT.fullmatch(node)):
+            return self._value(match[1], match[2], path)
         if isinstance(node, dict):
             return self._mapping(dict(cast("Tree", node)), path)
         return node
@@ -62,20 +62,20 @@ class _Work:
         sources = [(verb, node.pop(key)) for key, verb in _KEYS.items() if key in node]
         doomed = _names(node.pop(_DELETE, ""), path)
         late = [name for name in doomed if name not in node]
-        made: Any = {
+        mapping: Any = {
             key: self.carried_out(value, (*path, str(key)))
             for key, value in node.items()
             if key not in doomed
         }
         for verb, source in sources:
-            made = self._joined(self._value(verb, source, path), made, path)
-        if made == MISSING:
-            return made
+            mapping = self._joined(self._value(verb, source, path), mapping, path)
+        if mapping == MISSING:
+            return mapping
         for name in late:
-            if name not in as_mapping(made):
+            if name not in as_mapping(mapping):
                 raise ConfigError(f"{_dotted(path)}: _delete_key names {name!r}, which is not there")
-            del made[name]
-        return made
+            del mapping[name]
+        return mapping
 
     def _value(self, verb: str, source: Any, target: Path) -> Any:
         if not isinstance(source, str):

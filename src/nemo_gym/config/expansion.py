@@ -59,8 +59,8 @@ def check_nesting(text: str) -> None:
     if text.count("${") > MAX_REFERENCES:
         raise ConfigError(f"more than {MAX_REFERENCES:,} interpolations")
     depth = 0
-    for found in _BRACES.finditer(text):
-        depth = max(0, depth - 1) if found[0] == "}" else depth + 1
+    for brace in _BRACES.finditer(text):
+        depth = max(0, depth - 1) if brace[0] == "}" else depth + 1
         if depth > MAX_NESTED:
             raise ConfigError(f"interpolations inside one another more than {MAX_NESTED} deep")
 
@@ -220,11 +220,11 @@ def _nested(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, key) of each reference inside of another one."""
     depths: list[int] = []
     at = 0
-    for found in _BRACES.finditer(text):
-        if found[0] == "}":
+    for brace in _BRACES.finditer(text):
+        if brace[0] == "}":
             at = max(0, at - 1)
         else:
-            depths += [found.start()] if at else []
+            depths += [brace.start()] if at else []
             at += 1
     for start in depths:
         if inner := _INNER.match(text, start):

@@ -70,9 +70,9 @@ def _setting_problems(instance: Instance) -> Iterator[str]:
     if instance.implementation not in builtin_names(instance.kind):
         return
     config = find_environment(instance.implementation, roots=[]).Config
-    given = {key: value for key, value in instance.settings.items() if key in config.__struct_fields__}
+    settings = {key: value for key, value in instance.settings.items() if key in config.__struct_fields__}
     try:
-        msgspec.convert(given, config, strict=False)
+        msgspec.convert(settings, config, strict=False)
     except msgspec.ValidationError as error:
         yield f"{instance.name}: {explain_misfit(error, config)}"
 

@@ -32,7 +32,7 @@ DOMAINS: Final = (
 )
 ABOUT: Final = ("domain", "description", "value", "verified", "verified_url")
 """Fields for the catalogue; the component itself does not read them."""
-SERVED: Final = ("entrypoint", "host", "port", "datasets")
+SERVED: Final = ("entrypoint", "host", "port", "datasets", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Instance:
     host: str = ""
     port: int = OFFLINE_PORT
     datasets: tuple[Dataset, ...] = ()
+    share: bool = False
+    """Whether a server program is served in the process of the other servers; components of this package
+    always are."""
 
     @property
     def url(self) -> str:
@@ -132,8 +135,8 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
     here = f"{name}.{kind}"
     implementations = as_mapping(value[kind])
     if len(implementations) != 1:
-        found = ", ".join(map(str, implementations)) or "none"
-        problems.append(f"{here}: needs exactly one implementation, found {found}")
+        names = ", ".join(map(str, implementations)) or "none"
+        problems.append(f"{here}: needs exactly one implementation, found {names}")
         return None
     [(implementation, fields)] = implementations.items()
     here = f"{here}.{implementation}"
@@ -144,9 +147,12 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
     problems += [f"{here}.{problem}" for problem in _problems(kind, fields)]
     datasets: list[Dataset] = []
     if fields.get("datasets") is not None:
-        datasets, wrong, said = read_datasets(fields["datasets"])
+        datasets, wrong, notes = read_datasets(fields["datasets"])
         problems += [f"{here}.{problem}" for problem in wrong]
-        notices += [f"{here}.{notice}" for notice in said]
+        notices += [f"{here}.{notice}" for notice in notes]
+    for key in fields.keys() - {"share"}:
+        if isinstance(fields[key], bool) and get_close_matches(key, ["share"], n=1, cutoff=_NEARLY_SHARE):
+            notices.append(f"{here}.{key}: this does not share a process. Did you mean 'share'?")
     if problems:
         return None
     return Instance(
@@ -158,6 +164,7 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
         host=fields.get("host") or "",
         port=fields.get("port") or OFFLINE_PORT,
         datasets=tuple(datasets),
+        share=bool(fields.get("share")),
     )
 
 
@@ -180,6 +187,9 @@ def _problems(kind: Kind, fields: Tree) -> Iterator[str]:
     host, port = fields.get("host"), fields.get("port")
     if host is not None and not isinstance(host, str):
         yield f"host: expected a name or an address, got {host!r}"
+    share = fields.get("share")
+    if share is not None and not isinstance(share, bool):
+        yield f"share: expected true or false, got {share!r}"
     if port is not None and (type(port) is not int or not (port == OFFLINE_PORT or 0 < port < 65536)):
         yield f"port: expected 1 to 65535, got {port!r}"
 
@@ -217,6 +227,7 @@ def _misspelt_references(instance: Instance) -> Iterator[str]:
 
 _USED: Final = ("resources_server", "model_server")
 """The references of an agent."""
+_NEARLY_SHARE: Final = 0.8
 _MISSPELT: Final = 0.85
 """Likeness of a word to the one that was meant; below it, it may have a meaning of its own."""
 

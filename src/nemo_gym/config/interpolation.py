@@ -108,8 +108,8 @@ def _unresolvable(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[st
 
 
 def _hint(text: str, tree: Tree) -> str:
-    found = _KEY.fullmatch(text)
-    if not found or found[1] in tree:
+    match = _KEY.fullmatch(text)
+    if not match or match[1] in tree:
         return ""
-    near = "" if found[1] in _SETTINGS else nearest(found[1], map(str, tree))
-    return f".{near} Give it with ++{found[1]}=<value> or in env.yaml"
+    near = "" if match[1] in _SETTINGS else nearest(match[1], map(str, tree))
+    return f".{near} Give it with ++{match[1]}=<value> or in env.yaml"

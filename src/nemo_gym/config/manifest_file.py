@@ -112,12 +112,12 @@ def _line(node: yaml.Node | None, place: Place) -> int:
     for key in place:
         match node:
             case yaml.MappingNode(value=entries):
-                found = next(((name, inner) for name, inner in entries if name.value == key), None)
+                entry = next(((name, inner) for name, inner in entries if name.value == key), None)
             case yaml.SequenceNode(value=items) if key.isdecimal() and int(key) < len(items):
-                found = (items[int(key)], items[int(key)])
+                entry = (items[int(key)], items[int(key)])
             case _:
-                found = None
-        if found is None:
+                entry = None
+        if entry is None:
             break
-        line, node = found[0].start_mark.line + 1, found[1]
+        line, node = entry[0].start_mark.line + 1, entry[1]
     return line

@@ -47,8 +47,8 @@ def prepare_problem(script: Path) -> str | None:
     tree = parse_file(script)
     if tree is None:
         return "can't be read as Python" if script.is_file() else "there is no such file"
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    prepare = next((node for node in found if node.name == "prepare"), None)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    prepare = next((node for node in functions if node.name == "prepare"), None)
     if prepare is None:
         return "has no function prepare()"
     if isinstance(prepare, ast.AsyncFunctionDef):

@@ -29,8 +29,8 @@ def flavors(implementation: str) -> dict[str, Flavor]:
 
 
 def _openai(model: str) -> Flavor:
-    given: Tree = {"openai_base_url": "https://api.openai.com/v1", "openai_api_key": "???"}
-    return Flavor({**given, "openai_model": model}, _instance(model))
+    settings: Tree = {"openai_base_url": "https://api.openai.com/v1", "openai_api_key": "???"}
+    return Flavor({**settings, "openai_model": model}, _instance(model))
 
 
 def _local(model: str, *, gpus: int = 1, settings: Tree | None = None, **serve: object) -> Flavor:
@@ -42,10 +42,10 @@ def _local(model: str, *, gpus: int = 1, settings: Tree | None = None, **serve: 
 
 def _gpt_oss(model: str, effort: str, gpus: int) -> Flavor:
     settings: Tree = {"is_responses_native": True, "extra_body": {"reasoning": {"effort": effort}}}
-    made = _local(
+    flavor = _local(
         model, gpus=gpus, settings=settings, enable_auto_tool_choice=True, tool_call_parser="openai"
     )
-    return made._replace(instance=f"{made.instance}-reasoning-{effort}")
+    return flavor._replace(instance=f"{flavor.instance}-reasoning-{effort}")
 
 
 def _instance(model: str) -> str:

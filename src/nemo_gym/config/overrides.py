@@ -40,9 +40,9 @@ def parse_override(word: str) -> Override:
     Raises:
         UsageError: it is not an override, or its value can't be read.
     """
-    found = _SHAPE.fullmatch(word)
-    mark, key, text = found.groups() if found else (None, "", None)
-    if not found or (text is None) != (mark == "~") or not all(parse_path(key)):
+    match = _SHAPE.fullmatch(word)
+    mark, key, text = match.groups() if match else (None, "", None)
+    if not match or (text is None) != (mark == "~") or not all(parse_path(key)):
         raise UsageError(f"{word!r}: expected key=value, +key=value, ++key=value or ~key")
     if text is None:
         return Override("delete", parse_path(key))

@@ -28,16 +28,16 @@ def load_prompt(path: str, roots: Sequence[Path]) -> Prompt:
         ConfigError: there is no such file, or it is not a prompt.
         UsageError: a template in it can't be read.
     """
-    found = find_file(path, roots)
-    if found is None:
+    file = find_file(path, roots)
+    if file is None:
         raise ConfigError(f"prompt {path}: there is no such file (looked in {', '.join(map(str, roots))})")
     try:
-        if found.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"prompt {found}: larger than {MAX_BYTES >> 20} MiB")
-        document: Any = yaml.safe_load(found.read_text(encoding="utf-8"))
+        if file.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"prompt {file}: larger than {MAX_BYTES >> 20} MiB")
+        document: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
         texts = msgspec.convert(document, PromptFile)
     except yaml.YAMLError as error:
-        raise malformed(found, error) from None
+        raise malformed(file, error) from None
     except (OSError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"prompt {found}: {error}") from None
+        raise ConfigError(f"prompt {file}: {error}") from None
     return Prompt(path, texts.user, texts.system)

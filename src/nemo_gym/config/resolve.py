@@ -87,39 +87,41 @@ def resolve(
     """
     roots = search_roots(search_dirs)
     changes = [parse_override(one) if isinstance(one, str) else one for one in overrides]
-    given = to_tree(initial or {})
+    values = to_tree(initial or {})
     dotenv = _read_env_file(env_file, roots) if use_env_file or env_file else {}
     listed = [*map(str, paths), *_changed_includes(changes)]
     listed = (
         listed
-        or include_list(given.get(INCLUDES), "the values given in code")
+        or include_list(values.get(INCLUDES), "the values given in code")
         or include_list(dotenv.get(INCLUDES), ENV_FILE)
     )
     sources = read_sources(listed, roots)
-    tree = merge(merge(sources.tree, _without_includes(dotenv)), _without_includes(given))
+    tree = merge(merge(sources.tree, _without_includes(dotenv)), _without_includes(values))
     tree = _changed(tree, [change for change in changes if change.path != (INCLUDES,)], roots)
     check_spelling(tree)
     tree = apply_directives(expand_flat(tree, roots))
     tree = fold_placeholders(merge(dict.fromkeys(POLICY_SETTINGS, ""), tree) if offline else tree)
     require_values(tree)
     dead = list(unread(tree))
-    tree, found = interpolate_with_addresses(tree, partial(_fill_in, files=sources.files), offline=offline)
+    tree, instances = interpolate_with_addresses(
+        tree, partial(_fill_in, files=sources.files), offline=offline
+    )
     return Config(
         tree=tree,
-        instances={name: _placed(instance, tree) for name, instance in found.instances.items()},
+        instances={name: _placed(instance, tree) for name, instance in instances.instances.items()},
         files=sources.files,
         notices=(
             *_repeated(sources.repeated),
             *dead,
-            *found.notices,
-            *_unread_settings(found.instances, roots),
+            *instances.notices,
+            *_unread_settings(instances.instances, roots),
         ),
     )
 
 
 def _read_env_file(env_file: Path | None, roots: Sequence[Path]) -> Tree:
-    found = env_file or find_file(ENV_FILE, roots)
-    return read_yaml(found) if found else {}
+    file = env_file or find_file(ENV_FILE, roots)
+    return read_yaml(file) if file else {}
 
 
 def _changed_includes(changes: Sequence[Override]) -> list[str]:

@@ -45,6 +45,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     """Sample every rollout with its repeat number as the seed."""
     concurrency: Count | None = None
     """Rollouts in flight."""
+    max_sandboxes: Count | None = None
+    """Rollouts that may have sandboxes at the same time."""
     sampling: dict[str, Any] = {}
     """Request parameters that win over those of the tasks."""
     prompt_config: str | None = None

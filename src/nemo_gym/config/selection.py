@@ -54,11 +54,11 @@ def select(
     named[_ENVIRONMENT] = [name for name in named[_ENVIRONMENT] if not _is_file(name)]
     paths = [config_path(setting, name, roots) for setting, names in named.items() for name in names]
     policy = {"policy_base_url": model_url, "policy_api_key": model_api_key, "policy_model_name": model}
-    made = [Override("add", ("environment",), file) for file in files]
-    made += [Override("add", (key,), value) for key, value in policy.items() if value]
+    includes = [Override("add", ("environment",), file) for file in files]
+    includes += [Override("add", (key,), value) for key, value in policy.items() if value]
     if model_url:
-        made.append(Override("add", (POLICY,), model_tree(PLACEHOLDER, {})))
-    return Selection((*config, *paths), (*made, *changes))
+        includes.append(Override("add", (POLICY,), model_tree(PLACEHOLDER, {})))
+    return Selection((*config, *paths), (*includes, *changes))
 
 
 def _is_file(name: str) -> bool:

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True):
     head_server: HeadServer = HeadServer()
     results_dir: str = "results"
     cache_dir: str = "cache"
+    max_sandboxes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Sessions of one server that may have sandboxes at the same time."""
 
     def __post_init__(self) -> None:
         if self.port_range_low > self.port_range_high:
@@ -52,9 +54,9 @@ def read_settings(tree: Tree) -> Settings:
     Raises:
         ConfigError: one is of the wrong type.
     """
-    given = {key: value for key, value in tree.items() if value is not None}
+    values = {key: value for key, value in tree.items() if value is not None}
     try:
-        return msgspec.convert(given, Settings)
+        return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(explain_misfit(error, Settings)) from None
 
@@ -71,6 +73,7 @@ SETTINGS: Final = frozenset(
         "disallowed_ports",
         "allowed_hosts",
         "request_limits",
+        "max_sandboxes",
         "isolate",
         "dry_run",
         "skip_venv_if_present",

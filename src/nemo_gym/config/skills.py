@@ -44,10 +44,10 @@ def load_skills(path: str, roots: Sequence[Path]) -> Skills:
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
         raise ConfigError(f"skills {path}: there is no such folder (looked in {', '.join(map(str, roots))})")
-    found = sorted(folder.rglob(SKILL_FILE))
-    if not found:
+    files = sorted(folder.rglob(SKILL_FILE))
+    if not files:
         raise ConfigError(f"skills {folder}: no {SKILL_FILE} in it")
-    return Skills(path, digest(folder), [read_skill(file) for file in found])
+    return Skills(path, digest(folder), [read_skill(file) for file in files])
 
 
 def read_skill(path: Path) -> Skill:
@@ -72,10 +72,10 @@ def read_skill(path: Path) -> Skill:
 
 def digest(folder: Path) -> str:
     """Of every file's path and bytes; links are not followed."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for file in files_of(folder):
-        found.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return found.hexdigest()[:12]
+        hasher.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return hasher.hexdigest()[:12]
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -138,13 +138,13 @@ def _documents(
     paths: Sequence[str], roots: Sequence[Path], files: dict[str, str], repeated: list[str]
 ) -> Iterator[tuple[str, Tree]]:
     for path in paths:
-        found = find_file(path, roots)
-        name = str(found or path)
+        file = find_file(path, roots)
+        name = str(file or path)
         if name in files:
             repeated.append(path)
             continue
         files[name] = path
-        document = read_yaml(found) if found else _built_in(path, roots)
+        document = read_yaml(file) if file else _built_in(path, roots)
         yield from _documents(include_list(document.pop(INCLUDES, None), name), roots, files, repeated)
         yield name, document
 

@@ -71,18 +71,18 @@ class _Reader:
         return key
 
     def _quoted(self, quote: str) -> str:
-        made: list[str] = []
+        characters: list[str] = []
         at = self._at + 1
         while at < len(self._text):
             letter = self._text[at]
             if letter == "\\" and self._text[at + 1 : at + 2] in ("\\", quote):
-                made.append(self._text[at + 1])
+                characters.append(self._text[at + 1])
                 at += 2
             elif letter == quote:
                 self._at = at + 1
-                return "".join(made)
+                return "".join(characters)
             else:
-                made.append(letter)
+                characters.append(letter)
                 at += 1
         raise ValueError(f"{quote} is not closed")
 

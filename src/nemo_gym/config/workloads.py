@@ -89,11 +89,11 @@ def workload_at(manifest: Path) -> Workload:
 
 def find_workloads(roots: Sequence[Path]) -> list[Workload]:
     """Every workload, environments first, by name; of two of a kind with one name the first root's."""
-    found: dict[tuple[Kind, str], Workload] = {}
+    workloads: dict[tuple[Kind, str], Workload] = {}
     for kind, group in GROUPS.items():
         for workload in _workloads_in(kind, group, roots):
-            found.setdefault((kind, workload.name), workload)
-    return sorted(found.values(), key=lambda one: (one.kind == "benchmark", one.name))
+            workloads.setdefault((kind, workload.name), workload)
+    return sorted(workloads.values(), key=lambda one: (one.kind == "benchmark", one.name))
 
 
 def _workloads_in(kind: Kind, group: str, roots: Sequence[Path]) -> Iterator[Workload]:

@@ -83,7 +83,7 @@ def collate(
     _check_apart(parts, [folder / f"{type}.jsonl" for type in types])
     folder.mkdir(parents=True, exist_ok=True)
     metrics: dict[Path, Document] = {}
-    made: list[Collated] = []
+    collations: list[Collated] = []
     with ExitStack() as files:
         for type in types:
             path = folder / f"{type}.jsonl"
@@ -97,13 +97,13 @@ def collate(
                 total.merge(counted)
                 left_out += wrong
             metrics[folder / f"{type}_metrics.json"] = {**mine[0].facts, **total.figures()}
-            made.append(Collated(type, path, total.examples, left_out))
+            collations.append(Collated(type, path, total.examples, left_out))
         if not overwrite_conflicts:
             _refuse_conflicts(metrics)
     for path, document in metrics.items():
         write_metrics(path, document)
         conflict_path(path).unlink(missing_ok=True)
-    return made
+    return collations
 
 
 def _pass(
@@ -143,11 +143,11 @@ def _check_apart(parts: Sequence[Part], written: Sequence[Path]) -> None:
 def _refuse_conflicts(metrics: dict[Path, Document]) -> None:
     problems: list[str] = []
     for path, document in metrics.items():
-        found = differences(read_metrics(path), document)
-        if found:
+        conflicts = differences(read_metrics(path), document)
+        if conflicts:
             write_metrics(conflict_path(path), document)
-            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            problems.append(f"{path}: {'; '.join(found[:_SHOWN])}{more}")
+            more = f" and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
+            problems.append(f"{path}: {'; '.join(conflicts[:_SHOWN])}{more}")
     if problems:
         raise MetricsConflict(
             "metrics are not what they were (the new ones are in *_metrics_conflict.json; "

@@ -117,11 +117,11 @@ def origin(dataset: Dataset, store: str) -> HuggingFaceSource | GitlabSource | N
         "huggingface": (dataset.huggingface_identifier, HuggingFaceSource),
         "gitlab": (dataset.gitlab_identifier, GitlabSource),
     }
-    given = {name: pair for name, pair in older.items() if pair[0]}
-    name = store if store in given else next(iter(given), None)
+    identifiers = {name: pair for name, pair in older.items() if pair[0]}
+    name = store if store in identifiers else next(iter(identifiers), None)
     if name is None:
         return None
-    identifier, kind = given[name]
+    identifier, kind = identifiers[name]
     try:
         return msgspec.convert({**identifier, "type": name}, kind)
     except msgspec.ValidationError as error:

@@ -50,8 +50,8 @@ class Hub:
         if file not in files:
             raise HubError(f"{repository} has no file {file!r}.{did_you_mean(file, files)}")
         with _room_for(path) as folder:
-            found = self._fetched(repository, file, folder, revision)
-            with found.open("rb") as source, whole_file(path) as target:
+            file_path = self._fetched(repository, file, folder, revision)
+            with file_path.open("rb") as source, whole_file(path) as target:
                 shutil.copyfileobj(source, target)
 
     def fetch_split(self, repository: str, split: str, path: Path, *, revision: str | None = None) -> None:
@@ -93,7 +93,7 @@ class Hub:
         """
         with _asking(repository):
             self._api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
-            made = self._api.upload_file(
+            commit = self._api.upload_file(
                 path_or_fileobj=file,
                 path_in_repo=file.name,
                 repo_id=repository,
@@ -103,7 +103,7 @@ class Hub:
                 commit_message=message,
                 commit_description=description,
             )
-        return made.pr_url or made.commit_url
+        return commit.pr_url or commit.commit_url
 
     def collect(self, repository: str, collection: str) -> None:
         """Add a repository to a collection, unless it is there.
@@ -116,10 +116,10 @@ class Hub:
 
     def _fetched(self, repository: str, file: str, folder: Path, revision: str | None) -> Path:
         with _asking(repository):
-            found = self._api.hf_hub_download(
+            location = self._api.hf_hub_download(
                 repository, file, repo_type="dataset", revision=revision, local_dir=folder
             )
-        return Path(found)
+        return Path(location)
 
     def _splits(self, repository: str, revision: str | None) -> tuple[str | None, Splits]:
         """The revision that was looked at, and its splits."""

@@ -83,10 +83,10 @@ def _declared(agents: Sequence[Instance], roots: Sequence[Path]) -> list[_Benchm
 
 
 def _benchmark(dataset: Dataset, roots: Sequence[Path]) -> _Benchmark:
-    given = dataset.prepare_script or ""
-    script = find_file(given, roots)
+    script_name = dataset.prepare_script or ""
+    script = find_file(script_name, roots)
     if script is None:
-        raise UsageError(f"{dataset.name}: there is no prepare_script {given!r}")
+        raise UsageError(f"{dataset.name}: there is no prepare_script {script_name!r}")
     targets = frozenset((root / dataset.jsonl_fpath).resolve() for root in roots)
     return _Benchmark(dataset.name, script, targets, find_file(dataset.jsonl_fpath, roots))
 

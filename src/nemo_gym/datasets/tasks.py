@@ -55,10 +55,12 @@ def find_tasks(
     without: list[str] = []
     for agent in agents:
         declared = [dataset for dataset in agent.datasets if dataset.type == split]
-        made = None if declared else own(agent, split)
-        found = [made] if made else [declared_source(agent, dataset, roots) for dataset in declared]
-        sources += [replace(source, prompt=prompt or source.prompt) for source in found]
-        without += [] if found else [agent.name]
+        own_source = None if declared else own(agent, split)
+        task_sources = (
+            [own_source] if own_source else [declared_source(agent, dataset, roots) for dataset in declared]
+        )
+        sources += [replace(source, prompt=prompt or source.prompt) for source in task_sources]
+        without += [] if task_sources else [agent.name]
     if not sources:
         have = f"there is {', '.join(kinds)}" if kinds else "none is declared"
         raise UsageError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from nemo_gym.environments.mcp_tools import McpServer
 from nemo_gym.environments.resources import AskedModel, Resources
 from nemo_gym.environments.session import Session
+from nemo_gym.support.threads import WorkerThreads
 from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import FunctionCall, Item
@@ -49,8 +49,8 @@ class Golden(msgspec.Struct, kw_only=True):
 class Environment:
     """Tools, per-rollout state and a verifier. Everything but `verify` has a default.
 
-    Every hook may be sync or async. A sync hook runs on the event loop, so work that blocks or takes
-    milliseconds goes through `self.executor`.
+    Every hook may be sync or async. A sync hook runs on the event loop, so one that blocks or computes for
+    milliseconds is marked with `@blocking` and runs in a thread.
     """
 
     Task: ClassVar[type[Task]] = Task
@@ -193,9 +193,13 @@ class Environment:
         return [msgspec.convert(row, Golden) for _, row in read_rows(path)]
 
     @cached_property
-    def executor(self) -> Executor:
-        """Threads for work that blocks: `await loop.run_in_executor(self.executor, work, ...)`."""
-        return ThreadPoolExecutor(max_workers=8, thread_name_prefix=self.name())
+    def executor(self) -> WorkerThreads:
+        """The threads of `@blocking` methods. They end when a run or a server of the environment is over."""
+        return WorkerThreads(_THREADS, self.name())
+
+
+_THREADS = 32
+"""Of one environment object."""
 
 
 def mean_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,9 +80,9 @@ async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
             stdin=msgspec.json.encode(trial),
         )
         if not result.exists():
-            said = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
+            output = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
             how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
-            raise GymError(f"trying {trial.environment} {how} after {ended.seconds:.0f} s:{said}")
+            raise GymError(f"trying {trial.environment} {how} after {ended.seconds:.0f} s:{output}")
         outcome = msgspec.json.decode(result.read_bytes(), type=Outcome)
     if outcome.error:
         raise GymError(outcome.error)

@@ -58,14 +58,14 @@ def read_info(name: str, path: Path, source: str, *, whole: bool = False) -> Env
     """
     tree = parse_file(path)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)} if tree else {}
-    found: list[tuple[ast.ClassDef, Literal["tools", "steps"]]] = [
+    classes_here: list[tuple[ast.ClassDef, Literal["tools", "steps"]]] = [
         (node, kind)
         for node in classes.values()
         if not node.name.startswith("_") and (kind := _kind_of(node, classes))
     ]
-    if len(found) != 1:
+    if len(classes_here) != 1:
         return None
-    node, kind = found[0]
+    node, kind = classes_here[0]
     lineage = _lineage(node, classes)
     bases = {_last_name(base) for parent in lineage for base in parent.bases}
     if whole and not bases <= {"Environment", "StepEnvironment", *classes}:
@@ -77,12 +77,12 @@ def read_info(name: str, path: Path, source: str, *, whole: bool = False) -> Env
 
 
 def _lineage(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[ast.ClassDef]:
-    found = [node]
+    lineage = [node]
     for base in (_last_name(base) for base in node.bases):
         parent = classes.get(base)
-        if parent is not None and parent not in found and parent.lineno < node.lineno:
-            found += [one for one in _lineage(parent, classes) if one not in found]
-    return found
+        if parent is not None and parent not in lineage and parent.lineno < node.lineno:
+            lineage += [one for one in _lineage(parent, classes) if one not in lineage]
+    return lineage
 
 
 def _kind_of(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Literal["tools", "steps"] | None:

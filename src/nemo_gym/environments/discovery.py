@@ -54,8 +54,8 @@ def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[E
     if file.endswith(".py") or "/" in file or os.sep in file:
         return _from_file(Path(file), member)
     roots = search_roots() if roots is None else roots
-    for found in _files_named(ref, roots):
-        return _from_file(found, "")
+    for path in _files_named(ref, roots):
+        return _from_file(path, "")
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=ref):
         return _from_entry_point(point)
     if ref in library():
@@ -77,18 +77,18 @@ def unknown_environment(ref: str, roots: Sequence[Path]) -> str:
 def list_environments(*, roots: Sequence[Path] | None = None) -> list[EnvironmentInfo]:
     """Every environment a name can mean, by name. Files are read, not run; of two with a name the one
     `find_environment` would take is listed."""
-    found: dict[str, EnvironmentInfo] = {}
+    infos: dict[str, EnvironmentInfo] = {}
     for name, path in _all_named_files(search_roots() if roots is None else roots):
-        if name not in found and (info := read_info(name, path, str(path))):
-            found[name] = info
+        if name not in infos and (info := read_info(name, path, str(path))):
+            infos[name] = info
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        if point.name not in found:
-            found[point.name] = _entry_point_info(point)
+        if point.name not in infos:
+            infos[point.name] = _entry_point_info(point)
     for name, folder in library().items():
-        if name not in found:
+        if name not in infos:
             info = read_info(name, folder / "environment.py", "built-in", whole=True)
-            found[name] = info or describe(_of_library(name))
-    return [found[name] for name in sorted(found)]
+            infos[name] = info or describe(_of_library(name))
+    return [infos[name] for name in sorted(infos)]
 
 
 def reference(kind: type[Environment]) -> str | None:
@@ -154,7 +154,9 @@ def _from_file(path: Path, member: str) -> type[Environment]:
     if path.is_dir():
         path /= "environment.py"
     if not path.is_file():
-        near = sorted(found.name for found in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        near = (
+            sorted(file_here.name for file_here in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        )
         raise UsageError(f"{path}: there is no such file.{did_you_mean(path.name, near)}")
     module = load_file(path)
     return _member(module, path, member) if member else _only_environment(module, path)

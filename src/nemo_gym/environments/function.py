@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.blocking_hooks import blocking, is_blocking
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.response import Response
@@ -32,6 +33,7 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
     wanted, takes_rest = _parameters(function)
     columns = {name: needed for name, needed in wanted.items() if name not in _GIVEN}
     fields: list[tuple[str, Any]] = [(name, Any) for name, needed in columns.items() if needed]
+    call: Callable[..., Any] = vars(function)["__wrapped__"] if is_blocking(function) else function
     task_type = cast(
         "type[Task]", msgspec.defstruct("Task", fields, bases=(Task,), kw_only=True, omit_defaults=True)
     )
@@ -48,12 +50,14 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
             values: dict[str, Any] = {name: row[name] for name in columns if name in row}
             if takes_rest:
                 values = {**{name: row[name] for name in row if name not in _GIVEN}, **values}
-            given = {"response": response, "task": row, "session": session}
-            values |= {name: value for name, value in given.items() if name in wanted}
+            arguments = {"response": response, "task": row, "session": session}
+            values |= {name: value for name, value in arguments.items() if name in wanted}
             if "text" in wanted:
                 values["text"] = response.final_text
-            return function(**values)
+            return call(**values)
 
+    if is_blocking(function):
+        FunctionEnvironment.verify = blocking(FunctionEnvironment.verify)
     return _publish(FunctionEnvironment, function)
 
 

@@ -8,16 +8,20 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Final, NoReturn, Protocol
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
+from nemo_gym.environments.blocking_hooks import end_threads
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
+from nemo_gym.sandbox.pool import SandboxLease
 from nemo_gym.stats.reward_scale import RewardScale
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import (
     EnvironmentFault,
     JudgeFailed,
@@ -84,8 +88,8 @@ class LocalEnvironment:
         resources: Resources | None = None,
     ) -> None:
         self.environment = environment
-        if resources is not None:
-            environment.resources = resources
+        if resources is not None or not hasattr(environment, "resources"):
+            environment.resources = resources or Resources()
         self.steps = isinstance(environment, StepEnvironment)
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed
@@ -124,7 +128,13 @@ class LocalEnvironment:
         except UsageError as error:
             raise TaskUnfit(f"task does not fit {environment.name()}: {error}") from None
         session = Session(
-            row, task, id=f"s{next(self._numbers)}", seed=self._seed, tools=self.tools, scale=self.scale
+            row,
+            task,
+            id=f"s{next(self._numbers)}",
+            seed=self._seed,
+            tools=self.tools,
+            scale=self.scale,
+            sandboxes=environment.resources.sandboxes,
         )
         opened = self._open[session.id] = _Open(self._open, session)
         self._used = True
@@ -156,9 +166,13 @@ class LocalEnvironment:
         except BaseException as error:
             _reraise(error, EnvironmentFault, "close")
         finally:
-            served = self._mcp.pop(session.id, None)
-            if served is not None:
-                await served.aclose()
+            try:
+                served = self._mcp.pop(session.id, None)
+                if served is not None:
+                    await served.aclose()
+            finally:
+                if session.sandboxes is not None:
+                    await session.sandboxes.aclose()
 
     async def finish(self, session: Session) -> None:
         """Close a session whose work is done: a failing close becomes its `cleanup_warning`, for it neither
@@ -218,6 +232,8 @@ class LocalEnvironment:
         result = await self._ask(session, lambda: environment.step(action, session), "step")
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
+        if session.sandboxes is not None:
+            result = result._replace(info={**_isolation(session.sandboxes), **result.info})
         reward = finite_reward(result.reward, "step returned")
         return result if reward is result.reward else result._replace(reward=reward)
 
@@ -228,6 +244,8 @@ class LocalEnvironment:
                 verdict = environment.verify(session.task, response, session)
                 reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
+            if session.sandboxes is not None:
+                reward = replace(reward, details={**_isolation(session.sandboxes), **reward.details})
             return reward
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
@@ -235,17 +253,20 @@ class LocalEnvironment:
             _reraise(error, VerifierFault, "verify")
 
     async def aclose(self) -> None:
-        """Let the environment release what its sessions had in common. What goes wrong with that is logged:
-        it undoes nothing of what was scored."""
+        """Let the environment release what its sessions had in common, then close its sandboxes and threads.
+        What goes wrong with that is logged: it undoes nothing of what was scored."""
         used, self._used = self._used, False
-        if used:
-            try:
+        try:
+            if used:
                 await _settle(self.environment.aclose())
-            except BaseException as error:
-                if not is_fault(error):
-                    raise
-                name = self.environment.name()
-                log.warning("%s: aclose raised %s%s", name, message_of(error), origin(error))
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            name = self.environment.name()
+            log.warning("%s: aclose raised %s%s", name, message_of(error), origin(error))
+        finally:
+            await self.environment.resources.sandboxes.aclose()
+            await end_threads(self.environment)
 
     @property
     def open_sessions(self) -> int:
@@ -319,6 +340,11 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
 
     async def __aexit__(self, *_: object) -> None:
         await self._link.finish(self._session)
+
+
+def _isolation(lease: SandboxLease) -> dict[str, Any]:
+    """The column that says how a session's sandboxes were shut off."""
+    return {keys.SANDBOX: dict(lease.isolation)}
 
 
 _REWARDS = frozenset({float, int, bool, dict, Reward})

@@ -225,9 +225,9 @@ class _Connection:
         started = StdioServerParameters(
             command=program, args=arguments, env={**server.env, mark: id}, cwd=server.folder
         )
-        with await Output.pipe(2 * _LAST_WORDS) as said:
-            self._said = said
-            yield stdio_client(started, errlog=cast("Any", said.end))
+        with await Output.pipe(2 * _LAST_WORDS) as output:
+            self._said = output
+            yield stdio_client(started, errlog=cast("Any", output.end))
 
     def _why_it_ended(self) -> str:
         error = None if self._owner.cancelled() else self._owner.exception()
@@ -236,8 +236,8 @@ class _Connection:
         return f"is gone: {_plain(error) if error else 'the connection was closed'}{self._last_words()}"
 
     def _last_words(self) -> str:
-        said = self._said.text.strip()[-_LAST_WORDS:] if self._said is not None else ""
-        return f"; it last said: {said}" if said else ""
+        words = self._said.text.strip()[-_LAST_WORDS:] if self._said is not None else ""
+        return f"; it last said: {words}" if words else ""
 
 
 _MARK: Final = "NEMO_GYM_MCP_CONNECTION"

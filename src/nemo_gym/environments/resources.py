@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from nemo_gym.sandbox.pool import SandboxPool
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
@@ -32,3 +33,5 @@ class Resources:
 
     models: Mapping[str, AskedModel] = field(default_factory=dict[str, AskedModel])
     """By the names that the environment declares in `asks`."""
+    sandboxes: SandboxPool = field(default_factory=SandboxPool)
+    """Where `session.sandbox` gets its sandboxes from."""

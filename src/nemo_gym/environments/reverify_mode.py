@@ -36,10 +36,10 @@ async def reverify_mode_at(url: str, *, token: str = "") -> ReverifyMode:
     finally:
         await service.aclose()
     try:
-        said = msgspec.json.decode(reply.content)
+        description = msgspec.json.decode(reply.content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "unknown"
-    return cast("ReverifyMode", said) if said in _MODES else "unknown"
+    return cast("ReverifyMode", description) if description in _MODES else "unknown"
 
 
 _MODES: Final = get_args(ReverifyMode)

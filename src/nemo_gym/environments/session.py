@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nemo_gym.sandbox.pool import LeasedSandbox, SandboxLease, SandboxPool
 from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.task import Row, Task
+
+if TYPE_CHECKING:
+    from nemo_gym.sandbox.spec import SandboxSpec
 
 
 class Session:
@@ -24,6 +28,7 @@ class Session:
         seed: int,
         tools: list[FunctionTool],
         scale: RewardScale = UNKNOWN_SCALE,
+        sandboxes: SandboxPool | None = None,
     ) -> None:
         self.row = row
         """The task row as it came, with every field."""
@@ -38,10 +43,24 @@ class Session:
         """What the reward of this rollout can be."""
         self.cleanup_warning: dict[str, str] | None = None
         """What went wrong when the session was closed after it had been used, if anything did."""
+        self.sandboxes: SandboxLease | None = None
+        """The sandboxes that the session has or had; None if it never had one."""
         self._seed = seed
+        self._pool = sandboxes
 
     @cached_property
     def rng(self) -> random.Random:
         """A generator of this rollout's own: the same run seed, task and repeat give the same numbers."""
         task, rollout = self.row.get(keys.TASK_INDEX, 0), self.row.get(keys.ROLLOUT_INDEX, 0)
         return random.Random(f"{self._seed}:{task}:{rollout}")
+
+    def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
+        """A started sandbox from the pool of the run or server.
+
+        `async with session.sandbox(spec) as sandbox:` has it for a block, `await session.sandbox(spec)` until
+        the session ends. A session without a sandbox waits until the pool has a place; with one it gets more
+        at once. Whatever a session still has at its end is closed, however it ends.
+        """
+        if self.sandboxes is None:
+            self.sandboxes = (self._pool or SandboxPool()).lease()
+        return self.sandboxes.sandbox(spec)

@@ -143,15 +143,15 @@ def bind_tools(owner: object) -> dict[str, BoundTool]:
     Raises:
         ToolMistake: one can't be offered, with its file and line.
     """
-    found: dict[str, BoundTool] = {}
+    tools: dict[str, BoundTool] = {}
     for kind in reversed(type(owner).__mro__):
         for name, member in vars(kind).items():
             if getattr(member, "__gym_tool__", False):
                 try:
-                    found[name] = _bind(name, getattr(owner, name))
+                    tools[name] = _bind(name, getattr(owner, name))
                 except (TypeError, ValueError, NameError, AttributeError) as error:
                     raise ToolMistake(f"{_place(member)}tool {name}: {error}") from error
-    return found
+    return tools
 
 
 def _place(member: Any) -> str:

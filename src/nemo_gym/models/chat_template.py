@@ -62,17 +62,17 @@ _TOKENS: Final = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token
 
 
 def _folder(tokenizer: str) -> Path:
-    if (given := Path(tokenizer)).joinpath(_CONFIG).is_file():
-        return given
+    if (folder := Path(tokenizer)).joinpath(_CONFIG).is_file():
+        return folder
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cached = home / "hub" / f"models--{tokenizer.replace('/', '--')}" / "snapshots"
-    found = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    snapshots = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
+    if not snapshots:
         raise UsageError(
             f"tokenizer {tokenizer!r}: no folder with {_CONFIG}, and not in {cached.parent.parent}; "
             "nothing is downloaded here"
         )
-    return found[-1].parent
+    return snapshots[-1].parent
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class GenrmModel(VllmModel):
         request = super()._chat_request(params)
         metadata = params.get("metadata") or {}
         for role in _ROLES if self._has_principle else _ROLES[1:]:
-            if (said := metadata.get(role)) is not None:
-                request["messages"].append({"role": role, "content": said})
+            if (text := metadata.get(role)) is not None:
+                request["messages"].append({"role": role, "content": text})
         return request
 
     @property

@@ -146,9 +146,9 @@ def faster_weights(shipped: Path) -> Path:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
-            made = Path(folder) / wanted.name
-            subprocess.run([*command, str(made)], check=True, capture_output=True, timeout=120)
-            made.replace(wanted)
+            converted = Path(folder) / wanted.name
+            subprocess.run([*command, str(converted)], check=True, capture_output=True, timeout=120)
+            converted.replace(wanted)
     except (OSError, subprocess.SubprocessError):
         return shipped
     return wanted

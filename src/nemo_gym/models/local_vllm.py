@@ -105,10 +105,10 @@ class EngineModel(Model):
 
 def engine_of(model: Model) -> EngineModel | None:
     """The engine behind a model that may be wrapped; None when it has none of its own."""
-    found: Model | None = model
-    while found is not None and not isinstance(found, EngineModel):
-        found = getattr(found, "inner", None)
-    return found
+    inner: Model | None = model
+    while inner is not None and not isinstance(inner, EngineModel):
+        inner = getattr(inner, "inner", None)
+    return inner
 
 
 def serve_arguments(options: Mapping[str, Any], *, stats: bool) -> list[str]:

@@ -36,10 +36,10 @@ class Splicer:
             ModelError: a route failed, or the engine was started without it.
         """
         messages: list[dict[str, Any]] = request["messages"]
-        found = sampled_so_far(messages)
-        if found is None:
+        sample = sampled_so_far(messages)
+        if sample is None:
             return None
-        place, seen = found
+        place, seen = sample
         plain = {**request, "messages": [_without_tokens(message) for message in messages]}
         rendered = await self._endpoint.post("/chat/completions/render", encode(plain), _Rendered.read)
         covered = await self._rendered_turns(plain, plain["messages"][: place + 1])
@@ -50,14 +50,16 @@ class Splicer:
         route = "/inference/v1/generate"
         generated = await self._endpoint.post(route, body, _Generated.read, at_root=True)
         (choice,) = generated["choices"]
-        asked = {
+        chat_request = {
             "model": request["model"],
             "prompt_tokens": len(prompt),
             "prompt_token_ids": prompt,
             "chat_request": plain,
             "generate_response": {**generated, "choices": [_without_end(choice)]},
         }
-        completion = await self._endpoint.post("/chat/completions/derender", encode(asked), _Completed.read)
+        completion = await self._endpoint.post(
+            "/chat/completions/derender", encode(chat_request), _Completed.read
+        )
         log_probs = [entry["logprob"] for entry in choice["logprobs"]["content"]]
         evidence = dict(zip(TOKEN_FIELDS, (prompt, choice["token_ids"], log_probs), strict=True))
         (answer,) = completion["choices"]

@@ -81,9 +81,9 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
     Raises:
         ModelError: the route failed.
     """
-    found = sampled_so_far(request["messages"])
+    sample = sampled_so_far(request["messages"])
     return await rendered_ids(
-        endpoint, {**request, "required_prefix_token_ids": found[1]} if found else request
+        endpoint, {**request, "required_prefix_token_ids": sample[1]} if sample else request
     )
 
 

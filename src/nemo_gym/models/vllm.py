@@ -90,7 +90,11 @@ class VllmModel(EndpointModel):
         **access: Unpack[Access],
     ) -> Model:
         if settings.is_responses_native:
-            template = {"chat_template_kwargs": given} if (given := settings.chat_template_kwargs) else {}
+            template = (
+                {"chat_template_kwargs": template_arguments}
+                if (template_arguments := settings.chat_template_kwargs)
+                else {}
+            )
             return ResponsesModel(
                 url, name, **access,
                 headers=settings.default_headers, extra_body=template | settings.extra_body,

@@ -1,4 +1,4 @@
-"""The rollouts of one run added to those of another."""
+"""Adds the rollouts of one run to those of another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nemo_gym.runs.task_sources import digest_of
 from nemo_gym.wire.row_identity import Keys, keyed_lines
 
 
-def append_run(made: RunPaths, target: RunPaths) -> None:
+def append_run(source: RunPaths, target: RunPaths) -> None:
     """Move the rows of a run into the files of another one; what is there already stays as it is.
 
     Killed at any instant, the same call does what is left.
@@ -24,17 +24,17 @@ def append_run(made: RunPaths, target: RunPaths) -> None:
         UsageError: another run is writing to the files, or one of them can't be read.
         JournalError: the files can't be written.
     """
-    manifest = load_manifest(target.manifest if target.manifest.exists() else made.manifest)
-    _append(made.rollouts, target.rollouts, once=True)
-    _append(made.failures, target.failures, once=False)
-    manifest.requested = _append(made.inputs, target.inputs, once=True)
+    manifest = load_manifest(target.manifest if target.manifest.exists() else source.manifest)
+    _append(source.rollouts, target.rollouts, once=True)
+    _append(source.failures, target.failures, once=False)
+    manifest.requested = _append(source.inputs, target.inputs, once=True)
     ledger = Ledger.read(target.rollouts, target.failures)
     scored, failed = ledger.scored_count, len(ledger.failed)
     pending = manifest.requested - scored - failed
     manifest.counts = {"scored": scored, "failed": failed, "pending": pending}
     manifest.plan_sha256 = digest_of(target.inputs)
     manifest.save(target)
-    for path in (made.rollouts, *made.existing()):
+    for path in (source.rollouts, *source.existing()):
         path.unlink(missing_ok=True)
 
 
@@ -62,7 +62,7 @@ def _append(source: Path, target: Path, *, once: bool) -> int:
 
 
 def _end_last_row(path: Path) -> None:
-    """Other programs leave out the last newline; without it a row passes for torn."""
+    """Add the newline that other programs leave out after the last row: without it the row counts as torn."""
     last = b"\n"
     for row in keyed_lines(path) if path.exists() else ():
         last = row.line

@@ -6,12 +6,12 @@ import asyncio
 import fcntl
 import os
 import stat
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from nemo_gym.wire.errors import GymError, UsageError
 
@@ -121,6 +121,34 @@ _TRIES: Final = 3
 _PAUSE_S: Final = 0.01
 
 
+class Commit(NamedTuple):
+    """Rows that have become durable together, as they are in the files: JSON lines with their newlines."""
+
+    rollouts: Sequence[bytes]
+    failures: Sequence[bytes]
+
+
+class Listener(Protocol):
+    """Hears of the rows of a run as they are written: an export, a viewer, a trainer."""
+
+    async def on_commit(self, commit: Commit) -> None:
+        """Take note of rows that are on the disk; the next commit waits until this returns.
+
+        Rows that were there before the run began or was resumed don't come here: `RunStore` reads them.
+        """
+        ...
+
+
+class _Subscription(NamedTuple):
+    listener: Listener
+    failed: Callable[[Exception], None]
+    patience: float | None
+
+
+LISTENER_PATIENCE_S: Final = 60.0
+"""Seconds that one call of a listener may take."""
+
+
 class Journal:
     """Rollouts and failures of one run, committed in groups: one write and one sync for many rows.
 
@@ -143,12 +171,11 @@ class Journal:
         self._task: asyncio.Task[None] | None = None
         self.error: JournalError | None = None
         """Set once nothing more can be written."""
-        self.written: Callable[[Sequence[bytes]], Awaitable[None]] | None = None
-        """Called with rollouts that are durable."""
+        self._subscriptions: list[_Subscription] = []
 
     @property
     def torn_bytes(self) -> int:
-        """How many bytes of unfinished lines were found and cut off."""
+        """How many bytes of unfinished lines were cut off when the files were opened."""
         return sum(file.torn_bytes for file in self._files)
 
     def append(self, line: bytes, *, failed: bool) -> None:
@@ -161,6 +188,23 @@ class Journal:
             raise self.error
         self._pending[failed].append(line)
         self._wake.set()
+
+    def subscribe(
+        self,
+        listener: Listener,
+        *,
+        failed: Callable[[Exception], None],
+        patience: float | None = LISTENER_PATIENCE_S,
+    ) -> None:
+        """Have a listener called after each commit, in the order of subscription.
+
+        A listener that raises is not called again; the rows stay as they are and the journal goes on.
+
+        Args:
+            failed: called once with what the listener raised.
+            patience: seconds that one call may take before it counts as failed; None sets no limit.
+        """
+        self._subscriptions.append(_Subscription(listener, failed, patience))
 
     def close(self) -> None:
         """Close both files and release their locks; only for a journal that is not in use."""
@@ -186,21 +230,32 @@ class Journal:
         while not (self._closing.is_set() and not any(self._pending)):
             await self._wake.wait()
             self._wake.clear()
-            batches = [b"".join(rows) for rows in self._pending]
-            scored = [] if self.written is None else list(self._pending[0])
-            for rows in self._pending:
-                rows.clear()
+            commit = Commit(*self._pending)
+            self._pending = ([], [])
             try:
-                for file, lines in zip(self._files, batches, strict=True):
-                    if lines:
-                        await loop.run_in_executor(self._thread, file.write, lines)
+                for file, rows in zip(self._files, commit, strict=True):
+                    if rows:
+                        await loop.run_in_executor(self._thread, file.write, b"".join(rows))
             except JournalError as error:
                 self.error = error
                 return
-            if self.written is not None:
-                await self.written(scored)
+            if any(commit):
+                await self._announce(commit)
             try:
                 async with asyncio.timeout(self._interval):
                     await self._closing.wait()
             except TimeoutError:
                 continue
+
+    async def _announce(self, commit: Commit) -> None:
+        for subscription in tuple(self._subscriptions):
+            try:
+                async with asyncio.timeout(subscription.patience):
+                    await subscription.listener.on_commit(commit)
+            except (Exception, asyncio.CancelledError) as error:  # whatever it does, the journal goes on
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                self._subscriptions.remove(subscription)
+                problem = error if isinstance(error, Exception) else RuntimeError("it was cancelled")
+                subscription.failed(problem)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,8 +12,7 @@ from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.jsonl import open_regular
-from nemo_gym.wire.row_identity import Stamp, read_stamp
+from nemo_gym.wire.row_identity import journal_lines
 
 MAX_ATTEMPTS_VARIABLE = "NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"
 
@@ -50,22 +48,23 @@ class Ledger:
             DataError: a line other than a torn last one is not a row of a run.
         """
         ledger = cls(mean=ClusteredMean(scale=scale), max_attempts=max_attempts())
-        for stamp, _ in stamped_lines(failures):
+        for row in journal_lines(failures):
+            stamp = row.stamp
             entry = ledger.failed.setdefault((stamp.task_index, stamp.rollout_index), Failed())
             entry.attempts += 1
             entry.failure_class = stamp.failure_class or "run_error"
             terminal = stamp.failure_terminal and stamp.failure_http_status not in _PASSING
             entry.terminal = entry.terminal or terminal
-        for number, (stamp, _) in enumerate(stamped_lines(rollouts), start=1):
+        for row in journal_lines(rollouts):
+            stamp = row.stamp
             if stamp.failure_class is not None:
                 continue
             if stamp.reward is None:
-                raise DataError(f"{rollouts}:{number}: a scored rollout needs a reward")
+                raise DataError(f"{row.place}: a scored rollout needs a reward")
             task, repeat = stamp.task_index, stamp.rollout_index
             mask = ledger.scored.get(task, 0)
             if mask >> repeat & 1:
-                name = f"task {task}, repeat {repeat}"
-                ledger.twin = ledger.twin or f"{rollouts}:{number}: {name} is here a second time"
+                ledger.twin = ledger.twin or f"{row.place}: {row.name} is here a second time"
                 continue
             ledger.scored[task] = mask | 1 << repeat
             ledger.failed.pop((task, repeat), None)
@@ -108,24 +107,6 @@ def max_attempts() -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"{MAX_ATTEMPTS_VARIABLE}={text!r}: expected a whole number of at least 1")
     return int(text)
-
-
-def stamped_lines(path: Path, *, is_checked: bool = False) -> Iterator[tuple[Stamp, bytes]]:
-    """The rows of a plan, rollouts or failures file as (identity, line); a torn last line is left out.
-
-    Args:
-        is_checked: as for `read_stamp`.
-
-    Raises:
-        DataError: a whole line is not such a row.
-    """
-    if not path.exists():
-        return
-    with open_regular(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            yield read_stamp(line, path, number, is_checked=is_checked), line
 
 
 def with_attempt(line: bytes, attempt: int) -> bytes:

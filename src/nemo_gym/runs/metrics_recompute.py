@@ -1,4 +1,4 @@
-"""The metrics of a run's files anew, with those that only its environments know."""
+"""Computes the metrics of a run again from its files, with those that only its environments know."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ class _Metrics:
     def answer_key(self) -> str | None:
         """The column with the extracted answer, where it is the same for all environments."""
         specs = self._scorer.agents.values() if isinstance(self._scorer, Scorers) else [self._scorer]
-        found = {spec.build().answer_key for spec in specs}
-        return found.pop() if len(found) == 1 else None
+        names = {spec.build().answer_key for spec in specs}
+        return names.pop() if len(names) == 1 else None
 
     @property
     def scale(self) -> RewardScale | None:
         """What rewards can be, where it is the same for all environments and known here."""
         if not isinstance(self._scorer, Scorers):
             return reward_scale(self._scorer.build()) if self._scorer.ref else None
-        found = {reward_scale(spec.build()) for spec in self._scorer.agents.values() if spec.ref}
-        return found.pop() if len(found) == 1 else None
+        scales = {reward_scale(spec.build()) for spec in self._scorer.agents.values() if spec.ref}
+        return scales.pop() if len(scales) == 1 else None
 
     def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
         if agent not in self._of:

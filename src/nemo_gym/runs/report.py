@@ -1,31 +1,26 @@
-"""What a run came to, read from its files: the same for a run that has just ended and one found on disk."""
+"""The figures of a run, read from its files when it has just ended or later."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
-from math import isclose
 from pathlib import Path
-from random import Random
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from nemo_gym.runs.environment_metrics import Additions
-from nemo_gym.runs.journal import is_locked
-from nemo_gym.runs.ledger import Ledger, stamped_lines
-from nemo_gym.runs.manifest import Manifest, load_manifest
+from nemo_gym.runs.ledger import Ledger
+from nemo_gym.runs.manifest import Manifest
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
 from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.store import RunStore
 from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode, open_regular
-from nemo_gym.wire.params import check_params
-from nemo_gym.wire.rollout import Rollout
-from nemo_gym.wire.row_identity import MOST_REPEATS, Keys, keyed_lines, read_stamp, repeated_key
-from nemo_gym.wire.validation import read_response
+from nemo_gym.wire.row_identity import MOST_REPEATS, Keys, journal_lines, repeated_key, whole_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +60,12 @@ class Reading:
         scale: RewardScale | None = None,
         strict: bool = False,
     ) -> None:
-        paths = self._paths = RunPaths.of(output)
-        manifest = load_manifest(paths.manifest)
-        self._manifest = _as_it_stands(manifest, paths)
+        store = RunStore(output)
+        paths = self._paths = store.paths
+        manifest = self._manifest = store.manifest()
         self.metrics = MetricsAccumulator(answer_key=answer_key, own=own, scale=scale or manifest.scale)
         self._strict = strict
-        self._task_columns = _columns(paths.inputs)
+        self._task_columns = _first_columns(paths.inputs)
         planned = self._taken(paths.inputs, self.metrics.plan)
         scored = self._taken(paths.rollouts, self.metrics.add)
         if paths.inputs.exists() and (extra := scored.without(planned)):
@@ -82,7 +77,7 @@ class Reading:
         masks: dict[int, int] = {}
         number = 0
         try:
-            for number, line in enumerate(_whole_lines(path), start=1):
+            for number, line in whole_lines(path):
                 key = take(line)
                 if self._strict and (twice := repeated_key(line)) is not None:
                     raise DataError(f"{path}:{number}: the key {twice!r} is there twice")
@@ -121,15 +116,7 @@ def report_on(output: Path) -> RunReport:
         UsageError: there is no run at `output`.
     """
     report = Reading(output, strict=True).report(write_metrics=False)
-    return replace(report, key_metrics=_written_metrics(report.paths.metrics, report.summary.scored))
-
-
-def _as_it_stands(manifest: Manifest, paths: RunPaths) -> Manifest:
-    """The manifest; a run that says it is going on, and that no process writes to, was interrupted."""
-    if manifest.status == "running" and not is_locked(paths.rollouts):
-        manifest.status = "interrupted"
-        manifest.reason = "its process ended without saying why"
-    return manifest
+    return replace(report, key_metrics=_key_metrics(report.paths.metrics, report.summary.scored))
 
 
 def failures_of(paths: RunPaths) -> Counter[str]:
@@ -141,11 +128,10 @@ def failures_of(paths: RunPaths) -> Counter[str]:
 
 def first_failure(paths: RunPaths, classes: Container[str]) -> str:
     """What went wrong in the first row of the failures file that is of these classes; empty without one."""
-    for _, line in stamped_lines(paths.failures):
-        row = decode(line)
-        if row.get(keys.FAILURE_CLASS) not in classes:
-            continue
-        return f"{row.get(keys.FAILURE_CLASS)}: {row.get(keys.FAILURE_ERROR)}"
+    for row in journal_lines(paths.failures):
+        failure = row.stamp.failure_class
+        if failure is not None and failure in classes:
+            return f"{failure}: {decode(row.line).get(keys.FAILURE_ERROR)}"
     return ""
 
 
@@ -171,156 +157,32 @@ def runs_in(folder: Path) -> tuple[list[Listed], list[str]]:
     runs: list[Listed] = []
     problems: list[str] = []
     for path in sorted(folder.glob("*_manifest.json")):
-        paths = RunPaths.of(path.with_name(path.name.removesuffix("_manifest.json") + ".jsonl"))
+        store = RunStore(path.with_name(path.name.removesuffix("_manifest.json") + ".jsonl"))
+        paths = store.paths
         try:
-            manifest = _as_it_stands(load_manifest(path), paths)
-            scored = sum(1 for _ in _whole_lines(paths.rollouts))
+            manifest = store.manifest()
+            scored = sum(1 for _ in whole_lines(paths.rollouts))
         except UsageError as error:
             problems.append(str(error))
             continue
-        runs.append(Listed(paths.rollouts, manifest, scored, _written_mean(paths.metrics, scored)))
+        runs.append(Listed(paths.rollouts, manifest, scored, _mean_reward(paths.metrics, scored)))
     return sorted(runs, key=lambda run: run.manifest.started_at, reverse=True), problems
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
-    if not path.exists():
-        return
-    with open_regular(path) as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield line
-
-
-def _columns(inputs: Path) -> frozenset[str]:
+def _first_columns(inputs: Path) -> frozenset[str]:
     """The columns of the first task."""
-    first = next(_whole_lines(inputs), b"{}")
+    _, line = next(whole_lines(inputs), (0, b"{}"))
     try:
-        return frozenset(msgspec.json.decode(first, type=dict[str, msgspec.Raw]))
+        return frozenset(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return frozenset()
-
-
-def sample_rollouts(
-    output: Path, *, failed: bool = False, reward: float | None = None, count: int, seed: int = 0
-) -> tuple[list[Rollout], int]:
-    """Rollouts of a run drawn at random, the same ones each time, and how many there were to draw from.
-
-    Args:
-        failed: those that failed and were not scored since, by their last failure.
-        reward: those with this reward. With both, rollouts of either kind; with neither, all scored ones.
-
-    Raises:
-        UsageError: there is no such run.
-    """
-    paths = RunPaths.of(output)
-    if not paths.rollouts.exists():
-        raise UsageError(f"{paths.rollouts}: there is no such run")
-    scored: dict[tuple[int, int], bool] = {}
-    places: dict[tuple[int, int], tuple[Path, int]] = {}
-    for row in keyed_lines(paths.rollouts):
-        key, found = (row.stamp.task_index, row.stamp.rollout_index), row.stamp.reward
-        scored[key] = True
-        if (not failed and reward is None) or (
-            reward is not None and found is not None and isclose(found, reward, abs_tol=1e-9)
-        ):
-            places[key] = (paths.rollouts, row.offset)
-    for row in keyed_lines(paths.failures) if failed and paths.failures.exists() else ():
-        key = (row.stamp.task_index, row.stamp.rollout_index)
-        if key not in scored:
-            places[key] = (paths.failures, row.offset)
-    drawn = sorted(Random(seed).sample(sorted(places), min(count, len(places))))
-    return [_rollout_at(*places[key]) for key in drawn], len(places)
-
-
-def _rollout_at(path: Path, offset: int) -> Rollout:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return _read_rollout(file.readline(), path)
-
-
-def _read_rollout(line: bytes, path: Path) -> Rollout:
-    """The rollout in a line that may have been written by anything.
-
-    Raises:
-        DataError: it is not one.
-    """
-    try:
-        row = decode(line)
-        msgspec.convert(row, _Shown)
-        check_params(row.get(keys.PARAMS))
-        if row.get(keys.RESPONSE) is not None:
-            row[keys.RESPONSE] = _shown_response(row[keys.RESPONSE])
-    except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
-        where = read_stamp(line, path, 0)
-        name = f"task {where.task_index}, repeat {where.rollout_index}"
-        raise DataError(f"{path}: {name} can't be shown: {str(error).replace('$.', '')}") from None
-    return Rollout.from_row(row)
-
-
-def find_rollout(output: Path, task: int, repeat: int) -> Rollout:
-    """One rollout of a run, from the rollouts file, else its last failure.
-
-    Raises:
-        UsageError: the run has no such rollout yet.
-    """
-    paths = RunPaths.of(output)
-    found: Rollout | None = None
-    for path in (paths.rollouts, paths.failures):
-        for stamp, line in stamped_lines(path):
-            if (stamp.task_index, stamp.rollout_index) == (task, repeat):
-                found = _read_rollout(line, path)
-        if found is not None:
-            return found
-    if not paths.rollouts.exists():
-        raise UsageError(f"{paths.rollouts}: there is no such run")
-    raise UsageError(f"{paths.rollouts} has no rollout of task {task}, repeat {repeat}")
-
-
-def _shown_response(data: Any) -> Any:
-    """The response, whose items of the kinds that are shown part by part are well-formed.
-
-    Raises:
-        ValueError: they are not.
-    """
-    if not isinstance(data, dict) or not isinstance(data.get("output"), list):  # pyright: ignore
-        return read_response(cast("object", data)).data
-    fields = cast("dict[str, Any]", data)
-    items = cast("list[Any]", fields["output"])
-    kinds = [
-        cast("dict[str, Any]", item).get("type", "message") if isinstance(item, dict) else ""
-        for item in items
-    ]
-    if not all(isinstance(kind, str) for kind in kinds):
-        raise ValueError("response.output: an item's type is not text")
-    parted = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _PARTED]
-    return {**fields, "usage": read_response({**fields, "output": parted}).usage}
-
-
-_PARTED = ("message", "reasoning", "function_call", "function_call_output")
-_SHOWN_KEYS = {
-    "outcome": keys.OUTCOME,
-    "timing": keys.TIMING,
-    "reward_components": keys.REWARD_COMPONENTS,
-    "tool_calls": keys.TOOL_CALLS,
-    "attempt_index": keys.ATTEMPT_INDEX,
-}
-
-
-class _Shown(msgspec.Struct, rename=_SHOWN_KEYS):
-    """What of a row has to be right before it is shown."""
-
-    outcome: str = ""
-    timing: dict[str, float] = {}
-    reward_components: dict[str, float] | None = None
-    tool_calls: dict[str, dict[str, Any]] | None = None
-    attempt_index: int = 0
 
 
 class _Named(msgspec.Struct):
     name: str
 
 
-class _Written(msgspec.Struct):
+class _Agent(msgspec.Struct):
     """What of one agent is read back from a metrics file."""
 
     agent_ref: _Named
@@ -333,22 +195,23 @@ class _Written(msgspec.Struct):
         return value if isinstance(value, int | float) else 0
 
 
-def _written_metrics(path: Path, scored: int) -> dict[str, dict[str, Any]]:
+def _key_metrics(path: Path, scored: int) -> dict[str, dict[str, Any]]:
     """The key metrics in a metrics file, by agent; none where it is missing or is not about these rows."""
-    return {one.agent_ref.name: one.key_metrics for one in _written(path, scored)}
+    return {one.agent_ref.name: one.key_metrics for one in _agents(path, scored)}
 
 
-def _written_mean(path: Path, scored: int) -> float | None:
+def _mean_reward(path: Path, scored: int) -> float | None:
     """The mean reward over all agents in a metrics file, if it is about these rows."""
-    found = [(one.figure("mean/reward"), one.figure("coverage/scored")) for one in _written(path, scored)]
-    total = sum(count for _, count in found)
-    return sum(mean * count for mean, count in found) / total if total else None
+    means = [(one.figure("mean/reward"), one.figure("coverage/scored")) for one in _agents(path, scored)]
+    total = sum(count for _, count in means)
+    return sum(mean * count for mean, count in means) / total if total else None
 
 
-def _written(path: Path, scored: int) -> list[_Written]:
+def _agents(path: Path, scored: int) -> list[_Agent]:
+    """The agents in a metrics file; none where it is not about this number of scored rollouts."""
     try:
         with open_regular(path) as file:
-            found = msgspec.json.decode(file.read(), type=list[_Written])
+            agents = msgspec.json.decode(file.read(), type=list[_Agent])
     except (UsageError, ValueError, RecursionError):
         return []
-    return found if sum(one.figure("coverage/scored") for one in found) == scored else []
+    return agents if sum(one.figure("coverage/scored") for one in agents) == scored else []

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import msgspec
 
-from nemo_gym.runs.ledger import Ledger, stamped_lines
+from nemo_gym.runs.ledger import Ledger
 from nemo_gym.runs.manifest import Identity, Manifest, differences
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.runs.task_sources import digest_of
 from nemo_gym.wire.errors import DataError, UsageError
-from nemo_gym.wire.row_identity import Keys
+from nemo_gym.wire.row_identity import Keys, journal_lines
 
 
 def grown(old: Identity, new: Identity) -> bool:
@@ -72,7 +72,7 @@ def grow(paths: RunPaths, lines: Iterable[bytes]) -> int:
     Raises:
         UsageError: a row of the old plan is not in the new one, at its place.
     """
-    old = (line for _, line in stamped_lines(paths.inputs))
+    old = (row.line for row in journal_lines(paths.inputs))
     wanted = next(old, None)
     count = 0
     with whole_file(paths.inputs) as file:
@@ -112,11 +112,10 @@ def check_files(paths: RunPaths, ledger: Ledger, requested: int) -> int:
         raise DataError(ledger.twin)
     planned = Keys()
     left = 0
-    for number, (stamp, _) in enumerate(stamped_lines(paths.inputs), start=1):
-        if not planned.add(stamp):
-            name = f"task {stamp.task_index}, repeat {stamp.rollout_index}"
-            raise DataError(f"{paths.inputs}:{number}: {name} is here a second time")
-        left += ledger.wants(stamp.task_index, stamp.rollout_index)
+    for row in journal_lines(paths.inputs):
+        if not planned.add(row.stamp):
+            raise DataError(f"{row.place}: {row.name} is here a second time")
+        left += ledger.wants(row.stamp.task_index, row.stamp.rollout_index)
     failed = Keys()
     for task, repeat in ledger.failed:
         failed.put(task, repeat)

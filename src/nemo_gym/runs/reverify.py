@@ -1,4 +1,4 @@
-"""A run that scores the trajectories of an earlier one anew."""
+"""Scores the trajectories of an earlier run again."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class RecordedPlan:
     @property
     def agent(self) -> AgentSpec:
         """Who acts as it was recorded."""
-        given = {"rollouts": str(self.recordings), "failed_as": self.failed_as}
-        return AgentSpec("recorded", {key: value for key, value in given.items() if value})
+        arguments = {"rollouts": str(self.recordings), "failed_as": self.failed_as}
+        return AgentSpec("recorded", {key: value for key, value in arguments.items() if value})
 
     def lines(self) -> Iterator[bytes]:
         """The rows, in the order of the inputs.
@@ -45,7 +45,7 @@ class RecordedPlan:
         count = 0
         for row in keyed_lines(self.inputs):
             if not planned.add(row.stamp):
-                raise DataError(f"{self.inputs}:{row.number}: {row.name} is here a second time")
+                raise DataError(f"{row.place}: {row.name} is here a second time")
             if row.stamp in recorded and row.stamp not in scored and count != self.limit:
                 count += 1
                 yield row.line.rstrip() + b"\n"
@@ -67,21 +67,21 @@ class RecordedPlan:
         }
 
     def _recorded(self) -> Keys:
-        found = Keys()
+        recorded = Keys()
         for row in keyed_lines(self.recordings):
             if row.stamp.failure_class != (self.failed_as or None):
                 continue
-            if not found.add(row.stamp) and not self.failed_as:
-                raise DataError(f"{self.recordings}:{row.number}: {row.name} is here a second time")
-        return found
+            if not recorded.add(row.stamp) and not self.failed_as:
+                raise DataError(f"{row.place}: {row.name} is here a second time")
+        return recorded
 
     def _scored(self) -> Keys:
-        found = Keys()
+        scored = Keys()
         for path in self.scored:
             for row in keyed_lines(path) if path.exists() else ():
                 if row.stamp.failure_class is None:
-                    found.add(row.stamp)
-        return found
+                    scored.add(row.stamp)
+        return scored
 
 
 async def check_modes(scorer: EnvironmentSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""The reward profile of a run: what each of its tasks came to, beside the task itself."""
+"""The reward profile of a run: each of its tasks with the figures of its rollouts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError
-from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.row_identity import Keys, keyed_lines
+from nemo_gym.wire.jsonl import decode, encode, open_regular
+from nemo_gym.wire.row_identity import Keys, keyed_lines, line_at
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """How much of what was asked for there is."""
+    """How many of the planned rollouts there are."""
 
     expected_rows: int
     """Rows of the materialised inputs."""
@@ -37,7 +37,7 @@ class Completion(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile that was written."""
+    """The two files of a profile, and how complete its run is."""
 
     tasks: Path
     """`<rollouts stem>_reward_profiling.jsonl`: a line for each task."""
@@ -60,82 +60,84 @@ def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Pro
         DataError: a line is no row of a run; or the files don't fit each other and `partial` is not set.
     """
     metrics = MetricsAccumulator()
-    asked, samples = _planned(inputs, metrics, partial=partial)
-    done, extra = _taken_in(rollouts, asked, metrics, partial=partial)
-    missing = asked.without(done)
+    planned, samples = _planned(inputs, metrics, partial=partial)
+    done, extra = _add_rollouts(rollouts, planned, metrics, partial=partial)
+    missing = planned.without(done)
     if missing and not partial:
         raise DataError(
-            f"{rollouts}: {len(missing)} of the {len(asked)} rows of {inputs} have no rollout: "
+            f"{rollouts}: {len(missing)} of the {len(planned)} rows of {inputs} have no rollout: "
             f"{missing.named()}. {_PARTIAL}"
         ).about("allow_partial_rollouts")
-    metrics.expect(len(asked), {})
-    written = Profile(
+    metrics.expect(len(planned), {})
+    profile = Profile(
         tasks=rollouts.with_name(f"{rollouts.stem}_reward_profiling.jsonl"),
         agents=rollouts.with_name(f"{rollouts.stem}_agent_metrics.json"),
-        completion=_completion(asked, done, extra),
+        completion=_completion(planned, done, extra),
     )
-    with whole_file(written.tasks) as tasks, whole_file(written.agents) as agents:
+    with whole_file(profile.tasks) as tasks, whole_file(profile.agents) as agents:
         tasks.writelines(_lines(inputs, samples, metrics))
-        entries = [{**found, keys.AGENT_REF: {"name": name}} for name, found in metrics.by_agent().items()]
+        entries = [
+            {**figures, keys.AGENT_REF: {"name": name}} for name, figures in metrics.by_agent().items()
+        ]
         agents.write(msgspec.json.format(encode(entries), indent=2) + b"\n")
-    return written
+    return profile
 
 
 def _planned(inputs: Path, metrics: MetricsAccumulator, *, partial: bool) -> tuple[Keys, dict[int, int]]:
-    """What was asked for, and where in the file each task is first."""
-    asked = Keys()
+    """The rows of the plan, and where in the file each task comes first."""
+    planned = Keys()
     samples: dict[int, int] = {}
     for row in keyed_lines(inputs):
-        if not asked.add(row.stamp):
+        if not planned.add(row.stamp):
             if partial:
                 continue
-            raise DataError(f"{inputs}:{row.number}: {row.name} is here a second time")
+            raise DataError(f"{row.place}: {row.name} is here a second time")
         samples.setdefault(row.stamp.task_index, row.offset)
         metrics.plan(row.line)
-    if not asked:
+    if not planned:
         raise DataError(f"{inputs}: there are no rows")
-    return asked, samples
+    return planned, samples
 
 
-def _taken_in(rollouts: Path, asked: Keys, metrics: MetricsAccumulator, *, partial: bool) -> tuple[Keys, int]:
+def _add_rollouts(
+    rollouts: Path, planned: Keys, metrics: MetricsAccumulator, *, partial: bool
+) -> tuple[Keys, int]:
     """Which rows have a rollout, and how many rollouts count for nothing."""
     done = Keys()
     extra = 0
     for row in keyed_lines(rollouts):
         if row.stamp.failure_class is not None:
             continue
-        known = row.stamp in asked
+        known = row.stamp in planned
         if known and done.add(row.stamp):
             metrics.add(row.line)
         elif partial:
             extra += 1
         else:
             problem = "is here a second time" if known else "belongs to no row of the inputs"
-            raise DataError(f"{rollouts}:{row.number}: {row.name} {problem}. {_PARTIAL}").about(
-                "allow_partial_rollouts"
-            )
+            line = f"{row.place}: {row.name} {problem}. {_PARTIAL}"
+            raise DataError(line).about("allow_partial_rollouts")
     return done, extra
 
 
-def _completion(asked: Keys, done: Keys, extra: int) -> Completion:
-    missing = asked.without(done)
+def _completion(planned: Keys, done: Keys, extra: int) -> Completion:
+    missing = planned.without(done)
     return Completion(
-        expected_rows=len(asked),
+        expected_rows=len(planned),
         completed_rows=len(done),
         missing_rows=len(missing),
         extra_rows=extra,
-        completed_pct=100.0 * len(done) / len(asked),
-        complete_tasks=asked.tasks - missing.tasks,
+        completed_pct=100.0 * len(done) / len(planned),
+        complete_tasks=planned.tasks - missing.tasks,
         partial_tasks=done.with_task_of(missing),
-        missing_tasks=asked.tasks - done.tasks,
+        missing_tasks=planned.tasks - done.tasks,
     )
 
 
 def _lines(inputs: Path, samples: dict[int, int], metrics: MetricsAccumulator) -> Iterator[bytes]:
-    with inputs.open("rb") as file:
+    with open_regular(inputs) as file:
         for group in metrics.groups():
-            file.seek(samples[group[keys.TASK_INDEX]])
-            sample: dict[str, Any] = decode(file.readline())
+            sample: dict[str, Any] = decode(line_at(file, samples[group[keys.TASK_INDEX]]))
             del sample[keys.TASK_INDEX], sample[keys.ROLLOUT_INDEX]
             yield encode({**group, "sample": sample}) + b"\n"
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from time import time
@@ -19,8 +20,8 @@ from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
 from nemo_gym.runs.environment_metrics import OwnMetrics
-from nemo_gym.runs.journal import Journal
-from nemo_gym.runs.ledger import Ledger, stamped_lines, with_attempt
+from nemo_gym.runs.journal import Journal, Listener
+from nemo_gym.runs.ledger import Ledger, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
 from nemo_gym.runs.paths import RunPaths, WriteFailed
 from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, fitting, materialize
@@ -33,10 +34,12 @@ from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_ch
 from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
+from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.masking import remembered_secrets, without_secrets
+from nemo_gym.wire.row_identity import journal_lines
 from nemo_gym.wire.task import Row, named_agent
 
 
@@ -81,6 +84,8 @@ class Job:
     """Sample every rollout with its repeat number as the seed."""
     concurrency: int | None = None
     """Rollouts in flight over all workers; None adapts to the endpoint."""
+    max_sandboxes: int | None = None
+    """Rollouts that may have sandboxes at the same time, over all workers; None is the pool's default."""
     workers: int = 1
     rollout_timeout: float | None = 3600.0
     """Seconds one rollout may take."""
@@ -102,10 +107,17 @@ class Job:
 class Run:
     """A prepared run. `prepare` raises for every mistake that can be known beforehand, before any existing
     file is touched; `progress` can be watched while `collect` goes on.
+
+    Args:
+        listeners: are called with rows once they are on disk. One that raises, or takes longer than a minute,
+            is not called again: the run goes on, and a note names it.
     """
 
-    def __init__(self, job: Job, *, open_doors: OpenDoors | None = None) -> None:
+    def __init__(
+        self, job: Job, *, open_doors: OpenDoors | None = None, listeners: Iterable[Listener] = ()
+    ) -> None:
         self.job = job
+        self._listeners = tuple(listeners)
         self._open_doors = open_doors
         self.paths = RunPaths.of(job.output)
         once = all(source.num_repeats == 1 for source in job.sources)
@@ -265,6 +277,8 @@ class Run:
         Raises:
             GymError: the model can't be reached, or the journal can't be written.
         """
+        for listener in self._listeners:
+            self._journal.subscribe(listener, failed=partial(self._note_listener, listener))
         async with self._watched(), self._journal as journal:
             await self._until_stopped(self._engine(journal))
         if journal.error is not None:
@@ -305,11 +319,21 @@ class Run:
         if self._watch is None:
             yield
             return
-        self._journal.written = self._watch.retire
+        self._journal.subscribe(self._watch, failed=self._stop_for_tokens, patience=None)
         try:
             yield
         finally:
             await self._watch.aclose()
+
+    def _stop_for_tokens(self, error: Exception) -> None:
+        self.stop(f"captured tokens can't be retired: {error or type(error).__name__}")
+
+    def _note_listener(self, listener: Listener, error: Exception) -> None:
+        problem = f"{type(error).__name__}: {error}".removesuffix(": ")
+        self.notes.append(
+            f"warning: {type(listener).__name__} gets no more rows, {without_secrets(problem)}; "
+            "the rows are in the files"
+        )
 
     async def _report(self) -> RunReport:
         """What the run came to; servers are asked for their metrics unless the user wants it to end."""
@@ -370,10 +394,10 @@ class Run:
     def _lines(self) -> Iterator[Line]:
         """What is left of the plan, in order, stamped with earlier attempts."""
         ledger = self._ledger
-        for stamp, line in stamped_lines(self.paths.inputs, is_checked=True):
-            task, rollout = stamp.task_index, stamp.rollout_index
+        for row in journal_lines(self.paths.inputs, is_checked=True):
+            task, rollout = row.stamp.task_index, row.stamp.rollout_index
             if ledger.wants(task, rollout):
-                yield stamp, with_attempt(line, ledger.attempts(task, rollout))
+                yield row.stamp, with_attempt(row.line, ledger.attempts(task, rollout))
 
     def _judge(self, result: Result) -> None:
         """Stop a run that has failed too often, or that has never worked."""
@@ -396,6 +420,7 @@ class Run:
             seed=job.seed or 0,
             capture=job.capture,
             remembered=remembered_secrets() if job.workers > 1 else [],
+            max_sandboxes=shared_limit(job.max_sandboxes, job.workers),
         )
 
     def _identity(self, environment: Environment) -> Identity:

@@ -38,8 +38,12 @@ class Scorers(EnvironmentSpec, frozen=True):
         return msgspec.structs.replace(self, agents=dict(zip(self.agents, found, strict=True)))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
+        resources = local.environment.resources
         return _ByAgent(
-            {name: spec.link(LocalEnvironment(spec.build())) for name, spec in self.agents.items()}
+            {
+                name: spec.link(LocalEnvironment(spec.build(), resources=resources))
+                for name, spec in self.agents.items()
+            }
         )
 
     def public(self, environment: Environment) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
@@ -33,17 +34,17 @@ def find_shards(patterns: Sequence[str], output: RunPaths) -> list[RunPaths]:
     Raises:
         UsageError: a pattern matches nothing.
     """
-    found: dict[Path, Path] = {}
-    for pattern in (one.strip() for given in patterns for one in given.split(",") if one.strip()):
+    rollouts: dict[Path, Path] = {}
+    for pattern in (one.strip() for several in patterns for one in several.split(",") if one.strip()):
         shards = [
             path for path in map(Path, glob.glob(pattern, recursive=True)) if _is_shard(path, output.rollouts)
         ]
         if not shards:
             raise UsageError(f"{pattern}: no rollouts file matches")
-        found |= {path.resolve(): path for path in sorted(shards)}
-    if not found:
+        rollouts |= {path.resolve(): path for path in sorted(shards)}
+    if not rollouts:
         raise UsageError("which rollouts? -i GLOB")
-    return [RunPaths.of(path) for path in sorted(found.values())]
+    return [RunPaths.of(path) for path in sorted(rollouts.values())]
 
 
 async def aggregate_shards(
@@ -70,15 +71,15 @@ async def aggregate_shards(
     async with AsyncExitStack() as stack:
         if agents is not None:
             stack.push_async_callback(agents.aclose)
-        made = output
+        merged = output
         if not merge:
             folder = stack.enter_context(TemporaryDirectory())
-            made = RunPaths.of(Path(folder) / output.rollouts.name)
-        merge_shards(shards, made)
-        report, notes = await recompute(made.rollouts, scorer or recorded_scorer(made), agents=agents)
+            merged = RunPaths.of(Path(folder) / output.rollouts.name)
+        merge_shards(shards, merged)
+        report, notes = await recompute(merged.rollouts, scorer or recorded_scorer(merged), agents=agents)
         if not merge:
             with whole_file(output.metrics) as file:
-                file.write(made.metrics.read_bytes())
+                file.write(merged.metrics.read_bytes())
         return replace(report, paths=output), notes
 
 
@@ -94,18 +95,17 @@ def merge_shards(shards: Sequence[RunPaths], output: RunPaths) -> None:
     inputs = [shard.inputs for shard in shards]
     with ExitStack() as files:
         rollouts = files.enter_context(whole_file(output.rollouts))
-        for row, path in _rows([shard.rollouts for shard in shards]):
+        for row in _rows([shard.rollouts for shard in shards]):
             if not scored.add(row.stamp):
-                first = _place(shards, row)
-                raise DataError(f"{first} and {path}:{row.number} are both {row.name}")
+                raise DataError(f"{_first_place(shards, row)} and {row.place} are both {row.name}")
             rollouts.write(row.line.rstrip() + b"\n")
         failures = files.enter_context(whole_file(output.failures))
-        for row, _ in _rows([shard.failures for shard in shards if shard.failures.exists()]):
+        for row in _rows([shard.failures for shard in shards if shard.failures.exists()]):
             failed.add(row.stamp)
             failures.write(row.line.rstrip() + b"\n")
         if all(path.exists() for path in inputs):
             plan = files.enter_context(whole_file(output.inputs))
-            for row, _ in _rows(inputs):
+            for row in _rows(inputs):
                 if planned.add(row.stamp):
                     plan.write(row.line.rstrip() + b"\n")
         missed = failed.without(scored)
@@ -123,19 +123,14 @@ def _is_shard(path: Path, output: Path) -> bool:
     return not any(owner != path and owner.exists() for owner in owners)
 
 
-def _rows(paths: Sequence[Path]) -> Iterator[tuple[KeyedLine, Path]]:
-    for path in paths:
-        for row in keyed_lines(path):
-            yield row, path
+def _rows(paths: Iterable[Path]) -> Iterator[KeyedLine]:
+    return chain.from_iterable(map(keyed_lines, paths))
 
 
-def _place(shards: Sequence[RunPaths], wanted: KeyedLine) -> str:
-    """Where the first rollout with that identity is."""
-    key = (wanted.stamp.task_index, wanted.stamp.rollout_index)
+def _first_place(shards: Sequence[RunPaths], twin: KeyedLine) -> str:
+    """Where the first rollout with the same identity is."""
     rows = _rows([shard.rollouts for shard in shards])
-    return next(
-        f"{path}:{row.number}" for row, path in rows if (row.stamp.task_index, row.stamp.rollout_index) == key
-    )
+    return next(row.place for row in rows if row.name == twin.name)
 
 
 def _identity(shards: Sequence[RunPaths]) -> Identity:

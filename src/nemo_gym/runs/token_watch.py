@@ -1,16 +1,15 @@
-"""What a run does about captured tokens once rows are written: retire them, and stop when too many are of no
-use."""
+"""Drops captured tokens once their rows are written, and stops a run when too many can't be trained on."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 
 from nemo_gym.capture.finalise import Finaliser, Retirable
 from nemo_gym.capture.row_columns import TOKEN_CAPTURE
 from nemo_gym.capture.settings import TokenSettings
+from nemo_gym.runs.journal import Commit
 
 
 class TokenWatch:
@@ -45,9 +44,9 @@ class TokenWatch:
             f"{most:g} allows: {reasons}"
         )
 
-    async def retire(self, lines: Sequence[bytes]) -> None:
-        """Drop the tokens of rows that are on disk."""
-        for line in lines:
+    async def on_commit(self, commit: Commit) -> None:
+        """Drop the tokens of scored rows that are on disk."""
+        for line in commit.rollouts:
             ended = _capture_of(line)
             if ended is not None:
                 await self._finaliser.retire(ended)
@@ -58,7 +57,7 @@ class TokenWatch:
 
 
 class _Line(msgspec.Struct, rename={"capture": TOKEN_CAPTURE}):
-    """What of a row is read, without decoding the rest of it."""
+    """The one column that is read; the rest of the row is not decoded."""
 
     capture: Retirable | None = None
 
@@ -69,5 +68,5 @@ _decoder = msgspec.json.Decoder(_Line)
 def _capture_of(line: bytes) -> Retirable | None:
     try:
         return _decoder.decode(line).capture
-    except msgspec.ValidationError:  # an agent's own idea of that column
+    except msgspec.ValidationError:  # the agent writes something else into that column
         return None

@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.runs.capture_agent import CapturedAgent
 from nemo_gym.runs.collect import Collector
@@ -23,6 +25,7 @@ from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result
+from nemo_gym.sandbox.pool import SandboxPool
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.masking import remember_secrets
@@ -49,6 +52,8 @@ class Orders(msgspec.Struct):
     """Upper end of adaptive concurrency."""
     capture: CaptureSettings | None = None
     """What of the model calls is kept; None is nothing."""
+    max_sandboxes: int | None = None
+    """Of the rollouts of this worker."""
     remembered: list[str] = []
     """Secrets that the parent knows of, to be shown nowhere."""
 
@@ -74,7 +79,13 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     Raises:
         UsageError: the parts don't fit together.
     """
-    local = LocalEnvironment(orders.environment.build(), seed=orders.seed)
+    environment = orders.environment.build()
+    resources: Resources | None = getattr(
+        environment, "resources", None
+    )  # of an object that has some
+    if resources is None or orders.max_sandboxes is not None:
+        resources = replace(resources or Resources(), sandboxes=SandboxPool(limit=orders.max_sandboxes))
+    local = LocalEnvironment(environment, seed=orders.seed, resources=resources)
     link = orders.environment.link(local)
     if link is not local and orders.model.type == "oracle":
         raise UsageError("the oracle looks into the environment, which is at a URL here")

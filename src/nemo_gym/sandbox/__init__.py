@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
     from nemo_gym.sandbox.errors import SandboxCreateVerificationError as SandboxCreateVerificationError
     from nemo_gym.sandbox.errors import SandboxPtyError as SandboxPtyError
+    from nemo_gym.sandbox.pool import SandboxPool as SandboxPool
     from nemo_gym.sandbox.providers.base import PtySession as PtySession
     from nemo_gym.sandbox.providers.base import SandboxProvider as SandboxProvider
     from nemo_gym.sandbox.providers.base import SandboxPtySession as SandboxPtySession
@@ -42,6 +43,7 @@ _HOMES = {
     "SandboxEndpoint": "spec",
     "SandboxExecResult": "spec",
     "SandboxHandle": "spec",
+    "SandboxPool": "pool",
     "SandboxProvider": "providers.base",
     "SandboxPtyError": "errors",
     "SandboxPtySession": "providers.base",

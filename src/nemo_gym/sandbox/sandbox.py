@@ -16,6 +16,7 @@ from nemo_gym.sandbox.providers.base import (
     LaysOutFiles,
     OffersEndpoints,
     ReachesOut,
+    ReportsIsolation,
     SandboxProvider,
 )
 from nemo_gym.sandbox.providers.registry import create_provider
@@ -64,6 +65,17 @@ class AsyncSandbox:
     def id(self) -> str:
         """As its provider calls it."""
         return self._started().sandbox_id
+
+    @property
+    def provider_name(self) -> str:
+        """The name of what makes it."""
+        return self._provider.name
+
+    @property
+    def isolation(self) -> str:
+        """How it is shut off from this machine, such as `namespaces`, `container` or `none`."""
+        provider, handle = self._provider, self._started()
+        return provider.isolation_of(handle) if isinstance(provider, ReportsIsolation) else "unknown"
 
     async def start(self, spec: SandboxSpec | None = None) -> Self:
         """Make it, and return when it is ready and has the spec's files.

@@ -103,7 +103,7 @@ class SandboxSpec:
     entrypoint: list[str] | None = None
     """The program that the sandbox starts with, in the background."""
     provider_options: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What only one provider understands. The ones shipped here read none."""
+    """What only one provider understands, by its name. Of those shipped here `local` reads some: `limits`."""
     ports: Sequence[int] = ()
     """TCP ports that can be reached from outside. Always a tuple once made."""
 

@@ -22,7 +22,7 @@ from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.metrics import metrics_of_link, metrics_route, no_metrics
 from nemo_gym.serving.openapi import described
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.prefix import RolloutTag, rollout_tag
+from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError

@@ -20,7 +20,7 @@ from nemo_gym.serving.errors import ErrorForms, on_http_error
 from nemo_gym.serving.limits import LimitRequests
 from nemo_gym.serving.openapi import described, openapi_document
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.prefix import RolloutPrefix
+from nemo_gym.serving.rollout_prefix import RolloutPrefix
 from nemo_gym.serving.sessions import SessionCookie
 
 

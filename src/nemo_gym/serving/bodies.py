@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.pieces import decode_pieces
+from nemo_gym.serving.incremental_json import decode_pieces
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import check_items

@@ -1,4 +1,4 @@
-"""Child processes that serve: their output, their end, and nothing left of them."""
+"""Child processes that serve: starting them, keeping their output, and ending all that they started."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
+from nemo_gym.serving.fork_server import ForkedProcess, ForkServer
 from nemo_gym.serving.launch import Launch
 from nemo_gym.serving.redaction import APPEND, Redactor
 
@@ -31,7 +32,7 @@ class Child:
         """The interpreter it runs with."""
         self._redactor = redactor
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._process: Process | None = None
+        self._process: Process | ForkedProcess | None = None
         self._reading: asyncio.Task[None] | None = None
 
     @property
@@ -43,33 +44,42 @@ class Child:
         """The end of what it printed, indented."""
         return "".join(f"\n  | {line}" for line in self._lines) or "\n  | (it printed nothing)"
 
-    async def start(self, launch: Launch) -> None:
+    async def start(self, launch: Launch, *, forks: ForkServer | None = None, folder: str = "") -> None:
         """Start it; `launch` is handed over through a pipe.
+
+        Args:
+            forks: starts the process, where it can; it passes no sockets on.
+            folder: where the program of the instance is, for `forks`.
 
         Raises:
             OSError: the program or the log file can't be opened.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fds = tuple(launch.sockets.values())
-        self._process = process = await asyncio.create_subprocess_exec(
-            self.python,
-            "-P",
-            "-m",
-            "nemo_gym.serving.child",
-            self.name,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=STDOUT,
-            env=_environment(launch.token),
-            pass_fds=fds,
-            start_new_session=True,
-            limit=_LONGEST_LINE,
-        )
+        process = await forks.fork(self.name, folder, limit=_LONGEST_LINE) if forks else None
+        if process is None:
+            process = await self._start_ordinary(launch)
+        self._process = process
         self._reading = asyncio.create_task(self._read_output())
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):
             process.stdin.write(launch.packed())
             await process.stdin.drain()
+
+    async def _start_ordinary(self, launch: Launch) -> Process:
+        return await asyncio.create_subprocess_exec(
+            self.python,
+            "-P",
+            "-m",
+            "nemo_gym.serving.child_main",
+            self.name,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=child_environment(launch.token),
+            pass_fds=tuple(launch.sockets.values()),
+            start_new_session=True,
+            limit=_LONGEST_LINE,
+        )
 
     async def ended(self) -> int:
         """Its exit code, once it has ended and everything it printed is in the log."""
@@ -89,11 +99,13 @@ class Child:
                 await self._process.wait()
         self._signal(signal.SIGKILL)
         await self._process.wait()
-        self._process = None
+        process, self._process = self._process, None
         if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=_DRAIN_S)
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        if isinstance(process, ForkedProcess):
+            process.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -110,7 +122,8 @@ class Child:
                 file.flush()
 
 
-def _environment(token: str) -> dict[str, str]:
+def child_environment(token: str) -> dict[str, str]:
+    """The environment variables of every child: those of this process, without its secrets."""
     kept = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
     return {name: value for name, value in kept.items() if not token or value != token} | _UNBUFFERED
 

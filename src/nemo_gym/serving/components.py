@@ -21,19 +21,21 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.runs.component_specs import AgentSpec, ModelSpec
+from nemo_gym.sandbox.pool import SandboxPool
 from nemo_gym.serving.agent_app import agent_app
-from nemo_gym.serving.door import LoopbackDoor
 from nemo_gym.serving.engine_routes import engine_routes
 from nemo_gym.serving.environment_app import environment_app
+from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.in_process import AppConnections, AppEnvironment
+from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_tools import open_tools
 from nemo_gym.serving.model_app import model_app
-from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.serving.tools_door import open_tools
 from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -62,6 +64,7 @@ class Components:
         self._environments: dict[str, LocalEnvironment] = {}
         self._offered: dict[str, OfferedTools | None] = {}
         self._models: dict[str, Model] = {}
+        self._sandboxes = SandboxPool(limit=options.max_sandboxes)
         self._opened = AsyncExitStack()
 
     async def app(self, name: str) -> Starlette:
@@ -95,7 +98,10 @@ class Components:
     def _environment(self, name: str) -> LocalEnvironment:
         if name not in self._environments:
             kind, settings = environment_of(self._instances[name])
-            link = self._environments[name] = LocalEnvironment(build_environment(kind, settings))
+            environment = build_environment(kind, settings)
+            link = self._environments[name] = LocalEnvironment(
+                environment, resources=Resources(sandboxes=self._sandboxes)
+            )
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]
 

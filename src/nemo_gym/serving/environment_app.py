@@ -22,14 +22,15 @@ from nemo_gym.environments.tool import no_such_tool
 from nemo_gym.serving.answers import JsonResponse, echo, text_answer
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import decode_object, read_object, response_of
+from nemo_gym.serving.environment_tools import OfferedTools
 from nemo_gym.serving.errors import InvalidBody
+from nemo_gym.serving.idempotency import Once
+from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.serving.metrics import metrics_of, metrics_route
-from nemo_gym.serving.offered import OfferedTools
-from nemo_gym.serving.once import Once
+from nemo_gym.serving.open_sessions import SeededSessions
 from nemo_gym.serving.openapi import DescribedRoute, Operation, described
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.schemas import task_schema, with_response
-from nemo_gym.serving.seeded import SeededSessions
 from nemo_gym.serving.sessions import cookie_refused, session_id
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, JudgeFailed, UsageError
@@ -85,7 +86,7 @@ class _Server:
         form = self._step_routes(row) if self._link.steps else self._verify_routes(row)
         offered = self._offered
         return [
-            *([] if offered is None else offered.door.routes(body_bytes=self._limits.body_bytes)),
+            *([] if offered is None else tool_routes(offered.door, body_bytes=self._limits.body_bytes)),
             *form,
             metrics_route(metrics_of(environment)),
             described(

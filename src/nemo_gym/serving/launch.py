@@ -1,4 +1,4 @@
-"""`Launch`: what one process is to serve, as it is handed to that process."""
+"""`Launch`: the message that says what a process is to serve."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ class Launch(msgspec.Struct, kw_only=True):
     """What callers must send; empty lets everybody in."""
     isolate: bool = False
     """Each instance in a process of its own, with what its `requirements.txt` lists."""
-    programs_apart: bool = False
-    """No user's program in this process, not even one that could share it."""
     grace_s: float = 30.0
     """Seconds that requests in flight have once stopping begins."""
     ready_s: float = 300.0
@@ -76,6 +74,7 @@ class Launch(msgspec.Struct, kw_only=True):
             cookie_secret=Secret(self.cookie_secret),
             token=Secret(self.token) if self.token else None,
             limits=Limits.of(self.tree),
+            max_sandboxes=self.tree.get("max_sandboxes"),
             host_names=self.host_names,
             profile=profile_of(self.tree, process),
             capture=call_store(self.tree),
@@ -138,7 +137,6 @@ def prepare(
     logs: Path,
     token: Secret | None = None,
     isolate: bool = False,
-    programs_apart: bool = False,
     grace_s: float = 30.0,
     ready_s: float = 300.0,
 ) -> Launch:
@@ -173,7 +171,6 @@ def prepare(
         cookie_secret=Secret.random().reveal(),
         token=token.reveal() if token else "",
         isolate=isolate or bool(config.tree.get("isolate")),
-        programs_apart=programs_apart,
         grace_s=grace_s,
         ready_s=ready_s,
         logs=str(logs),
@@ -189,9 +186,9 @@ def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) 
     """
     tries = 3
     while True:
-        found = resolved()
+        config = resolved()
         try:
-            return found, prepared(found)
+            return config, prepared(config)
         except AddressInUse as error:
             tries -= 1
             if error.owner == HEAD or not tries:
@@ -199,7 +196,7 @@ def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) 
 
 
 def program_of(instance: Instance, roots: Sequence[Path]) -> Path | None:
-    """The entry point of a user's own server; None for what can be served in this process."""
+    """The entry point of a user's own server; None for a component of this package."""
     folder = implementation_folder(instance, roots)
     return None if folder is None else (folder / instance.entrypoint).resolve()
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from nemo_gym.serving.running import servers_of
-from nemo_gym.serving.state import RunState, running
+from nemo_gym.serving.gym_control import servers_of
+from nemo_gym.serving.run_state import RunState, running
 from nemo_gym.wire.errors import GymError
 
 

@@ -10,11 +10,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
 
 from nemo_gym.serving.secrets import Secret
-from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 
@@ -69,24 +66,6 @@ class ToolDoor:
         self._tokens = URLSafeSerializer(secret.reveal(), salt="nemo_gym.mcp.session")
         quoted = re.sub(r"[^A-Za-z0-9_-]", "_", server_name)
         self._prefixes = tuple({f"mcp__{server_name}__", f"mcp__{quoted}__"})
-
-    def routes(self, *, body_bytes: int) -> list[BaseRoute]:
-        """What answers at `/mcp`, with or without a slash; it belongs before routes that take any name.
-
-        Args:
-            body_bytes: the largest request.
-
-        Raises:
-            UsageError: the SDK is not installed.
-        """
-        try:
-            from nemo_gym.serving.mcp_endpoint import McpEndpoint
-        except ModuleNotFoundError:
-            raise UsageError(
-                "serving tools over MCP needs the MCP SDK: pip install 'nemo-gym[mcp]'"
-            ) from None
-        endpoint: ASGIApp = McpEndpoint(self, body_bytes=body_bytes)
-        return [Route(path, endpoint, methods=["POST"]) for path in (PATH, f"{PATH}/")]
 
     def access(self, session_id: str, allowed: Iterable[str] | None) -> dict[str, Any]:
         """How to reach the tools of a session: `mcp` in the answer of `/seed_session`.

@@ -13,8 +13,8 @@ from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.runs.aggregate import aggregate_rows
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.bodies import read_object
+from nemo_gym.serving.environment_tools import OfferedEnvironment
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.offered import OfferedEnvironment
 from nemo_gym.serving.openapi import DescribedRoute, described
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError

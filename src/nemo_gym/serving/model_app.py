@@ -39,7 +39,7 @@ from nemo_gym.serving.disconnects import unless_gone
 from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.openapi import Handler, described
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.prefix import rollout_tag
+from nemo_gym.serving.rollout_prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
 from nemo_gym.serving.sessions import session_id
 from nemo_gym.wire.conversation_restore import Replayed

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from nemo_gym.capture.server_capture import Recorder, Recorders
 from nemo_gym.serving.limits import Limits
-from nemo_gym.serving.prefix import RolloutTag
 from nemo_gym.serving.profiling import CpuProfile
+from nemo_gym.serving.rollout_prefix import RolloutTag
 from nemo_gym.serving.secrets import Secret
 
 
@@ -20,6 +20,8 @@ class AppOptions:
     token: Secret | None = None
     """What a caller must send as a bearer token; None lets everybody in."""
     limits: Limits = field(default_factory=Limits)
+    max_sandboxes: int | None = None
+    """Sessions that may have sandboxes at the same time; None is the pool's default."""
     host_names: frozenset[str] = frozenset()
     """By which clients know the servers, besides those of loopback."""
     capture: Recorder | None = None

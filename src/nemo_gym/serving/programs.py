@@ -1,10 +1,12 @@
-"""A user's own server program as an app of this process."""
+"""A user's own server program as an app of this process, where its configuration says `share: true`."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import inspect
 import itertools
+import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -17,13 +19,13 @@ from typing import Any, Final, Protocol, TypeVar
 from starlette.applications import Starlette
 
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.sharing import served_class, siblings
+from nemo_gym.support.modules import explained
 from nemo_gym.wire.errors import GymError, UsageError
 
 T = TypeVar("T")
 
 OFFER: Final = "__gym_app__"
-"""The class method by which a server class gives its `Offered` app."""
+"""The class method of a server class that builds its app."""
 
 
 class NeedsOwnProcess(GymError):
@@ -31,7 +33,7 @@ class NeedsOwnProcess(GymError):
 
 
 class Offer(Protocol):
-    """What is under `OFFER`."""
+    """The class method named `OFFER`."""
 
     def __call__(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
         """The app of an instance of a configuration, as it is served.
@@ -58,24 +60,20 @@ class Program:
         self._modules: list[str] = []
 
     def app(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
-        """Run the file as a module, and build the server that it would run.
+        """Import the file, and build the server whose class it defines.
 
         Raises:
             NeedsOwnProcess: that failed, or can't be done beside what is loaded already.
             UsageError: the settings don't fit.
         """
         try:
-            server = getattr(self._load(), served_class(self._file) or "", None)
-            offer: Offer | None = getattr(server, OFFER, None)
-            if offer is None:
-                raise NeedsOwnProcess("what it runs is not a server of this package")
-            return offer(name, tree, options)
+            return _offer(self._load())(name, tree, options)
         except (NeedsOwnProcess, UsageError):
             self.forget()
             raise
         except (Exception, SystemExit) as error:
             self.forget()
-            raise NeedsOwnProcess(f"in this one it raises {type(error).__name__}: {error}") from error
+            raise NeedsOwnProcess(f"in this one it fails: {explained(error, self._file)}") from error
 
     def forget(self) -> None:
         """Drop its modules, so that the next to load it gets its own."""
@@ -108,15 +106,30 @@ class Program:
         return module
 
     def _refuse_clashes(self, folder: Path) -> None:
-        """A module beside the file would be taken for another of its name, or another for it."""
-        for name in sorted(siblings(self._file)):
+        """A module beside the file would be mistaken for another of its name, or another for it."""
+        beside = {module.name for module in pkgutil.iter_modules([str(folder)])}
+        for name in sorted(beside - {self._file.stem, *_NOT_IMPORTED}):
             spec = None if name in sys.modules else importlib.util.find_spec(name)
             if name in sys.modules or (spec and not _lies_in(folder, spec.origin)):
                 raise NeedsOwnProcess(f"its module {name} has the name of another")
 
 
+def _offer(module: ModuleType) -> Offer:
+    """What gives the app of the one server class that a module defines; bases of another don't count."""
+    kinds = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, OFFER)
+    ]
+    servers = {kind for kind in kinds if not any(kind in other.__mro__[1:] for other in kinds)}
+    if len(servers) != 1:
+        names = ", ".join(sorted(kind.__name__ for kind in servers)) or "none"
+        raise NeedsOwnProcess(f"it must define one server class of this package, and defines {names}")
+    return getattr(servers.pop(), OFFER)
+
+
 async def in_thread(work: Callable[[], T]) -> T:
-    """What `work` gives, in a thread that neither this task nor the end of the process waits for."""
+    """The result of `work`, run in a thread that the end of the process does not wait for."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -144,4 +157,6 @@ def _lies_in(folder: Path, file: str | None) -> bool:
     return file is not None and Path(file).resolve().is_relative_to(folder)
 
 
+_NOT_IMPORTED: Final = ("conftest", "setup", "tests")
+"""Modules that are often beside a program and that it does not import."""
 _numbers: Final = itertools.count()

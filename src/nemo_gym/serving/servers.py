@@ -1,10 +1,11 @@
-"""`Servers`: everything that one `gym env start` starts, from the first socket to the last process."""
+"""`Servers`: starts and stops all servers of a launch, in this process and in children."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -14,8 +15,9 @@ from starlette.applications import Starlette
 
 from nemo_gym.config.instances import Instance
 from nemo_gym.runs.collect import innermost
-from nemo_gym.serving.children import Child
+from nemo_gym.serving.children import Child, child_environment
 from nemo_gym.serving.components import Components
+from nemo_gym.serving.fork_server import ForkServer
 from nemo_gym.serving.head import HEAD, Running, head_app
 from nemo_gym.serving.health import ask
 from nemo_gym.serving.host import Grace, Host
@@ -23,7 +25,6 @@ from nemo_gym.serving.launch import Launch
 from nemo_gym.serving.programs import NeedsOwnProcess, Program, in_thread
 from nemo_gym.serving.redaction import RedactedFile, Redactor
 from nemo_gym.serving.requirements import unmet
-from nemo_gym.serving.sharing import why_apart
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.wire.errors import GymError
@@ -54,6 +55,7 @@ class Servers:
         self._host = Host(self._options.host_names, header_bytes=self._options.limits.header_bytes)
         self._hosted: list[Program] = []
         self._loading = asyncio.Lock()
+        self._forks: ForkServer | None = None
         self._children: dict[str, Child] = {}
         self._watching: list[asyncio.Task[None]] = []
         self._redactor = Redactor(launch.secrets)
@@ -70,7 +72,9 @@ class Servers:
         return http_url(reachable(head["host"]), head["port"])
 
     async def start(self) -> None:
-        """Start everything; when this returns every server answers. Agents come after what they use.
+        """Start everything; when this returns every server answers.
+
+        Programs with a process of their own all start at once; other agents come after what they use.
 
         Raises:
             StartFailed: a server did not come up. What was started is stopped again.
@@ -81,7 +85,10 @@ class Servers:
         try:
             app = head_app(launch.tree, lambda: self.running, self._options)
             await self._host.serve(HEAD, app, launch.listener(HEAD))
-            for stage in (self._others, self._agents):
+            apart = self._apart
+            if len(apart) > 1 and not launch.isolate and sys.platform == "linux":
+                self._forks = ForkServer(child_environment(launch.token))
+            for stage in (self._others | apart, self._agents - apart):
                 self.waiting = set(stage)
                 async with asyncio.TaskGroup() as group:
                     for name in stage:
@@ -108,6 +115,8 @@ class Servers:
                 self._host.stop(stage, grace_s=grace.left_s),
                 *(child.stop(grace_s=grace.left_s + _CHILD_S) for child in children),
             )
+        if self._forks is not None:
+            await self._forks.close()
         await self._components.aclose()
         for program in self._hosted:
             program.forget()
@@ -124,13 +133,19 @@ class Servers:
         return {one.name for one in self._instances.values() if one.kind == "responses_api_agents"}
 
     @property
+    def _apart(self) -> set[str]:
+        """Programs that are to have a process of their own."""
+        programs = {name for name, program in self._programs.items() if program is not None}
+        return {name for name in programs if self._launch.isolate or not self._instances[name].share}
+
+    @property
     def _others(self) -> set[str]:
         return self._instances.keys() - self._agents
 
     async def _start(self, name: str) -> None:
         began = monotonic()
         try:
-            if self._programs[name] is not None and await self._host_program(name):
+            if await self._host_program(name):
                 pass
             elif self._launch.isolate or self._programs[name] is not None:
                 await self._start_child(name)
@@ -143,28 +158,27 @@ class Servers:
         self.waiting.discard(name)
 
     async def _host_program(self, name: str) -> bool:
-        """Serve a program in this process; False when it gets one of its own. The log says why it needs one.
+        """Serve a program with `share: true` in this process. False when it needs one of its own; the log
+        says why.
 
         Raises:
             GymError: it does not start.
         """
         launch, program = self._launch, self._programs[name]
-        if launch.isolate or launch.programs_apart or program is None:
+        if program is None or name in self._apart:
             return False
-        why = why_apart(program, self._instances[name])
-        if why is None:
-            try:
-                async with self._loading, asyncio.timeout(launch.ready_s):
-                    app = await self._load(name, program)
-            except NeedsOwnProcess as error:
-                why = str(error)
-            except TimeoutError:
-                raise GymError("it is still being loaded") from None
-            else:
-                await self._serve_program(name, app)
-                return True
-        log.warning("%s runs in a process of its own: %s", name, why)
-        return False
+        try:
+            if missing := unmet(program.parent):
+                raise NeedsOwnProcess(f"it needs {', '.join(missing)}")
+            async with self._loading, asyncio.timeout(launch.ready_s):
+                app = await self._load(name, program)
+        except NeedsOwnProcess as error:
+            log.warning("%s runs in a process of its own: %s", name, error)
+            return False
+        except TimeoutError:
+            raise GymError("it is still being loaded") from None
+        await self._serve_program(name, app)
+        return True
 
     async def _load(self, name: str, file: Path) -> Starlette:
         """One after the other, and not while components load files: imports concern all of the process."""
@@ -188,11 +202,13 @@ class Servers:
         launch, program = self._launch, self._programs[name]
         own = launch.only(name if program is None else "")
         child = Child(name, Path(launch.logs) / f"{name}.log", self._redactor)
+        forks = None if program is None else self._forks
         if program is not None and (launch.isolate or unmet(program.parent)):
             cache = Path(launch.tree["cache_dir"]) / "virtualenvs"
             child.python = await python_for(program.parent, cache)
+            forks = None
         self._children[name] = child
-        await child.start(own)
+        await child.start(own, forks=forks, folder=str(program.parent) if program else "")
         ended = asyncio.create_task(child.ended())
         answers = asyncio.create_task(self._answers(self._instances[name]))
         try:

@@ -251,8 +251,8 @@ def _no_answer(error: Exception, proxy: Proxy | None) -> NoAnswer:
     """The library's errors say what happened as a dump of its structures, where the innermost comes last."""
     text = str(error)[:4000]
     known = next((words for sign, words in _SIGNS.items() if sign in text), None)
-    said = _SAID.findall(text)
-    message = known or (said[-1] if said else type(error).__name__)
+    messages = _SAID.findall(text)
+    message = known or (messages[-1] if messages else type(error).__name__)
     return NoAnswer(
         message if proxy is None else f"through the proxy {proxy}: {message}",
         sent=not isinstance(error, _UNSENT),

@@ -139,8 +139,10 @@ def _asks_for_too_much(text: str) -> bool:
         return _number(both[1]) >= _number(both[2])
     if _ANSWER_ALONE.search(text) and not _PROMPT.search(text):
         return True
-    limit, asked = _LIMIT.search(text), _ASKED.search(text)
-    return limit is not None and asked is not None and _number(_group(asked)) >= _number(_group(limit))
+    limit, requested = _LIMIT.search(text), _ASKED.search(text)
+    return (
+        limit is not None and requested is not None and _number(_group(requested)) >= _number(_group(limit))
+    )
 
 
 def _group(match: re.Match[str]) -> str:

@@ -137,8 +137,8 @@ async def ask_for_metrics(service: Service, body: Body) -> bytes:
 def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply) -> RolloutError:
     """A failure of that kind for an answer whose status says that it is not one."""
     body = reply.text[:2000]
-    said = " ".join(body.split())[:300] or "(empty body)"
-    message = f"{service.url}{path} answered HTTP {reply.status}: {said}"
+    text = " ".join(body.split())[:300] or "(empty body)"
+    message = f"{service.url}{path} answered HTTP {reply.status}: {text}"
     return kind(message, http_status=reply.status, body=body)
 
 

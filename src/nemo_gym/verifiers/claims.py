@@ -193,11 +193,11 @@ _MOST_RIVALS = 50
 @lru_cache(64)
 def _against(rivals: frozenset[str]) -> Any:
     """All that refuses a text which does not name the value, to be searched for in one pass."""
-    found = _RE2.Set.SearchSet()
+    patterns = _RE2.Set.SearchSet()
     for pattern in (_AGAINST_ALL, *(_RE2.escape(rival.casefold()) for rival in rivals)):
-        found.Add(pattern)
-    found.Compile()
-    return found
+        patterns.Add(pattern)
+    patterns.Compile()
+    return patterns
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:

@@ -135,7 +135,7 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
 
     A fence that is never closed is not a block. None when no block fits.
     """
-    found: str | None = None
+    block: str | None = None
     fence = ""
     indent = 0
     wanted = False
@@ -145,7 +145,7 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
         if fence:
             if len(stripped) >= len(fence) and not stripped.strip(fence[0]):
                 if wanted:
-                    found = "\n".join(body)
+                    block = "\n".join(body)
                 fence = ""
             elif wanted:
                 body.append(_dedent(line, indent))
@@ -157,7 +157,7 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
             indent = len(line) - len(line.lstrip(" "))
             wanted = _speaks(info, language)
             body = []
-    return found
+    return block
 
 
 def marked_answers(text: str, limit: int = 16) -> list[str]:

@@ -78,20 +78,20 @@ def _translated(fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("previous_response_id", "prompt"):
         if fields.get(name) is not None:
             raise UsageError(f"{name}: Chat Completions has no such field")
-    said: dict[str, Any] = {}
+    fields_in_chat: dict[str, Any] = {}
     if fields.get("tools"):
-        said["tool_choice"] = _chat_tool_choice(fields.get("tool_choice"))
-        said["parallel_tool_calls"] = fields.get("parallel_tool_calls")
+        fields_in_chat["tool_choice"] = _chat_tool_choice(fields.get("tool_choice"))
+        fields_in_chat["parallel_tool_calls"] = fields.get("parallel_tool_calls")
     elif fields.get("tool_choice") not in (None, "auto", "none"):
         raise UsageError(f"tool_choice: {fields['tool_choice']!r} needs tools, and there are none")
     if text := fields.get("text"):
-        said["response_format"] = _chat_format(text.get("format"))
-        said["verbosity"] = text.get("verbosity")
+        fields_in_chat["response_format"] = _chat_format(text.get("format"))
+        fields_in_chat["verbosity"] = text.get("verbosity")
     if reasoning := fields.get("reasoning"):
-        said["reasoning_effort"] = reasoning.get("effort")
+        fields_in_chat["reasoning_effort"] = reasoning.get("effort")
     if fields.get("top_logprobs") is not None or LOGPROBS in (fields.get("include") or ()):
-        said["logprobs"] = True
-    return {name: value for name, value in said.items() if value is not None}
+        fields_in_chat["logprobs"] = True
+    return {name: value for name, value in fields_in_chat.items() if value is not None}
 
 
 def chat_response(

@@ -216,10 +216,10 @@ def with_extra_body(metadata: Any, extra: dict[str, Any]) -> dict[str, str]:
     if not isinstance(text := known.get("extra_body", "{}"), str):
         raise UsageError("metadata.extra_body: expected text")
     try:
-        given = msgspec.json.decode(text, type=dict[str, Any])
+        extra_fields = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"metadata.extra_body: not a JSON object: {error}") from None
-    return {**known, "extra_body": msgspec.json.encode({**given, **extra}).decode()}
+    return {**known, "extra_body": msgspec.json.encode({**extra_fields, **extra}).decode()}
 
 
 def last_turn(output: list[Item]) -> list[dict[str, Any]]:

@@ -116,11 +116,11 @@ _TOKEN_ID: Final = "token_id:"
 
 
 def _agreed(what: str, *sources: list[int] | None) -> list[int] | None:
-    found = [ids for ids in sources if ids is not None]
-    for other in found[1:]:
-        if other != found[0]:
+    lists = [ids for ids in sources if ids is not None]
+    for other in lists[1:]:
+        if other != lists[0]:
             raise ValueError(f"choices[0]: two sources of the {what} token ids name different tokens")
-    return found[0] if found else None
+    return lists[0] if lists else None
 
 
 def _named_ids(logprobs: Logprobs | None) -> list[int] | None:

@@ -25,10 +25,10 @@ class Replayed:
         """The same request with the model's own items where it goes on from an earlier call. A request that
         tells the rest differently, as after a compaction, stays as it is."""
         items = input_items(params)
-        said = item_text(items)
+        texts = item_text(items)
         longest: _Turn | None = None
         for turn in self._turns:
-            if said.startswith(turn.said) and (longest is None or len(turn.said) >= len(longest.said)):
+            if texts.startswith(turn.said) and (longest is None or len(turn.said) >= len(longest.said)):
                 longest = turn
         if longest is None:
             return params

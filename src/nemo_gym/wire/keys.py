@@ -28,6 +28,8 @@ NO_PERSIST: Final = "_ng_no_persist"
 OUTCOME: Final = "ng_outcome"
 TIMING: Final = "ng_timing"
 TOOL_CALLS: Final = "ng_tool_calls"
+SANDBOX: Final = "ng_sandbox"
+"""How the sandboxes of an environment's session were shut off from the machine, by their provider."""
 
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}

@@ -94,12 +94,12 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
                 texts.append({"type": "output_text", "text": text or "", "annotations": []})
                 continue
             case {"type": "tool_use"}:
-                given = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
+                call_id = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
                 value = block.get("input")
                 item: dict[str, Any] | None = {
                     "type": "function_call",
                     "id": f"fc_{suffix}_{place}",
-                    "call_id": ids.of_call(given),
+                    "call_id": ids.of_call(call_id),
                     "name": text_of(block.get("name")),
                     "arguments": tool_arguments(object_of(value))
                     if isinstance(value, dict)

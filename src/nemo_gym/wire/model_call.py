@@ -98,9 +98,9 @@ def rollout_id(row: Row) -> str:
     Raises:
         UsageError: the row's own id can't be part of a path.
     """
-    given = row.get(keys.ROLLOUT_ID) or f"{row.get(keys.TASK_INDEX, 0)}-{row.get(keys.ROLLOUT_INDEX, 0)}"
+    identity = row.get(keys.ROLLOUT_ID) or f"{row.get(keys.TASK_INDEX, 0)}-{row.get(keys.ROLLOUT_INDEX, 0)}"
     attempt = row.get(keys.ATTEMPT_INDEX, 0)
-    return check_rollout_id(f"{given}-a{attempt}" if attempt else str(given))
+    return check_rollout_id(f"{identity}-a{attempt}" if attempt else str(identity))
 
 
 def known_rollout_id(row: Row) -> str | None:

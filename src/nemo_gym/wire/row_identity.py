@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -76,8 +76,8 @@ _raw_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder: Final = msgspec.json.Decoder(Stamp)
 
 
-class KeyedLine(NamedTuple):
-    """One row as it stands in its file."""
+class KeyedLine(msgspec.Struct, frozen=True, gc=False):
+    """One row of a file: what it says of itself, its bytes, and where they are."""
 
     stamp: Stamp
     number: int
@@ -85,34 +85,101 @@ class KeyedLine(NamedTuple):
     offset: int
     """In bytes, from the start of the file."""
     line: bytes
+    path: Path
 
     @property
     def name(self) -> str:
         """`task 3, repeat 0`."""
         return f"task {self.stamp.task_index}, repeat {self.stamp.rollout_index}"
 
+    @property
+    def place(self) -> str:
+        """`results/run.jsonl:12`."""
+        return f"{self.path}:{self.number}"
 
-def keyed_lines(path: Path) -> Iterator[KeyedLine]:
-    """Every row of a file, lazily; blank lines and a torn last line are left out.
+
+class Mark(NamedTuple):
+    """A place between two lines of a file: how many lines and bytes are before it."""
+
+    lines: int = 0
+    bytes: int = 0
+
+
+_START: Final = Mark()
+
+
+def keyed_lines(path: Path, start: Mark = _START) -> Iterator[KeyedLine]:
+    """Every row of a file that any program may have written, lazily. Blank lines and a torn last line are
+    left out; a last row without its newline counts.
 
     Raises:
         UsageError: there is no such file.
         DataError: a line is not a row of a run.
     """
+    for number, offset, line in file_lines(path, start):
+        if line.isspace():
+            continue
+        try:
+            stamp = read_stamp(line, path, number)
+        except DataError:
+            if line.endswith(b"\n"):
+                raise
+            return
+        yield KeyedLine(stamp, number, offset, line, path)
+
+
+def journal_lines(path: Path, *, is_checked: bool = False) -> Iterator[KeyedLine]:
+    """Every row of a file that a run appends to, lazily. A last line without its newline is torn and left
+    out, as resuming cuts it off; a missing file has no rows.
+
+    Args:
+        is_checked: as for `read_stamp`.
+
+    Raises:
+        UsageError: the file can't be read.
+        DataError: a whole line is not a row of a run.
+    """
     offset = 0
+    for number, line in whole_lines(path):
+        yield KeyedLine(read_stamp(line, path, number, is_checked=is_checked), number, offset, line, path)
+        offset += len(line)
+
+
+def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every line of a file with its number from 1, lazily, without a torn last one; a missing file has none.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    if not path.exists():
+        return
     with open_regular(path) as file:
-        for number, line in enumerate(file, start=1):
+        for numbered in enumerate(file, start=1):
+            if numbered[1].endswith(b"\n"):
+                yield numbered
+
+
+def file_lines(path: Path, start: Mark = _START) -> Iterator[tuple[int, int, bytes]]:
+    """Every line of a file from a mark on, lazily: its number from 1, its offset in bytes, and itself. A byte
+    order mark before the first line is left out.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    lines, offset = start
+    with open_regular(path) as file:
+        file.seek(offset)
+        for number, line in enumerate(file, start=lines + 1):
             if number == 1 and (row := without_mark(line)) is not line:
                 offset, line = offset + len(line) - len(row), row
-            if not line.isspace():
-                try:
-                    stamp = read_stamp(line, path, number)
-                except DataError:
-                    if line.endswith(b"\n"):
-                        raise
-                    return
-                yield KeyedLine(stamp, number, offset, line)
+            yield number, offset, line
             offset += len(line)
+
+
+def line_at(file: BinaryIO, offset: int) -> bytes:
+    """The line of a file that begins at an offset."""
+    file.seek(offset)
+    return file.readline()
 
 
 class Keys:

@@ -20,15 +20,15 @@ def served(response: Response, params: RequestParams, *, id: str, now: float) ->
     name = data.get("id")
     if name in (None, UNNAMED):
         name = id
-    asked = cast("dict[str, Any]", params)
-    echo = {key: value for key in _ECHOED if (value := asked.get(key)) is not None}
+    fields = cast("dict[str, Any]", params)
+    echo = {key: value for key in _ECHOED if (value := fields.get(key)) is not None}
     known = {key: value for key, value in data.items() if value is not None or key not in echo}
-    given = {key: echo[key] for key in _ALWAYS_THERE if key in echo}
+    defaults = {key: echo[key] for key in _ALWAYS_THERE if key in echo}
     return Response(
         {
             **echo,
             **known,
-            **given,
+            **defaults,
             "id": name,
             "created_at": data.get("created_at") or now,
             "output": _named(cast("list[dict[str, Any]]", response.output), name.removeprefix("resp_")),

@@ -43,9 +43,9 @@ def read_streamed(body: Mapping[str, Any]) -> StreamedRequest:
     if isinstance(params.get("input"), list):
         items = reader.items(params["input"])
         start, texts = _preamble(items)
-        given = params.get("instructions")
-        if texts and isinstance(given, str | None):
-            params["instructions"] = "\n\n".join([given, *texts] if given else texts)
+        instructions = params.get("instructions")
+        if texts and isinstance(instructions, str | None):
+            params["instructions"] = "\n\n".join([instructions, *texts] if instructions else texts)
             items = items[start:]
         params["input"] = items
     if reader.hoisted:

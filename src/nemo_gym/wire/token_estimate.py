@@ -20,9 +20,9 @@ _MESSAGE_TOKENS: Final = 4
 
 def estimated_tokens(params: RequestParams) -> int:
     """The tokens of instructions, tools and input, estimated from their texts; at least 1."""
-    asked = cast("dict[str, Any]", params)
-    tools: list[Any] = asked.get("tools") or []
-    text = _bytes(asked.get("instructions") or "") + (len(encode(tools)) if tools else 0)
+    fields = cast("dict[str, Any]", params)
+    tools: list[Any] = fields.get("tools") or []
+    text = _bytes(fields.get("instructions") or "") + (len(encode(tools)) if tools else 0)
     other = 0
     for item in cast("list[dict[str, Any]]", input_items(params)):
         other += _MESSAGE_TOKENS

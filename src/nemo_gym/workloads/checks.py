@@ -55,13 +55,13 @@ async def check_workload(
     verdict = Verdict(workload)
     roots = search_roots(search_dirs)
     try:
-        found = workload.resolve(overrides, search_dirs)
-        found.require_instances()
-        check_implementations(found.instances.values(), roots)
-        expected = mirrored(found)
-        verdict.config = found
-        verdict.profile = infer_profile(found, acting(found), roots)
-        verdict.notices += found.notices
+        config = workload.resolve(overrides, search_dirs)
+        config.require_instances()
+        check_implementations(config.instances.values(), roots)
+        expected = mirrored(config)
+        verdict.config = config
+        verdict.profile = infer_profile(config, acting(config), roots)
+        verdict.notices += config.notices
     except GymError as error:
         verdict.problems.append(str(error))
         expected = None
@@ -101,16 +101,16 @@ def _own_problems(verdict: Verdict, manifest: Manifest) -> Iterator[tuple[Place,
     if manifest.kind != workload.kind:
         yield ("kind",), f"says {manifest.kind!r}, the folder is among the {workload.folder.parent.name}"
     if manifest.integration_profile != verdict.profile:
-        said = manifest.integration_profile
+        profile = manifest.integration_profile
         yield (
             ("integration_profile",),
-            f"says {said!r}, the configuration and the code show {verdict.profile!r}",
+            f"says {profile!r}, the configuration and the code show {verdict.profile!r}",
         )
 
 
 async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -> None:
     agent = acting(config)
-    asked: list[tuple[str, Row]] = []
+    cases: list[tuple[str, Row]] = []
     for dataset in agent.datasets if agent else ():
         if dataset.prepare_script:
             script = find_file(dataset.prepare_script, roots)
@@ -123,17 +123,17 @@ async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -
             (verdict.problems if dataset.type == "example" else verdict.notices).append(missing)
             continue
         try:
-            asked += _rows(dataset, path, roots)
+            cases += _rows(dataset, path, roots)
         except GymError as error:
             verdict.problems.append(str(error))
-    if not asked:
+    if not cases:
         return
     try:
-        outcome = await try_verifier(config, roots, rows=[row for _, row in asked])
+        outcome = await try_verifier(config, roots, rows=[row for _, row in cases])
     except GymError as error:
         verdict.problems.append(str(error))
         return
-    wrong = zip(asked, outcome.misfits, strict=True)
+    wrong = zip(cases, outcome.misfits, strict=True)
     verdict.problems += [f"{where}: {misfit}" for (where, _), misfit in wrong if misfit]
 
 

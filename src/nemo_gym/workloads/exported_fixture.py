@@ -99,9 +99,9 @@ async def run_exported(exported: Exported, python: str) -> list[CaseResult]:
             stdin=msgspec.json.encode(exported),
         )
         if ended.exit_code != 0 or not result.exists():
-            said = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
+            output = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
             how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
-            raise GymError(f"trying {NAME} of {exported.program} {how} after {ended.seconds:.0f} s:{said}")
+            raise GymError(f"trying {NAME} of {exported.program} {how} after {ended.seconds:.0f} s:{output}")
         return msgspec.json.decode(result.read_bytes(), type=list[CaseResult])
 
 

@@ -32,17 +32,17 @@ async def conditions(workload: Workload, search_dirs: Sequence[Path] = ()) -> li
     """Everything that must be so before a workload is published, and whether it is."""
     roots = search_roots(search_dirs)
     verdict = await check_workload(workload, search_dirs=search_dirs)
-    found = [
+    problems = [
         Condition("valid", not verdict.problems, "\n".join(verdict.problems) or "manifest and configuration")
     ]
     if verdict.config:
-        found.append(await _fixture(workload, verdict.config, roots))
+        problems.append(await _fixture(workload, verdict.config, roots))
     left = list(_placeholders(_folders(workload, verdict.config, roots)))
-    found.append(Condition("finished", not left, "\n".join(left) or f"no {PLACEHOLDER} left"))
+    problems.append(Condition("finished", not left, "\n".join(left) or f"no {PLACEHOLDER} left"))
     listed = [one for one in list_all_environments(roots) if one.source == str(workload.folder)]
     status = listed[0].status if listed else "not listed"
-    found.append(Condition("listed", status == "experimental", f"gym list environments: {status}"))
-    return found
+    problems.append(Condition("listed", status == "experimental", f"gym list environments: {status}"))
+    return problems
 
 
 PLACEHOLDER: Final = "TODO"

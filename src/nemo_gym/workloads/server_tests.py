@@ -60,12 +60,12 @@ def server_folders(roots: Sequence[Path], shards: int = 1, shard: int = 0) -> li
     """
     if not 0 <= shard < shards:
         raise UsageError(f"shard_index {shard}: expected 0 to {shards - 1}, as num_shards is {shards}")
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for root in roots:
         for folder in (root / GROUP).glob("*/"):
             if (folder / ENTRYPOINT).is_file():
-                found.setdefault(folder.name, folder.resolve())
-    return [found[name] for name in sorted(found)][shard::shards]
+                folders.setdefault(folder.name, folder.resolve())
+    return [folders[name] for name in sorted(folders)][shard::shards]
 
 
 async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = True) -> ServerTest:

@@ -24,7 +24,8 @@ from nemo_gym.library.coding.example_repair.repository import (
     sandboxes,
     write_file,
 )
-from nemo_gym.sandbox.providers.local import Isolation
+from nemo_gym.sandbox import SandboxPool
+from nemo_gym.sandbox.providers.local import Isolation, LocalProvider
 from nemo_gym.support.processes import clean_environment, run_program
 from nemo_gym.wire.errors import EnvironmentFault
 from nemo_gym.wire.items import assistant, function_call
@@ -148,11 +149,11 @@ async def test_links_and_large_files_in_the_repository_are_not_followed(tmp_path
 
 
 async def test_where_no_namespace_is_permitted_nothing_is_run(tmp_path: Path) -> None:
-    provider = sandboxes()
+    provider = LocalProvider()
     provider._isolation = Isolation(False, "user namespaces are not permitted")
     (tmp_path / "x.py").write_text("open('/tmp/ran', 'w')")
     with pytest.raises(EnvironmentFault) as told:
-        await run_tests(provider, tmp_path, {"test_x.py": "import x"}, seconds=5)
+        await run_tests(SandboxPool(provider, limit=2), tmp_path, {"test_x.py": "import x"}, seconds=5)
     assert str(told.value).startswith(
         "the tests can't be run: sandboxes can't be isolated here: user namespaces are not permitted. "
     )

@@ -224,7 +224,8 @@ async def stalls(on: Stage, traces: Sequence[Trace], findings: Findings) -> None
                 "event_loop",
                 f"case {trace.script.name!r}: promised: no hook keeps the event loop longer than "
                 f"{STALL_SECONDS:g} s; seen: {hook} kept it {least.seconds:.2f} s, {kind}; bound the input "
-                "first (a slow regular expression?) or use loop.run_in_executor(self.executor, ...)",
+                "first (a slow regular expression stops every thread), or mark a sync method with @blocking "
+                "(from nemo_gym import blocking)",
             )
 
 

@@ -159,15 +159,11 @@ class Stage:
 @asynccontextmanager
 async def stage(factory: Callable[[], Environment], seed: int) -> AsyncGenerator[Stage, None]:
     """A stage with an environment object of its own, whose threads end with the block."""
-    environment = factory()
-    made = Stage(environment, seed)
+    made = Stage(factory(), seed)
     try:
         yield made
     finally:
         await made.link.aclose()
-        executor = vars(environment).get("executor")
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
 
 
 def as_items(output: str | list[Any], where: str) -> list[Item]:

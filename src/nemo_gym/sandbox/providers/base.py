@@ -98,6 +98,15 @@ class LaysOutFiles(Protocol):
 
 
 @runtime_checkable
+class ReportsIsolation(Protocol):
+    """Can say how a sandbox is shut off from this machine."""
+
+    def isolation_of(self, handle: SandboxHandle) -> str:
+        """A word or two for a rollout's row; `none` where nothing shuts it off."""
+        ...
+
+
+@runtime_checkable
 class PacksFolders(Protocol):
     """Can write a folder to a pipe when nothing runs inside any more that could change it meanwhile."""
 

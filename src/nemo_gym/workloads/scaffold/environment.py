@@ -69,10 +69,10 @@ def _fixed(name: str) -> str:
 def _golden_cases() -> list[Golden]:
     task = {"responses_create_params": ask(_PROMPT.format(a=2, b=3)), "expected": "5"}
     call = {"type": "function_call", "name": "add", "arguments": '{"a": 2, "b": 3}', "call_id": "call_0"}
-    told = {"type": "message", "role": "assistant", "content": "The sum is 5."}
+    message = {"type": "message", "role": "assistant", "content": "The sum is 5."}
     return [
         Golden(name="the number alone", kind="full_reward", task=task, output="5"),
-        Golden(name="asks the tool first", kind="full_reward", task=task, output=[call, told]),
+        Golden(name="asks the tool first", kind="full_reward", task=task, output=[call, message]),
         Golden(name="another number", kind="zero_reward", task=task, output="6"),
         Golden(name="takes the answer back", kind="zero_reward", task=task, output="5, no, 6"),
         Golden(name="a denial", kind="zero_reward", task=task, output="It is not 5."),

@@ -82,11 +82,11 @@ async def write_workload(wanted: Wanted, root: Path, roots: Sequence[Path]) -> l
     }
     agent = root / "responses_api_agents" / f"{wanted.name}_agent"
     written = write_files(wanted.name, [home, root / GROUP / wanted.name, agent], files)
-    found = workload.resolve(search_dirs=[root, *roots])
+    resolved = workload.resolve(search_dirs=[root, *roots])
     manifest = workload.manifest.read_text(encoding="utf-8")
-    workload.manifest.write_text(synced(manifest, mirrored(found)), encoding="utf-8")
+    workload.manifest.write_text(synced(manifest, mirrored(resolved)), encoding="utf-8")
     if wanted.reuse_verifier:
-        await run_fixture(workload, found, [root, *roots], update=True)
+        await run_fixture(workload, resolved, [root, *roots], update=True)
     return written
 
 
@@ -146,8 +146,8 @@ def _configuration(wanted: Wanted, verifier: _Verifier, home: Path, root: Path) 
     datasets = [dataset(home / "data" / "example.jsonl", root)]
     if wanted.kind == "benchmark":
         script = (home / "prepare.py").relative_to(root).as_posix()
-        made = home / "data" / f"{name}_benchmark.jsonl"
-        datasets.append(dataset(made, root, "benchmark", prepare_script=script, num_repeats=1))
+        data_file = home / "data" / f"{name}_benchmark.jsonl"
+        datasets.append(dataset(data_file, root, "benchmark", prepare_script=script, num_repeats=1))
     agent, settings = _agent(wanted, steps=verifier.steps)
     driver = {"rollout_collection_driver": f"{GROUPS[wanted.kind]}.{name}.driver:drive"}
     return {

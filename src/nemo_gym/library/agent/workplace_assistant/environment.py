@@ -77,8 +77,8 @@ class WorkplaceAssistant(
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
         wanted = await self._replay(task.ground_truth)
-        made = [Call(call["name"], call["arguments"]) for call in response.function_calls]
-        reached = await self._replay(made)
+        calls = [Call(call["name"], call["arguments"]) for call in response.function_calls]
+        reached = await self._replay(calls)
         wrong = wanted.differing_tables(reached)
         answered = task.expected_text is None or _answers(response.final_text, task.expected_text)
         return Reward(float(answered and not wrong), details={"wrong_tables": wrong})
@@ -107,5 +107,5 @@ class WorkplaceAssistant(
 
 
 def _answers(text: str, expected: str) -> bool:
-    said = last_nonempty_line(strip_reasoning(text)).strip(" *`.")
-    return said.lower() == expected.lower()
+    line = last_nonempty_line(strip_reasoning(text)).strip(" *`.")
+    return line.lower() == expected.lower()

@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-import os
 import random
 import tempfile
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, tool
 from nemo_gym.environments.base import Config
@@ -19,10 +16,8 @@ from nemo_gym.library.coding.example_repair.repository import (
     make_repository,
     read_file,
     run_tests,
-    sandboxes,
     write_file,
 )
-from nemo_gym.sandbox import SandboxProvider
 from nemo_gym.support.removal import remove_tree
 from nemo_gym.wire.items import Item, function_call
 
@@ -113,21 +108,7 @@ class Repair(Environment):
     async def _tested(self, session: Session, more: dict[str, str]) -> Tested:
         tests = {**session.row["tests"], **more}
         seconds = self.config.test_timeout
-        async with self._turn():
-            return await run_tests(self._sandboxes, _folder(session), tests, seconds=seconds)
-
-    def _turn(self) -> asyncio.Semaphore:
-        """Waiting for a core is not counted as time of the tests."""
-        loop = asyncio.get_running_loop()
-        return self._turns.setdefault(loop, asyncio.Semaphore(os.cpu_count() or 1))
-
-    @cached_property
-    def _turns(self) -> WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]:
-        return WeakKeyDictionary()
-
-    @cached_property
-    def _sandboxes(self) -> SandboxProvider:
-        return sandboxes()
+        return await run_tests(session, _folder(session), tests, seconds=seconds)
 
 
 def _folder(session: Session) -> Path:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import ToolError
 from nemo_gym.library.coding.example_repair import testing
 from nemo_gym.library.coding.example_repair.exchange import exchange
-from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxProvider, SandboxSpec
+from nemo_gym.sandbox import SandboxCreateError, SandboxPool, SandboxSpec
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxPtyError, SandboxStopped
-from nemo_gym.sandbox.providers.local import LocalProvider
 from nemo_gym.support.processes import clean_environment, run_program
 from nemo_gym.wire.errors import EnvironmentFault
 
@@ -116,15 +116,13 @@ def write_file(folder: Path, name: str, text: str) -> None:
         raise ToolError(f"{name} can't be written: {error.strerror}.") from None
 
 
-def sandboxes() -> LocalProvider:
-    """Where tests run, and the code that they test."""
-    return LocalProvider(
-        limits={"memory_mib": 1024, "file_mib": 1, "cpu_s": 20, "processes": 64},
-    )
+def sandboxes() -> SandboxPool:
+    """A pool for tests that run outside a session, with places for both sandboxes of `run_tests`."""
+    return SandboxPool(limit=2)
 
 
 async def run_tests(
-    provider: SandboxProvider, folder: Path, tests: Mapping[str, str], *, seconds: float
+    holder: Session | SandboxPool, folder: Path, tests: Mapping[str, str], *, seconds: float
 ) -> Tested:
     """The tests as they were given, run for so long at most on the repository's Python files. The tests are
     in one sandbox and the files in another, and values cross between them (`testing`).
@@ -138,10 +136,7 @@ async def run_tests(
     code = _code(folder)
     try:
         specs = _spec("code", code), _spec("tests", tests)
-        async with AsyncSandbox(provider, specs[0]) as subject, AsyncSandbox(provider, specs[1]) as tester:
-            for started in await asyncio.gather(subject.start(), tester.start(), return_exceptions=True):
-                if isinstance(started, BaseException):
-                    raise started
+        async with holder.sandbox(specs[0]) as subject, holder.sandbox(specs[1]) as tester:
             async with asyncio.timeout(seconds):
                 verdict = await exchange(subject, tester, [f"python3 -I -S -u {_SCRIPT}", *_modules(code)])
     except TimeoutError:
@@ -168,7 +163,12 @@ _TEST: Final = re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\(", re
 
 def _spec(place: str, files: Mapping[str, str]) -> SandboxSpec:
     named = {f"{place}/{name}": text for name, text in files.items()}
-    return SandboxSpec(files={_SCRIPT: inspect.getsource(testing), **named})
+    limits = {"file_mib": 1, "cpu_s": 20, "processes": 64}
+    return SandboxSpec(
+        files={_SCRIPT: inspect.getsource(testing), **named},
+        resources={"memory_mib": 1024},
+        provider_options={"local": {"limits": limits}},
+    )
 
 
 def _code(folder: Path) -> dict[str, str]:

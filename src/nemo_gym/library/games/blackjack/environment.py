@@ -58,8 +58,8 @@ class Blackjack(StepEnvironment):
 
     def step(self, action: Response, session: Session) -> Step:
         table: Table = session.state["table"]
-        said = last_tagged(strip_reasoning(action.final_text), "action")
-        if said is not None and said.lower() == "hit":
+        move = last_tagged(strip_reasoning(action.final_text), "action")
+        if move is not None and move.lower() == "hit":
             table.player.append(draw(table.rng))
             if total(table.player) <= 21:
                 return Step(table.seen())

@@ -25,8 +25,8 @@ def make_room(rng: random.Random, width: int, height: int, boxes: int) -> Room:
         )
     for _ in range(_ATTEMPTS):
         solved = _solved_room(rng, width, height, boxes)
-        if solved and (found := _play_backwards(rng, solved)):
-            return found
+        if solved and (room := _play_backwards(rng, solved)):
+            return room
     raise ValueError(f"no room of {width} by {height} cells with {boxes} boxes was found")
 
 
@@ -78,29 +78,29 @@ def _play_backwards(rng: random.Random, room: Room) -> Room | None:
 def _pulls(room: Room) -> list[Room]:
     """The positions from which one push leads to a position that walking joins to this one."""
     reachable = _reachable(room)
-    found: list[Room] = []
+    rooms: list[Room] = []
     for box in sorted(room.boxes):
         for move in MOVES:
             step = room.offset(move)
             near, far = box + step, box + 2 * step
             if near in reachable and far in reachable:
-                found.append(replace(room, player=far, boxes=room.boxes - {box} | {near}))
-    return found
+                rooms.append(replace(room, player=far, boxes=room.boxes - {box} | {near}))
+    return rooms
 
 
 def _reachable(room: Room) -> set[int]:
     """The cells the player can walk to."""
     free = room.floor - room.boxes
-    found = {room.player}
+    cells = {room.player}
     waiting = [room.player]
     while waiting:
         cell = waiting.pop()
         for move in MOVES:
             there = cell + room.offset(move)
-            if there in free and there not in found:
-                found.add(there)
+            if there in free and there not in cells:
+                cells.add(there)
                 waiting.append(there)
-    return found
+    return cells
 
 
 def _distance(room: Room, box: int) -> int:

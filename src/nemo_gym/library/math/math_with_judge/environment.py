@@ -32,9 +32,9 @@ class MathWithJudge(Environment):
             raise TaskUnfit("expected_answer is blank: give the right answer of the question")
 
     def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        found = grade(response.final_text, task.expected_answer)
-        details = {"library_reward": found.score, "extracted_answer": found.extracted}
-        return Reward(found.score, details=details)
+        result = grade(response.final_text, task.expected_answer)
+        details = {"library_reward": result.score, "extracted_answer": result.extracted}
+        return Reward(result.score, details=details)
 
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
         return compute_pass_majority_metrics(tasks, _scores, self.answer_key)[0]

@@ -125,10 +125,10 @@ def n_queens(rng: random.Random, level: int) -> Problem:
     columns = next(_queens(rng, size, []))
     kept = sorted(rng.sample(range(size), (3, 3, 3, 2, 2)[level]))
     placed = [columns[row] + 1 if row in kept else 0 for row in range(size)]
-    told = ", ".join(f"row {row + 1} in column {columns[row] + 1}" for row in kept)
+    positions = ", ".join(f"row {row + 1} in column {columns[row] + 1}" for row in kept)
     question = (
         f"Place {size} queens on a {size}x{size} board, one in each row, so that no two share a column or a "
-        f"diagonal. Fixed are {told}. In which columns are the queens of rows 1 to {size}?"
+        f"diagonal. Fixed are {positions}. In which columns are the queens of rows 1 to {size}?"
     )
     answer = ", ".join(str(column + 1) for column in columns)
     return Problem(question, answer, {"hardness": size, "placed": placed})
@@ -186,8 +186,8 @@ def shortest_path(rng: random.Random, level: int) -> Problem:
     routes = shortest_routes(roads, start)
     goal = max(nodes, key=lambda node: len(routes[node][1]))
     length, path = routes[goal]
-    told = ", ".join(f"{a}-{b} {distance}" for a, b, distance in roads)
-    question = f"Roads with their lengths: {told}. What is the shortest way from {start} to {goal}?"
+    distances = ", ".join(f"{a}-{b} {distance}" for a, b, distance in roads)
+    question = f"Roads with their lengths: {distances}. What is the shortest way from {start} to {goal}?"
     facts = {
         "hardness": count,
         "roads": [list(road) for road in roads],

@@ -91,14 +91,14 @@ class Control:
         control = cls(door, process)
         try:
             await control._send(plan)
-            told = await control._greeting
-            if "unshared" in told:
+            greeting = await control._greeting
+            if "unshared" in greeting:
                 control._greeting = control._loop.create_future()
                 _map_ids(process.pid, plan["jail"]["ids"])
                 await control._send({"mapped": True})
-                told = await control._greeting
-            if "failed" in told:
-                raise SandboxCreateError(str(told["failed"])[:500])
+                greeting = await control._greeting
+            if "failed" in greeting:
+                raise SandboxCreateError(str(greeting["failed"])[:500])
         except OSError as error:
             await control.close()
             raise SandboxCreateError(f"the sandbox's users can't be mapped: {error}") from error
@@ -131,9 +131,9 @@ class Control:
         """
         run = Run(next(self._numbers), uuid.uuid4().hex, self._loop.create_future())
         self._ends[run.number] = run.end
-        asked = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
+        request = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
         try:
-            await self._ask(asked, fds, run.number)
+            await self._ask(request, fds, run.number)
         except BaseException as error:
             self._ends.pop(run.number, None)
             if isinstance(error, asyncio.CancelledError):
@@ -186,18 +186,18 @@ class Control:
         return fds[0]
 
     async def _ask(
-        self, asked: dict[str, Any], fds: Sequence[int] = (), number: int | None = None
+        self, request: dict[str, Any], fds: Sequence[int] = (), number: int | None = None
     ) -> tuple[dict[str, Any], list[int]]:
         number = next(self._numbers) if number is None else number
         future = self._answers[number] = self._loop.create_future()
         try:
-            await self._send({"id": number, **asked}, fds)
-            answer, given = await future
+            await self._send({"id": number, **request}, fds)
+            answer, descriptors = await future
         finally:
             self._answers.pop(number, None)
         if "errno" in answer:
             raise OSError(answer["errno"], answer.get("error"))
-        return answer, given
+        return answer, descriptors
 
     async def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -9,7 +9,7 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -28,7 +28,12 @@ from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
-from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig, LocalExecConfig, LocalLimitsConfig
+from nemo_gym.sandbox.providers.local.settings import (
+    LocalCreateConfig,
+    LocalExecConfig,
+    LocalLimitsConfig,
+    LocalOptions,
+)
 from nemo_gym.sandbox.relay import at_address, http_address
 from nemo_gym.sandbox.spec import (
     RUNTIME_FAILURE,
@@ -45,6 +50,7 @@ from nemo_gym.support.process_output import Output
 
 log: Final = logging.getLogger(__name__)
 
+_OPTIONS: Final = "SandboxSpec.provider_options.local"
 _COPY_S: Final = 600.0
 _DRAIN_S: Final = 0.25
 """How long output is waited for once a command has ended, when something it left running holds it open."""
@@ -113,6 +119,12 @@ class LocalProvider:
                         self._isolation.why_not,
                     )
         return self._isolation
+
+    def isolation_of(self, handle: SandboxHandle) -> str:
+        """Namespaces, without one for the network where the settings say so, or none."""
+        if not _sandbox(handle).isolation.namespaces:
+            return "none"
+        return "namespaces" if self._create.network == "none" else "namespaces, host network"
 
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
         """A sandbox that is ready for commands.
@@ -339,10 +351,17 @@ class LocalProvider:
             "limits": self._rlimits(spec, jailed=layout.jailed),
         }
 
+    def _limits_of(self, spec: SandboxSpec) -> LocalLimitsConfig:
+        """The limits of the settings, but for those that the spec has for this provider."""
+        options: LocalOptions = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
+        return settings_of(
+            LocalLimitsConfig, {**asdict(self._limits), **options.limits}, f"{_OPTIONS}.limits"
+        )
+
     def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:
-        own, asked = self._limits, spec.limits
-        memory = own.memory_mib if asked.memory_mib is None else asked.memory_mib
-        files = [own.file_mib, None if asked.disk_gib is None else asked.disk_gib << 10]
+        own, spec_limits = self._limits_of(spec), spec.limits
+        memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
+        files = [own.file_mib, None if spec_limits.disk_gib is None else spec_limits.disk_gib << 10]
         largest = min((size for size in files if size is not None), default=None)
         limits = {
             "RLIMIT_CORE": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -58,3 +59,15 @@ class LocalLimitsConfig:
     open_files: int | None = 1024
     processes: int | None = 256
     """In the whole sandbox. Kept only under isolation."""
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """What a spec says for this provider alone, as `provider_options={"local": {...}}`."""
+
+    limits: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
+    """In place of those of the provider's settings."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidSandbox(f"local.limits of a spec: expected a mapping, not {self.limits!r}")

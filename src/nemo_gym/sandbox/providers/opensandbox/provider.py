@@ -84,6 +84,10 @@ class OpenSandboxProvider:
             AttributionConfig, attribution, "opensandbox.attribution"
         )
 
+    def isolation_of(self, handle: SandboxHandle) -> str:
+        """On another machine."""
+        return "remote"
+
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
         """A sandbox that passed its probe.
 

@@ -13,8 +13,8 @@ from nemo_gym.agents.command import Command
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather
 from nemo_gym.models.scripted import ScriptedModel
-from nemo_gym.serving.door import LoopbackDoor
-from nemo_gym.serving.tools_door import open_tools
+from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_tools import open_tools
 
 PROGRAM = """
 import json, os, urllib.request

@@ -14,7 +14,7 @@ from nemo_gym.wire.task import Row
 class SeededSessions:
     """Sessions by the id in their caller's cookie.
 
-    Each one is closed exactly once: when its rollout ends, when it has lain unused for the environment's
+    Each one is closed exactly once: when its rollout ends, when nobody has used it for the environment's
     `session_ttl`, or when the server stops.
     """
 

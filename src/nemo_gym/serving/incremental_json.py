@@ -1,4 +1,4 @@
-"""Large JSON decoded piece by piece, so that in a thread it holds the interpreter for moments only."""
+"""Decodes large JSON piece by piece, so that a thread that does it never holds the interpreter for long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PIECE: Final = 1 << 18
 
 
 def decode_pieces(text: bytes) -> Any:
-    """What `wire.jsonl.decode` gives for the same text, and raises."""
+    """The same value, or the same error, as `wire.jsonl.decode`."""
     return _value(memoryview(text), _LEVELS)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nemo_gym.serving.run_state import RunState, held, read_token, running, runtime_folder, token_file
 from nemo_gym.serving.secrets import Secret
-from nemo_gym.serving.state import RunState, held, read_token, running, runtime_folder, token_file
 from nemo_gym.wire.errors import GymError, UsageError
 
 STATE = RunState(pid=4711, head_url="http://127.0.0.1:11000", logs="/logs", started_at=1.0)

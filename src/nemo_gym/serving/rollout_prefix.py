@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 @dataclass(frozen=True, slots=True)
 class RolloutTag:
-    """What the prefix of a request said."""
+    """The content of the prefix of a request."""
 
     rollout_id: str
     token_capture: bool

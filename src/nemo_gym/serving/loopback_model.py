@@ -1,4 +1,4 @@
-"""The model's door on loopback: one small HTTP server over the run's own model, for programs as agents."""
+"""The run's own model as a small HTTP server on loopback, for programs as agents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nemo_gym.serving.host import Host
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
+from nemo_gym.serving.rollout_prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind
 from nemo_gym.wire.conversation_restore import Replayed
@@ -37,7 +37,7 @@ class LoopbackDoor(ModelDoor):
     """`model` behind a server on a free port of 127.0.0.1, started with the first visit.
 
     Args:
-        model: the run's own model; closed with the door.
+        model: the run's own model; closed with this object.
         store: where calls are kept; None keeps them in memory for as long as the visit lasts.
         limits: of requests.
     """

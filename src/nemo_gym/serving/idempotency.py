@@ -1,4 +1,4 @@
-"""Requests that may be sent again without being carried out again."""
+"""Idempotent requests: a request that is sent again gets the first answer, and is not carried out again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Once(Generic[T]):
-    """The latest answers by key: who asks again gets the first answer or error, even one still being made.
+    """The latest answers by key. A repeated request gets the first answer or error, or waits for it.
 
     Args:
         keep: how many answers are remembered.
@@ -22,7 +22,7 @@ class Once(Generic[T]):
         self._answers: OrderedDict[Hashable, asyncio.Task[T]] = OrderedDict()
 
     async def answer(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `make` gave or gives for this key; it goes on when who asked first is cancelled."""
+        """The answer of the first `make` for this key; it goes on when the first caller is cancelled."""
         task = self._answers.get(key)
         if task is None:
             task = self._answers[key] = asyncio.create_task(make())

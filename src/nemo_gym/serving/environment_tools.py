@@ -1,4 +1,4 @@
-"""An environment's tools, offered over MCP to the programs that act in its sessions."""
+"""The tools of an environment over MCP, for the programs that act in its sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which gyms run on this machine: a file each, held locked for as long as its process lives."""
+"""The gyms that run on this machine: each has a file, which is locked for as long as its process lives."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def runtime_folder() -> Path:
-    """A folder of this user's own that nobody else can look into.
+    """A folder that only this user can read.
 
     Raises:
         GymError: what is there belongs to somebody else.
     """
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path(given) if given and Path(given).is_dir() else None
+    setting = os.environ.get("XDG_RUNTIME_DIR")
+    base = Path(setting) if setting and Path(setting).is_dir() else None
     folder = base / "nemo-gym" if base else Path(tempfile.gettempdir()) / f"nemo-gym-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise GymError(f"{folder} must be a folder of yours that only you can read (mode 0700)")
     return folder
 

@@ -13,7 +13,7 @@ from nemo_gym.agents.model_access import Visit
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
-from nemo_gym.serving.door import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackDoor
 from nemo_gym.wire.errors import ModelUnreachable
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response

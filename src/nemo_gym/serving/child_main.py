@@ -1,7 +1,7 @@
-"""A server in a process of its own: `python -m nemo_gym.serving.child`, a `Launch` on standard input.
+"""A server in a process of its own: `python -m nemo_gym.serving.child_main`, a `Launch` on standard input.
 
-Standard input stays open as long as the parent lives: its end takes this process, and all that it started,
-down too.
+Standard input stays open as long as the parent lives. When it closes, this process and all that it
+started end too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TOKEN_SETTING: Final = "server_token"
 
 
 def main(name: str) -> None:
-    """Serve one instance until told to stop."""
+    """Serve one instance until a signal stops it."""
     lifeline = os.dup(0)
     launch = read_launch(lifeline)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

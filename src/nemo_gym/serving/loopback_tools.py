@@ -1,4 +1,4 @@
-"""The environment's door on loopback: its tools over MCP, for programs as agents."""
+"""The tools of an environment over MCP on loopback, for programs as agents."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.errors import ErrorForms
 from nemo_gym.serving.host import Host
 from nemo_gym.serving.limits import LimitRequests, Limits
-from nemo_gym.serving.offered import OfferedEnvironment, OfferedTools
+from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind, http_url
 
@@ -53,7 +54,7 @@ class LoopbackTools(OfferedEnvironment):
         limits = Limits()
         middleware = [Middleware(ErrorForms, label=_NAME), Middleware(LimitRequests, limits=limits)]
         return Starlette(
-            routes=self._offered.door.routes(body_bytes=limits.body_bytes), middleware=middleware
+            routes=tool_routes(self._offered.door, body_bytes=limits.body_bytes), middleware=middleware
         )
 
 

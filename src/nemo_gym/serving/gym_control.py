@@ -1,4 +1,4 @@
-"""Gyms that other processes run: asking them and ending them."""
+"""Lists the servers of gyms that other processes run, and ends such gyms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nemo_gym.runs.loop import run_async
-from nemo_gym.serving.state import RunState, running
+from nemo_gym.serving.run_state import RunState, running
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.wire.errors import GymError
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import DecodeError
 
-from nemo_gym.serving import pieces
+from nemo_gym.serving import incremental_json
 from nemo_gym.wire.jsonl import decode
 
 VALUES = st.recursive(
@@ -35,14 +35,14 @@ def result(decoding: Any, text: bytes) -> Any:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(pieces, "PIECE", 16)
+    monkeypatch.setattr(incremental_json, "PIECE", 16)
 
 
 @settings(max_examples=200)
 @given(VALUES, st.sampled_from([None, 1]))
 def test_a_value_is_decoded_as_at_once(value, indent):
     text = json.dumps(value, indent=indent).encode()
-    assert pieces.decode_pieces(text) == decode(text)
+    assert incremental_json.decode_pieces(text) == decode(text)
 
 
 @settings(max_examples=300)
@@ -51,8 +51,8 @@ def test_damaged_text_is_refused_as_at_once(value, place, change):
     text = json.dumps(value)
     place %= len(text) + 1
     damaged = (text[:place] + change + text[place + 1 :]).encode()
-    assert result(pieces.decode_pieces, damaged) == result(decode, damaged)
+    assert result(incremental_json.decode_pieces, damaged) == result(decode, damaged)
 
 
 def test_a_long_array_of_numbers_is_complete():
-    assert pieces.decode_pieces(json.dumps(list(range(5000))).encode()) == list(range(5000))
+    assert incremental_json.decode_pieces(json.dumps(list(range(5000))).encode()) == list(range(5000))

@@ -10,7 +10,7 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
 from nemo_gym.serving.openapi import described
 from nemo_gym.serving.options import AppOptions
-from nemo_gym.serving.prefix import RolloutTag, rollout_path, rollout_tag
+from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_path, rollout_tag
 
 
 async def tell(request: Request) -> JsonResponse:

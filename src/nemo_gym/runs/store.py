@@ -1,0 +1,326 @@
+"""`RunStore`: the rows of a run, read from its files while it goes on or after it has ended."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from math import isclose
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.runs.follow import follow_files
+from nemo_gym.runs.journal import is_locked
+from nemo_gym.runs.manifest import Manifest, load_manifest
+from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.rollout_rows import read_rollout
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.jsonl import decode, open_regular
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.row_identity import KeyedLine, Mark, keyed_lines, line_at, read_stamp
+from nemo_gym.wire.row_index import Place, RowIndex
+from nemo_gym.wire.task import Row, named_agent
+
+_FAILED_EARLY, _FAILED, _SCORED = 0, 1, 2
+"""Ranks of rows: a failure in the rollouts file, one in the failures file, and a rollout that was scored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rollouts of a run to read: those that meet every condition."""
+
+    scored: bool = True
+    """Take rollouts that were scored."""
+    failed: bool = False
+    """Take rollouts that failed and were not scored since, by their last failure."""
+    reward: float | None = None
+    """Of the scored rollouts, take those with this reward."""
+    tasks: Container[int] | None = None
+    repeats: Container[int] | None = None
+    agent: str = ""
+    """The name of an agent; empty takes all of them."""
+
+    def has(self, place: Place) -> bool:
+        """Whether a row meets the conditions, all but the agent's name."""
+        if self.tasks is not None and place.task not in self.tasks:
+            return False
+        if self.repeats is not None and place.repeat not in self.repeats:
+            return False
+        if place.rank != _SCORED:
+            return self.failed
+        if self.reward is None:
+            return self.scored
+        return self.scored and place.reward is not None and isclose(place.reward, self.reward, abs_tol=1e-9)
+
+
+SCORED: Final = Selection()
+"""Every scored rollout."""
+EVERY: Final = Selection(failed=True)
+"""Every rollout: its score, else its last failure."""
+
+
+class RunStore:
+    """The rows of one run.
+
+    Every (task, repeat) has one row here: of the rows that have been scored the last one, else its last
+    failure. The first call that looks for rows reads the files once and keeps an index of 37 bytes a
+    row; later calls read only what the files have gained.
+
+    Rows are untrusted: any program may have written them. A line that is not a row of a run is a `DataError`
+    that names the file and the line; a torn last line is no row.
+
+    Args:
+        output: the rollouts file of the run.
+
+    Raises:
+        UsageError: its name doesn't end in `.jsonl`.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.paths = RunPaths.of(output)
+        self._rollouts = _IndexedFiles((self.paths.rollouts, self.paths.failures), self._rank)
+        self._plan = _IndexedFiles((self.paths.inputs,), _only_rank)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process writes to the run now."""
+        return is_locked(self.paths.rollouts)
+
+    def manifest(self) -> Manifest:
+        """The manifest. A run that is recorded as running, and that no process writes to, was interrupted.
+
+        Raises:
+            UsageError: it is missing or not a manifest.
+        """
+        manifest = load_manifest(self.paths.manifest)
+        if manifest.status == "running" and not self.is_running:
+            manifest.status = "interrupted"
+            manifest.reason = "its process ended without saying why"
+        return manifest
+
+    def rows(self, selection: Selection = EVERY) -> Iterator[KeyedLine]:
+        """The rows of a selection as they are in their files, lazily, in the order of the files: first the
+        rollouts file, then the failures file.
+
+        Raises:
+            UsageError: there is no such run.
+            DataError: a line is not a row of a run.
+        """
+        index = self._indexed()
+        chosen = {self.paths.rollouts: array("Q"), self.paths.failures: array("Q")}
+        for at, place in enumerate(index):
+            if selection.has(place):
+                chosen[self._path(place)].append(at)
+        for path, positions in chosen.items():
+            places = (index[at] for at in sorted(positions, key=lambda at: index[at].offset))
+            rows = self._rollouts.rows(path, places) if positions else ()
+            yield from (row for row in rows if _is_of(row, selection.agent))
+
+    def rollouts(self, selection: Selection = SCORED) -> Iterator[Rollout]:
+        """The rows of a selection as rollouts.
+
+        Raises:
+            UsageError: there is no such run.
+            DataError: a line is not a row of a run, or a part of it has another type.
+        """
+        return map(read_rollout, self.rows(selection))
+
+    def row(self, task: int, repeat: int = 0) -> KeyedLine:
+        """The row of one rollout.
+
+        Raises:
+            UsageError: there is no such run, or no such rollout in it.
+        """
+        place = self._indexed().find(task, repeat)
+        if place is None:
+            raise UsageError(f"{self.paths.rollouts} has no rollout of task {task}, repeat {repeat}")
+        return self._rollouts.row(self._path(place), place)
+
+    def rollout(self, task: int, repeat: int = 0) -> Rollout:
+        """One rollout.
+
+        Raises:
+            UsageError: there is no such run, or no such rollout in it.
+            DataError: a part of its row has another type.
+        """
+        return read_rollout(self.row(task, repeat))
+
+    def sample(
+        self, count: int, selection: Selection = SCORED, *, seed: int = 0
+    ) -> tuple[list[KeyedLine], int]:
+        """Rows of a selection drawn at random, and how many there are to draw from. The same seed draws the
+        same rows; they come in the order of task and repeat.
+
+        Raises:
+            UsageError: there is no such run.
+        """
+        index = self._indexed()
+        chosen = array("Q", (at for at, place in enumerate(index) if self._takes(selection, place)))
+        drawn = sorted(Random(seed).sample(chosen, min(count, len(chosen))))
+        return [self._rollouts.row(self._path(index[at]), index[at]) for at in drawn], len(chosen)
+
+    def plan(self) -> Iterator[KeyedLine]:
+        """The rows of the materialised inputs, lazily: what the run was asked for.
+
+        Raises:
+            UsageError: the file is missing.
+        """
+        return keyed_lines(self.paths.inputs)
+
+    def planned_row(self, task: int, repeat: int = 0) -> Row | None:
+        """The row that was run, without what the run added to it; None where it isn't known."""
+        if not self.paths.inputs.exists():
+            return None
+        place = self._plan.index().find(task, repeat)
+        return None if place is None else decode(self._plan.row(self.paths.inputs, place).line)
+
+    async def follow(
+        self, *, problem: Callable[[DataError], None] | None = None, interval: float = 0.2
+    ) -> AsyncGenerator[KeyedLine]:
+        """Every row of the rollouts and the failures file as it comes, from the first on; it ends when the
+        process that writes the run has ended.
+
+        All lines come, also several for one (task, repeat). Reading waits for the caller, so that only a few
+        rows are held at a time. Where a writer takes back lines that it could not make durable, their rows
+        may come again.
+
+        Args:
+            problem: called with each line that is not a row, which is then passed over; None raises.
+            interval: seconds between two looks at files that have not grown.
+
+        Raises:
+            UsageError: there is no such run.
+            DataError: a line is not a row of a run, and `problem` is None.
+        """
+        self._check_exists()
+        files = (self.paths.rollouts, self.paths.failures)
+        async for row in follow_files(files, lambda: self.is_running, interval=interval):
+            if isinstance(row, KeyedLine):
+                yield row
+            elif problem is None:
+                raise row
+            else:
+                problem(row)
+
+    def _takes(self, selection: Selection, place: Place) -> bool:
+        if not selection.has(place):
+            return False
+        return not selection.agent or _is_of(self._rollouts.row(self._path(place), place), selection.agent)
+
+    def _rank(self, row: KeyedLine) -> int:
+        if row.path == self.paths.failures:
+            return _FAILED
+        return _SCORED if row.stamp.failure_class is None else _FAILED_EARLY
+
+    def _path(self, place: Place) -> Path:
+        return self.paths.failures if place.rank == _FAILED else self.paths.rollouts
+
+    def _indexed(self) -> RowIndex:
+        self._check_exists()
+        return self._rollouts.index()
+
+    def _check_exists(self) -> None:
+        if not self.paths.rollouts.exists():
+            raise UsageError(f"{self.paths.rollouts}: there is no such run")
+
+
+class _IndexedFiles:
+    """An index over files that may grow.
+
+    Args:
+        rank: which of several rows of one (task, repeat) counts, as of `RowIndex`.
+    """
+
+    def __init__(self, paths: tuple[Path, ...], rank: Callable[[KeyedLine], int]) -> None:
+        self._paths = paths
+        self._rank = rank
+        self._forget()
+
+    def _forget(self) -> None:
+        self._index = RowIndex()
+        self._states = {path: _FileState() for path in self._paths}
+
+    def index(self) -> RowIndex:
+        """The index of what is in the files now; only what is new in them is read."""
+        sizes = {path: path.stat() for path in self._paths if path.exists()}
+        if any(not self._states[path].precedes(status) for path, status in sizes.items()):
+            self._forget()
+        for path, status in sizes.items():
+            state = self._states[path]
+            if status.st_size > state.mark.bytes:
+                state.file = status.st_ino
+                try:
+                    self._index = self._index.with_rows(self._fresh(path, state))
+                except BaseException:
+                    self._forget()
+                    raise
+        return self._index
+
+    def row(self, path: Path, place: Place) -> KeyedLine:
+        """The row at a place.
+
+        Raises:
+            DataError: another row is there now.
+        """
+        return next(self.rows(path, [place]))
+
+    def rows(self, path: Path, places: Iterable[Place]) -> Iterator[KeyedLine]:
+        """The rows at places of one file, as of `row`."""
+        with open_regular(path) as file:
+            for place in places:
+                line = line_at(file, place.offset)
+                try:
+                    stamp = read_stamp(line, path, place.number, is_checked=True)
+                except DataError:
+                    stamp = None
+                if stamp is None or (stamp.task_index, stamp.rollout_index) != (place.task, place.repeat):
+                    self._forget()
+                    where = f"{path}:{place.number}"
+                    raise DataError(f"{where}: the file was changed while it was read; read it again")
+                yield KeyedLine(stamp, place.number, place.offset, line, path)
+
+    def _fresh(self, path: Path, state: _FileState) -> Iterator[tuple[KeyedLine, int]]:
+        for row in keyed_lines(path, state.mark):
+            if row.line.endswith(b"\n"):
+                state.mark = Mark(row.number, row.offset + len(row.line))
+            yield row, self._rank(row)
+
+
+@dataclass(slots=True)
+class _FileState:
+    """How far a file is in the index."""
+
+    mark: Mark = field(default_factory=Mark)
+    """After the last whole row."""
+    file: int | None = None
+    """The number of the file on its disk."""
+
+    def precedes(self, status: os.stat_result) -> bool:
+        """Whether the file is the same one, and has not lost a row since."""
+        return self.file in (None, status.st_ino) and status.st_size >= self.mark.bytes
+
+
+def _only_rank(_: KeyedLine) -> int:
+    return 0
+
+
+def _is_of(row: KeyedLine, agent: str) -> bool:
+    """Whether a row is of this agent; an empty name is any agent."""
+    if not agent:
+        return True
+    try:
+        return named_agent({keys.AGENT_REF: _agent_decoder.decode(row.line).agent_ref}) == agent
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{row.place}: not a row of a run: {error}") from None
+
+
+class _AgentColumn(msgspec.Struct, rename={"agent_ref": keys.AGENT_REF}):
+    agent_ref: Any = None
+
+
+_agent_decoder: Final = msgspec.json.Decoder(_AgentColumn)

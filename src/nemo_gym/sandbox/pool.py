@@ -1,0 +1,195 @@
+"""One pool of sandboxes for a whole run or server: one provider, one limit, shared by all sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Generator, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from nemo_gym import sandbox as room  # loads nothing before the first sandbox
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
+
+if TYPE_CHECKING:
+    from nemo_gym.sandbox.providers.base import SandboxProvider
+    from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
+    from nemo_gym.sandbox.spec import SandboxSpec
+
+log: Final = logging.getLogger(__name__)
+
+
+class SandboxPool:
+    """Sandboxes for many holders, of whom at most `limit` have any at the same time.
+
+    A holder takes one place, however many sandboxes it has, so a holder of one sandbox never waits for
+    another. The pool starts its provider when the first sandbox is needed.
+
+    Args:
+        provider: as for `AsyncSandbox`; the caller closes a provider object.
+        limit: how many holders; None is twice the number of cores.
+
+    Raises:
+        InvalidSandbox: the limit is below 1.
+    """
+
+    def __init__(self, provider: Provider = "local", *, limit: int | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise InvalidSandbox(f"max_sandboxes: expected a whole number from 1, not {limit}")
+        self.limit = limit or default_limit()
+        self._settings = {provider: dict[str, Any]()} if isinstance(provider, str) else provider
+        self._provider: SandboxProvider | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places = asyncio.Semaphore(self.limit)
+        self._in_use = 0
+
+    def lease(self) -> SandboxLease:
+        """The sandboxes of one holder, such as a session; the holder closes it."""
+        return SandboxLease(self)
+
+    def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
+        """A sandbox with a place of its own."""
+        return self.lease().sandbox(spec)
+
+    async def take_place(self) -> None:
+        """Wait until fewer than `limit` holders have a sandbox."""
+        self._follow_loop()
+        await self._places.acquire()
+        self._in_use += 1
+
+    def return_place(self) -> None:
+        """Let the next holder have a place."""
+        self._in_use -= 1
+        self._places.release()
+
+    def provider(self) -> SandboxProvider:
+        """What makes the sandboxes.
+
+        Raises:
+            InvalidSandbox: there is no such provider, or its settings don't fit.
+        """
+        if not isinstance(self._settings, Mapping):
+            return self._settings
+        if self._provider is None:
+            self._provider = room.create_provider(self._settings)
+        return self._provider
+
+    async def aclose(self) -> None:
+        """Close the provider, unless a sandbox is in use: each user of a pool calls this at its end. The pool
+        can be used again afterwards."""
+        if self._in_use or self._provider is None:
+            return
+        provider, self._provider = self._provider, None
+        try:
+            await provider.aclose()
+        except Exception as error:
+            log.warning("sandbox provider %s can't be closed: %r", provider.name, error)
+
+    def _follow_loop(self) -> None:
+        """Begin again in another event loop: what belongs to a loop that has ended is of no use here."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._provider, self._in_use = loop, None, 0
+            self._places = asyncio.Semaphore(self.limit)
+
+
+class SandboxLease:
+    """The sandboxes of one holder. All of them share one place in the pool, and `aclose` ends them all."""
+
+    def __init__(self, pool: SandboxPool) -> None:
+        self._pool = pool
+        self._open: set[AsyncSandbox] = set()
+        self._first = asyncio.Lock()
+        self._closed = False
+        self.isolation: dict[str, str] = {}
+        """How the sandboxes so far were shut off from this machine, by their provider."""
+
+    def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
+        """A sandbox that starts when it is entered or awaited."""
+        return LeasedSandbox(self, spec)
+
+    async def start(self, spec: SandboxSpec | None) -> AsyncSandbox:
+        """A started sandbox; `stop` ends it.
+
+        Raises:
+            SandboxCreateError: it can't be made.
+            SandboxStopped: the holder has closed the lease.
+        """
+        async with self._first:
+            self._check_open()
+            if not self._open:
+                await self._pool.take_place()
+            try:
+                sandbox = room.AsyncSandbox(self._pool.provider(), spec)
+            except BaseException:
+                if not self._open:
+                    self._pool.return_place()
+                raise
+            self._open.add(sandbox)
+        try:
+            await sandbox.start()
+            self._check_open()
+        except BaseException:
+            await self.stop(sandbox)
+            raise
+        self.isolation[sandbox.provider_name] = sandbox.isolation
+        return sandbox
+
+    async def stop(self, sandbox: AsyncSandbox) -> None:
+        """End a sandbox. Once more does nothing."""
+        try:
+            await sandbox.stop()
+        finally:
+            if sandbox in self._open:
+                self._open.remove(sandbox)
+                if not self._open:
+                    self._pool.return_place()
+
+    async def aclose(self) -> None:
+        """End every sandbox that is left, also when it is cancelled meanwhile; no more can be started."""
+        self._closed = True
+        async with AsyncExitStack() as stack:
+            for sandbox in self._open:
+                stack.push_async_callback(self.stop, sandbox)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SandboxStopped("the session is over, so no sandbox can be started in it")
+
+
+class LeasedSandbox:
+    """A sandbox to be started: `async with` it to have it for a block, or `await` it to have it until the
+    lease is closed."""
+
+    def __init__(self, lease: SandboxLease, spec: SandboxSpec | None) -> None:
+        self._lease = lease
+        self._spec = spec
+
+    def __await__(self) -> Generator[Any, None, AsyncSandbox]:
+        return self._lease.start(self._spec).__await__()
+
+    async def __aenter__(self) -> AsyncSandbox:
+        self._sandbox = await self._lease.start(self._spec)
+        return self._sandbox
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._lease.stop(self._sandbox)
+
+
+def default_limit() -> int:
+    """Twice the cores that this process may use, for sandboxes that are held often wait for a model."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 * cores
+
+
+def shared_limit(limit: int | None, processes: int) -> int:
+    """The part of a limit that each of several processes has.
+
+    Args:
+        limit: of all together; None is the default.
+    """
+    return max(1, (limit or default_limit()) // processes)
