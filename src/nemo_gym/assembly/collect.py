@@ -108,7 +108,8 @@ async def collect(
     keep = [collector.agent] if isinstance(agent, Agent) else list[object]()
     keep += [] if lent is None else [lent]
     try:
-        await collector.check()
+        checks = collector.model.check if isinstance(agent, Agent) else collector.check
+        await checks()  # an agent object is its owner's to check
         source = Path(tasks) if isinstance(tasks, str) else tasks
         bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
         if isinstance(source, Path | Sequence):
