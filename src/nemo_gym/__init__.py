@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nemo_gym.agents.base import Agent as Agent
+    from nemo_gym.assembly.collect import collect as collect
+    from nemo_gym.assembly.model import model as model
     from nemo_gym.environments.base import Environment as Environment
     from nemo_gym.environments.base import Golden as Golden
     from nemo_gym.environments.base import Observation as Observation
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from nemo_gym.environments.tool import ToolError as ToolError
     from nemo_gym.environments.tool import tool as tool
     from nemo_gym.models.base import Model as Model
-    from nemo_gym.runs.api import collect as collect
     from nemo_gym.wire.params import ask as ask
     from nemo_gym.wire.response import Response as Response
     from nemo_gym.wire.rollout import Reward as Reward
@@ -44,7 +45,8 @@ _HOMES = {
     "ToolError": "environments.tool",
     "ask": "wire.params",
     "blocking": "environments.blocking_hooks",
-    "collect": "runs.api",
+    "collect": "assembly.collect",
+    "model": "assembly.model",
     "tool": "environments.tool",
 }
 

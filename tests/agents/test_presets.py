@@ -151,7 +151,7 @@ async def test_rollouts_side_by_side_keep_their_calls_apart(program: Callable[[s
     agent = presets.codex(program=program("codex"))
     rollouts: list[Rollout] = []
     async with LoopbackDoor(worker("exec_command", "cmd")) as door:
-        async for rollout in collect(Deed(), door, agent=agent, repeats=6, concurrency=6):
+        async for rollout in collect(Deed(), door, agent=agent, num_repeats=6, concurrency=6):
             rollouts.append(rollout)
     rows = [rollout.to_row() for rollout in rollouts]
     assert [row["reward"] for row in rows] == [1.0] * 6

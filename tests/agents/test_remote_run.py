@@ -177,7 +177,7 @@ async def test_a_row_for_no_agent_is_refused_with_the_agents_there_are(start_ser
     agent = RemoteRun(head_url=head)
     await agent.check()
 
-    with pytest.raises(UsageError, match=r"pass --agent\. Known: one"):
+    with pytest.raises(UsageError, match=r"name an agent\. Known: one"):
         agent.check_row({})
     with pytest.raises(UsageError, match="no agent 'other'"):
         await RemoteRun(head_url=head, agent="other").check()

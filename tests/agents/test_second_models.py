@@ -122,7 +122,7 @@ class TestSideModel:
         ("settings", "message"),
         [
             ({"typ": "chat"}, "unknown field `typ`"),
-            ({"type": "chat", "url": "http://localhost:1"}, "needs --model"),
+            ({"type": "chat", "url": "http://localhost:1"}, "needs a name"),
             ({"api_key_env": "NO_SUCH_VARIABLE_HERE"}, "NO_SUCH_VARIABLE_HERE is not set"),
         ],
     )

@@ -182,7 +182,7 @@ def test_every_split_one_file_or_a_revision_is_downloaded(gym: Gym, hub: Hub) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "which data set? --repo-id"),
+        ((), "which data set? It is named OWNER/NAME (--repo-id)"),
         (("--repo-id", "a/b"), "where to? --output FILE, or --output-dir FOLDER"),
         (("--repo-id", "a/b", "-o", "x"), "say which split with --split"),
         (("--repo-id", "a/b", "--split", "train", "--artifact", "x", "-o", "x"), "give one of them"),
@@ -206,7 +206,7 @@ def test_a_train_split_is_looked_at_before_anything_is_sent(gym: Gym, hub: Hub) 
     done = gym("dataset", "upload", "-i", "a.jsonl")
     needed = "needed: hf_organization=NAME, resource_config_path=PATH (env.yaml may have the keys)"
     assert (done.returncode, needed in done.stderr) == (2, True)
-    assert "needed: --input FILE, hf_organization=NAME" in gym("dataset", "upload").stderr
+    assert "needed: input_jsonl_fpath=FILE, hf_organization=NAME" in gym("dataset", "upload").stderr
     denied = gym("dataset", "upload", "-i", "a.jsonl", "--split", "test", "hf_organization=acme",
                  "resource_config_path=server.yaml", HF_TOKEN="hf_other_secret")  # fmt: skip
     assert (denied.returncode, "hf_other_secret" in denied.stderr, "Traceback" in denied.stderr) == (

@@ -292,7 +292,7 @@ class TestReverify:
         assert (summary["scored"], summary["failed"], summary["pending"]) == (4, {}, 0)
         assert [row["reward"] for row in rows(gym, "run.jsonl")] == [0.0, 0.75, 0.0, 0.75]
         resumed = gym("run", "mended.py", *SCRIPTED, "-o", "run.jsonl", "--resume")
-        assert "--accept-changes environment" in resumed.stderr
+        assert "accept the change 'environment' to go on" in resumed.stderr
         ran(
             gym(
                 "run",

@@ -89,7 +89,7 @@ model: {type: scripted, name: "script.py:mend"}
 def test_worker_processes_are_refused_before_anything_is_written(gym: Gym, tmp_path: Path) -> None:
     done = gym(*WORDS, "--agent=codex", "--workers=2", cwd=tmp_path)
     assert done.returncode == 2
-    assert "leave --workers out" in done.stderr
+    assert "use one worker (--workers)" in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
 
 

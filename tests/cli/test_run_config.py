@@ -268,21 +268,27 @@ def test_running_servers_are_asked_with_the_words_of_the_original(gym: Gym) -> N
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--environment", "mcqa"], "Give it with --model-url"),
+        (["--environment", "mcqa"], "in env.yaml (--model-url, --model)"),
         (["--config", "nowhere.yaml", *SCRIPTED], "no configuration file 'nowhere.yaml'"),
         (
             ["--environment", "mcqa", *SCRIPTED, "--split", "test"],
             "no data set of type 'test': there is example",
         ),
         (["--environment", "mcqa", *SCRIPTED, "-a", "mcqa_agent"], "Did you mean 'mcqa_simple_agent'?"),
-        (["--environment", "mcqa", *SCRIPTED, "--agent-url", "http://h"], "--agent-url can't be honoured"),
+        (
+            ["--environment", "mcqa", *SCRIPTED, "--agent-url", "http://h"],
+            "agent_url can't be honoured: the configuration says where everything is (--agent-url)",
+        ),
         (
             ["--environment", "mcqa", "--environment", "reasoning", *SCRIPTED, "--max-steps", "3"],
             "++my_agent",
         ),
         (["--environment", "mcqa", *SCRIPTED, "limitt=3"], "Did you mean 'limit'?"),
-        (["--environment", "mcqa", *SCRIPTED, "limit=0"], "at `limit`"),
-        (["--environment", "mcqa", *SCRIPTED, "--seed", "1", "--num-repeats-add-seed"], "drop one"),
+        (["--environment", "mcqa", *SCRIPTED, "limit=0"], "limit: expected a whole number from 1, got 0"),
+        (
+            ["--environment", "mcqa", *SCRIPTED, "--seed", "1", "--num-repeats-add-seed"],
+            "leave one out (--seed",
+        ),
         (
             ["--environment", "mcqa", *SCRIPTED, "--prompt-config", "p.yaml"],
             "prompt p.yaml: there is no such file",

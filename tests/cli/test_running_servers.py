@@ -169,7 +169,7 @@ def test_a_row_for_an_agent_that_is_not_there_is_a_mistake_and_nothing_is_writte
         ("--agent-url http://h --agent remote_agent", "which environment?"),
         ("--agent-url http://h --model-url http://m", "a model of its own"),
         ("--no-serve --environment-url http://h", "an environment of its own"),
-        ("--no-serve --agent-url http://h", "drop it or --agent-url"),
+        ("--no-serve --agent-url http://h", "leave one of them out (--no-serve, --agent-url)"),
         ("--environment-url ftp://h", "resources server URL 'ftp://h'"),
         ("--environment-url http://127.0.0.1:1", "no resources server at http://127.0.0.1:1"),
         ("--agent-url http://127.0.0.1:1", "no agent server at http://127.0.0.1:1"),
@@ -190,4 +190,4 @@ def test_running_servers_need_a_task_file(start_server: StartServer, gym: GymCom
     result = gym("run", "--agent-url", start_server()[0], cwd=tmp_path)
 
     assert result.returncode == 2
-    assert "pass --input FILE" in result.stderr
+    assert "give an input file (--input)" in result.stderr

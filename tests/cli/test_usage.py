@@ -55,8 +55,8 @@ def folder(tmp_path: Path) -> Path:
         (["run", "reasonin", *NOBODY], r"no environment named 'reasonin'\. Did you mean 'reasoning'\?"),
         (["run", "echo_emv.py", *NOBODY], r"echo_emv\.py: there is no such file"),
         (["run", f"{ECHO}:Ecko", *NOBODY], r"echo_env\.py has no 'Ecko'\. Did you mean 'Echo'\?"),
-        (["run", ECHO, "-o", "out.jsonl", *RANDOM], r"echo has no split 'train'; .*pass --input FILE"),
-        ([*RUN, "level=3", *NOBODY], r"environment echo: .*unknown field `level` \(settings: none\)"),
+        (["run", ECHO, "-o", "out.jsonl", *RANDOM], r"echo has no split 'train'; .*give an input file"),
+        ([*RUN, "level=3", *NOBODY], r"environment echo has no setting 'level' \(settings: none\)"),
         ([*RUN, "level", *NOBODY], r"'level': expected KEY=VALUE, a setting of the environment"),
         (
             [*RUN, "--num-repeats", "9" * 20, *RANDOM],
@@ -65,7 +65,10 @@ def folder(tmp_path: Path) -> Path:
         ([*RUN, "--limit", r"C:\x\g<1>", *RANDOM], r"--limit': got '.*x.*' ?, it should be a valid integer"),
         ([*RUN, "--agent", "tool_lop", *NOBODY], r"no agent named 'tool_lop'\. Did you mean 'tool_loop'\?"),
         ([*RUN, "--model-type", "chatt", *NOBODY], r"no model type 'chatt'\. Did you mean 'chat'\?"),
-        ([*RUN, "--model-type", "chat"], r"model type 'chat' needs --model-url and --model"),
+        (
+            [*RUN, "--model-type", "chat"],
+            r"model type 'chat' needs a URL and a name \(--model-url, --model\)",
+        ),
         (
             [*RUN, "--model-url", "localhost:8000", "-m", "m"],
             r"model URL 'localhost:8000': expected .*http://",
@@ -79,10 +82,10 @@ def folder(tmp_path: Path) -> Path:
             [*RUN, "--agent-setting", "max_step=3", *NOBODY],
             r"takes no max_step .* mean 'max_steps'\?",
         ),
-        (["run", "reasoning", "levl=3", *NOBODY], r"unknown field `levl` .*\. Did you mean 'level'\?"),
+        (["run", "reasoning", "levl=3", *NOBODY], r"has no setting 'levl' .*\. Did you mean 'level'\?"),
         (
             ["run", ECHO, "-i", "tasks.jsonl", "--resume", *NOBODY],
-            r"--resume goes on with a run: name it with --output",
+            r"resuming goes on with a run: name its output .* \(--resume, --output\)",
         ),
         (
             ["eval", "reverify", "--rollouts", "no.jsonl", "-o", "x.jsonl"],
@@ -120,7 +123,7 @@ def test_a_refused_connection_is_one_line_and_code_1(folder: Path, gym: Gym) -> 
     ("words", "message"),
     [
         (["run", "--limt", "3"], "No such option: --limt. Did you mean '--limit'? (gym run -h)"),
-        (["run", "--limit", "0"], "Invalid value for '--limit': "),
+        (["run", "--limit", "0"], "limit: expected a whole number from 1, got 0 (--limit)"),
         (["run", "--num-repeats", "many"], "Invalid value for '--num-repeats': "),
         (["run", "--temperature", "nan"], "Invalid value for '--temperature': "),
         (["run", "--output"], "Option '--output' requires an argument"),
@@ -179,7 +182,7 @@ def test_an_occupied_output_is_left_alone(folder: Path, gym: Gym) -> None:
     line = complaint(gym(*RUN, *NOBODY, cwd=folder))
     of_another_kind = complaint(gym(*RUN, *NOBODY, "--resume", cwd=folder))
 
-    assert line == "out.jsonl exists already: pass --resume to go on, or another --output"
+    assert line == "out.jsonl exists already: resume the run, or choose another output (--resume, --output)"
     assert of_another_kind.startswith("can't resume: out_materialized_inputs.jsonl is missing")
     assert disk(folder) == before
 
@@ -260,7 +263,7 @@ def test_metadata_that_can_not_hold_a_seed_is_named_by_line(folder: Path, gym: G
         ),
         (
             ["run", "reasoning", "--limit=0"],
-            "Invalid value for '--limit': got '0', it should be greater than",
+            "limit: expected a whole number from 1, got 0 (--limit)",
         ),
         (
             ["run", "reasoning", "--level", "2"],
@@ -270,22 +273,25 @@ def test_metadata_that_can_not_hold_a_seed_is_named_by_line(folder: Path, gym: G
         (["list", "environments", "--kind", "foo"], "'foo' is not one of 'environment', 'benchmark'"),
         (
             ["run", "reasoning", "--model-type", "openai"],
-            "use --model-type responses (or chat) --model-url https://api.openai.com/v1",
+            "use type responses (or chat) at https://api.openai.com/v1 (--model-type)",
         ),
         (
             ["run", "--environment", "reasoning", "--model-type", "openai"],
-            "use --model-type responses (or chat) --model-url",
+            "use type responses (or chat) at https://api.openai.com/v1 (--model-type)",
         ),
-        (["run", "reasoning", "--model-type", "claude"], "use --model-type anthropic"),
+        (["run", "reasoning", "--model-type", "claude"], "use type anthropic (--model-type)"),
         (
             ["run", "reasoning", "--model-type", "embedded", "--model-url", "http://h/v1"],
-            "--model-type embedded has no endpoint",
+            "model type 'embedded' has no endpoint",
         ),
         (
             ["run", "reasoning", "--model-type", "random", "-m", "x"],
-            "--model-type random has no name: drop --model",
+            "model type 'random' has no name: leave it out (--model)",
         ),
-        (["run", "reasoning", "-m", "x"], "--model x: where is it? Add --model-url URL"),
+        (
+            ["run", "reasoning", "-m", "x"],
+            "model 'x' has no URL: give one, or the type of a hosted provider (--model-url, --model-type)",
+        ),
     ],
 )
 def test_a_mistake_says_what_would_be_right(gym: Gym, tmp_path: Path, words: list[str], message: str) -> None:

@@ -125,7 +125,9 @@ def test_another_process_finds_the_class_again() -> None:
 async def test_a_run_collects_from_it_and_keeps_its_columns() -> None:
     rows = [row(expected_answer=answer, subject="sums") for answer in ("4", "5")]
     grader = str(SERVERS / "grader" / "app.py")
-    rollouts = [one async for one in collect(grader, ScriptedModel(lambda _: "It is 4."), rows, repeats=2)]
+    rollouts = [
+        one async for one in collect(grader, ScriptedModel(lambda _: "It is 4."), rows, num_repeats=2)
+    ]
     assert sorted((one.task_index, one.reward) for one in rollouts) == [
         (0, 1.0),
         (0, 1.0),

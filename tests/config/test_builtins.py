@@ -117,7 +117,7 @@ READY = [
 
 @pytest.mark.parametrize(("name", "flavor", "instance"), READY, ids=lambda value: str(value))
 def test_a_ready_configuration_of_a_model_can_be_used(name: str, flavor: str, instance: str) -> None:
-    path = config_path("--model-type", f"{name}/{flavor}", [])
+    path = config_path("model_type", f"{name}/{flavor}", [])
     key = [f"++{instance}.responses_api_models.{name}.openai_api_key=k"] if "OpenAI/" in flavor else []
     (found,) = resolve([path], key, initial=POLICY, offline=True, use_env_file=False).of(
         "responses_api_models"

@@ -82,11 +82,11 @@ def test_without_an_environment_the_same_words_are_parameters() -> None:
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({"environment": "mcqqa"}, "environment: there is none named 'mcqqa'. Did you mean 'mcqa'?"),
+        ({"environment": "mcqqa"}, "no environment named 'mcqqa'. Did you mean 'mcqa'?"),
         ({"environment": {"nam": "mcqa"}}, "environment: expected a name, or a mapping with a 'name'"),
         (
             {"environment": "mcqa", "agent": "tool_lop"},
-            "agent: there is none named 'tool_lop'. Did you mean 'tool_loop'?",
+            "no agent named 'tool_lop'. Did you mean 'tool_loop'?",
         ),
         (
             {"environment": "mcqa", "model": {"url": "x"}},
@@ -94,15 +94,17 @@ def test_without_an_environment_the_same_words_are_parameters() -> None:
         ),
         (
             {"environment": "mcqa", "model": "chatt"},
-            "model: there is none named 'chatt'. Did you mean 'chat'?",
+            "no model type 'chatt'. Did you mean 'chat'?",
         ),
         (
             {"environment": {"name": "mcqa", "grading_mod": 1}},
-            "environment: mcqa has no setting 'grading_mod'. Did you mean 'grading_mode'?",
+            "environment mcqa has no setting 'grading_mod' (settings: grading_mode). "
+            "Did you mean 'grading_mode'?",
         ),
         (
             {"environment": "mcqa", "agent": {"name": "tool_loop", "max_step": 1}},
-            "agent: tool_loop has no setting 'max_step'. Did you mean 'max_steps'?",
+            "agent 'tool_loop' has no setting 'max_step' (settings: max_steps, tool_timeout, turn_timeout). "
+            "Did you mean 'max_steps'?",
         ),
     ],
 )

@@ -54,7 +54,8 @@ def test_everything_that_can_not_be_resolved_is_said_at_once() -> None:
     assert "Did you mean 'judge_url'? Give it with ++juge_url=<value> or in env.yaml" in text
     assert "NO_SUCH_VARIABLE" in text
     assert "c: ${d}: Recursive interpolation" in text
-    assert "Give it with --model-url, ++policy_base_url=<value>" in text
+    assert "Give it with ++policy_base_url=<value>" in text
+    assert raised.value.settings == ("model_url",)
     assert "f: ${copy:a}!" in text
 
 

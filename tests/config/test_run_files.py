@@ -69,9 +69,9 @@ def test_a_folder_without_skills_or_with_a_broken_one_is_an_error(tmp_path: Path
 
 def test_flags_win_over_keys_and_request_parameters_are_merged() -> None:
     tree = {"limit": 5, "num_repeats": {"a": 2}, "responses_create_params": {"top_p": 1, "temperature": 1}}
-    asked = RunSettings(limit=3, responses_create_params={"temperature": 0})
+    asked = RunSettings(limit=3, sampling={"temperature": 0})
     assert asked.over({**tree, "skills": None, "unrelated": 1}) == RunSettings(
-        limit=3, num_repeats={"a": 2}, responses_create_params={"top_p": 1, "temperature": 0}
+        limit=3, num_repeats={"a": 2}, sampling={"top_p": 1, "temperature": 0}
     )
 
 

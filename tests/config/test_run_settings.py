@@ -32,8 +32,8 @@ def test_request_parameters_of_a_configuration_are_checked_before_a_model_is_ask
 
 
 def test_flags_win_over_the_configuration_and_right_parameters_pass() -> None:
-    asked = RunSettings(limit=3, responses_create_params={"temperature": 0.5})
+    asked = RunSettings(limit=3, sampling={"temperature": 0.5})
     tree = {"limit": 5, "num_repeats": 2, "responses_create_params": {"temperature": 1, "top_p": 0.9}}
     settings = asked.over(tree)
     assert (settings.limit, settings.num_repeats) == (3, 2)
-    assert settings.responses_create_params == {"temperature": 0.5, "top_p": 0.9}
+    assert settings.sampling == {"temperature": 0.5, "top_p": 0.9}

@@ -71,7 +71,9 @@ def test_a_missing_file_names_every_place_that_was_tried(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["config_paths: a.yaml", "config_paths: [1]", "config_paths: {a: b}"])
 def test_config_paths_must_be_a_list_of_strings(tmp_path: Path, text: str) -> None:
     write(tmp_path, a=text)
-    with pytest.raises(MalformedConfigPathsError, match=r"a\.yaml: config_paths must be a list .*--config"):
+    with pytest.raises(
+        MalformedConfigPathsError, match=r"a\.yaml: config_paths must be a list .*Write config_paths"
+    ):
         read_sources(["a.yaml"], [tmp_path])
 
 

@@ -135,7 +135,7 @@ async def test_the_collect_example_prints_a_line_for_every_rollout(
 async def test_the_python_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = (block for block in blocks(README, "python") if "gym.collect(" in block)
     assert 'if __name__ == "__main__":\n    asyncio.run(main())' in block
-    assert '"embedded", limit=8, repeats=4' in block
+    assert '"embedded", limit=8, num_repeats=4' in block
     (tmp_path / "first.py").write_text(block.replace('"embedded"', '"oracle"'))
     await runpy.run_path(str(tmp_path / "first.py"))["main"]()
     assert len(capsys.readouterr().out.splitlines()) == 32

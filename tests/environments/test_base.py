@@ -108,7 +108,7 @@ def test_an_unknown_split_names_those_there_are(tmp_path: Path, monkeypatch: pyt
 def test_without_data_of_its_own_an_environment_asks_for_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match=r"no data of its own: pass --input FILE$"):
+    with pytest.raises(UsageError, match=r"no data of its own: give an input file$"):
         environment_in(tmp_path, monkeypatch).tasks("train", 0, None)
 
 

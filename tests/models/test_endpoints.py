@@ -104,8 +104,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("type", "urls", "name", "settings", "message"),
         [
-            ("chat", [], "m", {}, "'chat' needs --model-url$"),
-            ("vllm", [], "", {}, "'vllm' needs --model-url and --model"),
+            ("chat", [], "m", {}, "'chat' needs a URL$"),
+            ("vllm", [], "", {}, "'vllm' needs a URL and a name"),
             ("chat", ["http://h"], "m", {"extra_bdy": {}}, "no setting 'extra_bdy'.* 'extra_body'"),
             ("chat", ["http://h"], "m", {"extra_body": 1}, "settings of model type 'chat': .*object"),
             ("chat", ["ftp://h"], "m", {}, "model URL"),

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym.assembly.collect import collect
 from nemo_gym.models.base import Model
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.replicas import ONE_TRY, ReplicatedModel, home_index
-from nemo_gym.runs.api import collect
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import GymError, ModelDenied, ModelRejected, ModelUnreachable, RateLimited
 from nemo_gym.wire.items import assistant

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym.assembly.collect import collect
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.models.splice import splice
 from nemo_gym.models.tokens import continues
 from nemo_gym.models.vllm import VllmModel, VllmSettings
-from nemo_gym.runs.api import collect
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.errors import ModelError, ModelRejected, UsageError
@@ -147,7 +147,7 @@ class TestRollouts:
             output=tmp_path / "run.jsonl",
             agent=AgentSpec(),
             split="example",
-            repeats=2,
+            num_repeats=2,
         )
         run = Run(job)
         await run.prepare()

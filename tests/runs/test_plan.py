@@ -31,14 +31,14 @@ def identities(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
 
 
 def test_tasks_are_expanded_in_order_abc_to_aabbcc() -> None:
-    plan = expand([row("a"), row("b"), row("c")], PlanOptions(repeats=2))
+    plan = expand([row("a"), row("b"), row("c")], PlanOptions(num_repeats=2))
 
     assert identities([r for r, _ in plan]) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
 
 
 def test_identical_rows_are_tasks_of_their_own_and_noted() -> None:
     twins, same = Twins(), row("a")
-    plan = expand([same, row("b"), row("a"), same], PlanOptions(repeats=2), twins=twins)
+    plan = expand([same, row("b"), row("a"), same], PlanOptions(num_repeats=2), twins=twins)
 
     assert identities([r for r, _ in plan]) == [
         (0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)
@@ -48,7 +48,7 @@ def test_identical_rows_are_tasks_of_their_own_and_noted() -> None:
 
 def test_a_single_twin_is_named_and_different_tasks_say_nothing() -> None:
     twins = Twins()
-    list(expand([row("a"), row("b")], PlanOptions(repeats=3), twins=twins))
+    list(expand([row("a"), row("b")], PlanOptions(num_repeats=3), twins=twins))
     assert twins.note() == ""
     list(expand([row("c"), row("c")], PlanOptions(), twins=(twins := Twins())))
     assert twins.note().startswith("task 1 is identical to task 0:")
@@ -57,7 +57,7 @@ def test_a_single_twin_is_named_and_different_tasks_say_nothing() -> None:
 def test_rows_with_the_same_given_index_are_one_task_with_more_repeats() -> None:
     rows = [row("a", _ng_task_index=7), row("b", _ng_task_index=9), row("a", _ng_task_index=7)]
 
-    assert identities([r for r, _ in expand(rows, PlanOptions(repeats=2))]) == [
+    assert identities([r for r, _ in expand(rows, PlanOptions(num_repeats=2))]) == [
         (7, 0), (7, 1), (9, 0), (9, 1), (7, 2), (7, 3)
     ]  # fmt: skip
 
@@ -66,11 +66,11 @@ def test_more_rollouts_of_a_task_than_a_row_can_name_are_refused_before_they_are
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for rows in ([row("a")], [row("a", _ng_task_index=7), row("a", _ng_task_index=7)]):
-        every = expand(rows, PlanOptions(repeats=10**12))
+        every = expand(rows, PlanOptions(num_repeats=10**12))
         with pytest.raises(UsageError, match=r"task 1: a task has at most 1,048,576 rollouts, got 1,000,0"):
             next(every)
     monkeypatch.setattr(plan, "MOST_REPEATS", 10)
-    halves = expand([row("a", _ng_task_index=7)] * 2, PlanOptions(repeats=6))
+    halves = expand([row("a", _ng_task_index=7)] * 2, PlanOptions(num_repeats=6))
     with pytest.raises(UsageError, match=r"task 2: a task has at most 10 rollouts, got 12"):
         list(halves)
 
@@ -81,7 +81,7 @@ def test_a_limit_may_be_any_number() -> None:
 
 
 def test_a_given_task_index_is_kept() -> None:
-    plan = expand([row("a", _ng_task_index=7), row("b", _ng_task_index=9)], PlanOptions(repeats=1))
+    plan = expand([row("a", _ng_task_index=7), row("b", _ng_task_index=9)], PlanOptions(num_repeats=1))
 
     assert identities([r for r, _ in plan]) == [(7, 0), (9, 0)]
 
@@ -96,7 +96,9 @@ def test_the_line_and_the_row_say_the_same(
 ) -> None:
     rows = [row("x", said=text.encode("utf-8", "replace").decode(), value=value) for text, value in tasks]
 
-    for stamped, line in expand(rows, PlanOptions(repeats=repeats, seed=seed, sampling={"temperature": 0.5})):
+    for stamped, line in expand(
+        rows, PlanOptions(num_repeats=repeats, seed=seed, sampling={"temperature": 0.5})
+    ):
         assert line.endswith(b"\n")
         assert decode(line) == stamped
 
@@ -122,7 +124,7 @@ def test_sampling_is_laid_over_the_rows_own() -> None:
 
 def test_a_seed_gives_every_rollout_its_own_and_always_the_same() -> None:
     def seeds() -> list[str]:
-        plan = expand([row("a"), row("b")], PlanOptions(repeats=2, seed=3))
+        plan = expand([row("a"), row("b")], PlanOptions(num_repeats=2, seed=3))
         return [r["responses_create_params"]["metadata"]["extra_body"] for r, _ in plan]
 
     assert len(set(seeds())) == 4
@@ -197,6 +199,6 @@ def test_materializing_writes_all_or_nothing(tmp_path: Path) -> None:
         materialize(path, [])
     assert list(tmp_path.iterdir()) == []
 
-    count = materialize(path, expand([row("a"), row("b")], PlanOptions(repeats=2)))
+    count = materialize(path, expand([row("a"), row("b")], PlanOptions(num_repeats=2)))
     assert count == 4
     assert len(path.read_bytes().splitlines()) == 4

@@ -44,7 +44,7 @@ def keys(plan: Iterable[tuple[Row, bytes]]) -> list[tuple[str, int, int]]:
 
 def test_repeats_by_agent_with_a_default_for_the_others() -> None:
     rows = [row("a", "first"), row("b"), row("a", "first")]
-    plan = expand(rows, PlanOptions(repeats={"first": 2, "_default": 1}, agent="second"))
+    plan = expand(rows, PlanOptions(num_repeats={"first": 2, "_default": 1}, agent="second"))
     assert keys(plan) == [
         ("first", 0, 0), ("first", 0, 1), ("second", 1, 0), ("first", 2, 0), ("first", 2, 1)
     ]  # fmt: skip
@@ -52,13 +52,13 @@ def test_repeats_by_agent_with_a_default_for_the_others() -> None:
 
 def test_an_agent_that_the_map_of_repeats_leaves_out_is_an_error_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"says nothing of agent 'firts', nor _default.*'first'"):
-        list(expand([row("a", "firts")], PlanOptions(repeats={"first": 2})))
+        list(expand([row("a", "firts")], PlanOptions(num_repeats={"first": 2})))
 
 
 def test_seeds_may_be_the_repeat_numbers_and_a_seed_of_the_row_stays() -> None:
     own = row("b")
     own["responses_create_params"]["metadata"] = {"extra_body": '{"seed": 9, "min_p": 0.1}', "kept": "x"}
-    plan = [r for r, _ in expand([row("a"), own], PlanOptions(repeats=2, count_seeds=True))]
+    plan = [r for r, _ in expand([row("a"), own], PlanOptions(num_repeats=2, num_repeats_add_seed=True))]
     metadata = [r["responses_create_params"]["metadata"] for r in plan]
     assert [json.loads(one["extra_body"]) for one in metadata] == [
         {"seed": 0}, {"seed": 1}, {"seed": 9, "min_p": 0.1}, {"seed": 9, "min_p": 0.1}
@@ -75,7 +75,7 @@ def test_columns_are_laid_over_every_row() -> None:
 def test_a_data_set_counts_as_often_as_it_says_and_is_for_its_agent(tmp_path: Path) -> None:
     first = write(tmp_path / "a.jsonl", [row("a", "stale"), row("b")])
     second = write(tmp_path / "b.jsonl", [row("a")])
-    sources = (Source(path=first, agent="one", repeats=2), Source(path=second, agent="two"))
+    sources = (Source(path=first, agent="one", num_repeats=2), Source(path=second, agent="two"))
     assert keys(expand_counted(rows_of(*sources), PlanOptions())) == [
         ("one", 0, 0), ("one", 0, 1), ("one", 1, 0), ("one", 1, 1), ("two", 2, 0)
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_data_set_counts_as_often_as_it_says_and_is_for_its_agent(tmp_path: Pa
 
 def test_the_limit_is_of_different_tasks_over_all_sources(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [row("a"), row("b")])
-    sources = (Source(path=path, repeats=2), Source(environment=Sums(), agent="sums"))
+    sources = (Source(path=path, num_repeats=2), Source(environment=Sums(), agent="sums"))
     rows = rows_of(*sources, limit=3)
     asked = [(row["responses_create_params"]["input"][0]["content"], times) for row, times in rows]
     assert asked == [("a", 2), ("b", 2), ("train 0", 1)]
@@ -111,7 +111,7 @@ def test_what_identifies_a_source_is_its_content_and_what_is_done_with_it(tmp_pa
     path = write(tmp_path / "a.jsonl", [row("a")])
     plain = Source(path=path).public()
     assert plain.keys() == {"source", "sha256"}
-    full = Source(path=path, agent="one", repeats=2, prompt=Prompt("p", "{q}")).public()
+    full = Source(path=path, agent="one", num_repeats=2, prompt=Prompt("p", "{q}")).public()
     assert {key: full[key] for key in ("agent", "times", "source")} == {
         "agent": "one", "times": 2, "source": "a.jsonl"
     }  # fmt: skip

@@ -79,16 +79,16 @@ async def test_a_finished_run_goes_on_with_more_repeats_and_then_more_tasks(fold
     await folder.run(limit=2)
     before = folder.output.read_bytes()
 
-    await folder.run(limit=2, repeats=3, resume=True)
+    await folder.run(limit=2, num_repeats=3, resume=True)
     assert folder.identities == grid(2, 3)
-    report = await folder.run(limit=4, repeats=3, resume=True)
+    report = await folder.run(limit=4, num_repeats=3, resume=True)
 
     assert folder.identities == grid(4, 3)
     assert folder.output.read_bytes().startswith(before)
     assert (report.summary.requested, report.summary.planned_tasks) == (12, 4)
     assert report.manifest.status == "complete"
     assert len(read_rows(folder.paths.inputs)) == 12
-    await folder.run(repeats=3, resume=True)
+    await folder.run(num_repeats=3, resume=True)
     assert folder.identities == grid(6, 3), "no limit is more than any"
 
 
@@ -105,13 +105,13 @@ async def test_growing_that_was_killed_before_the_manifest_was_written_is_done_a
 
 
 async def test_a_smaller_plan_is_another_run(folder: Folder) -> None:
-    await folder.run(limit=3, repeats=2)
+    await folder.run(limit=3, num_repeats=2)
     with pytest.raises(
         UsageError, match=r"inputs\.repeats was 2, is now 1.*\. Tasks and repeats can be added"
     ):
-        await folder.run(limit=4, repeats=1, resume=True)
+        await folder.run(limit=4, num_repeats=1, resume=True)
     with pytest.raises(UsageError, match=r"inputs\.limit was 3, is now 2\. Tasks and repeats can be added"):
-        await folder.run(limit=2, repeats=2, resume=True)
+        await folder.run(limit=2, num_repeats=2, resume=True)
 
 
 async def test_tasks_that_are_others_when_more_are_asked_for_are_not_added(folder: Folder) -> None:
@@ -133,7 +133,9 @@ async def test_changed_code_is_refused_with_what_to_do_and_accepted_on_demand(fo
     assert "verify returned 1.5, outside the declared" in failure["_ng_failure_error"]
     folder.write("0.75")
 
-    with pytest.raises(UsageError, match=r"environment\.fingerprint was .*--accept-changes environment"):
+    with pytest.raises(
+        UsageError, match=r"environment\.fingerprint was .*accept the change 'environment' to go on"
+    ):
         await folder.run(resume=True)
     report = await folder.run(resume=True, accept=frozenset({"environment"}))
 

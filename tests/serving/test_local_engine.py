@@ -105,4 +105,4 @@ def test_a_run_starts_its_engine_and_leaves_nothing(gym: Gym) -> None:
     assert until(lambda: not gym.processes())
     several = gym(*run, "--workers", 2, "--output", "other.jsonl")
     assert several.returncode == 2
-    assert "--workers: each would start an engine of its own" in several.stderr
+    assert "several workers would each start an engine of their own" in several.stderr

@@ -184,7 +184,7 @@ def test_the_running_interval_is_that_of_the_whole(data):
     st.lists(grid, min_size=12, max_size=12),
 )
 def test_forgetting_finished_tasks_changes_nothing(order, values):
-    plain, folding = ClusteredMean(), ClusteredMean(repeats=4)
+    plain, folding = ClusteredMean(), ClusteredMean(num_repeats=4)
     for task, rollout in order:
         for mean in (plain, folding):
             mean.add(task, values[task * 4 + rollout])

@@ -19,9 +19,9 @@ from importlib import import_module
 from nemo_gym.cli.main import main
 
 PRELOAD = (
-    "nemo_gym.cli.parts",
+    "nemo_gym.assembly.job",
     "nemo_gym.cli.drive",
-    "nemo_gym.cli.configured",
+    "nemo_gym.assembly.configuration",
     "nemo_gym.config.resolve",
     "nemo_gym.runs.run",
     "nemo_gym.transport.http",

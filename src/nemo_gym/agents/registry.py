@@ -40,6 +40,11 @@ ALIASES: Final = {
 """Names of the original package."""
 
 
+def unknown_agent(name: str) -> str:
+    """The message about a name that no agent has."""
+    return f"no agent named {name!r}.{did_you_mean(name, {*AGENTS, *ALIASES})}"
+
+
 def find_agent(name: str) -> Callable[..., Agent]:
     """What makes the agent of that name or alias: its class, or the function for a preset of one.
 
@@ -48,6 +53,6 @@ def find_agent(name: str) -> Callable[..., Agent]:
     """
     place = AGENTS.get(ALIASES.get(name, name))
     if place is None:
-        raise UsageError(f"no agent named {name!r}.{did_you_mean(name, {*AGENTS, *ALIASES})}")
+        raise UsageError(unknown_agent(name)).about("agent")
     module, _, maker = place.partition(":")
     return cast("Callable[..., Agent]", getattr(import_module(f"{__package__}.{module}"), maker))

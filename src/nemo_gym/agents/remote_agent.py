@@ -49,7 +49,9 @@ class RemoteAgent(ToolLoop):
         tool_timeout: float = 60.0,
     ) -> None:
         if not (base := agent_base_url or url):
-            raise UsageError("remote_agent needs agent_base_url, the base URL of the agent (--agent-url)")
+            raise UsageError("remote_agent needs agent_base_url, the base URL of the agent").about(
+                "agent_url"
+            )
         super().__init__(max_steps=max_steps, tool_timeout=tool_timeout)
         self.rollout_timeout = rollout_timeout
         self._service = Service(base, "agent", token=token, timeouts=Timeouts.of(call_timeout), retry=_TRIES)

@@ -110,9 +110,8 @@ class RemoteRun(Agent):
             return services[name]
         if not name:
             known = did_you_mean("", services)
-            raise UsageError(
-                f"the row has no agent_ref that says which agent it is for: pass --agent.{known}"
-            )
+            problem = f"the row has no agent_ref that says which agent it is for: name an agent.{known}"
+            raise UsageError(problem).about("agent")
         raise UsageError(
             f"{self._head_url or 'the running system'} has no agent {name!r}.{did_you_mean(name, services)}"
         )

@@ -46,8 +46,8 @@ def aggregate(
     Example: gym eval aggregate mcqa -i 'a/*.jsonl,b/*.jsonl' -o all.jsonl ++merge_shards=false
     """
     from nemo_gym.agents.remote_run import RemoteRun
+    from nemo_gym.assembly.scorers import scorers_known
     from nemo_gym.cli.display import print_report
-    from nemo_gym.cli.scoring import scorers_known
     from nemo_gym.runs.loop import run_async
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.shards import aggregate_shards, find_shards

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nemo_gym.agents.model_access import ModelDoor
-from nemo_gym.capture.settings import CaptureSettings
-from nemo_gym.capture.stores import FileCapture
+from nemo_gym.assembly.loopback import open_loopback
+from nemo_gym.assembly.readiness import wait_for_model
 from nemo_gym.cli.asks import missing
 from nemo_gym.cli.display import print_report, watch
-from nemo_gym.cli.readiness import wait_for_model
-from nemo_gym.cli.texts import number, print_error
-from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.cli.texts import echo, number, print_error, print_json
 from nemo_gym.environments.resources import ModelMissing
-from nemo_gym.models.base import Model
 from nemo_gym.runs.loop import ending_signals, run_async
+from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.report import RunReport, first_failure
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.wire.errors import UsageError, VerifierFault
+from nemo_gym.wire.errors import VerifierFault
+
+if TYPE_CHECKING:
+    from nemo_gym.assembly.job import Assembly
 
 
 def drive(
@@ -40,12 +41,31 @@ def drive(
     return run_async(_drive_in(around or nullcontext(), job, as_json, ready_s))
 
 
+def drive_with(assembly: Assembly, *, as_json: bool) -> int:
+    """Have a user's own driver collect, and print the files it wrote; its exit code.
+
+    Raises:
+        GymError: the driver can't be started.
+    """
+    from nemo_gym.assembly.collection_driver import collect_with_driver  # few runs have a driver
+
+    work = collect_with_driver(assembly, sys.stderr if as_json else sys.stdout, print_error)
+    code = run_async(work)
+    files = [str(path) for path in RunPaths.of(assembly.job.output).existing()]
+    if as_json:
+        print_json({"exit_code": code, "files": files})
+    else:
+        for file in files:
+            echo(file)
+    return code
+
+
 async def _drive_in(
     around: AbstractAsyncContextManager[None], job: Job, as_json: bool, ready_s: float
 ) -> int:
     async with around:
         for spec in (job.model, *job.environment.models.values()):
-            await wait_for_model(spec, ready_s)
+            await wait_for_model(spec, ready_s, print_error)
         return await _drive(job, as_json)
 
 
@@ -61,7 +81,7 @@ async def collect(job: Job) -> RunReport:
     Raises:
         GymError: it can't begin.
     """
-    run = Run(job, open_doors=partial(_open_doors, job.capture))
+    run = Run(job, open_doors=partial(open_loopback, job.capture))
     try:
         await run.prepare()
     except ModelMissing as error:
@@ -102,16 +122,3 @@ def _some_failed(report: RunReport, failure: str) -> str:
         )
         again += "scores them"
     return said + again
-
-
-def _open_doors(
-    capture: CaptureSettings | None, model: Model, link: EnvironmentLink
-) -> tuple[ModelDoor, EnvironmentLink]:
-    """Needed by few runs, and by those the server's libraries."""
-    try:
-        from nemo_gym.serving.loopback_model import LoopbackDoor
-        from nemo_gym.serving.loopback_tools import open_tools
-    except ImportError:
-        raise UsageError("this agent needs an HTTP server: pip install 'nemo-gym[serve]'") from None
-    store = FileCapture(Path(capture.calls)) if capture and capture.calls else None
-    return LoopbackDoor(model, store=store), open_tools(link)

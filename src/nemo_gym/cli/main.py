@@ -30,6 +30,7 @@ from nemo_gym.cli import (
     servers,
     testing,
 )
+from nemo_gym.cli.flags import with_flags
 from nemo_gym.cli.misuse import explained, without_value
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error, print_json
@@ -125,7 +126,7 @@ def _run() -> None:
     except _Misuse as error:
         sys.exit(_refuse(error, words))
     except GymError as error:
-        print_error(str(error))
+        print_error(with_flags(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -58,10 +58,16 @@ def reverify(
 
     Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --failed --append
     """
+    from nemo_gym.assembly.reverification import Existing
+    from nemo_gym.assembly.reverification import reverify as reverified
+    from nemo_gym.assembly.scorers import scoring
     from nemo_gym.cli.asks import read_asks
-    from nemo_gym.cli.rescore import Existing, rescore
-    from nemo_gym.cli.scoring import scoring
+    from nemo_gym.cli.display import print_report
+    from nemo_gym.cli.drive import collect, exit_code
+    from nemo_gym.cli.texts import TERMINAL
+    from nemo_gym.config.run_settings import RunSettings
     from nemo_gym.runs.component_specs import ModelSpec
+    from nemo_gym.runs.loop import run_async
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.reverify import RecordedPlan
     from nemo_gym.runs.run import Job
@@ -84,7 +90,13 @@ def reverify(
     )
     logs = output.with_name(f"{output.stem}_server_logs")
     chosen = scoring(
-        selected, rollouts, url=environment_url, token=server_token, logs=logs, asks=read_asks(ask or [])
+        selected,
+        rollouts,
+        url=environment_url,
+        token=server_token,
+        logs=logs,
+        asks=read_asks(ask or []),
+        messages=TERMINAL,
     )
     job = Job(
         environment=chosen.scorer,
@@ -92,11 +104,22 @@ def reverify(
         agent=plan.agent,
         plan=plan,
         output=output,
-        concurrency=concurrency,
+        concurrency=RunSettings.of(concurrency=concurrency).concurrency,
         rollout_timeout=rollout_timeout,
         resume=resume,
         accept=frozenset(accept_changes or ()),
         write_metrics=not disable_aggregation,
     )
     existing: Existing = "overwrite" if overwrite else "append" if append else "keep"
-    sys.exit(rescore(job, plan, around=chosen.around, force=force, existing=existing, as_json=json))
+    work = reverified(
+        job,
+        plan,
+        collect=collect,
+        around=chosen.around,
+        force=force,
+        existing=existing,
+        warn=TERMINAL.warn,
+    )
+    report = run_async(work)
+    print_report(report, as_json=json)
+    sys.exit(exit_code(report))

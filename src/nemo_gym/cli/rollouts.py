@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_gym.cli import run_options as options
@@ -14,7 +15,6 @@ from nemo_gym.cli.selection import (
     SearchDirs,
     configuration,
 )
-from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:
     from nemo_gym.config.resolve import Config
@@ -81,34 +81,40 @@ def run(
 
     Example: gym eval run --config run.yaml --split validation -o out.jsonl
     """
+    from nemo_gym.assembly.arguments import Arguments, check_settings
+    from nemo_gym.assembly.job import assembly_of_arguments
     from nemo_gym.cli.asks import read_asks
     from nemo_gym.cli.drive import drive
-    from nemo_gym.cli.parts import ComponentFlags, check_model, parts_of_flags
+    from nemo_gym.cli.texts import TERMINAL
     from nemo_gym.cli.words import read_settings
     from nemo_gym.config.run_settings import RunSettings
-    from nemo_gym.runs.run import Job
 
+    words = [word for word in (environment, *(settings or [])) if word]
+    is_configured = bool(config or resources_server or environment_config or benchmark) or any(
+        word.startswith(("+", "~")) for word in words
+    )
     sampling = {"temperature": temperature, "top_p": top_p, "max_output_tokens": max_output_tokens}
-    arguments = {"max_steps": max_steps, "turn_timeout": turn_timeout}
-    asked = RunSettings(
-        agent_name=agent or None,
-        input_jsonl_fpath=str(input) if input else None,
-        output_jsonl_fpath=str(output) if output else None,
+    of_agent = {"max_steps": max_steps, "turn_timeout": turn_timeout}
+    asked = RunSettings.of(
+        agent=agent or None,
+        input=str(input) if input else None,
+        output=str(output) if output else None,
         split=split or None,
         limit=limit,
         num_repeats=num_repeats,
         num_repeats_add_seed=num_repeats_add_seed,
-        num_samples_in_parallel=concurrency,
+        concurrency=concurrency,
         max_sandboxes=max_sandboxes,
-        responses_create_params={key: value for key, value in sampling.items() if value is not None},
+        sampling={key: value for key, value in sampling.items() if value is not None},
         prompt_config=prompt_config or None,
-        resume_from_cache=resume,
+        resume=resume,
         disable_aggregation=disable_aggregation,
-        model_endpoint_readiness_timeout_seconds=model_ready_timeout,
+        model_ready_timeout=model_ready_timeout,
         dry_run=dry_run,
     )
-    flags = ComponentFlags(
-        words=[word for word in (environment, *(settings or [])) if word],
+    arguments = Arguments(
+        environment=words[0] if words and not is_configured else "",
+        settings={} if is_configured else read_settings(words[1:]),
         model_type=model_type,
         model=model,
         model_url=model_url or [],
@@ -116,7 +122,7 @@ def run(
         model_timeout=model_timeout,
         model_settings=read_settings(model_setting or [], "the model"),
         record=str(record or ""),
-        agent_arguments={key: value for key, value in arguments.items() if value is not None}
+        agent_settings={key: value for key, value in of_agent.items() if value is not None}
         | read_settings(agent_setting or [], "the agent"),
         environment_url=environment_url,
         agent_url=agent_url,
@@ -135,9 +141,9 @@ def run(
 
     sandboxes = [f"++max_sandboxes={max_sandboxes}"] if max_sandboxes else []
 
-    def resolved(*more: str, offline: bool = False) -> Config:
+    def resolve(*more: str, offline: bool = False) -> Config:
         return configuration(
-            [*more, *flags.capture_changes, *sandboxes, *flags.words],
+            [*more, *sandboxes, *words],
             config,
             search_dir,
             resources_server=resources_server,
@@ -145,57 +151,36 @@ def run(
             benchmark=benchmark,
             model_type=[model_type] if model_type else None,
             model=model,
-            model_url=flags.only_url,
+            model_url="".join(model_url or []) if len(model_url or []) < 2 else model_url or [],
             model_api_key=model_api_key,
             offline=offline or dry_run,
         )
 
-    check_model(flags)
-    if config or resources_server or environment_config or benchmark or flags.changes_configuration:
-        from nemo_gym.cli.configured import parts_of_configuration
+    arguments.check_model()
+    if is_configured:
+        from nemo_gym.assembly.configuration import assembly_of_configuration
 
-        parts = parts_of_configuration(flags, asked, resolved, search_dir or [])
+        assembly = assembly_of_configuration(arguments, asked, resolve, search_dir or [], TERMINAL)
     else:
-        parts = parts_of_flags(flags, asked, search_dir or [])
-    asked = parts.asked
-    if asked.resume_from_cache and not asked.output_jsonl_fpath:
-        raise UsageError(
-            "--resume goes on with a run: name it with --output FILE (`gym runs list` lists them)"
-        )
-    if seed is not None and asked.num_repeats_add_seed:
-        raise UsageError("--seed and --num-repeats-add-seed both say what the sampling seeds are: drop one")
-    job = Job(
-        environment=parts.environment,
-        model=parts.model,
-        agent=parts.agent,
-        agent_name=parts.agent_name,
-        input=parts.input,
-        output=parts.output,
-        split=asked.split or "train",
-        limit=asked.limit,
-        repeats=asked.num_repeats or 1,
-        columns=parts.columns,
-        sampling=asked.responses_create_params,
+        assembly = assembly_of_arguments(arguments, asked, search_dir or [])
+    check_settings(assembly.settings, seed=seed)
+    job = replace(
+        assembly.job,
         seed=seed,
-        count_seeds=asked.num_repeats_add_seed,
-        concurrency=asked.num_samples_in_parallel,
-        max_sandboxes=asked.max_sandboxes,
         workers=workers,
         rollout_timeout=rollout_timeout,
         max_failures=max_failures,
-        capture=parts.capture,
-        resume=asked.resume_from_cache,
         accept=frozenset(accept_changes or ()),
-        write_metrics=not asked.disable_aggregation,
     )
-    if asked.dry_run:
+    assembly = replace(assembly, job=job)
+    if assembly.settings.dry_run:
         from nemo_gym.cli.dry_run import describe
 
-        describe(job, parts, as_json=json)
+        describe(assembly, as_json=json)
         return
-    if asked.rollout_collection_driver:
-        from nemo_gym.cli.driver import drive_with
+    if assembly.settings.rollout_collection_driver:
+        from nemo_gym.cli.drive import drive_with
 
-        sys.exit(drive_with(job, parts, as_json=json))
-    ready = asked.model_endpoint_readiness_timeout_seconds or 0.0
-    sys.exit(drive(job, as_json=json, around=parts.around, ready_s=ready))
+        sys.exit(drive_with(assembly, as_json=json))
+    ready = assembly.settings.model_ready_timeout or 0.0
+    sys.exit(drive(job, as_json=json, around=assembly.around, ready_s=ready))

@@ -59,7 +59,7 @@ Split: TypeAlias = Annotated[
     ),
 ]
 Limit: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, help="Only the first so many tasks.", metavar="N", rich_help_panel=_TASKS)
+    int | None, typer.Option(help="Only the first so many tasks.", metavar="N", rich_help_panel=_TASKS)
 ]
 PromptConfig: TypeAlias = Annotated[
     str,
@@ -237,7 +237,7 @@ ServerToken: TypeAlias = Annotated[
 
 NumRepeats: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, help="Rollouts per task. Default: 1.", metavar="N", rich_help_panel=_TASKS),
+    typer.Option(help="Rollouts per task. Default: 1.", metavar="N", rich_help_panel=_TASKS),
 ]
 AddSeed: TypeAlias = Annotated[
     bool,
@@ -250,7 +250,6 @@ AddSeed: TypeAlias = Annotated[
 Concurrency: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        min=1,
         help="Rollouts in flight. Default: adapts to the endpoint.",
         metavar="N",
         rich_help_panel=_RUNNING,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec,
 import typer
 
 from nemo_gym.cli.verbose import is_verbose
+from nemo_gym.cli.words import read_settings
 
 if TYPE_CHECKING:
     from nemo_gym.config.resolve import Config
@@ -106,6 +107,26 @@ class Selected:
         chosen["words"] = [*(self.words or []), *more]
         return configuration(**chosen, offline=offline)
 
+    @property
+    def names(self) -> list[str]:
+        """The words that name environments."""
+        from nemo_gym.config.overrides import is_override
+
+        return [word for word in self.words or [] if not is_override(word)]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The other words, as settings of the environment. Raises like `read_settings`."""
+        from nemo_gym.config.overrides import is_override
+
+        return read_settings([word for word in self.words or [] if is_override(word)])
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether a flag or a word says something about a configuration."""
+        selectors = (self.config, self.resources_server, self.environment, self.benchmark)
+        return any(selectors) or any(word.startswith(("+", "~")) for word in self.words or [])
+
     def roots(self) -> list[Path]:
         """Where names and relative paths are looked up."""
         from nemo_gym.config.sources import search_roots
@@ -158,16 +179,16 @@ def configuration(
     from nemo_gym.config.selection import select
 
     selectors = {
-        "--resources-server": resources_server,
-        "--environment": environment,
-        "--benchmark": benchmark,
-        "--model-type": model_type,
+        "resources_server": resources_server,
+        "environment": environment,
+        "benchmark": benchmark,
+        "model_type": model_type,
     }
     selection = select(
         [*(words or []), *(["++verbose=true"] if is_verbose() else [])],
         config=config or [],
         search_dirs=search_dir or [],
-        selectors={flag: names for flag, names in selectors.items() if names},
+        selectors={setting: names for setting, names in selectors.items() if names},
         model=model,
         model_url=model_url,
         model_api_key=model_api_key,

@@ -16,9 +16,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
+from nemo_gym.assembly.servers import report_lost
 from nemo_gym.cli.banner import print_banner
-from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
-from nemo_gym.cli.served import tell_lost
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import ending_signals, run_async
@@ -62,7 +62,7 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
 
     def notice(child: Child, code: int) -> None:
         lost.append(child.name)
-        tell_lost(child, code)
+        report_lost(print_error, child, code)
 
     servers = Servers(launch, lost=notice)
     folder = runtime_folder()
@@ -81,7 +81,7 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
             await servers.stop(grace_s=0.0)
             return 130
         if seconds := float(launch.tree.get(READINESS) or 0.0):
-            waiting = wait_for_endpoints(servers.unreachable, seconds)
+            waiting = wait_for_endpoints(servers.unreachable, seconds, print_error)
             if problems := await _until(stop, waiting):
                 await servers.stop(grace_s=0.0)
                 raise GymError("; ".join(problems))

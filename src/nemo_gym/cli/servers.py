@@ -56,9 +56,10 @@ def start(
     """
     began = time()
     _need_extra()
-    from nemo_gym.cli.asks import ask_changes, read_asks
+    from nemo_gym.assembly.asks import ask_changes
+    from nemo_gym.assembly.readiness import READINESS
+    from nemo_gym.cli.asks import read_asks
     from nemo_gym.cli.environment_words import with_environment_settings
-    from nemo_gym.cli.readiness import READINESS
     from nemo_gym.cli.serve import serve
     from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
     from nemo_gym.serving.head import HEAD

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from nemo_gym.assembly.messages import Messages
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.masking import without_secrets, without_userinfo
 from nemo_gym.wire.printable import escaped_json, printable
@@ -32,6 +33,14 @@ def print_error(message: str) -> None:
 def print_note(message: str) -> None:
     """A line on standard error about something that is no error."""
     sys.stderr.write(f"gym: note: {shown(without_userinfo(message))}\n")
+
+
+def _print_progress(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+TERMINAL: Final = Messages(warn=print_error, note=print_note, progress=_print_progress)
+"""For what happens before and during a run."""
 
 
 def print_json(value: Any) -> None:

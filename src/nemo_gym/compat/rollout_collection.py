@@ -188,10 +188,10 @@ def _job(config: RolloutCollectionConfig, client: ServerClient | None) -> Job:
         input=(Source(path=Path(config.input_jsonl_fpath), prompt=prompt),),
         output=Path(config.output_jsonl_fpath),
         limit=config.limit,
-        repeats=config.num_repeats,
+        num_repeats=config.num_repeats,
         columns={keys.SKILLS_REF: skills} if skills else {},
         sampling=config.responses_create_params,
-        count_seeds=config.num_repeats_add_seed,
+        num_repeats_add_seed=config.num_repeats_add_seed,
         concurrency=config.num_samples_in_parallel,
         capture=configured_capture(),
         resume=config.resume_from_cache,
@@ -200,7 +200,9 @@ def _job(config: RolloutCollectionConfig, client: ServerClient | None) -> Job:
 
 def _check_rows(job: Job) -> None:
     rows = source_rows(Elsewhere(), job.sources, split=job.split, seed=0, limit=job.limit)
-    options = PlanOptions(repeats=job.repeats, agent=job.agent.label, count_seeds=job.count_seeds)
+    options = PlanOptions(
+        num_repeats=job.num_repeats, agent=job.agent.label, num_repeats_add_seed=job.num_repeats_add_seed
+    )
     try:
         for _ in expand_counted(rows, options):
             pass

@@ -9,17 +9,21 @@ It means the same instances as the long way; what is written the long way beside
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, cast
 
+from nemo_gym.agents.registry import unknown_agent
 from nemo_gym.config.builtins import POLICY, environment_tree, model_tree
 from nemo_gym.config.errors import ConfigError, nearest
-from nemo_gym.config.kinds import ENTRYPOINT, KINDS, Kind, builtin_names, builtin_settings
+from nemo_gym.config.kinds import ENTRYPOINT, EXPOSE, KINDS, Kind, builtin_names, builtin_settings
+from nemo_gym.config.sources import INSTALLED
 from nemo_gym.config.tree import Tree, merge
 from nemo_gym.environments.catalogue import read_info
-from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
-from nemo_gym.wire.errors import did_you_mean
+from nemo_gym.environments.discovery import EnvironmentInfo, list_environments, unknown_environment
+from nemo_gym.models.registry import check_model, unknown_type
+from nemo_gym.wire.errors import UsageError
 
 _NAMED_BY: Final = {"environment": "name", "agent": "name", "model": "type"}
 
@@ -36,11 +40,11 @@ def expand_flat(tree: Tree, roots: Sequence[Path]) -> Tree:
     rest = {key: value for key, value in tree.items() if key not in _NAMED_BY}
     name, settings = parts["environment"]
     implementation, entrypoint, info = _environment(name, roots)
-    _check_settings("environment", "resources_servers", implementation, settings)
+    _check_settings(f"environment {implementation}", "resources_servers", implementation, settings)
     agent, agent_settings = parts.get("agent", ("", {}))
     if agent:
-        _check_name("agent", "responses_api_agents", agent)
-        _check_settings("agent", "responses_api_agents", agent, agent_settings)
+        _check_name("responses_api_agents", agent, unknown_agent)
+        _check_settings(f"agent {agent!r}", "responses_api_agents", agent, agent_settings)
     long = environment_tree(
         implementation,
         info,
@@ -51,8 +55,9 @@ def expand_flat(tree: Tree, roots: Sequence[Path]) -> Tree:
     )
     if "model" in parts:
         type, model_settings = parts["model"]
-        _check_name("model", "responses_api_models", type)
-        _check_settings("model", "responses_api_models", type, model_settings)
+        _check_name("responses_api_models", type, unknown_type)
+        _check_model(type, model_settings)
+        _check_settings(f"model type {type!r}", "responses_api_models", type, model_settings)
         long[POLICY] = model_tree(type, model_settings)
     return merge(long, rest)
 
@@ -96,19 +101,27 @@ def _environment(ref: str, roots: Sequence[Path]) -> tuple[str, str, Environment
         return name, ref, read_info(name, _module(file), ref)
     known = {info.name: info for info in list_environments(roots=roots)}
     if ref not in known:
-        raise ConfigError(f"environment: there is none named {ref!r}.{did_you_mean(ref, known)}")
+        raise ConfigError(unknown_environment(ref, [root for root in roots if root != INSTALLED]))
     return ref, ENTRYPOINT, known[ref]
 
 
-def _check_name(key: str, kind: Kind, name: str) -> None:
-    known = builtin_names(kind)
-    if name not in known:
-        raise ConfigError(f"{key}: there is none named {name!r}.{did_you_mean(name, known)}")
+def _check_name(kind: Kind, name: str, unknown: Callable[[str], str]) -> None:
+    if name not in builtin_names(kind):
+        raise ConfigError(unknown(name))
 
 
-def _check_settings(key: str, kind: Kind, implementation: str, settings: Tree) -> None:
+def _check_model(type: str, settings: Tree) -> None:
+    try:
+        check_model(type, name=settings.get("name", ""), url=settings.get("url", ""))
+    except UsageError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_settings(owner: str, kind: Kind, implementation: str, settings: Tree) -> None:
     known = builtin_settings(kind, implementation)
     for name in settings:
         if known is not None and name not in known:
-            hint = did_you_mean(name, known) or " It has none."
-            raise ConfigError(f"{key}: {implementation} has no setting {name!r}.{hint}")
+            listed = ", ".join(name for name in known if name != EXPOSE) or "none"
+            near = get_close_matches(name, known, n=1)
+            hint = f". Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{owner} has no setting {name!r} (settings: {listed}){hint}")

@@ -20,11 +20,12 @@ from nemo_gym.wire.masking import remember_secrets
 
 _KEY: Final = re.compile(r"\$\{\s*([\w-]+)(?:\.[\w.-]+)?\s*\}")
 
-_FLAGS: Final = {
-    "policy_base_url": "--model-url",
-    "policy_api_key": "--model-api-key",
-    "policy_model_name": "--model",
+_SETTINGS: Final = {
+    "policy_base_url": "model_url",
+    "policy_api_key": "model_api_key",
+    "policy_model_name": "model",
 }
+"""What callers call the values of the policy model."""
 
 
 def require_values(tree: Tree) -> None:
@@ -52,11 +53,12 @@ def interpolate(tree: Tree) -> Tree:
     _watch_environment()
     check_expansion(tree)
     whole = OmegaConf.create(tree)
-    problems = [
-        f"{path}: {text}: {problem}{_hint(text, tree)}" for path, text, problem in _unresolvable(whole, "")
-    ]
-    if problems:
-        raise ConfigInterpolationError("can't be interpolated:\n  " + "\n  ".join(problems))
+    unresolvable = list(_unresolvable(whole, ""))
+    if unresolvable:
+        problems = [f"{path}: {text}: {problem}{_hint(text, tree)}" for path, text, problem in unresolvable]
+        keys = [found[1] for _, text, _ in unresolvable if (found := _KEY.fullmatch(text))]
+        settings = dict.fromkeys(_SETTINGS[key] for key in keys if key in _SETTINGS and key not in tree)
+        raise ConfigInterpolationError("can't be interpolated:\n  " + "\n  ".join(problems)).about(*settings)
     return cast("Tree", OmegaConf.to_container(whole, resolve=True))
 
 
@@ -109,6 +111,5 @@ def _hint(text: str, tree: Tree) -> str:
     match = _KEY.fullmatch(text)
     if not match or match[1] in tree:
         return ""
-    flag = _FLAGS.get(match[1])
-    near = "" if flag else nearest(match[1], map(str, tree))
-    return f".{near} Give it with {f'{flag}, ' if flag else ''}++{match[1]}=<value> or in env.yaml"
+    near = "" if match[1] in _SETTINGS else nearest(match[1], map(str, tree))
+    return f".{near} Give it with ++{match[1]}=<value> or in env.yaml"

@@ -55,9 +55,9 @@ class Config:
         """
         if not self.instances:
             raise NoServerInstancesError(
-                "nothing to start: no server instance in the configuration. Name one with "
-                "--environment NAME, or give a file with --config PATH"
-            )
+                "nothing to start: no server instance in the configuration. "
+                "Name an environment, or give a file"
+            ).about("environment", "config")
 
 
 def resolve(

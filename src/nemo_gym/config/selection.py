@@ -13,7 +13,7 @@ from nemo_gym.config.overrides import Override, is_override, parse_override
 from nemo_gym.config.selectors import config_path
 from nemo_gym.config.sources import search_roots
 
-_ENVIRONMENT: Final = "--environment"
+_ENVIRONMENT: Final = "environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def select(
     Args:
         words: overrides, and names of environments (`mcqa`, `env.py`, `env.py:Class`).
         config: paths of YAML files.
-        selectors: names by flag, for instance `{"--model-type": ["chat"]}`.
+        selectors: names by setting, for instance `{"model_type": ["chat"]}`.
         model: the policy model's name; with `model_url` (or several) and `model_api_key` the `policy_*`
             values.
 
@@ -48,11 +48,11 @@ def select(
     """
     roots = search_roots(search_dirs)
     changes = [parse_override(word) for word in words if is_override(word)]
-    named = {flag: list(names) for flag, names in (selectors or {}).items()}
+    named = {setting: list(names) for setting, names in (selectors or {}).items()}
     named.setdefault(_ENVIRONMENT, []).extend(word for word in words if not is_override(word))
     files = [name for name in named[_ENVIRONMENT] if _is_file(name)]
     named[_ENVIRONMENT] = [name for name in named[_ENVIRONMENT] if not _is_file(name)]
-    paths = [config_path(flag, name, roots) for flag, names in named.items() for name in names]
+    paths = [config_path(setting, name, roots) for setting, names in named.items() for name in names]
     policy = {"policy_base_url": model_url, "policy_api_key": model_api_key, "policy_model_name": model}
     includes = [Override("add", ("environment",), file) for file in files]
     includes += [Override("add", (key,), value) for key, value in policy.items() if value]

@@ -1,4 +1,4 @@
-"""`--environment mcqa` and its like as paths of configuration files."""
+"""Names such as that of the environment `mcqa` as paths of configuration files."""
 
 from __future__ import annotations
 
@@ -10,47 +10,53 @@ from typing import Final
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.kinds import as_kind, builtin_names
 from nemo_gym.config.model_flavors import flavors
-from nemo_gym.config.model_meanings import ready_meaning
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import list_environments
+from nemo_gym.models.meanings import ready_meaning
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
 GROUPS: Final = {
-    "--resources-server": ("resources_servers",),
-    "--reuse-verifier": ("resources_servers",),
-    "--environment": ("environments", "resources_servers"),
-    "--benchmark": ("benchmarks",),
-    "--model-type": ("responses_api_models",),
+    "resources_server": ("resources_servers",),
+    "reuse_verifier": ("resources_servers",),
+    "environment": ("environments", "resources_servers"),
+    "benchmark": ("benchmarks",),
+    "model_type": ("responses_api_models",),
 }
-"""The folders of a root that a flag's names are looked up in."""
+"""The folders of a root that the names of a setting are looked up in."""
 
 _NAME: Final = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
-def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
-    """The path, relative to a search root, of the configuration that a flag's value means.
+def config_path(setting: str, name: str, roots: Sequence[Path]) -> str:
+    """The path, relative to a search root, of the configuration that the value of a setting means.
 
     Args:
-        flag: one of `GROUPS`.
+        setting: one of `GROUPS`.
         name: `name`, or `name/flavor` for another than the first configuration of its folder.
 
     Raises:
         UsageError: there is none, with the path it implies, the nearest names and where they were looked for.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{flag} {name}: expected NAME or NAME/FLAVOR")
-    paths = [path for group in GROUPS[flag] for path in candidates(group, name)]
+        raise UsageError(f"{_words(setting)} {name}: expected NAME or NAME/FLAVOR").about(setting)
+    paths = [path for group in GROUPS[setting] for path in candidates(group, name)]
     for path in paths:
         if find_file(path, roots) or builtin_config(path, roots) is not None:
             return path
-    if flag == "--model-type" and (meaning := ready_meaning(name)):
-        raise UsageError(f"no model type {name!r}: use {meaning}")
-    known = sorted({known for group in GROUPS[flag] for known in _names(group, roots)})
+    if setting == "model_type" and (meaning := ready_meaning(name)):
+        raise UsageError(f"no model type {name!r}: use {meaning}").about(setting)
+    known = sorted({known for group in GROUPS[setting] for known in _names(group, roots)})
     looked = ", ".join(map(str, roots))
     folder, _, flavor = name.partition("/")
-    near = (flavor, _flavors(flag, folder, roots)) if folder in known else (folder, known)
+    near = (flavor, _flavors(setting, folder, roots)) if folder in known else (folder, known)
     hint = did_you_mean(*near)
-    raise UsageError(f"{flag} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})")
+    raise UsageError(
+        f"{_words(setting)} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})"
+    ).about(setting)
+
+
+def _words(setting: str) -> str:
+    return setting.replace("_", " ")
 
 
 def candidates(group: str, name: str) -> Iterator[str]:
@@ -61,11 +67,11 @@ def candidates(group: str, name: str) -> Iterator[str]:
         yield f"{group}/{folder}/{file}.yaml"
 
 
-def _flavors(flag: str, folder: str, roots: Sequence[Path]) -> set[str]:
+def _flavors(setting: str, folder: str, roots: Sequence[Path]) -> set[str]:
     """What may stand after the slash."""
-    homes = [root / group / folder for root in roots for group in GROUPS[flag]]
+    homes = [root / group / folder for root in roots for group in GROUPS[setting]]
     files = (file for home in homes for sub in ("", "configs") for file in (home / sub).glob("*.yaml"))
-    return {file.stem for file in files} | {*(flavors(folder) if flag == "--model-type" else ())}
+    return {file.stem for file in files} | {*(flavors(folder) if setting == "model_type" else ())}
 
 
 def _names(group: str, roots: Sequence[Path]) -> list[str]:

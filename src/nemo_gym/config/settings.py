@@ -226,7 +226,7 @@ def check_spelling(tree: Tree) -> None:
             raise ConfigError(f"{name}: there is no such key. Did you mean {near[0]!r}?")
 
 
-_PARTS: Final = ("environment", "agent", "model", *RunSettings.__struct_fields__)
+_PARTS: Final = ("environment", "agent", "model", *RunSettings.__struct_encode_fields__)
 _MISSPELT: Final = 0.8
 """Likeness of a key to the one that was meant; below it, it may have a meaning of its own."""
 

@@ -23,7 +23,7 @@ INCLUDES: Final = "config_paths"
 MAX_BYTES: Final = 4 << 20
 """Of one file."""
 
-_INSTALLED: Final = Path(discovery.__file__).parents[2]
+INSTALLED: Final = Path(discovery.__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Sources:
 def search_roots(search_dirs: Sequence[Path] = ()) -> list[Path]:
     """Folders that relative paths are looked up in, earlier wins: the given ones, those of
     NEMO_GYM_EXTRA_ROOTS, the working directory, the folder this package is installed in."""
-    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), _INSTALLED]))
+    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED]))
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path | None:
@@ -130,9 +130,8 @@ def include_list(value: Any, where: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(path, str) for path in cast("list[Any]", value)):
         return cast("list[str]", value)
     raise MalformedConfigPathsError(
-        f"{where}: config_paths must be a list of paths, got {value!r}. "
-        "Give each with --config PATH, or write config_paths: [a.yaml, b.yaml]"
-    )
+        f"{where}: config_paths must be a list of paths, got {value!r}. Write config_paths: [a.yaml, b.yaml]"
+    ).about("config")
 
 
 def _documents(

@@ -118,8 +118,8 @@ def _pass(
         refused(part.path, line, problem)
 
     for row in rows_of(part.source, Elsewhere(), refused=refuse):
-        counted.add(row, part.source.repeats)
-        lines = (encode(row) + b"\n") * part.source.repeats
+        counted.add(row, part.source.num_repeats)
+        lines = (encode(row) + b"\n") * part.source.num_repeats
         for file in files:
             file.write(lines)
     if not counted.examples:

@@ -140,7 +140,7 @@ def _of_types(agents: Sequence[Instance], types: Sequence[str]) -> list[tuple[In
 
 def _source(agent: Instance, dataset: Dataset, path: Path, roots: Sequence[Path]) -> Source:
     prompt = load_prompt(dataset.prompt_config, roots) if dataset.prompt_config else None
-    return Source(path=path, agent=agent.name, repeats=dataset.num_repeats, prompt=prompt)
+    return Source(path=path, agent=agent.name, num_repeats=dataset.num_repeats, prompt=prompt)
 
 
 def _missing(agent: Instance, dataset: Dataset) -> str:

@@ -17,18 +17,22 @@ def download(asked: DownloadSettings) -> list[Path]:
         GymError: the hub can't be reached, or hasn't got it.
     """
     if not asked.repo_id:
-        raise UsageError("which data set? --repo-id OWNER/NAME")
+        raise UsageError("which data set? It is named OWNER/NAME").about("repo_id")
     if asked.artifact_fpath and asked.split:
-        raise UsageError("--artifact is one file and --split the rows of several: give one of them")
+        raise UsageError("an artifact is one file and a split the rows of several: give one of them").about(
+            "artifact", "split"
+        )
     if not (asked.output_fpath or asked.output_dirpath):
-        raise UsageError("where to? --output FILE, or --output-dir FOLDER")
+        raise UsageError("where to? Name a file or a folder").about("output", "output_dir")
     hub, folder = Hub(asked.hf_token), Path(asked.output_dirpath)
     if asked.artifact_fpath:
         path = Path(asked.output_fpath or folder / Path(asked.artifact_fpath).name)
         hub.fetch_file(asked.repo_id, asked.artifact_fpath, path, revision=asked.revision)
         return [path]
     if asked.output_fpath and not asked.split:
-        raise UsageError("--output is one file: say which split with --split, or give --output-dir")
+        raise UsageError("the output is one file: name a split, or give a folder").about(
+            "split", "output_dir"
+        )
     splits = [asked.split] if asked.split else hub.splits(asked.repo_id, revision=asked.revision)
     if not splits:
         raise UsageError(f"{asked.repo_id} has no data files")

@@ -137,8 +137,8 @@ class Hub:
 def _copy_rows(file: Path, target: BinaryIO) -> None:
     if file.suffix != ".jsonl":
         raise UsageError(
-            f"{file.name}: a split is read from .jsonl files; --artifact fetches any file as it is"
-        )
+            f"{file.name}: a split is read from .jsonl files; as an artifact any file is fetched as it is"
+        ).about("artifact")
     for _, row in read_rows(file):
         target.write(encode(row) + b"\n")
 

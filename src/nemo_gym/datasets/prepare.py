@@ -76,7 +76,9 @@ async def prepare_benchmarks(
 def _declared(agents: Sequence[Instance], roots: Sequence[Path]) -> list[_Benchmark]:
     every = [dataset for agent in agents for dataset in agent.datasets if dataset.type == "benchmark"]
     if not every:
-        raise UsageError("no benchmark in the configuration: name one with --benchmark NAME or --config PATH")
+        raise UsageError("no benchmark in the configuration: name one, or give a file").about(
+            "benchmark", "config"
+        )
     return [_benchmark(dataset, roots) for dataset in {one.jsonl_fpath: one for one in every}.values()]
 
 

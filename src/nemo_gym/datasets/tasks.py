@@ -29,11 +29,11 @@ class FoundTasks:
 
 def find_tasks(
     agents: Sequence[Instance],
-    asked: RunSettings,
+    settings: RunSettings,
     roots: Sequence[Path],
     own: Callable[[Instance, str], Source | None],
 ) -> FoundTasks:
-    """A file that was asked for; else for each agent its data sets, downloaded where they are not here, or
+    """The file of the settings; else for each agent its data sets, downloaded where they are not here, or
     where it declares none what its environment has of its own.
 
     Args:
@@ -44,13 +44,13 @@ def find_tasks(
         GymError: a data set can't be downloaded.
         ConfigError: a prompt file can't be read.
     """
-    prompt = load_prompt(asked.prompt_config, roots) if asked.prompt_config else None
+    prompt = load_prompt(settings.prompt_config, roots) if settings.prompt_config else None
     kinds = sorted({dataset.type for agent in agents for dataset in agent.datasets})
-    split = asked.split or (kinds[0] if len(kinds) == 1 else "train")
-    if asked.input_jsonl_fpath:
-        path = find_file(asked.input_jsonl_fpath, roots) or Path(asked.input_jsonl_fpath)
+    split = settings.split or (kinds[0] if len(kinds) == 1 else "train")
+    if settings.input:
+        path = find_file(settings.input, roots) or Path(settings.input)
         return FoundTasks(split, (Source(path=path, prompt=prompt),))
-    fetched = fetch_missing(agents, [split], roots, token=asked.hf_token)
+    fetched = fetch_missing(agents, [split], roots, token=settings.hf_token)
     sources: list[Source] = []
     without: list[str] = []
     for agent in agents:
@@ -63,5 +63,7 @@ def find_tasks(
         without += [] if task_sources else [agent.name]
     if not sources:
         have = f"there is {', '.join(kinds)}" if kinds else "none is declared"
-        raise UsageError(f"no data set of type {split!r}: {have}. Pass --split, or --input FILE")
+        raise UsageError(
+            f"no data set of type {split!r}: {have}. Choose a split, or give an input file"
+        ).about("split", "input")
     return FoundTasks(split, tuple(sources), tuple(without), tuple(fetched))

@@ -29,12 +29,12 @@ def upload(asked: UploadSettings, roots: Sequence[Path]) -> tuple[str, str]:
         GymError: the hub can't be reached, or refuses.
     """
     facts = {
-        "--input FILE": asked.input_jsonl_fpath,
+        "input_jsonl_fpath=FILE": asked.input_jsonl_fpath,
         "hf_organization=NAME": asked.hf_organization,
         "resource_config_path=PATH": asked.resource_config_path,
     }
     if missing := [name for name, value in facts.items() if not value]:
-        raise UsageError(f"needed: {', '.join(missing)} (env.yaml may have the keys)")
+        raise UsageError(f"needed: {', '.join(missing)} (env.yaml may have the keys)").about("input")
     if asked.delete_from_gitlab:
         raise UsageError(f"delete_from_gitlab: {NO_GITLAB}")
     repository = repository_name(asked, roots)

@@ -16,7 +16,7 @@ from nemo_gym.environments.mcp_tools import McpServer
 from nemo_gym.environments.resources import AskedModel, DeclaredModels, Resources
 from nemo_gym.environments.session import Session
 from nemo_gym.support.threads import WorkerThreads
-from nemo_gym.wire.choices import explain_misfit, nearest_field
+from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import FunctionCall, Item
 from nemo_gym.wire.jsonl import read_rows
@@ -84,9 +84,14 @@ class Environment:
             self.config: Any = msgspec.convert(dict(config or {}), self.Config, strict=False)
         except msgspec.ValidationError as error:
             known = ", ".join(self.Config.__struct_fields__) or "none"
-            problem = explain_misfit(error, self.Config)
-            hint = nearest_field(error, self.Config)
-            raise UsageError(f"environment {self.name()}: {problem} (settings: {known}){hint}") from None
+            if unknown := unknown_field(error):
+                hint = nearest_field(error, self.Config)
+                problem = f"environment {self.name()} has no setting {unknown!r} (settings: {known}){hint}"
+            else:
+                problem = (
+                    f"environment {self.name()}: {explain_misfit(error, self.Config)} (settings: {known})"
+                )
+            raise UsageError(problem) from None
         remember_secret_settings(self.config)
         self.resources = Resources()
         """What whoever runs the environment supplies."""
@@ -129,9 +134,11 @@ class Environment:
         """
         path = self.folder() / "data" / f"{split}.jsonl"
         if not path.exists():
-            have = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-            known = f"it has {', '.join(have)}" if have else "it has no data of its own: pass --input FILE"
-            raise UsageError(f"environment {self.name()} has no split {split!r}; {known}")
+            have = sorted(found.stem for found in path.parent.glob("*.jsonl"))
+            known = f"it has {', '.join(have)}" if have else "it has no data of its own: give an input file"
+            raise UsageError(f"environment {self.name()} has no split {split!r}; {known}").about(
+                "split", "input"
+            )
         return (row for _, row in read_rows(path))
 
     def seed(self, task: Any, session: Session) -> Any:

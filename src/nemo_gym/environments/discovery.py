@@ -60,10 +60,15 @@ def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[E
         return _from_entry_point(point)
     if ref in library():
         return _of_library(ref)
+    raise UsageError(unknown_environment(ref, roots))
+
+
+def unknown_environment(ref: str, roots: Sequence[Path]) -> str:
+    """The message about a name that no environment has."""
     known = [name for name, _ in _all_named_files(roots)]
     known += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
     looked = ", ".join(str(root) for root in roots)
-    raise UsageError(
+    return (
         f"no environment named {ref!r}.{did_you_mean(ref, {*known, *library()})} "
         f"(looked in {looked}, installed packages and the built-in environments; a file is given as path.py)"
     )

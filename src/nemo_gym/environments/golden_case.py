@@ -53,7 +53,7 @@ def append_case(path: Path, case: Golden) -> None:
         DataError: a line of the file is no JSON object.
     """
     if path.exists() and any(row.get("name") == case.name for _, row in read_rows(path)):
-        raise UsageError(f"{path} has a case {case.name!r} already: give another name with --case")
+        raise UsageError(f"{path} has a case {case.name!r} already: give another name").about("case")
     try:
         with path.open("a+b") as file:
             if file.tell():

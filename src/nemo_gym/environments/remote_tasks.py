@@ -17,4 +17,4 @@ class Elsewhere(Environment):
         return "a running server"
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task | Row]:
-        raise UsageError("a running server has no tasks to hand out: pass --input FILE")
+        raise UsageError("a running server has no tasks to hand out: give an input file").about("input")

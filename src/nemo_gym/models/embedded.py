@@ -60,12 +60,17 @@ class EmbeddedModel(Model):
         """Load the weights now rather than at the first call."""
         await self._in_thread(self._loaded)
 
+    def close(self) -> None:
+        """Release threads and memory, from outside of an event loop."""
+        self._closed = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
     async def aclose(self) -> None:
         self._closed = True
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
-            self._engine = None
+        await asyncio.to_thread(self.close)
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         if self._closed:

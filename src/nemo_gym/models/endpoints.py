@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -44,9 +44,10 @@ def endpoint_model(
     if variables and (provider or not own_url or not urls):
         api_key = key_of(type, api_key, variables)
     urls = urls or ([own_url] if own_url else [])
-    needed = {"--model-url": urls or kind.starts_engine, "--model": name or not kind.needs_name}
-    if missing := [flag for flag, given in needed.items() if not given]:
-        raise UsageError(f"model type {type!r} needs {' and '.join(missing)}")
+    needed = {"model_url": urls or kind.starts_engine, "model": name or not kind.needs_name}
+    if missing := [setting for setting, value in needed.items() if not value]:
+        words = " and ".join(_NEEDED[setting] for setting in missing)
+        raise UsageError(f"model type {type!r} needs {words}").about(*missing)
     read = _read_settings(type, kind.Settings, settings or {})
     remember_secrets([api_key])
     remember_secret_keys(dict(settings or {}))
@@ -63,6 +64,9 @@ def endpoint_model(
         model = ReplicatedModel(urls, build)
     limit = read.max_concurrent_requests
     return model if limit is None else LimitedModel(model, limit)
+
+
+_NEEDED: Final = {"model_url": "a URL", "model": "a name"}
 
 
 def _class_of(model_type: str) -> type[UrlModel]:

@@ -37,5 +37,5 @@ def key_of(type: str, given: str, variables: tuple[str, ...]) -> str:
     key = given or next((value for name in variables if (value := os.environ.get(name))), "")
     if not key:
         where = " or ".join(variables)
-        raise UsageError(f"model type {type!r} needs a key: set {where}, or pass --model-api-key")
+        raise UsageError(f"model type {type!r} needs a key: set {where}, or give it").about("model_api_key")
     return key

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
+from nemo_gym.models.meanings import LOCAL_TYPES, NAMELESS_TYPES, ready_meaning
 from nemo_gym.models.presets import PROVIDERS
 from nemo_gym.models.type_table import ALIASES, ENDPOINT_TYPES, TYPES, load
 from nemo_gym.wire.errors import UsageError, did_you_mean
@@ -39,6 +40,7 @@ def build_model(
     Raises:
         UsageError: there is no such type, it needs something that is missing, or it has no such setting.
     """
+    check_model(type, name=name, url=url)
     kind = ALIASES.get(type, type)
     if kind in ENDPOINT_TYPES or kind in PROVIDERS:
         urls = [url] if url and isinstance(url, str) else list(url)
@@ -48,7 +50,7 @@ def build_model(
         raise UsageError(f"model type {type!r} has no settings, but {', '.join(settings)} is given")
     elif kind in ("scripted", "replay"):
         if not name:
-            raise UsageError(f"model type {type!r} needs --model")
+            raise UsageError(f"model type {type!r} needs a name").about("model")
         model = load(TYPES[kind])(name)
     elif kind == "oracle":
         if link is None:
@@ -57,10 +59,35 @@ def build_model(
     elif kind in TYPES or kind == "none":
         model = load(TYPES.get(kind, _NONE))()
     else:
-        raise UsageError(f"no model type {type!r}.{did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})}")
+        raise UsageError(unknown_type(type)).about("model_type")
     if record:
         model = load("replay:RecordingModel")(model, record)
     return cast("Model", model)
+
+
+def unknown_type(type: str) -> str:
+    """The message about a name that is no model type, with what is meant by it or the nearest one."""
+    meaning = ready_meaning(type)
+    hint = f": use {meaning}" if meaning else f".{did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})}"
+    return f"no model type {type!r}{hint}"
+
+
+def check_model(type: str, *, name: str, url: str | Sequence[str]) -> None:
+    """Refuse a type that isn't one but has a clear meaning, and a URL or a name where the type has none.
+
+    Raises:
+        UsageError: what would be right.
+    """
+    kind = ALIASES.get(type, type)
+    if ready_meaning(type):
+        raise UsageError(unknown_type(type)).about("model_type")
+    if url and kind in LOCAL_TYPES:
+        raise UsageError(
+            f"model type {type!r} has no endpoint: leave out the URL, or name the dialect that the "
+            "endpoint speaks (chat, responses, vllm, ...)"
+        ).about("model_type", "model_url")
+    if name and kind in NAMELESS_TYPES:
+        raise UsageError(f"model type {type!r} has no name: leave it out").about("model")
 
 
 _NONE: Final = "no_model:NoModel"

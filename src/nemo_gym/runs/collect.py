@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from time import monotonic, time
 from typing import cast
@@ -62,11 +62,12 @@ class Collector:
         await self.model.check()
         await self._resources.check()
 
-    async def aclose(self) -> None:
-        """Close agent, environment and model."""
+    async def aclose(self, *, keep: Sequence[object] = ()) -> None:
+        """Close agent, environment and model, save those to keep."""
         async with AsyncExitStack() as stack:
             for part in (self.agent, self._environment, self.model):
-                stack.push_async_callback(part.aclose)
+                if not any(part is kept for kept in keep):
+                    stack.push_async_callback(part.aclose)
 
     @property
     def limit(self) -> int:

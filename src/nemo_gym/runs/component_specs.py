@@ -14,14 +14,14 @@ import msgspec
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
 from nemo_gym.capture.server_capture import Recorder
-from nemo_gym.environments.base import Environment
-from nemo_gym.environments.build import build_environment
+from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.openapi_description import Description, describe
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_tasks import Elsewhere
-from nemo_gym.environments.resources import AskedModel, Resources
+from nemo_gym.environments.resources import AskedModel, Resources, check_supply
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
@@ -62,7 +62,7 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
                 model = spec.build(None)
             except UsageError as error:
                 raise UsageError(f"{name}: {error}") from None
-            models[name] = CountedModel(name, model, recorder=recorder, owned=True)
+            models[name] = CountedModel(name, model, recorder=recorder, owned=spec.closes)
         return Resources(models=models)
 
     async def asked(self) -> EnvironmentSpec:
@@ -120,11 +120,16 @@ class ModelSpec(msgspec.Struct, frozen=True):
         return cls(type=ALIASES.get(implementation, implementation), **own, settings=more)
 
     @property
+    def closes(self) -> bool:
+        """Whether a model that is built from this is closed by whoever built it."""
+        return True
+
+    @property
     def starts_engine(self) -> bool:
         """Whether an engine is started for it."""
         return not self.url and self.type in ENGINE_TYPES
 
-    def build(self, link: LocalEnvironment | None) -> Model:
+    def build(self, link: LocalEnvironment | None = None) -> Model:
         """The model; `link` is the environment acted in, for the baselines that look at it."""
         return build_model(
             self.type,
@@ -172,6 +177,16 @@ class AgentSpec(msgspec.Struct, frozen=True):
         return spec
 
     @property
+    def uses_hooks(self) -> bool:
+        """Whether the agent calls the environment's methods in this process."""
+        return self.name != "remote_run"
+
+    @property
+    def acts_here(self) -> bool:
+        """Whether the agent acts in the environment of this process."""
+        return self.name != "remote_run"
+
+    @property
     def label(self) -> str:
         """What rows that name no agent are stamped with."""
         return self.arguments.get("agent") or self.name
@@ -197,10 +212,32 @@ class AgentSpec(msgspec.Struct, frozen=True):
                 raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known}){hint}")
         needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
         if missing := [name for name in needed if name not in arguments]:
-            flags = " ".join(f"--agent-setting {name}=..." for name in missing)
-            raise UsageError(f"agent {self.name!r} needs {flags}")
+            needed = " and ".join(map(repr, missing))
+            raise UsageError(f"agent {self.name!r} needs the setting {needed}").about("agent_settings")
         _check_types(self.name, kind, self.arguments)
         return kind(**arguments)
+
+
+async def fitted(
+    environment: EnvironmentSpec, agent: AgentSpec
+) -> tuple[Environment, EnvironmentSpec, AgentSpec]:
+    """The environment of a run, and the parts as they are once its server, if there is one, has been asked.
+
+    Raises:
+        GymError: nobody answers at the URL.
+        UsageError: there is no such environment or agent, or they don't fit together.
+    """
+    built = environment.build()
+    spec = await environment.asked()
+    steps = isinstance(built, StepEnvironment) if spec.about is None else spec.about.steps
+    agent = agent.resolved(spec.url or built.name(), steps=steps)
+    if not spec.url and not isinstance(built, Elsewhere):
+        if agent.uses_hooks:
+            check_hooks(built)
+        if agent.acts_here:
+            supplied = spec.models or built.resources.models
+            check_supply(built.name(), built.asks, built.needed_models(), supplied)
+    return built, spec, agent
 
 
 def _check_types(agent: str, kind: Callable[..., Agent], arguments: Mapping[str, Any]) -> None:

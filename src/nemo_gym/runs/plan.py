@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
+from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.task_source import own_tasks, rows_of
 from nemo_gym.runs.paths import whole_file
@@ -34,7 +35,7 @@ class PlanOptions:
 
     limit: int | None = None
     """Only the first so many tasks."""
-    repeats: int | Mapping[str, int] = 1
+    num_repeats: int | Mapping[str, int] = 1
     """A map says it by agent, with `_default` for the others."""
     agent: str = "tool_loop"
     """Stamped on rows that name no agent."""
@@ -44,7 +45,7 @@ class PlanOptions:
     """Laid over every row."""
     seed: int | None = None
     """When given, every rollout's request carries a sampling seed derived from it."""
-    count_seeds: bool = False
+    num_repeats_add_seed: bool = False
     """Every rollout's request carries its repeat number as the sampling seed."""
 
 
@@ -107,6 +108,25 @@ def _check_stamps(row: Row) -> None:
         raise UsageError(f'{keys.AGENT_REF}: expected {{"name": "..."}}, got {agent!r:.80}')
 
 
+def fitting(rows: Iterable[tuple[Row, int]], agent: Agent, only: str = "") -> Iterator[tuple[Row, int]]:
+    """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
+
+    Raises:
+        DataError: after the last row, naming those for which it is not so.
+    """
+    misfits = Misfits()
+    for number, (row, times) in enumerate(rows, start=1):
+        try:
+            if only and named_agent(row) not in ("", only):
+                raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
+            agent.check_row(row)
+        except UsageError as error:
+            misfits.add(number, str(error))
+            continue
+        yield row, times
+    misfits.refuse()
+
+
 def expand(
     rows: Iterable[Row], options: PlanOptions, *, twins: Twins | None = None
 ) -> Iterator[tuple[Row, bytes]]:
@@ -142,7 +162,7 @@ def expand_counted(
             )
         if given is not None and (type(given) is not int or given < 0):
             raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
-        repeats = times * _repeats_of(row, options.repeats)
+        repeats = times * _repeats_of(row, options.num_repeats)
         first = 0 if given is None else done.get(given, 0)
         if first + repeats > MOST_REPEATS:
             got = f"{first + repeats:,}"
@@ -226,9 +246,11 @@ _NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
 
 def _stamped(row: Row, body: bytes, task: int, rollout: int, options: PlanOptions) -> tuple[Row, bytes]:
     stamped = {**row, keys.TASK_INDEX: task, keys.ROLLOUT_INDEX: rollout}
-    if options.seed is not None or options.count_seeds:
+    if options.seed is not None or options.num_repeats_add_seed:
         drawn = zlib.crc32(f"{options.seed}:{task}:{rollout}".encode())
-        stamped[keys.PARAMS] = _seeded(row[keys.PARAMS], task, rollout if options.count_seeds else drawn)
+        stamped[keys.PARAMS] = _seeded(
+            row[keys.PARAMS], task, rollout if options.num_repeats_add_seed else drawn
+        )
         return stamped, encode(stamped) + b"\n"
     if keys.TASK_INDEX in row:
         return stamped, encode(stamped) + b"\n"

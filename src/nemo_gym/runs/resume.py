@@ -44,12 +44,14 @@ def refuse_changes(old: Identity, new: Identity, *, accept: frozenset[str], outp
         hint = ""
         if refused == code:
             hint = (
-                ". The environment's code was changed: --accept-changes environment goes on with the new "
-                "code, and what is scored keeps its reward; gym eval reverify scores stored rollouts with it"
+                ". The environment's code was changed: accept the change 'environment' to go on "
+                "with the new code, where what is scored keeps its reward; gym eval reverify scores stored "
+                "rollouts with it"
             )
         elif _is_smaller(old, new):
             hint = ". Tasks and repeats can be added to a run, and not be taken out of it"
-        raise UsageError(f"can't resume {output}: this is a different run: {'; '.join(refused)}{hint}")
+        problem = f"can't resume {output}: this is a different run: {'; '.join(refused)}{hint}"
+        raise UsageError(problem).about(*(["accept_changes"] if refused == code else []))
     return accepted
 
 
@@ -82,8 +84,8 @@ def grow(paths: RunPaths, lines: Iterable[bytes]) -> int:
         if wanted is not None:
             raise UsageError(
                 f"can't add to {paths.rollouts}: the tasks that were planned are not the first of those "
-                "asked for now; choose another --output"
-            )
+                "asked for now; choose another output"
+            ).about("output")
     return count
 
 
@@ -96,8 +98,8 @@ def check_plan(paths: RunPaths, manifest: Manifest) -> None:
     if manifest.plan_sha256 and digest_of(paths.inputs) != manifest.plan_sha256:
         raise UsageError(
             f"can't resume {paths.rollouts}: {paths.inputs} was changed since the run began; restore it, or "
-            "choose another --output"
-        )
+            "choose another output"
+        ).about("output")
 
 
 def check_files(paths: RunPaths, ledger: Ledger, requested: int) -> int:

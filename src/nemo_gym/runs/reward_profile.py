@@ -67,7 +67,7 @@ def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Pro
         raise DataError(
             f"{rollouts}: {len(missing)} of the {len(planned)} rows of {inputs} have no rollout: "
             f"{missing.named()}. {_PARTIAL}"
-        )
+        ).about("allow_partial_rollouts")
     metrics.expect(len(planned), {})
     profile = Profile(
         tasks=rollouts.with_name(f"{rollouts.stem}_reward_profiling.jsonl"),
@@ -115,7 +115,8 @@ def _add_rollouts(
             extra += 1
         else:
             problem = "is here a second time" if known else "belongs to no row of the inputs"
-            raise DataError(f"{row.place}: {row.name} {problem}. {_PARTIAL}")
+            line = f"{row.place}: {row.name} {problem}. {_PARTIAL}"
+            raise DataError(line).about("allow_partial_rollouts")
     return done, extra
 
 
@@ -141,4 +142,4 @@ def _lines(inputs: Path, samples: dict[int, int], metrics: MetricsAccumulator) -
             yield encode({**group, "sample": sample}) + b"\n"
 
 
-_PARTIAL: Final = "--allow-partial-rollouts profiles what there is"
+_PARTIAL: Final = "Partial rollouts can be allowed"

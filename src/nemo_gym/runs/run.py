@@ -15,18 +15,16 @@ from typing import Any, Protocol, TypeAlias
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
-from nemo_gym.environments.base import Environment, StepEnvironment
-from nemo_gym.environments.build import check_hooks
-from nemo_gym.environments.resources import check_supply
+from nemo_gym.environments.base import Environment
 from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.collect import innermost
-from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
 from nemo_gym.runs.environment_metrics import OwnMetrics
 from nemo_gym.runs.journal import Journal, Listener
 from nemo_gym.runs.ledger import Ledger, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
 from nemo_gym.runs.paths import RunPaths, WriteFailed
-from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, materialize
+from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, fitting, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.remote_metrics import metrics_elsewhere
@@ -35,7 +33,6 @@ from nemo_gym.runs.result import Result
 from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_changes
 from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
-from nemo_gym.runs.unfit_rows import Misfits
 from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
 from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.stats.statistics import ClusteredMean
@@ -75,7 +72,7 @@ class Job:
     """Rows that are stamped already; they are run as they are, in place of a plan made of `input`."""
     split: str = "train"
     limit: int | None = None
-    repeats: int | Mapping[str, int] = 1
+    num_repeats: int | Mapping[str, int] = 1
     """Rollouts per task; a map says it by agent, with `_default` for the others."""
     columns: Row = field(default_factory=dict[str, Any])
     """Laid over every row."""
@@ -83,7 +80,7 @@ class Job:
     """Request parameters laid over every row's own: temperature, top_p, max_output_tokens, ..."""
     seed: int | None = None
     """Fixes the tasks, the sessions' random numbers and, where the endpoint can, sampling."""
-    count_seeds: bool = False
+    num_repeats_add_seed: bool = False
     """Sample every rollout with its repeat number as the seed."""
     concurrency: int | None = None
     """Rollouts in flight over all workers; None adapts to the endpoint."""
@@ -123,8 +120,8 @@ class Run:
         self._listeners = tuple(listeners)
         self._open_doors = open_doors
         self.paths = RunPaths.of(job.output)
-        once = all(source.repeats == 1 for source in job.sources)
-        self._repeats = job.repeats if once and isinstance(job.repeats, int) else None
+        once = all(source.num_repeats == 1 for source in job.sources)
+        self._repeats = job.num_repeats if once and isinstance(job.num_repeats, int) else None
         self.progress = Progress()
         self.notes: list[str] = []
         """Things the user should know, for instance a torn line that was cut off."""
@@ -147,14 +144,8 @@ class Run:
             UsageError: something else asked for can't be done as written.
         """
         job = self.job
-        environment = job.environment.build()
+        environment, spec, agent = await fitted(job.environment, job.agent)
         self._environment = environment
-        spec = await job.environment.asked()
-        steps = isinstance(environment, StepEnvironment) if spec.about is None else spec.about.steps
-        agent = job.agent.resolved(spec.url or environment.name(), steps=steps)
-        if spec.ref and not spec.url and agent.name != "remote_run":
-            check_hooks(environment)
-            check_supply(environment.name(), environment.asks, environment.needed_models(), spec.models)
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
@@ -168,9 +159,9 @@ class Run:
         alone = self.job.workers == 1
         if not alone and any(one.starts_engine for one in (job.model, *spec.models.values())):
             raise UsageError(
-                "--workers: each would start an engine of its own; start it once with gym env start, "
-                "and give its --model-url"
-            )
+                "several workers would each start an engine of their own; start it once with gym env start, "
+                "and give its URL"
+            ).about("workers", "model_url")
         collector = build_collector(self._orders, open_doors=self._open_doors if alone else None)
         try:
             await collector.check()
@@ -188,11 +179,19 @@ class Run:
 
     def _refuse_occupied(self) -> None:
         existing = self.paths.existing()
+        if self.paths.rollouts.is_dir():
+            raise UsageError(f"output {self.paths.rollouts}: expected a file, this is a folder").about(
+                "output"
+            )
         if existing and not self.job.resume:
-            raise UsageError(f"{existing[0]} exists already: pass --resume to go on, or another --output")
+            raise UsageError(f"{existing[0]} exists already: resume the run, or choose another output").about(
+                "resume", "output"
+            )
         if self.paths.rollouts.exists():
             missing = self.paths.manifest if self.paths.inputs.exists() else self.paths.inputs
-            raise UsageError(f"can't resume: {missing} is missing; choose another --output for a new run")
+            raise UsageError(
+                f"can't resume: {missing} is missing; choose another output for a new run"
+            ).about("output")
         if self.job.resume:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: this is a new run")
 
@@ -222,22 +221,22 @@ class Run:
         job = self.job
         rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(
-            repeats=job.repeats,
+            num_repeats=job.num_repeats,
             agent=job.agent_name or self._orders.agent.label,
             sampling=job.sampling,
             columns=job.columns,
             seed=job.seed,
-            count_seeds=job.count_seeds,
+            num_repeats_add_seed=job.num_repeats_add_seed,
         )
         named = {OTHERS, options.agent}
-        if isinstance(job.repeats, Mapping):
+        if isinstance(job.num_repeats, Mapping):
             rows = _noting(rows, named)
         twins = Twins()
-        yield from expand_counted(_fitting(rows, agent, job.agent_name), options, twins=twins)
+        yield from expand_counted(fitting(rows, agent, job.agent_name), options, twins=twins)
         if note := twins.note():
             self.notes.append(note)
-        if isinstance(job.repeats, Mapping):
-            unused = sorted(job.repeats.keys() - named)
+        if isinstance(job.num_repeats, Mapping):
+            unused = sorted(job.num_repeats.keys() - named)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
 
     def _take_up(self, identity: Identity, rows: Iterator[tuple[Row, bytes]]) -> None:
@@ -441,10 +440,10 @@ class Run:
             **(files[0] if len(files) == 1 else {"files": files}),
             "split": job.split,
             "limit": job.limit,
-            "repeats": job.repeats,
+            "repeats": job.num_repeats,
             "seed": job.seed,
         }
-        added = {"columns": job.columns, "count_seeds": job.count_seeds}
+        added = {"columns": job.columns, "count_seeds": job.num_repeats_add_seed}
         return given | {key: value for key, value in added.items() if value}
 
 
@@ -457,25 +456,6 @@ def _noting(rows: Iterable[_Counted], named: set[str]) -> Iterator[_Counted]:
     for row, times in rows:
         named.add(named_agent(row))
         yield row, times
-
-
-def _fitting(rows: Iterable[_Counted], agent: Agent, only: str) -> Iterator[_Counted]:
-    """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
-
-    Raises:
-        DataError: after the last row, naming those for which it is not so.
-    """
-    misfits = Misfits()
-    for number, (row, times) in enumerate(rows, start=1):
-        try:
-            if only and named_agent(row) not in ("", only):
-                raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
-            agent.check_row(row)
-        except UsageError as error:
-            misfits.add(number, str(error))
-            continue
-        yield row, times
-    misfits.refuse()
 
 
 _HOPELESS = 200

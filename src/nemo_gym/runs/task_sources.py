@@ -27,7 +27,7 @@ class Source:
     """Whose tasks these are; None for the run's environment."""
     agent: str = ""
     """Whom every task is for; empty leaves it to the tasks."""
-    repeats: int = 1
+    num_repeats: int = 1
     """How often each task counts; the repeats of the run come on top."""
     prompt: Prompt | None = None
     """What the input of every task is made from."""
@@ -46,7 +46,7 @@ class Source:
         added = {
             "environment": self.environment and fingerprint(self.environment),
             "agent": self.agent,
-            "times": self.repeats if self.repeats > 1 else None,
+            "times": self.num_repeats if self.num_repeats > 1 else None,
             "prompt": prompt,
         }
         return known | {key: value for key, value in added.items() if value}
@@ -67,7 +67,7 @@ def source_rows(
     for source in sources:
         for row in rows_of(source, environment, split=split, seed=seed, limit=left):
             left = None if left is None else left - 1
-            yield row, source.repeats
+            yield row, source.num_repeats
 
 
 def rows_of(

@@ -47,10 +47,10 @@ class Orders(msgspec.Struct):
     model: ModelSpec
     agent: AgentSpec
     concurrency: int | None
-    most: int
-    """Upper end of adaptive concurrency."""
     rollout_timeout: float | None
     seed: int
+    most: int = 4096
+    """Upper end of adaptive concurrency."""
     capture: CaptureSettings | None = None
     """What of the model calls is kept; None is nothing."""
     max_sandboxes: int | None = None
@@ -80,10 +80,15 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     Raises:
         UsageError: the parts don't fit together.
     """
-    calls = orders.capture.calls if orders.capture and orders.environment.models else ""
-    resources = orders.environment.resources(FileCapture(Path(calls)) if calls else None)
-    resources = replace(resources, sandboxes=SandboxPool(limit=orders.max_sandboxes))
-    local = LocalEnvironment(orders.environment.build(), seed=orders.seed, resources=resources)
+    environment = orders.environment.build()
+    resources: Resources | None = getattr(environment, "resources", None)  # of an object that has some
+    if orders.environment.models:
+        calls = orders.capture.calls if orders.capture else ""
+        asked = orders.environment.resources(FileCapture(Path(calls)) if calls else None)
+        resources = replace(resources or asked, models=asked.models)
+    if resources is None or orders.max_sandboxes is not None:
+        resources = replace(resources or Resources(), sandboxes=SandboxPool(limit=orders.max_sandboxes))
+    local = LocalEnvironment(environment, seed=orders.seed, resources=resources)
     link = orders.environment.link(local)
     if link is not local and orders.model.type == "oracle":
         raise UsageError("the oracle looks into the environment, which is at a URL here")
@@ -92,7 +97,9 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     if agent.needs_door:
         if open_doors is None:
             name = orders.agent.name
-            raise UsageError(f"agent {name!r} needs the model behind a door: leave --workers out")
+            raise UsageError(
+                f"agent {name!r} needs the model behind a server of this process: use one worker"
+            ).about("workers")
         model, link = open_doors(model, link)
     limiter = (
         Fixed(orders.concurrency)

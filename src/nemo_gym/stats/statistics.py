@@ -22,7 +22,7 @@ class ClusteredMean:
     Miller 2015, "A Practitioner's Guide to Cluster-Robust Inference", sections II.B and VI).
 
     Args:
-        repeats: rollouts per task, where every task has as many; finished tasks then cost no memory.
+        num_repeats: rollouts per task, where every task has as many; finished tasks then cost no memory.
         scale: what the rewards can be.
     """
 
@@ -39,8 +39,8 @@ class ClusteredMean:
         "_total",
     )
 
-    def __init__(self, repeats: int | None = None, scale: RewardScale = UNKNOWN_SCALE) -> None:
-        self._repeats = repeats
+    def __init__(self, num_repeats: int | None = None, scale: RewardScale = UNKNOWN_SCALE) -> None:
+        self._repeats = num_repeats
         self._ends = (scale.low, scale.high)
         self._between = False
         self._outside = False

@@ -38,9 +38,8 @@ async def _get(head: Service, path: str) -> Reply:
     try:
         return await head.get(path)
     except GymError as error:
-        raise GymError(
-            f"{error} (are the servers running? --head-url says where their head server is)"
-        ) from None
+        problem = f"{error} (are the servers running, and is this where their head server is?)"
+        raise GymError(problem).about("head_url") from None
 
 
 def _of_instances(reply: Reply, host: str) -> dict[str, str]:

@@ -107,7 +107,7 @@ class Service:
         except NoAnswer as error:
             raise GymError(f"no {self._what} at {self.url}: {error}") from None
         if reply.status == 401:
-            raise GymError(f"the {self._what} at {self.url} wants another token: pass --server-token")
+            raise GymError(f"the {self._what} at {self.url} wants another token").about("server_token")
         return reply
 
     async def aclose(self) -> None:

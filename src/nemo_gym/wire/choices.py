@@ -28,10 +28,16 @@ def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -
     )
 
 
+def unknown_field(error: msgspec.ValidationError) -> str:
+    """The name of a field that a struct doesn't have, if the error is about one."""
+    unknown = _UNKNOWN.search(str(error))
+    return unknown["name"] if unknown else ""
+
+
 def nearest_field(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
     """`. Did you mean 'x'?` for an unknown field of a struct that is near one of its fields, else nothing."""
-    match = _UNKNOWN.search(str(error))
-    near = get_close_matches(match["name"], kind.__struct_encode_fields__, n=1) if match else []
+    unknown = unknown_field(error)
+    near = get_close_matches(unknown, kind.__struct_encode_fields__, n=1) if unknown else []
     return f". Did you mean {near[0]!r}?" if near else ""
 
 

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class GymError(Exception):
     """A failure explained in one line. The command exits with `exit_code`."""
 
     exit_code: ClassVar[int] = 1
+    settings: tuple[str, ...] = ()
+    """The settings that the message is about. A caller that has other names for them, such as flags, may add
+    those to the message."""
+
+    def about(self, *settings: str) -> Self:
+        """The same error, which names these settings."""
+        self.settings = settings
+        return self
 
 
 class UsageError(GymError):

@@ -55,7 +55,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+        why = "it is not a regular file" if isinstance(error, IsADirectoryError) else error.strerror
+        raise UsageError(f"{path}: can't be read ({why})") from None
     with file:
         for number, line in enumerate(file, start=1):
             line = without_mark(line) if number == 1 else line

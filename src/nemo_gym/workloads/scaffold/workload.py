@@ -181,11 +181,11 @@ def _new(name: str, scale: Scale) -> _Verifier:
 
 
 def _found(name: str, roots: Sequence[Path], scale: Scale | None) -> _Verifier:
-    tree = read_sources([config_path("--reuse-verifier", name, roots)], roots).tree
+    tree = read_sources([config_path("reuse_verifier", name, roots)], roots).tree
     servers = (as_mapping(as_mapping(value).get(GROUP)) for value in tree.values())
     fields = next((as_mapping(one[name]) for one in servers if name in one), None)
     if fields is None:
-        raise UsageError(f"--reuse-verifier {name}: its configuration has no {GROUP}.{name}")
+        raise UsageError(f"the configuration of {name} has no {GROUP}.{name}").about("reuse_verifier")
     used = {as_mapping(value).get("name") for value in fields.values()}
     beside = {key: tree[key] for key in tree if key in used and key != POLICY}
     home = next((root / GROUP / name for root in roots if (root / GROUP / name / ENTRYPOINT).is_file()), None)

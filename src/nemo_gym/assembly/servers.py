@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from nemo_gym.cli.readiness import READINESS, wait_for_endpoints
-from nemo_gym.cli.texts import print_error
+from nemo_gym.assembly.messages import Messages, Write
+from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
 from nemo_gym.config.resolve import Config
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
@@ -34,12 +34,12 @@ def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: 
         GymError: an address can't be bound.
     """
 
-    def prepared(found: Config) -> Launch:
+    def prepared(config: Config) -> Launch:
         return prepare(
-            found,
+            config,
             roots=roots,
-            logs=Path(found.tree.get("nemo_gym_log_dir") or logs).absolute(),
-            token=Secret.random() if needs_token(found) else None,
+            logs=Path(config.tree.get("nemo_gym_log_dir") or logs).absolute(),
+            token=Secret.random() if needs_token(config) else None,
         )
 
     try:
@@ -50,7 +50,7 @@ def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: 
 
 
 @asynccontextmanager
-async def served(launch: Launch) -> AsyncGenerator[None, None]:
+async def served(launch: Launch, messages: Messages) -> AsyncGenerator[None, None]:
     """Start everything, and stop it when the block ends, however it ends.
 
     Raises:
@@ -58,21 +58,21 @@ async def served(launch: Launch) -> AsyncGenerator[None, None]:
     """
     log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     began = monotonic()
-    servers = Servers(launch, lost=tell_lost)
+    servers = Servers(launch, lost=partial(report_lost, messages.warn))
     await servers.start()
     try:
         seconds = float(launch.tree.get(READINESS) or 0.0)
-        if problems := await wait_for_endpoints(servers.unreachable, seconds):
+        if problems := await wait_for_endpoints(servers.unreachable, seconds, messages.warn):
             raise GymError("; ".join(problems))
-        sys.stderr.write(f"{len(servers.running)} servers started in {monotonic() - began:.1f} s\n")
+        messages.progress(f"{len(servers.running)} servers started in {monotonic() - began:.1f} s")
         yield
     finally:
         await servers.stop(grace_s=_GRACE_S)
 
 
-def tell_lost(child: Child, code: int) -> None:
+def report_lost(warn: Write, child: Child, code: int) -> None:
     """Say that a server has ended, with what it printed last."""
-    print_error(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
+    warn(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
 
 
 _GRACE_S: Final = 5.0

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
-from nemo_gym.cli.texts import print_error
+from nemo_gym.assembly.messages import Write
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.transport.exchange import UNKNOWN_HOST
 from nemo_gym.wire.errors import GymError
@@ -18,7 +18,7 @@ Problems = Callable[[], Awaitable[list[str]]]
 """Says what is wrong with endpoints, a line each."""
 
 
-async def wait_for_endpoints(problems: Problems, seconds: float) -> list[str]:
+async def wait_for_endpoints(problems: Problems, seconds: float, warn: Write) -> list[str]:
     """Ask until nothing is wrong any more or the time is over, and say meanwhile what is waited for.
 
     A host whose name isn't known is not waited for.
@@ -27,19 +27,19 @@ async def wait_for_endpoints(problems: Problems, seconds: float) -> list[str]:
         What is wrong in the end.
     """
     began = monotonic()
-    told = 0.0
-    while found := await problems():
+    last = 0.0
+    while wrong := await problems():
         waited = monotonic() - began
-        if waited >= seconds or any(UNKNOWN_HOST in problem for problem in found):
-            return [f"{problem} (waited {waited:.0f} s)" for problem in found] if waited >= 1 else found
-        if not told or monotonic() - told >= _PATIENCE_S:
-            told = monotonic()
-            print_error(f"waiting up to {seconds - waited:.0f} s more: {'; '.join(found)}")
+        if waited >= seconds or any(UNKNOWN_HOST in problem for problem in wrong):
+            return [f"{problem} (waited {waited:.0f} s)" for problem in wrong] if waited >= 1 else wrong
+        if not last or monotonic() - last >= _PATIENCE_S:
+            last = monotonic()
+            warn(f"waiting up to {seconds - waited:.0f} s more: {'; '.join(wrong)}")
         await asyncio.sleep(min(_PAUSE_S, seconds - waited))
     return []
 
 
-async def wait_for_model(spec: ModelSpec, seconds: float) -> None:
+async def wait_for_model(spec: ModelSpec, seconds: float, warn: Write) -> None:
     """The same for the model of a run in this process.
 
     Raises:
@@ -56,8 +56,8 @@ async def wait_for_model(spec: ModelSpec, seconds: float) -> None:
                 return [str(error)]
             return []
 
-        if found := await wait_for_endpoints(problems, seconds):
-            raise GymError("; ".join(found))
+        if wrong := await wait_for_endpoints(problems, seconds, warn):
+            raise GymError("; ".join(wrong))
 
 
 _PAUSE_S: Final = 1.0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
-from nemo_gym.cli.asks import ask_changes
-from nemo_gym.cli.selection import Selected
-from nemo_gym.cli.words import read_settings
+from nemo_gym.assembly.asks import ask_changes
+from nemo_gym.assembly.messages import Messages
 from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.implementations import implementation_folder
-from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config
 from nemo_gym.runs.asked_specs import AskSettings, with_asked
 from nemo_gym.runs.component_specs import EnvironmentSpec
@@ -20,6 +20,33 @@ from nemo_gym.runs.scorer_environments import Scorers, recorded_scorer
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.specs import environment_spec
 from nemo_gym.wire.errors import UsageError
+
+
+class Selection(Protocol):
+    """What the caller names: environments, and perhaps a configuration."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of environments."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of the environment, where there is no configuration."""
+        ...
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether a configuration is named, or changes to one."""
+        ...
+
+    def resolve(self, *more: str, offline: bool) -> Config:
+        """The configuration, with `more` changes."""
+        ...
+
+    def roots(self) -> list[Path]:
+        """Where names and relative paths are looked up."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +58,14 @@ class Scoring:
 
 
 def scoring(
-    selected: Selected, rollouts: Path, *, url: str, token: str, logs: Path, asks: AskSettings
+    selected: Selection,
+    rollouts: Path,
+    *,
+    url: str,
+    token: str,
+    logs: Path,
+    asks: AskSettings,
+    messages: Messages,
 ) -> Scoring:
     """The environment at a URL, the one named, those of a configuration, or else the one that the manifest of
     the rollouts names.
@@ -47,95 +81,85 @@ def scoring(
         UsageError: nothing says which environment, or what is said can't be found.
         ConfigError: what is wrong with the configuration.
     """
-    names, settings = _named(selected)
+    names = selected.names
     if url:
         scorer = EnvironmentSpec("".join(names[:1]), url=url, token=token)
         return Scoring(with_asked(scorer, asks), nullcontext())
-    if _is_configured(selected):
-        return _configured(selected, logs, asks)
+    if selected.is_configured:
+        return _configured(selected, logs, asks, messages)
     if names:
-        scorer = EnvironmentSpec(names[0], read_settings(settings))
-        return Scoring(with_asked(scorer, asks), nullcontext())
+        return Scoring(with_asked(EnvironmentSpec(names[0], selected.settings), asks), nullcontext())
     run = RunPaths.of(rollouts)
     recorded = recorded_scorer(run) if run.manifest.exists() else EnvironmentSpec()
     if not recorded.ref:
         raise UsageError(
-            f"which environment? {run.manifest} names none: name one, or pass --environment-url or --config"
-        )
+            f"which environment? {run.manifest} names none: name one, or say where its server is"
+        ).about("environment_url", "config")
     return Scoring(with_asked(recorded, asks), nullcontext())
 
 
-def _named(selected: Selected) -> tuple[list[str], list[str]]:
-    """The names among the words, and the others."""
-    words = selected.words or []
-    return [word for word in words if not is_override(word)], [word for word in words if is_override(word)]
-
-
-def _is_configured(selected: Selected) -> bool:
-    selectors = (selected.config, selected.resources_server, selected.environment, selected.benchmark)
-    return any(selectors) or any(word.startswith(("+", "~")) for word in selected.words or [])
-
-
-def scorers_known(selected: Selected, head_url: str) -> tuple[EnvironmentSpec | None, str]:
+def scorers_known(selected: Selection, head_url: str) -> tuple[EnvironmentSpec | None, str]:
     """The environments that the words and flags name, as far as they are there in this process, and the URL
     of the head server whose agents know more.
 
     Raises:
         ConfigError: what is wrong with the configuration.
     """
-    names, settings = _named(selected)
-    if not _is_configured(selected):
-        return (EnvironmentSpec(names[0], read_settings(settings)) if names else None), head_url
-    found = selected.resolve(offline=True)
+    if not selected.is_configured:
+        names = selected.names
+        return (EnvironmentSpec(names[0], selected.settings) if names else None), head_url
+    config = selected.resolve(offline=True)
     roots = selected.roots()
-    environments = found.of("resources_servers")
+    environments = config.of("resources_servers")
     here = {
-        one.name: environment_spec(one, found.instances)
+        one.name: environment_spec(one, config.instances)
         for one in environments
         if not implementation_folder(one, roots)
     }
     if len(here) == len(environments):
-        return _by_agent(found, here), head_url
-    head = found.tree["head_server"]
-    return _by_agent(found, here, only=False), head_url or http_url(reachable(head["host"]), head["port"])
+        return _by_agent(config, here), head_url
+    head = config.tree["head_server"]
+    return _by_agent(config, here, only=False), head_url or http_url(reachable(head["host"]), head["port"])
 
 
-def _configured(selected: Selected, logs: Path, asks: AskSettings) -> Scoring:
-    found = selected.resolve(offline=True)
+def _configured(selected: Selection, logs: Path, asks: AskSettings, messages: Messages) -> Scoring:
+    config = selected.resolve(offline=True)
     roots = selected.roots()
-    if changes := ask_changes(asks, found, roots):
-        selected = replace(selected, words=[*(selected.words or []), *changes])
-        found = selected.resolve(offline=True)
-    environments = found.of("resources_servers")
+    changes = ask_changes(asks, config, roots)
+    if changes:
+        config = selected.resolve(*changes, offline=True)
+    environments = config.of("resources_servers")
     if not environments:
-        raise UsageError("the configuration has no environment: add --environment NAME")
+        raise UsageError("the configuration has no environment: name one").about("environment")
     if any(implementation_folder(one, roots) for one in environments):
-        return _started(selected, found, logs)
-    specs = {one.name: environment_spec(one, found.instances) for one in environments}
-    return Scoring(_by_agent(found, specs), nullcontext())
+        return _started(selected, config, changes, logs, messages)
+    specs = {one.name: environment_spec(one, config.instances) for one in environments}
+    return Scoring(_by_agent(config, specs), nullcontext())
 
 
-def _by_agent(found: Config, specs: dict[str, EnvironmentSpec], *, only: bool = True) -> EnvironmentSpec:
+def _by_agent(config: Config, specs: dict[str, EnvironmentSpec], *, only: bool = True) -> EnvironmentSpec:
     """An environment that is the only one scores everything; others what the agents that use them did."""
     if only and len(specs) == 1:
         return next(iter(specs.values()))
     agents = {
         agent.name: specs[agent.references["resources_server"].name]
-        for agent in found.of("responses_api_agents")
+        for agent in config.of("responses_api_agents")
         if agent.references.get("resources_server") and agent.references["resources_server"].name in specs
     }
     return Scorers(agents=agents)
 
 
-def _started(selected: Selected, found: Config, logs: Path) -> Scoring:
+def _started(
+    selected: Selection, config: Config, changes: Sequence[str], logs: Path, messages: Messages
+) -> Scoring:
     try:
-        from nemo_gym.cli.served import launch_for_run, served
+        from nemo_gym.assembly.servers import launch_for_run, served
     except ImportError:
         raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
-    open_ones = [f"++{key}=''" for key in POLICY_SETTINGS if not found.tree.get(key)]
+    open_ones = [f"++{key}=''" for key in POLICY_SETTINGS if not config.tree.get(key)]
 
     def resolved() -> Config:
-        return _scoring_part(selected.resolve(*open_ones, "++head_server.port=0", offline=False))
+        return _scoring_part(selected.resolve(*changes, *open_ones, "++head_server.port=0", offline=False))
 
     launch = launch_for_run(resolved, selected.roots(), logs)
     specs = {
@@ -143,7 +167,7 @@ def _started(selected: Selected, found: Config, logs: Path) -> Scoring:
         for one in launch.instances.values()
         if one.kind == "resources_servers"
     }
-    return Scoring(_by_agent(found, specs), served(launch))
+    return Scoring(_by_agent(config, specs), served(launch, messages))
 
 
 def _scoring_part(config: Config) -> Config:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ECHO, write_echo_tasks
+from conftest import ECHO, StartEndpoint, write_echo_tasks
 
 import nemo_gym as gym
-from nemo_gym.runs import api
-from nemo_gym.wire.errors import DataError, ModelError, UsageError
+from nemo_gym.agents.tool_loop import ToolLoop
+from nemo_gym.assembly import collect as api
+from nemo_gym.assembly import ready
+from nemo_gym.runs import component_specs
+from nemo_gym.wire.errors import DataError, GymError, ModelError, UsageError
 from nemo_gym.wire.items import assistant, message_text
 from nemo_gym.wire.params import RequestParams
 
@@ -75,7 +79,7 @@ async def test_every_task_and_repeat_comes_exactly_once() -> None:
     seen = Counter(
         [
             (rollout.task_index, rollout.rollout_index)
-            async for rollout in gym.collect(Doubles(), Doubler(), repeats=3, limit=50, concurrency=4)
+            async for rollout in gym.collect(Doubles(), Doubler(), num_repeats=3, limit=50, concurrency=4)
         ]
     )
 
@@ -111,7 +115,7 @@ async def test_tasks_may_be_rows_task_objects_or_a_file(tmp_path: Path) -> None:
 async def test_sampling_seed_and_repeats_reach_the_model_and_the_sessions() -> None:
     async def drawn(seed: int) -> list[Any]:
         model = Doubler()
-        run = gym.collect(Doubles, model, limit=2, repeats=2, seed=seed, concurrency=1, temperature=0.25)
+        run = gym.collect(Doubles, model, limit=2, num_repeats=2, seed=seed, concurrency=1, temperature=0.25)
         rollouts = [rollout async for rollout in run]
         assert {request["temperature"] for request in model.asked} == {0.25}  # type: ignore[typeddict-item]
         extras = [request["metadata"]["extra_body"] for request in model.asked]  # type: ignore[typeddict-item, index]
@@ -160,7 +164,7 @@ async def test_a_model_made_by_name_is_closed_however_the_reading_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = Doubler()
-    monkeypatch.setattr(api, "build_model", lambda name, **options: model)
+    monkeypatch.setattr(component_specs, "build_model", lambda type, **options: model)
     async for _ in gym.collect(Doubles, "doubler"):
         pass
     assert model.closed == 1
@@ -210,7 +214,12 @@ async def test_an_agent_may_be_an_object() -> None:
 
 @pytest.mark.parametrize(
     ("keyword", "nearest"),
-    [("repeat", "repeats"), ("temprature", "temperature"), ("concurency", "concurrency")],
+    [
+        ("repeat", "num_repeats"),
+        ("repeats", "num_repeats"),
+        ("temprature", "temperature"),
+        ("concurency", "concurrency"),
+    ],
 )
 async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, nearest: str) -> None:
     with pytest.raises(UsageError, match=rf"collect\(\) takes no '{keyword}'.* Did you mean '{nearest}'"):
@@ -218,13 +227,126 @@ async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, near
             pass
 
 
+async def test_a_setting_as_a_keyword_is_refused_with_its_place() -> None:
+    with pytest.raises(
+        UsageError, match=r"takes no 'level'.*An environment takes it as settings=\{'level': 2\}"
+    ):
+        async for _ in gym.collect("reasoning", "random", level=2):
+            pass
+
+
+async def test_settings_reach_an_environment_by_class_and_by_name() -> None:
+    class Tuned(Doubles):
+        class Config(gym.Environment.Config):
+            bonus: int = 0
+
+        def verify(self, task: Any, response: gym.Response, session: gym.Session) -> gym.Reward:
+            return gym.Reward(float(self.config.bonus))
+
+    tuned = [one.reward async for one in gym.collect(Tuned, Doubler(), limit=1, settings={"bonus": 3})]
+    levels = [
+        [
+            one.row["responses_create_params"]
+            async for one in gym.collect("reasoning", "random", limit=3, settings=settings)
+        ]
+        for settings in ({}, {"level": 4})
+    ]
+
+    assert tuned == [3.0]
+    assert levels[0] != levels[1]
+
+
+async def test_settings_for_an_object_or_a_server_are_refused() -> None:
+    for environment in (Doubles(), "http://127.0.0.1:1"):
+        with pytest.raises(UsageError, match="settings can't be honoured"):
+            async for _ in gym.collect(environment, Doubler(), settings={"bonus": 3}):
+                pass
+    with pytest.raises(UsageError, match="agent_settings can't be honoured"):
+        async for _ in gym.collect(Doubles, Doubler(), agent=ToolLoop(), agent_settings={"max_steps": 3}):
+            pass
+
+
+async def test_a_model_by_url_is_opened_and_closed_by_each_run(start_endpoint: StartEndpoint) -> None:
+    model = gym.model(start_endpoint(), "echo")
+    for _ in range(2):
+        rollouts = [one async for one in gym.collect(Doubles, model, limit=2, max_output_tokens=8)]
+        assert [one.failure for one in rollouts] == [None, None]
+
+
+async def test_what_can_not_be_reached_is_said_before_the_first_rollout() -> None:
+    with pytest.raises(GymError, match="no model endpoint at http://127"):
+        async for _ in gym.collect(Doubles, gym.model("http://127.0.0.1:9/v1", "m")):
+            pass
+
+
+async def test_all_tasks_of_a_file_are_checked_before_the_model_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text('{"responses_create_params": {"input": "double 1"}, "number": 1}\n' * 3 + "{}\n")
+    model = Doubler()
+    with pytest.raises(DataError, match=r"tasks\.jsonl:4: "):
+        async for _ in gym.collect(Doubles, model, path, concurrency=1):
+            pass
+    assert model.asked == []
+
+
+async def test_captured_calls_are_kept_in_a_folder_and_noted_in_the_rows(tmp_path: Path) -> None:
+    folder = tmp_path / "captures"
+    rollouts = [one async for one in gym.collect(Doubles, Doubler(), limit=2, capture_dir=folder)]
+
+    assert [one.reward for one in rollouts] == [1.0, 1.0]
+    assert any(folder.rglob("*.json*"))
+
+
+async def test_an_agent_that_is_a_program_reaches_a_model_that_stays_its_owner_s() -> None:
+    class Visitor(gym.Agent):
+        needs_door = True
+
+        async def run(self, row: Any, environment: Any, model: Any) -> gym.Rollout:
+            async with model.visit("one", {}) as visit:
+                assert visit.base_url.startswith("http://127.0.0.1:")
+            return gym.Rollout.scored(row, gym.Response.of([]), gym.Reward(1.0))
+
+    model = Doubler()
+    rewards = [one.reward async for one in gym.collect(Doubles, model, agent=Visitor(), limit=1)]
+
+    assert rewards == [1.0]
+    assert model.closed == 0
+
+
+async def test_the_embedded_model_stays_loaded_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Doubler] = []
+
+    class Loading(Doubler):
+        def __init__(self) -> None:
+            super().__init__()
+            loaded.append(self)
+
+        def close(self) -> None:
+            self.closed += 1
+
+    monkeypatch.setattr(ready, "EmbeddedModel", Loading)
+    monkeypatch.setattr(ready, "embedded_model", functools.cache(ready.embedded_model.__wrapped__))
+    monkeypatch.setattr(api, "embedded_model", ready.embedded_model)
+    for _ in range(2):
+        assert [one.reward async for one in gym.collect(Doubles, "embedded", limit=1)] == [1.0]
+
+    (model,) = loaded
+    assert model.closed == 0
+
+
+async def test_without_environment_and_agent_the_environment_is_asked_for() -> None:
+    with pytest.raises(UsageError, match=r"^which environment\? Name one"):
+        async for _ in gym.collect(None, Doubler(), []):
+            pass
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"repeats": "4"}, r"repeats: expected a whole number from 1, got '4'"),
-        ({"repeats": 0}, r"repeats: expected a whole number from 1, got 0"),
-        ({"limit": -1}, r"limit: expected a whole number from 0, got -1"),
-        ({"limit": "x"}, r"limit: expected a whole number from 0, got 'x'"),
+        ({"num_repeats": "4"}, r"num_repeats: expected a whole number from 1, got '4'"),
+        ({"num_repeats": 0}, r"num_repeats: expected a whole number from 1, got 0"),
+        ({"limit": -1}, r"limit: expected a whole number from 1, got -1"),
+        ({"limit": "x"}, r"limit: expected a whole number from 1, got 'x'"),
         ({"seed": 1.5}, r"seed: expected a whole number, got 1\.5"),
         ({"concurrency": 0}, r"concurrency: expected a whole number from 1, got 0"),
         ({"rollout_timeout": "1"}, r"rollout_timeout: expected seconds above 0, got '1'"),
@@ -235,13 +357,13 @@ async def test_an_unknown_keyword_is_refused_with_the_nearest(keyword: str, near
         ({"tasks": 3}, r"tasks: expected an iterable of tasks, or the path of a JSONL file, got 3"),
         ({"tasks": {"a": 1}}, r"tasks: expected an iterable of tasks, got one task: put it into a list"),
         ({"agent": 3}, r"agent: expected an Agent or a name, got 3"),
-        ({"temperature": "hot"}, r"temperature: Expected `float \| null`, got `str`"),
-        ({"tools": "x"}, r"tools: expected a list of tools"),
+        ({"temperature": "hot"}, r"responses_create_params.temperature: Expected `float \| null`, got `str`"),
+        ({"tools": "x"}, r"responses_create_params.tools: expected a list of tools"),
     ],
 )
 async def test_an_argument_of_the_wrong_type_is_one_clear_line(
     arguments: dict[str, Any], message: str
 ) -> None:
     given: dict[str, Any] = {"environment": Doubles, "model": Doubler(), **arguments}
-    with pytest.raises(UsageError, match=rf"^collect\(\).{{1,2}}{message}"):
+    with pytest.raises(UsageError, match=rf"^{message}"):
         [rollout async for rollout in gym.collect(**given)]

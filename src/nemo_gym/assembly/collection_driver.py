@@ -13,21 +13,24 @@ from typing import Any, TextIO
 
 import msgspec
 
-from nemo_gym.cli.parts import Parts
-from nemo_gym.cli.texts import echo, print_error, print_json
-from nemo_gym.runs.loop import ending_signals, run_async
+from nemo_gym.assembly.job import Assembly
+from nemo_gym.assembly.messages import Write
+from nemo_gym.runs.loop import ending_signals
 from nemo_gym.runs.output import shown_output
-from nemo_gym.runs.paths import RunPaths, whole_file
+from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.task_sources import source_rows
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
 
 
-def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
-    """Have the driver collect what the job says, inside what the parts need around it; its exit code.
+async def collect_with_driver(assembly: Assembly, output: TextIO, warn: Write) -> int:
+    """Have the driver collect what the job says, inside what the run needs around it; its exit code.
 
     The tasks are written to `<output without suffix>/preprocessed_datasets/<split>.jsonl` first.
+
+    Args:
+        output: where what the driver prints is shown.
 
     Raises:
         UsageError: the libraries of existing code are missing, or a task doesn't fit.
@@ -35,27 +38,15 @@ def drive_with(job: Job, parts: Parts, *, as_json: bool) -> int:
     """
     if missing := [name for name in ("pydantic", "fastapi", "omegaconf") if not find_spec(name)]:
         raise UsageError(f"{', '.join(missing)} can't be imported: pip install 'nemo-gym[compat]'")
-    source = _write_tasks(job)
+    job = assembly.job
     request = {
-        "driver": parts.asked.rollout_collection_driver,
-        "config": _config(job, source),
-        "tree": dict(parts.tree),
+        "driver": assembly.settings.rollout_collection_driver,
+        "config": _config(job, _write_tasks(job)),
+        "tree": dict(assembly.tree),
         "token": str(job.agent.passing.get("token") or job.agent.arguments.get("token") or ""),
     }
-    code = run_async(
-        _drive(parts, msgspec.json.encode(request), output=sys.stderr if as_json else sys.stdout)
-    )
-    files = [str(path) for path in RunPaths.of(job.output).existing()]
-    if as_json:
-        print_json({"exit_code": code, "files": files})
-    else:
-        for file in files:
-            echo(str(file))
-    return code
-
-
-async def _drive(parts: Parts, request: bytes, *, output: TextIO) -> int:
-    async with parts.around or nullcontext(), shown_output(output, sys.stderr) as (stdout, stderr):
+    body = msgspec.json.encode(request)
+    async with assembly.around or nullcontext(), shown_output(output, sys.stderr) as (stdout, stderr):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nemo_gym.compat.driver"),
             stdin=PIPE,
@@ -67,7 +58,7 @@ async def _drive(parts: Parts, request: bytes, *, output: TextIO) -> int:
         for number in ending_signals():
             loop.add_signal_handler(number, process.terminate)
         try:
-            await _hand_over(process, request)
+            await _hand_over(process, body)
             await process.wait()
         finally:
             if process.returncode is None:
@@ -75,7 +66,7 @@ async def _drive(parts: Parts, request: bytes, *, output: TextIO) -> int:
                 await process.wait()
     code = process.returncode or 0
     if code < 0:
-        print_error(f"the driver was ended by signal {-code}")
+        warn(f"the driver was ended by signal {-code}")
         return 128 - code
     return code
 
@@ -106,8 +97,8 @@ def _config(job: Job, source: Path) -> Mapping[str, Any]:
         "input_jsonl_fpath": str(source),
         "output_jsonl_fpath": str(job.output),
         "agent_name": job.agent.arguments.get("agent") or None,
-        "num_repeats": job.repeats,
-        "num_repeats_add_seed": job.count_seeds,
+        "num_repeats": job.num_repeats,
+        "num_repeats_add_seed": job.num_repeats_add_seed,
         "num_samples_in_parallel": job.concurrency,
         "responses_create_params": job.sampling,
         "resume_from_cache": job.resume,

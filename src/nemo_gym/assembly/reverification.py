@@ -1,18 +1,16 @@
-"""Drive a run that scores recorded trajectories anew, and what becomes of the files at its output."""
+"""A run that scores recorded trajectories again, and what becomes of the files at its output."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from nemo_gym.cli.display import print_report
-from nemo_gym.cli.drive import collect, exit_code
-from nemo_gym.cli.texts import print_error
+from nemo_gym.assembly.messages import Write
 from nemo_gym.runs.append import append_run
 from nemo_gym.runs.component_specs import EnvironmentSpec
-from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.metrics_recompute import recompute
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.report import RunReport, report_on
@@ -22,45 +20,38 @@ from nemo_gym.wire.errors import UsageError
 
 Existing: TypeAlias = Literal["keep", "overwrite", "append"]
 """What becomes of files that are at the output already."""
+Collect: TypeAlias = Callable[[Job], Awaitable[RunReport]]
+"""Runs a job."""
 
 
-def rescore(
+async def reverify(
     job: Job,
     plan: RecordedPlan,
     *,
+    collect: Collect,
     around: AbstractAsyncContextManager[None],
     force: bool,
     existing: Existing,
-    as_json: bool,
-) -> int:
-    """Score what the plan says, inside `around`; the exit code, as of `drive`.
+    warn: Write,
+) -> RunReport:
+    """Score what the plan says, inside `around`.
 
     Args:
+        collect: runs a job.
         force: also where a verifier may need what is gone; the output's name then says that it is unsafe.
 
     Raises:
         UsageError: an environment's verifier can't be trusted with a stored trajectory, or the output can't
             be used as asked.
     """
-    return run_async(_rescore_in(around, job, plan, force, existing, as_json))
-
-
-async def _rescore_in(
-    around: AbstractAsyncContextManager[None],
-    job: Job,
-    plan: RecordedPlan,
-    force: bool,
-    existing: Existing,
-    as_json: bool,
-) -> int:
     async with around:
-        output = await _allowed(job.environment, job.output, force=force)
-        report = await _rescore(replace(job, output=output), plan, existing)
-    print_report(report, as_json=as_json)
-    return exit_code(report)
+        output = await _allowed(job.environment, job.output, force=force, warn=warn)
+        return await _reverify(replace(job, output=output), plan, collect, existing, warn)
 
 
-async def _rescore(job: Job, plan: RecordedPlan, existing: Existing) -> RunReport:
+async def _reverify(
+    job: Job, plan: RecordedPlan, collect: Collect, existing: Existing, warn: Write
+) -> RunReport:
     target = RunPaths.of(job.output)
     quiet = replace(job, write_metrics=False)
     if existing == "append" and target.rollouts.exists():
@@ -77,11 +68,11 @@ async def _rescore(job: Job, plan: RecordedPlan, existing: Existing) -> RunRepor
         return report_on(target.rollouts)
     report, notes = await recompute(target.rollouts, job.environment)
     for note in notes:
-        print_error(note)
+        warn(note)
     return report
 
 
-async def _allowed(scorer: EnvironmentSpec, output: Path, *, force: bool) -> Path:
+async def _allowed(scorer: EnvironmentSpec, output: Path, *, force: bool, warn: Write) -> Path:
     """Where the rollouts may go.
 
     Raises:
@@ -91,11 +82,10 @@ async def _allowed(scorer: EnvironmentSpec, output: Path, *, force: bool) -> Pat
     if not problems:
         return output
     if not force:
-        raise UsageError(
-            f"{'; '.join(problems)}. --force scores anew all the same, into unsafe_{output.name}"
-        )
+        problem = f"{'; '.join(problems)}. They can be scored again all the same, into unsafe_{output.name}"
+        raise UsageError(problem).about("force")
     for problem in problems:
-        print_error(f"warning: {problem}")
+        warn(f"warning: {problem}")
     return output if output.name.startswith("unsafe_") else output.with_name(f"unsafe_{output.name}")
 
 
@@ -110,7 +100,9 @@ def _refuse_shared(target: RunPaths, plan: RecordedPlan) -> None:
     read = {path.resolve() for path in (plan.inputs, plan.recordings)}
     for path in (target.rollouts, target.inputs, target.failures):
         if path.resolve() in read:
-            raise UsageError(f"{path} is read: choose another --output, or add to it with --append")
+            raise UsageError(f"{path} is read: choose another output, or append to it").about(
+                "output", "append"
+            )
 
 
 def _clear(target: RunPaths, plan: RecordedPlan) -> None:

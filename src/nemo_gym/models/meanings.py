@@ -12,20 +12,20 @@ LOCAL_TYPES: Final = ("embedded", "scripted", "replay", "random", "oracle")
 NAMELESS_TYPES: Final = ("embedded", "random", "oracle")
 """Model types of which there is one."""
 
-_OPENAI: Final = "--model-type responses (or chat) --model-url https://api.openai.com/v1"
-_LOCAL: Final = "--model-type chat with the --model-url of the server that runs it"
-_WEIGHTS: Final = "--model-type local_vllm with the --model of its weights, or vllm with a --model-url"
+_OPENAI: Final = "type responses (or chat) at https://api.openai.com/v1"
+_LOCAL: Final = "type chat with the URL of the server that runs it"
+_WEIGHTS: Final = "type local_vllm with the name of its weights, or vllm with a URL"
 _MEANINGS: Final = {
     "openai": _OPENAI,
     "gpt": _OPENAI,
     "chatgpt": _OPENAI,
     "openai_chat": _OPENAI,
-    "claude": "--model-type anthropic",
-    "google": "--model-type gemini",
-    "azure_openai": "--model-type azure",
-    "completions": "--model-type chat, or vllm with --model-setting use_completions_api=true",
-    "chat_completions": "--model-type chat",
-    "openai_compatible": "--model-type chat",
+    "claude": "type anthropic",
+    "google": "type gemini",
+    "azure_openai": "type azure",
+    "completions": "type chat, or vllm with the setting use_completions_api=true",
+    "chat_completions": "type chat",
+    "openai_compatible": "type chat",
     "ollama": _LOCAL,
     "llamacpp": _LOCAL,
     "llama.cpp": _LOCAL,
@@ -37,14 +37,14 @@ _MEANINGS: Final = {
     "huggingface": _WEIGHTS,
     "transformers": _WEIGHTS,
     "local": _WEIGHTS,
-    "mock": "--model-type scripted, random or oracle",
-    "test": "--model-type scripted, random or oracle",
-    "dummy": "--model-type scripted, random or oracle",
+    "mock": "type scripted, random or oracle",
+    "test": "type scripted, random or oracle",
+    "dummy": "type scripted, random or oracle",
 }
 
 
 def ready_meaning(name: str) -> str:
-    """The flags that stand for a name which is no model type but has a clear meaning; empty without one."""
+    """What is meant by a name which is no model type but has a clear meaning; empty without one."""
     if name in TYPES or name in ALIASES or name in PROVIDERS:
         return ""
     return _MEANINGS.get(name.lower().replace("-", "_"), "")

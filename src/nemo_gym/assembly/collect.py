@@ -1,0 +1,307 @@
+"""Rollouts from Python, without files: `async for rollout in gym.collect(env, model, tasks): ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypedDict, cast
+
+import msgspec
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.assembly.arguments import Arguments
+from nemo_gym.assembly.loopback import open_loopback
+from nemo_gym.assembly.ready import LentModel, ReadyAgent, ReadyEnvironment, ReadyModel, embedded_model
+from nemo_gym.capture.settings import CaptureSettings
+from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.build import build_environment
+from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.environments.resources import ModelMissing
+from nemo_gym.models.base import Model
+from nemo_gym.runs.asked_specs import asked_spec
+from nemo_gym.runs.collect import Collector
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
+from nemo_gym.runs.plan import PlanOptions, expand, fitting, task_rows
+from nemo_gym.runs.worker import Orders, build_collector
+from nemo_gym.transport.exchange import is_url
+from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.params import FIELDS
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row, Task
+
+
+async def collect(
+    environment: Environment | type[Environment] | str | None,
+    model: Model | ModelSpec | str | None,
+    tasks: Iterable[Task | Row] | Path | str | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    agent: Agent | str | None = None,
+    agent_settings: Mapping[str, Any] | None = None,
+    models: Mapping[str, Model | ModelSpec | Mapping[str, Any]] | None = None,
+    num_repeats: int = 1,
+    limit: int | None = None,
+    split: str = "train",
+    seed: int | None = None,
+    concurrency: int | None = None,
+    max_sandboxes: int | None = None,
+    rollout_timeout: float | None = 3600.0,
+    capture_dir: Path | str | None = None,
+    **sampling: Any,
+) -> AsyncGenerator[Rollout, None]:
+    """Rollouts as they end, scored or failed, every (task, repeat) exactly once.
+
+    Args:
+        environment: an object, a class, a reference such as `"mcqa"` or `"path.py:Class"`, or the URL of a
+            resources server; None for an agent that has one of its own.
+        model: an object, `gym.model(url, name)`, or a type name that needs no URL such as `"embedded"`, which
+            stays loaded for the next call; None for an agent that has one of its own.
+        tasks: rows, `Task` objects or a JSONL path; None takes the environment's own.
+        settings: of the environment, where it is a class or a reference.
+        agent: an object or a name; None picks the one that fits the environment.
+        agent_settings: of an agent by name, for instance `{"max_steps": 8}`.
+        models: the models that the environment asks, by the names it declares: objects, which stay open,
+            `gym.model(url, name)`, or settings such as `{"type": "chat", "url": ..., "model": "my-judge"}`.
+        num_repeats: rollouts per task.
+        limit: only the first so many tasks.
+        seed: fixes tasks, sessions and, where the back end can, sampling.
+        concurrency: rollouts in flight; None adapts to the back end.
+        max_sandboxes: rollouts that may have sandboxes at the same time; None is two for each core.
+        rollout_timeout: seconds.
+        capture_dir: folder to keep every model call in.
+        sampling: request parameters that win over every task's own, for instance `temperature=0.7`.
+
+    Raises:
+        UsageError: a task doesn't fit, or a name, a keyword or a value is wrong. All of it is checked before
+            the first rollout, the tasks too where they are a file or a sequence.
+        GymError: the model or a server can't be reached.
+    """
+    _check_sampling(sampling)
+    _check_kinds(environment=environment, model=model, tasks=tasks, agent=agent)
+    _check_numbers(seed=seed, rollout_timeout=rollout_timeout)
+    options = RunSettings.of(
+        split=split,
+        limit=limit or None,
+        num_repeats=num_repeats,
+        concurrency=concurrency,
+        max_sandboxes=max_sandboxes,
+        sampling=sampling,
+    )
+    if environment is None and not isinstance(agent, Agent) and agent != "remote_run":
+        Arguments().check_choice(agent or "")
+    model_spec = _model_spec(model)
+    asking = _with_models(_environment_spec(environment, dict(settings or {})), models or {})
+    try:
+        built, environment_spec, agent_spec = await fitted(
+            asking, _agent_spec(agent, dict(agent_settings or {}))
+        )
+    except ModelMissing as error:
+        what = "with a Model or its settings (type, url, model)"
+        raise UsageError(f"{error}: pass collect(..., models={{{error.name!r}: ...}}) {what}") from None
+    before = built.resources
+    capture = CaptureSettings(_absolute(capture_dir)) if capture_dir else None
+    orders = Orders(
+        environment=environment_spec,
+        model=model_spec,
+        agent=agent_spec,
+        concurrency=options.concurrency,
+        max_sandboxes=options.max_sandboxes,
+        rollout_timeout=rollout_timeout,
+        seed=seed or 0,
+        capture=capture,
+    )
+    lent = model_spec.model if isinstance(model_spec, ReadyModel) else None
+    collector = build_collector(orders, open_doors=partial(_open_loopback, capture, lent))
+    keep = [collector.agent] if isinstance(agent, Agent) else list[object]()
+    keep += [] if lent is None else [lent]
+    try:
+        checks = collector.model.check if isinstance(agent, Agent) else collector.check
+        await checks()  # an agent object is its owner's to check
+        source = Path(tasks) if isinstance(tasks, str) else tasks
+        bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
+        if isinstance(source, Path | Sequence):
+            for _ in _rows(built, source, collector.agent, bounds):
+                pass
+        how = PlanOptions(
+            num_repeats=options.num_repeats or 1,
+            agent=agent_spec.label,
+            sampling=options.sampling,
+            seed=seed,
+        )
+        plan = expand(_rows(built, source, collector.agent, bounds), how)
+        async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
+            async for rollout in rollouts:
+                yield rollout
+    finally:
+        await collector.aclose(keep=keep)
+        built.resources = before
+
+
+class _Bounds(TypedDict):
+    """Which of the tasks are run."""
+
+    split: str
+    seed: int
+    limit: int | None
+
+
+def _rows(
+    environment: Environment, source: Iterable[Task | Row] | Path | None, agent: Agent, bounds: _Bounds
+) -> Iterator[Row]:
+    """The tasks, all of which the environment and the agent take."""
+    rows = task_rows(environment, source, **bounds)
+    return (row for row, _ in fitting(((row, 1) for row in rows), agent))
+
+
+def _absolute(folder: Path | str) -> str:
+    return str(Path(folder).absolute())
+
+
+def _check_sampling(sampling: Mapping[str, Any]) -> None:
+    for name, value in sampling.items():
+        if name not in _SAMPLING:
+            known = _SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
+            near = did_you_mean(name, known)
+            hint = (
+                near
+                if near.endswith("?")
+                else f" An environment takes it as settings={{{name!r}: {value!r:.40}}}."
+            )
+            raise UsageError(f"collect() takes no {name!r}, and it is no request parameter.{hint}")
+
+
+_SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}
+"""The request parameters that may win over those of the tasks."""
+
+
+def _check_kinds(**components: Any) -> None:
+    for name, value in components.items():
+        kinds, expected = _KINDS[name]
+        is_class = name == "environment" and isinstance(value, type) and issubclass(value, Environment)
+        if value is not None and not isinstance(value, kinds) and not is_class:
+            raise UsageError(f"{name}: expected {expected}, got {value!r:.80}")
+    if isinstance(components["tasks"], Mapping):
+        raise UsageError("tasks: expected an iterable of tasks, got one task: put it into a list")
+
+
+_KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "environment": ((Environment, str), "an Environment, its class, a name or a URL"),
+    "model": ((Model, ModelSpec, str), "a Model or the name of a type"),
+    "tasks": ((Iterable, Path), "an iterable of tasks, or the path of a JSONL file"),
+    "agent": ((Agent, str), "an Agent or a name"),
+}
+
+
+def _check_numbers(*, seed: object, rollout_timeout: object) -> None:
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+        raise UsageError(f"seed: expected a whole number, got {seed!r:.80}")
+    if rollout_timeout is not None and not (isinstance(rollout_timeout, int | float) and rollout_timeout > 0):
+        raise UsageError(f"rollout_timeout: expected seconds above 0, got {rollout_timeout!r:.80}")
+
+
+def _environment_spec(
+    environment: Environment | type[Environment] | str | None, settings: dict[str, Any]
+) -> EnvironmentSpec:
+    if isinstance(environment, type):
+        return ReadyEnvironment(environment=build_environment(environment, settings))
+    if isinstance(environment, str) and not is_url(environment):
+        return EnvironmentSpec(environment, settings)
+    if settings:
+        raise UsageError(
+            f"settings can't be honoured: {_where(environment)} has settings of its own already"
+        ).about("settings")
+    if isinstance(environment, Environment):
+        return ReadyEnvironment(environment=environment)
+    return EnvironmentSpec(url=environment or "")
+
+
+def _with_models(
+    spec: EnvironmentSpec, models: Mapping[str, Model | ModelSpec | Mapping[str, Any]]
+) -> EnvironmentSpec:
+    """The environment with the models that it asks."""
+    if not models:
+        return spec
+    if spec.url:
+        raise UsageError("models can't be honoured: the environment's server has models of its own")
+    specs = {name: _asked_spec(name, model) for name, model in models.items()}
+    return msgspec.structs.replace(spec, models=specs)
+
+
+def _asked_spec(name: str, model: object) -> ModelSpec:
+    match model:
+        case Model():
+            return ReadyModel(model=model)
+        case ModelSpec():
+            return model
+        case Mapping():
+            return asked_spec(name, cast("Mapping[str, Any]", model))
+        case _:
+            raise UsageError(f"models[{name!r}]: expected a Model or settings, got {model!r:.80}")
+
+
+def _where(environment: object) -> str:
+    return "the environment object" if isinstance(environment, Environment) else "the environment's server"
+
+
+def _model_spec(model: Model | ModelSpec | str | None) -> ModelSpec:
+    if isinstance(model, Model):
+        return ReadyModel(model=model)
+    spec = model if isinstance(model, ModelSpec) else ModelSpec(model or "none")
+    return ReadyModel(model=embedded_model()) if spec == ModelSpec("embedded") else spec
+
+
+def _agent_spec(agent: Agent | str | None, settings: dict[str, Any]) -> AgentSpec:
+    if not isinstance(agent, Agent):
+        return AgentSpec(agent or "", settings)
+    if settings:
+        raise UsageError("agent_settings can't be honoured: the agent object has settings of its own already")
+    return ReadyAgent(agent=agent)
+
+
+def _open_loopback(
+    capture: CaptureSettings | None, lent: Model | None, model: Model, link: EnvironmentLink
+) -> tuple[ModelDoor, EnvironmentLink]:
+    """As `open_loopback`, where closing the server leaves a model that is its owner's open."""
+    return open_loopback(
+        capture, LentModel(model) if model is lent and not isinstance(model, ModelDoor) else model, link
+    )
+
+
+async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[Rollout, None]:
+    """Bridge the collector's callback to an async iterator that slows the collector down to its reader."""
+    finished: asyncio.Queue[Rollout | None] = asyncio.Queue()
+    source = iter(rows)
+    room = asyncio.Event()
+    room.set()
+
+    async def next_row() -> Row | None:
+        await room.wait()
+        return next(source, None)
+
+    def sink(rollout: Rollout) -> None:
+        finished.put_nowait(rollout)
+        if finished.qsize() > 2 * collector.limit:
+            room.clear()
+
+    async def run() -> None:
+        try:
+            await collector.run(next_row, sink)
+        finally:
+            finished.put_nowait(None)
+
+    work = asyncio.create_task(run())
+    try:
+        while (rollout := await finished.get()) is not None:
+            if finished.qsize() <= 2 * collector.limit:
+                room.set()
+            yield rollout
+        await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)

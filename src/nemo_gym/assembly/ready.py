@@ -1,0 +1,94 @@
+"""Components that exist already, in the form in which a run takes its components."""
+
+from __future__ import annotations
+
+import atexit
+from functools import cache
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.agents.remote_run import RemoteRun
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.session import Session
+from nemo_gym.models.base import Model
+from nemo_gym.models.embedded import EmbeddedModel
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.response import Response
+
+
+class ReadyEnvironment(EnvironmentSpec, frozen=True, kw_only=True):
+    """An environment object. Only for this process, as all of these."""
+
+    environment: Environment
+
+    def build(self) -> Environment:
+        return self.environment
+
+
+class ReadyModel(ModelSpec, frozen=True, kw_only=True):
+    """A model object, which stays its owner's to close."""
+
+    model: Model
+
+    @property
+    def closes(self) -> bool:
+        return False
+
+    def build(self, link: object = None) -> Model:
+        return self.model
+
+
+class ReadyAgent(AgentSpec, frozen=True, kw_only=True):
+    """An agent object, which stays its owner's to close. Nothing is known about its form."""
+
+    agent: Agent
+
+    def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
+        return self
+
+    @property
+    def uses_hooks(self) -> bool:
+        return False
+
+    @property
+    def acts_here(self) -> bool:
+        return not isinstance(self.agent, RemoteRun)
+
+    @property
+    def label(self) -> str:
+        return type(self.agent).__name__
+
+    def build(self) -> Agent:
+        return self.agent
+
+
+class LentModel(Model):
+    """A model that whoever closes this one doesn't close."""
+
+    def __init__(self, model: Model) -> None:
+        self.name = model.name
+        self._model = model
+
+    @property
+    def pushbacks(self) -> int:
+        return self._model.pushbacks
+
+    async def responses(self, params: RequestParams) -> Response:
+        return await self._model.responses(params)
+
+    def for_session(self, session: Session) -> Model:
+        return self._model.for_session(session)
+
+    def for_session_id(self, session_id: str) -> Model:
+        return self._model.for_session_id(session_id)
+
+    async def check(self) -> None:
+        await self._model.check()
+
+
+@cache
+def embedded_model() -> Model:
+    """The embedded model of this process, loaded once and closed when the process ends."""
+    model = EmbeddedModel()
+    atexit.register(model.close)
+    return model
