@@ -19,6 +19,7 @@ from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.runs.capture_agent import CapturedAgent
 from nemo_gym.runs.collect import Collector
