@@ -205,7 +205,7 @@ async def run_with(url: str, folder: Path, *, resume: bool = False) -> RunReport
         environment=EnvironmentSpec(str(EXAMPLE), models=models),
         model=ModelSpec("random"),
         output=folder / "out.jsonl",
-        repeats=2,
+        num_repeats=2,
         concurrency=1,
         resume=resume,
     )
