@@ -12,7 +12,7 @@ from typing import Any
 
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.cli.words import read_settings
-from nemo_gym.config.model_meanings import LOCAL_TYPES, NAMELESS_TYPES, ready_meaning
+from nemo_gym.config.model_suggestions import LOCAL_TYPES, NAMELESS_TYPES, ready_meaning
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.models.type_table import ALIASES
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec

@@ -10,7 +10,7 @@ from typing import Final
 from nemo_gym.config.hosts import assign_addresses, open_port
 from nemo_gym.config.instances import OFFLINE_PORT, Found, find_instances
 from nemo_gym.config.interpolation import interpolate
-from nemo_gym.config.kinds import KINDS
+from nemo_gym.config.server_kinds import KINDS
 from nemo_gym.config.settings import read_settings
 from nemo_gym.config.tree import Tree, as_mapping, get, leaves, parse_path
 

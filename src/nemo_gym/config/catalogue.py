@@ -12,17 +12,17 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from nemo_gym.config.composition import acting, world
-from nemo_gym.config.kinds import ENTRYPOINT, builtin_names
-from nemo_gym.config.kinds import Kind as ServerKind
+from nemo_gym.config.integration_profile import names_its_world
 from nemo_gym.config.manifest import Kind
+from nemo_gym.config.manifest_composition import acting, world
 from nemo_gym.config.manifest_file import read_manifest
-from nemo_gym.config.manifest_profile import names_its_world
+from nemo_gym.config.server_kinds import ENTRYPOINT, builtin_names
+from nemo_gym.config.server_kinds import Kind as ServerKind
 from nemo_gym.config.sources import read_yaml
 from nemo_gym.config.tree import Tree, as_mapping
 from nemo_gym.config.workloads import Workload, find_workloads
-from nemo_gym.environments.catalogue import library
 from nemo_gym.environments.discovery import list_environments
+from nemo_gym.environments.environment_info import library
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
 
 Status: TypeAlias = Literal["experimental", "no-manifest", "broken"]

@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.instances import Instance
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.wire.choices import explain_misfit

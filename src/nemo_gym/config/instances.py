@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from nemo_gym.config.datasets import Dataset, read_datasets
 from nemo_gym.config.errors import AlmostServerError, ServerRefNotFoundError, nearest
-from nemo_gym.config.kinds import KINDS, Kind, as_kind
+from nemo_gym.config.server_kinds import KINDS, Kind, as_kind
 from nemo_gym.config.tree import Tree, as_mapping, mappings
 from nemo_gym.wire.errors import did_you_mean
 

@@ -10,16 +10,16 @@ from typing import Any, Final, cast
 
 from nemo_gym.config.addresses import interpolate_with_addresses
 from nemo_gym.config.builtins import POLICY_SETTINGS
-from nemo_gym.config.directives import apply_directives
+from nemo_gym.config.dummy_model import fold_placeholders
 from nemo_gym.config.errors import NoServerInstancesError
-from nemo_gym.config.flat import expand_flat
 from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.inheritance import apply_directives
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.interpolation import require_values
-from nemo_gym.config.kinds import Kind
 from nemo_gym.config.overrides import Override, apply_override, exists, parse_override
-from nemo_gym.config.placeholder import fold_placeholders
+from nemo_gym.config.server_kinds import Kind
 from nemo_gym.config.settings import check_known, check_spelling, read_settings, unread, unread_settings
+from nemo_gym.config.short_form import expand_flat
 from nemo_gym.config.sources import INCLUDES, find_file, include_list, read_sources, read_yaml, search_roots
 from nemo_gym.config.tree import Tree, as_mapping, get, merge, to_tree
 from nemo_gym.wire.masking import mask

@@ -11,9 +11,9 @@ import msgspec
 
 from nemo_gym.config.errors import ConfigError, nearest
 from nemo_gym.config.instances import ABOUT, SERVED, Instance
-from nemo_gym.config.kinds import KINDS, as_kind, builtin_settings
 from nemo_gym.config.overrides import Override, exists
 from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.config.server_kinds import KINDS, as_kind, builtin_settings
 from nemo_gym.config.tree import Tree, keys_at, leaves
 from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import did_you_mean

@@ -9,11 +9,11 @@ from typing import Final
 
 from nemo_gym.config.builtins import POLICY, model_tree
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.kinds import PLACEHOLDER
 from nemo_gym.config.manifest import Kind
 from nemo_gym.config.manifest_file import MANIFEST, read_manifest
 from nemo_gym.config.resolve import Config, resolve
 from nemo_gym.config.selectors import candidates
+from nemo_gym.config.server_kinds import PLACEHOLDER
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
 GROUPS: Final[dict[Kind, str]] = {"environment": "environments", "benchmark": "benchmarks"}

@@ -16,7 +16,7 @@ from nemo_gym.datasets.metrics_file import (
     write_metrics,
 )
 from nemo_gym.datasets.statistics import Statistics
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.task_sources import Source, rows_of
 from nemo_gym.wire.errors import GymError, UsageError
@@ -117,7 +117,7 @@ def _pass(
         wrong += 1
         refused(part.path, line, problem)
 
-    for row in rows_of(part.source, Elsewhere(), refused=refuse):
+    for row in rows_of(part.source, RemotePlaceholder(), refused=refuse):
         counted.add(row, part.source.repeats)
         lines = (encode(row) + b"\n") * part.source.repeats
         for file in files:

@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.catalogue import EnvironmentInfo as EnvironmentInfo
-from nemo_gym.environments.catalogue import describe as describe
-from nemo_gym.environments.catalogue import library, read_info
+from nemo_gym.environments.environment_info import EnvironmentInfo as EnvironmentInfo
+from nemo_gym.environments.environment_info import environment_info as environment_info
+from nemo_gym.environments.environment_info import library, read_info
 from nemo_gym.environments.function import environment_of
 from nemo_gym.support.modules import FILE_MODULE, load_file
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
@@ -82,7 +82,7 @@ def list_environments(*, roots: Sequence[Path] | None = None) -> list[Environmen
     for name, folder in library().items():
         if name not in infos:
             info = read_info(name, folder / "environment.py", "built-in", whole=True)
-            infos[name] = info or describe(_of_library(name))
+            infos[name] = info or environment_info(_of_library(name))
     return [infos[name] for name in sorted(infos)]
 
 
@@ -228,7 +228,7 @@ def _from_entry_point(point: importlib.metadata.EntryPoint) -> type[Environment]
 
 def _entry_point_info(point: importlib.metadata.EntryPoint) -> EnvironmentInfo:
     try:
-        info = describe(_from_entry_point(point))
+        info = environment_info(_from_entry_point(point))
     except UsageError as error:
         return EnvironmentInfo(point.name, str(error), "other", "tools", point.value, ())
     return EnvironmentInfo(point.name, info.description, info.domain, info.kind, point.value, info.tools)

@@ -25,7 +25,7 @@ class Description(msgspec.Struct, frozen=True):
     """What it declares about its rewards; None where it says nothing."""
 
 
-async def describe(url: str, *, token: str = "") -> Description:
+async def fetch_description(url: str, *, token: str = "") -> Description:
     """What a server's `/openapi.json` tells; one without it has the tools and verify form.
 
     Raises:

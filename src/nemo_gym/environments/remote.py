@@ -42,7 +42,7 @@ class RemoteEnvironment:
 
     Args:
         url: base URL of the server.
-        about: its form; `describe` asks the server for it.
+        about: its form; `fetch_description` asks the server for it.
         token: sent as a bearer token.
         timeouts: of one request; the default is 30 minutes, for verifiers that run programs.
         retry: how long a server that can't be reached is waited for.

@@ -14,9 +14,9 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.openapi_description import describe
+from nemo_gym.environments.openapi_description import fetch_description
 from nemo_gym.environments.remote import RemoteEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.runs.collect import Collector
@@ -69,7 +69,7 @@ async def collect(
     environment, link = local.environment, await _linked(environment, local)
     policy = build_model(model or "none", link=local) if model is None or isinstance(model, str) else model
     spec = AgentSpec(agent if isinstance(agent, str) else "").resolved(environment.name(), steps=link.steps)
-    if link is local and not isinstance(environment, Elsewhere) and _uses_hooks(agent):
+    if link is local and not isinstance(environment, RemotePlaceholder) and _uses_hooks(agent):
         check_hooks(environment)
     label = type(agent).__name__ if isinstance(agent, Agent) else spec.name
     rows = task_rows(
@@ -152,9 +152,13 @@ def _held_here(environment: Environment | type[Environment] | str | None) -> Env
         case Environment():
             return environment
         case None:
-            return Elsewhere()
+            return RemotePlaceholder()
         case str():
-            return Elsewhere() if is_url(environment) else build_environment(find_environment(environment))
+            return (
+                RemotePlaceholder()
+                if is_url(environment)
+                else build_environment(find_environment(environment))
+            )
         case _:
             return build_environment(environment)
 
@@ -167,7 +171,7 @@ def _uses_hooks(agent: Agent | str | None) -> bool:
 async def _linked(given: object, local: LocalEnvironment) -> EnvironmentLink:
     """What the agent acts in."""
     if isinstance(given, str) and is_url(given):
-        return RemoteEnvironment(given, about=await describe(given))
+        return RemoteEnvironment(given, about=await fetch_description(given))
     return local
 
 

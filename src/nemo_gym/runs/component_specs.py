@@ -17,9 +17,9 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.openapi_description import Description, describe
+from nemo_gym.environments.openapi_description import Description, fetch_description
 from nemo_gym.environments.remote import RemoteEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.type_table import ALIAS_SETTINGS, ALIASES, ENGINE_TYPES
@@ -40,7 +40,9 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
 
     def build(self) -> Environment:
         """The environment here: the one acted in when there is no URL, and the one the tasks are of."""
-        return build_environment(find_environment(self.ref), self.settings) if self.ref else Elsewhere()
+        return (
+            build_environment(find_environment(self.ref), self.settings) if self.ref else RemotePlaceholder()
+        )
 
     async def asked(self) -> EnvironmentSpec:
         """The same, after asking the server, if there is one, what it is.
@@ -50,7 +52,7 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
         """
         if not self.url:
             return self
-        return msgspec.structs.replace(self, about=await describe(self.url, token=self.token))
+        return msgspec.structs.replace(self, about=await fetch_description(self.url, token=self.token))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
         """What an agent acts in."""

@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from nemo_gym.config.composition import acting, differences, mirrored, synced
 from nemo_gym.config.datasets import Dataset
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.implementations import check_implementations
+from nemo_gym.config.integration_profile import infer_profile, prepare_problem
 from nemo_gym.config.manifest import Manifest, Profile
+from nemo_gym.config.manifest_composition import acting, differences, mirrored, synced
 from nemo_gym.config.manifest_file import MANIFEST, Place, located, read_manifest
-from nemo_gym.config.manifest_profile import infer_profile, prepare_problem
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import find_file, search_roots

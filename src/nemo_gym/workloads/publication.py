@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from nemo_gym.config.catalogue import list_all_environments
-from nemo_gym.config.composition import acting, world
 from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.manifest_composition import acting, world
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.workloads import Workload

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from nemo_gym.config.kinds import ENTRYPOINT
+from nemo_gym.config.server_kinds import ENTRYPOINT
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.support.processes import run_program
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.config.builtins import POLICY, agent_tree, environment_tree, model_tree
-from nemo_gym.config.composition import MIRRORED, mirrored, synced
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.manifest import DRIVEN, Kind, Profile
+from nemo_gym.config.manifest_composition import MIRRORED, mirrored, synced
 from nemo_gym.config.selectors import config_path
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.sources import read_sources
 from nemo_gym.config.tree import Tree, as_mapping, to_yaml
 from nemo_gym.config.workloads import GROUPS, Workload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from nemo_gym.config.builtins import POLICY, policy_settings
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.tree import Tree, as_mapping, merge
 
 _KIND: Final = "responses_api_models"

@@ -34,7 +34,7 @@ def library() -> Mapping[str, Path]:
     return {path.parent.name: path.parent for path in paths}
 
 
-def describe(kind: type[Environment]) -> EnvironmentInfo:
+def environment_info(kind: type[Environment]) -> EnvironmentInfo:
     """The catalogue entry of a class."""
     tools: dict[str, None] = {}
     for parent in reversed(kind.__mro__):

@@ -15,10 +15,10 @@ from typing import Any, Final, cast
 
 from nemo_gym.config.builtins import POLICY, environment_tree, model_tree
 from nemo_gym.config.errors import ConfigError, nearest
-from nemo_gym.config.kinds import ENTRYPOINT, KINDS, Kind, builtin_names, builtin_settings
+from nemo_gym.config.server_kinds import ENTRYPOINT, KINDS, Kind, builtin_names, builtin_settings
 from nemo_gym.config.tree import Tree, merge
-from nemo_gym.environments.catalogue import read_info
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
+from nemo_gym.environments.environment_info import read_info
 from nemo_gym.wire.errors import did_you_mean
 
 _NAMED_BY: Final = {"environment": "name", "agent": "name", "model": "type"}

@@ -9,7 +9,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row, Task
 
 
-class Elsewhere(Environment):
+class RemotePlaceholder(Environment):
     """An environment whose tools and verifier are a server's business; its tasks come from a file."""
 
     @classmethod
