@@ -1,4 +1,4 @@
-"""Somebody else's agent server: one rollout is one `POST /run`."""
+"""An agent server that brings its own model and environment: one rollout is one `POST /run`."""
 
 from __future__ import annotations
 
@@ -109,17 +109,15 @@ class RemoteRun(Agent):
         if name in services:
             return services[name]
         if not name:
-            known = did_you_mean("", services)
-            raise UsageError(
-                f"the row has no agent_ref that says which agent it is for: pass --agent.{known}"
-            )
+            hint = did_you_mean("", services)
+            raise UsageError(f"the row has no agent_ref that says which agent it is for: pass --agent.{hint}")
         raise UsageError(
             f"{self._head_url or 'the running system'} has no agent {name!r}.{did_you_mean(name, services)}"
         )
 
 
 def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
-    """What `/run` answered, under the identity that we gave it.
+    """The rollout in an answer of `/run`, with the identity of the row that was sent.
 
     Raises:
         RolloutError: the agent says that it failed.
