@@ -1,4 +1,4 @@
-"""A tree whose values may refer to hosts and ports that are only chosen now."""
+"""Resolves a configuration whose values refer to hosts and ports that are chosen while it is read."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def _served(tree: Tree) -> Iterator[Tree]:
                     yield fields
 
 
-def _leave_open(final: Tree, written: Tree) -> None:
+def _leave_open(final: Tree, original: Tree) -> None:
     """Put back every text that refers to a port that was not chosen."""
-    for path, text in leaves(written):
+    for path, text in leaves(original):
         if isinstance(text, str) and any(_is_open(final, name) for name in _ADDRESS.findall(text)):
             parent = get(final, path[:-1])
             parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = text

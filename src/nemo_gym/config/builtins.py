@@ -1,4 +1,4 @@
-"""Configuration files that nobody had to write: those of the components that come with this package.
+"""Ready configuration files for the components that come with this package.
 
 They are made in memory under the paths that such files have on disk, for example
 `resources_servers/mcqa/configs/mcqa.yaml`; a file in a search root comes first.

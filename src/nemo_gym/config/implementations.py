@@ -1,4 +1,4 @@
-"""Where the code of an instance is: a folder of the user's, or a component of this package."""
+"""Finds the code of an instance: a folder of the user's, or a component of this package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def implementation_folder(instance: Instance, roots: Sequence[Path]) -> Path | N
 
 
 def environment_reference(instance: Instance) -> str:
-    """What `find_environment` takes for a resources server without a folder."""
+    """The reference for `find_environment` of a resources server without a folder."""
     return instance.implementation if instance.entrypoint == ENTRYPOINT else instance.entrypoint
 
 
@@ -41,8 +41,8 @@ def environment_of(instance: Instance) -> tuple[type[Environment], dict[str, Any
         UsageError: there is no such environment.
     """
     kind = find_environment(environment_reference(instance))
-    known = kind.Config.__struct_fields__
-    return kind, {key: value for key, value in instance.settings.items() if key in known}
+    fields = kind.Config.__struct_fields__
+    return kind, {key: value for key, value in instance.settings.items() if key in fields}
 
 
 def check_implementations(instances: Iterable[Instance], roots: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""From files, `env.yaml`, values in code and the command line to one configuration and its instances."""
+"""Resolves files, `env.yaml`, values in code and the command line into one configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENV_FILE: Final = "env.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration in which nothing is left open."""
+    """A resolved configuration: all values and addresses are set."""
 
     tree: Tree
     """Everything, as plain data: what `GET /global_config_dict_yaml` shows and a server's class reads."""
@@ -37,7 +37,7 @@ class Config:
     files: tuple[str, ...] = ()
     """Paths that were read, later ones won; those of built-in components included."""
     notices: tuple[str, ...] = ()
-    """What the user should be told, a line each."""
+    """Notices for the user, a line each."""
 
     def of(self, kind: Kind) -> list[Instance]:
         """The instances of a kind."""

@@ -1,4 +1,4 @@
-"""`RunSettings`: what a run is asked for besides its components, by flags or top-level keys."""
+"""`RunSettings`: the settings of a run apart from its components, set by flags or top-level keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SkillsSetting(msgspec.Struct, frozen=True):
 
 
 class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Named as the keys of a configuration. None, false or empty is what nobody asked for."""
+    """Each field has the name of its configuration key. None, false or empty means that it is not set."""
 
     agent_name: str | None = None
     input_jsonl_fpath: str | None = None
@@ -43,9 +43,9 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     dry_run: bool = False
     """Say what would be run, and start nothing."""
     model_endpoint_readiness_timeout_seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    """How long model endpoints that don't answer yet are waited for."""
+    """Seconds to wait for model endpoints that don't answer yet."""
     hf_token: str = ""
-    """For data sets that have to be downloaded."""
+    """The token for data sets that are downloaded."""
 
     def over(self, tree: Mapping[str, Any]) -> RunSettings:
         """These settings, and from the tree of a configuration those that are not said here.
@@ -54,9 +54,9 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True):
             ConfigError: one in the tree is of the wrong type.
         """
         fields = self.__struct_fields__
-        known = {key: value for key, value in tree.items() if key in fields and value is not None}
+        configured = {key: value for key, value in tree.items() if key in fields and value is not None}
         try:
-            settings = msgspec.convert(known, RunSettings)
+            settings = msgspec.convert(configured, RunSettings)
         except msgspec.ValidationError as error:
             raise ConfigError(explain_misfit(error, RunSettings).replace("$.", "")) from None
         params = settings.responses_create_params | self.responses_create_params

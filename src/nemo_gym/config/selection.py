@@ -1,4 +1,4 @@
-"""What a command's words and flags select: configuration files, and changes to what they say."""
+"""Turns a command's arguments and flags into configuration files and overrides."""
 
 from __future__ import annotations
 

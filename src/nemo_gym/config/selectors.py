@@ -1,4 +1,4 @@
-"""`--environment mcqa` and its like as paths of configuration files."""
+"""Turns selectors such as `--environment mcqa` into paths of configuration files."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def config_path(flag: str, name: str, roots: Sequence[Path]) -> str:
             return path
     if flag == "--model-type" and (meaning := ready_meaning(name)):
         raise UsageError(f"no model type {name!r}: use {meaning}")
-    known = sorted({known for group in GROUPS[flag] for known in _names(group, roots)})
+    names = sorted({each for group in GROUPS[flag] for each in _names(group, roots)})
     looked = ", ".join(map(str, roots))
     folder, _, flavor = name.partition("/")
-    near = (flavor, _flavors(flag, folder, roots)) if folder in known else (folder, known)
+    near = (flavor, _flavors(flag, folder, roots)) if folder in names else (folder, names)
     hint = did_you_mean(*near)
     raise UsageError(f"{flag} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})")
 
@@ -62,7 +62,7 @@ def candidates(group: str, name: str) -> Iterator[str]:
 
 
 def _flavors(flag: str, folder: str, roots: Sequence[Path]) -> set[str]:
-    """What may stand after the slash."""
+    """The names that may follow the slash."""
     homes = [root / group / folder for root in roots for group in GROUPS[flag]]
     files = (file for home in homes for sub in ("", "configs") for file in (home / sub).glob("*.yaml"))
     return {file.stem for file in files} | {*(flavors(folder) if flag == "--model-type" else ())}

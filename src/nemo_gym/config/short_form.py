@@ -71,8 +71,8 @@ def _part(key: str, value: Any) -> tuple[str, Tree]:
         if isinstance(name, str) and name:
             return name, settings
     near = nearest(word, map(str, cast("Tree", value))) if isinstance(value, dict) else ""
-    written = near.replace("Did you mean", "It has").replace("?", "") if near else ""
-    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{written}".removesuffix("."))
+    available = near.replace("Did you mean", "It has").replace("?", "") if near else ""
+    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{available}".removesuffix("."))
 
 
 def implementation_name(ref: str) -> str:
@@ -89,26 +89,26 @@ def _module(file: str) -> Path:
 
 
 def _environment(ref: str, roots: Sequence[Path]) -> tuple[str, str, EnvironmentInfo | None]:
-    """The implementation's name, its entry point, and what is known without running it."""
+    """The implementation's name, its entry point, and what is infos without running it."""
     file, _, _ = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
     if file.endswith(".py") or "/" in file:
         name = implementation_name(ref)
         return name, ref, read_info(name, _module(file), ref)
-    known = {info.name: info for info in list_environments(roots=roots)}
-    if ref not in known:
-        raise ConfigError(f"environment: there is none named {ref!r}.{did_you_mean(ref, known)}")
-    return ref, ENTRYPOINT, known[ref]
+    infos = {info.name: info for info in list_environments(roots=roots)}
+    if ref not in infos:
+        raise ConfigError(f"environment: there is none named {ref!r}.{did_you_mean(ref, infos)}")
+    return ref, ENTRYPOINT, infos[ref]
 
 
 def _check_name(key: str, kind: Kind, name: str) -> None:
-    known = builtin_names(kind)
-    if name not in known:
-        raise ConfigError(f"{key}: there is none named {name!r}.{did_you_mean(name, known)}")
+    names = builtin_names(kind)
+    if name not in names:
+        raise ConfigError(f"{key}: there is none named {name!r}.{did_you_mean(name, names)}")
 
 
 def _check_settings(key: str, kind: Kind, implementation: str, settings: Tree) -> None:
-    known = builtin_settings(kind, implementation)
+    setting_names = builtin_settings(kind, implementation)
     for name in settings:
-        if known is not None and name not in known:
-            hint = did_you_mean(name, known) or " It has none."
+        if setting_names is not None and name not in setting_names:
+            hint = did_you_mean(name, setting_names) or " It has none."
             raise ConfigError(f"{key}: {implementation} has no setting {name!r}.{hint}")
