@@ -1,4 +1,4 @@
-"""From what a person types (`mcqa`, `demo`, `env.py`, `env.py:Class`, `reward.py:score`) to an Environment.
+"""Finds the Environment for a reference: `mcqa`, `demo`, `env.py`, `env.py:Class` or `reward.py:score`.
 
 A name is looked for in the search roots first, then among installed packages (entry points of the group
 `nemo_gym.environments`), then among the built-in environments: what is yours shadows what came with it.
@@ -31,7 +31,7 @@ EXTRA_ROOTS = "NEMO_GYM_EXTRA_ROOTS"
 """Environment variable with more folders to look for environments in, separated like PATH."""
 
 OFFER = "__gym_environment__"
-"""The class method by which a class of another kind gives the environment that it can act as."""
+"""The class method with which a class of another kind returns itself as an environment."""
 
 
 def search_roots() -> list[Path]:
@@ -60,11 +60,11 @@ def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[E
         return _from_entry_point(point)
     if ref in library():
         return _of_library(ref)
-    known = [name for name, _ in _all_named_files(roots)]
-    known += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    names = [name for name, _ in _all_named_files(roots)]
+    names += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
     looked = ", ".join(str(root) for root in roots)
     raise UsageError(
-        f"no environment named {ref!r}.{did_you_mean(ref, {*known, *library()})} "
+        f"no environment named {ref!r}.{did_you_mean(ref, {*names, *library()})} "
         f"(looked in {looked}, installed packages and the built-in environments; a file is given as path.py)"
     )
 

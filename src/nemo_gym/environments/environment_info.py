@@ -1,4 +1,4 @@
-"""What there is to know about an environment before it is run."""
+"""`EnvironmentInfo`: the catalogue entry of an environment, read from its class or its source file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment whose verifier is not asked."""
+"""`FixedRewardLink`: an environment link that skips the verifier and gives one fixed reward."""
 
 from __future__ import annotations
 
