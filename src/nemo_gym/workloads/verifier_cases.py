@@ -1,4 +1,4 @@
-"""The verifier of a workload tried on its known answers, with what the server's requirements name."""
+"""Runs the verifier of a workload on its known answers, with the server's requirements installed."""
 
 from __future__ import annotations
 
