@@ -134,7 +134,7 @@ def _check_apart(parts: Sequence[Part], output_paths: Sequence[Path]) -> None:
             if path.resolve() in taken_paths:
                 what = f"{part.source.agent}: data set {part.facts['name']!r}"
                 raise UsageError(
-                    f"{what}: {path} would be output_paths over: give each data set a file of its own, and "
+                    f"{what}: {path} would be written over: give each data set a file of its own, and "
                     "an output folder where they are not"
                 )
             taken_paths.add(path.resolve())
