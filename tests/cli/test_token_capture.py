@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.environments.catalogue import library
+from nemo_gym.environments.environment_info import library
 from tests.compat.trainer import message_log
 from tests.conftest import StartEndpoint
 from tests.support.black_box import APP

@@ -13,7 +13,7 @@ import pytest
 
 from nemo_gym.compat.base_resources_server import BaseRunRequest
 from nemo_gym.compat.seeded_tools import seeding_row, take_tools, tools_of_session
-from nemo_gym.environments.catalogue import library
+from nemo_gym.environments.environment_info import library
 from tests.compat.trainer import Actor
 from tests.conftest import StartEndpoint
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nemo_gym.environments.catalogue import library
+from nemo_gym.environments.environment_info import library
 from tests.compat.trainer import TRAINING, free_port, message_log
 from tests.conftest import StartEndpoint
 

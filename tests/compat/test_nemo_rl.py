@@ -23,7 +23,7 @@ from nemo_gym.server_utils import ServerClient, get_global_aiohttp_client, get_r
 from omegaconf import DictConfig
 
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
-from nemo_gym.environments.catalogue import library
+from nemo_gym.environments.environment_info import library
 from tests.compat.trainer import Actor, free_port, is_free, message_log
 from tests.conftest import StartEndpoint
 

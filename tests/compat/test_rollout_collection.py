@@ -27,7 +27,7 @@ from nemo_gym.rollout_collection import (
 )
 from omegaconf import DictConfig
 
-from nemo_gym.environments.catalogue import library
+from nemo_gym.environments.environment_info import library
 from tests.compat.trainer import Actor
 from tests.conftest import StartEndpoint, read_rows
 

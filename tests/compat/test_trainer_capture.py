@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nemo_gym.environments.catalogue import library
+from nemo_gym.environments.environment_info import library
 from tests.compat.trainer import Actor, message_log
 from tests.conftest import StartEndpoint
 

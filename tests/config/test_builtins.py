@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.config.builtins import builtin_config
+from nemo_gym.config.dummy_model import fold_placeholders
 from nemo_gym.config.instances import DOMAINS
-from nemo_gym.config.kinds import KINDS, Kind, builtin_names
-from nemo_gym.config.placeholder import fold_placeholders
 from nemo_gym.config.resolve import resolve
 from nemo_gym.config.selectors import config_path
+from nemo_gym.config.server_kinds import KINDS, Kind, builtin_names
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.runs.component_specs import ModelSpec
 

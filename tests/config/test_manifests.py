@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from nemo_gym.config.composition import differences, mirrored, synced
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.integration_profile import infer_profile, names_its_world, prepare_problem
+from nemo_gym.config.manifest_composition import differences, mirrored, synced
 from nemo_gym.config.manifest_file import ManifestError, read_manifest
-from nemo_gym.config.manifest_profile import infer_profile, names_its_world, prepare_problem
 from nemo_gym.config.workloads import Workload, find_workload, find_workloads
 from nemo_gym.wire.errors import UsageError
 

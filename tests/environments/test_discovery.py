@@ -14,7 +14,7 @@ from nemo_gym import Environment, Response
 from nemo_gym.environments import discovery
 from nemo_gym.environments.discovery import (
     EnvironmentInfo,
-    describe,
+    environment_info,
     find_environment,
     list_environments,
     reference,
@@ -74,7 +74,7 @@ def test_the_earlier_root_wins(tmp_path: Path) -> None:
     write(tmp_path / "one" / "echo.py", doc="First.")
     write(tmp_path / "two" / "echo.py", doc="Second.")
     roots = [tmp_path / "two", tmp_path / "one"]
-    assert describe(find_environment("echo", roots=roots)).description == "Second."
+    assert environment_info(find_environment("echo", roots=roots)).description == "Second."
     assert [info.description for info in list_environments(roots=roots) if info.name == "echo"] == ["Second."]
 
 
@@ -90,7 +90,7 @@ def test_a_user_shadows_a_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     write(tmp_path / "package" / "echo" / "environment.py", doc="Built in.")
     write(tmp_path / "mine" / "echo.py", doc="Mine.")
     monkeypatch.setattr(discovery, "library", lambda: {"echo": tmp_path / "package" / "echo"})
-    assert describe(find_environment("echo", roots=[tmp_path / "mine"])).description == "Mine."
+    assert environment_info(find_environment("echo", roots=[tmp_path / "mine"])).description == "Mine."
     assert [info.source for info in list_environments(roots=[])] == ["built-in"]
 
 
@@ -117,7 +117,7 @@ def test_what_is_read_from_a_file_is_what_the_class_says(tmp_path: Path) -> None
     path.write_text(path.read_text().replace("class Echo(Environment)", "class _Echo(Environment)"))
     path.write_text(path.read_text() + "class Game(_Middle):\n    @tool\n    def act(self): 'Act.'\n")
     (read,) = [info for info in list_environments(roots=[tmp_path]) if info.name == "echo"]
-    said = describe(find_environment("echo", roots=[tmp_path]))
+    said = environment_info(find_environment("echo", roots=[tmp_path]))
     assert read == EnvironmentInfo("echo", "Play on.", "games", "steps", str(path), ("pause", "act"))
     assert (said.description, said.domain, said.kind, said.source, said.tools) == (
         (read.description, read.domain, read.kind, read.source, read.tools)
@@ -126,7 +126,7 @@ def test_what_is_read_from_a_file_is_what_the_class_says(tmp_path: Path) -> None
 
 def test_every_built_in_environment_is_listed_as_its_class_describes_it() -> None:
     for info in list_environments(roots=[]):
-        assert info.source != "built-in" or describe(find_environment(info.name, roots=[])) == info
+        assert info.source != "built-in" or environment_info(find_environment(info.name, roots=[])) == info
 
 
 def test_a_file_may_be_given_by_path_and_by_class(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_changed_file_is_loaded_again(tmp_path: Path) -> None:
     path = write(tmp_path / "echo.py")
     find_environment(str(path))
     write(path, doc="Changed since it was first loaded.")
-    assert describe(find_environment(str(path))).description == "Changed since it was first loaded."
+    assert environment_info(find_environment(str(path))).description == "Changed since it was first loaded."
 
 
 def test_a_loaded_class_can_be_pickled_inspected_and_found_again(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_a_function_is_an_environment_whose_parameters_are_columns(rewards: Path
 def test_a_function_environment_has_the_functions_name_and_description(rewards: Path) -> None:
     kind = find_environment(f"{rewards}:score")
     assert (kind.name(), kind.folder()) == ("score", rewards.parent)
-    assert describe(kind).description == "Right when the number is there."
+    assert environment_info(kind).description == "Right when the number is there."
     assert pickle.loads(pickle.dumps(kind)) is kind
     assert resolve_reference(str(reference(kind))) is kind
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import StartServer
 
 from nemo_gym.agents.tool_loop import ToolLoop
-from nemo_gym.environments.openapi_description import MAX_STEPS, Description, describe, read_openapi
+from nemo_gym.environments.openapi_description import MAX_STEPS, Description, fetch_description, read_openapi
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.transport.exchange import Timeouts
@@ -43,7 +43,7 @@ async def link(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
 @pytest.fixture
 async def game(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
     url, _ = start_server(steps=1)
-    link = RemoteEnvironment(url, about=await describe(url), timeouts=Timeouts.of(0.5), retry=QUICK)
+    link = RemoteEnvironment(url, about=await fetch_description(url), timeouts=Timeouts.of(0.5), retry=QUICK)
     yield link
     await link.aclose()
 
@@ -219,8 +219,8 @@ async def test_a_step_that_makes_no_sense_is_an_environment_fault(
 
 
 async def test_the_form_of_a_server_is_read_from_its_description(start_server: StartServer) -> None:
-    assert not (await describe(start_server()[0])).steps
-    assert (await describe(start_server(steps=1)[0])).steps
+    assert not (await fetch_description(start_server()[0])).steps
+    assert (await fetch_description(start_server(steps=1)[0])).steps
     about = {"x-nemo-gym": {"kind": "environment", "max_steps": 7}}
     assert read_openapi({"paths": {"/reset": {}, "/step": {}}, "info": about}) == Description(True, 7)
     assert read_openapi({"paths": {}, "info": {}}) == Description(False, MAX_STEPS)
@@ -228,6 +228,6 @@ async def test_the_form_of_a_server_is_read_from_its_description(start_server: S
 
 async def test_nobody_at_the_url_is_one_clear_line() -> None:
     with pytest.raises(GymError, match=r"no resources server at http://127.0.0.1:1: .*refused"):
-        await describe("http://127.0.0.1:1")
+        await fetch_description("http://127.0.0.1:1")
     with pytest.raises(UsageError, match="resources server URL"):
-        await describe("localhost:1")
+        await fetch_description("localhost:1")

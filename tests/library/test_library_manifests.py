@@ -6,8 +6,8 @@ import pytest
 
 from nemo_gym.config.manifest_file import MANIFEST, read_manifest
 from nemo_gym.environments.base import StepEnvironment
-from nemo_gym.environments.catalogue import describe, library
 from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.environment_info import environment_info, library
 
 
 @pytest.mark.parametrize("name", library())
@@ -15,7 +15,7 @@ def test_the_manifest_agrees_with_the_class(name: str) -> None:
     folder = library()[name]
     environment, manifest = find_environment(name), read_manifest(folder / MANIFEST)
 
-    entry = describe(environment)
+    entry = environment_info(environment)
     assert (manifest.name, manifest.domain, manifest.description) == (name, entry.domain, entry.description)
     assert manifest.domain == folder.parent.name
     assert manifest.reward.range == environment.reward_range

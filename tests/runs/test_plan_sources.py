@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nemo_gym import Environment, Task, ask
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.runs.plan import PlanOptions, expand, expand_counted, task_rows
 from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.wire.errors import DataError, UsageError
@@ -35,7 +35,7 @@ def write(path: Path, rows: Iterable[Row]) -> Path:
 
 
 def rows_of(*sources: Source, limit: int | None = None) -> list[tuple[Row, int]]:
-    return list(source_rows(Elsewhere(), sources, split="train", seed=0, limit=limit))
+    return list(source_rows(RemotePlaceholder(), sources, split="train", seed=0, limit=limit))
 
 
 def keys(plan: Iterable[tuple[Row, bytes]]) -> list[tuple[str, int, int]]:
@@ -93,7 +93,7 @@ def test_a_prompt_is_checked_for_all_rows_and_every_misfit_is_named(tmp_path: Pa
     rows = [{"q": "fine"}, row("own", q="x"), {"question": "?"}, {"q": "fine"}, row("own", q="y")]
     path = write(tmp_path / "a.jsonl", rows)
     with pytest.raises(DataError) as caught:
-        list(task_rows(Elsewhere(), path, prompt=Prompt("p.yaml", "{q}")))
+        list(task_rows(RemotePlaceholder(), path, prompt=Prompt("p.yaml", "{q}")))
     assert str(caught.value) == (
         "prompt p.yaml doesn't fit tasks 2, 5: the row has an input of its own; "
         "task 3: no column 'q'. Known: question."
@@ -103,7 +103,7 @@ def test_a_prompt_is_checked_for_all_rows_and_every_misfit_is_named(tmp_path: Pa
 def test_very_many_misfits_are_one_short_message(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [{f"column{n % 30}": n} for n in range(3000)])
     with pytest.raises(DataError) as caught:
-        list(task_rows(Elsewhere(), path, prompt=Prompt("p", "{q}")))
+        list(task_rows(RemotePlaceholder(), path, prompt=Prompt("p", "{q}")))
     assert len(str(caught.value)) < 3000
 
 

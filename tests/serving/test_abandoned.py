@@ -11,7 +11,7 @@ from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.models.chat import ChatModel
 from nemo_gym.models.no_model import NoModel
 from nemo_gym.models.responses import ResponsesModel
@@ -42,7 +42,9 @@ async def test_a_rollout_past_its_deadline_frees_the_engine():
             link = LocalEnvironment(find_environment("string_match")())
             async with served(agent_app(ToolLoop(), link, model, "a", AppOptions())) as agent_url:
                 agent = RemoteRun(url=agent_url)
-                rollout = await attempt(agent, ROW, LocalEnvironment(Elsewhere()), NoModel(), seconds=2.0)
+                rollout = await attempt(
+                    agent, ROW, LocalEnvironment(RemotePlaceholder()), NoModel(), seconds=2.0
+                )
                 async with asyncio.timeout(30):
                     await freed.wait()
                 await agent.aclose()

@@ -9,7 +9,6 @@ import nemo_gym
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.environments.openapi_description import describe
 from nemo_gym.models.baselines import OracleModel, RandomModel
 from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.serving.agent_app import agent_app
@@ -83,7 +82,7 @@ async def test_a_server_that_wants_a_token_gets_it_or_says_so() -> None:
             outcomes.append(failure and failure.http_status)
             await remote.aclose()
         with pytest.raises(GymError, match="wants another token"):
-            await describe(url, token="wrong")
+            await fetch_description(url, token="wrong")
 
     assert outcomes == [None, 401]
 

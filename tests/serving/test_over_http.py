@@ -16,7 +16,7 @@ from nemo_gym.agents.step_loop import StepLoop
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.environments.openapi_description import describe
+from nemo_gym.environments.openapi_description import fetch_description
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.collect import attempt
@@ -125,7 +125,7 @@ async def test_a_rollout_is_the_same_row_in_this_process_and_over_http(name):
     agent = find_agent("step_loop" if local.steps else "tool_loop")()
     tasks = kind().tasks("train" if name in ("reasoning", "sokoban") else "example", 0, 3)
     async with served(environment_app(behind, name, AppOptions())) as url:
-        remote = RemoteEnvironment(url, about=await describe(url))
+        remote = RemoteEnvironment(url, about=await fetch_description(url))
         for index, task in zip(range(3), tasks, strict=False):
             row = {"_ng_task_index": index, "_ng_rollout_index": 0, **msgspec.to_builtins(task)}
             here, there = [
@@ -155,7 +155,7 @@ class Generous(StepEnvironment):
 async def test_steps_that_add_up_to_more_than_is_declared_are_the_same_fault_over_http():
     row = {"_ng_task_index": 0, "_ng_rollout_index": 0, "responses_create_params": {"input": "x"}}
     async with served(environment_app(LocalEnvironment(Generous()), "g", AppOptions())) as url:
-        about = await describe(url)
+        about = await fetch_description(url)
         remote = RemoteEnvironment(url, about=about)
         here, there = [
             await attempt(StepLoop(), row, link, ScriptedModel(lambda _: "x"), seconds=60)

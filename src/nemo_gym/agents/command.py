@@ -43,15 +43,15 @@ PLACES: Final = (
     "prompt", "prompt_file", "workdir", "home", "rollout_id", "model", "api_key", "base_url",
     "openai_base_url", "mcp_url", "mcp_token", "token",
 )  # fmt: skip
-"""What may stand in braces in arguments, variables, files and the input of a command."""
+"""The names that may be used in braces in arguments, variables, files and the input of a command."""
 SECRETS: Final = ("api_key", "mcp_token", "token")
-"""Those that may not stand in arguments, where everybody on the machine can read them."""
+"""Names that may not be used in arguments, because every user of the machine can read those."""
 
 
 class Command(Agent):
     """Runs a program for each rollout, in the folder that the environment seeded (`session.state["workdir"]`)
     or a fresh one, with a HOME of its own and none of this process's secrets. What it asked the model is
-    captured at the model's door and becomes the trajectory.
+    captured at the rollout's model server and becomes the trajectory.
 
     In every text below these are filled in: `{prompt}` the task's text, `{prompt_file}` a file that holds
     it, `{workdir}`, `{home}`, `{rollout_id}`, `{model}` a name for the model, `{api_key}`, `{base_url}` for
@@ -199,7 +199,7 @@ class Command(Agent):
         )
 
     def _check_end(self, ended: Ended, captured: Captured) -> None:
-        """Tell a program that has finished from one that was cut short by somebody's failure."""
+        """Raise when the program ran out of time, or when a model call or the program itself failed."""
         program = Path(self.argv[0]).name
         if ended.exit_code is None:
             raise AgentTimeout(f"{program} did not finish within {self.timeout:g} seconds")
@@ -244,7 +244,7 @@ _FAILURES: Final[dict[ErrorCategory, type[RolloutError]]] = {
     "not_found": AgentFault,
     "client_error": AgentFault,
 }
-"""Whose failure a failed call is: what the door refuses was wrongly asked by the program."""
+"""The error for each category of failed call. A request that the server refuses is the program's fault."""
 _SAMPLING: Final = ("temperature", "top_p", "max_output_tokens", "metadata", "top_logprobs")
 
 
@@ -253,7 +253,7 @@ def _sampling(params: RequestParams) -> dict[str, Any]:
 
 
 def _observed(place: Workplace) -> dict[str, Any]:
-    """The column for a sandbox that was used."""
+    """The row column that describes the sandbox of a rollout; empty without one."""
     if place.observation is None:
         return {}
     return {"ng_agent_observations": {"source": "command", "records": [place.observation], "gaps": []}}
@@ -274,7 +274,7 @@ def _check_places(named: set[str], argv: Sequence[str]) -> None:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    """In one pass, so that nothing within a value is ever filled in."""
+    """Fill in all names in one pass, so that braces inside a value stay as they are."""
     return _PLACE.sub(lambda match: values[match[1]], text)
 
 

@@ -1,4 +1,4 @@
-"""`ModelDoor`: the model, for agents whose loop runs in a program of its own."""
+"""`ModelDoor`: a model that an agent program can call over HTTP."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from nemo_gym.wire.model_call import Captured
 
 
 class Visit(Protocol):
-    """One rollout's way to the model, for as long as its program runs."""
+    """The access of one rollout to the model while its program runs."""
 
     @property
     def rollout_id(self) -> str:
-        """The id that was asked for, or that one with an addition while another rollout has it."""
+        """The requested id, with a suffix while another rollout uses the same id."""
         ...
 
     @property
     def base_url(self) -> str:
-        """`/v1/chat/completions`, `/v1/responses` and `/v1/messages` are below it."""
+        """The URL below which `/v1/chat/completions`, `/v1/responses` and `/v1/messages` are served."""
         ...
 
     @property
@@ -43,9 +43,9 @@ class ModelDoor(Model):
 
     @abstractmethod
     def visit(self, rollout_id: str, sampling: Mapping[str, Any]) -> AbstractAsyncContextManager[Visit]:
-        """Let one rollout's program in for the length of a block; afterwards its base URL is dead.
+        """Serve the model to one rollout's program during a block; afterwards its base URL is closed.
 
         Args:
             rollout_id: letters, digits, dots, dashes and underscores.
-            sampling: request parameters laid over those of every call, such as the task's temperature.
+            sampling: request parameters that replace those of every call, such as the task's temperature.
         """

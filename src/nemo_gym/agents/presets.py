@@ -1,5 +1,5 @@
-"""Well-known coding agents as commands: which arguments and variables make each work unattended, at the
-model's door, without the settings and accounts of the person at the keyboard."""
+"""Well-known coding agents as commands: the arguments and variables with which each works unattended, calls
+the rollout's model server, and doesn't use the settings or accounts of the user of this machine."""
 
 from __future__ import annotations
 

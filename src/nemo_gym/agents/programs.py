@@ -1,4 +1,4 @@
-"""Programs of this machine: where one is, and what else must be there for it to start."""
+"""Programs of this machine: the path of a program, and the other files that it needs to start."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def find_program(name: str, *, first: str = "") -> str:
 
     Args:
         name: the program, or a path.
-        first: folders as in PATH that are looked in before.
+        first: folders, separated as in PATH, that are searched first.
 
     Raises:
-        UsageError: nowhere.
+        UsageError: there is no such program.
     """
     folders = [first, os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
     program_path = shutil.which(name, path=os.pathsep.join(filter(None, folders)))
@@ -28,17 +28,17 @@ def find_program(name: str, *, first: str = "") -> str:
 
 
 def needed_by(program: str) -> list[str]:
-    """What a sandbox of this machine must show beside the system's own programs: the file, the links that
-    lead to it, and the virtual environment or `node_modules` that it is in. Never a folder with the user's
-    home in it."""
+    """The paths that a sandbox on this machine must make readable for a program: its file, the links that
+    lead to it, and the virtual environment or `node_modules` that holds it. A folder that contains the
+    user's home is never among them."""
     files = _links(Path(program))
     folders = [folder for file in files for folder in _homes(file)]
-    kept = [folder for folder in folders if not Path.home().is_relative_to(folder)]
-    return [str(path) for path in dict.fromkeys([*kept, *files])]
+    allowed = [folder for folder in folders if not Path.home().is_relative_to(folder)]
+    return [str(path) for path in dict.fromkeys([*allowed, *files])]
 
 
 def _links(path: Path) -> list[Path]:
-    """A path, and what it leads to link by link."""
+    """A path, and the target of each link that starts from it."""
     paths = [path]
     while path.is_symlink() and len(paths) < 40:
         path = Path(os.path.normpath(path.parent / path.readlink()))

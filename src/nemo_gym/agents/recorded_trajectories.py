@@ -21,7 +21,7 @@ from nemo_gym.wire.validation import read_response
 
 
 class Recorded(Agent):
-    """Does what it did in an earlier run: asks no model, runs no tool, and has the environment score that.
+    """Repeats the trajectory of an earlier run: it asks no model and runs no tool; the environment scores it.
 
     What the earlier run noted about the rollout (`ng_...`, `_ng_...`, `mask_sample`) stays in its row.
 
@@ -53,9 +53,9 @@ class Recorded(Agent):
             keep_partial(error, response)
             raise
         noted = {name: value for name, value in recorded.items() if name not in row and _is_note(name)}
-        shown = recorded.get(keys.PARAMS)
-        if isinstance(shown, dict):  # with the tools that were offered, which the planned row doesn't have
-            noted[keys.PARAMS] = shown
+        params = recorded.get(keys.PARAMS)
+        if isinstance(params, dict):  # with the tools that were offered, which the planned row doesn't have
+            noted[keys.PARAMS] = params
         outcome = recorded.get(keys.OUTCOME)
         return Rollout.scored(
             {**row, **noted},

@@ -14,7 +14,7 @@ from nemo_gym.wire.rollout import Reward
 class Refinement(ToolLoop):
     """Tries again until the reward is enough. The last attempt is the one that counts.
 
-    The model is told the verifier's `feedback` (a text among the details of its `Reward`), or only that the
+    The model gets the verifier's `feedback` (a text among the details of its `Reward`), or only that the
     answer was not accepted: nothing else of the verdict reaches it. The rewards of all attempts become the
     column `attempt_rewards`. The environment's `verify` is asked once per attempt, in one session.
 

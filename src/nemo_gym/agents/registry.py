@@ -25,7 +25,7 @@ AGENTS: Final = {
     "codex": "presets:codex",
     "opencode": "presets:opencode",
 }
-"""Where each one is, `module:name` in this package; a module is loaded when an agent of it is wanted."""
+"""The place of each agent, `module:name` in this package. A module is loaded when an agent of it is used."""
 ALIASES: Final = {
     "simple_agent": "tool_loop",
     "non_executing_simple_agent": "single_call",
@@ -46,7 +46,7 @@ def unknown_agent(name: str) -> str:
 
 
 def find_agent(name: str) -> Callable[..., Agent]:
-    """What makes the agent of that name or alias: its class, or the function for a preset of one.
+    """The class of the agent of that name or alias, or the function that builds a preset.
 
     Raises:
         UsageError: there is none, with the nearest name.

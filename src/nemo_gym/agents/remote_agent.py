@@ -23,7 +23,7 @@ _TRIES: Final = Retry(attempts=3, budget=30.0, base=0.5, cap=5.0)
 
 
 class RemoteAgent(ToolLoop):
-    """The tool loop around somebody else's agent in place of a model. Calls that it made and answered
+    """The tool loop around an external agent in place of a model. Calls that it made and answered
     itself pass through; calls without an output are run here, and it is asked again.
 
     Args:
@@ -33,7 +33,7 @@ class RemoteAgent(ToolLoop):
         rollout_timeout: seconds one rollout may take, tools and verifier included.
         concurrency: requests in flight at most.
         max_steps: requests in one rollout at most.
-        tool_timeout: seconds one tool call may take before the agent is told so.
+        tool_timeout: seconds one tool call may take before the agent gets an error as its output.
     """
 
     def __init__(

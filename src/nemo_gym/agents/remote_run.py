@@ -1,4 +1,4 @@
-"""Somebody else's agent server: one rollout is one `POST /run`."""
+"""An agent server that brings its own model and environment: one rollout is one `POST /run`."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class RemoteRun(Agent):
 
 
 def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
-    """What `/run` answered, under the identity that we gave it.
+    """The rollout in an answer of `/run`, with the identity of the row that was sent.
 
     Raises:
         RolloutError: the agent says that it failed.

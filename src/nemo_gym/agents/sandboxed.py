@@ -1,4 +1,4 @@
-"""A program as the agent, shut in: the rollout's folder goes in, and what became of it comes out."""
+"""Runs a program as the agent in a sandbox: copies the rollout's folder in, and the changed folder out."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from nemo_gym.wire.errors import AgentFault
 log: Final = logging.getLogger(__name__)
 
 MOST_MIB: Final = 512
-"""Of what a program leaves in its working directory."""
+"""The largest size of the working directory that is copied out, in MiB."""
 
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """What the setting `sandbox` of an agent says."""
+    """The setting `sandbox` of an agent."""
 
     provider: str | Mapping[str, Any] = "local"
     """A name, or a block with one provider in it: `{docker: {create: {...}}}`."""
@@ -57,21 +57,25 @@ class Sandboxes:
     """Makes a sandbox for each rollout.
 
     Args:
-        given: the name of a provider, or `SandboxSettings` as a mapping.
-        program: what is to be run in them.
+        settings_or_provider: the name of a provider, or `SandboxSettings` as a mapping.
+        program: the program that runs in the sandboxes.
 
     Raises:
         UsageError: there is no such provider or program, or a setting doesn't fit.
     """
 
-    def __init__(self, given: str | Mapping[str, Any], program: str) -> None:
-        named = {"provider": given} if isinstance(given, str) else given
+    def __init__(self, settings_or_provider: str | Mapping[str, Any], program: str) -> None:
+        named = (
+            {"provider": settings_or_provider}
+            if isinstance(settings_or_provider, str)
+            else settings_or_provider
+        )
         settings: SandboxSettings = settings_of(SandboxSettings, named, "sandbox")
         provider = settings.provider
         block: Mapping[str, Any] = {provider: {}} if isinstance(provider, str) else provider
         ((name, own),) = resolve_provider_config(block).items()
         self.program = find_program(program, first=search_path()) if name == "local" else program
-        """As it is called inside."""
+        """The working directory, by its path in the sandbox."""
         self._provider = create_provider({name: _completed(name, own, settings.network, self.program)})
         self._spec = SandboxSpec(
             image=settings.image,
@@ -83,7 +87,7 @@ class Sandboxes:
         self._workdir = settings.workdir.rstrip("/")
 
     async def check(self) -> None:
-        """Make one, lest a run begin where none can be made.
+        """Make one sandbox and close it, so that a run fails early where none can be made.
 
         Raises:
             SandboxCreateError: saying why.
@@ -109,7 +113,7 @@ class Sandboxes:
             AgentFault: none can be made.
         """
         sandbox = AsyncSandbox(self._provider, self._spec)
-        with _told_as_agent_fault():
+        with _sandbox_errors_as_agent_faults():
             await sandbox.start()
         try:
             yield InSandbox(sandbox, self._provider.name, self._workdir, folder, scratch)
@@ -117,7 +121,7 @@ class Sandboxes:
             await sandbox.stop()
 
     async def aclose(self) -> None:
-        """End the provider."""
+        """Close the provider."""
         await self._provider.aclose()
 
 
@@ -137,17 +141,17 @@ class InSandbox:
         self._scratch = scratch
 
     async def reach(self, url: str) -> str:
-        with _told_as_agent_fault():
+        with _sandbox_errors_as_agent_faults():
             return await self._sandbox.reach(url)
 
     async def run(self, program: Program) -> Ended:
-        with _told_as_agent_fault():
+        with _sandbox_errors_as_agent_faults():
             await self._bring_in(program)
         began = monotonic()
         result: SandboxExecResult | None = None
         outcome = "sandbox_error"
         try:
-            with _told_as_agent_fault():
+            with _sandbox_errors_as_agent_faults():
                 result = await self._exec(program)
             outcome = _outcome(result, program)
         except asyncio.CancelledError:
@@ -159,42 +163,42 @@ class InSandbox:
             return Ended(None, "", "", monotonic() - began)
         if result.error_type is not None:
             raise AgentFault(f"sandbox: {result.stderr}")
-        with _told_as_agent_fault():
+        with _sandbox_errors_as_agent_faults():
             try:
                 await self._take_out()
             except ArchiveRefused as error:
-                # What the program did to its own result is no failure of anybody else's: the folder stays
-                # as it was, and is scored as that.
+                # The program spoilt its own result. That is no fault of the sandbox, so the rollout is
+                # scored with the folder as it was before.
                 log.warning("what the program left can't be taken out of its sandbox: %s", error)
                 self.observation |= {"outcome": "failed", "error_type": "result_refused"}
         return Ended(result.return_code, result.stdout or "", result.stderr or "", monotonic() - began)
 
     async def _exec(self, program: Program) -> SandboxExecResult | None:
-        """None when it ran out of time, and everything was killed."""
+        """Run the program; None when it ran out of time and all its processes were killed."""
         command = f"exec sh {self.home}/{_SCRIPT}"
         try:
             return await self._sandbox.exec(command, cwd=self.workdir, timeout_s=program.seconds)
         except TimeoutError:
             return None
 
-    def _observed(self, outcome: str, told: SandboxExecResult | None, seconds: float) -> dict[str, Any]:
-        usage = told.usage if told is not None else None
+    def _observed(self, outcome: str, result: SandboxExecResult | None, seconds: float) -> dict[str, Any]:
+        usage = result.usage if result is not None else None
         return {
             "kind": "sandbox",
             "role": "agent",
             "provider": self._provider,
             "sandbox_id": self._sandbox.id,
             "outcome": outcome,
-            "exit_code": None if told is None or told.error_type else told.return_code,
+            "exit_code": None if result is None or result.error_type else result.return_code,
             "wall_time_s": seconds,
             "cpu_time_s": usage.cpu_time_s if usage else None,
             "peak_memory_mib": usage.peak_memory_mib if usage else None,
             "resource_usage_source": usage.source if usage else None,
-            "error_type": told.error_type if told else None,
+            "error_type": result.error_type if result else None,
         }
 
     async def _bring_in(self, program: Program) -> None:
-        """Command, variables and input go in as files, where no list of processes shows them."""
+        """Copy command, variables and input in as files: a list of processes doesn't show them."""
         texts = {**program.files, _SCRIPT: self._script(program)}
         if program.stdin is not None:
             texts[_STDIN] = program.stdin
@@ -235,7 +239,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _completed(name: str, own: Any, network: str | None, program: str) -> dict[str, Any]:
-    """A provider's settings, with no more let in and out than was asked for."""
+    """A provider's settings, with the network closed unless the configuration opens it."""
     own = _mapping(name, own)
     create = dict(_mapping(name, own.get("create")))
     if network is not None:
@@ -249,23 +253,23 @@ def _completed(name: str, own: Any, network: str | None, program: str) -> dict[s
     return {**own, "create": create} if create else dict(own)
 
 
-def _mapping(name: str, given: Any) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping | None):
-        raise InvalidSandbox(f"sandbox: expected the settings of {name!r} as mappings, not {given!r}")
-    return cast("Mapping[str, Any]", given or {})
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping | None):
+        raise InvalidSandbox(f"sandbox: expected the settings of {name!r} as mappings, not {value!r}")
+    return cast("Mapping[str, Any]", value or {})
 
 
-def _outcome(told: SandboxExecResult | None, program: Program) -> str:
-    if told is None:
+def _outcome(result: SandboxExecResult | None, program: Program) -> str:
+    if result is None:
         return "timeout"
-    if told.error_type is not None:
+    if result.error_type is not None:
         return "sandbox_error"
-    return "completed" if told.return_code in program.ok_exit_codes else "failed"
+    return "completed" if result.return_code in program.ok_exit_codes else "failed"
 
 
 @contextmanager
-def _told_as_agent_fault() -> Generator[None, None, None]:
-    """Whatever is wrong with a sandbox, as the failure of one rollout."""
+def _sandbox_errors_as_agent_faults() -> Generator[None, None, None]:
+    """Raise an error of the sandbox as the failure of one rollout."""
     try:
         yield
     except (SandboxCreateError, SandboxStopped, SandboxUnsupported, InvalidSandbox, OSError) as error:
@@ -278,7 +282,7 @@ def _pack(archive: Path, folder: Path, place: str, texts: Mapping[str, str]) -> 
 
 
 def _replace(folder: Path, result: Path) -> None:
-    """Put what is in one folder in the place of all that is in another."""
+    """Replace the content of one folder by the content of another."""
     for child in folder.iterdir():
         if child.is_dir() and not child.is_symlink():
             shutil.rmtree(child)

@@ -18,7 +18,7 @@ SideModel: TypeAlias = Model | Mapping[str, Any]
 
 
 class SideModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A second model as plain data. There is no field for a key, so none is ever written down."""
+    """The settings of a second model as plain data. They have no field for a key, so no row holds one."""
 
     type: str = "chat"
     name: str = ""
@@ -29,19 +29,19 @@ class SideModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     """Seconds for one attempt at a call."""
 
 
-def open_side_model(given: SideModel) -> Model:
-    """The model that was given or described.
+def open_side_model(model: SideModel) -> Model:
+    """The model itself, or the model that its settings describe.
 
     Raises:
         UsageError: a setting is unknown, wrong or missing.
     """
-    if isinstance(given, Model):
-        return given
+    if isinstance(model, Model):
+        return model
     try:
-        settings = msgspec.convert(dict(given), SideModelSettings)
+        settings = msgspec.convert(dict(model), SideModelSettings)
     except msgspec.ValidationError as error:
-        known = ", ".join(SideModelSettings.__struct_fields__)
-        raise UsageError(f"second model: {error} (settings: {known})") from None
+        setting_names = ", ".join(SideModelSettings.__struct_fields__)
+        raise UsageError(f"second model: {error} (settings: {setting_names})") from None
     key = os.environ.get(settings.api_key_env, "") if settings.api_key_env else ""
     if settings.api_key_env and not key:
         raise UsageError(f"second model: the environment variable {settings.api_key_env} is not set")
@@ -51,7 +51,7 @@ def open_side_model(given: SideModel) -> Model:
 
 
 async def ask_side_model(model: Model, request: RequestParams, limit: int) -> str:
-    """What the second model says, without blanks around it; at most `limit` output tokens.
+    """The second model's answer as text without surrounding blanks; at most `limit` output tokens.
 
     Raises:
         ModelError: it failed.

@@ -1,4 +1,4 @@
-"""The tool loop: ask the model, run the tools it calls, and again until it answers."""
+"""The tool loop: it asks the model and runs the tools that it calls, until an answer calls no tool."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ToolLoop(SingleCall):
 
     Args:
         max_steps: model calls at most; the tools of the last one still run.
-        tool_timeout: seconds one tool call may take before the model is told so.
+        tool_timeout: seconds one tool call may take before the model gets an error as its output.
         turn_timeout: seconds one model call may take, retries included; None leaves it to the model.
     """
 
@@ -109,12 +109,12 @@ class ToolLoop(SingleCall):
             return tool_error(f"{call['name']} did not finish within {self.tool_timeout:g} seconds")
 
     async def call_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
-        """What one tool call gives back."""
+        """The item with the output of one tool call."""
         return await environment.call(session, call)
 
 
 async def _side_by_side(work: list[Coroutine[Any, Any, str]]) -> list[str]:
-    """The results of all; when one raises, the others are cancelled and waited for first."""
+    """The results of all calls. When one raises, the others are cancelled and awaited first."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         return await asyncio.gather(*tasks)

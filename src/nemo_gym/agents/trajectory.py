@@ -18,10 +18,10 @@ from nemo_gym.wire.task import Row
 
 
 class Trajectory:
-    """Grows by the model's answers and whatever an agent adds between them.
+    """Holds the model's answers and the items that an agent adds between them.
 
     Items are sent back to the model exactly as they came. The environment's tools are offered when the row
-    names none, and are part of the row that is written: it holds all that the model was shown.
+    names none, and are part of the row that is written: it holds all that the model saw.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Trajectory:
         self.opening = input_items(params)
         """The conversation before the model's first answer."""
         self.items: list[Item] = []
-        """Everything since."""
+        """All items after that conversation."""
         self.timing: Timing = {"started_at": time(), "model_s": 0.0, "model_calls": 0}
         self._session = session
         self._model = model
@@ -74,8 +74,8 @@ class Trajectory:
         return answer
 
     def _no_answer(self, late: TimeoutError) -> ModelError:
-        """A failure for a turn that ran out of time: of the kind of the failed attempt that it was waiting to
-        repeat, if there was one."""
+        """The error for a turn that ran out of time. If an attempt failed before, the error has that
+        failure's type."""
         seconds = self._turn_timeout
         message = (
             "no answer in time" if seconds is None else f"no answer within the turn's {seconds:g} seconds"

@@ -1,4 +1,4 @@
-"""The simulated user: a second model talks with the policy until it has what it wanted."""
+"""The simulated user: a second model talks with the policy until its goal is reached."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ class UserSimulator(ToolLoop):
     async def aclose(self) -> None:
         await self.user.aclose()
 
-    async def _reply(self, goal: str, said: list[Item]) -> str | None:
-        """The user's next words; None when the user is done."""
+    async def _reply(self, goal: str, conversation: list[Item]) -> str | None:
+        """The user's next message; None when the user is done."""
         items: list[Item] = [system(_ROLE.format(goal=goal or _NO_GOAL, stop_word=self.stop_word))]
-        items.extend(_from_the_other_side(said))
+        items.extend(_from_the_other_side(conversation))
         if len(items) == 1:
             items.append(user(_OPEN))
         text = await ask_side_model(self.user, {"input": items}, self.user_tokens)
@@ -90,16 +90,16 @@ def _goal(row: Row) -> str:
     return str(row.get(_GOAL_FIELD) or metadata.get(_GOAL_FIELD) or "")
 
 
-def _from_the_other_side(said: list[Item]) -> list[Item]:
-    """The visible conversation with the two roles exchanged: who plays the user speaks as the assistant."""
-    seen: list[Item] = []
-    for item in said:
+def _from_the_other_side(items: list[Item]) -> list[Item]:
+    """The visible conversation with user and assistant exchanged, for the model that plays the user."""
+    swapped_items: list[Item] = []
+    for item in items:
         if item["type"] == "message" and (text := message_text(item)):
             if item["role"] == "user":
-                seen.append(assistant(text))
+                swapped_items.append(assistant(text))
             elif item["role"] == "assistant":
-                seen.append(user(text))
-    return seen
+                swapped_items.append(user(text))
+    return swapped_items
 
 
 _GOAL_FIELD = "user_instructions"

@@ -1,4 +1,4 @@
-"""Where a program that acts as the agent runs: on this machine, as its user, or shut in."""
+"""`Workplace`: the place where an agent program runs, either this machine itself or a sandbox."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Program:
 
     argv: Sequence[str]
     env: Mapping[str, str]
-    """Beside what every program is given."""
+    """Variables added to the clean environment that every program gets."""
     files: Mapping[str, str]
-    """Text by path below HOME."""
+    """The text of each file to write, by its path below HOME."""
     stdin: str | None
     seconds: float
-    """How long it may run."""
+    """The longest time it may run."""
     ok_exit_codes: Collection[int]
-    """With which it has finished its work, well or not."""
+    """Exit codes that mean that the program did its work, with a good result or a bad one."""
 
 
 class Workplace(Protocol):
@@ -50,7 +50,7 @@ class Workplace(Protocol):
         ...
 
     async def reach(self, url: str) -> str:
-        """The URL by which the program gets at a server of this machine.
+        """The URL at which the program can call a server of this machine.
 
         Raises:
             AgentFault: it can't.
@@ -58,7 +58,7 @@ class Workplace(Protocol):
         ...
 
     async def run(self, program: Program) -> Ended:
-        """Run it to its end; what it left in its working directory is then in the rollout's folder.
+        """Run the program to its end. The rollout's folder then holds the content of its working directory.
 
         Raises:
             AgentFault: it can't be started, or the place itself failed.
@@ -67,7 +67,7 @@ class Workplace(Protocol):
 
 
 class OnThisMachine:
-    """Not shut in: the folder itself, and a HOME beside it."""
+    """This machine, without a sandbox: the program works in the rollout's folder and has its own HOME."""
 
     observation = None
 
@@ -95,7 +95,7 @@ class OnThisMachine:
 
 @asynccontextmanager
 async def scratch_folder() -> AsyncGenerator[Path, None]:
-    """A folder that is gone afterwards."""
+    """A temporary folder, removed at the end of the block."""
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-agent-"))
     try:
         yield folder

@@ -13,10 +13,10 @@ import msgspec
 from nemo_gym.cli.selection import Selected
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.errors import nearest
-from nemo_gym.config.flat import implementation_name
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.selectors import candidates
 from nemo_gym.config.settings import SETTINGS
+from nemo_gym.config.short_form import implementation_name
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.asked_specs import split_settings

@@ -61,7 +61,7 @@ def golden(
 
 def _check_environment(run: Path, name: str, kind: type[Environment]) -> None:
     """Refuse a run of another environment, as far as the name in its manifest says which one that was."""
-    from nemo_gym.config.flat import implementation_name
+    from nemo_gym.config.short_form import implementation_name
     from nemo_gym.runs.manifest import load_manifest
     from nemo_gym.runs.paths import RunPaths
 

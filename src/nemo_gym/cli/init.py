@@ -113,7 +113,7 @@ def init(
     else:
         from nemo_gym.config.sources import search_roots
         from nemo_gym.workloads.scaffold.server import Scale, write_server
-        from nemo_gym.workloads.scaffold.workload import Wanted, write_workload
+        from nemo_gym.workloads.scaffold.workload import WorkloadRequest, write_workload
 
         low, high = reward_range or (0.0, 1.0)
         if not low < high:
@@ -122,7 +122,7 @@ def init(
         scale = Scale(low, high, higher_is_better is not False) if said else None
         if workload:
             kind = "benchmark" if benchmark else "environment"
-            made = Wanted(
+            made = WorkloadRequest(
                 name=wanted,
                 kind=kind,
                 profile=profile or "custom-gym-verifier",

@@ -16,7 +16,7 @@ from nemo_gym.cli.texts import print_json, shown
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.conformance.check import CheckReport
-from nemo_gym.environments.discovery import EnvironmentInfo, describe
+from nemo_gym.environments.discovery import EnvironmentInfo, environment_info
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.runs.plan import task_rows
 from nemo_gym.wire import keys
@@ -53,7 +53,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 
 def print_environment(kind: type[Environment], *, as_json: bool) -> None:
     """Everything about one environment, with a first task."""
-    info = describe(kind)
+    info = environment_info(kind)
     environment = build_environment(kind)
     settings = {
         field.name: None if field.required else field.default for field in msgspec.structs.fields(kind.Config)

@@ -1,4 +1,4 @@
-"""The agent servers of a running system, as whoever has rows for them asks."""
+"""Finds the agent servers of a running system and sends rows to them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class AgentServers:
 
 
 def _status_of(failure: RolloutError) -> int:
-    """The status that stands for a failure which the agent reported in a proper answer."""
+    """The HTTP status for a failure that the agent reported in a proper answer."""
     if failure.pending:
         return 503
     if failure.http_status is not None and 400 <= failure.http_status < 600:

@@ -36,7 +36,7 @@ NEMO_GYM_MCP_SESSION_TOKEN_HEADER: Final = "X-NeMo-Gym-Session-Token"
 
 
 class ReverifyMode(StrEnum):
-    """Whether stored trajectories can be scored anew."""
+    """Whether stored trajectories can be scored again."""
 
     STATELESS = "stateless"
     UNSUPPORTED = "unsupported"

@@ -1,4 +1,4 @@
-"""Model servers."""
+"""The base class of model servers that existing code subclasses."""
 
 from __future__ import annotations
 

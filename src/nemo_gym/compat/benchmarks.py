@@ -73,7 +73,7 @@ class BenchmarkConfig(BaseModel):
 
 
 _OPEN: Final = "unset"
-"""What stands for a value that a run would be given."""
+"""The placeholder for a value that a run sets."""
 _REFERENCE: Final = re.compile(r"\$\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}")
 
 

@@ -1,4 +1,4 @@
-"""What is kept of model calls when a trainer asks for batches."""
+"""Stores the model calls of the batches that a trainer asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The aiohttp client of existing code, and how its answers are read."""
+"""The aiohttp client of existing code, with its functions that read answers."""
 
 from __future__ import annotations
 

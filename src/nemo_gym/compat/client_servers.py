@@ -1,4 +1,4 @@
-"""Agent servers that are called through a `ServerClient` of the caller's own."""
+"""Agent servers that are called through the caller's `ServerClient`."""
 
 from __future__ import annotations
 

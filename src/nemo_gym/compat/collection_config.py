@@ -1,4 +1,4 @@
-"""What a collection from running servers is asked for."""
+"""The settings of a collection from running servers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RolloutCollectionConfig(BaseNeMoGymCLIConfig):
     num_samples_in_parallel: int | None = Field(default=None, ge=1)
     """Rollouts in flight; None adapts to the servers."""
     responses_create_params: dict[str, Any] = Field(default_factory=dict)
-    """Laid over every row's own."""
+    """Request parameters that replace every row's own."""
     prompt_config: str | None = None
     """A prompt file that every row's input is made from."""
     skills: SkillsConfig | None = None

@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 from pydantic import BaseModel, ConfigDict
 
 from nemo_gym.config.builtins import POLICY, POLICY_SETTINGS, model_tree
-from nemo_gym.config.kinds import PLACEHOLDER
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.resolve import Config, resolve
+from nemo_gym.config.server_kinds import PLACEHOLDER
 from nemo_gym.config.sources import read_sources, search_roots
 from nemo_gym.serving.checkouts import enclosing_roots
 

@@ -1,4 +1,4 @@
-"""Marks on functions and classes."""
+"""Decorators of existing code that mark functions and classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dialects and streams that a model server of existing code has without writing them."""
+"""Adds the other API dialects and streaming to a model server of existing code."""
 
 from __future__ import annotations
 

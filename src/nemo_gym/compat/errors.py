@@ -1,4 +1,4 @@
-"""Errors that existing code catches by a built-in kind too."""
+"""Errors that are also of a built-in type, by which existing code catches them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of the names and modules of the original package that are not kept."""
+"""The replacements of names and modules of the original package that do not exist here."""
 
 from __future__ import annotations
 

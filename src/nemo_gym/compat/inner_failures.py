@@ -1,4 +1,4 @@
-"""A failed call from one server to another, as the typed failure that error answers know."""
+"""Turns a failed call from one server to another into a typed failure for error answers."""
 
 from __future__ import annotations
 

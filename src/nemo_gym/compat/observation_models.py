@@ -1,4 +1,4 @@
-"""What an agent reports about a rollout, and the trajectory that comes of it."""
+"""The models of an agent's report about a rollout, and of the trajectory made from it."""
 
 from __future__ import annotations
 

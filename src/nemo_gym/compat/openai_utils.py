@@ -1,4 +1,4 @@
-"""OpenAI objects under their original names, and the client that model servers call engines with (3.7)."""
+"""OpenAI objects under their original names, and the client that model servers call engines with."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class NeMoGymAsyncOpenAI(BaseModel):
         return await self._call("POST", "/responses", kwargs)
 
     async def create_tokenize(self, **kwargs: Any) -> dict[str, Any]:
-        """`POST /tokenize`, which lies beside `/v1`."""
+        """`POST /tokenize`, whose path is beside `/v1`, not below it."""
         root = self.base_url.rstrip("/").removesuffix("/v1")
         return await self._call("POST", "/tokenize", kwargs, root=root)
 

@@ -1,4 +1,4 @@
-"""The folders that existing code asks the package for."""
+"""The folders of the package under the names that existing code uses."""
 
 from __future__ import annotations
 

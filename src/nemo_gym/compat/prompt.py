@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 class PromptConfig(BaseModel):
-    """`{column}` stands for a top-level column of the row, `{{` and `}}` for braces."""
+    """`{column}` is replaced by a top-level column of the row, `{{` and `}}` by braces."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The converter between Responses and Chat Completions that existing model servers subclass (3.8)."""
+"""The converter between Responses and Chat Completions that existing model servers subclass."""
 
 from __future__ import annotations
 

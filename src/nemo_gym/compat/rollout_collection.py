@@ -27,7 +27,7 @@ from nemo_gym.compat.prompt import find_prompt
 from nemo_gym.compat.server_utils import BaseServerConfig, ServerClient
 from nemo_gym.compat.skills import load_skill_directory
 from nemo_gym.compat.trajectory_records import attach_trajectory_record
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
@@ -199,7 +199,7 @@ def _job(config: RolloutCollectionConfig, client: ServerClient | None) -> Job:
 
 
 def _check_rows(job: Job) -> None:
-    rows = source_rows(Elsewhere(), job.sources, split=job.split, seed=0, limit=job.limit)
+    rows = source_rows(RemotePlaceholder(), job.sources, split=job.split, seed=0, limit=job.limit)
     options = PlanOptions(
         num_repeats=job.num_repeats, agent=job.agent.label, num_repeats_add_seed=job.num_repeats_add_seed
     )

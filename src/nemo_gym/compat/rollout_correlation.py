@@ -1,4 +1,4 @@
-"""Which rollout the running code works for, and the path prefix that says so to a server."""
+"""The id of the rollout that the running code works for, and the path prefix that carries it to a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What agents report about rollouts, and how it is joined with captured model calls."""
+"""Joins the reports of agents about rollouts with captured model calls."""
 
 from nemo_gym.compat.observation_models import AgentEpisode as AgentEpisode
 from nemo_gym.compat.observation_models import AgentInvocation as AgentInvocation

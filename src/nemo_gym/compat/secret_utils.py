@@ -1,4 +1,4 @@
-"""Configurations and command lines that may be shown, as `nemo_gym.wire.masking` has it."""
+"""Masks secrets in configurations and command lines, with `nemo_gym.wire.masking`."""
 
 from __future__ import annotations
 

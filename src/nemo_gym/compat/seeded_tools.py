@@ -39,7 +39,7 @@ def tools_of_session(body: BaseModel | None) -> Generator[None]:
 
 
 def seeding_row(row: Any) -> Any:
-    """The row as the server is to see it: without the empty list that only stands for tools nobody gave."""
+    """The row for the server, without the empty list of tools of a row that has none."""
     fields = object_of(row)
     params = object_of(fields.get(keys.PARAMS))
     if _params.get() is None or params.get(_TOOLS) != []:

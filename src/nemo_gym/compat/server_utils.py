@@ -1,4 +1,4 @@
-"""How existing servers are built, run and call one another."""
+"""Builds and runs existing servers, and lets them call one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skill folders: what they are called, their digest, and copying them to a harness."""
+"""Skill folders: their names, their digest, and copying them to a harness."""
 
 from __future__ import annotations
 

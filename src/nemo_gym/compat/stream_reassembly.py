@@ -1,4 +1,4 @@
-"""The answer that a stream of server-sent events amounts to, in each dialect."""
+"""Joins a stream of server-sent events into one answer, in each dialect."""
 
 from __future__ import annotations
 

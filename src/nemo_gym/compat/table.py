@@ -1,4 +1,4 @@
-"""Where the modules and names of existing NeMo Gym code live here."""
+"""Maps modules and names of existing NeMo Gym code to their places in this package."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ def _add_observations(record: TrajectoryRecord, bundle: AgentObservationBundle) 
 def _model_calls(
     told: Sequence[TrajectoryModelCall], captured: Sequence[ModelCallRecord]
 ) -> list[TrajectoryModelCall]:
-    """The told calls with what was captured of them, then the other captured ones."""
+    """The reported calls, each with its captured call, then the other captured calls."""
     seen = {call.model_call_id or f"call_index={call.call_index}": call for call in captured}
     calls = [
         each if (call := seen.pop(each.model_call_id, None)) is None else _merged(each, call) for each in told

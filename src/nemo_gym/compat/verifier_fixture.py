@@ -1,4 +1,4 @@
-"""Known requests of a verifier and what must come of them; `gym env test` runs them too."""
+"""Known requests of a verifier with their expected results; `gym env test` runs them too."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""YAML and flags become named components."""
+"""Configuration: YAML files, selectors and overrides become named instances of components."""

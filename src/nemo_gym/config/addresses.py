@@ -1,4 +1,4 @@
-"""A tree whose values may refer to hosts and ports that are only chosen now."""
+"""Resolves a configuration whose values refer to hosts and ports that are chosen while it is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from nemo_gym.config.hosts import assign_addresses, open_port
 from nemo_gym.config.instances import OFFLINE_PORT, Found, find_instances
 from nemo_gym.config.interpolation import interpolate
-from nemo_gym.config.kinds import KINDS
+from nemo_gym.config.server_kinds import KINDS
 from nemo_gym.config.settings import read_settings
 from nemo_gym.config.tree import Tree, as_mapping, get, leaves, parse_path
 
@@ -69,9 +69,9 @@ def _served(tree: Tree) -> Iterator[Tree]:
                     yield fields
 
 
-def _leave_open(final: Tree, written: Tree) -> None:
+def _leave_open(final: Tree, original: Tree) -> None:
     """Put back every text that refers to a port that was not chosen."""
-    for path, text in leaves(written):
+    for path, text in leaves(original):
         if isinstance(text, str) and any(_is_open(final, name) for name in _ADDRESS.findall(text)):
             parent = get(final, path[:-1])
             parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = text

@@ -1,4 +1,4 @@
-"""How large a YAML document becomes when its aliases are written out: OmegaConf 2.3 does not bound it."""
+"""Bounds the size of a YAML document with its aliases expanded, because OmegaConf 2.3 does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 from nemo_gym.config.errors import ConfigError
 
 MAX_NODES: Final = 100_000
-"""Values, keys and containers of a document that uses aliases, each alias counted as what it stands for."""
+"""Values, keys and containers of a document that uses aliases, each alias counted as its target."""
 
 
 def check_aliases(text: str) -> None:
@@ -30,20 +30,20 @@ def check_aliases(text: str) -> None:
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Nodes at and below one."""
-    if id(node) in known:
-        if known[id(node)] == _UNDER_WAY:
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """The number of nodes at and below a node."""
+    if id(node) in sizes:
+        if sizes[id(node)] == _UNDER_WAY:
             raise yaml.MarkedYAMLError(problem="a recursive alias", problem_mark=node.start_mark)
-        return known[id(node)]
-    known[id(node)] = _UNDER_WAY
+        return sizes[id(node)]
+    sizes[id(node)] = _UNDER_WAY
     below: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
         below = [one for pair in cast("list[tuple[yaml.Node, yaml.Node]]", node.value) for one in pair]
     elif isinstance(node, yaml.SequenceNode):
         below = cast("list[yaml.Node]", node.value)
-    known[id(node)] = 1 + sum(_size(one, known) for one in below)
-    return known[id(node)]
+    sizes[id(node)] = 1 + sum(_size(one, sizes) for one in below)
+    return sizes[id(node)]
 
 
 _UNDER_WAY: Final = 0

@@ -1,4 +1,4 @@
-"""Configuration files that nobody had to write: those of the components that come with this package.
+"""Ready configuration files for the components that come with this package.
 
 They are made in memory under the paths that such files have on disk, for example
 `resources_servers/mcqa/configs/mcqa.yaml`; a file in a search root comes first.
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, as_kind, builtin_names
 from nemo_gym.config.model_flavors import Flavor, flavors
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, Kind, as_kind, builtin_names
 from nemo_gym.config.tree import Tree
-from nemo_gym.environments.catalogue import library
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
+from nemo_gym.environments.environment_info import library
 from nemo_gym.models.presets import PROVIDERS
 from nemo_gym.models.registry import TYPES
 

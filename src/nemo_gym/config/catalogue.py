@@ -1,4 +1,4 @@
-"""What there is, by type: benchmarks, environments, agents, models and resources servers.
+"""The catalogue of components by type: benchmarks, environments, agents, models and resources servers.
 
 Files are read, nothing of the user's is run.
 """
@@ -12,17 +12,17 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from nemo_gym.config.composition import acting, world
-from nemo_gym.config.kinds import ENTRYPOINT, builtin_names
-from nemo_gym.config.kinds import Kind as ServerKind
+from nemo_gym.config.integration_profile import names_its_world
 from nemo_gym.config.manifest import Kind
+from nemo_gym.config.manifest_composition import acting, world
 from nemo_gym.config.manifest_file import read_manifest
-from nemo_gym.config.manifest_profile import names_its_world
+from nemo_gym.config.server_kinds import ENTRYPOINT, builtin_names
+from nemo_gym.config.server_kinds import Kind as ServerKind
 from nemo_gym.config.sources import read_yaml
 from nemo_gym.config.tree import Tree, as_mapping
 from nemo_gym.config.workloads import Workload, find_workloads
-from nemo_gym.environments.catalogue import library
 from nemo_gym.environments.discovery import list_environments
+from nemo_gym.environments.environment_info import library
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
 
 Status: TypeAlias = Literal["experimental", "no-manifest", "broken"]
@@ -48,11 +48,11 @@ class BenchmarkEntry(Entry, kw_only=True):
     dataset: str = ""
     prepare_script: str = ""
     problem: str = ""
-    """Why nothing more is known."""
+    """Why its configuration can't be read; empty when it can."""
 
 
 class EnvironmentEntry(Entry, kw_only=True):
-    """A world to act in, with or without a manifest; benchmarks among them."""
+    """An environment, with or without a manifest; benchmarks are among them."""
 
     kind: Kind = "environment"
     status: Status = "no-manifest"
@@ -129,21 +129,21 @@ def search(query: str, types: Sequence[str], roots: Sequence[Path]) -> list[tupl
     """Components in which the query occurs, those with it in their name first; where it occurs nowhere, those
     whose name is nearly it. Each with its type."""
     every = [(kind, entry) for kind in types for entry in TYPES[kind](roots)]
-    wanted = query.casefold()
-    named = [one for one in every if wanted in one[1].name.casefold()]
-    mentioned = [one for one in every if one not in named and wanted in _text(one[1]).casefold()]
+    text = query.casefold()
+    named = [one for one in every if text in one[1].name.casefold()]
+    mentioned = [one for one in every if one not in named and text in _text(one[1]).casefold()]
     if named or mentioned:
         return [*sorted(named, key=lambda one: len(one[1].name)), *mentioned]
-    return [one for one in every if _is_near(wanted, one[1])]
+    return [one for one in every if _is_near(text, one[1])]
 
 
-def _is_near(wanted: str, entry: Entry) -> bool:
+def _is_near(query: str, entry: Entry) -> bool:
     words = [entry.name.casefold(), *entry.name.casefold().replace("-", "_").split("_")]
-    return bool(difflib.get_close_matches(wanted, words, n=1, cutoff=0.75))
+    return bool(difflib.get_close_matches(query, words, n=1, cutoff=0.75))
 
 
 def _text(entry: Entry) -> str:
-    """What is searched: everything but where files are."""
+    """The text that a search looks in: all fields except paths of files."""
     fields: Tree = msgspec.to_builtins(entry)
     skipped = {"source", "config", "manifest", "variants", "problem"}
     return " ".join(str(value) for key, value in fields.items() if key not in skipped)

@@ -1,4 +1,4 @@
-"""The `datasets` of an agent."""
+"""Reads and checks the `datasets` of an agent's configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LICENSES: Final = (
     "TBD",
     "GNU General Public License v3.0",
 )
-"""What the original package knows; any other text passes with a notice."""
+"""The values that the original package knows; any other text passes with a notice."""
 
 
 class HuggingFaceSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="huggingface"):
@@ -81,9 +81,9 @@ def _problems(dataset: Dataset) -> Iterator[str]:
         yield "give source, or the older huggingface_identifier and gitlab_identifier, not both"
 
 
-def _notices(dataset: Dataset, given: Tree) -> Iterator[str]:
+def _notices(dataset: Dataset, fields: Tree) -> Iterator[str]:
     if dataset.license and dataset.license not in LICENSES:
         yield f"license {dataset.license!r} is taken as it is.{nearest(dataset.license, LICENSES)}"
     for old in ("huggingface_identifier", "gitlab_identifier"):
-        if given.get(old):
+        if fields.get(old):
             yield f"{old} is the older way to write source"

@@ -1,4 +1,4 @@
-"""What can be wrong with a configuration. The command prints the message alone and exits 1."""
+"""The errors of a configuration. The command prints only the message and exits 1."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class NoServerInstancesError(ConfigError):
     """There is nothing to start."""
 
 
-def nearest(wrong: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` when something known is near; unlike `did_you_mean`, never a list of all."""
-    hint = did_you_mean(wrong, known)
+def nearest(wrong: str, candidates: Iterable[str]) -> str:
+    """` Did you mean 'x'?` when something candidates is near; unlike `did_you_mean`, never a list of all."""
+    hint = did_you_mean(wrong, candidates)
     return hint if hint.endswith("?") else ""

@@ -1,4 +1,4 @@
-"""How large a tree becomes when its interpolations are replaced, found out without replacing them.
+"""Computes how large a tree becomes when its interpolations are replaced, without replacing them.
 
 References to references double at every step: thirty short lines amount to a billion values.
 """
@@ -25,7 +25,7 @@ MAX_CHARACTERS: Final = 16 << 20
 """Characters that the texts of a tree may grow to altogether."""
 
 MAX_BITS: Final = 4096
-"""Of a whole number."""
+"""The most bits of a whole number."""
 
 _REFERENCE: Final = re.compile(r"\$\{\s*(?:oc\.\w+(?:\.\w+)?\s*:\s*['\"]?)?(\.*[\w-][\w.\-\[\]]*)")
 """A reference whose key is written out, in a resolver's first argument too."""
@@ -87,7 +87,7 @@ def check_expansion(tree: Tree) -> None:
 
 
 def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
-    """Values at and below one; each object is counted once and then known."""
+    """The number of values at and below a value; each object is counted once."""
     if depth > MAX_DEPTH:
         raise ConfigError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, str) and "${" in value:
@@ -96,9 +96,9 @@ def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
         raise ConfigError(f"a whole number of more than {MAX_BITS:,} bits")
     if not isinstance(value, (dict, list)):
         return 1
-    known = sizes.get(id(cast("object", value)))
-    if known is not None:
-        return known
+    size = sizes.get(id(cast("object", value)))
+    if size is not None:
+        return size
     sizes[id(cast("object", value))] = 1  # what contains itself is refused elsewhere
     inside = cast("Tree", value).values() if isinstance(value, dict) else cast("list[Any]", value)
     total = 1 + sum(_size(item, sizes, depth + 1) for item in inside)
@@ -195,7 +195,7 @@ class _Growth:
         yield from ((name.rstrip("."), True) for name in _OPEN.findall(text))
 
     def _plain(self, reference: str, path: Path) -> str | None:
-        """The text that a reference stands for, through references to references."""
+        """The text that a reference resolves to, through references to references."""
         for _ in range(MAX_DEPTH):
             target = _target(reference, path)
             try:

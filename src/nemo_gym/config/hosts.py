@@ -1,4 +1,4 @@
-"""Where each instance will be served: hosts, and ports that were free when chosen."""
+"""Chooses the host and the port of each instance; a port is free at the time of the choice."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def _fields(tree: Tree, instance: Instance) -> Tree:
 
 
 def _check_apart(instances: dict[str, Instance], fields: list[Tree]) -> None:
-    seen: dict[tuple[str, int], str] = {}
+    instance_by_address: dict[tuple[str, int], str] = {}
     for name, one in zip(instances, fields, strict=True):
         address = (one["host"], one["port"])
-        other = seen.setdefault(address, name)
+        other = instance_by_address.setdefault(address, name)
         if other != name and one["port"] != OFFLINE_PORT:
             raise ConfigError(f"{other} and {name} have one address, {address[0]}:{address[1]}")
 

@@ -1,4 +1,4 @@
-"""Where the code of an instance is: a folder of the user's, or a component of this package."""
+"""Finds the code of an instance: a folder of the user's, or a component of this package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.instances import Instance
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.wire.choices import explain_misfit
@@ -30,7 +30,7 @@ def implementation_folder(instance: Instance, roots: Sequence[Path]) -> Path | N
 
 
 def environment_reference(instance: Instance) -> str:
-    """What `find_environment` takes for a resources server without a folder."""
+    """The reference for `find_environment` of a resources server without a folder."""
     return instance.implementation if instance.entrypoint == ENTRYPOINT else instance.entrypoint
 
 
@@ -41,8 +41,8 @@ def environment_of(instance: Instance) -> tuple[type[Environment], dict[str, Any
         UsageError: there is no such environment.
     """
     kind = find_environment(environment_reference(instance))
-    known = kind.Config.__struct_fields__
-    return kind, {key: value for key, value in instance.settings.items() if key in known}
+    fields = kind.Config.__struct_fields__
+    return kind, {key: value for key, value in instance.settings.items() if key in fields}
 
 
 def check_implementations(instances: Iterable[Instance], roots: Sequence[Path]) -> None:

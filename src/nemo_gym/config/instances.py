@@ -9,12 +9,12 @@ from typing import Final, cast
 
 from nemo_gym.config.datasets import Dataset, read_datasets
 from nemo_gym.config.errors import AlmostServerError, ServerRefNotFoundError, nearest
-from nemo_gym.config.kinds import KINDS, Kind, as_kind
+from nemo_gym.config.server_kinds import KINDS, Kind, as_kind
 from nemo_gym.config.tree import Tree, as_mapping, mappings
 from nemo_gym.wire.errors import did_you_mean
 
 OFFLINE_PORT: Final = -1
-"""Of an instance that will not be served."""
+"""The port of an instance that is not served."""
 DOMAINS: Final = (
     "math",
     "coding",
@@ -66,7 +66,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands behind `{type: ..., name: ...}`."""
+    """A reference to another instance, written `{type: ..., name: ...}`."""
 
     kind: Kind
     name: str
@@ -74,7 +74,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The instances of a tree, and what is to be said about it."""
+    """The instances of a tree, and notices for the user."""
 
     instances: dict[str, Instance]
     notices: tuple[str, ...]
@@ -202,8 +202,8 @@ def _check_references(instances: Mapping[str, Instance], notices: list[str]) -> 
             target = instances.get(reference.name)
             if target and target.kind == reference.kind:
                 continue
-            known = [other.name for other in instances.values() if other.kind == reference.kind]
-            hint = did_you_mean(reference.name, known) or f" There are no {reference.kind}."
+            names = [other.name for other in instances.values() if other.kind == reference.kind]
+            hint = did_you_mean(reference.name, names) or f" There are no {reference.kind}."
             what = f"{target.kind}, not {reference.kind}" if target else "not defined"
             problem = f"{instance.name}: {field} refers to {reference.name!r}, which is {what}.{hint}"
             (notices if "." in field else problems).append(problem)

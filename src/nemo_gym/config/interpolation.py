@@ -1,4 +1,4 @@
-"""`${other.key}`, `${oc.env:VAR,default}` and `${oc.select:key,default}` replaced by what they mean."""
+"""Replaces `${other.key}`, `${oc.env:VAR,default}` and `${oc.select:key,default}` by their values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SETTINGS: Final = {
 
 
 def require_values(tree: Tree) -> None:
-    """Check that nothing is left to be given.
+    """Check that no required value (`???`) is missing.
 
     Raises:
         ConfigMissingValuesError: naming every `???`, each with the way to give it.
@@ -78,14 +78,14 @@ def _watch_environment() -> None:
 
 
 def _is_place(text: str) -> bool:
-    """Whether a text is the path of a file or folder that is there: where a secret is kept is none."""
+    """Whether a text is the path of an existing file or folder, which is not a secret itself."""
     return text.startswith("/") and "\0" not in text and os.path.exists(text)
 
 
 _OPEN: Final = frozenset(
     {"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "USER"}
 )
-"""Variables that every system sets and that say where and who, nothing secret."""
+"""Variables that every system sets for places and users; they hold no secrets."""
 
 
 def _unresolvable(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[str, str, str]]:

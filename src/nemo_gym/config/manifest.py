@@ -1,4 +1,4 @@
-"""`manifest.yaml`: what an environment or a benchmark says about itself."""
+"""The fields of `manifest.yaml`, the description of an environment or a benchmark, and their rules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reward(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What rewards mean."""
 
     range: tuple[float, float]
-    """Lowest and highest."""
+    """The lowest and the highest reward."""
     higher_is_better: bool
 
 

@@ -1,4 +1,4 @@
-"""Reading a manifest, with everything that is wrong with it at once and the lines where it is."""
+"""Reads a manifest and reports all of its problems at once, each with its line."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _field_misfits(value: Tree, kind: type[msgspec.Struct], place: Place) -> Ite
 
 
 def _explained(problem: str, value: Any, kind: Any) -> str:
-    """msgspec's words, with the choices where there are some."""
+    """The message of msgspec, with the possible values where a field has a fixed set."""
     problem = problem.partition(" - at `")[0]
     choices = [
         str(choice)

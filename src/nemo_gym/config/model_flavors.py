@@ -12,7 +12,7 @@ from nemo_gym.models.presets import PROVIDERS
 
 
 class Flavor(NamedTuple):
-    """What a configuration holds beside what every one of its implementation does."""
+    """The settings of a flavor that differ from those of its implementation."""
 
     settings: Tree
     instance: str = ""
@@ -49,7 +49,7 @@ def _gpt_oss(model: str, effort: str, gpus: int) -> Flavor:
 
 
 def _instance(model: str) -> str:
-    """A model's name without dots, which stand between the parts of a key."""
+    """A model's name without dots, because dots separate the parts of a key."""
     return model.replace(".", "_")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from nemo_gym.config.directives import written_out
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.inheritance import written_out
 from nemo_gym.config.tree import MISSING, Path, Tree, as_mapping, child, merge, parse_path, remove
 from nemo_gym.config.values import parse_value
 from nemo_gym.wire.errors import UsageError

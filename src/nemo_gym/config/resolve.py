@@ -1,4 +1,4 @@
-"""From files, `env.yaml`, values in code and the command line to one configuration and its instances."""
+"""Resolves files, `env.yaml`, values in code and the command line into one configuration."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Final, cast
 
 from nemo_gym.config.addresses import interpolate_with_addresses
 from nemo_gym.config.builtins import POLICY_SETTINGS
-from nemo_gym.config.directives import apply_directives
+from nemo_gym.config.dummy_model import fold_placeholders
 from nemo_gym.config.errors import NoServerInstancesError
-from nemo_gym.config.flat import expand_flat
 from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.inheritance import apply_directives
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.interpolation import require_values
-from nemo_gym.config.kinds import Kind
 from nemo_gym.config.overrides import Override, apply_override, exists, parse_override
-from nemo_gym.config.placeholder import fold_placeholders
+from nemo_gym.config.server_kinds import Kind
 from nemo_gym.config.settings import check_known, check_spelling, read_settings, unread, unread_settings
+from nemo_gym.config.short_form import expand_flat
 from nemo_gym.config.sources import INCLUDES, find_file, include_list, read_sources, read_yaml, search_roots
 from nemo_gym.config.tree import Tree, as_mapping, get, merge, to_tree
 from nemo_gym.wire.masking import mask
@@ -29,7 +29,7 @@ ENV_FILE: Final = "env.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration in which nothing is left open."""
+    """A resolved configuration: all values and addresses are set."""
 
     tree: Tree
     """Everything, as plain data: what `GET /global_config_dict_yaml` shows and a server's class reads."""
@@ -37,7 +37,7 @@ class Config:
     files: tuple[str, ...] = ()
     """Paths that were read, later ones won; those of built-in components included."""
     notices: tuple[str, ...] = ()
-    """What the user should be told, a line each."""
+    """Notices for the user, a line each."""
 
     def of(self, kind: Kind) -> list[Instance]:
         """The instances of a kind."""

@@ -60,7 +60,7 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     model_ready_timeout: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """Seconds that model endpoints which don't answer yet are waited for."""
     hf_token: str = ""
-    """For data sets that have to be downloaded."""
+    """The token for data sets that are downloaded."""
 
     @classmethod
     def of(cls, **values: Any) -> RunSettings:

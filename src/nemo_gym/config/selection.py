@@ -1,4 +1,4 @@
-"""What a command's words and flags select: configuration files, and changes to what they say."""
+"""Turns a command's arguments and flags into configuration files and overrides."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.config.builtins import POLICY, model_tree
-from nemo_gym.config.kinds import PLACEHOLDER
 from nemo_gym.config.overrides import Override, is_override, parse_override
 from nemo_gym.config.selectors import config_path
+from nemo_gym.config.server_kinds import PLACEHOLDER
 from nemo_gym.config.sources import search_roots
 
 _ENVIRONMENT: Final = "environment"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.config.builtins import builtin_config
-from nemo_gym.config.kinds import as_kind, builtin_names
 from nemo_gym.config.model_flavors import flavors
+from nemo_gym.config.server_kinds import as_kind, builtin_names
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.models.meanings import ready_meaning

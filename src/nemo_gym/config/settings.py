@@ -1,4 +1,4 @@
-"""Top-level settings with a meaning of their own, and keys that nothing reads."""
+"""The known top-level settings of a configuration, and the checks for keys that nothing reads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 
 from nemo_gym.config.errors import ConfigError, nearest
 from nemo_gym.config.instances import ABOUT, SERVED, Instance
-from nemo_gym.config.kinds import KINDS, as_kind, builtin_settings
 from nemo_gym.config.overrides import Override, exists
 from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.config.server_kinds import KINDS, as_kind, builtin_settings
 from nemo_gym.config.tree import Tree, keys_at, leaves
 from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import did_you_mean
@@ -22,7 +22,7 @@ Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class HeadServer(msgspec.Struct, frozen=True):
-    """Where the head server is; without a host, at the default one."""
+    """The address of the head server; without a host, the default host."""
 
     host: str | None = None
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 11000
@@ -30,7 +30,7 @@ class HeadServer(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """The settings that say where things are; the others belong to whoever reads them."""
+    """The settings for addresses and folders; other settings are read by the parts that use them."""
 
     default_host: str | None = None
     use_absolute_ip: bool = False
@@ -194,8 +194,8 @@ def check_known(override: Override, *trees: Tree) -> None:
     """
     path = override.path
     if path[:-1] == ("head_server",) and path[1] not in HeadServer.__struct_fields__:
-        known = did_you_mean(path[1], HeadServer.__struct_fields__)
-        raise ConfigError(f"{override.key}: there is no such key.{known}")
+        hint = did_you_mean(path[1], HeadServer.__struct_fields__)
+        raise ConfigError(f"{override.key}: there is no such key.{hint}")
     if exists(path, trees) or path[0] in SETTINGS:
         return
     if exists(path[:-1], trees) and path[-1] in _fields(path):
@@ -249,16 +249,16 @@ def unread(tree: Tree) -> Iterator[str]:
 
 def unread_settings(instance: Instance) -> Iterator[str]:
     """A line for every setting that the built-in component of that name does not have."""
-    known = builtin_settings(instance.kind, instance.implementation)
-    if known is not None:
+    setting_names = builtin_settings(instance.kind, instance.implementation)
+    if setting_names is not None:
         for key in instance.settings:
-            if key not in known and key not in COMMON:
+            if key not in setting_names and key not in COMMON:
                 where = f"{instance.name}.{key}: the built-in {instance.implementation}"
-                yield f"{where} has no such setting.{did_you_mean(key, known)}"
+                yield f"{where} has no such setting.{did_you_mean(key, setting_names)}"
 
 
 def _fields(path: tuple[str, ...]) -> set[str]:
-    """What can stand beside the last key of a path inside an instance."""
+    """The keys that are possible at the last place of a path inside an instance."""
     if len(path) == 2:
         return set(KINDS)
     kind = as_kind(path[1]) if len(path) == 4 else None

@@ -1,4 +1,4 @@
-"""Skill folders: which skills are in one, and its digest."""
+"""Skill folders: the skills in a folder, and the folder's digest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Skill(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Skills(msgspec.Struct, frozen=True):
-    """What rows are stamped with, as `skills_ref`."""
+    """The reference that rows hold as `skills_ref`."""
 
     path: str
     hash: str
@@ -71,7 +71,7 @@ def read_skill(path: Path) -> Skill:
 
 
 def digest(folder: Path) -> str:
-    """Of every file's path and bytes; links are not followed."""
+    """A digest of every file's path and bytes; links are not followed."""
     hasher = hashlib.sha256()
     for file in files_of(folder):
         hasher.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")

@@ -1,4 +1,4 @@
-"""YAML files: where they are looked for, what they include, and what is wrong with them, to the column."""
+"""Finds and reads YAML files and their includes, and reports errors with line and column."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INSTALLED: Final = Path(discovery.__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a list of configuration files amounts to."""
+    """The merged content of a list of configuration files."""
 
     tree: Tree
     files: tuple[str, ...]
@@ -167,5 +167,5 @@ def _beside(place: Path) -> list[str]:
 
 
 def _places(path: str, roots: Sequence[Path]) -> list[Path]:
-    written = Path(path).expanduser()
-    return [written] if written.is_absolute() else [root / written for root in roots]
+    location = Path(path).expanduser()
+    return [location] if location.is_absolute() else [root / location for root in roots]

@@ -159,6 +159,6 @@ def _clash(base: Any, over: Any, path: Path = ()) -> Path | None:
     if isinstance(base, dict) and isinstance(over, dict):
         below, above = cast("Tree", base), cast("Tree", over)
         for key in below.keys() & above.keys():
-            if found := _clash(below[key], above[key], (*path, key)):
-                return found
+            if clash := _clash(below[key], above[key], (*path, key)):
+                return clash
     return None

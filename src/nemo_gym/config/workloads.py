@@ -1,4 +1,4 @@
-"""Environments and benchmarks as folders: a configuration, what it is made of, perhaps a manifest."""
+"""Environments and benchmarks as folders with a configuration and perhaps a manifest."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 
 from nemo_gym.config.builtins import POLICY, model_tree
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.kinds import PLACEHOLDER
 from nemo_gym.config.manifest import Kind
 from nemo_gym.config.manifest_file import MANIFEST, read_manifest
 from nemo_gym.config.resolve import Config, resolve
 from nemo_gym.config.selectors import candidates
+from nemo_gym.config.server_kinds import PLACEHOLDER
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
 GROUPS: Final[dict[Kind, str]] = {"environment": "environments", "benchmark": "benchmarks"}
@@ -34,12 +34,12 @@ class Workload:
 
     @property
     def manifest(self) -> Path:
-        """Where its manifest is, if it has one."""
+        """The path of its manifest, if it has one."""
         return self.folder / MANIFEST
 
     @property
     def fixture(self) -> Path:
-        """Where its known answers are, if it has some."""
+        """The path of its known answers, if it has some."""
         return self.folder / FIXTURE
 
     def resolve(self, overrides: Sequence[str] = (), search_dirs: Sequence[Path] = ()) -> Config:
@@ -65,16 +65,16 @@ def find_workload(name: str, kind: Kind | None, roots: Sequence[Path]) -> Worklo
     for workload in every:
         if workload.name == name and kind in (None, workload.kind):
             return workload
-    known = {workload.name for workload in every if kind in (None, workload.kind)}
+    names = {workload.name for workload in every if kind in (None, workload.kind)}
     looked = ", ".join(map(str, roots))
     what = kind or "environment or benchmark"
     raise UsageError(
-        f"no {what} {name!r} with a folder of its own.{did_you_mean(name, known)} (looked in {looked})"
+        f"no {what} {name!r} with a folder of its own.{did_you_mean(name, names)} (looked in {looked})"
     )
 
 
 def workload_at(manifest: Path) -> Workload:
-    """The workload that a manifest lies in.
+    """The workload that a manifest belongs to.
 
     Raises:
         UsageError: there is no such file.

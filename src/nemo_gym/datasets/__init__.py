@@ -1,1 +1,1 @@
-"""Data sets: what a configuration declares becomes checked task files; fetched from and sent to a hub."""
+"""Data sets: check, count, collate and render the declared ones, and exchange them with a hub."""

@@ -1,4 +1,4 @@
-"""Collating: the rows of data sets are checked, counted, and written together by type."""
+"""Collates data sets: checks and counts their rows and writes them together by type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nemo_gym.datasets.metrics_file import (
     write_metrics,
 )
 from nemo_gym.datasets.statistics import Statistics
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.task_sources import Source, rows_of
 from nemo_gym.wire.errors import GymError, UsageError
@@ -24,7 +24,7 @@ from nemo_gym.wire.jsonl import encode
 
 
 class MetricsConflict(GymError):
-    """A data set is not what its metrics file says."""
+    """A data set differs from its metrics file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,16 @@ class Part:
     source: Source
     """How its rows are read."""
     facts: dict[str, Any]
-    """What the configuration says of it; its metrics begin with them."""
+    """Its fields in the configuration; its metrics begin with them."""
 
     @property
     def metrics(self) -> Path:
-        """Where its metrics are."""
+        """The path of its metrics."""
         return self.path.with_name(f"{self.path.stem}_metrics.json")
 
     @property
     def prepared(self) -> Path:
-        """Where its rows go, ready for the agent."""
+        """The path of its rows in the form that the agent gets."""
         return self.path.with_name(f"{self.path.stem}_prepare.jsonl")
 
 
@@ -56,9 +56,9 @@ class Collated:
     type: str
     path: Path
     rows: int
-    """Written; repeats included."""
+    """The number of rows written, repeats included."""
     refused: int
-    """Lines left out."""
+    """The number of lines left out."""
 
 
 def collate(
@@ -72,7 +72,7 @@ def collate(
     `<type>.jsonl` and `<type>_metrics.json` for every type: all of them, or none.
 
     Args:
-        refused: is told file, line and problem of every row that is left out.
+        refused: called with file, line and problem of every row that is left out.
         overwrite_conflicts: replace metrics that differ.
 
     Raises:
@@ -117,7 +117,7 @@ def _pass(
         wrong += 1
         refused(part.path, line, problem)
 
-    for row in rows_of(part.source, Elsewhere(), refused=refuse):
+    for row in rows_of(part.source, RemotePlaceholder(), refused=refuse):
         counted.add(row, part.source.num_repeats)
         lines = (encode(row) + b"\n") * part.source.num_repeats
         for file in files:
@@ -127,17 +127,17 @@ def _pass(
     return counted, wrong
 
 
-def _check_apart(parts: Sequence[Part], written: Sequence[Path]) -> None:
-    seen: set[Path] = {path.resolve() for path in written}
+def _check_apart(parts: Sequence[Part], output_paths: Sequence[Path]) -> None:
+    taken_paths: set[Path] = {path.resolve() for path in output_paths}
     for part in parts:
         for path in (part.path, part.prepared, part.metrics):
-            if path.resolve() in seen:
+            if path.resolve() in taken_paths:
                 what = f"{part.source.agent}: data set {part.facts['name']!r}"
                 raise UsageError(
                     f"{what}: {path} would be written over: give each data set a file of its own, and "
                     "an output folder where they are not"
                 )
-            seen.add(path.resolve())
+            taken_paths.add(path.resolve())
 
 
 def _refuse_conflicts(metrics: dict[Path, Document]) -> None:

@@ -106,7 +106,7 @@ def _fetch(hub: Hub, source: HuggingFaceSource, split: str, path: Path) -> None:
 
 
 def origin(dataset: Dataset, store: str) -> HuggingFaceSource | GitlabSource | None:
-    """Where a data set can be had, in the older form too.
+    """The source of a data set, also when it is declared in the older form; None without one.
 
     Raises:
         UsageError: the older form is not what it should be.

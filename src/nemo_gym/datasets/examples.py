@@ -1,4 +1,4 @@
-"""The examples that a resources server is committed with: five rows, their figures and five rollouts."""
+"""Checks the committed examples of a resources server: five rows, their figures and five rollouts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLES: Final = 5
 
 
 def example_problems(folder: Path) -> list[str]:
-    """What is wrong with `data/example.jsonl`, `example_metrics.json` and `example_rollouts.jsonl`."""
+    """The problems of `data/example.jsonl`, `example_metrics.json` and `example_rollouts.jsonl`."""
     data = folder / "data"
     problems: list[str] = []
     try:
@@ -42,9 +42,9 @@ def example_problems(folder: Path) -> list[str]:
 
 
 def _figure_problems(path: Path, statistics: Statistics) -> list[str]:
-    said, figures = read_metrics(path), statistics.figures()
-    if not said:
+    stored, figures = read_metrics(path), statistics.figures()
+    if not stored:
         return [f"{path}: there are no metrics of the examples"]
-    missing = [f"{path}: {name}: missing" for name in figures if name not in said]
-    known = {name: value for name, value in said.items() if name in figures}
-    return missing + [f"{path}: {line}" for line in differences(known, figures)]
+    missing = [f"{path}: {name}: missing" for name in figures if name not in stored]
+    common = {name: value for name, value in stored.items() if name in figures}
+    return missing + [f"{path}: {line}" for line in differences(common, figures)]

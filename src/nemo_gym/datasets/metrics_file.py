@@ -1,4 +1,4 @@
-"""Metrics files: what is known of a data set, written beside it and compared when it is collated again."""
+"""Metrics files: the figures of a data set, stored beside it and compared when it is collated again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_metrics(path: Path, document: Document) -> None:
 
 
 def read_metrics(path: Path) -> Document:
-    """What a metrics file says; nothing where there is none.
+    """The content of a metrics file; empty when there is none.
 
     Raises:
         UsageError: it can't be read as a JSON object.
@@ -41,12 +41,12 @@ def read_metrics(path: Path) -> Document:
 
 
 def conflict_path(path: Path) -> Path:
-    """Where metrics go that differ from those at `path`."""
+    """The path for metrics that conflict with those at `path`."""
     return path.with_name(f"{path.stem}_conflict.json")
 
 
 def differences(before: Document, now: Document) -> list[str]:
-    """What was said before and isn't so now, a line each; what nobody said before is no difference."""
+    """The stored values that differ from the current ones, a line each; new values are no difference."""
     return list(_differences(before, now, ()))
 
 

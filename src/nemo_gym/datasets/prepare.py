@@ -1,4 +1,4 @@
-"""Make the files of benchmarks by running their `prepare` in processes of its own."""
+"""Makes the files of benchmarks by running each `prepare` in a process of its own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Benchmark:
     name: str
     script: Path
     targets: frozenset[Path]
-    """Where its file may be: at the same place under any of the roots."""
+    """The possible paths of its file: the same place under each of the roots."""
     present: Path | None
     """The file, where there is one."""
 

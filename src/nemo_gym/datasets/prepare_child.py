@@ -15,7 +15,7 @@ import msgspec
 
 
 class Request(msgspec.Struct):
-    """What to run."""
+    """The `prepare` to run, and its arguments."""
 
     script: str
     """Path of a Python file with a `prepare`."""

@@ -1,4 +1,4 @@
-"""Rows with their prompt filled in, as a file."""
+"""Writes a file of rows with their prompt filled in."""
 
 from __future__ import annotations
 

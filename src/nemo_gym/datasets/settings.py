@@ -1,4 +1,4 @@
-"""What the commands about data sets are asked for, named as the keys of a configuration."""
+"""The settings of the commands for data sets, named as the keys of a configuration."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class UploadSettings(msgspec.Struct, frozen=True):
 
 
 def settings_of(kind: type[T], tree: Mapping[str, Any], **flags: Any) -> T:
-    """What the tree of a configuration says, and over it the flags that say something.
+    """The settings in a configuration, replaced by the flags that have a value.
 
     Raises:
         ConfigError: a value is of the wrong type.
     """
-    known = {key: tree[key] for key in kind.__struct_fields__ if tree.get(key) is not None}
+    values = {key: tree[key] for key in kind.__struct_fields__ if tree.get(key) is not None}
     try:
-        return msgspec.convert(known | {key: value for key, value in flags.items() if value}, kind)
+        return msgspec.convert(values | {key: value for key, value in flags.items() if value}, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error).replace("$.", "")) from None

@@ -1,4 +1,4 @@
-"""Which files of a repository hold which split, as the hub reads it from a card or from names."""
+"""Finds the files of each split of a repository from its card or from file names, as the hub does."""
 
 from __future__ import annotations
 

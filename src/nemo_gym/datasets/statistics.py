@@ -105,7 +105,7 @@ class Numbers:
 
 class Column:
     """One column: numbers, truth values as 0 and 1, texts, and lists of these one level deep. With both
-    numbers and texts it is told as texts."""
+    numbers and texts it is reported as texts."""
 
     def __init__(self) -> None:
         self._numbers = Numbers()
@@ -134,7 +134,7 @@ class Column:
         self._different.merge(other._different)
 
     def figures(self) -> Figures:
-        """None where nothing was said."""
+        """The figures of the column; empty when it has no values."""
         if self._texts:
             return {"unique_count": len(self._different), "total_count": self._texts}
         return self._numbers.figures() if self._numbers.count else {}
@@ -147,7 +147,7 @@ class Column:
 
 
 class Different:
-    """How many different texts there were, told apart by 64-bit hashes."""
+    """The number of different texts, compared by 64-bit hashes."""
 
     def __init__(self) -> None:
         self._fresh: set[int] = set()
@@ -192,18 +192,18 @@ def rounded(value: float) -> float:
 
 
 def _request_figures(params: Row) -> dict[str, float | None]:
-    asked, tools, temperature = params.get("input"), params.get("tools"), params.get("temperature")
+    conversation, tools, temperature = params.get("input"), params.get("tools"), params.get("temperature")
     return {
         TOOLS: None if tools is None else len(tools),
         WORDS: len(json.dumps(params).split()),
-        TURNS: _turns(asked),
+        TURNS: _turns(conversation),
         TEMPERATURE: temperature,
     }
 
 
-def _turns(asked: Any) -> int | None:
+def _turns(conversation: Any) -> int | None:
     """None without a user."""
-    turns = 1 if isinstance(asked, str) else sum(item.get("role") == "user" for item in asked)
+    turns = 1 if isinstance(conversation, str) else sum(item.get("role") == "user" for item in conversation)
     return turns or None
 
 

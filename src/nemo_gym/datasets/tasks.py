@@ -1,4 +1,4 @@
-"""The tasks of a configured run: a file, the data sets that its agents declare, or the environment's own."""
+"""Finds the tasks of a run: a file, the data sets that its agents declare, or the environment's own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nemo_gym.wire.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class FoundTasks:
-    """Where the tasks of a run are."""
+    """The sources of the tasks of a run."""
 
     split: str
     sources: tuple[Source, ...]
     without: tuple[str, ...] = ()
-    """Agents that there are none for."""
+    """Agents without tasks."""
     fetched: tuple[Path, ...] = ()
     """Files that had to be downloaded."""
 
@@ -40,7 +40,7 @@ def find_tasks(
         own: the tasks of a split that an agent's environment has of its own, if it has any.
 
     Raises:
-        UsageError: nobody says where tasks are, or a data set has no file and doesn't say where to get it.
+        UsageError: there is no source of tasks, or a data set has no file and doesn't say where to get it.
         GymError: a data set can't be downloaded.
         ConfigError: a prompt file can't be read.
     """

@@ -1,4 +1,4 @@
-"""Sending a data set to a hub: what its repository is called, and what is looked at first."""
+"""Sends a data set to a hub, after a check of its rows, and names its repository."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.params import check_typed_params
 
 
-def upload(asked: UploadSettings, roots: Sequence[Path]) -> tuple[str, str]:
+def upload(settings: UploadSettings, roots: Sequence[Path]) -> tuple[str, str]:
     """Check a file and send it; the repository's id and the URL of the change.
 
     Args:
@@ -29,45 +29,45 @@ def upload(asked: UploadSettings, roots: Sequence[Path]) -> tuple[str, str]:
         GymError: the hub can't be reached, or refuses.
     """
     facts = {
-        "input_jsonl_fpath=FILE": asked.input_jsonl_fpath,
-        "hf_organization=NAME": asked.hf_organization,
-        "resource_config_path=PATH": asked.resource_config_path,
+        "input_jsonl_fpath=FILE": settings.input_jsonl_fpath,
+        "hf_organization=NAME": settings.hf_organization,
+        "resource_config_path=PATH": settings.resource_config_path,
     }
     if missing := [name for name, value in facts.items() if not value]:
         raise UsageError(f"needed: {', '.join(missing)} (env.yaml may have the keys)").about("input")
-    if asked.delete_from_gitlab:
+    if settings.delete_from_gitlab:
         raise UsageError(f"delete_from_gitlab: {NO_GITLAB}")
-    repository = repository_name(asked, roots)
-    path = Path(asked.input_jsonl_fpath)
-    check_rows(path, requests=asked.split == "train")
-    hub = Hub(asked.hf_token)
+    repository = repository_name(settings, roots)
+    path = Path(settings.input_jsonl_fpath)
+    check_rows(path, requests=settings.split == "train")
+    hub = Hub(settings.hf_token)
     url = hub.publish(
         repository,
         path,
-        revision=asked.revision,
-        create_pr=asked.create_pr,
-        message=asked.commit_message,
-        description=asked.commit_description,
+        revision=settings.revision,
+        create_pr=settings.create_pr,
+        message=settings.commit_message,
+        description=settings.commit_description,
     )
-    if asked.hf_collection_name and asked.hf_collection_slug:
-        collection = f"{asked.hf_collection_name}-{asked.hf_collection_slug}"
-        hub.collect(repository, f"{asked.hf_organization}/{collection}")
+    if settings.hf_collection_name and settings.hf_collection_slug:
+        collection = f"{settings.hf_collection_name}-{settings.hf_collection_slug}"
+        hub.collect(repository, f"{settings.hf_organization}/{collection}")
     return repository, url
 
 
-def repository_name(asked: UploadSettings, roots: Sequence[Path]) -> str:
+def repository_name(settings: UploadSettings, roots: Sequence[Path]) -> str:
     """`<organization>/<prefix>-<domain>-<name>`.
 
     Raises:
         ConfigError: the configuration has no resources server with a domain.
     """
-    tree = read_sources([asked.resource_config_path], roots).tree
+    tree = read_sources([settings.resource_config_path], roots).tree
     for value in tree.values():
         for name, fields in as_mapping(as_mapping(value).get("resources_servers")).items():
             if domain := as_mapping(fields).get("domain"):
-                named = f"{asked.hf_dataset_prefix}-{domain}-{asked.dataset_name or name}"
-                return f"{asked.hf_organization}/{named}"
-    raise ConfigError(f"{asked.resource_config_path}: there is no resources server with a domain in it")
+                named = f"{settings.hf_dataset_prefix}-{domain}-{settings.dataset_name or name}"
+                return f"{settings.hf_organization}/{named}"
+    raise ConfigError(f"{settings.resource_config_path}: there is no resources server with a domain in it")
 
 
 def check_rows(path: Path, *, requests: bool) -> None:

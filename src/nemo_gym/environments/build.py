@@ -1,4 +1,4 @@
-"""An environment from its class; what an author got wrong in the class is one line that says where."""
+"""Builds an environment from its class and reports a mistake in the class in one line with its place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nemo_gym.wire.errors import GymError, UsageError
 
 
 def build_environment(kind: type[Environment], settings: Mapping[str, Any] | None = None) -> Environment:
-    """An environment of a class, with its settings.
+    """Build an environment from a class and its settings.
 
     Raises:
         UsageError: there is no such setting, the class's `Config`, `Task` or `asks` is none, or its own

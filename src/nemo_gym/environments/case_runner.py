@@ -1,4 +1,4 @@
-"""Known cases and rows tried on an environment, whose code is imported in a process of its own only.
+"""Runs known cases and rows on an environment in a separate process, where alone its code is imported.
 
 `python -m nemo_gym.environments.case_runner FILE` reads a `Trial` from standard input and writes its
 `Outcome` to the file: what the environment prints does not matter.
@@ -29,13 +29,13 @@ from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
 
 TRIAL_S: Final = 300.0
-"""Seconds for a whole trial."""
+"""The most seconds for all cases and rows together."""
 ROW_S: Final = 20.0
 """Seconds for one row; a verifier that takes longer says nothing about it."""
 
 
 class Trial(msgspec.Struct, kw_only=True):
-    """What is to be tried."""
+    """The environment, and the cases and rows to run on it."""
 
     environment: str
     """As `find_environment` takes it."""
@@ -45,20 +45,20 @@ class Trial(msgspec.Struct, kw_only=True):
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """What one case came to: a reward, or the error instead of it."""
+    """The result of one case: a reward, or the error instead of it."""
 
     reward: float | None = None
     error: str = ""
 
 
 class Outcome(msgspec.Struct):
-    """What came of a trial, in its order."""
+    """The results of all cases and rows, in the order of the request."""
 
     scored: list[Scored] = []
     misfits: list[str] = []
-    """Of every row why it does not fit; empty for one that does."""
+    """For every row the reason why it does not fit; empty for a row that fits."""
     error: str = ""
-    """Why nothing could be tried."""
+    """The reason why nothing could run; empty otherwise."""
 
 
 async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
@@ -118,7 +118,7 @@ async def _score(on: Stage, case: Golden, index: int) -> Scored:
 
 
 async def _misfit(link: LocalEnvironment, row: Row) -> str:
-    """Why a row does not fit, told by the environment itself; other failures say nothing about the row."""
+    """The environment's own reason why a row does not fit; other failures say nothing about the row."""
     try:
         check_params(row.get(keys.PARAMS))
         async with asyncio.timeout(ROW_S), link.session(row) as session:
@@ -136,7 +136,7 @@ async def _misfit(link: LocalEnvironment, row: Row) -> str:
 
 
 def _invalid(body: str) -> str:
-    """What FastAPI says of a body that does not fit, on one line."""
+    """The message of FastAPI about an invalid body, on one line."""
     try:
         detail = msgspec.json.decode(body, type=_Refusal).detail
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""From what a person types (`mcqa`, `demo`, `env.py`, `env.py:Class`, `reward.py:score`) to an Environment.
+"""Finds the Environment for a reference: `mcqa`, `demo`, `env.py`, `env.py:Class` or `reward.py:score`.
 
 A name is looked for in the search roots first, then among installed packages (entry points of the group
 `nemo_gym.environments`), then among the built-in environments: what is yours shadows what came with it.
@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.catalogue import EnvironmentInfo as EnvironmentInfo
-from nemo_gym.environments.catalogue import describe as describe
-from nemo_gym.environments.catalogue import library, read_info
+from nemo_gym.environments.environment_info import EnvironmentInfo as EnvironmentInfo
+from nemo_gym.environments.environment_info import environment_info as environment_info
+from nemo_gym.environments.environment_info import library, read_info
 from nemo_gym.environments.function import environment_of
 from nemo_gym.support.modules import FILE_MODULE, load_file
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
@@ -31,7 +31,7 @@ EXTRA_ROOTS = "NEMO_GYM_EXTRA_ROOTS"
 """Environment variable with more folders to look for environments in, separated like PATH."""
 
 OFFER = "__gym_environment__"
-"""The class method by which a class of another kind gives the environment that it can act as."""
+"""The class method with which a class of another kind returns itself as an environment."""
 
 
 def search_roots() -> list[Path]:
@@ -87,7 +87,7 @@ def list_environments(*, roots: Sequence[Path] | None = None) -> list[Environmen
     for name, folder in library().items():
         if name not in infos:
             info = read_info(name, folder / "environment.py", "built-in", whole=True)
-            infos[name] = info or describe(_of_library(name))
+            infos[name] = info or environment_info(_of_library(name))
     return [infos[name] for name in sorted(infos)]
 
 
@@ -233,7 +233,7 @@ def _from_entry_point(point: importlib.metadata.EntryPoint) -> type[Environment]
 
 def _entry_point_info(point: importlib.metadata.EntryPoint) -> EnvironmentInfo:
     try:
-        info = describe(_from_entry_point(point))
+        info = environment_info(_from_entry_point(point))
     except UsageError as error:
         return EnvironmentInfo(point.name, str(error), "other", "tools", point.value, ())
     return EnvironmentInfo(point.name, info.description, info.domain, info.kind, point.value, info.tools)

@@ -1,4 +1,4 @@
-"""One function as a whole environment: `gym run reward.py:score --input tasks.jsonl`."""
+"""Makes an environment from one reward function: `gym run reward.py:score --input tasks.jsonl`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
     Raises:
         UsageError: a parameter is positional-only or `*args`.
     """
-    wanted, takes_rest = _parameters(function)
-    columns = {name: needed for name, needed in wanted.items() if name not in _GIVEN}
+    required, takes_rest = _parameters(function)
+    columns = {name: needed for name, needed in required.items() if name not in _GIVEN}
     fields: list[tuple[str, Any]] = [(name, Any) for name, needed in columns.items() if needed]
     call: Callable[..., Any] = vars(function)["__wrapped__"] if is_blocking(function) else function
     task_type = cast(
@@ -51,8 +51,8 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
             if takes_rest:
                 values = {**{name: row[name] for name in row if name not in _GIVEN}, **values}
             arguments = {"response": response, "task": row, "session": session}
-            values |= {name: value for name, value in arguments.items() if name in wanted}
-            if "text" in wanted:
+            values |= {name: value for name, value in arguments.items() if name in required}
+            if "text" in required:
                 values["text"] = response.final_text
             return call(**values)
 
@@ -65,7 +65,7 @@ _GIVEN = frozenset({"response", "text", "task", "session"})
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[dict[str, bool], bool]:
-    wanted: dict[str, bool] = {}
+    required: dict[str, bool] = {}
     takes_rest = False
     for parameter in inspect.signature(function).parameters.values():
         match parameter.kind:
@@ -77,8 +77,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[dict[str, bool], bool]:
                     "make it an ordinary parameter named response, text, task, session or after a column"
                 )
             case _:
-                wanted[parameter.name] = parameter.default is parameter.empty
-    return wanted, takes_rest
+                required[parameter.name] = parameter.default is parameter.empty
+    return required, takes_rest
 
 
 def _publish(kind: type[Environment], function: Callable[..., Any]) -> type[Environment]:

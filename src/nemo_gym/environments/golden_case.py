@@ -1,4 +1,4 @@
-"""A scored rollout as a golden case."""
+"""Turns a scored rollout into a golden case and adds it to a file of cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def case_of(
     reward_range: tuple[float, float],
     steps: bool,
 ) -> Golden:
-    """The case that says: for this row, this output earns this reward.
+    """The golden case of a row, an output and its reward.
 
     Args:
         steps: whether the environment has the reset/step form, whose cases hold the model's answers alone.
@@ -46,7 +46,7 @@ def case_of(
 
 
 def append_case(path: Path, case: Golden) -> None:
-    """Add a case to a file of cases, which is made if it is not there.
+    """Add a case to a file of cases; a missing file is created.
 
     Raises:
         UsageError: there is a case of that name, or the file can't be written.
@@ -66,7 +66,7 @@ def append_case(path: Path, case: Golden) -> None:
 
 
 def _is_played(item: Item, *, steps: bool) -> bool:
-    """Whether the item is the model's: what tools and the environment say comes about again."""
+    """Whether the model made the item; a replay makes the items of tools and of the environment again."""
     if item.get("type", "message") == "message":
         return cast("dict[str, Any]", item).get("role") == "assistant"
     return not steps and item["type"] == "function_call"

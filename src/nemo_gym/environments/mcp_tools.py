@@ -1,4 +1,4 @@
-"""MCP servers as tools of an environment: one connection for each session, for as long as it is open."""
+"""MCP servers as tools of an environment, with one connection for each open session."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class McpServer:
     command: Sequence[str] = ()
     """The program and its arguments; never a shell line."""
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Added to PATH, HOME and the like: nothing else of this process's environment is handed down."""
+    """Variables added to PATH, HOME and the like; the program gets no others from this process."""
     folder: str | Path | None = None
     """The program's working directory."""
     url: str = ""
@@ -55,7 +55,7 @@ class McpServer:
     prefix: str = ""
     """Put before the names of its tools, where two servers have the same."""
     start_timeout_s: float = 30.0
-    """Seconds until it has told its tools."""
+    """The most seconds until it has listed its tools."""
 
     def __post_init__(self) -> None:
         if isinstance(self.command, str):
@@ -70,7 +70,7 @@ class McpServer:
 
 
 def check_sdk(environment: str) -> None:
-    """See whether MCP servers can be used at all.
+    """Check that MCP servers can be used.
 
     Raises:
         UsageError: the SDK is not installed.
@@ -84,7 +84,7 @@ class McpTools:
 
     def __init__(self) -> None:
         self.schemas: list[FunctionTool] = []
-        """As the model sees them."""
+        """The tools in the form that the model gets."""
         self._connections: list[_Connection] = []
         self._homes: dict[str, tuple[_Connection, str]] = {}
 
@@ -180,13 +180,13 @@ class _Connection:
             await asyncio.gather(calling, return_exceptions=True)
 
     def end(self) -> None:
-        """Have it closed soon."""
+        """Ask the connection to close."""
         self._over.set()
         if not self._ready.done():
             self._owner.cancel()
 
     async def ended(self) -> None:
-        """Wait for its end."""
+        """Wait until the connection has closed."""
         await asyncio.gather(self._owner, return_exceptions=True)
         if self.server.command:
             await asyncio.to_thread(kill_carriers, self._mark)
@@ -271,17 +271,17 @@ async def _all_tools(client: Client) -> list[types.Tool]:
 def _selected(tools: list[types.Tool], server: McpServer) -> list[types.Tool]:
     if server.tools is None:
         return tools
-    known = {tool.name for tool in tools}
+    names = {tool.name for tool in tools}
     for name in server.tools:
-        if name not in known:
+        if name not in names:
             raise EnvironmentFault(
-                f"MCP server {server.label} has no tool {name!r}.{did_you_mean(name, known)}"
+                f"MCP server {server.label} has no tool {name!r}.{did_you_mean(name, names)}"
             )
     return [tool for tool in tools if tool.name in server.tools]
 
 
 def _fitting(name: str) -> str:
-    """A name that model APIs take."""
+    """The name with the characters that model APIs accept."""
     return _UNFIT.sub("_", name)[:64]
 
 

@@ -1,4 +1,4 @@
-"""What a resources server says about itself in its OpenAPI description."""
+"""Reads from a resources server's OpenAPI document its form, its step limit and its rewards."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ itself."""
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What has to be known of a server before it is used."""
+    """The facts about a server that are needed before it is used."""
 
     steps: bool = False
     """Whether it has the reset/step form."""
     max_steps: int = MAX_STEPS
     rewards: Rewards | None = None
-    """What it declares about its rewards; None where it says nothing."""
+    """Its declared rewards; None when it declares nothing."""
 
 
-async def describe(url: str, *, token: str = "") -> Description:
-    """What a server's `/openapi.json` tells; one without it has the tools and verify form.
+async def fetch_description(url: str, *, token: str = "") -> Description:
+    """The description in a server's `/openapi.json`; a server without it has the tools and verify form.
 
     Raises:
-        GymError: nobody answers at the URL.
+        GymError: no server answers at the URL.
         UsageError: it is not a URL.
     """
     service = Service(url, "resources server", token=token)

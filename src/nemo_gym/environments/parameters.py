@@ -1,4 +1,4 @@
-"""What a tool's signature says of its parameters: the type to decode with its limits, and the JSON Schema."""
+"""Turns a tool's signature into the types that decode its arguments and the JSON Schema that shows them."""
 
 from __future__ import annotations
 
@@ -92,9 +92,11 @@ def arguments_schema(arguments: type[msgspec.Struct]) -> Schema:
     recursive = {name for name in components if name in _reachable(components[name], components)}
     schema = cast("Schema", _inlined(own, components, recursive))
     schema["additionalProperties"] = False
-    kept = {name for name in _reachable(schema, components) if name in recursive}
-    if kept:
-        schema["$defs"] = {name: _inlined(components[name], components, recursive) for name in sorted(kept)}
+    definitions = {name for name in _reachable(schema, components) if name in recursive}
+    if definitions:
+        schema["$defs"] = {
+            name: _inlined(components[name], components, recursive) for name in sorted(definitions)
+        }
     return schema
 
 

@@ -1,4 +1,4 @@
-"""An environment at a URL: a resources server, ours or anybody's, as a link."""
+"""The environment link to a resources server at a URL."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RemoteEnvironment:
 
     Args:
         url: base URL of the server.
-        about: its form; `describe` asks the server for it.
+        about: its form; `fetch_description` asks the server for it.
         token: sent as a bearer token.
         timeouts: of one request; the default is 30 minutes, for verifiers that run programs.
         retry: how long a server that can't be reached is waited for.
@@ -135,7 +135,7 @@ class RemoteEnvironment:
         return await ask_for_metrics(self._service, body)
 
     async def aggregate_metrics(self, rows: list[Row]) -> dict[str, Any]:
-        """What the server says that the stripped rows of one agent come to.
+        """The metrics that the server computes from the stripped rows of one agent.
 
         Raises:
             RolloutError: it doesn't.
@@ -152,7 +152,7 @@ class RemoteEnvironment:
         await self._service.aclose()
 
     async def _seed(self, session: _RemoteSession) -> None:
-        """Ours and some others tell in the answer which tools there are, when the row doesn't."""
+        """The tools of the session, which some servers list in their answer when the row has none."""
         path = "/seed_session"
         reply = await self._post(session, path, encode(session.row), EnvironmentFault, repeatable=True)
         try:
@@ -192,7 +192,7 @@ class RemoteEnvironment:
             ) from None
 
     async def _close(self, session: _RemoteSession) -> None:
-        """A failing close neither undoes a rollout that was scored nor hides why one was not."""
+        """Close the session. A failure here neither undoes a scored rollout nor hides an earlier error."""
         try:
             await self._post(session, "/close", b"{}", EnvironmentFault, repeatable=True)
         except RolloutError as error:
@@ -201,7 +201,7 @@ class RemoteEnvironment:
 
 
 class _RemoteSession(Session):
-    """A session whose state is on the server: here is what leads to it."""
+    """A session whose state is on the server; it holds the cookies and ids with which requests reach it."""
 
     def __init__(self, row: Row, scale: RewardScale) -> None:
         task = Task(responses_create_params=row[keys.PARAMS])
@@ -247,7 +247,7 @@ class _Mcp(msgspec.Struct):
 class _Seeded(msgspec.Struct):
     tools: list[FunctionTool] = []
     mcp: _Mcp | None = None
-    """Where the session's tools are over MCP."""
+    """The address of the session's tools over MCP."""
 
 
 class _Reset(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Whether the stored trajectories of an environment can be scored anew."""
+"""`reverify_mode`: whether the stored trajectories of an environment can be scored again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ReverifyMode: TypeAlias = Literal["stateless", "unsupported", "unknown"]
 
 
 def reverify_mode(environment: Environment) -> ReverifyMode:
-    """What the environment declares; one without tools and without a `seed` of its own scores from the row
-    and the response alone."""
+    """The mode that the environment declares. An environment without tools and without its own `seed` scores
+    from the row and the response alone, so it is stateless."""
     if isinstance(environment, StepEnvironment):
         return "unsupported"
     if environment.stateless is not None:
@@ -25,10 +25,10 @@ def reverify_mode(environment: Environment) -> ReverifyMode:
 
 
 async def reverify_mode_at(url: str, *, token: str = "") -> ReverifyMode:
-    """What a resources server answers; `unknown` for one that doesn't say.
+    """The mode that a resources server reports; `unknown` when it reports none.
 
     Raises:
-        GymError: nobody answers at the URL.
+        GymError: no server answers at the URL.
     """
     service = Service(url, "resources server", token=token)
     try:

@@ -1,4 +1,4 @@
-"""What an environment declares about its rewards."""
+"""The rewards that an environment declares: their range and scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment's own tasks as rows; a mistake in `tasks()` is one line that says where and what."""
+"""Reads an environment's own tasks as rows and reports a mistake in `tasks()` in one line with its place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nemo_gym.wire.task import Row, Task
 
 
 class TasksError(UsageError):
-    """What `tasks()` of an environment does is wrong."""
+    """The `tasks()` of an environment has a mistake."""
 
 
 def own_tasks(environment: Environment, split: str, seed: int, n: int | None) -> Iterator[Row]:

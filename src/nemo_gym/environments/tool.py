@@ -127,9 +127,9 @@ def is_tool_error(text: str) -> bool:
         return False
 
 
-def no_such_tool(name: str, known: Iterable[str]) -> str:
+def no_such_tool(name: str, names: Iterable[str]) -> str:
     """The answer to a call of a tool that doesn't exist, with the nearest one that does."""
-    return tool_error(f"There is no tool {name!r}.{did_you_mean(name, known)}")
+    return tool_error(f"There is no tool {name!r}.{did_you_mean(name, names)}")
 
 
 @lru_cache(maxsize=256)
@@ -167,7 +167,7 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
     summary, described = _read_docstring(function)
-    shown: list[tuple[str, Any, Any]] = []
+    schema_fields: list[tuple[str, Any, Any]] = []
     decoded: list[tuple[str, Any, Any]] = []
     for parameter in parameters.values():
         if parameter.name == "session":
@@ -178,21 +178,21 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
         default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
         hint, default = with_field(hint, default)
         try:
-            shown_type = schema_type(hint, default, described.get(parameter.name, ""))
-            msgspec.json.schema(shown_type)
+            schema_field_type = schema_type(hint, default, described.get(parameter.name, ""))
+            msgspec.json.schema(schema_field_type)
             decoded_as = decoded_type(hint, default)
             msgspec.json.Decoder(decoded_as, dec_hook=check_text)
             default = own_default(default)
         except (TypeError, ValueError) as error:
             reason = f"{hint} can't be read from JSON" if "custom types requires" in str(error) else error
             raise TypeError(f"parameter {parameter.name!r}: {reason}") from None
-        shown.append((parameter.name, shown_type, default))
+        schema_fields.append((parameter.name, schema_field_type, default))
         decoded.append((parameter.name, decoded_as, default))
     schema: FunctionTool = {
         "type": "function",
         "name": name,
         "description": summary,
-        "parameters": arguments_schema(_struct(name, shown)),
+        "parameters": arguments_schema(_struct(name, schema_fields)),
         "strict": False,
     }
     return BoundTool(

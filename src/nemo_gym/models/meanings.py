@@ -1,4 +1,4 @@
-"""What people call models, and which model type is meant."""
+"""Suggestions of model types for common names that are no model type, such as `gpt` or `ollama`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nemo_gym.models.type_table import ALIASES, TYPES
 LOCAL_TYPES: Final = ("embedded", "scripted", "replay", "random", "oracle")
 """Model types that answer in this process."""
 NAMELESS_TYPES: Final = ("embedded", "random", "oracle")
-"""Model types of which there is one."""
+"""Model types with exactly one model, which take no model name."""
 
 _OPENAI: Final = "type responses (or chat) at https://api.openai.com/v1"
 _LOCAL: Final = "type chat with the URL of the server that runs it"

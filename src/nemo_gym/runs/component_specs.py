@@ -18,9 +18,9 @@ from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.openapi_description import Description, describe
+from nemo_gym.environments.openapi_description import Description, fetch_description
 from nemo_gym.environments.remote import RemoteEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.environments.resources import AskedModel, Resources, check_supply
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
@@ -45,7 +45,9 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
 
     def build(self) -> Environment:
         """The environment here: the one acted in when there is no URL, and the one the tasks are of."""
-        return build_environment(find_environment(self.ref), self.settings) if self.ref else Elsewhere()
+        return (
+            build_environment(find_environment(self.ref), self.settings) if self.ref else RemotePlaceholder()
+        )
 
     def resources(self, recorder: Recorder | None = None) -> Resources:
         """What the environment is supplied with; whoever uses it closes it.
@@ -73,7 +75,7 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
         """
         if not self.url:
             return self
-        return msgspec.structs.replace(self, about=await describe(self.url, token=self.token))
+        return msgspec.structs.replace(self, about=await fetch_description(self.url, token=self.token))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
         """What an agent acts in."""
@@ -231,7 +233,7 @@ async def fitted(
     spec = await environment.asked()
     steps = isinstance(built, StepEnvironment) if spec.about is None else spec.about.steps
     agent = agent.resolved(spec.url or built.name(), steps=steps)
-    if not spec.url and not isinstance(built, Elsewhere):
+    if not spec.url and not isinstance(built, RemotePlaceholder):
         if agent.uses_hooks:
             check_hooks(built)
         if agent.acts_here:

@@ -12,7 +12,7 @@ import msgspec
 
 from nemo_gym.environments.base import Environment, Observation, Step
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.environments.reverify_mode import ReverifyMode, reverify_mode, reverify_mode_at
 from nemo_gym.environments.session import Session
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
@@ -32,7 +32,7 @@ class Scorers(EnvironmentSpec, frozen=True):
     agents: dict[str, EnvironmentSpec] = {}
 
     def build(self) -> Environment:
-        return Elsewhere()
+        return RemotePlaceholder()
 
     async def asked(self) -> Scorers:
         found = await asyncio.gather(*(spec.asked() for spec in self.agents.values()))

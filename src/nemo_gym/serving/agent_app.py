@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.environments.fixed_reward import FixedRewardLink
 from nemo_gym.environments.link import EnvironmentLink
-from nemo_gym.environments.no_verifier import UnverifiedEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.call_recording import Recorded
 from nemo_gym.runs.collect import attempt
@@ -53,7 +53,7 @@ def agent_app(
         token_capture: whether the tokens of this agent's calls are captured for training.
         model_ref: the name of the model's instance, for recorded calls.
     """
-    unverified = UnverifiedEnvironment(environment, reward=skip_verification_reward)
+    unverified = FixedRewardLink(environment, reward=skip_verification_reward)
     played = unverified if skip_verification else environment
 
     def recorded(request: Request, row: Row) -> Model:

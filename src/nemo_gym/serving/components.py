@@ -16,13 +16,13 @@ from nemo_gym.agents.registry import find_agent
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.instances import Instance, Reference
-from nemo_gym.config.kinds import EXPOSE, asked_reference
+from nemo_gym.config.server_kinds import EXPOSE, asked_reference
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.openapi_description import Description, describe
+from nemo_gym.environments.openapi_description import Description, fetch_description
 from nemo_gym.environments.remote import RemoteEnvironment
-from nemo_gym.environments.remote_tasks import Elsewhere
+from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.environments.resources import AskedModel, ModelMissing, Resources, check_supply
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
@@ -192,7 +192,7 @@ class Components:
 
     async def _link(self, reference: Reference | None) -> EnvironmentLink:
         if reference is None:
-            return LocalEnvironment(Elsewhere())
+            return LocalEnvironment(RemotePlaceholder())
         if reference.name in self._here:
             link, offered = self._environment(reference.name), self._offered_tools(reference.name)
             if offered is None:
@@ -202,13 +202,13 @@ class Components:
         if app := self.hosted.get(reference.name):
             steps = {"/reset", "/step"} <= {getattr(route, "path", "") for route in app.routes}
             return AppEnvironment(AppConnections(app, token=token), Description(steps=steps))
-        remote = RemoteEnvironment(url, about=await describe(url, token=token), token=token)
+        remote = RemoteEnvironment(url, about=await fetch_description(url, token=token), token=token)
         self._opened.push_async_callback(remote.aclose)
         return remote
 
     def _model_of(self, instance: Instance, agent: Agent) -> Model:
         reference = instance.references.get(MODEL_SERVER)
-        model = self._referred(reference) if reference else NoModel()
+        model = self._referred(reference) if reference else MissingModel()
         if agent.needs_door:
             capture = self._options.capture
             door = LoopbackDoor(
@@ -262,7 +262,7 @@ def model_of(instance: Instance, link: LocalEnvironment | None = None) -> Model:
     return ModelSpec.of_instance(instance.implementation, instance.settings).build(link)
 
 
-class NoModel(Model):
+class MissingModel(Model):
     """What an agent without a `model_server` gets: it must have a model of its own."""
 
     async def responses(self, params: RequestParams) -> Response:

@@ -11,8 +11,8 @@ from typing import Any
 
 from nemo_gym.config.implementations import environment_of, environment_reference, implementation_folder
 from nemo_gym.config.instances import Instance, Reference
-from nemo_gym.config.kinds import asked_reference
 from nemo_gym.config.resolve import Config
+from nemo_gym.config.server_kinds import asked_reference
 from nemo_gym.environments.base import Environment
 from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec

@@ -1,4 +1,4 @@
-"""Is a workload whole? Its manifest, its configuration, one against the other, its data."""
+"""Checks a workload: its manifest, its configuration, whether the two agree, and its data."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from nemo_gym.config.composition import acting, differences, mirrored, synced
 from nemo_gym.config.datasets import Dataset
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.implementations import check_implementations
+from nemo_gym.config.integration_profile import infer_profile, prepare_problem
 from nemo_gym.config.manifest import Manifest, Profile
+from nemo_gym.config.manifest_composition import acting, differences, mirrored, synced
 from nemo_gym.config.manifest_file import MANIFEST, Place, located, read_manifest
-from nemo_gym.config.manifest_profile import infer_profile, prepare_problem
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import find_file, search_roots
@@ -31,13 +31,13 @@ ROWS: Final = 64
 
 @dataclass(slots=True)
 class Verdict:
-    """What is wrong with a workload, and what is to be said about it."""
+    """The problems of a workload, and notices about it."""
 
     workload: Workload
     manifest: Manifest | None = None
     config: Config | None = None
     profile: Profile | None = None
-    """As the configuration and the code show it."""
+    """The profile inferred from the configuration and the code."""
     problems: list[str] = field(default_factory=list[str])
     notices: list[str] = field(default_factory=list[str])
     synced: bool = False
@@ -47,7 +47,7 @@ class Verdict:
 async def check_workload(
     workload: Workload, overrides: Sequence[str] = (), search_dirs: Sequence[Path] = (), *, sync: bool = False
 ) -> Verdict:
-    """Everything that is wrong with a workload. Its code is imported in another process only.
+    """All problems of a workload. Its code is imported in another process only.
 
     Args:
         sync: write into the manifest what it has to repeat of the configuration.

@@ -1,4 +1,4 @@
-"""The fixture that a server's program exports as `VERIFIER_FIXTURE`, tried in a process of its own.
+"""Runs, in a separate process, the fixture that a server's program exports as `VERIFIER_FIXTURE`.
 
 `python -m nemo_gym.workloads.exported_fixture FILE` reads an `Exported` from standard input and writes what
 came of its cases to the file: what the program prints does not matter.
@@ -29,7 +29,7 @@ TRIAL_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of one known answer."""
+    """The result of one known answer."""
 
     name: str
     expected: float | str | None
@@ -39,8 +39,8 @@ class CaseResult:
     passed: bool
 
     def __str__(self) -> str:
-        wanted = f"{self.expected:g}" if isinstance(self.expected, float) else self.expected
-        return f"{self.name}: expected {wanted}, got {self.error or self.reward}"
+        expected = f"{self.expected:g}" if isinstance(self.expected, float) else self.expected
+        return f"{self.name}: expected {expected}, got {self.error or self.reward}"
 
 
 class Exported(msgspec.Struct, kw_only=True):
@@ -60,7 +60,7 @@ class Fixture(Protocol):
     async def __gym_cases__(
         self, *, full: float, zero: float, seeded: bool, update: bool
     ) -> list[CaseResult]:
-        """What came of every case, in its order.
+        """The result of every case, in the order of the fixture.
 
         Raises:
             UsageError: the cases can't be read, or one is lacking.

@@ -1,4 +1,4 @@
-"""May a workload be shown to others? Valid, its verifier tested, nothing left to do, and listed."""
+"""Checks that a workload can be published: valid, verifier tested, no placeholders left, and listed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from nemo_gym.config.catalogue import list_all_environments
-from nemo_gym.config.composition import acting, world
 from nemo_gym.config.implementations import implementation_folder
+from nemo_gym.config.manifest_composition import acting, world
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.workloads import Workload
@@ -21,7 +21,7 @@ from nemo_gym.workloads.verifier_cases import run_fixture
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One thing that must be so."""
+    """One requirement for publication."""
 
     name: str
     met: bool
@@ -29,7 +29,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 async def conditions(workload: Workload, search_dirs: Sequence[Path] = ()) -> list[Condition]:
-    """Everything that must be so before a workload is published, and whether it is."""
+    """All requirements for publication, and whether the workload meets each."""
     roots = search_roots(search_dirs)
     verdict = await check_workload(workload, search_dirs=search_dirs)
     problems = [
@@ -46,7 +46,7 @@ async def conditions(workload: Workload, search_dirs: Sequence[Path] = ()) -> li
 
 
 PLACEHOLDER: Final = "TODO"
-"""What is written where something is still to be said."""
+"""The text that marks what an author still has to write."""
 
 
 async def _fixture(workload: Workload, config: Config, roots: Sequence[Path]) -> Condition:

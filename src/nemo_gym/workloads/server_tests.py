@@ -1,4 +1,4 @@
-"""A server's own tests, run by pytest with what its requirements name."""
+"""Runs a server's own tests with pytest, after installing the server's requirements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from nemo_gym.config.kinds import ENTRYPOINT
+from nemo_gym.config.server_kinds import ENTRYPOINT
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.support.processes import run_program
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
@@ -31,7 +31,7 @@ class ServerTest(msgspec.Struct):
     """pytest's; None when it could not be started or ran out of time."""
     seconds: float
     output: str
-    """The last of what was printed."""
+    """The last part of the printed output."""
     data_problems: list[str] = []
     """What is wrong with its examples, when they were looked at."""
 
@@ -46,9 +46,9 @@ def server_folder(name: str, roots: Sequence[Path]) -> Path:
         for folder in (root / GROUP / name, root / name):
             if (folder / ENTRYPOINT).is_file():
                 return folder.resolve()
-    known = [folder.name for folder in server_folders(roots)]
+    names = [folder.name for folder in server_folders(roots)]
     looked = ", ".join(map(str, roots))
-    hint = did_you_mean(name, known)
+    hint = did_you_mean(name, names)
     raise UsageError(f"no resources server {name!r} with a folder of its own.{hint} (looked in {looked})")
 
 
@@ -69,7 +69,7 @@ def server_folders(roots: Sequence[Path], shards: int = 1, shard: int = 0) -> li
 
 
 async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = True) -> ServerTest:
-    """Run the tests of a server, in its folder and with the root that it lies in importable.
+    """Run the tests of a server, in its folder and with its search root importable.
 
     Raises:
         UsageError: there is no pytest.

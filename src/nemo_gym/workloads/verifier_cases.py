@@ -1,4 +1,4 @@
-"""The verifier of a workload tried on its known answers, with what the server's requirements name."""
+"""Runs the verifier of a workload on its known answers, with the server's requirements installed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from nemo_gym.config.composition import acting, world
 from nemo_gym.config.implementations import environment_reference, implementation_folder
+from nemo_gym.config.manifest_composition import acting, world
 from nemo_gym.config.manifest_file import read_manifest
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.workloads import Workload

@@ -11,7 +11,7 @@ import pytest
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.check import check_environment
-from nemo_gym.environments.discovery import describe, find_environment
+from nemo_gym.environments.discovery import environment_info, find_environment
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import assistant
@@ -26,7 +26,7 @@ def test_the_written_environment_is_found_by_its_name_and_keeps_every_promise(tm
     kind = find_environment("my_demo", roots=[tmp_path])
     report = asyncio.run(check_environment(kind))
     assert [result for result in report.results if not result.passed] == []
-    assert (kind.name(), describe(kind).tools) == ("my_demo", ("add",))
+    assert (kind.name(), environment_info(kind).tools) == ("my_demo", ("add",))
     assert [path.relative_to(tmp_path / "my_demo").as_posix() for path in written] == [
         "environment.py",
         "golden.jsonl",
@@ -80,7 +80,7 @@ def test_the_written_step_environment_keeps_every_promise(tmp_path: Path) -> Non
     kind = find_environment("my_game", roots=[tmp_path])
     report = asyncio.run(check_environment(kind))
     assert [result for result in report.results if not result.passed] == []
-    assert describe(kind).kind == "steps"
+    assert environment_info(kind).kind == "steps"
 
 
 @pytest.mark.parametrize("steps", [False, True])

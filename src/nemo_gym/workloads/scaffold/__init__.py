@@ -1,1 +1,1 @@
-"""What `gym env init` writes: servers and workloads that run at once, to be changed into one's own."""
+"""Templates of `gym env init`: servers and workloads that run at once and that an author then changes."""

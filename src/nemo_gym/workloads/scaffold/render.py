@@ -1,4 +1,4 @@
-"""Templates and files: what every form of `gym env init` does with them."""
+"""Fills in templates and writes files, for every form of `gym env init`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def class_name(name: str) -> str:
 
 
 def write_files(name: str, folders: Iterable[Path], files: Mapping[Path, str]) -> list[Path]:
-    """Write files into those of the folders that they lie in, which must be new; the files, in their order.
+    """Write files into their folders, which must be new; the paths, in the order of the files.
 
     Raises:
         UsageError: the name can't be one of a component, a folder is there already, or can't be written.

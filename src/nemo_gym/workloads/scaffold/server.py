@@ -25,7 +25,7 @@ REQUIREMENTS: Final = "-e nemo-gym[dev] @ ../../\n"
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What rewards a verifier gives."""
+    """The scale of a verifier's rewards."""
 
     low: float = 0.0
     high: float = 1.0

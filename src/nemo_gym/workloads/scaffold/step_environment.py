@@ -1,4 +1,4 @@
-"""What `gym env init NAME --template steps` writes: a guessing game, turn by turn."""
+"""The template of `gym env init NAME --template steps`: a guessing game, turn by turn."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.config.builtins import POLICY, agent_tree, environment_tree, model_tree
-from nemo_gym.config.composition import MIRRORED, mirrored, synced
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.manifest import DRIVEN, Kind, Profile
+from nemo_gym.config.manifest_composition import MIRRORED, mirrored, synced
 from nemo_gym.config.selectors import config_path
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.sources import read_sources
 from nemo_gym.config.tree import Tree, as_mapping, to_yaml
 from nemo_gym.config.workloads import GROUPS, Workload
@@ -29,8 +29,8 @@ from nemo_gym.workloads.verifier_cases import golden_row, run_fixture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a new workload is to be."""
+class WorkloadRequest:
+    """The properties of a new workload."""
 
     name: str
     kind: Kind
@@ -56,7 +56,7 @@ class _Verifier:
     """Whether it has the reset/step form."""
 
 
-async def write_workload(wanted: Wanted, root: Path, roots: Sequence[Path]) -> list[Path]:
+async def write_workload(request: WorkloadRequest, root: Path, roots: Sequence[Path]) -> list[Path]:
     """Write the workload, and the servers that it needs and that are not there; the files, manifest first.
 
     Args:
@@ -68,36 +68,36 @@ async def write_workload(wanted: Wanted, root: Path, roots: Sequence[Path]) -> l
         UsageError: it can't be named so, is there already, or there is no such verifier.
         GymError: the verifier can't be asked.
     """
-    home = root / GROUPS[wanted.kind] / wanted.name
-    if wanted.reuse_verifier:
-        verifier = _found(wanted.reuse_verifier, roots, wanted.scale)
+    home = root / GROUPS[request.kind] / request.name
+    if request.reuse_verifier:
+        verifier = _found(request.reuse_verifier, roots, request.scale)
     else:
-        verifier = _new(wanted.name, wanted.scale or Scale())
-    config = home / ("config.yaml" if wanted.kind == "benchmark" else f"configs/{wanted.name}.yaml")
-    workload = Workload(wanted.name, wanted.kind, home.absolute(), config)
+        verifier = _new(request.name, request.scale or Scale())
+    config = home / ("config.yaml" if request.kind == "benchmark" else f"configs/{request.name}.yaml")
+    workload = Workload(request.name, request.kind, home.absolute(), config)
     files = {
-        workload.manifest: to_yaml(_manifest(wanted, verifier)),
-        config: to_yaml(_configuration(wanted, verifier, home, root)),
-        **_files(wanted, verifier, home, root),
+        workload.manifest: to_yaml(_manifest(request, verifier)),
+        config: to_yaml(_configuration(request, verifier, home, root)),
+        **_files(request, verifier, home, root),
     }
-    agent = root / "responses_api_agents" / f"{wanted.name}_agent"
-    written = write_files(wanted.name, [home, root / GROUP / wanted.name, agent], files)
+    agent = root / "responses_api_agents" / f"{request.name}_agent"
+    paths = write_files(request.name, [home, root / GROUP / request.name, agent], files)
     resolved = workload.resolve(search_dirs=[root, *roots])
     manifest = workload.manifest.read_text(encoding="utf-8")
     workload.manifest.write_text(synced(manifest, mirrored(resolved)), encoding="utf-8")
-    if wanted.reuse_verifier:
+    if request.reuse_verifier:
         await run_fixture(workload, resolved, [root, *roots], update=True)
-    return written
+    return paths
 
 
-def _files(wanted: Wanted, verifier: _Verifier, home: Path, root: Path) -> dict[Path, str]:
+def _files(request: WorkloadRequest, verifier: _Verifier, home: Path, root: Path) -> dict[Path, str]:
     """All but the manifest and the configuration."""
     words = {
-        "name": wanted.name,
-        "kind": wanted.kind,
-        "profile": wanted.profile,
+        "name": request.name,
+        "kind": request.kind,
+        "profile": request.profile,
         "server": verifier.implementation,
-        "Class": class_name(wanted.name),
+        "Class": class_name(request.name),
     }
     files = {
         home / "golden.jsonl": lines(golden_row(case) for case in verifier.cases),
@@ -105,28 +105,28 @@ def _files(wanted: Wanted, verifier: _Verifier, home: Path, root: Path) -> dict[
         home / "data" / ".gitignore": render("gitignore"),
         home / "README.md": render("workload_README.md", **words),
     }
-    if wanted.kind == "benchmark":
+    if request.kind == "benchmark":
         files[home / "prepare.py"] = render("prepare.py", **words)
-    if wanted.profile == DRIVEN:
+    if request.profile == DRIVEN:
         files[home / "driver.py"] = render("driver.py", **words)
-    if wanted.profile == "custom-gym-agent-loop":
-        agent = root / "responses_api_agents" / f"{wanted.name}_agent"
+    if request.profile == "custom-gym-agent-loop":
+        agent = root / "responses_api_agents" / f"{request.name}_agent"
         files[agent / "app.py"] = render("agent_app.py", **words)
         files[agent / "tests" / "test_app.py"] = render("agent_test.py", **words)
         files[agent / "requirements.txt"] = REQUIREMENTS
-    if not wanted.reuse_verifier:
-        files |= server_files(wanted.name, root, verifier.scale)
+    if not request.reuse_verifier:
+        files |= server_files(request.name, root, verifier.scale)
     return files
 
 
-def _manifest(wanted: Wanted, verifier: _Verifier) -> Tree:
-    driver = {"rollout_driver": f"{GROUPS[wanted.kind]}.{wanted.name}.driver:drive"}
+def _manifest(request: WorkloadRequest, verifier: _Verifier) -> Tree:
+    driver = {"rollout_driver": f"{GROUPS[request.kind]}.{request.name}.driver:drive"}
     scale = verifier.scale
     return {
-        "name": wanted.name,
+        "name": request.name,
         "version": "0.1.0",
-        "kind": wanted.kind,
-        "integration_profile": wanted.profile,
+        "kind": request.kind,
+        "integration_profile": request.profile,
         "domain": verifier.fields.get("domain", "other"),
         "description": "TODO: what it is, in a sentence",
         "modality": ["text"],
@@ -135,37 +135,37 @@ def _manifest(wanted: Wanted, verifier: _Verifier) -> Tree:
         "reward": {"range": [scale.low, scale.high], "higher_is_better": scale.higher_is_better},
         "determinism": "unknown",
         **dict.fromkeys(MIRRORED, ""),
-        **(driver if wanted.profile == DRIVEN else {}),
+        **(driver if request.profile == DRIVEN else {}),
         "session_model": "step" if verifier.steps else "episode",
         "lifecycle": "active",
     }
 
 
-def _configuration(wanted: Wanted, verifier: _Verifier, home: Path, root: Path) -> Tree:
-    name = wanted.name
+def _configuration(request: WorkloadRequest, verifier: _Verifier, home: Path, root: Path) -> Tree:
+    name = request.name
     datasets = [dataset(home / "data" / "example.jsonl", root)]
-    if wanted.kind == "benchmark":
+    if request.kind == "benchmark":
         script = (home / "prepare.py").relative_to(root).as_posix()
         data_file = home / "data" / f"{name}_benchmark.jsonl"
         datasets.append(dataset(data_file, root, "benchmark", prepare_script=script, num_repeats=1))
-    agent, settings = _agent(wanted, steps=verifier.steps)
-    driver = {"rollout_collection_driver": f"{GROUPS[wanted.kind]}.{name}.driver:drive"}
+    agent, settings = _agent(request, steps=verifier.steps)
+    driver = {"rollout_collection_driver": f"{GROUPS[request.kind]}.{name}.driver:drive"}
     return {
         name: {GROUP: {verifier.implementation: verifier.fields}},
         f"{name}_agent": agent_tree(agent, environment=name, settings=settings, datasets=datasets),
         POLICY: model_tree(PLACEHOLDER, {}),
         **verifier.beside,
-        **(driver if wanted.profile == DRIVEN else {}),
+        **(driver if request.profile == DRIVEN else {}),
     }
 
 
-def _agent(wanted: Wanted, *, steps: bool) -> tuple[str, Tree]:
+def _agent(request: WorkloadRequest, *, steps: bool) -> tuple[str, Tree]:
     """The implementation of the agent and its settings."""
-    match wanted.profile:
+    match request.profile:
         case "custom-gym-agent-loop":
-            return f"{wanted.name}_agent", {}
+            return f"{request.name}_agent", {}
         case "external-agent-loop":
-            url = f"${{oc.select:{wanted.name}_agent_url,'{_AGENT_URL}'}}"
+            url = f"${{oc.select:{request.name}_agent_url,'{_AGENT_URL}'}}"
             return "remote_agent", {"agent_base_url": url}
         case "custom-gym-verifier" | "external-rollout-driver":
             return "gymnasium_agent" if steps else "simple_agent", {}

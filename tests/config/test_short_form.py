@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.flat import expand_flat
 from nemo_gym.config.resolve import Config, resolve
+from nemo_gym.config.short_form import expand_flat
 
 MODEL = {"type": "chat", "url": "http://h/v1", "name": "m"}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from trees import trees
 
-from nemo_gym.config.directives import apply_directives
 from nemo_gym.config.errors import ConfigError, InheritPathNotFoundError
+from nemo_gym.config.inheritance import apply_directives
 
 BASE: dict[str, Any] = {"base": {"x": 1, "in": {"y": 2, "z": 3}}}
 

@@ -1,4 +1,4 @@
-"""Who makes the loop of a rollout, seen from the configuration and the code; nothing is imported for it."""
+"""Infers a workload's integration profile from its configuration and source code, without importing any."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PROGRAMS: Final = frozenset({"command", "presets", "remote_agent", "remote_run"
 
 
 def infer_profile(config: Config, agent: Instance | None, roots: Sequence[Path]) -> Profile:
-    """The profile that a configuration amounts to.
+    """The integration profile of a workload.
 
     A driver makes all rollouts; without one an agent of the user's owns the loop when its `responses` does
     more than raise, and a built-in one when it is not there to call another program.

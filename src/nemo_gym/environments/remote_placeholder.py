@@ -1,4 +1,4 @@
-"""What stands for an environment that runs at a URL where only its tasks matter."""
+"""`RemotePlaceholder`: takes the place of an environment at a URL where only tasks are needed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row, Task
 
 
-class Elsewhere(Environment):
-    """An environment whose tools and verifier are a server's business; its tasks come from a file."""
+class RemotePlaceholder(Environment):
+    """An environment whose tools and verifier run on a server; its tasks come from a file."""
 
     @classmethod
     def name(cls) -> str:

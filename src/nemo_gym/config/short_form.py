@@ -17,11 +17,11 @@ from typing import Any, Final, cast
 from nemo_gym.agents.registry import unknown_agent
 from nemo_gym.config.builtins import POLICY, environment_tree, model_tree
 from nemo_gym.config.errors import ConfigError, nearest
-from nemo_gym.config.kinds import ENTRYPOINT, EXPOSE, KINDS, Kind, builtin_names, builtin_settings
+from nemo_gym.config.server_kinds import ENTRYPOINT, EXPOSE, KINDS, Kind, builtin_names, builtin_settings
 from nemo_gym.config.sources import INSTALLED
 from nemo_gym.config.tree import Tree, merge
-from nemo_gym.environments.catalogue import read_info
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments, unknown_environment
+from nemo_gym.environments.environment_info import read_info
 from nemo_gym.models.registry import check_model, unknown_type
 from nemo_gym.wire.errors import UsageError
 
@@ -76,8 +76,8 @@ def _part(key: str, value: Any) -> tuple[str, Tree]:
         if isinstance(name, str) and name:
             return name, settings
     near = nearest(word, map(str, cast("Tree", value))) if isinstance(value, dict) else ""
-    written = near.replace("Did you mean", "It has").replace("?", "") if near else ""
-    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{written}".removesuffix("."))
+    available = near.replace("Did you mean", "It has").replace("?", "") if near else ""
+    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{available}".removesuffix("."))
 
 
 def implementation_name(ref: str) -> str:
@@ -94,7 +94,7 @@ def _module(file: str) -> Path:
 
 
 def _environment(ref: str, roots: Sequence[Path]) -> tuple[str, str, EnvironmentInfo | None]:
-    """The implementation's name, its entry point, and what is known without running it."""
+    """The implementation's name, its entry point, and what is infos without running it."""
     file, _, _ = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
     if file.endswith(".py") or "/" in file:
         name = implementation_name(ref)

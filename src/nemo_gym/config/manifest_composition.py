@@ -1,4 +1,4 @@
-"""What a manifest repeats of the configuration, so that a catalogue can be read without resolving it."""
+"""The fields that a manifest copies from the configuration, so that a catalogue needn't resolve it."""
 
 from __future__ import annotations
 
@@ -117,10 +117,10 @@ def _as_declared(dataset: Dataset) -> dict[str, Any]:
     return msgspec.to_builtins(ManifestDataset(**fields))
 
 
-def _difference(said: Any, expected: Any) -> str:
-    if not isinstance(said, list) or not isinstance(expected, list):
-        return f"says {said!r}, the configuration has {expected!r}"
-    ours = {each["name"]: each for each in cast("list[dict[str, Any]]", said)}
+def _difference(actual: Any, expected: Any) -> str:
+    if not isinstance(actual, list) or not isinstance(expected, list):
+        return f"says {actual!r}, the configuration has {expected!r}"
+    ours = {each["name"]: each for each in cast("list[dict[str, Any]]", actual)}
     theirs = {each["name"]: each for each in cast("list[dict[str, Any]]", expected)}
     changed = [
         f"{name}.{field}: says {ours[name].get(field)!r}, the configuration has {theirs[name].get(field)!r}"

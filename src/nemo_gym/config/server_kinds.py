@@ -13,11 +13,11 @@ Kind: TypeAlias = Literal["resources_servers", "responses_api_agents", "response
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PLACEHOLDER: Final = "dummy_model"
-"""A model that stands for whichever the user names."""
+"""The placeholder for the model that the user chooses."""
 EXPOSE: Final = "expose_tools_over_mcp"
 """Setting of any environment: whether its server offers the tools over MCP too."""
 ENTRYPOINT: Final = "app.py"
-"""Written for built-in implementations, which have no file to start."""
+"""The entry point of built-in implementations, which have no file to start."""
 
 
 def builtin_names(kind: Kind) -> list[str]:

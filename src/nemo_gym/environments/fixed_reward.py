@@ -1,4 +1,4 @@
-"""An environment whose verifier is not asked."""
+"""`FixedRewardLink`: an environment link that skips the verifier and gives one fixed reward."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nemo_gym.wire.rollout import Reward
 from nemo_gym.wire.task import Row
 
 
-class UnverifiedEnvironment:
+class FixedRewardLink:
     """A link to the same environment that gives every trajectory one and the same reward.
 
     The rollout says so in its column `verification_skipped`. Step environments have no verifier: their

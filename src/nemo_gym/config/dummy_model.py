@@ -1,11 +1,11 @@
-"""`dummy_model`: what an environment's file puts where any model may stand."""
+"""`dummy_model`: the placeholder in an environment's file that any model may replace."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from nemo_gym.config.builtins import POLICY, policy_settings
-from nemo_gym.config.kinds import ENTRYPOINT, PLACEHOLDER
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.tree import Tree, as_mapping, merge
 
 _KIND: Final = "responses_api_models"
@@ -13,9 +13,9 @@ _DEFAULT: Final = "chat"
 
 
 def fold_placeholders(tree: Tree) -> Tree:
-    """A placeholder beside a real model gives way to it, leaving its settings where the real one has none.
-    One that stands alone as the policy model becomes a Chat Completions model at the `policy_*` values; an
-    empty `policy_base_url` says that there will be none."""
+    """Replace placeholders. A placeholder beside a real model is removed, and its settings become defaults of
+    the real one. A placeholder that is alone as the policy model becomes a Chat Completions model at the
+    `policy_*` values; an empty `policy_base_url` means that there is no policy model."""
     return {name: _folded(name, value, tree) for name, value in tree.items()}
 
 

@@ -1,4 +1,4 @@
-"""`inherit_from`, `copy` and `_delete_key`: one part of the tree made from another."""
+"""The directives `inherit_from`, `copy` and `_delete_key`, which reuse or remove parts of a configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nemo_gym.config.tree import MISSING, Path, Tree, as_mapping, child, merge, 
 from nemo_gym.wire.errors import did_you_mean
 
 MAX_MAPPINGS: Final = 50_000
-"""That one tree may grow to: copies of copies double at every step."""
+"""The most mappings that a tree may grow to: copies of copies double it at every step."""
 
 _TEXT: Final = re.compile(r"\$\{(inherit_from|copy):\s*([^${}]+?)\s*\}")
 _KEYS: Final[dict[str, Literal["inherit_from", "copy"]]] = {"_inherit_from": "inherit_from", "_copy": "copy"}

@@ -1,4 +1,4 @@
-"""What there is to know about an environment before it is run."""
+"""`EnvironmentInfo`: the catalogue entry of an environment, read from its class or its source file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def library() -> Mapping[str, Path]:
     return {path.parent.name: path.parent for path in paths}
 
 
-def describe(kind: type[Environment]) -> EnvironmentInfo:
+def environment_info(kind: type[Environment]) -> EnvironmentInfo:
     """The catalogue entry of a class."""
     tools: dict[str, None] = {}
     for parent in reversed(kind.__mro__):
