@@ -9,6 +9,7 @@ import nemo_gym
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.openapi_description import fetch_description
 from nemo_gym.models.baselines import OracleModel, RandomModel
 from nemo_gym.runs.component_specs import AgentSpec
 from nemo_gym.serving.agent_app import agent_app
