@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym.models.endpoints import endpoint_model
-from nemo_gym.models.splice import splice
 from nemo_gym.models.tokens import continues
 from nemo_gym.models.vllm import VllmModel, VllmSettings
+from nemo_gym.models.vllm_token_routes import splice
 from nemo_gym.runs.api import collect
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.run import Job, Run

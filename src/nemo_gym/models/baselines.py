@@ -17,9 +17,9 @@ from nemo_gym.models.schema_values import random_value
 from nemo_gym.models.scripted import as_response
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, ModelRejected
+from nemo_gym.wire.exception_text import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.items import Item, function_call, message_text
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.origin import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 

@@ -26,6 +26,15 @@ from typing import Literal
 
 from nemo_gym.verifiers.denials import denies, negates
 from nemo_gym.verifiers.exact import normalize
+from nemo_gym.verifiers.opposition import (
+    OTHER,
+    SELF,
+    SENTENCE,
+    is_opposed,
+    is_opposed_before,
+    opposes_after,
+    opposes_before,
+)
 from nemo_gym.verifiers.options import (
     MAX_ANSWER,
     NOT_LONE,
@@ -41,15 +50,6 @@ from nemo_gym.verifiers.options import (
     words_of,
 )
 from nemo_gym.verifiers.patterns import last_place
-from nemo_gym.verifiers.stance import (
-    OTHER,
-    SELF,
-    SENTENCE,
-    is_opposed,
-    is_opposed_before,
-    opposes_after,
-    opposes_before,
-)
 from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]

@@ -44,7 +44,7 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
         return False
     if _ends_with_it(text.casefold(), value.casefold(), rivals):
         return True
-    from nemo_gym.verifiers.stance import is_opposed
+    from nemo_gym.verifiers.opposition import is_opposed
 
     text = readable(text)
     if value.isascii() and not text.isascii() and re.search(_FOREIGN, text):

@@ -25,7 +25,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nemo_gym.verifiers.stance import SELF, is_opposed, is_opposed_before
+from nemo_gym.verifiers.opposition import SELF, is_opposed, is_opposed_before
 from nemo_gym.verifiers.text import (
     Place,
     answer_places,

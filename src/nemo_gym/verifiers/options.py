@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nemo_gym.verifiers.exact import normalize
-from nemo_gym.verifiers.stance import OTHER, SELF
+from nemo_gym.verifiers.opposition import OTHER, SELF
 from nemo_gym.verifiers.text import peel_text
 
 __all__ = [

@@ -7,8 +7,7 @@ from typing import Any, Final, Literal, cast
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, Part
-from nemo_gym.wire.json_values import text_of
-from nemo_gym.wire.shape import objects
+from nemo_gym.wire.json_values import objects, text_of
 
 ReasoningMode = Literal["field", "tags"]
 """Where past reasoning is replayed: in `reasoning_content`, or as `<think>` blocks before the text."""

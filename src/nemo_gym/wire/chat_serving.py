@@ -19,10 +19,9 @@ from nemo_gym.wire.chat_parts import (
 )
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item
-from nemo_gym.wire.json_values import objects_of
+from nemo_gym.wire.json_values import objects, objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
-from nemo_gym.wire.shape import objects
 
 
 def params_from_chat(request: Mapping[str, Any]) -> RequestParams:

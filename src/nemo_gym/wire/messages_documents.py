@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import objects
 from nemo_gym.wire.messages_parts import image_part
-from nemo_gym.wire.shape import objects
 
 
 def document_parts(block: Mapping[str, Any], where: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from nemo_gym.wire.chat_serving import last_turn, with_extra_body
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import objects
 from nemo_gym.wire.messages_documents import document_parts
 from nemo_gym.wire.messages_parts import (
     image_part,
@@ -18,7 +19,6 @@ from nemo_gym.wire.messages_parts import (
 )
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
-from nemo_gym.wire.shape import objects
 
 
 def params_from_messages(request: Mapping[str, Any]) -> RequestParams:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from nemo_gym.verifiers.denials import denies, negates
-from nemo_gym.verifiers.exact import extract_answer, match_strings
-from nemo_gym.verifiers.surroundings import (
+from nemo_gym.verifiers.answer_context import (
     BEFORE,
     alternative_after,
     denied_before,
@@ -15,6 +13,8 @@ from nemo_gym.verifiers.surroundings import (
     joint_of,
     taken_back_after,
 )
+from nemo_gym.verifiers.denials import denies, negates
+from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.text import last_boxes, last_nonempty_line, peel_text, strip_reasoning
 
 MAX_ANSWER = 600

@@ -1,4 +1,4 @@
-"""What an exception of an author's code says, and where it came from: the line that the author can mend."""
+"""The text of an exception of an author's code, and the line of that code which raised it."""
 
 from __future__ import annotations
 
