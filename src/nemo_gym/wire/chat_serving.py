@@ -1,4 +1,4 @@
-"""What a chat server does: Chat Completions requests in, ChatCompletions out."""
+"""Converts the requests and answers of a Chat Completions server."""
 
 from __future__ import annotations
 
@@ -211,14 +211,14 @@ def with_extra_body(metadata: Any, extra: dict[str, Any]) -> dict[str, str]:
     """
     if not isinstance(metadata, dict | None):
         raise UsageError("metadata: expected an object")
-    known = cast("dict[str, Any]", metadata or {})
-    if not isinstance(text := known.get("extra_body", "{}"), str):
+    fields = cast("dict[str, Any]", metadata or {})
+    if not isinstance(text := fields.get("extra_body", "{}"), str):
         raise UsageError("metadata.extra_body: expected text")
     try:
-        given = msgspec.json.decode(text, type=dict[str, Any])
+        extra_body = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"metadata.extra_body: not a JSON object: {error}") from None
-    return {**known, "extra_body": msgspec.json.encode({**given, **extra}).decode()}
+    return {**fields, "extra_body": msgspec.json.encode({**extra_body, **extra}).decode()}
 
 
 def last_turn(output: list[Item]) -> list[dict[str, Any]]:

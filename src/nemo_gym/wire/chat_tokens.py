@@ -116,11 +116,11 @@ _TOKEN_ID: Final = "token_id:"
 
 
 def _agreed(what: str, *sources: list[int] | None) -> list[int] | None:
-    found = [ids for ids in sources if ids is not None]
-    for other in found[1:]:
-        if other != found[0]:
+    present = [ids for ids in sources if ids is not None]
+    for other in present[1:]:
+        if other != present[0]:
             raise ValueError(f"choices[0]: two sources of the {what} token ids name different tokens")
-    return found[0] if found else None
+    return present[0] if present else None
 
 
 def _named_ids(logprobs: Logprobs | None) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""What msgspec says about a value that doesn't fit, with what would fit."""
+"""Error messages for values that msgspec refuses, with the valid values."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`$")
 def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
     """The message of an error in converting to a struct; of a choice with its values and the nearest one."""
     text = str(error)
-    found = _ENUM.search(text)
-    if found is None:
+    match = _ENUM.search(text)
+    if match is None:
         return text
-    values = [str(value) for value in _values(kind, re.findall(r"\.(\w+)|\[", found["path"] or ""))]
-    near = get_close_matches(found["value"].strip("'"), values, n=1, cutoff=0.6)
+    values = [str(value) for value in _values(kind, re.findall(r"\.(\w+)|\[", match["path"] or ""))]
+    near = get_close_matches(match["value"].strip("'"), values, n=1, cutoff=0.6)
     hint = f". Did you mean {near[0]!r}?" if near else ""
     listed = f": one of {', '.join(values)}{hint}" if values else ""
     return text.replace(
-        f"Invalid enum value {found['value']}", f"Invalid enum value {found['value']}{listed}"
+        f"Invalid enum value {match['value']}", f"Invalid enum value {match['value']}{listed}"
     )
 
 
 def nearest_field(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
     """`. Did you mean 'x'?` for an unknown field of a struct that is near one of its fields, else nothing."""
-    found = _UNKNOWN.search(str(error))
-    near = get_close_matches(found["name"], kind.__struct_encode_fields__, n=1) if found else []
+    match = _UNKNOWN.search(str(error))
+    near = get_close_matches(match["name"], kind.__struct_encode_fields__, n=1) if match else []
     return f". Did you mean {near[0]!r}?" if near else ""
 
 

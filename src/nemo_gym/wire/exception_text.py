@@ -63,8 +63,8 @@ def short_traceback(error: BaseException) -> str:
     """The last calls before the exception, from the author's first one on, and the exception itself."""
     frames = _frames(error)
     first = next((place for place, frame in enumerate(frames) if _is_own(frame)), 0)
-    shown = frames[first:][-_MOST_CALLS:]
-    lines = [f"{one.filename}:{one.lineno} in {one.name}: {(one.line or '')[:_MOST_LINE]}" for one in shown]
+    recent = frames[first:][-_MOST_CALLS:]
+    lines = [f"{one.filename}:{one.lineno} in {one.name}: {(one.line or '')[:_MOST_LINE]}" for one in recent]
     lines.append(message_of(error)[:_MOST_MESSAGE])
     return "\n".join(lines)
 

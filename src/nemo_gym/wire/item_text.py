@@ -1,4 +1,4 @@
-"""What items say, in a form in which two tellings of one conversation can be compared."""
+"""The text of items, in a form that allows two records of one conversation to be compared."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def item_text(items: Iterable[Item]) -> bytes:
 
 def news_after(repeated: bytes, items: list[Item]) -> list[Item]:
     """The items that come after those which say `repeated`; where they don't, after the model's last."""
-    seen = 0
+    matches = 0
     for place, item in enumerate(items):
-        if seen == len(repeated) and not from_model(item):
+        if matches == len(repeated) and not from_model(item):
             return items[place:]
         key = _item_key(item)
         if key is None:
             continue
-        if not repeated.startswith(key, seen):
+        if not repeated.startswith(key, matches):
             break
-        seen += len(key)
+        matches += len(key)
     last = max((place for place, item in enumerate(items) if from_model(item)), default=-1)
     return items[last + 1 :]
 

@@ -94,12 +94,12 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
                 texts.append({"type": "output_text", "text": text or "", "annotations": []})
                 continue
             case {"type": "tool_use"}:
-                given = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
+                call_id = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
                 value = block.get("input")
                 item: dict[str, Any] | None = {
                     "type": "function_call",
                     "id": f"fc_{suffix}_{place}",
-                    "call_id": ids.of_call(given),
+                    "call_id": ids.of_call(call_id),
                     "name": text_of(block.get("name")),
                     "arguments": tool_arguments(object_of(value))
                     if isinstance(value, dict)
@@ -151,8 +151,8 @@ def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[di
             case {"type": "message", "role": role, "content": content}:
                 blocks = _blocks(content, f"{where}.content")
             case {"type": "reasoning"}:
-                sent = unsigned or item.get("encrypted_content")
-                role, blocks = "assistant", [thinking_block(item)] if sent else []
+                signature = unsigned or item.get("encrypted_content")
+                role, blocks = "assistant", [thinking_block(item)] if signature else []
             case {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
@@ -176,18 +176,18 @@ def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[di
 def _acceptable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages without thinking at the end of a turn and without blanks at the end of the conversation:
     the Messages API refuses both."""
-    kept: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for message in messages:
         content: list[dict[str, Any]] = message["content"]
         while message["role"] == "assistant" and content and content[-1]["type"] in _THINKING:
             content.pop()
-        if content and kept and kept[-1]["role"] == message["role"]:
-            kept[-1]["content"] += content
+        if content and result and result[-1]["role"] == message["role"]:
+            result[-1]["content"] += content
         elif content:
-            kept.append(message)
-    if kept and kept[-1]["role"] == "assistant" and (last := kept[-1]["content"][-1])["type"] == "text":
-        kept[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
-    return kept
+            result.append(message)
+    if result and result[-1]["role"] == "assistant" and (last := result[-1]["content"][-1])["type"] == "text":
+        result[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
+    return result
 
 
 def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
@@ -303,11 +303,11 @@ def _usage(value: Any) -> Usage | None:
     new, output_tokens = count_of(usage.get("input_tokens")), count_of(usage.get("output_tokens"))
     if new is None or output_tokens is None:
         return None
-    read, written = count_of(usage.get("cache_read_input_tokens")), count_of(usage.get(_WRITTEN))
-    input_tokens = new + (read or 0) + (written or 0)
+    cache_reads, cache_writes = count_of(usage.get("cache_read_input_tokens")), count_of(usage.get(_WRITTEN))
+    input_tokens = new + (cache_reads or 0) + (cache_writes or 0)
     return {
         "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": read},
+        "input_tokens_details": {"cached_tokens": cache_reads},
         "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": None},
         "total_tokens": input_tokens + output_tokens,

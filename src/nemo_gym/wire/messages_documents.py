@@ -1,4 +1,4 @@
-"""Documents between Anthropic Messages and the Responses API."""
+"""Converts documents between Anthropic Messages and the Responses API."""
 
 from __future__ import annotations
 

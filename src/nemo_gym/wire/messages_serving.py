@@ -1,4 +1,4 @@
-"""What a Messages server does: Anthropic requests in, Anthropic messages out."""
+"""Converts the requests and answers of a Messages server."""
 
 from __future__ import annotations
 
@@ -165,12 +165,12 @@ def _output(content: Any, where: str) -> str | list[dict[str, Any]]:
         return _text(blocks, where)
     parts: list[dict[str, Any]] = []
     for number, block in enumerate(blocks):
-        found = _parts(block, "user", f"{where}[{number}]")
-        if not found:
+        new_parts = _parts(block, "user", f"{where}[{number}]")
+        if not new_parts:
             raise UsageError(
                 f"{where}[{number}]: not implemented: {block.get('type')!r}; expected text, image or document"
             )
-        parts += found
+        parts += new_parts
     return parts
 
 

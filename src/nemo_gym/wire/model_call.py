@@ -1,4 +1,4 @@
-"""One model call as it was seen at the model's door, and its tokens."""
+"""The record of one model call at a model server, with its tokens."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class TokenEntry(msgspec.Struct, kw_only=True):
     """Which of them carried the tokens; None is the last."""
     created_at: float
     request: dict[str, Json] = {}
-    """What of the request tells calls apart: `input`, `tools`. Not in the contract; may be missing."""
+    """The fields of the request that identify a call: `input`, `tools`. May be missing."""
 
 
 def new_call_id() -> str:
@@ -98,9 +98,9 @@ def rollout_id(row: Row) -> str:
     Raises:
         UsageError: the row's own id can't be part of a path.
     """
-    given = row.get(keys.ROLLOUT_ID) or f"{row.get(keys.TASK_INDEX, 0)}-{row.get(keys.ROLLOUT_INDEX, 0)}"
+    base = row.get(keys.ROLLOUT_ID) or f"{row.get(keys.TASK_INDEX, 0)}-{row.get(keys.ROLLOUT_INDEX, 0)}"
     attempt = row.get(keys.ATTEMPT_INDEX, 0)
-    return check_rollout_id(f"{given}-a{attempt}" if attempt else str(given))
+    return check_rollout_id(f"{base}-a{attempt}" if attempt else str(base))
 
 
 def known_rollout_id(row: Row) -> str | None:
@@ -109,8 +109,8 @@ def known_rollout_id(row: Row) -> str | None:
     Raises:
         UsageError: the row's own id can't be part of a path.
     """
-    known = keys.ROLLOUT_ID in row or (keys.TASK_INDEX in row and keys.ROLLOUT_INDEX in row)
-    return rollout_id(row) if known else None
+    has_id = keys.ROLLOUT_ID in row or (keys.TASK_INDEX in row and keys.ROLLOUT_INDEX in row)
+    return rollout_id(row) if has_id else None
 
 
 def check_rollout_id(text: str) -> str:
@@ -172,7 +172,7 @@ def token_entry(call: ModelCall) -> TokenEntry | None:
 
 
 def call_of_entry(entry: TokenEntry) -> ModelCall:
-    """The call that an entry tells of, with the tokens on its item again.
+    """The call that an entry describes, with the tokens on its item again.
 
     Raises:
         ValueError: the entry names an item that it doesn't have.

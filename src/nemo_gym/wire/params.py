@@ -107,7 +107,7 @@ def check_typed_params(value: object, where: str = "responses_create_params") ->
 
 
 def check_served_params(body: object) -> RequestParams:
-    """`body` itself when it is a valid request: the check at a server's door, where requests come from
+    """`body` itself when it is a valid request: the check at a server's entrance, where requests come from
     anywhere.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Prompts: templates that the input of a row is made from."""
+"""Prompt templates, from which the input of a row is built."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Prompt:
         Raises:
             DataError: the row has an input of its own, or its columns don't fit as `messages` says.
         """
-        given: Any = row.get(keys.PARAMS) or {}
-        if not isinstance(given, dict):
+        value: Any = row.get(keys.PARAMS) or {}
+        if not isinstance(value, dict):
             return row
-        params = cast("Row", given)
+        params = cast("Row", value)
         if params.get("input") is not None:
             raise DataError("the row has an input of its own")
         filled = {**params, "input": self.messages(row)}
@@ -82,7 +82,7 @@ class Prompt:
 
 
 def _columns(template: str) -> set[str]:
-    found: set[str] = set()
+    columns: set[str] = set()
     for _, name, form, conversion in Formatter().parse(template):
         if name is None:
             continue
@@ -91,8 +91,8 @@ def _columns(template: str) -> set[str]:
             raise ValueError(f"{{{name}}} is neither a column nor, as {{column[key]}}, something in one")
         if (form and "{" in form) or conversion not in (None, "r", "s", "a"):
             raise ValueError(f"{{{name}}} is not written in a way that a column can be")
-        found.add(column[1])
-    return found
+        columns.add(column[1])
+    return columns
 
 
 _FIELD: Final = re.compile(r"([^.\[\]{}]+)(\[[^\[\]{}]+\])*")

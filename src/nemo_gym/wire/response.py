@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 from nemo_gym.wire.items import FunctionCall, Item, Json, Message, message_text
 
 UNNAMED: Final = "resp_0"
-"""The id of a response that nobody gave one."""
+"""The id of a response without an id of its own."""
 
 
 class Usage(TypedDict):
@@ -102,7 +102,7 @@ class Response:
 
     @property
     def open_calls(self) -> list[FunctionCall]:
-        """The function calls that nobody has answered yet."""
+        """The function calls that have no output yet."""
         calls = self.function_calls
         if not calls:
             return calls

@@ -210,7 +210,7 @@ def keep_partial(
     *,
     row: Row | None = None,
 ) -> None:
-    """Note on an error what a rollout had done before it, columns that tell of it, and the row with what the
+    """Note on an error what a rollout had done before it, columns about it, and the row with what the
     model was shown; the note nearest the failure stays."""
     if getattr(error, _PARTIAL, None) is None:
         with suppress(Exception):  # an author's class may refuse attributes

@@ -1,4 +1,4 @@
-"""How many tokens a request is about, for clients that plan by it and where no tokeniser is at hand."""
+"""Estimates the number of tokens in a request, where no tokeniser is available."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ BYTES_PER_TOKEN: Final = 4
 IMAGE_TOKENS: Final = 1600
 """Of one image; what Anthropic counts for the largest that it does not scale down."""
 FILE_TOKENS: Final = 8000
-"""Of one file, whose pages nobody has counted."""
+"""The estimate for one file, whose number of pages is unknown."""
 _MESSAGE_TOKENS: Final = 4
 """What a chat template writes around one item."""
 
 
 def estimated_tokens(params: RequestParams) -> int:
     """The tokens of instructions, tools and input, estimated from their texts; at least 1."""
-    asked = cast("dict[str, Any]", params)
-    tools: list[Any] = asked.get("tools") or []
-    text = _bytes(asked.get("instructions") or "") + (len(encode(tools)) if tools else 0)
+    fields = cast("dict[str, Any]", params)
+    tools: list[Any] = fields.get("tools") or []
+    text = _bytes(fields.get("instructions") or "") + (len(encode(tools)) if tools else 0)
     other = 0
     for item in cast("list[dict[str, Any]]", input_items(params)):
         other += _MESSAGE_TOKENS

@@ -1,4 +1,4 @@
-"""What other programs send, checked before anything here looks inside."""
+"""Checks data from other programs before it is used."""
 
 from __future__ import annotations
 
