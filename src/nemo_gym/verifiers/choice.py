@@ -282,10 +282,10 @@ class _Choices(Options):
 
     def _is_other_text(self, answer: str, letter: str) -> bool:
         """Whether the answer is, to the letter, the text of another option only."""
-        wanted = normalize(answer)
-        if not wanted or is_letter(wanted) or wanted == self.texts[letter]:
+        text = normalize(answer)
+        if not text or is_letter(text) or text == self.texts[letter]:
             return False
-        return wanted in self.texts.values()
+        return text in self.texts.values()
 
 
 @lru_cache(maxsize=64)

@@ -193,11 +193,11 @@ _MOST_RIVALS = 50
 @lru_cache(64)
 def _against(rivals: frozenset[str]) -> Any:
     """All that refuses a text which does not name the value, to be searched for in one pass."""
-    found = _RE2.Set.SearchSet()
+    patterns = _RE2.Set.SearchSet()
     for pattern in (_AGAINST_ALL, *(_RE2.escape(rival.casefold()) for rival in rivals)):
-        found.Add(pattern)
-    found.Compile()
-    return found
+        patterns.Add(pattern)
+    patterns.Compile()
+    return patterns
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
@@ -249,19 +249,19 @@ def _leader(text: str) -> str:
 
 def _says_any(text: str, values: Collection[str]) -> bool:
     flat = text.replace("\n", " ")
-    wanted = (_plain(value) for value in values)
-    return any(value in flat and next(_places(flat, value), None) is not None for value in wanted)
+    texts = (_plain(value) for value in values)
+    return any(value in flat and next(_places(flat, value), None) is not None for value in texts)
 
 
 def _replaced(text: str, value: str) -> str:
     """The text with a place holder for each place that says the value."""
-    wanted = _plain(value)
+    plain = _plain(value)
     parts: list[str] = []
     end = 0
-    for start in _places(text.replace("\n", " "), wanted):
+    for start in _places(text.replace("\n", " "), plain):
         if start >= end:
             parts += [text[end:start], _PLACE]
-            end = start + len(wanted)
+            end = start + len(plain)
     return "".join([*parts, text[end:]])
 
 

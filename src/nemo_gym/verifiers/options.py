@@ -60,8 +60,8 @@ class Options:
 
     def equal_text(self, answer: str) -> str | None:
         """The only option whose text the answer is."""
-        wanted = normalize(answer)
-        return only([letter for letter, text in self.texts.items() if text and text == wanted])
+        normal = normalize(answer)
+        return only([letter for letter, text in self.texts.items() if text and text == normal])
 
     def mentions(self, answer: str) -> list[Mention]:
         """All places that name an option, in order. A letter inside an option's text is part of the text."""

@@ -26,8 +26,8 @@ class MathGrade:
 
 def grade(text: str, gold: str) -> MathGrade:
     """Return the score of the final answer in `text`; never raises."""
-    found = extract(text)
-    return MathGrade(float(found is not None and equal(found, gold)), found)
+    answer = extract(text)
+    return MathGrade(float(answer is not None and equal(answer, gold)), answer)
 
 
 def equal(prediction: str, gold: str) -> bool:

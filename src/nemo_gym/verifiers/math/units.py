@@ -114,8 +114,8 @@ def measure(parts: list[str]) -> Unit | None:
         elif word.casefold() in _AHEAD and position < len(parts):
             ahead = _AHEAD[word.casefold()]
         else:
-            found = _lookup(word)
-            if found is None:
+            entry = _lookup(word)
+            if entry is None:
                 return None
             power = ahead
             if parts[position : position + 1] == ["^"]:
@@ -130,8 +130,8 @@ def measure(parts: list[str]) -> Unit | None:
             ahead = 1
             if abs(power) > MAX_POWER:
                 return None
-            scale *= found[0] ** power
-            for name, own in found[1]:
+            scale *= entry[0] ** power
+            for name, own in entry[1]:
                 powers[name] = powers.get(name, 0) + own * power
             letters.append((word, power))
     if not letters:
