@@ -1,4 +1,4 @@
-"""Any endpoint that speaks Anthropic Messages."""
+"""Model back end for endpoints of the Anthropic Messages API."""
 
 from __future__ import annotations
 
@@ -85,9 +85,11 @@ class AnthropicModel(RemoteModel):
             elif key in _ROW_FIELDS:
                 body[key] = value
         if any(model in self.name for model in _NO_SAMPLING):
-            given = [field for field in ("temperature", "top_p", "top_k") if field in body]
-            if given:
-                raise ModelRejected(f"{self.name} takes no sampling parameters: leave out {', '.join(given)}")
+            fields = [field for field in ("temperature", "top_p", "top_k") if field in body]
+            if fields:
+                raise ModelRejected(
+                    f"{self.name} takes no sampling parameters: leave out {', '.join(fields)}"
+                )
         return encode(body)
 
     def _parse(self, content: bytes) -> Response:
@@ -114,12 +116,12 @@ def _is_blank(item: Item) -> bool:
 def _thinking(settings: AnthropicSettings) -> dict[str, Any]:
     budget = settings.thinking_budget_tokens
     short = None if budget is None else {"type": "enabled", "budget_tokens": budget}
-    given = {
+    values = {
         "thinking": settings.thinking,
         "thinking_budget_tokens": short,
         "extra_body": settings.extra_body.get("thinking"),
     }
-    places = [place for place, value in given.items() if value is not None]
+    places = [place for place, value in values.items() if value is not None]
     if len(places) > 1:
         raise UsageError(f"thinking is configured in {' and in '.join(places)}; one place is enough")
-    return {"thinking": given[places[0]]} if places else {}
+    return {"thinking": values[places[0]]} if places else {}

@@ -1,4 +1,4 @@
-"""Audio that a row names in its metadata, put into the last user message."""
+"""Adds the audio that a row's metadata names to the last user message."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ async def add_audio(messages: list[dict[str, Any]], metadata: Mapping[str, str],
     Raises:
         ModelRejected: more than one of them is given, or a file can't be had.
     """
-    given = [name for name in _NAMES if metadata.get(name)]
-    if not given:
+    names = [name for name in _NAMES if metadata.get(name)]
+    if not names:
         return
-    if len(given) > 1:
-        raise ModelRejected(f"metadata: {' and '.join(given)} are given; only one of them can be")
-    value = metadata[given[0]]
-    match given[0]:
+    if len(names) > 1:
+        raise ModelRejected(f"metadata: {' and '.join(names)} are given; only one of them can be")
+    value = metadata[names[0]]
+    match names[0]:
         case "audio_data":
             if not value.startswith("data:audio/"):
                 raise ModelRejected("metadata.audio_data: expected a URL that starts with data:audio/")
@@ -46,8 +46,12 @@ async def add_audio(messages: list[dict[str, Any]], metadata: Mapping[str, str],
     if message is None:
         messages.append({"role": "user", "content": parts})
         return
-    said = message["content"]
-    rest = [{"type": "text", "text": said}] if isinstance(said, str) else cast("list[dict[str, Any]]", said)
+    content = message["content"]
+    rest = (
+        [{"type": "text", "text": content}]
+        if isinstance(content, str)
+        else cast("list[dict[str, Any]]", content)
+    )
     message["content"] = [*parts, *rest]
 
 

@@ -1,4 +1,4 @@
-"""Azure OpenAI: what differs from any other Chat Completions endpoint."""
+"""Model back end for Azure OpenAI: its differences from other Chat Completions endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two ends of the scale: a model that guesses, and one that knows the answer."""
+"""Two baseline models: one guesses at random, and one knows the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any endpoint that speaks OpenAI Chat Completions."""
+"""Model back end for endpoints of the OpenAI Chat Completions API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's chat template, rendered here: what Hugging Face's tokenizers do with `tokenizer_config.json`."""
+"""Renders a model's chat template from `tokenizer_config.json`, as Hugging Face's tokenizers do."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def _folder(tokenizer: str) -> Path:
         return given
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cached = home / "hub" / f"models--{tokenizer.replace('/', '--')}" / "snapshots"
-    found = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    files = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
+    if not files:
         raise UsageError(
             f"tokenizer {tokenizer!r}: no folder with {_CONFIG}, and not in {cached.parent.parent}; "
             "nothing is downloaded here"
         )
-    return found[-1].parent
+    return files[-1].parent
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Prompts of small ChatML models: items to turns, and a tool protocol for a template that has none."""
+"""Prompts for small ChatML models, with a tool protocol for templates that have none."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def turns_of(params: RequestParams, tools: list[FunctionTool]) -> list[Turn]:
     leading = 0
     while leading < len(items) and _is_system(items[leading]):
         leading += 1
-    said = [params.get("instructions") or "", *(_text(cast("Message", item)) for item in items[:leading])]
+    texts = [params.get("instructions") or "", *(_text(cast("Message", item)) for item in items[:leading])]
     if tools:
-        said.append(_describe(tools))
-    turns = [Turn("system", "\n\n".join(filter(None, said)) or DEFAULT_SYSTEM)]
+        texts.append(_describe(tools))
+    turns = [Turn("system", "\n\n".join(filter(None, texts)) or DEFAULT_SYSTEM)]
     names: dict[str, str] = {}
     for item in items[leading:]:
         _add(turns, item, names)

@@ -1,4 +1,4 @@
-"""Base models: prompts of plain text, made here, for an engine's `/completions`."""
+"""Model back end for base models: builds plain text prompts for an engine's `/completions`."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _as_chat(content: bytes) -> dict[str, Any]:
 def _chat_choice(choice: _Choice) -> dict[str, Any]:
     fields = msgspec.structs.asdict(choice)
     message = {"role": "assistant", "content": fields.pop("text")}
-    found = choice.logprobs
-    named = zip(found.tokens, found.token_logprobs, strict=False) if found else ()
+    logprobs = choice.logprobs
+    named = zip(logprobs.tokens, logprobs.token_logprobs, strict=False) if logprobs else ()
     content = [{"token": token, "logprob": log_prob} for token, log_prob in named]
     return {**fields, "message": message, "logprobs": {"content": content} if content else None}

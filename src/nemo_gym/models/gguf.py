@@ -67,9 +67,9 @@ class _Library:
         native = ctypes.CDLL(str(_native_library()))
 
         def function(name: str, result: Any, *arguments: Any) -> Any:
-            found = getattr(native, name)
-            found.restype, found.argtypes = result, arguments
-            return found
+            symbol = getattr(native, name)
+            symbol.restype, symbol.argtypes = result, arguments
+            return symbol
 
         self.gguf_init_from_file = function("gguf_init_from_file", handle, text, _InitParams)
         self.gguf_free = function("gguf_free", None, handle)
@@ -128,10 +128,10 @@ class _Library:
 def _native_library() -> Path:
     spec = importlib.util.find_spec("xllamacpp")
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
-    found = [path for folder in folders for path in folder.iterdir() if path.suffix in (".so", ".pyd")]
-    if not found:
+    libraries = [path for folder in folders for path in folder.iterdir() if path.suffix in (".so", ".pyd")]
+    if not libraries:
         raise OSError("xllamacpp has no native library")
-    return found[0]
+    return libraries[0]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`Restoring`: a model as the programs of black-box agents meet it."""
+"""`Restoring`: a model for black-box agents, which restores the model's own items in each request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Restoring(Model):
     Args:
         model: who answers.
         replayed: the rollout's calls so far.
-        sampling: request parameters laid over those of every call.
+        sampling: request parameters that replace those of every call.
     """
 
     def __init__(self, model: Model, replayed: Replayed, sampling: Mapping[str, Any] | None = None) -> None:

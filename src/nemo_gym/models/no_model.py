@@ -1,4 +1,4 @@
-"""No model."""
+"""The model of a run that has no model: every call raises an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all models behind an HTTP endpoint share."""
+"""The base class of all models behind HTTP endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any endpoint that speaks the OpenAI Responses API itself."""
+"""Model back end for endpoints of the OpenAI Responses API."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class ResponsesModel(RemoteModel):
 
     def _request(self, params: RequestParams) -> bytes:
         body: dict[str, Any] = {**params, "model": self.name}
-        given = params.get("input", [])
-        if not isinstance(given, str):
-            items = sendable(given, cast("list[dict[str, Any]]", params.get("tools") or []))
+        source = params.get("input", [])
+        if not isinstance(source, str):
+            items = sendable(source, cast("list[dict[str, Any]]", params.get("tools") or []))
             body["input"] = sendable_items(items, keep_reasoning=not self._drops_reasoning)
         self._add_extras(body, params)
         return encode(body)

@@ -66,8 +66,8 @@ def _load(reference: str) -> Script:
     if not path.is_file():
         raise UsageError(f"{file}: no such file")
     module = load_file(path)
-    found = getattr(module, name, None)
-    if not callable(found):
-        known = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise UsageError(f"{file}: no function {name!r}.{did_you_mean(name, known)}")
-    return cast("Script", found)
+    function = getattr(module, name, None)
+    if not callable(function):
+        names = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise UsageError(f"{file}: no function {name!r}.{did_you_mean(name, names)}")
+    return cast("Script", function)

@@ -1,7 +1,7 @@
 """Token evidence that has to be complete: a call without it is a failed call.
 
 Most of it is in the answer (`wire.chat_tokens`). Here is what an engine has to be asked for, and the prompt's
-ids of an engine that tells only the sampled ones.
+ids of an engine that returns only the sampled ones.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
     Raises:
         ModelError: the route failed.
     """
-    found = sampled_so_far(request["messages"])
+    prefix = sampled_so_far(request["messages"])
     return await rendered_ids(
-        endpoint, {**request, "required_prefix_token_ids": found[1]} if found else request
+        endpoint, {**request, "required_prefix_token_ids": prefix[1]} if prefix else request
     )
 
 
@@ -109,8 +109,8 @@ def sampled_so_far(messages: list[dict[str, Any]]) -> tuple[int, list[int]] | No
 def continues(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the prompt of the item `after` starts with all that the item `before` saw and sampled; only
     then can a trainer put the two calls into one sequence."""
-    seen = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
-    return after["prompt_token_ids"][: len(seen)] == seen
+    sequence = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
+    return after["prompt_token_ids"][: len(sequence)] == sequence
 
 
 _TOKENIZE_FIELDS: Final = (

@@ -1,4 +1,4 @@
-"""Which model types there are, and where; nothing is loaded before one of them is wanted."""
+"""Table of model types and their modules; a module is loaded at its first use."""
 
 from __future__ import annotations
 

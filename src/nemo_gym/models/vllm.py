@@ -1,4 +1,4 @@
-"""A policy served by vLLM: Chat Completions with its extensions, and the tokens of every call."""
+"""Model back end for vLLM: Chat Completions with vLLM's extensions and the tokens of every call."""
 
 from __future__ import annotations
 
