@@ -1,4 +1,4 @@
-"""Folders as tar archives, on their way into a sandbox and out of it. `extraction` reads what came out."""
+"""Packs folders as tar archives for a sandbox; `extraction` reads the archives that come out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named sandbox blocks of a configuration, and how much isolation is asked for by default."""
+"""Named sandbox blocks of a configuration, and the default isolation."""
 
 from __future__ import annotations
 

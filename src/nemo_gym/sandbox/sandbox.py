@@ -1,4 +1,4 @@
-"""A sandbox as one object, whatever makes it."""
+"""The `Sandbox` class, the same for every provider."""
 
 from __future__ import annotations
 

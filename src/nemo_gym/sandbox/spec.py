@@ -1,4 +1,4 @@
-"""What a sandbox is asked to be, and what comes back from it."""
+"""The specification of a sandbox, and the results that it returns."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class SandboxResources:
             return cls()
         if not isinstance(mapping, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidSandbox(f"sandbox resources: expected a mapping, not {mapping!r}")
-        known = sorted(each.name for each in fields(cls))
-        unknown = sorted(str(key) for key in set(mapping) - set(known))
+        names = sorted(each.name for each in fields(cls))
+        unknown = sorted(str(key) for key in set(mapping) - set(names))
         if unknown:
             raise InvalidSandbox(
-                f"Unknown sandbox resource keys: {', '.join(unknown)}. Expected keys: {', '.join(known)}"
+                f"Unknown sandbox resource keys: {', '.join(unknown)}. Expected keys: {', '.join(names)}"
             )
         try:
             return cls(
@@ -211,10 +211,10 @@ def settings_of(kind: type[Any], given: Any, where: str) -> Any:
         return kind()
     if not isinstance(given, Mapping):
         raise InvalidSandbox(f"{where}: expected a mapping, not {given!r}")
-    known = [each.name for each in fields(kind)]
+    names = [each.name for each in fields(kind)]
     for name in given:  # pyright: ignore[reportUnknownVariableType]
-        if name not in known:
-            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), known)}")  # pyright: ignore[reportUnknownArgumentType]
+        if name not in names:
+            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), names)}")  # pyright: ignore[reportUnknownArgumentType]
     return kind(**given)
 
 

@@ -83,7 +83,7 @@ class SandboxProvider(Protocol):
 
 @runtime_checkable
 class OffersEndpoints(Protocol):
-    """Can tell where a port is reached."""
+    """Can return the URL of a port."""
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
         """Where a declared port is reached from here."""

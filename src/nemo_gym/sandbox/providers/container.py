@@ -1,4 +1,4 @@
-"""What providers that drive a container program's command line have in common."""
+"""The base class of providers that use the command line of a container program."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class ContainerProvider(ABC):
         mark = uuid.uuid4().hex
         limit = self._exec_config.default_timeout_s if timeout_s is None else timeout_s
         try:
-            told = await self._inside(
+            result = await self._inside(
                 container,
                 [container.shell, "-c", command],
                 cwd=cwd or container.workdir,
@@ -149,9 +149,9 @@ class ContainerProvider(ABC):
             raise
         except OSError as error:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
-        if self._is_runtime_failure(told):
-            return SandboxExecResult(told.stdout, told.stderr, RUNTIME_FAILURE, self.name)
-        return SandboxExecResult(told.stdout, told.stderr, told.code)
+        if self._is_runtime_failure(result):
+            return SandboxExecResult(result.stdout, result.stderr, RUNTIME_FAILURE, self.name)
+        return SandboxExecResult(result.stdout, result.stderr, result.code)
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         """Copy a file in.
@@ -175,7 +175,7 @@ class ContainerProvider(ABC):
         try:
             target_path.parent.mkdir(parents=True, exist_ok=True)
             with target_path.open("wb") as target:
-                told = await self._inside(
+                result = await self._inside(
                     container,
                     ["cat", "--", source_path],
                     cwd=container.workdir,
@@ -184,9 +184,9 @@ class ContainerProvider(ABC):
                 )
         except (OSError, SandboxCreateError) as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
-        if told.code != 0:
+        if result.code != 0:
             await asyncio.to_thread(target_path.unlink, missing_ok=True)
-            raise SandboxFileError(f"{source_path} can't be copied: {told.stderr.strip()[-500:]}")
+            raise SandboxFileError(f"{source_path} can't be copied: {result.stderr.strip()[-500:]}")
 
     async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
         """Kill everything inside but the container's first process, then write an archive of a folder.
@@ -196,9 +196,9 @@ class ContainerProvider(ABC):
         """
         own = await asyncio.to_thread(os.readlink, "/proc/self/ns/pid")
         words = ["sh", "-c", _KILL_OTHERS, "sh", own, *packing_words(path)]
-        told = await self._inside(_container(handle), words, cwd="/", seconds=COPY_S, stdout=target)
-        if told.code not in PACKED:
-            raise SandboxFileError(f"{path} can't be packed: {told.stderr.strip()[-500:]}")
+        result = await self._inside(_container(handle), words, cwd="/", seconds=COPY_S, stdout=target)
+        if result.code not in PACKED:
+            raise SandboxFileError(f"{path} can't be packed: {result.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
         """Kill it and remove what is left of it. Once more does nothing."""
@@ -221,9 +221,9 @@ class ContainerProvider(ABC):
             SandboxCreateError: it can't be started, or not in time.
         """
         try:
-            told = await self._cli.run(words, seconds=self._start_timeout_s, env=variables)
-            if told.code != 0:
-                raise SandboxCreateError(f"{what}: {told.stderr.strip()[-1000:]}")
+            result = await self._cli.run(words, seconds=self._start_timeout_s, env=variables)
+            if result.code != 0:
+                raise SandboxCreateError(f"{what}: {result.stderr.strip()[-1000:]}")
         except BaseException as error:
             await asyncio.shield(self.remove(name))
             if isinstance(error, TimeoutError):
@@ -263,19 +263,19 @@ class ContainerProvider(ABC):
         named = self._exec_config.exec_shell
         if named is not None and named != "auto":
             return named
-        told = await self._inside(container, ["sh", "-c", "command -v bash"], seconds=self._probe.timeout_s)
-        return "bash" if told.code == 0 else "sh"
+        result = await self._inside(container, ["sh", "-c", "command -v bash"], seconds=self._probe.timeout_s)
+        return "bash" if result.code == 0 else "sh"
 
     async def _write(self, container: Container, path: str, source: IO[bytes]) -> None:
-        told = await self._inside(
+        result = await self._inside(
             container,
             ["sh", "-c", 'mkdir -p -- "$1" && cat > "$2"', "sh", str(PurePosixPath(path).parent), path],
             cwd=container.workdir,
             seconds=COPY_S,
             stdin=source,
         )
-        if told.code != 0:
-            raise SandboxFileError(f"{path} can't be written: {told.stderr.strip()[-500:]}")
+        if result.code != 0:
+            raise SandboxFileError(f"{path} can't be written: {result.stderr.strip()[-500:]}")
 
     async def _kill(self, container: Container, mark: str) -> None:
         """Ending the command line leaves what it runs alive: that is found by its mark. Needs sh and grep."""
@@ -321,9 +321,9 @@ async def wait_ready(
     passed, last = 0, "no answer"
     while passed < probe.stable_count:
         try:
-            told = await probed()
-            fits = told.return_code == 0 and probe.expected_stdout in (None, told.stdout)
-            last = f"exit code {told.return_code}: {(told.stderr or told.stdout or '').strip()[-300:]}"
+            result = await probed()
+            fits = result.return_code == 0 and probe.expected_stdout in (None, result.stdout)
+            last = f"exit code {result.return_code}: {(result.stderr or result.stdout or '').strip()[-300:]}"
         except TimeoutError as error:
             fits, last = False, str(error)
         passed = passed + 1 if fits else 0

@@ -105,11 +105,11 @@ class ApptainerProvider(ContainerProvider):
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
         """Running, or stopped."""
-        told = await self._cli.run(
+        result = await self._cli.run(
             ["instance", "list", "--json", handle.sandbox_id], seconds=self._probe.timeout_s
         )
         try:
-            instances = json.loads(told.stdout)["instances"]
+            instances = json.loads(result.stdout)["instances"]
         except (ValueError, KeyError, TypeError):
             return SandboxStatus.UNKNOWN
         return SandboxStatus.RUNNING if instances else SandboxStatus.STOPPED

@@ -107,14 +107,14 @@ class DockerProvider(ContainerProvider):
         return await self.settle(name, spec, spec.workdir, {})
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
-        """As docker says."""
-        told = await self._cli.run(
+        """The status that docker reports."""
+        result = await self._cli.run(
             ["inspect", "--format", "{{.State.Status}}", handle.sandbox_id], seconds=self._probe.timeout_s
         )
-        if told.code != 0:
-            gone = "no such" in told.stderr.lower()
+        if result.code != 0:
+            gone = "no such" in result.stderr.lower()
             return SandboxStatus.STOPPED if gone else SandboxStatus.UNKNOWN
-        match told.stdout.strip():
+        match result.stdout.strip():
             case "running":
                 return SandboxStatus.RUNNING
             case "created" | "restarting":
@@ -132,10 +132,12 @@ class DockerProvider(ContainerProvider):
         Raises:
             InvalidSandbox: it did not.
         """
-        told = await self._cli.run(["port", handle.sandbox_id, f"{port}/tcp"], seconds=self._probe.timeout_s)
-        published = told.stdout.split()
-        if told.code != 0 or not published:
-            raise InvalidSandbox(f"port {port} is not published: {told.stderr.strip()[-300:]}")
+        result = await self._cli.run(
+            ["port", handle.sandbox_id, f"{port}/tcp"], seconds=self._probe.timeout_s
+        )
+        published = result.stdout.split()
+        if result.code != 0 or not published:
+            raise InvalidSandbox(f"port {port} is not published: {result.stderr.strip()[-300:]}")
         return SandboxEndpoint(f"http://{published[0].replace('0.0.0.0', '127.0.0.1')}")  # noqa: S104
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
@@ -149,24 +151,24 @@ class DockerProvider(ContainerProvider):
         if network == "host":
             return url
         words = ["network", "inspect", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}", network]
-        told = await self._cli.run(words, seconds=self._probe.timeout_s)
-        gateways = told.stdout.split()
-        if told.code != 0 or not gateways:
+        result = await self._cli.run(words, seconds=self._probe.timeout_s)
+        gateways = result.stdout.split()
+        if result.code != 0 or not gateways:
             raise SandboxUnsupported(
                 f"{url} can't be reached from a container in the network {network!r}: set network to host or "
                 "to one made by `docker network create --internal NAME`, which leads to this machine only"
             )
         host, port = http_address(url)
-        door = socket.socket(socket.AF_INET6 if ":" in gateways[0] else socket.AF_INET)
+        listener = socket.socket(socket.AF_INET6 if ":" in gateways[0] else socket.AF_INET)
         try:
-            door.bind((gateways[0], 0))
+            listener.bind((gateways[0], 0))
         except OSError as error:
-            door.close()
+            listener.close()
             raise SandboxUnsupported(
                 f"{gateways[0]}, the gateway of {network!r}, is not this machine's: {error}"
             ) from None
         relays = self._relays.setdefault(handle.sandbox_id, Relays())
-        inner = await relays.listen(door, lambda: asyncio.open_connection(host, port))
+        inner = await relays.listen(listener, lambda: asyncio.open_connection(host, port))
         return at_address(url, gateways[0], inner)
 
     async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
@@ -179,9 +181,11 @@ class DockerProvider(ContainerProvider):
         killed = await self._cli.run(["kill", handle.sandbox_id], seconds=60)
         if killed.code != 0 and await self.status(handle) is not SandboxStatus.STOPPED:
             raise SandboxFileError(f"the container can't be killed: {killed.stderr.strip()[-500:]}")
-        told = await self._cli.run(["cp", f"{handle.sandbox_id}:{path}", "-"], seconds=COPY_S, stdout=target)
-        if told.code != 0:
-            raise SandboxFileError(f"{path} can't be packed: {told.stderr.strip()[-500:]}")
+        result = await self._cli.run(
+            ["cp", f"{handle.sandbox_id}:{path}", "-"], seconds=COPY_S, stdout=target
+        )
+        if result.code != 0:
+            raise SandboxFileError(f"{path} can't be packed: {result.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
         """Kill it and remove what is left of it. Once more does nothing."""

@@ -72,10 +72,10 @@ class Control:
         Raises:
             SandboxCreateError: it can't do what the plan says.
         """
-        door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            door.setblocking(False)
-            for end in (door, theirs):
+            ours.setblocking(False)
+            for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -84,21 +84,21 @@ class Control:
                     stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True,
                 )  # fmt: skip
             except BaseException as error:
-                door.close()
+                ours.close()
                 if isinstance(error, OSError):
                     raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
                 raise
-        control = cls(door, process)
+        control = cls(ours, process)
         try:
             await control._send(plan)
-            told = await control._greeting
-            if "unshared" in told:
+            greeting = await control._greeting
+            if "unshared" in greeting:
                 control._greeting = control._loop.create_future()
                 _map_ids(process.pid, plan["jail"]["ids"])
                 await control._send({"mapped": True})
-                told = await control._greeting
-            if "failed" in told:
-                raise SandboxCreateError(str(told["failed"])[:500])
+                greeting = await control._greeting
+            if "failed" in greeting:
+                raise SandboxCreateError(str(greeting["failed"])[:500])
         except OSError as error:
             await control.close()
             raise SandboxCreateError(f"the sandbox's users can't be mapped: {error}") from error
@@ -131,9 +131,9 @@ class Control:
         """
         run = Run(next(self._numbers), uuid.uuid4().hex, self._loop.create_future())
         self._ends[run.number] = run.end
-        asked = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
+        request = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
         try:
-            await self._ask(asked, fds, run.number)
+            await self._ask(request, fds, run.number)
         except BaseException as error:
             self._ends.pop(run.number, None)
             if isinstance(error, asyncio.CancelledError):
@@ -192,12 +192,12 @@ class Control:
         future = self._answers[number] = self._loop.create_future()
         try:
             await self._send({"id": number, **asked}, fds)
-            answer, given = await future
+            answer, descriptors = await future
         finally:
             self._answers.pop(number, None)
         if "errno" in answer:
             raise OSError(answer["errno"], answer.get("error"))
-        return answer, given
+        return answer, descriptors
 
     async def _send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")

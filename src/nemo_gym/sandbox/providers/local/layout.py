@@ -1,4 +1,4 @@
-"""What a local sandbox's file system and environment are made of."""
+"""The file system and the environment variables of a local sandbox."""
 
 from __future__ import annotations
 

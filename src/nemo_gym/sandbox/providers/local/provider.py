@@ -1,4 +1,4 @@
-"""The local provider: a folder, a supervisor, and as much of a jail as the kernel permits."""
+"""The local provider: a folder, a supervisor process, and the isolation that the kernel permits."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ class LocalProvider:
             raise SandboxCreateError("the local provider has no GPUs to give")
 
     def _plan(self, layout: Layout, spec: SandboxSpec) -> dict[str, Any]:
-        """What the supervisor is told first."""
+        """The first message to the supervisor."""
         cores = None
         if spec.limits.cpu:
             allowed = sorted(os.sched_getaffinity(0))
@@ -340,9 +340,9 @@ class LocalProvider:
         }
 
     def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:
-        own, asked = self._limits, spec.limits
-        memory = own.memory_mib if asked.memory_mib is None else asked.memory_mib
-        files = [own.file_mib, None if asked.disk_gib is None else asked.disk_gib << 10]
+        own, limits_of_spec = self._limits, spec.limits
+        memory = own.memory_mib if limits_of_spec.memory_mib is None else limits_of_spec.memory_mib
+        files = [own.file_mib, None if limits_of_spec.disk_gib is None else limits_of_spec.disk_gib << 10]
         largest = min((size for size in files if size is not None), default=None)
         limits = {
             "RLIMIT_CORE": 0,

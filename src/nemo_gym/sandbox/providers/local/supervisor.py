@@ -114,30 +114,30 @@ class Supervisor:
         data, fds = receive(self._control)
         if not data:
             return False
-        asked = decoded(data)
-        answer: dict[str, Any] = {"id": asked["id"]}
-        given: list[int] = []
+        request = decoded(data)
+        answer: dict[str, Any] = {"id": request["id"]}
+        descriptors: list[int] = []
         try:
-            match asked["op"]:
+            match request["op"]:
                 case "run":
-                    self._runs[asked["id"]] = self._run(asked, fds)
+                    self._runs[request["id"]] = self._run(request, fds)
                 case "signal":
-                    self._signal(asked["run"], asked["number"])
+                    self._signal(request["run"], request["number"])
                 case "kill":
-                    self._kill(asked["run"], asked["mark"])
+                    self._kill(request["run"], request["mark"])
                 case "clear":
                     self._clear()
                 case "open":
-                    given.append(open_file(asked["path"], write=asked["write"]))
+                    descriptors.append(open_file(request["path"], write=request["write"]))
                 case _:
-                    given.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM).detach())
+                    descriptors.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM).detach())
         except (OSError, ValueError) as error:
             answer |= _failure(error)
         finally:
             for fd in fds:
                 os.close(fd)
-        _say(self._control, answer, given)
-        for fd in given:
+        _say(self._control, answer, descriptors)
+        for fd in descriptors:
             os.close(fd)
         return True
 
@@ -157,8 +157,8 @@ class Supervisor:
             finally:
                 os._exit(127)
         os.close(write)
-        with os.fdopen(read, "rb") as told:
-            failure = told.read()
+        with os.fdopen(read, "rb") as pipe:
+            failure = pipe.read()
         if failure:
             os.waitpid(pid, 0)
             failure = json.loads(failure)
@@ -194,16 +194,16 @@ class Supervisor:
     def _kill(self, run: int, mark: str) -> None:
         """Kill a run's session, and what left the session and still carries its mark: until nothing more is
         found, twice, because what is being killed may be starting more."""
-        session, wanted = self._runs.get(run), mark.encode()
+        session, mark_bytes = self._runs.get(run), mark.encode()
         killed: set[int] = set()
         empty = 0
         for _ in range(_MOST_SWEEPS):
-            found = {pid for pid in _processes() if _belongs(pid, session, wanted)} - killed
-            for pid in found:
+            pids = {pid for pid in _processes() if _belongs(pid, session, mark_bytes)} - killed
+            for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-            killed |= found
-            empty = 0 if found else empty + 1
+            killed |= pids
+            empty = 0 if pids else empty + 1
             if empty == 2:
                 return
 
@@ -324,7 +324,7 @@ def _end(status: int, used: resource.struct_rusage) -> dict[str, Any]:
 
 
 def _woken(number: int, frame: FrameType | None) -> None:
-    """The signal itself is what the wakeup descriptor tells of."""
+    """Does nothing: the wakeup descriptor reports the signal."""
 
 
 def _processes() -> list[int]:
