@@ -1,4 +1,4 @@
-"""The head server of a running gym: which agents there are, and where."""
+"""Reads from the head server which agents run, and their URLs."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ async def _get(head: Service, path: str) -> Reply:
 def _of_instances(reply: Reply, host: str) -> dict[str, str]:
     """From the list of running servers; empty when there is none or it says nothing of agents."""
     try:
-        found = msgspec.json.decode(reply.content, type=list[_Instance]) if reply.status == 200 else []
+        instances = msgspec.json.decode(reply.content, type=list[_Instance]) if reply.status == 200 else []
     except (ValueError, RecursionError):
         return {}
-    agents = (one for one in found if one.server_type == _AGENTS and one.process_name and one.port)
+    agents = (one for one in instances if one.server_type == _AGENTS and one.process_name and one.port)
     return {one.process_name: _url(one.host, one.port, host) for one in agents}
 
 

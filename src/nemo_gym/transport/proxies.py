@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: the environment variables as curl reads them."""
+"""Chooses the proxy of a request from the environment variables that curl reads."""
 
 from __future__ import annotations
 

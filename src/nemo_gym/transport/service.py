@@ -1,4 +1,4 @@
-"""A server of the gym's own protocol: JSON posted to routes, cookies kept by the caller."""
+"""The client of servers that speak the gym's own protocol: JSON routes and cookies."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Service:
         """The answer to one GET, whatever its status.
 
         Raises:
-            GymError: nobody answers at the URL, or only those who have the token are answered.
+            GymError: no server answers at the URL, or only those who have the token are answered.
         """
         try:
             reply = await self._connections.exchange("GET", path, within=10)
@@ -137,8 +137,8 @@ async def ask_for_metrics(service: Service, body: Body) -> bytes:
 def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply) -> RolloutError:
     """A failure of that kind for an answer whose status says that it is not one."""
     body = reply.text[:2000]
-    said = " ".join(body.split())[:300] or "(empty body)"
-    message = f"{service.url}{path} answered HTTP {reply.status}: {said}"
+    text = " ".join(body.split())[:300] or "(empty body)"
+    message = f"{service.url}{path} answered HTTP {reply.status}: {text}"
     return kind(message, http_status=reply.status, body=body)
 
 
