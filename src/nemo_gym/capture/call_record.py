@@ -1,4 +1,4 @@
-"""One call on its way into a recorder."""
+"""The record of one model call while it is passed to a recorder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a rollout's model calls is to be kept, and where."""
+"""Settings: which model calls of a rollout are captured, and where they are stored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     rebuild_response: bool = True
     """Put the main branch in the place of what the agent gave as its output."""
     strategy: Strategy = "prefix_merging"
-    """`per_request` takes every call for itself, for agents that write the history anew for each."""
+    """`per_request` takes every call for itself, for agents that write the history again for each."""
     max_mask_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Stop a run of whose rollouts a larger part can't be trained on."""
     mask_fraction_min_samples: Annotated[int, msgspec.Meta(ge=1)] = 50
@@ -167,9 +167,9 @@ def _class(reference: str) -> Callable[..., Any]:
         raise UsageError(f"token_id_capture.sink {reference}: there is no file {place}")
     try:
         module = load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-        found = getattr(module, name)
+        kind = getattr(module, name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"token_id_capture.sink {reference}: expected module:Class ({error})") from None
-    if not inspect.isclass(found):
+    if not inspect.isclass(kind):
         raise UsageError(f"token_id_capture.sink {reference}: {name} is no class")
-    return found
+    return kind
