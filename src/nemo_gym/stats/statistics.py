@@ -127,8 +127,8 @@ class ClusteredMean:
             return self._score_interval(low, high - low) if high > low else None
         if half == 0.0:
             return None
-        found = (self.mean - half, self.mean + half)
-        return found if self._outside else (max(low, found[0]), min(high, found[1]))
+        interval = (self.mean - half, self.mean + half)
+        return interval if self._outside else (max(low, interval[0]), min(high, interval[1]))
 
     def _score_interval(self, low: float, width: float) -> tuple[float, float]:
         share = min(1.0, max(0.0, (self.mean - low) / width))
@@ -310,18 +310,18 @@ class PassCurves:
 
     def metrics(self, name: str, *, majority: bool = False) -> dict[str, float]:
         """Every curve under its published name."""
-        found: dict[str, float] = {}
+        figures: dict[str, float] = {}
         deviations = list(running_deviation(self.per_run()))
         for k, tasks in enumerate(self._tasks, start=1):
-            found[f"pass@{k}/{name}"] = self.passed(k)
+            figures[f"pass@{k}/{name}"] = self.passed(k)
             average = f"pass@1[avg-of-{k}]/{name}"
-            found[average] = 100.0 * self._averaged[k - 1] / tasks
+            figures[average] = 100.0 * self._averaged[k - 1] / tasks
             if k > 1:
-                found[f"{average}/std_dev_across_runs"] = deviations[k - 1]
-                found[f"{average}/std_err_across_runs"] = deviations[k - 1] / math.sqrt(k)
+                figures[f"{average}/std_dev_across_runs"] = deviations[k - 1]
+                figures[f"{average}/std_err_across_runs"] = deviations[k - 1] / math.sqrt(k)
             if majority:
-                found[f"majority@{k}/{name}"] = 100.0 * self._agreed[k - 1] / tasks
-        return found
+                figures[f"majority@{k}/{name}"] = 100.0 * self._agreed[k - 1] / tasks
+        return figures
 
 
 def pass_curve(values: Sequence[float]) -> Iterator[float]:
@@ -376,13 +376,13 @@ def describe(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def describe_one(row: Mapping[str, float]) -> dict[str, float]:
-    """What `describe` tells of a single row's values, none of them NaN."""
-    found: dict[str, float] = {}
+    """The figures that `describe` returns for a single row's values, none of them NaN."""
+    figures: dict[str, float] = {}
     for name, value in row.items():
         mean, most, least, median, deviation = _names(name)
-        found[mean] = found[most] = found[least] = found[median] = value
-        found[deviation] = 0.0
-    return found
+        figures[mean] = figures[most] = figures[least] = figures[median] = value
+        figures[deviation] = 0.0
+    return figures
 
 
 @lru_cache(maxsize=1024)
@@ -391,7 +391,7 @@ def _names(field: str) -> tuple[str, str, str, str, str]:
 
 
 def _describe_many(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     single: list[str] = []
     deviates = False
     for name, column in columns.items():
@@ -400,19 +400,19 @@ def _describe_many(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
             continue
         count = len(values)
         mean = math.fsum(values) / count
-        found[f"mean/{name}"] = mean
-        found[f"max/{name}"] = values[-1]
-        found[f"min/{name}"] = values[0]
-        found[f"median/{name}"] = (values[(count - 1) // 2] + values[count // 2]) / 2
+        figures[f"mean/{name}"] = mean
+        figures[f"max/{name}"] = values[-1]
+        figures[f"min/{name}"] = values[0]
+        figures[f"median/{name}"] = (values[(count - 1) // 2] + values[count // 2]) / 2
         if count > 1:
             deviates = True
             squares = math.fsum((value - mean) ** 2 for value in values)
-            found[f"std/{name}"] = math.sqrt(squares / (count - 1))
+            figures[f"std/{name}"] = math.sqrt(squares / (count - 1))
         elif len(column) == 1:
             single.append(name)
     if not deviates:
-        found |= {f"std/{name}": 0.0 for name in single}
-    return found
+        figures |= {f"std/{name}": 0.0 for name in single}
+    return figures
 
 
 @lru_cache(maxsize=1024)
