@@ -38,10 +38,10 @@ class WeatherReport(Environment):
         return f"{FORECASTS.get(city, ELSEWHERE)}, light wind from the west"
 
     def verify(self, task: Task, response: Response, session: Session) -> float:
-        asked = session.state.get("asked", [])
-        if not (task.city.strip().casefold() in asked if task.city else asked):
+        cities = session.state.get("asked", [])
+        if not (task.city.strip().casefold() in cities if task.city else cities):
             return 0.0
-        expected = {task.expected_answer or FORECASTS.get(city, ELSEWHERE) for city in asked}
+        expected = {task.expected_answer or FORECASTS.get(city, ELSEWHERE) for city in cities}
         rivals = {*FORECASTS.values(), ELSEWHERE} - expected
         answer = strip_reasoning(response.final_text)
         return float(all(claims_only(answer, word, rivals) for word in expected))

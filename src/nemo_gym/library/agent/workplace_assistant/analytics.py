@@ -28,12 +28,12 @@ class AnalyticsTools:
         Args:
             visitor_id: Eight digits.
         """
-        found = [visit for visit in base().visits if visit["visitor_id"] == visitor_id]
-        if not found:
+        visits = [visit for visit in base().visits if visit["visitor_id"] == visitor_id]
+        if not visits:
             raise ToolError(
                 f"There is no visitor {visitor_id[:40]!r}. Ids have eight digits, like '00000042'."
             )
-        return first_results(found)
+        return first_results(visits)
 
     @tool
     def analytics_create_plot(

@@ -55,13 +55,13 @@ class CalendarTools:
         """
         match = matching(query)
         in_range = between(time_min, time_max, ("time_min", "time_max"))
-        found = [
+        events = [
             event
             for event in office_of(session).calendar_events
             if in_range(event["event_start"]) and match((event["event_name"], event["participant_email"]))
         ]
-        found.sort(key=lambda event: (event["event_start"], event["event_id"]))
-        return first_results(found)
+        events.sort(key=lambda event: (event["event_start"], event["event_id"]))
+        return first_results(events)
 
     @tool
     def calendar_create_event(

@@ -45,13 +45,13 @@ class EmailTools:
         """
         match = matching(query)
         in_range = between(date_min, date_max, ("date_min", "date_max"))
-        found = [
+        emails = [
             email
             for email in office_of(session).emails
             if in_range(email["sent_datetime"]) and match((email["address"], email["subject"], email["body"]))
         ]
-        found.sort(key=lambda email: (email["sent_datetime"], email["email_id"]), reverse=True)
-        return first_results(found)
+        emails.sort(key=lambda email: (email["sent_datetime"], email["email_id"]), reverse=True)
+        return first_results(emails)
 
     @tool
     def email_send_email(self, session: Session, recipient: str, subject: str, body: str) -> str:

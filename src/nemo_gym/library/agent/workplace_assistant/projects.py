@@ -69,16 +69,18 @@ class ProjectTools:
             "due_date": due_date,
             "board": board,
         }
-        given = {field: matching(value, field=field) for field, value in filters.items() if value.strip()}
-        if not given:
+        conditions = {
+            field: matching(value, field=field) for field, value in filters.items() if value.strip()
+        }
+        if not conditions:
             raise ToolError(f"Give at least one of: {', '.join(filters)}.")
-        found = [
+        tasks = [
             task
             for task in office_of(session).project_tasks
-            if all(match([task[field]]) for field, match in given.items())
+            if all(match([task[field]]) for field, match in conditions.items())
         ]
-        found.sort(key=lambda task: (task["due_date"], task["task_id"]))
-        return first_results(found)
+        tasks.sort(key=lambda task: (task["due_date"], task["task_id"]))
+        return first_results(tasks)
 
     @tool
     def project_management_create_task(

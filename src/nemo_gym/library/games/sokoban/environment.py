@@ -117,9 +117,9 @@ class Sokoban(StepEnvironment):
 
     def _setup(self, task: Task) -> "Setup":
         own = {name: value for name, value in msgspec.structs.asdict(task).items() if value is not None}
-        given = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **own}
+        settings = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **own}
         try:
-            return msgspec.convert(given, Setup)
+            return msgspec.convert(settings, Setup)
         except msgspec.ValidationError as error:
             raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
 
@@ -181,8 +181,8 @@ class Game:
 
 def moves_in(text: str) -> list[str]:
     """The first `MOVES_AN_ANSWER` moves of an answer, in order; those in its reasoning don't count."""
-    found = itertools.islice(_MOVE.finditer(strip_reasoning(text)), MOVES_AN_ANSWER)
-    return [match[1].capitalize() for match in found]
+    matches = itertools.islice(_MOVE.finditer(strip_reasoning(text)), MOVES_AN_ANSWER)
+    return [match[1].capitalize() for match in matches]
 
 
 def prompt(max_moves: int) -> str:

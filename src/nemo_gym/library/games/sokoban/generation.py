@@ -48,10 +48,10 @@ def _solved_room(rng: random.Random, width: int, height: int, boxes: int) -> Roo
 def _carve(rng: random.Random, width: int, height: int) -> list[int]:
     """Connected floor, half to nearly all of the inside, in the order of the cells."""
     inside = {row * width + column for row in range(1, height - 1) for column in range(1, width - 1)}
-    wanted = round(len(inside) * rng.uniform(0.55, 0.95))
+    size = round(len(inside) * rng.uniform(0.55, 0.95))
     floor = [rng.choice(sorted(inside))]
     border = set[int]()
-    while len(floor) < wanted:
+    while len(floor) < size:
         newest = floor[-1]
         border |= {newest + step for step in (-width, width, -1, 1)}
         border &= inside
@@ -78,29 +78,29 @@ def _play_backwards(rng: random.Random, room: Room) -> Room | None:
 def _pulls(room: Room) -> list[Room]:
     """The positions from which one push leads to a position that walking joins to this one."""
     reachable = _reachable(room)
-    found: list[Room] = []
+    rooms: list[Room] = []
     for box in sorted(room.boxes):
         for move in MOVES:
             step = room.offset(move)
             near, far = box + step, box + 2 * step
             if near in reachable and far in reachable:
-                found.append(replace(room, player=far, boxes=room.boxes - {box} | {near}))
-    return found
+                rooms.append(replace(room, player=far, boxes=room.boxes - {box} | {near}))
+    return rooms
 
 
 def _reachable(room: Room) -> set[int]:
     """The cells the player can walk to."""
     free = room.floor - room.boxes
-    found = {room.player}
+    cells = {room.player}
     waiting = [room.player]
     while waiting:
         cell = waiting.pop()
         for move in MOVES:
             there = cell + room.offset(move)
-            if there in free and there not in found:
-                found.add(there)
+            if there in free and there not in cells:
+                cells.add(there)
                 waiting.append(there)
-    return found
+    return cells
 
 
 def _distance(room: Room, box: int) -> int:

@@ -66,14 +66,14 @@ def same_text(given: str, answer: str) -> bool:
     A question mark behind an answer, or a tilde before it, makes it another one.
     """
     marks = (given.rstrip(_QUOTES + " .").endswith("?"), given.lstrip(_QUOTES + " ").startswith("~"))
-    wanted = (answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~"))
-    return marks == wanted and match_strings(given, answer).score == 1.0
+    signs = (answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~"))
+    return marks == signs and match_strings(given, answer).score == 1.0
 
 
 def number(text: str) -> str | None:
     """An integer, with or without thousands separators: `-1,204.` reads as `-1204`."""
-    found = _NUMBER.fullmatch(_tidy(text).replace("−", "-"))
-    return str(int(found[1].replace(",", ""))) if found else None
+    match = _NUMBER.fullmatch(_tidy(text).replace("−", "-"))
+    return str(int(match[1].replace(",", ""))) if match else None
 
 
 def numbers(text: str) -> str | None:
@@ -86,8 +86,8 @@ def numbers(text: str) -> str | None:
 
 def numeral(text: str) -> str | None:
     """Digits in a base up to 16, in lower case, without prefix and leading zeros: `0x0F` reads as `f`."""
-    found = _NUMERAL.fullmatch(_tidy(text).lower())
-    return (found[1].lstrip("0") or "0") if found else None
+    match = _NUMERAL.fullmatch(_tidy(text).lower())
+    return (match[1].lstrip("0") or "0") if match else None
 
 
 def word(text: str) -> str | None:
@@ -117,8 +117,8 @@ def truth(text: str) -> str | None:
 
 def time_of_day(text: str) -> str | None:
     """A time on the 24-hour clock: `7:05` reads as `07:05`."""
-    found = _TIME.fullmatch(_tidy(text))
-    return f"{int(found[1]):02}:{found[2]}" if found and int(found[1]) < 24 else None
+    match = _TIME.fullmatch(_tidy(text))
+    return f"{int(match[1]):02}:{match[2]}" if match and int(match[1]) < 24 else None
 
 
 def expression(text: str) -> str | None:
@@ -143,10 +143,10 @@ def assignment(text: str) -> str | None:
     """Letters with values, by letter: `B: 2, A = 1` reads as `A=1 B=2`. A letter given twice is no answer."""
     joined = " ".join(text.replace(":", "=").split()).replace(" =", "=").replace("= ", "=")
     pairs = [_PAIR.fullmatch(token.strip(_CLOSING)) for token in _tokens(joined)]
-    found = {pair[1].upper(): pair[2].lower() for pair in pairs if pair}
-    if not pairs or len(found) < len(pairs):
+    values = {pair[1].upper(): pair[2].lower() for pair in pairs if pair}
+    if not pairs or len(values) < len(pairs):
         return None
-    return " ".join(f"{letter}={found[letter]}" for letter in sorted(found))
+    return " ".join(f"{letter}={values[letter]}" for letter in sorted(values))
 
 
 def route(text: str) -> str | None:
@@ -270,12 +270,14 @@ def _claims_others(place: str, value: str, read: Callable[[str], str | None]) ->
 def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> bool:
     """Whether the text on the left of a marker is an answer too, and another one: `7 = 8`."""
     if read is grid:
-        digits, wanted = "".join(filter(str.isdecimal, before)), read(rest) or ""
-        return len(digits) == len(wanted) and digits != wanted and sum(map(str.isalpha, before)) <= MAX_LABEL
+        digits, expected = "".join(filter(str.isdecimal, before)), read(rest) or ""
+        return (
+            len(digits) == len(expected) and digits != expected and sum(map(str.isalpha, before)) <= MAX_LABEL
+        )
     if read not in (number, numbers, time_of_day, expression, truth, route):
         return False
-    given = read(_CLAUSE_END.split(before)[-1].strip())
-    return given is not None and given != read(rest)
+    answer = read(_CLAUSE_END.split(before)[-1].strip())
+    return answer is not None and answer != read(rest)
 
 
 def _is_enumeration(place: str, read: Callable[[str], str | None]) -> bool:

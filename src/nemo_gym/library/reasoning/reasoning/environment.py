@@ -102,22 +102,22 @@ class Reasoning(Environment):
 
     def verify(self, task: ReasoningTask, response: Response, session: Session) -> Reward:
         if task.is_foreign:
-            given = plain_answer(response.final_text)[:MAX_ANSWER]
-            right = same_text(given, task.answer or "")
-            return Reward(float(right), details={"extracted_answer": given or None})
+            answer = plain_answer(response.final_text)[:MAX_ANSWER]
+            right = same_text(answer, task.answer or "")
+            return Reward(float(right), details={"extracted_answer": answer or None})
         family = _family_of(task)
-        given = extract(response.final_text, family.read)
-        return Reward(float(_right(family, task, given)), details={"extracted_answer": given})
+        answer = extract(response.final_text, family.read)
+        return Reward(float(_right(family, task, answer)), details={"extracted_answer": answer})
 
     def oracle(self, task: ReasoningTask, session: Session) -> str:
         tagged = task.is_foreign or task.metadata.get("level")
         return f"<answer>{task.answer}</answer>" if tagged else task.answer or ""
 
     def _chosen(self) -> list[Family]:
-        asked: str | list[str] = self.config.families
-        if asked == "all":
+        families: str | list[str] = self.config.families
+        if families == "all":
             return [family for family in FAMILIES.values() for _ in range(family.weight)]
-        names = [name.strip() for name in (asked.split(",") if isinstance(asked, str) else asked)]
+        names = [name.strip() for name in (families.split(",") if isinstance(families, str) else families)]
         for name in names:
             if name not in FAMILIES:
                 raise UsageError(
@@ -162,11 +162,11 @@ def request(family: Family, question: str, level: int, split: str) -> RequestPar
 @cache
 def _solved(family: Family, split: str) -> tuple[Problem, ...]:
     rng = random.Random(f"solved:{family.name}")
-    found: dict[str, Problem] = {}
-    while len(found) < SOLVED:
+    problems: dict[str, Problem] = {}
+    while len(problems) < SOLVED:
         problem = draw(family, 0, split, rng)
-        found[problem.question] = problem
-    return tuple(found.values())
+        problems[problem.question] = problem
+    return tuple(problems.values())
 
 
 def _family_of(task: ReasoningTask) -> Family:

@@ -44,17 +44,17 @@ def knights_knaves(rng: random.Random, level: int) -> Problem:
     count = level + 2
     while True:
         people = rng.sample(PEOPLE, count)
-        said = [_statement(rng, speaker, count) for speaker in range(count)]
-        fitting = consistent(said, count)
+        statements = [_statement(rng, speaker, count) for speaker in range(count)]
+        fitting = consistent(statements, count)
         if len(fitting) == 1:
             break
-    lines = " ".join(f'{people[i]} says: "{said[i].text(people, i)}"' for i in range(count))
+    lines = " ".join(f'{people[i]} says: "{statements[i].text(people, i)}"' for i in range(count))
     knights = [name for name, knight in zip(people, fitting[0], strict=True) if knight]
     question = f"Knights always tell the truth and knaves always lie. {lines} Who are the knights?"
     facts = {
         "hardness": count,
         "people": people,
-        "statements": [[said.kind, *said.about] for said in said],
+        "statements": [[statements.kind, *statements.about] for statements in statements],
     }
     return Problem(question, ", ".join(knights) or "none", facts)
 
@@ -117,9 +117,9 @@ def zebra(rng: random.Random, level: int) -> Problem:
     orders = list(permutations(range(houses)))
     left = [sum(choice, ()) for choice in product(orders, repeat=len(groups))]
     real = left[rng.randrange(len(left))]
-    asked = rng.randrange(len(things))
+    target = rng.randrange(len(things))
     clues: list[Clue] = []
-    possible = _true_clues(real, houses, asked)
+    possible = _true_clues(real, houses, target)
     rng.shuffle(possible)
     for clue in possible:
         if len(left) == 1:
@@ -128,17 +128,17 @@ def zebra(rng: random.Random, level: int) -> Problem:
         if len(fitting) < len(left):
             clues.append(clue)
             left = fitting
-    told = " ".join(clue.text(things) for clue in clues)
+    hints = " ".join(clue.text(things) for clue in clues)
     people = f"Houses 1 to {houses} stand in a row from left to right. {_inventory(groups)}"
-    question = f"{people} {told} What is the number of the house {_of(things[asked])}?"
+    question = f"{people} {hints} What is the number of the house {_of(things[target])}?"
     facts = {
         "hardness": math.factorial(houses) ** len(groups),
         "houses": houses,
         "groups": groups,
         "clues": [list(clue) for clue in clues],
-        "asked": asked,
+        "asked": target,
     }
-    return Problem(question, str(real[asked] + 1), facts)
+    return Problem(question, str(real[target] + 1), facts)
 
 
 class Clue(NamedTuple):
