@@ -141,7 +141,7 @@ class _Link(NamedTuple):
 
 
 class _Trace(NamedTuple):
-    """A call as bytes that can be compared: its prompt, and after it what was made."""
+    """A call as bytes that can be compared: its prompt, then the generation."""
 
     prompt: int
     """How many bytes the prompt has."""

@@ -46,7 +46,7 @@ def chat_request(
     replay_tokens: bool = False,
     keep_silent: bool = True,
 ) -> dict[str, Any]:
-    """The Chat Completions request that asks what `params` asks.
+    """Convert request parameters to a Chat Completions request.
 
     `replay_tokens` puts the token ids of the last model call on its assistant message: they cover all that
     came before. Without `keep_silent`, past turns of the model that have neither text nor calls are left out:
@@ -156,7 +156,7 @@ def chat_response(
 
 
 def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
-    """The text without the reasoning that stands before it, and all reasoning."""
+    """The text without the reasoning before it, and all reasoning."""
     text, thoughts = chat_text(message.content)
     thought = message.reasoning_content or message.reasoning
     if thought:
@@ -168,7 +168,7 @@ def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
 
 
 def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str, Any]]:
-    """Reasoning items, the first of which keeps what the provider wants back; it may have no text."""
+    """Reasoning items. The first keeps the provider's own data for the next request, and may have no text."""
     entries = objects_of(details)
     return [
         {
@@ -394,7 +394,7 @@ class _Usage(msgspec.Struct):
 
 
 class _Completion(msgspec.Struct):
-    """An answer in its usual form. What is off in another one is put right before (`chat_mending`): an answer
+    """An answer in its usual form. Errors of form are repaired before (`chat_repair`): an answer
     isn't worth less for an odd id or count."""
 
     choices: list[_Choice] = []

@@ -47,8 +47,8 @@ def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | li
 
 
 def tool_content(output: Any, where: str) -> tuple[str | list[dict[str, Any]], list[dict[str, Any]]]:
-    """(content of the tool message, what a user message after it has to show) for a tool's output: a tool can
-    only say text in Chat Completions.
+    """(content of the tool message, parts for a user message after it) for a tool's output: a tool message
+    can hold only text in Chat Completions.
 
     Raises:
         UsageError: naming the part that can't be expressed.

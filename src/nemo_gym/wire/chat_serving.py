@@ -25,9 +25,9 @@ from nemo_gym.wire.response import Response, Usage
 
 
 def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
-    """The Responses parameters that ask what a Chat Completions request asks.
+    """Convert a Chat Completions request to Responses parameters.
 
-    What only chat can say (`seed`, `stop`, engine options) goes to `metadata.extra_body`, as JSON text.
+    Fields that only chat has (`seed`, `stop`, engine options) goes to `metadata.extra_body`, as JSON text.
 
     Raises:
         UsageError: naming the message, part or field that can't be expressed.
@@ -73,7 +73,7 @@ def without_unknown(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def chat_completion(response: Response) -> dict[str, Any]:
-    """The ChatCompletion that says what `response` says: its last assistant turn, with token ids."""
+    """Convert a Response to a ChatCompletion: its last assistant turn, with token ids."""
     turn = AssistantTurn()
     logprobs: list[Any] = []
     for place, item in enumerate(last_turn(response.output)):

@@ -42,7 +42,7 @@ class Logprobs(msgspec.Struct):
 
 
 class TokenMessage(msgspec.Struct, kw_only=True):
-    """What a chat message may say about its tokens."""
+    """The token fields of a chat message."""
 
     prompt_token_ids: list[TokenId] | None = None
     generation_token_ids: list[TokenId] | None = None
@@ -51,7 +51,7 @@ class TokenMessage(msgspec.Struct, kw_only=True):
 
 
 class TokenChoice(msgspec.Struct, kw_only=True):
-    """What a choice may say about its tokens."""
+    """The token fields of a choice."""
 
     logprobs: Logprobs | None = None
     token_ids: list[TokenId] | None = None

@@ -28,11 +28,11 @@ class Replayed:
         text = item_text(items)
         longest: _Turn | None = None
         for turn in self._turns:
-            if text.startswith(turn.said) and (longest is None or len(turn.said) >= len(longest.said)):
+            if text.startswith(turn.text) and (longest is None or len(turn.text) >= len(longest.text)):
                 longest = turn
         if longest is None:
             return params
-        new = news_after(longest.said, items)
+        new = news_after(longest.text, items)
         if _others(items[: len(items) - len(new)]) != _others(longest.items):
             return params
         return cast("RequestParams", {**params, "input": [*longest.items, *new]})
@@ -46,7 +46,7 @@ class Replayed:
 
 class _Turn(NamedTuple):
     items: list[Item]
-    said: bytes
+    text: bytes
 
 
 def _others(items: list[Item]) -> list[Item]:

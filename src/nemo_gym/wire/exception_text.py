@@ -39,7 +39,7 @@ def message_of(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What an exception says, shortened. It may be of a class whose text can't be had."""
+    """The text of an exception, shortened. The text of some classes can't be read."""
     try:
         text = str.__str__(str(error))
     except BaseException as problem:

@@ -12,7 +12,7 @@ from nemo_gym.wire.jsonl import decode, encode
 
 
 def item_text(items: Iterable[Item]) -> bytes:
-    """What the items say, one line each, so that the text of a conversation begins with that of every
+    """The text of the items, one line each, so that the text of a conversation begins with that of every
     earlier state of it, whatever dialect it went through in between."""
     return b"".join(key for item in items if (key := _item_key(item)) is not None)
 
@@ -41,8 +41,8 @@ def from_model(item: Item) -> bool:
 
 
 def _item_key(item: Item) -> bytes | None:
-    """What an item says, whatever dialect it went through; None for what a harness may drop or rewrite
-    (reasoning, system messages) and for what says nothing."""
+    """The text of an item, the same in every dialect; None for an item that a harness may drop or rewrite
+    (reasoning, system messages) and for an item without text."""
     match item["type"]:
         case "message":
             text = message_text(item).strip()

@@ -33,7 +33,7 @@ __all__ = ["anthropic_message", "messages_request", "messages_response", "params
 def messages_request(
     params: RequestParams, *, max_tokens: int, model: str | None = None, unsigned: bool = True
 ) -> dict[str, Any]:
-    """The Messages request that asks what `params` asks.
+    """Convert request parameters to a Messages request.
 
     Args:
         max_tokens: the limit, in tokens, where `params` has none; the Messages API insists on one.

@@ -22,7 +22,7 @@ from nemo_gym.wire.response import Response, Usage
 
 
 def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
-    """The Responses parameters that ask what a Messages request asks.
+    """Convert a Messages request to Responses parameters.
 
     `stop_sequences` and `top_k`, which the Responses API has no field for, go to `metadata.extra_body`.
     Fields without a counterpart (`thinking`, `cache_control`, ...) are ignored, as a back end decides them.
@@ -55,7 +55,7 @@ def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
 
 
 def anthropic_message(response: Response) -> dict[str, Any]:
-    """The Message that says what `response` says: its last assistant turn, without token ids."""
+    """Convert a Response to a Message: its last assistant turn, without token ids."""
     content: list[dict[str, Any]] = []
     for item in last_turn(response.output):
         match item:
@@ -118,7 +118,7 @@ def _items(messages: Any) -> list[dict[str, Any]]:
 
 
 def _parts(block: Mapping[str, Any], role: str, where: str) -> list[dict[str, Any]]:
-    """The parts of a message that a block means; none for what is an item of its own."""
+    """The message parts of a block; none for a block that becomes an item."""
     match block:
         case {"type": "text", "text": str(text)} if role == "assistant":
             return [{"type": "output_text", "text": text, "annotations": []}]
@@ -157,7 +157,7 @@ def _item(block: Mapping[str, Any], id: str, where: str) -> dict[str, Any]:
 
 
 def _output(content: Any, where: str) -> str | list[dict[str, Any]]:
-    """What a tool gave: a text, or parts where there is more than text."""
+    """The output of a tool: a text, or parts where there is more than text."""
     if isinstance(content, str):
         return content
     blocks = objects(content, where)

@@ -68,7 +68,7 @@ class Captured(msgspec.Struct):
 
 
 class TokenEntry(msgspec.Struct, kw_only=True):
-    """What the policy saw and sampled in one call."""
+    """The prompt and the sampled tokens of one model call."""
 
     schema_version: int = 1
     rollout_id: str
@@ -128,7 +128,7 @@ def check_rollout_id(text: str) -> str:
 
 
 def error_category(status: int) -> ErrorCategory | None:
-    """What kind of failure an HTTP status means; None when it means none."""
+    """The failure category of an HTTP status; None for a status that is no failure."""
     match status:
         case 408 | 504:
             return "timeout"

@@ -16,7 +16,7 @@ from nemo_gym.wire.task import Row
 
 @dataclass(frozen=True)
 class Prompt:
-    """`{column}` stands for a top-level column of the row, `{column[0]}` and `{column[key]}` for something in
+    """`{column}` means a top-level column of the row, `{column[0]}` and `{column[key]}` for something in
     it, `{{` and `}}` for braces, as `str.format_map` has it. Attributes (`{a.b}`) are refused, and widths
     that a row decides (`{a:{b}}`).
 

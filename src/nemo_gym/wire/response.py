@@ -81,7 +81,7 @@ class Response:
 
     @property
     def final_text(self) -> str:
-        """The text of the last unbroken run of assistant messages: what a verifier should read."""
+        """The text of the last unbroken run of assistant messages, which a verifier should read."""
         texts: list[str] = []
         for item in reversed(self.output):
             if item["type"] == "message" and item["role"] == "assistant":

@@ -77,7 +77,7 @@ _decoder: Final = msgspec.json.Decoder(Stamp)
 
 
 class KeyedLine(NamedTuple):
-    """One row as it stands in its file."""
+    """One row with its line in the file."""
 
     stamp: Stamp
     number: int

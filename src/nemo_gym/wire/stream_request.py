@@ -18,7 +18,7 @@ Namespaces = Mapping[str, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class StreamedRequest:
-    """A request that a back end can take, and what had to be changed for it."""
+    """A request that a back end accepts, and the changes that were necessary."""
 
     params: RequestParams
     namespaces: Namespaces
