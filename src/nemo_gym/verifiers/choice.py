@@ -316,7 +316,7 @@ def _last_named(choices: "_Choices", text: str) -> str | None:
 
 
 def _answers(choices: "_Choices", text: str) -> Iterator[Place]:
-    """What follows each `Answer:`, or the box in it, the last first; `Wrong answer:` introduces none."""
+    """The text after each `Answer:`, or the box in it, the last first; `Wrong answer:` introduces none."""
     for place in reversed(answer_places(text)):
         if not is_opposed_before(text, place.start, choices.mark):
             box = last_box(place.content)
@@ -344,7 +344,7 @@ def _agreed(mentions: Sequence[Mention]) -> str | None:
 
 
 def _claim_end(answer: str, mentions: Sequence[Mention], begin: int) -> int:
-    """Where the claim ends, and a reason or a contrast begins."""
+    """The position where the claim ends, and a reason or a contrast begins."""
     aside = _ASIDE.search(without(answer, mentions, OTHER), begin)
     return len(answer) if aside is None else aside.start()
 

@@ -266,7 +266,7 @@ def _replaced(text: str, value: str) -> str:
 
 
 def _places(text: str, value: str) -> Iterator[int]:
-    """Where a text of one line says a value in whole words."""
+    """The positions at which a text of one line says a value in whole words."""
     start = text.find(value) if value else -1
     while start >= 0:
         end = start + len(value)

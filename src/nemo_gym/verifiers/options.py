@@ -114,7 +114,7 @@ class Options:
 
     @cached_property
     def _letters(self) -> set[str]:
-        """What can name an option by its letter; `a` and `i` do so only after a word such as `option`."""
+        """Text that names an option by its letter; `a` and `i` do so only after a word such as `option`."""
         return {case for letter in self.values for case in (letter, letter.lower())} - {"a", "i"} | _NAMES
 
     @cached_property
