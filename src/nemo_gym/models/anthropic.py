@@ -16,7 +16,7 @@ API_VERSION: Final = "2023-06-01"
 
 
 class AnthropicSettings(EndpointSettings, kw_only=True, frozen=True):
-    """What an Anthropic endpoint needs that no request says."""
+    """Settings of an Anthropic endpoint that requests don't carry."""
 
     max_tokens: int = 8192
     """The limit of an answer, in tokens, where the request has none: this API insists on one."""
@@ -109,7 +109,7 @@ _NO_SAMPLING: Final = ("claude-opus-4-7", "claude-opus-4-8")
 
 
 def _is_blank(item: Item) -> bool:
-    """Whether an item is a message without text, as it stands for an answer without any content."""
+    """Whether an item is a message without text, the form of an answer without content."""
     return item["type"] == "message" and not message_text(item).strip()
 
 

@@ -14,7 +14,7 @@ AZURE_API_VERSION: Final = "2024-10-21"
 
 
 class AzureSettings(ChatSettings, kw_only=True, frozen=True):
-    """What an Azure endpoint has beside any other."""
+    """The additional settings of an Azure endpoint."""
 
     api_version: str = AZURE_API_VERSION
     default_query: dict[str, str] = {}

@@ -48,7 +48,7 @@ class RandomModel(Model):
 
 
 class OracleModel(Model):
-    """Answers what the environment's own `oracle` says; it works only inside a rollout."""
+    """Answers with the environment's own `oracle`; it works only inside a rollout."""
 
     name = "oracle"
 
@@ -112,7 +112,7 @@ _WORD = re.compile(r"[A-Za-z]{2,20}")
 
 
 def _question(items: list[Item]) -> str:
-    """The end of what the user said last."""
+    """The end of the last user message."""
     for item in reversed(items):
         if item.get("type", "message") == "message" and item.get("role") == "user":  # type: ignore[union-attr]
             return message_text(item)[-_LONGEST_QUESTION:]  # type: ignore[arg-type]

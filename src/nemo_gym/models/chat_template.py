@@ -133,7 +133,7 @@ def _text_of(token: str | dict[str, Any]) -> str:
 
 
 def _parsed(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message with the arguments of its calls as objects, which is what templates write out."""
+    """A message with the arguments of its calls as objects, because templates print objects."""
     calls = cast("list[dict[str, Any]]", message.get("tool_calls") or [])
     if not calls:
         return dict(message)

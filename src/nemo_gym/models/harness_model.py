@@ -12,10 +12,10 @@ from nemo_gym.wire.response import Response
 
 
 class Restoring(Model):
-    """The model as one rollout's program meets it: in its own words where a conversation goes on.
+    """The model for one rollout's program: continued conversations get the model's own items.
 
     Args:
-        model: who answers.
+        model: the model that answers.
         replayed: the rollout's calls so far.
         sampling: request parameters that replace those of every call.
     """

