@@ -46,7 +46,7 @@ def packing_words(folder: str) -> list[str]:
 
 
 def parent_and_name(folder: str) -> tuple[str, str]:
-    """Where a folder is, and what it is called there.
+    """The place of a folder, and its name there.
 
     Raises:
         InvalidSandbox: the path does not name a folder.

@@ -15,7 +15,7 @@ RUNTIME_FAILURE: Final = 125
 
 
 class SandboxStatus(StrEnum):
-    """Where a sandbox is in its life."""
+    """The status of a sandbox."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class SandboxStatus(StrEnum):
 
 @dataclass(frozen=True)
 class SandboxResources:
-    """What a sandbox may use; None leaves it to the provider."""
+    """The resources of a sandbox; None leaves them to the provider."""
 
     cpu: float | None = None
     """Cores."""
@@ -138,7 +138,7 @@ class SandboxSpec:
 
 @dataclass(frozen=True)
 class SandboxUsage:
-    """What a command used, with the children that it waited for."""
+    """The resources that a command used, with the children that it waited for."""
 
     cpu_time_s: float
     peak_memory_mib: float
@@ -164,7 +164,7 @@ ExecResult = SandboxExecResult
 
 @dataclass(frozen=True)
 class SandboxEndpoint:
-    """Where a port of a sandbox is reached."""
+    """The URL of a port of a sandbox, with the headers for it."""
 
     endpoint: str
     """Absolute URL."""

@@ -52,7 +52,7 @@ class ContainerExecConfig:
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """What shows that a new sandbox is ready."""
+    """The probe that shows that a new sandbox is ready."""
 
     command: str | None = "printf sandbox-ready"
     """None asks nothing."""

@@ -127,7 +127,7 @@ class DockerProvider(ContainerProvider):
                 return SandboxStatus.UNKNOWN
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """Where docker published a port.
+        """The endpoint at which docker published a port.
 
         Raises:
             InvalidSandbox: it did not.
@@ -141,7 +141,7 @@ class DockerProvider(ContainerProvider):
         return SandboxEndpoint(f"http://{published[0].replace('0.0.0.0', '127.0.0.1')}")  # noqa: S104
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """Where a server is reached from inside: by the gateway of the container's network, which is this
+        """The URL of a server from inside: by the gateway of the container's network, which is this
         machine's own address in it.
 
         Raises:
@@ -195,7 +195,7 @@ class DockerProvider(ContainerProvider):
         await super().close(handle)
 
     def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
-        """What `connect` needs."""
+        """The data for `connect`."""
         return {"container": asdict(handle.raw)}
 
     async def connect(self, descriptor: Mapping[str, Any]) -> SandboxHandle:

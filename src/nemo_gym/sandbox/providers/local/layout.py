@@ -88,7 +88,7 @@ class Layout:
         return full
 
     def jail(self, create: LocalCreateConfig) -> dict[str, Any]:
-        """What the supervisor's jail is made of."""
+        """The plan of the supervisor's jail."""
         outside, group = os.geteuid(), os.getegid()
         as_root = f"0 0 1\n{INSIDE_ID} {NOBODY} 1\n"
         texts = {
