@@ -122,7 +122,7 @@ class Service:
 
 
 async def ask_for_metrics(service: Service, body: Body) -> bytes:
-    """What a server answers to `POST /aggregate_metrics`.
+    """The answer of a server to `POST /aggregate_metrics`.
 
     Raises:
         RolloutError: nothing, or that it can't.
