@@ -11,7 +11,7 @@ from nemo_gym.wire.params import RequestParams
 
 
 class CallRecord:
-    """What is known of a call so far. Without a recorder, or a rollout, nothing is kept."""
+    """The data of a call so far. Without a recorder or a rollout, nothing is stored."""
 
     def __init__(
         self, recorder: Recorder | None, rollout_id: str | None, dialect: Dialect, model_ref: str

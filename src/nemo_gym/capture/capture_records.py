@@ -78,7 +78,7 @@ def capture_column(
 
 
 def capture_gaps(calls: int, *, incomplete: bool) -> list[dict[str, Any]]:
-    """What is known not to have been observed, when so many calls were."""
+    """Gap codes for calls that were expected but not captured."""
     gaps: list[dict[str, Any]] = []
     if incomplete:
         gaps.append({"code": "model_call_capture_incomplete", "detail": "a model call is missing"})

@@ -23,7 +23,7 @@ from nemo_gym.wire.task import Row
 
 
 class Retirable(msgspec.Struct, frozen=True):
-    """What of `_ng_token_capture` is needed once the row is safe."""
+    """The fields of `_ng_token_capture` that are needed after the row is on disk."""
 
     rollout_id: str = ""
     snapshot_id: str = ""
@@ -92,7 +92,7 @@ class Finaliser:
 
 
 def retirable(columns: Mapping[str, Any]) -> Retirable:
-    """What to retire once these columns are safe."""
+    """The snapshot to retire when these columns are on disk."""
     return msgspec.convert(columns.get(TOKEN_CAPTURE) or {}, Retirable)
 
 

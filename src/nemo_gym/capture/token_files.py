@@ -55,7 +55,7 @@ class TokenFiles:
         self._path(rollout_id, _INCOMPLETE).touch()
 
     def freeze(self, rollout_id: str) -> Snapshot:
-        """What the rollout has, and the end of its adding. Asked again, it is the same snapshot."""
+        """Close the rollout for more tokens, and return its snapshot. Later calls return the same one."""
         with locked(self._path(rollout_id, _LINES)) as file:
             lines = _content(file).splitlines()
             state = self._state(rollout_id) or self._begin_state(rollout_id, len(lines))

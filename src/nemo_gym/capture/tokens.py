@@ -105,7 +105,7 @@ class TokenRecorder:
 
 
 async def called(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function or a coroutine function gives; a function runs in a thread."""
+    """The result of a function or a coroutine function; a plain function runs in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     return await asyncio.to_thread(function, *arguments)
