@@ -55,7 +55,7 @@ class Output(asyncio.Protocol):
 
     @property
     def data(self) -> bytes:
-        """What is kept, with a line that says how much is not."""
+        """The text within the limit, with a line about the size of the rest."""
         if not self._left_out:
             return bytes(self._head + self._tail)
         return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % self._left_out + bytes(self._tail)
