@@ -186,12 +186,12 @@ class Control:
         return fds[0]
 
     async def _ask(
-        self, asked: dict[str, Any], fds: Sequence[int] = (), number: int | None = None
+        self, request: dict[str, Any], fds: Sequence[int] = (), number: int | None = None
     ) -> tuple[dict[str, Any], list[int]]:
         number = next(self._numbers) if number is None else number
         future = self._answers[number] = self._loop.create_future()
         try:
-            await self._send({"id": number, **asked}, fds)
+            await self._send({"id": number, **request}, fds)
             answer, descriptors = await future
         finally:
             self._answers.pop(number, None)
