@@ -19,7 +19,7 @@ from nemo_gym.cli.display import status_line
 from nemo_gym.cli.texts import duration, number, percent, score
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.result import Result
-from nemo_gym.wire.printable import printable
+from nemo_gym.wire.safe_text import printable
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 

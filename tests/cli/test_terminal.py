@@ -22,7 +22,7 @@ import nemo_gym.cli
 from nemo_gym.cli.console import Console
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.wire.masking import remember_secrets
-from nemo_gym.wire.printable import is_harmful
+from nemo_gym.wire.safe_text import is_harmful
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from nemo_gym.assembly.collect import collect
 from nemo_gym.models.endpoints import endpoint_model
-from nemo_gym.models.splice import splice
 from nemo_gym.models.tokens import continues
 from nemo_gym.models.vllm import VllmModel, VllmSettings
+from nemo_gym.models.vllm_token_routes import splice
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.errors import ModelError, ModelRejected, UsageError

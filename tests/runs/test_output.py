@@ -8,7 +8,7 @@ import sys
 
 from nemo_gym.runs.output import shown_output
 from nemo_gym.wire.masking import remember_secrets
-from nemo_gym.wire.printable import is_harmful
+from nemo_gym.wire.safe_text import is_harmful
 
 
 async def printed(code: str, to: io.StringIO | None = None) -> str:

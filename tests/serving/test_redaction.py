@@ -7,7 +7,7 @@ import threading
 
 from nemo_gym.serving.redaction import RedactedFile, Redactor, log_redacted
 from nemo_gym.wire.masking import remember_secrets
-from nemo_gym.wire.printable import is_harmful
+from nemo_gym.wire.safe_text import is_harmful
 
 
 def test_a_file_that_was_written_to_is_closed_once_and_for_all(tmp_path):

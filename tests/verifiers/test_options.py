@@ -3,8 +3,8 @@
 import pytest
 
 from nemo_gym.verifiers.choice import GradingMode, grade_choice
+from nemo_gym.verifiers.opposition import OTHER, SELF
 from nemo_gym.verifiers.options import Options, plain
-from nemo_gym.verifiers.stance import OTHER, SELF
 
 OPTIONS = Options({"a": "iron", "B": "iron oxide", "C": r"\text{vitamin A}", "D": "", "long": "no letter"})
 

@@ -1,1 +1,1 @@
-"""Model calls as they are seen and kept, and what a rollout's row tells about them."""
+"""Captured model calls, their tokens, and the columns about them in a rollout's row."""

@@ -1,4 +1,4 @@
-"""One call on its way into a recorder."""
+"""The record of one model call while it is passed to a recorder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nemo_gym.wire.params import RequestParams
 
 
 class CallRecord:
-    """What is known of a call so far. Without a recorder, or a rollout, nothing is kept."""
+    """The data of a call so far. Without a recorder or a rollout, nothing is stored."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Captured calls as records, whatever dialect they were made in."""
+"""Captured model calls as records, in one form for all dialects."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def call_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Sums over records; a count that no call reported is unknown."""
     sums: dict[str, Any] = {}
     for name in _SUMMED:
-        known = [record[name] for record in records if record[name] is not None]
-        sums[name] = sum(known) if known else None
+        counts = [record[name] for record in records if record[name] is not None]
+        sums[name] = sum(counts) if counts else None
     return {**sums, "num_calls": len(records)}
 
 
@@ -89,7 +89,7 @@ def asked_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def capture_gaps(calls: int, *, incomplete: bool) -> list[dict[str, Any]]:
-    """What is known not to have been observed, when so many calls were."""
+    """Gap codes for calls that were expected but not captured."""
     gaps: list[dict[str, Any]] = []
     if incomplete:
         gaps.append({"code": "model_call_capture_incomplete", "detail": "a model call is missing"})
@@ -141,20 +141,20 @@ def _finish_reason(answer: Mapping[str, Any]) -> str | None:
 
 def _tool_calls(answer: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
     """(id, name, arguments) of each call, in any dialect."""
-    found: list[tuple[Any, Any, Any]] = []
+    triples: list[tuple[Any, Any, Any]] = []
     for item in _parts(answer):
         match item:
             case {"type": "function_call", "name": name, "arguments": arguments}:
-                found.append((item.get("call_id"), name, arguments))
+                triples.append((item.get("call_id"), name, arguments))
             case {"type": "tool_use", "name": name, "input": arguments}:
-                found.append((item.get("id"), name, arguments))
+                triples.append((item.get("id"), name, arguments))
             case {"tool_calls": [*calls]}:
                 for call in objects_of(calls):
                     function = object_of(call.get("function"))
-                    found.append((call.get("id"), function.get("name"), function.get("arguments")))
+                    triples.append((call.get("id"), function.get("name"), function.get("arguments")))
             case _:
                 pass
-    return found
+    return triples
 
 
 def _reasoning(answer: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""From the captured tokens of a rollout that has ended to what a trainer finds in its row."""
+"""Builds the columns for training in a row from the captured tokens of a finished rollout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nemo_gym.wire.task import Row
 
 
 class Retirable(msgspec.Struct, frozen=True):
-    """What of `_ng_token_capture` is needed once the row is safe."""
+    """The fields of `_ng_token_capture` that are needed after the row is on disk."""
 
     rollout_id: str = ""
     snapshot_id: str = ""
@@ -56,8 +56,8 @@ class Finaliser:
         if TOKEN_CAPTURE in told:  # its door has done all this
             return response, {}
         try:
-            given = await called(self._source.freeze, rollout_id)
-            snapshot = msgspec.convert(given, Snapshot, from_attributes=True)
+            source_data = await called(self._source.freeze, rollout_id)
+            snapshot = msgspec.convert(source_data, Snapshot, from_attributes=True)
             captured = captured_of(snapshot)
             branches = await asyncio.to_thread(self._branches, row, captured)
         except Exception as error:
@@ -92,7 +92,7 @@ class Finaliser:
 
 
 def retirable(columns: Mapping[str, Any]) -> Retirable:
-    """What to retire once these columns are safe."""
+    """The snapshot to retire when these columns are on disk."""
     return msgspec.convert(columns.get(TOKEN_CAPTURE) or {}, Retirable)
 
 
@@ -102,14 +102,14 @@ log: Final = logging.getLogger(__name__)
 def _prompt(row: Row) -> str:
     """The last thing that the task says to the model."""
     items = input_items(row[keys.PARAMS])
-    said = [item for item in items if item["type"] == "message" and item["role"] == "user"]
-    return message_text(said[-1]) if said else ""
+    messages = [item for item in items if item["type"] == "message" and item["role"] == "user"]
+    return message_text(messages[-1]) if messages else ""
 
 
 def _joined(told: dict[str, Any], captured: dict[str, Any]) -> dict[str, Any]:
-    """The captured trajectory; where the agent told one, that one with the branches that were captured."""
+    """The captured trajectory; where the agent gave one, that one with the branches that were captured."""
     if not told:
         return captured
-    known = {each.get("invocation_id") for each in objects_of(told.get("invocations"))}
-    added = [each for each in captured["invocations"] if each["invocation_id"] not in known]
+    ids = {each.get("invocation_id") for each in objects_of(told.get("invocations"))}
+    added = [each for each in captured["invocations"] if each["invocation_id"] not in ids]
     return {**told, "invocations": [*cast("list[Any]", told.get("invocations") or []), *added]}

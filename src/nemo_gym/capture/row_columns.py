@@ -1,4 +1,4 @@
-"""What a rollout's row tells about captured calls: `ng_model_call_capture`, `ng_trajectory`,
+"""Columns of a rollout's row about captured calls: `ng_model_call_capture`, `ng_trajectory`,
 `_ng_token_capture` and `mask_sample`."""
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _trajectory(row: Row, rollout_id: str, captured: Captured, branches: Sequenc
 
 
 def _turn(name: str, branch: Branch, task_id: str, rollout_id: str) -> dict[str, Any]:
-    asked = [item for item in branch.opening if item["type"] == "message" and item["role"] == "user"]
+    messages = [item for item in branch.opening if item["type"] == "message" and item["role"] == "user"]
     last = _answer(branch.calls[-1])
     return {
         "invocation_id": name,
@@ -127,7 +127,7 @@ def _turn(name: str, branch: Branch, task_id: str, rollout_id: str) -> dict[str,
         "rollout_id": rollout_id,
         "turn_no": 1,
         "timestamp": datetime.fromtimestamp(branch.calls[0].started_at, UTC).isoformat(),
-        "question": message_text(asked[-1]) if asked else "",
+        "question": message_text(messages[-1]) if messages else "",
         "answer": last.output_text,
         "reasoning_content": _record(0, branch.calls[-1])["reasoning_content"],
         "step_count": len(branch.calls),

@@ -1,4 +1,4 @@
-"""What a model server tells about the calls it answers, and to whom."""
+"""Recorders to which a model server reports the calls that it answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Recorder(Protocol):
 
 
 class Recorders:
-    """Several recorders that are told the same."""
+    """Several recorders that receive the same calls."""
 
     def __init__(self, recorders: Sequence[Recorder]) -> None:
         self._recorders = recorders

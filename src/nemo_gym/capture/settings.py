@@ -1,4 +1,4 @@
-"""What of a rollout's model calls is to be kept, and where."""
+"""Settings: which model calls of a rollout are captured, and where they are stored."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     rebuild_response: bool = True
     """Put the main branch in the place of what the agent gave as its output."""
     strategy: Strategy = "prefix_merging"
-    """`per_request` takes every call for itself, for agents that write the history anew for each."""
+    """`per_request` takes every call for itself, for agents that write the history again for each."""
     max_mask_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Stop a run of whose rollouts a larger part can't be trained on."""
     mask_fraction_min_samples: Annotated[int, msgspec.Meta(ge=1)] = 50
     """Rollouts that must have ended before."""
 
     def store(self) -> TokenSink:
-        """Where tokens go.
+        """The sink of the tokens.
 
         Raises:
             UsageError: there is no such class, or it can't be made; the folder can't be made.
@@ -56,7 +56,7 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
             raise UsageError(f"token_id_capture.sink {self.sink}: {error}") from None
 
     def source(self) -> TokenSource:
-        """Where they come from again: the store itself.
+        """The source of the tokens: the store itself.
 
         Raises:
             UsageError: as `store`; or it takes tokens only.
@@ -81,7 +81,7 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class CaptureSettings(msgspec.Struct, frozen=True):
-    """What a collector does about captures: plain data, so that any worker process can."""
+    """The capture settings of a collector: plain data, so that every worker process can use them."""
 
     calls: str = ""
     """Folder of captured calls (`observability_enabled`); empty for none."""
@@ -97,7 +97,7 @@ class CaptureSettings(msgspec.Struct, frozen=True):
 def capture_settings(
     tree: Mapping[str, Any], agents: Mapping[str, Mapping[str, Any]]
 ) -> CaptureSettings | None:
-    """What the tree of a configuration asks for; None when nothing.
+    """The capture settings in a configuration tree; None when it has none.
 
     Args:
         tree: after `settle_folders`.
@@ -153,7 +153,7 @@ def settle_folders(tree: dict[str, Any], folder: Path) -> None:
 
 
 def call_store(tree: Mapping[str, Any]) -> FileCapture | None:
-    """Where the tree of a configuration wants model calls kept; None when nowhere.
+    """The store of model calls in a configuration tree; None when it names none.
 
     Raises:
         UsageError: the folder can't be made.
@@ -167,9 +167,9 @@ def _class(reference: str) -> Callable[..., Any]:
         raise UsageError(f"token_id_capture.sink {reference}: there is no file {place}")
     try:
         module = load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-        found = getattr(module, name)
+        kind = getattr(module, name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"token_id_capture.sink {reference}: expected module:Class ({error})") from None
-    if not inspect.isclass(found):
+    if not inspect.isclass(kind):
         raise UsageError(f"token_id_capture.sink {reference}: {name} is no class")
-    return found
+    return kind

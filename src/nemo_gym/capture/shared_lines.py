@@ -1,4 +1,4 @@
-"""Files of lines that several processes add to."""
+"""Files of lines to which several processes append."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the calls of a model server are kept until somebody asks for a rollout's."""
+"""Stores for the calls of a model server, which can be read by rollout."""
 
 from __future__ import annotations
 

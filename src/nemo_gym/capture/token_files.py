@@ -1,4 +1,4 @@
-"""Tokens in files of a folder that every process of a run can reach."""
+"""Tokens of model calls in files of a folder that every process of a run can read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TokenFiles:
         self._path(rollout_id, _INCOMPLETE).touch()
 
     def freeze(self, rollout_id: str) -> Snapshot:
-        """What the rollout has, and the end of its adding. Asked again, it is the same snapshot."""
+        """Close the rollout for more tokens, and return its snapshot. Later calls return the same one."""
         with locked(self._path(rollout_id, _LINES)) as file:
             lines = _content(file).splitlines()
             state = self._state(rollout_id) or self._begin_state(rollout_id, len(lines))
@@ -64,7 +64,7 @@ class TokenFiles:
             return Snapshot(rollout_id, entries, incomplete, state.snapshot_id, state.version)
 
     def drop(self, snapshot: Snapshot) -> None:
-        """Delete the files of a rollout, unless it has begun anew since."""
+        """Delete the files of a rollout, unless it has started again since then."""
         if self._state(snapshot.rollout_id) is None:
             return
         with locked(self._path(snapshot.rollout_id, _LINES)):
@@ -118,7 +118,7 @@ def _content(file: FileIO) -> bytes:
 
 def _entries(lines: Sequence[bytes]) -> tuple[tuple[TokenEntry, ...], bool]:
     """The entries, each once, and whether every line was one."""
-    found: dict[str, TokenEntry] = {}
+    entries: dict[str, TokenEntry] = {}
     whole = True
     for line in lines:
         try:
@@ -126,6 +126,6 @@ def _entries(lines: Sequence[bytes]) -> tuple[tuple[TokenEntry, ...], bool]:
         except (msgspec.DecodeError, UnicodeDecodeError):
             whole = False
             continue
-        if found.setdefault(entry.model_call_id, entry) != entry:
+        if entries.setdefault(entry.model_call_id, entry) != entry:
             whole = False
-    return tuple(found.values()), whole
+    return tuple(entries.values()), whole

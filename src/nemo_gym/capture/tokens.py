@@ -1,4 +1,4 @@
-"""Where the tokens of model calls go, and where a finished rollout's come from."""
+"""Protocols for the sink that stores the tokens of model calls and the source that returns them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TokenSource(Protocol):
         ...
 
     def drop(self, snapshot: Any) -> Any:
-        """Forget a rollout whose tokens are safe elsewhere; one that has begun anew since stays."""
+        """Forget a rollout whose tokens are safe elsewhere; one that has started again since then stays."""
         ...
 
     def close(self) -> Any:
@@ -105,7 +105,7 @@ class TokenRecorder:
 
 
 async def called(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function or a coroutine function gives; a function runs in a thread."""
+    """The result of a function or a coroutine function; a plain function runs in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     return await asyncio.to_thread(function, *arguments)

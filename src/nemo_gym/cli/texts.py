@@ -11,7 +11,7 @@ import msgspec
 from nemo_gym.assembly.messages import Messages
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.masking import without_secrets, without_userinfo
-from nemo_gym.wire.printable import escaped_json, printable
+from nemo_gym.wire.safe_text import escaped_json, printable
 
 
 def shown(text: str) -> str:

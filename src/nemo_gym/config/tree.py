@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from nemo_gym.config.errors import ConfigError, ConfigInterpolationError
-from nemo_gym.wire.printable import printable
+from nemo_gym.wire.safe_text import printable
 
 Tree: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]

@@ -23,7 +23,7 @@ from nemo_gym.environments.environment_info import library, read_info
 from nemo_gym.environments.function import environment_of
 from nemo_gym.support.modules import FILE_MODULE, load_file
 from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
-from nemo_gym.wire.origin import message_of, origin
+from nemo_gym.wire.exception_text import message_of, origin
 
 ENTRY_POINTS = "nemo_gym.environments"
 """Entry point group under which an installed package offers environments."""

@@ -31,8 +31,8 @@ from nemo_gym.wire.errors import (
     UsageError,
     VerifierFault,
 )
+from nemo_gym.wire.exception_text import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.items import FunctionCall
-from nemo_gym.wire.origin import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward, as_reward, finite_reward
 from nemo_gym.wire.task import Row, task_from_row

@@ -23,8 +23,8 @@ from nemo_gym.environments.parameters import (
 )
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.errors import JudgeFailed, UsageError, did_you_mean
+from nemo_gym.wire.exception_text import is_fault, message_of, origin, text_of
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.origin import is_fault, message_of, origin, text_of
 from nemo_gym.wire.params import FunctionTool
 
 log: Final = logging.getLogger(__name__)

@@ -1,1 +1,1 @@
-"""Model back ends: whatever answers, it answers as a Responses API object."""
+"""Model back ends: each answers with a Response of the Responses API."""

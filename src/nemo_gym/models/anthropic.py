@@ -1,4 +1,4 @@
-"""Any endpoint that speaks Anthropic Messages."""
+"""Model back end for endpoints of the Anthropic Messages API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ API_VERSION: Final = "2023-06-01"
 
 
 class AnthropicSettings(EndpointSettings, kw_only=True, frozen=True):
-    """What an Anthropic endpoint needs that no request says."""
+    """Settings of an Anthropic endpoint that requests don't carry."""
 
     max_tokens: int = 8192
     """The limit of an answer, in tokens, where the request has none: this API insists on one."""
@@ -85,10 +85,10 @@ class AnthropicModel(RemoteModel):
             elif key in _ROW_FIELDS:
                 body[key] = value
         if any(model in self.name for model in _NO_SAMPLING):
-            sampling = [field for field in ("temperature", "top_p", "top_k") if field in body]
-            if sampling:
+            fields = [field for field in ("temperature", "top_p", "top_k") if field in body]
+            if fields:
                 raise ModelRejected(
-                    f"{self.name} takes no sampling parameters: leave out {', '.join(sampling)}"
+                    f"{self.name} takes no sampling parameters: leave out {', '.join(fields)}"
                 )
         return encode(body)
 
@@ -109,19 +109,19 @@ _NO_SAMPLING: Final = ("claude-opus-4-7", "claude-opus-4-8")
 
 
 def _is_blank(item: Item) -> bool:
-    """Whether an item is a message without text, as it stands for an answer without any content."""
+    """Whether an item is a message without text, the form of an answer without content."""
     return item["type"] == "message" and not message_text(item).strip()
 
 
 def _thinking(settings: AnthropicSettings) -> dict[str, Any]:
     budget = settings.thinking_budget_tokens
     short = None if budget is None else {"type": "enabled", "budget_tokens": budget}
-    thinking = {
+    values = {
         "thinking": settings.thinking,
         "thinking_budget_tokens": short,
         "extra_body": settings.extra_body.get("thinking"),
     }
-    places = [place for place, value in thinking.items() if value is not None]
+    places = [place for place, value in values.items() if value is not None]
     if len(places) > 1:
         raise UsageError(f"thinking is configured in {' and in '.join(places)}; one place is enough")
-    return {"thinking": thinking[places[0]]} if places else {}
+    return {"thinking": values[places[0]]} if places else {}

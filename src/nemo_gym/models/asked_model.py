@@ -10,8 +10,8 @@ from nemo_gym.environments.session import CURRENT, AskedUsage, Session
 from nemo_gym.models.base import Model
 from nemo_gym.models.call_recording import Recorded
 from nemo_gym.wire.errors import JudgeFailed
+from nemo_gym.wire.exception_text import message_of
 from nemo_gym.wire.model_call import known_rollout_id
-from nemo_gym.wire.origin import message_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 

@@ -1,4 +1,4 @@
-"""Audio that a row names in its metadata, put into the last user message."""
+"""Adds the audio that a row's metadata names to the last user message."""
 
 from __future__ import annotations
 

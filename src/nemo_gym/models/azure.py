@@ -1,4 +1,4 @@
-"""Azure OpenAI: what differs from any other Chat Completions endpoint."""
+"""Model back end for Azure OpenAI: its differences from other Chat Completions endpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AZURE_API_VERSION: Final = "2024-10-21"
 
 
 class AzureSettings(ChatSettings, kw_only=True, frozen=True):
-    """What an Azure endpoint has beside any other."""
+    """The additional settings of an Azure endpoint."""
 
     api_version: str = AZURE_API_VERSION
     default_query: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The two ends of the scale: a model that guesses, and one that knows the answer."""
+"""Two baseline models: one guesses at random, and one knows the answer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nemo_gym.models.schema_values import random_value
 from nemo_gym.models.scripted import as_response
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, ModelRejected
+from nemo_gym.wire.exception_text import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.items import Item, function_call, message_text
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.wire.origin import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 
@@ -48,7 +48,7 @@ class RandomModel(Model):
 
 
 class OracleModel(Model):
-    """Answers what the environment's own `oracle` says; it works only inside a rollout."""
+    """Answers with the environment's own `oracle`; it works only inside a rollout."""
 
     name = "oracle"
 
@@ -112,7 +112,7 @@ _WORD = re.compile(r"[A-Za-z]{2,20}")
 
 
 def _question(items: list[Item]) -> str:
-    """The end of what the user said last."""
+    """The end of the last user message."""
     for item in reversed(items):
         if item.get("type", "message") == "message" and item.get("role") == "user":  # type: ignore[union-attr]
             return message_text(item)[-_LONGEST_QUESTION:]  # type: ignore[arg-type]

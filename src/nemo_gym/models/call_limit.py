@@ -1,4 +1,4 @@
-"""A model of which only so many calls are under way at once."""
+"""A model with a limit on the number of calls in progress at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Recorded`: a model whose calls are recorded, for agents that ask it without a server in between."""
+"""`Recorded`: a model whose calls are recorded without a model server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Recorded(Model):
     Args:
         model: who answers.
         rollout_id: whose calls they are.
-        recorder: told of every call before its answer is given.
+        recorder: receives every call before its answer is given.
         model_ref: the name of the model's instance; empty takes the model's own.
         asked_as: the name under which the environment asks it; empty for the model that acts.
     """

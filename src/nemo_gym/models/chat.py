@@ -1,4 +1,4 @@
-"""Any endpoint that speaks OpenAI Chat Completions."""
+"""Model back end for endpoints of the OpenAI Chat Completions API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LimitField: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 
 
 class ChatSettings(EndpointSettings, kw_only=True, frozen=True):
-    """What an endpoint of Chat Completions has beside any other."""
+    """The additional settings of a Chat Completions endpoint."""
 
     uses_reasoning_parser: bool = True
     """Past reasoning goes back in its own field; else as `<think>` blocks in the text."""
@@ -50,7 +50,7 @@ class ChatModel(RemoteModel):
         return model
 
     def follow(self, settings: Any) -> None:
-        """Take over what settings say about the form of requests."""
+        """Apply the settings for the form of requests."""
         self.reasoning = "field" if settings.uses_reasoning_parser else "tags"
         field: LimitField | None = getattr(settings, "max_tokens_field", None)
         if field is not None:

@@ -1,4 +1,4 @@
-"""A model's chat template, rendered here: what Hugging Face's tokenizers do with `tokenizer_config.json`."""
+"""Renders a model's chat template from `tokenizer_config.json`, as Hugging Face's tokenizers do."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ _TOKENS: Final = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token
 
 
 def _folder(tokenizer: str) -> Path:
-    if (folder := Path(tokenizer)).joinpath(_CONFIG).is_file():
-        return folder
+    if (given := Path(tokenizer)).joinpath(_CONFIG).is_file():
+        return given
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cached = home / "hub" / f"models--{tokenizer.replace('/', '--')}" / "snapshots"
-    snapshots = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
-    if not snapshots:
+    files = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
+    if not files:
         raise UsageError(
             f"tokenizer {tokenizer!r}: no folder with {_CONFIG}, and not in {cached.parent.parent}; "
             "nothing is downloaded here"
         )
-    return snapshots[-1].parent
+    return files[-1].parent
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _text_of(token: str | dict[str, Any]) -> str:
 
 
 def _parsed(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message with the arguments of its calls as objects, which is what templates write out."""
+    """A message with the arguments of its calls as objects, because templates print objects."""
     calls = cast("list[dict[str, Any]]", message.get("tool_calls") or [])
     if not calls:
         return dict(message)

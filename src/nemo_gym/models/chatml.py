@@ -1,4 +1,4 @@
-"""Prompts of small ChatML models: items to turns, and a tool protocol for a template that has none."""
+"""Prompts for small ChatML models, with a tool protocol for templates that have none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base models: prompts of plain text, made here, for an engine's `/completions`."""
+"""Model back end for base models: builds plain text prompts for an engine's `/completions`."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ _decoder: Final = msgspec.json.Decoder(_Completion)
 
 
 def _as_chat(content: bytes) -> dict[str, Any]:
-    """The ChatCompletion that says what a completion says.
+    """Convert a completion to a ChatCompletion.
 
     Raises:
         ValueError: it is not a completion.

@@ -1,4 +1,4 @@
-"""A small instruction-tuned model that runs in this process: no server, no key, no download at run time."""
+"""A small instruction-tuned model that runs in this process: it needs no server, key or download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models behind HTTP endpoints by type name, each with its settings."""
+"""Table of the model types behind HTTP endpoints, each with its settings."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def _read_settings(
 ) -> EndpointSettings:
     for key in given:
         if key not in kind.__struct_fields__:
-            known = did_you_mean(key, kind.__struct_fields__)
-            raise UsageError(f"model type {model_type!r} has no setting {key!r}.{known}")
+            hint = did_you_mean(key, kind.__struct_fields__)
+            raise UsageError(f"model type {model_type!r} has no setting {key!r}.{hint}")
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:

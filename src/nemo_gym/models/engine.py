@@ -1,4 +1,4 @@
-"""An inference engine as a child process: started, waited for, and gone when its owner is."""
+"""An inference engine as a child process: its start, its readiness check and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model server answers when its back end fails: statuses that the dialects' clients understand."""
+"""HTTP answers of a model server for a failed back end, with statuses that clients understand."""
 
 from __future__ import annotations
 

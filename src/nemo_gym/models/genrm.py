@@ -1,4 +1,4 @@
-"""A generative reward model: it compares two answers, each said in a role of its own."""
+"""Model back end for a generative reward model, which compares two answers in separate roles."""
 
 from __future__ import annotations
 

@@ -67,9 +67,9 @@ class _Library:
         native = ctypes.CDLL(str(_native_library()))
 
         def function(name: str, result: Any, *arguments: Any) -> Any:
-            function_of_library = getattr(native, name)
-            function_of_library.restype, function_of_library.argtypes = result, arguments
-            return function_of_library
+            symbol = getattr(native, name)
+            symbol.restype, symbol.argtypes = result, arguments
+            return symbol
 
         self.gguf_init_from_file = function("gguf_init_from_file", handle, text, _InitParams)
         self.gguf_free = function("gguf_free", None, handle)

@@ -1,4 +1,4 @@
-"""`Restoring`: a model as the programs of black-box agents meet it."""
+"""`Restoring`: a model for black-box agents, which restores the model's own items in each request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nemo_gym.wire.response import Response
 
 
 class Restoring(Model):
-    """The model as one rollout's program meets it: in its own words where a conversation goes on.
+    """The model for one rollout's program: continued conversations get the model's own items.
 
     Args:
-        model: who answers.
+        model: the model that answers.
         replayed: the rollout's calls so far.
-        sampling: request parameters laid over those of every call.
+        sampling: request parameters that replace those of every call.
     """
 
     def __init__(self, model: Model, replayed: Replayed, sampling: Mapping[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A LiteLLM proxy: the Responses API, as far as the endpoints behind it have it."""
+"""Model back end for a LiteLLM proxy, by its Responses API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nemo_gym.wire.validation import json_object
 
 
 class LitellmSettings(ResponsesSettings, kw_only=True, frozen=True):
-    """What a LiteLLM proxy has beside any other endpoint."""
+    """The additional settings of a LiteLLM proxy."""
 
     chat_only: bool = False
     """Ask `/chat/completions`, for proxies whose `/responses` can't be relied on."""
@@ -65,10 +65,10 @@ SAFE_VERSION: Final = (1, 83, 0)
 
 
 async def _check_version(endpoint: Endpoint) -> None:
-    """A proxy that doesn't tell its version passes.
+    """A proxy that doesn't report its version passes.
 
     Raises:
-        GymError: nobody answers, or the proxy is older than `SAFE_VERSION`.
+        GymError: no proxy answers, or the proxy is older than `SAFE_VERSION`.
     """
     reply = await endpoint.get("/health/readiness/details", at_root=True)
     try:
@@ -77,9 +77,9 @@ async def _check_version(endpoint: Endpoint) -> None:
     except (ValueError, RecursionError):
         return
     if numbers < SAFE_VERSION:
-        wanted = ".".join(map(str, SAFE_VERSION))
+        minimum = ".".join(map(str, SAFE_VERSION))
         raise GymError(
-            f"the LiteLLM proxy at {endpoint.url} is {version}: use {wanted} or newer "
+            f"the LiteLLM proxy at {endpoint.url} is {version}: use {minimum} or newer "
             "(1.82.7 and 1.82.8 steal credentials)"
         )
 

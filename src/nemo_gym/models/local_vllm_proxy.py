@@ -1,4 +1,4 @@
-"""A second use, with settings of its own, of the engine that another model server started."""
+"""A second model, with its own settings, on the engine that another model server started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No model."""
+"""The model of a run that has no model: every call raises an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nemo_gym.wire.response import Response
 
 
 class NoModel(Model):
-    """For agents that bring a model of their own, at the other end of a URL."""
+    """For agents at a URL that have a model of their own."""
 
     name = "none"
 

@@ -1,4 +1,4 @@
-"""Hosted providers of open models: where they are, and where their keys are kept."""
+"""Hosted providers of open models: their URLs and the variables that hold their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all models behind an HTTP endpoint share."""
+"""The base class of all models behind HTTP endpoints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Access(TypedDict, total=False):
 
 
 class UrlModel(Model):
-    """A model that is made for a URL from settings; the class says what it needs."""
+    """A model at a URL, built from settings; the class names the settings that it needs."""
 
     Settings: ClassVar[type[EndpointSettings]] = EndpointSettings
     own_url: ClassVar[str] = ""

@@ -1,4 +1,4 @@
-"""Record every call of a model to a file, and answer the same calls from it later."""
+"""Records every call of a model to a file, and answers the same calls from it later."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ReplayModel(Model):
 
 
 def request_digest(params: RequestParams) -> str:
-    """A name for what is asked: equal for requests that a model can't tell apart.
+    """The key of a request: equal for requests with the same meaning to a model.
 
     Item ids, call ids, statuses and token evidence don't count, nor does the model's name.
     """
@@ -111,29 +111,29 @@ _SEARCHED: Final = 1000
 
 def _canonical(params: RequestParams) -> dict[str, Any]:
     fields = cast("dict[str, Any]", params)
-    kept = {
+    result = {
         key: value
         for key, value in sorted(fields.items())
         if key not in _IGNORED and value is not None and value != _DEFAULTS.get(key)
     }
-    kept["input"] = [_canonical_item(cast("dict[str, Any]", item)) for item in input_items(params)]
-    metadata: dict[str, str] = kept.pop("metadata", {})
+    result["input"] = [_canonical_item(cast("dict[str, Any]", item)) for item in input_items(params)]
+    metadata: dict[str, str] = result.pop("metadata", {})
     if "extra_body" in metadata:
-        kept["extra_body"] = metadata["extra_body"]
-    return _sorted(kept)
+        result["extra_body"] = metadata["extra_body"]
+    return _sorted(result)
 
 
 def _canonical_item(item: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: item[key] for key in _KEPT_OF_ITEMS if key in item}
-    kept.setdefault("type", "message")
+    result = {key: item[key] for key in _KEPT_OF_ITEMS if key in item}
+    result.setdefault("type", "message")
     content = item.get("content")
     if isinstance(content, list):
         parts = cast("list[dict[str, Any]]", content)
         texts = [part.get("text") for part in parts if part.get("type", "").endswith("text")]
         content = "".join(cast("list[str]", texts)) if len(texts) == len(parts) else parts
     if content is not None:
-        kept["content"] = content
-    return kept
+        result["content"] = content
+    return result
 
 
 def _sorted(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""One model at several URLs: each session stays with one of them for as long as that one works."""
+"""One model at several URLs: each session stays with one URL while that URL works."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class ReplicatedModel(Model):
             await replica.aclose()
 
     async def _round(self, params: RequestParams, home: int) -> Response | ModelError:
-        """The answer, or the last error when nobody gives one."""
+        """The answer, or the last error when no replica answers."""
         failure: ModelError | None = None
         for step in range(len(self._replicas)):
             replica = self._replicas[(home + step) % len(self._replicas)]

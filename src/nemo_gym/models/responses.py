@@ -1,4 +1,4 @@
-"""Any endpoint that speaks the OpenAI Responses API itself."""
+"""Model back end for endpoints of the OpenAI Responses API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nemo_gym.wire.validation import read_response
 
 
 class ResponsesSettings(EndpointSettings, kw_only=True, frozen=True):
-    """What an endpoint of the Responses API has beside any other."""
+    """The additional settings of a Responses API endpoint."""
 
     drop_input_reasoning_items: bool = False
     """Past reasoning doesn't go back: for endpoints that refuse what they didn't make."""
@@ -59,9 +59,9 @@ class ResponsesModel(RemoteModel):
 
     def _request(self, params: RequestParams) -> bytes:
         body: dict[str, Any] = {**params, "model": self.name}
-        conversation = params.get("input", [])
-        if not isinstance(conversation, str):
-            items = sendable(conversation, cast("list[dict[str, Any]]", params.get("tools") or []))
+        source = params.get("input", [])
+        if not isinstance(source, str):
+            items = sendable(source, cast("list[dict[str, Any]]", params.get("tools") or []))
             body["input"] = sendable_items(items, keep_reasoning=not self._drops_reasoning)
         self._add_extras(body, params)
         return encode(body)

@@ -56,12 +56,12 @@ def _object(
     fields: dict[str, Any], rng: random.Random, root: Mapping[str, Any], depth: int
 ) -> dict[str, Any]:
     required: list[str] = fields.get("required") or []
-    values: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     properties: dict[str, Any] = fields.get("properties") or {}
     for name, field in properties.items():
         if name in required or (depth < _DEPTH and rng.random() < 0.5):
-            values[name] = _value(field, rng, root, depth + 1)
-    return values
+            result[name] = _value(field, rng, root, depth + 1)
+    return result
 
 
 def _array(fields: dict[str, Any], rng: random.Random, root: Mapping[str, Any], depth: int) -> list[Any]:
@@ -98,9 +98,9 @@ def _string(fields: dict[str, Any], rng: random.Random) -> str:
 
 
 def _resolve(reference: object, root: Mapping[str, Any]) -> object:
-    target: Any = root
+    node: Any = root
     for part in str(reference).removeprefix("#").strip("/").split("/"):
-        if not isinstance(target, Mapping):
+        if not isinstance(node, Mapping):
             return None
-        target = cast("Mapping[str, Any]", target).get(part.replace("~1", "/").replace("~0", "~"))
-    return target
+        node = cast("Mapping[str, Any]", node).get(part.replace("~1", "/").replace("~0", "~"))
+    return node

@@ -20,7 +20,7 @@ Script: TypeAlias = Callable[[RequestParams], Answer | Awaitable[Answer]]
 
 
 class ScriptedModel(Model):
-    """Answers with what a function of the request returns: text, items, or a whole Response.
+    """Answers with the result of a function of the request: text, items, or a whole Response.
 
     Args:
         script: the function, sync or async, or where it is: `path.py:function`.
@@ -40,7 +40,7 @@ class ScriptedModel(Model):
 
 
 def as_response(answer: object, model: str) -> Response:
-    """The Response that an answer of text, items or a Response stands for.
+    """Convert an answer of text, items or a Response to a Response.
 
     Raises:
         UsageError: it is none of these, or the items are not well formed.
@@ -68,6 +68,6 @@ def _load(reference: str) -> Script:
     module = load_file(path)
     function = getattr(module, name, None)
     if not callable(function):
-        known = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise UsageError(f"{file}: no function {name!r}.{did_you_mean(name, known)}")
+        names = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise UsageError(f"{file}: no function {name!r}.{did_you_mean(name, names)}")
     return cast("Script", function)

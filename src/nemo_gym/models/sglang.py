@@ -1,4 +1,4 @@
-"""A policy served by SGLang: Chat Completions, with the tokens where SGLang puts them."""
+"""Model back end for SGLang: Chat Completions with tokens in the fields that SGLang uses."""
 
 from __future__ import annotations
 

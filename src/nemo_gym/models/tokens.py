@@ -1,7 +1,7 @@
 """Token evidence that has to be complete: a call without it is a failed call.
 
 Most of it is in the answer (`wire.chat_tokens`). Here is what an engine has to be asked for, and the prompt's
-ids of an engine that tells only the sampled ones.
+ids of an engine that returns only the sampled ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nemo_gym.wire.response import Response
 
 
 def has_evidence(response: Response) -> bool:
-    """Whether the last item of a model call carries its tokens; what was said was sampled as at least one."""
+    """Whether the last item of a model call carries its tokens; an answer has at least one token."""
     output = cast("list[dict[str, Any]]", response.output)
     if not output or not all(name in output[-1] for name in TOKEN_FIELDS):
         return False
@@ -81,14 +81,14 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
     Raises:
         ModelError: the route failed.
     """
-    sample = sampled_so_far(request["messages"])
+    prefix = sampled_so_far(request["messages"])
     return await rendered_ids(
-        endpoint, {**request, "required_prefix_token_ids": sample[1]} if sample else request
+        endpoint, {**request, "required_prefix_token_ids": prefix[1]} if prefix else request
     )
 
 
 async def rendered_ids(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
-    """What the engine's template and tokenizer make of a chat request, or its tokenizer of a prompt.
+    """The token ids of a chat request by the engine's template, or of a prompt by its tokenizer.
 
     Raises:
         ModelError: the route failed.
@@ -109,8 +109,8 @@ def sampled_so_far(messages: list[dict[str, Any]]) -> tuple[int, list[int]] | No
 def continues(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the prompt of the item `after` starts with all that the item `before` saw and sampled; only
     then can a trainer put the two calls into one sequence."""
-    seen = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
-    return after["prompt_token_ids"][: len(seen)] == seen
+    sequence = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
+    return after["prompt_token_ids"][: len(sequence)] == sequence
 
 
 _TOKENIZE_FIELDS: Final = (

@@ -1,4 +1,4 @@
-"""Which model types there are, and where; nothing is loaded before one of them is wanted."""
+"""Table of model types and their modules; a module is loaded at its first use."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ ALIAS_SETTINGS: Final[dict[str, dict[str, Any]]] = {
 
 
 def load(place: str) -> Callable[..., Any]:
-    """What stands at `module:name` in this package."""
+    """The object at `module:name` in this package."""
     module, _, name = place.partition(":")
     return getattr(import_module(f"{__package__}.{module}"), name)

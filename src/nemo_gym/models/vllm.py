@@ -1,4 +1,4 @@
-"""A policy served by vLLM: Chat Completions with its extensions, and the tokens of every call."""
+"""Model back end for vLLM: Chat Completions with vLLM's extensions and the tokens of every call."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from nemo_gym.models.audio import add_audio
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointModel, EndpointSettings, json_object
 from nemo_gym.models.responses import ResponsesModel
-from nemo_gym.models.splice import Splicer
 from nemo_gym.models.tokens import has_evidence, require_evidence, require_one_choice, tokenized_prompt
 from nemo_gym.models.type_table import load
+from nemo_gym.models.vllm_token_routes import Splicer
 from nemo_gym.wire.chat import chat_request, chat_response
 from nemo_gym.wire.errors import ModelDenied, ModelError, ModelRejected
 from nemo_gym.wire.jsonl import encode

@@ -15,7 +15,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
 from nemo_gym.runs.tool_counts import count_tools
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
-from nemo_gym.wire.origin import is_fault, is_of_group, message_of, origin, short_traceback
+from nemo_gym.wire.exception_text import is_fault, is_of_group, message_of, origin, short_traceback
 from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of, row_of
 from nemo_gym.wire.task import Row
 

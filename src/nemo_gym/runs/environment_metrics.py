@@ -11,8 +11,8 @@ import msgspec
 from nemo_gym.environments.base import Environment, mean_metrics
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.exception_text import is_fault, message_of, origin
 from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.origin import is_fault, message_of, origin
 from nemo_gym.wire.task import Row
 
 

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from nemo_gym.wire.errors import GymError
-from nemo_gym.wire.origin import origin
+from nemo_gym.wire.exception_text import origin
 
 T = TypeVar("T")
 

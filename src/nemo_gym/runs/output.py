@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, TextIO
 
 from nemo_gym.wire.masking import without_secrets
-from nemo_gym.wire.printable import printable
+from nemo_gym.wire.safe_text import printable
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Where untrusted code runs: one provider interface, a secure local default. Importing loads no provider."""
+"""Sandboxes for untrusted code: one provider interface and a secure local default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders as tar archives, on their way into a sandbox and out of it. `extraction` reads what came out."""
+"""Packs folders as tar archives for a sandbox; `extraction` reads the archives that come out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def packing_words(folder: str) -> list[str]:
 
 
 def parent_and_name(folder: str) -> tuple[str, str]:
-    """Where a folder is, and what it is called there.
+    """The place of a folder, and its name there.
 
     Raises:
         InvalidSandbox: the path does not name a folder.

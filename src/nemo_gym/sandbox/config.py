@@ -1,4 +1,4 @@
-"""Named sandbox blocks of a configuration, and how much isolation is asked for by default."""
+"""Named sandbox blocks of a configuration, and the default isolation."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def default_isolation() -> Literal["auto", "required"]:
 
 
 def _mark(pid: int) -> str:
-    """What names a process that runs, and no later one with the same id; nothing where it does not run."""
+    """A name of a running process that no later process with the same id has; empty when it does not run."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -6,7 +6,7 @@ from nemo_gym.wire.errors import GymError, UsageError
 
 
 class InvalidSandbox(UsageError, ValueError):
-    """What was asked for is no sandbox: an unknown provider, setting or resource, or a value out of range."""
+    """Wrong specification: an unknown provider, setting or resource, or a value out of range."""
 
 
 class SandboxCreateError(GymError, RuntimeError):
@@ -46,7 +46,7 @@ class SandboxFileError(GymError, OSError):
 
 
 class ArchiveRefused(SandboxFileError):
-    """What the code left in a folder can't be brought out: it is too large, too deep, or a trick."""
+    """The files in a folder of the sandbox can't be copied out: too large, too deep, or harmful."""
 
 
 class ArchiveIncomplete(ArchiveRefused):

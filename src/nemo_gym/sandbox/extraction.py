@@ -352,7 +352,7 @@ def _exists(name: bytes, parent: int) -> bool:
 
 @contextmanager
 def _refusal(path: Parts) -> Generator[None, None, None]:
-    """What is wrong with the place that an archive names for a member."""
+    """The error in the path that an archive gives for a member."""
     try:
         yield
     except FileExistsError:

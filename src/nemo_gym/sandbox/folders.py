@@ -1,4 +1,4 @@
-"""Files and folders copied in and out of a sandbox, by whatever its provider can do."""
+"""Copies files and folders into and out of a sandbox, with any provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TCP connections passed on between a sandbox and this machine."""
+"""Relays of TCP connections between a sandbox and this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandbox as one object, whatever makes it."""
+"""The `Sandbox` class, the same for every provider."""
 
 from __future__ import annotations
 
@@ -157,13 +157,13 @@ class AsyncSandbox:
         )
 
     async def status(self) -> SandboxStatus:
-        """Where it is in its life."""
+        """The status of the sandbox."""
         if self._handle is None:
             return SandboxStatus.STOPPED
         return await self._provider.status(self._handle)
 
     async def endpoint(self, port: int) -> SandboxEndpoint:
-        """Where a port is reached from here.
+        """The endpoint of a port, from outside of the sandbox.
 
         Raises:
             InvalidSandbox: the port is not one of the spec's.

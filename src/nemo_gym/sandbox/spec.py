@@ -1,4 +1,4 @@
-"""What a sandbox is asked to be, and what comes back from it."""
+"""The specification of a sandbox, and the results that it returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUNTIME_FAILURE: Final = 125
 
 
 class SandboxStatus(StrEnum):
-    """Where a sandbox is in its life."""
+    """The status of a sandbox."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class SandboxStatus(StrEnum):
 
 @dataclass(frozen=True)
 class SandboxResources:
-    """What a sandbox may use; None leaves it to the provider."""
+    """The resources of a sandbox; None leaves them to the provider."""
 
     cpu: float | None = None
     """Cores."""
@@ -54,11 +54,11 @@ class SandboxResources:
             return cls()
         if not isinstance(mapping, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidSandbox(f"sandbox resources: expected a mapping, not {mapping!r}")
-        known = sorted(each.name for each in fields(cls))
-        unknown = sorted(str(key) for key in set(mapping) - set(known))
+        names = sorted(each.name for each in fields(cls))
+        unknown = sorted(str(key) for key in set(mapping) - set(names))
         if unknown:
             raise InvalidSandbox(
-                f"Unknown sandbox resource keys: {', '.join(unknown)}. Expected keys: {', '.join(known)}"
+                f"Unknown sandbox resource keys: {', '.join(unknown)}. Expected keys: {', '.join(names)}"
             )
         try:
             return cls(
@@ -138,7 +138,7 @@ class SandboxSpec:
 
 @dataclass(frozen=True)
 class SandboxUsage:
-    """What a command used, with the children that it waited for."""
+    """The resources that a command used, with the children that it waited for."""
 
     cpu_time_s: float
     peak_memory_mib: float
@@ -164,7 +164,7 @@ ExecResult = SandboxExecResult
 
 @dataclass(frozen=True)
 class SandboxEndpoint:
-    """Where a port of a sandbox is reached."""
+    """The URL of a port of a sandbox, with the headers for it."""
 
     endpoint: str
     """Absolute URL."""
@@ -211,10 +211,10 @@ def settings_of(kind: type[Any], given: Any, where: str) -> Any:
         return kind()
     if not isinstance(given, Mapping):
         raise InvalidSandbox(f"{where}: expected a mapping, not {given!r}")
-    known = [each.name for each in fields(kind)]
+    names = [each.name for each in fields(kind)]
     for name in given:  # pyright: ignore[reportUnknownVariableType]
-        if name not in known:
-            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), known)}")  # pyright: ignore[reportUnknownArgumentType]
+        if name not in names:
+            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), names)}")  # pyright: ignore[reportUnknownArgumentType]
     return kind(**given)
 
 

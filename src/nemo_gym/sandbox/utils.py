@@ -32,7 +32,7 @@ CPU_CAP_ENV_VARS: Final = (
     "PYTEST_XDIST_AUTO_NUM_WORKERS",
     "DJANGO_TEST_PROCESSES",
 )
-"""Variables by which programs are told how many threads or processes to start. Without them they count the
+"""Variables that set how many threads or processes to start. Without them they count the
 cores of the machine, which are more than a sandbox with a limit has."""
 
 

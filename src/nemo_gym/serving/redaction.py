@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from nemo_gym.wire.masking import MASK, finder_of, forms_of, without_secrets
-from nemo_gym.wire.printable import printable
+from nemo_gym.wire.safe_text import printable
 
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 

@@ -88,11 +88,11 @@ def compute_subset_metrics(
     for rows in tasks:
         if rows and rows[0].get(subset_key) is not None:
             subsets.setdefault(str(rows[0][subset_key]), []).append(rows)
-    figures: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for subset in sorted(subsets):
         metrics, *_ = compute_pass_majority_metrics(subsets[subset], score_fn, answer_key)
-        figures |= {f"{subset}/{name}": value for name, value in metrics.items() if name != PER_SAMPLE}
-    return figures
+        result |= {f"{subset}/{name}": value for name, value in metrics.items() if name != PER_SAMPLE}
+    return result
 
 
 def highest_k_metrics(
@@ -107,17 +107,17 @@ def highest_k_metrics(
     """
     before, _, after = pattern.partition("{k}")
     family = re.compile(f"{re.escape(before)}([0-9]{{1,9}}){re.escape(after)}/(.+)")
-    wanted = None if score_names is None else frozenset(score_names)
+    names = None if score_names is None else frozenset(score_names)
     unwanted = frozenset(exclude_names or ())
-    by_k: dict[int, dict[str, Any]] = {}
+    groups: dict[int, dict[str, Any]] = {}
     for key, value in metrics.items():
         match = family.fullmatch(key)
         if match is None or key.endswith(_STATISTICS):
             continue
         name = match[2]
-        if name not in unwanted and (wanted is None or name in wanted):
-            by_k.setdefault(int(match[1]), {})[key] = value
-    return by_k[max(by_k)] if by_k else {}
+        if name not in unwanted and (names is None or name in names):
+            groups.setdefault(int(match[1]), {})[key] = value
+    return groups[max(groups)] if groups else {}
 
 
 def answer_identity(answer: Any) -> Hashable | None:

@@ -1,4 +1,4 @@
-"""`RewardScale`: what rewards can be, and from which on a task counts as solved."""
+"""`RewardScale`: the range of a reward, and the reward from which a task counts as solved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RewardScale:
         return 1e-9 * max([1.0, *ends])
 
     def check(self, reward: float, what: str = "verify returned") -> None:
-        """Nothing, when the reward lies on the scale, or nobody declared it.
+        """Nothing, when the reward lies on the scale, or no range is declared.
 
         Args:
             what: begins the message.

@@ -1,1 +1,1 @@
-"""What every room may use and what knows no other room: child processes, modules by path, whole files."""
+"""Helpers for every room: child processes, modules loaded by path, and file operations."""

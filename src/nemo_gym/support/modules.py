@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nemo_gym.wire.errors import GymError, UsageError
-from nemo_gym.wire.origin import text_of
+from nemo_gym.wire.exception_text import text_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of this package."""

@@ -1,4 +1,4 @@
-"""What a program prints, kept within bounds."""
+"""Reads the output of a program up to a limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Output(asyncio.Protocol):
     def __init__(self, most: int, end: IO[bytes]) -> None:
         self.end = end
         self.ended = asyncio.get_running_loop().create_future()
-        """Done when nobody holds the pipe open any more."""
+        """Done when no process holds the pipe open."""
         self._head = bytearray()
         self._tail = bytearray()
         self._most_head = most // 2
@@ -55,7 +55,7 @@ class Output(asyncio.Protocol):
 
     @property
     def data(self) -> bytes:
-        """What is kept, with a line that says how much is not."""
+        """The text within the limit, with a line about the size of the rest."""
         if not self._left_out:
             return bytes(self._head + self._tail)
         return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % self._left_out + bytes(self._tail)

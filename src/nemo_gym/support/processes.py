@@ -1,4 +1,4 @@
-"""A program run to its end, not shut in: an argument list, never a shell, and nothing left behind."""
+"""Runs a program to its end from an argument list, without a shell, and ends all its processes."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ async def run_program(
 
 def clean_environment(home: Path) -> dict[str, str]:
     """An environment with nothing of this process's own but where programs are and how text is encoded."""
-    kept = {name: value for name, value in os.environ.items() if name in _HARMLESS}
-    return {"PATH": os.defpath, "LANG": "C.UTF-8", **kept, "HOME": str(home), "TMPDIR": str(home)}
+    variables = {name: value for name, value in os.environ.items() if name in _HARMLESS}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", **variables, "HOME": str(home), "TMPDIR": str(home)}
 
 
 def kill_carriers(variable: str) -> None:
     """Kill every process with this variable, `NAME=value`, in its environment: what a program left running
     in groups of its own. Linux only; elsewhere nothing happens."""
-    wanted = variable.encode()
+    entry = variable.encode()
     for place in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if wanted in place.read_bytes().split(b"\0"):
+            if entry in place.read_bytes().split(b"\0"):
                 os.kill(int(place.parent.name), signal.SIGKILL)
 
 

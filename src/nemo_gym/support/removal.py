@@ -1,4 +1,4 @@
-"""Folders that untrusted code filled, deleted whatever is in them."""
+"""Deletes folders that untrusted code filled, whatever they contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an endpoint is down, most callers wait while one tries."""
+"""A circuit breaker: while an endpoint is down, one caller tries it and the others wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, nothing tried twice."""
+"""One HTTP request and its answer, without retries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # they stand in the library's type stubs alone
     from wreq.wreq import ClientConfig, Request
 
 MAX_ANSWER: Final = 64 * 2**20
-"""Bytes of an answer from a server that nobody vouches for."""
+"""Bytes of an answer from an untrusted server."""
 
 
 Body: TypeAlias = bytes | Callable[[], AsyncGenerator[bytes, str]]
@@ -250,9 +250,9 @@ async def _bounded(response: wreq.Response, limit: int) -> bytes:
 def _no_answer(error: Exception, proxy: Proxy | None) -> NoAnswer:
     """The library's errors say what happened as a dump of its structures, where the innermost comes last."""
     text = str(error)[:4000]
-    known = next((words for sign, words in _SIGNS.items() if sign in text), None)
-    messages = _SAID.findall(text)
-    message = known or (messages[-1] if messages else type(error).__name__)
+    explanation = next((words for sign, words in _SIGNS.items() if sign in text), None)
+    details = _SAID.findall(text)
+    message = explanation or (details[-1] if details else type(error).__name__)
     return NoAnswer(
         message if proxy is None else f"through the proxy {proxy}: {message}",
         sent=not isinstance(error, _UNSENT),

@@ -1,4 +1,4 @@
-"""The head server of a running gym: which agents there are, and where."""
+"""Reads from the head server which agents run, and their URLs."""
 
 from __future__ import annotations
 

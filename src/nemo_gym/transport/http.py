@@ -1,4 +1,4 @@
-"""One model endpoint: bounded retries, a circuit breaker, and errors that say what happened."""
+"""The client of one model endpoint: bounded retries, a circuit breaker and typed errors."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Endpoint:
         """The answer to one GET, whatever its status; `at_root` is as for `post`.
 
         Raises:
-            GymError: nobody answers at the URL.
+            GymError: no server answers at the URL.
         """
         try:
             where = path if at_root else self._prefix + path

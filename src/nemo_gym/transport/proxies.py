@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: the environment variables as curl reads them."""
+"""Chooses the proxy of a request from the environment variables that curl reads."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _proxy(value: str, variable: str) -> Proxy:
 
 
 def _rest(parts: SplitResult) -> str:
-    """What follows host and port; an `@` there shows that a password was cut in two."""
+    """The text after host and port; an `@` there shows that a password was cut in two."""
     return f"{parts.path}{parts.query}{parts.fragment}"
 
 

@@ -139,10 +139,8 @@ def _asks_for_too_much(text: str) -> bool:
         return _number(both[1]) >= _number(both[2])
     if _ANSWER_ALONE.search(text) and not _PROMPT.search(text):
         return True
-    limit, requested = _LIMIT.search(text), _ASKED.search(text)
-    return (
-        limit is not None and requested is not None and _number(_group(requested)) >= _number(_group(limit))
-    )
+    limit, demand = _LIMIT.search(text), _ASKED.search(text)
+    return limit is not None and demand is not None and _number(_group(demand)) >= _number(_group(limit))
 
 
 def _group(match: re.Match[str]) -> str:
@@ -169,7 +167,7 @@ _OVERFLOW_STATUSES: Final = _REQUEST_STATUSES | {500}
 _DENIED_STATUSES: Final = frozenset({401, 402, 403, 404, 405, 407, 410})
 
 _EVENT: Final = re.compile(rb"\s*(?:event: ?[^\n]*\n)?data: ?([^\n]+)")
-"""The first event of a stream, for an endpoint that streams although nobody asked for it."""
+"""The first event of a stream, for an endpoint that streams although the request did not ask for it."""
 _QUOTE: Final = re.compile(r"['\"]input['\"]: ?|\binput_value=|, value: ")
 """What stands before a piece of the request in the messages of validators."""
 _PAGE: Final = re.compile(r"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)

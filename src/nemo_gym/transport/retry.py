@@ -1,4 +1,4 @@
-"""How often and how long one request is tried."""
+"""The retry policy: how often and how long one request is tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server of the gym's own protocol: JSON posted to routes, cookies kept by the caller."""
+"""The client of servers that speak the gym's own protocol: JSON routes and cookies."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Service:
         """The answer to one GET, whatever its status.
 
         Raises:
-            GymError: nobody answers at the URL, or only those who have the token are answered.
+            GymError: no server answers at the URL, or only those who have the token are answered.
         """
         try:
             reply = await self._connections.exchange("GET", path, within=10)
@@ -122,7 +122,7 @@ class Service:
 
 
 async def ask_for_metrics(service: Service, body: Body) -> bytes:
-    """What a server answers to `POST /aggregate_metrics`.
+    """The answer of a server to `POST /aggregate_metrics`.
 
     Raises:
         RolloutError: nothing, or that it can't.

@@ -1,1 +1,1 @@
-""""""
+"""Pure scoring functions, which compare a model's answer with the expected one."""

@@ -26,6 +26,15 @@ from typing import Literal
 
 from nemo_gym.verifiers.denials import denies, negates
 from nemo_gym.verifiers.exact import normalize
+from nemo_gym.verifiers.opposition import (
+    OTHER,
+    SELF,
+    SENTENCE,
+    is_opposed,
+    is_opposed_before,
+    opposes_after,
+    opposes_before,
+)
 from nemo_gym.verifiers.options import (
     MAX_ANSWER,
     NOT_LONE,
@@ -41,15 +50,6 @@ from nemo_gym.verifiers.options import (
     words_of,
 )
 from nemo_gym.verifiers.patterns import last_place
-from nemo_gym.verifiers.stance import (
-    OTHER,
-    SELF,
-    SENTENCE,
-    is_opposed,
-    is_opposed_before,
-    opposes_after,
-    opposes_before,
-)
 from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]
@@ -282,10 +282,10 @@ class _Choices(Options):
 
     def _is_other_text(self, answer: str, letter: str) -> bool:
         """Whether the answer is, to the letter, the text of another option only."""
-        wanted = normalize(answer)
-        if not wanted or is_letter(wanted) or wanted == self.texts[letter]:
+        text = normalize(answer)
+        if not text or is_letter(text) or text == self.texts[letter]:
             return False
-        return wanted in self.texts.values()
+        return text in self.texts.values()
 
 
 @lru_cache(maxsize=64)
@@ -316,7 +316,7 @@ def _last_named(choices: "_Choices", text: str) -> str | None:
 
 
 def _answers(choices: "_Choices", text: str) -> Iterator[Place]:
-    """What follows each `Answer:`, or the box in it, the last first; `Wrong answer:` introduces none."""
+    """The text after each `Answer:`, or the box in it, the last first; `Wrong answer:` introduces none."""
     for place in reversed(answer_places(text)):
         if not is_opposed_before(text, place.start, choices.mark):
             box = last_box(place.content)
@@ -344,7 +344,7 @@ def _agreed(mentions: Sequence[Mention]) -> str | None:
 
 
 def _claim_end(answer: str, mentions: Sequence[Mention], begin: int) -> int:
-    """Where the claim ends, and a reason or a contrast begins."""
+    """The position where the claim ends, and a reason or a contrast begins."""
     aside = _ASIDE.search(without(answer, mentions, OTHER), begin)
     return len(answer) if aside is None else aside.start()
 

@@ -44,7 +44,7 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
         return False
     if _ends_with_it(text.casefold(), value.casefold(), rivals):
         return True
-    from nemo_gym.verifiers.stance import is_opposed
+    from nemo_gym.verifiers.opposition import is_opposed
 
     text = readable(text)
     if value.isascii() and not text.isascii() and re.search(_FOREIGN, text):
@@ -249,24 +249,24 @@ def _leader(text: str) -> str:
 
 def _says_any(text: str, values: Collection[str]) -> bool:
     flat = text.replace("\n", " ")
-    wanted = (_plain(value) for value in values)
-    return any(value in flat and next(_places(flat, value), None) is not None for value in wanted)
+    texts = (_plain(value) for value in values)
+    return any(value in flat and next(_places(flat, value), None) is not None for value in texts)
 
 
 def _replaced(text: str, value: str) -> str:
     """The text with a place holder for each place that says the value."""
-    wanted = _plain(value)
+    plain = _plain(value)
     parts: list[str] = []
     end = 0
-    for start in _places(text.replace("\n", " "), wanted):
+    for start in _places(text.replace("\n", " "), plain):
         if start >= end:
             parts += [text[end:start], _PLACE]
-            end = start + len(wanted)
+            end = start + len(plain)
     return "".join([*parts, text[end:]])
 
 
 def _places(text: str, value: str) -> Iterator[int]:
-    """Where a text of one line says a value in whole words."""
+    """The positions at which a text of one line says a value in whole words."""
     start = text.find(value) if value else -1
     while start >= 0:
         end = start + len(value)

@@ -25,7 +25,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nemo_gym.verifiers.stance import SELF, is_opposed, is_opposed_before
+from nemo_gym.verifiers.opposition import SELF, is_opposed, is_opposed_before
 from nemo_gym.verifiers.text import (
     Place,
     answer_places,
@@ -148,7 +148,7 @@ def _compare_quantities(prediction: str, gold: str) -> Match:
 
 
 def _standing(text: str, place: Place | None) -> str | None:
-    """What a place of the text says, if the words around it stand behind it."""
+    """The answer at a place of the text, unless the words around it oppose it."""
     if place is None or not place.content:
         return None
     own = place.content[:_MAX_OWN].casefold()
@@ -174,7 +174,7 @@ def _peeled(box: Place | None) -> Place | None:
 
 
 def _last_answer(text: str) -> Place | None:
-    """What follows the last `Answer:`, or the box in it; else the last box. `Wrong answer:` is no marker."""
+    """Text after the last `Answer:`, or the box in it; else the last box. `Wrong answer:` is no marker."""
     for place in reversed(answer_places(text)):
         if is_opposed_before(text, place.start, str):
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nemo_gym.verifiers.exact import normalize
-from nemo_gym.verifiers.stance import OTHER, SELF
+from nemo_gym.verifiers.opposition import OTHER, SELF
 from nemo_gym.verifiers.text import peel_text
 
 __all__ = [
@@ -60,8 +60,8 @@ class Options:
 
     def equal_text(self, answer: str) -> str | None:
         """The only option whose text the answer is."""
-        wanted = normalize(answer)
-        return only([letter for letter, text in self.texts.items() if text and text == wanted])
+        normal = normalize(answer)
+        return only([letter for letter, text in self.texts.items() if text and text == normal])
 
     def mentions(self, answer: str) -> list[Mention]:
         """All places that name an option, in order. A letter inside an option's text is part of the text."""
@@ -114,7 +114,7 @@ class Options:
 
     @cached_property
     def _letters(self) -> set[str]:
-        """What can name an option by its letter; `a` and `i` do so only after a word such as `option`."""
+        """Text that names an option by its letter; `a` and `i` do so only after a word such as `option`."""
         return {case for letter in self.values for case in (letter, letter.lower())} - {"a", "i"} | _NAMES
 
     @cached_property

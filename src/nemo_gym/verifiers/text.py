@@ -138,16 +138,16 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
     block: str | None = None
     fence = ""
     indent = 0
-    wanted = False
+    is_match = False
     body: list[str] = []
     for line in text.split("\n"):
         stripped = line.strip()
         if fence:
             if len(stripped) >= len(fence) and not stripped.strip(fence[0]):
-                if wanted:
+                if is_match:
                     block = "\n".join(body)
                 fence = ""
-            elif wanted:
+            elif is_match:
                 body.append(_dedent(line, indent))
         elif stripped.startswith(("```", "~~~")):
             info = stripped.lstrip(stripped[0])
@@ -155,7 +155,7 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
                 continue
             fence = stripped[: len(stripped) - len(info)]
             indent = len(line) - len(line.lstrip(" "))
-            wanted = _speaks(info, language)
+            is_match = _speaks(info, language)
             body = []
     return block
 

@@ -61,16 +61,16 @@ class Branch:
         at all is an error to some. Whether they may be trained on is for `mask` to say."""
         if self.evidence == "tokens":
             return self.items
-        seen: list[int] = []
-        kept: list[Any] = []
+        sequence: list[int] = []
+        items: list[Any] = []
         for item in cast("list[dict[str, Any]]", self.items):
             prompt, sampled = item.get("prompt_token_ids"), item.get("generation_token_ids")
-            if prompt and sampled and prompt[: len(seen)] == seen:
-                seen = [*prompt, *sampled]
-                kept.append(item)
+            if prompt and sampled and prompt[: len(sequence)] == sequence:
+                sequence = [*prompt, *sampled]
+                items.append(item)
             else:
-                kept.append(without_tokens(item))
-        return kept
+                items.append(without_tokens(item))
+        return items
 
 
 def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
@@ -119,8 +119,8 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
 
 
 def separate_calls(captured: Captured) -> list[Branch]:
-    """Every call as a branch of its own, for a harness that writes the history anew for each: nothing has to
-    go on from anything. The first is the main one."""
+    """Every call as a branch of its own, for a harness that writes the history again for each call:
+    no call has to continue another. The first is the main one."""
     branches: list[Branch] = []
     for call in captured.calls:
         if call.output:
@@ -141,7 +141,7 @@ class _Link(NamedTuple):
 
 
 class _Trace(NamedTuple):
-    """A call as bytes that can be compared: its prompt, and after it what was made."""
+    """A call as bytes that can be compared: its prompt, then the generation."""
 
     prompt: int
     """How many bytes the prompt has."""
@@ -156,13 +156,13 @@ def _links(tokens: Sequence[_Trace | None], texts: Sequence[_Trace]) -> list[_Li
         farther = bool(by_text) and (
             not by_tokens or len(texts[by_text[0]].whole) > len(texts[by_tokens[0]].whole)
         )
-        candidates = by_text if farther else by_tokens
+        parents = by_text if farther else by_tokens
         links.append(
             _Link(
-                parent=candidates[0] if candidates else None,
+                parent=parents[0] if parents else None,
                 evidence="text" if farther else "tokens",
                 has_tokens=tokens[place] is not None,
-                ambiguous=len(candidates) > 1,
+                ambiguous=len(parents) > 1,
             )
         )
     return links
@@ -202,10 +202,10 @@ def _text_trace(call: ModelCall) -> _Trace:
 
 def _unlikely(call: ModelCall, prompt: str, depth: int) -> tuple[bool, bool, bool]:
     """Reasons against a root being the start of the main branch, the weightiest first."""
-    params = call.asked
-    texts = (message_text(item) for item in input_items(params) if item["type"] == "message")
+    request = call.asked
+    texts = (message_text(item) for item in input_items(request) if item["type"] == "message")
     holds = not prompt or any(prompt.strip() in text for text in texts)
-    return not holds, not params.get("tools"), depth == 1
+    return not holds, not request.get("tools"), depth == 1
 
 
 def _path(start: int, follower: dict[int, int]) -> list[int]:

@@ -46,7 +46,7 @@ def chat_request(
     replay_tokens: bool = False,
     keep_silent: bool = True,
 ) -> dict[str, Any]:
-    """The Chat Completions request that asks what `params` asks.
+    """Convert request parameters to a Chat Completions request.
 
     `replay_tokens` puts the token ids of the last model call on its assistant message: they cover all that
     came before. Without `keep_silent`, past turns of the model that have neither text nor calls are left out:
@@ -78,20 +78,20 @@ def _translated(fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("previous_response_id", "prompt"):
         if fields.get(name) is not None:
             raise UsageError(f"{name}: Chat Completions has no such field")
-    fields_in_chat: dict[str, Any] = {}
+    translation: dict[str, Any] = {}
     if fields.get("tools"):
-        fields_in_chat["tool_choice"] = _chat_tool_choice(fields.get("tool_choice"))
-        fields_in_chat["parallel_tool_calls"] = fields.get("parallel_tool_calls")
+        translation["tool_choice"] = _chat_tool_choice(fields.get("tool_choice"))
+        translation["parallel_tool_calls"] = fields.get("parallel_tool_calls")
     elif fields.get("tool_choice") not in (None, "auto", "none"):
         raise UsageError(f"tool_choice: {fields['tool_choice']!r} needs tools, and there are none")
     if text := fields.get("text"):
-        fields_in_chat["response_format"] = _chat_format(text.get("format"))
-        fields_in_chat["verbosity"] = text.get("verbosity")
+        translation["response_format"] = _chat_format(text.get("format"))
+        translation["verbosity"] = text.get("verbosity")
     if reasoning := fields.get("reasoning"):
-        fields_in_chat["reasoning_effort"] = reasoning.get("effort")
+        translation["reasoning_effort"] = reasoning.get("effort")
     if fields.get("top_logprobs") is not None or LOGPROBS in (fields.get("include") or ()):
-        fields_in_chat["logprobs"] = True
-    return {name: value for name, value in fields_in_chat.items() if value is not None}
+        translation["logprobs"] = True
+    return {name: value for name, value in translation.items() if value is not None}
 
 
 def chat_response(
@@ -156,7 +156,7 @@ def chat_response(
 
 
 def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
-    """The text without the reasoning that stands before it, and all reasoning."""
+    """The text without the reasoning before it, and all reasoning."""
     text, thoughts = chat_text(message.content)
     thought = message.reasoning_content or message.reasoning
     if thought:
@@ -168,16 +168,16 @@ def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
 
 
 def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str, Any]]:
-    """Reasoning items, the first of which keeps what the provider wants back; it may have no text."""
-    kept = objects_of(details)
+    """Reasoning items. The first keeps the provider's own data for the next request, and may have no text."""
+    entries = objects_of(details)
     return [
         {
             "type": "reasoning",
             "id": f"rs_{suffix}" if place == 0 else f"rs_{suffix}_{place}",
             "summary": [{"type": "summary_text", "text": thought}] if thought else [],
-            **({"reasoning_details": kept} if kept and place == 0 else {}),
+            **({"reasoning_details": entries} if entries and place == 0 else {}),
         }
-        for place, thought in enumerate(thoughts or ([""] if kept else []))
+        for place, thought in enumerate(thoughts or ([""] if entries else []))
     ]
 
 
@@ -238,13 +238,13 @@ def _messages(
         source = []
     turn: AssistantTurn | None = None
     sampled: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    shown: list[dict[str, Any]] = []
+    tool_media: list[dict[str, Any]] = []
     for place, item in enumerate(cast("list[dict[str, Any]]", sendable(source, params.get("tools") or ()))):
         kind = item.get("type", "message")
         role = item.get("role") if kind == "message" else None
-        if shown and kind != "function_call_output":
-            messages.append({"role": "user", "content": shown})
-            shown = []
+        if tool_media and kind != "function_call_output":
+            messages.append({"role": "user", "content": tool_media})
+            tool_media = []
         if role == "assistant" or kind in ASSISTANT_KINDS:
             if turn is None:
                 turn = AssistantTurn()
@@ -269,15 +269,15 @@ def _messages(
             content = item["output"]
             if not isinstance(content, str):
                 content, others = tool_content(content, f"input[{place}].output")
-                shown += others
+                tool_media += others
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
         else:
             what = f"a message with role {role!r}" if kind == "message" else f"an item of type {kind!r}"
             raise UsageError(f"input[{place}]: Chat Completions has no place for {what}")
     if turn is not None and (keep_silent or turn.speaks):
         _add_turn(turn, reasoning, messages, sampled)
-    if shown:
-        messages.append({"role": "user", "content": shown})
+    if tool_media:
+        messages.append({"role": "user", "content": tool_media})
     if replay_tokens and sampled:
         message, evidence = sampled[-1]
         message.update(token_fields(evidence))
@@ -394,7 +394,7 @@ class _Usage(msgspec.Struct):
 
 
 class _Completion(msgspec.Struct):
-    """An answer in its usual form. What is off in another one is put right before (`chat_mending`): an answer
+    """An answer in its usual form. Errors of form are repaired before (`chat_repair`): an answer
     isn't worth less for an odd id or count."""
 
     choices: list[_Choice] = []
@@ -439,12 +439,16 @@ def _completion(body: bytes | dict[str, Any]) -> _Completion:
 
 
 def _usage(usage: _Usage) -> Usage:
-    read, written = usage.prompt_tokens_details, usage.completion_tokens_details
+    input_details, output_details = usage.prompt_tokens_details, usage.completion_tokens_details
     total = usage.total_tokens
     return {
         "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": None if read is None else read.cached_tokens},
+        "input_tokens_details": {
+            "cached_tokens": None if input_details is None else input_details.cached_tokens
+        },
         "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": None if written is None else written.reasoning_tokens},
+        "output_tokens_details": {
+            "reasoning_tokens": None if output_details is None else output_details.reasoning_tokens
+        },
         "total_tokens": usage.prompt_tokens + usage.completion_tokens if total is None else total,
     }

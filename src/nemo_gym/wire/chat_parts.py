@@ -7,8 +7,7 @@ from typing import Any, Final, Literal, cast
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, Part
-from nemo_gym.wire.json_values import text_of
-from nemo_gym.wire.shape import objects
+from nemo_gym.wire.json_values import objects, text_of
 
 ReasoningMode = Literal["field", "tags"]
 """Where past reasoning is replayed: in `reasoning_content`, or as `<think>` blocks before the text."""
@@ -41,15 +40,15 @@ def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | li
     for place, part in enumerate(parts):
         chat = None if text_only and part["type"] not in _TEXT else _chat_part(part)
         if chat is None:
-            wanted = "only text can stand here" if text_only else "Chat Completions has no such part"
-            raise UsageError(f"{where}[{place}]: {part['type']!r}: {wanted}")
+            reason = "only text can stand here" if text_only else "Chat Completions has no such part"
+            raise UsageError(f"{where}[{place}]: {part['type']!r}: {reason}")
         converted.append(chat)
     return converted
 
 
 def tool_content(output: Any, where: str) -> tuple[str | list[dict[str, Any]], list[dict[str, Any]]]:
-    """(content of the tool message, what a user message after it has to show) for a tool's output: a tool can
-    only say text in Chat Completions.
+    """(content of the tool message, parts for a user message after it) for a tool's output: a tool message
+    can hold only text in Chat Completions.
 
     Raises:
         UsageError: naming the part that can't be expressed.

@@ -1,6 +1,6 @@
-"""A ChatCompletion whose form is a little off, put into the usual one.
+"""Repairs a ChatCompletion with small errors of form.
 
-Only what nobody can misunderstand is mended, and only after an answer could not be read: a missing message,
+Only unambiguous errors are repaired, and only after an answer could not be read: a missing message,
 or token ids that make no sense, stay what they are. An id, a name or a count that is none is left out.
 """
 
@@ -59,8 +59,8 @@ def _choice(choice: Any) -> Any:
     if isinstance(message, dict):
         message = _message(cast("dict[str, Any]", message))
     logprobs = fields.get("logprobs")
-    known: Any = cast("Any", logprobs) if isinstance(logprobs, dict) else None
-    fields = {**fields, "logprobs": known, "finish_reason": _text(fields.get("finish_reason"))}
+    valid: Any = cast("Any", logprobs) if isinstance(logprobs, dict) else None
+    fields = {**fields, "logprobs": valid, "finish_reason": _text(fields.get("finish_reason"))}
     return fields if message is None else {**fields, "message": message}
 
 
@@ -105,12 +105,12 @@ def _usage(value: Any) -> dict[str, Any] | None:
     counts = {name: count_of(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")}
     if counts["prompt"] is None or counts["completion"] is None:
         return None
-    read = object_of(usage.get("prompt_tokens_details"))
-    written = object_of(usage.get("completion_tokens_details"))
+    input_details = object_of(usage.get("prompt_tokens_details"))
+    output_details = object_of(usage.get("completion_tokens_details"))
     return {
         **{f"{name}_tokens": count for name, count in counts.items()},
-        "prompt_tokens_details": {"cached_tokens": count_of(read.get("cached_tokens"))},
-        "completion_tokens_details": {"reasoning_tokens": count_of(written.get("reasoning_tokens"))},
+        "prompt_tokens_details": {"cached_tokens": count_of(input_details.get("cached_tokens"))},
+        "completion_tokens_details": {"reasoning_tokens": count_of(output_details.get("reasoning_tokens"))},
     }
 
 

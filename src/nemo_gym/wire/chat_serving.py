@@ -1,4 +1,4 @@
-"""What a chat server does: Chat Completions requests in, ChatCompletions out."""
+"""Converts the requests and answers of a Chat Completions server."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from nemo_gym.wire.chat_parts import (
 )
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item
-from nemo_gym.wire.json_values import objects_of
+from nemo_gym.wire.json_values import objects, objects_of
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
-from nemo_gym.wire.shape import objects
 
 
 def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
-    """The Responses parameters that ask what a Chat Completions request asks.
+    """Convert a Chat Completions request to Responses parameters.
 
-    What only chat can say (`seed`, `stop`, engine options) goes to `metadata.extra_body`, as JSON text.
+    Fields that only chat has (`seed`, `stop`, engine options) goes to `metadata.extra_body`, as JSON text.
 
     Raises:
         UsageError: naming the message, part or field that can't be expressed.
@@ -74,7 +73,7 @@ def without_unknown(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def chat_completion(response: Response) -> dict[str, Any]:
-    """The ChatCompletion that says what `response` says: its last assistant turn, with token ids."""
+    """Convert a Response to a ChatCompletion: its last assistant turn, with token ids."""
     turn = AssistantTurn()
     logprobs: list[Any] = []
     for place, item in enumerate(last_turn(response.output)):
@@ -212,14 +211,14 @@ def with_extra_body(metadata: Any, extra: dict[str, Any]) -> dict[str, str]:
     """
     if not isinstance(metadata, dict | None):
         raise UsageError("metadata: expected an object")
-    known = cast("dict[str, Any]", metadata or {})
-    if not isinstance(text := known.get("extra_body", "{}"), str):
+    fields = cast("dict[str, Any]", metadata or {})
+    if not isinstance(text := fields.get("extra_body", "{}"), str):
         raise UsageError("metadata.extra_body: expected text")
     try:
-        extra_fields = msgspec.json.decode(text, type=dict[str, Any])
+        extra_body = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"metadata.extra_body: not a JSON object: {error}") from None
-    return {**known, "extra_body": msgspec.json.encode({**extra_fields, **extra}).decode()}
+    return {**fields, "extra_body": msgspec.json.encode({**extra_body, **extra}).decode()}
 
 
 def last_turn(output: list[Item]) -> list[dict[str, Any]]:

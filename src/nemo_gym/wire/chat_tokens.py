@@ -42,7 +42,7 @@ class Logprobs(msgspec.Struct):
 
 
 class TokenMessage(msgspec.Struct, kw_only=True):
-    """What a chat message may say about its tokens."""
+    """The token fields of a chat message."""
 
     prompt_token_ids: list[TokenId] | None = None
     generation_token_ids: list[TokenId] | None = None
@@ -51,7 +51,7 @@ class TokenMessage(msgspec.Struct, kw_only=True):
 
 
 class TokenChoice(msgspec.Struct, kw_only=True):
-    """What a choice may say about its tokens."""
+    """The token fields of a choice."""
 
     logprobs: Logprobs | None = None
     token_ids: list[TokenId] | None = None
@@ -116,11 +116,11 @@ _TOKEN_ID: Final = "token_id:"
 
 
 def _agreed(what: str, *sources: list[int] | None) -> list[int] | None:
-    lists = [ids for ids in sources if ids is not None]
-    for other in lists[1:]:
-        if other != lists[0]:
+    present = [ids for ids in sources if ids is not None]
+    for other in present[1:]:
+        if other != present[0]:
             raise ValueError(f"choices[0]: two sources of the {what} token ids name different tokens")
-    return lists[0] if lists else None
+    return present[0] if present else None
 
 
 def _named_ids(logprobs: Logprobs | None) -> list[int] | None:

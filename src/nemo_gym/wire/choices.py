@@ -1,4 +1,4 @@
-"""What msgspec says about a value that doesn't fit, with what would fit."""
+"""Error messages for values that msgspec refuses, with the valid values."""
 
 from __future__ import annotations
 

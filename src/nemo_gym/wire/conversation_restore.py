@@ -1,6 +1,6 @@
-"""A conversation that comes back from a harness, put into the words in which the model made it.
+"""Restores the model's own items in a conversation that a harness sends back.
 
-Harnesses and dialects rewrite what they replay: reasoning is left out, the JSON of arguments is written anew,
+Harnesses and dialects rewrite what they replay: reasoning is left out, the JSON of arguments is rewritten,
 and token ids have no place at all. A model that is to go on from exactly what it sampled
 needs its own items back.
 """
@@ -23,16 +23,16 @@ class Replayed:
 
     def restore(self, params: RequestParams) -> RequestParams:
         """The same request with the model's own items where it goes on from an earlier call. A request that
-        tells the rest differently, as after a compaction, stays as it is."""
+        has a different history, as after a compaction, stays as it is."""
         items = input_items(params)
-        texts = item_text(items)
+        text = item_text(items)
         longest: _Turn | None = None
         for turn in self._turns:
-            if texts.startswith(turn.said) and (longest is None or len(turn.said) >= len(longest.said)):
+            if text.startswith(turn.text) and (longest is None or len(turn.text) >= len(longest.text)):
                 longest = turn
         if longest is None:
             return params
-        new = news_after(longest.said, items)
+        new = news_after(longest.text, items)
         if _others(items[: len(items) - len(new)]) != _others(longest.items):
             return params
         return cast("RequestParams", {**params, "input": [*longest.items, *new]})
@@ -46,7 +46,7 @@ class Replayed:
 
 class _Turn(NamedTuple):
     items: list[Item]
-    said: bytes
+    text: bytes
 
 
 def _others(items: list[Item]) -> list[Item]:

@@ -27,7 +27,7 @@ class GymError(Exception):
 
 
 class UsageError(GymError):
-    """What was asked for can't be done as written: a wrong name, flag, path or data file."""
+    """The input of the user is wrong: a wrong name, flag, path or data file."""
 
     exit_code: ClassVar[int] = 2
 

@@ -29,7 +29,7 @@ def sendable(
 
     Arguments become a JSON object, names get only the characters that names may have, and ids are made
     unique, in the calls and in the outputs that answer them. Outputs stand right behind the turn that called;
-    a call that nobody answered gets one that says so.
+    a call without an output gets one that says so.
 
     Args:
         tools: those that are offered; their names are right, whatever they hold.
@@ -38,16 +38,16 @@ def sendable(
     if _is_sendable(items, plain_ids):
         return items
     ids = CallIds(plain=plain_ids)
-    known: frozenset[str] | None = None
+    names: frozenset[str] | None = None
     changes: dict[int, Item] = {}
     for place, item in enumerate(items):
         if item.get("type") == "function_call":
             call = cast("FunctionCall", item)
             change: dict[str, str] = {}
             if not _NAME.fullmatch(call["name"]):
-                if known is None:
-                    known = frozenset(str(tool.get("name")) for tool in tools)
-                if call["name"] not in known:
+                if names is None:
+                    names = frozenset(str(tool.get("name")) for tool in tools)
+                if call["name"] not in names:
                     change["name"] = _NOT_IN_NAMES.sub("_", call["name"].strip())[:64] or _NO_NAME
             if (arguments := sendable_arguments(call["arguments"])) is not call["arguments"]:
                 change["arguments"] = arguments
@@ -85,14 +85,14 @@ def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[It
             fields = {key: value for key, value in fields.items() if key != "status"}
         if isinstance(id := fields.get("id"), str) and kind in _PREFIXES:
             if kind == "message" and fields.get("role") != "assistant":
-                wanted = id
+                valid_id = id
             else:
-                wanted = id if id.startswith(_PREFIXES[kind]) else f"{_PREFIXES[kind]}_{id}"
-            number = ids[wanted] = ids.get(wanted, -1) + 1
+                valid_id = id if id.startswith(_PREFIXES[kind]) else f"{_PREFIXES[kind]}_{id}"
+            number = ids[valid_id] = ids.get(valid_id, -1) + 1
             if number:
-                wanted = f"{wanted}_{number}"
-            if wanted != id:
-                change["id"] = wanted
+                valid_id = f"{valid_id}_{number}"
+            if valid_id != id:
+                change["id"] = valid_id
         result.append(cast("Item", {**fields, **change}) if change else cast("Item", fields))
     return result
 
@@ -114,7 +114,7 @@ def _has_tokens(item: Item) -> bool:
 def _is_sendable(items: list[Item], plain_ids: bool) -> bool:
     """Whether every call is in order and the outputs of every turn's calls follow it before anything else
     does. Calls at the very end may still wait for theirs."""
-    seen: set[str] = set()
+    call_ids: set[str] = set()
     waiting: set[str] = set()
     answering = False
     for item in cast("list[Any]", items):
@@ -129,11 +129,11 @@ def _is_sendable(items: list[Item], plain_ids: bool) -> bool:
             return False
         elif kind == "function_call":
             call_id = item["call_id"]
-            if not call_id or call_id in seen or not _NAME.fullmatch(item["name"]):
+            if not call_id or call_id in call_ids or not _NAME.fullmatch(item["name"]):
                 return False
             if json_object(item["arguments"]) is None or (plain_ids and _NOT_IN_NAMES.search(call_id)):
                 return False
-            seen.add(call_id)
+            call_ids.add(call_id)
             waiting.add(call_id)
             answering = False
     return not (waiting and answering)
@@ -214,11 +214,11 @@ class CallIds:
 
     def of_call(self, call_id: str) -> str:
         """The id of the next call: the one that it has, unless an earlier call has it."""
-        wanted = self._form(call_id)
-        unique = wanted
+        valid_id = self._form(call_id)
+        unique = valid_id
         while unique in self._used:
-            self._counts[wanted] = self._counts.get(wanted, 0) + 1
-            unique = f"{wanted}_{self._counts[wanted]}"
+            self._counts[valid_id] = self._counts.get(valid_id, 0) + 1
+            unique = f"{valid_id}_{self._counts[valid_id]}"
         self._used.add(unique)
         self._open.setdefault(call_id, []).append(unique)
         return unique

@@ -1,4 +1,4 @@
-"""One output item as the events of a Responses stream, from which clients put it together again."""
+"""The stream events of one output item, from which a client rebuilds the item."""
 
 from __future__ import annotations
 

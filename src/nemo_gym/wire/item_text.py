@@ -1,4 +1,4 @@
-"""What items say, in a form in which two tellings of one conversation can be compared."""
+"""The text of items, in a form that allows two records of one conversation to be compared."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from nemo_gym.wire.jsonl import decode, encode
 
 
 def item_text(items: Iterable[Item]) -> bytes:
-    """What the items say, one line each, so that the text of a conversation begins with that of every
+    """The text of the items, one line each, so that the text of a conversation begins with that of every
     earlier state of it, whatever dialect it went through in between."""
     return b"".join(key for item in items if (key := _item_key(item)) is not None)
 
 
 def news_after(repeated: bytes, items: list[Item]) -> list[Item]:
     """The items that come after those which say `repeated`; where they don't, after the model's last."""
-    seen = 0
+    matches = 0
     for place, item in enumerate(items):
-        if seen == len(repeated) and not from_model(item):
+        if matches == len(repeated) and not from_model(item):
             return items[place:]
         key = _item_key(item)
         if key is None:
             continue
-        if not repeated.startswith(key, seen):
+        if not repeated.startswith(key, matches):
             break
-        seen += len(key)
+        matches += len(key)
     last = max((place for place, item in enumerate(items) if from_model(item)), default=-1)
     return items[last + 1 :]
 
@@ -41,8 +41,8 @@ def from_model(item: Item) -> bool:
 
 
 def _item_key(item: Item) -> bytes | None:
-    """What an item says, whatever dialect it went through; None for what a harness may drop or rewrite
-    (reasoning, system messages) and for what says nothing."""
+    """The text of an item, the same in every dialect; None for an item that a harness may drop or rewrite
+    (reasoning, system messages) and for an item without text."""
     match item["type"]:
         case "message":
             text = message_text(item).strip()

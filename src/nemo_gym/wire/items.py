@@ -161,9 +161,11 @@ def _check_item(item: object, where: str) -> None:
         raise UsageError(f"{where}.type: unknown item type {kind!r}.{did_you_mean(str(kind), _REQUIRED)}")
     for key, types in required.items():
         if not isinstance(fields.get(key), types):
-            wanted = "a string" if types is str else "a list" if types is list else "a string or a list"
+            expectation = "a string" if types is str else "a list" if types is list else "a string or a list"
             problem = (
-                f"expected {wanted}, got {_kind(fields[key])}" if key in fields else f"{wanted} is missing"
+                f"expected {expectation}, got {_kind(fields[key])}"
+                if key in fields
+                else f"{expectation} is missing"
             )
             raise UsageError(f"{where}.{key}: {problem}")
     if kind == "reasoning" and not isinstance(fields.get("content"), list | None):

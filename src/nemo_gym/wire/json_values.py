@@ -1,8 +1,11 @@
-"""Parts of JSON that somebody else made, taken for what they should be or else for nothing."""
+"""Readers for parts of JSON from outside: each returns a value of the expected type, or an empty one.
+`objects` raises an error instead."""
 
 from __future__ import annotations
 
 from typing import Any, cast
+
+from nemo_gym.wire.errors import UsageError
 
 
 def object_of(value: Any) -> dict[str, Any]:
@@ -32,3 +35,17 @@ def count_of(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
         return None
     return int(value) if value == int(value) else None
+
+
+def objects(value: object, where: str) -> list[dict[str, Any]]:
+    """`value` itself when it is a list of objects.
+
+    Raises:
+        UsageError: naming the place that is something else.
+    """
+    if not isinstance(value, list):
+        raise UsageError(f"{where}: {'required,' if value is None else 'expected'} a list of objects")
+    for place, entry in enumerate(cast("list[object]", value)):
+        if not isinstance(entry, dict):
+            raise UsageError(f"{where}[{place}]: expected an object")
+    return cast("list[dict[str, Any]]", value)

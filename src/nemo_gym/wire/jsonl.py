@@ -86,7 +86,7 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
 
 
 def _hint(line: bytes) -> str:
-    """What a line that is no JSON was probably meant to be."""
+    """The probable kind of a line that is no JSON."""
     if line.lstrip().startswith(b"[") or line.rstrip().endswith((b"{", b"},")):
         return " (JSONL has one whole object on each line, without brackets and commas around them)"
     if b"NaN" in line or b"Infinity" in line:

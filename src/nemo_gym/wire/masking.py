@@ -89,7 +89,7 @@ def forms_of(secret: str) -> set[str]:
 
 
 def _base64(data: bytes, start: int) -> Iterator[str]:
-    """What is always there of the Base64 form of a text that begins after `start` bytes of three."""
+    """The constant part of the Base64 form of a text that begins after `start` bytes of three."""
     text = b64encode(bytes(start) + data).decode()
     first = (start * 8 + 5) // 6
     last = (start + len(data)) * 8 // 6
@@ -103,7 +103,7 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def remember_secret_settings(settings: object) -> None:
-    """Remember what fields of a secret type hold: `SecretText` of a struct, `SecretStr` of a pydantic one."""
+    """Remember the values of secret fields: `SecretText` of a struct, `SecretStr` of a pydantic model."""
     for name in _secret_fields(type(settings)):
         if isinstance(text := getattr(settings, name, None), str):
             remember_secrets([text])

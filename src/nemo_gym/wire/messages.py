@@ -33,7 +33,7 @@ __all__ = ["anthropic_message", "messages_request", "messages_response", "params
 def messages_request(
     params: RequestParams, *, max_tokens: int, model: str | None = None, unsigned: bool = True
 ) -> dict[str, Any]:
-    """The Messages request that asks what `params` asks.
+    """Convert request parameters to a Messages request.
 
     Args:
         max_tokens: the limit, in tokens, where `params` has none; the Messages API insists on one.
@@ -151,8 +151,8 @@ def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[di
             case {"type": "message", "role": role, "content": content}:
                 blocks = _blocks(content, f"{where}.content")
             case {"type": "reasoning"}:
-                sent = unsigned or item.get("encrypted_content")
-                role, blocks = "assistant", [thinking_block(item)] if sent else []
+                signature = unsigned or item.get("encrypted_content")
+                role, blocks = "assistant", [thinking_block(item)] if signature else []
             case {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}:
                 use = {"type": "tool_use", "id": id, "name": name, "input": tool_input(arguments)}
                 role, blocks = "assistant", [use]
@@ -176,18 +176,18 @@ def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[di
 def _acceptable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages without thinking at the end of a turn and without blanks at the end of the conversation:
     the Messages API refuses both."""
-    kept: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for message in messages:
         content: list[dict[str, Any]] = message["content"]
         while message["role"] == "assistant" and content and content[-1]["type"] in _THINKING:
             content.pop()
-        if content and kept and kept[-1]["role"] == message["role"]:
-            kept[-1]["content"] += content
+        if content and result and result[-1]["role"] == message["role"]:
+            result[-1]["content"] += content
         elif content:
-            kept.append(message)
-    if kept and kept[-1]["role"] == "assistant" and (last := kept[-1]["content"][-1])["type"] == "text":
-        kept[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
-    return kept
+            result.append(message)
+    if result and result[-1]["role"] == "assistant" and (last := result[-1]["content"][-1])["type"] == "text":
+        result[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
+    return result
 
 
 def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
@@ -303,11 +303,11 @@ def _usage(value: Any) -> Usage | None:
     new, output_tokens = count_of(usage.get("input_tokens")), count_of(usage.get("output_tokens"))
     if new is None or output_tokens is None:
         return None
-    read, written = count_of(usage.get("cache_read_input_tokens")), count_of(usage.get(_WRITTEN))
-    input_tokens = new + (read or 0) + (written or 0)
+    cache_reads, cache_writes = count_of(usage.get("cache_read_input_tokens")), count_of(usage.get(_WRITTEN))
+    input_tokens = new + (cache_reads or 0) + (cache_writes or 0)
     return {
         "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": read},
+        "input_tokens_details": {"cached_tokens": cache_reads},
         "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": None},
         "total_tokens": input_tokens + output_tokens,

@@ -1,4 +1,4 @@
-"""Documents between Anthropic Messages and the Responses API."""
+"""Converts documents between Anthropic Messages and the Responses API."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import objects
 from nemo_gym.wire.messages_parts import image_part
-from nemo_gym.wire.shape import objects
 
 
 def document_parts(block: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
-    """The parts that say what a `document` block says: a file, or for plain text a text.
+    """Convert a `document` block to parts: a file, or a text part for plain text.
 
     Raises:
         UsageError: its source is of no known kind.
@@ -64,7 +64,7 @@ _PDF: Final = "data:application/pdf;base64,"
 
 
 def _text(block: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """The text with what the block says about it in front."""
+    """The text of the block, after its title and context."""
     lines = [block.get("title"), block.get("context"), text]
     return {"type": "input_text", "text": "\n".join(line for line in lines if isinstance(line, str) and line)}
 

@@ -1,4 +1,4 @@
-"""Blocks of the Messages API and the items and parts that mean the same."""
+"""Converts content blocks of the Messages API to and from items and content parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Messages server does: Anthropic requests in, Anthropic messages out."""
+"""Converts the requests and answers of a Messages server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from nemo_gym.wire.chat_serving import last_turn, with_extra_body
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import objects
 from nemo_gym.wire.messages_documents import document_parts
 from nemo_gym.wire.messages_parts import (
     image_part,
@@ -18,11 +19,10 @@ from nemo_gym.wire.messages_parts import (
 )
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
-from nemo_gym.wire.shape import objects
 
 
 def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
-    """The Responses parameters that ask what a Messages request asks.
+    """Convert a Messages request to Responses parameters.
 
     `stop_sequences` and `top_k`, which the Responses API has no field for, go to `metadata.extra_body`.
     Fields without a counterpart (`thinking`, `cache_control`, ...) are ignored, as a back end decides them.
@@ -55,7 +55,7 @@ def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
 
 
 def anthropic_message(response: Response) -> dict[str, Any]:
-    """The Message that says what `response` says: its last assistant turn, without token ids."""
+    """Convert a Response to a Message: its last assistant turn, without token ids."""
     content: list[dict[str, Any]] = []
     for item in last_turn(response.output):
         match item:
@@ -118,7 +118,7 @@ def _items(messages: Any) -> list[dict[str, Any]]:
 
 
 def _parts(block: Mapping[str, Any], role: str, where: str) -> list[dict[str, Any]]:
-    """The parts of a message that a block means; none for what is an item of its own."""
+    """The message parts of a block; none for a block that becomes an item."""
     match block:
         case {"type": "text", "text": str(text)} if role == "assistant":
             return [{"type": "output_text", "text": text, "annotations": []}]
@@ -157,7 +157,7 @@ def _item(block: Mapping[str, Any], id: str, where: str) -> dict[str, Any]:
 
 
 def _output(content: Any, where: str) -> str | list[dict[str, Any]]:
-    """What a tool gave: a text, or parts where there is more than text."""
+    """The output of a tool: a text, or parts where there is more than text."""
     if isinstance(content, str):
         return content
     blocks = objects(content, where)
@@ -165,12 +165,12 @@ def _output(content: Any, where: str) -> str | list[dict[str, Any]]:
         return _text(blocks, where)
     parts: list[dict[str, Any]] = []
     for number, block in enumerate(blocks):
-        found = _parts(block, "user", f"{where}[{number}]")
-        if not found:
+        new_parts = _parts(block, "user", f"{where}[{number}]")
+        if not new_parts:
             raise UsageError(
                 f"{where}[{number}]: not implemented: {block.get('type')!r}; expected text, image or document"
             )
-        parts += found
+        parts += new_parts
     return parts
 
 

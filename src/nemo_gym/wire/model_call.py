@@ -1,4 +1,4 @@
-"""One model call as it was seen at the model's door, and its tokens."""
+"""The record of one model call at a model server, with its tokens."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Captured(msgspec.Struct):
 
 
 class TokenEntry(msgspec.Struct, kw_only=True):
-    """What the policy saw and sampled in one call."""
+    """The prompt and the sampled tokens of one model call."""
 
     schema_version: int = 1
     rollout_id: str
@@ -86,7 +86,7 @@ class TokenEntry(msgspec.Struct, kw_only=True):
     """Which of them carried the tokens; None is the last."""
     created_at: float
     request: dict[str, Json] = {}
-    """What of the request tells calls apart: `input`, `tools`. Not in the contract; may be missing."""
+    """The fields of the request that identify a call: `input`, `tools`. May be missing."""
 
 
 def new_call_id() -> str:
@@ -111,8 +111,8 @@ def known_rollout_id(row: Row) -> str | None:
     Raises:
         UsageError: the row's own id can't be part of a path.
     """
-    known = keys.ROLLOUT_ID in row or (keys.TASK_INDEX in row and keys.ROLLOUT_INDEX in row)
-    return rollout_id(row) if known else None
+    has_id = keys.ROLLOUT_ID in row or (keys.TASK_INDEX in row and keys.ROLLOUT_INDEX in row)
+    return rollout_id(row) if has_id else None
 
 
 def check_rollout_id(text: str) -> str:
@@ -130,7 +130,7 @@ def check_rollout_id(text: str) -> str:
 
 
 def error_category(status: int) -> ErrorCategory | None:
-    """What kind of failure an HTTP status means; None when it means none."""
+    """The failure category of an HTTP status; None for a status that is no failure."""
     match status:
         case 408 | 504:
             return "timeout"
@@ -174,7 +174,7 @@ def token_entry(call: ModelCall) -> TokenEntry | None:
 
 
 def call_of_entry(entry: TokenEntry) -> ModelCall:
-    """The call that an entry tells of, with the tokens on its item again.
+    """The call that an entry describes, with the tokens on its item again.
 
     Raises:
         ValueError: the entry names an item that it doesn't have.

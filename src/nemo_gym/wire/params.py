@@ -21,7 +21,7 @@ class FunctionTool(TypedDict, total=False):
 
 
 class RequestParams(TypedDict, total=False):
-    """What one model call is asked with. Only `input` is needed."""
+    """The parameters of one model call. Only `input` is required."""
 
     input: str | list[Item]
     background: bool | None
@@ -92,7 +92,7 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
 
 
 def check_typed_params(value: object, where: str = "responses_create_params") -> RequestParams:
-    """`value` itself when it is a valid request whose fields hold what they should.
+    """`value` itself when it is a valid request whose fields have the right types.
 
     Raises:
         UsageError: naming the wrong place.
@@ -107,7 +107,7 @@ def check_typed_params(value: object, where: str = "responses_create_params") ->
 
 
 def check_served_params(body: object) -> RequestParams:
-    """`body` itself when it is a valid request: the check at a server's door, where requests come from
+    """`body` itself when it is a valid request: the check at a server's entrance, where requests come from
     anywhere.
 
     Raises:
@@ -147,7 +147,7 @@ _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Types(msgspec.Struct):
-    """What the fields hold; only for the check, which makes and drops one."""
+    """The types of the fields; only the check builds one, and drops it."""
 
     background: bool | None = None
     include: list[str] | None = None

@@ -1,4 +1,4 @@
-"""Prompts: templates that the input of a row is made from."""
+"""Prompt templates, from which the input of a row is built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nemo_gym.wire.task import Row
 
 @dataclass(frozen=True)
 class Prompt:
-    """`{column}` stands for a top-level column of the row, `{column[0]}` and `{column[key]}` for something in
+    """`{column}` means a top-level column of the row, `{column[0]}` and `{column[key]}` for something in
     it, `{{` and `}}` for braces, as `str.format_map` has it. Attributes (`{a.b}`) are refused, and widths
     that a row decides (`{a:{b}}`).
 
@@ -51,10 +51,10 @@ class Prompt:
         Raises:
             DataError: the row has an input of its own, or its columns don't fit as `messages` says.
         """
-        row_params: Any = row.get(keys.PARAMS) or {}
-        if not isinstance(row_params, dict):
+        value: Any = row.get(keys.PARAMS) or {}
+        if not isinstance(value, dict):
             return row
-        params = cast("Row", row_params)
+        params = cast("Row", value)
         if params.get("input") is not None:
             raise DataError("the row has an input of its own")
         filled = {**params, "input": self.messages(row)}

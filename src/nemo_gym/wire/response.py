@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 from nemo_gym.wire.items import FunctionCall, Item, Json, Message, message_text
 
 UNNAMED: Final = "resp_0"
-"""The id of a response that nobody gave one."""
+"""The id of a response without an id of its own."""
 
 
 class Usage(TypedDict):
@@ -81,7 +81,7 @@ class Response:
 
     @property
     def final_text(self) -> str:
-        """The text of the last unbroken run of assistant messages: what a verifier should read."""
+        """The text of the last unbroken run of assistant messages, which a verifier should read."""
         texts: list[str] = []
         for item in reversed(self.output):
             if item["type"] == "message" and item["role"] == "assistant":
@@ -102,7 +102,7 @@ class Response:
 
     @property
     def open_calls(self) -> list[FunctionCall]:
-        """The function calls that nobody has answered yet."""
+        """The function calls that have no output yet."""
         calls = self.function_calls
         if not calls:
             return calls

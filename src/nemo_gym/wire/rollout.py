@@ -19,7 +19,7 @@ from nemo_gym.wire.task import Row
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What the verifier decided: the scalar, its named parts, and columns worth keeping beside it.
+    """The verifier's result: the scalar, its named parts, and further columns for the row.
 
     When there are components their sum is the value; every row of an environment has the same names.
     """
@@ -53,7 +53,7 @@ def as_reward(value: RewardLike) -> Reward:
 
 
 def finite_reward(value: object, place: str) -> float:
-    """`value` as a reward; `place` begins the message of what is wrong with it.
+    """`value` as a reward; the error message begins with `place`.
 
     Raises:
         VerifierFault: it is not a finite number.
@@ -155,7 +155,7 @@ class Rollout:
 
     @classmethod
     def from_row(cls, row: Row) -> Rollout:
-        """The rollout a written row stands for; extra columns of the verifier stay in `row`."""
+        """The rollout that a row of a file holds; extra columns of the verifier stay in `row`."""
         data = row.get(keys.RESPONSE)
         failure = failure_of(row)
         return cls(
@@ -210,7 +210,7 @@ def keep_partial(
     *,
     row: Row | None = None,
 ) -> None:
-    """Note on an error what a rollout had done before it, columns that tell of it, and the row with what the
+    """Note on an error what a rollout had done before it, columns about it, and the row with what the
     model was shown; the note nearest the failure stays."""
     if getattr(error, _PARTIAL, None) is None:
         with suppress(Exception):  # an author's class may refuse attributes
@@ -220,7 +220,7 @@ def keep_partial(
 
 
 def partial_of(error: BaseException | None) -> Response | None:
-    """What was noted on an error, or on the one it came from."""
+    """The partial rollout that an error, or its cause, carries."""
     return getattr(_noted(error), _PARTIAL, None)
 
 
@@ -252,7 +252,7 @@ class RecordedFailure(RolloutError):
 
 
 def failure_of(row: Row) -> RolloutError | None:
-    """The failure that a row stands for; None when it has none."""
+    """The failure in a row; None when it has none."""
     message = row.get(keys.FAILURE_ERROR) or row.get(keys.FAILURE_JUDGE_ERROR) or row.get("error") or ""
     if row.get(keys.NO_PERSIST) is True:
         return Interrupted(str(message or "the server was being shut down"))

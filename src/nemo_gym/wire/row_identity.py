@@ -1,4 +1,4 @@
-"""The rows of a run's files by their identity: (task, repeat). Other programs may have written them."""
+"""The identity (task, repeat) of rows in a run's files, also in files of other programs."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def repeated_key(line: bytes) -> str | None:
     if each + 4 * len(raws) + 1 == len(line.strip()):
         return None
     pairs: list[tuple[str, object]] = json.loads(line, object_pairs_hook=list, parse_int=str)
-    seen = set[str]()
+    names = set[str]()
     for name, _ in pairs:
-        if name in seen:
+        if name in names:
             return name
-        seen.add(name)
+        names.add(name)
     return None
 
 

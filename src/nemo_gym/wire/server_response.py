@@ -1,4 +1,4 @@
-"""An answer as a model server hands it out: named, dated, and saying what was asked."""
+"""Completes an answer for the clients of a model server: id, date and the fields of the request."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def served(response: Response, params: RequestParams, *, id: str, now: float) ->
     name = data.get("id")
     if name in (None, UNNAMED):
         name = id
-    fields = cast("dict[str, Any]", params)
-    echo = {key: value for key in _ECHOED if (value := fields.get(key)) is not None}
-    known = {key: value for key, value in data.items() if value is not None or key not in echo}
+    request = cast("dict[str, Any]", params)
+    echo = {key: value for key in _ECHOED if (value := request.get(key)) is not None}
+    fields = {key: value for key, value in data.items() if value is not None or key not in echo}
     defaults = {key: echo[key] for key in _ALWAYS_THERE if key in echo}
     return Response(
         {
             **echo,
-            **known,
+            **fields,
             **defaults,
             "id": name,
             "created_at": data.get("created_at") or now,
@@ -49,17 +49,17 @@ _PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
 
 
 def _named(output: list[dict[str, Any]], suffix: str) -> list[Item]:
-    seen: set[str] = set()
+    ids: set[str] = set()
     items: list[dict[str, Any]] = []
     for place, item in enumerate(output):
         prefix = _PREFIXES.get(item["type"])
         missing: dict[str, Any] = {}
-        if prefix and (not item.get("id") or item["id"] in seen):
+        if prefix and (not item.get("id") or item["id"] in ids):
             missing["id"] = f"{prefix}_{suffix}_{place}"
         if item["type"] in ("message", "function_call") and not item.get("status"):
             missing["status"] = "completed"
         if item.get("role") == "assistant" and isinstance(text := item["content"], str):
             missing["content"] = [{"type": "output_text", "text": text, "annotations": []}]
         items.append({**item, **missing} if missing else item)
-        seen.add(items[-1].get("id") or "")
+        ids.add(items[-1].get("id") or "")
     return cast("list[Item]", items)

@@ -1,4 +1,4 @@
-"""Requests of `stream: true` clients, made fit for the strict door of `/v1/responses`.
+"""Converts requests of `stream: true` clients for the strict check of `/v1/responses`.
 
 Such clients are command-line agents, which send fields, tools and items of their own.
 """
@@ -18,7 +18,7 @@ Namespaces = Mapping[str, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class StreamedRequest:
-    """A request that a back end can take, and what had to be changed for it."""
+    """A request that a back end accepts, and the changes that were necessary."""
 
     params: RequestParams
     namespaces: Namespaces
@@ -82,19 +82,19 @@ class _Reader:
         return flat
 
     def items(self, items: list[Any]) -> list[Any]:
-        kept: list[Any] = []
+        result: list[Any] = []
         for place, item in enumerate(items):
             match item:
                 case {"type": "additional_tools", "tools": [*tools]}:
                     self.hoisted += self._functions(self.tools(tools))
                 case {"type": "function_call", "namespace": str(namespace), "name": str(name)}:
                     rest = {key: value for key, value in item.items() if key != "namespace"}
-                    kept.append({**rest, "name": _flat_name(namespace, name)})
+                    result.append({**rest, "name": _flat_name(namespace, name)})
                 case {"type": str(kind)} if kind not in ITEM_TYPES:
                     self.dropped.append(f"input[{place}], an item of type {kind!r}")
                 case _:
-                    kept.append(item)
-        return kept
+                    result.append(item)
+        return result
 
     def _flat(self, namespace: str, function: dict[str, Any]) -> dict[str, Any]:
         name = _flat_name(namespace, function["name"])

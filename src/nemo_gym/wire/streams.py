@@ -130,11 +130,11 @@ def _with_known_usage(response: Mapping[str, Any]) -> Mapping[str, Any]:
     usage: dict[str, Any] | None = response.get("usage")
     if not usage:
         return response
-    known = dict(usage)
+    counts = dict(usage)
     for name in ("input_tokens_details", "output_tokens_details"):
         details: dict[str, int | None] = usage.get(name) or {}
-        known[name] = {key: count for key, count in details.items() if count is not None}
-    return {**response, "usage": known}
+        counts[name] = {key: count for key, count in details.items() if count is not None}
+    return {**response, "usage": counts}
 
 
 def _chunk(completion: Mapping[str, Any], choices: list[dict[str, Any]], **more: Any) -> bytes:

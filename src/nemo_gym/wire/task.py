@@ -1,4 +1,4 @@
-"""One problem: a request for the model plus whatever its verifier needs."""
+"""One task: a request for the model and the data that its verifier needs."""
 
 from __future__ import annotations
 

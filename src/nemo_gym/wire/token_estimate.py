@@ -1,4 +1,4 @@
-"""How many tokens a request is about, for clients that plan by it and where no tokeniser is at hand."""
+"""Estimates the number of tokens in a request, where no tokeniser is available."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BYTES_PER_TOKEN: Final = 4
 IMAGE_TOKENS: Final = 1600
 """Of one image; what Anthropic counts for the largest that it does not scale down."""
 FILE_TOKENS: Final = 8000
-"""Of one file, whose pages nobody has counted."""
+"""The estimate for one file, whose number of pages is unknown."""
 _MESSAGE_TOKENS: Final = 4
 """What a chat template writes around one item."""
 

@@ -1,4 +1,4 @@
-"""What other programs send, checked before anything here looks inside."""
+"""Checks data from other programs before it is used."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_response(value: object) -> Response:
 
 
 def read_reward(result: Mapping[str, Any], details: Mapping[str, Json]) -> Reward:
-    """The reward in what `/verify` or `/run` answered, with these columns beside it.
+    """The reward in an answer of `/verify` or `/run`, with these columns.
 
     Raises:
         ValueError: there is none.

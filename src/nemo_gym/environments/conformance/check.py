@@ -25,8 +25,8 @@ from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.exception_text import message_of, origin
 from nemo_gym.wire.items import Item, assistant
-from nemo_gym.wire.origin import message_of, origin
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.task import Row, task_from_row
 

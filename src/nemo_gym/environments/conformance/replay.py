@@ -18,8 +18,8 @@ from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.session import Session
 from nemo_gym.stats.reward_scale import UNKNOWN_SCALE
 from nemo_gym.wire.errors import GymError, RolloutError
+from nemo_gym.wire.exception_text import message_of, origin
 from nemo_gym.wire.items import FunctionCall, Item, assistant, check_items, function_call_output
-from nemo_gym.wire.origin import message_of, origin
 from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward

@@ -1,4 +1,4 @@
-"""What makes sandboxes, one folder each."""
+"""Sandbox providers, one folder each."""
 
 from __future__ import annotations
 

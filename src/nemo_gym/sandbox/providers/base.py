@@ -69,7 +69,7 @@ class SandboxProvider(Protocol):
         ...
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
-        """Where it is in its life."""
+        """The status of the sandbox."""
         ...
 
     async def close(self, handle: SandboxHandle) -> None:
@@ -83,10 +83,10 @@ class SandboxProvider(Protocol):
 
 @runtime_checkable
 class OffersEndpoints(Protocol):
-    """Can tell where a port is reached."""
+    """Can return the URL of a port."""
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """Where a declared port is reached from here."""
+        """The endpoint of a declared port, from outside of the sandbox."""
         ...
 
 
@@ -193,7 +193,7 @@ class HandsOver(Protocol):
     """Can hand a sandbox to another process."""
 
     def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
-        """What `connect` needs, as JSON. Holds no secret."""
+        """The data for `connect`, as JSON. It holds no secret."""
         ...
 
     async def connect(self, descriptor: Mapping[str, Any]) -> SandboxHandle:

@@ -18,7 +18,7 @@ from nemo_gym.support.process_output import Output
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a command line answered."""
+    """The result of a command line."""
 
     code: int
     stdout: str

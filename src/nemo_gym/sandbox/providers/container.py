@@ -1,4 +1,4 @@
-"""What providers that drive a container program's command line have in common."""
+"""The base class of providers that use the command line of a container program."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ContainerExecConfig:
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """What shows that a new sandbox is ready."""
+    """The probe that shows that a new sandbox is ready."""
 
     command: str | None = "printf sandbox-ready"
     """None asks nothing."""

@@ -1,4 +1,4 @@
-"""Providers by name: registered ones, then those shipped here, then those that other packages bring."""
+"""Providers by name: registered ones, then built-in ones, then those of other packages."""
 
 from __future__ import annotations
 

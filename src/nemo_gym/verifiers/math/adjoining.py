@@ -1,4 +1,4 @@
-"""The signs, powers, units, scale words and other answers that a box is joined to."""
+"""Signs, powers, units, scale words and other answers directly beside a boxed answer."""
 
 from __future__ import annotations
 

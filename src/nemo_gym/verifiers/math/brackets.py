@@ -1,4 +1,4 @@
-"""Where brackets close, and what stands between them, before anything is parsed."""
+"""Matches brackets in tokens before they are parsed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def with_note_apart(tokens: list[Token]) -> list[Token]:
             if token.text != "(" or _COMPARISONS.isdisjoint(signs - {"="}) or not token.spaced:
                 return tokens
             joined = before.kind == "operator" and before.text in (",", ";", "where")
-            kept = tokens[: position - 1] if joined else tokens[:position]
+            head = tokens[: position - 1] if joined else tokens[:position]
             first = inside[1:] if inside[0].text == "where" else inside
-            return [*kept, Token("operator", "where", spaced=True), *first]
+            return [*head, Token("operator", "where", spaced=True), *first]
     return tokens

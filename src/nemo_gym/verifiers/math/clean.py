@@ -1,4 +1,4 @@
-"""One spelling of digits, signs, styles, wrappers and blanks, for answer text of bounded length."""
+"""Converts digits, signs, styles, wrappers and blanks of answer text to one spelling."""
 
 from __future__ import annotations
 

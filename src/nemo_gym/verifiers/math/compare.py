@@ -1,4 +1,4 @@
-"""Whether two trees are the same answer."""
+"""Compares two trees as answers."""
 
 from __future__ import annotations
 
@@ -272,8 +272,8 @@ class _Comparison:
             case Modular(left, modulus), Modular(right, modulus_too):
                 if not self.same(modulus, modulus_too) or not labels_agree(*map(_label, (left, right))):
                     return False
-                wanted = residues(gold)
-                return self.same(left, right) if wanted is None else wanted == residues(prediction)
+                expected = residues(gold)
+                return self.same(left, right) if expected is None else expected == residues(prediction)
             case Modular(left), _ if not (isinstance(left, Relation) and isinstance(prediction, Relation)):
                 return self.same(left, prediction)
             case _:

@@ -1,4 +1,4 @@
-"""A place in a list of tokens, and the units of measure that may stand there."""
+"""A position in a list of tokens, with a reader for units of measure."""
 
 from __future__ import annotations
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 
+from nemo_gym.verifiers.answer_context import (
+    BEFORE,
+    denied_before,
+    depends_between,
+    joint_of,
+    taken_back_after,
+)
 from nemo_gym.verifiers.math.adjoining import has_rival, repeats, with_adjoining_signs
 from nemo_gym.verifiers.math.parse import read
-from nemo_gym.verifiers.surroundings import BEFORE, denied_before, depends_between, joint_of, taken_back_after
 from nemo_gym.verifiers.text import Place, last_boxes, last_nonempty_line, strip_reasoning
 
 MAX_TAIL = 4_000

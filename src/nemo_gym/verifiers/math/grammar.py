@@ -229,7 +229,7 @@ class Parser(Cursor):
 
     def postfix(self, node: Node) -> Node:
         """Read signs and units behind a value."""
-        written = isinstance(node, Number)
+        is_number = isinstance(node, Number)
         for _ in range(4):
             if self.at("!"):
                 self.advance()
@@ -243,7 +243,7 @@ class Parser(Cursor):
             elif self.at("^") and (length := self.superscript_circle()):
                 self.position += length
                 node = self.after_degree(Marked(node, "°"))
-            elif not isinstance(node, Words) and self.at_unit(written):
+            elif not isinstance(node, Words) and self.at_unit(is_number):
                 node = self.measured(node)
             else:
                 return node

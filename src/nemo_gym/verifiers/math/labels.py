@@ -137,13 +137,15 @@ def constant_renamed(gold: Node, prediction: Node) -> Node:
         prediction = transform(prediction, lambda part: Constant("i") if part == Symbol("j") else part)
     if not isinstance(gold, Sum) or not isinstance(prediction, Sum):
         return prediction
-    wanted = [term.name for term in gold.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS]
+    constants = [
+        term.name for term in gold.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS
+    ]
     own = [
         term.name for term in prediction.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS
     ]
-    if len(wanted) == len(own) == 1 and wanted[0] not in names and own[0] not in known:
+    if len(constants) == len(own) == 1 and constants[0] not in names and own[0] not in known:
         uses = sum(part == Symbol(own[0]) for part in walk(prediction))
-        return rename(prediction, own[0], wanted[0]) if uses == 1 else prediction
+        return rename(prediction, own[0], constants[0]) if uses == 1 else prediction
     return prediction
 
 

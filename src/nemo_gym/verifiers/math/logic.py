@@ -1,4 +1,4 @@
-"""Whether two statements of propositional logic agree for all truth values."""
+"""Compares two statements of propositional logic for all truth values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes on where an answer holds: which may be missing, and the parameters that they bind."""
+"""Conditions on an answer: which of them may be missing, and the parameters that they bind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From answer text to trees: one for each way that it can be read."""
+"""Parses answer text to trees, one for each possible reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of trees to a hundred digits and more, to tell apart what floats cannot."""
+"""Evaluates trees to a hundred digits and more, for values that floats can't separate."""
 
 from __future__ import annotations
 

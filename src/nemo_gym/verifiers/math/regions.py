@@ -232,7 +232,7 @@ def _without(left: bool, right: bool) -> bool:
 
 def _combine(rule: Callable[[bool, bool], bool], left: Region, right: Region) -> Region:
     """Walk along the breaks of both regions, and keep those where the joined membership changes."""
-    kept: list[Break] = []
+    breaks: list[Break] = []
     at: list[bool] = []
     between = [rule(left.between[0], right.between[0])]
     i = j = 0
@@ -250,10 +250,10 @@ def _combine(rule: Callable[[bool, bool], bool], left: Region, right: Region) ->
         gap = rule(left.between[i], right.between[j])
         place = own if first else other
         if place is not None and not between[-1] == inside == gap:
-            kept.append(place)
+            breaks.append(place)
             at.append(inside)
             between.append(gap)
-    return Region(tuple(kept), tuple(at), tuple(between))
+    return Region(tuple(breaks), tuple(at), tuple(between))
 
 
 def _same_place(left: Break, right: Break) -> bool:

@@ -1,4 +1,4 @@
-"""From cleaned answer text to tokens."""
+"""Splits cleaned answer text into tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two formulas have the same value: everywhere, or as written numbers."""
+"""Compares the values of two formulas: everywhere, or as written numbers."""
 
 from __future__ import annotations
 

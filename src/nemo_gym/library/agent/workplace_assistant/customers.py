@@ -76,19 +76,21 @@ class CustomerTools:
             "last_contact_date": (last_contact_date_min, last_contact_date_max),
             "follow_up_by": (follow_up_by_min, follow_up_by_max),
         }
-        patterns = {field: matching(value, field=field) for field, value in filters.items() if value.strip()}
+        conditions = {
+            field: matching(value, field=field) for field, value in filters.items() if value.strip()
+        }
         within = {
             field: between(low, high, (f"{field}_min", f"{field}_max"))
             for field, (low, high) in ranges.items()
             if low or high
         }
-        if not (patterns or within):
+        if not (conditions or within):
             every = [*filters, *(f"{field}_{end}" for field in ranges for end in ("min", "max"))]
             raise ToolError(f"Give at least one of: {', '.join(every)}.")
         customers = [
             customer
             for customer in office_of(session).customers
-            if all(match([customer[field]]) for field, match in patterns.items())
+            if all(match([customer[field]]) for field, match in conditions.items())
             and all(customer[field] and in_range(customer[field]) for field, in_range in within.items())
         ]
         return first_results(customers)

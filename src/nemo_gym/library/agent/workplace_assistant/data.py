@@ -170,13 +170,13 @@ def _emails(
     for minute in sorted(rng.sample(range(60 * minutes_a_day), 500)):
         start = datetime.fromisoformat(f"{_day(minute // minutes_a_day - 60)} 08:00:00")
         address = rng.choice(clients if rng.random() < 0.2 else people)
-        sent = rng.random() < 0.3
-        author = (MY_EMAIL if sent else address).split(".")[0].title()
-        reader = (address if sent else MY_EMAIL).split(".")[0].title()
+        is_outgoing = rng.random() < 0.3
+        author = (MY_EMAIL if is_outgoing else address).split(".")[0].title()
+        reader = (address if is_outgoing else MY_EMAIL).split(".")[0].title()
         text = " ".join(rng.sample(_SENTENCES, 3))
         rows.append(
             {
-                "folder": "outbox" if sent else "inbox",
+                "folder": "outbox" if is_outgoing else "inbox",
                 "address": address,
                 "subject": rng.choice(_TOPIC_FORMS).format(rng.choice(_TOPICS)),
                 "sent_datetime": str(start + timedelta(minutes=minute % minutes_a_day)),

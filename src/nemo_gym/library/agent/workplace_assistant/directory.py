@@ -18,7 +18,7 @@ class DirectoryTools:
             name: First name, last name or both.
         """
         match = matching(text(name, "name"), field="name")
-        addresses: list[Row] = [
+        entries: list[Row] = [
             {"name": full, "email": address} for address, full in base().directory.items() if match([full])
         ]
-        return first_results(addresses)
+        return first_results(entries)

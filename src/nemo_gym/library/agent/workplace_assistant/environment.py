@@ -76,10 +76,10 @@ class WorkplaceAssistant(
         session.state["office"] = Office()
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        wanted = await self._replay(task.ground_truth)
+        expected = await self._replay(task.ground_truth)
         calls = [Call(call["name"], call["arguments"]) for call in response.function_calls]
         reached = await self._replay(calls)
-        wrong = wanted.differing_tables(reached)
+        wrong = expected.differing_tables(reached)
         answered = task.expected_text is None or _answers(response.final_text, task.expected_text)
         return Reward(float(answered and not wrong), details={"wrong_tables": wrong})
 
@@ -107,5 +107,5 @@ class WorkplaceAssistant(
 
 
 def _answers(text: str, expected: str) -> bool:
-    line = last_nonempty_line(strip_reasoning(text)).strip(" *`.")
-    return line.lower() == expected.lower()
+    answer = last_nonempty_line(strip_reasoning(text)).strip(" *`.")
+    return answer.lower() == expected.lower()

@@ -59,8 +59,8 @@ def moment(value: str, field: str) -> str:
     try:
         return datetime.fromisoformat(value.strip()).replace(tzinfo=None).isoformat(" ", "seconds")
     except ValueError:
-        wanted = "Write YYYY-MM-DD HH:MM:SS or YYYY-MM-DD."
-        raise ToolError(f"{field}: {_short(value)} is not a date or time. {wanted}") from None
+        hint = "Write YYYY-MM-DD HH:MM:SS or YYYY-MM-DD."
+        raise ToolError(f"{field}: {_short(value)} is not a date or time. {hint}") from None
 
 
 def minutes(value: str, field: str) -> str:
@@ -75,11 +75,11 @@ def minutes(value: str, field: str) -> str:
 
 def one_of(options: Iterable[str]) -> Check:
     """One of a few fixed spellings."""
-    known = tuple(options)
+    spellings = tuple(options)
 
     def check(value: str, field: str) -> str:
-        if value not in known:
-            raise ToolError(f"{field}: {_short(value)} is unknown. Write one of: {', '.join(known)}.")
+        if value not in spellings:
+            raise ToolError(f"{field}: {_short(value)} is unknown. Write one of: {', '.join(spellings)}.")
         return value
 
     return check

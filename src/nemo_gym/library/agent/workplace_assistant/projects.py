@@ -69,13 +69,15 @@ class ProjectTools:
             "due_date": due_date,
             "board": board,
         }
-        patterns = {field: matching(value, field=field) for field, value in filters.items() if value.strip()}
-        if not patterns:
+        conditions = {
+            field: matching(value, field=field) for field, value in filters.items() if value.strip()
+        }
+        if not conditions:
             raise ToolError(f"Give at least one of: {', '.join(filters)}.")
         tasks = [
             task
             for task in office_of(session).project_tasks
-            if all(match([task[field]]) for field, match in patterns.items())
+            if all(match([task[field]]) for field, match in conditions.items())
         ]
         tasks.sort(key=lambda task: (task["due_date"], task["task_id"]))
         return first_results(tasks)

@@ -30,22 +30,22 @@ def generate(split: str, seed: int, n: int | None) -> Iterator[Row]:
     rng = random.Random(f"{split}:{seed}")
     kinds = [(category, template) for category, several in TEMPLATES.items() for template in several]
     rng.shuffle(kinds)
-    seen: set[bytes] = set()
-    wanted = SPLITS[split] if n is None else n
-    while kinds and len(seen) < wanted:
+    keys: set[bytes] = set()
+    count = SPLITS[split] if n is None else n
+    while kinds and len(keys) < count:
         for category, template in list(kinds):
             for _ in range(_TRIES):
                 draft = template(rng)
                 key = encode(draft.calls)
-                if _split_of(key) == split and key not in seen:
+                if _split_of(key) == split and key not in keys:
                     break
             else:
                 kinds.remove((category, template))
                 continue
-            if len(seen) == wanted:
+            if len(keys) == count:
                 return
-            seen.add(key)
-            yield _row(f"{split}_{seed}_{len(seen) - 1}", category, draft)
+            keys.add(key)
+            yield _row(f"{split}_{seed}_{len(keys) - 1}", category, draft)
 
 
 _TRIES = 200

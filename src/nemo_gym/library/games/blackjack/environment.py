@@ -58,8 +58,8 @@ class Blackjack(StepEnvironment):
 
     def step(self, action: Response, session: Session) -> Step:
         table: Table = session.state["table"]
-        move = last_tagged(strip_reasoning(action.final_text), "action")
-        if move is not None and move.lower() == "hit":
+        choice = last_tagged(strip_reasoning(action.final_text), "action")
+        if choice is not None and choice.lower() == "hit":
             table.player.append(draw(table.rng))
             if total(table.player) <= 21:
                 return Step(table.seen())
@@ -70,8 +70,8 @@ class Blackjack(StepEnvironment):
         reward, words = {"win": (1.0, "You win."), "draw": (0.0, "A draw."), "loss": (-1.0, "You lose.")}[
             result
         ]
-        shown = f"You have {described(table.player)}, the dealer {described(table.dealer)}. {words}"
-        return Step(shown, reward, terminated=True, info={"result": result})
+        text = f"You have {described(table.player)}, the dealer {described(table.dealer)}. {words}"
+        return Step(text, reward, terminated=True, info={"result": result})
 
     def oracle(self, task: Task, session: Session) -> list[Item]:
         """The textbook's basic strategy for these rules, which loses about as often as it wins."""

@@ -48,10 +48,10 @@ def _solved_room(rng: random.Random, width: int, height: int, boxes: int) -> Roo
 def _carve(rng: random.Random, width: int, height: int) -> list[int]:
     """Connected floor, half to nearly all of the inside, in the order of the cells."""
     inside = {row * width + column for row in range(1, height - 1) for column in range(1, width - 1)}
-    wanted = round(len(inside) * rng.uniform(0.55, 0.95))
+    size = round(len(inside) * rng.uniform(0.55, 0.95))
     floor = [rng.choice(sorted(inside))]
     border = set[int]()
-    while len(floor) < wanted:
+    while len(floor) < size:
         newest = floor[-1]
         border |= {newest + step for step in (-width, width, -1, 1)}
         border &= inside

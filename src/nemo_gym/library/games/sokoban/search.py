@@ -10,16 +10,16 @@ from nemo_gym.library.games.sokoban.room import MOVES, Room
 def shortest_solution(room: Room, limit: int = 10_000) -> list[str] | None:
     """The fewest moves that solve the room; None when there are none among the first `limit` positions."""
     came_from: dict[Room, tuple[Room, str]] = {}
-    seen = {room}
+    rooms = {room}
     waiting = deque([room])
-    while waiting and len(seen) <= limit:
+    while waiting and len(rooms) <= limit:
         here = waiting.popleft()
         if here.solved:
             return _way_to(here, came_from)
         for move in MOVES:
             there = here.after(move)
-            if there not in seen:
-                seen.add(there)
+            if there not in rooms:
+                rooms.add(there)
                 came_from[there] = here, move
                 waiting.append(there)
     return None

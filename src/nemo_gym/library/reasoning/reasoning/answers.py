@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from nemo_gym.verifiers.denials import denies, negates
-from nemo_gym.verifiers.exact import extract_answer, match_strings
-from nemo_gym.verifiers.surroundings import (
+from nemo_gym.verifiers.answer_context import (
     BEFORE,
     alternative_after,
     denied_before,
@@ -15,6 +13,8 @@ from nemo_gym.verifiers.surroundings import (
     joint_of,
     taken_back_after,
 )
+from nemo_gym.verifiers.denials import denies, negates
+from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.text import last_boxes, last_nonempty_line, peel_text, strip_reasoning
 
 MAX_ANSWER = 600
@@ -66,8 +66,8 @@ def same_text(given: str, answer: str) -> bool:
     A question mark behind an answer, or a tilde before it, makes it another one.
     """
     marks = (given.rstrip(_QUOTES + " .").endswith("?"), given.lstrip(_QUOTES + " ").startswith("~"))
-    wanted = (answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~"))
-    return marks == wanted and match_strings(given, answer).score == 1.0
+    signs = (answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~"))
+    return marks == signs and match_strings(given, answer).score == 1.0
 
 
 def number(text: str) -> str | None:
@@ -270,12 +270,14 @@ def _claims_others(place: str, value: str, read: Callable[[str], str | None]) ->
 def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> bool:
     """Whether the text on the left of a marker is an answer too, and another one: `7 = 8`."""
     if read is grid:
-        digits, wanted = "".join(filter(str.isdecimal, before)), read(rest) or ""
-        return len(digits) == len(wanted) and digits != wanted and sum(map(str.isalpha, before)) <= MAX_LABEL
+        digits, expected = "".join(filter(str.isdecimal, before)), read(rest) or ""
+        return (
+            len(digits) == len(expected) and digits != expected and sum(map(str.isalpha, before)) <= MAX_LABEL
+        )
     if read not in (number, numbers, time_of_day, expression, truth, route):
         return False
-    value = read(_CLAUSE_END.split(before)[-1].strip())
-    return value is not None and value != read(rest)
+    answer = read(_CLAUSE_END.split(before)[-1].strip())
+    return answer is not None and answer != read(rest)
 
 
 def _is_enumeration(place: str, read: Callable[[str], str | None]) -> bool:

@@ -114,8 +114,8 @@ def number_sequence(rng: random.Random, level: int) -> Problem:
     """The next term of a sequence whose kind of rule is told, so that only one number is right."""
     make = (_fixed_step, _fixed_ratio_and_step, _growing_step, _two_back, _interleaved)[level]
     rule, terms = make(rng)
-    shown = ", ".join(map(str, terms[:-1]))
-    question = f"{rule} What number comes next: {shown}?"
+    listing = ", ".join(map(str, terms[:-1]))
+    question = f"{rule} What number comes next: {listing}?"
     return Problem(question, str(terms[-1]), {"hardness": level + 1})
 
 

@@ -114,10 +114,10 @@ class Reasoning(Environment):
         return f"<answer>{task.answer}</answer>" if tagged else task.answer or ""
 
     def _chosen(self) -> list[Family]:
-        choice: str | list[str] = self.config.families
-        if choice == "all":
+        families: str | list[str] = self.config.families
+        if families == "all":
             return [family for family in FAMILIES.values() for _ in range(family.weight)]
-        names = [name.strip() for name in (choice.split(",") if isinstance(choice, str) else choice)]
+        names = [name.strip() for name in (families.split(",") if isinstance(families, str) else families)]
         for name in names:
             if name not in FAMILIES:
                 raise UsageError(

@@ -87,14 +87,14 @@ def weekday(rng: random.Random, level: int) -> Problem:
 def clock(rng: random.Random, level: int) -> Problem:
     """The time after one or more spans, on the 24-hour clock."""
     minutes = rng.randrange(24) * 60 + (0 if level == 0 else rng.randrange(60))
-    shown = _time(minutes)
+    start = _time(minutes)
     count, low, high = ((1, 60, 180), (1, 61, 600), (2, 200, 1200), (3, 200, 1200), (4, 200, 1200))[level]
     spans = [rng.randint(low, high) for _ in range(count)]
     if level == 0:
         spans = [span // 60 * 60 for span in spans]
     later = ", then ".join(_span(span) for span in spans)
     answer = _time((minutes + sum(spans)) % 1440)
-    question = f"It is {shown} on a 24-hour clock. What time is it {later} later?"
+    question = f"It is {start} on a 24-hour clock. What time is it {later} later?"
     return Problem(question, answer, {"hardness": sum(spans)})
 
 

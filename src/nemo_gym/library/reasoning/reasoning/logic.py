@@ -128,9 +128,9 @@ def zebra(rng: random.Random, level: int) -> Problem:
         if len(fitting) < len(left):
             clues.append(clue)
             left = fitting
-    sentences = " ".join(clue.text(things) for clue in clues)
+    hints = " ".join(clue.text(things) for clue in clues)
     people = f"Houses 1 to {houses} stand in a row from left to right. {_inventory(groups)}"
-    question = f"{people} {sentences} What is the number of the house {_of(things[target])}?"
+    question = f"{people} {hints} What is the number of the house {_of(things[target])}?"
     facts = {
         "hardness": math.factorial(houses) ** len(groups),
         "houses": houses,

@@ -19,11 +19,11 @@ def countdown(rng: random.Random, level: int) -> Problem:
     count = level + 2
     chosen = [rng.randint(1, 9 if level < 2 else 25) for _ in range(count)]
     text, target = _combined(rng, chosen)
-    shown = sorted(chosen)
+    terms = sorted(chosen)
     question = (
-        f"Make {target} from the numbers {_listed(shown)}: use each exactly once, with + - * / and brackets."
+        f"Make {target} from the numbers {_listed(terms)}: use each exactly once, with + - * / and brackets."
     )
-    return Problem(question, text, {"hardness": count, "numbers": shown, "target": target})
+    return Problem(question, text, {"hardness": count, "numbers": terms, "target": target})
 
 
 def reaches_target(given: str, facts: Facts) -> bool:
@@ -123,12 +123,12 @@ def n_queens(rng: random.Random, level: int) -> Problem:
     """Some queens stand already; any completion in which none attacks another is right."""
     size = level + 5
     columns = next(_queens(rng, size, []))
-    kept = sorted(rng.sample(range(size), (3, 3, 3, 2, 2)[level]))
-    placed = [columns[row] + 1 if row in kept else 0 for row in range(size)]
-    positions = ", ".join(f"row {row + 1} in column {columns[row] + 1}" for row in kept)
+    fixed = sorted(rng.sample(range(size), (3, 3, 3, 2, 2)[level]))
+    placed = [columns[row] + 1 if row in fixed else 0 for row in range(size)]
+    places = ", ".join(f"row {row + 1} in column {columns[row] + 1}" for row in fixed)
     question = (
         f"Place {size} queens on a {size}x{size} board, one in each row, so that no two share a column or a "
-        f"diagonal. Fixed are {positions}. In which columns are the queens of rows 1 to {size}?"
+        f"diagonal. Fixed are {places}. In which columns are the queens of rows 1 to {size}?"
     )
     answer = ", ".join(str(column + 1) for column in columns)
     return Problem(question, answer, {"hardness": size, "placed": placed})
@@ -246,9 +246,9 @@ def digits_fit(given: str, facts: Facts) -> bool:
     terms: list[str] = facts["terms"]
     if set(digits) != set("".join(terms)) or not all(digit.isdigit() for digit in digits.values()):
         return False
-    written = ["".join(digits[letter] for letter in term) for term in terms]
-    first, second, total = map(int, written)
-    leading_zero = any(term[0] == "0" for term in written)
+    values = ["".join(digits[letter] for letter in term) for term in terms]
+    first, second, total = map(int, values)
+    leading_zero = any(term[0] == "0" for term in values)
     return len(set(digits.values())) == len(digits) and not leading_zero and first + second == total
 
 

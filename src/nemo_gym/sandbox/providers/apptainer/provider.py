@@ -115,7 +115,7 @@ class ApptainerProvider(ContainerProvider):
         return SandboxStatus.RUNNING if instances else SandboxStatus.STOPPED
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """Where a server is reached from inside: as from here, in this machine's network.
+        """The URL of a server from inside: the same as outside, because the network is this machine's.
 
         Raises:
             SandboxUnsupported: the instance has another.

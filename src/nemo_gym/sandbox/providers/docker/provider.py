@@ -107,7 +107,7 @@ class DockerProvider(ContainerProvider):
         return await self.settle(name, spec, spec.workdir, {})
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
-        """As docker says."""
+        """The status that docker reports."""
         result = await self._cli.run(
             ["inspect", "--format", "{{.State.Status}}", handle.sandbox_id], seconds=self._probe.timeout_s
         )
@@ -127,7 +127,7 @@ class DockerProvider(ContainerProvider):
                 return SandboxStatus.UNKNOWN
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """Where docker published a port.
+        """The endpoint at which docker published a port.
 
         Raises:
             InvalidSandbox: it did not.
@@ -141,7 +141,7 @@ class DockerProvider(ContainerProvider):
         return SandboxEndpoint(f"http://{published[0].replace('0.0.0.0', '127.0.0.1')}")  # noqa: S104
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """Where a server is reached from inside: by the gateway of the container's network, which is this
+        """The URL of a server from inside: by the gateway of the container's network, which is this
         machine's own address in it.
 
         Raises:
@@ -159,16 +159,16 @@ class DockerProvider(ContainerProvider):
                 "to one made by `docker network create --internal NAME`, which leads to this machine only"
             )
         host, port = http_address(url)
-        door = socket.socket(socket.AF_INET6 if ":" in gateways[0] else socket.AF_INET)
+        listener = socket.socket(socket.AF_INET6 if ":" in gateways[0] else socket.AF_INET)
         try:
-            door.bind((gateways[0], 0))
+            listener.bind((gateways[0], 0))
         except OSError as error:
-            door.close()
+            listener.close()
             raise SandboxUnsupported(
                 f"{gateways[0]}, the gateway of {network!r}, is not this machine's: {error}"
             ) from None
         relays = self._relays.setdefault(handle.sandbox_id, Relays())
-        inner = await relays.listen(door, lambda: asyncio.open_connection(host, port))
+        inner = await relays.listen(listener, lambda: asyncio.open_connection(host, port))
         return at_address(url, gateways[0], inner)
 
     async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
@@ -195,7 +195,7 @@ class DockerProvider(ContainerProvider):
         await super().close(handle)
 
     def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
-        """What `connect` needs."""
+        """The data for `connect`."""
         return {"container": asdict(handle.raw)}
 
     async def connect(self, descriptor: Mapping[str, Any]) -> SandboxHandle:

@@ -72,10 +72,10 @@ class Control:
         Raises:
             SandboxCreateError: it can't do what the plan says.
         """
-        door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            door.setblocking(False)
-            for end in (door, theirs):
+            ours.setblocking(False)
+            for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -84,11 +84,11 @@ class Control:
                     stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True,
                 )  # fmt: skip
             except BaseException as error:
-                door.close()
+                ours.close()
                 if isinstance(error, OSError):
                     raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
                 raise
-        control = cls(door, process)
+        control = cls(ours, process)
         try:
             await control._send(plan)
             greeting = await control._greeting

@@ -143,8 +143,8 @@ def _unescaped(text: str) -> str:
 
 def _remount(path: str, flags: int) -> None:
     """Change what is allowed on a mount, and keep what was forbidden already."""
-    kept = os.statvfs(path).f_flag & (_RDONLY | _NOSUID | _NODEV | _NOEXEC)
-    _mount(None, path, None, _REMOUNT | _BIND | flags | kept)
+    present = os.statvfs(path).f_flag & (_RDONLY | _NOSUID | _NODEV | _NOEXEC)
+    _mount(None, path, None, _REMOUNT | _BIND | flags | present)
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
@@ -162,8 +162,8 @@ def _forbid_more_namespaces() -> None:
 
 
 def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
-        fcntl.ioctl(door, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP | _IFF_RUNNING))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP | _IFF_RUNNING))
 
 
 def _check(result: int, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What a local sandbox's file system and environment are made of."""
+"""The file system and the environment variables of a local sandbox."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Layout:
         return full
 
     def jail(self, create: LocalCreateConfig) -> dict[str, Any]:
-        """What the supervisor's jail is made of."""
+        """The plan of the supervisor's jail."""
         outside, group = os.geteuid(), os.getegid()
         as_root = f"0 0 1\n{INSIDE_ID} {NOBODY} 1\n"
         texts = {

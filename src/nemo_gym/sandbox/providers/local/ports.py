@@ -1,4 +1,4 @@
-"""Ways from this machine's loopback interface to that of a sandbox with its own network, and back."""
+"""Connects ports of this machine's loopback interface with those of a sandbox that has its own network."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class Ports:
                 async with asyncio.timeout(_CONNECT_S):
                     return await asyncio.open_connection(host, port)
 
-            door = _bound(await self._control.socket())
-            self._inside[host, port] = await self._relays.listen(door, connect)
+            listener = _bound(await self._control.socket())
+            self._inside[host, port] = await self._relays.listen(listener, connect)
         return self._inside[host, port]
 
 

@@ -1,4 +1,4 @@
-"""The local provider: a folder, a supervisor, and as much of a jail as the kernel permits."""
+"""The local provider: a folder, a supervisor process, and the isolation that the kernel permits."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class LocalProvider:
         self._live: dict[str, SandboxHandle] = {}
 
     async def isolation(self) -> Isolation:
-        """What sandboxes of this provider are shut off by: found out once, by making one."""
+        """The isolation of this provider's sandboxes: tested once, with a first sandbox."""
         async with self._probing:
             if self._isolation is None:
                 self._isolation = await self._probe()
@@ -258,7 +258,7 @@ class LocalProvider:
         return SandboxStatus.RUNNING if _sandbox(handle).control.running else SandboxStatus.STOPPED
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """Where a port is reached from here. A sandbox without a network of its own has this machine's ports.
+        """The endpoint of a port. A sandbox without a network of its own has this machine's ports.
 
         Raises:
             OSError: no port can be opened here.
@@ -269,8 +269,8 @@ class LocalProvider:
         return SandboxEndpoint(f"http://127.0.0.1:{port}")
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """Where a server is reached from inside. A sandbox with a network of its own gets at it by a port on
-        its own loopback interface, and at nothing else.
+        """The URL of a server from inside. A sandbox with a network of its own reaches it by a port on
+        its own loopback interface, and reaches nothing else.
 
         Raises:
             SandboxUnsupported: the URL is not http.
@@ -336,7 +336,7 @@ class LocalProvider:
             raise SandboxCreateError("the local provider has no GPUs to give")
 
     def _plan(self, layout: Layout, spec: SandboxSpec) -> dict[str, Any]:
-        """What the supervisor is told first."""
+        """The first message to the supervisor."""
         cores = None
         if spec.limits.cpu:
             allowed = sorted(os.sched_getaffinity(0))

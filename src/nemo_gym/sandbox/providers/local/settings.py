@@ -49,7 +49,7 @@ class LocalExecConfig:
 
 @dataclass(frozen=True)
 class LocalLimitsConfig:
-    """What one process may use at most; None leaves it as it is."""
+    """The limits of one process; None sets no limit."""
 
     memory_mib: int | None = 4096
     """Of data (heap and anonymous memory), unless the spec says."""

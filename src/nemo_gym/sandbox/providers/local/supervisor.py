@@ -194,11 +194,11 @@ class Supervisor:
     def _kill(self, run: int, mark: str) -> None:
         """Kill a run's session, and what left the session and still carries its mark: until nothing more is
         found, twice, because what is being killed may be starting more."""
-        session, wanted = self._runs.get(run), mark.encode()
+        session, mark_bytes = self._runs.get(run), mark.encode()
         killed: set[int] = set()
         empty = 0
         for _ in range(_MOST_SWEEPS):
-            pids = {pid for pid in _processes() if _belongs(pid, session, wanted)} - killed
+            pids = {pid for pid in _processes() if _belongs(pid, session, mark_bytes)} - killed
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -324,7 +324,7 @@ def _end(status: int, used: resource.struct_rusage) -> dict[str, Any]:
 
 
 def _woken(number: int, frame: FrameType | None) -> None:
-    """The signal itself is what the wakeup descriptor tells of."""
+    """Does nothing: the wakeup descriptor reports the signal."""
 
 
 def _processes() -> list[int]:

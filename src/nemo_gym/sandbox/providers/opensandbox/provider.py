@@ -200,7 +200,7 @@ class OpenSandboxProvider:
         return _STATES.get(str(info.status.state).lower(), SandboxStatus.UNKNOWN)
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """Where the server publishes a port."""
+        """The endpoint at which the server publishes a port."""
         sandbox, _ = _raw(handle)
         published = await sandbox.get_endpoint(port)
         url = published.endpoint
@@ -209,7 +209,7 @@ class OpenSandboxProvider:
         )
 
     def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
-        """What `connect` needs."""
+        """The data for `connect`."""
         _, spec = _raw(handle)
         return {"sandbox_id": handle.sandbox_id, "workdir": spec.workdir}
 
@@ -308,7 +308,7 @@ def _sdk(module: str) -> Any:
 
 
 def _text(messages: Sequence[Any]) -> str:
-    """What was printed. Some servers send lines without their ends."""
+    """The printed text. Some servers send lines without their line ends."""
     text = ""
     for message in messages:
         apart = text and message.text and not text.endswith("\n") and message.text[0] not in "\r\n"

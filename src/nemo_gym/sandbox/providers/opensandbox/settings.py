@@ -9,7 +9,7 @@ from nemo_gym.sandbox.errors import InvalidSandbox
 
 @dataclass(frozen=True)
 class ConnectionConfig:
-    """Where the server is."""
+    """The address of the server."""
 
     domain: str | None = None
     """Host and port; None is what the SDK takes from OPEN_SANDBOX_DOMAIN."""

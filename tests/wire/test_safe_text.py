@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.wire.printable import escaped_json, is_harmful, printable
+from nemo_gym.wire.safe_text import escaped_json, is_harmful, printable
 
 ATTACKS = {
     "colour": "\x1b[31mred\x1b[0m",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nemo_gym.verifiers.surroundings import (
+from nemo_gym.verifiers.answer_context import (
     alternative_after,
     denied_before,
     depends_between,

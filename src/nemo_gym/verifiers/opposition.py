@@ -1,4 +1,4 @@
-r"""Whether the words around an answer stand behind it: `It isn't \boxed{A}`; `Answer: A. That is wrong`.
+r"""Checks whether the text around an answer opposes it: `It isn't \boxed{A}`; `Answer: A. That is wrong`.
 
 A text has the marks `SELF` and `OTHER` in place of what names the answer or a rival of it. Its other words
 are framing (`the answer is`), against the answer (`not`, `wrong`), in doubt (`maybe`), or content, which is

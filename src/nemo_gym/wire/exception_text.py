@@ -1,4 +1,4 @@
-"""What an exception of an author's code says, and where it came from: the line that the author can mend."""
+"""The text of an exception of an author's code, and the line of that code which raised it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def message_of(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What an exception says, shortened. It may be of a class whose text can't be had."""
+    """The text of an exception, shortened. The text of some classes can't be read."""
     try:
         text = str.__str__(str(error))
     except BaseException as problem:
@@ -63,8 +63,8 @@ def short_traceback(error: BaseException) -> str:
     """The last calls before the exception, from the author's first one on, and the exception itself."""
     frames = _frames(error)
     first = next((place for place, frame in enumerate(frames) if _is_own(frame)), 0)
-    shown = frames[first:][-_MOST_CALLS:]
-    lines = [f"{one.filename}:{one.lineno} in {one.name}: {(one.line or '')[:_MOST_LINE]}" for one in shown]
+    recent = frames[first:][-_MOST_CALLS:]
+    lines = [f"{one.filename}:{one.lineno} in {one.name}: {(one.line or '')[:_MOST_LINE]}" for one in recent]
     lines.append(message_of(error)[:_MOST_MESSAGE])
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from nemo_gym.wire.origin import origin, short_traceback
+from nemo_gym.wire.exception_text import origin, short_traceback
 
 
 def caught(function: Callable[[], Any]) -> Exception:

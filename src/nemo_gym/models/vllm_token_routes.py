@@ -1,6 +1,6 @@
-"""Sampled ids in place of re-tokenised text, with an unchanged vLLM.
+"""Prompts with the sampled token ids instead of re-tokenised text, by the token routes of vLLM.
 
-vLLM's chat route tokenises past turns anew. Its token routes (`vllm serve --enable-scale-out`, seen in 0.32)
+vLLM's chat route tokenises past turns again. Its token routes (`vllm serve --enable-scale-out`, seen in 0.32)
 take the prompt as ids, so it can be put together here: what was seen and sampled so far, and then what
 the chat template writes after the last sampled turn.
 """
@@ -36,30 +36,28 @@ class Splicer:
             ModelError: a route failed, or the engine was started without it.
         """
         messages: list[dict[str, Any]] = request["messages"]
-        sample = sampled_so_far(messages)
-        if sample is None:
+        match = sampled_so_far(messages)
+        if match is None:
             return None
-        place, seen = sample
+        place, prefix = match
         plain = {**request, "messages": [_without_tokens(message) for message in messages]}
         rendered = await self._endpoint.post("/chat/completions/render", encode(plain), _Rendered.read)
         covered = await self._rendered_turns(plain, plain["messages"][: place + 1])
-        prompt = splice(seen, await self._end_of_turn(plain), covered, rendered["token_ids"])
+        prompt = splice(prefix, await self._end_of_turn(plain), covered, rendered["token_ids"])
         if prompt is None:
             return None
         body = encode({**rendered, "token_ids": prompt})
         route = "/inference/v1/generate"
         generated = await self._endpoint.post(route, body, _Generated.read, at_root=True)
         (choice,) = generated["choices"]
-        chat_request = {
+        query = {
             "model": request["model"],
             "prompt_tokens": len(prompt),
             "prompt_token_ids": prompt,
             "chat_request": plain,
             "generate_response": {**generated, "choices": [_without_end(choice)]},
         }
-        completion = await self._endpoint.post(
-            "/chat/completions/derender", encode(chat_request), _Completed.read
-        )
+        completion = await self._endpoint.post("/chat/completions/derender", encode(query), _Completed.read)
         log_probs = [entry["logprob"] for entry in choice["logprobs"]["content"]]
         evidence = dict(zip(TOKEN_FIELDS, (prompt, choice["token_ids"], log_probs), strict=True))
         (answer,) = completion["choices"]
@@ -68,7 +66,7 @@ class Splicer:
         return {**completion, "choices": [parsed], "usage": generated.get("usage")}
 
     async def _end_of_turn(self, request: dict[str, Any]) -> list[int]:
-        """What the template writes after the text of an assistant's turn, whatever the text."""
+        """The constant text that the template adds after an assistant's turn."""
         if self._turn_end is None:
             turns = [
                 [{"role": "user", "content": "x"}, {"role": "assistant", "content": text}] for text in "ab"
@@ -86,7 +84,7 @@ class Splicer:
 
 
 def splice(seen: list[int], turn_end: list[int], covered: list[int], whole: list[int]) -> list[int] | None:
-    """`seen` and what the template writes after it.
+    """`seen`, then the text that the template adds after it.
 
     Args:
         seen: what the engine saw and sampled up to the end of a turn; a turn that was cut off has no end.
@@ -116,7 +114,7 @@ def _without_end(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Answer(msgspec.Struct):
-    """What has to be in an answer; the rest is passed on as it came."""
+    """The required fields of an answer; the others are passed on unchanged."""
 
     @classmethod
     def read(cls, content: bytes) -> dict[str, Any]:

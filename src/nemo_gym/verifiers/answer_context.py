@@ -1,4 +1,4 @@
-"""What the words around an answer make of it: a denial, a doubt, one of several."""
+"""Checks of the words around an answer for a denial, a doubt or an alternative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe to be read on a terminal."""
+"""Text from outside without the characters that could steer a terminal."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nemo_gym.verifiers.choice import GradingMode, grade_choice
-from nemo_gym.verifiers.stance import OTHER, SELF, is_opposed, opposes_after, opposes_before
+from nemo_gym.verifiers.opposition import OTHER, SELF, is_opposed, opposes_after, opposes_before
 
 OPTIONS = {"A": "iron", "B": "helium", "C": "neon", "D": "oxygen"}
 BOXED: GradingMode = "strict_single_letter_boxed"
