@@ -20,20 +20,20 @@ def ask_changes(asks: AskSettings, config: Config, roots: Sequence[Path]) -> lis
         UsageError: no environment asks a model of that name.
     """
     changes: list[str] = []
-    asked: set[str] = set()
+    names_asked: set[str] = set()
     environments: list[str] = []
     for instance in config.of("resources_servers") if asks else ():
         if implementation_folder(instance, roots):
             continue
         kind, _ = environment_of(instance)
         environments.append(kind.name())
-        asked.update(kind.asks)
+        names_asked.update(kind.asks)
         place = f"++{instance.name}.resources_servers.{instance.implementation}"
         for name in kind.asks:
             changes += [
                 f"{place}.{name}.{key}={json.dumps(value)}" for key, value in asks.get(name, {}).items()
             ]
     for name in asks:
-        if name not in asked:
-            raise UsageError(undeclared(" and ".join(environments), name, asked))
+        if name not in names_asked:
+            raise UsageError(undeclared(" and ".join(environments), name, names_asked))
     return changes

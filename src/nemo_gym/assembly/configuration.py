@@ -179,9 +179,9 @@ def _through_servers(
         return Assembly(job=job, settings=settings)
 
     def settled() -> Config:
-        found = resolve("++head_server.port=0")
-        settle_folders(found.tree, _captures(output))
-        return found
+        settled_config = resolve("++head_server.port=0")
+        settle_folders(settled_config.tree, _captures(output))
+        return settled_config
 
     launch = launch_for_run(settled, roots, output.with_name(f"{output.stem}_server_logs"))
     passing = {"head_url": _head_url(launch.tree), "token": launch.token}

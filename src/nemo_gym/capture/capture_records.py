@@ -83,8 +83,10 @@ def capture_column(
 
 def asked_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The part of the capture about models that the environment asks; empty when it asked none."""
-    asked = [call for call in calls if call.get("asked_as")]
-    records = [{"asked_as": call["asked_as"], **call_record(call, place)} for place, call in enumerate(asked)]
+    matches = [call for call in calls if call.get("asked_as")]
+    records = [
+        {"asked_as": call["asked_as"], **call_record(call, place)} for place, call in enumerate(matches)
+    ]
     return {ASKED_CALLS: records} if records else {}
 
 

@@ -29,11 +29,11 @@ def print_banner(servers: Sequence[Row], *, head_url: str, seconds: float, stop:
 
 def print_servers(servers: Sequence[Row]) -> None:
     """A line for each server; with its health where that is known."""
-    asked = any("status" in server for server in servers)
-    columns = ["server", "kind", "implementation", "url", "pid", *(["health", "up"] if asked else [])]
+    has_status = any("status" in server for server in servers)
+    columns = ["server", "kind", "implementation", "url", "pid", *(["health", "up"] if has_status else [])]
     table = Table(*columns, box=None, pad_edge=False)
     for server in servers:
         facts = [server["process_name"], server["server_type"], server["name"], server["url"]]
-        health = [server["status"], duration(server["uptime_seconds"])] if asked else []
+        health = [server["status"], duration(server["uptime_seconds"])] if has_status else []
         table.add_row(*facts, str(server["pid"]), *health)
     Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -66,10 +66,10 @@ def environments(
         "status": status,
         "lifecycle": lifecycle,
     }
-    given = {key: value for key, value in wanted.items() if value}
+    filters = {key: value for key, value in wanted.items() if value}
 
     def fits(entry: Any) -> bool:
-        return all(getattr(entry, key) == value for key, value in given.items()) and (
+        return all(getattr(entry, key) == value for key, value in filters.items()) and (
             not modality or modality in entry.modality
         )
 
@@ -147,8 +147,8 @@ def _show(
 
     entries = catalogue.TYPES[what](search_roots(search_dir or []))
     if name:
-        found = msgspec.to_builtins(catalogue.pick(entries, name, f"gym list {what}"))
-        print_json(found) if json else print_facts(found)
+        fields = msgspec.to_builtins(catalogue.pick(entries, name, f"gym list {what}"))
+        print_json(fields) if json else print_facts(fields)
         return
     rows = [msgspec.to_builtins(entry) for entry in entries if fits is None or fits(entry)]
     if json:

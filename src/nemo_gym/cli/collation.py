@@ -41,14 +41,20 @@ def collate(
     from nemo_gym.datasets.declared import MODES, declared_parts, fetch_missing
     from nemo_gym.datasets.settings import CollateSettings, settings_of
 
-    found = selected.resolve(offline=True)
+    config_tree = selected.resolve(offline=True)
     flags = {"mode": mode, "output_dirpath": str(output_dir or ""), "should_download": download}
-    asked = settings_of(CollateSettings, found.tree, **flags)
-    if not (asked.mode and asked.output_dirpath):
+    collate_settings = settings_of(CollateSettings, config_tree.tree, **flags)
+    if not (collate_settings.mode and collate_settings.output_dirpath):
         raise UsageError(f"needed: --mode {' or '.join(MODES)}, and --output-dir FOLDER")
-    agents, types, roots = found.of("responses_api_agents"), MODES[asked.mode], selected.roots()
-    if asked.should_download:
-        fetched = fetch_missing(agents, types, roots, token=asked.hf_token, store=asked.data_source)
+    agents, types, roots = (
+        config_tree.of("responses_api_agents"),
+        MODES[collate_settings.mode],
+        selected.roots(),
+    )
+    if collate_settings.should_download:
+        fetched = fetch_missing(
+            agents, types, roots, token=collate_settings.hf_token, store=collate_settings.data_source
+        )
         for path in fetched:
             sys.stderr.write(f"downloaded {path}\n")
     named: Counter[Path] = Counter()
@@ -58,19 +64,19 @@ def collate(
         if named[path] <= NAMED:
             print_error(f"left out {path}:{line}: {problem}")
 
-    made = collate_parts(
+    collations = collate_parts(
         declared_parts(agents, types, roots),
-        Path(asked.output_dirpath),
+        Path(collate_settings.output_dirpath),
         refused=refused,
-        overwrite_conflicts=asked.overwrite_metrics_conflicts,
+        overwrite_conflicts=collate_settings.overwrite_metrics_conflicts,
     )
     for path, count in named.items():
         if count > NAMED:
             print_error(f"left out {count - NAMED:,} more rows of {path}")
     if json:
-        print_json(msgspec.to_builtins(made, enc_hook=str))
+        print_json(msgspec.to_builtins(collations, enc_hook=str))
         return
-    for one in made:
+    for one in collations:
         left_out = f", {one.refused:,} left out" if one.refused else ""
         echo(f"{one.type:<12} {one.rows:,} rows{left_out} -> {one.path}")
 

@@ -26,14 +26,14 @@ def resolve(
 
     Example: gym env resolve mcqa --model-type vllm_model policy_base_url=http://localhost:8000/v1
     """
-    found = selected.resolve(offline=True)
-    _print_notices(found)
+    resolved_config = selected.resolve(offline=True)
+    _print_notices(resolved_config)
     if json:
-        print_json(found.masked())
+        print_json(resolved_config.masked())
     else:
         from nemo_gym.config.tree import to_yaml
 
-        echo(to_yaml(found.masked()), end="")
+        echo(to_yaml(resolved_config.masked()), end="")
 
 
 @with_selectors
@@ -62,20 +62,27 @@ def validate(
         workload = asked_workload(selected, kind, manifest, needed=sync)
         if workload is not None:
             sys.exit(validate_workload(workload, selected, sync=sync, json=json))
-        found = selected.resolve(offline=True)
-        found.require_instances()
-        check_implementations(found.instances.values(), selected.roots())
+        resolved_config = selected.resolve(offline=True)
+        resolved_config.require_instances()
+        check_implementations(resolved_config.instances.values(), selected.roots())
     except GymError as error:
         if not json:
             raise
         print_json({"valid": False, "error": type(error).__name__, "message": str(error)})
         sys.exit(error.exit_code)
     if json:
-        instances = [summary(instance) for instance in found.instances.values()]
-        print_json({"valid": True, "instances": instances, "files": found.files, "notices": found.notices})
+        instances = [summary(instance) for instance in resolved_config.instances.values()]
+        print_json(
+            {
+                "valid": True,
+                "instances": instances,
+                "files": resolved_config.files,
+                "notices": resolved_config.notices,
+            }
+        )
         return
-    _print_notices(found)
-    for instance in found.instances.values():
+    _print_notices(resolved_config)
+    for instance in resolved_config.instances.values():
         echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
     echo("valid")
 

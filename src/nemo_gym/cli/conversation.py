@@ -25,9 +25,9 @@ def print_rollout(rollout: Rollout, *, as_json: bool = False) -> None:
     console = Console()
     attempt = f" · attempt {rollout.attempt + 1}" if rollout.attempt else ""
     console.print(f"task {rollout.task_index} · repeat {rollout.rollout_index}{attempt}\n", style="bold")
-    given = input_items(rollout.row[keys.PARAMS])
-    made = rollout.response.output if rollout.response is not None else []
-    for item in [*given, *made]:
+    opening = input_items(rollout.row[keys.PARAMS])
+    answers = rollout.response.output if rollout.response is not None else []
+    for item in [*opening, *answers]:
         _print_item(console, item)
     for name, value in verdict(rollout):
         console.print(Text.assemble((f"{name:<12}", "bold"), f" {value}"), soft_wrap=True)

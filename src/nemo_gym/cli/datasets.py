@@ -48,17 +48,17 @@ def render(
     from nemo_gym.config.sources import search_roots
     from nemo_gym.datasets.render import render as render_file
 
-    asked = read_asked(
+    render_settings = read_asked(
         RenderSettings,
         words or [],
         input_jsonl_fpath=str(input or ""),
         prompt_config=prompt_config,
         output_jsonl_fpath=str(output or ""),
     )
-    source, target = asked.input_jsonl_fpath, asked.output_jsonl_fpath
-    if not (source and target and asked.prompt_config):
+    source, target = render_settings.input_jsonl_fpath, render_settings.output_jsonl_fpath
+    if not (source and target and render_settings.prompt_config):
         raise UsageError("needed: --input FILE, --prompt-config FILE and --output FILE")
-    prompt = load_prompt(asked.prompt_config, search_roots(search_dir or []))
+    prompt = load_prompt(render_settings.prompt_config, search_roots(search_dir or []))
     count = render_file(Path(source), prompt, Path(target))
     echo(f"{count:,} rows -> {target}")
 

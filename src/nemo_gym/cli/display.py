@@ -29,7 +29,7 @@ from nemo_gym.wire.rollout import Rollout
 async def watch(run: Run) -> AsyncGenerator[None, None]:
     """Show a run on standard error while the block lasts."""
     console = Console(stderr=True)
-    told = _print_notes(run, console)
+    note_count = _print_notes(run, console)
     show = _live if console.is_terminal else _lines
     task = asyncio.create_task(show(run.progress, console))
     try:
@@ -37,7 +37,7 @@ async def watch(run: Run) -> AsyncGenerator[None, None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        _print_notes(run, console, skip=told)
+        _print_notes(run, console, skip=note_count)
 
 
 def print_report(report: RunReport, *, as_json: bool = False) -> None:

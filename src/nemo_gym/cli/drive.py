@@ -112,7 +112,7 @@ def exit_code(report: RunReport) -> int:
 def _some_failed(report: RunReport, failure: str) -> str:
     """What is said where some rollouts failed and others not: the first cause, and what can be done."""
     failed, path = sum(report.summary.failed.values()), report.paths.rollouts
-    said = f"{number(failed)} of {number(report.summary.requested)} rollouts failed, the first by {failure}"
+    text = f"{number(failed)} of {number(report.summary.requested)} rollouts failed, the first by {failure}"
     again = (
         f"; `gym runs show {path} --failed` prints them, and the same command with --resume tries them again"
     )
@@ -121,4 +121,4 @@ def _some_failed(report: RunReport, failure: str) -> str:
             f"; once verify() is mended, `gym eval reverify --rollouts {path} -o {path} --failed --append` "
         )
         again += "scores them"
-    return said + again
+    return text + again

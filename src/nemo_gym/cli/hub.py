@@ -49,10 +49,10 @@ def download(
     from nemo_gym.datasets.settings import DownloadSettings, settings_of
 
     _check(storage, name)
-    found = Selected(words=words).resolve(offline=True)
-    asked = settings_of(
+    config = Selected(words=words).resolve(offline=True)
+    download_settings = settings_of(
         DownloadSettings,
-        found.tree,
+        config.tree,
         repo_id=repo_id,
         revision=revision,
         artifact_fpath=artifact,
@@ -60,7 +60,7 @@ def download(
         output_fpath=str(output or ""),
         output_dirpath=str(output_dir or ""),
     )
-    for path in download_files(asked):
+    for path in download_files(download_settings):
         echo(str(path))
 
 
@@ -84,7 +84,7 @@ def upload(
 
     _check(storage)
     selected = Selected(words=words)
-    asked = settings_of(
+    upload_settings = settings_of(
         UploadSettings,
         selected.resolve(offline=True).tree,
         input_jsonl_fpath=str(input or ""),
@@ -93,7 +93,7 @@ def upload(
         split=split,
         create_pr=create_pr,
     )
-    repository, url = upload_file(asked, selected.roots())
+    repository, url = upload_file(upload_settings, selected.roots())
     echo(f"{repository}\n{url}")
 
 

@@ -96,10 +96,10 @@ def init(
     if "=" in name:
         name, resources_server = "", Path(read_asked(InitSettings, [name]).entrypoint).name
     forms = {"NAME": name, "--resources-server": resources_server, "--environment": environment}
-    given = {flag: value for flag, value in {**forms, "--benchmark": benchmark}.items() if value}
-    if len(given) != 1:
+    chosen_forms = {flag: value for flag, value in {**forms, "--benchmark": benchmark}.items() if value}
+    if len(chosen_forms) != 1:
         raise UsageError("give one of NAME, --resources-server NAME, --environment NAME, --benchmark NAME")
-    [(form, wanted)] = given.items()
+    [(form, wanted)] = chosen_forms.items()
     workload = form in ("--environment", "--benchmark")
     if (profile or reuse_verifier) and not workload:
         raise UsageError("--profile and --reuse-verifier go with --environment or --benchmark")
@@ -118,18 +118,18 @@ def init(
         low, high = reward_range or (0.0, 1.0)
         if not low < high:
             raise UsageError(f"--reward-range {low:g} {high:g}: expected the lowest reward, then the highest")
-        said = reward_range or higher_is_better is not None
-        scale = Scale(low, high, higher_is_better is not False) if said else None
+        has_scale = reward_range or higher_is_better is not None
+        scale = Scale(low, high, higher_is_better is not False) if has_scale else None
         if workload:
             kind = "benchmark" if benchmark else "environment"
-            made = WorkloadRequest(
+            workload_request = WorkloadRequest(
                 name=wanted,
                 kind=kind,
                 profile=profile or "custom-gym-verifier",
                 reuse_verifier=reuse_verifier,
                 scale=scale,
             )
-            files = run_async(write_workload(made, folder, search_roots([folder])))
+            files = run_async(write_workload(workload_request, folder, search_roots([folder])))
             commands = [f"gym env {word} {wanted} --kind {kind}" for word in ("validate", "test")]
         else:
             files = write_server(wanted, folder, scale or Scale())

@@ -42,16 +42,20 @@ def packages(
     from nemo_gym.serving.virtualenvs import virtualenvs_in
     from nemo_gym.workloads.server_tests import server_folder
 
-    asked = read_asked(PackageSettings, words or [], entrypoint=resources_server, outdated=outdated)
-    if not asked.entrypoint:
+    package_settings = read_asked(
+        PackageSettings, words or [], entrypoint=resources_server, outdated=outdated
+    )
+    if not package_settings.entrypoint:
         raise UsageError("say whose packages: --resources-server NAME")
-    folder = server_folder(asked.entrypoint, search_roots(search_dir or []))
-    found = run_async(packages_for(folder, virtualenvs_in(asked.cache_dir), outdated=asked.outdated))
-    if json or asked.format == "json":
-        print_json(found)
+    folder = server_folder(package_settings.entrypoint, search_roots(search_dir or []))
+    rows = run_async(
+        packages_for(folder, virtualenvs_in(package_settings.cache_dir), outdated=package_settings.outdated)
+    )
+    if json or package_settings.format == "json":
+        print_json(rows)
         return
-    for one in found:
-        newer = f" (newest {one['latest_version']})" if asked.outdated else ""
+    for one in rows:
+        newer = f" (newest {one['latest_version']})" if package_settings.outdated else ""
         echo(f"{one['name']:<32} {one['version']}{newer}")
 
 
@@ -67,14 +71,14 @@ def prefetch(
     from nemo_gym.runs.loop import run_async
     from nemo_gym.serving.packages import prefetch as install
 
-    found = selected.resolve(offline=True)
-    found.require_instances()
-    made = run_async(install(found, selected.roots()))
+    config_tree = selected.resolve(offline=True)
+    config_tree.require_instances()
+    installations = run_async(install(config_tree, selected.roots()))
     if json:
-        print_json(made)
+        print_json(installations)
         return
-    for one in made:
+    for one in installations:
         where = one.python if one.own else "needs nothing of its own"
         echo(f"{one.name:<32} {where}")
-    if not made:
+    if not installations:
         echo("no server of the configuration has a folder of its own")

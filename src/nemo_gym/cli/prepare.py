@@ -29,13 +29,13 @@ def prepare(
     from nemo_gym.datasets.settings import settings_of
     from nemo_gym.runs.loop import run_async
 
-    found = selected.resolve(offline=True)
+    config_tree = selected.resolve(offline=True)
     flags = {"use_cached_prepared_benchmarks": use_cached, "num_prepare_benchmark_processes": processes}
-    settings = settings_of(PrepareSettings, found.tree, **flags)
-    made = run_async(prepare_benchmarks(found.of("responses_api_agents"), selected.roots(), settings))
+    settings = settings_of(PrepareSettings, config_tree.tree, **flags)
+    paths = run_async(prepare_benchmarks(config_tree.of("responses_api_agents"), selected.roots(), settings))
     if json:
-        print_json({"benchmarks": made})
+        print_json({"benchmarks": paths})
         return
-    for one in made:
+    for one in paths:
         how = "was there" if one.cached else "prepared"
         echo(f"{one.name:<24} {number(one.rows):>9} rows  {how}  {one.path}")

@@ -46,25 +46,25 @@ def profile(
     from nemo_gym.runs.paths import RunPaths
     from nemo_gym.runs.reward_profile import write_profile
 
-    asked = read_asked(
+    profile_settings = read_asked(
         ProfileSettings,
         words or [],
         materialized_inputs_jsonl_fpath=str(inputs or ""),
         rollouts_jsonl_fpath=str(rollouts or ""),
         allow_partial_rollouts=allow_partial_rollouts,
     )
-    if not asked.rollouts_jsonl_fpath:
+    if not profile_settings.rollouts_jsonl_fpath:
         raise UsageError("which rollouts? --rollouts FILE")
-    source = Path(asked.rollouts_jsonl_fpath)
+    source = Path(profile_settings.rollouts_jsonl_fpath)
     if not source.exists():
         raise UsageError(f"--rollouts {source}: there is no such file")
-    plan = Path(asked.materialized_inputs_jsonl_fpath or RunPaths.of(source).inputs)
-    made = write_profile(plan, source, partial=asked.allow_partial_rollouts)
-    files = {"reward_profile": str(made.tasks), "agent_metrics": str(made.agents)}
+    plan = Path(profile_settings.materialized_inputs_jsonl_fpath or RunPaths.of(source).inputs)
+    profile_paths = write_profile(plan, source, partial=profile_settings.allow_partial_rollouts)
+    files = {"reward_profile": str(profile_paths.tasks), "agent_metrics": str(profile_paths.agents)}
     if json:
-        print_json({"completion": made.completion, "files": files})
+        print_json({"completion": profile_paths.completion, "files": files})
         return
-    echo(_completion(made.completion))
+    echo(_completion(profile_paths.completion))
     for name, path in files.items():
         echo(f"{name:<15} {path}")
 

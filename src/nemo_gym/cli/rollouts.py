@@ -95,7 +95,7 @@ def run(
     )
     sampling = {"temperature": temperature, "top_p": top_p, "max_output_tokens": max_output_tokens}
     of_agent = {"max_steps": max_steps, "turn_timeout": turn_timeout}
-    asked = RunSettings.of(
+    run_settings = RunSettings.of(
         agent=agent or None,
         input=str(input) if input else None,
         output=str(output) if output else None,
@@ -160,9 +160,9 @@ def run(
     if is_configured:
         from nemo_gym.assembly.configuration import assembly_of_configuration
 
-        assembly = assembly_of_configuration(arguments, asked, resolve, search_dir or [], TERMINAL)
+        assembly = assembly_of_configuration(arguments, run_settings, resolve, search_dir or [], TERMINAL)
     else:
-        assembly = assembly_of_arguments(arguments, asked, search_dir or [])
+        assembly = assembly_of_arguments(arguments, run_settings, search_dir or [])
     check_settings(assembly.settings, seed=seed)
     job = replace(
         assembly.job,

@@ -82,9 +82,9 @@ def start(
     asks = read_asks(ask or [])
 
     def resolved() -> Config:
-        found = selected.resolve(*more, offline=False)
-        changes = ask_changes(asks, found, selected.roots())
-        return selected.resolve(*more, *changes, offline=False) if changes else found
+        chosen = selected.resolve(*more, offline=False)
+        changes = ask_changes(asks, chosen, selected.roots())
+        return selected.resolve(*more, *changes, offline=False) if changes else chosen
 
     def prepared(found: Config) -> Launch:
         folder = found.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")

@@ -71,8 +71,8 @@ def become(launch: Launch) -> NoReturn:
 
 def _show(report: Report | None, launch: Launch, output: Path) -> int:
     if report is None:
-        said = output.read_text(errors="replace").splitlines()[-20:]
-        lines = "".join(f"\n  | {line}" for line in said)
+        lines = output.read_text(errors="replace").splitlines()[-20:]
+        lines = "".join(f"\n  | {line}" for line in lines)
         print_error(f"the background process ended before the servers were up. Its last output:{lines}")
         return 1
     if report.error:

@@ -65,12 +65,12 @@ def prove(
     from nemo_gym.workloads.server_tests import server_folder, server_folders
 
     names = [word for word in words or [] if not is_override(word)]
-    asked = read_asked(TestSettings, [word for word in words or [] if is_override(word)])
+    test_settings = read_asked(TestSettings, [word for word in words or [] if is_override(word)])
     roots = search_roots(search_dir or [])
     if len(names) > 1:
         raise UsageError(f"one name at a time, got {', '.join(names)}")
     folders = server_folders(roots)
-    named = [*(resources_server or []), *([asked.entrypoint] if asked.entrypoint else [])]
+    named = [*(resources_server or []), *([test_settings.entrypoint] if test_settings.entrypoint else [])]
     known = {workload.name for workload in find_workloads(roots)}
     if names and (kind or names[0] in known):
         sys.exit(_test_fixture(find_workload(names[0], kind, roots), search_dir or [], update_expected, json))
@@ -86,8 +86,8 @@ def prove(
     if names or named:
         folders = [server_folder(name, roots) for name in (*names, *named)]
     else:
-        folders = server_folders(roots, asked.num_shards, asked.shard_index)
-    sys.exit(_test_servers(folders, asked, json))
+        folders = server_folders(roots, test_settings.num_shards, test_settings.shard_index)
+    sys.exit(_test_servers(folders, test_settings, json))
 
 
 def publish(
@@ -106,12 +106,12 @@ def publish(
     from nemo_gym.workloads.publication import conditions
 
     workload = find_workload(name, kind, search_roots(search_dir or []))
-    found = run_async(conditions(workload, search_dir or []))
-    ready = all(condition.met for condition in found)
+    problems = run_async(conditions(workload, search_dir or []))
+    ready = all(condition.met for condition in problems)
     if json:
-        print_json({"ready": ready, "name": workload.name, "kind": workload.kind, "conditions": found})
+        print_json({"ready": ready, "name": workload.name, "kind": workload.kind, "conditions": problems})
     else:
-        for condition in found:
+        for condition in problems:
             echo(f"{'yes' if condition.met else 'NO ':<3}  {condition.name:<9} {condition.message}")
         echo(f"{workload.kind} {workload.name} {'can' if ready else 'can not yet'} be published")
     sys.exit(0 if ready else 1)

@@ -23,12 +23,12 @@ def versions() -> dict[str, Any]:
 
 
 def _dependencies() -> dict[str, str]:
-    found: dict[str, str] = {}
+    versions_of: dict[str, str] = {}
     for requirement in requires("nemo-gym") or ():
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         try:
-            found[name] = version(name)
+            versions_of[name] = version(name)
         except PackageNotFoundError:
             continue
-    found.pop("nemo-gym", None)
-    return found
+    versions_of.pop("nemo-gym", None)
+    return versions_of

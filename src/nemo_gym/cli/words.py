@@ -43,16 +43,16 @@ def read_asked(kind: type[T], words: Sequence[str], **flags: Any) -> T:
     """
     from nemo_gym.config.overrides import parse_override  # brings a YAML parser, which few commands need
 
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for word in words:
         change = parse_override(word)
         if change.key not in kind.__struct_fields__ or change.change == "delete":
             known = did_you_mean(change.key, kind.__struct_fields__)
             raise UsageError(f"{word}: there is no such key here.{known}")
-        given[change.key] = change.value
-    given |= {key: value for key, value in flags.items() if value}
+        values[change.key] = change.value
+    values |= {key: value for key, value in flags.items() if value}
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise UsageError(explain_misfit(error, kind).replace("$.", "")) from None
 

@@ -74,8 +74,8 @@ class AgentServers:
             self._services = {}
             raise RolloutFailed(str(error), 504 if isinstance(error, ServerTimeout) else 503) from None
         if not 200 <= reply.status < 300:
-            said = " ".join(reply.text[:300].split()) or "(empty body)"
-            message = f"{service.url}/run answered HTTP {reply.status}: {said}"
+            text = " ".join(reply.text[:300].split()) or "(empty body)"
+            message = f"{service.url}/run answered HTTP {reply.status}: {text}"
             raise RolloutFailed(message, reply.status, reply.content)
         try:
             result = json_object(reply.content)

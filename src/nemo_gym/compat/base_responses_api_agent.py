@@ -150,8 +150,8 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
 
     def _settings(self) -> Mapping[str, Any]:
         """The configuration; an empty one where a mock has its place."""
-        given: Any = getattr(self.server_client, "global_config_dict", None)
-        return cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+        config_dict: Any = getattr(self.server_client, "global_config_dict", None)
+        return cast("Mapping[str, Any]", config_dict) if isinstance(config_dict, Mapping) else {}
 
     def _prefix(self, rollout_id: str | None) -> str:
         return rollout_path_prefix(rollout_id, token_capture=self._token_id_capture_enabled())

@@ -65,10 +65,10 @@ class SimpleResponsesAPIModel(BaseResponsesAPIModel, SimpleServer):
     def _capture_calls(self, app: FastAPI) -> None:
         """Calls outermost, where the path's prefix and the answers of every dialect pass; tokens innermost,
         where none are lost yet."""
-        given: Any = self.server_client.global_config_dict
-        if not isinstance(given, Mapping):  # a mock in its place
+        config_dict: Any = self.server_client.global_config_dict
+        if not isinstance(config_dict, Mapping):  # a mock in its place
             return
-        settings = plain_config(cast("Mapping[str, Any]", given))
+        settings = plain_config(cast("Mapping[str, Any]", config_dict))
         if tokens := token_capture(settings, self.config.name):
             app.user_middleware.append(Middleware(TokenCapture, **tokens))
         config = ModelCallCaptureConfig.model_validate(settings)

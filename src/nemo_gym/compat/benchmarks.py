@@ -48,27 +48,31 @@ class BenchmarkConfig(BaseModel):
         cls, path: Path, initial_config_dict: DictConfig, *, strict: bool = True
     ) -> Self | None:
         """The same for a configuration in memory; `path` is where it came from."""
-        given = initial_config_dict if strict else _without_open_values(initial_config_dict)
-        if POLICY not in given:
+        config_dict = initial_config_dict if strict else _without_open_values(initial_config_dict)
+        if POLICY not in config_dict:
             placeholder = GlobalConfigDictParserConfig.NO_MODEL_GLOBAL_CONFIG_DICT
-            given = cast("DictConfig", OmegaConf.merge(placeholder, given))
-        tree = GlobalConfigDictParser().parse_no_environment(given)
+            config_dict = cast("DictConfig", OmegaConf.merge(placeholder, config_dict))
+        tree = GlobalConfigDictParser().parse_no_environment(config_dict)
         plain = cast("dict[str, Any]", OmegaConf.to_container(tree))
-        found = [
+        instances = [
             (name, dataset)
             for name, value in plain.items()
             for agent in as_mapping(as_mapping(value).get("responses_api_agents")).values()
             for dataset in as_mapping(agent).get("datasets") or ()
             if dataset["type"] == "benchmark"
         ]
-        if not found:
+        if not instances:
             return None
-        if len(found) > 1:
-            raise ConfigError(f"{path}: expected one data set of type benchmark, found {len(found)}")
-        [(agent_name, dataset)] = found
-        made = BenchmarkDatasetConfig.model_validate(dataset)
+        if len(instances) > 1:
+            raise ConfigError(f"{path}: expected one data set of type benchmark, found {len(instances)}")
+        [(agent_name, dataset)] = instances
+        dataset_config = BenchmarkDatasetConfig.model_validate(dataset)
         return cls(
-            name=made.name, path=path, agent_name=agent_name, num_repeats=made.num_repeats, dataset=made
+            name=dataset_config.name,
+            path=path,
+            agent_name=agent_name,
+            num_repeats=dataset_config.num_repeats,
+            dataset=dataset_config,
         )
 
 
@@ -79,9 +83,9 @@ _REFERENCE: Final = re.compile(r"\$\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}")
 
 def _without_open_values(config: DictConfig) -> DictConfig:
     """The configuration, its files read, with a placeholder for each value that is left open."""
-    given = to_tree(cast("dict[str, Any]", config))
-    paths = include_list(given.pop(INCLUDES, None), "the values given in code")
-    tree = merge(read_sources(paths, search_roots(enclosing_roots())).tree, given)
+    plain_tree = to_tree(cast("dict[str, Any]", config))
+    paths = include_list(plain_tree.pop(INCLUDES, None), "the values given in code")
+    tree = merge(read_sources(paths, search_roots(enclosing_roots())).tree, plain_tree)
     known = set(tree)
     for path, value in list(leaves(tree)):
         if value == MISSING:

@@ -71,12 +71,12 @@ class CapturedServers:
             result[CAPTURE] = capture_column(rollout_id, lines, incomplete=incomplete)
         if self._finaliser is not None and self._settings.captures_tokens_of(named_agent(row)):
             try:
-                given = read_response(result.get(keys.RESPONSE))
+                stored_response = read_response(result.get(keys.RESPONSE))
             except ValueError as error:
                 raise RolloutFailed(
                     f"agent {named_agent(row)!r}: its response is none: {error}", 502
                 ) from None
-            response, columns = await self._finaliser.finish(row, rollout_id, given, result)
+            response, columns = await self._finaliser.finish(row, rollout_id, stored_response, result)
             result |= {keys.RESPONSE: response.data, **columns}
             await self._finaliser.retire(retirable(columns))
         return result

@@ -123,12 +123,12 @@ def _new_client(config: GlobalAIOHTTPAsyncClientConfig) -> ClientSession:
     }
 
     def make_socket(address: Any) -> socket.socket:
-        made = socket.socket(address[0], address[1], address[2])
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        new_socket = socket.socket(address[0], address[1], address[2])
+        new_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in keepalive.items():
             if hasattr(socket, name):
-                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        return made
+                new_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return new_socket
 
     connector = aiohttp.TCPConnector(
         limit=config.global_aiohttp_connector_limit,

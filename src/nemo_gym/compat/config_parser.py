@@ -50,8 +50,8 @@ class GlobalConfigDictParser(BaseModel):
             ConfigError: what is wrong with it.
         """
         chosen = parse_config or GlobalConfigDictParserConfig()
-        found = self.resolve(chosen)
-        return DictConfig(found.masked() if chosen.hide_secrets else found.tree)
+        config = self.resolve(chosen)
+        return DictConfig(config.masked() if chosen.hide_secrets else config.tree)
 
     def parse_no_environment(self, initial_global_config_dict: DictConfig | None = None) -> DictConfig:
         """The same from values given in code alone: no arguments, no `env.yaml`, no ports.
@@ -83,12 +83,14 @@ class GlobalConfigDictParser(BaseModel):
         Raises:
             ConfigError: what is wrong with it.
         """
-        given = parse_config.dotenv_path
+        dotenv_path = parse_config.dotenv_path
         return resolve(
             overrides=[] if parse_config.skip_load_from_cli else _arguments(),
             initial=cast("dict[str, Any] | None", parse_config.initial_global_config_dict),
-            env_file=given if _is_there(given) and not parse_config.skip_load_from_dotenv else None,
-            use_env_file=given is None and not parse_config.skip_load_from_dotenv,
+            env_file=dotenv_path
+            if _is_there(dotenv_path) and not parse_config.skip_load_from_dotenv
+            else None,
+            use_env_file=dotenv_path is None and not parse_config.skip_load_from_dotenv,
             search_dirs=enclosing_roots(),
             offline=parse_config.offline,
         )

@@ -75,7 +75,7 @@ def _wants_stream(body: bytes) -> bool:
     if b'"stream"' not in body:
         return False
     try:
-        asked: Any = decode(body)
+        fields: Any = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return isinstance(asked, dict) and asked.get("stream") is True  # pyright: ignore[reportUnknownMemberType]
+    return isinstance(fields, dict) and fields.get("stream") is True  # pyright: ignore[reportUnknownMemberType]

@@ -23,5 +23,5 @@ class MissingColumn(UsageError, KeyError):
 
 def problems(error: ValidationError) -> str:
     """What Pydantic found wrong, on one line: each place and what should be there."""
-    found = (f"{'.'.join(map(str, place['loc']))}: {place['msg']}" for place in error.errors())
-    return "; ".join(found)
+    lines = (f"{'.'.join(map(str, place['loc']))}: {place['msg']}" for place in error.errors())
+    return "; ".join(lines)

@@ -94,16 +94,16 @@ def get_global_config_dict(
     Raises:
         ConfigError: there is none, or it can't be used.
     """
-    found = maybe_get_global_config_dict()
-    if found is None and global_config_dict_parser_config is not None:
-        found = GlobalConfigDictParser().parse(global_config_dict_parser_config)
-        set_global_config_dict(found)
-    if found is None:
+    config = maybe_get_global_config_dict()
+    if config is None and global_config_dict_parser_config is not None:
+        config = GlobalConfigDictParser().parse(global_config_dict_parser_config)
+        set_global_config_dict(config)
+    if config is None:
         raise ConfigError(
             f"this process has no configuration: start the server with `gym env start`, or put the merged "
             f"YAML in {NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME}"
         )
-    return found
+    return config
 
 
 def maybe_get_global_config_dict() -> DictConfig | None:
@@ -127,10 +127,10 @@ def config_from_yaml(text: str) -> DictConfig:
         ConfigError: it is not a mapping, or one that its aliases make huge.
     """
     check_aliases(text)
-    made = cast("Any", OmegaConf.create(text))
-    if not isinstance(made, DictConfig):
-        raise ConfigError(f"a configuration is a mapping, not a {type(made).__name__}")
-    return made
+    config = cast("Any", OmegaConf.create(text))
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"a configuration is a mapping, not a {type(config).__name__}")
+    return config
 
 
 def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:

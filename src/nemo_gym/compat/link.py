@@ -40,10 +40,16 @@ def environment_class(server: type[SimpleResourcesServer]) -> type[Environment] 
         return None
     mode = _config_class(server).REVERIFY_MODE
     form = _ServedSteps if hasattr(server, "reset") and hasattr(server, "step") else _ServedTools
-    found = {"__module__": server.__module__, "__doc__": server.__doc__, "__qualname__": server.__qualname__}
+    members = {
+        "__module__": server.__module__,
+        "__doc__": server.__doc__,
+        "__qualname__": server.__qualname__,
+    }
     return cast(
         "type[Environment]",
-        type(server.__name__, (form,), {**found, "server_class": server, "stateless": _STATELESS.get(mode)}),
+        type(
+            server.__name__, (form,), {**members, "server_class": server, "stateless": _STATELESS.get(mode)}
+        ),
     )
 
 
@@ -107,9 +113,14 @@ class _Served(Environment):
 
     def _typed(self, settings: Mapping[str, Any]) -> Any:
         kind = _config_class(self.server_class)
-        given = {"host": "127.0.0.1", "port": 0, "entrypoint": self.source_file().name, "name": self.name()}
+        base_settings = {
+            "host": "127.0.0.1",
+            "port": 0,
+            "entrypoint": self.source_file().name,
+            "name": self.name(),
+        }
         try:
-            config = kind.model_validate({**given, **settings})
+            config = kind.model_validate({**base_settings, **settings})
         except ValidationError as error:
             raise ConfigError(f"settings of {self.name()}: {problems(error)}") from None
         remember_secret_settings(config)

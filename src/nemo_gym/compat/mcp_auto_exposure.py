@@ -110,9 +110,9 @@ def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, Harvest
 def api_routes(app: FastAPI) -> list[APIRoute]:
     """The app's own routes, and those of the routers it includes, under the paths that they have here."""
     return [
-        cast("APIRoute", found.original_route if found.original_route in app.routes else found)
-        for found in iter_route_contexts(app.routes)
-        if isinstance(found.original_route, APIRoute)
+        cast("APIRoute", context.original_route if context.original_route in app.routes else context)
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, APIRoute)
     ]
 
 
@@ -139,13 +139,13 @@ _ANYTHING: Final[dict[str, Any]] = {"type": "object", "additionalProperties": Tr
 
 
 def _catch_all(server: str, routes: Iterable[APIRoute]) -> CatchAll | None:
-    found = [
+    matches = [
         route for route in routes if "POST" in (route.methods or ()) and _PARAMETER.fullmatch(route.path)
     ]
-    if len(found) > 1:
-        paths = " and ".join(route.path for route in found)
+    if len(matches) > 1:
+        paths = " and ".join(route.path for route in matches)
         raise ExposureError(f"{server}: expose_tools_over_mcp: both {paths} take any tool name")
-    return CatchAll(found[0]) if found else None
+    return CatchAll(matches[0]) if matches else None
 
 
 def _schema(route: APIRoute) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _schema(route: APIRoute) -> dict[str, Any]:
 
 
 def _app_problems(app: FastAPI) -> Iterator[str]:
-    paths = [found.path or "" for found in iter_route_contexts(app.routes)]
+    paths = [context.path or "" for context in iter_route_contexts(app.routes)]
     if any(path == PATH or path.startswith(f"{PATH}/") for path in paths):
         yield f"the app already serves {PATH}"
     if "/seed_session" not in (getattr(route, "path", "") for route in app.routes):

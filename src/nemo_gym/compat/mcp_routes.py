@@ -90,23 +90,23 @@ def name_own_tools(door: ToolDoor, verify: ASGIApp) -> ASGIApp:
     async def verified(scope: Scope, receive: Receive, send: Send) -> None:
         body = await Request(scope, receive).body()
         row = _object(body) if b'"mcp__' in body else None
-        given = _calls(row)
-        own = {place: {**call, "name": door.own_name(call["name"])} for place, call in given.items()}
-        if row is None or own == given:
+        calls = _calls(row)
+        own = {place: {**call, "name": door.own_name(call["name"])} for place, call in calls.items()}
+        if row is None or own == calls:
             await _passed(verify, scope, body, send, lambda content: content)
             return
         response = row["response"]
         output = [own.get(place, item) for place, item in enumerate(response["output"])]
-        asked = encode({**row, "response": {**response, "output": output}})
+        verify_body = encode({**row, "response": {**response, "output": output}})
 
         def as_given(content: bytes) -> bytes:
             answer = _object(content)
             for place, call in _calls(answer).items():
                 if place in own and call["name"] == own[place]["name"]:
-                    call["name"] = given[place]["name"]
+                    call["name"] = calls[place]["name"]
             return content if answer is None else encode(answer)
 
-        await _passed(verify, scope, asked, send, as_given)
+        await _passed(verify, scope, verify_body, send, as_given)
 
     return verified
 
@@ -144,7 +144,7 @@ async def _passed(
 ) -> None:
     """Ask `app` with this body; a successful answer is sent on changed."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
-    asked = {**scope, "headers": [*headers, (b"content-length", str(len(body)).encode())]}
+    inner_scope = {**scope, "headers": [*headers, (b"content-length", str(len(body)).encode())]}
     start: Message = {}
     content: list[bytes] = []
 
@@ -165,4 +165,4 @@ async def _passed(
         await send({**start, "headers": [*kept, (b"content-length", str(len(changed)).encode())]})
         await send({"type": "http.response.body", "body": changed})
 
-    await app(asked, receive, collect)
+    await app(inner_scope, receive, collect)

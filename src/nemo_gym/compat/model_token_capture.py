@@ -54,7 +54,7 @@ class TokenCapture:
             elif message["type"] == "http.response.body":
                 answer.extend(message.get("body", b""))
                 if status == 200 and not message.get("more_body"):
-                    asked, made = _exchange(dialect, request, answer)
+                    params, output = _exchange(dialect, request, answer)
                     await self._recorder.record(
                         ModelCall(
                             rollout_id=context.rollout_id,
@@ -65,8 +65,8 @@ class TokenCapture:
                             completed_at=time(),
                             latency_ms=(time() - started_at) * 1000,
                             status_code=status,
-                            request=cast("dict[str, Any]", asked),
-                            answer=made,
+                            request=cast("dict[str, Any]", params),
+                            answer=output,
                         )
                     )
             await send(message)
@@ -98,11 +98,11 @@ def _exchange(
     dialect: Dialect, request: bytes | bytearray, answer: bytes | bytearray
 ) -> tuple[RequestParams, dict[str, Any]]:
     """Request and answer in the one language; an answer that can't be read has no items, and so no tokens."""
-    asked: RequestParams = {"input": []}
+    params: RequestParams = {"input": []}
     try:
-        body, made = object_of(decode(request)), object_of(decode(answer))
+        body, answer_fields = object_of(decode(request)), object_of(decode(answer))
         if dialect == "responses":
-            return cast("RequestParams", {"input": [], **body}), {"output": [], **made}
-        return params_from_chat(body), chat_response(made).data
+            return cast("RequestParams", {"input": [], **body}), {"output": [], **answer_fields}
+        return params_from_chat(body), chat_response(answer_fields).data
     except (msgspec.DecodeError, UnicodeDecodeError, UsageError, ValueError, RecursionError):
-        return asked, {"output": []}
+        return params, {"output": []}

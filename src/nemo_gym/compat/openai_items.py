@@ -228,8 +228,8 @@ def _message_kind(fields: dict[str, Any]) -> str:
     if fields.get("role") != "assistant":
         return "message" if "status" in fields else "easy"
     parts = cast("list[Any]", content)
-    said = (cast("Any", part).get("type") if isinstance(part, dict) else part.type for part in parts)
-    return "output" if "id" in fields or any(kind in ("output_text", "refusal") for kind in said) else "easy"
+    kinds = (cast("Any", part).get("type") if isinstance(part, dict) else part.type for part in parts)
+    return "output" if "id" in fields or any(kind in ("output_text", "refusal") for kind in kinds) else "easy"
 
 
 _KINDS: Final[dict[type, str]] = {

@@ -74,17 +74,17 @@ class ResponsesConverter(BaseModel):
         params = body.model_dump(exclude_unset=True, exclude={"input"}, mode="json")
         items = body.input if isinstance(body.input, str) else _plain(body.input)
         try:
-            asked = chat_request(
+            chat_params = chat_request(
                 cast("RequestParams", {**params, "input": items}),
                 reasoning="tags",
                 replay_tokens=self.return_token_id_information,
             )
         except UsageError as error:
             raise NotImplementedError(str(error)) from None
-        _restore_forms(asked, items)
+        _restore_forms(chat_params, items)
         if body.metadata is not None:
-            asked["metadata"] = body.metadata
-        return NeMoGymChatCompletionCreateParamsNonStreaming.model_validate(asked)
+            chat_params["metadata"] = body.metadata
+        return NeMoGymChatCompletionCreateParamsNonStreaming.model_validate(chat_params)
 
     def postprocess_chat_response(self, choice: NeMoGymChoice) -> list[Item]:
         """The items that a chat model's choice means."""
@@ -94,10 +94,10 @@ class ResponsesConverter(BaseModel):
         """The items that an assistant's chat message means: reasoning, message, function calls."""
         content, thoughts = chat_text(message_dict.get("content"))
         parses = self.uses_reasoning_parser
-        found, text = self._extract_reasoning_from_content(content) if parses else ([], content)
+        all_items, text = self._extract_reasoning_from_content(content) if parses else ([], content)
         if reasoning := message_dict.get("reasoning_content") or message_dict.get("reasoning"):
-            found = [reasoning, *found]
-        thoughts += found
+            all_items = [reasoning, *all_items]
+        thoughts += all_items
         calls: list[dict[str, Any]] = message_dict.get("tool_calls") or []
         items: list[Item] = []
         if thoughts:
@@ -248,12 +248,12 @@ def _is_generated(kind: str) -> bool:
 
 def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:
     """JSON objects of items; each text of a reasoning item becomes an item, to be tagged on its own."""
-    found: list[dict[str, Any]] = []
+    plain_items: list[dict[str, Any]] = []
     for item in items:
         fields = item.model_dump(exclude_none=True, mode="json")
         parts = fields.get("summary", [])
-        found += [{**fields, "summary": [part]} for part in parts] if len(parts) > 1 else [fields]
-    return found
+        plain_items += [{**fields, "summary": [part]} for part in parts] if len(parts) > 1 else [fields]
+    return plain_items
 
 
 def _restore_forms(asked: dict[str, Any], items: str | list[dict[str, Any]]) -> None:

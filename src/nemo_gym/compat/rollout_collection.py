@@ -141,8 +141,8 @@ class RolloutCollectionHelper:
 
     def _own_client(self, head: BaseServerConfig | None) -> ServerClient | None:
         """What a subclass or a caller put in place of `setup_server_client` gives; None when nobody did."""
-        given = getattr(self.setup_server_client, "__func__", None)
-        return None if given is _SETUP_SERVER_CLIENT else self.setup_server_client(head)
+        function = getattr(self.setup_server_client, "__func__", None)
+        return None if function is _SETUP_SERVER_CLIENT else self.setup_server_client(head)
 
 
 _SETUP_SERVER_CLIENT: Final = RolloutCollectionHelper.setup_server_client
@@ -163,10 +163,10 @@ async def collect_rollouts(config: RolloutCollectionConfig) -> object:
 def _load(reference: str) -> Callable[..., Awaitable[object]]:
     module, _, name = reference.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        value = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidInput(f"rollout_collection_driver {reference!r}: {error}") from None
-    return cast("Callable[..., Awaitable[object]]", found)
+    return cast("Callable[..., Awaitable[object]]", value)
 
 
 def _get_max_rollout_attempts() -> int:  # pyright: ignore[reportUnusedFunction]  # existing code imports it
@@ -211,8 +211,8 @@ def _check_rows(job: Job) -> None:
 
 
 def _head_url(head: BaseServerConfig | None) -> str:
-    found = head or ServerClient.load_head_server_config()
-    return http_url(reachable(found.host), found.port)
+    head_config = head or ServerClient.load_head_server_config()
+    return http_url(reachable(head_config.host), head_config.port)
 
 
 def _most_at_once() -> int:

@@ -81,17 +81,17 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
     Raises:
         ValueError: the row names an id that can't stand in a path.
     """
-    found = row.get(keys.ROLLOUT_ID)
-    if found is None:
+    rollout_id = row.get(keys.ROLLOUT_ID)
+    if rollout_id is None:
         task, rollout = row.get(keys.TASK_INDEX), row.get(keys.ROLLOUT_INDEX)
         if task is None or rollout is None:
             return None
-        found = f"{task}-{rollout}"
+        rollout_id = f"{task}-{rollout}"
     if attempt := row.get(keys.ATTEMPT_INDEX):
-        found = f"{found}-a{attempt}"
-    if not isinstance(found, str) or not ROLLOUT_ID_PATTERN.fullmatch(found):
-        raise ValueError(f"{keys.ROLLOUT_ID}: {found!r} must match {ROLLOUT_ID_PATTERN.pattern}")
-    return found
+        rollout_id = f"{rollout_id}-a{attempt}"
+    if not isinstance(rollout_id, str) or not ROLLOUT_ID_PATTERN.fullmatch(rollout_id):
+        raise ValueError(f"{keys.ROLLOUT_ID}: {rollout_id!r} must match {ROLLOUT_ID_PATTERN.pattern}")
+    return rollout_id
 
 
 class RolloutContextMiddleware:

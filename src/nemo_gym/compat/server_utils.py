@@ -88,12 +88,12 @@ class ServerClient(BaseModel):
     def load_head_server_config(cls) -> BaseServerConfig:
         """Where the head server of this process's configuration is."""
         config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
-        found = config.get(HEAD_SERVER_KEY_NAME)
+        head_config = config.get(HEAD_SERVER_KEY_NAME)
         default = {
             "host": config.get(DEFAULT_HOST_KEY_NAME) or DEFAULT_HOST,
             "port": DEFAULT_HEAD_SERVER_PORT,
         }
-        return BaseServerConfig.model_validate(default | dict(found or {}))
+        return BaseServerConfig.model_validate(default | dict(head_config or {}))
 
     @classmethod
     def load_from_global_config(cls, head_server_config: BaseServerConfig | None = None) -> Self:

@@ -43,10 +43,10 @@ def load_skill_directory(path: str) -> SkillsRef:
         InvalidInput: there is no such folder, or no skill in it.
     """
     try:
-        found = load_skills(path, [Path(), *checkouts()])
+        skills = load_skills(path, [Path(), *checkouts()])
     except ConfigError as error:
         raise InvalidInput(str(error)) from None
-    return SkillsRef.model_validate(msgspec.to_builtins(found))
+    return SkillsRef.model_validate(msgspec.to_builtins(skills))
 
 
 def hash_skill_dir(root: Path) -> str:

@@ -173,9 +173,9 @@ def _hint(name: str, among: Iterable[str] = ()) -> str:
         return f": {GONE[name]}"
     if name in TOP_LEVEL:
         return ": it is in nemo_gym"
-    found = {original: vars(sys.modules[HOMES[original]]) for original in among}
-    having = [original for original, names in found.items() if name in names]
-    defining = [one for one in having if getattr(found[one][name], "__module__", None) == HOMES[one]]
+    namespaces = {original: vars(sys.modules[HOMES[original]]) for original in among}
+    having = [original for original, names in namespaces.items() if name in names]
+    defining = [one for one in having if getattr(namespaces[one][name], "__module__", None) == HOMES[one]]
     return f": it is in {(defining or having)[0]}" if having else ""
 
 

@@ -70,8 +70,8 @@ def build_trajectory_record(row: Mapping[str, Any], result: Mapping[str, Any]) -
         ValidationError: something of them is not what it should be.
     """
     task_id, rollout_id = _task_id(row), rollout_id_of(row) or ""
-    told = result.get(TRAJECTORY_KEY) or {"task_id": task_id, "rollout_id": rollout_id}
-    record = TrajectoryRecord.model_validate(told)
+    reported = result.get(TRAJECTORY_KEY) or {"task_id": task_id, "rollout_id": rollout_id}
+    record = TrajectoryRecord.model_validate(reported)
     record.task_id, record.rollout_id = task_id, rollout_id
     for turn in record.turns:
         turn.task_id, turn.rollout_id = task_id, rollout_id
@@ -250,10 +250,10 @@ class _Join:
         return reference
 
     def _found(self, reference: ModelCallRef, invocation_id: str) -> ModelCallRecord | None:
-        found = [call for call in self._calls if _fits(reference, call)]
-        if len(found) == 1:
-            return found[0]
-        code = "model_call_reference_ambiguous" if found else "model_call_reference_unmatched"
+        matches = [call for call in self._calls if _fits(reference, call)]
+        if len(matches) == 1:
+            return matches[0]
+        code = "model_call_reference_ambiguous" if matches else "model_call_reference_unmatched"
         self._gap(code, invocation_id, reference.model_call_id or reference.response_id)
         return None
 

@@ -78,20 +78,20 @@ class VerifierFixture:
             VerifierFixtureError: there is none of a kind that is needed, or no file.
             DataError: a line is none, naming it.
         """
-        path, found = Path(self.cases_path), list[VerifierFixtureCase]()
+        path, fixture_cases = Path(self.cases_path), list[VerifierFixtureCase]()
         if not path.is_file():
             raise VerifierFixtureError(f"{path}: there is no such file of cases")
         for number, row in read_rows(path):
             try:
-                found.append(msgspec.convert(row, VerifierFixtureCase))
+                fixture_cases.append(msgspec.convert(row, VerifierFixtureCase))
             except msgspec.ValidationError as error:
                 raise DataError(f"{path}:{number}: {error}") from None
         needed = {"full_reward", "zero_reward", "malformed"}
         if seeded or self.reseed is not None:
             needed.add("determinism")
-        if lacking := needed - {case.kind for case in found}:
+        if lacking := needed - {case.kind for case in fixture_cases}:
             raise VerifierFixtureError(f"{path}: has no case of the kind {', '.join(sorted(lacking))}")
-        return found
+        return fixture_cases
 
     async def __gym_cases__(
         self, *, full: float, zero: float, seeded: bool, update: bool
@@ -192,8 +192,8 @@ def _expectation(case: VerifierFixtureCase, full: float, zero: float) -> float |
         case "malformed":
             if case.expected_reward is not None:
                 return case.expected_reward
-            said = [text for text in (case.expected_error_type, case.expected_error) if text]
-            return ": ".join(said) or "an error"
+            texts = [text for text in (case.expected_error_type, case.expected_error) if text]
+            return ": ".join(texts) or "an error"
 
 
 def _is_expected(case: VerifierFixtureCase, raised: Exception) -> bool:

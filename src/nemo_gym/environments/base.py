@@ -134,7 +134,7 @@ class Environment:
         """
         path = self.folder() / "data" / f"{split}.jsonl"
         if not path.exists():
-            have = sorted(found.stem for found in path.parent.glob("*.jsonl"))
+            have = sorted(file.stem for file in path.parent.glob("*.jsonl"))
             known = f"it has {', '.join(have)}" if have else "it has no data of its own: give an input file"
             raise UsageError(f"environment {self.name()} has no split {split!r}; {known}").about(
                 "split", "input"

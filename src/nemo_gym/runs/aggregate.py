@@ -44,8 +44,8 @@ def aggregate_rows(
     if failed.total() == repeats.total():
         return {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
     metrics.expect(repeats.total(), failed)
-    found = metrics.document()
-    return {name: found[0][name] for name in ("group_level_metrics", "agent_metrics", "key_metrics")}
+    document = metrics.document()
+    return {name: document[0][name] for name in ("group_level_metrics", "agent_metrics", "key_metrics")}
 
 
 def _agent_ref(row: Row) -> dict[str, Any]:

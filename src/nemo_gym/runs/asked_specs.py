@@ -35,21 +35,21 @@ def asked_spec(name: str, settings: Mapping[str, Any]) -> ModelSpec:
     Raises:
         UsageError: a setting is missing or wrong.
     """
-    given = {key: value for key, value in settings.items() if value not in ("", None)}
-    kind = given.pop("type", "chat" if "url" in given or "base_url" in given else "")
+    fields = {key: value for key, value in settings.items() if value not in ("", None)}
+    kind = fields.pop("type", "chat" if "url" in fields or "base_url" in fields else "")
     if not isinstance(kind, str) or not kind:
-        near = next((did_you_mean(key, _FIELDS) for key in given if key not in _FIELDS), "")
+        near = next((did_you_mean(key, _FIELDS) for key in fields if key not in _FIELDS), "")
         raise UsageError(
             f"{name}: where is the model? Set {name}.url and {name}.model, or {name}.type.{near}"
         )
     if ALIASES.get(kind, kind) not in {*TYPES, *PROVIDERS}:
         raise UsageError(f"{name}.type: no model type {kind!r}.{did_you_mean(kind, {*TYPES, *PROVIDERS})}")
-    variable = given.pop(KEY_VARIABLE, None)
+    variable = fields.pop(KEY_VARIABLE, None)
     if variable is not None:
         if variable not in os.environ:
             raise UsageError(f"{name}.{KEY_VARIABLE}: the environment variable {variable} is not set")
-        given["api_key"] = os.environ[variable]
-    spec = ModelSpec.of_instance(kind, given)
+        fields["api_key"] = os.environ[variable]
+    spec = ModelSpec.of_instance(kind, fields)
     if spec.type in _NEED_ADDRESS:
         for key, value in (("url", spec.url), ("model", spec.name)):
             if not value:
@@ -77,12 +77,12 @@ def with_asked(spec: EnvironmentSpec, more: AskSettings) -> EnvironmentSpec:
     for name in more:
         if name not in kind.asks:
             raise UsageError(undeclared(kind.name(), name, kind.asks))
-    own, asked = split_settings(kind, spec.settings)
+    own, model_settings = split_settings(kind, spec.settings)
     models = dict(spec.models)
     for name in kind.asks:
-        if name in asked or name in more:
-            before = {} if name in asked or name not in models else _settings_of(models[name])
-            models[name] = asked_spec(name, {**before, **asked.get(name, {}), **more.get(name, {})})
+        if name in model_settings or name in more:
+            before = {} if name in model_settings or name not in models else _settings_of(models[name])
+            models[name] = asked_spec(name, {**before, **model_settings.get(name, {}), **more.get(name, {})})
     return msgspec.structs.replace(spec, settings=own, models=models)
 
 

@@ -66,16 +66,18 @@ class CapturedAgent(Agent):
         if recorders and not isinstance(model, ModelDoor):
             model = Recorded(model, id, Recorders(recorders))
         rollout = await self.agent.run(row, environment, model)
-        told = {**rollout.row, **rollout.details}
+        row_columns = {**rollout.row, **rollout.details}
         columns: dict[str, Any] = {}
-        if self._calls is not None and CAPTURE not in told:
+        if self._calls is not None and CAPTURE not in row_columns:
             lines, incomplete = await self._calls.lines(id)
             columns[CAPTURE] = capture_column(id, lines, incomplete=incomplete)
-        elif self._calls is not None and keys.ASKED_MODELS in told:
+        elif self._calls is not None and keys.ASKED_MODELS in row_columns:
             lines, _ = await self._calls.lines(id)
-            columns[CAPTURE] = {**told[CAPTURE], **asked_calls(lines)}
+            columns[CAPTURE] = {**row_columns[CAPTURE], **asked_calls(lines)}
         if sink is not None and self._finaliser is not None and rollout.response is not None:
-            rollout.response, made = await self._finaliser.finish(row, id, rollout.response, told)
-            columns |= made
+            rollout.response, more_columns = await self._finaliser.finish(
+                row, id, rollout.response, row_columns
+            )
+            columns |= more_columns
         rollout.details = {**rollout.details, **columns}
         return rollout

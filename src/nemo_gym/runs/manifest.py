@@ -114,12 +114,12 @@ class _Model(msgspec.Struct):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key {twice!r} is there twice")
-    return found
+    return fields
 
 
 def differences(old: Identity, new: Identity) -> list[str]:

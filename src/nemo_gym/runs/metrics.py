@@ -210,9 +210,9 @@ class MetricsAccumulator:
                 values = [rewards[place] for place in having]
                 curves.add(values, answers)
                 solved.add(values)
-        found = _Rewards(mean, curves, solved)
-        self._settled = (agents, self._rows, found)
-        return found
+        rewards_of_agents = _Rewards(mean, curves, solved)
+        self._settled = (agents, self._rows, rewards_of_agents)
+        return rewards_of_agents
 
     def _tools(self, agents: Iterable[_Agent]) -> dict[str, ToolCount]:
         """The calls of each tool by these agents, in order of name."""
@@ -292,10 +292,10 @@ class MetricsAccumulator:
         agent = self._agent_of.get(ref)
         if agent is None:
             try:
-                found = _ref_decoder.decode(ref)
+                reference = _ref_decoder.decode(ref)
             except msgspec.DecodeError as error:
                 raise UsageError(f"rollouts row {self._rows}: agent_ref: {error}") from None
-            name = found.name if found else ""
+            name = reference.name if reference else ""
             agent = self._agent_of[ref] = self._agents.setdefault(name, _Agent(name))
         return agent
 

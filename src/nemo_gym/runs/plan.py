@@ -153,29 +153,29 @@ def expand_counted(
     for number, (source, times) in enumerate(rows):
         row = _prepared(source, options)
         body = encode(row)
-        given = row.get(keys.TASK_INDEX)
+        index = row.get(keys.TASK_INDEX)
         if number == 0:
-            numbered = given is not None
-        if (given is not None) != numbered:
+            numbered = index is not None
+        if (index is not None) != numbered:
             raise DataError(
                 f"task {number + 1}: some tasks have a {keys.TASK_INDEX} and some don't; give all or none"
             )
-        if given is not None and (type(given) is not int or given < 0):
-            raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {given!r}: expected a whole number from 0")
+        if index is not None and (type(index) is not int or index < 0):
+            raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {index!r}: expected a whole number from 0")
         repeats = times * _repeats_of(row, options.num_repeats)
-        first = 0 if given is None else done.get(given, 0)
+        first = 0 if index is None else done.get(index, 0)
         if first + repeats > MOST_REPEATS:
             got = f"{first + repeats:,}"
             raise UsageError(f"task {number + 1}: a task has at most {MOST_REPEATS:,} rollouts, got {got}")
-        if given is None:
+        if index is None:
             if twins is not None:
                 twins.add(number, body)
             for rollout in range(repeats):
                 yield _stamped(row, body, number, rollout, options)
             continue
-        done[given] = first + repeats
+        done[index] = first + repeats
         for rollout in range(first, first + repeats):
-            yield _stamped(row, body, given, rollout, options)
+            yield _stamped(row, body, index, rollout, options)
 
 
 class Twins:
@@ -234,11 +234,11 @@ def _repeats_of(row: Row, repeats: int | Mapping[str, int]) -> int:
     if isinstance(repeats, int):
         return repeats
     name = named_agent(row)
-    found = repeats.get(name, repeats.get(OTHERS))
-    if found is None:
+    number = repeats.get(name, repeats.get(OTHERS))
+    if number is None:
         hint = did_you_mean(name, repeats)
         raise UsageError(f"num_repeats says nothing of agent {name!r}, nor {OTHERS}.{hint}")
-    return found
+    return number
 
 
 _NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}

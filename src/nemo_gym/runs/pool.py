@@ -110,15 +110,15 @@ class WorkerPool:
 
     async def _feed(self, worker: _Worker, groups: Iterator[list[Line]]) -> bool:
         if self._second_try:
-            given = dict(self._second_try)
+            lines = dict(self._second_try)
             self._second_try.clear()
         else:
             group = next(groups, None)
             if group is None:
                 return False
-            given = {(stamp.task_index, stamp.rollout_index): line for stamp, line in group}
-        worker.held |= given
-        await worker.tell(b"".join(message(line) for line in given.values()))
+            lines = {(stamp.task_index, stamp.rollout_index): line for stamp, line in group}
+        worker.held |= lines
+        await worker.tell(b"".join(message(line) for line in lines.values()))
         return True
 
     def _give_back(self, worker: _Worker, sink: Callable[[Result], None]) -> None:

@@ -104,8 +104,8 @@ async def metrics_elsewhere(
         yield None
         return
     async with aclosing(server):
-        with closing(AskedMetrics(server.metrics_of)) as asked:
-            yield asked
+        with closing(AskedMetrics(server.metrics_of)) as remote:
+            yield remote
 
 
 class _Rows:
@@ -167,14 +167,14 @@ def _read(content: bytes, columns: Collection[str]) -> _Answer:
         RecursionError: it nests too deeply.
     """
     try:
-        said = _said_decoder.decode(content)
-        groups = map(_group_decoder.decode, said.group_level_metrics)
+        answer = _said_decoder.decode(content)
+        groups = map(_group_decoder.decode, answer.group_level_metrics)
         news = ((int(group[keys.TASK_INDEX]), _news(group, columns)) for group in groups)
         per_task = {task: found for task, found in news if found}
     except (ValueError, KeyError) as error:
         raise ValueError(f"the answer is something else than metrics: {error}") from None
-    metrics, key_metrics = _without_coverage(said.agent_metrics), _without_coverage(said.key_metrics)
-    return _Answer(metrics, key_metrics, per_task, said.warning or "")
+    metrics, key_metrics = _without_coverage(answer.agent_metrics), _without_coverage(answer.key_metrics)
+    return _Answer(metrics, key_metrics, per_task, answer.warning or "")
 
 
 _said_decoder: Final = msgspec.json.Decoder(_Said)

@@ -339,15 +339,19 @@ class Run:
         """What the run came to; servers are asked for their metrics unless the user wants it to end."""
         asks = self.job.write_metrics and self._status != "interrupted"
         orders = self._orders
-        async with metrics_elsewhere(orders.environment, orders.agent) if asks else nullcontext() as asked:
-            own = asked or OwnMetrics(self._environment)
+        async with (
+            metrics_elsewhere(orders.environment, orders.agent) if asks else nullcontext() as remote_metrics
+        ):
+            own = remote_metrics or OwnMetrics(self._environment)
             answer_key = self._environment.answer_key
             reading = Reading(self.paths.rollouts, answer_key=answer_key, own=own, scale=self._scale)
-            if asked is not None:
+            if remote_metrics is not None:
                 self._stop.clear()
-                await self._until_stopped(asked.ask(reading.metrics.columns()))
-                if asked.problems:
-                    listed = "; ".join(f"{agent}: {problem}" for agent, problem in asked.problems.items())
+                await self._until_stopped(remote_metrics.ask(reading.metrics.columns()))
+                if remote_metrics.problems:
+                    listed = "; ".join(
+                        f"{agent}: {problem}" for agent, problem in remote_metrics.problems.items()
+                    )
                     self.notes.append(f"warning: the metrics that only servers know are missing: {listed}")
             report = None
             with self._noting_full_disk():
@@ -436,7 +440,7 @@ class Run:
     def _inputs(self) -> dict[str, Any]:
         job = self.job
         files = [source.public() for source in job.sources]
-        given = {
+        own_names = {
             **(files[0] if len(files) == 1 else {"files": files}),
             "split": job.split,
             "limit": job.limit,
@@ -444,7 +448,7 @@ class Run:
             "seed": job.seed,
         }
         added = {"columns": job.columns, "count_seeds": job.num_repeats_add_seed}
-        return given | {key: value for key, value in added.items() if value}
+        return own_names | {key: value for key, value in added.items() if value}
 
 
 _Counted: TypeAlias = tuple[Row, int]

@@ -35,8 +35,8 @@ class Scorers(EnvironmentSpec, frozen=True):
         return RemotePlaceholder()
 
     async def asked(self) -> Scorers:
-        found = await asyncio.gather(*(spec.asked() for spec in self.agents.values()))
-        return msgspec.structs.replace(self, agents=dict(zip(self.agents, found, strict=True)))
+        specs = await asyncio.gather(*(spec.asked() for spec in self.agents.values()))
+        return msgspec.structs.replace(self, agents=dict(zip(self.agents, specs, strict=True)))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
         sandboxes = local.environment.resources.sandboxes

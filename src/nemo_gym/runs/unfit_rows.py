@@ -25,9 +25,9 @@ class Misfits:
             DataError: it isn't; with the tasks of each problem.
         """
         if self._tasks:
-            said = [f"{self._listed(tasks)}: {problem}" for problem, tasks in self._tasks.items()]
-            more = f"; and {len(said) - _SHOWN} other problems" if len(said) > _SHOWN else ""
-            raise DataError(where + "; ".join(said[:_SHOWN]) + more)
+            problems = [f"{self._listed(tasks)}: {problem}" for problem, tasks in self._tasks.items()]
+            more = f"; and {len(problems) - _SHOWN} other problems" if len(problems) > _SHOWN else ""
+            raise DataError(where + "; ".join(problems[:_SHOWN]) + more)
 
     def _listed(self, numbers: list[int]) -> str:
         if len(numbers) == 1:

@@ -85,8 +85,8 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
     resources: Resources | None = getattr(environment, "resources", None)  # of an object that has some
     if orders.environment.models:
         calls = orders.capture.calls if orders.capture else ""
-        asked = orders.environment.resources(FileCapture(Path(calls)) if calls else None)
-        resources = replace(resources or asked, models=asked.models)
+        own_models = orders.environment.resources(FileCapture(Path(calls)) if calls else None)
+        resources = replace(resources or own_models, models=own_models.models)
     if resources is None or orders.max_sandboxes is not None:
         resources = replace(resources or Resources(), sandboxes=SandboxPool(limit=orders.max_sandboxes))
     local = LocalEnvironment(environment, seed=orders.seed, resources=resources)

@@ -72,9 +72,9 @@ def agent_app(
         return model if recorder is None else Recorded(model, rollout_id, recorder, model_ref=model_ref)
 
     async def run(request: Request) -> JsonResponse:
-        given = await read_object(request)
-        params_of(given, keys.PARAMS)
-        row = {key: value for key, value in given.items() if key not in keys.RESULT_KEYS}
+        body = await read_object(request)
+        params_of(body, keys.PARAMS)
+        row = {key: value for key, value in body.items() if key not in keys.RESULT_KEYS}
         rollout = await unless_gone(
             request, attempt(agent, row, played, recorded(request, row), seconds=rollout_timeout)
         )

@@ -29,18 +29,18 @@ class BearerAuth:
             await answer(scope, receive, send)
 
     def _admits(self, scope: Scope) -> bool:
-        return any(self.token.matches(given) for given in _given(scope))
+        return any(self.token.matches(token) for token in _given(scope))
 
 
 _CHALLENGE = {"www-authenticate": "Bearer"}
 
 
 def _given(scope: Scope) -> list[str]:
-    given: list[str] = []
+    tokens: list[str] = []
     for name, value in scope["headers"]:
         text = value.decode("latin-1")
         if name == b"authorization" and text[:7].lower() == "bearer ":
-            given.append(text[7:].strip())
+            tokens.append(text[7:].strip())
         elif name == b"x-api-key":
-            given.append(text)
-    return given
+            tokens.append(text)
+    return tokens

@@ -96,13 +96,13 @@ class BackgroundServers:
 
     async def _models_answer(self, servers: Servers) -> None:
         give_up = monotonic() + self._models_within
-        said = False
+        is_announced = False
         while self._models_within and (problems := await servers.unreachable()):
             if monotonic() > give_up:
                 raise StartFailed(f"after {self._models_within:g} s: {'; '.join(problems)}")
-            if not said:
+            if not is_announced:
                 log.warning("waiting for %s", "; ".join(problems))
-                said = True
+                is_announced = True
             await asyncio.sleep(_PAUSE_S)
 
     def _note(self, child: Child, code: int) -> None:

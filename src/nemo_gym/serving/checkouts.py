@@ -31,8 +31,8 @@ def checkouts() -> list[Path]:
     """Every root that relative paths of servers may start from: the one above, the search roots, and those
     that servers import one another from."""
     imported = [Path(entry) for entry in sys.path if entry]
-    found = [*_checkouts(Path.cwd()), *search_roots(), *filter(_has_servers, imported)]
-    return list(dict.fromkeys(root.resolve() for root in found))
+    folders = [*_checkouts(Path.cwd()), *search_roots(), *filter(_has_servers, imported)]
+    return list(dict.fromkeys(root.resolve() for root in folders))
 
 
 def _checkouts(here: Path) -> Iterator[Path]:

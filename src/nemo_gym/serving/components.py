@@ -147,8 +147,8 @@ class Components:
             instance = self._instances[name]
             oracle = instance.implementation == "oracle"
             link = self._only_environment() if oracle else None
-            made = self._shared_engine(instance) or model_of(instance, link)
-            self._models[name] = self._opened_here(made)
+            model = self._shared_engine(instance) or model_of(instance, link)
+            self._models[name] = self._opened_here(model)
         return self._models[name]
 
     def _shared_engine(self, instance: Instance) -> Model | None:

@@ -36,8 +36,8 @@ def docs_page(document: Mapping[str, Any]) -> HTMLResponse:
 
 
 def _route(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    said = escape(str(operation.get("summary", "")))
-    head = f"<b>{escape(method.upper())}</b> <code>{escape(path)}</code> {said}"
+    summary = escape(str(operation.get("summary", "")))
+    head = f"<b>{escape(method.upper())}</b> <code>{escape(path)}</code> {summary}"
     sent = _schemas(operation.get("requestBody", {}))
     blocks = [
         _pre(_request(path, method, bool(sent))),

@@ -56,10 +56,12 @@ class AppConnections(Connections):
     ) -> Reply:
         state = await self._begun()
         content = b"".join([part async for part in body()]) if callable(body) else body or b""
-        given = {**self._own_headers, **(headers or {})}
+        all_headers = {**self._own_headers, **(headers or {})}
         try:
             async with asyncio.timeout(within):
-                return await exchange(self._app, path, content, method=method, headers=given, state=state)
+                return await exchange(
+                    self._app, path, content, method=method, headers=all_headers, state=state
+                )
         except TimeoutError:
             raise NoAnswer(f"no answer within {within} s", sent=True, late=True) from None
 
@@ -78,7 +80,7 @@ async def exchange(
     state: Mapping[str, Any] | None = None,
 ) -> Reply:
     """The answer of an app to one request with JSON; `state` is what its lifespan yielded."""
-    given = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+    all_headers = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -89,7 +91,7 @@ async def exchange(
         "raw_path": path.encode(),
         "root_path": "",
         "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in all_headers.items()],
         "client": ("in-process", 0),
         "server": ("in-process", 80),
         "state": dict(state or {}),

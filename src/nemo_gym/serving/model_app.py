@@ -120,11 +120,11 @@ class _ModelServer:
     async def count_tokens(self, request: Request) -> JsonResponse:
         dialect = MessagesDialect()
         try:
-            asked = dialect.read(await read_object(request))
+            params = dialect.read(await read_object(request))
         except (HTTPException, InvalidBody, UsageError) as error:
             status, content = _refusal(error, dialect)
             return JsonResponse(content, status)
-        return JsonResponse({"input_tokens": estimated_tokens(asked.params)})
+        return JsonResponse({"input_tokens": estimated_tokens(params.params)})
 
     async def list_models(self, _: Request) -> JsonResponse:
         entry = self._entry()
@@ -132,9 +132,9 @@ class _ModelServer:
         return JsonResponse({"object": "list", "data": [entry], **ends})
 
     async def get_model(self, request: Request) -> JsonResponse:
-        entry, asked = self._entry(), request.path_params["id"]
-        if asked != entry["id"]:
-            message = f"there is no model {asked[:200]!r} here, only {entry['id']!r}"
+        entry, name = self._entry(), request.path_params["id"]
+        if name != entry["id"]:
+            message = f"there is no model {name[:200]!r} here, only {entry['id']!r}"
             return JsonResponse({"type": "error", **openai_error(404, message)}, 404)
         return JsonResponse(entry)
 
@@ -150,19 +150,19 @@ class _ModelServer:
         record = CallRecord(self._options.recorder(tag), rollout_id, dialect.name, self._name)
         try:
             record.request = await read_object(request)
-            asked = dialect.read(record.request)
+            params = dialect.read(record.request)
         except (HTTPException, InvalidBody, UsageError) as error:
             status, content = _refusal(error, dialect)
             await record.failed(status, content)
             return JsonResponse(content, status)
-        record.params = None if asked.params is record.request else asked.params
+        record.params = None if params.params is record.request else params.params
         model = self._model.for_session_id(rollout_id or session_id(request.scope))
         if rollout_id is not None and self._options.captures_tokens(tag):
             model = Restoring(model, self._replayed.of(rollout_id))
-        if asked.stream:
-            call = partial(self._call, model, asked, dialect, record)
-            return await self._streamed(request, call, asked, dialect)
-        outcome = await unless_gone(request, self._call(model, asked, dialect, record))
+        if params.stream:
+            call = partial(self._call, model, params, dialect, record)
+            return await self._streamed(request, call, params, dialect)
+        outcome = await unless_gone(request, self._call(model, params, dialect, record))
         if isinstance(outcome, ModelFailure):
             return _failed(outcome, dialect)
         return JsonResponse(outcome.content)
@@ -213,8 +213,8 @@ class _ModelServer:
         if isinstance(outcome, ModelFailure):
             yield b"".join(dialect.failed(shell, outcome.status, outcome.message, sent))
         else:
-            told = {"id": shell["id"]} if sent and dialect.commits_first else {}
-            yield b"".join(dialect.events({**outcome.content, **told}, asked, sent))
+            first_event = {"id": shell["id"]} if sent and dialect.commits_first else {}
+            yield b"".join(dialect.events({**outcome.content, **first_event}, asked, sent))
 
     async def _call(
         self, model: Model, asked: Asked, dialect: Dialect, record: CallRecord

@@ -47,8 +47,8 @@ async def packages_for(folder: Path, virtualenvs: Path, *, outdated: bool = Fals
         keep_bytes=4 << 20,
     )
     if ended.exit_code != 0:
-        said = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
-        raise GymError(f"pip can't list the packages for {folder}:{said}")
+        output = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
+        raise GymError(f"pip can't list the packages for {folder}:{output}")
     return msgspec.json.decode(ended.stdout, type=list[dict[str, Any]])
 
 
@@ -58,10 +58,10 @@ async def prefetch(config: Config, roots: Sequence[Path]) -> list[Prepared]:
     Raises:
         GymError: an installation failed.
     """
-    made: list[Prepared] = []
+    prepared: list[Prepared] = []
     for instance in config.instances.values():
         folder = implementation_folder(instance, roots)
         if folder is not None:
             python = await python_for(folder, virtualenvs_in(config.tree["cache_dir"]))
-            made.append(Prepared(instance.name, str(folder), python, python != sys.executable))
-    return made
+            prepared.append(Prepared(instance.name, str(folder), python, python != sys.executable))
+    return prepared

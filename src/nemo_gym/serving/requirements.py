@@ -78,14 +78,14 @@ def _is_installed(requirement: str) -> bool:
 
 
 def _meets(have: tuple[int, ...], bound: str) -> bool:
-    found = _BOUND.fullmatch(bound)
-    wanted = _release(found[2]) if found else None
-    if found is None or wanted is None:
+    match = _BOUND.fullmatch(bound)
+    wanted = _release(match[2]) if match else None
+    if match is None or wanted is None:
         return False
-    if found[1] == "~=":
+    if match[1] == "~=":
         return have >= wanted and have[: len(wanted) - 1] == wanted[:-1]
     size = max(len(have), len(wanted))
-    return _COMPARE[found[1]](_padded(have, size), _padded(wanted, size))
+    return _COMPARE[match[1]](_padded(have, size), _padded(wanted, size))
 
 
 def _release(text: str) -> tuple[int, ...] | None:

@@ -40,11 +40,12 @@ def single(config: Config, roots: Sequence[Path]) -> Single | None:
     environment, model = used["resources_server"], used["model_server"]
     if model.references or any(implementation_folder(one, roots) for one in (agent, *used.values())):
         return None
-    asked = _asked_instances(environment, config.instances)
-    if len(asked) < len(environment.references):
+    instances = _asked_instances(environment, config.instances)
+    if len(instances) < len(environment.references):
         return None
     if any(
-        implementation_folder(one, roots) or one.references or _model_of(one).starts_engine for one in asked
+        implementation_folder(one, roots) or one.references or _model_of(one).starts_engine
+        for one in instances
     ):
         return None
     return Single(environment, agent, model)

@@ -82,8 +82,8 @@ def _show_installed(place: Path) -> None:
 async def _run(folder: Path, *argv: str) -> None:
     ended = await run_program(argv, folder=folder, env=os.environ, seconds=INSTALL_S)
     if ended.exit_code != 0:
-        said = (ended.stderr or ended.stdout).strip().splitlines()[-20:]
-        lines = "".join(f"\n  | {line}" for line in said)
+        lines = (ended.stderr or ended.stdout).strip().splitlines()[-20:]
+        lines = "".join(f"\n  | {line}" for line in lines)
         how = "ran out of time" if ended.exit_code is None else "failed"
         raise GymError(f"installing the requirements of {folder} {how} after {ended.seconds:.0f} s:{lines}")
 

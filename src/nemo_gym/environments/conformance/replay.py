@@ -120,10 +120,10 @@ class Stage:
 
     async def _play_tools(self, trace: Trace, session: Session, verify_twice: bool) -> None:
         items: list[Item] = []
-        asked = trace.script.output is None
+        asks_oracle = trace.script.output is None
         turn = copy.deepcopy(trace.script.output)
         for _ in range(_ORACLE_TURNS):
-            turn = await self._ask_oracle(trace, session) if asked else turn
+            turn = await self._ask_oracle(trace, session) if asks_oracle else turn
             for item in turn or ():
                 if item["type"] == "function_call":
                     await asyncio.sleep(0)
@@ -133,7 +133,7 @@ class Stage:
                     items += [item, function_call_output(item["call_id"], output)]
                 elif item["type"] != "function_call_output":
                     items.append(item)
-            if not asked or not turn or turn[-1]["type"] != "function_call":
+            if not asks_oracle or not turn or turn[-1]["type"] != "function_call":
                 break
         await asyncio.sleep(0)
         trace.reward = await self.link.verify(session, Response.of(items))
@@ -143,9 +143,9 @@ class Stage:
     async def _play_steps(self, trace: Trace, session: Session, verify_twice: bool) -> None:
         trace.outputs.append((await self.link.reset(session)).text or "")
         total = 0.0
-        given = copy.deepcopy(trace.script.output)
-        for number in range(len(given) if given is not None else self.link.max_steps):
-            action = [given[number]] if given is not None else await self._ask_oracle(trace, session)
+        answers = copy.deepcopy(trace.script.output)
+        for number in range(len(answers) if answers is not None else self.link.max_steps):
+            action = [answers[number]] if answers is not None else await self._ask_oracle(trace, session)
             if action is None:
                 break
             await asyncio.sleep(0)
@@ -170,11 +170,11 @@ async def stage(
 ) -> AsyncGenerator[Stage, None]:
     """A stage with an environment object of its own, whose threads end with the block."""
     environment = factory()
-    made = Stage(environment, seed, supply)
+    new_stage = Stage(environment, seed, supply)
     try:
-        yield made
+        yield new_stage
     finally:
-        await made.link.aclose()
+        await new_stage.link.aclose()
 
 
 def as_items(output: str | list[Any], where: str) -> list[Item]:

@@ -116,11 +116,11 @@ class Subject:
 def _described(error: BaseException) -> list[str]:
     """Which of Python's own exceptions it is, what it says, and where it comes from."""
     kinds = [kind.__name__ for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind]
-    said, trace = "", ""
+    text, trace = "", ""
     with contextlib.suppress(Exception):
-        said = str(error)[:_MOST_TEXT]
+        text = str(error)[:_MOST_TEXT]
         trace = "".join(traceback.format_exception(error))[-_MOST_TEXT:]
-    return [kinds[0] if kinds else "", said, trace]
+    return [kinds[0] if kinds else "", text, trace]
 
 
 class Remote:
@@ -214,10 +214,10 @@ def _number(value: object) -> int:
 
 
 def _exception(kind: Any, said: str) -> Exception:
-    found = getattr(builtins, kind, None) if isinstance(kind, str) else None
-    if isinstance(found, type) and issubclass(found, Exception):
+    kind_of_builtin = getattr(builtins, kind, None) if isinstance(kind, str) else None
+    if isinstance(kind_of_builtin, type) and issubclass(kind_of_builtin, Exception):
         with contextlib.suppress(TypeError):
-            return found(said)
+            return kind_of_builtin(said)
     return SubjectError(f"{kind}: {said}")
 
 
