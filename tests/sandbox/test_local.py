@@ -25,6 +25,7 @@ from nemo_gym.sandbox.errors import (
     SandboxUnsupported,
 )
 from nemo_gym.sandbox.providers.local import LocalProvider
+from nemo_gym.support.process_output import Output
 
 CLEAN = {"PATH", "LANG", "HOME", "TMPDIR", "USER", "PWD", "SHLVL", "_", "NEMO_GYM_SANDBOX_RUN"}
 
@@ -67,6 +68,24 @@ def commands() -> list[bytes]:
 
 
 class TestCommands:
+    async def test_a_command_that_is_cancelled_before_it_starts_leaves_no_pipe(self, provider, monkeypatch):
+        outputs: list[Output] = []
+        make = Output.pipe
+
+        async def pipe(most: int) -> Output:
+            if outputs:
+                raise asyncio.CancelledError
+            outputs.append(await make(most))
+            return outputs[0]
+
+        async with await AsyncSandbox(provider, SandboxSpec()).start() as sandbox:
+            monkeypatch.setattr(Output, "pipe", pipe)
+            with pytest.raises(asyncio.CancelledError):
+                await sandbox.exec("true")
+            monkeypatch.undo()
+        assert outputs[0].end.closed
+        await outputs[0].ended
+
     async def test_a_command_gives_its_output_and_exit_code(self, sandbox):
         result = await sandbox.exec("echo out; echo err >&2; exit 3")
         assert (result.stdout, result.stderr, result.return_code) == ("out\n", "err\n", 3)

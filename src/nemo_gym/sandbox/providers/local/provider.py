@@ -178,9 +178,8 @@ class LocalProvider:
         """
         _check_user(user)
         sandbox = _sandbox(handle)
-        out = await Output.pipe(self._exec.output_bytes)
-        err = await Output.pipe(self._exec.output_bytes)
-        sandbox.outputs = [*(left for left in sandbox.outputs if not left.ended.done()), out, err]
+        out = await self._output(sandbox)
+        err = await self._output(sandbox)
         try:
             with out.end, err.end, _nothing() as nothing:
                 run = await sandbox.control.run(
@@ -192,6 +191,8 @@ class LocalProvider:
             limit = self._exec.default_timeout_s if timeout_s is None else timeout_s
             end = await _end_of(sandbox.control, run, limit)
         except SandboxStopped as error:
+            out.close()
+            err.close()
             return SandboxExecResult(out.text, str(error), RUNTIME_FAILURE, "sandbox_stopped")
         except TimeoutError:
             raise
@@ -200,6 +201,12 @@ class LocalProvider:
         await asyncio.wait([out.ended, err.ended], timeout=_DRAIN_S)
         usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
         return SandboxExecResult(out.text, err.text, end.code, usage=usage)
+
+    async def _output(self, sandbox: LocalSandbox) -> Output:
+        """A pipe that is closed with the sandbox at the latest."""
+        output = await Output.pipe(self._exec.output_bytes)
+        sandbox.outputs = [*(left for left in sandbox.outputs if not left.ended.done()), output]
+        return output
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         """Copy a file in.
