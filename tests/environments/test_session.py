@@ -76,6 +76,7 @@ async def test_sandboxes_end_with_a_rollout_that_fails(column: str, failure: typ
     model = ScriptedModel(lambda _: "echo 42")
     [rollout] = [one async for one in collect(environment, model, rows, rollout_timeout=seconds)]
     assert isinstance(rollout.failure, failure)
+    assert rollout.details["ng_sandbox"] == {"local": await held(provider)}
     assert provider._live == {}
 
 

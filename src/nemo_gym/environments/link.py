@@ -19,9 +19,7 @@ from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.environments.session import CURRENT, Session
 from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
-from nemo_gym.sandbox.pool import SandboxLease
 from nemo_gym.stats.reward_scale import RewardScale
-from nemo_gym.wire import keys
 from nemo_gym.wire.errors import (
     EnvironmentFault,
     JudgeFailed,
@@ -88,8 +86,8 @@ class LocalEnvironment:
         resources: Resources | None = None,
     ) -> None:
         self.environment = environment
-        if resources is not None or not hasattr(environment, "resources"):
-            environment.resources = resources or Resources()
+        if resources is not None:
+            environment.resources = resources
         self.steps = isinstance(environment, StepEnvironment)
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed
@@ -232,8 +230,6 @@ class LocalEnvironment:
         result = await self._ask(session, lambda: environment.step(action, session), "step")
         if not isinstance(result, Step):
             raise EnvironmentFault(f"step returned {type(result).__name__}, not a Step")
-        if session.sandboxes is not None:
-            result = result._replace(info={**_isolation(session.sandboxes), **result.info})
         reward = finite_reward(result.reward, "step returned")
         if columns := session.columns:
             result = result._replace(info={**result.info, **columns})
@@ -247,8 +243,6 @@ class LocalEnvironment:
                 reward = as_reward(verdict if type(verdict) in _REWARDS else await _settle(verdict))
             session.scale.check(reward.value)
             columns = session.columns
-            if session.sandboxes is not None:
-                columns = {**_isolation(session.sandboxes), **columns}
             return replace(reward, details={**reward.details, **columns}) if columns else reward
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
@@ -344,11 +338,6 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
 
     async def __aexit__(self, *_: object) -> None:
         await self._link.finish(self._session)
-
-
-def _isolation(lease: SandboxLease) -> dict[str, Any]:
-    """The column that says how a session's sandboxes were shut off."""
-    return {keys.SANDBOX: dict(lease.isolation)}
 
 
 _REWARDS = frozenset({float, int, bool, dict, Reward})

@@ -69,7 +69,12 @@ class Session:
     @property
     def columns(self) -> dict[str, Any]:
         """What the session adds to the rollout's row, however it ends."""
-        return {keys.ASKED_MODELS: self.asked_models} if "asked_models" in vars(self) else {}
+        columns: dict[str, Any] = {}
+        if self.sandboxes is not None:
+            columns[keys.SANDBOX] = dict(self.sandboxes.isolation)
+        if "asked_models" in vars(self):
+            columns[keys.ASKED_MODELS] = self.asked_models
+        return columns
 
     @cached_property
     def rng(self) -> random.Random:

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -108,9 +107,7 @@ class Components:
         if name not in self._environments:
             kind, settings = environment_of(self._instances[name])
             environment = build_environment(kind, settings)
-            resources = replace(
-                self._resources(environment, self._instances[name]), sandboxes=self._sandboxes
-            )
+            resources = self._resources(environment, self._instances[name])
             link = self._environments[name] = LocalEnvironment(environment, resources=resources)
             self._opened.push_async_callback(link.aclose)
         return self._environments[name]
@@ -131,7 +128,7 @@ class Components:
             owned = not isinstance(source, Reference)
             model = asked_spec(name, source).build(None) if owned else self._referred(source)
             models[name] = CountedModel(name, model, recorder=self._options.capture, owned=owned)
-        return Resources(models=models)
+        return Resources(models=models, sandboxes=self._sandboxes)
 
     def _offered_tools(self, name: str) -> OfferedTools | None:
         if name not in self._offered:

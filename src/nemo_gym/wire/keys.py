@@ -35,11 +35,11 @@ ASKED_MODELS: Final = "ng_asked_models"
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
-    | {FAILURE_TRACEBACK, TOOL_CALLS, ASKED_MODELS}
+    | {FAILURE_TRACEBACK, TOOL_CALLS, SANDBOX, ASKED_MODELS}
 )
 """Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
 
-RESERVED: Final = (RESULT_KEYS - {ASKED_MODELS}) | {
+RESERVED: Final = (RESULT_KEYS - {SANDBOX, ASKED_MODELS}) | {
     *(TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS)
 }
 """Keys whose meaning is fixed: no column of a verifier may use them."""
