@@ -15,7 +15,7 @@ from nemo_gym.cli.words import read_settings
 from nemo_gym.config.errors import nearest
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.selectors import candidates
-from nemo_gym.config.settings import SETTINGS
+from nemo_gym.config.settings import SETTINGS, WITHOUT_EFFECT
 from nemo_gym.config.short_form import implementation_name
 from nemo_gym.config.sources import find_file
 from nemo_gym.environments.discovery import find_environment
@@ -48,7 +48,7 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
     settings: dict[str, Any] = {}
     for word in words:
         key = word.partition("=")[0]
-        if word not in bare or (key in SETTINGS and key not in known):
+        if word not in bare or (key in SETTINGS | WITHOUT_EFFECT and key not in known):
             changed.append(word)
         elif key in known:
             settings |= read_settings([word])
