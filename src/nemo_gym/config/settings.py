@@ -154,9 +154,12 @@ SETTINGS: Final = frozenset(
         "model",
     }
 )
-WITHOUT_EFFECT: Final = frozenset(
-    ["allow_openai_version_skew", "component_name", "mlflow_experiment_name", "mlflow_run_name", "mlflow_tracking_token", "mlflow_tracking_uri", "reuse_existing_data_preparation", "upload_rollouts", "uvicorn_logging_show_200_ok", "uvicorn_timeout_worker_healthcheck", "wandb_api_key", "wandb_name", "wandb_project"]
-)
+WITHOUT_EFFECT: Final = frozenset({
+    "allow_openai_version_skew", "component_name", "mlflow_experiment_name", "mlflow_run_name",
+    "mlflow_tracking_token", "mlflow_tracking_uri", "reuse_existing_data_preparation", "upload_rollouts",
+    "uvicorn_logging_show_200_ok", "uvicorn_timeout_worker_healthcheck", "wandb_api_key", "wandb_name",
+    "wandb_project",
+})  # fmt: skip
 """Settings of existing configurations that nothing here reads. They are accepted with a notice and never
 suggested."""
 COMMON: Final = frozenset(
