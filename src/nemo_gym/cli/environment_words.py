@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from nemo_gym.config.selectors import candidates
 from nemo_gym.config.settings import SETTINGS, WITHOUT_EFFECT
 from nemo_gym.config.short_form import implementation_name
 from nemo_gym.config.sources import find_file
+from nemo_gym.config.values import format_value
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.asked_specs import split_settings
 from nemo_gym.wire.errors import UsageError
@@ -52,7 +52,7 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
             changed.append(word)
         elif key in known:
             settings |= read_settings([word])
-            changed.append(f"++{name}.resources_servers.{name}.{key}={json.dumps(settings[key])}")
+            changed.append(f"++{name}.resources_servers.{name}.{key}={format_value(settings[key])}")
         else:
             hint = nearest(key, [*known, *SETTINGS])
             raise UsageError(f"environment {name} has no setting {key!r} ({_listed(known)}).{hint}")
