@@ -10,8 +10,10 @@ import pytest
 
 from nemo_gym import Environment, Response, Rollout, Session, Task, ask, collect
 from nemo_gym.agents.command import Command, task_text
+from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
+from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.loopback_model import LoopbackDoor
 from nemo_gym.wire.errors import AgentFault, ModelUnreachable, RolloutError, UsageError
 from nemo_gym.wire.params import RequestParams
@@ -193,7 +195,9 @@ def test_what_is_wrong_with_a_command_is_said_before_a_run() -> None:
 
 async def test_a_model_without_a_door_is_a_clear_failure() -> None:
     agent = program("ask('x')")
-    (rollout,) = [r async for r in collect(Folder(), ScriptedModel(lambda _: "yes"), agent=agent)]
+    row = {"responses_create_params": ask("x"), "_ng_task_index": 0, "_ng_rollout_index": 0}
+    model = ScriptedModel(lambda _: "yes")
+    rollout = await attempt(agent, row, LocalEnvironment(Folder()), model, seconds=None)
     assert "nemo_gym.serving.loopback_model" in str(rollout.failure)
 
 

@@ -183,8 +183,11 @@ def test_every_split_one_file_or_a_revision_is_downloaded(gym: Gym, hub: Hub) ->
     ("words", "message"),
     [
         ((), "which data set? It is named OWNER/NAME (--repo-id)"),
-        (("--repo-id", "a/b"), "where to? --output FILE, or --output-dir FOLDER"),
-        (("--repo-id", "a/b", "-o", "x"), "say which split with --split"),
+        (("--repo-id", "a/b"), "where to? Name a file or a folder (--output, --output-dir)"),
+        (
+            ("--repo-id", "a/b", "-o", "x"),
+            "name a split, or give a folder (--split, --output-dir)",
+        ),
         (("--repo-id", "a/b", "--split", "train", "--artifact", "x", "-o", "x"), "give one of them"),
         (("--storage", "gitlab", "--name", "x"), "GitLab registry (MLflow) is not offered here"),
         (("--name", "x"), "--name is of a data set in GitLab"),

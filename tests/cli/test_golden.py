@@ -39,7 +39,7 @@ def test_what_can_not_be_a_case_is_one_line(gym: Gym, tmp_path: Path) -> None:
     words = ("env", "golden", "mine", "--run", "out.jsonl")
     assert gym(*words, "--case", "x", cwd=tmp_path).returncode == 0
     for more, message in (
-        (("--case", "x"), "has a case 'x' already: give another name with --case"),
+        (("--case", "x"), "has a case 'x' already: give another name (--case)"),
         (("--task", "7"), "has no rollout of task 7, repeat 0"),
     ):
         done = gym(*words, *more, cwd=tmp_path)

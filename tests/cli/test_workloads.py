@@ -176,7 +176,7 @@ def test_what_is_left_to_do_stands_in_the_way_of_publishing(gym: Gym, folder: Pa
         (["init", "--environment", "a", "--reward-range", "1", "0"], "expected the lowest reward"),
         (["init", "--environment", "a-b"], "'a_b' would do"),
         (["init", "--environment", "adding"], "is there already and is left as it is"),
-        (["init", "--environment", "a", "--reuse-verifier", "addin"], "--reuse-verifier addin means"),
+        (["init", "--environment", "a", "--reuse-verifier", "addin"], "reuse verifier addin means"),
         (["init", "--environment", "a", "--reuse-verifier", "addin"], "Did you mean 'adding'?"),
         (["validate", "--kind", "environment"], "give the name of one environment"),
         (["validate", "addin", "--kind", "environment"], "Did you mean 'adding'?"),

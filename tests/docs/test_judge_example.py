@@ -163,7 +163,7 @@ async def test_gym_collect_without_a_judge_says_which_argument_is_missing() -> N
         await anext(nemo_gym.collect(str(EXAMPLE), "random"))
     with pytest.raises(UsageError, match=r"models\['judge'\]: expected a Model or settings, got 3"):
         await anext(nemo_gym.collect(str(EXAMPLE), "random", models={"judge": 3}))  # type: ignore[dict-item]
-    with pytest.raises(UsageError, match="the environment is elsewhere"):
+    with pytest.raises(UsageError, match="models can't be honoured"):
         await anext(nemo_gym.collect("http://127.0.0.1:9", "random", models={"judge": RandomModel()}))
 
 

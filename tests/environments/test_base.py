@@ -63,12 +63,12 @@ def test_settings_are_typed_and_have_defaults() -> None:
         (
             TwoSums,
             {"levle": 1},
-            r"^environment two_sums: .*`levle` \(settings: level, words\). Did you mean 'level'\?$",
+            r"^environment two_sums has no setting 'levle' \(settings: .*\). Did you mean 'level'\?$",
         ),
         (TwoSums, {"level": "high"}, r"Expected `int`, got `str` - at `\$.level`"),
         (TwoSums, {"words": 3}, r"Expected `array`, got `int` - at `\$.words`"),
         (Needy, {}, r"missing required field `path` \(settings: path\)"),
-        (Environment, {"a": 1}, r"`a` \(settings: none\)"),
+        (Environment, {"a": 1}, r"no setting 'a' \(settings: none\)"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(

@@ -76,7 +76,7 @@ def job(folder: Path, *columns: dict[str, Any], **parts: Any) -> Job:
         for row in columns or [{"n": 0}, {"n": 1}, {"n": 2}]
     ]
     (folder / "tasks.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    here: dict[str, Any] = {"environment": EnvironmentSpec(), "model": ModelSpec("none"), "repeats": 2}
+    here: dict[str, Any] = {"environment": EnvironmentSpec(), "model": ModelSpec("none"), "num_repeats": 2}
     return Job(input=folder / "tasks.jsonl", output=folder / "out.jsonl", **here | parts)
 
 

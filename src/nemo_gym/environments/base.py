@@ -93,8 +93,11 @@ class Environment:
                 )
             raise UsageError(problem) from None
         remember_secret_settings(self.config)
-        self.resources = Resources()
-        """What whoever runs the environment supplies."""
+
+    @cached_property
+    def resources(self) -> Resources:
+        """Models and sandboxes, supplied by whoever runs the environment."""
+        return Resources()
 
     @property
     def models(self) -> Mapping[str, AskedModel]:

@@ -19,7 +19,6 @@ from nemo_gym.agents.model_access import ModelDoor
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
-from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.runs.capture_agent import CapturedAgent
 from nemo_gym.runs.collect import Collector
@@ -82,13 +81,13 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
         UsageError: the parts don't fit together.
     """
     environment = orders.environment.build()
-    resources: Resources | None = getattr(environment, "resources", None)  # of an object that has some
+    resources = environment.resources
     if orders.environment.models:
         calls = orders.capture.calls if orders.capture else ""
-        own_models = orders.environment.resources(FileCapture(Path(calls)) if calls else None)
-        resources = replace(resources or own_models, models=own_models.models)
-    if resources is None or orders.max_sandboxes is not None:
-        resources = replace(resources or Resources(), sandboxes=SandboxPool(limit=orders.max_sandboxes))
+        models = orders.environment.resources(FileCapture(Path(calls)) if calls else None).models
+        resources = replace(resources, models=models)
+    if orders.max_sandboxes is not None:
+        resources = replace(resources, sandboxes=SandboxPool(limit=orders.max_sandboxes))
     local = LocalEnvironment(environment, seed=orders.seed, resources=resources)
     link = orders.environment.link(local)
     if link is not local and orders.model.type == "oracle":
