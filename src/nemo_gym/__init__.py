@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from nemo_gym.agents.base import Agent as Agent
     from nemo_gym.assembly.collect import collect as collect
     from nemo_gym.assembly.model import model as model
@@ -27,7 +30,19 @@ if TYPE_CHECKING:
 
 __version__ = "1.0.0.dev0"
 
-__path__.append(f"{__path__[0]}/compat/modules")  # the import names of existing NeMo Gym code
+
+class _OriginalModules:
+    """Finds the modules that existing NeMo Gym code imports under names that have no file here."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> ModuleSpec | None:
+        if not name.startswith("nemo_gym."):
+            return None
+        return importlib.import_module("nemo_gym.compat.table").spec_of(name)
+
+
+sys.meta_path.append(_OriginalModules)
+
 
 _HOMES = {
     "Agent": "agents.base",

@@ -9,6 +9,7 @@ import pytest
 from nemo_gym.cli.environment_words import with_environment_settings
 from nemo_gym.cli.selection import Selected
 from nemo_gym.config.implementations import environment_of
+from nemo_gym.config.overrides import parse_override
 from nemo_gym.wire.errors import UsageError
 
 PARCEL = """
@@ -82,3 +83,9 @@ def test_an_environment_with_a_configuration_of_its_own_is_configured_there(
     (folder / "parcel.yaml").write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert selected("parcel", "difficulty=2").words == ["parcel", "difficulty=2"]
+
+
+@pytest.mark.parametrize("text", ["été", "two\nlines", 'a "quoted" word', "C:\\new"])
+def test_any_text_reaches_the_configuration_as_it_is(parcel: str, text: str) -> None:
+    words = selected(parcel, f"label={text}").words or []
+    assert parse_override(words[-1]).value == text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import pickle
 import subprocess
 import sys
 
@@ -167,6 +169,41 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="SimpleResourceServer"):
         _ = nemo_gym.SimpleResourceServer
     assert not hasattr(nemo_gym, "nothing_like_it")
+
+
+def test_original_modules_can_be_looked_up_without_loading_them() -> None:
+    code = f"""
+import sys, importlib.util
+for name in {[*HOMES, *GONE_MODULES]}:
+    assert importlib.util.find_spec(name) is not None, name
+    assert name not in sys.modules, name
+assert 'pydantic' not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_module_that_never_was_is_unknown() -> None:
+    assert importlib.util.find_spec("nemo_gym.openai_utilities") is None
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'nemo_gym\.openai_utilities'"):
+        importlib.import_module("nemo_gym.openai_utilities")
+
+
+def test_an_object_of_an_original_module_can_be_pickled() -> None:
+    kind = importlib.import_module("nemo_gym.openai_utils").NeMoGymEasyInputMessage
+    message = kind(role="user", content="Look.")
+    assert pickle.loads(pickle.dumps(message)) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [("nemo_gym.package_info", 0, ""), ("nemo_gym.exporters", 1, "nemo_gym.exporters is not kept")],
+)
+def test_an_original_module_can_be_run(name: str, status: int, words: str) -> None:
+    done = subprocess.run([sys.executable, "-m", name], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_importing_the_package_loads_nothing_of_this() -> None:

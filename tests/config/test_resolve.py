@@ -17,6 +17,7 @@ from nemo_gym.config.errors import (
     NoServerInstancesError,
 )
 from nemo_gym.config.resolve import resolve
+from nemo_gym.config.settings import WITHOUT_EFFECT
 from nemo_gym.config.tree import to_yaml
 from nemo_gym.wire.errors import GymError, UsageError
 
@@ -97,6 +98,24 @@ def test_a_mistyped_key_that_is_added_is_told_of(folder: Path) -> None:
         "polcy_base_url: nothing reads this. Did you mean 'policy_base_url'?",
         "uses: nothing reads this.",
     )
+
+
+def test_settings_without_effect_load_with_one_notice(folder: Path) -> None:
+    words = ["wandb_project=rl", "upload_rollouts=true", "+wandb_name=null"]
+    assert resolve(["server.yaml"], words, offline=True).notices == (
+        "upload_rollouts, wandb_project: these settings have no effect here.",
+    )
+    (folder / "logged.yaml").write_text("component_name: mine\n")
+    assert resolve(["server.yaml", "logged.yaml"], offline=True).notices == (
+        "component_name: this setting has no effect here.",
+    )
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
+def test_a_setting_without_effect_is_never_suggested(folder: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve(["server.yaml"], [f"{name}x=1"], offline=True)
+    assert f"'{name}'" not in str(caught.value)
 
 
 def test_a_setting_that_a_built_in_component_lacks_is_told_of_unless_it_is_the_users_own(

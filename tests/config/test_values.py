@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.config.values import parse_value
+from nemo_gym.config.values import format_value, parse_value
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,15 @@ def written(value: Any) -> str:
 @given(VALUES)
 def test_what_was_written_is_read_back(value: Any) -> None:
     assert parse_value(written(value)) == value
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(-1e30, 1e30) | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(min_size=1), values, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_a_formatted_value_is_read_as_itself(value: Any) -> None:
+    assert parse_value(format_value(value)) == value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from nemo_gym.config.implementations import environment_of, implementation_folder
 from nemo_gym.config.resolve import Config
+from nemo_gym.config.values import format_value
 from nemo_gym.environments.resources import undeclared
 from nemo_gym.runs.asked_specs import AskSettings
 from nemo_gym.wire.errors import UsageError
@@ -31,7 +31,7 @@ def ask_changes(asks: AskSettings, config: Config, roots: Sequence[Path]) -> lis
         place = f"++{instance.name}.resources_servers.{instance.implementation}"
         for name in kind.asks:
             changes += [
-                f"{place}.{name}.{key}={json.dumps(value)}" for key, value in asks.get(name, {}).items()
+                f"{place}.{name}.{key}={format_value(value)}" for key, value in asks.get(name, {}).items()
             ]
     for name in asks:
         if name not in names_asked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.config.skills import load_skills
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.tree import Tree
+from nemo_gym.config.values import format_value
 from nemo_gym.datasets.tasks import FoundTasks, find_tasks
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
@@ -197,7 +197,7 @@ def _capture_changes(folder: str) -> list[str]:
     """What a folder for captures means to a configuration."""
     if not folder:
         return []
-    return ["++observability_enabled=true", f"++model_call_capture_dir={json.dumps(folder)}"]
+    return ["++observability_enabled=true", f"++model_call_capture_dir={format_value(folder)}"]
 
 
 def _capture(tree: Tree, config: Config, folder: Path) -> CaptureSettings | None:

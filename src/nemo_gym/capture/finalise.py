@@ -9,9 +9,10 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE, TRAJECTORY, tree_columns
+from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE, tree_columns
 from nemo_gym.capture.settings import Strategy
 from nemo_gym.capture.tokens import Snapshot, TokenSource, called, captured_of
+from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import Branch, call_tree, separate_calls
 from nemo_gym.wire.items import message_text

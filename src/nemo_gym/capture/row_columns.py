@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from nemo_gym.capture.capture_records import CAPTURE, call_record, capture_column, capture_gaps
-from nemo_gym.wire import keys
+from nemo_gym.capture.trajectory import TRAJECTORY, empty_trajectory, trajectory_call, trajectory_task_id
 from nemo_gym.wire.call_tree import Branch
 from nemo_gym.wire.items import message_text
 from nemo_gym.wire.model_call import Captured, ModelCall, token_entry
@@ -18,7 +18,6 @@ from nemo_gym.wire.response import Response, Usage, add_usage
 from nemo_gym.wire.task import Row
 
 TOKEN_CAPTURE: Final = "_ng_token_capture"
-TRAJECTORY: Final = "ng_trajectory"
 MASK_SAMPLE: Final = "mask_sample"
 CAPTURE_COLUMNS: Final = frozenset({CAPTURE, TRAJECTORY, TOKEN_CAPTURE, MASK_SAMPLE})
 """Columns that only a result may carry: stale ones in a row are dropped before it is run."""
@@ -87,7 +86,7 @@ def tree_columns(
 
 
 def _trajectory(row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch]) -> dict[str, Any]:
-    task_id = str(row.get("task_id") or row.get(keys.TASK_INDEX, 0))
+    task_id = trajectory_task_id(row)
     invocations: list[dict[str, Any]] = []
     turns: list[dict[str, Any]] = []
     for place, branch in enumerate(branches):
@@ -104,13 +103,10 @@ def _trajectory(row: Row, rollout_id: str, captured: Captured, branches: Sequenc
         )
         turns.append(_turn(name, branch, task_id, rollout_id))
     return {
-        "schema_version": "1.0",
-        "task_id": task_id,
-        "rollout_id": rollout_id,
+        **empty_trajectory(task_id, rollout_id),
         "invocations": invocations,
         "turns": turns,
         "model_calls": [_model_call(place, call) for place, call in enumerate(captured.calls)],
-        "tool_calls": [],
         "gaps": [
             *capture_gaps(len(captured.calls), incomplete=captured.incomplete),
             {"code": "tool_calls_unobserved", "detail": "tools ran inside the agent's program"},
@@ -137,26 +133,7 @@ def _turn(name: str, branch: Branch, task_id: str, rollout_id: str) -> dict[str,
 
 def _model_call(place: int, call: ModelCall) -> dict[str, Any]:
     """Request and response are in `ng_model_call_capture` and not repeated here."""
-    record = _record(place, call)
-    metadata = ("response_id", "model_ref", "model", "dialect", "status_code", "response_status")
-    return {
-        "model_call_id": call.model_call_id,
-        "started_at": call.started_at,
-        "completed_at": call.completed_at,
-        "duration_ms": call.latency_ms,
-        "request": None,
-        "response": None,
-        "response_metadata": {
-            name: record[name] for name in (*metadata, "finish_reason", "error_category", "latency_ttft_ms")
-        },
-        "token_stats": {
-            "prompt_tokens": record["tokens_in"],
-            "completion_tokens": record["tokens_out"],
-            "reasoning_tokens": record["tokens_reasoning"],
-            "total_tokens": record["tokens_total"],
-            "cached_tokens": record["cached_tokens"],
-        },
-    }
+    return {**trajectory_call(_record(place, call)), "request": None, "response": None}
 
 
 def _record(place: int, call: ModelCall) -> dict[str, Any]:

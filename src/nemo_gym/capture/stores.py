@@ -7,15 +7,16 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from nemo_gym.capture.capture_files import CaptureFiles
 from nemo_gym.capture.server_capture import Recorder
-from nemo_gym.capture.shared_lines import append_line, made
+from nemo_gym.capture.shared_lines import made
 from nemo_gym.wire.items import Json
-from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.model_call import Captured, ModelCall, check_rollout_id
+from nemo_gym.wire.jsonl import encode
+from nemo_gym.wire.model_call import Captured, ModelCall
 
 T = TypeVar("T")
 
@@ -67,39 +68,31 @@ class FileCapture:
 
     def __init__(self, folder: Path) -> None:
         self.folder = made(folder, "capture")
+        self._files = CaptureFiles(self.folder)
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="capture")
 
     async def record(self, call: ModelCall) -> None:
-        lines, _ = self._paths(call.rollout_id)
         try:
-            await self._off_loop(lambda: append_line(lines, encode(call)))
+            await self._off_loop(lambda: self._files.append(call.rollout_id, encode(call)))
         except (OSError, msgspec.MsgspecError, TypeError) as error:
             log.error("a call of rollout %s could not be recorded: %s", call.rollout_id, error)
             await self.mark_incomplete(call.rollout_id)
 
     async def mark_incomplete(self, rollout_id: str) -> None:
-        _, marker = self._paths(rollout_id)
         try:
-            await self._off_loop(marker.touch)
+            await self._off_loop(lambda: self._files.mark_incomplete(rollout_id))
         except OSError as error:
             log.error("rollout %s could not be marked incomplete: %s", rollout_id, error)
 
     async def read(self, rollout_id: str) -> Captured:
-        lines, marker = self._paths(rollout_id)
-        return await self._off_loop(lambda: _read(lines, marker))
+        return await self._off_loop(lambda: _read(self._files, rollout_id))
 
     async def lines(self, rollout_id: str) -> tuple[list[dict[str, Json]], bool]:
         """The lines of a rollout as they are, those of other writers too, and whether a call is missing."""
-        lines, marker = self._paths(rollout_id)
-        return await self._off_loop(lambda: _read_lines(lines, marker))
+        return await self._off_loop(lambda: _read_lines(self._files, rollout_id))
 
     async def clear(self, rollout_id: str) -> None:
-        paths = self._paths(rollout_id)
-        await self._off_loop(lambda: [path.unlink(missing_ok=True) for path in paths])
-
-    def _paths(self, rollout_id: str) -> tuple[Path, Path]:
-        stem = check_rollout_id(rollout_id)
-        return self.folder / f"{stem}.capture.jsonl", self.folder / f"{stem}.capture.incomplete"
+        await self._off_loop(lambda: self._files.clear(rollout_id))
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -109,9 +102,9 @@ log: Final = logging.getLogger(__name__)
 _calls: Final = msgspec.json.Decoder(ModelCall)
 
 
-def _read(path: Path, marker: Path) -> Captured:
-    captured = Captured([], marker.exists())
-    for line in _content(path).splitlines():
+def _read(files: CaptureFiles, rollout_id: str) -> Captured:
+    captured = Captured([], files.is_incomplete(rollout_id))
+    for line in files.raw_lines(rollout_id):
         try:
             call = _calls.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -122,23 +115,6 @@ def _read(path: Path, marker: Path) -> Captured:
     return captured
 
 
-def _read_lines(path: Path, marker: Path) -> tuple[list[dict[str, Json]], bool]:
-    calls: list[dict[str, Json]] = []
-    whole = True
-    for line in _content(path).splitlines():
-        try:
-            call = decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            call = None
-        if isinstance(call, dict):
-            calls.append(cast("dict[str, Json]", call))
-        else:
-            whole = False
-    return calls, marker.exists() or not whole
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
+def _read_lines(files: CaptureFiles, rollout_id: str) -> tuple[list[dict[str, Json]], bool]:
+    calls, whole = files.lines(rollout_id)
+    return calls, not whole or files.is_incomplete(rollout_id)

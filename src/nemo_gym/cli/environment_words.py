@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from nemo_gym.cli.words import read_settings
 from nemo_gym.config.errors import nearest
 from nemo_gym.config.overrides import is_override
 from nemo_gym.config.selectors import candidates
-from nemo_gym.config.settings import SETTINGS
+from nemo_gym.config.settings import SETTINGS, WITHOUT_EFFECT
 from nemo_gym.config.short_form import implementation_name
 from nemo_gym.config.sources import find_file
+from nemo_gym.config.values import format_value
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.asked_specs import split_settings
 from nemo_gym.wire.errors import UsageError
@@ -48,11 +48,11 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
     settings: dict[str, Any] = {}
     for word in words:
         key = word.partition("=")[0]
-        if word not in bare or (key in SETTINGS and key not in known):
+        if word not in bare or (key in SETTINGS | WITHOUT_EFFECT and key not in known):
             changed.append(word)
         elif key in known:
             settings |= read_settings([word])
-            changed.append(f"++{name}.resources_servers.{name}.{key}={json.dumps(settings[key])}")
+            changed.append(f"++{name}.resources_servers.{name}.{key}={format_value(settings[key])}")
         else:
             hint = nearest(key, [*known, *SETTINGS])
             raise UsageError(f"environment {name} has no setting {key!r} ({_listed(known)}).{hint}")

@@ -89,4 +89,4 @@ GONE_MODULES: Final = {
     "nemo_gym.server_status": _STATUS,
     "nemo_gym.train_data_utils": _COLLATE,
 }
-"""What to use in place of a module that is not kept. Each has a file of that name in `compat/modules`."""
+"""What to use in place of a module that is not kept."""

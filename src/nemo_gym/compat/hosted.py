@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 from fastapi import FastAPI
 from omegaconf import DictConfig
 
 from nemo_gym.compat.client import close_global_aiohttp_client
+from nemo_gym.compat.config_types import BaseRunServerInstanceConfig
 from nemo_gym.compat.global_config import SERVER_TOKEN_KEY_NAME, set_global_config_dict
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.programs import NeedsOwnProcess
-
-if TYPE_CHECKING:
-    from nemo_gym.compat.server_utils import SimpleServer
+from nemo_gym.serving.secrets import Secret
 
 
-def hosted_app(kind: type[SimpleServer], name: str, tree: Mapping[str, Any], options: AppOptions) -> FastAPI:
+class ServerClass(Protocol):
+    """What is used of a server class (`server_utils.SimpleServer`)."""
+
+    @classmethod
+    def load_config_of(cls, name: str) -> BaseRunServerInstanceConfig: ...
+
+    @classmethod
+    def built(cls, config: BaseRunServerInstanceConfig) -> Self: ...
+
+    def served_app(self, *, token: Secret | None = None, profile: CpuProfile | None = None) -> FastAPI: ...
+
+
+def hosted_app(kind: type[ServerClass], name: str, tree: Mapping[str, Any], options: AppOptions) -> FastAPI:
     """The app of an instance of a server class. The configuration becomes that of this process: all that it
     serves are of one.
 
@@ -58,9 +70,9 @@ _up: list[str] = []
 """Instances that are served now; they share the client and the configuration."""
 
 
-def _base(kind: type[SimpleServer]) -> type[SimpleServer]:
+def _base(kind: type[ServerClass]) -> type[ServerClass]:
     return next(one for one in kind.__mro__ if one.__dict__.get("__gym_app__"))
 
 
-def _function(kind: type[SimpleServer], method: str) -> object:
+def _function(kind: type[ServerClass], method: str) -> object:
     return getattr(kind, method).__func__

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from omegaconf import DictConfig
 from pydantic import ValidationError
@@ -17,9 +17,11 @@ from nemo_gym.compat.errors import problems
 from nemo_gym.compat.global_config import maybe_get_global_config_dict
 from nemo_gym.compat.in_process import OwnAppConnections
 from nemo_gym.compat.mcp_auto_exposure import api_routes, harvest
-from nemo_gym.compat.server_utils import ServerClient
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin
+from nemo_gym.compat.server_utils import ServerClient, SimpleServer
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.openapi_description import Description
+from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.session import Session
 from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.serving.in_process import AppEnvironment
@@ -29,12 +31,9 @@ from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 
-if TYPE_CHECKING:
-    from nemo_gym.compat.base_resources_server import SimpleResourcesServer
-
 
 @functools.cache
-def environment_class(server: type[SimpleResourcesServer]) -> type[Environment] | None:
+def environment_class(server: type[SimpleServer]) -> type[Environment] | None:
     """The environment that a server class is; None for a class that is only there to be subclassed."""
     if inspect.isabstract(server):
         return None
@@ -53,20 +52,21 @@ def environment_class(server: type[SimpleResourcesServer]) -> type[Environment] 
     )
 
 
-def _config_class(server: type[SimpleResourcesServer]) -> Any:
+def _config_class(server: type[SimpleServer]) -> Any:
     return server.model_fields["config"].annotation
 
 
 class _Served(Environment):
     """Hooks that ask the server's routes."""
 
-    server_class: type[SimpleResourcesServer]
+    server_class: type[SimpleServer]
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         self.config: Any = dict(config or {})
+        self.resources = Resources()
         server = self.server_class(config=self._typed(self.config), server_client=_client())
         app = server.served_app()
-        self._server = server
+        self._server = cast("AggregateMetricsMixin", server)
         about = Description(steps=isinstance(self, StepEnvironment))
         self._link = AppEnvironment(OwnAppConnections(app), about)
         self._tools: list[FunctionTool] = [

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic, time
-from typing import Any, Final, cast
+from time import time
+from typing import Any, Final
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nemo_gym.compat.captured_exchange import Exchange, json_object
 from nemo_gym.compat.model_call_records import CaptureStore
 from nemo_gym.compat.stream_reassembly import reassembled
 from nemo_gym.serving.rollout_prefix import RolloutPrefix, rollout_tag
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.model_call import Dialect, ErrorCategory, error_category, new_call_id
 
 
@@ -72,92 +70,52 @@ class CaptureMiddleware:
         if tag is None or dialect is None:
             await self._app(scope[_WHOLE], receive, send)
             return
-        exchange = _Exchange(dialect, self._model_ref)
+        exchange, kept = Exchange(), False
 
-        async def heard() -> Message:
-            message = await receive()
-            exchange.request += message.get("body", b"")
-            return message
-
-        async def said(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.start(message)
-            elif message["type"] == "http.response.body":
-                exchange.body(message)
-                if not message.get("more_body"):
-                    await self._keep(tag.rollout_id, exchange)
-            await send(message)
+        async def keep(category: ErrorCategory | None = None) -> None:
+            nonlocal kept
+            kept = True
+            line = self._line(exchange, dialect, category)
+            try:
+                await run_in_threadpool(self._store.record, tag.rollout_id, line)
+            except (OSError, TypeError, UsageError) as error:
+                log.error("a model call of rollout %s could not be captured: %s", tag.rollout_id, error)
 
         try:
-            await self._app(scope[_WHOLE], heard, said)
+            await exchange.watch(self._app, scope[_WHOLE], receive, send, keep)
         except BaseException as error:
-            if not exchange.kept:
-                exchange.category = _category(error)
-                await self._keep(tag.rollout_id, exchange)
+            if not kept:
+                await keep(_category(error))
             raise
 
-    async def _keep(self, rollout_id: str, exchange: _Exchange) -> None:
-        exchange.kept = True
-        try:
-            await run_in_threadpool(self._store.record, rollout_id, exchange.line())
-        except (OSError, TypeError, UsageError) as error:
-            log.error("a model call of rollout %s could not be captured: %s", rollout_id, error)
-
-
-class _Exchange:
-    """One call while it is under way."""
-
-    def __init__(self, dialect: Dialect, model_ref: Mapping[str, str]) -> None:
-        self.request = b""
-        self.kept = False
-        self.category: ErrorCategory | None = None
-        self._dialect: Dialect = dialect
-        self._model_ref = model_ref
-        self._started_at, self._started = time(), monotonic()
-        self._first: float | None = None
-        self._status = 500
-        self._streamed = False
-        self._answer = bytearray()
-
-    def start(self, message: Message) -> None:
-        self._status = message["status"]
-        kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
-        self._streamed = any(kind.startswith(b"text/event-stream") for kind in kinds)
-
-    def body(self, message: Message) -> None:
-        if self._first is None and message.get("body"):
-            self._first = monotonic()
-        self._answer += message.get("body", b"")
-
-    def line(self) -> dict[str, Any]:
+    def _line(self, exchange: Exchange, dialect: Dialect, category: ErrorCategory | None) -> dict[str, Any]:
         """The line of a capture file."""
-        response: dict[str, Any] | None
-        category = self.category or error_category(self._status)
-        if self._streamed:
-            response, whole = reassembled(bytes(self._answer), self._dialect)
+        category = category or error_category(exchange.status)
+        if exchange.streamed:
+            response, whole = reassembled(bytes(exchange.answer), dialect)
             category = category or (None if whole else "stream_truncated")
         else:
-            response = _json_object(self._answer)
+            response = json_object(exchange.answer)
         if response is None and category is None:
             category = "capture_parse_error"
-        request = _json_object(self.request)
+        request = json_object(exchange.request)
         line: dict[str, Any] = {
             "model_call_id": new_call_id(),
-            "dialect": self._dialect,
+            "dialect": dialect,
             "model_ref": self._model_ref,
-            "started_at": self._started_at,
+            "started_at": exchange.started_at,
             "completed_at": time(),
-            "latency_ms": (monotonic() - self._started) * 1000,
-            "latency_ttft_ms": None if self._first is None else (self._first - self._started) * 1000,
-            "status_code": self._status,
+            "latency_ms": exchange.latency_ms,
+            "latency_ttft_ms": exchange.latency_ttft_ms,
+            "status_code": exchange.status,
             "error_category": category,
             "request": request,
             "response": response,
         }
         if request is None:
-            line["request_raw"] = self.request.decode("utf-8", "replace")
+            line["request_raw"] = exchange.request.decode("utf-8", "replace")
         if response is None:
-            line["response_raw"] = self._answer.decode("utf-8", "replace")
+            line["response_raw"] = exchange.answer.decode("utf-8", "replace")
         return line
 
 
@@ -177,11 +135,3 @@ def _category(error: BaseException) -> ErrorCategory:
     if isinstance(error, TimeoutError) or "timeout" in kind:
         return "timeout"
     return "connection" if isinstance(error, ConnectionError) or "conn" in kind else "exception"
-
-
-def _json_object(data: bytes | bytearray) -> dict[str, Any] | None:
-    try:
-        value = decode(bytes(data))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from nemo_gym.capture.capture_files import CaptureFiles
 from nemo_gym.capture.capture_records import CAPTURE, call_metrics, call_record
-from nemo_gym.capture.shared_lines import append_line
 from nemo_gym.compat.config_types import ModelServerRef
-from nemo_gym.wire.jsonl import decode, encode
-from nemo_gym.wire.model_call import check_rollout_id
+from nemo_gym.wire.jsonl import encode
 
 CAPTURE_KEY: Final = CAPTURE
 
@@ -54,9 +52,8 @@ class ModelCallRecord(BaseModel):
     latency_ttft_ms: float | None = None
 
 
-class CaptureStore:
-    """Captured calls in files, one a rollout; several processes may write. Model servers of this package
-    (`capture.stores.FileCapture`) write the same files.
+class CaptureStore(CaptureFiles):
+    """Captured calls in files, one a rollout, as model servers of this package write them.
 
     Raises:
         OSError: the folder can't be made.
@@ -65,18 +62,7 @@ class CaptureStore:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
-
-    def path_for(self, rollout_id: str) -> Path:
-        """The file of a rollout.
-
-        Raises:
-            UsageError: the id can't be part of a path.
-        """
-        return self.root / f"{check_rollout_id(rollout_id)}.capture.jsonl"
-
-    def incomplete_path_for(self, rollout_id: str) -> Path:
-        """The file that marks a rollout of which a call is missing."""
-        return self.root / f"{check_rollout_id(rollout_id)}.capture.incomplete"
+        super().__init__(self.root)
 
     def record(self, rollout_id: str, exchange: Mapping[str, Any]) -> None:
         """Keep a call, on disk when this returns. What can't be written marks the rollout incomplete.
@@ -85,36 +71,17 @@ class CaptureStore:
             OSError: it can't be written.
         """
         try:
-            append_line(self.path_for(rollout_id), encode(exchange))
+            self.append(rollout_id, encode(exchange))
         except (OSError, TypeError):
             self.mark_incomplete(rollout_id)
             raise
 
-    def mark_incomplete(self, rollout_id: str) -> None:
-        """Note that a call of a rollout is missing."""
-        self.incomplete_path_for(rollout_id).touch()
-
-    def is_incomplete(self, rollout_id: str) -> bool:
-        """Whether a call of a rollout is known to be missing."""
-        return self.incomplete_path_for(rollout_id).exists()
-
     def read(self, rollout_id: str) -> list[dict[str, Any]]:
         """The calls of a rollout in the order in which they were recorded; a line that is none marks it
         incomplete."""
-        try:
-            content = self.path_for(rollout_id).read_bytes()
-        except FileNotFoundError:
-            return []
-        calls: list[dict[str, Any]] = []
-        for line in content.splitlines():
-            try:
-                call = decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                call = None
-            if isinstance(call, dict):
-                calls.append(cast("dict[str, Any]", call))
-            else:
-                self.mark_incomplete(rollout_id)
+        calls, whole = self.lines(rollout_id)
+        if not whole:
+            self.mark_incomplete(rollout_id)
         return calls
 
 

@@ -7,11 +7,12 @@ from time import time
 from typing import Any, Final, cast
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.capture.server_capture import Recorder
 from nemo_gym.capture.settings import token_settings
 from nemo_gym.capture.tokens import TokenRecorder
+from nemo_gym.compat.captured_exchange import Exchange
 from nemo_gym.compat.rollout_correlation import current_tag
 from nemo_gym.compat.token_id_capture import CaptureContext, capture_context
 from nemo_gym.wire.chat import chat_response, params_from_chat
@@ -38,41 +39,29 @@ class TokenCapture:
         if dialect is None or tag is None or not (tag.token_capture or self._of_all):
             await self._app(scope, receive, send)
             return
-        request, answer = bytearray(), bytearray()
-        status, started_at = 0, time()
-        context = CaptureContext(tag.rollout_id, new_call_id())
+        exchange, context = Exchange(), CaptureContext(tag.rollout_id, new_call_id())
 
-        async def heard() -> Message:
-            message = await receive()
-            request.extend(message.get("body", b""))
-            return message
-
-        async def said(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif message["type"] == "http.response.body":
-                answer.extend(message.get("body", b""))
-                if status == 200 and not message.get("more_body"):
-                    params, output = _exchange(dialect, request, answer)
-                    await self._recorder.record(
-                        ModelCall(
-                            rollout_id=context.rollout_id,
-                            model_call_id=context.model_call_id,
-                            dialect=dialect,
-                            model_ref=self._name,
-                            started_at=started_at,
-                            completed_at=time(),
-                            latency_ms=(time() - started_at) * 1000,
-                            status_code=status,
-                            request=cast("dict[str, Any]", params),
-                            answer=output,
-                        )
-                    )
-            await send(message)
+        async def keep() -> None:
+            if exchange.status != 200:
+                return
+            params, output = _in_one_language(dialect, exchange)
+            await self._recorder.record(
+                ModelCall(
+                    rollout_id=context.rollout_id,
+                    model_call_id=context.model_call_id,
+                    dialect=dialect,
+                    model_ref=self._name,
+                    started_at=exchange.started_at,
+                    completed_at=time(),
+                    latency_ms=exchange.latency_ms,
+                    status_code=exchange.status,
+                    request=cast("dict[str, Any]", params),
+                    answer=output,
+                )
+            )
 
         with capture_context(context):
-            await self._app(scope, heard, said)
+            await exchange.watch(self._app, scope, receive, send, keep)
 
 
 def token_capture(settings: Mapping[str, Any], name: str) -> dict[str, Any] | None:
@@ -94,15 +83,12 @@ def token_capture(settings: Mapping[str, Any], name: str) -> dict[str, Any] | No
 _DIALECTS: Final[dict[str, Dialect]] = {"/v1/responses": "responses", "/v1/chat/completions": "chat"}
 
 
-def _exchange(
-    dialect: Dialect, request: bytes | bytearray, answer: bytes | bytearray
-) -> tuple[RequestParams, dict[str, Any]]:
+def _in_one_language(dialect: Dialect, exchange: Exchange) -> tuple[RequestParams, dict[str, Any]]:
     """Request and answer in the one language; an answer that can't be read has no items, and so no tokens."""
-    params: RequestParams = {"input": []}
     try:
-        body, answer_fields = object_of(decode(request)), object_of(decode(answer))
+        body, answer = object_of(decode(exchange.request)), object_of(decode(exchange.answer))
         if dialect == "responses":
-            return cast("RequestParams", {"input": [], **body}), {"output": [], **answer_fields}
-        return params_from_chat(body), chat_response(answer_fields).data
+            return cast("RequestParams", {"input": [], **body}), {"output": [], **answer}
+        return params_from_chat(body), chat_response(answer).data
     except (msgspec.DecodeError, UnicodeDecodeError, UsageError, ValueError, RecursionError):
-        return params, {"output": []}
+        return {"input": []}, {"output": []}

@@ -6,7 +6,11 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from importlib.abc import InspectLoader, Loader
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import CodeType, ModuleType
+from typing import Any, Final, cast
 
 from nemo_gym.compat.gone import GONE, GONE_MODULES
 from nemo_gym.wire.errors import did_you_mean
@@ -40,7 +44,7 @@ HOMES: Final = {
     "nemo_gym.token_id_capture": "nemo_gym.compat.token_id_capture",
     "nemo_gym.verifier_fixture": "nemo_gym.compat.verifier_fixture",
 }
-"""Module by original name. Each has a file of that name in `compat/modules`."""
+"""Module by original name."""
 
 TOP_LEVEL: Final = {
     "AggregateMetrics": "config_types",
@@ -88,34 +92,43 @@ COLLIDING: Final = {
 """Names of original modules that are called like a room of this package, and the module of this folder."""
 
 
-def stand_in(name: str) -> None:
-    """Make the import of an original module give the one that has its place here.
+def spec_of(name: str) -> ModuleSpec | None:
+    """How to import an original module that is not here under its own name; None for any other module."""
+    if name not in HOMES and name not in GONE_MODULES:
+        return None
+    return ModuleSpec(name, _Loader(), origin=HOMES.get(name))
 
-    Called by the file of that name in `compat/modules` while it is being imported; a module may put another
-    in its place in `sys.modules`, so both names mean one module and patches of either reach the code.
 
-    Raises:
-        ModuleNotFoundError: a library of the extra is missing.
-    """
+class _Loader(Loader):
+    """Puts the module of this package in the place of the original one, so that both names mean one module
+    and patches of either reach the code."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The import system's own empty module will do: it is replaced."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        home = _home(name)
+        vars(home).setdefault("__getattr__", _explainer(name, home.__name__))
+        sys.modules[name] = home
+
+    def get_code(self, name: str) -> CodeType | None:
+        """What `python -m` runs."""
+        spec = find_spec(_home(name).__name__)
+        return cast(InspectLoader, spec.loader).get_code(spec.name) if spec else None
+
+
+def _home(name: str) -> ModuleType:
+    if name in GONE_MODULES:
+        raise ModuleNotFoundError(f"{name} is not kept: {GONE_MODULES[name]}", name=name)
     try:
-        module = importlib.import_module(HOMES[name])
+        return importlib.import_module(HOMES[name])
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("nemo_gym"):
             raise
         raise ModuleNotFoundError(
             f"{name} needs {error.name}: pip install 'nemo-gym[compat]'", name=error.name
         ) from None
-    vars(module).setdefault("__getattr__", _explainer(name, module.__name__))
-    sys.modules[name] = module
-
-
-def not_kept(name: str) -> None:
-    """Refuse the import of an original module that has none in its place. Called by the file of its name.
-
-    Raises:
-        ModuleNotFoundError: always, saying what to use.
-    """
-    raise ModuleNotFoundError(f"{name} is not kept: {GONE_MODULES[name]}", name=name)
 
 
 def top_level(name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from nemo_gym.capture.capture_records import capture_gaps
+from nemo_gym.capture.trajectory import TRAJECTORY, empty_trajectory, trajectory_call, trajectory_task_id
 from nemo_gym.compat.model_call_records import (
     CAPTURE_KEY,
     CaptureStore,
@@ -32,15 +33,13 @@ from nemo_gym.compat.observation_models import (
     ToolCallObservation,
     TrajectoryModelCall,
     TrajectoryRecord,
-    TrajectoryResponseMetadata,
     TrajectoryToolCall,
     of_kind,
 )
 from nemo_gym.compat.rollout_correlation import rollout_id_of
 from nemo_gym.wire import keys
-from nemo_gym.wire.json_values import object_of, objects_of, text_of
+from nemo_gym.wire.json_values import object_of, objects_of
 
-TRAJECTORY_KEY: Final = "ng_trajectory"
 OBSERVATIONS_KEY: Final = "ng_agent_observations"
 _PAYLOADS: Final[tuple[str, ...]] = ("request", "response", "request_raw", "response_raw")
 
@@ -52,14 +51,14 @@ def attach_trajectory_record(row: Mapping[str, Any], result: dict[str, Any]) -> 
     except Exception as error:
         log.warning("a rollout's trajectory can't be put together", exc_info=True)
         gap = ObservationGap(code="trajectory_projection_failed", detail=type(error).__name__)
-        result.pop(TRAJECTORY_KEY, None)
+        result.pop(TRAJECTORY, None)
         if capture := object_of(result.get(CAPTURE_KEY)):
             capture["gaps"] = [*objects_of(capture.get("gaps")), gap.model_dump(mode="json")]
             return
         record = TrajectoryRecord(
-            task_id=_task_id(row), rollout_id=str(row.get(keys.ROLLOUT_ID, "")), gaps=[gap]
+            task_id=trajectory_task_id(row), rollout_id=str(row.get(keys.ROLLOUT_ID, "")), gaps=[gap]
         )
-    result[TRAJECTORY_KEY] = record.model_dump(mode="json")
+    result[TRAJECTORY] = record.model_dump(mode="json")
 
 
 def build_trajectory_record(row: Mapping[str, Any], result: Mapping[str, Any]) -> TrajectoryRecord:
@@ -69,8 +68,8 @@ def build_trajectory_record(row: Mapping[str, Any], result: Mapping[str, Any]) -
     Raises:
         ValidationError: something of them is not what it should be.
     """
-    task_id, rollout_id = _task_id(row), rollout_id_of(row) or ""
-    reported = result.get(TRAJECTORY_KEY) or {"task_id": task_id, "rollout_id": rollout_id}
+    task_id, rollout_id = trajectory_task_id(row), rollout_id_of(row) or ""
+    reported = result.get(TRAJECTORY) or empty_trajectory(task_id, rollout_id)
     record = TrajectoryRecord.model_validate(reported)
     record.task_id, record.rollout_id = task_id, rollout_id
     for turn in record.turns:
@@ -307,45 +306,27 @@ def _add_observations(record: TrajectoryRecord, bundle: AgentObservationBundle) 
 
 
 def _model_calls(
-    told: Sequence[TrajectoryModelCall], captured: Sequence[ModelCallRecord]
+    reported: Sequence[TrajectoryModelCall], captured: Sequence[ModelCallRecord]
 ) -> list[TrajectoryModelCall]:
     """The reported calls, each with its captured call, then the other captured calls."""
-    seen = {call.model_call_id or f"call_index={call.call_index}": call for call in captured}
+    unused = {call.model_call_id or f"call_index={call.call_index}": call for call in captured}
     calls = [
-        each if (call := seen.pop(each.model_call_id, None)) is None else _merged(each, call) for each in told
+        each if (call := unused.pop(each.model_call_id, None)) is None else _merged(each, call)
+        for each in reported
     ]
-    return [*calls, *(_merged(TrajectoryModelCall(model_call_id=name), call) for name, call in seen.items())]
+    return [
+        *calls,
+        *(_merged(TrajectoryModelCall(model_call_id=name), call) for name, call in unused.items()),
+    ]
 
 
-def _merged(told: TrajectoryModelCall, call: ModelCallRecord) -> TrajectoryModelCall:
-    status = call.response_status or text_of(object_of(call.response).get("status")) or None
-    stats = {
-        "prompt_tokens": call.tokens_in,
-        "completion_tokens": call.tokens_out,
-        "reasoning_tokens": call.tokens_reasoning,
-        "total_tokens": call.tokens_total,
-        "cached_tokens": call.cached_tokens,
+def _merged(reported: TrajectoryModelCall, call: ModelCallRecord) -> TrajectoryModelCall:
+    captured, known = trajectory_call(call.model_dump()), reported.model_dump()
+    nested = {
+        name: _known_first(captured[name], known[name]) for name in ("response_metadata", "token_stats")
     }
-    metadata = {name: getattr(call, name) for name in TrajectoryResponseMetadata.model_fields}
-    return TrajectoryModelCall.model_validate(
-        {
-            "model_call_id": told.model_call_id,
-            **_known_first(
-                {
-                    "started_at": call.started_at,
-                    "completed_at": call.completed_at,
-                    "duration_ms": call.latency_total_ms,
-                    "request": call.request,
-                    "response": call.response,
-                },
-                told.model_dump(include={"started_at", "completed_at", "duration_ms", "request", "response"}),
-            ),
-            "response_metadata": _known_first(
-                {**metadata, "response_status": status}, told.response_metadata.model_dump()
-            ),
-            "token_stats": _known_first(stats, told.token_stats.model_dump()),
-        }
-    )
+    merged = {**_known_first(captured, known), **nested, "model_call_id": reported.model_call_id}
+    return TrajectoryModelCall.model_validate(merged)
 
 
 def _known_first(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
@@ -354,10 +335,3 @@ def _known_first(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[st
 
 def _each_once(gaps: Iterable[ObservationGap]) -> list[ObservationGap]:
     return list({(gap.code, gap.invocation_id, gap.detail): gap for gap in gaps}.values())
-
-
-def _task_id(row: Mapping[str, Any]) -> str:
-    for name in ("task_id", "instance_id", keys.TASK_INDEX):
-        if row.get(name) is not None:
-            return str(row[name])
-    return ""

@@ -83,7 +83,6 @@ SETTINGS: Final = frozenset(
         "pip_install_verbose",
         "python_version",
         "head_server_deps",
-        "allow_openai_version_skew",
         "results_dir",
         "cache_dir",
         "nemo_gym_log_dir",
@@ -103,18 +102,7 @@ SETTINGS: Final = frozenset(
         "global_aiohttp_tcp_keepalive_probes",
         "profiling_enabled",
         "profiling_results_dirpath",
-        "uvicorn_logging_show_200_ok",
-        "uvicorn_timeout_worker_healthcheck",
         "error_on_almost_servers",
-        "wandb_project",
-        "wandb_name",
-        "wandb_api_key",
-        "mlflow_tracking_uri",
-        "mlflow_tracking_token",
-        "mlflow_experiment_name",
-        "mlflow_run_name",
-        "upload_rollouts",
-        "component_name",
         "policy_base_url",
         "policy_api_key",
         "policy_model_name",
@@ -153,7 +141,6 @@ SETTINGS: Final = frozenset(
         "skills",
         "resume_from_cache",
         "disable_aggregation",
-        "reuse_existing_data_preparation",
         "rollout_collection_driver",
         "use_cached_prepared_benchmarks",
         "num_prepare_benchmark_processes",
@@ -167,6 +154,14 @@ SETTINGS: Final = frozenset(
         "model",
     }
 )
+WITHOUT_EFFECT: Final = frozenset({
+    "allow_openai_version_skew", "component_name", "mlflow_experiment_name", "mlflow_run_name",
+    "mlflow_tracking_token", "mlflow_tracking_uri", "reuse_existing_data_preparation", "upload_rollouts",
+    "uvicorn_logging_show_200_ok", "uvicorn_timeout_worker_healthcheck", "wandb_api_key", "wandb_name",
+    "wandb_project",
+})  # fmt: skip
+"""Settings of existing configurations that nothing here reads. They are accepted with a notice and never
+suggested."""
 COMMON: Final = frozenset(
     {
         "resources_server",
@@ -196,7 +191,7 @@ def check_known(override: Override, *trees: Tree) -> None:
     if path[:-1] == ("head_server",) and path[1] not in HeadServer.__struct_fields__:
         hint = did_you_mean(path[1], HeadServer.__struct_fields__)
         raise ConfigError(f"{override.key}: there is no such key.{hint}")
-    if exists(path, trees) or path[0] in SETTINGS:
+    if exists(path, trees) or path[0] in SETTINGS | WITHOUT_EFFECT:
         return
     if exists(path[:-1], trees) and path[-1] in _fields(path):
         return
@@ -218,7 +213,7 @@ def check_spelling(tree: Tree) -> None:
     for key, value in tree.items():
         name = str(key)
         is_instance = isinstance(value, dict) and any(kind in value for kind in KINDS)
-        if is_instance or name in SETTINGS or name in used:
+        if is_instance or name in SETTINGS | WITHOUT_EFFECT or name in used:
             continue
         near = get_close_matches(name, _PARTS, n=1, cutoff=_MISSPELT)
         collection = isinstance(value, (dict, list)) and near == [name.removesuffix("s")]
@@ -237,11 +232,15 @@ def _used_names(tree: Tree) -> set[str]:
 
 
 def unread(tree: Tree) -> Iterator[str]:
-    """A line for every top-level value that is no setting and that nothing refers to.
+    """A line for every top-level value that is no setting and that nothing refers to, and one for all
+    settings that have no effect.
 
     Blocks pass: they may be data, or be named by a component.
     """
-    used = _used_names(tree)
+    used = _used_names(tree) | WITHOUT_EFFECT
+    if idle := sorted(key for key in WITHOUT_EFFECT & tree.keys() if tree[key] is not None):
+        those = "this setting has" if len(idle) == 1 else "these settings have"
+        yield f"{', '.join(idle)}: {those} no effect here."
     for key, value in tree.items():
         if key not in SETTINGS and key not in used and not isinstance(value, dict):
             yield f"{key}: nothing reads this.{nearest(str(key), SETTINGS)}"

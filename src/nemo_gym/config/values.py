@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 MAX_DEPTH: Final = 32
 
@@ -28,6 +29,20 @@ def parse_value(text: str) -> Any:
     if reader.rest():
         raise ValueError(f"there is more after the value: {reader.rest()[:40]!r}")
     return value
+
+
+def format_value(value: Any) -> str:
+    """Text from which `parse_value` reads the same value, which JSON types make up."""
+    match value:
+        case str():
+            return '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))
+        case dict():
+            pairs = cast("dict[str, Any]", value).items()
+            return f"{{{', '.join(f'{format_value(key)}: {format_value(each)}' for key, each in pairs)}}}"
+        case list():
+            return f"[{', '.join(map(format_value, cast('list[Any]', value)))}]"
+        case _:
+            return json.dumps(value)
 
 
 class _Reader:

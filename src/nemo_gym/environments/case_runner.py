@@ -1,17 +1,11 @@
-"""Runs known cases and rows on an environment in a separate process, where alone its code is imported.
-
-`python -m nemo_gym.environments.case_runner FILE` reads a `Trial` from standard input and writes its
-`Outcome` to the file: what the environment prints does not matter.
-"""
+"""Runs known cases and rows on an environment in a separate process, where alone its code is imported:
+`python -m nemo_gym.environments.case_runner FILE` turns a `Trial` into its `Outcome`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -20,9 +14,9 @@ from nemo_gym.environments.base import Golden
 from nemo_gym.environments.conformance.replay import Script, Stage, as_items, stage
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.support.processes import run_program
+from nemo_gym.support.module_programs import answer_request, run_module
 from nemo_gym.wire import keys
-from nemo_gym.wire.errors import GymError, RolloutError, TaskUnfit, UsageError
+from nemo_gym.wire.errors import RolloutError, TaskUnfit, UsageError
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.response import Response
@@ -57,8 +51,6 @@ class Outcome(msgspec.Struct):
     scored: list[Scored] = []
     misfits: list[str] = []
     """For every row the reason why it does not fit; empty for a row that fits."""
-    error: str = ""
-    """The reason why nothing could run; empty otherwise."""
 
 
 async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
@@ -70,33 +62,15 @@ async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
     Raises:
         GymError: the environment can't be made, its process ended early or ran out of time.
     """
-    with TemporaryDirectory() as folder:
-        result = Path(folder) / "outcome.json"
-        ended = await run_program(
-            [python, "-P", "-m", "nemo_gym.environments.case_runner", str(result)],
-            folder=Path.cwd(),
-            env=os.environ,
-            seconds=TRIAL_S,
-            stdin=msgspec.json.encode(trial),
-        )
-        if not result.exists():
-            output = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
-            how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
-            raise GymError(f"trying {trial.environment} {how} after {ended.seconds:.0f} s:{output}")
-        outcome = msgspec.json.decode(result.read_bytes(), type=Outcome)
-    if outcome.error:
-        raise GymError(outcome.error)
-    return outcome
-
-
-def main(words: Sequence[str]) -> None:
-    """The program: see the module's docstring."""
-    trial = msgspec.json.decode(sys.stdin.buffer.read(), type=Trial)
-    try:
-        outcome = asyncio.run(_try(trial))
-    except GymError as error:
-        outcome = Outcome(error=str(error))
-    Path(words[0]).write_bytes(msgspec.json.encode(outcome))
+    return await run_module(
+        "nemo_gym.environments.case_runner",
+        trial,
+        Outcome,
+        what=trial.environment,
+        python=python,
+        folder=Path.cwd(),
+        seconds=TRIAL_S,
+    )
 
 
 async def _try(trial: Trial) -> Outcome:
@@ -157,4 +131,4 @@ _UNPROCESSABLE: Final = 422
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    answer_request(Trial, lambda trial: asyncio.run(_try(trial)))

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from nemo_gym.sandbox.spec import SandboxStatus as SandboxStatus
     from nemo_gym.sandbox.utils import rewrite_image as rewrite_image
 
-__path__.append(f"{__path__[0]}/../compat/modules/sandbox")  # existing NeMo Gym code imports these
-
 _HOMES = {
     "AsyncSandbox": "sandbox",
     "ExecResult": "spec",

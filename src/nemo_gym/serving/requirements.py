@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import re
 import tomllib
-from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from packaging.markers import UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
 
 from nemo_gym.wire.errors import GymError
 
@@ -56,8 +58,8 @@ def _is_our_checkout(wanted: str, folder: Path) -> bool:
 
 
 def unmet(folder: Path) -> list[str]:
-    """Those of the requirements that what is installed here does not surely meet: whatever is not a name
-    with plain versions counts as unmet.
+    """Those of the requirements that what is installed here does not surely meet. An option, a path, a URL
+    and an extra count as unmet.
 
     Raises:
         GymError: as `requirements_of`.
@@ -65,36 +67,16 @@ def unmet(folder: Path) -> list[str]:
     return [one for one in requirements_of(folder) if not _is_installed(one)]
 
 
-def _is_installed(requirement: str) -> bool:
-    plain = _PLAIN.fullmatch(requirement)
-    if plain is None:
-        return False
+def _is_installed(text: str) -> bool:
     try:
-        have = _release(version(plain["name"]).partition("+")[0])
-    except PackageNotFoundError:
+        requirement = Requirement(text)
+        if requirement.url or requirement.extras:
+            return False
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            return True
+        return requirement.specifier.contains(version(requirement.name), prereleases=True)
+    except (InvalidRequirement, InvalidVersion, PackageNotFoundError, UndefinedEnvironmentName):
         return False
-    bounds = [bound.strip() for bound in plain["bounds"].split(",") if bound.strip()]
-    return not bounds or (have is not None and all(_meets(have, bound) for bound in bounds))
-
-
-def _meets(have: tuple[int, ...], bound: str) -> bool:
-    match = _BOUND.fullmatch(bound)
-    wanted = _release(match[2]) if match else None
-    if match is None or wanted is None:
-        return False
-    if match[1] == "~=":
-        return have >= wanted and have[: len(wanted) - 1] == wanted[:-1]
-    size = max(len(have), len(wanted))
-    return _COMPARE[match[1]](_padded(have, size), _padded(wanted, size))
-
-
-def _release(text: str) -> tuple[int, ...] | None:
-    """`1.26.4` as numbers; None for pre-releases and other forms."""
-    return tuple(map(int, text.split("."))) if _RELEASE.fullmatch(text) else None
-
-
-def _padded(release: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return release + (0,) * (size - len(release))
 
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
@@ -103,14 +85,3 @@ _EDITABLE: Final = re.compile(r"(-e|--editable)(\s*=\s*|\s+|(?=[./'\"]))")
 _EXTRAS: Final = re.compile(r"\[[^\]]*\]$")
 _OPTION: Final = re.compile(r"(-[a-z]|--[a-z-]+)(?:\s+|=)(.+)")
 _FILES: Final = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "--find-links")
-_PLAIN: Final = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*(?P<bounds>(?:[<>=!~][^;@\[\]]*)?)")
-_BOUND: Final = re.compile(r"(==|!=|<=|>=|<|>|~=)\s*([\d.]+)")
-_RELEASE: Final = re.compile(r"\d+(\.\d+)*")
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}

@@ -1,26 +1,20 @@
-"""Runs, in a separate process, the fixture that a server's program exports as `VERIFIER_FIXTURE`.
-
-`python -m nemo_gym.workloads.exported_fixture FILE` reads an `Exported` from standard input and writes what
-came of its cases to the file: what the program prints does not matter.
-"""
+"""Runs, in a separate process, the fixture that a server's program exports as `VERIFIER_FIXTURE`:
+`python -m nemo_gym.workloads.exported_fixture FILE` turns an `Exported` into the results of its cases."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
 import importlib.util
-import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Protocol
 
 import msgspec
 
-from nemo_gym.support.processes import run_program
-from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.support.module_programs import answer_request, run_module
+from nemo_gym.wire.errors import UsageError
 
 NAME: Final = "VERIFIER_FIXTURE"
 TRIAL_S: Final = 300.0
@@ -88,31 +82,15 @@ async def run_exported(exported: Exported, python: str) -> list[CaseResult]:
     Raises:
         GymError: its process ended early or ran out of time.
     """
-    folder = Path(exported.program).parent
-    with TemporaryDirectory() as place:
-        result = Path(place) / "results.json"
-        ended = await run_program(
-            [python, "-P", "-m", "nemo_gym.workloads.exported_fixture", str(result)],
-            folder=folder,
-            env=os.environ,
-            seconds=TRIAL_S,
-            stdin=msgspec.json.encode(exported),
-        )
-        if ended.exit_code != 0 or not result.exists():
-            output = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
-            how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
-            raise GymError(f"trying {NAME} of {exported.program} {how} after {ended.seconds:.0f} s:{output}")
-        return msgspec.json.decode(result.read_bytes(), type=list[CaseResult])
-
-
-def main(words: Sequence[str]) -> None:
-    """The program: see the module's docstring."""
-    exported = msgspec.json.decode(sys.stdin.buffer.read(), type=Exported)
-    try:
-        results = asyncio.run(_results(exported))
-    except GymError as error:
-        sys.exit(str(error))
-    Path(words[0]).write_bytes(msgspec.json.encode(results))
+    return await run_module(
+        "nemo_gym.workloads.exported_fixture",
+        exported,
+        list[CaseResult],
+        what=f"{NAME} of {exported.program}",
+        python=python,
+        folder=Path(exported.program).parent,
+        seconds=TRIAL_S,
+    )
 
 
 async def _results(exported: Exported) -> list[CaseResult]:
@@ -137,4 +115,4 @@ def _loaded(program: Path) -> Fixture:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    answer_request(Exported, lambda exported: asyncio.run(_results(exported)))

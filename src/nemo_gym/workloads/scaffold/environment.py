@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 from pathlib import Path
+from typing import Any, Final
 
 from nemo_gym.environments.base import Golden
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import ask
-from nemo_gym.workloads.scaffold import step_environment
+from nemo_gym.workloads.scaffold.render import class_name, lines, render, write_files
 
 
 def write_scaffold(name: str, folder: Path, *, steps: bool = False) -> list[Path]:
@@ -22,57 +20,35 @@ def write_scaffold(name: str, folder: Path, *, steps: bool = False) -> list[Path
     Raises:
         UsageError: the name can't be an identifier, or something of that name is there already.
     """
-    check_name(name)
+    single = folder / f"{name}.py"
+    if single.exists():
+        raise UsageError(f"{single} is there already and is left as it is: choose another name")
     home = folder / name
-    for taken in (home, folder / f"{name}.py"):
-        if taken.exists():
-            raise UsageError(f"{taken} is there already and is left as it is: choose another name")
-    class_name = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    cases = step_environment.golden_cases() if steps else _golden_cases()
-    environment, readme = (
-        (step_environment.ENVIRONMENT, step_environment.README) if steps else (_ENVIRONMENT, _README)
-    )
+    form, prompt = ("step_environment", _GUESS) if steps else ("environment", _SUM)
     files = {
-        home / "environment.py": environment.replace("CLASS_NAME", class_name),
-        home / "golden.jsonl": "".join(encode(case).decode() + "\n" for case in cases),
-        home / "README.md": readme.replace("ENV_NAME", name),
-        home / "tests" / f"test_{name}.py": _TEST,
+        home / "environment.py": render(f"{form}.py", Class=class_name(name), prompt=prompt),
+        home / "golden.jsonl": lines(_step_cases() if steps else _cases()),
+        home / "README.md": render(f"{form}_README.md", name=name),
+        home / "tests" / f"test_{name}.py": render("environment_test.py"),
     }
-    try:
-        (home / "tests").mkdir(parents=True)
-        for path, text in files.items():
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{home}: can't be written ({error.strerror})") from None
-    return list(files)
+    return write_files(name, [home], files)
 
 
-def check_name(name: str) -> None:
-    """Check that something new can be named so.
-
-    Raises:
-        UsageError: it can't be an identifier, with one that could.
-    """
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and not keyword.iskeyword(name):
-        return
-    fixed = _fixed(name)
-    hint = f"; {fixed!r} would do" if fixed else ""
-    raise UsageError(f"{name!r} can't be the name of an environment: use letters, digits and _{hint}")
+_SUM: Final = "What is {a} + {b}? Answer with the number only."
+_GUESS: Final = "I think of a number from 1 to 7. Guess it: answer with one number."
 
 
-def _fixed(name: str) -> str:
-    fixed = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    fixed = f"env_{fixed}" if fixed[:1].isdigit() else fixed
-    return f"{fixed}_env" if keyword.iskeyword(fixed) else fixed
-
-
-def _golden_cases() -> list[Golden]:
-    task = {"responses_create_params": ask(_PROMPT.format(a=2, b=3)), "expected": "5"}
+def _cases() -> list[Golden]:
+    task = {"responses_create_params": ask(_SUM.format(a=2, b=3)), "expected": "5"}
     call = {"type": "function_call", "name": "add", "arguments": '{"a": 2, "b": 3}', "call_id": "call_0"}
-    message = {"type": "message", "role": "assistant", "content": "The sum is 5."}
     return [
         Golden(name="the number alone", kind="full_reward", task=task, output="5"),
-        Golden(name="asks the tool first", kind="full_reward", task=task, output=[call, message]),
+        Golden(
+            name="asks the tool first",
+            kind="full_reward",
+            task=task,
+            output=[call, *_answers("The sum is 5.")],
+        ),
         Golden(name="another number", kind="zero_reward", task=task, output="6"),
         Golden(name="takes the answer back", kind="zero_reward", task=task, output="5, no, 6"),
         Golden(name="a denial", kind="zero_reward", task=task, output="It is not 5."),
@@ -82,81 +58,17 @@ def _golden_cases() -> list[Golden]:
     ]
 
 
-_PROMPT = "What is {a} + {b}? Answer with the number only."
-
-_ENVIRONMENT = rf'''import random
-import re
-from collections.abc import Iterator
-from itertools import product
-
-from nemo_gym import Environment, Response, Session, Task, ask, tool
-from nemo_gym.verifiers.claims import claimed_number
-
-PAIRS = list(product(range(1, 21), repeat=2))
-QUESTION = re.compile(r"\bsum of \d{{1,3}} and \d{{1,3}} is\b")
+def _step_cases() -> list[Golden]:
+    task = {"responses_create_params": ask(_GUESS), "number": 5}
+    return [
+        Golden(name="at once", kind="full_reward", task=task, output=_answers("5")),
+        Golden(name="with a hint", kind="full_reward", task=task, output=_answers("4", "Then it is 5.")),
+        Golden(name="three misses", kind="zero_reward", task=task, output=_answers("1", "2", "3")),
+        Golden(name="several at once", kind="zero_reward", task=task, output=_answers(*["4 or 5"] * 3)),
+        Golden(name="denials", kind="zero_reward", task=task, output=_answers(*["It is not 5."] * 3)),
+        Golden(name="no number", kind="malformed", task=task, output=_answers(*["I don't know."] * 3)),
+    ]
 
 
-class CLASS_NAME(Environment):
-    """Add two small numbers; a tool can do it too."""
-
-    class Task(Task):
-        expected: str
-
-    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        rng = random.Random(f"{{split}} {{seed}}")
-        for a, b in rng.sample(PAIRS, min(n or 20, len(PAIRS))):
-            question = ask(f"{_PROMPT}")
-            yield self.Task(
-                responses_create_params={{**question, "temperature": 0.3, "max_output_tokens": 24}},
-                expected=str(a + b),
-            )
-
-    @tool
-    def add(self, a: int, b: int) -> int:
-        """Return the sum of two whole numbers."""
-        return a + b
-
-    def verify(self, task: Task, response: Response, session: Session) -> float:
-        answer = QUESTION.sub("", response.final_text)
-        return float(claimed_number(answer) == task.expected)
-
-    def oracle(self, task: Task, session: Session) -> str:
-        return task.expected
-'''
-
-_README = """# ENV_NAME
-
-Add two small numbers.
-
-- **Tasks**: made by `tasks()` in `environment.py`, the same ones for the same split and seed.
-- **Row**: `responses_create_params` (the question) and `expected` (the sum, as text).
-- **Tools**: `add(a, b)`.
-- **Reward**: 1 when the final answer claims the sum, and neither another number nor a doubt, else 0.
-
-```
-gym run ENV_NAME          # let a model try it
-gym env check ENV_NAME    # does it keep the promises of an environment?
-pytest ENV_NAME
-```
-
-To make it yours: change `tasks()` and `verify()`, then write the cases you are sure of into `golden.jsonl`.
-"""
-
-_TEST = """import asyncio
-from pathlib import Path
-
-from nemo_gym.environments.conformance.check import check_environment
-from nemo_gym.environments.discovery import find_environment
-
-ENVIRONMENT = find_environment(str(Path(__file__).parents[1] / "environment.py"))
-
-
-def test_it_keeps_every_promise_of_an_environment() -> None:
-    report = asyncio.run(check_environment(ENVIRONMENT))
-    assert [result for result in report.results if not result.passed] == []
-
-
-def test_the_same_seed_makes_the_same_tasks() -> None:
-    first, again = (list(ENVIRONMENT().tasks("train", 7, 5)) for _ in range(2))
-    assert first == again
-"""
+def _answers(*texts: str) -> list[dict[str, Any]]:
+    return [{"type": "message", "role": "assistant", "content": text} for text in texts]

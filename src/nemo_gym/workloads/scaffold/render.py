@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
-from nemo_gym.workloads.scaffold.environment import check_name
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -48,6 +49,25 @@ def write_files(name: str, folders: Iterable[Path], files: Mapping[Path, str]) -
     except OSError as error:
         raise UsageError(f"{error.filename or name}: can't be written ({error.strerror})") from None
     return list(files)
+
+
+def check_name(name: str) -> None:
+    """Check that something new can be named so.
+
+    Raises:
+        UsageError: it can't be an identifier, with one that could.
+    """
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and not keyword.iskeyword(name):
+        return
+    fixed = _fixed(name)
+    hint = f"; {fixed!r} would do" if fixed else ""
+    raise UsageError(f"{name!r} can't be the name of an environment: use letters, digits and _{hint}")
+
+
+def _fixed(name: str) -> str:
+    fixed = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    fixed = f"env_{fixed}" if fixed[:1].isdigit() else fixed
+    return f"{fixed}_env" if keyword.iskeyword(fixed) else fixed
 
 
 def dataset(path: Path, root: Path, kind: str = "example", **more: Any) -> dict[str, Any]:

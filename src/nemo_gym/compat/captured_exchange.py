@@ -1,0 +1,65 @@
+"""A request to an existing model server and its answer, watched as their bytes pass."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import monotonic, time
+from typing import Any, cast
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nemo_gym.wire.jsonl import decode
+
+
+class Exchange:
+    """One call while it is under way."""
+
+    def __init__(self) -> None:
+        self.request, self.answer = bytearray(), bytearray()
+        self.status = 500
+        self.streamed = False
+        self.started_at = time()
+        """Unix time, seconds."""
+        self.latency_ttft_ms: float | None = None
+        self._started = monotonic()
+
+    @property
+    def latency_ms(self) -> float:
+        """Time since the call began."""
+        return (monotonic() - self._started) * 1000
+
+    async def watch(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, ended: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Run an app and pass everything on unchanged; `ended` is awaited before the last byte of the answer
+        leaves."""
+
+        async def receive_and_note() -> Message:
+            message = await receive()
+            self.request += message.get("body", b"")
+            return message
+
+        async def note_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
+                self.streamed = any(kind.startswith(b"text/event-stream") for kind in kinds)
+            elif message["type"] == "http.response.body":
+                if self.latency_ttft_ms is None and message.get("body"):
+                    self.latency_ttft_ms = self.latency_ms
+                self.answer += message.get("body", b"")
+                if not message.get("more_body"):
+                    await ended()
+            await send(message)
+
+        await app(scope, receive_and_note, note_and_send)
+
+
+def json_object(data: bytes | bytearray) -> dict[str, Any] | None:
+    """The object that JSON text holds; None for anything else."""
+    try:
+        value = decode(bytes(data))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

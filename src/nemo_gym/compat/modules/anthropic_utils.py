@@ -1,5 +1,0 @@
-"""`nemo_gym.anthropic_utils` is not kept."""
-
-from nemo_gym.compat.table import not_kept
-
-not_kept(__name__)
