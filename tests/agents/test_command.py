@@ -14,7 +14,7 @@ from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.collect import attempt
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.wire.errors import AgentFault, ModelUnreachable, RolloutError, UsageError
 from nemo_gym.wire.params import RequestParams
 from tests.support.processes import until_dead
@@ -60,8 +60,8 @@ def program(code: str, *more: str, **options: Any) -> Command:
 
 
 async def play(agent: Command, environment: Environment, model: Model | None = None) -> Rollout:
-    async with LoopbackDoor(model or ScriptedModel(lambda _: "yes")) as door:
-        (rollout,) = [rollout async for rollout in collect(environment, door, agent=agent)]
+    async with LoopbackModel(model or ScriptedModel(lambda _: "yes")) as served:
+        (rollout,) = [rollout async for rollout in collect(environment, served, agent=agent)]
     return rollout
 
 

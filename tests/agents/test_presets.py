@@ -14,7 +14,7 @@ from nemo_gym.agents import presets
 from nemo_gym.agents.command import Command
 from nemo_gym.agents.registry import find_agent
 from nemo_gym.runs.component_specs import AgentSpec
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams
@@ -68,8 +68,8 @@ def worker(tool: str, argument: str) -> TokenModel:
 
 
 async def play(agent: Command, model: TokenModel) -> dict[str, Any]:
-    async with LoopbackDoor(model) as door:
-        (rollout,) = [rollout async for rollout in collect(Deed(), door, agent=agent)]
+    async with LoopbackModel(model) as served:
+        (rollout,) = [rollout async for rollout in collect(Deed(), served, agent=agent)]
     assert rollout.failure is None, rollout.failure
     return rollout.to_row()
 
@@ -150,8 +150,8 @@ def test_the_original_names_work(name: str) -> None:
 async def test_rollouts_side_by_side_keep_their_calls_apart(program: Callable[[str], str]) -> None:
     agent = presets.codex(program=program("codex"))
     rollouts: list[Rollout] = []
-    async with LoopbackDoor(worker("exec_command", "cmd")) as door:
-        async for rollout in collect(Deed(), door, agent=agent, num_repeats=6, concurrency=6):
+    async with LoopbackModel(worker("exec_command", "cmd")) as served:
+        async for rollout in collect(Deed(), served, agent=agent, num_repeats=6, concurrency=6):
             rollouts.append(rollout)
     rows = [rollout.to_row() for rollout in rollouts]
     assert [row["reward"] for row in rows] == [1.0] * 6

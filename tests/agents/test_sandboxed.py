@@ -19,7 +19,7 @@ from nemo_gym.compat.observation_models import AgentObservationBundle
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.sandbox import register_provider
 from nemo_gym.sandbox.providers.local import LocalProvider
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams
@@ -77,8 +77,8 @@ async def play(
     agent: Command, environment: Environment, reply: Callable[..., Any] = lambda _: "yes"
 ) -> Rollout:
     try:
-        async with LoopbackDoor(ScriptedModel(reply)) as door:
-            (rollout,) = [rollout async for rollout in collect(environment, door, agent=agent)]
+        async with LoopbackModel(ScriptedModel(reply)) as served:
+            (rollout,) = [rollout async for rollout in collect(environment, served, agent=agent)]
     finally:
         await agent.aclose()
     return rollout

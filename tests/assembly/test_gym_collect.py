@@ -299,7 +299,7 @@ async def test_captured_calls_are_kept_in_a_folder_and_noted_in_the_rows(tmp_pat
 
 async def test_an_agent_that_is_a_program_reaches_a_model_that_stays_its_owner_s() -> None:
     class Visitor(gym.Agent):
-        needs_door = True
+        needs_served_model = True
 
         async def run(self, row: Any, environment: Any, model: Any) -> gym.Rollout:
             async with model.visit("one", {}) as visit:

@@ -36,7 +36,7 @@ async def test_an_existing_server_scores_cases_and_says_which_rows_do_not_fit() 
     cases = [case("10", expected=10), case("11", expected=10)]
     outcome = await try_out(Trial(environment=TOLERANCE, cases=cases, rows=rows))
     assert [scored.reward for scored in outcome.scored] == [1.0, 0.0]
-    assert outcome.misfits == [
+    assert outcome.bad_rows == [
         "",
         "expected: Input should be a valid number, unable to parse string as a number",
         "expected: Field required",
@@ -62,7 +62,7 @@ async def test_what_the_code_prints_does_not_matter_and_a_failing_verifier_is_an
     )
     assert [scored.reward for scored in outcome.scored] == [1.0, None]
     assert "no verdict" in outcome.scored[1].error
-    assert outcome.misfits == [""]
+    assert outcome.bad_rows == [""]
 
 
 async def test_code_that_ends_its_process_is_told_with_what_it_said(tmp_path: Path) -> None:

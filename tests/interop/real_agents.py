@@ -1,4 +1,4 @@
-"""The real coding agents mend a repository at the model's door: scored by its tests, every call with tokens.
+"""The real coding agents mend a repository with a served model: scored by its tests, every call with tokens.
 
 Not part of the default run, for it needs the programs on PATH: `pip install mini-swe-agent mcp` in an
 environment of its own, and `npm install -g @anthropic-ai/claude-code @openai/codex opencode-ai`. Choose with
@@ -17,7 +17,7 @@ from nemo_gym.agents import presets
 from nemo_gym.agents.command import Command
 from nemo_gym.library.coding.example_repair.environment import Repair
 from nemo_gym.library.coding.example_repair.problems import PROBLEMS
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.wire.items import Item, assistant, function_call, message_text
 from nemo_gym.wire.params import RequestParams, input_items
 from tests.support.token_model import TokenModel
@@ -58,10 +58,12 @@ async def test_a_real_agent_mends_repositories_and_every_call_has_its_tokens(
     name: str, sandbox: str | None
 ) -> None:
     make, tool, argument, last = AGENTS[name]
-    async with LoopbackDoor(repairer(tool, argument, last)) as door:
+    async with LoopbackModel(repairer(tool, argument, last)) as served:
         rollouts = [
             rollout
-            async for rollout in collect(Repair(), door, agent=make(sandbox=sandbox), limit=2, concurrency=2)
+            async for rollout in collect(
+                Repair(), served, agent=make(sandbox=sandbox), limit=2, concurrency=2
+            )
         ]
     assert [rollout.failure for rollout in rollouts] == [None, None]
     for row in (rollout.to_row() for rollout in rollouts):

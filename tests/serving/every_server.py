@@ -27,7 +27,7 @@ from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.environment_tools import OfferedTools
 from nemo_gym.serving.head import head_app
 from nemo_gym.serving.host import Host
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.serving.loopback_tools import LoopbackTools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
@@ -121,8 +121,8 @@ async def _start(ports: dict[str, int], opened: AsyncExitStack) -> None:
         await host.serve(name, app, listener)
     opened.push_async_callback(host.stop, list(apps), grace_s=1.0)
     ports["mcp"] = ports["environment"]
-    door = await opened.enter_async_context(LoopbackDoor(model))
-    visit = await opened.enter_async_context(door.visit("0-0", {}))
+    served = await opened.enter_async_context(LoopbackModel(model))
+    visit = await opened.enter_async_context(served.visit("0-0", {}))
     ports["model_door"] = urlsplit(visit.base_url).port or 0
     tools = LoopbackTools(LocalEnvironment(McpWeather()))
     opened.push_async_callback(tools.aclose)

@@ -26,7 +26,7 @@ from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.aggregate import aggregate_rows
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
-from nemo_gym.runs.remote_metrics import AskedMetrics
+from nemo_gym.runs.remote_metrics import RemoteMetrics
 from nemo_gym.runs.report import RunReport
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.serving.agent_app import agent_app
@@ -234,11 +234,11 @@ async def test_what_was_asked_for_is_known_better_here() -> None:
     assert asked.key_metrics("a", {}) == {"pass@1/ease": 3.0}
 
 
-async def asked_about(answer: bytes) -> AskedMetrics:
+async def asked_about(answer: bytes) -> RemoteMetrics:
     async def ask(agent: str, body: Body) -> bytes:
         return answer
 
-    asked = AskedMetrics(ask)
+    asked = RemoteMetrics(ask)
     asked.add("a", 0, 0, {"reward": msgspec.Raw(b"1.0")})
     await asked.ask({"a": {"reward"}})
     asked.close()
@@ -259,7 +259,7 @@ async def test_rows_wait_outside_of_memory() -> None:
             sent += len(piece)
         return b'{"agent_metrics": {}}'
 
-    asked = AskedMetrics(ask)
+    asked = RemoteMetrics(ask)
     tracemalloc.start()
     for task in range(4_000):
         asked.add("a", task, 0, raws)

@@ -13,7 +13,7 @@ from nemo_gym.agents.command import Command
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather
 from nemo_gym.models.scripted import ScriptedModel
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.serving.loopback_tools import open_tools
 
 PROGRAM = """
@@ -46,8 +46,8 @@ async def test_a_program_calls_the_tools_of_its_own_session_over_mcp(sandbox: st
     model = ScriptedModel(lambda params: str(params["input"][-1]["content"]).removeprefix("The tool says: "))
     agent = Command(argv=[sys.executable, "-I", "-c", PROGRAM], env=VALUES, sandbox=sandbox)
     try:
-        async with LoopbackDoor(model) as door:
-            rollout = await agent.run(ROW, environment, door)
+        async with LoopbackModel(model) as served:
+            rollout = await agent.run(ROW, environment, served)
     finally:
         await environment.aclose()
     assert rollout.reward == 1.0

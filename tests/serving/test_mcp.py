@@ -20,7 +20,7 @@ from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
-from nemo_gym.serving.mcp import TOKEN_HEADER, ToolDoor
+from nemo_gym.serving.mcp import TOKEN_HEADER, ToolServer
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError
@@ -133,7 +133,7 @@ async def test_two_sessions_side_by_side_keep_their_own_counts() -> None:
 
 async def test_without_a_valid_token_all_is_listed_and_nothing_can_be_called() -> None:
     async with counting() as url:
-        foreign = ToolDoor("counter", LocalSource(), Secret.random()).access("s", None)
+        foreign = ToolServer("counter", LocalSource(), Secret.random()).access("s", None)
         for token, problem in ((None, TOKEN_HEADER), ("nonsense", "Invalid"), (token_of(foreign), "Invalid")):
             async with connected(url, token) as client:
                 assert [one.name for one in (await client.list_tools()).tools] == ["add", "greet"]
@@ -279,7 +279,7 @@ def test_an_environment_of_steps_has_no_tools_to_expose() -> None:
     ],
 )
 def test_names_are_stripped_of_this_server_and_no_other(name: str, own: str) -> None:
-    assert ToolDoor("my.server", LocalSource(), Secret("s")).own_name(name) == own
+    assert ToolServer("my.server", LocalSource(), Secret("s")).own_name(name) == own
 
 
 class LocalSource:

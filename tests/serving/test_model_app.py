@@ -473,7 +473,7 @@ class TestRecording:
         calls = (await capture.read("3-1")).calls
         assert [call.dialect for call in calls] == ["responses", "chat", "messages"]
         assert all(call.output[-1]["generation_token_ids"] == [9, 8] for call in calls)
-        assert calls[0].asked["input"] == "x"
+        assert calls[0].request_params["input"] == "x"
         assert calls[2].response["id"] == message.id
         assert calls[2].latency_ttft_ms is not None
         assert {call.model_ref for call in calls} == {"policy_model"}

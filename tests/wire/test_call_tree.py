@@ -229,7 +229,11 @@ def forests(draw: st.DrawFn) -> list[tuple[int | None, ModelCall]]:
         prompt = [1000 + len(json.dumps(asked))]
         if parent is not None:
             before = made[parent][1]
-            asked = [*before.asked["input"], *before.output, user(f"go on {draw(st.integers(0, 2))}")]
+            asked = [
+                *before.request_params["input"],
+                *before.output,
+                user(f"go on {draw(st.integers(0, 2))}"),
+            ]
             last: Any = before.output[-1]
             seen = [*last.get("prompt_token_ids", []), *last.get("generation_token_ids", [])]
             prompt = [*seen, draw(st.integers(0, 3))]

@@ -87,7 +87,7 @@ def test_an_entry_gives_the_call_s_tokens_and_what_was_asked_back() -> None:
     entry = token_entry(call({"type": "reasoning", "summary": []}, {"type": "message", **TOKENS}))
     assert entry is not None
     again = call_of_entry(entry)
-    assert again.asked == {"input": "asked"}
+    assert again.request_params == {"input": "asked"}
     assert token_entry(again) == entry
 
 
@@ -118,8 +118,8 @@ def test_tokens_that_do_not_fit_are_no_tokens(output: list[dict[str, Any]]) -> N
 
 
 def test_a_request_in_the_one_language_is_not_kept_twice() -> None:
-    assert call().asked == {"input": "asked"}
-    assert call(params={"input": "converted"}).asked == {"input": "converted"}
+    assert call().request_params == {"input": "asked"}
+    assert call(params={"input": "converted"}).request_params == {"input": "converted"}
 
 
 def test_a_row_without_an_identity_has_no_rollout_id() -> None:

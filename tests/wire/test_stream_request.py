@@ -1,4 +1,4 @@
-"""What streaming clients send, made fit for the strict door."""
+"""What streaming clients send, made fit for the strict parser."""
 
 import pytest
 from hypothesis import given, settings

@@ -17,8 +17,8 @@ class Agent(ABC):
 
     plays: ClassVar[Literal["tools", "steps"]] = "tools"
     """Which form of environment it can act in."""
-    needs_door: ClassVar[bool] = False
-    """Whether its model must be a `ModelDoor`, because a program of its own asks it over HTTP."""
+    needs_served_model: ClassVar[bool] = False
+    """Whether its model must be a `ServedModel`, because a program of its own asks it over HTTP."""
 
     @abstractmethod
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:

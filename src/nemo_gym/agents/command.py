@@ -11,7 +11,7 @@ from time import monotonic, time
 from typing import Any, Final
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.agents.programs import find_program
 from nemo_gym.agents.sandboxed import Sandboxes
 from nemo_gym.agents.trajectory import outcome_of
@@ -73,7 +73,7 @@ class Command(Agent):
             argument names a secret.
     """
 
-    needs_door = True
+    needs_served_model = True
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Command(Agent):
             await self._sandboxes.check()
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
-        if not isinstance(model, ModelDoor):
+        if not isinstance(model, ServedModel):
             raise UsageError(
                 f"agent {type(self).__name__} runs a program that asks the model over HTTP: "
                 "hand it a model opened with nemo_gym.serving.loopback_model"

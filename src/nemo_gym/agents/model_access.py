@@ -1,4 +1,4 @@
-"""`ModelDoor`: a model that an agent program can call over HTTP."""
+"""`ServedModel`: a model that an agent program can call over HTTP."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ class Visit(Protocol):
         ...
 
 
-class ModelDoor(Model):
+class ServedModel(Model):
     """A model that programs can also call over HTTP, each rollout at a base URL of its own.
 
-    The layer above the agents opens it (`serving.loopback_model`); an agent with `needs_door` gets one as its
-    model.
+    `serving.loopback_model` starts it; an agent with `needs_served_model` gets one as its model.
     """
 
     @abstractmethod

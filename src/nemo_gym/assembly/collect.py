@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict, cast
 import msgspec
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.assembly.arguments import Arguments
 from nemo_gym.assembly.loopback import open_loopback
 from nemo_gym.assembly.ready import LentModel, ReadyAgent, ReadyEnvironment, ReadyModel, embedded_model
@@ -117,7 +117,7 @@ async def collect(
         capture=capture,
     )
     lent = model_spec.model if isinstance(model_spec, ReadyModel) else None
-    collector = build_collector(orders, open_doors=partial(_open_loopback, capture, lent))
+    collector = build_collector(orders, serve_loopback=partial(_open_loopback, capture, lent))
     keep = [collector.agent] if isinstance(agent, Agent) else list[object]()
     keep += [] if lent is None else [lent]
     try:
@@ -266,10 +266,10 @@ def _agent_spec(agent: Agent | str | None, settings: dict[str, Any]) -> AgentSpe
 
 def _open_loopback(
     capture: CaptureSettings | None, lent: Model | None, model: Model, link: EnvironmentLink
-) -> tuple[ModelDoor, EnvironmentLink]:
+) -> tuple[ServedModel, EnvironmentLink]:
     """As `open_loopback`, where closing the server leaves a model that is its owner's open."""
     return open_loopback(
-        capture, LentModel(model) if model is lent and not isinstance(model, ModelDoor) else model, link
+        capture, LentModel(model) if model is lent and not isinstance(model, ServedModel) else model, link
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.environments.link import EnvironmentLink
@@ -14,7 +14,7 @@ from nemo_gym.wire.errors import UsageError
 
 def open_loopback(
     capture: CaptureSettings | None, model: Model, link: EnvironmentLink
-) -> tuple[ModelDoor, EnvironmentLink]:
+) -> tuple[ServedModel, EnvironmentLink]:
     """The model and the environment within reach of programs, which needs the server's libraries.
 
     Args:
@@ -25,11 +25,11 @@ def open_loopback(
         UsageError: the server's libraries are missing.
     """
     try:
-        from nemo_gym.serving.loopback_model import LoopbackDoor
+        from nemo_gym.serving.loopback_model import LoopbackModel
         from nemo_gym.serving.loopback_tools import open_tools
     except ImportError:
         raise UsageError("this agent needs an HTTP server: pip install 'nemo-gym[serve]'") from None
-    if isinstance(model, ModelDoor):
+    if isinstance(model, ServedModel):
         return model, open_tools(link)
     store = FileCapture(Path(capture.calls)) if capture and capture.calls else None
-    return LoopbackDoor(model, store=store), open_tools(link)
+    return LoopbackModel(model, store=store), open_tools(link)

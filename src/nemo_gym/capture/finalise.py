@@ -41,7 +41,7 @@ class Finaliser:
         self._strategy: Strategy = strategy
 
     async def finish(
-        self, row: Row, rollout_id: str, response: Response, told: Mapping[str, Any]
+        self, row: Row, rollout_id: str, response: Response, agent_columns: Mapping[str, Any]
     ) -> tuple[Response, dict[str, Any]]:
         """The response with the main branch as its output, and the columns that go with it.
 
@@ -52,9 +52,9 @@ class Finaliser:
             row: as it was dispatched; its text says which branch is the main one.
             rollout_id: whose tokens.
             response: what the agent gave.
-            told: the columns that the agent gave.
+            agent_columns: the columns that the agent gave.
         """
-        if TOKEN_CAPTURE in told:  # its door has done all this
+        if TOKEN_CAPTURE in agent_columns:  # its served model has done this already
             return response, {}
         try:
             source_data = await called(self._source.freeze, rollout_id)
@@ -67,7 +67,7 @@ class Finaliser:
             return response, {TOKEN_CAPTURE: why, MASK_SAMPLE: True}
         columns = tree_columns(row, rollout_id, captured, branches, strategy=self._strategy)
         columns[TOKEN_CAPTURE] |= {"snapshot_id": snapshot.snapshot_id, "version": snapshot.version}
-        columns[TRAJECTORY] = _joined(object_of(told.get(TRAJECTORY)), columns[TRAJECTORY])
+        columns[TRAJECTORY] = _joined(object_of(agent_columns.get(TRAJECTORY)), columns[TRAJECTORY])
         if branches:
             response = Response({**response.data, "output": branches[0].trainable_items})
         return response, columns
@@ -107,10 +107,13 @@ def _prompt(row: Row) -> str:
     return message_text(messages[-1]) if messages else ""
 
 
-def _joined(told: dict[str, Any], captured: dict[str, Any]) -> dict[str, Any]:
+def _joined(agent_columns: dict[str, Any], captured: dict[str, Any]) -> dict[str, Any]:
     """The captured trajectory; where the agent gave one, that one with the branches that were captured."""
-    if not told:
+    if not agent_columns:
         return captured
-    ids = {each.get("invocation_id") for each in objects_of(told.get("invocations"))}
+    ids = {each.get("invocation_id") for each in objects_of(agent_columns.get("invocations"))}
     added = [each for each in captured["invocations"] if each["invocation_id"] not in ids]
-    return {**told, "invocations": [*cast("list[Any]", told.get("invocations") or []), *added]}
+    return {
+        **agent_columns,
+        "invocations": [*cast("list[Any]", agent_columns.get("invocations") or []), *added],
+    }

@@ -81,7 +81,7 @@ async def collect(job: Job) -> RunReport:
     Raises:
         GymError: it can't begin.
     """
-    run = Run(job, open_doors=partial(open_loopback, job.capture))
+    run = Run(job, serve_loopback=partial(open_loopback, job.capture))
     try:
         await run.prepare()
     except ModelMissing as error:

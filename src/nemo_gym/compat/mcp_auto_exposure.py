@@ -16,7 +16,7 @@ from nemo_gym.compat.config_types import ConfigError
 from nemo_gym.compat.mcp_routes import RouteTools, name_own_tools, tell_how_to_reach
 from nemo_gym.compat.running import cookie_secret
 from nemo_gym.serving.limits import Limits
-from nemo_gym.serving.mcp import PATH, ToolDoor
+from nemo_gym.serving.mcp import PATH, ToolServer
 from nemo_gym.serving.mcp import TOKEN_HEADER as TOKEN_HEADER
 from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.wire.params import FunctionTool
@@ -97,13 +97,13 @@ def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, Harvest
         return {}
     by_name = {tool.name: tool for tool in tools}
     source = RouteTools(app, {tool.name: tool.route for tool in tools}, [tool.function for tool in tools])
-    door = ToolDoor(name, source, cookie_secret())
+    tools = ToolServer(name, source, cookie_secret())
     for route in routes:
         if route.path == "/seed_session":
-            route.app = tell_how_to_reach(door, route.app, server.mcp_allowed_tools_for_session)
+            route.app = tell_how_to_reach(tools, route.app, server.mcp_allowed_tools_for_session)
         elif route.path == "/verify":
-            route.app = name_own_tools(door, route.app)
-    app.router.routes[:0] = tool_routes(door, body_bytes=Limits().body_bytes)
+            route.app = name_own_tools(tools, route.app)
+    app.router.routes[:0] = tool_routes(tools, body_bytes=Limits().body_bytes)
     return by_name
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nemo_gym.serving.in_process import exchange
-from nemo_gym.serving.mcp import ToolAnswer, ToolDoor
+from nemo_gym.serving.mcp import ToolAnswer, ToolServer
 from nemo_gym.serving.sessions import SESSION_ID_KEY
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.masking import without_secrets
@@ -65,7 +65,7 @@ class RouteTools:
         return ToolAnswer(reply.text)
 
 
-def tell_how_to_reach(door: ToolDoor, seed_session: ASGIApp, allowed: AllowedTools) -> ASGIApp:
+def tell_how_to_reach(tools: ToolServer, seed_session: ASGIApp, allowed: AllowedTools) -> ASGIApp:
     """`/seed_session` with `mcp` in its answer."""
 
     async def seeded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,21 +77,21 @@ def tell_how_to_reach(door: ToolDoor, seed_session: ASGIApp, allowed: AllowedToo
             answer = _object(content)
             if answer is None:
                 return content
-            return encode({**answer, "mcp": door.access(scope["session"][SESSION_ID_KEY], may)})
+            return encode({**answer, "mcp": tools.access(scope["session"][SESSION_ID_KEY], may)})
 
         await _passed(seed_session, scope, body, send, with_access)
 
     return seeded
 
 
-def name_own_tools(door: ToolDoor, verify: ASGIApp) -> ASGIApp:
+def name_own_tools(tools: ToolServer, verify: ASGIApp) -> ASGIApp:
     """`/verify` that sees calls of the server's tools under their own names, and answers as it was asked."""
 
     async def verified(scope: Scope, receive: Receive, send: Send) -> None:
         body = await Request(scope, receive).body()
         row = _object(body) if b'"mcp__' in body else None
         calls = _calls(row)
-        own = {place: {**call, "name": door.own_name(call["name"])} for place, call in calls.items()}
+        own = {place: {**call, "name": tools.own_name(call["name"])} for place, call in calls.items()}
         if row is None or own == calls:
             await _passed(verify, scope, body, send, lambda content: content)
             return

@@ -13,7 +13,7 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.sources import find_file
 from nemo_gym.datasets.render import render
-from nemo_gym.runs.unfit_rows import Misfits
+from nemo_gym.runs.unfit_rows import BadRows
 from nemo_gym.serving.checkouts import checkouts
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
@@ -79,14 +79,14 @@ def validate_prompt_compatibility(rows: Iterable[Row], prompt_config: PromptConf
     Raises:
         InvalidInput: naming the rows, counted from 0, that have an input already or lack a column.
     """
-    prompt, misfits = _prompt(prompt_config), Misfits("row")
+    prompt, bad_rows = _prompt(prompt_config), BadRows("row")
     for place, row in enumerate(rows):
         try:
             prompt.applied(row)
         except DataError as error:
-            misfits.add(place, str(error))
+            bad_rows.add(place, str(error))
     try:
-        misfits.refuse("prompt doesn't fit: ")
+        bad_rows.refuse("prompt doesn't fit: ")
     except DataError as error:
         raise InvalidInput(str(error)) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.unfit_rows import Misfits
+from nemo_gym.runs.unfit_rows import BadRows
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode, read_rows
@@ -20,7 +20,7 @@ def render(source: Path, prompt: Prompt, target: Path) -> int:
         DataError: rows can't take the prompt; all are named, by line.
         UsageError: there is no such file, or nothing in it.
     """
-    misfits = Misfits("line")
+    bad_rows = BadRows("line")
     count = 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as file:
@@ -30,10 +30,10 @@ def render(source: Path, prompt: Prompt, target: Path) -> int:
                 filled = prompt.applied(row)
                 check_typed_params(filled.get(keys.PARAMS))
             except UsageError as error:
-                misfits.add(line, str(error))
+                bad_rows.add(line, str(error))
             else:
                 file.write(encode(filled) + b"\n")
-        misfits.refuse(f"{source}: prompt {prompt.name} doesn't fit ")
+        bad_rows.refuse(f"{source}: prompt {prompt.name} doesn't fit ")
         if not count:
             raise UsageError(f"{source}: there is nothing in it")
     return count

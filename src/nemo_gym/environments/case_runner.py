@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct):
     """The results of all cases and rows, in the order of the request."""
 
     scored: list[Scored] = []
-    misfits: list[str] = []
+    bad_rows: list[str] = []
     """For every row the reason why it does not fit; empty for a row that fits."""
 
 
@@ -77,8 +77,8 @@ async def _try(trial: Trial) -> Outcome:
     kind = find_environment(trial.environment)
     async with stage(lambda: kind(trial.settings), 0) as on:
         scored = [await _score(on, case, index) for index, case in enumerate(trial.cases)]
-        misfits = [await _misfit(on.link, row) for row in trial.rows]
-    return Outcome(scored, misfits)
+        bad_rows = [await _misfit(on.link, row) for row in trial.rows]
+    return Outcome(scored, bad_rows)
 
 
 async def _score(on: Stage, case: Golden, index: int) -> Scored:

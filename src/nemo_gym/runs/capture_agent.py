@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.capture_records import CAPTURE, asked_calls, capture_column
 from nemo_gym.capture.finalise import Finaliser
 from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
@@ -63,7 +63,7 @@ class CapturedAgent(Agent):
         if sink is not None:
             await cleared(sink, id)
             recorders.append(TokenRecorder(sink))
-        if recorders and not isinstance(model, ModelDoor):
+        if recorders and not isinstance(model, ServedModel):
             model = Recorded(model, id, Recorders(recorders))
         rollout = await self.agent.run(row, environment, model)
         row_columns = {**rollout.row, **rollout.details}

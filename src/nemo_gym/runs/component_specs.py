@@ -67,7 +67,7 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
             models[name] = CountedModel(name, model, recorder=recorder, owned=spec.closes)
         return Resources(models=models)
 
-    async def asked(self) -> EnvironmentSpec:
+    async def described(self) -> EnvironmentSpec:
         """The same, after asking the server, if there is one, what it is.
 
         Raises:
@@ -230,7 +230,7 @@ async def fitted(
         UsageError: there is no such environment or agent, or they don't fit together.
     """
     built = environment.build()
-    spec = await environment.asked()
+    spec = await environment.described()
     steps = isinstance(built, StepEnvironment) if spec.about is None else spec.about.steps
     agent = agent.resolved(spec.url or built.name(), steps=steps)
     if not spec.url and not isinstance(built, RemotePlaceholder):

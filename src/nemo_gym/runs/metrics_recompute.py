@@ -14,7 +14,7 @@ from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.environment_metrics import Additions, OwnMetrics
-from nemo_gym.runs.remote_metrics import AskedMetrics
+from nemo_gym.runs.remote_metrics import RemoteMetrics
 from nemo_gym.runs.report import Reading, RunReport
 from nemo_gym.runs.scorer_environments import Scorers
 from nemo_gym.stats.reward_scale import RewardScale
@@ -46,7 +46,7 @@ async def recompute(
 class _Metrics:
     """Each agent's rollouts go to who knows more of them."""
 
-    def __init__(self, scorer: EnvironmentSpec, asked: AskedMetrics, agents: RemoteRun | None) -> None:
+    def __init__(self, scorer: EnvironmentSpec, asked: RemoteMetrics, agents: RemoteRun | None) -> None:
         self.asked = asked
         self._scorer = scorer
         self._agents = agents
@@ -105,4 +105,4 @@ async def _metrics(scorer: EnvironmentSpec, agents: RemoteRun | None) -> AsyncGe
                 servers[spec.url] = await opened.enter_async_context(aclosing(server))
             return await servers[spec.url].metrics_of(agent, body)
 
-        yield _Metrics(scorer, opened.enter_context(closing(AskedMetrics(ask))), agents)
+        yield _Metrics(scorer, opened.enter_context(closing(RemoteMetrics(ask))), agents)

@@ -16,7 +16,7 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.task_source import own_tasks, rows_of
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.unfit_rows import Misfits
+from nemo_gym.runs.unfit_rows import BadRows
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
@@ -69,7 +69,7 @@ def task_rows(
         UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`. Tasks
             that the prompt doesn't fit are named after the last one.
     """
-    misfits = Misfits()
+    bad_rows = BadRows()
     limit = None if limit is None else min(limit, sys.maxsize)
     if isinstance(source, Path):
         numbered = islice(read_rows(source), limit)
@@ -81,7 +81,7 @@ def task_rows(
             try:
                 row = prompt.applied(row)
             except DataError as error:
-                (refused or misfits.add)(number, str(error))
+                (refused or bad_rows.add)(number, str(error))
                 continue
         try:
             check_typed_params(row.get(keys.PARAMS))
@@ -95,7 +95,7 @@ def task_rows(
             where = f"{source}:{number}" if of_file else f"task {number} of {environment.name()}"
             raise DataError(f"{where}: {error}") from None
         yield row
-    misfits.refuse(f"prompt {prompt.name} doesn't fit " if prompt else "")
+    bad_rows.refuse(f"prompt {prompt.name} doesn't fit " if prompt else "")
 
 
 def _check_stamps(row: Row) -> None:
@@ -114,17 +114,17 @@ def fitting(rows: Iterable[tuple[Row, int]], agent: Agent, only: str = "") -> It
     Raises:
         DataError: after the last row, naming those for which it is not so.
     """
-    misfits = Misfits()
+    bad_rows = BadRows()
     for number, (row, times) in enumerate(rows, start=1):
         try:
             if only and named_agent(row) not in ("", only):
                 raise UsageError(f"agent_ref names {named_agent(row)!r}, and the only agent here is {only!r}")
             agent.check_row(row)
         except UsageError as error:
-            misfits.add(number, str(error))
+            bad_rows.add(number, str(error))
             continue
         yield row, times
-    misfits.refuse()
+    bad_rows.refuse()
 
 
 def expand(

@@ -35,7 +35,7 @@ class KnowsMetrics(Protocol):
     async def aclose(self) -> None: ...
 
 
-class AskedMetrics:
+class RemoteMetrics:
     """Takes in scored rollouts and has servers add their metrics to those that every run has.
 
     The rows wait, without their trajectories, in files that have no name.
@@ -93,7 +93,7 @@ class AskedMetrics:
 @asynccontextmanager
 async def metrics_elsewhere(
     environment: EnvironmentSpec, agent: AgentSpec
-) -> AsyncGenerator[AskedMetrics | None]:
+) -> AsyncGenerator[RemoteMetrics | None]:
     """Those of the servers that score a run's rollouts; None where the environment is in this process."""
     kind = find_agent(agent.name)
     if isinstance(kind, type) and issubclass(kind, KnowsMetrics):
@@ -104,7 +104,7 @@ async def metrics_elsewhere(
         yield None
         return
     async with aclosing(server):
-        with closing(AskedMetrics(server.metrics_of)) as remote:
+        with closing(RemoteMetrics(server.metrics_of)) as remote:
             yield remote
 
 

@@ -33,7 +33,7 @@ from nemo_gym.runs.result import Result
 from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_changes
 from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
-from nemo_gym.runs.worker import OpenDoors, Orders, build_collector
+from nemo_gym.runs.worker import Orders, ServeLoopback, build_collector
 from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.stats.statistics import ClusteredMean
 from nemo_gym.wire.errors import UsageError
@@ -114,11 +114,11 @@ class Run:
     """
 
     def __init__(
-        self, job: Job, *, open_doors: OpenDoors | None = None, listeners: Iterable[Listener] = ()
+        self, job: Job, *, serve_loopback: ServeLoopback | None = None, listeners: Iterable[Listener] = ()
     ) -> None:
         self.job = job
         self._listeners = tuple(listeners)
-        self._open_doors = open_doors
+        self._serve_loopback = serve_loopback
         self.paths = RunPaths.of(job.output)
         once = all(source.num_repeats == 1 for source in job.sources)
         self._repeats = job.num_repeats if once and isinstance(job.num_repeats, int) else None
@@ -162,7 +162,7 @@ class Run:
                 "several workers would each start an engine of their own; start it once with gym env start, "
                 "and give its URL"
             ).about("workers", "model_url")
-        collector = build_collector(self._orders, open_doors=self._open_doors if alone else None)
+        collector = build_collector(self._orders, serve_loopback=self._serve_loopback if alone else None)
         try:
             await collector.check()
             if resuming:

@@ -35,7 +35,7 @@ class Scorers(EnvironmentSpec, frozen=True):
         return RemotePlaceholder()
 
     async def asked(self) -> Scorers:
-        specs = await asyncio.gather(*(spec.asked() for spec in self.agents.values()))
+        specs = await asyncio.gather(*(spec.described() for spec in self.agents.values()))
         return msgspec.structs.replace(self, agents=dict(zip(self.agents, specs, strict=True)))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:

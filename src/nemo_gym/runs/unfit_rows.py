@@ -1,4 +1,4 @@
-"""`Misfits`: rows that can't be run, named all at once."""
+"""`BadRows`: rows that can't be run, named all at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from nemo_gym.wire.errors import DataError
 
 
-class Misfits:
+class BadRows:
     """Collects what is wrong with which task, or whatever else is counted."""
 
     def __init__(self, counted: str = "task") -> None:

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
@@ -66,16 +66,16 @@ class Report(msgspec.Struct, array_like=True):
     limit: int
 
 
-OpenDoors = Callable[[Model, EnvironmentLink], tuple[ModelDoor, EnvironmentLink]]
+ServeLoopback = Callable[[Model, EnvironmentLink], tuple[ServedModel, EnvironmentLink]]
 """Puts a model and an environment's tools within reach of programs, as the rooms above know how to."""
 
 
-def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> Collector:
+def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = None) -> Collector:
     """The collector that carries out these orders; it is the caller's to close.
 
     Args:
         orders: what to build.
-        open_doors: for an agent whose program asks the model over HTTP.
+        serve_loopback: for an agent whose program asks the model over HTTP.
 
     Raises:
         UsageError: the parts don't fit together.
@@ -94,13 +94,13 @@ def build_collector(orders: Orders, *, open_doors: OpenDoors | None = None) -> C
         raise UsageError("the oracle looks into the environment, which is at a URL here")
     agent = orders.agent.build()
     model = orders.model.build(local)
-    if agent.needs_door:
-        if open_doors is None:
+    if agent.needs_served_model:
+        if serve_loopback is None:
             name = orders.agent.name
             raise UsageError(
                 f"agent {name!r} needs the model behind a server of this process: use one worker"
             ).about("workers")
-        model, link = open_doors(model, link)
+        model, link = serve_loopback(model, link)
     limiter = (
         Fixed(orders.concurrency)
         if orders.concurrency

@@ -43,7 +43,7 @@ class Pty:
         await self.close()
 
 
-class PtyDoor:
+class PtySessions:
     """Opens sessions in one sandbox (`sandbox.pty`)."""
 
     def __init__(self, provider: SandboxProvider, handle: Callable[[], SandboxHandle]) -> None:

@@ -26,8 +26,8 @@ class Relays:
         self._servers: list[asyncio.Server] = []
         self._visits: set[asyncio.Task[None]] = set()
 
-    async def listen(self, door: socket.socket, connect: Connect) -> int:
-        """Pass on what comes to `door`, a bound socket that is owned from here on; its port.
+    async def listen(self, listener: socket.socket, connect: Connect) -> int:
+        """Pass on what comes to `listener`, a bound socket that is owned from here on; its port.
 
         Raises:
             OSError: it can't be listened at.
@@ -45,8 +45,8 @@ class Relays:
             finally:
                 self._visits.discard(task)
 
-        self._servers.append(await asyncio.start_server(visit, sock=door))
-        return door.getsockname()[1]
+        self._servers.append(await asyncio.start_server(visit, sock=listener))
+        return listener.getsockname()[1]
 
     async def close(self) -> None:
         """End every connection."""

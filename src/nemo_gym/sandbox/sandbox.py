@@ -20,7 +20,7 @@ from nemo_gym.sandbox.providers.base import (
     SandboxProvider,
 )
 from nemo_gym.sandbox.providers.registry import create_provider
-from nemo_gym.sandbox.pty import PtyDoor
+from nemo_gym.sandbox.pty import PtySessions
 from nemo_gym.sandbox.spec import (
     SandboxEndpoint,
     SandboxExecResult,
@@ -59,7 +59,7 @@ class AsyncSandbox:
         self._provider = create_provider(provider) if isinstance(provider, Mapping) else provider
         self._spec = spec
         self._handle: SandboxHandle | None = None
-        self.pty = PtyDoor(self._provider, self._started)
+        self.pty = PtySessions(self._provider, self._started)
 
     @property
     def id(self) -> str:

@@ -1,1 +1,1 @@
-"""HTTP doors: any component as a server."""
+"""HTTP servers for any component."""

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.environments.fixed_reward import FixedRewardLink
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
@@ -57,8 +57,8 @@ def agent_app(
     played = unverified if skip_verification else environment
 
     def recorded(request: Request, row: Row) -> Model:
-        """The model as this rollout asks it. Behind a door calls are recorded already."""
-        if not options.captures or isinstance(model, ModelDoor):
+        """The model as this rollout asks it. A served model records its calls itself."""
+        if not options.captures or isinstance(model, ServedModel):
             return model
         tag = rollout_tag(request.scope)
         try:

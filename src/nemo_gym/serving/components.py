@@ -34,7 +34,7 @@ from nemo_gym.serving.engine_routes import engine_routes
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.in_process import AppConnections, AppEnvironment
-from nemo_gym.serving.loopback_model import LoopbackDoor
+from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.serving.loopback_tools import open_tools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
@@ -171,7 +171,7 @@ class Components:
         played = references.get(RESOURCES_SERVER)
         agent = spec.resolved(played.name if played else instance.name, steps=environment.steps).build()
         self._opened.push_async_callback(agent.aclose)
-        if agent.needs_door and isinstance(environment, LocalEnvironment):
+        if agent.needs_served_model and isinstance(environment, LocalEnvironment):
             environment = open_tools(environment)
             self._opened.push_async_callback(environment.aclose)
         settings = instance.settings
@@ -206,15 +206,15 @@ class Components:
     def _model_of(self, instance: Instance, agent: Agent) -> Model:
         reference = instance.references.get(MODEL_SERVER)
         model = self._referred(reference) if reference else MissingModel()
-        if agent.needs_door:
+        if agent.needs_served_model:
             capture = self._options.capture
-            door = LoopbackDoor(
+            loopback = LoopbackModel(
                 model,
                 store=capture if isinstance(capture, FileCapture) else None,
                 limits=self._options.limits,
             )
-            self._opened.push_async_callback(door.aclose)
-            return door
+            self._opened.push_async_callback(loopback.aclose)
+            return loopback
         return model
 
     def _referred(self, reference: Reference) -> Model:

@@ -86,7 +86,7 @@ class _Server:
         form = self._step_routes(row) if self._link.steps else self._verify_routes(row)
         offered = self._offered
         return [
-            *([] if offered is None else tool_routes(offered.door, body_bytes=self._limits.body_bytes)),
+            *([] if offered is None else tool_routes(offered.server, body_bytes=self._limits.body_bytes)),
             *form,
             metrics_route(metrics_of(environment)),
             described(
@@ -167,7 +167,7 @@ class _Server:
         row = await decode_object(body)
         response = response_of(row)
         if self._offered is not None:
-            response = self._offered.door.own_names(response)
+            response = self._offered.server.own_names(response)
         session = self._find(request.scope)
         if session is None:
             self._check(row)

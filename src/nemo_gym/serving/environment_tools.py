@@ -12,7 +12,7 @@ from nemo_gym.environments.base import Observation, Step
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import is_tool_error
-from nemo_gym.serving.mcp import PATH, TOKEN_HEADER, ToolAnswer, ToolDoor
+from nemo_gym.serving.mcp import PATH, TOKEN_HEADER, ToolAnswer, ToolServer
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import FunctionCall, function_call
@@ -24,7 +24,7 @@ from nemo_gym.wire.task import Row
 
 
 class OfferedTools:
-    """The tools of an environment behind a `ToolDoor`; a call acts on the very session it was offered for.
+    """The tools of an environment behind a `ToolServer`; a call acts on the very session it was offered for.
 
     Args:
         name: the instance's name, and that of the MCP server.
@@ -39,7 +39,7 @@ class OfferedTools:
             raise UsageError(
                 f"{name}: {link.environment.name()} has reset and step, and no tools to expose over MCP"
             )
-        self.door = ToolDoor(name, self, secret)
+        self.server = ToolServer(name, self, secret)
         self._link = link
         self._sessions = WeakValueDictionary[str, Session]()
 
@@ -48,9 +48,9 @@ class OfferedTools:
         return self._link.environment.mcp_allowed_tools_for_session(row)
 
     def offer(self, id: str, session: Session, allowed: list[str] | None) -> dict[str, Any]:
-        """How to reach a session's tools, as `ToolDoor.access` says it. `id` stands for it in the token."""
+        """How to reach a session's tools, as `ToolServer.access` says it. `id` stands for it in the token."""
         self._sessions[id] = session
-        return self.door.access(id, allowed)
+        return self.server.access(id, allowed)
 
     def tools(self, session_id: str | None) -> Sequence[FunctionTool]:
         session = self._sessions.get(session_id) if session_id is not None else None
@@ -106,7 +106,7 @@ class OfferedEnvironment:
         return await self._link.step(session, action)
 
     async def verify(self, session: Session, response: Response) -> Reward:
-        return await self._link.verify(session, self._offered.door.own_names(response))
+        return await self._link.verify(session, self._offered.server.own_names(response))
 
     async def aclose(self) -> None:
         await self._link.aclose()

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nemo_gym.agents.model_access import ModelDoor
+from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.stores import CaptureStore, MemoryCapture
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
@@ -33,7 +33,7 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 
-class LoopbackDoor(ModelDoor):
+class LoopbackModel(ServedModel):
     """`model` behind a server on a free port of 127.0.0.1, started with the first visit.
 
     Args:
@@ -104,7 +104,7 @@ class LoopbackDoor(ModelDoor):
         await app(scope, receive, send)
 
 
-_NAME: Final = "door"
+_NAME: Final = "model"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class LoopbackTools(OfferedEnvironment):
         limits = Limits()
         middleware = [Middleware(ErrorForms, label=_NAME), Middleware(LimitRequests, limits=limits)]
         return Starlette(
-            routes=tool_routes(self._offered.door, body_bytes=limits.body_bytes), middleware=middleware
+            routes=tool_routes(self._offered.server, body_bytes=limits.body_bytes), middleware=middleware
         )
 
 

@@ -52,7 +52,7 @@ class Grant(msgspec.Struct, frozen=True):
         return self.tools is None or name in self.tools
 
 
-class ToolDoor:
+class ToolServer:
     """The tools of a server, for whoever holds the token of one of its sessions.
 
     Args:

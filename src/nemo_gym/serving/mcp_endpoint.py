@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from nemo_gym import __version__
 from nemo_gym.runs.collect import innermost
-from nemo_gym.serving.mcp import TOKEN_HEADER, ToolAnswer, ToolDoor
+from nemo_gym.serving.mcp import TOKEN_HEADER, ToolAnswer, ToolServer
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import FunctionTool
 
@@ -25,11 +25,11 @@ _Context = ServerRequestContext[dict[str, Any], Request]
 class McpEndpoint:
     """ASGI app: JSON answers, and nothing kept between requests, so any process of a server can answer."""
 
-    def __init__(self, door: ToolDoor, *, body_bytes: int) -> None:
-        self._door = door
+    def __init__(self, tools: ToolServer, *, body_bytes: int) -> None:
+        self._tools = tools
         self._body_bytes = body_bytes
         self._server: Server[dict[str, Any]] = Server(
-            door.server_name,
+            tools.server_name,
             version=__version__,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
@@ -50,12 +50,12 @@ class McpEndpoint:
     async def _list_tools(
         self, context: _Context, _: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_tool(tool) for tool in self._door.listed(_token(context))])
+        return types.ListToolsResult(tools=[_tool(tool) for tool in self._tools.listed(_token(context))])
 
     async def _call_tool(
         self, context: _Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        return _result(await self._door.call(_token(context), params.name, params.arguments or {}))
+        return _result(await self._tools.call(_token(context), params.name, params.arguments or {}))
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
         """No tool here asks for arguments to be repeated in headers, so there is nothing to compare."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from nemo_gym.serving.mcp import PATH, ToolDoor
+from nemo_gym.serving.mcp import PATH, ToolServer
 from nemo_gym.wire.errors import UsageError
 
 
-def tool_routes(tools: ToolDoor, *, body_bytes: int) -> list[BaseRoute]:
+def tool_routes(tools: ToolServer, *, body_bytes: int) -> list[BaseRoute]:
     """What answers at `/mcp`, with or without a slash; it belongs before routes that take any name.
 
     Args:

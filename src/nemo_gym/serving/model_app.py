@@ -59,7 +59,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
         more: further routes.
     """
     server = _ModelServer(model, name, options)
-    doors: list[tuple[str, Dialect, dict[str, Any], dict[str, Any]]] = [
+    dialects: list[tuple[str, Dialect, dict[str, Any], dict[str, Any]]] = [
         ("/v1/responses", ResponsesDialect(), PARAMS, RESPONSE),
         ("/v1/chat/completions", ChatDialect(), CHAT, _OBJECT),
         ("/v1/messages", MessagesDialect(), MESSAGES, _OBJECT),
@@ -68,13 +68,13 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
         *(
             described(
                 path,
-                server.door(dialect),
+                server.handler(dialect),
                 summary=dialect.__doc__ or "",
                 body=body,
                 answer=answer,
                 errors=_ERRORS,
             )
-            for path, dialect, body, answer in doors
+            for path, dialect, body, answer in dialects
         ),
         described(
             "/v1/messages/count_tokens",
@@ -109,7 +109,7 @@ class _ModelServer:
         self._options = options
         self._replayed = _Rollouts()
 
-    def door(self, dialect: Dialect) -> Handler:
+    def handler(self, dialect: Dialect) -> Handler:
         """The handler that answers in `dialect`."""
 
         async def answer(request: Request) -> HttpResponse:

@@ -124,7 +124,7 @@ def separate_calls(captured: Captured) -> list[Branch]:
     branches: list[Branch] = []
     for call in captured.calls:
         if call.output:
-            branch = Branch([call], input_items(call.asked), [*call.output])
+            branch = Branch([call], input_items(call.request_params), [*call.output])
             if token_entry(call) is None:
                 branch.evidence, branch.mask = "text", "no_tokens"
             if captured.incomplete:
@@ -196,13 +196,13 @@ def _token_trace(call: ModelCall) -> _Trace | None:
 
 
 def _text_trace(call: ModelCall) -> _Trace:
-    prompt = item_text(input_items(call.asked))
+    prompt = item_text(input_items(call.request_params))
     return _Trace(len(prompt), prompt + item_text(call.output))
 
 
 def _unlikely(call: ModelCall, prompt: str, depth: int) -> tuple[bool, bool, bool]:
     """Reasons against a root being the start of the main branch, the weightiest first."""
-    request = call.asked
+    request = call.request_params
     texts = (message_text(item) for item in input_items(request) if item["type"] == "message")
     holds = not prompt or any(prompt.strip() in text for text in texts)
     return not holds, not request.get("tools"), depth == 1
@@ -225,7 +225,7 @@ def _retries(
     alike: dict[tuple[int | None, bytes], list[int]] = defaultdict(list)
     for place, call in enumerate(calls):
         trace = tokens[place]
-        prompt = encode(call.asked.get("input")) if trace is None else trace.whole[: trace.prompt]
+        prompt = encode(call.request_params.get("input")) if trace is None else trace.whole[: trace.prompt]
         alike[links[place].parent, prompt].append(place)
     marks: dict[int, Mask] = {}
     for places in alike.values():
@@ -244,10 +244,10 @@ def _branch(
     retries: dict[int, Mask],
 ) -> Branch:
     def news(before: int, place: int) -> list[Item]:
-        return news_after(texts[before].whole, input_items(calls[place].asked))
+        return news_after(texts[before].whole, input_items(calls[place].request_params))
 
     parent = links[path[0]].parent
-    opening = input_items(calls[path[0]].asked) if parent is None else news(parent, path[0])
+    opening = input_items(calls[path[0]].request_params) if parent is None else news(parent, path[0])
     branch = Branch([calls[place] for place in path], opening, [*calls[path[0]].output])
     for before, place in pairwise(path):
         branch.items += [*news(before, place), *calls[place].output]

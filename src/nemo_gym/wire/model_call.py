@@ -51,7 +51,7 @@ class ModelCall(msgspec.Struct, kw_only=True, omit_defaults=True):
     dialect may have no room for. None for a failed call."""
 
     @property
-    def asked(self) -> RequestParams:
+    def request_params(self) -> RequestParams:
         """The request in the one language."""
         return cast("RequestParams", self.request if self.params is None else self.params)
 
@@ -169,7 +169,7 @@ def token_entry(call: ModelCall) -> TokenEntry | None:
         output_items=[without_tokens(item) for item in output],
         token_item_index=place,
         created_at=call.completed_at,
-        request={name: value for name, value in call.asked.items() if name in _TELLING},
+        request={name: value for name, value in call.request_params.items() if name in _TELLING},
     )
 
 

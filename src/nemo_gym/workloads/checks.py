@@ -133,7 +133,7 @@ async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -
     except GymError as error:
         verdict.problems.append(str(error))
         return
-    wrong = zip(cases, outcome.misfits, strict=True)
+    wrong = zip(cases, outcome.bad_rows, strict=True)
     verdict.problems += [f"{where}: {misfit}" for (where, _), misfit in wrong if misfit]
 
 

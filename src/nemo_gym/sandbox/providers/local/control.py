@@ -54,8 +54,8 @@ class Run:
 class Control:
     """One supervisor, and what is asked of it."""
 
-    def __init__(self, door: socket.socket, process: Process) -> None:
-        self._door = door
+    def __init__(self, channel: socket.socket, process: Process) -> None:
+        self._channel = channel
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
@@ -63,7 +63,7 @@ class Control:
         self._ends: dict[int, asyncio.Future[End]] = {}
         self._greeting: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._writing = asyncio.Lock()
-        self._loop.add_reader(door.fileno(), self._read)
+        self._loop.add_reader(channel.fileno(), self._read)
 
     @classmethod
     async def start(cls, plan: dict[str, Any]) -> Control:
@@ -112,7 +112,7 @@ class Control:
     @property
     def running(self) -> bool:
         """Whether the sandbox is there."""
-        return self._process.returncode is None and self._door.fileno() >= 0
+        return self._process.returncode is None and self._channel.fileno() >= 0
 
     async def run(
         self,
@@ -206,9 +206,9 @@ class Control:
                 f"command and environment are {len(data)} bytes; at most {_LONGEST} can be sent"
             )
         async with self._writing:
-            while self._door.fileno() >= 0:
+            while self._channel.fileno() >= 0:
                 try:
-                    socket.send_fds(self._door, [data], fds)
+                    socket.send_fds(self._channel, [data], fds)
                 except BlockingIOError:
                     await self._writable()
                 except OSError:
@@ -220,7 +220,7 @@ class Control:
 
     async def _writable(self) -> None:
         ready = self._loop.create_future()
-        fd = self._door.fileno()
+        fd = self._channel.fileno()
         self._loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
         try:
             await ready
@@ -229,7 +229,7 @@ class Control:
 
     def _read(self) -> None:
         try:
-            data, fds = supervisor.receive(self._door)
+            data, fds = supervisor.receive(self._channel)
         except BlockingIOError:
             return
         except OSError:
@@ -255,10 +255,10 @@ class Control:
             self._answers[message["id"]].set_result((message, fds))
 
     def _gone(self) -> None:
-        if self._door.fileno() < 0:
+        if self._channel.fileno() < 0:
             return
-        self._loop.remove_reader(self._door.fileno())
-        self._door.close()
+        self._loop.remove_reader(self._channel.fileno())
+        self._channel.close()
         for waiting in (self._greeting, *self._answers.values(), *self._ends.values()):
             if not waiting.done():
                 waiting.set_exception(

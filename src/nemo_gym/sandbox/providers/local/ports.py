@@ -64,10 +64,10 @@ class Ports:
         return self._inside[host, port]
 
 
-def _bound(door: socket.socket) -> socket.socket:
+def _bound(listener: socket.socket) -> socket.socket:
     try:
-        door.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", 0))
     except OSError:
-        door.close()
+        listener.close()
         raise
-    return door
+    return listener
