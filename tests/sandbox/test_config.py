@@ -43,7 +43,7 @@ def test_set_by_hand_the_variable_weakens_nothing_and_a_warning_names_it(
     monkeypatch.setenv(VARIABLE, value)
     assert default_isolation() == "required"
     assert VARIABLE in caplog.text
-    assert "--allow-unsafe" in caplog.text
+    assert "`allow_unsafe`" in caplog.text
 
 
 def test_the_word_of_a_process_that_has_ended_weakens_nothing() -> None:

@@ -349,7 +349,8 @@ asyncio.run(main())
         for provider in ("local", LocalProvider(), {"local": {"create": {"network": "host"}}}):
             with pytest.raises(NotIsolated) as told:
                 await AsyncSandbox(provider).start()
-            assert "--allow-unsafe" in str(told.value)
+            assert "allow_unsafe" in str(told.value)
+            assert told.value.settings == ("allow_unsafe",)
             assert "create: {isolation: auto}" in str(told.value)
         assert "NOT isolated" not in caplog.text
         monkeypatch.setenv("NEMO_GYM_ALLOW_UNSAFE", "")  # so that it is put back

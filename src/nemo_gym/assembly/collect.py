@@ -29,6 +29,7 @@ from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
 from nemo_gym.runs.plan import PlanOptions, expand, fitting, task_rows
 from nemo_gym.runs.worker import Orders, build_collector
+from nemo_gym.support.signals import waking_loop
 from nemo_gym.transport.exchange import is_url
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.params import FIELDS
@@ -297,10 +298,11 @@ async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[R
 
     work = asyncio.create_task(run())
     try:
-        while (rollout := await finished.get()) is not None:
-            if finished.qsize() <= 2 * collector.limit:
-                room.set()
-            yield rollout
+        with waking_loop():
+            while (rollout := await finished.get()) is not None:
+                if finished.qsize() <= 2 * collector.limit:
+                    room.set()
+                yield rollout
         await work
     finally:
         work.cancel()

@@ -93,7 +93,7 @@ def options(
     if verbose:
         log_everything()
     if unsafe:
-        from nemo_gym.sandbox.config import allow_unsafe
+        from nemo_gym.sandbox import allow_unsafe
 
         allow_unsafe()
     if version and json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nemo_gym.sandbox.blocking import Sandbox as Sandbox
+    from nemo_gym.sandbox.config import allow_unsafe as allow_unsafe
     from nemo_gym.sandbox.config import resolve_provider_config as resolve_provider_config
     from nemo_gym.sandbox.config import resolve_provider_metadata as resolve_provider_metadata
     from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
@@ -49,6 +50,7 @@ _HOMES = {
     "SandboxResources": "spec",
     "SandboxSpec": "spec",
     "SandboxStatus": "spec",
+    "allow_unsafe": "config",
     "create_provider": "providers.registry",
     "get_provider_class": "providers.registry",
     "list_providers": "providers.registry",

@@ -75,7 +75,7 @@ def default_isolation() -> Literal["auto", "required"]:
     if pid.isdecimal() and len(pid) < _LONGEST_PID and mark == _mark(int(pid)):
         return "auto"
     log.warning(
-        "the environment variable %s is ignored: only --allow-unsafe on the command line, or "
+        "the environment variable %s is ignored: only `allow_unsafe` of nemo_gym.sandbox, or "
         "`create: {isolation: auto}` in the settings of the local provider, lets sandboxes run less isolated",
         _ALLOW_UNSAFE,
     )

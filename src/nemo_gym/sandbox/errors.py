@@ -22,10 +22,11 @@ class NotIsolated(SandboxCreateError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"sandboxes can't be isolated here: {why}. Use docker or apptainer. To let code reach "
-            "this machine's network and files instead: --allow-unsafe on the command line, or "
+            f"sandboxes can't be isolated here: {why}. Use docker or apptainer. To let code reach this "
+            "machine's network and files instead, say so with `allow_unsafe` of nemo_gym.sandbox, or write "
             "`create: {isolation: auto}` in the settings of the local provider"
         )
+        self.settings = ("allow_unsafe",)
         self.why = why
 
 

@@ -14,6 +14,7 @@ from nemo_gym.sandbox.archive import PACKED, packing_words
 from nemo_gym.sandbox.errors import ArchiveIncomplete, SandboxFileError
 from nemo_gym.sandbox.extraction import unpack
 from nemo_gym.sandbox.providers.base import PacksFolders, SandboxHandle, SandboxProvider
+from nemo_gym.support.finishing import finish
 
 _COPY_S: Final = 600.0
 _ARCHIVE: Final = "/tmp/gym-folder.tar"  # noqa: S108 - the sandbox's own
@@ -54,14 +55,13 @@ async def copy_folder(
     try:
         with pipe:
             await provider.pack_folder(handle, path, pipe)
-    except Exception:
+    except BaseException as error:
         await asyncio.wait([unpacking])
-        if not isinstance(unpacking.exception(), ArchiveIncomplete | None):
-            await unpacking  # it stopped reading, which is why packing failed
+        refusal = unpacking.exception()
+        if isinstance(error, Exception) and not isinstance(refusal, ArchiveIncomplete | None):
+            raise refusal from error  # unpacking stopped reading, which is why packing failed
         raise
-    finally:
-        await asyncio.wait([unpacking])
-    await unpacking
+    await finish(unpacking)
 
 
 async def _copy_archive(
@@ -75,8 +75,8 @@ async def _copy_archive(
     with tempfile.TemporaryDirectory(prefix="gym-download-") as folder:
         archive = Path(folder, "archive.tar")
         await provider.download_file(handle, _ARCHIVE, archive)
-        source = await asyncio.to_thread(archive.open, "rb")
-        await asyncio.to_thread(_unpack, source, target, most_bytes, PurePosixPath(path).name)
+        source = open(archive, "rb")  # noqa: ASYNC230, SIM115 - a new file; `_unpack` closes it
+        await finish(asyncio.to_thread(_unpack, source, target, most_bytes, PurePosixPath(path).name))
 
 
 def _unpack(source: IO[bytes], target: Path, most_bytes: int, name: str) -> None:

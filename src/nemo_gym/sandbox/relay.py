@@ -56,8 +56,6 @@ class Relays:
         for visit in visits:
             visit.cancel()
         await asyncio.gather(*visits, return_exceptions=True)
-        for server in self._servers:
-            await server.wait_closed()
         self._servers.clear()
 
 
@@ -84,6 +82,11 @@ async def _pass_on(reader: StreamReader, writer: StreamWriter, connect: Connect)
         with suppress(OSError, SandboxStopped):
             other_reader, other = await connect()
             await asyncio.gather(_pump(reader, other), _pump(other_reader, writer))
+    except asyncio.CancelledError:
+        for end in (writer, other):
+            if end is not None:
+                end.transport.abort()  # closing would wait until the other side reads what is left
+        raise
     finally:
         for end in (writer, other):
             if end is not None:

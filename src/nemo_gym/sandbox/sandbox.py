@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from nemo_gym.sandbox.spec import (
     SandboxSpec,
     SandboxStatus,
 )
+from nemo_gym.support.finishing import finish
 
 log: Final = logging.getLogger(__name__)
 
@@ -238,14 +238,8 @@ class AsyncSandbox:
 
     async def _close(self, handle: SandboxHandle) -> None:
         """Goes on to its end when it is cancelled meanwhile."""
-        closing = asyncio.ensure_future(self._provider.close(handle))
         try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await asyncio.wait([closing])
-            if closing.done():
-                closing.exception()  # nobody waits for it any more
-            raise
+            await finish(self._provider.close(handle))
         except Exception as error:
             log.warning("sandbox %s can't be removed: %r", handle.sandbox_id, error)
 

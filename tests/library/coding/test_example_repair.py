@@ -157,7 +157,7 @@ async def test_where_no_namespace_is_permitted_nothing_is_run(tmp_path: Path) ->
     assert str(told.value).startswith(
         "the tests can't be run: sandboxes can't be isolated here: user namespaces are not permitted. "
     )
-    assert "--allow-unsafe" in str(told.value)
+    assert "`allow_unsafe`" in str(told.value)
 
 
 async def test_a_name_that_no_file_can_have_is_refused_as_such() -> None:

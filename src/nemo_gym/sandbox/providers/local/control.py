@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import os
 import socket
 import sys
@@ -19,6 +20,8 @@ from typing import Any, Final, NamedTuple
 import nemo_gym
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
 from nemo_gym.sandbox.providers.local import supervisor
+
+log: Final = logging.getLogger(__name__)
 
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
 """A variable in the environment of every program, by which what it started is found again."""
@@ -146,9 +149,13 @@ class Control:
         await self._ask({"op": "signal", "run": run.number, "number": number})
 
     async def kill(self, run: Run) -> None:
-        """Kill a program, and what it started; in a sandbox that is gone nothing is left to be killed."""
-        with contextlib.suppress(SandboxStopped):
+        """Kill a program, and what it started. What can't be killed now ends with the sandbox."""
+        try:
             await self._ask({"op": "kill", "run": run.number, "mark": f"{MARK}={run.mark}"})
+        except SandboxStopped:
+            pass  # nothing is left to be killed
+        except OSError as error:
+            log.warning("a command can't be killed before its sandbox ends: %s", error)
 
     async def open(self, path: str, *, write: bool = False) -> int:
         """A descriptor of a regular file inside.
@@ -180,8 +187,7 @@ class Control:
     async def _ask_fd(self, asked: dict[str, Any]) -> int:
         _, fds = await self._ask(asked)
         if len(fds) != 1:
-            for fd in fds:
-                os.close(fd)
+            _close_all(fds)
             raise SandboxStopped("the sandbox's supervisor broke off")
         return fds[0]
 
@@ -193,6 +199,10 @@ class Control:
         try:
             await self._send({"id": number, **request}, fds)
             answer, descriptors = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                _close_all(future.result()[1])  # they came in the same instant
+            raise
         finally:
             self._answers.pop(number, None)
         if "errno" in answer:
@@ -247,8 +257,7 @@ class Control:
             return
         waiting = self._answers.get(message["id"]) if "id" in message else self._greeting
         if waiting is None or waiting.done():
-            for fd in fds:
-                os.close(fd)
+            _close_all(fds)
         elif waiting is self._greeting:
             self._greeting.set_result(message)
         else:
@@ -272,6 +281,11 @@ def _map_ids(pid: int, ids: dict[str, str]) -> None:
     (folder / "setgroups").write_text("deny")
     for name, lines in ids.items():
         (folder / name).write_text(lines)
+
+
+def _close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _package_folder() -> str:

@@ -9,6 +9,7 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from math import ceil
@@ -46,6 +47,7 @@ from nemo_gym.sandbox.spec import (
     SandboxUsage,
     settings_of,
 )
+from nemo_gym.support.finishing import finish
 from nemo_gym.support.process_output import Output
 
 log: Final = logging.getLogger(__name__)
@@ -137,7 +139,7 @@ class LocalProvider:
         isolation = await self.isolation()
         if not isolation.namespaces and self._create.isolation == "required":
             raise NotIsolated(isolation.why_not)
-        layout = await asyncio.to_thread(Layout.make, self._create, spec, jailed=isolation.namespaces)
+        layout = Layout.make(self._create, spec, jailed=isolation.namespaces)
         handle = SandboxHandle(layout.folder.name, self.name, None)
         try:
             async with asyncio.timeout(spec.ready_timeout_s or self._create.start_timeout_s):
@@ -178,8 +180,7 @@ class LocalProvider:
         """
         _check_user(user)
         sandbox = _sandbox(handle)
-        out = await self._output(sandbox)
-        err = await self._output(sandbox)
+        out, err = await self._outputs(sandbox)
         try:
             with out.end, err.end, _nothing() as nothing:
                 run = await sandbox.control.run(
@@ -202,11 +203,16 @@ class LocalProvider:
         usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
         return SandboxExecResult(out.text, err.text, end.code, usage=usage)
 
-    async def _output(self, sandbox: LocalSandbox) -> Output:
-        """A pipe that is closed with the sandbox at the latest."""
-        output = await Output.pipe(self._exec.output_bytes)
-        sandbox.outputs = [*(left for left in sandbox.outputs if not left.ended.done()), output]
-        return output
+    async def _outputs(self, sandbox: LocalSandbox) -> tuple[Output, Output]:
+        """Two pipes that are closed with the sandbox at the latest."""
+        out = await Output.pipe(self._exec.output_bytes)
+        try:
+            err = await Output.pipe(self._exec.output_bytes)
+        except BaseException:
+            out.close()
+            raise
+        sandbox.outputs = [*(output for output in sandbox.outputs if not output.ended.done()), out, err]
+        return out, err
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         """Copy a file in.
@@ -215,7 +221,7 @@ class LocalProvider:
             SandboxFileError: it can't be read or written.
         """
         try:
-            with await asyncio.to_thread(source_path.open, "rb") as source:
+            with source_path.open("rb") as source:
                 mode = os.fstat(source.fileno()).st_mode & 0o777
                 await _write(_sandbox(handle), target_path, source.read, mode)
         except OSError as error:
@@ -323,14 +329,14 @@ class LocalProvider:
         if self._create.isolation == "off":
             return Isolation(False, "the settings say so")
         spec = SandboxSpec()
-        layout = await asyncio.to_thread(Layout.make, self._create, spec, jailed=True)
+        layout = Layout.make(self._create, spec, jailed=True)
         try:
             control = await Control.start(self._plan(layout, spec))
             await control.close()
         except SandboxCreateError as error:
             return Isolation(False, str(error))
         finally:
-            await asyncio.to_thread(layout.remove)
+            await finish(asyncio.to_thread(layout.remove))
         return Isolation(True)
 
     def _check(self, spec: SandboxSpec) -> None:
@@ -424,14 +430,14 @@ def _copy(read: Callable[[int], bytes], target: IO[bytes]) -> None:
 
 
 async def _remove(layout: Layout, sandbox: LocalSandbox | None) -> None:
-    try:
+    """Each step is done also when the one before it fails or is cancelled."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(lambda: finish(asyncio.to_thread(layout.remove)))
         if sandbox is not None:
+            stack.push_async_callback(sandbox.ports.close)
+            stack.push_async_callback(sandbox.control.close)
             for output in sandbox.outputs:
                 output.close()
-            await sandbox.control.close()
-            await sandbox.ports.close()
-    finally:
-        await asyncio.to_thread(layout.remove)
 
 
 def _sandbox(handle: SandboxHandle) -> LocalSandbox:

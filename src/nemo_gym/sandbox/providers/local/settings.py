@@ -16,7 +16,7 @@ class LocalCreateConfig:
 
     isolation: Literal["required", "auto", "off"] = field(default_factory=default_isolation)
     """`required`: namespaces, or an error where the kernel does not permit them; `auto`: a warning there;
-    `off`: none. By default `required`, and `auto` under `--allow-unsafe`."""
+    `off`: none. By default `required`, and `auto` after `allow_unsafe()`."""
     network: Literal["none", "host"] = "none"
     """`host` gives the sandbox this machine's network."""
     readable: list[str] = field(default_factory=list[str])

@@ -1,0 +1,65 @@
+"""A cancellation that comes in the middle of some work is raised after the work."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from nemo_gym.support.finishing import finish
+
+
+@pytest.fixture
+def go() -> asyncio.Event:
+    return asyncio.Event()
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_the_result_of_the_work_is_returned() -> None:
+    assert await finish(asyncio.sleep(0, "result")) == "result"
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await finish(fail())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_waits_for_the_work(go: asyncio.Event, fails: bool) -> None:
+    ends: list[bool] = []
+
+    async def work() -> None:
+        await go.wait()
+        ends.append(True)
+        if fails:
+            raise ValueError("no")
+
+    task = asyncio.create_task(finish(work()))
+    await settled()
+    task.cancel()
+    await settled()
+    assert not task.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ends == [True]
+
+
+async def test_a_second_cancellation_does_not_wait(go: asyncio.Event) -> None:
+    work = asyncio.ensure_future(go.wait())
+    task = asyncio.create_task(finish(work))
+    for _ in range(2):
+        await settled()
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not work.done()
+    go.set()
+    assert await work
