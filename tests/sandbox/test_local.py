@@ -84,7 +84,7 @@ class TestCommands:
                 await sandbox.exec("true")
             monkeypatch.undo()
         assert outputs[0].end.closed
-        await outputs[0].ended
+        await outputs[0].drained
 
     async def test_a_command_gives_its_output_and_exit_code(self, sandbox):
         result = await sandbox.exec("echo out; echo err >&2; exit 3")

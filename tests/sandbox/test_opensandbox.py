@@ -132,7 +132,7 @@ async def test_what_fails_is_tried_again_as_often_as_the_settings_say(server: Se
         with pytest.raises(SandboxFileError, match="the server is busy"):
             await sandbox.upload(tmp_path / "in", "/in")
     server.failures = 1
-    with pytest.raises(SandboxCreateError, match="can't make i: the server is busy"):
+    with pytest.raises(SandboxCreateError, match="can't create i: the server is busy"):
         await AsyncSandbox({"opensandbox": CONFIG}, spec).start()
 
 
@@ -145,7 +145,7 @@ async def test_the_time_to_make_it_is_not_the_time_that_it_lives(server: Server)
     assert server.arguments["timeout"].total_seconds() == 60
     assert set(server.arguments["extensions"].values()) == {"Always"}
     server.slow = 5
-    with pytest.raises(SandboxCreateError, match=r"can't make i: more than 0\.05 seconds"):
+    with pytest.raises(SandboxCreateError, match=r"can't create i: more than 0\.05 seconds"):
         await AsyncSandbox({"opensandbox": {**CONFIG, "create": create}}, spec).start()
     with pytest.raises(InvalidSandbox, match="expected Always, IfNotPresent or Never, not 'always'"):
         AsyncSandbox({"opensandbox": {"create": {"image_pull_policy": "always"}}})

@@ -23,7 +23,7 @@ class Mine:
 
 @pytest.fixture(autouse=True)
 def _no_leftovers(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry, "_by_name", {})
 
 
 def plug_in(monkeypatch, *names: str, value: str = f"{__name__}:Mine") -> None:

@@ -72,7 +72,7 @@ def test_another_thread_takes_the_place_of_one_whose_work_was_given_up() -> None
     stuck.set()
     threads.shutdown()
     assert names() == []
-    assert threads._given_up == set()
+    assert threads._unwanted == set()
 
 
 def test_work_that_has_not_begun_can_be_given_up(threads: WorkerThreads) -> None:

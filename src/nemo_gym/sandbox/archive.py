@@ -12,13 +12,13 @@ from nemo_gym.sandbox.errors import InvalidSandbox
 
 
 def pack(target: IO[bytes], folder: Path, place: str, texts: Mapping[str, str]) -> None:
-    """Write an archive of a folder's contents and of texts. Links are kept as links; sockets and the like are
-    left out, and so is whom the files belong to.
+    """Write an archive of a folder's contents and of texts. It has links as links, no sockets or devices, and
+    not the files' owners.
 
     Args:
-        target: what is written to.
-        folder: whose contents go in.
-        place: what the folder is called in the archive.
+        target: the file to write to.
+        folder: the folder.
+        place: the folder's path in the archive.
         texts: further files by name; only their owner may read them.
 
     Raises:
@@ -26,7 +26,7 @@ def pack(target: IO[bytes], folder: Path, place: str, texts: Mapping[str, str]) 
     """
     with tarfile.open(fileobj=target, mode="w") as archive:
         for child in sorted(folder.iterdir()):
-            archive.add(child, f"{place}/{child.name}", filter=_nobodys)
+            archive.add(child, f"{place}/{child.name}", filter=_without_owner)
         for name, text in texts.items():
             content = text.encode("utf-8", "replace")
             member = tarfile.TarInfo(name)
@@ -36,8 +36,9 @@ def pack(target: IO[bytes], folder: Path, place: str, texts: Mapping[str, str]) 
 
 
 def packing_words(folder: str) -> list[str]:
-    """A program for the inside of a sandbox that writes an archive of a folder, called by the last part of
-    its path, to standard output. What its owner may not read becomes readable first. Needs sh and tar.
+    """A program to run inside a sandbox. It writes an archive of a folder to standard output, in which the
+    folder has the last part of its path as its name. Files that their owner may not read become readable
+    first. It needs sh and tar.
 
     Raises:
         InvalidSandbox: the path does not name a folder.
@@ -46,7 +47,7 @@ def packing_words(folder: str) -> list[str]:
 
 
 def parent_and_name(folder: str) -> tuple[str, str]:
-    """The place of a folder, and its name there.
+    """The folder above a folder, and its name there.
 
     Raises:
         InvalidSandbox: the path does not name a folder.
@@ -59,10 +60,10 @@ def parent_and_name(folder: str) -> tuple[str, str]:
 
 _PACK: Final = 'cd -- "$1" && { chmod -R u+rwX -- "./$2" 2>/dev/null; exec tar -cf - "./$2"; }'
 PACKED: Final = (0, 1)
-"""Exit codes with which tar has made an archive; with the second one something changed meanwhile."""
+"""The exit codes of tar when the archive is whole. 1 means that a file changed meanwhile."""
 
 
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
         return None
     member.uid = member.gid = 0

@@ -19,8 +19,8 @@ CALL_LIMIT_S: Final = 3600.0
 
 
 class Sandbox:
-    """`AsyncSandbox`, each method of which returns when it is done. Its work is done by an event loop in a
-    thread of its own, which ends with `stop`.
+    """`AsyncSandbox` with methods that block. An event loop in another thread does the work; the thread ends
+    with `stop`.
 
     ```python
     with Sandbox() as sandbox:
@@ -29,7 +29,7 @@ class Sandbox:
     ```
 
     Raises:
-        RuntimeError: a method is called on a thread whose event loop it would block.
+        RuntimeError: a method is called in a thread with a running event loop, which it would block.
     """
 
     def __init__(self, provider: Provider = "local", spec: SandboxSpec | None = None) -> None:

@@ -13,7 +13,7 @@ from nemo_gym.wire.errors import did_you_mean
 
 log: Final = logging.getLogger(__name__)
 DEFAULT_METADATA: Final = "default_metadata"
-"""The one key of a block that is no provider."""
+"""The only key of a block that names no provider."""
 
 _ATTRIBUTION: Final = {
     "team": "NEMO_GYM_TEAM",
@@ -26,7 +26,7 @@ _ATTRIBUTION: Final = {
 def resolve_provider_config(
     sandbox_provider: str | Mapping[str, Any], named_configs: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """`{provider name: its settings}` of a block.
+    """The mapping `{provider name: settings}` of a block.
 
     Args:
         sandbox_provider: the block itself, or the name of one.
@@ -54,20 +54,20 @@ def resolve_provider_metadata(
 
 
 def attribution_metadata() -> dict[str, str]:
-    """Whose work it is, as the environment variables `NEMO_GYM_TEAM`, `_USER`, `_WORKLOAD` and `_RUN_ID`
-    say, for a spec's metadata."""
+    """Labels for a spec's metadata that name the owner of the work: the values of the environment variables
+    `NEMO_GYM_TEAM`, `_USER`, `_WORKLOAD` and `_RUN_ID`."""
     return {label: os.environ[name] for label, name in _ATTRIBUTION.items() if os.environ.get(name)}
 
 
 def allow_unsafe() -> None:
-    """Let local sandboxes whose settings don't say otherwise run less isolated where this machine can't
-    isolate them; in this process and in those that it starts."""
+    """Let local sandboxes run less isolated where this machine can't isolate them, unless their settings say
+    otherwise. It holds for this process and for those that it starts."""
     os.environ[_ALLOW_UNSAFE] = _mark(os.getpid())
 
 
 def default_isolation() -> Literal["auto", "required"]:
-    """`required`, unless `allow_unsafe` was called here or in a process that still runs and that this one
-    comes from. Set by hand, the variable changes nothing, and a warning says so."""
+    """`required`, or `auto` after `allow_unsafe` was called here or in a parent process that still runs. An
+    environment variable that is set by hand has no effect but a warning."""
     mark = os.environ.get(_ALLOW_UNSAFE, "")
     if not mark:
         return "required"
@@ -83,7 +83,7 @@ def default_isolation() -> Literal["auto", "required"]:
 
 
 def _mark(pid: int) -> str:
-    """A name of a running process that no later process with the same id has; empty when it does not run."""
+    """A name of a running process that no later process with the same id gets; empty when it does not run."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -92,26 +92,25 @@ def _mark(pid: int) -> str:
 
 
 _ALLOW_UNSAFE: Final = "NEMO_GYM_ALLOW_UNSAFE"
-"""The variable by which processes that are started know of `allow_unsafe`: it names the process that called
-it."""
+"""The variable that passes `allow_unsafe` on to child processes: it names the process that called it."""
 _LONGEST_PID: Final = 12
 _START_TIME: Final = 19
 """The place of the start time among the fields after the name."""
 
 
-def _block(given: Any, named: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
-    if isinstance(given, str):
-        block = (named or {}).get(given)
+def _block(reference: Any, blocks: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    if isinstance(reference, str):
+        block = (blocks or {}).get(reference)
         if not isinstance(block, Mapping):
-            blocks = [name for name, value in (named or {}).items() if isinstance(value, Mapping)]
+            names = [name for name, value in (blocks or {}).items() if isinstance(value, Mapping)]
             raise InvalidSandbox(
-                f"Sandbox provider reference {given!r} is not defined in the merged config. "
-                f"Define a top-level '{given}:' block.{did_you_mean(given, blocks)}"
+                f"Sandbox provider reference {reference!r} is not defined in the merged config. "
+                f"Define a top-level '{reference}:' block.{did_you_mean(reference, names)}"
             )
-        return _plain(block), f"Sandbox block {given!r}"
-    if isinstance(given, Mapping):
-        return _plain(given), "Sandbox provider config from inline sandbox_provider config"
-    raise TypeError(f"sandbox_provider: expected the name of a block or a mapping, not {given!r}")
+        return _plain(block), f"Sandbox block {reference!r}"
+    if isinstance(reference, Mapping):
+        return _plain(reference), "Sandbox provider config from inline sandbox_provider config"
+    raise TypeError(f"sandbox_provider: expected the name of a block or a mapping, not {reference!r}")
 
 
 def _plain(value: Any) -> Any:

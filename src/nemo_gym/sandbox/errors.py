@@ -1,4 +1,4 @@
-"""What can go wrong with a sandbox. A time limit that passes is the built-in TimeoutError."""
+"""The errors of sandboxes. A command that takes too long raises the built-in TimeoutError."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ class InvalidSandbox(UsageError, ValueError):
 
 
 class SandboxCreateError(GymError, RuntimeError):
-    """The sandbox could not be made. Nothing of it is left."""
+    """The sandbox could not be created. Nothing of it is left."""
 
 
 class NotIsolated(SandboxCreateError):
     """Sandboxes can't be isolated on this machine, and weaker ones are not allowed.
 
     Args:
-        why: what this machine does not permit.
+        why: the reason, such as what this machine does not permit.
     """
 
     def __init__(self, why: str) -> None:
@@ -31,7 +31,7 @@ class NotIsolated(SandboxCreateError):
 
 
 class SandboxCreateVerificationError(SandboxCreateError):
-    """The sandbox was made but did not pass its probe."""
+    """The sandbox was created but did not pass its probe."""
 
 
 class SandboxNotStarted(GymError, RuntimeError):
@@ -43,7 +43,7 @@ class SandboxStopped(GymError, RuntimeError):
 
 
 class SandboxFileError(GymError, OSError):
-    """A file could not be brought in or out."""
+    """A file could not be copied in or out."""
 
 
 class ArchiveRefused(SandboxFileError):

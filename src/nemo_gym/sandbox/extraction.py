@@ -1,8 +1,8 @@
-"""Archives that untrusted code made, written out to a folder of this machine.
+"""Unpacks archives from untrusted code into a folder of this machine.
 
-An archive is read once, from its beginning to its end, as it comes out of a pipe. Everything in it is bounded
-while it is read: bytes, members, the length and depth of names, the size of extended headers. Every member is
-made by the descriptor of its folder, and only where there is nothing yet, so that no link is ever followed.
+An archive is read once, from its beginning to its end, because it comes out of a pipe. While it is read
+everything has a limit: bytes, members, the length and depth of names, the size of extended headers. Every
+member is created through the descriptor of its folder, and only where nothing exists, so no link is followed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from nemo_gym.sandbox.errors import ArchiveIncomplete, ArchiveRefused
 
 MOST_MEMBERS: Final = 100_000
 MOST_DEPTH: Final = 100
-"""Folders inside each other."""
+"""The most folders inside each other."""
 MOST_NAME: Final = 255
-"""Bytes of one file's own name."""
+"""Bytes of the name of one file."""
 MOST_PATH: Final = 4095
-"""Bytes of a path, and of what a link leads to."""
+"""Bytes of a path, and of the target of a link."""
 MOST_NAMES: Final = 32 << 20
 """Bytes of all paths together, and of all extended headers."""
 MOST_PAX: Final = 16 << 10
@@ -34,7 +34,7 @@ MOST_PAX: Final = 16 << 10
 _BLOCK: Final = tarfile.BLOCKSIZE
 _PIECE: Final = 1 << 20
 _MOST_PADDING: Final = 1 << 20
-_LEFT_OUT: Final = (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+_DEVICES: Final = (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 _REGULAR: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _PAX: Final = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
 
@@ -43,18 +43,18 @@ Parts = tuple[bytes, ...]
 
 
 def unpack(source: IO[bytes], folder: Path, *, most_bytes: int, below: str | None = None) -> None:
-    """Write out an archive: files, folders, and links that lead nowhere else. Devices and pipes are left out,
-    and so are links that are absolute or lead out of the folder.
+    """Unpack files, folders, and links that stay in the folder. Devices, pipes, absolute links and links that
+    lead out of the folder are skipped.
 
     Args:
         source: the archive, which need not be seekable. It is read to its end.
-        folder: an empty folder. What an archive that is refused held before is left in it.
-        most_bytes: of all content together; what is left out and copies of hard links count.
-        below: the one folder that the archive holds, whose contents are wanted.
+        folder: an empty folder. After an error it may hold a part of the files.
+        most_bytes: the limit for all content together, with skipped members and copies of hard links.
+        below: the name of the only folder in the archive; its contents are unpacked.
 
     Raises:
-        ArchiveRefused: it is no archive, is too large, or could not have been made of a folder as it is:
-            a name outside, a name twice, something below a link or a file, a sparse file.
+        ArchiveRefused: it is no archive, is too large, or is not an archive of one folder: it has a name
+            outside, a name twice, a member below a link or a file, or a sparse file.
         OSError: something can't be written.
     """
     stream = _Stream(source, most_bytes)
@@ -80,18 +80,18 @@ class _Member:
 
 
 class _Stream:
-    """The bytes of an archive, counted."""
+    """The bytes of an archive, with their limits."""
 
     def __init__(self, source: IO[bytes], most: int) -> None:
         self._source = source
-        self._left = most
+        self._rest = most
         self._headers = MOST_NAMES
 
     def exactly(self, size: int) -> bytes:
-        """The next bytes.
+        """The next `size` bytes.
 
         Raises:
-            ArchiveIncomplete: there are not so many.
+            ArchiveIncomplete: the archive ends before.
         """
         data = self._source.read(size)
         if len(data) < size:
@@ -99,7 +99,7 @@ class _Stream:
         return data
 
     def content(self, size: int) -> Iterator[bytes]:
-        """The content of a member, piece by piece, with the padding behind it passed over."""
+        """The content of a member, piece by piece. The padding behind it is skipped."""
         self.spend(size)
         yield from self._pieces(size)
 
@@ -107,7 +107,7 @@ class _Stream:
         """The content of a member that describes the next one.
 
         Raises:
-            ArchiveRefused: it is longer than `most`, or there is too much of that.
+            ArchiveRefused: it is longer than `most`, or all of them together are too long.
         """
         self._headers -= size
         if size > most or self._headers < 0:
@@ -115,13 +115,13 @@ class _Stream:
         return b"".join(self._pieces(size))
 
     def spend(self, size: int) -> None:
-        """Count bytes that are to be written.
+        """Count bytes that will be written.
 
         Raises:
-            ArchiveRefused: there are too many.
+            ArchiveRefused: there are too many of them.
         """
-        self._left -= size
-        if self._left < 0:
+        self._rest -= size
+        if self._rest < 0:
             raise ArchiveRefused("it holds more than it may")
 
     def _pieces(self, size: int) -> Iterator[bytes]:
@@ -133,21 +133,21 @@ class _Stream:
         self.exactly(padding)
 
     def finish(self) -> None:
-        """Read the padding behind the end of the archive, so that whoever writes it can end."""
+        """Read the padding behind the end of the archive, so that its writer can end."""
         if len(self._source.read(_MOST_PADDING)) == _MOST_PADDING:
             raise ArchiveRefused("it goes on behind its end")
 
 
 class _Target:
-    """A folder that is filled. It holds one descriptor more: that of the folder that was used last."""
+    """The folder to fill. It keeps the descriptor of the folder that was used last."""
 
     def __init__(self, folder: Path, stream: _Stream) -> None:
         self._stream = stream
         self._root = os.open(folder, _FOLDER)
         self._last: tuple[Parts, int] = ((), os.dup(self._root))
         self._links: dict[bytes, bytes] = {}
-        """What each leads to, by its path."""
-        self._left_out: set[bytes] = set()
+        """The target of each link, by its path."""
+        self._devices: set[bytes] = set()
 
     def close(self) -> None:
         os.close(self._last[1])
@@ -155,7 +155,7 @@ class _Target:
 
     def add(self, path: Parts, member: _Member, below: str | None) -> None:
         if member.kind not in _REGULAR and member.size:
-            raise ArchiveRefused(f"{_shown(path)} is no file and has content")
+            raise ArchiveRefused(f"{_name(path)} is no file and has content")
         if member.kind == tarfile.DIRTYPE:
             self._enter(path)
         elif not path:
@@ -163,20 +163,20 @@ class _Target:
         elif member.kind in _REGULAR:
             self._write(path, self._stream.content(member.size), member.mode)
         elif member.kind == tarfile.SYMTYPE:
-            self._keep_link(_joined(path), member.link)
+            self._keep_link(_whole(path), member.link)
         elif member.kind == tarfile.LNKTYPE:
             self._copy(path, _below(_parts(member.link), below))
-        elif member.kind in _LEFT_OUT:
-            self._left_out.add(_joined(path))
+        elif member.kind in _DEVICES:
+            self._devices.add(_whole(path))
         else:
-            raise ArchiveRefused(f"{_shown(path)} is of a kind {member.kind!r} that is not taken")
+            raise ArchiveRefused(f"{_name(path)} is of the kind {member.kind!r}, which can't be unpacked")
 
     def link(self) -> None:
-        """Make the links, when everything else is there. What leads elsewhere is left out."""
-        for joined, target in self._links.items():
-            path = tuple(joined.split(b"/"))
-            if any(_joined(path[:depth]) in self._links for depth in range(1, len(path))):
-                raise ArchiveRefused(f"{_shown(path)} is below a link")
+        """Create the links, after everything else. Links that lead elsewhere are skipped."""
+        for whole, target in self._links.items():
+            path = tuple(whole.split(b"/"))
+            if any(_whole(path[:depth]) in self._links for depth in range(1, len(path))):
+                raise ArchiveRefused(f"{_name(path)} is below a link")
             parent = self._enter(path[:-1])
             with _refusal(path):
                 if _leads_inside(path, target):
@@ -186,11 +186,11 @@ class _Target:
 
     def _keep_link(self, path: bytes, target: bytes) -> None:
         if path in self._links:
-            raise ArchiveRefused(f"{_shown((path,))} is there twice")
+            raise ArchiveRefused(f"{_name((path,))} is there twice")
         self._links[path] = target
 
     def _enter(self, path: Parts) -> int:
-        """The descriptor of a folder, made where there is none. It is good until the next call."""
+        """The descriptor of a folder, which is created if it is missing. The next call may close it."""
         if self._last[0] != path:
             descriptor = os.dup(self._root)
             try:
@@ -215,21 +215,21 @@ class _Target:
             os.fchmod(file.fileno(), mode & 0o755 | 0o600)
 
     def _copy(self, path: Parts, original: Parts) -> None:
-        """A hard link becomes a file of its own."""
-        joined = _joined(original)
-        if joined in self._left_out:
-            self._left_out.add(_joined(path))
-        elif joined in self._links:
-            self._keep_link(_joined(path), self._links[joined])
+        """Copy the file that a hard link leads to."""
+        whole = _whole(original)
+        if whole in self._devices:
+            self._devices.add(_whole(path))
+        elif whole in self._links:
+            self._keep_link(_whole(path), self._links[whole])
         elif not original:
-            raise ArchiveRefused(f"{_shown(path)} is a hard link to a folder")
+            raise ArchiveRefused(f"{_name(path)} is a hard link to a folder")
         else:
             with _refusal(original):
                 fd = os.open(original[-1], _OLD, dir_fd=self._enter(original[:-1]))
             try:
                 status = os.fstat(fd)
                 if not stat.S_ISREG(status.st_mode):
-                    raise ArchiveRefused(f"{_shown(original)} is no file")
+                    raise ArchiveRefused(f"{_name(original)} is no file")
                 self._stream.spend(status.st_size)
                 self._write(path, iter(lambda: os.read(fd, _PIECE), b""), status.st_mode)
             finally:
@@ -237,7 +237,7 @@ class _Target:
 
 
 def _members(stream: _Stream) -> Iterator[_Member]:
-    """The members, with what extended headers say about them."""
+    """The members, with the names and sizes of their extended headers."""
     name = link = size = None
     names = 0
     for count in range(MOST_MEMBERS + 1):
@@ -276,7 +276,7 @@ def _members(stream: _Stream) -> Iterator[_Member]:
 
 
 def _pax(data: bytes) -> dict[bytes, bytes]:
-    """Those records of an extended header that change what a member is (pax(1), `length key=value`)."""
+    """The path, link and size of a member in an extended header (pax(1), `length key=value`)."""
     records: dict[bytes, bytes] = {}
     while data:
         digits, space, _ = data[:16].partition(b" ")
@@ -303,17 +303,17 @@ def _parts(name: bytes) -> Parts:
     """A member's place below the folder.
 
     Raises:
-        ArchiveRefused: it has none, or its name is too long or too deep.
+        ArchiveRefused: it is outside the folder, or its name is too long or too deep.
     """
     parts = tuple(part for part in name.split(b"/") if part not in (b"", b"."))
     if name.startswith(b"/") or b".." in parts:
-        raise ArchiveRefused(f"{_shown(parts)} is outside the folder")
+        raise ArchiveRefused(f"{_name(parts)} is outside the folder")
     if b"\0" in name:
-        raise ArchiveRefused(f"{_shown(parts)} is no name of a file")
+        raise ArchiveRefused(f"{_name(parts)} is no name of a file")
     if len(name) > MOST_PATH or any(len(part) > MOST_NAME for part in parts):
-        raise ArchiveRefused(f"{_shown(parts)} is too long a name")
+        raise ArchiveRefused(f"{_name(parts)} is too long a name")
     if len(parts) > MOST_DEPTH:
-        raise ArchiveRefused(f"{_shown(parts)} is more than {MOST_DEPTH} folders deep")
+        raise ArchiveRefused(f"{_name(parts)} is more than {MOST_DEPTH} folders deep")
     return parts
 
 
@@ -321,13 +321,13 @@ def _below(path: Parts, folder: str | None) -> Parts:
     if folder is None:
         return path
     if path[:1] != (os.fsencode(folder),):
-        raise ArchiveRefused(f"{_shown(path)} is outside the folder")
+        raise ArchiveRefused(f"{_name(path)} is outside the folder")
     return path[1:]
 
 
 def _leads_inside(path: Parts, target: bytes) -> bool:
-    """Whether a link stays below the folder, whatever other links are on its way: it may go up only at its
-    beginning, where there are real folders, and no further than they go."""
+    """Whether a link stays below the folder, whatever other links are on its way. It may go up only at its
+    beginning, through real folders, and not above the first of them."""
     if not target or target.startswith(b"/") or b"\0" in target or len(target) > MOST_PATH:
         return False
     parts = [part for part in target.split(b"/") if part not in (b"", b".")]
@@ -336,7 +336,7 @@ def _leads_inside(path: Parts, target: bytes) -> bool:
 
 
 def _step(descriptor: int, name: bytes) -> int:
-    """The descriptor of a folder one step down, made where there is none."""
+    """The descriptor of a folder one step down, which is created if it is missing."""
     with suppress(FileExistsError):
         os.mkdir(name, 0o755, dir_fd=descriptor)
     return os.open(name, _FOLDER, dir_fd=descriptor)
@@ -352,25 +352,25 @@ def _exists(name: bytes, parent: int) -> bool:
 
 @contextmanager
 def _refusal(path: Parts) -> Generator[None, None, None]:
-    """The error in the path that an archive gives for a member."""
+    """Raise an error of the file system as an error of the archive, with the member's path."""
     try:
         yield
     except FileExistsError:
-        raise ArchiveRefused(f"{_shown(path)} is there twice") from None
+        raise ArchiveRefused(f"{_name(path)} is there twice") from None
     except FileNotFoundError:
-        raise ArchiveRefused(f"{_shown(path)} is not there") from None
+        raise ArchiveRefused(f"{_name(path)} is not there") from None
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
-        raise ArchiveRefused(f"{_shown(path)} is below something that is no folder") from None
+        raise ArchiveRefused(f"{_name(path)} is below something that is no folder") from None
 
 
-def _joined(path: Parts) -> bytes:
+def _whole(path: Parts) -> bytes:
     return b"/".join(path)
 
 
-def _shown(path: Parts) -> str:
-    return ascii(os.fsdecode(_joined(path)))[:200]
+def _name(path: Parts) -> str:
+    return ascii(os.fsdecode(_whole(path)))[:200]
 
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

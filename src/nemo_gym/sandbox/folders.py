@@ -21,7 +21,7 @@ _ARCHIVE: Final = "/tmp/gym-folder.tar"  # noqa: S108 - the sandbox's own
 
 
 async def upload_texts(provider: SandboxProvider, handle: SandboxHandle, texts: Mapping[str, str]) -> None:
-    """Make text files by path.
+    """Write text files into a sandbox, by their paths.
 
     Raises:
         OSError: one can't be written.
@@ -38,8 +38,8 @@ async def upload_texts(provider: SandboxProvider, handle: SandboxHandle, texts: 
 async def copy_folder(
     provider: SandboxProvider, handle: SandboxHandle, path: str, target: Path, *, most_bytes: int
 ) -> None:
-    """Copy a folder out: through a pipe when nothing runs inside any more, with a provider that can; else by
-    an archive that is packed inside and downloaded, which is trusted as little.
+    """Copy a folder out. A provider that can pack a folder writes it to a pipe, once nothing runs inside any
+    more. With others an archive is packed inside and downloaded. Neither archive is trusted.
 
     Raises:
         ArchiveRefused: it is too large, too deep, or a trick.

@@ -22,10 +22,10 @@ log: Final = logging.getLogger(__name__)
 
 
 class SandboxPool:
-    """Sandboxes for many holders, of whom at most `limit` have any at the same time.
+    """Sandboxes for many holders, such as sessions. At most `limit` holders have sandboxes at the same time.
 
-    A holder takes one place, however many sandboxes it has, so a holder of one sandbox never waits for
-    another. The pool starts its provider when the first sandbox is needed.
+    A holder takes one place, however many sandboxes it has. So a holder that has a sandbox never waits for
+    its next one. The pool creates its provider with the first sandbox.
 
     Args:
         provider: as for `AsyncSandbox`; the caller closes a provider object.
@@ -46,11 +46,11 @@ class SandboxPool:
         self._in_use = 0
 
     def lease(self) -> SandboxLease:
-        """The sandboxes of one holder, such as a session; the holder closes it."""
+        """A lease for one holder, which the holder closes."""
         return SandboxLease(self)
 
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
-        """A sandbox with a place of its own."""
+        """A sandbox that takes a place alone."""
         return self.lease().sandbox(spec)
 
     async def take_place(self) -> None:
@@ -60,12 +60,12 @@ class SandboxPool:
         self._in_use += 1
 
     def return_place(self) -> None:
-        """Let the next holder have a place."""
+        """Free a place for the next holder."""
         self._in_use -= 1
         self._places.release()
 
     def provider(self) -> SandboxProvider:
-        """What makes the sandboxes.
+        """The provider of the sandboxes.
 
         Raises:
             InvalidSandbox: there is no such provider, or its settings don't fit.
@@ -77,7 +77,7 @@ class SandboxPool:
         return self._provider
 
     async def aclose(self) -> None:
-        """Close the provider, unless a sandbox is in use: each user of a pool calls this at its end. The pool
+        """Close the provider, unless a sandbox is in use. Each user of a pool calls this at its end. The pool
         can be used again afterwards."""
         if self._in_use or self._provider is None:
             return
@@ -88,7 +88,7 @@ class SandboxPool:
             log.warning("sandbox provider %s can't be closed: %r", provider.name, error)
 
     def _follow_loop(self) -> None:
-        """Begin again in another event loop: what belongs to a loop that has ended is of no use here."""
+        """Start afresh in another event loop: nothing that belongs to a loop that has ended can be used."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._provider, self._in_use = loop, None, 0
@@ -104,7 +104,7 @@ class SandboxLease:
         self._first = asyncio.Lock()
         self._closed = False
         self.isolation: dict[str, str] = {}
-        """How the sandboxes so far were shut off from this machine, by their provider."""
+        """The isolation of the sandboxes so far, by the name of their provider."""
 
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
         """A sandbox that starts when it is entered or awaited."""
@@ -114,7 +114,7 @@ class SandboxLease:
         """A started sandbox; `stop` ends it.
 
         Raises:
-            SandboxCreateError: it can't be made.
+            SandboxCreateError: it can't be created.
             SandboxStopped: the holder has closed the lease.
         """
         async with self._first:
@@ -138,7 +138,7 @@ class SandboxLease:
         return sandbox
 
     async def stop(self, sandbox: AsyncSandbox) -> None:
-        """End a sandbox. Once more does nothing."""
+        """End a sandbox. A second call does nothing."""
         try:
             await sandbox.stop()
         finally:
@@ -148,7 +148,7 @@ class SandboxLease:
                     self._pool.return_place()
 
     async def aclose(self) -> None:
-        """End every sandbox that is left, also when it is cancelled meanwhile; no more can be started."""
+        """End every sandbox that still runs, also when this is cancelled. No more can be started."""
         self._closed = True
         async with AsyncExitStack() as stack:
             for sandbox in self._open:
@@ -160,8 +160,8 @@ class SandboxLease:
 
 
 class LeasedSandbox:
-    """A sandbox to be started: `async with` it to have it for a block, or `await` it to have it until the
-    lease is closed."""
+    """A sandbox that is not started yet. `async with` starts it for a block, `await` until the lease is
+    closed."""
 
     def __init__(self, lease: SandboxLease, spec: SandboxSpec | None) -> None:
         self._lease = lease
@@ -181,7 +181,7 @@ class LeasedSandbox:
 
 
 def default_limit() -> int:
-    """Twice the cores that this process may use, for sandboxes that are held often wait for a model."""
+    """Twice the cores that this process may use, because the work in a sandbox often waits for a model."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 2 * cores
 

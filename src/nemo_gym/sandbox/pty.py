@@ -19,7 +19,7 @@ from nemo_gym.sandbox.providers.base import (
 
 
 class Pty:
-    """A running session. Iterating gives its output until the end; leaving its context kills it."""
+    """A running session. Iterating yields its output to its end; leaving its context kills it."""
 
     def __init__(self, session: PtySession) -> None:
         self.read = session.read
@@ -51,7 +51,11 @@ class PtySessions:
         self._handle = handle
 
     async def create(self, spec: SandboxPtySpec | None = None, **fields: Any) -> Pty:
-        """Start a program, by a spec or by the fields of one.
+        """Start a program.
+
+        Args:
+            spec: the session.
+            fields: replace those of the spec.
 
         Raises:
             SandboxUnsupported: the provider has no sessions.
@@ -63,14 +67,14 @@ class PtySessions:
         return Pty(await self._provider.create_pty(handle, replace(spec or SandboxPtySpec(), **fields)))
 
     async def exec(self, command: str, **fields: Any) -> Pty:
-        """Start a line of shell; raises as `create`."""
+        """Start a line of shell. Raises like `create`."""
         return await self.create(command=command, **fields)
 
     async def attach(self, session_id: str) -> Pty:
         """Take over a session that somebody else opened.
 
         Raises:
-            SandboxUnsupported: the provider can't.
+            SandboxUnsupported: the provider can't do this.
         """
         handle = self._handle()
         if not isinstance(self._provider, AttachesPty):

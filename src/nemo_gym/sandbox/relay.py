@@ -16,21 +16,25 @@ Connect = Callable[[], Awaitable[tuple[StreamReader, StreamWriter]]]
 """Opens the other half of a connection."""
 
 MOST_CONNECTIONS: Final = 256
-"""At a time, of one sandbox: one more is closed at once."""
+"""The limit of one sandbox at a time. A further connection is closed at once."""
 
 
 class Relays:
-    """Listeners, each of which passes its connections on to one place and to nowhere else."""
+    """Listeners. Each one passes its connections on to one address only."""
 
     def __init__(self) -> None:
         self._servers: list[asyncio.Server] = []
         self._visits: set[asyncio.Task[None]] = set()
 
     async def listen(self, listener: socket.socket, connect: Connect) -> int:
-        """Pass on what comes to `listener`, a bound socket that is owned from here on; its port.
+        """Pass on the connections to `listener` and return its port.
+
+        Args:
+            listener: a bound socket, which `close` closes.
+            connect: opens the other half of a connection.
 
         Raises:
-            OSError: it can't be listened at.
+            OSError: it can't listen.
         """
 
         async def visit(reader: StreamReader, writer: StreamWriter) -> None:
@@ -60,10 +64,10 @@ class Relays:
 
 
 def http_address(url: str) -> tuple[str, int]:
-    """Host and port of a server that can be reached under another name.
+    """Host and port of a server that answers under another name too.
 
     Raises:
-        SandboxUnsupported: it is not http, and so is only itself under its own name.
+        SandboxUnsupported: the URL is not http, and a certificate is bound to one name.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:

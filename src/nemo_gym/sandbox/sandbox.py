@@ -35,7 +35,7 @@ Provider = str | Mapping[str, Any] | SandboxProvider
 
 
 class AsyncSandbox:
-    """One sandbox. `start` makes it, and leaving its context stops it.
+    """One sandbox. `start` creates it, and leaving its context stops it.
 
     ```python
     async with AsyncSandbox() as sandbox:
@@ -45,8 +45,8 @@ class AsyncSandbox:
 
     Args:
         provider: a name, `{name: settings}`, or a provider that several sandboxes share and that the
-            caller closes. `local` runs commands on this machine, shut off as far as its kernel allows.
-        spec: what to make, unless `start` is given it.
+            caller closes. `local` runs commands on this machine, isolated as far as its kernel allows.
+        spec: used where `start` gets none.
 
     Raises:
         InvalidSandbox: there is no such provider, or its settings don't fit.
@@ -63,25 +63,25 @@ class AsyncSandbox:
 
     @property
     def id(self) -> str:
-        """As its provider calls it."""
+        """Its id with its provider."""
         return self._started().sandbox_id
 
     @property
     def provider_name(self) -> str:
-        """The name of what makes it."""
+        """The name of its provider."""
         return self._provider.name
 
     @property
     def isolation(self) -> str:
-        """How it is shut off from this machine, such as `namespaces`, `container` or `none`."""
+        """How it is isolated from this machine, such as `namespaces`, `container` or `none`."""
         provider, handle = self._provider, self._started()
         return provider.isolation_of(handle) if isinstance(provider, ReportsIsolation) else "unknown"
 
     async def start(self, spec: SandboxSpec | None = None) -> Self:
-        """Make it, and return when it is ready and has the spec's files.
+        """Create it, and return when it is ready and has the spec's files.
 
         Raises:
-            SandboxCreateError: it can't be made.
+            SandboxCreateError: it can't be created.
             RuntimeError: it is started already.
         """
         if self._handle is not None:
@@ -109,11 +109,11 @@ class AsyncSandbox:
         """Run a line of shell to its end.
 
         Args:
-            command: what the shell is given.
-            cwd: where; relative to the working directory, which is the default.
+            command: the line.
+            cwd: a folder; a relative path starts at the working directory, which is the default.
             env: variables beside the spec's.
-            timeout_s: seconds it may take; None is the provider's own limit.
-            user: who runs it, where the provider knows users.
+            timeout_s: seconds that it may take; None is the provider's own limit.
+            user: the user that runs it, where the provider knows users.
 
         Raises:
             TimeoutError: it took longer and was killed, with all that it started in its session.
@@ -139,14 +139,14 @@ class AsyncSandbox:
         await self._provider.download_file(self._started(), remote_path, Path(local_path))
 
     async def download_folder(self, remote_path: str, local_path: Path | str, *, most_bytes: int) -> None:
-        """End everything that runs inside, and copy a folder out. Whatever the code inside made of it,
-        nothing is made elsewhere: devices, pipes and links that lead out of the folder are left out.
-        Afterwards the sandbox may be good for nothing but `stop`.
+        """End everything that runs inside, and copy a folder out. Nothing is written outside of `local_path`,
+        whatever the folder holds: devices, pipes and links that lead out of it are skipped. Afterwards the
+        sandbox may be of no more use: only `stop` is sure to work.
 
         Args:
             remote_path: the folder inside.
-            local_path: an empty folder. It may have been filled in part when something is raised.
-            most_bytes: of all files together.
+            local_path: an empty folder. When something is raised it may hold a part of the files.
+            most_bytes: the limit for all files together.
 
         Raises:
             ArchiveRefused: it is too large, too deep, or a trick.
@@ -163,7 +163,7 @@ class AsyncSandbox:
         return await self._provider.status(self._handle)
 
     async def endpoint(self, port: int) -> SandboxEndpoint:
-        """The endpoint of a port, from outside of the sandbox.
+        """The address of a port for use outside of the sandbox.
 
         Raises:
             InvalidSandbox: the port is not one of the spec's.
@@ -177,19 +177,21 @@ class AsyncSandbox:
         return await self._provider.endpoint(handle, port)
 
     async def reach(self, url: str) -> str:
-        """The URL by which code inside gets at a server of this machine.
+        """The URL at which code inside reaches a server of this machine.
 
         Raises:
-            SandboxUnsupported: it can't, in a sandbox that is made like this one.
+            SandboxUnsupported: the provider, or the network of this sandbox, does not allow it.
         """
         handle = self._started()
         if not isinstance(self._provider, ReachesOut):
-            raise SandboxUnsupported(f"sandbox provider {self._provider.name!r} lets nothing out to {url}")
+            raise SandboxUnsupported(
+                f"sandbox provider {self._provider.name!r} does not let a sandbox reach {url}"
+            )
         return await self._provider.reach(handle, url)
 
     async def stop(self) -> None:
-        """End it and remove what is left of it. Once more does nothing. What can't be removed is said in a
-        warning: a sandbox that is over is no reason for whoever used it to fail."""
+        """End it and remove what is left of it. A second call does nothing. A warning names what can't be
+        removed: the work in the sandbox is over and has not failed by that."""
         handle, self._handle = self._handle, None
         if handle is not None:
             await self._close(handle)
@@ -200,10 +202,10 @@ class AsyncSandbox:
                 log.warning("sandbox provider %s can't be closed: %r", self._provider.name, error)
 
     def serialize(self, scope: str | None = None) -> dict[str, Any]:
-        """A descriptor with which another process can `connect`; `scope` is kept in it as a label.
+        """A descriptor with which another process can `connect`. It contains `scope` as a label.
 
         Raises:
-            SandboxUnsupported: sandboxes of this provider end with the process that made them.
+            SandboxUnsupported: a sandbox of this provider ends with the process that created it.
         """
         handle = self._started()
         if not isinstance(self._provider, HandsOver):
@@ -215,12 +217,12 @@ class AsyncSandbox:
         """The running sandbox of a descriptor.
 
         Args:
-            descriptor: what `serialize` gave.
+            descriptor: the result of `serialize`.
             provider: by default the descriptor's, with default settings.
 
         Raises:
-            SandboxUnsupported: the provider can't.
-            SandboxCreateError: there is no such sandbox any more.
+            SandboxUnsupported: the provider can't do this.
+            SandboxCreateError: the sandbox does not exist any more.
         """
         sandbox = cls(provider or str(descriptor.get("provider")))
         if not isinstance(sandbox._provider, HandsOver):
@@ -237,7 +239,7 @@ class AsyncSandbox:
         await self.stop()
 
     async def _close(self, handle: SandboxHandle) -> None:
-        """Goes on to its end when it is cancelled meanwhile."""
+        """Close it. A cancellation waits until it is closed."""
         try:
             await finish(self._provider.close(handle))
         except Exception as error:

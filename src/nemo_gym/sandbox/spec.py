@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from nemo_gym.sandbox.errors import InvalidSandbox
 from nemo_gym.wire.errors import did_you_mean
+
+S = TypeVar("S")
 
 RUNTIME_FAILURE: Final = 125
 """The return code of a command that never ran because the sandbox itself failed."""
@@ -33,7 +35,7 @@ class SandboxResources:
     memory_mib: int | None = None
     disk_gib: int | None = None
     gpu: int | None = None
-    """How many."""
+    """The number of GPUs."""
     gpu_type: str | None = None
 
     def __post_init__(self) -> None:
@@ -43,7 +45,7 @@ class SandboxResources:
 
     @classmethod
     def from_mapping(cls, mapping: SandboxResources | Mapping[str, Any] | None) -> SandboxResources:
-        """The resources of a mapping; None asks for none.
+        """The resources of a mapping; None leaves all of them to the provider.
 
         Raises:
             InvalidSandbox: it is no mapping, a key is unknown, or a value is not a number.
@@ -95,17 +97,17 @@ class SandboxSpec:
     """Absolute path that commands start in and relative paths are taken from."""
     env: dict[str, str] = field(default_factory=dict[str, str])
     files: dict[str, str] = field(default_factory=dict[str, str])
-    """Text files to lay out before anything runs: content by path."""
+    """Text files that are there before anything runs: content by path."""
     metadata: dict[str, str] = field(default_factory=dict[str, str])
-    """Labels, for whoever looks after the machines."""
+    """Labels for the people who run the machines."""
     resources: SandboxResources | Mapping[str, Any] = field(default_factory=SandboxResources)
-    """Always `SandboxResources` once made."""
+    """After construction always `SandboxResources`."""
     entrypoint: list[str] | None = None
     """The program that the sandbox starts with, in the background."""
     provider_options: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What only one provider understands, by its name. Of those shipped here `local` reads some: `limits`."""
+    """Options for one provider, by its name. Of the built-in ones only `local` has some: `limits`."""
     ports: Sequence[int] = ()
-    """TCP ports that can be reached from outside. Always a tuple once made."""
+    """TCP ports that can be reached from outside. After construction always a tuple."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "resources", SandboxResources.from_mapping(self.resources))
@@ -132,7 +134,7 @@ class SandboxSpec:
 
     @property
     def limits(self) -> SandboxResources:
-        """`resources`, as what they are once made."""
+        """`resources`, with their type after construction."""
         return SandboxResources.from_mapping(self.resources)
 
 
@@ -144,12 +146,12 @@ class SandboxUsage:
     peak_memory_mib: float
     """Of the largest process."""
     source: str
-    """What measured it."""
+    """The name of the measurement, such as `wait4`."""
 
 
 @dataclass(frozen=True)
 class SandboxExecResult:
-    """How a command ended. A failure of the sandbox itself has return code 125 and an `error_type`."""
+    """The result of a command. A failure of the sandbox itself has return code 125 and an `error_type`."""
 
     stdout: str | None
     stderr: str | None
@@ -164,17 +166,17 @@ ExecResult = SandboxExecResult
 
 @dataclass(frozen=True)
 class SandboxEndpoint:
-    """The URL of a port of a sandbox, with the headers for it."""
+    """The URL of a port of a sandbox, and the headers that its requests need."""
 
     endpoint: str
     """Absolute URL."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
-    """To be sent with every request."""
+    """Every request needs them."""
 
 
 @dataclass
 class SandboxHandle:
-    """A made sandbox, in its provider's terms."""
+    """A sandbox as its provider knows it."""
 
     sandbox_id: str
     provider_name: str
@@ -183,10 +185,10 @@ class SandboxHandle:
 
 @dataclass(frozen=True)
 class SandboxPtySpec:
-    """An interactive session: on a terminal, or with `pty=False` on three pipes."""
+    """An interactive session on a terminal, or on three pipes with `pty=False`."""
 
     command: str | None = None
-    """None is a shell."""
+    """A line of shell; None starts a shell."""
     cwd: str | None = None
     env: dict[str, str] = field(default_factory=dict[str, str])
     rows: int = 24
@@ -199,23 +201,28 @@ class SandboxPtySpec:
             raise InvalidSandbox(f"SandboxPtySpec: {self.rows} x {self.cols} is no size of a terminal")
 
 
-def settings_of(kind: type[Any], given: Any, where: str) -> Any:
-    """A frozen dataclass of settings from what a configuration says.
+def settings_of(kind: type[S], settings: S | Mapping[str, Any] | None, where: str) -> S:
+    """Settings as a frozen dataclass.
+
+    Args:
+        kind: the dataclass.
+        settings: an object of it, a mapping from a configuration, or None for the defaults.
+        where: the name of the settings in messages.
 
     Raises:
-        InvalidSandbox: it is no mapping, or names a setting that there is none of.
+        InvalidSandbox: they are no mapping, or one of them is unknown.
     """
-    if isinstance(given, kind):
-        return given
-    if given is None:
+    if isinstance(settings, kind):
+        return settings
+    if settings is None:
         return kind()
-    if not isinstance(given, Mapping):
-        raise InvalidSandbox(f"{where}: expected a mapping, not {given!r}")
-    names = [each.name for each in fields(kind)]
-    for name in given:  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(settings, Mapping):
+        raise InvalidSandbox(f"{where}: expected a mapping, not {settings!r}")
+    names = [each.name for each in fields(cast("Any", kind))]
+    for name in cast("Mapping[str, Any]", settings):
         if name not in names:
-            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), names)}")  # pyright: ignore[reportUnknownArgumentType]
-    return kind(**given)
+            raise InvalidSandbox(f"{where}: no setting {name!r}.{did_you_mean(str(name), names)}")
+    return kind(**settings)
 
 
 def _is_text(text: str, allowed: str) -> bool:

@@ -1,5 +1,4 @@
-"""Small helpers of those who ask for sandboxes: image references, and variables that keep programs within a
-limit of cores."""
+"""Helpers for specs: image references, and variables that keep programs within a limit of cores."""
 
 from __future__ import annotations
 
@@ -32,8 +31,8 @@ CPU_CAP_ENV_VARS: Final = (
     "PYTEST_XDIST_AUTO_NUM_WORKERS",
     "DJANGO_TEST_PROCESSES",
 )
-"""Variables that set how many threads or processes to start. Without them they count the
-cores of the machine, which are more than a sandbox with a limit has."""
+"""Variables that set how many threads or processes a program starts. Without them a program counts the cores
+of the machine, which are more than a sandbox with a limit has."""
 
 
 def cpu_cap_env(cpu: float | None) -> dict[str, str]:
@@ -42,8 +41,8 @@ def cpu_cap_env(cpu: float | None) -> dict[str, str]:
 
 
 def rewrite_image(image: str | None, rewrites: Sequence[Mapping[str, str]] | None) -> str | None:
-    """The image with its beginning replaced by the first rule `{"from": ..., "to": ...}` that fits, as for a
-    mirror of a registry.
+    """The image at another registry, such as a mirror. The first rule `{"from": ..., "to": ...}` whose `from`
+    begins the image replaces that beginning.
 
     Raises:
         InvalidSandbox: a rule lacks one of the two.

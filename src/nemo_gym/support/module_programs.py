@@ -1,4 +1,4 @@
-"""Runs a module of this package as a program in a process of its own, with a request and a result."""
+"""Runs a module of this package as a program in another process, with a request and a result."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ async def run_module(
     folder: Path,
     seconds: float,
 ) -> T:
-    """The result that a module gives for a request; what it prints does not matter.
+    """The result of a module's program for a request. Its output does not matter.
 
     Args:
-        module: its program calls `answer_request`.
-        what: the subject of the request, for the error.
+        module: the module, whose program calls `answer_request`.
+        what: the subject of the request, for error messages.
         python: the interpreter.
         folder: the working directory.
-        seconds: the most that it may take.
+        seconds: the time limit.
 
     Raises:
-        GymError: it refused the request, ended early or ran out of time.
+        GymError: the program refuses the request, ends early or runs out of time.
     """
     with TemporaryDirectory() as place:
         file = Path(place) / "result.json"
-        ended = await run_program(
+        end = await run_program(
             [python, "-P", "-m", module, str(file)],
             folder=folder,
             env=os.environ,
@@ -49,9 +49,9 @@ async def run_module(
             stdin=msgspec.json.encode(request),
         )
         if not file.exists():
-            output = "".join(f"\n  | {line}" for line in ended.stderr.strip().splitlines()[-20:])
-            how = "ran out of time" if ended.exit_code is None else f"ended with exit code {ended.exit_code}"
-            raise GymError(f"trying {what} {how} after {ended.seconds:.0f} s:{output}")
+            output = "".join(f"\n  | {line}" for line in end.stderr.strip().splitlines()[-20:])
+            how = "ran out of time" if end.exit_code is None else f"ended with exit code {end.exit_code}"
+            raise GymError(f"trying {what} {how} after {end.seconds:.0f} s:{output}")
         answer = msgspec.json.decode(file.read_bytes(), type=_Answer)
     if answer.error:
         raise GymError(answer.error)
@@ -59,7 +59,7 @@ async def run_module(
 
 
 def answer_request(request: type[T], work: Callable[[T], Any]) -> None:
-    """The program of such a module: the request is on standard input, the result goes to the named file."""
+    """The program of such a module. Its input is the request, and its argument is the file of the result."""
     try:
         answer = _Answer(work(msgspec.json.decode(sys.stdin.buffer.read(), type=request)))
     except GymError as error:

@@ -1,4 +1,4 @@
-"""A Python file as a module, without a package around it."""
+"""Loads a Python file that is in no package as a module."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from nemo_gym.wire.exception_text import text_of
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of this package."""
 FILE_MODULE = "_gym_file_"
-"""How the names of modules made by `load_file` begin."""
+"""The beginning of the names of modules that `load_file` loads."""
 SERVERS = "resources_servers"
-"""The folder of existing servers; they import one another by it, so its parent stays on `sys.path`."""
+"""The package name by which existing servers import one another; its parent stays on `sys.path`."""
 
 
 def load_file(path: Path) -> ModuleType:
-    """The module of a Python file, run once however often it is asked for, again when the file changed.
+    """The module of a Python file. The file runs once, and again after it changed.
 
-    A file of this package is imported under its own name. Any other gets a name made from its path and
+    A file of this package is imported under its usual name. Any other file gets a name from its path and
     stays in `sys.modules`, so that its classes can be pickled and inspected. Its folder is on `sys.path`
-    only while it is being run, and only if the file imports a module that lies beside it; so import what
-    lies beside at the top of the file, not inside a function.
+    only while the file runs, and only if the file imports a module of that folder. So a file has to import
+    such modules at its top, not inside a function.
 
     Raises:
-        UsageError: the file raises, with the place in it.
+        UsageError: the file raises an error; the message names the line.
     """
     path = path.resolve()
     if path.is_relative_to(PACKAGE):
@@ -105,7 +105,7 @@ def _imports_a_sibling(path: Path) -> bool:
 
 
 def explained(error: BaseException, path: Path) -> str:
-    """`FILE:LINE: Kind: message` of what the code of a file raised: the last place in the file's folder."""
+    """`FILE:LINE: Kind: message` for an error of a file's code, with the last line in the file's folder."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}: {error.msg}"
     place = str(path)

@@ -8,22 +8,22 @@ from typing import IO, Self
 
 
 class Output(asyncio.Protocol):
-    """The beginning and the end of what comes out of a pipe. Leaving its context closes both ends.
+    """The beginning and the end of the data in a pipe. Leaving its context closes both ends of the pipe.
 
     Args:
-        most: bytes kept; the rest is counted and left out of the middle.
-        end: where it is written to; closed here once a program has it.
+        most: the limit in bytes. Beyond it the middle is dropped and counted.
+        end: the end to write to. The caller closes it once a program has it.
     """
 
     def __init__(self, most: int, end: IO[bytes]) -> None:
         self.end = end
-        self.ended = asyncio.get_running_loop().create_future()
+        self.drained = asyncio.get_running_loop().create_future()
         """Done when no process holds the pipe open."""
         self._head = bytearray()
         self._tail = bytearray()
         self._most_head = most // 2
         self._most_tail = most - most // 2
-        self._left_out = 0
+        self._dropped_bytes = 0
         self._transport: asyncio.BaseTransport | None = None
 
     @classmethod
@@ -48,21 +48,23 @@ class Output(asyncio.Protocol):
         self.close()
 
     def close(self) -> None:
-        """Keep nothing more, and let whoever still writes know."""
+        """Stop reading. A process that still writes gets an error."""
         self.end.close()
         if self._transport is not None:
             self._transport.close()
 
     @property
     def data(self) -> bytes:
-        """The text within the limit, with a line about the size of the rest."""
-        if not self._left_out:
+        """The output within the limit, with a line about the size of the rest."""
+        if not self._dropped_bytes:
             return bytes(self._head + self._tail)
-        return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % self._left_out + bytes(self._tail)
+        return (
+            bytes(self._head) + b"\n[... %d bytes left out ...]\n" % self._dropped_bytes + bytes(self._tail)
+        )
 
     @property
     def text(self) -> str:
-        """`data` as UTF-8; what is none becomes U+FFFD."""
+        """`data` as UTF-8; invalid bytes become U+FFFD."""
         return self.data.decode("utf-8", "replace")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,8 +77,8 @@ class Output(asyncio.Protocol):
         beyond = len(self._tail) - self._most_tail
         if beyond > 0:
             del self._tail[:beyond]
-            self._left_out += beyond
+            self._dropped_bytes += beyond
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
+        if not self.drained.done():
+            self.drained.set_result(None)

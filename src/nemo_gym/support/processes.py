@@ -1,4 +1,4 @@
-"""Runs a program to its end from an argument list, without a shell, and ends all its processes."""
+"""Runs a program to its end, without a shell, and ends all its processes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nemo_gym.support.process_output import Output
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended."""
+    """The end of a program."""
 
     exit_code: int | None
     """Minus the signal's number for a program that was killed; None when it ran out of time."""
     stdout: str
-    """The beginning and the end of what it printed."""
+    """The beginning and the end of its output."""
     stderr: str
     seconds: float
 
@@ -39,15 +39,15 @@ async def run_program(
     stdin: bytes | None = None,
     keep_bytes: int = 64 << 10,
 ) -> Ended:
-    """Run a program in its own session and kill whatever is left of its process group at the end.
+    """Run a program in a new session, and kill what is left of its process group at the end.
 
     Args:
         argv: the program and its arguments.
         folder: its working directory.
         env: its whole environment; nothing is inherited.
         seconds: wall-clock time after which it is killed.
-        stdin: what it reads; None gives it nothing to read.
-        keep_bytes: how much of each output stream is kept: half from its beginning, half from its end.
+        stdin: its input; None is no input.
+        keep_bytes: the limit for each output stream: half from its beginning, half from its end.
 
     Raises:
         OSError: the program can't be started.
@@ -82,19 +82,19 @@ async def run_program(
             _kill_group(process.pid)
             await process.wait()
         # A process that left the group may hold the pipes open: don't wait for it.
-        await asyncio.wait([out.ended, err.ended], timeout=1.0)
+        await asyncio.wait([out.drained, err.drained], timeout=1.0)
     return Ended(None if timed_out else process.returncode, out.text, err.text, monotonic() - began)
 
 
 def clean_environment(home: Path) -> dict[str, str]:
-    """An environment with nothing of this process's own but where programs are and how text is encoded."""
+    """An environment with only those variables of this process that set program paths and text encodings."""
     variables = {name: value for name, value in os.environ.items() if name in _HARMLESS}
     return {"PATH": os.defpath, "LANG": "C.UTF-8", **variables, "HOME": str(home), "TMPDIR": str(home)}
 
 
 def kill_carriers(variable: str) -> None:
-    """Kill every process with this variable, `NAME=value`, in its environment: what a program left running
-    in groups of its own. Linux only; elsewhere nothing happens."""
+    """Kill every process with this variable, `NAME=value`, in its environment: processes that a program left
+    running in other groups. It works on Linux only; elsewhere it does nothing."""
     entry = variable.encode()
     for place in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):

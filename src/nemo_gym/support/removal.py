@@ -1,4 +1,4 @@
-"""Deletes folders that untrusted code filled, whatever they contain."""
+"""Deletes folders of untrusted code, whatever they contain."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(folder: Path) -> bool:
-    """Delete a folder, however deep it is and whatever the permissions in it. Follows no link and raises
-    nothing: what can't be deleted is said in a warning.
+    """Delete a folder, however deep it is and whatever the permissions in it. It follows no link and raises
+    nothing: a warning names what can't be deleted.
 
     Args:
-        folder: to be deleted; one that is not there is no error.
+        folder: the folder; a missing one is no error.
 
     Returns:
         Whether it is gone.
@@ -42,18 +42,18 @@ def remove_tree(folder: Path) -> bool:
 
 
 def _empty(top: int) -> None:
-    """A folder that is not empty is not gone down into: what it holds is moved up to the top, so that depth
-    costs neither memory nor descriptors."""
+    """Delete what is in a folder. The folders inside its folders are moved up to the top, so that depth costs
+    neither memory nor descriptors."""
     end = monotonic() + _MOST_S
     names = os.listdir(top)
     while names and monotonic() < end:
         for name in names:
             with suppress(OSError):
                 _discard(top, name)
-        left = os.listdir(top)
-        if left == names:
+        rest = os.listdir(top)
+        if rest == names:
             return
-        names = left
+        names = rest
 
 
 def _discard(top: int, name: str) -> None:
@@ -76,14 +76,14 @@ def _discard(top: int, name: str) -> None:
 
 
 def _lift(folder: int, name: str, top: int) -> None:
-    """Move a folder up, without looking whether it is empty: the kernel goes through all that is below it to
-    tell. Only its owner's right to write lets it be moved."""
+    """Move a folder up, which needs its owner's right to write. Trying to delete it first would be slow: the
+    kernel would walk all that is below it."""
     os.close(_open(name, folder))
     os.rename(name, f".removal-{uuid.uuid4().hex}", src_dir_fd=folder, dst_dir_fd=top)
 
 
 def _open(name: str, above: int | None) -> int:
-    """The descriptor of a folder, which is its owner's to change from then on."""
+    """The descriptor of a folder, which becomes writable for its owner."""
     try:
         descriptor = os.open(name, _FOLDER, dir_fd=above)
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Threads for work that blocks. They never keep a program alive."""
+"""Threads for work that blocks. They never keep a program from ending."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class WorkerThreads(Executor):
     """Daemon threads, started when there is work for them.
 
     Args:
-        most: how many at the same time. A thread whose work was given up doesn't count.
-        name: what the threads' names begin with.
+        most: the limit at the same time. A thread whose result nobody wants any more does not count.
+        name: the beginning of the threads' names.
     """
 
     def __init__(self, most: int, name: str) -> None:
@@ -31,9 +31,9 @@ class WorkerThreads(Executor):
         self._changed = Condition()
         self._work: deque[Work] = deque()
         self._threads: dict[Thread, Future[None]] = {}
-        """Each thread, with a future that is done at the thread's end."""
+        """Each thread, with a future that ends with the thread."""
         self._idle = 0
-        self._given_up: set[Future[Any]] = set()
+        self._unwanted: set[Future[Any]] = set()
         self._closed = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -55,24 +55,24 @@ class WorkerThreads(Executor):
         """Drop the result of some work. If it runs already, another thread may take its thread's place."""
         with self._changed:
             if not future.cancel() and future.running():
-                self._given_up.add(future)
+                self._unwanted.add(future)
                 self._staff()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End every thread after its work; `wait` until then."""
+        """End every thread after its work. `wait` blocks until then."""
         with self._changed:
             self._closed = True
-            left = list(self._work) if cancel_futures else []
+            waiting = list(self._work) if cancel_futures else []
             threads = list(self._threads)
             self._changed.notify_all()
-        for future, _ in left:
+        for future, _ in waiting:
             future.cancel()
         if wait:
             for thread in threads:
                 thread.join()
 
     async def aclose(self, seconds: float) -> int:
-        """End every thread after its work; the number of those that still run after so many seconds."""
+        """End every thread after its work. Returns the number of threads that still run after `seconds`."""
         with self._changed:
             threads = dict(self._threads)
         self.shutdown(wait=False)
@@ -81,14 +81,14 @@ class WorkerThreads(Executor):
             await asyncio.wait(ends, timeout=seconds)
         for end in ends:
             end.cancel()
-        ended = [thread for thread, end in threads.items() if end.done()]
-        for thread in ended:
+        stopped = [thread for thread, end in threads.items() if end.done()]
+        for thread in stopped:
             thread.join()
-        return len(threads) - len(ended)
+        return len(threads) - len(stopped)
 
     def _staff(self) -> None:
-        """Start a thread if there is work that no thread is free for."""
-        counted = len(self._threads) - len(self._given_up)
+        """Start a thread if there is more work than free threads."""
+        counted = len(self._threads) - len(self._unwanted)
         if len(self._work) > self._idle and counted < self._most:
             thread = Thread(target=self._serve, name=f"{self._name}_{len(self._threads)}", daemon=True)
             self._threads[thread] = end = Future[None]()
@@ -104,11 +104,15 @@ class WorkerThreads(Executor):
             del work, call  # a thread that waits keeps nothing alive
 
     def _next(self, last: Future[Any] | None) -> Work | None:
-        """The work after `last`; None ends the thread."""
+        """The next work; None ends the thread.
+
+        Args:
+            last: the work that the thread has finished.
+        """
         with self._changed:
             self._idle += last is not None
-            if last in self._given_up:
-                self._given_up.remove(last)
+            if last in self._unwanted:
+                self._unwanted.remove(last)
             else:
                 self._changed.wait_for(lambda: self._work or self._closed, IDLE_S)
                 if self._work:

@@ -1,5 +1,5 @@
-"""What a provider of sandboxes offers. Optional capabilities are protocols of their own: a
-provider has one when it has the methods."""
+"""The interface of a provider of sandboxes. Each optional capability is a protocol: a provider has it when it
+has the methods."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nemo_gym.sandbox.spec import SandboxStatus as SandboxStatus
 
 @runtime_checkable
 class SandboxProvider(Protocol):
-    """Makes sandboxes and acts in them."""
+    """Creates sandboxes and acts in them."""
 
     name: str
 
@@ -30,7 +30,7 @@ class SandboxProvider(Protocol):
         """A sandbox that is ready for commands.
 
         Raises:
-            SandboxCreateError: it can't be made; nothing of it is left.
+            SandboxCreateError: it can't be created; nothing of it is left.
         """
         ...
 
@@ -52,7 +52,7 @@ class SandboxProvider(Protocol):
         ...
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
-        """Copy a file in; folders on the way are made.
+        """Copy a file in; missing folders are created.
 
         Raises:
             OSError: it can't be read or written.
@@ -60,8 +60,8 @@ class SandboxProvider(Protocol):
         ...
 
     async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
-        """Copy a file out; folders on the way are made. What it is inside the sandbox is what the sandboxed
-        code could read itself: a link never leads out.
+        """Copy a file out; missing folders are created. Only what the sandboxed code can read is copied: a
+        link never leads out of the sandbox.
 
         Raises:
             OSError: it can't be read or written.
@@ -73,11 +73,11 @@ class SandboxProvider(Protocol):
         ...
 
     async def close(self, handle: SandboxHandle) -> None:
-        """End it and remove what is left of it. Once more does nothing."""
+        """End it and remove what is left of it. A second call does nothing."""
         ...
 
     async def aclose(self) -> None:
-        """End the provider itself."""
+        """Release what the provider holds."""
         ...
 
 
@@ -86,71 +86,71 @@ class OffersEndpoints(Protocol):
     """Can return the URL of a port."""
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """The endpoint of a declared port, from outside of the sandbox."""
+        """The address of a declared port for use outside of the sandbox."""
         ...
 
 
 @runtime_checkable
 class LaysOutFiles(Protocol):
-    """Has a spec's files in place before anything runs; with other providers they are uploaded afterwards."""
+    """Writes a spec's files before anything runs. With other providers they are uploaded afterwards."""
 
     lays_out_files: bool
 
 
 @runtime_checkable
 class ReportsIsolation(Protocol):
-    """Can say how a sandbox is shut off from this machine."""
+    """Can name the isolation of a sandbox from this machine."""
 
     def isolation_of(self, handle: SandboxHandle) -> str:
-        """A word or two for a rollout's row; `none` where nothing shuts it off."""
+        """A word or two for a rollout's row; `none` without isolation."""
         ...
 
 
 @runtime_checkable
 class PacksFolders(Protocol):
-    """Can write a folder to a pipe when nothing runs inside any more that could change it meanwhile."""
+    """Can write a folder to a pipe while nothing runs inside that could change it."""
 
     async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
-        """Kill everything inside, then write an archive of a folder, called by the last part of its path.
-        The sandbox may be good for nothing but `close` afterwards.
+        """Kill everything inside, then write an archive of a folder, in which the folder has the last part of
+        its path as its name. Afterwards only `close` is sure to work.
 
         Raises:
-            OSError: it can't be read, or nobody reads the archive any more.
+            OSError: it can't be read, or the reader of the archive has stopped.
         """
         ...
 
 
 @runtime_checkable
 class ReachesOut(Protocol):
-    """Can let the code inside get at a server of this machine."""
+    """Can let the code inside reach a server of this machine."""
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """The URL by which code inside gets at `url`.
+        """The URL at which code inside reaches `url`.
 
         Raises:
-            SandboxUnsupported: it can't in a sandbox that is made like this one.
+            SandboxUnsupported: the network of this sandbox does not allow it.
         """
         ...
 
 
 @runtime_checkable
 class PtySession(Protocol):
-    """A program whose input and output are in the caller's hands."""
+    """A program whose input and output the caller writes and reads."""
 
     async def read(self) -> bytes:
-        """The next output, from standard output only when there is no terminal; empty at its end."""
+        """The next output; without a terminal only standard output. It is empty at the end."""
         ...
 
     async def read_stderr(self) -> bytes:
-        """The next of standard error; empty at its end, and always on a terminal."""
+        """The next output of standard error. It is empty at the end, and always on a terminal."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """Type something."""
+        """Write to its input."""
         ...
 
     async def resize(self, rows: int, cols: int) -> None:
-        """Tell the program another size of its terminal."""
+        """Change the size of its terminal."""
         ...
 
     async def send_signal(self, number: int) -> None:
@@ -162,12 +162,12 @@ class PtySession(Protocol):
         ...
 
     async def close(self) -> None:
-        """Kill what is left of it. Once more does nothing."""
+        """Kill what is left of it. A second call does nothing."""
         ...
 
 
 SandboxPtySession = PtySession
-"""As existing NeMo Gym code calls it."""
+"""The name that existing NeMo Gym code uses."""
 
 
 @runtime_checkable
@@ -175,7 +175,7 @@ class OffersPty(Protocol):
     """Can open interactive sessions."""
 
     async def create_pty(self, handle: SandboxHandle, spec: SandboxPtySpec) -> PtySession:
-        """Start a program and hold its input and output."""
+        """Start a program and connect to its input and output."""
         ...
 
 

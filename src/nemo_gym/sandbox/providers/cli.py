@@ -1,4 +1,4 @@
-"""A container program's command line, run by argument lists."""
+"""Runs the command line of a container program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nemo_gym.support.process_output import Output
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CliResult:
     """The result of a command line."""
 
     code: int
@@ -26,12 +26,12 @@ class Told:
 
 
 class Cli:
-    """One program, of which a limited number run at a time.
+    """A program that runs a limited number of times at once.
 
     Args:
         program: its name.
-        concurrency: how many at once.
-        output_bytes: what is kept of each output stream.
+        concurrency: the limit.
+        output_bytes: the limit for each output stream.
     """
 
     def __init__(self, program: str, *, concurrency: int, output_bytes: int = 1 << 20) -> None:
@@ -47,18 +47,18 @@ class Cli:
         env: Mapping[str, str] | None = None,
         stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
-    ) -> Told:
+    ) -> CliResult:
         """Run it to its end.
 
         Args:
             words: its arguments.
             seconds: wall-clock time after which it is killed.
-            env: variables beside this process's own.
+            env: variables in addition to those of this process.
             stdin, stdout: files to read from and write to.
 
         Raises:
             SandboxCreateError: there is no such program.
-            OSError: it can't be started with these words.
+            OSError: it can't be started with these arguments.
             TimeoutError: it took longer.
         """
         path = shutil.which(self.program)
@@ -89,5 +89,5 @@ class Cli:
                             process.kill()
                         await process.wait()
                 # A daemon that it started may hold the pipes open.
-                await asyncio.wait([out.ended, err.ended], timeout=1.0)
-        return Told(code, out.text, err.text)
+                await asyncio.wait([out.drained, err.drained], timeout=1.0)
+        return CliResult(code, out.text, err.text)

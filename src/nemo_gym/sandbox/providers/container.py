@@ -22,11 +22,11 @@ from nemo_gym.sandbox.errors import (
     SandboxCreateVerificationError,
     SandboxFileError,
 )
-from nemo_gym.sandbox.providers.cli import Cli, Told
+from nemo_gym.sandbox.providers.cli import Cli, CliResult
 from nemo_gym.sandbox.spec import RUNTIME_FAILURE, SandboxExecResult, SandboxHandle, SandboxSpec
 
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
-"""A variable in the environment of every command, by which what it started is found and killed."""
+"""A variable in the environment of every command. The processes that have it are killed with the command."""
 
 COPY_S: Final = 600.0
 """Seconds that a copy may take."""
@@ -34,7 +34,7 @@ _KILL_OTHERS: Final = (
     'own=$1; shift; ns=$(readlink /proc/self/ns/pid) && [ -n "$ns" ] && [ "$ns" != "$own" ] '
     '&& kill -9 -1 2>/dev/null; exec "$@"'
 )
-"""Kill all processes of a namespace, unless it is this machine's own; then become another program."""
+"""Kill all processes of a process namespace, unless it is this machine's; then become another program."""
 
 
 @dataclass(frozen=True)
@@ -43,47 +43,47 @@ class ContainerExecConfig:
 
     default_timeout_s: float | None = 180
     concurrency: int = 32
-    """How many at once, of the whole provider."""
+    """The most commands at once, in all sandboxes of the provider."""
     exec_shell: str | None = "auto"
     """`auto`, and None, is bash, or sh where the image has none."""
     output_bytes: int = 1 << 20
-    """What is kept of each output stream: half from its beginning, half from its end."""
+    """The limit for each output stream: half from its beginning, half from its end."""
 
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """The probe that shows that a new sandbox is ready."""
+    """The command that tests whether a new sandbox is ready."""
 
     command: str | None = "printf sandbox-ready"
-    """None asks nothing."""
+    """None tests nothing."""
     expected_stdout: str | None = "sandbox-ready"
     timeout_s: float = 30
-    """For one try."""
+    """Seconds for one try."""
     deadline_s: float | None = 60
-    """For all of them."""
+    """Seconds for all tries."""
     stable_count: int = 1
-    """How many times in a row it must pass."""
+    """The number of times in a row that it must pass."""
     stable_delay_s: float = 0.2
 
 
 @dataclass(slots=True)
 class Container:
-    """A made container: the `raw` of its handle."""
+    """A running container: the `raw` of its handle."""
 
     name: str
     env: dict[str, str]
-    """What every command is given, where the container itself doesn't."""
+    """Variables for every command, where the container does not have them itself."""
     workdir: str | None
     shell: str
 
 
 class ContainerProvider(ABC):
-    """Commands and files through `exec`; a subclass knows the program's own words."""
+    """Commands and files by `exec`. A subclass knows the arguments of its program."""
 
     name: ClassVar[str]
     lays_out_files = True
     runtime_failures: ClassVar[tuple[str, ...]]
-    """How the program's own complaints begin, as against those of the command it runs."""
+    """The beginnings of error messages of the program itself, not of a command that it runs."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class ContainerProvider(ABC):
 
     @abstractmethod
     async def remove(self, name: str) -> None:
-        """Kill a container and what is left of it; one that is gone already is no error."""
+        """Kill a container and remove what is left of it. A container that is gone is no error."""
 
     async def exec(
         self,
@@ -205,7 +205,7 @@ class ContainerProvider(ABC):
             raise SandboxFileError(f"{path} can't be packed: {result.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
-        """Kill it and remove what is left of it. Once more does nothing."""
+        """Kill it and remove what is left of it. A second call does nothing."""
         await self.remove(_container(handle).name)
 
     async def aclose(self) -> None:
@@ -213,13 +213,13 @@ class ContainerProvider(ABC):
         return
 
     async def start(self, name: str, words: Sequence[str], variables: Mapping[str, str], what: str) -> None:
-        """Start a container, or remove what there is of it.
+        """Start a container. When that fails, remove it.
 
         Args:
             name: the container's.
             words: the program's arguments that start it.
             variables: for the program itself.
-            what: what is being done, for messages.
+            what: the action, for messages.
 
         Raises:
             SandboxCreateError: it can't be started, or not in time.
@@ -237,16 +237,16 @@ class ContainerProvider(ABC):
     async def settle(
         self, name: str, spec: SandboxSpec, workdir: str | None, env: dict[str, str]
     ) -> SandboxHandle:
-        """Make a started container ready, or remove it.
+        """Make a container ready. When that fails, remove it.
 
         Raises:
-            SandboxCreateError: files can't be laid out, or the probe does not pass.
+            SandboxCreateError: a file can't be written, or the probe does not pass.
         """
         container = Container(name, env, workdir, "sh")
         handle = SandboxHandle(name, self.name, container)
         try:
             deadline_s = spec.ready_timeout_s or self._probe.deadline_s
-            await wait_ready(lambda: self._probed(handle), self._probe, deadline_s)
+            await wait_ready(lambda: self._run_probe(handle), self._probe, deadline_s)
             container.shell = await self._find_shell(container)
             for path, text in spec.files.items():
                 with TemporaryFile() as source:
@@ -260,13 +260,13 @@ class ContainerProvider(ABC):
             raise
         return handle
 
-    async def _probed(self, handle: SandboxHandle) -> SandboxExecResult:
+    async def _run_probe(self, handle: SandboxHandle) -> SandboxExecResult:
         return await self.exec(handle, self._probe.command or "", timeout_s=self._probe.timeout_s)
 
     async def _find_shell(self, container: Container) -> str:
-        named = self._exec_config.exec_shell
-        if named is not None and named != "auto":
-            return named
+        shell = self._exec_config.exec_shell
+        if shell is not None and shell != "auto":
+            return shell
         result = await self._inside(container, ["sh", "-c", "command -v bash"], seconds=self._probe.timeout_s)
         return "bash" if result.code == 0 else "sh"
 
@@ -282,12 +282,13 @@ class ContainerProvider(ABC):
             raise SandboxFileError(f"{path} can't be written: {result.stderr.strip()[-500:]}")
 
     async def _kill(self, container: Container, mark: str) -> None:
-        """Ending the command line leaves what it runs alive: that is found by its mark. Needs sh and grep."""
+        """Kill the processes with this mark: a command goes on when the command line that runs it ends. The
+        container needs sh and grep."""
         script = (
             f"for p in /proc/[0-9]*; do grep -q {shlex.quote(f'{MARK}={mark}')} $p/environ 2>/dev/null "
             "&& kill -9 ${p#/proc/}; done"
         )
-        with suppress(TimeoutError, SandboxCreateError):
+        with suppress(OSError, SandboxCreateError):
             await self._inside(container, ["sh", "-c", script], seconds=self._probe.timeout_s)
 
     async def _inside(
@@ -301,37 +302,37 @@ class ContainerProvider(ABC):
         user: str | int | None = None,
         stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | None = None,
-    ) -> Told:
+    ) -> CliResult:
         words, variables = self.exec_words(
             container, argv, cwd=cwd, env=env or {}, user=user, stdin=stdin is not None
         )
         return await self._cli.run(words, seconds=seconds, env=variables, stdin=stdin, stdout=stdout)
 
-    def _is_runtime_failure(self, told: Told) -> bool:
-        return told.code != 0 and told.stderr.lstrip().startswith(self.runtime_failures)
+    def _is_runtime_failure(self, result: CliResult) -> bool:
+        return result.code != 0 and result.stderr.lstrip().startswith(self.runtime_failures)
 
 
 async def wait_ready(
-    probed: Callable[[], Awaitable[SandboxExecResult]], probe: ProbeConfig, deadline_s: float | None
+    run_probe: Callable[[], Awaitable[SandboxExecResult]], probe: ProbeConfig, deadline_s: float | None
 ) -> None:
     """Run a probe until it passes as often as it must.
 
     Raises:
-        SandboxCreateVerificationError: it does not, in time.
+        SandboxCreateVerificationError: it did not pass in time.
     """
     if probe.command is None:
         return
     end = None if deadline_s is None else monotonic() + deadline_s
-    passed, last = 0, "no answer"
-    while passed < probe.stable_count:
+    passes, last = 0, "no answer"
+    while passes < probe.stable_count:
         try:
-            result = await probed()
+            result = await run_probe()
             fits = result.return_code == 0 and probe.expected_stdout in (None, result.stdout)
             last = f"exit code {result.return_code}: {(result.stderr or result.stdout or '').strip()[-300:]}"
         except TimeoutError as error:
             fits, last = False, str(error)
-        passed = passed + 1 if fits else 0
-        if passed < probe.stable_count:
+        passes = passes + 1 if fits else 0
+        if passes < probe.stable_count:
             if end is not None and monotonic() >= end:
                 raise SandboxCreateVerificationError(
                     f"sandbox was not ready within {deadline_s:g} seconds: {last}"
@@ -350,8 +351,8 @@ def limit_words(spec: SandboxSpec) -> list[str]:
 
 
 def env_words(env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Flags that pass variables on from the program's own environment, so that no value stands in an argument
-    list for everybody to read. A name that the program itself needs is the exception."""
+    """Flags that pass variables on from the program's own environment, and these variables. So no value is in
+    an argument list, which everybody can read, but for names that the program itself uses."""
     words: list[str] = []
     variables: dict[str, str] = {}
     for name, value in env.items():

@@ -13,48 +13,48 @@ from nemo_gym.sandbox.providers.base import SandboxProvider
 GROUP: Final = "nemo_gym.sandbox_providers"
 """Entry point group in which a package names its provider."""
 
-_SHIPPED: Final = {
+_BUILT_IN: Final = {
     "apptainer": "nemo_gym.sandbox.providers.apptainer:ApptainerProvider",
     "docker": "nemo_gym.sandbox.providers.docker:DockerProvider",
     "local": "nemo_gym.sandbox.providers.local:LocalProvider",
     "opensandbox": "nemo_gym.sandbox.providers.opensandbox:OpenSandboxProvider",
 }
-_registered: dict[str, Callable[..., SandboxProvider]] = {}
+_by_name: dict[str, Callable[..., SandboxProvider]] = {}
 
 
 def register_provider(
     name: str, provider_class: Callable[..., SandboxProvider], *, override: bool = False
 ) -> None:
-    """Let a provider be found by name.
+    """Register a provider under a name.
 
     Args:
         name: as configurations name it.
         provider_class: called with the settings of a configuration.
-        override: put it in the place of the one that has the name.
+        override: replace a provider of that name.
 
     Raises:
         InvalidSandbox: the name is taken.
     """
-    if not override and (name in _registered or name in _SHIPPED):
+    if not override and (name in _by_name or name in _BUILT_IN):
         raise InvalidSandbox(f"Sandbox provider {name!r} is already registered")
-    _registered[name] = provider_class
+    _by_name[name] = provider_class
 
 
 def list_providers() -> list[str]:
     """Every name, sorted."""
-    return sorted({*_registered, *_SHIPPED, *_plugins()})
+    return sorted({*_by_name, *_BUILT_IN, *_plugins()})
 
 
 def get_provider_class(name: str) -> Callable[..., SandboxProvider]:
     """The provider of a name.
 
     Raises:
-        InvalidSandbox: there is none, or its package can't be imported.
+        InvalidSandbox: there is no such provider, or its package can't be imported.
     """
-    if name in _registered:
-        return _registered[name]
-    if name in _SHIPPED:
-        module, _, attribute = _SHIPPED[name].partition(":")
+    if name in _by_name:
+        return _by_name[name]
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
     plugin = _plugins().get(name)
     if plugin is None:

@@ -21,6 +21,7 @@ from nemo_gym.sandbox.providers.container import (
     limit_words,
 )
 from nemo_gym.sandbox.spec import SandboxHandle, SandboxSpec, SandboxStatus, settings_of
+from nemo_gym.support.finishing import finish
 from nemo_gym.support.removal import remove_tree
 
 ApptainerProbeConfig = ProbeConfig
@@ -31,9 +32,9 @@ class ApptainerCreateConfig:
     """How an instance is started."""
 
     mount_point: str = "/sandbox"
-    """Where a fresh folder of this machine is, which is the working directory unless the spec says."""
+    """The path inside of a new folder of this machine: the working directory, unless the spec has one."""
     start_timeout_s: float | None = 600
-    """With the conversion of the image."""
+    """Seconds, including the conversion of the image."""
     extra_start_args: list[str] = field(default_factory=list[str])
     apply_resource_limits: bool = True
     network: str | None = None
@@ -45,14 +46,14 @@ class ApptainerExecConfig(ContainerExecConfig):
     """How commands run."""
 
     fakeroot_for_root: bool = True
-    """Run as root by `--fakeroot` where a command asks for root."""
+    """Use `--fakeroot` for a command that runs as root."""
     default_binds: list[str] = field(default_factory=list[str])
-    """`--bind` of every instance."""
+    """Values of `--bind` for every instance."""
     extra_exec_args: list[str] = field(default_factory=list[str])
 
 
 class ApptainerProvider(ContainerProvider):
-    """Instances of the `apptainer` command, which see nothing of this machine but what is bound.
+    """Instances of the `apptainer` command. They have no files of this machine but those that are bound.
 
     Args:
         create, exec, probe: settings, as such or as mappings.
@@ -72,9 +73,7 @@ class ApptainerProvider(ContainerProvider):
         probe: ApptainerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
         self._exec_config: ApptainerExecConfig
-        self._create_config: ApptainerCreateConfig = settings_of(
-            ApptainerCreateConfig, create, "apptainer.create"
-        )
+        self._create_config = settings_of(ApptainerCreateConfig, create, "apptainer.create")
         super().__init__(
             "apptainer",
             settings_of(ApptainerExecConfig, exec, "apptainer.exec"),
@@ -82,23 +81,23 @@ class ApptainerProvider(ContainerProvider):
             start_timeout_s=self._create_config.start_timeout_s,
         )
         self._folders: dict[str, str] = {}
-        """The folder of this machine that is each instance's mount point."""
+        """The folder of this machine at each instance's mount point."""
 
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
         """A started instance that passed its probe.
 
         Raises:
-            SandboxCreateError: there is no image or no apptainer, the spec asks for what instances haven't,
-                or the instance can't be started.
+            SandboxCreateError: there is no image or no apptainer, the spec has a field that instances don't
+                support, or the instance can't be started.
         """
         _require_apptainer()
         if spec.image is None:
             raise SandboxCreateError("the apptainer provider needs SandboxSpec.image")
-        for asked, what in ((spec.ports, "ports"), (spec.ttl_s, "ttl_s"), (spec.entrypoint, "entrypoint")):
-            if asked:
+        for value, what in ((spec.ports, "ports"), (spec.ttl_s, "ttl_s"), (spec.entrypoint, "entrypoint")):
+            if value:
                 raise SandboxCreateError(f"SandboxSpec.{what}: the apptainer provider has no such thing")
         name = f"gym-{uuid.uuid4().hex}"
-        folder = self._folders[name] = await asyncio.to_thread(tempfile.mkdtemp, prefix="gym-sandbox-")
+        folder = self._folders[name] = tempfile.mkdtemp(prefix="gym-sandbox-")
         words = self._start_words(name, spec, spec.image, folder)
         await self.start(name, words, {}, f"apptainer instance start {spec.image}")
         return await self.settle(name, spec, spec.workdir or self._create_config.mount_point, spec.env)
@@ -115,10 +114,10 @@ class ApptainerProvider(ContainerProvider):
         return SandboxStatus.RUNNING if instances else SandboxStatus.STOPPED
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """The URL of a server from inside: the same as outside, because the network is this machine's.
+        """The URL of a server for use inside: the same as outside, because the network is this machine's.
 
         Raises:
-            SandboxUnsupported: the instance has another.
+            SandboxUnsupported: the instance has another network.
         """
         if not self._shares_network:
             raise SandboxUnsupported(
@@ -133,7 +132,7 @@ class ApptainerProvider(ContainerProvider):
         finally:
             folder = self._folders.pop(name, None)
             if folder is not None:
-                await asyncio.to_thread(remove_tree, Path(folder))
+                await finish(asyncio.to_thread(remove_tree, Path(folder)))
 
     def exec_words(
         self,
@@ -171,7 +170,7 @@ class ApptainerProvider(ContainerProvider):
 
 
 def _require_apptainer() -> str:
-    """The path of the program; existing NeMo Gym code replaces this function in tests.
+    """The path of the program. Tests of existing NeMo Gym code replace this function.
 
     Raises:
         SandboxCreateError: there is none.
@@ -185,5 +184,5 @@ def _require_apptainer() -> str:
 
 
 def _image(image: str) -> str:
-    """A file or a reference with its transport as it is; anything else is an image of a registry."""
+    """A file or a reference with its transport, unchanged. Anything else is an image of a registry."""
     return image if "://" in image or Path(image).exists() else f"docker://{image}"

@@ -37,13 +37,13 @@ class DockerCreateConfig:
 
     keepalive_shell: str = "sh"
     keepalive_cmd: str = "while :; do sleep 3600; done"
-    """What a container without an entrypoint of its own does; one with a time to live sleeps that long."""
+    """The command of a container without an entrypoint. A container with a time to live sleeps that long."""
     start_timeout_s: float | None = 600
-    """For `docker run`, with the pull of the image."""
+    """Seconds for `docker run`, including the pull of the image."""
     use_init: bool = True
     apply_resource_limits: bool = True
     publish_host: str = "127.0.0.1"
-    """Address on which declared ports can be reached."""
+    """The address of this machine at which declared ports can be reached."""
     network: str | None = None
     """`none` for a container without a network."""
     read_only: bool = False
@@ -83,7 +83,7 @@ class DockerProvider(ContainerProvider):
         probe: DockerProbeConfig | Mapping[str, Any] | None = None,
     ) -> None:
         self._exec_config: DockerExecConfig
-        self._create_config: DockerCreateConfig = settings_of(DockerCreateConfig, create, "docker.create")
+        self._create_config = settings_of(DockerCreateConfig, create, "docker.create")
         super().__init__(
             "docker",
             settings_of(DockerExecConfig, exec, "docker.exec"),
@@ -91,7 +91,7 @@ class DockerProvider(ContainerProvider):
             start_timeout_s=self._create_config.start_timeout_s,
         )
         self._relays: dict[str, Relays] = {}
-        """Of each container that reaches servers of this machine."""
+        """By the name of a container that reaches servers of this machine."""
 
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
         """A started container that passed its probe.
@@ -127,22 +127,22 @@ class DockerProvider(ContainerProvider):
                 return SandboxStatus.UNKNOWN
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """The endpoint at which docker published a port.
+        """The address at which docker publishes a port.
 
         Raises:
-            InvalidSandbox: it did not.
+            InvalidSandbox: docker does not publish it.
         """
         result = await self._cli.run(
             ["port", handle.sandbox_id, f"{port}/tcp"], seconds=self._probe.timeout_s
         )
-        published = result.stdout.split()
-        if result.code != 0 or not published:
+        addresses = result.stdout.split()
+        if result.code != 0 or not addresses:
             raise InvalidSandbox(f"port {port} is not published: {result.stderr.strip()[-300:]}")
-        return SandboxEndpoint(f"http://{published[0].replace('0.0.0.0', '127.0.0.1')}")  # noqa: S104
+        return SandboxEndpoint(f"http://{addresses[0].replace('0.0.0.0', '127.0.0.1')}")  # noqa: S104
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """The URL of a server from inside: by the gateway of the container's network, which is this
-        machine's own address in it.
+        """The URL of a server for use inside: at the gateway of the container's network, which is the address
+        of this machine there.
 
         Raises:
             SandboxUnsupported: the container has no network, or one whose gateway is not this machine.
@@ -156,7 +156,7 @@ class DockerProvider(ContainerProvider):
         if result.code != 0 or not gateways:
             raise SandboxUnsupported(
                 f"{url} can't be reached from a container in the network {network!r}: set network to host or "
-                "to one made by `docker network create --internal NAME`, which leads to this machine only"
+                "to one created by `docker network create --internal NAME`, which leads to this machine only"
             )
         host, port = http_address(url)
         listener = socket.socket(socket.AF_INET6 if ":" in gateways[0] else socket.AF_INET)
@@ -172,15 +172,15 @@ class DockerProvider(ContainerProvider):
         return at_address(url, gateways[0], inner)
 
     async def pack_folder(self, handle: SandboxHandle, path: str, target: IO[bytes]) -> None:
-        """Kill the container, and write an archive of a folder, which docker reads without running anything.
+        """Kill the container, and write an archive of a folder. Docker reads it without running anything.
 
         Raises:
             SandboxFileError: it can't be read.
         """
         parent_and_name(path)
-        killed = await self._cli.run(["kill", handle.sandbox_id], seconds=60)
-        if killed.code != 0 and await self.status(handle) is not SandboxStatus.STOPPED:
-            raise SandboxFileError(f"the container can't be killed: {killed.stderr.strip()[-500:]}")
+        kill = await self._cli.run(["kill", handle.sandbox_id], seconds=60)
+        if kill.code != 0 and await self.status(handle) is not SandboxStatus.STOPPED:
+            raise SandboxFileError(f"the container can't be killed: {kill.stderr.strip()[-500:]}")
         result = await self._cli.run(
             ["cp", f"{handle.sandbox_id}:{path}", "-"], seconds=COPY_S, stdout=target
         )
@@ -188,7 +188,7 @@ class DockerProvider(ContainerProvider):
             raise SandboxFileError(f"{path} can't be packed: {result.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
-        """Kill it and remove what is left of it. Once more does nothing."""
+        """Kill it and remove what is left of it. A second call does nothing."""
         relays = self._relays.pop(handle.sandbox_id, None)
         if relays is not None:
             await relays.close()
@@ -202,7 +202,7 @@ class DockerProvider(ContainerProvider):
         """The running container of a descriptor.
 
         Raises:
-            SandboxCreateError: it runs no more.
+            SandboxCreateError: it does not run any more.
         """
         container = Container(**descriptor["container"])
         handle = SandboxHandle(container.name, self.name, container)

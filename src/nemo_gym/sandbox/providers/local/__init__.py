@@ -1,6 +1,7 @@
-"""Sandboxes on this machine, from what its kernel has: no daemon, no image, nothing to install.
+"""Sandboxes on this machine that need only its kernel: no daemon, no image, nothing to install.
 
-A sandbox's supervisor imports this package too, and none of what is named here: it starts faster without.
+The names below are imported when they are used, because a sandbox's supervisor imports this package too and
+needs none of them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from nemo_gym.sandbox.providers.local import supervisor
 log: Final = logging.getLogger(__name__)
 
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
-"""A variable in the environment of every program, by which what it started is found again."""
+"""A variable in the environment of every program. The processes that it started have it too."""
 
 _BOOT: Final = (
     "import sys; sys.path.append(sys.argv[2]); "
@@ -35,27 +35,27 @@ _LONGEST: Final = supervisor.PACKET_BYTES // 2
 
 
 class End(NamedTuple):
-    """How a program ended, and what it and the children that it waited for had used (wait4(2))."""
+    """The end of a program, and the resources of it and of the children that it waited for (wait4(2))."""
 
     code: int
-    """Its exit code, 128 + the signal's number when it was killed."""
+    """The exit code; 128 + the signal's number when a signal killed it."""
     cpu_s: float
     peak_kib: int
-    """Resident memory of the largest of them."""
+    """The resident memory of the largest of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A program that was started."""
+    """A running program."""
 
     number: int
     mark: str
     end: asyncio.Future[End]
-    """To be awaited behind a shield."""
+    """Await it behind a shield."""
 
 
 class Control:
-    """One supervisor, and what is asked of it."""
+    """One supervisor: requests go to it, and its answers come back."""
 
     def __init__(self, channel: socket.socket, process: Process) -> None:
         self._channel = channel
@@ -73,7 +73,7 @@ class Control:
         """A supervisor that is ready.
 
         Raises:
-            SandboxCreateError: it can't do what the plan says.
+            SandboxCreateError: it can't carry out the plan.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -114,7 +114,7 @@ class Control:
 
     @property
     def running(self) -> bool:
-        """Whether the sandbox is there."""
+        """Whether the sandbox runs."""
         return self._process.returncode is None and self._channel.fileno() >= 0
 
     async def run(
@@ -170,11 +170,11 @@ class Control:
         return socket.socket(fileno=await self._ask_fd({"op": "socket"}))
 
     async def clear(self) -> None:
-        """Kill everything in the sandbox, which is there for more."""
+        """Kill everything in the sandbox. It can be used again."""
         await self._ask({"op": "clear"})
 
     async def close(self) -> None:
-        """End the supervisor, and with it all that is in the sandbox."""
+        """End the supervisor, and with it everything in the sandbox."""
         self._gone()
         try:
             async with asyncio.timeout(_STOP_S):
@@ -184,11 +184,11 @@ class Control:
                 self._process.kill()
             await self._process.wait()
 
-    async def _ask_fd(self, asked: dict[str, Any]) -> int:
-        _, fds = await self._ask(asked)
+    async def _ask_fd(self, request: dict[str, Any]) -> int:
+        _, fds = await self._ask(request)
         if len(fds) != 1:
             _close_all(fds)
-            raise SandboxStopped("the sandbox's supervisor broke off")
+            raise SandboxStopped("the sandbox's supervisor sent no descriptor")
         return fds[0]
 
     async def _ask(
@@ -273,7 +273,7 @@ class Control:
                 waiting.set_exception(
                     SandboxStopped("the sandbox is gone: its time is over or it was killed")
                 )
-                waiting.exception()  # not every one of them is waited for
+                waiting.exception()  # for some of them nobody waits
 
 
 def _map_ids(pid: int, ids: dict[str, str]) -> None:

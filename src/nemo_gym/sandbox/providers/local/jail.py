@@ -1,8 +1,8 @@
 """Linux namespaces for a sandbox (namespaces(7), user_namespaces(7), mount_namespaces(7), pivot_root(2)).
 
-The jail sees the system's programs read-only, its own folder, and nothing else of this machine: no other
-files, processes, devices or network. It runs as a user that means nothing outside, without capabilities, and
-can't gain any.
+The code in the jail can read the system's programs and use its own folder, and has nothing else of this
+machine: no other files, processes, devices or network. Its user does not exist outside. It has no
+capabilities and can't gain any.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import struct
 from typing import Any
 
 INSIDE_ID = 1000
-"""User and group inside."""
+"""The user and the group inside."""
 
 
 def leave_namespaces(jail: dict[str, Any]) -> None:
-    """Start new namespaces; the ids are to be mapped from outside before anything else is done in them.
+    """Enter new namespaces. Before anything else happens in them, their ids must be mapped from outside.
 
     Raises:
-        OSError: the kernel or a policy doesn't permit it.
+        OSError: the kernel or a policy does not permit it.
     """
     flags = _NEWUSER | _NEWNS | _NEWPID | _NEWIPC | _NEWUTS | _NEWCGROUP
     if jail["network"] == "none":
@@ -32,10 +32,10 @@ def leave_namespaces(jail: dict[str, Any]) -> None:
 
 
 def close(jail: dict[str, Any]) -> None:
-    """Put up the jail's own file system and network, as the first process of its process namespace.
+    """Set up the jail's file system and network. The caller is the first process of its process namespace.
 
     Raises:
-        OSError: something of it is not permitted.
+        OSError: a part of it is not permitted.
     """
     _mount(None, "/", None, _REC | _PRIVATE)
     _forbid_more_namespaces()
@@ -59,7 +59,7 @@ def close(jail: dict[str, Any]) -> None:
         _remount(root + target, _NOSUID | _NODEV)
     for path in jail["readable"]:
         if path.startswith(tuple(f"{target}/" for target in jail["writable"].values())):
-            _show(path, root)  # what was shown there before is covered now
+            _show(path, root)  # again, because the mount above covers it
     for path in jail["hidden"]:
         if os.path.isdir(root + path):
             _mount("tmpfs", root + path, "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
@@ -74,8 +74,8 @@ def close(jail: dict[str, Any]) -> None:
 
 
 def drop_privileges(user: int | None, *, die_with_parent: bool) -> None:
-    """Become `user` and lose every capability for good. What is left running by a child that ended becomes
-    this process's own child.
+    """Become `user` and lose every capability for good. The children of a child that ends become children of
+    this process.
 
     Raises:
         OSError: it can't become that user.
@@ -142,7 +142,7 @@ def _unescaped(text: str) -> str:
 
 
 def _remount(path: str, flags: int) -> None:
-    """Change what is allowed on a mount, and keep what was forbidden already."""
+    """Add restrictions to a mount, and keep those that it has."""
     present = os.statvfs(path).f_flag & (_RDONLY | _NOSUID | _NODEV | _NOEXEC)
     _mount(None, path, None, _REMOUNT | _BIND | flags | present)
 
@@ -153,7 +153,8 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, data: 
 
 
 def _forbid_more_namespaces() -> None:
-    """Fewer ways into the kernel. Where /proc/sys can't be written there are as many as before."""
+    """Forbid namespaces inside, which are a way to attack the kernel. Where /proc/sys can't be written, they
+    stay possible."""
     try:
         with open("/proc/sys/user/max_user_namespaces", "w") as file:
             file.write("0")
@@ -177,7 +178,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # <linux/sched.h>
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 _NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
-# <linux/mount.h>; the first four are also what statvfs(3) gives
+# <linux/mount.h>; statvfs(3) has the same first four
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _BIND, _REC, _PRIVATE, _DETACH = 32, 4096, 16384, 1 << 18, 2
 # <linux/prctl.h>, <linux/capability.h>

@@ -18,18 +18,18 @@ from nemo_gym.sandbox.spec import SandboxSpec
 from nemo_gym.support.removal import remove_tree
 
 WORKDIR: Final = "/workspace"
-"""The working directory inside a jail, unless the spec says."""
+"""The working directory inside a jail, unless the spec has one."""
 
 HOME: Final = "/home/sandbox"
 USER: Final = "sandbox"
 
 NOBODY: Final = 65534
-"""Who the code is outside when this process is root."""
+"""The user of the code outside of the jail when this process is root."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The folders of one sandbox on this machine, and what they are called inside."""
+    """The folders of one sandbox on this machine, and their paths inside."""
 
     folder: Path
     jailed: bool
@@ -42,13 +42,13 @@ class Layout:
         """New folders.
 
         Raises:
-            SandboxCreateError: they can't be made, or the working directory can't be where the spec says.
+            SandboxCreateError: they can't be created, or the spec's workdir is not possible.
         """
         workdir = os.path.normpath(spec.workdir or WORKDIR)
         if not jailed and spec.workdir is not None:
             raise SandboxCreateError(
-                f"workdir {spec.workdir!r} can't be put in place without isolation, which this kernel or the "
-                "settings don't give: leave it out"
+                f"workdir {spec.workdir!r} can't be used without isolation, which this kernel does not "
+                "permit or the settings turn off: leave it out"
             )
         if workdir == "/" or workdir.startswith(("/proc", "/dev")):
             raise SandboxCreateError(f"workdir {workdir!r} can't be the working directory")
@@ -60,13 +60,13 @@ class Layout:
                 for place in (folder, *folder.iterdir()):
                     os.chown(place, NOBODY, NOBODY)
         except OSError as error:
-            raise SandboxCreateError(f"no folder for a sandbox can be made: {error}") from error
+            raise SandboxCreateError(f"no folder for a sandbox can be created: {error}") from error
         if jailed:
             return cls(folder, True, workdir, HOME, "/tmp")  # noqa: S108 - the jail's own
         return cls(folder, False, str(folder / "work"), str(folder / "home"), str(folder / "tmp"))
 
     def environment(self) -> dict[str, str]:
-        """Nothing of this process's own."""
+        """The variables of the code inside. None comes from this process."""
         return {
             "PATH": search_path(),
             "LANG": "C.UTF-8",
@@ -77,10 +77,10 @@ class Layout:
         }
 
     def inside(self, path: str) -> str:
-        """A path as it is called inside; a relative one is below the working directory.
+        """A path inside; a relative one is below the working directory.
 
         Raises:
-            PermissionError: it is outside the sandbox's folder, and nothing shuts the sandbox in.
+            PermissionError: it is outside the folder of a sandbox without isolation.
         """
         full = os.path.normpath(PurePosixPath(self.workdir, path))
         if not self.jailed and not Path(full).is_relative_to(self.folder):
@@ -117,7 +117,7 @@ class Layout:
         }
 
     def remove(self) -> None:
-        """Delete the folders, whatever the code made of them."""
+        """Delete the folders, whatever is in them."""
         remove_tree(self.folder)
 
 
@@ -127,7 +127,7 @@ _SETTINGS: Final = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "mime.types", "nsswitch.conf", "pki",
     "profile", "protocols", "python3*", "services", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
-"""Of /etc: what programs need to start, and nothing that holds a secret."""
+"""Names in /etc that programs need to start. None of them has a secret."""
 
 
 def _settings() -> list[str]:
@@ -135,12 +135,12 @@ def _settings() -> list[str]:
 
 
 def _python() -> list[str]:
-    """This Python itself, without the packages of a virtual environment."""
+    """The installation of this Python, without the packages of a virtual environment."""
     return [] if Path(sys.base_prefix).is_relative_to("/usr") else [sys.base_prefix]
 
 
 def search_path() -> str:
-    """PATH inside: where this Python and the system's programs are."""
+    """PATH inside: the folders of this Python and of the system's programs."""
     folders = [f"{prefix}/bin" for prefix in _python()]
     return ":".join([*folders, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 

@@ -14,7 +14,7 @@ _CONNECT_S: Final = 10.0
 
 
 class Ports:
-    """Relays into the sandbox and out of it, each opened when it is first asked for."""
+    """Relays into the sandbox and out of it. Each one opens when it is first used."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -24,10 +24,10 @@ class Ports:
         self.close = self._relays.close
 
     async def outside(self, port: int) -> int:
-        """The port here that leads to a port there.
+        """The port of this machine that leads to a port of the sandbox.
 
         Raises:
-            OSError: none can be opened.
+            OSError: no port can be opened.
         """
         if port not in self._outside:
 
@@ -46,11 +46,11 @@ class Ports:
         return self._outside[port]
 
     async def inside(self, host: str, port: int) -> int:
-        """The port there that leads to a server here, and to nothing else: a socket made in the sandbox's
-        network is listened at from this one.
+        """The port of the sandbox that leads to one server of this machine. Its socket belongs to the network
+        of the sandbox; this process accepts the connections.
 
         Raises:
-            OSError: none can be opened.
+            OSError: no port can be opened.
             SandboxStopped: the sandbox is gone.
         """
         if (host, port) not in self._inside:

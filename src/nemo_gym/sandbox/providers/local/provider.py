@@ -1,4 +1,4 @@
-"""The local provider: a folder, a supervisor process, and the isolation that the kernel permits."""
+"""The local provider: a folder and a supervisor process, isolated as far as the kernel permits."""
 
 from __future__ import annotations
 
@@ -55,15 +55,16 @@ log: Final = logging.getLogger(__name__)
 _OPTIONS: Final = "SandboxSpec.provider_options.local"
 _COPY_S: Final = 600.0
 _DRAIN_S: Final = 0.25
-"""How long output is waited for once a command has ended, when something it left running holds it open."""
+"""Seconds to wait for output after a command has ended, when a process that it left holds the pipe open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """Whether sandboxes are shut off from this machine."""
+    """Whether sandboxes are isolated from this machine."""
 
     namespaces: bool
-    """Files, processes, users and devices of their own; and a network, unless it is the machine's."""
+    """A sandbox has its own files, processes, users and devices, and its own network unless the settings give
+    it the machine's."""
     why_not: str = ""
 
 
@@ -77,12 +78,12 @@ class LocalSandbox:
     env: dict[str, str]
     isolation: Isolation
     outputs: list[Output] = field(default_factory=list[Output])
-    """Of commands that left something running."""
+    """The outputs of commands that left a process running."""
 
 
 class LocalProvider:
-    """Sandboxes on this machine (Linux): a supervised process tree with a folder of its own, a clean
-    environment, resource limits, no privileges, and namespaces.
+    """Sandboxes on this machine (Linux). Each is a supervised process tree with its own folder and
+    namespaces, a clean environment, resource limits and no privileges.
 
     Args:
         create, exec, limits: settings, as such or as mappings.
@@ -101,16 +102,16 @@ class LocalProvider:
         exec: LocalExecConfig | Mapping[str, Any] | None = None,
         limits: LocalLimitsConfig | Mapping[str, Any] | None = None,
     ) -> None:
-        self._create: LocalCreateConfig = settings_of(LocalCreateConfig, create, "local.create")
-        self._exec: LocalExecConfig = settings_of(LocalExecConfig, exec, "local.exec")
-        self._limits: LocalLimitsConfig = settings_of(LocalLimitsConfig, limits, "local.limits")
+        self._create = settings_of(LocalCreateConfig, create, "local.create")
+        self._exec = settings_of(LocalExecConfig, exec, "local.exec")
+        self._limits = settings_of(LocalLimitsConfig, limits, "local.limits")
         self._shell = (shutil.which("bash") or "sh") if self._exec.shell == "auto" else self._exec.shell
         self._isolation: Isolation | None = None
         self._probing = asyncio.Lock()
         self._live: dict[str, SandboxHandle] = {}
 
     async def isolation(self) -> Isolation:
-        """The isolation of this provider's sandboxes: tested once, with a first sandbox."""
+        """The isolation of this provider's sandboxes. A first sandbox tests it once."""
         async with self._probing:
             if self._isolation is None:
                 self._isolation = await self._probe()
@@ -123,7 +124,7 @@ class LocalProvider:
         return self._isolation
 
     def isolation_of(self, handle: SandboxHandle) -> str:
-        """Namespaces, without one for the network where the settings say so, or none."""
+        """`namespaces`, with `host network` where the settings say so, or `none`."""
         if not _sandbox(handle).isolation.namespaces:
             return "none"
         return "namespaces" if self._create.network == "none" else "namespaces, host network"
@@ -133,7 +134,7 @@ class LocalProvider:
 
         Raises:
             NotIsolated: this machine permits no namespaces, and they are required.
-            SandboxCreateError: it can't be made, or the spec asks for what this provider hasn't.
+            SandboxCreateError: it can't be created, or this provider does not support a field of the spec.
         """
         self._check(spec)
         isolation = await self.isolation()
@@ -173,7 +174,7 @@ class LocalProvider:
         timeout_s: int | float | None = None,
         user: str | int | None = None,
     ) -> SandboxExecResult:
-        """Run a line of shell to its end. What it leaves running lives on until the sandbox ends.
+        """Run a line of shell to its end. A process that it leaves running goes on until the sandbox ends.
 
         Raises:
             TimeoutError: it took longer; it and what it started are killed.
@@ -199,7 +200,7 @@ class LocalProvider:
             raise
         except OSError as error:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
-        await asyncio.wait([out.ended, err.ended], timeout=_DRAIN_S)
+        await asyncio.wait([out.drained, err.drained], timeout=_DRAIN_S)
         usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
         return SandboxExecResult(out.text, err.text, end.code, usage=usage)
 
@@ -211,7 +212,7 @@ class LocalProvider:
         except BaseException:
             out.close()
             raise
-        sandbox.outputs = [*(output for output in sandbox.outputs if not output.ended.done()), out, err]
+        sandbox.outputs = [*(output for output in sandbox.outputs if not output.drained.done()), out, err]
         return out, err
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
@@ -260,7 +261,7 @@ class LocalProvider:
                     )
                 target.close()
                 end = await _end_of(sandbox.control, run, _COPY_S)
-                await asyncio.wait([err.ended], timeout=_DRAIN_S)
+                await asyncio.wait([err.drained], timeout=_DRAIN_S)
         except (OSError, SandboxStopped) as error:
             raise SandboxFileError(f"{path} can't be packed: {error}") from error
         if end.code not in PACKED:
@@ -271,7 +272,7 @@ class LocalProvider:
         return SandboxStatus.RUNNING if _sandbox(handle).control.running else SandboxStatus.STOPPED
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """The endpoint of a port. A sandbox without a network of its own has this machine's ports.
+        """The address of a port. A sandbox on the host network has this machine's ports.
 
         Raises:
             OSError: no port can be opened here.
@@ -282,8 +283,8 @@ class LocalProvider:
         return SandboxEndpoint(f"http://127.0.0.1:{port}")
 
     async def reach(self, handle: SandboxHandle, url: str) -> str:
-        """The URL of a server from inside. A sandbox with a network of its own reaches it by a port on
-        its own loopback interface, and reaches nothing else.
+        """The URL of a server for use inside. A sandbox with its own network reaches the server at a port of
+        its loopback interface, and reaches nothing else.
 
         Raises:
             SandboxUnsupported: the URL is not http.
@@ -311,12 +312,12 @@ class LocalProvider:
         )
 
     async def close(self, handle: SandboxHandle) -> None:
-        """Kill everything in it and delete its folder. Once more does nothing."""
+        """Kill everything in it and delete its folder. A second call does nothing."""
         if self._live.pop(handle.sandbox_id, None) is not None:
             await _remove(_sandbox(handle).layout, _sandbox(handle))
 
     async def aclose(self) -> None:
-        """Close every sandbox that is left."""
+        """Close every sandbox that still runs."""
         for handle in list(self._live.values()):
             await self.close(handle)
 
@@ -352,8 +353,8 @@ class LocalProvider:
         """The first message to the supervisor."""
         cores = None
         if spec.limits.cpu:
-            allowed = sorted(os.sched_getaffinity(0))
-            cores = random.sample(allowed, min(ceil(spec.limits.cpu), len(allowed)))
+            usable = sorted(os.sched_getaffinity(0))
+            cores = random.sample(usable, min(ceil(spec.limits.cpu), len(usable)))
         user = INSIDE_ID if layout.jailed else NOBODY if os.geteuid() == 0 else None
         return {
             "jail": layout.jail(self._create) if layout.jailed else None,
@@ -364,19 +365,15 @@ class LocalProvider:
             "limits": self._rlimits(spec, jailed=layout.jailed),
         }
 
-    def _limits_of(self, spec: SandboxSpec) -> LocalLimitsConfig:
-        """The limits of the settings, but for those that the spec has for this provider."""
-        options: LocalOptions = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
-        return settings_of(
-            LocalLimitsConfig, {**asdict(self._limits), **options.limits}, f"{_OPTIONS}.limits"
-        )
-
     def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:
-        own, spec_limits = self._limits_of(spec), spec.limits
+        """The limits of the settings, unless the spec has others."""
+        options = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
+        limits = {**asdict(self._limits), **options.limits}
+        own, spec_limits = settings_of(LocalLimitsConfig, limits, f"{_OPTIONS}.limits"), spec.limits
         memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
         files = [own.file_mib, None if spec_limits.disk_gib is None else spec_limits.disk_gib << 10]
         largest = min((size for size in files if size is not None), default=None)
-        limits = {
+        rlimits = {
             "RLIMIT_CORE": 0,
             "RLIMIT_DATA": None if memory is None else memory << 20,
             "RLIMIT_FSIZE": None if largest is None else largest << 20,
@@ -384,7 +381,7 @@ class LocalProvider:
             "RLIMIT_NOFILE": own.open_files,
             "RLIMIT_NPROC": own.processes if jailed else None,
         }
-        return {name: most for name, most in limits.items() if most is not None}
+        return {name: most for name, most in rlimits.items() if most is not None}
 
     async def _prepare(self, sandbox: LocalSandbox, spec: SandboxSpec) -> None:
         for path, text in spec.files.items():
@@ -399,7 +396,7 @@ def _nothing() -> IO[bytes]:
 
 
 async def _end_of(control: Control, run: Run, limit: float) -> End:
-    """The end of a run, which is killed when it takes too long or isn't wanted any more."""
+    """The end of a run. It is killed when it takes too long or this is cancelled."""
     try:
         async with asyncio.timeout(limit):
             return await asyncio.shield(run.end)

@@ -41,7 +41,7 @@ class LocalSession:
             except BlockingIOError:
                 await self._ready(self._stdin, write=True)
             except OSError as error:
-                raise SandboxPtyError(f"the program reads no more: {error.strerror}") from error
+                raise SandboxPtyError(f"the program has closed its input: {error.strerror}") from error
 
     async def resize(self, rows: int, cols: int) -> None:
         if self._stdin != self._stdout:
@@ -70,7 +70,7 @@ class LocalSession:
                 return os.read(fd, 1 << 16)
             except BlockingIOError:
                 await self._ready(fd)
-            except OSError:  # a terminal that nobody holds any more
+            except OSError:  # every program has closed the terminal
                 return b""
 
     async def _ready(self, fd: int, *, write: bool = False) -> None:
@@ -100,7 +100,7 @@ async def open_session(
     *,
     size: tuple[int, int] | None,
 ) -> LocalSession:
-    """Start a program on a terminal of `size` (rows, columns), or on pipes where there is none.
+    """Start a program on a terminal of `size` (rows, columns), or on pipes when it is None.
 
     Raises:
         SandboxPtyError: it can't be started.

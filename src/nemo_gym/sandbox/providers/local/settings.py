@@ -12,7 +12,7 @@ from nemo_gym.sandbox.errors import InvalidSandbox
 
 @dataclass(frozen=True)
 class LocalCreateConfig:
-    """How a sandbox is made."""
+    """How a sandbox is created."""
 
     isolation: Literal["required", "auto", "off"] = field(default_factory=default_isolation)
     """`required`: namespaces, or an error where the kernel does not permit them; `auto`: a warning there;
@@ -20,19 +20,19 @@ class LocalCreateConfig:
     network: Literal["none", "host"] = "none"
     """`host` gives the sandbox this machine's network."""
     readable: list[str] = field(default_factory=list[str])
-    """Paths of this machine that are there to be read, beside the system's own programs."""
+    """Paths of this machine that code inside can read, in addition to the system's programs."""
     ignore_image: bool = False
-    """Take a spec that names a container image, and run it without."""
+    """Accept a spec that names a container image, and run it without the image."""
     folder: str | None = None
-    """Where the sandboxes' own folders are made; by default the system's temporary folder."""
+    """The folder for the sandboxes' folders; by default the system's temporary folder."""
     start_timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
-        for name, known in (("isolation", ("required", "auto", "off")), ("network", ("none", "host"))):
+        for name, choices in (("isolation", ("required", "auto", "off")), ("network", ("none", "host"))):
             value = getattr(self, name)
-            if value not in known:
+            if value not in choices:
                 raise InvalidSandbox(
-                    f"local.create.{name}: expected one of {', '.join(known)}, not {value!r}"
+                    f"local.create.{name}: expected one of {', '.join(choices)}, not {value!r}"
                 )
 
 
@@ -44,7 +44,7 @@ class LocalExecConfig:
     shell: str = "auto"
     """`auto` is bash, or sh where there is none."""
     output_bytes: int = 1 << 20
-    """What is kept of each output stream: half from its beginning, half from its end."""
+    """The limit for each output stream: half from its beginning, half from its end."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,21 @@ class LocalLimitsConfig:
     """The limits of one process; None sets no limit."""
 
     memory_mib: int | None = 4096
-    """Of data (heap and anonymous memory), unless the spec says."""
+    """Memory for data (heap and anonymous memory), unless the spec has a limit."""
     file_mib: int | None = 1024
-    """The size of a file it writes, unless the spec's `disk_gib` is less."""
+    """The size of a file that it writes, unless the spec's `disk_gib` is less."""
     cpu_s: int | None = None
     open_files: int | None = 1024
     processes: int | None = 256
-    """In the whole sandbox. Kept only under isolation."""
+    """Processes of the whole sandbox. The limit holds only under isolation."""
 
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """What a spec says for this provider alone, as `provider_options={"local": {...}}`."""
+    """Options of a spec for this provider: `provider_options={"local": {...}}`."""
 
     limits: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
-    """In place of those of the provider's settings."""
+    """They replace limits of the provider's settings."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]

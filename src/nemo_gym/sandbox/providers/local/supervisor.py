@@ -1,12 +1,12 @@
-"""The process that a local sandbox lives under. Everything in the sandbox is a descendant of it and ends with
-it, and it ends with whoever holds the other end of its control socket.
+"""The supervisor: the root process of a local sandbox. Everything in the sandbox is a descendant of it and
+ends with it. The supervisor itself ends when the other end of its control socket closes.
 
-It runs in the sandbox, without privileges, and does what the provider asks: start a program, kill one, open
-a file, make a socket. The provider reaches by it only what sandboxed code could reach itself. It needs the
-standard library only, because it is started without site packages, and imports all before the jail closes.
+It runs in the sandbox, without privileges, and does what the provider requests: start a program, kill one,
+open a file, create a socket. So the provider reaches only what sandboxed code could reach itself. It needs
+the standard library only, because it starts without site packages, and imports it before the jail closes.
 
-Messages are JSON, one a packet, with file descriptors beside them. `{"id": n, "op": ...}` is answered by
-`{"id": n, ...}`; `{"ended": run, "code": ..., "cpu_s": ..., "peak_kib": ...}` comes unasked.
+A message is JSON in one packet, with file descriptors beside it. The answer to `{"id": n, "op": ...}` is
+`{"id": n, ...}`. At the end of a program comes `{"ended": run, "code": ..., "cpu_s": ..., "peak_kib": ...}`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NEVER_CAUGHT = {signal.SIGKILL, signal.SIGSTOP}
 
 
 def main(control_fd: int) -> None:
-    """Serve the other end of a socket until it is closed, or the sandbox's time is over."""
+    """Serve the other end of a socket until it closes or the sandbox's time is over."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     plan = decoded(control.recv(PACKET_BYTES))
@@ -79,7 +79,7 @@ def main(control_fd: int) -> None:
 
 
 class Supervisor:
-    """Does what comes over the control socket."""
+    """Carries out the requests that come over the control socket."""
 
     def __init__(
         self, control: socket.socket, limits: dict[str, int], cores: list[int] | None, *, jailed: bool
@@ -92,7 +92,7 @@ class Supervisor:
         """Process id by run."""
 
     def serve(self, deadline: float | None) -> None:
-        """Until the socket is closed or the deadline (monotonic) has come."""
+        """Serve until the socket closes or the deadline (monotonic) has come."""
         wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, _woken)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -141,17 +141,17 @@ class Supervisor:
             os.close(fd)
         return True
 
-    def _run(self, asked: dict[str, Any], fds: list[int]) -> int:
-        """Start a program; returns once it has become that program.
+    def _run(self, request: dict[str, Any], fds: list[int]) -> int:
+        """Start a program, and return its process id once the program runs.
 
         Raises:
-            OSError: it can't.
+            OSError: it can't be started.
         """
         read, write = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(asked, fds)
+                self._become(request, fds)
             except (OSError, ValueError) as error:
                 os.write(write, json.dumps(_failure(error)).encode())
             finally:
@@ -165,17 +165,17 @@ class Supervisor:
             raise OSError(failure["errno"], failure["error"])
         return pid
 
-    def _become(self, asked: dict[str, Any], fds: list[int]) -> None:
+    def _become(self, request: dict[str, Any], fds: list[int]) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in signal.valid_signals() - _NEVER_CAUGHT:
             signal.signal(number, signal.SIG_DFL)
         for place, fd in enumerate(fds):
             os.dup2(fd, place)
-        if asked["tty"]:
+        if request["tty"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        if asked["cwd"] is not None:
-            os.chdir(asked["cwd"])
+        if request["cwd"] is not None:
+            os.chdir(request["cwd"])
         if self._cores is not None:
             os.sched_setaffinity(0, self._cores)
         for name, most in self._limits.items():
@@ -183,7 +183,7 @@ class Supervisor:
             _, hard = resource.getrlimit(kind)
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (most, most))
-        os.execvpe(asked["argv"][0], asked["argv"], asked["env"])  # noqa: S606
+        os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
 
     def _signal(self, run: int, number: int) -> None:
         pid = self._runs.get(run)
@@ -192,8 +192,8 @@ class Supervisor:
                 os.killpg(pid, number)
 
     def _kill(self, run: int, mark: str) -> None:
-        """Kill a run's session, and what left the session and still carries its mark: until nothing more is
-        found, twice, because what is being killed may be starting more."""
+        """Kill the processes of a run's session, and others that have the run's mark. It looks again until it
+        finds none twice, because a process that is being killed may start another."""
         session, mark_bytes = self._runs.get(run), mark.encode()
         killed: set[int] = set()
         empty = 0
@@ -209,7 +209,7 @@ class Supervisor:
 
     def _clear(self) -> None:
         """Kill everything in the sandbox, and return when it is gone. The first process of a process
-        namespace kills all others at once, so that none can start another meanwhile."""
+        namespace kills all others at once, so that none of them can start another."""
         if self._jailed:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
@@ -223,7 +223,7 @@ class Supervisor:
                 self._reap_one(0)
 
     def _reap_one(self, options: int) -> bool:
-        """Whether a process had ended (wait4(2))."""
+        """Collect the end of one process (wait4(2)), and return whether there was one."""
         try:
             ended, status, used = os.wait4(-1, options)
         except ChildProcessError:
@@ -236,10 +236,10 @@ class Supervisor:
 
 
 def receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    """The next message, empty at the end, and its descriptors, which no program inherits.
+    """The next message, which is empty at the end, and its descriptors, which no program inherits.
 
     Raises:
-        OSError: nothing can be received.
+        OSError: no message can be received.
     """
     fds = array.array("i")
     data, rights, _, _ = control.recvmsg(
@@ -251,10 +251,10 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def open_file(path: str, *, write: bool) -> int:
-    """A descriptor of a regular file, made with its folders when it is to be written.
+    """A descriptor of a regular file. To write, the file and missing folders are created.
 
     Raises:
-        OSError: it can't be opened, or is something else.
+        OSError: it can't be opened, or is no regular file.
     """
     flags = os.O_RDONLY
     if write:
@@ -273,7 +273,7 @@ def open_file(path: str, *, write: bool) -> int:
 
 
 def decoded(data: bytes) -> dict[str, Any]:
-    """A message, in which file names may be no Unicode (`surrogateescape`)."""
+    """A message. File names in it may be no Unicode (`surrogateescape`)."""
     return json.loads(data.decode("utf-8", "surrogatepass"))
 
 
@@ -297,20 +297,20 @@ def _make_folders(path: str) -> None:
 
 
 def _ignore_signals() -> None:
-    """Nobody inside can end the supervisor by a signal. What it starts is given the defaults again."""
+    """No signal ends the supervisor. The programs that it starts get the defaults again."""
     for number in signal.valid_signals() - _NEVER_CAUGHT:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _failure(error: OSError | ValueError) -> dict[str, Any]:
-    """A file name with a NUL in it, or one that can't be encoded, is a ValueError."""
+    """The error of an answer. A file name with a NUL, or one that can't be encoded, is a ValueError."""
     if isinstance(error, OSError):
         return {"errno": error.errno, "error": error.strerror}
     return {"errno": errno.EINVAL, "error": str(error)}
 
 
 def _children() -> list[int]:
-    """Where this process is the subreaper, a killed child's children come next."""
+    """The children of this process. It is a subreaper: children of a killed child become its own."""
     with open("/proc/thread-self/children") as file:
         return [int(word) for word in file.read().split()]
 

@@ -1,9 +1,8 @@
 """System calls that sandboxed code may not make, by a seccomp filter (seccomp(2), bpf(2)).
 
-The code runs as the same user as its supervisor, because there is no other. Without this it could signal the
-supervisor or change its limits; such calls do nothing and say that they did, so that a program that tries
-ends as it would have ended. And some calls reach what no namespace divides, such as keyrings: these are
-refused.
+The code runs as the same user as its supervisor, because the jail has one user only. So it could signal the
+supervisor or change its limits. Such calls do nothing and return success, so that a program that tries goes
+on as before. Calls that reach things which no namespace separates, such as keyrings, are refused.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from typing import NamedTuple
 
 
 class _Table(NamedTuple):
-    """A machine's numbers of calls (<asm/unistd.h>, <linux/audit.h>)."""
+    """The numbers of system calls of one kind of machine (<asm/unistd.h>, <linux/audit.h>)."""
 
     architecture: int
     on_first: tuple[int, ...]
-    """Whose first argument is a process: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open,
-    prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr."""
+    """Calls whose first argument is a process: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo,
+    pidfd_open, prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr."""
     on_second: tuple[int, ...]
-    """Whose second argument is one: setpriority, ioprio_set. By their first it can be a user."""
+    """Calls whose second argument is a process: setpriority, ioprio_set. By their first it can be a user."""
     never: tuple[int, ...]
     """add_key, request_key, keyctl, bpf, userfaultfd, io_uring_setup, io_uring_enter, io_uring_register."""
     socket: int
@@ -48,10 +47,10 @@ _TABLES = {
 
 
 def forbid(supervisor: int) -> None:
-    """Let those calls have no effect from here on, in this process and in all that it starts.
+    """Filter these calls from now on, in this process and in all that it starts.
 
     Args:
-        supervisor: the process that nobody may change or signal.
+        supervisor: the process that no call may change or signal.
 
     Raises:
         OSError: the kernel has no such filters, or the machine is not a known one.
@@ -87,7 +86,8 @@ def _program(table: _Table, supervisor: int) -> bytes:
 
 
 def _if_argument(number: int, argument: int, value: int, end: bytes) -> list[bytes]:
-    """The end of a call with a value in the lower half of an argument, which is all that the kernel reads."""
+    """Instructions that end a call with `end` if the lower half of an argument, which is all that the kernel
+    reads, has this value."""
     return [
         _code(_IF_EQUAL, number, 0, 4),
         _code(_LOAD, _ARGUMENTS + 8 * argument), _code(_IF_EQUAL, value, 0, 1), end,

@@ -44,9 +44,9 @@ _STATES: Final = {
     "failed": SandboxStatus.ERROR,
 }
 _PULL_POLICY: Final = ("imagePullPolicy", "opensandbox.extensions.image-pull-policy")
-"""What servers of two generations call it."""
+"""The names of the setting with servers of two generations."""
 _GRACE_S: Final = 10.0
-"""How much longer than a command's time its end is waited for: the server kills it."""
+"""Seconds beyond a command's time limit in which the server kills it."""
 
 
 class OpenSandboxProvider:
@@ -71,18 +71,12 @@ class OpenSandboxProvider:
         operations: OperationsConfig | Mapping[str, Any] | None = None,
         attribution: AttributionConfig | Mapping[str, Any] | None = None,
     ) -> None:
-        self._connection: ConnectionConfig = settings_of(
-            ConnectionConfig, connection, "opensandbox.connection"
-        )
-        self._create: CreateConfig = settings_of(CreateConfig, create, "opensandbox.create")
-        self._exec: ExecConfig = settings_of(ExecConfig, exec, "opensandbox.exec")
-        self._probe: ProbeConfig = settings_of(ProbeConfig, probe, "opensandbox.probe")
-        self._operations: OperationsConfig = settings_of(
-            OperationsConfig, operations, "opensandbox.operations"
-        )
-        self._attribution: AttributionConfig = settings_of(
-            AttributionConfig, attribution, "opensandbox.attribution"
-        )
+        self._connection = settings_of(ConnectionConfig, connection, "opensandbox.connection")
+        self._create = settings_of(CreateConfig, create, "opensandbox.create")
+        self._exec = settings_of(ExecConfig, exec, "opensandbox.exec")
+        self._probe = settings_of(ProbeConfig, probe, "opensandbox.probe")
+        self._operations = settings_of(OperationsConfig, operations, "opensandbox.operations")
+        self._attribution = settings_of(AttributionConfig, attribution, "opensandbox.attribution")
 
     def isolation_of(self, handle: SandboxHandle) -> str:
         """On another machine."""
@@ -92,7 +86,7 @@ class OpenSandboxProvider:
         """A sandbox that passed its probe.
 
         Raises:
-            SandboxCreateError: the SDK is not installed, there is no image, or the server can't make it.
+            SandboxCreateError: the SDK is not installed, there is no image, or the server can't create it.
         """
         if spec.image is None:
             raise SandboxCreateError("the opensandbox provider needs SandboxSpec.image")
@@ -106,9 +100,9 @@ class OpenSandboxProvider:
                 raise TimeoutError(str(error) or f"more than {self._create.timeout_s} seconds") from None
 
         try:
-            sandbox = await _repeated(attempt, self._create, self._create.retries)
+            sandbox = await _with_retries(attempt, self._create, self._create.retries)
         except Exception as error:
-            raise SandboxCreateError(f"opensandbox can't make {spec.image}: {error}") from error
+            raise SandboxCreateError(f"opensandbox can't create {spec.image}: {error}") from error
         handle = SandboxHandle(str(sandbox.id), self.name, (sandbox, spec))
         try:
             await wait_ready(
@@ -149,7 +143,7 @@ class OpenSandboxProvider:
         began = monotonic()
         try:
             async with asyncio.timeout(limit + _GRACE_S):
-                ended = await _repeated(
+                result = await _with_retries(
                     lambda: sandbox.commands.run(command, opts=options),
                     self._operations,
                     self._operations.command_retries,
@@ -158,12 +152,12 @@ class OpenSandboxProvider:
             raise TimeoutError(f"command took more than {limit:g} seconds") from None
         except Exception as error:
             return SandboxExecResult(None, f"opensandbox: {error}", RUNTIME_FAILURE, self.name)
-        if ended.exit_code != 0 and monotonic() - began >= limit:
+        if result.exit_code != 0 and monotonic() - began >= limit:
             raise TimeoutError(f"command took more than {limit:g} seconds and was killed")
-        out, err = _text(ended.logs.stdout), _text(ended.logs.stderr)
-        if ended.exit_code is None:
-            return SandboxExecResult(out, err or f"opensandbox: {ended.error}", RUNTIME_FAILURE, self.name)
-        return SandboxExecResult(out, err, ended.exit_code)
+        out, err = _text(result.logs.stdout), _text(result.logs.stderr)
+        if result.exit_code is None:
+            return SandboxExecResult(out, err or f"opensandbox: {result.error}", RUNTIME_FAILURE, self.name)
+        return SandboxExecResult(out, err, result.exit_code)
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         """Copy a file in.
@@ -175,7 +169,7 @@ class OpenSandboxProvider:
         try:
             data = await asyncio.to_thread(source_path.read_bytes)
             place, write = _inside(spec, target_path), sandbox.files.write_file
-            await self._copied(lambda: write(place, data, mode=644))  # the digits of 0o644
+            await self._copy(lambda: write(place, data, mode=644))  # the digits of 0o644
         except Exception as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
@@ -188,24 +182,24 @@ class OpenSandboxProvider:
         sandbox, spec = _raw(handle)
         try:
             place = _inside(spec, source_path)
-            data = await self._copied(lambda: sandbox.files.read_bytes(place))
+            data = await self._copy(lambda: sandbox.files.read_bytes(place))
             await asyncio.to_thread(_save, target_path, data)
         except Exception as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
-        """As the server says."""
+        """The status that the server reports."""
         sandbox, _ = _raw(handle)
         info = await sandbox.get_info()
         return _STATES.get(str(info.status.state).lower(), SandboxStatus.UNKNOWN)
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
-        """The endpoint at which the server publishes a port."""
+        """The address at which the server publishes a port."""
         sandbox, _ = _raw(handle)
-        published = await sandbox.get_endpoint(port)
-        url = published.endpoint
+        endpoint = await sandbox.get_endpoint(port)
+        url = endpoint.endpoint
         return SandboxEndpoint(
-            url if "://" in url else f"{self._connection.protocol}://{url}", dict(published.headers)
+            url if "://" in url else f"{self._connection.protocol}://{url}", dict(endpoint.headers)
         )
 
     def serialize(self, handle: SandboxHandle) -> dict[str, Any]:
@@ -251,20 +245,20 @@ class OpenSandboxProvider:
             await sandbox.close()
 
     async def aclose(self) -> None:
-        """Do nothing: each sandbox has a connection of its own."""
+        """Do nothing: each sandbox closes its own connection."""
         return
 
-    async def _copied(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        return await _repeated(work, self._operations, self._operations.retries)
+    async def _copy(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        return await _with_retries(work, self._operations, self._operations.retries)
 
     def _labels(self) -> dict[str, str]:
-        own = self._attribution
-        if not own.enabled:
+        settings = self._attribution
+        if not settings.enabled:
             return {}
         labels = attribution_metadata()
-        named = {"team": own.team, "user": own.user, "workload": own.workload}
-        labels |= {name: value for name, value in named.items() if value is not None}
-        return {f"{own.key_prefix}{name}": value for name, value in labels.items()}
+        replacements = {"team": settings.team, "user": settings.user, "workload": settings.workload}
+        labels |= {name: value for name, value in replacements.items() if value is not None}
+        return {f"{settings.key_prefix}{name}": value for name, value in labels.items()}
 
     def _connection_config(self) -> Any:
         connection = self._connection
@@ -308,7 +302,7 @@ def _sdk(module: str) -> Any:
 
 
 def _text(messages: Sequence[Any]) -> str:
-    """The printed text. Some servers send lines without their line ends."""
+    """The output as one text. Some servers send lines without their line ends."""
     text = ""
     for message in messages:
         apart = text and message.text and not text.endswith("\n") and message.text[0] not in "\r\n"
@@ -316,7 +310,7 @@ def _text(messages: Sequence[Any]) -> str:
     return text
 
 
-async def _repeated(
+async def _with_retries(
     work: Callable[[], Awaitable[Any]], delays: CreateConfig | OperationsConfig, retries: int
 ) -> Any:
     delay = delays.retry_delay_s
@@ -324,7 +318,7 @@ async def _repeated(
         try:
             return await work()
         except Exception as error:
-            log.info("opensandbox: %s; it is tried again", error)
+            log.info("opensandbox: %s; the next try follows", error)
         await asyncio.sleep(min(delay, delays.retry_max_delay_s))
         delay *= 2
     return await work()

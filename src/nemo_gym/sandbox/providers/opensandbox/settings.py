@@ -12,36 +12,36 @@ class ConnectionConfig:
     """The address of the server."""
 
     domain: str | None = None
-    """Host and port; None is what the SDK takes from OPEN_SANDBOX_DOMAIN."""
+    """Host and port; with None the SDK reads OPEN_SANDBOX_DOMAIN."""
     api_key: str | None = field(default=None, repr=False)
     protocol: str = "http"
     request_timeout_s: float = 300.0
     use_server_proxy: bool = False
-    """Reach sandboxes by way of the server."""
+    """Reach sandboxes through the server."""
 
 
 @dataclass(frozen=True)
 class CreateConfig:
-    """How a sandbox is made, or one that runs already is connected to."""
+    """How a sandbox is created, or connected to when it runs already."""
 
     timeout_s: float | None = None
-    """How long one try to make it may take; None sets no limit of its own."""
+    """Seconds for one try to create it; None sets no limit."""
     request_timeout_s: float = 1200.0
-    """How long it may take to become ready, unless the spec's `ready_timeout_s` says."""
+    """Seconds to become ready, unless the spec has a `ready_timeout_s`."""
     lifetime_s: float | None = 1200.0
-    """After which the server ends it, unless the spec's `ttl_s` says. None is never."""
+    """Seconds after which the server ends it, unless the spec has a `ttl_s`. None is never."""
     skip_health_check: bool = False
     image_pull_policy: str | None = None
     """`Always`, `IfNotPresent` or `Never`; None leaves it to the server."""
     retries: int = 0
-    """How many times a sandbox that can't be made is tried again."""
+    """The number of further tries to create a sandbox."""
     retry_delay_s: float = 5.0
-    """Before the first of them; each wait is twice as long as the last."""
+    """Seconds before the first of them; each wait is twice as long as the last."""
     retry_max_delay_s: float = 90.0
     connect_attempt_timeout_s: float = 30.0
-    """How long it may take to connect to one that runs."""
+    """Seconds to connect to a running sandbox."""
     connect_poll_s: float = 2.0
-    """Seconds between two looks whether it is ready."""
+    """Seconds between two checks whether it is ready."""
 
     def __post_init__(self) -> None:
         policies = ("Always", "IfNotPresent", "Never")
@@ -61,22 +61,22 @@ class ExecConfig:
 
 @dataclass(frozen=True)
 class OperationsConfig:
-    """How files are copied, and sandboxes ended."""
+    """How files are copied and sandboxes are ended."""
 
     retries: int = 0
-    """How many times a copy that fails is tried again."""
+    """The number of further tries after a copy fails."""
     retry_delay_s: float = 1.0
-    """Before the first of them; each wait is twice as long as the last."""
+    """Seconds before the first of them; each wait is twice as long as the last."""
     retry_max_delay_s: float = 45.0
     command_retries: int = 0
-    """How many times a command that the server could not run is tried again. It may have run in part."""
+    """The number of further tries of a command that the server could not run. It may have run in part."""
     close_timeout_s: float = 30.0
 
 
 @dataclass(frozen=True)
 class AttributionConfig:
-    """Labels that say whose work a sandbox is; None is what the environment variables `NEMO_GYM_TEAM`,
-    `_USER` and `_WORKLOAD` say."""
+    """Labels that name the owner of a sandbox; None takes the value of the environment variable
+    `NEMO_GYM_TEAM`, `_USER` or `_WORKLOAD`."""
 
     enabled: bool = True
     key_prefix: str = ""
