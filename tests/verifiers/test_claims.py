@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.verifiers.claims import claimed_number, claims_only, denies, negates
+from nemo_gym.verifiers.claims import claimed_number, claims_only
+from nemo_gym.verifiers.denials import denies, negates
 
 RIVALS = ("rainy", "snowy", "foggy", "windy", "mild")
 

@@ -3,7 +3,8 @@
 import pytest
 
 from nemo_gym.verifiers.choice import GradingMode, grade_choice
-from nemo_gym.verifiers.opposition import OTHER, SELF, is_opposed, opposes_after, opposes_before
+from nemo_gym.verifiers.denials import OTHER, SELF
+from nemo_gym.verifiers.opposition import is_opposed, opposes_after, opposes_before
 
 OPTIONS = {"A": "iron", "B": "helium", "C": "neon", "D": "oxygen"}
 BOXED: GradingMode = "strict_single_letter_boxed"

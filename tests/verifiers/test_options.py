@@ -3,7 +3,7 @@
 import pytest
 
 from nemo_gym.verifiers.choice import GradingMode, grade_choice
-from nemo_gym.verifiers.opposition import OTHER, SELF
+from nemo_gym.verifiers.denials import OTHER, SELF
 from nemo_gym.verifiers.options import Options, plain
 
 OPTIONS = Options({"a": "iron", "B": "iron oxide", "C": r"\text{vitamin A}", "D": "", "long": "no letter"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from nemo_gym.verifiers.denials import word_set
+
 BEFORE = 120
 """Characters before an answer that are looked at."""
 AFTER = 300
@@ -78,13 +80,12 @@ _OR = re.compile(r"[\s$*_,;)(\]}\\]{0,12}(?:or|maybe|perhaps|possibly)\b", re.IG
 _EXCEPTION = re.compile(r"other\sthan|except", re.IGNORECASE)
 _NOTHING = re.compile(r"\b(?:no|none|nothing|nobody|never|not)\b[^.!?]*\Z", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]+")
-_TRIGGERS = frozenset(
-    [
-        *("not", "t", "never", "cannot", "neither", "nor", "doubt", "doubtful", "unlikely", "impossible"),
-        *("false", "untrue", "anything", "everything", "than", "instead", "except", "maybe", "perhaps"),
-        *("possibly", "guess", "guesses", "guessing", "it", "either", "might", "could", "may", "wrong"),
-        *("incorrect", "mistaken", "rejected", "worst"),
-    ]
+_TRIGGERS = word_set(
+    """
+    not t never cannot neither nor doubt doubtful unlikely impossible false untrue anything everything than
+    instead except maybe perhaps possibly guess guesses guessing it either might could may wrong incorrect
+    mistaken rejected worst
+    """
 )
 _SIGNS = ("\\ne", "\\lnot", "\\not", "≠", "¬", "~~", "<s>", "<del>", "<strike>", "\\sout", "\\st", "cancel")
 """A text without any of these words and signs denies nothing."""

@@ -24,11 +24,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from nemo_gym.verifiers.denials import denies, negates
+from nemo_gym.verifiers.denials import OTHER, SELF, denies, negates
 from nemo_gym.verifiers.exact import normalize
 from nemo_gym.verifiers.opposition import (
-    OTHER,
-    SELF,
     SENTENCE,
     is_opposed,
     is_opposed_before,
@@ -189,8 +187,8 @@ class _Choices(Options):
 
     def _is_text(self, answer: str, letter: str) -> bool:
         """Whether an answer is the text of an option, with a question mark only where that has one."""
-        is_asked = _QUESTION.search(answer) is not None and not _QUESTION.search(self.values[letter])
-        return not is_asked and normalize(answer) == self.texts[letter]
+        is_question = _QUESTION.search(answer) is not None and not _QUESTION.search(self.values[letter])
+        return not is_question and normalize(answer) == self.texts[letter]
 
     def _short(self, answer: str) -> str | None:
         return self._alone(answer) or self.equal_text(answer) or self._leading(answer)

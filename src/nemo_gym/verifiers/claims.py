@@ -21,8 +21,9 @@ from nemo_gym.verifiers.denials import (
     word_set,
     words_of,
 )
+from nemo_gym.verifiers.opposition import is_opposed
 
-__all__ = ["claimed_number", "claims_only", "denies", "negates"]
+__all__ = ["claimed_number", "claims_only"]
 
 
 def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
@@ -44,13 +45,11 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
         return False
     if _ends_with_it(text.casefold(), value.casefold(), rivals):
         return True
-    from nemo_gym.verifiers.opposition import is_opposed
-
     text = readable(text)
     if value.isascii() and not text.isascii() and re.search(_FOREIGN, text):
         return False
     lines = (" ".join(line.split()) for line in text.replace(_PLACE, "").casefold().splitlines())
-    rest = _replaced("\n".join(filter(None, lines)), value)
+    rest = _with_places("\n".join(filter(None, lines)), value)
     if _PLACE not in rest or denies(rest) or takes_back(rest) or _says_any(rest, rivals):
         return False
     place = rest.rindex(_PLACE)
@@ -137,36 +136,23 @@ _HEDGE = (
     r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether"
     r"|unless)\b"
 )
-_WEAKENING_WORDS = frozenset(
-    [
-        *("probably", "presumably", "supposedly", "allegedly", "likely", "assume", "assumed", "assuming"),
-        *("suppose", "supposing", "supposed", "alleged", "claim", "claims", "claimed", "speculation", "bet"),
-        *("random", "randomly", "arbitrary", "arbitrarily", "hypothetical", "hypothetically", "imaginary"),
-        *("fictitious", "fictional", "pretend", "questionable", "questionably", "debatable", "debatably"),
-        *(
-            "unverified",
-            "unconfirmed",
-            "unsupported",
-            "unfounded",
-            "inexact",
-            "bunk",
-            "surprise",
-            "surprised",
-        ),
-        *("possible", "option", "options", "alternative", "alternatively", "alternatives", "vs", "versus"),
-        *("else", "otherwise", "others", "yesterday", "nowhere", "nay", "nein", "nicht", "kein", "keine"),
-        *("pas", "negative", "minus", "zero", "lack", "lacks", "lacking", "absent", "absence", "missing"),
-        *("omit", "omits", "omitted", "devoid", "opposite", "antithesis", "reverse", "inverse", "ceased"),
-        *("stopped", "forbids", "prevents", "decline", "declines", "disbelieve", "disbelieves", "dunno"),
-        *("bad", "un", "anti", "psych", "sike", "lol", "whatever"),
-    ]
+_WEAKENING_WORDS = word_set(
+    """
+    probably presumably supposedly allegedly likely assume assumed assuming suppose supposing supposed
+    alleged claim claims claimed speculation bet random randomly arbitrary arbitrarily hypothetical
+    hypothetically imaginary fictitious fictional pretend questionable questionably debatable debatably
+    unverified unconfirmed unsupported unfounded inexact bunk surprise surprised possible option options
+    alternative alternatively alternatives vs versus else otherwise others yesterday nowhere nay nein nicht
+    kein keine pas negative minus zero lack lacks lacking absent absence missing omit omits omitted devoid
+    opposite antithesis reverse inverse ceased stopped forbids prevents decline declines disbelieve
+    disbelieves dunno bad un anti psych sike lol whatever
+    """
 )
 """Beside the value they doubt, deny or list it instead of stating it."""
-_WISHING_WORDS = frozenset(
-    [
-        *("would", "should", "wish", "wished", "wishing", "hope", "hopes", "hoped", "hoping", "hopefully"),
-        *("were", "pick", "choose"),
-    ]
+_WISHING_WORDS = word_set(
+    """
+    would should wish wished wishing hope hopes hoped hoping hopefully were pick choose
+    """
 )
 """So do these before the value; behind it they may say what follows from it."""
 _WEAKENING = (
@@ -253,7 +239,7 @@ def _says_any(text: str, values: Collection[str]) -> bool:
     return any(value in flat and next(_places(flat, value), None) is not None for value in texts)
 
 
-def _replaced(text: str, value: str) -> str:
+def _with_places(text: str, value: str) -> str:
     """The text with a place holder for each place that says the value."""
     plain = _plain(value)
     parts: list[str] = []

@@ -5,8 +5,10 @@ import unicodedata
 
 __all__ = [
     "AGAINST_THE_WHOLE",
+    "DENIAL_PHRASE",
     "DENIAL_STEMS",
     "DENIAL_WORDS",
+    "NEGATION_PHRASE",
     "NEGATION_WORDS",
     "OTHER",
     "SELF",
@@ -19,9 +21,9 @@ __all__ = [
 ]
 
 SELF = "\0"
-"""Stands in a text for what names the answer."""
+"""The mark in a text for words that name the answer."""
 OTHER = "\1"
-"""Stands in a text for what names a rival of the answer."""
+"""The mark in a text for words that name a rival of the answer."""
 
 
 def denies(text: str) -> bool:
@@ -30,29 +32,29 @@ def denies(text: str) -> bool:
     return (
         not words.isdisjoint(DENIAL_WORDS)
         or any(word.startswith(DENIAL_STEMS) for word in words)
-        or (not words.isdisjoint(_DENIAL_OPENERS) and re.search(_DENIAL_PHRASE, text) is not None)
+        or (not words.isdisjoint(_DENIAL_OPENERS) and re.search(_ANY_DENIAL_PHRASE, text) is not None)
         or "~~" in text
         or (not text.isascii() and re.search(_CROSS, text) is not None)
     )
 
 
 def negates(text: str) -> bool:
-    """Whether a text has a word that reverses what stands beside it, such as `not`, `never` or `except`."""
+    """Whether a text has a word that reverses the words beside it, such as `not`, `never` or `except`."""
     words = words_of(text.casefold())
     return (
         not words.isdisjoint(NEGATION_WORDS)
         or any(word.startswith("except") for word in words)
-        or re.search(_NEGATION_PHRASE, text) is not None
+        or re.search(_ANY_NEGATION, text) is not None
     )
 
 
 def readable(text: str) -> str:
-    """Without characters that can't be seen, and with one form for each that can."""
+    """The text without invisible characters, and with one form for each visible one."""
     return text if text.isascii() else re.sub(_HIDDEN, "", unicodedata.normalize("NFKC", text))
 
 
 def takes_back(text: str) -> bool:
-    """Whether a text in lower case takes back what it said before: `scratch that`."""
+    """Whether a text in lower case takes back an earlier statement: `scratch that`."""
     return re.search(_BACK, text) is not None
 
 
@@ -66,59 +68,37 @@ def words_of(text: str) -> set[str]:
     return set(text.translate(_NOT_IN_WORDS).split() if text.isascii() else re.findall(_WORD, text))
 
 
-# Patterns are compiled when first used: an import that needs none of them costs nothing.
-DENIAL_WORDS = frozenset(
-    [
-        *(
-            "wrong",
-            "wrongly",
-            "incorrect",
-            "incorrectly",
-            "inaccurate",
-            "false",
-            "falsely",
-            "untrue",
-            "invalid",
-        ),
-        *("mistake", "mistakes", "mistaken", "mistakenly", "erroneous", "erroneously", "error", "impossible"),
-        *("implausible", "improbable", "unlikely", "inappropriate", "unsuitable", "ineligible", "irrelevant"),
-        *("misleading", "nonsense", "bogus", "fake", "lie", "lies", "lying", "deny", "denies", "denied"),
-        *("denying", "contrary", "trap", "distractor", "decoy", "joke", "joking", "kidding", "worst"),
-        *("fail", "fails", "failed"),
-    ]
+# Patterns are text, which `re` compiles at the first use: an import that needs none of them costs nothing.
+DENIAL_WORDS = word_set(
+    """
+    wrong wrongly incorrect incorrectly inaccurate false falsely untrue invalid mistake mistakes mistaken
+    mistakenly erroneous erroneously error impossible implausible improbable unlikely inappropriate
+    unsuitable ineligible irrelevant misleading nonsense bogus fake lie lies lying deny denies denied
+    denying contrary trap distractor decoy joke joking kidding worst fail fails failed
+    """
 )
 DENIAL_STEMS = (
     *("eliminat", "exclud", "reject", "discard", "dismiss", "disprov", "refus", "refut", "retract"),
-    *(
-        "disagree",
-        "contradict",
-        "avoid",
-        "doubt",
-        "oppos",
-        "withdr",
-        "fabricat",
-        "recant",
-        "revok",
-        "repudiat",
-    ),
+    *("disagree", "contradict", "avoid", "doubt", "oppos", "withdr", "fabricat", "recant", "revok"),
+    "repudiat",
 )
 _DENIAL_OPENERS = frozenset(["out", "least", "herring"])
-_DENIAL_PHRASE = (
-    r"(?i:\b(?:rul(?:e|es|ed|ing)\s(?:it\s|that\s|this\s)?out|cross(?:ed)?\sout|struck\sout|(?:is|are|be|goes)\sout"
-    r"|red\sherring|least\s(?:likely|plausible|probable|suitable|correct|appropriate))\b)"
+DENIAL_PHRASE = (
+    r"rul(?:e|es|ed|ing)\s(?:it\s|that\s|this\s)?out|cross(?:ed)?\sout|struck\sout|(?:is|are|be|goes)\sout"
+    r"|red\sherring|least\s(?:likely|plausible|probable|suitable|correct|appropriate)"
 )
+_ANY_DENIAL_PHRASE = rf"(?i:\b(?:{DENIAL_PHRASE})\b)"
 _CROSS = "[≠¬✗✘✖❌❎🚫⛔👎]"
-NEGATION_WORDS = frozenset(
-    [
-        *("not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "cannot", "cant", "isnt"),
-        *("nope", "nah", "non", "without", "besides", "unlike", "hardly", "barely", "scarcely", "seldom"),
-        "rarely",
-    ]
+NEGATION_WORDS = word_set(
+    """
+    not no never neither nor none nothing nobody cannot cant isnt nope nah non without besides unlike hardly
+    barely scarcely seldom rarely
+    """
 )
-_NEGATION_PHRASE = (
-    r"(?i)\b(?:(?:other|rather|different)\s(?:than|from)|instead\sof|opposed\sto|(?:apart|aside|far|away)\sfrom"
-    r"|(?:all|any\w*|every\w*)\s(?:\w+\s)?(?:but|save))\b|n['’]t\b|!="
+NEGATION_PHRASE = (
+    r"(?:other|rather|different)\s(?:than|from)|instead\sof|opposed\sto|(?:apart|aside|far|away)\sfrom"
 )
+_ANY_NEGATION = rf"(?i)\b(?:{NEGATION_PHRASE}|(?:all|any\w*|every\w*)\s(?:\w+\s)?(?:but|save))\b|n['’]t\b|!="
 _BACK = (
     r"\b(?:(?:scratch|strike|forget|ignore|disregard)\s"
     r"(?:that|this|it|(?:the|my) (?:previous|above|former|first|last|answer|choice))"
@@ -137,7 +117,7 @@ AGAINST_THE_WHOLE = "|".join(
     [
         rf"\b(?:{'|'.join(sorted(DENIAL_WORDS))})\b",
         rf"\b(?:{'|'.join(DENIAL_STEMS)})",
-        *("~~", _DENIAL_PHRASE, _BACK),
+        *("~~", _ANY_DENIAL_PHRASE, _BACK),
     ]
 )
-"""A pattern, for RE2 too, of what `denies` and `takes_back` look for in ASCII in lower case."""
+"""The pattern, also for RE2, of all that `denies` and `takes_back` look for in ASCII text in lower case."""

@@ -25,7 +25,8 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nemo_gym.verifiers.opposition import SELF, is_opposed, is_opposed_before
+from nemo_gym.verifiers.denials import SELF
+from nemo_gym.verifiers.opposition import is_opposed, is_opposed_before
 from nemo_gym.verifiers.text import (
     Place,
     answer_places,

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nemo_gym.verifiers.denials import (
+    DENIAL_PHRASE,
     DENIAL_STEMS,
     DENIAL_WORDS,
+    NEGATION_PHRASE,
     NEGATION_WORDS,
     OTHER,
     SELF,
@@ -20,18 +22,6 @@ from nemo_gym.verifiers.denials import (
     takes_back,
     word_set,
 )
-
-__all__ = [
-    "OTHER",
-    "SELF",
-    "Mark",
-    "is_opposed",
-    "is_opposed_before",
-    "opposes_after",
-    "opposes_before",
-    "opposes_later",
-]
-
 
 Mark = Callable[[str], str]
 """Puts the marks into a piece of text."""
@@ -112,7 +102,7 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
         is_question: the answer was put as a question, which has to be affirmed.
         is_open: any text can be an answer: `Actually, Rome.` gives another one.
     """
-    is_asked = is_question
+    needs_answer = is_question
     subject = SELF
     text = f"\n{text}"
     recap = len({line[1] for line in _LIST_LINE.finditer(text)}) > 1
@@ -122,7 +112,7 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
             continue
         marked = mark(sentence[:_MAX_SENTENCE])
         if not is_open and ending not in _QUESTIONS and _is_inert(marked):
-            is_asked = False
+            needs_answer = False
             continue
         if takes_back(readable(marked).casefold()):
             return True
@@ -131,15 +121,15 @@ def opposes_later(text: str, mark: Mark, *, is_question: bool = False, is_open: 
         clauses = _clauses(marked)
         kinds = {kind for clause in clauses for kind in clause.kinds}
         if ending in _QUESTIONS:
-            is_asked = "content" not in kinds and (OTHER not in kinds or "against" not in kinds)
+            needs_answer = "content" not in kinds and (OTHER not in kinds or "against" not in kinds)
             subject = OTHER if kinds & {OTHER, "content"} else SELF
             continue
         is_list = recap and _LIST_LINE.match(sentence.lstrip("\n")) is not None
         opposition, subject = _opposition(clauses, subject, is_list=is_list)
         if opposition:
             return True
-        is_asked = False
-    return is_asked
+        needs_answer = False
+    return needs_answer
 
 
 _MAX_LEAD = 1_000
@@ -182,10 +172,7 @@ _CERTAIN = re.compile(
     r"|nothing (?:else )?but|not only|(?:by|of|after) elimination|most likely|either way|no matter)\b"
 )
 _AGAINST = re.compile(
-    r"\b(?:rul(?:e|es|ed|ing) (?:it |that |this )?out|cross(?:ed)? out|struck out|(?:is|are|be|goes) out"
-    r"|(?:under|by|in) no \w+|on no account|red herring"
-    r"|least (?:likely|plausible|probable|suitable|correct|appropriate)"
-    r"|(?:other|rather|different) (?:than|from)|instead of|opposed to|(?:apart|aside|far|away) from"
+    rf"\b(?:{DENIAL_PHRASE}|{NEGATION_PHRASE}|(?:under|by|in) no \w+|on no account"
     r"|(?:all|any\w*|every\w*) (?:\w+ ){0,2}(?:but|save|except)|opposite of)\b"
 )
 _DOUBT = re.compile(
@@ -386,14 +373,14 @@ def _clauses(text: str) -> list[_Clause]:
         clauses.append(_clause(joint, words))
         joint, words = following, opening
     clauses.append(_clause(joint, words))
-    return _joined(clauses)
+    return _with_lists(clauses)
 
 
 def _clause(joint: str, words: list[str]) -> _Clause:
     return _Clause(joint, words, [_kind(word) for word in words])
 
 
-def _joined(clauses: Sequence[_Clause]) -> list[_Clause]:
+def _with_lists(clauses: Sequence[_Clause]) -> list[_Clause]:
     """The clauses, with lists such as `B, C and D are wrong` and labels such as `wrong answer: B` in one."""
     whole = [clauses[0]]
     for clause in clauses[1:]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from nemo_gym.verifiers.denials import OTHER, SELF, word_set
 from nemo_gym.verifiers.exact import normalize
-from nemo_gym.verifiers.opposition import OTHER, SELF
 from nemo_gym.verifiers.text import peel_text
 
 __all__ = [
@@ -69,7 +69,7 @@ class Options:
         words = [_normal(token.group()) for token in tokens]
         mentions: list[Mention] = []
         present = set(words)
-        taken = [False] * len(tokens)
+        used = [False] * len(tokens)
         for text, letters in self._by_words:
             size = len(text)
             if not present.issuperset(text):
@@ -78,14 +78,14 @@ class Options:
                 if (
                     words[at] == text[0]
                     and tuple(words[at : at + size]) == text
-                    and not any(taken[at : at + size])
+                    and not any(used[at : at + size])
                 ):
-                    taken[at : at + size] = [True] * size
+                    used[at : at + size] = [True] * size
                     start, end = tokens[at].start(), tokens[at + size - 1].end()
                     mentions.append(Mention(start, end, letters, by_letter=False))
         for at, token in enumerate(tokens):
-            if token.end() - token.start() == 1 and not taken[at]:
-                letter = self._named(answer, token.start(), words, at)
+            if token.end() - token.start() == 1 and not used[at]:
+                letter = self._letter_at(answer, token.start(), words, at)
                 if letter is not None:
                     own = frozenset([letter])
                     mentions.append(Mention(token.start(), token.end(), own, by_letter=True))
@@ -133,7 +133,7 @@ class Options:
             ((words, frozenset(own)) for words, own in letters.items()), key=lambda pair: -len(pair[0])
         )
 
-    def _named(self, answer: str, place: int, words: Sequence[str], at: int) -> str | None:
+    def _letter_at(self, answer: str, place: int, words: Sequence[str], at: int) -> str | None:
         """The option that a word of one character names by its letter."""
         char = answer[place]
         if not char.isalpha() or self.letter(char) is None or adjoins(answer, place):
@@ -204,27 +204,11 @@ def only(letters: Sequence[str]) -> str | None:
 
 NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
 """Signs that make something else of a letter."""
-VERBS = frozenset(
-    [
-        *("is", "isn", "was", "wasn", "are", "can", "cannot", "could", "should", "would", "may", "might"),
-        *(
-            "must",
-            "has",
-            "have",
-            "had",
-            "does",
-            "doesn",
-            "did",
-            "do",
-            "will",
-            "won",
-            "seems",
-            "looks",
-            "gets",
-        ),
-        *("goes", "appears", "remains", "makes", "contradicts", "violates", "ignores", "misses", "lacks"),
-        "needs",
-    ]
+VERBS = word_set(
+    """
+    is isn was wasn are can cannot could should would may might must has have had does doesn did do will won
+    seems looks gets goes appears remains makes contradicts violates ignores misses lacks needs
+    """
 )
 """What may follow an option as its verb."""
 
@@ -239,40 +223,20 @@ _ADJOINING = "^_/+=\\"
 _JOINTS = "-'’."
 _NOUN = re.compile(r" ([a-z]{2,})")
 _NAMES = frozenset(["option", "choice", "letter", "answer"])
-_AFTER_PRONOUN = frozenset(
-    ["think", "choose", "pick", "select", "believe", "would", "go", "am", "say", "guess"]
+_AFTER_PRONOUN = word_set("think choose pick select believe would go am say guess")
+_AFTER_LETTER = word_set(
+    """
+    and or nor but because since as for not rather instead than also then over if in only alone maybe
+    perhaps possibly again actually too
+    """
 )
-_AFTER_LETTER = frozenset(
-    [
-        *("and", "or", "nor", "but", "because", "since", "as", "for", "not", "rather", "instead", "than"),
-        *("also", "then", "over", "if", "in", "only", "alone", "maybe", "perhaps", "possibly", "again"),
-        *("actually", "too"),
-    ]
-)
-_FILLER = frozenset(
-    [
-        *("the", "a", "an", "my", "our", "your", "final", "correct", "right", "best", "only", "true", "most"),
-        *("answer", "answers", "option", "choice", "letter", "solution", "response", "one", "statement"),
-        *("is", "are", "was", "were", "it", "its", "this", "that", "which", "would", "should", "must", "be"),
-        *("so", "thus", "therefore", "hence", "here", "clearly", "definitely", "likely", "probably"),
-        *(
-            "i",
-            "we",
-            "think",
-            "believe",
-            "choose",
-            "pick",
-            "select",
-            "go",
-            "with",
-            "say",
-            "has",
-            "value",
-            "to",
-        ),
-        *("d", "ll", "m", "re", "ve", "am", "s"),
-        *("namely", "ie", "because", "since", "as", "for", "of", "and", "corresponds", "matches", "means"),
-    ]
+_FILLER = word_set(
+    """
+    the a an my our your final correct right best only true most answer answers option choice letter
+    solution response one statement is are was were it its this that which would should must be so thus
+    therefore hence here clearly definitely likely probably i we think believe choose pick select go with
+    say has value to d ll m re ve am s namely ie because since as for of and corresponds matches means
+    """
 )
 
 

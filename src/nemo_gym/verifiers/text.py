@@ -121,8 +121,8 @@ def strip_reasoning(text: str) -> str:
     start = 0
     for match in _THINK_CLOSING.finditer(text):
         start = match.end()
-    hidden = _THINK_OPENING.search(text, start)
-    return text[start : hidden.start() if hidden else None]
+    opening_tag = _THINK_OPENING.search(text, start)
+    return text[start : opening_tag.start() if opening_tag else None]
 
 
 def last_code_block(text: str, language: str | None = None) -> str | None:
@@ -237,17 +237,17 @@ def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
 
 def _unwrap_commands(s: str) -> str:
     parts: list[str] = []
-    dropped: list[bool] = []
+    drops: list[bool] = []
     position = command_end = 0
     for match in _WRAPPER_OR_BRACE.finditer(s):
         token = match.group()
         drop = len(token) > 2 and token[-1] == "{"
         if token == "}":
-            if not dropped:
+            if not drops:
                 return s
-            drop = dropped.pop()
+            drop = drops.pop()
         elif drop or token == "{":
-            dropped.append(drop)
+            drops.append(drop)
         else:
             command_end = match.end()
         if drop:
@@ -255,7 +255,7 @@ def _unwrap_commands(s: str) -> str:
             position = match.end()
             if command_end == match.start() > 0:
                 parts.append(" ")
-    return s if dropped else "".join(parts) + s[position:]
+    return s if drops else "".join(parts) + s[position:]
 
 
 def _without_delimiters(s: str) -> str:

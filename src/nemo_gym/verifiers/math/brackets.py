@@ -62,8 +62,8 @@ def with_note_apart(tokens: list[Token]) -> list[Token]:
             before = tokens[position - 1]
             if token.text != "(" or _COMPARISONS.isdisjoint(signs - {"="}) or not token.spaced:
                 return tokens
-            joined = before.kind == "operator" and before.text in (",", ";", "where")
-            head = tokens[: position - 1] if joined else tokens[:position]
+            has_joint = before.kind == "operator" and before.text in (",", ";", "where")
+            head = tokens[: position - 1] if has_joint else tokens[:position]
             first = inside[1:] if inside[0].text == "where" else inside
             return [*head, Token("operator", "where", spaced=True), *first]
     return tokens

@@ -8,13 +8,13 @@ from math import gcd
 
 from nemo_gym.verifiers.math.evaluate import Budget
 from nemo_gym.verifiers.math.labels import (
-    argument_renamed,
     assignments,
-    constant_renamed,
-    is_asked,
+    is_about_unknowns,
     label_of,
     labels_agree,
     point_of,
+    rename_argument,
+    rename_constant,
     unit_as_factors,
     value_of,
 )
@@ -161,8 +161,8 @@ class _Comparison:
         if len(gold) != len(prediction) or len(gold) > MAX_ITEMS:
             return False
         remaining = list(prediction)
-        for wanted in gold:
-            position = next((at for at, item in enumerate(remaining) if self.same(wanted, item)), None)
+        for expected_item in gold:
+            position = next((at for at, item in enumerate(remaining) if self.same(expected_item, item)), None)
             if position is None:
                 return False
             del remaining[position]
@@ -216,8 +216,10 @@ class _Comparison:
         ):
             return False
         remaining = list(prediction)
-        for wanted in gold:
-            position = next((at for at, case in enumerate(remaining) if self.same_case(wanted, case)), None)
+        for expected_item in gold:
+            position = next(
+                (at for at, case in enumerate(remaining) if self.same_case(expected_item, case)), None
+            )
             if position is None:
                 return False
             del remaining[position]
@@ -340,15 +342,15 @@ class _Comparison:
                 return False
 
     def same_relations(self, gold: Node, prediction: Node) -> bool:
-        if not isinstance(gold, Relation) and not variables(gold) and is_asked(prediction):
+        if not isinstance(gold, Relation) and not variables(gold) and is_about_unknowns(prediction):
             return self.same(gold, value_of(prediction))
         if not (isinstance(gold, Relation) and isinstance(prediction, Relation)) and (
             assignments(gold) or assignments(prediction)
         ):
             return False
-        prediction = argument_renamed(gold, prediction)
-        gold_label, gold_value = self.labelled(gold)
-        label, value = self.labelled(prediction)
+        prediction = rename_argument(gold, prediction)
+        gold_label, gold_value = self.split_label(gold)
+        label, value = self.split_label(prediction)
         one_sided = gold_value is None or value is None
         if not one_sided and labels_agree(gold_label, label):
             return self.same(gold_value or gold, value or prediction)
@@ -370,7 +372,7 @@ class _Comparison:
             case _:
                 return False
 
-    def labelled(self, node: Node) -> tuple[str, Node | None]:
+    def split_label(self, node: Node) -> tuple[str, Node | None]:
         """Split `x = 5` into its label and value; a chain of equal sides has its last side for value.
 
         The value is None when the relation isn't of that kind.
@@ -409,7 +411,7 @@ class _Comparison:
             case (Based(digits), Product() as other) | (Product() as other, Based(digits)):
                 return digits == spelling(other)
             case _:
-                return self.values.same(gold, constant_renamed(gold, prediction))
+                return self.values.same(gold, rename_constant(gold, prediction))
 
 
 def _may_be_region(gold: Node, prediction: Node) -> bool:

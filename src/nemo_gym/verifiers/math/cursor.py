@@ -11,12 +11,12 @@ from nemo_gym.verifiers.math.tree import ONE, Marked, Node, Number, Product, Sum
 from nemo_gym.verifiers.math.units import (
     Unit,
     currency,
-    directed,
-    known,
+    is_unit,
     measure,
     phrase,
     quotient,
     temperature,
+    with_direction,
 )
 
 MAX_DEPTH = 64
@@ -84,7 +84,7 @@ class Cursor:
         for token in self.ahead(MAX_UNIT_TOKENS):
             if token.kind == "operator" and token.text in _ENDS_ITEM - {"}"}:
                 break
-            if token.kind == "symbol" and not known(token.text):
+            if token.kind == "symbol" and not is_unit(token.text):
                 return False
             if token.kind not in ("symbol", "operator", "number", "word"):
                 return False
@@ -102,7 +102,7 @@ class Cursor:
         return (
             signs == ["frac", "{", "}", "{", "}"]
             and any(token.kind == "word" for token in names)
-            and all(token.kind == "word" or known(token.text) for token in names)
+            and all(token.kind == "word" or is_unit(token.text) for token in names)
         )
 
     def unit_in_brackets(self) -> Unit | None:
@@ -112,7 +112,7 @@ class Cursor:
             return None
         return measure(texts[1 : texts.index(")")])
 
-    def measured(self, node: Node) -> Node:
+    def read_measure(self, node: Node) -> Node:
         """Read scale words and the unit behind a value; the unit waits in `unit` for the end of the item."""
         for _ in range(2):
             size = _SCALES.get(self.token.text.casefold()) if self.token.kind == "word" else None
@@ -172,7 +172,7 @@ class Cursor:
         if self.unit is None:
             self.unit = unit
         elif len(unit.nouns) == 1 and not unit.letters:
-            self.unit = directed(self.unit, unit.nouns[0]) or self.unit
+            self.unit = with_direction(self.unit, unit.nouns[0]) or self.unit
         elif self.unit.powers != unit.powers and not unit.nouns:
             raise Unreadable("two units")
 

@@ -129,7 +129,7 @@ class Evaluator:
         floats = [value for value in values if not isinstance(value, Fraction)]
         total = Fraction(0)
         for value in exact:
-            total = self._bounded(total + value)
+            total = self._check_size(total + value)
         if not floats:
             return total
         if total:
@@ -145,10 +145,10 @@ class Evaluator:
 
     def _multiply(self, left: Value, right: Value) -> Value:
         if isinstance(left, Fraction) and isinstance(right, Fraction):
-            return self._bounded(left * right)
+            return self._check_size(left * right)
         return _float(left) * _float(right)
 
-    def _bounded(self, value: Fraction) -> Fraction:
+    def _check_size(self, value: Fraction) -> Fraction:
         bits = max(value.numerator.bit_length(), value.denominator.bit_length())
         self.budget.spend(1 + bits // 128)
         if bits > MAX_BITS:
@@ -221,9 +221,9 @@ class Evaluator:
             case (("log" | "ln" | "lg"), [x, *base]) if len(base) < 2:
                 return self._logarithm(x, base[0] if base else Fraction(10) if name == "lg" else None)
             case (("floor" | "ceil"), [x]):
-                return _rounded(name, x)
+                return _round(name, x)
             case (("max" | "min" | "gcd" | "lcm"), [_, *_]):
-                return _combined(name, [x for x in values if isinstance(x, Fraction)], len(values))
+                return _combine(name, [x for x in values if isinstance(x, Fraction)], len(values))
             case _, [x] if name in _FUNCTIONS:
                 if isinstance(x, Fraction) and x == 0 and name in _ZERO_AT_ZERO:
                     return Fraction(0)
@@ -232,7 +232,7 @@ class Evaluator:
                 z = _float(x)
                 if name in _PERIODIC:
                     self.scale = max(self.scale, 1.0, abs(z))
-                return self._restored(_FUNCTIONS[name](z), z)
+                return self._drop_noise(_FUNCTIONS[name](z), z)
             case _:
                 raise Undefined
 
@@ -267,7 +267,7 @@ class Evaluator:
             terms.append(self._multiply(self._multiply(Fraction((-1) ** column), entry), minor))
         return self._sum(terms)
 
-    def _restored(self, value: complex, argument: complex) -> complex:
+    def _drop_noise(self, value: complex, argument: complex) -> complex:
         """Drop a rounding-sized imaginary part of a real function of a real argument."""
         if argument.imag == 0 and abs(value.imag) < 1e-15 * max(1.0, abs(value)):
             return complex(value.real)
@@ -287,13 +287,13 @@ class Evaluator:
     def _binomial(self, n: Fraction, k: Fraction) -> Fraction:
         if n.denominator != 1 or k.denominator != 1 or k < 0 or n < 0:
             raise Undefined
-        picked = int(min(k, n - k))
-        if picked < 0:
+        choices = int(min(k, n - k))
+        if choices < 0:
             return Fraction(0)
-        if picked > MAX_CHOICES or int(n).bit_length() * picked > MAX_BITS:
+        if choices > MAX_CHOICES or int(n).bit_length() * choices > MAX_BITS:
             raise Undefined
-        self.budget.spend(picked)
-        return Fraction(math.comb(int(n), picked))
+        self.budget.spend(choices)
+        return Fraction(math.comb(int(n), choices))
 
     def _logarithm(self, x: Value, base: Value | None) -> Value:
         z = _float(x)
@@ -352,7 +352,7 @@ def _integer_root(value: int, degree: int) -> int | None:
     return root if root**degree == value else None
 
 
-def _rounded(name: str, x: Value) -> Fraction:
+def _round(name: str, x: Value) -> Fraction:
     if isinstance(x, Fraction):
         return Fraction(math.floor(x) if name == "floor" else math.ceil(x))
     nearest = round(x.real)
@@ -363,7 +363,7 @@ def _rounded(name: str, x: Value) -> Fraction:
     return Fraction(math.floor(x.real) if name == "floor" else math.ceil(x.real))
 
 
-def _combined(name: str, values: list[Fraction], count: int) -> Fraction:
+def _combine(name: str, values: list[Fraction], count: int) -> Fraction:
     if len(values) != count:
         raise Undefined
     if name in ("max", "min"):

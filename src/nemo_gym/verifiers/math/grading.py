@@ -47,22 +47,22 @@ def _same_answers(prediction: str, gold: str) -> bool:
     budget = Budget()
     golds = read(gold)
     predictions = read(prediction) if golds else ()
-    return any(_same(wanted, answer, budget) for wanted in golds for answer in predictions)
+    return any(_same(expected, answer, budget) for expected in golds for answer in predictions)
 
 
 def _same_options(prediction: str, gold: str) -> bool:
     """Compare `(D) 5` by its letter, by what follows it, or by both where both sides have them."""
     try:
-        wanted, option = option_of(clean(gold)), option_of(clean(prediction))
+        expected, option = option_of(clean(gold)), option_of(clean(prediction))
     except Unreadable:
         return False
-    if wanted and option:
-        if wanted.letter != option.letter or not commits(option):
+    if expected and option:
+        if expected.letter != option.letter or not commits(option):
             return False
-        return not (wanted.text and option.text) or _same_answers(option.text, wanted.text)
+        return not (expected.text and option.text) or _same_answers(option.text, expected.text)
     if option and option.text:
         return commits(option) and _same_answers(option.text, gold)
-    return bool(wanted and wanted.text) and _same_answers(prediction, wanted.text if wanted else "")
+    return bool(expected and expected.text) and _same_answers(prediction, expected.text if expected else "")
 
 
 def _same(gold: Node, prediction: Node, budget: Budget) -> bool:

@@ -96,10 +96,10 @@ class Parser(Cursor):
             raise Unreadable("too deep or too large")
         left = self.prefix()
         while True:
-            grown = self.extend(left, floor)
-            if grown is None:
+            longer = self.extend(left, floor)
+            if longer is None:
                 break
-            left = grown
+            left = longer
         self.depth -= 1
         return left
 
@@ -136,14 +136,14 @@ class Parser(Cursor):
         if self.token.kind == "operator" and (level := _CONNECTIVES.get(self.token.text)):
             return self.combination(left, level) if floor <= level else None
         if self.at("over", "choose"):
-            return self.stacked(left) if floor <= _LOWEST else None
+            return self.stack(left) if floor <= _LOWEST else None
         if floor <= _PRODUCT and self.starts_factor():
             if self.number_apart(left):
                 raise Unreadable("a number beside another value")
             return self.product(left)
         return None
 
-    def stacked(self, top: Node) -> Node:
+    def stack(self, top: Node) -> Node:
         """Read the TeX forms `a \\over b` and `n \\choose k`."""
         if isinstance(top, Relation):
             raise Unreadable("a relation over something")
@@ -244,7 +244,7 @@ class Parser(Cursor):
                 self.position += length
                 node = self.after_degree(Marked(node, "°"))
             elif not isinstance(node, Words) and self.at_unit(is_number):
-                node = self.measured(node)
+                node = self.read_measure(node)
             else:
                 return node
         raise Unreadable("too many signs behind a value")

@@ -62,17 +62,19 @@ def point_of(node: Node) -> tuple[str, Node] | None:
             return None
 
 
-def argument_renamed(gold: Node, prediction: Node) -> Node:
+def rename_argument(gold: Node, prediction: Node) -> Node:
     """Return the prediction with the argument of `f(t) = ...` named as in the expected `f(x) = ...`."""
     match gold, prediction:
-        case Relation((Apply(name, (Symbol(known),)), _), ("=",)), Relation(
+        case Relation((Apply(name, (Symbol(expected),)), _), ("=",)), Relation(
             (Apply(name_too, (Symbol(own),)), value), ("=",)
-        ) if name == name_too and name.endswith("()") and own != known and known not in variables(value):
-            return rename(prediction, own, known)
-        case Relation((Product((Symbol(name), Symbol(known))), _), ("=",)), Relation(
+        ) if (
+            name == name_too and name.endswith("()") and own != expected and expected not in variables(value)
+        ):
+            return rename(prediction, own, expected)
+        case Relation((Product((Symbol(name), Symbol(expected))), _), ("=",)), Relation(
             (Product((Symbol(name_too), Symbol(own))), value), ("=",)
-        ) if name == name_too in _FUNCTION_NAMES and own != known and known not in variables(value):
-            return rename(prediction, own, known)
+        ) if name == name_too in _FUNCTION_NAMES and own != expected and expected not in variables(value):
+            return rename(prediction, own, expected)
         case _:
             return prediction
 
@@ -82,7 +84,7 @@ def labels_agree(gold: str, label: str) -> bool:
     return not gold or not label or gold == label or gold.endswith(")") != label.endswith(")")
 
 
-def is_asked(node: Node) -> bool:
+def is_about_unknowns(node: Node) -> bool:
     """Whether a relation says what a sum or product of unknowns is, as in `a + b = 5`."""
     match node:
         case Relation((Sum(parts) | Product(parts), value), ("=",)):
@@ -125,12 +127,12 @@ def assignments(node: Node) -> dict[str, Node] | None:
     return values
 
 
-def constant_renamed(gold: Node, prediction: Node) -> Node:
+def rename_constant(gold: Node, prediction: Node) -> Node:
     """Return the prediction with its constant of integration and imaginary unit named as in `gold`."""
-    known, names = variables(gold), variables(prediction)
+    expected, names = variables(gold), variables(prediction)
     if (
         "j" in names
-        and "j" not in known
+        and "j" not in expected
         and Constant("i") in walk(gold)
         and Constant("i") not in walk(prediction)
     ):
@@ -143,7 +145,7 @@ def constant_renamed(gold: Node, prediction: Node) -> Node:
     own = [
         term.name for term in prediction.terms if isinstance(term, Symbol) and term.name in _FREE_CONSTANTS
     ]
-    if len(constants) == len(own) == 1 and constants[0] not in names and own[0] not in known:
+    if len(constants) == len(own) == 1 and constants[0] not in names and own[0] not in expected:
         uses = sum(part == Symbol(own[0]) for part in walk(prediction))
         return rename(prediction, own[0], constants[0]) if uses == 1 else prediction
     return prediction

@@ -32,19 +32,19 @@ def normal(node: Node) -> Node:
     """Return the tree in the form that is compared."""
     if isinstance(node, Modular):
         return Modular(normal(node.node), node.modulus)
-    return _named(_with_signs_listed(transform(node, _reckoned)))
+    return _by_name(_list_signs(transform(node, _evaluate)))
 
 
-def _reckoned(node: Node) -> Node:
+def _evaluate(node: Node) -> Node:
     match node:
         case Product(factors) if any(isinstance(factor, Matrix) for factor in factors):
             return _matrix_product(node)
         case Product(factors) if sum(_is_vector(factor) for factor in factors) == 1:
-            return _scaled_vector(node)
+            return _scale_vector(node)
         case Group("{", "}", items) if any(
             isinstance(part, PlusMinus) for item in items for part in walk(item)
         ):
-            return Group("{", "}", tuple(_signs_listed(items)))
+            return Group("{", "}", tuple(_both_signs(items)))
         case Sum(terms) if all(isinstance(term, Matrix) for term in terms):
             return _matrix_sum(node)
         case Power(Matrix(rows), Symbol("T")):
@@ -87,7 +87,7 @@ def _is_vector(node: Node) -> bool:
     return isinstance(node, Group) and node.opening == "(" and node.closing == ")" and len(node.items) > 1
 
 
-def _scaled_vector(node: Product) -> Node:
+def _scale_vector(node: Product) -> Node:
     scalars = tuple(factor for factor in node.factors if not isinstance(factor, Group))
     vector = next((factor for factor in node.factors if isinstance(factor, Group)), None)
     if (
@@ -143,26 +143,26 @@ def _size(node: Node) -> int:
     return size
 
 
-def _with_signs_listed(node: Node) -> Node:
+def _list_signs(node: Node) -> Node:
     """Return the node with each item that has a plus-minus sign replaced by its two values."""
     items = node.items if isinstance(node, Listing) and node.joint != ":" else (node,)
-    listed = _signs_listed(items)
-    if len(listed) == len(items):
+    items_with_signs = _both_signs(items)
+    if len(items_with_signs) == len(items):
         return node
-    return Listing(tuple(listed), node.joint if isinstance(node, Listing) else ",")
+    return Listing(tuple(items_with_signs), node.joint if isinstance(node, Listing) else ",")
 
 
-def _signs_listed(items: tuple[Node, ...]) -> list[Node]:
-    listed: list[Node] = []
+def _both_signs(items: tuple[Node, ...]) -> list[Node]:
+    items_with_signs: list[Node] = []
     for item in items:
         if any(isinstance(part, PlusMinus) for part in walk(item)):
-            listed += [choose_sign(item, 1), choose_sign(item, -1)]
+            items_with_signs += [choose_sign(item, 1), choose_sign(item, -1)]
         else:
-            listed.append(item)
-    return listed
+            items_with_signs.append(item)
+    return items_with_signs
 
 
-def _named(node: Node) -> Node:
+def _by_name(node: Node) -> Node:
     """Return `(x, y) = (1, 2)` as `x = 1, y = 2`."""
     match node:
         case Relation((Group("(", ")", names), Group("(", ")", values)), ("=",)) if len(names) == len(

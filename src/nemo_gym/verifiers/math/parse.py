@@ -10,7 +10,7 @@ from nemo_gym.verifiers.math.brackets import with_note_apart, without_comma_befo
 from nemo_gym.verifiers.math.clean import clean
 from nemo_gym.verifiers.math.grammar import Parser
 from nemo_gym.verifiers.math.tree import Clock, Listing, Modular, Node, Noted, Relation, Unreadable, Words
-from nemo_gym.verifiers.math.wording import named, words_node
+from nemo_gym.verifiers.math.wording import meaning_of, words_node
 
 
 def read(text: str) -> tuple[Node, ...]:
@@ -29,7 +29,7 @@ def _read(cleaned: str) -> tuple[Node, ...]:
     time = _clock(cleaned)
     if time is not None:
         return (time,)
-    if node := named(cleaned):
+    if node := meaning_of(cleaned):
         return (node,)
     if parts := modular.split(cleaned):
         answers, moduli = map(_read, parts)
@@ -62,17 +62,17 @@ def _answer(tokens: list[scan.Token]) -> Node:
     if not items:
         raise Unreadable("nothing there")
     if joint in (",", "and"):
-        items = _spelled_out(items)
+        items = _complete(items)
     notes: list[Node] = []
     if parser.at("where"):
         parser.advance()
         notes, between = parser.items(lambda token: token.kind == "end")
-        notes = _spelled_out([note for note in notes if not _is_universal(note)])
+        notes = _complete([note for note in notes if not _is_universal(note)])
         if between not in (",", "and") or not all(map(_is_note, notes)):
             raise Unreadable("no condition behind an answer")
     elif joint == "," and not _is_note(items[0]):
         first = next((at for at, item in enumerate(items) if _is_note(item)), len(items))
-        items, notes = items[:first], _spelled_out(items[first:])
+        items, notes = items[:first], _complete(items[first:])
         if not all(map(_is_note, notes)):
             raise Unreadable("an answer behind a condition")
     node = items[0] if len(items) == 1 else Listing(tuple(items), joint)
@@ -83,7 +83,7 @@ def _is_note(node: Node) -> bool:
     return isinstance(node, Relation) and "=" not in node.operators and "~" not in node.operators
 
 
-def _spelled_out(notes: list[Node]) -> list[Node]:
+def _complete(notes: list[Node]) -> list[Node]:
     """Return `x != 1, 2` as `x != 1, x != 2`."""
     whole: list[Node] = []
     for note in notes:

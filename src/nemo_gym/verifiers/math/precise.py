@@ -154,17 +154,17 @@ class Precise:
         for value in values:
             self.magnitude = max(self.magnitude, self.size(self.long(value)))
             if isinstance(total, Fraction) and isinstance(value, Fraction):
-                total = self._bounded(total + value)
+                total = self._check_size(total + value)
             else:
                 total = self.add(self.long(total), self.long(value))
         return total
 
-    def _bounded(self, value: Fraction) -> Value:
+    def _check_size(self, value: Fraction) -> Value:
         return value if fits(value) else self.long(value)
 
     def _multiply(self, left: Value, right: Value) -> Value:
         if isinstance(left, Fraction) and isinstance(right, Fraction):
-            return self._bounded(left * right)
+            return self._check_size(left * right)
         (a, b), (c, d) = self.long(left), self.long(right)
         context = self.context
         if not b and not d:
@@ -329,7 +329,7 @@ class Precise:
             case (("ln" | "log" | "lg"), [x, *base]) if len(base) < 2:
                 return self._logarithm(name, self.long(x), base)
             case (("floor" | "ceil"), [Long(x, im)]) if not im:
-                return self._rounded(name, x)
+                return self._round(name, x)
             case (("sin" | "cos" | "tan" | "cot" | "sec" | "csc"), [x]):
                 return self._trigonometric(name, self.long(x))
             case (("arctan" | "atan"), [x]) if not self.long(x).im:
@@ -344,20 +344,20 @@ class Precise:
 
     def _exactly(self, name: str, values: list[Fraction]) -> Value:
         if name in ("factorial", "binom") and all(value.denominator == 1 for value in values):
-            return self._counted(name, [int(value) for value in values])
+            return self._count(name, [int(value) for value in values])
         short = Evaluator(self.budget).apply(name, list(values))
         if not isinstance(short, Fraction):
             raise Undefined
         return short
 
-    def _counted(self, name: str, values: list[int]) -> Value:
-        n, picked = values[0], min(values[-1], values[0] - values[-1])
+    def _count(self, name: str, values: list[int]) -> Value:
+        n, choices = values[0], min(values[-1], values[0] - values[-1])
         if n < 0 or (name == "binom" and values[1] < 0) or n > MAX_COUNT:
             raise Undefined
         self.budget.spend(n // 4)
         if name == "factorial":
-            return self._bounded(Fraction(math.factorial(n)))
-        return self._bounded(Fraction(math.comb(n, picked) if picked >= 0 else 0))
+            return self._check_size(Fraction(math.factorial(n)))
+        return self._check_size(Fraction(math.comb(n, choices) if choices >= 0 else 0))
 
     def _logarithm(self, name: str, x: Long, base: list[Value]) -> Value:
         if not any(x):
@@ -369,7 +369,7 @@ class Precise:
             raise Undefined
         return self._multiply(self._ln(x), self._inverse(self._ln(foot)))
 
-    def _rounded(self, name: str, x: Decimal) -> Fraction:
+    def _round(self, name: str, x: Decimal) -> Fraction:
         if x.adjusted() > MAX_MAGNITUDE:
             raise Undefined
         nearest = x.to_integral_value()

@@ -66,7 +66,7 @@ class Regions:
         """Return the set that a node describes, or None when it describes something else."""
         match node:
             case Group("{", "}", items):
-                return self._joined(_either, [self._point(item) for item in items], EMPTY)
+                return self._fold(_either, [self._point(item) for item in items], EMPTY)
             case Group(("(" | "[") as opening, (")" | "]") as closing, (low, high)):
                 return self._interval(low, high, opening == "[", closing == "]")
             case Relation((Symbol(name), inner), ("∈",)):
@@ -77,25 +77,25 @@ class Regions:
             case Builder(Symbol(name), conditions):
                 return self._builder(name, conditions)
             case Combination("∪" | "∨", parts) | Listing(parts, "or"):
-                return self._joined(_either, [self._statement(part) for part in parts], EMPTY)
+                return self._fold(_either, [self._statement(part) for part in parts], EMPTY)
             case Combination("∩" | "∧", parts):
-                return self._joined(_both, [self._statement(part) for part in parts], LINE)
+                return self._fold(_both, [self._statement(part) for part in parts], LINE)
             case Listing(parts, "and") if all(isinstance(part, Relation) for part in parts):
-                return self._joined(_both, [self.read(part) for part in parts], LINE)
+                return self._fold(_both, [self.read(part) for part in parts], LINE)
             case Listing(parts, _) if all(map(_is_condition, parts)) and any(
                 isinstance(part, Relation) and part.operators == ("!=",) for part in parts
             ):
-                return self._joined(_both, [self.read(part) for part in parts], LINE)
+                return self._fold(_both, [self.read(part) for part in parts], LINE)
             case Listing((Relation(operators=(low,)), Relation(operators=(high,))) as parts, ",") if (
                 _is_bound(low) and _is_bound(high)
             ):
                 return self._bounds(parts)
             case Combination("∖", (whole, part)):
-                return self._joined(_without, [self.read(whole), self.read(part)], None)
+                return self._fold(_without, [self.read(whole), self.read(part)], None)
             case Sum((whole, Product((first, Group("{") as part)))) if first == MINUS_ONE:
-                return self._joined(_without, [self.read(whole), self.read(part)], None)
+                return self._fold(_without, [self.read(whole), self.read(part)], None)
             case Apply("not", (inner,)):
-                return self._joined(_without, [LINE, self.read(inner)], None)
+                return self._fold(_without, [LINE, self.read(inner)], None)
             case _:
                 return None
 
@@ -103,7 +103,7 @@ class Regions:
         """Return the numbers that fulfil all conditions; whole ones only if a condition says so."""
         whole = [condition for condition in conditions if _is_whole(condition, name)]
         parts = [self.read(condition) for condition in conditions if condition not in whole]
-        region = self._joined(_both, parts, LINE)
+        region = self._fold(_both, parts, LINE)
         if region is None or not self.names <= {name}:
             return None
         if not whole:
@@ -115,15 +115,15 @@ class Regions:
             return None
         places = [Fraction(place) for place in range(low, high + 1) if region.holds(Fraction(place))]
         self.names.clear()
-        return self._joined(_either, [self._point(Number(place)) for place in places], EMPTY)
+        return self._fold(_either, [self._point(Number(place)) for place in places], EMPTY)
 
     def _bounds(self, parts: tuple[Node, ...]) -> Region | None:
         """Return the numbers between a lower and an upper bound, or else those beyond either."""
         regions = [self.read(part) for part in parts]
         if any(part is None for part in regions) or len({part.between[0] for part in regions if part}) < 2:
             return None
-        between = self._joined(_both, regions, LINE)
-        return self._joined(_either, regions, EMPTY) if between == EMPTY else between
+        between = self._fold(_both, regions, LINE)
+        return self._fold(_either, regions, EMPTY) if between == EMPTY else between
 
     def _statement(self, node: Node) -> Region | None:
         match node:
@@ -133,19 +133,19 @@ class Regions:
             case _:
                 return self.read(node)
 
-    def _joined(
+    def _fold(
         self, rule: Callable[[bool, bool], bool], parts: list[Region | None], start: Region | None
     ) -> Region | None:
         regions = [part for part in parts if part is not None]
         if len(regions) != len(parts):
             return None
-        joined, rest = (regions[0], regions[1:]) if start is None else (start, regions)
+        result, rest = (regions[0], regions[1:]) if start is None else (start, regions)
         for region in rest:
-            joined = _combine(rule, joined, region)
-            self.budget.spend(4 + len(joined.breaks))
-            if len(joined.breaks) > MAX_BREAKS:
+            result = _combine(rule, result, region)
+            self.budget.spend(4 + len(result.breaks))
+            if len(result.breaks) > MAX_BREAKS:
                 return None
-        return joined
+        return result
 
     def _place(self, node: Node) -> Break | None:
         """Return where a number lies on the line; None for anything but a real number."""
@@ -195,11 +195,11 @@ class Regions:
             case (Apply("abs", (Symbol(name),)), size), (("<" | "<=") as right,):
                 region = self._interval(negate(size), size, right == "<=", right == "<=")
             case (size, Apply("abs", (Symbol(name),))), (("<" | "<=") as left,):
-                closed = left == "<="
-                inside = self._interval(negate(size), size, not closed, not closed)
-                region = self._joined(_without, [LINE, inside], None)
+                includes_ends = left == "<="
+                inside = self._interval(negate(size), size, not includes_ends, not includes_ends)
+                region = self._fold(_without, [LINE, inside], None)
             case (((Symbol(name), value) | (value, Symbol(name))), ("!=",)):
-                region = self._joined(_without, [LINE, self._point(value)], None)
+                region = self._fold(_without, [LINE, self._point(value)], None)
             case _:
                 return None
         self.names.add(name)
@@ -272,5 +272,5 @@ def _has(region: Region, place: Break) -> bool:
 
 def _has_gap(region: Region, before: Break) -> bool:
     """Whether the numbers just above a place belong to a region."""
-    passed = sum(own.place <= before.place or _same_place(own, before) for own in region.breaks)
-    return region.between[passed]
+    before_it = sum(own.place <= before.place or _same_place(own, before) for own in region.breaks)
+    return region.between[before_it]

@@ -6,24 +6,20 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from nemo_gym.verifiers.denials import word_set
 from nemo_gym.verifiers.math.clean import GREEK, closing_brace
 from nemo_gym.verifiers.math.tree import Unreadable
-from nemo_gym.verifiers.math.units import known
+from nemo_gym.verifiers.math.units import is_unit
+from nemo_gym.verifiers.math.wording import NUMBERS
 
 MAX_DIGITS = 200
 MAX_EXPONENT = 300
 MAX_TEXT_DEPTH = 4
 
 
-def _split(names: str) -> list[str]:
-    return names.split()
-
-
-FUNCTIONS = frozenset(
-    _split(
-        "sin cos tan cot sec csc arcsin arccos arctan arccot asin acos atan sinh cosh tanh arsinh arcosh "
-        "artanh arcsinh arccosh arctanh exp ln log lg abs max min gcd lcm floor ceil sqrt cbrt det cis"
-    )
+FUNCTIONS = word_set(
+    "sin cos tan cot sec csc arcsin arccos arctan arccot asin acos atan sinh cosh tanh arsinh arcosh "
+    "artanh arcsinh arccosh arctanh exp ln log lg abs max min gcd lcm floor ceil sqrt cbrt det cis"
 )
 
 
@@ -99,15 +95,13 @@ _ONE_LETTER = re.compile(r"\s*(?:\{\s*([A-Z])\s*\}|([A-Z])(?![A-Za-z]))")
 _TAIL = r"(?:[eE][+-]?\d+)?"
 _PLAIN = re.compile(r"(?:\d+(?:\.(?:\d+|(?=\s*\\(?:overline|bar|dot)\b)))?|\.\d+)" + _TAIL)
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?")
-_BASES = {
-    name: number
-    for number, name in enumerate(
-        _split(
-            "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-        ),
-        start=2,
-    )
-} | {"binary": 2, "octal": 8, "decimal": 10, "hexadecimal": 16, "hex": 16}
+_BASES = {name: number for number, name in enumerate(NUMBERS.split()) if 2 <= number <= 16} | {
+    "binary": 2,
+    "octal": 8,
+    "decimal": 10,
+    "hexadecimal": 16,
+    "hex": 16,
+}
 _BASED = re.compile(
     r"(?:(?P<open>\()\s*)?(?P<digits>\d[0-9A-Fa-f]{0,199}|[A-F][0-9A-F]{1,199}(?=\)?_\{?16))(?(open)\s*\))\s*_\s*"
     r"(?:\{\s*(?:(?P<base>\d{1,2})|(?:\\(?:text|textrm|mathrm|mbox)\s*\{\s*)?(?P<name>[a-z]{2,12})\s*\}?)\s*\}"
@@ -133,16 +127,12 @@ _ALIASES = {
     "bar": "overline", "tg": "tan", "textdollar": "dollar", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
 }  # fmt: skip
 _JOINTS = {"and": "and", "or": "or"}
-_ALWAYS_WORDS = frozenset(_split("not no nor non but is"))
-_CONDITIONAL = frozenset(_split("where for when whenever if with provided given assuming"))
-_WORD_COMMANDS = frozenset(
-    _split("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*")
-)
-_STYLE_COMMANDS = frozenset(
-    _split(
-        "textbf textit texttt textsl emph mathit mathbf mathsf mathtt mathcal mathfrak mathscr mathnormal "
-        "boldsymbol mathsl fbox boxed vec overrightarrow"
-    )
+_ALWAYS_WORDS = word_set("not no nor non but is")
+_CONDITIONAL = word_set("where for when whenever if with provided given assuming")
+_WORD_COMMANDS = word_set("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*")
+_STYLE_COMMANDS = word_set(
+    "textbf textit texttt textsl emph mathit mathbf mathsf mathtt mathcal mathfrak mathscr mathnormal "
+    "boldsymbol mathsl fbox boxed vec overrightarrow"
 )
 _UPRIGHT_UNITS = frozenset("mgshLNJWVAKCFΩ")
 
@@ -163,7 +153,7 @@ def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None
     elif word in ("infinity", "inf") or word in FUNCTIONS or (word in GREEK and len(word) > 1):
         _named(word, tokens, spaced)
     elif len(word) == 1:
-        kind = "word" if worded and after_value and known(word) else "symbol"
+        kind = "word" if worded and after_value and is_unit(word) else "symbol"
         tokens.append(Token(kind, word, spaced))
     elif (
         not worded
@@ -171,7 +161,7 @@ def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None
             (len(word) <= 3 and word.islower() and word.isascii())
             or (after_value and word.isupper() and len(word) <= 3 and word.isascii())
         )
-        and not (after_value and known(word))
+        and not (after_value and is_unit(word))
     ):
         tokens.extend(Token("symbol", letter, spaced and not index) for index, letter in enumerate(word))
     else:
@@ -259,7 +249,7 @@ def _text(
     if len(words) == 1 and words.isalpha():
         unit = (
             after_value
-            and known(words)
+            and is_unit(words)
             and (words in _UPRIGHT_UNITS or command in ("text", "textrm", "mbox"))
         )
         tokens.append(Token("word" if unit else "symbol", words, spaced))
@@ -267,7 +257,7 @@ def _text(
         tokens.append(Token("operator", "{", spaced))
         tokens.extend(tokenize(words, thousands=thousands, depth=depth + 1))
         tokens.append(Token("operator", "}"))
-    elif words.isalpha() and words in FUNCTIONS and not (after_value and known(words)):
+    elif words.isalpha() and words in FUNCTIONS and not (after_value and is_unit(words)):
         _named(words, tokens, spaced)
     else:
         start = len(tokens)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from nemo_gym.verifiers.denials import denies
+from nemo_gym.verifiers.denials import denies, word_set
 
 MAX_POWER = 12
 MAX_WORDS = 6
@@ -57,7 +57,7 @@ def _generic(powers: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]
     return tuple(("m" if name == "unit" else name, power) for name, power in powers)
 
 
-def known(word: str) -> bool:
+def is_unit(word: str) -> bool:
     """Whether a word or symbol names a unit of measure."""
     return _lookup(word) is not None
 
@@ -74,7 +74,7 @@ def currency(sign: str) -> Unit:
     return Unit(powers=((name, 1),), letters=((name, 1),))
 
 
-def directed(unit: Unit, noun: str) -> Unit | None:
+def with_direction(unit: Unit, noun: str) -> Unit | None:
     """Return a measure with the noun of a direction; None where the word is none."""
     word = noun.casefold()
     return replace(unit, nouns=(word,)) if word in _DIRECTIONS else None
@@ -90,9 +90,9 @@ def phrase(parts: list[str]) -> Unit | None:
     """Return the unit that a phrase names: a measure, one with a direction, or a counted noun."""
     if unit := measure(parts):
         return unit
-    if len(parts) > 1 and (unit := measure(parts[:-1])) and (unit := directed(unit, parts[-1])):
+    if len(parts) > 1 and (unit := measure(parts[:-1])) and (unit := with_direction(unit, parts[-1])):
         return unit
-    return counted(parts)
+    return noun_unit(parts)
 
 
 def measure(parts: list[str]) -> Unit | None:
@@ -145,7 +145,7 @@ def hedges(words: Iterable[str]) -> bool:
     return any(word.casefold() in _OPEN for word in words)
 
 
-def counted(parts: Iterable[str]) -> Unit | None:
+def noun_unit(parts: Iterable[str]) -> Unit | None:
     """Return the noun phrase as a unit; None when its words hedge, deny, compare or count.
 
     Of a phrase with an unknown singular noun nothing is known: it is `odd`.
@@ -185,14 +185,10 @@ def _lookup(word: str) -> tuple[Fraction, tuple[tuple[str, int], ...]] | None:
     return _UNITS.get(word) or (_UNITS.get(word.casefold()) if len(word) > 3 else None)
 
 
-def _split(words: str) -> list[str]:
-    return words.split()
-
-
 _STERLING = (("sterling", 1),)
 _UNSURE = frozenset(("B", "M"))
 """Units that may as well be short for a billion or a million."""
-_PARTS = frozenset(_split("quarter quarters myriad myriads score scores couple couples lies lie"))
+_PARTS = word_set("quarter quarters myriad myriads score scores couple couples lies lie")
 """Nouns that may be part of the value."""
 _ENDINGS = (["in", "total"], ["in", "all"], ["total"], ["altogether"])
 _WHOLE = re.compile(r"-?\d{1,2}")
@@ -264,50 +260,42 @@ def _table() -> dict[str, tuple[Fraction, tuple[tuple[str, int], ...]]]:
 
 
 _UNITS = _table()
-_NEVER = frozenset(
-    _split(
-        "or and not no nor non never none neither either if unless else otherwise but maybe perhaps "
-        "possibly probably likely plausibly presumably might may could can cannot should would will "
-        "shall must is are was were be been isn't ain't aren't wasn't doesn't don't wrong wrongly "
-        "incorrect incorrectly false falsely untrue invalid impossible rejected refuted bad mistaken "
-        "mistake mistakes error errors guess guesses guessing unsure uncertain unknown about "
-        "approximately approx around roughly nearly almost circa least less than lower upper bound "
-        "bounds minimum maximum min max to through thru until till from between plus minus times "
-        "divided multiplied with without except excluding instead rather versus vs other others "
-        "another any also then thus hence because since when where while however though although "
-        "actually wait sometimes always usually often rarely yes ok okay typo alternatively this that "
-        "these those it its they as at by for say says think thinks suppose supposes assume assumes "
-        "assuming fails fail equals equal exceeds zero one two three four five six seven eight nine "
-        "ten eleven twelve hundred thousand million billion trillion dozen half double twice thrice "
-        "triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
-        "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects "
-        "negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
-        "thousandths millionths halves thirds fourths fifths sixths sevenths eighths ninths twelfths "
-        "sixteenths cubed squared factorial opposites negatives inverses reciprocals contradictions "
-        "falsehoods wrongs fakes fallacies impossibilities untruths doubts misses lacks breaks refuses"
-    )
+_NEVER = word_set(
+    "or and not no nor non never none neither either if unless else otherwise but maybe perhaps "
+    "possibly probably likely plausibly presumably might may could can cannot should would will "
+    "shall must is are was were be been isn't ain't aren't wasn't doesn't don't wrong wrongly "
+    "incorrect incorrectly false falsely untrue invalid impossible rejected refuted bad mistaken "
+    "mistake mistakes error errors guess guesses guessing unsure uncertain unknown about "
+    "approximately approx around roughly nearly almost circa least less than lower upper bound "
+    "bounds minimum maximum min max to through thru until till from between plus minus times "
+    "divided multiplied with without except excluding instead rather versus vs other others "
+    "another any also then thus hence because since when where while however though although "
+    "actually wait sometimes always usually often rarely yes ok okay typo alternatively this that "
+    "these those it its they as at by for say says think thinks suppose supposes assume assumes "
+    "assuming fails fail equals equal exceeds zero one two three four five six seven eight nine "
+    "ten eleven twelve hundred thousand million billion trillion dozen half double twice thrice "
+    "triple negative opposite inverse pas mais nicht oder und plutot alternatives guesswork "
+    "whereas besides unlike only exactly contradicts disagrees differs excludes denies rejects "
+    "negates ones twos threes fours fives sixes sevens eights nines tens tenths hundredths "
+    "thousandths millionths halves thirds fourths fifths sixths sevenths eighths ninths twelfths "
+    "sixteenths cubed squared factorial opposites negatives inverses reciprocals contradictions "
+    "falsehoods wrongs fakes fallacies impossibilities untruths doubts misses lacks breaks refuses"
 )
-_OPEN = frozenset(
-    _split(
-        "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly "
-        "probably likely wrong incorrect false untrue impossible except excluding other than guess "
-        "approximately about bound"
-    )
+_OPEN = word_set(
+    "not no nor never none neither either or if unless else otherwise but maybe perhaps possibly "
+    "probably likely wrong incorrect false untrue impossible except excluding other than guess "
+    "approximately about bound"
 )
-_DIRECTIONS = frozenset(
-    _split(
-        "increase decrease gain loss profit discount rise drop growth reduction north south east west "
-        "left right up down northeast northwest southeast southwest above below higher lower late "
-        "early faster slower longer shorter taller clockwise counterclockwise anticlockwise"
-    )
+_DIRECTIONS = word_set(
+    "increase decrease gain loss profit discount rise drop growth reduction north south east west "
+    "left right up down northeast northwest southeast southwest above below higher lower late "
+    "early faster slower longer shorter taller clockwise counterclockwise anticlockwise"
 )
-_NOUNS = frozenset(
-    _split(
-        "people children men women mice geese teeth sheep fish deer oxen students person child man "
-        "woman increase decrease gain loss profit discount rise drop growth reduction north south east "
-        "west left clockwise counterclockwise anticlockwise heads tails solution root way point "
-        "triangle square circle term digit day ball apple coin car student element subset permutation "
-        "combination member edge vertex vertices face side integer prime factor divisor value zero "
-        "pair dice money water cookie marble candy book page ticket"
-    )
+_NOUNS = word_set(
+    "people children men women mice geese teeth sheep fish deer oxen students person child man "
+    "woman increase decrease gain loss profit discount rise drop growth reduction north south east "
+    "west left clockwise counterclockwise anticlockwise heads tails solution root way point "
+    "triangle square circle term digit day ball apple coin car student element subset permutation "
+    "combination member edge vertex vertices face side integer prime factor divisor value zero "
+    "pair dice money water cookie marble candy book page ticket"
 )

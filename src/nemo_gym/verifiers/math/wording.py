@@ -14,7 +14,7 @@ _EMPTY = Group("{", "}", ())
 _INFINITY = Constant("infinity")
 
 
-def named(text: str) -> Node | None:
+def meaning_of(text: str) -> Node | None:
     """Return the tree of a whole answer in words that name something; None for any other answer."""
     if len(text) > MAX_WORDING or not _WORDS.fullmatch(text):
         return None
@@ -28,7 +28,7 @@ def words_node(text: str) -> Node:
 
 
 def _meaning() -> dict[str, Node]:
-    meaning: dict[str, Node] = {word: Number(Fraction(value)) for value, word in enumerate(_NUMBERS.split())}
+    meaning: dict[str, Node] = {word: Number(Fraction(value)) for value, word in enumerate(NUMBERS.split())}
     meaning |= {word: Number(Fraction(value)) for value, word in _FRACTIONS}
     for node, phrases in _PHRASES:
         meaning.update(dict.fromkeys((phrase.strip() for phrase in phrases.split(",")), node))
@@ -36,7 +36,7 @@ def _meaning() -> dict[str, Node]:
 
 
 _WORDS = re.compile(r"(?:\\(?:text|textrm|textbf|mathrm|mbox)\s*\{)?\s*[A-Za-z' ]{3,}[.]?\s*\}?")
-_NUMBERS = (
+NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
 )
