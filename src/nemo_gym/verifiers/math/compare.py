@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import gcd
@@ -160,12 +161,18 @@ class _Comparison:
     def same_in_any_order(self, gold: tuple[Node, ...], prediction: tuple[Node, ...]) -> bool:
         if len(gold) != len(prediction) or len(gold) > MAX_ITEMS:
             return False
-        remaining = list(prediction)
-        for expected_item in gold:
-            position = next((at for at, item in enumerate(remaining) if self.same(expected_item, item)), None)
+        return self.all_have_partners(gold, prediction, self.same)
+
+    def all_have_partners(
+        self, gold: tuple[Node, ...], prediction: tuple[Node, ...], same: Callable[[Node, Node], bool]
+    ) -> bool:
+        """Whether each expected item has a partner, which is the first equal one that is free."""
+        free = list(prediction)
+        for item in gold:
+            position = next((at for at, other in enumerate(free) if same(item, other)), None)
             if position is None:
                 return False
-            del remaining[position]
+            del free[position]
         return True
 
     def same_sets(self, gold: tuple[Node, ...], prediction: tuple[Node, ...]) -> bool:
@@ -177,7 +184,7 @@ class _Comparison:
         )
 
     def same_collections(self, gold: Node, prediction: Node) -> bool:
-        """Sets and bare lists have no order; tuples have one, and lend it to a bare list they meet."""
+        """Compare sets, lists and tuples. Only a tuple has an order, also against a bare list."""
         names, names_too = assignments(gold), assignments(prediction)
         if names or names_too:
             return self.same_assignments(gold, prediction)
@@ -185,8 +192,8 @@ class _Comparison:
             case Group("cases", _, left), Group("cases", _, right):
                 return self.same_cases(left, right)
             case Listing(left, joint), Listing(right, joint_too):
-                named = all(isinstance(item, Symbol | Words) for item in left)
-                if named and joint != joint_too and "or" in (joint, joint_too):
+                are_names = all(isinstance(item, Symbol | Words) for item in left)
+                if are_names and joint != joint_too and "or" in (joint, joint_too):
                     return False
                 return self.same_in_any_order(left, right)
             case (Group("{", "}", left), Listing(right)) | (Listing(left), Group("{", "}", right)):
@@ -208,22 +215,14 @@ class _Comparison:
                 return False
 
     def same_cases(self, gold: tuple[Node, ...], prediction: tuple[Node, ...]) -> bool:
-        """Compare values with their conditions; `otherwise` stands for the condition that is left."""
+        """Compare values with their conditions; `otherwise` is the one condition that has no partner."""
         if (
             len(gold) != len(prediction)
             or len(gold) > MAX_ITEMS
             or max(map(_open_cases, (gold, prediction))) > 1
         ):
             return False
-        remaining = list(prediction)
-        for expected_item in gold:
-            position = next(
-                (at for at, case in enumerate(remaining) if self.same_case(expected_item, case)), None
-            )
-            if position is None:
-                return False
-            del remaining[position]
-        return True
+        return self.all_have_partners(gold, prediction, self.same_case)
 
     def same_case(self, gold: Node, prediction: Node) -> bool:
         match gold, prediction:
@@ -240,13 +239,12 @@ class _Comparison:
             return names.keys() == names_too.keys() and all(
                 self.same(value, names_too[name]) for name, value in names.items()
             )
-        named, other = (names, prediction) if names else (names_too, gold)
+        by_name, other = (names, prediction) if names else (names_too, gold)
+        values = tuple((by_name or {}).values())
         match other:
             case Group("(", ")", items) | Listing(items, "," | "and"):
-                values = tuple((named or {}).values())
                 return self.same_in_order(*((values, items) if names else (items, values)))
-            case Group("{", "}", items) if len({name.partition("_")[0] for name in named or ()}) == 1:
-                values = tuple((named or {}).values())
+            case Group("{", "}", items) if len({name.partition("_")[0] for name in by_name or ()}) == 1:
                 return self.same_in_any_order(*((values, items) if names else (items, values)))
             case _:
                 return False

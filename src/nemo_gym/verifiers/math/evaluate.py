@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -33,9 +33,9 @@ MAX_WORK = 15_000
 Value = Fraction | complex
 
 
-def fits(value: Fraction) -> bool:
-    """Whether a fraction is short enough to be kept exactly."""
-    return max(value.numerator.bit_length(), value.denominator.bit_length()) <= MAX_BITS
+def bits_of(value: Fraction) -> int:
+    """The length of the longer part of a fraction."""
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 class Undefined(Exception):
@@ -79,14 +79,10 @@ class Evaluator:
         except (ArithmeticError, ValueError, KeyError) as error:
             raise Undefined from error
         if isinstance(value, Fraction):
-            bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-            self.budget.spend(1 + bits // 128)
-            if bits > MAX_BITS:
-                raise Undefined
-        else:
-            self.budget.spend()
-            if not cmath.isfinite(value) or (self.real and value.imag):
-                raise Undefined
+            return self._check_size(value)
+        self.budget.spend()
+        if not cmath.isfinite(value) or (self.real and value.imag):
+            raise Undefined
         return value
 
     def _value(self, node: Node) -> Value:
@@ -104,7 +100,7 @@ class Evaluator:
             case Sum(terms):
                 return self._sum([self.value(term) for term in terms])
             case Product(factors):
-                return self._product(factors)
+                return self._product(map(self.value, factors))
             case Power(Constant("e"), exponent):
                 return self.apply("exp", [self.value(exponent)])
             case Power(base, exponent):
@@ -137,10 +133,10 @@ class Evaluator:
         self.scale = max(self.scale, *map(abs, floats))
         return complex(math.fsum(z.real for z in floats), math.fsum(z.imag for z in floats))
 
-    def _product(self, factors: tuple[Node, ...]) -> Value:
+    def _product(self, factors: Iterable[Value]) -> Value:
         product: Value = Fraction(1)
         for factor in factors:
-            product = self._multiply(product, self.value(factor))
+            product = self._multiply(product, factor)
         return product
 
     def _multiply(self, left: Value, right: Value) -> Value:
@@ -149,7 +145,7 @@ class Evaluator:
         return _float(left) * _float(right)
 
     def _check_size(self, value: Fraction) -> Fraction:
-        bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+        bits = bits_of(value)
         self.budget.spend(1 + bits // 128)
         if bits > MAX_BITS:
             raise Undefined
@@ -170,8 +166,7 @@ class Evaluator:
     def _integer_power(self, base: Value, exponent: int) -> Value:
         if not isinstance(base, Fraction):
             return complex(math.pow(base.real, exponent)) if base.imag == 0 else base**exponent
-        bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-        if abs(base) not in (0, 1) and bits * abs(exponent) > 2 * MAX_BITS:
+        if abs(base) not in (0, 1) and bits_of(base) * abs(exponent) > 2 * MAX_BITS:
             raise Undefined
         if abs(base) == 1:
             exponent %= 2
@@ -248,12 +243,7 @@ class Evaluator:
             self.point = {**outer, series.index: Fraction(index)}
             terms.append(self.value(series.body))
         self.point = outer
-        if series.kind == "sum":
-            return self._sum(terms)
-        product: Value = Fraction(1)
-        for term in terms:
-            product = self._multiply(product, term)
-        return product
+        return self._sum(terms) if series.kind == "sum" else self._product(terms)
 
     def _determinant(self, rows: list[list[Value]]) -> Value:
         """Expand along the first row; small matrices only."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from nemo_gym.verifiers.math.evaluate import Budget, Evaluator, Undefined, fits
+from nemo_gym.verifiers.math.evaluate import MAX_BITS, Budget, Evaluator, Undefined, bits_of
 from nemo_gym.verifiers.math.evaluate import Value as Short
 from nemo_gym.verifiers.math.tree import Apply, Constant, Marked, Node, Number, Power, Product, Sum, Symbol
 
@@ -160,7 +160,7 @@ class Precise:
         return total
 
     def _check_size(self, value: Fraction) -> Value:
-        return value if fits(value) else self.long(value)
+        return value if bits_of(value) <= MAX_BITS else self.long(value)
 
     def _multiply(self, left: Value, right: Value) -> Value:
         if isinstance(left, Fraction) and isinstance(right, Fraction):
@@ -195,8 +195,7 @@ class Precise:
         if abs(exponent) > MAX_POWER:
             raise Undefined
         if isinstance(base, Fraction):
-            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-            if abs(base) in (0, 1) or bits * abs(exponent) <= 4_096:
+            if abs(base) in (0, 1) or bits_of(base) * abs(exponent) <= 4_096:
                 return base**exponent
             base = self.long(base)
         result: Value = Fraction(1)

@@ -126,7 +126,6 @@ _ALIASES = {
     "varnothing": "emptyset", "degree": "circ", "infinity": "infty", "inf": "infty", "arg": "argument",
     "bar": "overline", "tg": "tan", "textdollar": "dollar", "ctg": "cot", "arctg": "arctan", "sgn": "sign",
 }  # fmt: skip
-_JOINTS = {"and": "and", "or": "or"}
 _ALWAYS_WORDS = word_set("not no nor non but is")
 _CONDITIONAL = word_set("where for when whenever if with provided given assuming")
 _WORD_COMMANDS = word_set("text textrm textsf textnormal mbox hbox mathrm operatorname operatorname*")
@@ -140,7 +139,7 @@ _UPRIGHT_UNITS = frozenset("mgshLNJWVAKCFΩ")
 def _letters(word: str, tokens: list[Token], spaced: bool, worded: bool) -> None:
     after_value = bool(tokens) and _ends_value(tokens[-1])
     apart = spaced or worded
-    if word.lower() in _JOINTS:
+    if word.lower() in ("and", "or"):
         tokens.append(Token("operator", word.lower(), spaced))
     elif word.lower() in _ALWAYS_WORDS:
         tokens.append(Token("word", word, spaced))
@@ -261,16 +260,11 @@ def _text(
         _named(words, tokens, spaced)
     else:
         start = len(tokens)
-        tokens.extend(_words(words, tokens, thousands, depth))
+        context = tokens[-1:]
+        inner = tokenize(words, thousands=thousands, worded=True, depth=depth + 1, before=context)
+        tokens.extend(inner[len(context) :])
         if len(tokens) > start:
             tokens[start] = tokens[start]._replace(spaced=True)
-
-
-def _words(argument: str, before: list[Token], thousands: bool, depth: int) -> list[Token]:
-    """Return the tokens of text that follows the tokens `before`."""
-    context = before[-1:]
-    inner = tokenize(argument, thousands=thousands, worded=True, depth=depth + 1, before=context)
-    return inner[len(context) :]
 
 
 _TEXT = re.compile(r"[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*")
