@@ -1,4 +1,7 @@
-"""Checks of the words around an answer for a denial, a doubt or an alternative."""
+"""Checks of the words around a number, a formula or a box for a denial, a doubt or an alternative.
+
+They are patterns for mathematical text. `opposition` reads the clauses of prose, for options and free text.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from nemo_gym.verifiers.denials import word_set
 
 BEFORE = 120
-"""Characters before an answer that are looked at."""
+"""The most characters before an answer that are read."""
 AFTER = 300
 MAX_TAIL = 80
 
@@ -28,7 +31,7 @@ def taken_back_after(text: str, end: int) -> bool:
 
 
 def alternative_after(text: str, end: int) -> bool:
-    """Whether an `or` or a doubt follows a position at once, as in `5, or 6` and `5 (maybe)`."""
+    """Whether an `or` or a doubt comes right after a position, as in `5, or 6` and `5 (maybe)`."""
     return _OR.match(text, end) is not None
 
 
@@ -40,7 +43,9 @@ def depends_between(text: str) -> bool:
 def joint_of(before: str, between: str) -> str | None:
     """Return how two boxes are joined: by "or" or ","; None where the second replaces the first.
 
-    `before` is what stands before the first box, `between` what stands between the two.
+    Args:
+        before: the text before the first box.
+        between: the text between the two.
     """
     if match := _JOINT.fullmatch(between[:200]):
         return "or" if match["word"].lower().startswith("or") else ","
@@ -88,7 +93,7 @@ _TRIGGERS = word_set(
     """
 )
 _SIGNS = ("\\ne", "\\lnot", "\\not", "≠", "¬", "~~", "<s>", "<del>", "<strike>", "\\sout", "\\st", "cancel")
-"""A text without any of these words and signs denies nothing."""
+"""A text denies nothing if it has none of these words and signs."""
 _QUESTION = re.compile(r"[\s$*_)\]\\]{0,12}\?")
 _TURN = r"(?:\b(?:wait|hmm+|no|nope|actually|well|but|sorry|oops|so)\b\W{1,4}){0,3}"
 _VERDICT = (

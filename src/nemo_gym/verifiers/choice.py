@@ -2,17 +2,18 @@ r"""Read which option of a multiple-choice question a response picked.
 
 Policies that hold in every mode:
 
-- A letter that is not an option is no answer, whichever way it was found.
-- The last box or marker decides; an earlier one is not consulted when the last is a contradiction.
+- A letter that is not an option is no answer.
+- The last box or marker decides. An earlier one does not replace a last one that contradicts itself.
 - A letter and an option text that belong to different options contradict each other: no answer.
 - Several option letters are no answer, except inside the very text of the option picked.
 - An answer that denies what it names ("B is wrong", "anything but B"), or doubts it ("B maybe", "B?"), is no
-  answer. A negation counts unless it stands in the option's own text or in a reason or contrast ("not A").
-- So is one that the words around it deny, doubt or join to another (`It isn't \boxed{B}`, `A or \boxed{B}`),
-  and one that a later sentence takes back or replaces ("That is wrong.", "I mean A."). Words about other
-  options, the question and the reasons don't count; `I think` and `most likely` are no doubts.
-- `Wrong answer:` and its like introduce no answer, and a box right after another one with another answer is
-  none either.
+  answer. A negation does not count inside the option's text or in a reason or contrast ("not A").
+- An answer is none when the words around it deny it, doubt it or join it to another (`It isn't \boxed{B}`,
+  `A or \boxed{B}`), or when a later sentence takes it back or replaces it ("That is wrong.", "I mean A.").
+  Words about other options, the question and the reasons don't count. `I think` and `most likely` are no
+  doubts.
+- `Wrong answer:` and similar words introduce no answer. A box right after another one with another answer is
+  no answer either.
 - Look-alike letters of other alphabets are other letters. Only `lenient_answer_colon_md` reads Arabic,
   Bengali and full-width letters and digits. Lower-case letters count only in the lenient modes.
 - Text inside `<think>` never counts.
@@ -123,7 +124,7 @@ class _Choices(Options):
     """The options of one question, and the ways in which an answer can pick one of them."""
 
     def strict(self, answer: str) -> str | None:
-        """A capital alone, or one with a marker before anything that does not speak against it."""
+        """A capital alone, or a capital with a marker before words that don't oppose it."""
         first = next((char for char in answer if char.isalpha()), "")
         letter = (self._alone(answer) or self._leading(answer)) if first.isupper() else None
         return self._sure(letter, answer)
@@ -138,21 +139,21 @@ class _Choices(Options):
         )
 
     def free(self, answer: str) -> str | None:
-        """As `lenient`, or one option among any words that do not speak against it."""
+        """Like `lenient`, or one option among any words that don't oppose it."""
         return self.lenient(answer) or self._sure(self._among_words(answer), answer)
 
     def foreign(self, answer: str) -> str | None:
-        """As `free`, in Markdown, with the letters and digits of other scripts."""
+        """Like `free`, in Markdown, with the letters and digits of other scripts."""
         answer = answer.replace("*", "")
         return self.free(_latin(answer)) or self.lenient(answer)
 
     def pick(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
-        """The letter that a reader finds at a place of the text, if the words around it stand behind it."""
+        """The letter that a reader finds at a place of the text, unless the words around it oppose it."""
         letter = read(plain(place.content))
         return letter if letter and self.stands(letter, text, place) else None
 
     def pick_line(self, read: Callable[[str], str | None], text: str, place: Place) -> str | None:
-        """As `pick`, from a whole line, or from its first sentence before others about something else."""
+        """Like `pick`, from a whole line, or from its first sentence if the others are about other things."""
         if read(plain(place.content)):
             return self.pick(read, text, place)
         stop = SENTENCE.search(place.content)
@@ -169,7 +170,7 @@ class _Choices(Options):
         return None if is_other_text else letter
 
     def stands(self, letter: str, text: str, place: Place) -> bool:
-        """Whether the words around the place where the text picks a letter stand behind it."""
+        """Whether no words around the place where the text picks a letter oppose it."""
         return not is_opposed(text, place.start, place.end, lambda piece: self.mark(piece, letter))
 
     def _sure(self, letter: str | None, answer: str) -> str | None:
@@ -210,7 +211,7 @@ class _Choices(Options):
         return None if others or self._is_other_text(answer, letter) else letter
 
     def _leading(self, answer: str) -> str | None:
-        """Read `B) the text of option B`, which may go on in any way that does not speak against it."""
+        """Read `B) the text of option B`. Any words may follow that don't oppose the option."""
         marker = _LEADING.match(answer[:MAX_ANSWER])
         if marker is None or len(answer) > MAX_ANSWER:
             return None
@@ -229,7 +230,7 @@ class _Choices(Options):
         return letter if self._goes_on(rest, letter) else None
 
     def _among_filler(self, answer: str) -> str | None:
-        """One option, by letter, text or both, where every other word is empty of meaning."""
+        """One option, by letter, text or both, where every other word is a filler."""
         mentions = self.mentions(answer)
         if not mentions:
             return self._empty_text(answer)
@@ -244,7 +245,7 @@ class _Choices(Options):
         return letter if is_filler(words_of(rest, only_words=True)) else None
 
     def _empty_text(self, answer: str) -> str | None:
-        """The longest option such as "true", whose text says nothing of its own, at the end of an answer."""
+        """The longest option at the end of an answer whose text is a filler word, such as "true"."""
         words = words_of(answer[:MAX_ANSWER])
         if not _ALONGSIDE.fullmatch(answer) or not is_filler(words_of(answer, only_words=True)):
             return None
@@ -288,12 +289,12 @@ class _Choices(Options):
 
 @lru_cache(maxsize=64)
 def _choices(options: tuple[tuple[str, str], ...]) -> "_Choices":
-    """A task is graded many times: what is known of its options is kept."""
+    """The options of a task, cached because a task is graded many times."""
     return _Choices(dict(options))
 
 
 def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) -> str | None:
-    """The option in the last box, unless another box stands right before it."""
+    """The option in the last box, unless a different box comes right before it."""
     box = last_box(text)
     letter = None if box is None else choices.pick(read, text, box)
     if box is None or letter is None:

@@ -1,7 +1,7 @@
-"""What a text in plain English claims: one value and no other, without denying or hedging it.
+"""The claim of a text in plain English: one value and no other, without a denial or a hedge.
 
-Words are all that is looked at, so a text may be refused that a person would accept; what is accepted names
-the value and says nothing against it.
+The check looks at words only. So it may refuse a text that a person would accept, but a text that it accepts
+names the value and says nothing against it.
 """
 
 import re
@@ -32,14 +32,13 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     Args:
         text: of any length; more than 5,000 characters claim nothing.
         value: one word or several; case and the width of blanks don't count.
-        rivals: the other values there are. A rival that is part of the value does not count inside it.
+        rivals: the other possible values. A rival that is part of the value does not count inside it.
 
-    The value must be stated: right before it stands `is`, `says`, a colon or another of a few words that
-    state something now, or nothing; after `seems`, `was` or `almost` it is not. A denial anywhere in the
-    text refuses it, and so does taking it back (`scratch that`). A negation, a hedge (`maybe`, `or`), a
-    wish (`would`), hearsay (`they say`) or a question refuses it in a sentence that names the value, or
-    where it is a whole sentence (`Or not.`). Letters that no English text has refuse it: words can hide
-    in them.
+    The text must state the value: the word before it is `is`, `says`, a colon or one of a few similar words,
+    or there is none. After `seems`, `was` or `almost` the value is not stated. A denial anywhere in the text
+    refuses it, and so do words that take it back (`scratch that`). A negation, a hedge (`maybe`, `or`), a
+    wish (`would`), hearsay (`they say`) or a question refuses it in a sentence that names the value, or as a
+    whole sentence (`Or not.`). Letters that are not English refuse it, because they can hide words.
     """
     if len(text) > _MAX_TEXT:
         return False
@@ -59,7 +58,7 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
 
 
 def claimed_number(text: str) -> str | None:
-    """The one number that a text claims: `5` in `The sum is 5.`; None where it claims none, or no single one.
+    """The only number that a text claims: `5` in `The sum is 5.`; None where it claims none or several.
 
     A number is written in digits, with a sign, a point or commas between thousands, and comes back without
     the commas. The left side of a sum or product is no claim: `2 + 3 = 5` claims 5. Two different numbers, a
@@ -93,10 +92,10 @@ _INEXACT = (
     r"|between|at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|higher|lower|bigger) than|half"
     r"|twice|double|triple|times|plus|squared|cubed|percent|(?:hundred|thousand|million|billion|trillion|dozen)s?)\b"
 )
-"""Beside a number: it is a bound, an estimate or a part of another number."""
+"""Beside a number these make it a bound, an estimate or a part of another number."""
 _SENTENCE = r"[.!;](?=\s|$)|(?<=\?)(?=\s|$)|\n|,? so (?=[a-z])"
 _FOREIGN = "[\u0250-\u02af\u0370-\u1dff\u2c00-\u2dff\ua640-\uabff\U00010000-\U0001efff]"
-"""Letters that look like others: phonetic, Greek, Cyrillic and so on; emoji and Chinese are none."""
+"""Letters that can look like English ones: phonetic, Greek, Cyrillic and so on; not emoji or Chinese."""
 
 _LEADER = r"\\[a-z]+|['’]?[^\W_]+|[:,;(|—–=>-]"
 _SAYING_SO = r"\b(?:(?:comes|equal|amounts|adds up|evaluates) to|i['’]d say|i (?:think|believe|say))\b"
@@ -116,7 +115,7 @@ _STATING = word_set(
     therefore hence then answer result sum total it that yes final word weather forecast conditions in
     """
 )
-"""Words that may stand right before a value that is stated."""
+"""Words that may come right before a value that is stated."""
 _HEARSAY = (
     r"\b(?:they|people|some|someone|somebody|everybody|everyone|fools?|who|rumou?r\w*|legend|heard|told|said"
     r"|believed|thought|considered|imagine|theory|theor\w+|dreams?|chances?|odds|money|fingers|want|wants"
@@ -124,14 +123,14 @@ _HEARSAY = (
     r"|formerly|previously|hard to|going to|can be|could|might|may|when|to be|word is|yeah"
     r"|looks?|seems?|appears?|sounds?|feels?)\b[^\0]{0,300}\0"
 )
-"""Before a value: what others say, what only seems, and what is not now."""
+"""Before a value: words of others, appearances, and other times."""
 _CONTRAST = (
     r"\0\W{0,9}(?:[^\W\d]+\W{1,3}){0,4}(?:earlier|once|before|previously|until|till|elsewhere|somewhere"
     r"|tomorrow|last|past|in another|like|who knows|what|my foot|yeah|sort of|kind of)\b|\0 as\b"
     r"|\0\W{1,9}(?:but|yet|only|except|however)\W+(?:it|that|this|they|he|she|i|we|you|actually|now|then"
     r"|really)\b|(?:~|\bun|!)\W?\0|(?:^|\s)[-<>≈±−]\0|\0\W{0,9}[:=]\W{0,9}(?:0|no|false)\b|\?\W{0,9}$"
 )
-"""Beside a value: what holds at another time or place, what corrects it, and signs against it."""
+"""Beside a value: another time or place, a correction, and signs against it."""
 _HEDGE = (
     r"\b(?:maybe|perhaps|possibly|might|could|may|either|or|guess\w*|unsure|uncertain|unclear|if|whether"
     r"|unless)\b"
@@ -148,13 +147,13 @@ _WEAKENING_WORDS = word_set(
     disbelieves dunno bad un anti psych sike lol whatever
     """
 )
-"""Beside the value they doubt, deny or list it instead of stating it."""
+"""Beside the value these words doubt, deny or list it instead of stating it."""
 _WISHING_WORDS = word_set(
     """
     would should wish wished wishing hope hopes hoped hoping hopefully were pick choose
     """
 )
-"""So do these before the value; behind it they may say what follows from it."""
+"""Before the value these words wish for it. After it they may be about a consequence."""
 _WEAKENING = (
     r"\?$|\0-\w|\w-\0|[!^=]\0|\0\s*=\s*0|\[\s*\]|</?(?:s|del|strike)>"
     r"|\b(?:used to|one of|as if|only in|too \w+ to|free of|short of|less than|hop(?:ed|ing) for|coin toss"
@@ -178,7 +177,7 @@ _MOST_RIVALS = 50
 
 @lru_cache(64)
 def _against(rivals: frozenset[str]) -> Any:
-    """All that refuses a text which does not name the value, to be searched for in one pass."""
+    """One search for everything that refuses a text outside of the words that name the value."""
     patterns = _RE2.Set.SearchSet()
     for pattern in (_AGAINST_ALL, *(_RE2.escape(rival.casefold()) for rival in rivals)):
         patterns.Add(pattern)
@@ -187,8 +186,8 @@ def _against(rivals: frozenset[str]) -> Any:
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
-    """Whether a text in lower case ends with the line `answer: value` and says nothing else that counts: what
-    the rules below come to for most answers, at a tenth of their cost."""
+    """Whether a text in lower case ends with the line `answer: value` and has nothing that refuses it. For
+    most answers the rules below have the same result, at ten times the cost."""
     lead, _, line = text.rstrip().rpartition("\n")
     return (
         line in (f"final answer: {value}", f"answer: {value}")
@@ -217,7 +216,7 @@ def _speaks_against(sentence: str) -> bool:
 
 
 def _is_stated(sentence: str) -> bool:
-    """Whether what stands right before each place of the value states it, as far as English can tell."""
+    """Whether the words right before each place of the value state it. Other scripts always do."""
     before, *others = sentence.split(_PLACE)[:-1]
     return all(
         not text.isascii() or _leader(text) in _STATING

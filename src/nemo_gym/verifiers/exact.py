@@ -13,7 +13,7 @@ Policies, for whoever writes gold answers:
 - A percent sign, a currency sign, a degree sign or a unit of length or mass may be left out by either
   side, but if both have one it must be the same: `42%` is `42`, never `0.42`, and `5 m` is not `5 cm`.
 - A question (`Paris?`) and a word with a tilde before it (`~Paris`) are not the answer.
-- What the words around an answer deny, doubt or replace is no answer: `Not the final answer: Paris`;
+- An answer that the words around it deny, doubt or replace is none: `Not the final answer: Paris`;
   `Final answer: Paris`, and then `No, Rome.`
 - Items of a list separated by commas, semicolons or `and` may come in any order; in parentheses or
   square brackets the order counts. `or` offers alternatives and matches only a gold that does so too.
@@ -163,8 +163,8 @@ def _standing(text: str, place: Place | None) -> str | None:
 
 
 def _plain_end(text: str) -> str | None:
-    """The answer of a last line such as `Final answer: Paris`, which has no other words around it. The rules
-    come to the same for it, and most answers are of that kind."""
+    """The answer of a last line such as `Final answer: Paris`, without other words around it. Most answers
+    are of this kind, and the general rules have the same result."""
     text = text.rstrip()
     plain = _PLAIN_END.fullmatch(text, text.rfind("\n") + 1)
     return plain and plain[1]
@@ -189,7 +189,7 @@ def _last_answer(text: str) -> Place | None:
 
 
 def _lone_box(text: str) -> Place | None:
-    """The last box, unless another one with another content stands right before it."""
+    """The last box, unless a box with another content comes right before it."""
     box = _peeled(last_box(text))
     beside = box and _peeled(box_beside(text, box))
     return None if box and beside and beside.content != box.content else box

@@ -35,7 +35,7 @@ def is_opposed(text: str, start: int, end: int, mark: Mark, *, is_open: bool = F
     Args:
         text: the whole response, with the answer from `start` to `end`.
         mark: puts `SELF` and `OTHER` in place of what names the answer, or a rival of it.
-        is_open: any text can be an answer, so that `mark` does not know the rivals.
+        is_open: any text can be an answer, so `mark` does not know the rivals.
     """
     if is_opposed_before(text, start, mark):
         return True
@@ -78,7 +78,7 @@ def opposes_after(rest: str, *, is_alone: bool = False) -> bool:
     """Whether the words of one sentence after an answer deny or doubt it, or name a rival beside it.
 
     Args:
-        is_alone: nothing stands before the answer, so that `is not a metal` denies it.
+        is_alone: no words come before the answer, so `is not a metal` denies it.
     """
     clauses = [clause for clause in _clauses(rest) if clause.words]
     if not clauses:
@@ -140,14 +140,14 @@ _MARKUP = " \t\r\n$*_`#>|.,:;!。、！，：；()[]{}\\\"'“”-"
 _OPENING = " \t\r\n$*_`>#\\({[|~"
 _QUESTIONS = frozenset("?？؟")
 SENTENCE = re.compile(r"[?？؟](?!\w)|(?<!\n\w)(?<!\n[-*] \w)(?<!\*\*\w)[.!…](?=[\s\"'”)*_$\]}]|$)|[。！]|\n")
-"""The end of a sentence; `A.` at the begin of a line is a label."""
+"""The end of a sentence. `A.` at the beginning of a line is a label, not an end."""
 _BACKWARD_STOP = re.compile(r"(?<![^\s\"'”)*_$\]}])[.!?…]|[。！？؟]|\n")
 _LINKS = (
     *(":", ",", "n't", "n’t"),
     *(" is", " are", " be", " was", " not", " or", " and", " either", " nor", " than"),
     *("\nis", "\nare", "\nbe", "\nwas", "\nnot", "\nor", "\nand", "\neither", "\nnor", "\nthan"),
 )
-"""With these at its end, a line goes on in the next."""
+"""A line that ends with one of these continues in the next line."""
 _LONGEST_LINK = 7
 _SIGNS = frozenset("~!<\\&/")
 _SYMBOL_PARTS = frozenset("\\\\~!<=-")
@@ -238,7 +238,7 @@ _HARMLESS = word_set(
     thus therefore hence here finally overall in be must believe think choose pick select : ,
     """
 )
-"""What may stand before an answer in any order; a quick way out for plain answers."""
+"""Words that may come before an answer in any order: a fast path for plain answers."""
 _FRAMING = _HARMLESS | word_set(
     """
     a an and our your their true better most answers options response one are was were been being am has
@@ -271,7 +271,7 @@ _JOINERS = word_set("and or nor option options the")
 
 @dataclass(frozen=True, slots=True)
 class _Clause:
-    """The words of one clause with their kinds, and how it is joined to the one before."""
+    """The words of one clause with their kinds, and its joint to the clause before."""
 
     joint: str
     r"""One of `_BREAKS`, `so` for a conclusion, `because` for a reason, `\2` for a new subject."""
@@ -284,7 +284,7 @@ class _Clause:
 
     @property
     def is_open(self) -> bool:
-        """Whether the clause before goes on here: `it is false that` `the answer is`, or after `I think`."""
+        """Whether this continues the clause before: `it is false that` `the answer is`, after `I think`."""
         if self.joint == "\2" or self.words[:1] == ["as"]:
             return True
         return (self.joint in _BREAKS or self.joint == "because") and _VERBS.isdisjoint(self.words)
@@ -316,20 +316,20 @@ def _opposes_lead(lead: str, mark: Mark) -> bool:
 
 
 def _is_inert(marked: str) -> bool:
-    """Whether a sentence names no option, and has no word or sign that could speak against an answer."""
+    """Whether a sentence names no option, and has no word or sign that could oppose an answer."""
     if not marked.isascii() or SELF in marked or OTHER in marked or not _SIGNS.isdisjoint(marked):
         return False
     return _is_quiet(marked.lower())
 
 
 def _is_quiet(text: str) -> bool:
-    """Whether a text in lower case has no word that is against an answer, or begins a phrase that may be."""
+    """Whether a text in lower case has no word against an answer, and none that begins such a phrase."""
     words = _WORD.findall(text)
     return _TRIGGERS.isdisjoint(words) and not any(word.startswith(DENIAL_STEMS) for word in words)
 
 
 def _lead(text: str, start: int) -> str:
-    """The words of the answer's own sentence before it; a line that ends with `is` or `:` goes on."""
+    """The words before an answer in its sentence. A line that ends with `is` or `:` continues in the next."""
     head = text[max(0, start - _MAX_LEAD) : start]
     body = head.rstrip(_OPENING)
     line = head.rfind("\n") + 1
@@ -400,7 +400,7 @@ def _with_lists(clauses: Sequence[_Clause]) -> list[_Clause]:
 
 
 def _plain(text: str) -> str:
-    """The text in lower case, with one word in place of each symbol and phrase that has a meaning here."""
+    """The text in lower case, with one word in place of each symbol and phrase that this module knows."""
     text = readable(text).casefold()
     if not text.isascii() or not _SYMBOL_PARTS.isdisjoint(text):
         text = _COMMAND.sub(" ", _SYMBOL.sub(" not ", _ARROW.sub(" so ", text)))
@@ -428,7 +428,7 @@ def _kind(word: str) -> str:
 
 
 def _is_masked(word: str) -> bool:
-    """Whether a word mixes alphabets, or has phonetic letters, so that what it says is hidden."""
+    """Whether a word mixes alphabets or has phonetic letters, which can hide another word."""
     return not word.isascii() and _MASKED.search(word) is not None
 
 
@@ -448,7 +448,7 @@ def _is_rival_beside(clauses: Sequence[_Clause]) -> bool:
 
 
 def _opposition(clauses: Sequence[_Clause], subject: str, *, is_list: bool = False) -> tuple[bool, str]:
-    """Whether a clause is against the answer; and what a pronoun means after it: `SELF`, or `OTHER`."""
+    """Whether a clause is against the answer, and the meaning of a pronoun after it: `SELF` or `OTHER`."""
     topic = subject
     for clause, following in zip(clauses, [*clauses[1:], None], strict=True):
         kinds = set(clause.kinds)

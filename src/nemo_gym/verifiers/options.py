@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MAX_ANSWER = 2_000
-"""Characters of an answer that are read."""
+"""The most characters of an answer that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Options:
         return {letter: normalize(peel_text(value)) for letter, value in self.values.items()}
 
     def letter(self, char: str) -> str | None:
-        """The option's letter that a character stands for; only ASCII letters have two cases."""
+        """The letter of the option that a character names. Only ASCII letters have two cases."""
         key = char.upper() if char.isascii() else char
         return key if key in self.values else None
 
     def equal_text(self, answer: str) -> str | None:
-        """The only option whose text the answer is."""
+        """The option whose text equals the answer, if there is only one."""
         normal = normalize(answer)
         return only([letter for letter, text in self.texts.items() if text and text == normal])
 
@@ -92,7 +92,7 @@ class Options:
         return sorted(mentions, key=lambda mention: mention.start)
 
     def mark(self, piece: str, letter: str = "") -> str:
-        """The piece with `SELF` in place of what can mean the letter, and `OTHER` of what names an option."""
+        """The piece with `SELF` for each name of the letter's option, and `OTHER` for the other options."""
         if piece.isascii() and self._is_free_of_names(piece):
             return piece
         piece = plain(_TAG.sub(" ", piece) if "<" in piece else piece)
@@ -108,13 +108,13 @@ class Options:
         return "".join([*parts, piece[end:]])
 
     def _is_free_of_names(self, piece: str) -> bool:
-        """Whether no word can be an option's letter, or the first of its text; for ASCII only."""
+        """Whether no word can be an option's letter or the first word of its text. For ASCII only."""
         words = _TOKEN.findall(piece)
         return self._letters.isdisjoint(words) and self._first_words.isdisjoint(map(str.lower, words))
 
     @cached_property
     def _letters(self) -> set[str]:
-        """Text that names an option by its letter; `a` and `i` do so only after a word such as `option`."""
+        """Words that can name an option by its letter: `a` and `i` only after a word such as `option`."""
         return {case for letter in self.values for case in (letter, letter.lower())} - {"a", "i"} | _NAMES
 
     @cached_property
@@ -123,7 +123,7 @@ class Options:
 
     @cached_property
     def _by_words(self) -> list[tuple[tuple[str, ...], frozenset[str]]]:
-        """Each text that says something, as words, with the letters that have it; the longest first."""
+        """Each text that is not only filler, as words, with its options' letters; the longest first."""
         letters: dict[tuple[str, ...], set[str]] = {}
         for letter, value in self.values.items():
             words = tuple(words_of(plain(value)[:MAX_ANSWER]))
@@ -159,7 +159,7 @@ def plain(answer: str) -> str:
 
 
 def words_of(text: str, *, only_words: bool = False) -> list[str]:
-    """The tokens as they are compared; an option's text is without the full stop at its end."""
+    """The tokens to compare, without a full stop or quotes at the end."""
     words = [_normal(token) for token in _TOKEN.findall(text)]
     if only_words:
         return [word for word in words if word[:1].isalnum() or word[:1] == "_"]
@@ -169,7 +169,7 @@ def words_of(text: str, *, only_words: bool = False) -> list[str]:
 
 
 def without(answer: str, mentions: Sequence[Mention], filler: str = " ") -> str:
-    """The answer with a filler in place of each character of a mention, so that places stay the same."""
+    """The answer with a filler in place of each character of a mention, so that positions stay the same."""
     for mention in mentions:
         answer = answer[: mention.start] + filler * (mention.end - mention.start) + answer[mention.end :]
     return answer
@@ -188,7 +188,7 @@ def adjoins(answer: str, place: int) -> bool:
 
 
 def is_filler(words: Sequence[str]) -> bool:
-    """Whether words say nothing but that an answer follows, or was there."""
+    """Whether words only announce an answer."""
     return _FILLER.issuperset(words)
 
 
@@ -203,21 +203,21 @@ def only(letters: Sequence[str]) -> str | None:
 
 
 NOT_LONE = re.compile(r"[≠¬~<>/✗✘❌]|![^\w]*[^\W\d_]")
-"""Signs that make something else of a letter."""
+"""Signs that change the meaning of a letter."""
 VERBS = word_set(
     """
     is isn was wasn are can cannot could should would may might must has have had does doesn did do will won
     seems looks gets goes appears remains makes contradicts violates ignores misses lacks needs
     """
 )
-"""What may follow an option as its verb."""
+"""Verbs that may follow an option."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LATEX_BLANK = re.compile(r"\\(?:q?quad(?![A-Za-z])|[ ,;:!()\[\]])|(?<!\\)\$|(?<=[^\s~])~(?=[^\s~])")
 _TAG = re.compile(r"</?(?!(?:s|del|strike)>)\w{1,20}>", re.IGNORECASE)
 _HAN = "[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
 _BESIDE_HAN = re.compile(f"(?<=[A-Z])(?={_HAN})|(?<={_HAN})(?=[A-Z])")
-"""Between a letter and writing that puts no blanks between words."""
+"""Between a letter and a script without blanks between words."""
 _DASHES = str.maketrans("–—", "--")
 _ADJOINING = "^_/+=\\"
 _JOINTS = "-'’."
@@ -245,7 +245,7 @@ def _normal(token: str) -> str:
 
 
 def _is_word(char: str, rest: str) -> bool:
-    """Whether the words after `A` or `I` make an article or a pronoun of it."""
+    """Whether `A` or `I` is an article or a pronoun because of the words after it."""
     following = _NOUN.match(rest)
     if char not in "AI" or following is None or following[1] in _AFTER_LETTER:
         return False

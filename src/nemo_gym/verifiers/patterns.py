@@ -1,11 +1,11 @@
 r"""Run regular expressions that came with a data set on text that a model wrote, in linear time.
 
-Such patterns are written for Python's `re`, which backtracks, can't be interrupted and may need longer than
-anybody waits. They run on RE2 instead, whose time grows with the length of pattern and text only. Python's
-meaning is kept: `\w`, `\d` and `\s` know every alphabet, `$` also stands before a final newline, `{,3}`
-counts from zero, and case is ignored. What RE2 can't express (look-around, back-references, conditions,
-possessive and atomic groups, comments, verbose mode) is refused. One difference stays: on text outside ASCII,
-`\b` takes only ASCII letters, digits and `_` as parts of a word.
+Such patterns are written for Python's `re`, which backtracks, can't be interrupted and may take practically
+forever. They run on RE2 instead, whose time grows only with the length of the pattern and the text. Python's
+meaning stays: `\w`, `\d` and `\s` know every alphabet, `$` also matches before a final newline, `{,3}` counts
+from zero, and case is ignored. Patterns that RE2 can't express (look-around, back-references, conditions,
+possessive and atomic groups, comments, verbose mode) are refused. One difference remains: on text outside
+ASCII, `\b` takes only ASCII letters, digits and `_` as parts of a word.
 """
 
 import re
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 MAX_TEXT = 10_000
-"""The most characters, counted from the end of a text, that a data set's pattern ever sees."""
+"""The most characters at the end of a text that a data set's pattern reads."""
 MAX_PATTERNS = 50
 """The most patterns for one answer."""
 MAX_SECONDS = 0.25
-"""Processor seconds for all patterns of one answer together; a search that has begun is finished."""
+"""Processor seconds for all patterns of one answer together. A search that has begun goes on to its end."""
 MAX_STEPS = 60_000_000
-"""Instructions of a pattern times characters of the text: at worst, one search takes half a second for it."""
+"""The most instructions of a pattern times characters of the text: half a second for one search at worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,11 @@ def last_match(patterns: Sequence[str], text: str) -> str | None:
 
 
 def last_place(patterns: Sequence[str], text: str) -> Place | None:
-    """Return what the first pattern that matches has in its last match, with its place; None without one.
+    """Return the last match of the first pattern that matches, with its place; None without one.
 
-    That is the first group that took part, else the whole match. All patterns together have one budget: that
-    of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS` a search.
+    Of a match the first group that took part counts, else the whole match. All patterns together have one
+    budget: that of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS`
+    a search.
 
     Raises:
         ValueError: a pattern is refused, there are too many, or they take too long on this text.
@@ -218,7 +219,7 @@ _CLASSES = {
     r"\s": _SPACES,
     r"\S": _NO_SPACES,
 }
-"""What Python's classes hold, as the inside of a class of RE2."""
+"""The characters of Python's classes, as the inside of a class of RE2."""
 
 
 def _translate(token: re.Match[str], classes: dict[str, str]) -> str:

@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An answer in a text: what it says, and from where to where the text holds it with its box."""
+    """An answer in a text: its content, and its start and end in the text with its box."""
 
     content: str
     start: int
@@ -87,7 +87,7 @@ def box_beside(text: str, box: Place) -> Place | None:
 
 
 def peel_text(s: str) -> str:
-    r"""Unwrap `\text{..}`, `\mathrm{..}`, `\textbf{..}` and their kin wherever they stand, then delimiters.
+    r"""Unwrap `\text{..}`, `\mathrm{..}`, `\textbf{..}` and similar commands everywhere, then delimiters.
 
     The delimiters `$..$`, `$$..$$`, `\(..\)` and `\[..\]` go only where they enclose the whole string.
     Text with unbalanced braces keeps its wrappers.
@@ -112,7 +112,7 @@ def last_tagged(text: str, tag: str) -> str | None:
 
 
 def strip_reasoning(text: str) -> str:
-    """Return what follows the last `</think>`, without what an unclosed `<think>` after it hides.
+    """Return the text after the last `</think>`, up to an unclosed `<think>`.
 
     `<thinking>` is treated alike and case is ignored. Text without either tag comes back unchanged.
     """
@@ -220,7 +220,7 @@ def _closing(text: str, inside: int) -> int:
 
 
 def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of every marker, last first, by plain search: a pattern would crawl."""
+    """Start and end of every marker, the last first. A pattern would be far slower than this search."""
     lowered = text.lower()
     if len(lowered) != len(text):
         lowered = "".join(c if len(c.lower()) > 1 else c.lower() for c in text)

@@ -24,7 +24,7 @@ def with_adjoining_signs(answer: str, before: str, text: str, end: int) -> str:
 
 
 def has_rival(answer: str, before: str) -> bool:
-    r"""Whether another answer stands before a box, as in `41 or \boxed{42}`, and not the same one."""
+    r"""Whether a different answer comes before a box, as in `41 or \boxed{42}`."""
     match = None
     if "or" in before or "OR" in before or "\\vee" in before:
         match = _OR_BEFORE.search(before)

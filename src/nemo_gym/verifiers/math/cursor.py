@@ -53,7 +53,7 @@ class Cursor:
         self.position += 1
 
     def number_apart(self, left: Node) -> bool:
-        """Whether a number stands here that is no factor of what it follows, as in `5 6`."""
+        """Whether the number here is no factor of the value before it, as in `5 6`."""
         before = self.tokens[self.position - 1]
         power = before.kind == "symbol" and [token.text for token in self.ahead(2)][1:] == ["^"]
         if self.token.kind != "number" or before.text == "!" or power:
@@ -78,7 +78,7 @@ class Cursor:
         return after_number and token.kind == "symbol" and token.spaced and self.letters_are_units()
 
     def letters_are_units(self) -> bool:
-        """Whether nothing but letters that name units stands between here and the end of the item."""
+        """Whether only letters that name units follow up to the end of the item."""
         letters: list[str] = []
         divided = False
         for token in self.ahead(MAX_UNIT_TOKENS):
@@ -106,7 +106,7 @@ class Cursor:
         )
 
     def unit_in_brackets(self) -> Unit | None:
-        """Return the unit that stands alone in the brackets that open here, as in `5 (cm)`."""
+        """Return the unit that is alone in the brackets that open here, as in `5 (cm)`."""
         texts = [token.text for token in self.ahead(MAX_UNIT_TOKENS)]
         if ")" not in texts or self.ahead(2)[-1].kind != "word":
             return None

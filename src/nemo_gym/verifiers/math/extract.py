@@ -62,9 +62,9 @@ _AFTER_BOX = re.compile(
 def _boxed(text: str) -> str | None:
     """Return the content of the last box, or of several boxes joined as one list.
 
-    Of nested boxes the outermost counts. A box that words around it deny, doubt or take back, or that stands
-    before an `or`, comes with those words, which make it no single answer; one that signs, powers or units
-    adjoin comes with them.
+    Of nested boxes the outermost counts. A box that words around it deny, doubt or take back, or that an `or`
+    follows, comes with those words, which make it no single answer. Signs, powers and units beside a box come
+    with it too.
     """
     boxes = last_boxes(text)
     if not boxes:

@@ -1,4 +1,4 @@
-"""Names on the left of an equals sign, and names that may stand for one another."""
+"""Names on the left of an equals sign, and names that may replace one another."""
 
 from __future__ import annotations
 

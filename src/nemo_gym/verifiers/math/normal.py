@@ -1,4 +1,4 @@
-"""Trees in the form that is compared: signs listed, matrices reckoned, named tuples taken apart."""
+"""Converts trees to the form to compare: one item for each sign, computed matrices, values by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Rows = tuple[tuple[Node, ...], ...]
 
 
 def normal(node: Node) -> Node:
-    """Return the tree in the form that is compared."""
+    """Return the tree in the form to compare."""
     if isinstance(node, Modular):
         return Modular(normal(node.node), node.modulus)
     return _by_name(_list_signs(transform(node, _evaluate)))

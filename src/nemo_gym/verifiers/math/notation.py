@@ -1,4 +1,4 @@
-"""Rarer notation in its common form: recurring decimals, primes, bases in words and the like."""
+"""Converts rare notation to its common form: recurring decimals, primes, bases in words and others."""
 
 from __future__ import annotations
 

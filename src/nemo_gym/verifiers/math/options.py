@@ -13,7 +13,7 @@ from nemo_gym.verifiers.math.units import hedges
 
 
 class Option(NamedTuple):
-    """The letter of an option and what stands behind it, which may be nothing."""
+    """The letter of an option and the text after it, which may be empty."""
 
     letter: str
     text: str

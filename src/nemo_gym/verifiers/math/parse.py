@@ -51,7 +51,7 @@ def _read(cleaned: str) -> tuple[Node, ...]:
 
 
 def _is_group_of_digits(token: scan.Token) -> bool:
-    """Whether digits such as 000 or 050 can only stand behind a thousands separator."""
+    """Whether digits such as 000 or 050 can only follow a thousands separator."""
     return token.kind == "number" and len(token.text) == 3 and token.text[0] == "0" and token.text.isdigit()
 
 

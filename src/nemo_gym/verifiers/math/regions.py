@@ -32,7 +32,7 @@ SAME_PLACE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A place on the line where membership may change, with the tree that says where."""
+    """A place on the line where membership may change, with the tree of the place."""
 
     place: Fraction | float
     node: Node
@@ -148,7 +148,7 @@ class Regions:
         return result
 
     def _place(self, node: Node) -> Break | None:
-        """Return where a number lies on the line; None for anything but a real number."""
+        """Return the place of a number on the line; None for anything but a real number."""
         if variables(node):
             return None
         try:

@@ -39,7 +39,7 @@ def tokenize(
 ) -> list[Token]:
     """Split cleaned text into tokens; raises Unreadable.
 
-    `thousands` reads 1,234 as one number. `worded` text stands inside a text command: its letters are
+    `thousands` reads 1,234 as one number. `worded` text is inside a text command: its letters are
     words, not products of variables. The tokens `before` it come first in the result.
     """
     if depth > MAX_TEXT_DEPTH:

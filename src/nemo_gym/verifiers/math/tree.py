@@ -42,7 +42,7 @@ class Based:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text that stands for itself, case-folded."""
+    """Plain text, case-folded."""
 
     text: str
 
@@ -95,7 +95,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A value with a unit of measure or the noun of what is counted."""
+    """A value with a unit of measure or the noun of counted things."""
 
     node: Node
     unit: Unit

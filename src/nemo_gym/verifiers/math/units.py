@@ -15,11 +15,11 @@ MAX_WORDS = 6
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A product of powers of basic units times `scale`, or else the noun of what is counted.
+    """A product of powers of basic units times `scale`, or the noun of counted things.
 
     `letters` are the spelled factors of a measure, for reading `5 m` as a product; a measure may have the
     noun of a direction too, as in `5 km north`. `odd` marks words that are no
-    plural noun: they may stand in an expected answer, but add nothing to an answer that lacks them.
+    plural noun: an expected answer may have them, but they add nothing to an answer without them.
     """
 
     scale: Fraction = Fraction(1)
@@ -30,7 +30,7 @@ class Unit:
 
 
 def conversion(gold: Unit | None, prediction: Unit | None) -> Fraction | None:
-    """Return what to multiply the predicted value by, or None when the units contradict each other."""
+    """Return the factor for the predicted value, or None when the units contradict each other."""
     if gold is None or prediction is None:
         return None if prediction and prediction.odd else Fraction(1)
     if _STERLING in (gold.powers, prediction.powers) and _is_pounds(gold) and _is_pounds(prediction):
@@ -141,14 +141,14 @@ def measure(parts: list[str]) -> Unit | None:
 
 
 def hedges(words: Iterable[str]) -> bool:
-    """Whether a name holds a word that denies or leaves open what it names."""
+    """Whether a name contains a word that denies it or leaves it open."""
     return any(word.casefold() in _OPEN for word in words)
 
 
 def noun_unit(parts: Iterable[str]) -> Unit | None:
     """Return the noun phrase as a unit; None when its words hedge, deny, compare or count.
 
-    Of a phrase with an unknown singular noun nothing is known: it is `odd`.
+    A phrase with an unknown singular noun is `odd`.
     """
     words = [word.strip(".'").casefold() for word in parts]
     for ending in _ENDINGS:
