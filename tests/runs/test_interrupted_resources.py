@@ -64,6 +64,33 @@ async def main():
 
 asyncio.run(main())
 """
+LATE_SIGNAL = """
+import _thread, asyncio, threading, time
+import nemo_gym as gym
+
+waiting = threading.Event()
+
+class Waits(gym.Environment):
+    async def verify(self, task, response, session):
+        waiting.set()
+        await asyncio.Event().wait()
+
+def interrupt():
+    "A signal that doesn't end the loop's wait, as if it had come just before."
+    waiting.wait()
+    time.sleep(0.2)
+    _thread.interrupt_main()
+
+async def main():
+    threading.Thread(target=interrupt, daemon=True).start()
+    async for _ in gym.collect(Waits(), "random", [{"responses_create_params": {"input": "Go."}}]):
+        pass
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
 RUN = "-m nemo_gym --allow-unsafe run busy.py --input tasks.jsonl --model-type random --output out.jsonl"
 
 
@@ -122,6 +149,13 @@ def test_nothing_is_left_after_ctrl_c(tmp_path: Path, temporary: Path, words: li
         finally:
             process.kill()
     check_nothing_is_left(tmp_path, temporary, seconds)
+
+
+def test_ctrl_c_ends_a_collect_that_begins_to_wait_at_that_moment(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(LATE_SIGNAL)
+    words = [sys.executable, "late.py"]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.stdout == "interrupted\n", ended.stderr
 
 
 def test_nothing_is_left_after_ctrl_c_to_a_server(tmp_path: Path, temporary: Path) -> None:

@@ -54,7 +54,7 @@ async def cancel_at(wait: int, when: When, work: Coroutine[Any, Any, Any]) -> bo
         raise AssertionError(f"it goes on although it was cancelled {when} of wait {wait}")
     if task.cancelled():
         return True
-    asked = task.cancelling()
-    assert not asked, f"cancelled {when} of wait {wait}, it ended with {task.exception() or task.result()!r}"
+    requests = task.cancelling()
+    assert not requests, f"cancelled {when} of wait {wait}, it ended with {task.exception() or task.result()!r}"
     task.result()
     return False

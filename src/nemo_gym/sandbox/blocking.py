@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
@@ -19,8 +18,8 @@ CALL_LIMIT_S: Final = 3600.0
 
 
 class Sandbox:
-    """`AsyncSandbox` with methods that block. An event loop in another thread does the work; the thread ends
-    with `stop`.
+    """`AsyncSandbox` with the same methods, but blocking. An event loop in another thread does the work; the
+    thread ends with `stop`.
 
     ```python
     with Sandbox() as sandbox:
@@ -37,7 +36,6 @@ class Sandbox:
         self._worker: _Worker | None = None
 
     def start(self, spec: SandboxSpec | None = None) -> Self:
-        """As `AsyncSandbox.start`."""
         self._call(self._sandbox.start(spec))
         return self
 
@@ -50,27 +48,21 @@ class Sandbox:
         timeout_s: int | float | None = 180,
         user: str | int | None = None,
     ) -> SandboxExecResult:
-        """As `AsyncSandbox.exec`."""
         return self._call(self._sandbox.exec(command, cwd=cwd, env=env, timeout_s=timeout_s, user=user))
 
     def upload(self, local_path: Path | str, remote_path: str) -> None:
-        """As `AsyncSandbox.upload`."""
         self._call(self._sandbox.upload(local_path, remote_path))
 
     def download(self, remote_path: str, local_path: Path | str) -> None:
-        """As `AsyncSandbox.download`."""
         self._call(self._sandbox.download(remote_path, local_path))
 
     def status(self) -> SandboxStatus:
-        """As `AsyncSandbox.status`."""
         return self._call(self._sandbox.status())
 
     def endpoint(self, port: int) -> SandboxEndpoint:
-        """As `AsyncSandbox.endpoint`."""
         return self._call(self._sandbox.endpoint(port))
 
     def stop(self) -> None:
-        """As `AsyncSandbox.stop`."""
         try:
             self._call(self._sandbox.stop())
         finally:
@@ -81,9 +73,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:

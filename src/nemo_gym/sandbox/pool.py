@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Generator, Mapping
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from nemo_gym import sandbox as room  # loads nothing before the first sandbox
@@ -174,9 +173,7 @@ class LeasedSandbox:
         self._sandbox = await self._lease.start(self._spec)
         return self._sandbox
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._lease.stop(self._sandbox)
 
 

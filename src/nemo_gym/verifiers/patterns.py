@@ -88,8 +88,8 @@ def last_place(patterns: Sequence[str], text: str) -> Place | None:
     """Return the last match of the first pattern that matches, with its place; None without one.
 
     Of a match the first group that took part counts, else the whole match. All patterns together have one
-    budget: that of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and `MAX_STEPS`
-    a search.
+    budget: that of `check_patterns`, the last `MAX_TEXT` characters of the text, `MAX_SECONDS`, and
+    `MAX_STEPS` a search.
 
     Raises:
         ValueError: a pattern is refused, there are too many, or they take too long on this text.

@@ -158,11 +158,6 @@ class ContainerProvider(ABC):
         return SandboxExecResult(result.stdout, result.stderr, result.code)
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
-        """Copy a file in.
-
-        Raises:
-            SandboxFileError: it can't be read or written.
-        """
         try:
             with source_path.open("rb") as source:
                 await self._write(_container(handle), target_path, source)
@@ -205,11 +200,9 @@ class ContainerProvider(ABC):
             raise SandboxFileError(f"{path} can't be packed: {result.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
-        """Kill it and remove what is left of it. A second call does nothing."""
         await self.remove(_container(handle).name)
 
     async def aclose(self) -> None:
-        """Do nothing: a provider holds no more than its sandboxes."""
         return
 
     async def start(self, name: str, words: Sequence[str], variables: Mapping[str, str], what: str) -> None:

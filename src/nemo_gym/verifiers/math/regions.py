@@ -48,7 +48,11 @@ class Region:
 
     def holds(self, place: Fraction) -> bool:
         """Whether a number belongs to the set."""
-        return _has(self, Break(place, Number(place)))
+        here = Break(place, Number(place))
+        for own, belongs in zip(self.breaks, self.at, strict=True):
+            if _same_place(own, here):
+                return belongs
+        return self.between[sum(own.place <= place for own in self.breaks)]
 
 
 EMPTY = Region((), (), (False,))
@@ -66,7 +70,7 @@ class Regions:
         """Return the set that a node describes, or None when it describes something else."""
         match node:
             case Group("{", "}", items):
-                return self._fold(_either, [self._point(item) for item in items], EMPTY)
+                return self._fold(bool.__or__, [self._point(item) for item in items], EMPTY)
             case Group(("(" | "[") as opening, (")" | "]") as closing, (low, high)):
                 return self._interval(low, high, opening == "[", closing == "]")
             case Relation((Symbol(name), inner), ("∈",)):
@@ -77,15 +81,15 @@ class Regions:
             case Builder(Symbol(name), conditions):
                 return self._builder(name, conditions)
             case Combination("∪" | "∨", parts) | Listing(parts, "or"):
-                return self._fold(_either, [self._statement(part) for part in parts], EMPTY)
+                return self._fold(bool.__or__, [self._statement(part) for part in parts], EMPTY)
             case Combination("∩" | "∧", parts):
-                return self._fold(_both, [self._statement(part) for part in parts], LINE)
+                return self._fold(bool.__and__, [self._statement(part) for part in parts], LINE)
             case Listing(parts, "and") if all(isinstance(part, Relation) for part in parts):
-                return self._fold(_both, [self.read(part) for part in parts], LINE)
+                return self._fold(bool.__and__, [self.read(part) for part in parts], LINE)
             case Listing(parts, _) if all(map(_is_condition, parts)) and any(
                 isinstance(part, Relation) and part.operators == ("!=",) for part in parts
             ):
-                return self._fold(_both, [self.read(part) for part in parts], LINE)
+                return self._fold(bool.__and__, [self.read(part) for part in parts], LINE)
             case Listing((Relation(operators=(low,)), Relation(operators=(high,))) as parts, ",") if (
                 _is_bound(low) and _is_bound(high)
             ):
@@ -103,7 +107,7 @@ class Regions:
         """Return the numbers that fulfil all conditions; whole ones only if a condition says so."""
         whole = [condition for condition in conditions if _is_whole(condition, name)]
         parts = [self.read(condition) for condition in conditions if condition not in whole]
-        region = self._fold(_both, parts, LINE)
+        region = self._fold(bool.__and__, parts, LINE)
         if region is None or not self.names <= {name}:
             return None
         if not whole:
@@ -115,15 +119,15 @@ class Regions:
             return None
         places = [Fraction(place) for place in range(low, high + 1) if region.holds(Fraction(place))]
         self.names.clear()
-        return self._fold(_either, [self._point(Number(place)) for place in places], EMPTY)
+        return self._fold(bool.__or__, [self._point(Number(place)) for place in places], EMPTY)
 
     def _bounds(self, parts: tuple[Node, ...]) -> Region | None:
         """Return the numbers between a lower and an upper bound, or else those beyond either."""
         regions = [self.read(part) for part in parts]
         if any(part is None for part in regions) or len({part.between[0] for part in regions if part}) < 2:
             return None
-        between = self._fold(_both, regions, LINE)
-        return self._fold(_either, regions, EMPTY) if between == EMPTY else between
+        between = self._fold(bool.__and__, regions, LINE)
+        return self._fold(bool.__or__, regions, EMPTY) if between == EMPTY else between
 
     def _statement(self, node: Node) -> Region | None:
         match node:
@@ -176,7 +180,7 @@ class Regions:
             stop = self._place(high)
             if stop is None or (region.breaks and region.breaks[0].place > stop.place):
                 return None
-            region = _combine(_both, region, Region((stop,), (high_closed,), (True, False)))
+            region = _combine(bool.__and__, region, Region((stop,), (high_closed,), (True, False)))
         return region
 
     def _inequality(self, node: Relation) -> Region | None:
@@ -218,14 +222,6 @@ def _is_whole(condition: Node, name: str) -> bool:
     return condition == Relation((Symbol(name), Symbol("\\mathbbZ")), ("∈",))
 
 
-def _either(left: bool, right: bool) -> bool:
-    return left or right
-
-
-def _both(left: bool, right: bool) -> bool:
-    return left and right
-
-
 def _without(left: bool, right: bool) -> bool:
     return left and not right
 
@@ -261,16 +257,3 @@ def _same_place(left: Break, right: Break) -> bool:
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         return a == b
     return abs(float(a) - float(b)) <= SAME_PLACE * max(1.0, abs(float(a)))
-
-
-def _has(region: Region, place: Break) -> bool:
-    for own, belongs in zip(region.breaks, region.at, strict=True):
-        if _same_place(own, place):
-            return belongs
-    return _has_gap(region, place)
-
-
-def _has_gap(region: Region, before: Break) -> bool:
-    """Whether the numbers just above a place belong to a region."""
-    before_it = sum(own.place <= before.place or _same_place(own, before) for own in region.breaks)
-    return region.between[before_it]

@@ -188,7 +188,6 @@ class DockerProvider(ContainerProvider):
             raise SandboxFileError(f"{path} can't be packed: {result.stderr.strip()[-500:]}")
 
     async def close(self, handle: SandboxHandle) -> None:
-        """Kill it and remove what is left of it. A second call does nothing."""
         relays = self._relays.pop(handle.sandbox_id, None)
         if relays is not None:
             await relays.close()

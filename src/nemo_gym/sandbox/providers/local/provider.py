@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
@@ -54,6 +54,7 @@ log: Final = logging.getLogger(__name__)
 
 _OPTIONS: Final = "SandboxSpec.provider_options.local"
 _COPY_S: Final = 600.0
+_PIECE: Final = 1 << 20
 _DRAIN_S: Final = 0.25
 """Seconds to wait for output after a command has ended, when a process that it left holds the pipe open."""
 
@@ -216,29 +217,19 @@ class LocalProvider:
         return out, err
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
-        """Copy a file in.
-
-        Raises:
-            SandboxFileError: it can't be read or written.
-        """
         try:
             with source_path.open("rb") as source:
                 mode = os.fstat(source.fileno()).st_mode & 0o777
-                await _write(_sandbox(handle), target_path, source.read, mode)
+                await _write(_sandbox(handle), target_path, source, mode)
         except OSError as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
     async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
-        """Copy a file out.
-
-        Raises:
-            SandboxFileError: it can't be read or written.
-        """
         sandbox = _sandbox(handle)
         try:
             fd = await sandbox.control.open(sandbox.layout.inside(source_path))
             with os.fdopen(fd, "rb") as source:
-                await asyncio.to_thread(_save, source.read, target_path)
+                await asyncio.to_thread(_save, source, target_path)
         except (OSError, SandboxStopped) as error:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
@@ -268,7 +259,6 @@ class LocalProvider:
             raise SandboxFileError(f"{path} can't be packed: {err.text.strip()[-500:]}")
 
     async def status(self, handle: SandboxHandle) -> SandboxStatus:
-        """Running, or stopped."""
         return SandboxStatus.RUNNING if _sandbox(handle).control.running else SandboxStatus.STOPPED
 
     async def endpoint(self, handle: SandboxHandle, port: int) -> SandboxEndpoint:
@@ -312,12 +302,10 @@ class LocalProvider:
         )
 
     async def close(self, handle: SandboxHandle) -> None:
-        """Kill everything in it and delete its folder. A second call does nothing."""
         if self._live.pop(handle.sandbox_id, None) is not None:
             await _remove(_sandbox(handle).layout, _sandbox(handle))
 
     async def aclose(self) -> None:
-        """Close every sandbox that still runs."""
         for handle in list(self._live.values()):
             await self.close(handle)
 
@@ -385,7 +373,7 @@ class LocalProvider:
 
     async def _prepare(self, sandbox: LocalSandbox, spec: SandboxSpec) -> None:
         for path, text in spec.files.items():
-            await _write(sandbox, path, BytesIO(text.encode("utf-8", "surrogateescape")).read, 0o644)
+            await _write(sandbox, path, BytesIO(text.encode("utf-8", "surrogateescape")), 0o644)
         if spec.entrypoint:
             with _nothing() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
@@ -408,22 +396,17 @@ async def _end_of(control: Control, run: Run, limit: float) -> End:
         raise
 
 
-async def _write(sandbox: LocalSandbox, path: str, read: Callable[[int], bytes], mode: int) -> None:
+async def _write(sandbox: LocalSandbox, path: str, source: IO[bytes], mode: int) -> None:
     fd = await sandbox.control.open(sandbox.layout.inside(path), write=True)
     with os.fdopen(fd, "wb") as target:
         os.fchmod(fd, mode | 0o600)
-        await asyncio.to_thread(_copy, read, target)
+        await asyncio.to_thread(shutil.copyfileobj, source, target, _PIECE)
 
 
-def _save(read: Callable[[int], bytes], path: Path) -> None:
+def _save(source: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as target:
-        _copy(read, target)
-
-
-def _copy(read: Callable[[int], bytes], target: IO[bytes]) -> None:
-    while data := read(1 << 20):
-        target.write(data)
+        shutil.copyfileobj(source, target, _PIECE)
 
 
 async def _remove(layout: Layout, sandbox: LocalSandbox | None) -> None:

@@ -160,11 +160,6 @@ class OpenSandboxProvider:
         return SandboxExecResult(out, err, result.exit_code)
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
-        """Copy a file in.
-
-        Raises:
-            SandboxFileError: it can't be read or written.
-        """
         sandbox, spec = _raw(handle)
         try:
             data = await asyncio.to_thread(source_path.read_bytes)
@@ -174,11 +169,6 @@ class OpenSandboxProvider:
             raise SandboxFileError(f"{source_path} can't be copied to {target_path}: {error}") from error
 
     async def download_file(self, handle: SandboxHandle, source_path: str, target_path: Path) -> None:
-        """Copy a file out.
-
-        Raises:
-            SandboxFileError: it can't be read or written.
-        """
         sandbox, spec = _raw(handle)
         try:
             place = _inside(spec, source_path)
@@ -245,7 +235,6 @@ class OpenSandboxProvider:
             await sandbox.close()
 
     async def aclose(self) -> None:
-        """Do nothing: each sandbox closes its own connection."""
         return
 
     async def _copy(self, work: Callable[[], Awaitable[Any]]) -> Any:
