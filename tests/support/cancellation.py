@@ -55,6 +55,8 @@ async def cancel_at(wait: int, when: When, work: Coroutine[Any, Any, Any]) -> bo
     if task.cancelled():
         return True
     requests = task.cancelling()
-    assert not requests, f"cancelled {when} of wait {wait}, it ended with {task.exception() or task.result()!r}"
+    assert not requests, (
+        f"cancelled {when} of wait {wait}, it ended with {task.exception() or task.result()!r}"
+    )
     task.result()
     return False

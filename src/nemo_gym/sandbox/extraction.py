@@ -163,19 +163,19 @@ class _Target:
         elif member.kind in _REGULAR:
             self._write(path, self._stream.content(member.size), member.mode)
         elif member.kind == tarfile.SYMTYPE:
-            self._keep_link(_whole(path), member.link)
+            self._keep_link(_path_bytes(path), member.link)
         elif member.kind == tarfile.LNKTYPE:
             self._copy(path, _below(_parts(member.link), below))
         elif member.kind in _DEVICES:
-            self._devices.add(_whole(path))
+            self._devices.add(_path_bytes(path))
         else:
             raise ArchiveRefused(f"{_name(path)} is of the kind {member.kind!r}, which can't be unpacked")
 
     def link(self) -> None:
         """Create the links, after everything else. Links that lead elsewhere are skipped."""
-        for whole, target in self._links.items():
-            path = tuple(whole.split(b"/"))
-            if any(_whole(path[:depth]) in self._links for depth in range(1, len(path))):
+        for key, target in self._links.items():
+            path = tuple(key.split(b"/"))
+            if any(_path_bytes(path[:depth]) in self._links for depth in range(1, len(path))):
                 raise ArchiveRefused(f"{_name(path)} is below a link")
             parent = self._enter(path[:-1])
             with _refusal(path):
@@ -216,11 +216,11 @@ class _Target:
 
     def _copy(self, path: Parts, original: Parts) -> None:
         """Copy the file that a hard link leads to."""
-        whole = _whole(original)
-        if whole in self._devices:
-            self._devices.add(_whole(path))
-        elif whole in self._links:
-            self._keep_link(_whole(path), self._links[whole])
+        key = _path_bytes(original)
+        if key in self._devices:
+            self._devices.add(_path_bytes(path))
+        elif key in self._links:
+            self._keep_link(_path_bytes(path), self._links[key])
         elif not original:
             raise ArchiveRefused(f"{_name(path)} is a hard link to a folder")
         else:
@@ -365,12 +365,12 @@ def _refusal(path: Parts) -> Generator[None, None, None]:
         raise ArchiveRefused(f"{_name(path)} is below something that is no folder") from None
 
 
-def _whole(path: Parts) -> bytes:
+def _path_bytes(path: Parts) -> bytes:
     return b"/".join(path)
 
 
 def _name(path: Parts) -> str:
-    return ascii(os.fsdecode(_whole(path)))[:200]
+    return ascii(os.fsdecode(_path_bytes(path)))[:200]
 
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -81,10 +81,10 @@ class WorkerThreads(Executor):
             await asyncio.wait(ends, timeout=seconds)
         for end in ends:
             end.cancel()
-        stopped = [thread for thread, end in threads.items() if end.done()]
-        for thread in stopped:
+        dead = [thread for thread, end in threads.items() if end.done()]
+        for thread in dead:
             thread.join()
-        return len(threads) - len(stopped)
+        return len(threads) - len(dead)
 
     def _staff(self) -> None:
         """Start a thread if there is more work than free threads."""
