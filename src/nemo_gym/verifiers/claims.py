@@ -42,7 +42,7 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     """
     if len(text) > _MAX_TEXT:
         return False
-    if _ends_with_it(text.casefold(), value.casefold(), rivals):
+    if text.isascii() and _ends_with_it(text.lower(), value.casefold(), rivals):
         return True
     text = readable(text)
     if value.isascii() and not text.isascii() and re.search(_FOREIGN, text):
@@ -186,12 +186,12 @@ def _against(rivals: frozenset[str]) -> Any:
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
-    """Whether a text in lower case ends with the line `answer: value` and has nothing that refuses it. For
-    most answers the rules below have the same result, at ten times the cost."""
+    """Whether an ASCII text in lower case ends with the line `answer: value` and has nothing that refuses it.
+    For most answers the rules below have the same result, at ten times the cost."""
     lead, _, line = text.rstrip().rpartition("\n")
     return (
-        line in (f"final answer: {value}", f"answer: {value}")
-        and text.isascii()
+        line.endswith(value)
+        and line.removesuffix(value) in ("final answer: ", "answer: ")
         and value == value.strip() != ""
         and (not lead or lead.rstrip().endswith("."))
         and value not in lead
