@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ECHO, read_rows
+from conftest import ECHO, StartServer, read_rows
 
 from nemo_gym.runs.append import append_run
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
@@ -136,6 +136,16 @@ async def test_each_agents_rollouts_are_scored_by_its_own_environment(tmp_path: 
     (failure,) = read_rows(tmp_path / "new_failures.jsonl")
     assert "no environment is known for agent 'nobody'" in failure["_ng_failure_error"]
     assert await check_modes(scorer) == []
+
+
+async def test_the_servers_among_the_scorers_are_asked_for_their_descriptions(
+    start_server: StartServer,
+) -> None:
+    url, _ = start_server()
+    scorer = Scorers(agents={"a": EnvironmentSpec(url=url), "b": EnvironmentSpec("mcqa")})
+    described = await scorer.with_description()
+    assert described.agents["a"].about == (await scorer.agents["a"].with_description()).about is not None
+    assert described.agents["b"] == scorer.agents["b"]
 
 
 async def test_environments_that_need_more_are_named_once(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.type_table import ALIAS_SETTINGS, ALIASES, ENGINE_TYPES
+from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import mask
 
@@ -67,11 +68,16 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
             models[name] = CountedModel(name, model, recorder=recorder, owned=spec.closes)
         return Resources(models=models)
 
-    async def described(self) -> EnvironmentSpec:
-        """The same, after asking the server, if there is one, what it is.
+    def shared_by(self, processes: int) -> EnvironmentSpec:
+        """The same for one of several processes: each has its part of the limits of the models."""
+        models = {name: spec.shared_by(processes) for name, spec in self.models.items()}
+        return msgspec.structs.replace(self, models=models)
+
+    async def with_description(self) -> EnvironmentSpec:
+        """The same with what its server, if there is one, reports about itself.
 
         Raises:
-            GymError: nobody answers at the URL.
+            GymError: no server answers at the URL.
         """
         if not self.url:
             return self
@@ -120,6 +126,14 @@ class ModelSpec(msgspec.Struct, frozen=True):
             own["url"] = tuple(own["url"])
         more = {**fields.pop("settings", {}), **fields}
         return cls(type=ALIASES.get(implementation, implementation), **own, settings=more)
+
+    def shared_by(self, processes: int) -> ModelSpec:
+        """The same for one of several processes: each has its part of the limit of calls at once."""
+        limit = self.settings.get(CALL_LIMIT)
+        if type(limit) is not int or limit < 1:
+            return self
+        settings = {**self.settings, CALL_LIMIT: shared_limit(limit, processes)}
+        return msgspec.structs.replace(self, settings=settings)
 
     @property
     def closes(self) -> bool:
@@ -230,7 +244,7 @@ async def fitted(
         UsageError: there is no such environment or agent, or they don't fit together.
     """
     built = environment.build()
-    spec = await environment.described()
+    spec = await environment.with_description()
     steps = isinstance(built, StepEnvironment) if spec.about is None else spec.about.steps
     agent = agent.resolved(spec.url or built.name(), steps=steps)
     if not spec.url and not isinstance(built, RemotePlaceholder):
@@ -259,10 +273,12 @@ def _check_types(agent: str, kind: Callable[..., Agent], arguments: Mapping[str,
             continue  # a type that only a program can give, such as a callable
 
 
+CALL_LIMIT: Final = "max_concurrent_requests"
+"""The setting of a model for how many calls may be under way at once."""
 _MODEL_FIELDS: Final = {
     "base_url": "url",
     "model": "name",
-    "num_concurrent_requests": "max_concurrent_requests",
+    "num_concurrent_requests": CALL_LIMIT,
 }
 _OWN_FIELDS: Final = ("url", "name", "api_key", "timeout", "record")
 _NOT_OF_CALLS: Final = frozenset({"num_workers"})

@@ -415,8 +415,8 @@ class Run:
     def _orders_for(self, environment: EnvironmentSpec, agent: AgentSpec) -> Orders:
         job = self.job
         return Orders(
-            environment=environment,
-            model=job.model,
+            environment=environment.shared_by(job.workers),
+            model=job.model.shared_by(job.workers),
             agent=agent,
             concurrency=max(1, job.concurrency // job.workers) if job.concurrency else None,
             most=max(1, 4096 // job.workers),

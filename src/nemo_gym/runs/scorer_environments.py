@@ -34,8 +34,8 @@ class Scorers(EnvironmentSpec, frozen=True):
     def build(self) -> Environment:
         return RemotePlaceholder()
 
-    async def asked(self) -> Scorers:
-        specs = await asyncio.gather(*(spec.described() for spec in self.agents.values()))
+    async def with_description(self) -> Scorers:
+        specs = await asyncio.gather(*(spec.with_description() for spec in self.agents.values()))
         return msgspec.structs.replace(self, agents=dict(zip(self.agents, specs, strict=True)))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
