@@ -116,7 +116,8 @@ async def test_worker_processes_share_the_limit_of_a_judge(
     await run.prepare()
     report = await run.collect()
     assert report.summary.mean_reward == 1.0
-    stats = httpx.get(f"{url}/models").json()
+    async with httpx.AsyncClient() as client:
+        stats = (await client.get(f"{url}/models")).json()
     assert (stats["requests"], stats["peak"]) == (8, 2)
     assert report.manifest.identity.environment["models"]["judge"]["settings"] == judge.settings
 

@@ -1,4 +1,4 @@
-"""Aggregate metrics of rows at hand, as the `/aggregate_metrics` route gives them."""
+"""The aggregate metrics of rows in memory, for the route `/aggregate_metrics`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def aggregate_rows(
 ) -> dict[str, Any]:
     """`group_level_metrics`, `agent_metrics` and `key_metrics` of one agent's rows.
 
-    Rows without a rollout index are numbered as they come. Failures count in the coverage alone; where all
+    Rows without a rollout index are numbered in their order. Failures count only in the coverage; where all
     rows are failures, there are no metrics.
 
     Raises:

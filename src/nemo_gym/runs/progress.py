@@ -1,4 +1,4 @@
-"""The state of a run while it goes on, for whoever wants to show it."""
+"""The state of a run while it goes on, for a display."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nemo_gym.stats.statistics import ClusteredMean
 
 
 class Progress:
-    """Counts that are always true: requested = scored + failed + pending."""
+    """Counts of a run: requested = scored + failed + pending, at any time."""
 
     def __init__(self) -> None:
         self.requested = 0
@@ -19,9 +19,9 @@ class Progress:
         """The last failure class of each (task, repeat) that has failed and not been scored since."""
         self.last_error = ""
         self.finished = 0
-        """Rollouts that ended since this process took up the run."""
+        """Rollouts that ended in this process."""
         self.interrupted = 0
-        """Those among them that count as not run: a server that was being shut down gave them up."""
+        """Those among them that count as not run, because their server was shut down."""
         self.output_tokens = 0
         self.mean = ClusteredMean()
         self.started = monotonic()

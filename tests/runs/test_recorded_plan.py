@@ -1,4 +1,4 @@
-"""Stored trajectories scored anew: what is planned, and what is appended where."""
+"""Stored trajectories scored again: which are planned, and where the new rows go."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from conftest import ECHO, StartServer, read_rows
 from nemo_gym.runs.append import append_run
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.reverify import RecordedPlan, check_modes
+from nemo_gym.runs.recorded_plan import RecordedPlan
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.runs.scorer_environments import Scorers
+from nemo_gym.runs.scorer_environments import Scorers, check_modes
 from nemo_gym.wire.errors import DataError, UsageError
 
 
@@ -84,7 +84,7 @@ def test_failures_of_a_class_are_planned_once_and_only_while_they_are_not_scored
         ([asked(0), asked(0)], [answered(0)], r"in.jsonl:2: task 0, repeat 0 is here a second time"),
         ([asked(0)], [answered(0), answered(0)], r"out.jsonl:2: task 0, repeat 0 is here a second time"),
         ([asked(0)], [answered(0), answered(3)], r"out.jsonl: task 3 repeat 0: not among the rows"),
-        ([asked(0)], [], r"nothing to score anew: 0 rollouts in"),
+        ([asked(0)], [], r"nothing to score again: 0 rollouts in"),
     ],
 )
 def test_what_can_t_be_joined_is_named(
