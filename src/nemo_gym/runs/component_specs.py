@@ -193,8 +193,13 @@ class AgentSpec(msgspec.Struct, frozen=True):
         return spec
 
     @property
+    def uses_hooks(self) -> bool:
+        """Whether the agent needs the hooks of the environment in this process."""
+        return self.name != "remote_run"
+
+    @property
     def acts_here(self) -> bool:
-        """Whether the agent acts in the environment of this process, and so calls its hooks here."""
+        """Whether the agent acts in the environment of this process."""
         return self.name != "remote_run"
 
     @property
@@ -243,10 +248,12 @@ async def resolve_specs(
     spec = await environment.with_description()
     steps = isinstance(local, StepEnvironment) if spec.about is None else spec.about.steps
     agent = agent.resolve(spec.url or local.name(), steps=steps)
-    if agent.acts_here and not spec.url and not isinstance(local, RemotePlaceholder):
-        check_hooks(local)
-        models = spec.models or local.resources.models
-        check_supply(local.name(), local.asks, local.needed_models(), models)
+    if not spec.url and not isinstance(local, RemotePlaceholder):
+        if agent.uses_hooks:
+            check_hooks(local)
+        if agent.acts_here:
+            models = spec.models or local.resources.models
+            check_supply(local.name(), local.asks, local.needed_models(), models)
     return local, spec, agent
 
 
