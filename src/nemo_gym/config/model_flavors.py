@@ -1,6 +1,6 @@
 """Ready configurations of models: `--model-type NAME/FLAVOR`, and files that other configurations include.
 
-Those of local models say what fits one node of eight 80 GB GPUs; `vllm_serve_kwargs` is there to be changed.
+The settings of local models fit one node of eight 80 GB GPUs; change `vllm_serve_kwargs` for other machines.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ class Flavor(NamedTuple):
 
     settings: Tree
     instance: str = ""
-    """Name of the instance when it is not the policy, whose endpoint the `policy_*` values name."""
+    """The name of the instance; empty for the policy model, whose endpoint is in the `policy_*` values."""
 
 
 def flavors(implementation: str) -> dict[str, Flavor]:
-    """The ready configurations of an implementation, by name; the plain one has the implementation's."""
-    match implementation:
-        case "inference_provider":
-            return {name: Flavor({"base_url": facts.url}) for name, facts in PROVIDERS.items()}
-        case _:
-            return _FLAVORS.get(implementation, {})
+    """The ready configurations of an implementation, by name."""
+    if implementation == "inference_provider":
+        return {name: Flavor({"base_url": facts.url}) for name, facts in PROVIDERS.items()}
+    return _FLAVORS.get(implementation, {})
 
 
 def _openai(model: str) -> Flavor:

@@ -92,8 +92,7 @@ class RemoteMetrics:
 async def metrics_elsewhere(
     environment: EnvironmentSpec, agent: AgentSpec
 ) -> AsyncGenerator[RemoteMetrics | None]:
-    """The metrics of the server that scores a run's rollouts; None where the environment is in this
-    process."""
+    """The metrics of the server of a run's environment; None where the environment is in this process."""
     kind = find_agent(agent.name)
     if isinstance(kind, type) and issubclass(kind, MetricsServer):
         server = cast("MetricsServer", agent.build())
