@@ -82,7 +82,7 @@ def validate_prompt_compatibility(rows: Iterable[Row], prompt_config: PromptConf
     prompt, bad_rows = _prompt(prompt_config), BadRows("row")
     for place, row in enumerate(rows):
         try:
-            prompt.applied(row)
+            prompt.apply(row)
         except DataError as error:
             bad_rows.add(place, str(error))
     try:

@@ -1,8 +1,7 @@
 """Ready configuration files for the components that come with this package.
 
-They are built in memory under the paths of such files, for example `resources_servers/mcqa/configs/mcqa.yaml`.
-A file in a search root comes first.
-"""
+They are built in memory under the paths of such files, for example
+`resources_servers/mcqa/configs/mcqa.yaml`. A file in a search root comes first."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def render(source: Path, prompt: Prompt, target: Path) -> int:
         for line, row in read_rows(source):
             count += 1
             try:
-                filled = prompt.applied(row)
+                filled = prompt.apply(row)
                 check_typed_params(filled.get(keys.PARAMS))
             except UsageError as error:
                 bad_rows.add(line, str(error))

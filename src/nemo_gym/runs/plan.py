@@ -79,7 +79,7 @@ def task_rows(
     for number, row in numbered:
         if prompt is not None:
             try:
-                row = prompt.applied(row)
+                row = prompt.apply(row)
             except DataError as error:
                 (on_problem or bad_rows.add)(number, str(error))
                 continue

@@ -24,11 +24,12 @@ from nemo_gym.wire.response import Response, Usage
 def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
     """Convert a Messages request to Responses parameters.
 
-    `stop_sequences` and `top_k`, which the Responses API has no field for, go to `metadata.extra_body`.
-    Fields without a counterpart (`thinking`, `cache_control`, ...) are ignored, as a back end decides them.
+    `stop_sequences` and `top_k`, for which the Responses API has no field, go to `metadata.extra_body`.
+    Fields without a counterpart (`thinking`, `cache_control`, ...) are ignored, because the back end decides
+    them.
 
     Raises:
-        UsageError: naming the message, block or field that can't be expressed.
+        UsageError: with the message, block or field that can't be expressed.
     """
     params: dict[str, Any] = {"input": _items(request.get("messages"))}
     for theirs, ours in _SAME_MEANING.items():
@@ -87,7 +88,7 @@ _SAME_MEANING: Final = {
     "top_p": "top_p",
 }
 _LONGEST_USER: Final = 64
-"""Characters that OpenAI takes as `user`; command-line agents send longer ones."""
+"""The most characters that OpenAI accepts as `user`; command-line agents send longer ones."""
 _EXTRA: Final = {"stop_sequences": "stop", "top_k": "top_k"}
 _STOP: Final = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
 
@@ -105,8 +106,8 @@ def _items(messages: Any) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         for number, block in enumerate(objects(content, f"{where}.content")):
             spot = f"{where}.content[{number}]"
-            if found := _parts(block, role, spot):
-                parts += found
+            if more := _parts(block, role, spot):
+                parts += more
                 continue
             if parts:
                 items.append(_message(role, parts, place))
@@ -242,7 +243,7 @@ def _usage(usage: Usage | None) -> dict[str, Any]:
         return {"input_tokens": 0, "output_tokens": 0}
     counts = {"input_tokens": usage["input_tokens"], "output_tokens": usage["output_tokens"]}
     details = cast("dict[str, int | None]", cast("dict[str, Any]", usage).get("input_tokens_details") or {})
-    if (cached := details.get("cached_tokens")) is not None:
-        counts["input_tokens"] -= cached
-        counts["cache_read_input_tokens"] = cached
+    if (cache_reads := details.get("cached_tokens")) is not None:
+        counts["input_tokens"] -= cache_reads
+        counts["cache_read_input_tokens"] = cache_reads
     return counts

@@ -142,6 +142,6 @@ def _rows(dataset: Dataset, path: Path, roots: Sequence[Path]) -> Iterator[tuple
     for number, row in islice(read_rows(path), ROWS):
         where = f"{path}:{number}"
         try:
-            yield where, prompt.applied(row) if prompt else row
+            yield where, prompt.apply(row) if prompt else row
         except UsageError as error:
             raise ConfigError(f"{where}: {error}") from None
