@@ -164,7 +164,7 @@ def test_syncing_changes_what_is_repeated_and_leaves_the_rest_and_its_comments(w
     assert "data/example.jsonl\n\n# about it\ndomain: math\n" in after
     assert yaml.safe_load(after)["resources_server"] == "mcqa"
     assert sync_fields(after, shared_fields(workload.resolve())) == after
-    with pytest.raises(ConfigError, match="lines of its own"):
+    with pytest.raises(ConfigError, match="separate lines"):
         sync_fields("{name: sums, agent_server: other}", shared_fields(workload.resolve()))
 
 

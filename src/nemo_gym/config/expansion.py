@@ -109,8 +109,7 @@ def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
 
 
 class _Growth:
-    """(values, characters) that each part of a tree becomes. A reference to itself counts as one value; it is
-    refused elsewhere."""
+    """(values, characters) that each part of a tree becomes. A reference to itself counts as one value."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree

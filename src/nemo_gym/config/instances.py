@@ -51,8 +51,7 @@ class Instance:
     port: int = OFFLINE_PORT
     datasets: tuple[Dataset, ...] = ()
     share: bool = False
-    """Whether a server program runs in the process of the other servers; components of this package always
-    do."""
+    """Whether a server program runs in the process of the other servers, as components of this package do."""
 
     @property
     def path(self) -> Path:

@@ -75,7 +75,7 @@ def sync_fields(text: str, expected: dict[str, Any]) -> str:
     """The text of a manifest with the expected shared fields; the rest of the text stays.
 
     Raises:
-        ConfigError: its fields are not on lines of their own.
+        ConfigError: its fields are not on separate lines.
     """
     places = {key: place for key, place in nodes_of(text).items() if key in SHARED_FIELDS}
     after = text
@@ -86,7 +86,7 @@ def sync_fields(text: str, expected: dict[str, Any]) -> str:
     after = after.rstrip("\n") + "\n"
     after += "".join(_entry(expected, key) for key in SHARED_FIELDS if key not in places)
     if not _has(after, expected):
-        raise ConfigError("the manifest can't be synced: write each of its fields on lines of its own")
+        raise ConfigError("the manifest can't be synced: write each of its fields on separate lines")
     return after
 
 
@@ -122,7 +122,7 @@ def _difference(actual: Any, expected: Any) -> str:
         return f"says {actual!r}, the configuration has {expected!r}"
     ours = {each["name"]: each for each in cast("list[dict[str, Any]]", actual)}
     theirs = {each["name"]: each for each in cast("list[dict[str, Any]]", expected)}
-    changed = [
+    changes = [
         f"{name}.{field}: says {ours[name].get(field)!r}, the configuration has {theirs[name].get(field)!r}"
         for name in ours
         if name in theirs
@@ -131,4 +131,4 @@ def _difference(actual: Any, expected: Any) -> str:
     ]
     more = [f"{name}: not in the configuration" for name in ours if name not in theirs]
     less = [f"{name}: missing" for name in theirs if name not in ours]
-    return "; ".join([*more, *less, *changed]) or "in another order than in the configuration"
+    return "; ".join([*more, *less, *changes]) or "in another order than in the configuration"

@@ -43,7 +43,7 @@ class Config:
         """The instances of a kind."""
         return [instance for instance in self.instances.values() if instance.kind == kind]
 
-    def masked(self) -> Tree:
+    def without_secrets(self) -> Tree:
         """The tree without its secrets, to be shown."""
         return mask(self.tree)
 

@@ -136,8 +136,7 @@ WITHOUT_EFFECT: Final = frozenset({
     "uvicorn_logging_show_200_ok", "uvicorn_timeout_worker_healthcheck", "wandb_api_key", "wandb_name",
     "wandb_project",
 })  # fmt: skip
-"""Settings of existing configurations that have no effect here. They are accepted with a notice and never
-suggested."""
+"""Settings of existing configurations without an effect here; they get a notice and are never suggested."""
 COMMON: Final = frozenset(
     {
         "resources_server",
@@ -185,11 +184,11 @@ def check_spelling(tree: Tree) -> None:
     Raises:
         ConfigError: one is; with the right key.
     """
-    used = _used_names(tree)
+    references = _reference_names(tree)
     for key, value in tree.items():
         name = str(key)
         is_instance = isinstance(value, dict) and any(kind in value for kind in KINDS)
-        if is_instance or name in SETTINGS | WITHOUT_EFFECT or name in used:
+        if is_instance or name in SETTINGS | WITHOUT_EFFECT or name in references:
             continue
         near = get_close_matches(name, _PARTS, n=1, cutoff=_MISSPELT)
         is_plural = isinstance(value, (dict, list)) and near == [name.removesuffix("s")]
@@ -202,20 +201,22 @@ _MISSPELT: Final = 0.8
 """From this likeness on, a key counts as a misspelt form of another one."""
 
 
-def _used_names(tree: Tree) -> set[str]:
+def _reference_names(tree: Tree) -> set[str]:
     """Top-level keys that a value refers to."""
     return {name for _, value in leaves(tree) if isinstance(value, str) for name in _USED.findall(value)}
 
 
 def unused_keys(tree: Tree) -> Iterator[str]:
-    """A line for every top-level value that is no setting and to which nothing refers, and one for all
-    settings without effect. Mappings are left out: they may be data that a component names."""
-    used = _used_names(tree) | WITHOUT_EFFECT
+    """A line for every top-level value that nothing reads, and one for all settings without effect.
+
+    Mappings are left out: they may be data that a component names.
+    """
+    references = _reference_names(tree) | WITHOUT_EFFECT
     if idle := sorted(key for key in WITHOUT_EFFECT & tree.keys() if tree[key] is not None):
         those = "this setting has" if len(idle) == 1 else "these settings have"
         yield f"{', '.join(idle)}: {those} no effect here."
     for key, value in tree.items():
-        if key not in SETTINGS and key not in used and not isinstance(value, dict):
+        if key not in SETTINGS and key not in references and not isinstance(value, dict):
             yield f"{key}: nothing reads this.{nearest(str(key), SETTINGS)}"
 
 

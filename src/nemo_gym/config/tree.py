@@ -113,8 +113,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     if not base:
         return to_tree(over)
     try:
-        merged = OmegaConf.merge(OmegaConf.create(dict(base)), OmegaConf.create(dict(over)))
-        return cast("Tree", OmegaConf.to_container(merged, resolve=False))
+        result = OmegaConf.merge(OmegaConf.create(dict(base)), OmegaConf.create(dict(over)))
+        return cast("Tree", OmegaConf.to_container(result, resolve=False))
     except GrammarParseError as error:
         raise _unreadable(error) from None
     except (TypeError, OmegaConfBaseException) as error:

@@ -70,9 +70,7 @@ def with_asked(spec: EnvironmentSpec, more: AskSettings) -> EnvironmentSpec:
     if spec.url or not spec.ref:
         if more:
             where = "the environment at the URL" if spec.url else "the server"
-            raise UsageError(
-                f"models for {', '.join(more)} can't be passed on: {where} has models of its own"
-            )
+            raise UsageError(f"models for {', '.join(more)} can't be supplied: {where} brings its own models")
         return spec
     kind = find_environment(spec.ref)
     for name in more:

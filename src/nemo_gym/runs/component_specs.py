@@ -172,8 +172,7 @@ class AgentSpec(msgspec.Struct, frozen=True):
     name: str = ""
     arguments: dict[str, Any] = {}
     transient: dict[str, Any] = {}
-    """Further arguments, which no file holds and which may differ on resume, such as the address of a server
-    that this process started."""
+    """Further arguments, which no file holds and which may differ on resume, such as an address."""
 
     def resolve(self, environment: str, *, steps: bool) -> AgentSpec:
         """The same with a name, after a check that the agent fits the environment.

@@ -93,8 +93,7 @@ class Ledger:
 
 
 _PASSING: Final = frozenset({402})
-"""HTTP statuses that another attempt may not meet, such as that of an empty account. Older versions wrote
-that they are terminal."""
+"""HTTP statuses that another attempt may not meet. Older versions wrote that they are terminal."""
 
 
 def max_attempts() -> int:

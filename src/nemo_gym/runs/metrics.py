@@ -190,7 +190,7 @@ class MetricsAccumulator:
 
     def statistics(self) -> dict[str, dict[str, float]]:
         """The plain statistics of the numeric columns of each agent."""
-        return {name: _described(self._agents[name]) for name in sorted(self._agents)}
+        return {name: _statistics(self._agents[name]) for name in sorted(self._agents)}
 
     def _rewards(self, agents: tuple[_Agent, ...]) -> _Rewards:
         """The rewards of these agents, by task, with the answers that they are for."""
@@ -242,7 +242,7 @@ class MetricsAccumulator:
         yield b"\n]\n" if self._agents else b"]\n"
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
-        metrics: dict[str, Any] = {**_described(agent)}
+        metrics: dict[str, Any] = {**_statistics(agent)}
         rewards = self._rewards((agent,))
         curves = {"accuracy": rewards.curves}
         if self._answer_key:
@@ -377,7 +377,7 @@ class _Agent:
             yield list(group)
 
 
-def _described(agent: _Agent) -> dict[str, float]:
+def _statistics(agent: _Agent) -> dict[str, float]:
     return describe(dict(sorted(agent.fields.items())))
 
 

@@ -194,7 +194,7 @@ class Twins:
         first, second = self._pair
         which = f"task {second} is" if self._count == 1 else f"{self._count} tasks are"
         example = f"task {first}" if self._count == 1 else f"an earlier one, for instance {second} to {first}"
-        return f"{which} identical to {example}: each counts as a task of its own"
+        return f"{which} identical to {example}: each counts as a separate task"
 
 
 def materialize(path: Path, lines: Iterable[bytes], source: str = "the input") -> int:

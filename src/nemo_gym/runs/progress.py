@@ -24,7 +24,7 @@ class Progress:
         """Those among them that count as not run, because their server was shut down."""
         self.output_tokens = 0
         self.mean = ClusteredMean()
-        self.started = monotonic()
+        self._start = monotonic()
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=64)
 
     @property
@@ -61,14 +61,14 @@ class Progress:
 
     def elapsed(self) -> float:
         """Seconds since the run (or its resumption) began."""
-        return monotonic() - self.started
+        return monotonic() - self._start
 
     def rates(self) -> tuple[float, float]:
         """Rollouts and output tokens per second over roughly the last minute; call about once a second."""
         now, finished = monotonic(), self.finished
         if not self._recent or now - self._recent[-1][0] >= 1.0:
             self._recent.append((now, finished, self.output_tokens))
-        since, before, tokens = self._recent[0] if len(self._recent) > 1 else (self.started, 0, 0)
+        since, before, tokens = self._recent[0] if len(self._recent) > 1 else (self._start, 0, 0)
         span = max(now - since, 1e-6)
         return (finished - before) / span, (self.output_tokens - tokens) / span
 

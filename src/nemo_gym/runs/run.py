@@ -216,8 +216,7 @@ class Run:
         self.progress.requested = requested
 
     def _task_rows(self, environment: Environment, agent: Agent) -> Iterator[bytes]:
-        """The line of every rollout of the tasks. At the end, notes name the agents in `num_repeats` that no
-        task is for."""
+        """The line of every rollout. At the end, notes name the agents in `num_repeats` without a task."""
         job = self.job
         rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(

@@ -40,8 +40,7 @@ class ToolCounts:
 
 
 def count_tools(rollout: Rollout) -> None:
-    """Set the counts of a rollout in which tools were called. Another program may have made the trajectory,
-    so its items may be anything."""
+    """Set the counts of a rollout with tool calls. Another program may have made its items."""
     if rollout.response is None:
         return
     counts: dict[str, dict[str, Any]] = {}

@@ -169,7 +169,7 @@ class SolvedCurves:
     def __init__(self, scale: RewardScale = UNKNOWN_SCALE) -> None:
         self._solved_at = scale.solved_at - scale.slack
         self._sizes: dict[int, int] = {}
-        self._passed = [[0.0, 0.0], [0.0, 0.0]]
+        self._passes = [[0.0, 0.0], [0.0, 0.0]]
         self._best = [[0.0, 0.0], [0.0, 0.0]]
 
     def add(self, rewards: Sequence[float]) -> None:
@@ -183,14 +183,14 @@ class SolvedCurves:
             return
         ascending = sorted(rewards)
         solved = [1.0 if reward >= self._solved_at else 0.0 for reward in ascending]
-        for curves, values in ((self._passed, solved), (self._best, ascending)):
+        for curves, values in ((self._passes, solved), (self._best, ascending)):
             while len(curves) <= size.bit_length():
                 curves.append([0.0, 0.0])
             _add_to(curves, values)
 
     def _add_alone(self, reward: float) -> None:
         """Add the only reward of a task."""
-        passed, best = self._passed, self._best
+        passed, best = self._passes, self._best
         if reward >= self._solved_at:
             passed[0][0] += 1.0
             passed[1][1] += 1.0
@@ -214,7 +214,7 @@ class SolvedCurves:
 
     def passed(self, k: int) -> float:
         """The share of tasks that one of k rollouts solves, in percent."""
-        return 100.0 * self._most(self._passed, k)
+        return 100.0 * self._most(self._passes, k)
 
     def best(self, k: int) -> float:
         """The expected best reward of k rollouts, averaged over tasks."""
@@ -264,16 +264,16 @@ class PassCurves:
 
     def __init__(self) -> None:
         self._tasks: list[int] = []
-        self._passed: list[float] = []
-        self._averaged: list[float] = []
-        self._agreed: list[float] = []
+        self._passes: list[float] = []
+        self._averages: list[float] = []
+        self._majorities: list[float] = []
         self._runs: list[float] = []
 
     def add(self, values: Sequence[float], answers: Sequence[Hashable | None] | None = None) -> None:
         """Add a task's values in order of rollout, with the answers that they are for."""
         for _ in range(len(values) - len(self._tasks)):
             self._tasks.append(0)
-            for sums in (self._passed, self._averaged, self._agreed, self._runs):
+            for sums in (self._passes, self._averages, self._majorities, self._runs):
                 sums.append(0.0)
         if len(values) == 1:
             has_answer = answers is not None and answers[0] is not None
@@ -284,17 +284,17 @@ class PassCurves:
         for place, (value, total, passed, agreement) in enumerate(rows):
             self._tasks[place] += 1
             self._runs[place] += value
-            self._averaged[place] += total / (place + 1)
-            self._passed[place] += passed
-            self._agreed[place] += agreement
+            self._averages[place] += total / (place + 1)
+            self._passes[place] += passed
+            self._majorities[place] += agreement
 
     def _add_alone(self, value: float, agreement: float) -> None:
         """Add the only value of a task."""
         self._tasks[0] += 1
         self._runs[0] += value
-        self._averaged[0] += value
-        self._passed[0] += value
-        self._agreed[0] += agreement
+        self._averages[0] += value
+        self._passes[0] += value
+        self._majorities[0] += agreement
 
     @property
     def max_k(self) -> int:
@@ -307,7 +307,7 @@ class PassCurves:
 
     def passed(self, k: int) -> float:
         """pass@k in percent."""
-        return 100.0 * self._passed[k - 1] / self._tasks[k - 1]
+        return 100.0 * self._passes[k - 1] / self._tasks[k - 1]
 
     def metrics(self, name: str, *, majority: bool = False) -> dict[str, float]:
         """Every curve under its published name."""
@@ -316,12 +316,12 @@ class PassCurves:
         for k, tasks in enumerate(self._tasks, start=1):
             figures[f"pass@{k}/{name}"] = self.passed(k)
             average = f"pass@1[avg-of-{k}]/{name}"
-            figures[average] = 100.0 * self._averaged[k - 1] / tasks
+            figures[average] = 100.0 * self._averages[k - 1] / tasks
             if k > 1:
                 figures[f"{average}/std_dev_across_runs"] = deviations[k - 1]
                 figures[f"{average}/std_err_across_runs"] = deviations[k - 1] / math.sqrt(k)
             if majority:
-                figures[f"majority@{k}/{name}"] = 100.0 * self._agreed[k - 1] / tasks
+                figures[f"majority@{k}/{name}"] = 100.0 * self._majorities[k - 1] / tasks
         return figures
 
 
@@ -336,8 +336,8 @@ def pass_curve(values: Sequence[float]) -> Iterator[float]:
         return
     wrong = sum(1 for value in values if value == 0.0)
     all_wrong = 1.0
-    for drawn in range(len(values)):
-        all_wrong *= max(0, wrong - drawn) / (len(values) - drawn)
+    for count in range(len(values)):
+        all_wrong *= max(0, wrong - count) / (len(values) - count)
         yield 1.0 - all_wrong
 
 

@@ -119,8 +119,7 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
 
 
 def separate_calls(captured: Captured) -> list[Branch]:
-    """Every call as a branch of its own, the first as the main one: for a harness that builds the history of
-    each call again."""
+    """Every call as a branch, the first as the main one, for a harness that builds each history again."""
     branches: list[Branch] = []
     for call in captured.calls:
         if call.output:

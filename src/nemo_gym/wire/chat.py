@@ -1,4 +1,4 @@
-"""Converts the requests and answers of a Chat Completions back end; `chat_serving` does it for a server."""
+"""Converts the requests and answers of a Chat Completions back end, as `chat_serving` those of a server."""
 
 from __future__ import annotations
 
@@ -185,8 +185,7 @@ def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str,
 
 
 def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dict[str, Any]]:
-    """The items of calls. Their ids are those of the engine, made unique; missing ones are built from
-    `names`."""
+    """The items of calls with the ids of the engine, made unique; missing ids are built from `names`."""
     ids = CallIds() if len(calls) > 1 else None
     items: list[dict[str, Any]] = []
     for place, call in enumerate(calls):

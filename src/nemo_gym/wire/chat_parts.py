@@ -39,7 +39,7 @@ def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | li
     for place, part in enumerate(parts):
         chat = None if text_only and part["type"] not in _TEXT else _chat_part(part)
         if chat is None:
-            reason = "only text can stand here" if text_only else "Chat Completions has no such part"
+            reason = "only text is allowed here" if text_only else "Chat Completions has no such part"
             raise UsageError(f"{where}[{place}]: {part['type']!r}: {reason}")
         converted.append(chat)
     return converted

@@ -14,8 +14,7 @@ _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`$")
 
 
 def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
-    """The message of an error in a conversion to a struct; for a choice with its values and the nearest
-    one."""
+    """The message of an error in a conversion to a struct, for a choice with its values."""
     text = str(error)
     match = _ENUM.search(text)
     if match is None:
@@ -36,8 +35,7 @@ def unknown_field(error: msgspec.ValidationError) -> str:
 
 
 def nearest_field(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
-    """`. Did you mean 'x'?` for an unknown field with a name like one of the struct's, else an empty
-    string."""
+    """`. Did you mean 'x'?` for an unknown field of a struct with a similar name, else an empty string."""
     unknown = unknown_field(error)
     near = get_close_matches(unknown, kind.__struct_encode_fields__, n=1) if unknown else []
     return f". Did you mean {near[0]!r}?" if near else ""

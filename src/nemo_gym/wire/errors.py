@@ -91,8 +91,7 @@ class ModelRejected(ModelError):
 
 
 class ContextOverflow(ModelRejected):
-    """The conversation no longer fits the model's context window. Models answer with an empty, incomplete
-    Response instead."""
+    """The conversation no longer fits the context window; models return an incomplete Response instead."""
 
 
 class EnvironmentFault(RolloutError):

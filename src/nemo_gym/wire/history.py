@@ -174,8 +174,7 @@ def _is_of_model(item: Item) -> bool:
 
 
 def sendable_arguments(text: str) -> str:
-    """The text itself when it is a JSON object, `{}` when there are no arguments, else an object with the
-    text."""
+    """The text itself when it is a JSON object, `{}` for no arguments, else an object with the text."""
     if as_json_object(text) is not None:
         return text
     return "{}" if is_empty(text) else encode({INVALID: text}).decode()
@@ -209,31 +208,31 @@ class CallIds:
         plain: allow only letters, digits, `_` and `-`.
     """
 
-    __slots__ = ("_answered", "_counts", "_open", "_plain", "_used")
+    __slots__ = ("_counts", "_ids", "_last_output", "_open", "_plain")
 
     def __init__(self, *, plain: bool = False) -> None:
         self._plain = plain
-        self._used: set[str] = set()
+        self._ids: set[str] = set()
         self._counts: dict[str, int] = {}
         self._open: dict[str, list[str]] = {}
-        self._answered: dict[str, str] = {}
+        self._last_output: dict[str, str] = {}
 
     def of_call(self, call_id: str) -> str:
         """The id of the next call: its own, unless an earlier call has it."""
         valid_id = self._form(call_id)
         unique = valid_id
-        while unique in self._used:
+        while unique in self._ids:
             self._counts[valid_id] = self._counts.get(valid_id, 0) + 1
             unique = f"{valid_id}_{self._counts[valid_id]}"
-        self._used.add(unique)
+        self._ids.add(unique)
         self._open.setdefault(call_id, []).append(unique)
         return unique
 
     def of_output(self, call_id: str) -> str:
         """The new id of the first call with that id that has no output yet, else of the last one."""
         if waiting := self._open.get(call_id):
-            self._answered[call_id] = waiting.pop(0)
-        return self._answered.get(call_id) or self._form(call_id)
+            self._last_output[call_id] = waiting.pop(0)
+        return self._last_output.get(call_id) or self._form(call_id)
 
     def _form(self, call_id: str) -> str:
         plain = _NOT_IN_NAMES.sub("_", call_id) if self._plain else call_id

@@ -194,8 +194,8 @@ def _check_parts(parts: list[object], where: str) -> None:
             raise UsageError(f"{where}[{place}].type: a string is missing")
         if fields["type"] == "input_video" and bool(fields.get("video_url")) == bool(fields.get("video")):
             raise UsageError(f"{where}[{place}]: exactly one of video_url and video must be given")
-        needed = ["text"] if fields["type"] in _TEXT_PARTS or "text" in fields else []
-        for key in ["refusal"] if fields["type"] == "refusal" else needed:
+        required = ["text"] if fields["type"] in _TEXT_PARTS or "text" in fields else []
+        for key in ["refusal"] if fields["type"] == "refusal" else required:
             if not isinstance(fields.get(key), str):
                 raise UsageError(f"{where}[{place}].{key}: a string is missing")
 

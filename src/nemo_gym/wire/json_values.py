@@ -1,5 +1,4 @@
-"""Reads parts of JSON from outside. Each function returns a value of its type, or an empty one; `objects`
-raises an error instead."""
+"""Reads JSON from outside: a value of another type is read as an empty one, or by `objects` refused."""
 
 from __future__ import annotations
 

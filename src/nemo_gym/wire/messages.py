@@ -1,5 +1,4 @@
-"""Converts the requests and answers of an Anthropic Messages back end; `messages_serving` does it for a
-server."""
+"""Converts the requests and answers of a Messages back end, as `messages_serving` those of a server."""
 
 from __future__ import annotations
 
@@ -221,7 +220,7 @@ def _text(content: Any, where: str) -> str:
     blocks = _blocks(content, where)
     for place, block in enumerate(blocks):
         if block["type"] != "text":
-            raise UsageError(f"{where}[{place}]: only text can stand here")
+            raise UsageError(f"{where}[{place}]: only text is allowed here")
     return joined_text(blocks)
 
 

@@ -182,7 +182,7 @@ def _text(content: Any, where: str) -> str:
     for number, block in enumerate(blocks):
         if block.get("type") != "text" or not isinstance(block.get("text"), str):
             raise UsageError(
-                f"{where}[{number}]: not implemented: {block.get('type')!r} where only text can stand"
+                f"{where}[{number}]: not implemented: {block.get('type')!r} where only text is allowed"
             )
     return joined_text(blocks)
 
@@ -195,9 +195,7 @@ def _function_tool(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
         ):
             function = {"type": "function", "name": name, "parameters": schema}
         case _:
-            raise UsageError(
-                f"{where}: not implemented: a tool without a name and an input_schema of its own"
-            )
+            raise UsageError(f"{where}: not implemented: a tool without a name and an input_schema")
     if tool.get("description") is not None:
         function["description"] = tool["description"]
     return {**function, "strict": bool(tool.get("strict"))}

@@ -81,8 +81,7 @@ class Response:
 
     @property
     def final_text(self) -> str:
-        """The text of the last assistant messages without another item between them: what a verifier
-        reads."""
+        """The text of the last assistant messages in a row, which a verifier should read."""
         texts: list[str] = []
         for item in reversed(self.output):
             if item["type"] == "message" and item["role"] == "assistant":

@@ -20,8 +20,7 @@ def printable(text: str) -> str:
 
 
 def is_harmful(character: str) -> bool:
-    """Whether a character could move a cursor, change colours, start an escape sequence, hide text or change
-    the order in which it is read."""
+    """Whether a character could steer a terminal, hide text or change the order in which text is read."""
     return unicodedata.category(character) in _HARMFUL and character not in _ALLOWED
 
 
