@@ -64,24 +64,22 @@ _QWEN3_5: Final[dict[str, Any]] = {
     "reasoning_parser": "qwen3",
 }
 _PLAIN: Final[Tree] = {"uses_reasoning_parser": False}
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "Qwen/Qwen3-30B-A3B-Instruct-2507": {"settings": _PLAIN, **_TOOLS},
+    "Qwen/Qwen3-30B-A3B-Thinking-2507": {**_TOOLS, "reasoning_parser": "deepseek_r1"},
+    "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8": {"gpus": 4, "settings": _PLAIN, **_TOOLS},
+    "Qwen/Qwen3.5-27B": _QWEN3_5,
+    "Qwen/Qwen3.5-35B-A3B": {"gpus": 2, **_QWEN3_5},
+    "Qwen/Qwen3.5-122B-A10B": {"gpus": 4, **_QWEN3_5},
+    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": {
+        "trust_remote_code": True,
+        "enable_auto_tool_choice": True,
+        "tool_call_parser": "qwen3_coder",
+        "reasoning_parser": "deepseek_r1",
+    },
+}
 _LOCAL: Final = {
-    "Qwen/Qwen3-30B-A3B-Instruct-2507": _local("Qwen/Qwen3-30B-A3B-Instruct-2507", settings=_PLAIN, **_TOOLS),
-    "Qwen/Qwen3-30B-A3B-Thinking-2507": _local(
-        "Qwen/Qwen3-30B-A3B-Thinking-2507", **_TOOLS, reasoning_parser="deepseek_r1"
-    ),
-    "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8": _local(
-        "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", gpus=4, settings=_PLAIN, **_TOOLS
-    ),
-    "Qwen/Qwen3.5-27B": _local("Qwen/Qwen3.5-27B", **_QWEN3_5),
-    "Qwen/Qwen3.5-35B-A3B": _local("Qwen/Qwen3.5-35B-A3B", gpus=2, **_QWEN3_5),
-    "Qwen/Qwen3.5-122B-A10B": _local("Qwen/Qwen3.5-122B-A10B", gpus=4, **_QWEN3_5),
-    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": _local(
-        "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
-        trust_remote_code=True,
-        enable_auto_tool_choice=True,
-        tool_call_parser="qwen3_coder",
-        reasoning_parser="deepseek_r1",
-    ),
+    **{model: _local(model, **options) for model, options in _OPTIONS.items()},
     **{
         f"openai/gpt-oss-120b-reasoning-{effort}": _gpt_oss("openai/gpt-oss-120b", effort, 2)
         for effort in ("low", "medium", "high")

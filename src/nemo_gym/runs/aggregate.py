@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from nemo_gym.runs.environment_metrics import MetricHooks, OwnMetrics
 from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.task import Row
+from nemo_gym.wire.task import Row, named_agent
 
 
 def aggregate_rows(
@@ -33,7 +33,7 @@ def aggregate_rows(
         task = row.get(keys.TASK_INDEX)
         if type(task) is not int or not 0 <= task < _MAX_INDEX:
             raise UsageError(f"[{place}].{keys.TASK_INDEX}: expected a whole number, 0 or more")
-        agent = agent or _agent_ref(row)
+        agent = agent or {"name": named_agent(row) or "agent"}
         index = row.get(keys.ROLLOUT_INDEX)
         rollout = repeats[task] if index is None else index
         repeats[task] += 1
@@ -46,12 +46,6 @@ def aggregate_rows(
     metrics.expect(repeats.total(), failed)
     document = metrics.document()
     return {name: document[0][name] for name in ("group_level_metrics", "agent_metrics", "key_metrics")}
-
-
-def _agent_ref(row: Row) -> dict[str, Any]:
-    ref = row.get(keys.AGENT_REF)
-    name = cast("dict[str, Any]", ref).get("name") if isinstance(ref, dict) else None
-    return {"name": name if isinstance(name, str) else "agent"}
 
 
 _MAX_INDEX: Final = 1 << 63

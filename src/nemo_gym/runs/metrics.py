@@ -382,61 +382,40 @@ def _statistics(agent: _Agent) -> dict[str, float]:
 
 
 def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
-    unscored = iter(sorted(agent.expected.keys() - set(agent.tasks)))
-    next_unscored = next(unscored, None)
+    """The metrics of every task, scored or only planned, in order."""
+    scored = ((agent.tasks[group[0]], group) for group in agent.groups())
+    unscored = ((task, list[int]()) for task in sorted(agent.expected.keys() - set(agent.tasks)))
     sample = {"agent_ref": {"name": name}}
     fields = sorted(agent.fields.items())
-    for group in agent.groups():
-        task = agent.tasks[group[0]]
-        while next_unscored is not None and next_unscored < task:
-            yield _group(next_unscored, {}, 0, agent.expected[next_unscored], sample, [])
-            next_unscored = next(unscored, None)
+    for task, group in merge(scored, unscored, key=itemgetter(0)):
+        count, expected = len(group), agent.expected.get(task, len(group))
         rows = [_values_at(place, fields) for place in group]
-        if len(group) == 1:
+        if count == 1:
             metrics = describe_one(rows[0])
         else:
             metrics = describe({field: [column[place] for place in group] for field, column in fields})
-        infos = [
-            _info(task, agent.rollouts[place], values) for place, values in zip(group, rows, strict=True)
-        ]
-        expected = agent.expected.get(task, len(group))
-        yield _group(task, metrics, len(group), expected, sample, infos)
-    while next_unscored is not None:
-        yield _group(next_unscored, {}, 0, agent.expected[next_unscored], sample, [])
-        next_unscored = next(unscored, None)
-
-
-def _group(
-    task: int,
-    metrics: dict[str, float],
-    count: int,
-    expected: int,
-    sample: dict[str, Any],
-    infos: list[dict[str, Any]],
-) -> dict[str, Any]:
-    return {
-        keys.TASK_INDEX: task,
-        **metrics,
-        "num_rollouts": count,
-        "expected_num_rollouts": expected,
-        "missing_num_rollouts": max(0, expected - count),
-        "reward_profile_completion_pct": 100.0 * count / expected if expected else 100.0,
-        "sample": sample,
-        "rollout_infos": infos,
-    }
+        yield {
+            keys.TASK_INDEX: task,
+            **metrics,
+            "num_rollouts": count,
+            "expected_num_rollouts": expected,
+            "missing_num_rollouts": max(0, expected - count),
+            "reward_profile_completion_pct": 100.0 * count / expected if expected else 100.0,
+            "sample": sample,
+            "rollout_infos": [
+                {
+                    "rollout_id": f"{task}:{agent.rollouts[place]}",
+                    keys.TASK_INDEX: task,
+                    keys.ROLLOUT_INDEX: agent.rollouts[place],
+                    **values,
+                }
+                for place, values in zip(group, rows, strict=True)
+            ],
+        }
 
 
 def _values_at(place: int, fields: list[tuple[str, array[float]]]) -> dict[str, float]:
     return {name: value for name, column in fields if (value := column[place]) == value}
-
-
-def _info(task: int, rollout: int, values: dict[str, float]) -> dict[str, Any]:
-    return {
-        "rollout_id": f"{task}:{rollout}",
-        keys.TASK_INDEX: task,
-        keys.ROLLOUT_INDEX: rollout,
-        **values,
-    }
 
 
 _NOTHING: Final[dict[str, Any]] = {}

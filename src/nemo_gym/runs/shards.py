@@ -10,7 +10,9 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from nemo_gym import __version__
 from nemo_gym.agents.remote_run import RemoteRun
@@ -137,17 +139,13 @@ def _identity(shards: Sequence[RunPaths]) -> Identity:
     """The parts of the identity that all shards share."""
     identities = [load_manifest(shard.manifest).identity for shard in shards if shard.manifest.exists()]
 
-    def common(values: list[dict[str, Any]], default: dict[str, Any]) -> dict[str, Any]:
-        alike = len(values) == len(shards) and all(value == values[0] for value in values)
-        return values[0] if alike else default
-
-    return Identity(
-        environment=common([one.environment for one in identities], {"ref": ""}),
-        model=common([one.model for one in identities], {"type": "none", "name": "", "url": ""}),
-        agent=common([one.agent for one in identities], {"name": ""}),
-        sampling=common([one.sampling for one in identities], {}),
-        inputs={"shards": [str(shard.rollouts) for shard in shards]},
-    )
+    inputs = {"shards": [str(shard.rollouts) for shard in shards]}
+    result = Identity({"ref": ""}, {"type": "none", "name": "", "url": ""}, {"name": ""}, {}, inputs)
+    for part in ("environment", "model", "agent", "sampling") if len(identities) == len(shards) else ():
+        values = [getattr(one, part) for one in identities]
+        if all(value == values[0] for value in values):
+            result = msgspec.structs.replace(result, **{part: values[0]})
+    return result
 
 
 _COMPANIONS: Final = ("_failures", "_materialized_inputs", "_reward_profiling")

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from nemo_gym.wire.chat_serving import last_turn, with_extra_body
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.json_values import objects
+from nemo_gym.wire.json_values import object_of, objects
 from nemo_gym.wire.messages_documents import document_parts
 from nemo_gym.wire.messages_parts import (
     image_part,
@@ -43,11 +43,9 @@ def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
         ]
     if (choice := request.get("tool_choice")) is not None:
         params |= _tool_choice(choice)
-    match request.get("metadata"):
-        case {"user_id": str(user)} if len(user) <= _LONGEST_USER:
-            params["user"] = user
-        case _:
-            pass
+    user = object_of(request.get("metadata")).get("user_id")
+    if isinstance(user, str) and len(user) <= _LONGEST_USER:
+        params["user"] = user
     params |= _output_config(request.get("output_config"))
     extra = {ours: request[theirs] for theirs, ours in _EXTRA.items() if request.get(theirs) is not None}
     if extra:
@@ -218,17 +216,13 @@ def _tool_choice(choice: Any) -> dict[str, Any]:
 
 def _output_config(config: Any) -> dict[str, Any]:
     params: dict[str, Any] = {}
-    match config:
-        case {"effort": str(effort)}:
-            params["reasoning"] = {"effort": effort}
-        case _:
-            pass
-    match config:
-        case {"format": {"type": "json_schema", "schema": {**schema}}}:
-            output_format = {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}
-            params["text"] = {"format": output_format}
-        case _:
-            pass
+    fields = object_of(config)
+    if isinstance(effort := fields.get("effort"), str):
+        params["reasoning"] = {"effort": effort}
+    output_format = object_of(fields.get("format"))
+    if output_format.get("type") == "json_schema" and isinstance(output_format.get("schema"), dict):
+        schema = {"schema": output_format["schema"], "strict": True}
+        params["text"] = {"format": {"type": "json_schema", "name": "answer", **schema}}
     return params
 
 
