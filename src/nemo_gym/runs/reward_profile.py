@@ -36,7 +36,7 @@ class Completion(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class RewardProfile:
     """The two files of a profile, and how complete its run is."""
 
     tasks: Path
@@ -46,7 +46,7 @@ class Profile:
     completion: Completion
 
 
-def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Profile:
+def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> RewardProfile:
     """Write the two files for rollouts and their materialised inputs. Failures don't count as rollouts.
 
     Args:
@@ -67,7 +67,7 @@ def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Pro
             f"{missing.named()}. {_PARTIAL}"
         ).about("allow_partial_rollouts")
     metrics.expect(len(planned), {})
-    profile = Profile(
+    profile = RewardProfile(
         tasks=rollouts.with_name(f"{rollouts.stem}_reward_profiling.jsonl"),
         agents=rollouts.with_name(f"{rollouts.stem}_agent_metrics.json"),
         completion=_completion(planned, scored, extra),
