@@ -274,7 +274,7 @@ class TestReverify:
         assert (summary["scored"], summary["failed"], summary["pending"]) == (2, {}, 0)
         assert [row["reward"] for row in rows(gym, "run.jsonl")] == [1.0, 1.0]
         again = gym(*command)
-        assert (again.returncode, "nothing to score anew" in again.stderr) == (2, True)
+        assert (again.returncode, "nothing to score again" in again.stderr) == (2, True)
 
     def test_rollouts_whose_verifier_failed_are_scored_once_it_is_mended(self, gym: Gym) -> None:
         environment = gym.folder / "mended.py"

@@ -9,7 +9,7 @@ from nemo_gym.config.dummy_model import fold_placeholders
 from nemo_gym.config.instances import DOMAINS
 from nemo_gym.config.resolve import resolve
 from nemo_gym.config.selectors import config_path
-from nemo_gym.config.server_kinds import KINDS, Kind, builtin_names
+from nemo_gym.config.server_kinds import KINDS, ServerKind, builtin_names
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.runs.component_specs import ModelSpec
 
@@ -18,7 +18,9 @@ POLICY = {"policy_base_url": "http://h/v1", "policy_model_name": "m", "policy_ap
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY, ids=lambda value: str(value))
-def test_every_component_of_this_package_has_a_configuration_that_resolves(kind: Kind, name: str) -> None:
+def test_every_component_of_this_package_has_a_configuration_that_resolves(
+    kind: ServerKind, name: str
+) -> None:
     agent = f"++{name}.{kind}.{name}.resources_server.name=mcqa"
     changes = [agent] if kind == "responses_api_agents" else []
     if name == "local_vllm_model_proxy":

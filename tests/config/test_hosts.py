@@ -56,7 +56,7 @@ def test_taken_and_disallowed_ports_are_passed_over() -> None:
         ):
             open_port("127.0.0.1", port, port)
     with pytest.raises(ConfigError, match="no free port"):
-        open_port("127.0.0.1", 10001, 10001, taken=[10001])
+        open_port("127.0.0.1", 10001, 10001, occupied=[10001])
 
 
 def test_two_instances_can_not_have_one_address() -> None:

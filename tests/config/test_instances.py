@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nemo_gym.config.errors import AlmostServerError, ServerRefNotFoundError
-from nemo_gym.config.instances import Found, find_instances
+from nemo_gym.config.instances import InstanceTable, find_instances
 
 
 def server(**fields: Any) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def test_almost_servers_can_be_let_through() -> None:
 
 def test_without_an_entry_point_it_is_data() -> None:
     found = find_instances({"a": {"resources_servers": {"impl": {}}}})
-    assert found == Found({}, found.notices)
+    assert found == InstanceTable({}, found.notices)
     assert "a has no entrypoint, so it is not a server" in found.notices[0]
 
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.integration_profile import infer_profile, names_its_world, prepare_problem
-from nemo_gym.config.manifest_composition import differences, mirrored, synced
+from nemo_gym.config.integration_profile import infer_profile, prepare_problem, takes_any_server
+from nemo_gym.config.manifest_composition import differences, shared_fields, sync_fields
 from nemo_gym.config.manifest_file import ManifestError, read_manifest
 from nemo_gym.config.workloads import Workload, find_workload, find_workloads
 from nemo_gym.wire.errors import UsageError
@@ -143,12 +143,12 @@ def test_a_file_that_is_no_mapping_is_refused_with_its_place(tmp_path: Path) -> 
 
 
 def test_a_manifest_that_agrees_with_its_configuration_has_no_differences(workload: Workload) -> None:
-    assert list(differences(read_manifest(workload.manifest), mirrored(workload.resolve()))) == []
+    assert list(differences(read_manifest(workload.manifest), shared_fields(workload.resolve()))) == []
 
 
 def test_differences_name_both_sides(workload: Workload) -> None:
     written(workload.folder, agent_server="other", datasets=[{**WHOLE["datasets"][0], "jsonl_fpath": "y"}])
-    found = dict(differences(read_manifest(workload.manifest), mirrored(workload.resolve())))
+    found = dict(differences(read_manifest(workload.manifest), shared_fields(workload.resolve())))
     assert found["agent_server",] == "says 'other', the configuration has 'simple_agent'"
     assert found["datasets",] == ("example.jsonl_fpath: says 'y', the configuration has 'data/example.jsonl'")
 
@@ -157,15 +157,15 @@ def test_syncing_changes_what_is_repeated_and_leaves_the_rest_and_its_comments(w
     text = (
         "name: sums  # ours\nagent_server: other  # was\ndatasets:\n- name: gone\n\n# about it\ndomain: math"
     )
-    after = synced(text, mirrored(workload.resolve()))
+    after = sync_fields(text, shared_fields(workload.resolve()))
     assert after.startswith(
         "name: sums  # ours\nagent_server: simple_agent\n  # was\ndatasets:\n- name: example"
     )
     assert "data/example.jsonl\n\n# about it\ndomain: math\n" in after
     assert yaml.safe_load(after)["resources_server"] == "mcqa"
-    assert synced(after, mirrored(workload.resolve())) == after
-    with pytest.raises(ConfigError, match="lines of its own"):
-        synced("{name: sums, agent_server: other}", mirrored(workload.resolve()))
+    assert sync_fields(after, shared_fields(workload.resolve())) == after
+    with pytest.raises(ConfigError, match="separate lines"):
+        sync_fields("{name: sums, agent_server: other}", shared_fields(workload.resolve()))
 
 
 def test_the_first_root_wins_and_an_environment_comes_before_a_benchmark(
@@ -245,6 +245,6 @@ def test_the_signature_of_prepare_is_checked(tmp_path: Path, code: str | None, p
 def test_an_agent_that_declares_its_resources_server_acts_in_any(tmp_path: Path) -> None:
     code = tmp_path / "app.py"
     code.write_text("class C(Base):\n    resources_server: ResourcesServerRef\n")
-    assert names_its_world(code)
+    assert takes_any_server(code)
     code.write_text("class C(Base):\n    other: int\n")
-    assert not names_its_world(code)
+    assert not takes_any_server(code)

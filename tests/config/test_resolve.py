@@ -184,7 +184,7 @@ def test_a_resolved_configuration_resolves_to_itself(folder: Path) -> None:
 def test_shown_it_has_no_secret(folder: Path) -> None:
     config = resolve([MCQA], ["+policy_api_key=sk-verysecret", "+policy_base_url=u", "+policy_model_name=m"])
     assert config.instances["policy_model"].settings["api_key"] == "sk-verysecret"
-    assert "sk-verysecret" not in to_yaml(config.masked())
+    assert "sk-verysecret" not in to_yaml(config.without_secrets())
 
 
 STRANGE = st.one_of(
@@ -223,7 +223,7 @@ STRANGE_TREES = st.dictionaries(
 def test_any_tree_resolves_or_is_refused_with_a_message(tree: dict[str, Any]) -> None:
     with suppress(ConfigError, UsageError):
         config = resolve(initial=tree, offline=True, use_env_file=False)
-        assert config.masked().keys() == config.tree.keys()
+        assert config.without_secrets().keys() == config.tree.keys()
 
 
 @given(trees())

@@ -35,7 +35,7 @@ def test_a_file_named_twice_is_read_once_and_told_of(tmp_path: Path) -> None:
     write(tmp_path, base="x: 1", a="config_paths: [base.yaml]\nx: 2", b="config_paths: [./base.yaml]")
     sources = read_sources(["a.yaml", "b.yaml"], [tmp_path])
     assert sources.tree == {"x": 2}
-    assert sources.repeated == ("./base.yaml",)
+    assert sources.duplicates == ("./base.yaml",)
 
 
 def test_files_that_include_each_other_are_each_read_once(tmp_path: Path) -> None:

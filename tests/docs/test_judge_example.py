@@ -185,7 +185,7 @@ async def test_an_environment_object_keeps_no_model_of_an_earlier_call() -> None
         (("--judge-model-url", "http://127.0.0.1:9/v1"), "gym: judge: model type 'chat' needs judge.model"),
         (
             ("--judge-model", "m", "--environment-url", "http://127.0.0.1:9"),
-            "gym: models for judge can't be passed on: the environment at the URL has models of its own",
+            "gym: models for judge can't be supplied: the environment at the URL brings its own models",
         ),
     ],
 )

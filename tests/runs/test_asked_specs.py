@@ -86,7 +86,7 @@ def test_a_model_of_another_name_is_refused(essay: str) -> None:
 
 
 def test_a_server_s_models_are_its_own() -> None:
-    with pytest.raises(UsageError, match="the environment at the URL has models of its own"):
+    with pytest.raises(UsageError, match="the environment at the URL brings its own models"):
         with_asked(EnvironmentSpec(url="http://127.0.0.1:1"), {"judge": {"url": URL}})
 
 

@@ -150,7 +150,7 @@ async def test_whoever_waits_for_scored_rows_hears_of_them_once_they_are_on_disk
             told.extend(commit.rollouts)
 
     journal = Journal(rollouts, failures, interval=0.001)
-    journal.subscribe(Watch(), failed=errors.append)
+    journal.subscribe(Watch(), on_failure=errors.append)
     async with journal:
         for number in range(5):
             journal.append(b"%d\n" % number, failed=False)
@@ -189,7 +189,7 @@ async def test_a_listener_that_fails_is_reported_once_and_costs_no_row(
     problems: list[Exception] = []
     journal = Journal(tmp_path / "r.jsonl", tmp_path / "f.jsonl", interval=0.001)
     for listener in (before, broken, after):
-        journal.subscribe(listener, failed=problems.append, patience=0.05)
+        journal.subscribe(listener, on_failure=problems.append, patience=0.05)
     async with asyncio.timeout(60), journal:
         for number in range(3):
             journal.append(b"%d\n" % number, failed=number == 1)
@@ -207,7 +207,7 @@ async def test_a_journal_that_is_cancelled_ends_though_a_listener_waits(tmp_path
     problems: list[Exception] = []
     journal = Journal(tmp_path / "r.jsonl", tmp_path / "f.jsonl", interval=0.001)
     waiting = Listener(hangs=True)
-    journal.subscribe(waiting, failed=problems.append)
+    journal.subscribe(waiting, on_failure=problems.append)
 
     async def cancelled() -> None:
         async with asyncio.timeout(60), journal:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from nemo_gym import Environment, Task, ask
 from nemo_gym.runs import plan
-from nemo_gym.runs.plan import PlanOptions, Twins, expand, materialize, task_rows
+from nemo_gym.runs.plan import PlanOptions, Twins, materialize, task_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.jsonl import decode
 
@@ -24,6 +25,13 @@ class Sums(Environment):
 
 def row(text: str = "hi", **fields: Any) -> dict[str, Any]:
     return {"responses_create_params": ask(text), **fields}
+
+
+def expand(
+    rows: Iterable[dict[str, Any]], options: PlanOptions, **more: Any
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """The plan of rows that count once each."""
+    return plan.expand(((one, 1) for one in rows), options, **more)
 
 
 def identities(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
@@ -188,7 +196,7 @@ def test_materializing_writes_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
 
     def broken() -> Any:
-        yield from expand([row("a")], PlanOptions())
+        yield from (line for _, line in expand([row("a")], PlanOptions()))
         raise DataError("bad line")
 
     with pytest.raises(DataError):
@@ -199,6 +207,6 @@ def test_materializing_writes_all_or_nothing(tmp_path: Path) -> None:
         materialize(path, [])
     assert list(tmp_path.iterdir()) == []
 
-    count = materialize(path, expand([row("a"), row("b")], PlanOptions(num_repeats=2)))
+    count = materialize(path, [line for _, line in expand([row("a"), row("b")], PlanOptions(num_repeats=2))])
     assert count == 4
     assert len(path.read_bytes().splitlines()) == 4

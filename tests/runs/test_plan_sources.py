@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 
 from nemo_gym import Environment, Task, ask
 from nemo_gym.environments.remote_placeholder import RemotePlaceholder
-from nemo_gym.runs.plan import PlanOptions, expand, expand_counted, task_rows
+from nemo_gym.runs import plan
+from nemo_gym.runs.plan import PlanOptions, task_rows
 from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.prompt import Prompt
@@ -32,6 +33,11 @@ def row(text: str, agent: str = "", **fields: Any) -> Row:
 def write(path: Path, rows: Iterable[Row]) -> Path:
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return path
+
+
+def expand(rows: Iterable[Row], options: PlanOptions, **more: Any) -> Iterator[tuple[Row, bytes]]:
+    """The plan of rows that count once each."""
+    return plan.expand(((one, 1) for one in rows), options, **more)
 
 
 def rows_of(*sources: Source, limit: int | None = None) -> list[tuple[Row, int]]:
@@ -76,7 +82,7 @@ def test_a_data_set_counts_as_often_as_it_says_and_is_for_its_agent(tmp_path: Pa
     first = write(tmp_path / "a.jsonl", [row("a", "stale"), row("b")])
     second = write(tmp_path / "b.jsonl", [row("a")])
     sources = (Source(path=first, agent="one", num_repeats=2), Source(path=second, agent="two"))
-    assert keys(expand_counted(rows_of(*sources), PlanOptions())) == [
+    assert keys(plan.expand(rows_of(*sources), PlanOptions())) == [
         ("one", 0, 0), ("one", 0, 1), ("one", 1, 0), ("one", 1, 1), ("two", 2, 0)
     ]  # fmt: skip
 

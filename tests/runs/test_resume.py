@@ -17,7 +17,7 @@ from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.manifest import Identity, load_manifest
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.report import RunReport, report_on
-from nemo_gym.runs.resume import grown, refuse_changes
+from nemo_gym.runs.resume import is_extension, refuse_changes
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.errors import GymError, UsageError
 
@@ -120,7 +120,7 @@ async def test_tasks_that_are_others_when_more_are_asked_for_are_not_added(folde
     (folder.path / "scorer.py").write_text(text.replace("ask(str(i))", "ask(f'new {i}')"))
     before = folder.paths.inputs.read_bytes()
 
-    with pytest.raises(UsageError, match="the tasks that were planned are not the first"):
+    with pytest.raises(UsageError, match="its tasks are not the first"):
         await folder.run(limit=4, resume=True, accept=frozenset({"environment"}))
 
     assert folder.paths.inputs.read_bytes() == before
@@ -167,7 +167,7 @@ def identity(**inputs: Any) -> Identity:
 )
 def test_only_more_of_the_same_is_growth(was: Any, now: Any, more: bool) -> None:
     old, new = (identity(limit=limit, repeats=repeats) for limit, repeats in (was, now))
-    assert grown(old, new) is more
+    assert is_extension(old, new) is more
 
 
 def test_accepting_new_code_accepts_nothing_else() -> None:

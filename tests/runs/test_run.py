@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from conftest import read_rows
+from conftest import StartEndpoint, read_rows
 
 from nemo_gym.capture.settings import CaptureSettings, TokenSettings
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
@@ -87,3 +88,44 @@ async def test_a_run_stops_when_its_own_captured_tokens_can_t_be_retired(
     assert report.manifest.reason == "captured tokens can't be retired: the store is gone"
     stored = len(list(RunStore(tmp_path / "out.jsonl").rows()))
     assert stored == report.manifest.counts["scored"] + report.manifest.counts["failed"] > 0
+
+
+JUDGED = """
+from nemo_gym import Environment, ask
+
+class Judged(Environment):
+    asks = ("judge",)
+
+    def tasks(self, split, seed, n):
+        return ({"responses_create_params": ask(str(i))} for i in range(8))
+
+    async def verify(self, task, response, session):
+        return float(await self.models["judge"].text("say yes") == "yes")
+"""
+
+
+async def test_worker_processes_share_the_limit_of_a_judge(
+    tmp_path: Path, start_endpoint: StartEndpoint
+) -> None:
+    (tmp_path / "judged.py").write_text(JUDGED)
+    url = start_endpoint(delay=0.1)
+    judge = ModelSpec("chat", "m", url, settings={"max_concurrent_requests": 2})
+    spec = EnvironmentSpec(str(tmp_path / "judged.py"), models={"judge": judge})
+    output = tmp_path / "out.jsonl"
+    run = Run(Job(environment=spec, model=ModelSpec("random"), output=output, workers=2, concurrency=8))
+    await run.prepare()
+    report = await run.collect()
+    assert report.summary.mean_reward == 1.0
+    async with httpx.AsyncClient() as client:
+        stats = (await client.get(f"{url}/models")).json()
+    assert (stats["requests"], stats["peak"]) == (8, 2)
+    assert report.manifest.identity.environment["models"]["judge"]["settings"] == judge.settings
+
+
+@pytest.mark.parametrize(("limit", "part"), [(8, 4), (3, 1), (1, 1), (0, 0), (None, None)])
+def test_every_process_has_its_part_of_a_limit_and_wrong_limits_stay(
+    limit: int | None, part: int | None
+) -> None:
+    spec = ModelSpec("chat", settings={"max_concurrent_requests": limit, "extra_body": {}})
+    assert spec.shared_by(2).settings == {"max_concurrent_requests": part, "extra_body": {}}
+    assert ModelSpec("chat").shared_by(2) == ModelSpec("chat")

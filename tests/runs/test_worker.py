@@ -140,7 +140,7 @@ async def test_two_workers_share_the_work_and_a_row_that_kills_them_fails_alone(
     assert failed == {3: "worker_died"}
 
 
-def test_a_worker_that_has_ended_can_not_be_told_anything() -> None:
+def test_a_worker_that_has_ended_takes_no_more_messages() -> None:
     """On the fast loop, whose closed pipes raise an error of another kind: a dead worker is replaced."""
 
     async def told() -> None:
@@ -148,6 +148,6 @@ def test_a_worker_that_has_ended_can_not_be_told_anything() -> None:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", "", stdin=pipe, stdout=pipe)
         await process.wait()
         with pytest.raises(ConnectionError):
-            await _Worker(process, 1).tell(message(b"row"))
+            await _Worker(process, 1).send(message(b"row"))
 
     run_async(told())

@@ -163,7 +163,7 @@ async def test_servers_that_have_no_metrics_cost_a_warning_and_nothing_else(tmp_
 
 async def test_nobody_is_asked_when_aggregation_is_disabled(tmp_path: Path) -> None:
     async with by_agent_url() as parts:
-        report, notes = await run(job(tmp_path, {"broken": True}, write_metrics=False, **parts))
+        report, notes = await run(job(tmp_path, {"broken": True}, disable_aggregation=True, **parts))
 
     assert not (tmp_path / "out_aggregate_metrics.json").exists()
     assert report.key_metrics == {}

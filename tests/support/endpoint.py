@@ -35,6 +35,9 @@ class Endpoint:
         self.rng = random.Random(seed)
         self.requests = 0
         self.faulty = 0
+        self.active = 0
+        self.peak = 0
+        """The most requests at once."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,7 +54,7 @@ class Endpoint:
         headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if method == "GET":
-            stats = {"requests": self.requests, "faulty": self.faulty}
+            stats = {"requests": self.requests, "faulty": self.faulty, "peak": self.peak}
             writer.write(response(200, json.dumps(stats).encode()))
             await writer.drain()
             return True
@@ -59,7 +62,10 @@ class Endpoint:
         if self.dies_after and self.requests > self.dies_after:
             os._exit(1)
         fault = self.rng.choice(self.faults) if self.rng.random() < self.fault_share else ""
+        self.active += 1
+        self.peak = max(self.peak, self.active)
         await asyncio.sleep(self.delay)
+        self.active -= 1
         if fault:
             self.faulty += 1
             return await misbehave(fault, writer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from nemo_gym.wire.conversation_restore import Replayed
+from nemo_gym.wire.conversation_restore import ConversationRestorer
 from nemo_gym.wire.items import Item, assistant, function_call, function_call_output, system, user
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -26,8 +26,8 @@ def asked(*items: Item, **more: Any) -> RequestParams:
     return cast("RequestParams", {"input": list(items), **more})
 
 
-def after_one_call() -> Replayed:
-    replayed = Replayed()
+def after_one_call() -> ConversationRestorer:
+    replayed = ConversationRestorer()
     replayed.add(asked(system("Be kind."), user("Look.")), Response.of(SAID))
     return replayed
 
@@ -68,7 +68,7 @@ def test_the_longest_earlier_call_is_taken() -> None:
 
 
 def test_an_empty_answer_is_nothing_to_go_on_from() -> None:
-    replayed = Replayed()
+    replayed = ConversationRestorer()
     replayed.add(asked(user("Look.")), Response.of([]))
     request = asked(user("Look."), user("Hello?"))
     assert replayed.restore(request) is request

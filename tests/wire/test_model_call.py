@@ -14,7 +14,7 @@ from nemo_gym.wire.model_call import (
     call_of_entry,
     check_rollout_id,
     error_category,
-    known_rollout_id,
+    find_rollout_id,
     new_call_id,
     rollout_id,
     token_entry,
@@ -123,9 +123,9 @@ def test_a_request_in_the_one_language_is_not_kept_twice() -> None:
 
 
 def test_a_row_without_an_identity_has_no_rollout_id() -> None:
-    assert known_rollout_id({"_ng_task_index": 0}) is None
-    assert known_rollout_id({"_ng_task_index": 0, "_ng_rollout_index": 2}) == "0-2"
-    assert known_rollout_id({"_ng_rollout_id": "mine"}) == "mine"
+    assert find_rollout_id({"_ng_task_index": 0}) is None
+    assert find_rollout_id({"_ng_task_index": 0, "_ng_rollout_index": 2}) == "0-2"
+    assert find_rollout_id({"_ng_rollout_id": "mine"}) == "mine"
 
 
 def test_call_ids_differ() -> None:

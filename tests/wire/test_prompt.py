@@ -16,7 +16,7 @@ def test_the_input_is_made_from_columns_and_everything_else_stays() -> None:
     prompt = Prompt("p.yaml", "{question} in {{braces}}, {count:03d}", "Be {mood}.")
     row = {"question": "Why?", "count": 7, "mood": "brief", "responses_create_params": {"temperature": 0.5}}
 
-    filled = prompt.applied(row)
+    filled = prompt.apply(row)
 
     assert filled == {
         **row,
@@ -34,7 +34,7 @@ def test_the_input_is_made_from_columns_and_everything_else_stays() -> None:
 
 @given(st.text() | st.integers() | st.lists(st.text()) | st.dictionaries(st.text(), st.text()))
 def test_what_a_column_holds_is_written_as_it_is(value: Any) -> None:
-    filled = Prompt("p", "<{value}>").applied({"value": value})
+    filled = Prompt("p", "<{value}>").apply({"value": value})
     assert filled["responses_create_params"]["input"] == [{"role": "user", "content": f"<{value}>"}]
 
 
@@ -78,7 +78,7 @@ def test_a_template_that_refers_to_anything_else_is_refused(template: str) -> No
 )
 def test_a_row_that_does_not_fit_says_why(row: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Prompt("p", "{q:d}").applied(row)
+        Prompt("p", "{q:d}").apply(row)
 
 
 def test_the_digest_is_that_of_the_texts() -> None:

@@ -26,8 +26,8 @@ from nemo_gym.environments.resources import ModelMissing
 from nemo_gym.models.base import Model
 from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.collect import Collector
-from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
-from nemo_gym.runs.plan import PlanOptions, expand, fitting, task_rows
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, resolve_specs
+from nemo_gym.runs.plan import PlanOptions, check_rows, expand, task_rows
 from nemo_gym.runs.worker import Orders, build_collector
 from nemo_gym.support.signals import waking_loop
 from nemo_gym.transport.exchange import is_url
@@ -99,7 +99,7 @@ async def collect(
     model_spec = _model_spec(model)
     asking = _with_models(_environment_spec(environment, dict(settings or {})), models or {})
     try:
-        built, environment_spec, agent_spec = await fitted(
+        built, environment_spec, agent_spec = await resolve_specs(
             asking, _agent_spec(agent, dict(agent_settings or {}))
         )
     except ModelMissing as error:
@@ -154,10 +154,10 @@ class _Bounds(TypedDict):
 
 def _rows(
     environment: Environment, source: Iterable[Task | Row] | Path | None, agent: Agent, bounds: _Bounds
-) -> Iterator[Row]:
-    """The tasks, all of which the environment and the agent take."""
+) -> Iterator[tuple[Row, int]]:
+    """The tasks, all of which the environment and the agent take; each counts once."""
     rows = task_rows(environment, source, **bounds)
-    return (row for row, _ in fitting(((row, 1) for row in rows), agent))
+    return check_rows(((row, 1) for row in rows), agent)
 
 
 def _absolute(folder: Path | str) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from nemo_gym.assembly.job import Assembly
 from nemo_gym.assembly.messages import Write
 from nemo_gym.runs.loop import ending_signals
-from nemo_gym.runs.output import shown_output
+from nemo_gym.runs.output import show_output
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.task_sources import source_rows
@@ -43,10 +43,10 @@ async def collect_with_driver(assembly: Assembly, output: TextIO, warn: Write) -
         "driver": assembly.settings.rollout_collection_driver,
         "config": _config(job, _write_tasks(job)),
         "tree": dict(assembly.tree),
-        "token": str(job.agent.passing.get("token") or job.agent.arguments.get("token") or ""),
+        "token": str(job.agent.transient.get("token") or job.agent.arguments.get("token") or ""),
     }
     body = msgspec.json.encode(request)
-    async with assembly.around or nullcontext(), shown_output(output, sys.stderr) as (stdout, stderr):
+    async with assembly.around or nullcontext(), show_output(output, sys.stderr) as (stdout, stderr):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nemo_gym.compat.driver"),
             stdin=PIPE,
@@ -102,5 +102,5 @@ def _config(job: Job, source: Path) -> Mapping[str, Any]:
         "num_samples_in_parallel": job.concurrency,
         "responses_create_params": job.sampling,
         "resume_from_cache": job.resume,
-        "disable_aggregation": not job.write_metrics,
+        "disable_aggregation": job.disable_aggregation,
     }

@@ -184,10 +184,10 @@ def _through_servers(
         return settled_config
 
     launch = launch_for_run(settled, roots, output.with_name(f"{output.stem}_server_logs"))
-    passing = {"head_url": _head_url(launch.tree), "token": launch.token}
+    transient = {"head_url": _head_url(launch.tree), "token": launch.token}
     job = replace(
         job,
-        agent=msgspec.structs.replace(job.agent, passing=passing),
+        agent=msgspec.structs.replace(job.agent, transient=transient),
         capture=_capture(launch.tree, config, _captures(output)),
     )
     return Assembly(job=job, settings=settings, around=served(launch, messages), tree=launch.tree)

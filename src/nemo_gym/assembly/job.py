@@ -84,7 +84,7 @@ def job_of(
         concurrency=settings.concurrency,
         max_sandboxes=settings.max_sandboxes,
         resume=settings.resume,
-        write_metrics=not settings.disable_aggregation,
+        disable_aggregation=settings.disable_aggregation,
         **fields,
     )
 

@@ -43,7 +43,7 @@ class ReadyAgent(AgentSpec, frozen=True, kw_only=True):
 
     agent: Agent
 
-    def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
+    def resolve(self, environment: str, *, steps: bool) -> AgentSpec:
         return self
 
     @property

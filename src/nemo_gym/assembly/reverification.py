@@ -13,9 +13,10 @@ from nemo_gym.runs.append import append_run
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.metrics_recompute import recompute
 from nemo_gym.runs.paths import RunPaths
+from nemo_gym.runs.recorded_plan import RecordedPlan
 from nemo_gym.runs.report import RunReport, report_on
-from nemo_gym.runs.reverify import RecordedPlan, check_modes
 from nemo_gym.runs.run import Job
+from nemo_gym.runs.scorer_environments import check_modes
 from nemo_gym.wire.errors import UsageError
 
 Existing: TypeAlias = Literal["keep", "overwrite", "append"]
@@ -53,7 +54,7 @@ async def _reverify(
     job: Job, plan: RecordedPlan, collect: Collect, existing: Existing, warn: Write
 ) -> RunReport:
     target = RunPaths.of(job.output)
-    quiet = replace(job, write_metrics=False)
+    quiet = replace(job, disable_aggregation=True)
     if existing == "append" and target.rollouts.exists():
         report = await collect(_beside(quiet, plan))
         if report.manifest.status != "complete":
@@ -64,7 +65,7 @@ async def _reverify(
         if existing == "overwrite":
             _clear(target, plan)
         report = await collect(quiet)
-    if not job.write_metrics:
+    if job.disable_aggregation:
         return report_on(target.rollouts)
     report, notes = await recompute(target.rollouts, job.environment)
     for note in notes:

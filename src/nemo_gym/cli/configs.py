@@ -29,11 +29,11 @@ def resolve(
     resolved_config = selected.resolve(offline=True)
     _print_notices(resolved_config)
     if json:
-        print_json(resolved_config.masked())
+        print_json(resolved_config.without_secrets())
     else:
         from nemo_gym.config.tree import to_yaml
 
-        echo(to_yaml(resolved_config.masked()), end="")
+        echo(to_yaml(resolved_config.without_secrets()), end="")
 
 
 @with_selectors

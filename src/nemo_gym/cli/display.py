@@ -19,7 +19,7 @@ from nemo_gym.cli.conversation import print_rollout
 from nemo_gym.cli.texts import duration, number, percent, print_json, score
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress
-from nemo_gym.runs.report import Listed, RunReport
+from nemo_gym.runs.report import RunListing, RunReport
 from nemo_gym.runs.run import Run
 from nemo_gym.runs.tool_counts import NO_SUCH_TOOL, ToolCount
 from nemo_gym.wire.rollout import Rollout
@@ -82,7 +82,7 @@ def print_sample(rollouts: Sequence[Rollout], of: int, *, as_json: bool = False)
     Console().print(f"{number(len(rollouts))} of {number(of)} such rollouts", highlight=False)
 
 
-def print_runs(runs: Sequence[Listed], *, as_json: bool = False) -> None:
+def print_runs(runs: Sequence[RunListing], *, as_json: bool = False) -> None:
     """A line for each run on standard output."""
     if as_json:
         print_json([_listed(run) for run in runs])
@@ -104,7 +104,7 @@ def print_runs(runs: Sequence[Listed], *, as_json: bool = False) -> None:
     console.print(table if runs else "no runs here")
 
 
-def _listed(run: Listed) -> dict[str, object]:
+def _listed(run: RunListing) -> dict[str, object]:
     return {
         "rollouts": str(run.output),
         "environment": run.manifest.environment_name,

@@ -7,7 +7,7 @@ from typing import Any
 
 from nemo_gym.assembly.job import Assembly
 from nemo_gym.cli.texts import echo, number, print_json
-from nemo_gym.runs.plan import PlanOptions, expand_counted
+from nemo_gym.runs.plan import PlanOptions, expand
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.task_sources import source_rows
 from nemo_gym.wire import keys
@@ -27,7 +27,7 @@ def describe(assembly: Assembly, *, as_json: bool) -> None:
     tasks: set[int] = set()
     agents: Counter[str] = Counter()
     options = PlanOptions(num_repeats=job.num_repeats, agent=default, columns=job.columns)
-    for row, _ in expand_counted(rows, options):
+    for row, _ in expand(rows, options):
         tasks.add(row[keys.TASK_INDEX])
         agents[named_agent(row)] += 1
     servers = [] if assembly.around is None and not job.environment.settings else _servers(job)

@@ -69,7 +69,7 @@ def reverify(
     from nemo_gym.runs.component_specs import ModelSpec
     from nemo_gym.runs.loop import run_async
     from nemo_gym.runs.paths import RunPaths
-    from nemo_gym.runs.reverify import RecordedPlan
+    from nemo_gym.runs.recorded_plan import RecordedPlan
     from nemo_gym.runs.run import Job
     from nemo_gym.wire.errors import JudgeFailed, VerifierFault
 
@@ -108,7 +108,7 @@ def reverify(
         rollout_timeout=rollout_timeout,
         resume=resume,
         accept=frozenset(accept_changes or ()),
-        write_metrics=not disable_aggregation,
+        disable_aggregation=disable_aggregation,
     )
     existing: Existing = "overwrite" if overwrite else "append" if append else "keep"
     work = reverified(

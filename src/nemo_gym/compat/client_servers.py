@@ -64,7 +64,7 @@ class ClientAgents(AgentSpec, frozen=True):
 
     client: Any = None
 
-    def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
+    def resolve(self, environment: str, *, steps: bool) -> AgentSpec:
         return self
 
     def build(self) -> RemoteRun:

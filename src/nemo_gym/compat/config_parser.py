@@ -51,7 +51,7 @@ class GlobalConfigDictParser(BaseModel):
         """
         chosen = parse_config or GlobalConfigDictParserConfig()
         config = self.resolve(chosen)
-        return DictConfig(config.masked() if chosen.hide_secrets else config.tree)
+        return DictConfig(config.without_secrets() if chosen.hide_secrets else config.tree)
 
     def parse_no_environment(self, initial_global_config_dict: DictConfig | None = None) -> DictConfig:
         """The same from values given in code alone: no arguments, no `env.yaml`, no ports.

@@ -13,7 +13,7 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.sources import find_file
 from nemo_gym.datasets.render import render
-from nemo_gym.runs.unfit_rows import BadRows
+from nemo_gym.runs.bad_rows import BadRows
 from nemo_gym.serving.checkouts import checkouts
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
@@ -82,7 +82,7 @@ def validate_prompt_compatibility(rows: Iterable[Row], prompt_config: PromptConf
     prompt, bad_rows = _prompt(prompt_config), BadRows("row")
     for place, row in enumerate(rows):
         try:
-            prompt.applied(row)
+            prompt.apply(row)
         except DataError as error:
             bad_rows.add(place, str(error))
     try:

@@ -61,7 +61,7 @@ def compute_aggregate_metrics(
         counted.add({**row, keys.ROLLOUT_INDEX: _rollout_index(row), keys.AGENT_REF: ref})
     groups = {group[keys.TASK_INDEX]: group for group in counted.groups()}
     metrics: dict[str, Any] = {}
-    for described in counted.described().values():
+    for described in counted.statistics().values():
         metrics |= described
     if compute_metrics_fn is not None:
         own = dict(compute_metrics_fn(tasks))

@@ -31,7 +31,7 @@ from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.plan import PlanOptions, expand_counted
+from nemo_gym.runs.plan import PlanOptions, expand
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.serving.sockets import http_url, reachable
@@ -204,7 +204,7 @@ def _check_rows(job: Job) -> None:
         num_repeats=job.num_repeats, agent=job.agent.label, num_repeats_add_seed=job.num_repeats_add_seed
     )
     try:
-        for _ in expand_counted(rows, options):
+        for _ in expand(rows, options):
             pass
     except UsageError as error:
         raise InvalidInput(str(error)) from None

@@ -1,4 +1,4 @@
-"""Resolves a configuration whose values refer to hosts and ports that are chosen while it is read."""
+"""Resolves interpolations that refer to hosts and ports which are chosen at the same time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Final
 
 from nemo_gym.config.hosts import assign_addresses, open_port
-from nemo_gym.config.instances import OFFLINE_PORT, Found, find_instances
+from nemo_gym.config.instances import OFFLINE_PORT, InstanceTable, find_instances
 from nemo_gym.config.interpolation import interpolate
 from nemo_gym.config.server_kinds import KINDS
 from nemo_gym.config.settings import read_settings
@@ -19,16 +19,15 @@ HEAD: Final = "head_server"
 
 def interpolate_with_addresses(
     tree: Tree, complete: Callable[[Tree], None], *, offline: bool
-) -> tuple[Tree, Found]:
-    """The tree without interpolations, an address for every instance and for the head server, and the
-    instances.
+) -> tuple[Tree, InstanceTable]:
+    """The tree without interpolations and with an address for every server, and its instances.
 
     Args:
-        complete: adds to the interpolated tree what goes without saying.
-        offline: choose no ports; what refers to one that would be chosen stays as it is written.
+        complete: adds the defaults to the interpolated tree.
+        offline: choose no ports; a reference to such a port stays as it is.
 
     Raises:
-        ConfigError: what is wrong with it.
+        ConfigError: something is wrong with the tree.
     """
     if not any(_ADDRESS.search(value) for _, value in leaves(tree) if isinstance(value, str)):
         plain = interpolate(tree)
@@ -36,32 +35,31 @@ def interpolate_with_addresses(
         servers = find_instances(plain)
         assign_addresses(plain, servers.instances, offline=offline)
         return plain, servers
-    opened = deepcopy(tree)
-    for fields in _served(opened):
+    draft = deepcopy(tree)
+    for fields in _server_settings(draft):
         fields["host"] = fields.get("host") or ""
         fields["port"] = fields.get("port") or OFFLINE_PORT
-    opened[HEAD] = {"host": "", "port": read_settings({}).head_server.port, **(opened.get(HEAD) or {})}
-    chosen = interpolate(opened)
-    instances = find_instances(chosen).instances
-    assign_addresses(chosen, instances, offline=offline)
-    head = chosen[HEAD]
+    draft[HEAD] = {"host": "", "port": read_settings({}).head_server.port, **(draft.get(HEAD) or {})}
+    addresses = interpolate(draft)
+    instances = find_instances(addresses).instances
+    assign_addresses(addresses, instances, offline=offline)
+    head = addresses[HEAD]
     if not head["port"] and not offline:
-        low, high = chosen["port_range_low"], chosen["port_range_high"]
-        head["port"] = open_port(head["host"], low, high, chosen["disallowed_ports"])
+        low, high = addresses["port_range_low"], addresses["port_range_high"]
+        head["port"] = open_port(head["host"], low, high, addresses["disallowed_ports"])
     for one in instances.values():
-        path = (one.name, one.kind, one.implementation)
-        fields = get(chosen, path)
-        get(opened, path).update(host=fields["host"], port=fields["port"])
+        fields = get(addresses, one.path)
+        get(draft, one.path).update(host=fields["host"], port=fields["port"])
     settings = ("port_range_low", "port_range_high", "disallowed_ports", HEAD)
-    final = interpolate(opened | {key: chosen[key] for key in settings})
+    final = interpolate(draft | {key: addresses[key] for key in settings})
     if offline:
         _leave_open(final, tree)
     complete(final)
     return final, find_instances(final)
 
 
-def _served(tree: Tree) -> Iterator[Tree]:
-    """The settings of everything that may be an instance."""
+def _server_settings(tree: Tree) -> Iterator[Tree]:
+    """The settings of every possible instance."""
     for value in tree.values():
         for kind in KINDS:
             for fields in as_mapping(as_mapping(value).get(kind)).values():
@@ -70,7 +68,7 @@ def _served(tree: Tree) -> Iterator[Tree]:
 
 
 def _leave_open(final: Tree, original: Tree) -> None:
-    """Put back every text that refers to a port that was not chosen."""
+    """Restore every text that refers to a port which was not chosen."""
     for path, text in leaves(original):
         if isinstance(text, str) and any(_is_open(final, name) for name in _ADDRESS.findall(text)):
             parent = get(final, path[:-1])

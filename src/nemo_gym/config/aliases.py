@@ -1,4 +1,4 @@
-"""Bounds the size of a YAML document with its aliases expanded, because OmegaConf 2.3 does not."""
+"""Limits the size of a YAML document with its aliases expanded, because OmegaConf 2.3 does not."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import yaml
 from nemo_gym.config.errors import ConfigError
 
 MAX_NODES: Final = 100_000
-"""Values, keys and containers of a document that uses aliases, each alias counted as its target."""
+"""The most values, keys and containers of a document with aliases; each alias counts as its target."""
 
 
 def check_aliases(text: str) -> None:
-    """Make sure that a document doesn't become huge.
+    """Check that a document doesn't become huge.
 
     Raises:
-        ConfigError: it does.
-        yaml.YAMLError: it isn't YAML, or contains itself.
+        ConfigError: the document becomes huge.
+        yaml.YAMLError: it is not YAML, or contains itself.
         RecursionError: it is nested too deeply.
     """
     if "*" not in text:
@@ -33,10 +33,10 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
     """The number of nodes at and below a node."""
     if id(node) in sizes:
-        if sizes[id(node)] == _UNDER_WAY:
+        if sizes[id(node)] == _STARTED:
             raise yaml.MarkedYAMLError(problem="a recursive alias", problem_mark=node.start_mark)
         return sizes[id(node)]
-    sizes[id(node)] = _UNDER_WAY
+    sizes[id(node)] = _STARTED
     below: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
         below = [one for pair in cast("list[tuple[yaml.Node, yaml.Node]]", node.value) for one in pair]
@@ -46,4 +46,4 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
     return sizes[id(node)]
 
 
-_UNDER_WAY: Final = 0
+_STARTED: Final = 0

@@ -1,8 +1,7 @@
 """Ready configuration files for the components that come with this package.
 
-They are made in memory under the paths that such files have on disk, for example
-`resources_servers/mcqa/configs/mcqa.yaml`; a file in a search root comes first.
-"""
+They are built in memory under the paths of such files, for example
+`resources_servers/mcqa/configs/mcqa.yaml`. A file in a search root comes first."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from nemo_gym.config.model_flavors import Flavor, flavors
-from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, Kind, as_kind, builtin_names
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, ServerKind, as_kind, builtin_names
 from nemo_gym.config.tree import Tree
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments
 from nemo_gym.environments.environment_info import library
@@ -27,9 +26,7 @@ _PREFIXED: Final = ("openai_model", "azure_openai_model", "litellm_model")
 
 def builtin_config(path: str, roots: Sequence[Path] = ()) -> Tree | None:
     """The configuration at `<kind>/<name>/configs/<flavor>.yaml`; None when there is none. The flavor of a
-    model may lie in a folder.
-
-    An environment in a search root or an installed package that has no such file is configured likewise.
+    model may be in a folder. Environments in search roots and installed packages have one too.
     """
     parts = PurePosixPath(path).parts
     if len(parts) < 4 or parts[2] != "configs" or not parts[-1].endswith(".yaml"):
@@ -51,11 +48,11 @@ def builtin_config(path: str, roots: Sequence[Path] = ()) -> Tree | None:
 
 
 def _model_config(name: str, flavor: str) -> Tree | None:
-    chosen_flavor = flavors(name).get(flavor, Flavor({}) if flavor == name else None)
-    if chosen_flavor is None:
+    facts = flavors(name).get(flavor, Flavor({}) if flavor == name else None)
+    if facts is None:
         return None
-    settings = {} if chosen_flavor.instance else policy_settings(name)
-    return {chosen_flavor.instance or POLICY: model_tree(name, {**settings, **chosen_flavor.settings})}
+    settings = {} if facts.instance else policy_settings(name)
+    return {facts.instance or POLICY: model_tree(name, {**settings, **facts.settings})}
 
 
 def environment_tree(
@@ -72,7 +69,7 @@ def environment_tree(
 
     Args:
         implementation: the environment's name, which is the instance's too.
-        info: what is known about it; None when it would have to be run to know.
+        info: facts about it; None where only running it would give them.
         agent: the agent's name; empty for the one that fits.
     """
     agent = agent or ("gymnasium_agent" if info and info.kind == "steps" else "simple_agent")
@@ -109,7 +106,7 @@ def model_tree(implementation: str, settings: Tree) -> Tree:
 
 
 def policy_settings(implementation: str) -> Tree:
-    """A model's endpoint, key and name taken from the `policy_*` values, as the implementation calls them."""
+    """References to the `policy_*` values (endpoint, key, name), under the implementation's names."""
     url, key, name = "${policy_base_url}", "${oc.select:policy_api_key,''}", "${policy_model_name}"
     match implementation:
         case "embedded" | "random" | "oracle":
@@ -138,5 +135,5 @@ def _datasets(info: EnvironmentInfo) -> list[Tree]:
     ]
 
 
-def _reference(kind: Kind, name: str) -> Tree:
+def _reference(kind: ServerKind, name: str) -> Tree:
     return {"type": kind, "name": name}

@@ -1,6 +1,6 @@
 """The catalogue of components by type: benchmarks, environments, agents, models and resources servers.
 
-Files are read, nothing of the user's is run.
+Files are read; no code of the user is run.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from nemo_gym.config.integration_profile import names_its_world
+from nemo_gym.config.integration_profile import takes_any_server
 from nemo_gym.config.manifest import Kind
-from nemo_gym.config.manifest_composition import acting, world
+from nemo_gym.config.manifest_composition import main_agent, main_server
 from nemo_gym.config.manifest_file import read_manifest
-from nemo_gym.config.server_kinds import ENTRYPOINT, builtin_names
-from nemo_gym.config.server_kinds import Kind as ServerKind
+from nemo_gym.config.server_kinds import ENTRYPOINT, ServerKind, builtin_names
 from nemo_gym.config.sources import read_yaml
 from nemo_gym.config.tree import Tree, as_mapping
 from nemo_gym.config.workloads import Workload, find_workloads
@@ -70,7 +69,7 @@ class ServerEntry(Entry, kw_only=True):
     variants: list[str] = []
     """Its configuration files."""
     pattern: Literal["composable", "self-contained", ""] = ""
-    """Of an agent: whether it acts in any resources server, or brings its own world."""
+    """For an agent: whether it acts in any resources server, or brings its own environment."""
 
 
 def list_benchmarks(roots: Sequence[Path]) -> list[BenchmarkEntry]:
@@ -79,7 +78,7 @@ def list_benchmarks(roots: Sequence[Path]) -> list[BenchmarkEntry]:
 
 
 def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
-    """Folders with a manifest or a configuration, and every environment that is found by name."""
+    """Folders with a manifest or a configuration, and every environment with a name."""
     entries = {(one.name, one.kind): _environment(one) for one in find_workloads(roots)}
     for info in list_environments(roots=roots):
         if info.source == BUILT_IN:
@@ -94,7 +93,7 @@ def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
 
 
 def list_servers(kind: ServerKind, roots: Sequence[Path]) -> list[ServerEntry]:
-    """Implementations of a kind: folders of the roots, then what comes with this package."""
+    """Implementations of a kind: folders of the roots, then those of this package."""
     entries = {one.name: one for one in _builtin_servers(kind, roots)}
     for root in reversed(roots):
         for folder in (root / kind).glob("*/"):
@@ -126,14 +125,14 @@ def pick(entries: Sequence[Entry], name: str, what: str) -> Entry:
 
 
 def search(query: str, types: Sequence[str], roots: Sequence[Path]) -> list[tuple[str, Entry]]:
-    """Components in which the query occurs, those with it in their name first; where it occurs nowhere, those
-    whose name is nearly it. Each with its type."""
+    """Components that contain the query, each with its type; those with it in their name come first. Without
+    any, the components with a similar name."""
     every = [(kind, entry) for kind in types for entry in TYPES[kind](roots)]
     text = query.casefold()
-    named = [one for one in every if text in one[1].name.casefold()]
-    mentioned = [one for one in every if one not in named and text in _text(one[1]).casefold()]
-    if named or mentioned:
-        return [*sorted(named, key=lambda one: len(one[1].name)), *mentioned]
+    by_name = [one for one in every if text in one[1].name.casefold()]
+    by_text = [one for one in every if one not in by_name and text in _text(one[1]).casefold()]
+    if by_name or by_text:
+        return [*sorted(by_name, key=lambda one: len(one[1].name)), *by_text]
     return [one for one in every if _is_near(text, one[1])]
 
 
@@ -145,20 +144,20 @@ def _is_near(query: str, entry: Entry) -> bool:
 def _text(entry: Entry) -> str:
     """The text that a search looks in: all fields except paths of files."""
     fields: Tree = msgspec.to_builtins(entry)
-    skipped = {"source", "config", "manifest", "variants", "problem"}
-    return " ".join(str(value) for key, value in fields.items() if key not in skipped)
+    paths = {"source", "config", "manifest", "variants", "problem"}
+    return " ".join(str(value) for key, value in fields.items() if key not in paths)
 
 
 def _benchmark(workload: Workload, roots: Sequence[Path]) -> BenchmarkEntry:
     entry = BenchmarkEntry(name=workload.name, source=str(workload.folder), config=str(workload.config))
     try:
         config = workload.resolve(search_dirs=roots)
-        agent = acting(config)
+        agent = main_agent(config)
     except GymError as error:
         entry.problem = str(error)
         return entry
     datasets = [one for one in (agent.datasets if agent else ()) if one.type == "benchmark"]
-    server = world(config, agent)
+    server = main_server(config, agent)
     if server:
         about = as_mapping(config.tree[server.name][server.kind][server.implementation])
         entry.domain, entry.description = about.get("domain") or "", about.get("description") or ""
@@ -211,7 +210,7 @@ def _server(kind: ServerKind, folder: Path) -> ServerEntry:
     facts = next((facts for path in variants if (facts := _facts(path, kind))), Tree())
     pattern = ""
     if kind == "responses_api_agents":
-        composable = "resources_server" in facts or names_its_world(folder / ENTRYPOINT)
+        composable = "resources_server" in facts or takes_any_server(folder / ENTRYPOINT)
         pattern = "composable" if composable else "self-contained"
     return ServerEntry(
         name=folder.name,

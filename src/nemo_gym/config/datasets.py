@@ -22,7 +22,7 @@ LICENSES: Final = (
     "TBD",
     "GNU General Public License v3.0",
 )
-"""The values that the original package knows; any other text passes with a notice."""
+"""The values that the original package accepts; any other text gets a notice."""
 
 
 class HuggingFaceSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="huggingface"):
@@ -48,12 +48,12 @@ class Dataset(msgspec.Struct, frozen=True):
     gitlab_identifier: dict[str, Any] | None = None
     license: str | None = None
     prepare_script: str | None = None
-    """Python file whose `prepare` makes a benchmark's file."""
+    """The Python file whose `prepare` writes the file of a benchmark."""
     prompt_config: str | None = None
 
 
 def read_datasets(value: Any) -> tuple[list[Dataset], list[str], list[str]]:
-    """The data sets, what is wrong with them, and what is to be said about them; by `datasets.<index>`."""
+    """The data sets, their problems and their notices, a line each that begins with `datasets.<index>`."""
     if not isinstance(value, list):
         return [], [f"datasets: expected a list, got {type(value).__name__}"], []
     datasets: list[Dataset] = []

@@ -13,13 +13,13 @@ _DEFAULT: Final = "chat"
 
 
 def fold_placeholders(tree: Tree) -> Tree:
-    """Replace placeholders. A placeholder beside a real model is removed, and its settings become defaults of
-    the real one. A placeholder that is alone as the policy model becomes a Chat Completions model at the
-    `policy_*` values; an empty `policy_base_url` means that there is no policy model."""
-    return {name: _folded(name, value, tree) for name, value in tree.items()}
+    """Replace placeholders. The settings of a placeholder beside a real model become defaults of the real
+    one. A placeholder alone as the policy model becomes a Chat Completions model with the `policy_*` values;
+    an empty `policy_base_url` means that there is no policy model."""
+    return {name: _without_placeholder(name, value, tree) for name, value in tree.items()}
 
 
-def _folded(name: str, value: Any, tree: Tree) -> Any:
+def _without_placeholder(name: str, value: Any, tree: Tree) -> Any:
     models = as_mapping(as_mapping(value).get(_KIND))
     if PLACEHOLDER not in models:
         return value

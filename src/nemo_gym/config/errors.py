@@ -24,7 +24,7 @@ class ConfigInterpolationError(ConfigError):
 
 
 class ConfigMissingValuesError(ConfigError):
-    """Values that must be given (`???`) were not."""
+    """Required values (`???`) are missing."""
 
 
 class InheritPathNotFoundError(ConfigError):
@@ -44,6 +44,6 @@ class NoServerInstancesError(ConfigError):
 
 
 def nearest(wrong: str, candidates: Iterable[str]) -> str:
-    """` Did you mean 'x'?` when something candidates is near; unlike `did_you_mean`, never a list of all."""
+    """` Did you mean 'x'?` for the nearest candidates; unlike `did_you_mean`, never a list of all."""
     hint = did_you_mean(wrong, candidates)
     return hint if hint.endswith("?") else ""

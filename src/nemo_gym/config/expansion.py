@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from nemo_gym.config.errors import ConfigError, ConfigInterpolationError
-from nemo_gym.config.tree import Path, Tree, as_mapping, get
+from nemo_gym.config.tree import Path, Tree, as_mapping, get, leaves
 
 MAX_DEPTH: Final = 100
 """Mappings and lists inside one another."""
@@ -31,16 +31,16 @@ _REFERENCE: Final = re.compile(r"\$\{\s*(?:oc\.\w+(?:\.\w+)?\s*:\s*['\"]?)?(\.*[
 """A reference whose key is written out, in a resolver's first argument too."""
 _VARIABLE: Final = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?(\w+)")
 _OPEN: Final = re.compile(r"\$\{\s*(?:oc\.\w+(?:\.\w+)?\s*:\s*['\"]?)?((?:\.*[\w-][\w.\-\[\]]*)?)(?=\$\{)")
-"""The known beginning of a reference whose key goes on with another one."""
+"""The beginning of a reference whose last key is itself a reference."""
 _INNER: Final = re.compile(r"\$\{\s*(\.*[\w-][\w.\-\[\]]*)\s*\}")
 
 
 def check_size(value: Any, where: str) -> None:
-    """Check that data is no deeper and holds no more values than a configuration needs; an alias counts as
+    """Check that data is not deeper and has no more values than a configuration needs. An alias counts as
     often as it is used.
 
     Raises:
-        ConfigError: it does, with what is wrong.
+        ConfigError: it is too large.
     """
     try:
         size = _size(value, {}, 0)
@@ -51,10 +51,10 @@ def check_size(value: Any, where: str) -> None:
 
 
 def check_nesting(text: str) -> None:
-    """Check that text has no more interpolations, and none deeper inside others, than can be read quickly.
+    """Check that text has so few interpolations, and so little nested, that it can be read quickly.
 
     Raises:
-        ConfigError: it has.
+        ConfigError: it has too many, or too deep ones.
     """
     if text.count("${") > MAX_REFERENCES:
         raise ConfigError(f"more than {MAX_REFERENCES:,} interpolations")
@@ -73,7 +73,9 @@ def check_expansion(tree: Tree) -> None:
     """
     growth = _Growth(tree)
     nodes = characters = 0
-    for path, text in _texts(tree, ()):
+    for path, text in leaves(tree):
+        if not isinstance(text, str) or "${" not in text:
+            continue
         try:
             more_nodes, more_characters = growth.of_text(text, path)
         except RecursionError:
@@ -99,33 +101,19 @@ def _size(value: Any, sizes: dict[int, int], depth: int) -> int:
     size = sizes.get(id(cast("object", value)))
     if size is not None:
         return size
-    sizes[id(cast("object", value))] = 1  # what contains itself is refused elsewhere
+    sizes[id(cast("object", value))] = 1  # data that contains itself is refused elsewhere
     inside = cast("Tree", value).values() if isinstance(value, dict) else cast("list[Any]", value)
     total = 1 + sum(_size(item, sizes, depth + 1) for item in inside)
     sizes[id(cast("object", value))] = total
     return total
 
 
-def _texts(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Every text with an interpolation, with its path."""
-    if isinstance(node, str):
-        if "${" in node:
-            yield path, node
-    elif isinstance(node, dict):
-        for key, value in cast("Tree", node).items():
-            yield from _texts(value, (*path, str(key)))
-    elif isinstance(node, list):
-        for index, value in enumerate(cast("list[Any]", node)):
-            yield from _texts(value, (*path, str(index)))
-
-
 class _Growth:
-    """(values, characters) that each part of a tree becomes; what leads to itself counts as one, since
-    replacing it is refused elsewhere."""
+    """(values, characters) that each part of a tree becomes. A reference to itself counts as one value."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._known: dict[Path, tuple[int, int]] = {}
+        self._sizes: dict[Path, tuple[int, int]] = {}
         self._open: set[Path] = set()
 
     def of_text(self, text: str, path: Path) -> tuple[int, int]:
@@ -138,8 +126,8 @@ class _Growth:
         return min(nodes, MAX_NODES + 1), min(characters, MAX_CHARACTERS + 1)
 
     def _at(self, path: Path) -> tuple[int, int]:
-        if path in self._known:
-            return self._known[path]
+        if path in self._sizes:
+            return self._sizes[path]
         if path in self._open:
             return 1, 0
         try:
@@ -150,12 +138,12 @@ class _Growth:
         self._open.add(path)
         if len(self._open) > MAX_DEPTH:
             raise ConfigInterpolationError(f"{'.'.join(path)}: more than {MAX_DEPTH} references in a row")
-        self._known[path] = self._of_node(node, path)
+        self._sizes[path] = self._of_node(node, path)
         self._open.discard(path)
-        return self._known[path]
+        return self._sizes[path]
 
     def _any_below(self, path: Path) -> tuple[int, int]:
-        """The most that a reference can become whose last key is only known when it is replaced."""
+        """The largest size of a reference whose last key is itself a reference."""
         try:
             node = get(self._tree, path)
         except KeyError:
@@ -179,9 +167,9 @@ class _Growth:
         return min(nodes, MAX_NODES + 1), min(characters, MAX_CHARACTERS + 1)
 
     def _references(self, text: str, path: Path) -> Iterator[tuple[str, bool]]:
-        """The references in a text, and of each whether its key goes on with something that is not known.
+        """The references in a text, and of each whether its last key is open, that is itself a reference.
 
-        Keys that are made from other references are known where those stand for plain text.
+        Keys with references inside are resolved where those mean plain text.
         """
         for _ in range(_LAYERS):
             yield from ((name, False) for name in _REFERENCE.findall(text))
@@ -212,7 +200,7 @@ class _Growth:
 
 
 _LAYERS: Final = 64
-"""References inside of the references of one text that are looked into."""
+"""The most nested references of one text that are resolved."""
 _LONGEST_KEY: Final = 1000
 
 

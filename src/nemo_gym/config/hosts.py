@@ -19,9 +19,10 @@ _random = SystemRandom()
 
 
 def assign_addresses(tree: Tree, instances: dict[str, Instance], *, offline: bool) -> None:
-    """Give every instance and the head server of the tree a host and a port, keeping those that are set.
+    """Set the host and the port of every instance and of the head server where they are missing.
 
-    Another process may take a port between the choice and its use; whoever binds it must be ready for that.
+    Another process may take a port between the choice and its use, so a caller that binds it must expect
+    that.
 
     Raises:
         ConfigError: a setting is of the wrong type, no port is free, or two instances have one address.
@@ -31,37 +32,33 @@ def assign_addresses(tree: Tree, instances: dict[str, Instance], *, offline: boo
     low, high = settings.port_range_low, settings.port_range_high
     head = settings.head_server
     tree["head_server"] = {**(tree.get("head_server") or {}), "host": head.host or host, "port": head.port}
-    fields = [_fields(tree, instance) for instance in instances.values()]
-    taken: set[int] = {*settings.disallowed_ports, head.port}
-    taken.update(one["port"] for one in fields if one.get("port"))
+    fields = [get(tree, instance.path) for instance in instances.values()]
+    occupied: set[int] = {*settings.disallowed_ports, head.port}
+    occupied.update(one["port"] for one in fields if one.get("port"))
     for one in fields:
         one["host"] = one.get("host") or host
         if one.get("port") in (None, OFFLINE_PORT):
-            one["port"] = OFFLINE_PORT if offline else open_port(one["host"], low, high, taken)
-            taken.add(one["port"])
+            one["port"] = OFFLINE_PORT if offline else open_port(one["host"], low, high, occupied)
+            occupied.add(one["port"])
     tree |= {"port_range_low": low, "port_range_high": high}
-    tree["disallowed_ports"] = sorted(taken - {OFFLINE_PORT})
+    tree["disallowed_ports"] = sorted(occupied - {OFFLINE_PORT})
     _check_apart(instances, fields)
 
 
-def open_port(host: str, low: int, high: int, taken: Collection[int] = ()) -> int:
-    """A port of low..high that could be bound a moment ago.
+def open_port(host: str, low: int, high: int, occupied: Collection[int] = ()) -> int:
+    """A port from low to high that is free now.
 
     Raises:
-        ConfigError: none of 50 tries could be.
+        ConfigError: 50 tries met no free port.
     """
     for _ in range(TRIES):
         port = _random.randint(low, high)
-        if port not in taken and _binds(host, port):
+        if port not in occupied and _binds(host, port):
             return port
     raise ConfigError(
         f"no free port on {host} in {low} to {high} after {TRIES} tries: widen port_range_low and "
         "port_range_high"
     )
-
-
-def _fields(tree: Tree, instance: Instance) -> Tree:
-    return get(tree, (instance.name, instance.kind, instance.implementation))
 
 
 def _check_apart(instances: dict[str, Instance], fields: list[Tree]) -> None:
@@ -87,7 +84,7 @@ def _binds(host: str, port: int) -> bool:
 
 
 def _machine_address() -> str:
-    """The address other machines reach this one at: that of the interface the default route leaves by."""
+    """The address at which other machines reach this one: that of the interface of the default route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))

@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.instances import Instance
-from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, Kind, builtin_names
+from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER, ServerKind, builtin_names
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.wire.choices import explain_misfit
@@ -35,7 +35,7 @@ def environment_reference(instance: Instance) -> str:
 
 
 def environment_of(instance: Instance) -> tuple[type[Environment], dict[str, Any]]:
-    """The class of a resources server without a folder, and those of the instance's settings that it has.
+    """The class of a resources server without a folder, and the settings of the instance that it has.
 
     Raises:
         UsageError: there is no such environment.
@@ -46,11 +46,11 @@ def environment_of(instance: Instance) -> tuple[type[Environment], dict[str, Any
 
 
 def check_implementations(instances: Iterable[Instance], roots: Sequence[Path]) -> None:
-    """Check that there is code for every instance, and that a built-in environment takes its settings; a
-    placeholder for a model passes.
+    """Check that every instance has code, and that built-in environments have their settings. A placeholder
+    for a model needs none.
 
     Raises:
-        ConfigError: naming every instance for which it is not so.
+        ConfigError: with every instance that fails the check.
     """
     problems = [problem for instance in instances for problem in _problems(instance, roots)]
     if problems:
@@ -60,7 +60,7 @@ def check_implementations(instances: Iterable[Instance], roots: Sequence[Path]) 
 def _problems(instance: Instance, roots: Sequence[Path]) -> Iterator[str]:
     name = instance.implementation
     if not _exists(instance, roots):
-        hint = did_you_mean(name, _known(instance.kind, roots))
+        hint = did_you_mean(name, _names(instance.kind, roots))
         yield f"{instance.name}: {instance.kind} has no {name!r}.{hint}"
     elif instance.kind == "resources_servers" and implementation_folder(instance, roots) is None:
         yield from _setting_problems(instance)
@@ -82,12 +82,10 @@ def _exists(instance: Instance, roots: Sequence[Path]) -> bool:
         return True
     if instance.kind == "resources_servers" and instance.entrypoint != ENTRYPOINT:
         return Path(instance.entrypoint.partition(":")[0]).exists()
-    return instance.implementation in _known(instance.kind, roots)
+    return instance.implementation in _names(instance.kind, roots)
 
 
-def _known(kind: Kind, roots: Sequence[Path]) -> set[str]:
+def _names(kind: ServerKind, roots: Sequence[Path]) -> set[str]:
     folders = {folder.name for root in roots for folder in (root / kind).glob("*") if folder.is_dir()}
-    own = (
-        {info.name for info in list_environments(roots=roots)} if kind == "resources_servers" else set[str]()
-    )
-    return {*builtin_names(kind), *folders, *own}
+    infos = list_environments(roots=roots) if kind == "resources_servers" else ()
+    return {*builtin_names(kind), *folders, *(info.name for info in infos)}

@@ -19,23 +19,23 @@ _DELETE: Final = "_delete_key"
 
 
 def apply_directives(tree: Tree) -> Tree:
-    """A new tree with every directive carried out and the sources of `inherit_from` removed.
+    """A new tree after every directive, without the sources of `inherit_from`.
 
-    A source may have directives itself, whatever the order of the keys.
+    A source may have directives itself, in any order of the keys.
 
     Raises:
         InheritPathNotFoundError: a directive names a path that isn't there.
         ConfigError: a directive is malformed, leads to itself, or deletes a key that isn't there.
     """
     work = _Work(tree)
-    result = cast("Tree", work.carried_out(tree, ()))
-    for path in work.moved:
+    result = cast("Tree", work.apply(tree, ()))
+    for path in work.sources:
         remove(result, path)
     return result
 
 
-def written_out(node: Any) -> Any:
-    """`${copy:a.b}` as `{_copy: a.b}`, which can be added to; anything else as it is."""
+def as_mapping_directive(node: Any) -> Any:
+    """`${copy:a.b}` as `{_copy: a.b}`, to which keys can be added; anything else as it is."""
     match = _TEXT.fullmatch(node) if isinstance(node, str) else None
     return {f"_{match[1]}": match[2]} if match else node
 
@@ -45,12 +45,12 @@ class _Work:
         self._tree = tree
         self._mappings = 0
         self._open: list[str] = []
-        self.moved: list[Path] = []
+        self.sources: list[Path] = []
 
-    def carried_out(self, node: Any, path: Path) -> Any:
+    def apply(self, node: Any, path: Path) -> Any:
         if isinstance(node, list):
             items = cast("list[Any]", node)
-            return [self.carried_out(item, (*path, str(index))) for index, item in enumerate(items)]
+            return [self.apply(item, (*path, str(index))) for index, item in enumerate(items)]
         if isinstance(node, str) and (match := _TEXT.fullmatch(node)):
             return self._value(match[1], match[2], path)
         if isinstance(node, dict):
@@ -60,15 +60,13 @@ class _Work:
     def _mapping(self, node: Tree, path: Path) -> Any:
         self._spend(path)
         sources = [(verb, node.pop(key)) for key, verb in _KEYS.items() if key in node]
-        doomed = _names(node.pop(_DELETE, ""), path)
-        late = [name for name in doomed if name not in node]
+        deletions = _names(node.pop(_DELETE, ""), path)
+        late = [name for name in deletions if name not in node]
         mapping: Any = {
-            key: self.carried_out(value, (*path, str(key)))
-            for key, value in node.items()
-            if key not in doomed
+            key: self.apply(value, (*path, str(key))) for key, value in node.items() if key not in deletions
         }
         for verb, source in sources:
-            mapping = self._joined(self._value(verb, source, path), mapping, path)
+            mapping = self._merge(self._value(verb, source, path), mapping, path)
         if mapping == MISSING:
             return mapping
         for name in late:
@@ -85,17 +83,17 @@ class _Work:
             circle = " -> ".join([*self._open[self._open.index(source) :], source])
             raise ConfigError(f"{_dotted(target)}: {verb} leads to itself: {circle}")
         self._open.append(source)
-        value = self.carried_out(self._found(path, source, verb, target), path)
+        value = self.apply(self._lookup(path, source, verb, target), path)
         self._open.pop()
         if verb == "inherit_from":
-            self.moved.append(path)
+            self.sources.append(path)
         return deepcopy(value)
 
-    def _found(self, path: Path, source: str, verb: str, target: Path) -> Any:
+    def _lookup(self, path: Path, source: str, verb: str, target: Path) -> Any:
         node: Any = self._tree
         for depth, key in enumerate(path):
             if depth and _is_directive(node):
-                node = self.carried_out(node, path[:depth])
+                node = self.apply(node, path[:depth])
             if node == MISSING:
                 return MISSING
             try:
@@ -108,7 +106,7 @@ class _Work:
                 ) from None
         return node
 
-    def _joined(self, source: Any, local: Any, target: Path) -> Any:
+    def _merge(self, source: Any, local: Any, target: Path) -> Any:
         if source == MISSING or not local:
             return source
         if not isinstance(source, dict):

@@ -9,8 +9,8 @@ from typing import Final, cast
 
 from nemo_gym.config.datasets import Dataset, read_datasets
 from nemo_gym.config.errors import AlmostServerError, ServerRefNotFoundError, nearest
-from nemo_gym.config.server_kinds import KINDS, Kind, as_kind
-from nemo_gym.config.tree import Tree, as_mapping, mappings
+from nemo_gym.config.server_kinds import KINDS, ServerKind, as_kind
+from nemo_gym.config.tree import Path, Tree, as_mapping, mappings
 from nemo_gym.wire.errors import did_you_mean
 
 OFFLINE_PORT: Final = -1
@@ -30,9 +30,9 @@ DOMAINS: Final = (
     "reasoning",
     "other",
 )
-ABOUT: Final = ("domain", "description", "value", "verified", "verified_url")
+CATALOGUE_FIELDS: Final = ("domain", "description", "value", "verified", "verified_url")
 """Fields for the catalogue; the component itself does not read them."""
-SERVED: Final = ("entrypoint", "host", "port", "datasets", "share")
+SERVER_FIELDS: Final = ("entrypoint", "host", "port", "datasets", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,23 @@ class Instance:
     """One named component. The name is unique, and the address that other components use."""
 
     name: str
-    kind: Kind
+    kind: ServerKind
     implementation: str
     """Name of the folder, or of the built-in component."""
     settings: Tree
-    """What the component itself reads; references to other instances among them."""
+    """The settings of the component itself, with its references to other instances."""
     entrypoint: str
     """File inside the implementation's folder, or `path.py:Class` of an environment."""
     host: str = ""
     port: int = OFFLINE_PORT
     datasets: tuple[Dataset, ...] = ()
     share: bool = False
-    """Whether a server program is served in the process of the other servers; components of this package
-    always are."""
+    """Whether a server program runs in the process of the other servers, as components of this package do."""
+
+    @property
+    def path(self) -> Path:
+        """Where its settings are in the tree."""
+        return (self.name, self.kind, self.implementation)
 
     @property
     def url(self) -> str:
@@ -68,26 +72,26 @@ class Instance:
 class Reference:
     """A reference to another instance, written `{type: ..., name: ...}`."""
 
-    kind: Kind
+    kind: ServerKind
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class InstanceTable:
     """The instances of a tree, and notices for the user."""
 
     instances: dict[str, Instance]
     notices: tuple[str, ...]
 
 
-def find_instances(tree: Tree) -> Found:
-    """Every instance, by name in the tree's order, each checked.
+def find_instances(tree: Tree) -> InstanceTable:
+    """Every instance by name, in the order of the tree, after a check.
 
     Raises:
-        AlmostServerError: something has a server type and an entry point and yet is not an instance; unless
-            the tree sets `error_on_almost_servers: false`, which makes it a notice.
-        ServerRefNotFoundError: a field of an instance refers to one that isn't there; a reference deeper in
-            it is a notice.
+        AlmostServerError: something has a server type and an entry point and is not a valid instance. With
+            `error_on_almost_servers: false` in the tree it is a notice.
+        ServerRefNotFoundError: a field of an instance refers to one that does not exist. A reference inside a
+            field is a notice.
     """
     instances: dict[str, Instance] = {}
     notices: list[str] = []
@@ -113,7 +117,7 @@ def find_instances(tree: Tree) -> Found:
             raise AlmostServerError(f"{text}{' ' if len(broken) == 1 else chr(10)}{end}")
         notices.append(text)
     _check_references(instances, notices)
-    return Found(instances, tuple(notices))
+    return InstanceTable(instances, tuple(notices))
 
 
 def _misspelt_kinds(name: str, value: Tree) -> Iterator[str]:
@@ -125,7 +129,7 @@ def _misspelt_kinds(name: str, value: Tree) -> Iterator[str]:
 
 
 def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -> Instance | None:
-    kinds: list[Kind] = [kind for kind in KINDS if kind in value]
+    kinds: list[ServerKind] = [kind for kind in KINDS if kind in value]
     if len(kinds) > 1:
         problems.append(f"{name}: has {' and '.join(kinds)}, an instance has one of them")
         return None
@@ -147,9 +151,9 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
     problems += [f"{here}.{problem}" for problem in _problems(kind, fields)]
     datasets: list[Dataset] = []
     if fields.get("datasets") is not None:
-        datasets, wrong, notes = read_datasets(fields["datasets"])
-        problems += [f"{here}.{problem}" for problem in wrong]
-        notices += [f"{here}.{notice}" for notice in notes]
+        datasets, dataset_problems, dataset_notices = read_datasets(fields["datasets"])
+        problems += [f"{here}.{problem}" for problem in dataset_problems]
+        notices += [f"{here}.{notice}" for notice in dataset_notices]
     for key in fields.keys() - {"share"}:
         if isinstance(fields[key], bool) and get_close_matches(key, ["share"], n=1, cutoff=_NEARLY_SHARE):
             notices.append(f"{here}.{key}: this does not share a process. Did you mean 'share'?")
@@ -159,7 +163,9 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
         name=name,
         kind=kind,
         implementation=str(implementation),
-        settings={key: item for key, item in fields.items() if key not in (*ABOUT, *SERVED)},
+        settings={
+            key: item for key, item in fields.items() if key not in (*CATALOGUE_FIELDS, *SERVER_FIELDS)
+        },
         entrypoint=fields["entrypoint"],
         host=fields.get("host") or "",
         port=fields.get("port") or OFFLINE_PORT,
@@ -168,7 +174,7 @@ def _instance(name: str, value: Tree, problems: list[str], notices: list[str]) -
     )
 
 
-def _problems(kind: Kind, fields: Tree) -> Iterator[str]:
+def _problems(kind: ServerKind, fields: Tree) -> Iterator[str]:
     entrypoint = fields.get("entrypoint")
     if not isinstance(entrypoint, str) or not entrypoint:
         yield (
@@ -220,16 +226,15 @@ def _misspelt_references(instance: Instance) -> Iterator[str]:
         near = get_close_matches(node["type"], KINDS, n=1, cutoff=_MISSPELT)
         if near and near[0] != node["type"]:
             yield f"{instance.name}: {key}.type: there is no kind {node['type']!r}. Did you mean {near[0]!r}?"
-        meant = get_close_matches(str(key), _USED, n=1, cutoff=_MISSPELT)
-        if instance.kind == "responses_api_agents" and meant and meant[0] not in instance.settings:
-            yield f"{instance.name}: {key}: there is no such setting. Did you mean {meant[0]!r}?"
+        near = get_close_matches(str(key), _AGENT_REFERENCES, n=1, cutoff=_MISSPELT)
+        if instance.kind == "responses_api_agents" and near and near[0] not in instance.settings:
+            yield f"{instance.name}: {key}: there is no such setting. Did you mean {near[0]!r}?"
 
 
-_USED: Final = ("resources_server", "model_server")
-"""The references of an agent."""
+_AGENT_REFERENCES: Final = ("resources_server", "model_server")
 _NEARLY_SHARE: Final = 0.8
 _MISSPELT: Final = 0.85
-"""Likeness of a word to the one that was meant; below it, it may have a meaning of its own."""
+"""From this likeness on, a word counts as a misspelt form of another one."""
 
 
 def _references(settings: Tree) -> Iterator[tuple[str, Reference]]:

@@ -21,9 +21,8 @@ _PROGRAMS: Final = frozenset({"command", "presets", "remote_agent", "remote_run"
 def infer_profile(config: Config, agent: Instance | None, roots: Sequence[Path]) -> Profile:
     """The integration profile of a workload.
 
-    A driver makes all rollouts; without one an agent of the user's owns the loop when its `responses` does
-    more than raise, and a built-in one when it is not there to call another program.
-    """
+    A driver makes all rollouts. Without one, an agent of the user owns the loop when its `responses` does
+    more than raise, and a built-in agent owns it unless it only calls another program."""
     if agent is None or config.tree.get("rollout_collection_driver"):
         return DRIVEN
     folder = implementation_folder(agent, roots)
@@ -33,8 +32,8 @@ def infer_profile(config: Config, agent: Instance | None, roots: Sequence[Path])
     return "external-agent-loop" if AGENTS[name].partition(":")[0] in _PROGRAMS else "custom-gym-verifier"
 
 
-def names_its_world(file: Path) -> bool:
-    """Whether an agent's code declares a setting `resources_server`: it then acts in any of them."""
+def takes_any_server(file: Path) -> bool:
+    """Whether an agent's code declares a setting `resources_server`, so that it acts in any of them."""
     tree = parse_file(file)
     return any(
         isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "resources_server"
@@ -43,7 +42,7 @@ def names_its_world(file: Path) -> bool:
 
 
 def prepare_problem(script: Path) -> str | None:
-    """What is wrong with a benchmark's `prepare(**arguments) -> Path`; None when nothing is."""
+    """The problem of a benchmark's `prepare(**arguments) -> Path`; None when there is none."""
     tree = parse_file(script)
     if tree is None:
         return "can't be read as Python" if script.is_file() else "there is no such file"
@@ -55,14 +54,14 @@ def prepare_problem(script: Path) -> str | None:
         return f"line {prepare.lineno}: prepare() must not be async"
     arguments = prepare.args
     positional = [*arguments.posonlyargs, *arguments.args]
-    needed = [argument.arg for argument in positional[: len(positional) - len(arguments.defaults)]]
+    required = [argument.arg for argument in positional[: len(positional) - len(arguments.defaults)]]
     pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    needed += [argument.arg for argument, default in pairs if default is None]
-    if needed:
-        return f"line {prepare.lineno}: prepare() needs arguments, give {', '.join(needed)} a default"
-    returned = ast.unparse(prepare.returns) if prepare.returns else "Path"
-    if returned.strip("'\"").rpartition(".")[2] != "Path":
-        return f"line {prepare.lineno}: prepare() must return the Path that it wrote, not {returned}"
+    required += [argument.arg for argument, default in pairs if default is None]
+    if required:
+        return f"line {prepare.lineno}: prepare() needs arguments, give {', '.join(required)} a default"
+    result = ast.unparse(prepare.returns) if prepare.returns else "Path"
+    if result.strip("'\"").rpartition(".")[2] != "Path":
+        return f"line {prepare.lineno}: prepare() must return the Path that it wrote, not {result}"
     return None
 
 

@@ -25,14 +25,14 @@ _SETTINGS: Final = {
     "policy_api_key": "model_api_key",
     "policy_model_name": "model",
 }
-"""What callers call the values of the policy model."""
+"""The settings of callers that supply the values of the policy model."""
 
 
 def require_values(tree: Tree) -> None:
     """Check that no required value (`???`) is missing.
 
     Raises:
-        ConfigMissingValuesError: naming every `???`, each with the way to give it.
+        ConfigMissingValuesError: with every `???` and the way to set it.
     """
     missing = [".".join(path) for path, value in leaves(tree) if value == MISSING]
     if missing:
@@ -44,11 +44,11 @@ def require_values(tree: Tree) -> None:
 
 
 def interpolate(tree: Tree) -> Tree:
-    """A plain tree without interpolations. What comes from environment variables is remembered as secret.
+    """A plain tree without interpolations. Values of environment variables are remembered as secrets.
 
     Raises:
-        ConfigInterpolationError: naming every one that refers to nothing, or to itself; or they multiply
-            into more than any configuration needs.
+        ConfigInterpolationError: with every interpolation that refers to nothing or to itself; or they grow
+            larger than any configuration.
     """
     _watch_environment()
     check_expansion(tree)
@@ -56,7 +56,7 @@ def interpolate(tree: Tree) -> Tree:
     unresolvable = list(_unresolvable(whole, ""))
     if unresolvable:
         problems = [f"{path}: {text}: {problem}{_hint(text, tree)}" for path, text, problem in unresolvable]
-        keys = [found[1] for _, text, _ in unresolvable if (found := _KEY.fullmatch(text))]
+        keys = [match[1] for _, text, _ in unresolvable if (match := _KEY.fullmatch(text))]
         settings = dict.fromkeys(_SETTINGS[key] for key in keys if key in _SETTINGS and key not in tree)
         raise ConfigInterpolationError("can't be interpolated:\n  " + "\n  ".join(problems)).about(*settings)
     return cast("Tree", OmegaConf.to_container(whole, resolve=True))
@@ -64,7 +64,7 @@ def interpolate(tree: Tree) -> Tree:
 
 @cache
 def _watch_environment() -> None:
-    """Have OmegaConf's own `oc.env` remember what it reads."""
+    """Let OmegaConf's own `oc.env` remember the values that it reads."""
 
     def read(name: Any, *default: Any) -> Any:
         if name in os.environ and name not in _OPEN and not _is_place(os.environ[name]):
@@ -72,7 +72,7 @@ def _watch_environment() -> None:
         return oc.env(name, *default)
 
     register = OmegaConf.register_resolver
-    if "replace" not in signature(register).parameters:  # the function that had this name until OmegaConf 2.4
+    if "replace" not in signature(register).parameters:  # before OmegaConf 2.4 another function had this name
         register = OmegaConf.register_new_resolver
     register("oc.env", read, replace=True)
 
@@ -85,11 +85,11 @@ def _is_place(text: str) -> bool:
 _OPEN: Final = frozenset(
     {"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "USER"}
 )
-"""Variables that every system sets for places and users; they hold no secrets."""
+"""Variables that every system sets; they hold places and users and no secrets."""
 
 
 def _unresolvable(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[str, str, str]]:
-    """(path, text, what is wrong) of every interpolation that can't be resolved."""
+    """(path, text, problem) of every interpolation that can't be resolved."""
     raw = cast("Any", OmegaConf.to_container(node, resolve=False))
     keys = range(len(raw)) if isinstance(node, ListConfig) else list(raw)
     for key in keys:

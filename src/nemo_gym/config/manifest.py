@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Implementation of its agent."""
     model_server: Text | None = None
     rollout_driver: Annotated[str, msgspec.Meta(pattern=_CALLABLE)] | None = None
-    """`module:callable` that makes all rollouts."""
+    """The `module:callable` that makes all rollouts."""
     grading_mode: str | None = None
     session_model: Literal["episode", "step"] | None = None
     state: Literal["none", "per_session"] | None = None
@@ -74,25 +74,25 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lifecycle: Literal["active", "deprecated"] = "active"
 
 
-NEEDED: Final[dict[Profile, tuple[str, ...]]] = {
+REQUIRED: Final[dict[Profile, tuple[str, ...]]] = {
     "custom-gym-verifier": ("resources_server", "agent_server"),
     "custom-gym-agent-loop": ("resources_server", "agent_server"),
     "external-agent-loop": ("agent_server",),
     "external-rollout-driver": ("rollout_driver",),
 }
-"""Fields that a profile needs beside those that every manifest has."""
+"""The fields that a profile needs beside those of every manifest."""
 DRIVEN: Final = "external-rollout-driver"
 
 
-def broken_rules(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The rules between fields that a manifest breaks: the path of a field, and what is wrong there."""
+def rule_problems(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The problems of a manifest that concern several fields: the path of a field, and the problem there."""
     low, high = manifest.reward.range
     if not low < high:
         yield ("reward", "range"), f"expected [lowest, highest], got [{low:g}, {high:g}]"
-    if doubled := _doubled(manifest.authors):
-        yield ("authors",), f"{', '.join(doubled)}: named twice"
-    if doubled := _doubled([dataset.name for dataset in manifest.datasets]):
-        yield ("datasets",), f"{', '.join(doubled)}: the name of two data sets"
+    if names := _duplicates(manifest.authors):
+        yield ("authors",), f"{', '.join(names)}: named twice"
+    if names := _duplicates([dataset.name for dataset in manifest.datasets]):
+        yield ("datasets",), f"{', '.join(names)}: the name of two data sets"
     for index, dataset in enumerate(manifest.datasets):
         if dataset.type == "benchmark" and not dataset.prepare_script:
             yield ("datasets", str(index)), f"data set {dataset.name}: a benchmark needs a prepare_script"
@@ -101,12 +101,14 @@ def broken_rules(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
     if manifest.rollout_driver and manifest.integration_profile != DRIVEN:
         yield ("rollout_driver",), f"only for the profile {DRIVEN}"
     missing = [
-        field for field in NEEDED[manifest.integration_profile] if not msgspec.structs.asdict(manifest)[field]
+        field
+        for field in REQUIRED[manifest.integration_profile]
+        if not msgspec.structs.asdict(manifest)[field]
     ]
     if missing:
         profile = manifest.integration_profile
         yield ("integration_profile",), f"{profile}: manifest requires: {', '.join(missing)}"
 
 
-def _doubled(names: list[str]) -> list[str]:
+def _duplicates(names: list[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from nemo_gym.config.errors import ConfigError, nearest
-from nemo_gym.config.manifest import Manifest, broken_rules
+from nemo_gym.config.manifest import Manifest, rule_problems
 from nemo_gym.config.sources import read_yaml
 from nemo_gym.config.tree import Tree
 
@@ -21,27 +21,27 @@ Place: TypeAlias = tuple[str, ...]
 
 
 class ManifestError(ConfigError):
-    """A manifest can't be used; a line for each thing that is wrong."""
+    """A manifest can't be used; the message has a line for each problem."""
 
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest in a file.
 
     Raises:
-        ManifestError: with every problem, each at its line.
+        ManifestError: with every problem and its line.
         ConfigError: it is not a mapping in YAML, or is too large.
     """
     document = read_yaml(path)
-    problems = list(_misfits(document, Manifest, ()))
+    problems = list(_type_problems(document, Manifest, ()))
     if not problems:
         manifest = msgspec.convert(document, Manifest)
-        problems = list(broken_rules(manifest))
+        problems = list(rule_problems(manifest))
         if not problems:
             return manifest
-    raise ManifestError(located(path, problems))
+    raise ManifestError(problem_text(path, problems))
 
 
-def located(path: Path, problems: Iterable[tuple[Place, str]]) -> str:
+def problem_text(path: Path, problems: Iterable[tuple[Place, str]]) -> str:
     """Problems as text, a line each that begins with the file and the line of the field."""
     root = _compose(path.read_text(encoding="utf-8"))
     lines = [
@@ -58,23 +58,23 @@ def nodes_of(text: str) -> dict[str, tuple[int, int]]:
     return {key.value: (key.start_mark.index, value.end_mark.index) for key, value in root.value}
 
 
-def _misfits(value: Any, kind: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """Each field that is missing, unknown or of the wrong type; objects inside are looked into."""
+def _type_problems(value: Any, kind: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """Each field, also of inner objects, that is missing, unknown or of the wrong type."""
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and isinstance(value, dict):
-        yield from _field_misfits(cast("Tree", value), bare, place)
+        yield from _field_problems(cast("Tree", value), bare, place)
     elif get_origin(bare) is list and isinstance(value, list) and value:
         (inner,) = get_args(bare)
         for index, item in enumerate(cast("list[Any]", value)):
-            yield from _misfits(item, inner, (*place, str(index)))
+            yield from _type_problems(item, inner, (*place, str(index)))
     else:
         try:
             msgspec.convert(value, type=kind)
         except msgspec.ValidationError as error:
-            yield place, _explained(str(error), value, kind)
+            yield place, _explain(str(error), value, kind)
 
 
-def _field_misfits(value: Tree, kind: type[msgspec.Struct], place: Place) -> Iterator[tuple[Place, str]]:
+def _field_problems(value: Tree, kind: type[msgspec.Struct], place: Place) -> Iterator[tuple[Place, str]]:
     hints = get_type_hints(kind, include_extras=True)
     missing = [
         field.name for field in msgspec.structs.fields(kind) if field.required and field.name not in value
@@ -83,12 +83,12 @@ def _field_misfits(value: Tree, kind: type[msgspec.Struct], place: Place) -> Ite
         yield place, f"manifest requires: {', '.join(missing)}"
     for key, item in value.items():
         if key in hints:
-            yield from _misfits(item, hints[key], (*place, key))
+            yield from _type_problems(item, hints[key], (*place, key))
         else:
             yield (*place, str(key)), f"there is no such field.{nearest(str(key), hints)}"
 
 
-def _explained(problem: str, value: Any, kind: Any) -> str:
+def _explain(problem: str, value: Any, kind: Any) -> str:
     """The message of msgspec, with the possible values where a field has a fixed set."""
     problem = problem.partition(" - at `")[0]
     choices = [
@@ -107,7 +107,7 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def _line(node: yaml.Node | None, place: Place) -> int:
-    """The line of a field, or of the nearest one around it that is there."""
+    """The line of a field, or of the nearest existing one around it."""
     line = 1
     for key in place:
         match node:

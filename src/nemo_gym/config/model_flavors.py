@@ -1,6 +1,6 @@
 """Ready configurations of models: `--model-type NAME/FLAVOR`, and files that other configurations include.
 
-Those of local models say what fits one node of eight 80 GB GPUs; `vllm_serve_kwargs` is there to be changed.
+The settings of local models fit one node of eight 80 GB GPUs; change `vllm_serve_kwargs` for other machines.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ class Flavor(NamedTuple):
 
     settings: Tree
     instance: str = ""
-    """Name of the instance when it is not the policy, whose endpoint the `policy_*` values name."""
+    """The name of the instance; empty for the policy model, whose endpoint is in the `policy_*` values."""
 
 
 def flavors(implementation: str) -> dict[str, Flavor]:
-    """The ready configurations of an implementation, by name; the plain one has the implementation's."""
-    match implementation:
-        case "inference_provider":
-            return {name: Flavor({"base_url": facts.url}) for name, facts in PROVIDERS.items()}
-        case _:
-            return _FLAVORS.get(implementation, {})
+    """The ready configurations of an implementation, by name."""
+    if implementation == "inference_provider":
+        return {name: Flavor({"base_url": facts.url}) for name, facts in PROVIDERS.items()}
+    return _FLAVORS.get(implementation, {})
 
 
 def _openai(model: str) -> Flavor:
@@ -66,24 +64,22 @@ _QWEN3_5: Final[dict[str, Any]] = {
     "reasoning_parser": "qwen3",
 }
 _PLAIN: Final[Tree] = {"uses_reasoning_parser": False}
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "Qwen/Qwen3-30B-A3B-Instruct-2507": {"settings": _PLAIN, **_TOOLS},
+    "Qwen/Qwen3-30B-A3B-Thinking-2507": {**_TOOLS, "reasoning_parser": "deepseek_r1"},
+    "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8": {"gpus": 4, "settings": _PLAIN, **_TOOLS},
+    "Qwen/Qwen3.5-27B": _QWEN3_5,
+    "Qwen/Qwen3.5-35B-A3B": {"gpus": 2, **_QWEN3_5},
+    "Qwen/Qwen3.5-122B-A10B": {"gpus": 4, **_QWEN3_5},
+    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": {
+        "trust_remote_code": True,
+        "enable_auto_tool_choice": True,
+        "tool_call_parser": "qwen3_coder",
+        "reasoning_parser": "deepseek_r1",
+    },
+}
 _LOCAL: Final = {
-    "Qwen/Qwen3-30B-A3B-Instruct-2507": _local("Qwen/Qwen3-30B-A3B-Instruct-2507", settings=_PLAIN, **_TOOLS),
-    "Qwen/Qwen3-30B-A3B-Thinking-2507": _local(
-        "Qwen/Qwen3-30B-A3B-Thinking-2507", **_TOOLS, reasoning_parser="deepseek_r1"
-    ),
-    "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8": _local(
-        "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", gpus=4, settings=_PLAIN, **_TOOLS
-    ),
-    "Qwen/Qwen3.5-27B": _local("Qwen/Qwen3.5-27B", **_QWEN3_5),
-    "Qwen/Qwen3.5-35B-A3B": _local("Qwen/Qwen3.5-35B-A3B", gpus=2, **_QWEN3_5),
-    "Qwen/Qwen3.5-122B-A10B": _local("Qwen/Qwen3.5-122B-A10B", gpus=4, **_QWEN3_5),
-    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": _local(
-        "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
-        trust_remote_code=True,
-        enable_auto_tool_choice=True,
-        tool_call_parser="qwen3_coder",
-        reasoning_parser="deepseek_r1",
-    ),
+    **{model: _local(model, **options) for model, options in _OPTIONS.items()},
     **{
         f"openai/gpt-oss-120b-reasoning-{effort}": _gpt_oss("openai/gpt-oss-120b", effort, 2)
         for effort in ("low", "medium", "high")

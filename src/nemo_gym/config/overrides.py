@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.inheritance import written_out
+from nemo_gym.config.inheritance import as_mapping_directive
 from nemo_gym.config.tree import MISSING, Path, Tree, as_mapping, child, merge, parse_path, remove
 from nemo_gym.config.values import parse_value
 from nemo_gym.wire.errors import UsageError
@@ -18,7 +18,7 @@ _SHAPE: Final = re.compile(r"(\+\+|\+|~)?([^=\s~+][^=\s]*?)(?:=(.*))?", re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One change: `set` a value that has a place already, `add` one, or `delete` one."""
+    """One change: `set` an existing value, `add` one, or `delete` one."""
 
     change: Literal["set", "add", "delete"]
     path: Path
@@ -30,7 +30,7 @@ class Override:
 
 
 def is_override(word: str) -> bool:
-    """Whether a word of the command line is meant as an override."""
+    """Whether a word of the command line is an override."""
     return word.startswith(("+", "~")) or "=" in word
 
 
@@ -54,10 +54,10 @@ def parse_override(word: str) -> Override:
 
 
 def apply_override(tree: Tree, override: Override) -> Tree:
-    """The tree with one change. A mapping is merged into a mapping, as between files; anything else replaces.
+    """The tree with one change. A mapping is merged into a mapping, as between files; other values replace.
 
     Raises:
-        ConfigError: what is to be deleted isn't there, or something on the way is not a mapping.
+        ConfigError: the key to delete does not exist, or a key on the path is not a mapping.
     """
     if override.change == "delete":
         if not exists(override.path, [tree]):
@@ -86,9 +86,9 @@ def _put(node: Any, path: Path, value: Any, key: str) -> Any:
         if not first.isdecimal() or int(first) >= len(items):
             raise ConfigError(f"{key}: {first!r} is not the index of one of the list's {len(items)} elements")
         index = int(first)
-        changed = _put(items[index], rest, value, key) if rest else value
-        return [*items[:index], changed, *items[index + 1 :]]
-    mapping = _opened(node, key)
+        item = _put(items[index], rest, value, key) if rest else value
+        return [*items[:index], item, *items[index + 1 :]]
+    mapping = _open(node, key)
     if rest:
         value = _put(mapping.get(first), rest, value, key)
     elif isinstance(mapping.get(first), dict) and isinstance(value, dict):
@@ -96,8 +96,8 @@ def _put(node: Any, path: Path, value: Any, key: str) -> Any:
     return {**mapping, first: value}
 
 
-def _opened(node: Any, key: str) -> Tree:
-    mapping = written_out(node)
+def _open(node: Any, key: str) -> Tree:
+    mapping = as_mapping_directive(node)
     if mapping is None or mapping == MISSING:
         return {}
     if not isinstance(mapping, dict):

@@ -15,7 +15,7 @@ from nemo_gym.wire.prompt import Prompt
 
 
 class PromptFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a prompt file holds."""
+    """The content of a prompt file."""
 
     user: str
     system: str | None = None

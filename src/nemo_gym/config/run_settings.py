@@ -1,4 +1,4 @@
-"""`RunSettings`: what a run is asked for besides its components, by flags, top-level keys or arguments."""
+"""`RunSettings`: the settings of a run besides its components, from flags, top-level keys or arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SkillsSetting(msgspec.Struct, frozen=True):
 
 
 class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS):
-    """Named as the flags. None, false or empty means that the caller leaves it open."""
+    """The settings under the names of the flags. None, false or empty means that one is not set."""
 
     agent: str | None = None
     input: str | None = None
@@ -40,7 +40,7 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     split: str | None = None
     limit: Count | None = None
     num_repeats: Count | dict[str, Count] | None = None
-    """Rollouts per task; a map says it by agent, with `_default` for the others."""
+    """Rollouts per task, or by agent with `_default` for the others."""
     num_repeats_add_seed: bool = False
     """Sample every rollout with its repeat number as the seed."""
     concurrency: Count | None = None
@@ -48,23 +48,23 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     max_sandboxes: Count | None = None
     """Rollouts that may have sandboxes at the same time."""
     sampling: dict[str, Any] = {}
-    """Request parameters that win over those of the tasks."""
+    """Request parameters that replace those of the tasks."""
     prompt_config: str | None = None
     skills: SkillsSetting | None = None
     resume: bool = False
     disable_aggregation: bool = False
     rollout_collection_driver: str | None = None
-    """`pkg.mod:func` of the user's that collects in place of the collector."""
+    """A function `pkg.mod:func` of the user that collects in place of the collector."""
     dry_run: bool = False
-    """Say what would be run, and start nothing."""
+    """Describe the run, and start nothing."""
     model_ready_timeout: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    """Seconds that model endpoints which don't answer yet are waited for."""
+    """Seconds to wait for model endpoints that don't answer yet."""
     hf_token: str = ""
-    """The token for data sets that are downloaded."""
+    """The token for downloads of data sets."""
 
     @classmethod
     def of(cls, **values: Any) -> RunSettings:
-        """The settings of these values, named as the fields are.
+        """The settings with these values, under the names of the fields.
 
         Raises:
             UsageError: a value is of the wrong type or out of range.
@@ -73,23 +73,23 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
             settings = msgspec.convert({_KEYS.get(name, name): value for name, value in values.items()}, cls)
         except msgspec.ValidationError as error:
             name = next(name for name in values if _KEYS.get(name, name) == _place(error))
-            message = _explained(error, values[name]).replace(_place(error), name)
+            message = _explain(error, values[name]).replace(_place(error), name)
             raise UsageError(message).about(name) from None
         check_typed_params({"input": "", **settings.sampling})
         return settings
 
     def over(self, tree: Mapping[str, Any]) -> RunSettings:
-        """These settings, and from the tree of a configuration those that these leave open.
+        """These settings, with those of a configuration's tree where these are not set.
 
         Raises:
             ConfigError: one in the tree is of the wrong type.
         """
         keys = self.__struct_encode_fields__
-        known = {key: value for key, value in tree.items() if key in keys and value is not None}
+        values = {key: value for key, value in tree.items() if key in keys and value is not None}
         try:
-            settings = msgspec.convert(known, RunSettings)
+            settings = msgspec.convert(values, RunSettings)
         except msgspec.ValidationError as error:
-            raise ConfigError(_explained(error, known[_place(error)])) from None
+            raise ConfigError(_explain(error, values[_place(error)])) from None
         params = settings.sampling | self.sampling
         check_sampling(params)
         own = {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
@@ -97,7 +97,7 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
 
 
 def check_sampling(params: Mapping[str, Any]) -> None:
-    """Check request parameters that are put over those of the tasks.
+    """Check request parameters that replace those of the tasks.
 
     Raises:
         ConfigError: one is unknown, or of the wrong type.
@@ -108,8 +108,8 @@ def check_sampling(params: Mapping[str, Any]) -> None:
         raise ConfigError(str(error)) from None
 
 
-def _explained(error: msgspec.ValidationError, value: object) -> str:
-    """`limit: expected a whole number from 1, got 0`, or else what msgspec says."""
+def _explain(error: msgspec.ValidationError, value: object) -> str:
+    """`limit: expected a whole number from 1, got 0`, or the message of msgspec."""
     kind = _KIND.match(str(error))
     if kind is None or kind[1] not in _WORDS:
         return explain_misfit(error, RunSettings).replace("$.", "")

@@ -34,7 +34,7 @@ def select(
     model_url: str | Sequence[str] = "",
     model_api_key: str = "",
 ) -> Selection:
-    """Files and overrides, in the order in which they win.
+    """Files and overrides; later ones replace values of earlier ones.
 
     Args:
         words: overrides, and names of environments (`mcqa`, `env.py`, `env.py:Class`).
@@ -44,15 +44,15 @@ def select(
             values.
 
     Raises:
-        UsageError: a selector finds nothing, or a word can't be read.
+        UsageError: there is no such component, or a word can't be read.
     """
     roots = search_roots(search_dirs)
     changes = [parse_override(word) for word in words if is_override(word)]
-    named = {setting: list(names) for setting, names in (selectors or {}).items()}
-    named.setdefault(_ENVIRONMENT, []).extend(word for word in words if not is_override(word))
-    files = [name for name in named[_ENVIRONMENT] if _is_file(name)]
-    named[_ENVIRONMENT] = [name for name in named[_ENVIRONMENT] if not _is_file(name)]
-    paths = [config_path(setting, name, roots) for setting, names in named.items() for name in names]
+    choices = {setting: list(names) for setting, names in (selectors or {}).items()}
+    environments = [*choices.get(_ENVIRONMENT, ()), *(word for word in words if not is_override(word))]
+    files = [name for name in environments if _is_file(name)]
+    choices[_ENVIRONMENT] = [name for name in environments if not _is_file(name)]
+    paths = [config_path(setting, name, roots) for setting, names in choices.items() for name in names]
     policy = {"policy_base_url": model_url, "policy_api_key": model_api_key, "policy_model_name": model}
     includes = [Override("add", ("environment",), file) for file in files]
     includes += [Override("add", (key,), value) for key, value in policy.items() if value]

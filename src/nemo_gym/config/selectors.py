@@ -1,4 +1,4 @@
-"""Names such as that of the environment `mcqa` as paths of configuration files."""
+"""Finds the configuration files of names such as that of the environment `mcqa`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GROUPS: Final = {
     "benchmark": ("benchmarks",),
     "model_type": ("responses_api_models",),
 }
-"""The folders of a root that the names of a setting are looked up in."""
+"""The folders of a root in which the names of a setting are looked up."""
 
 _NAME: Final = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
@@ -32,10 +32,10 @@ def config_path(setting: str, name: str, roots: Sequence[Path]) -> str:
 
     Args:
         setting: one of `GROUPS`.
-        name: `name`, or `name/flavor` for another than the first configuration of its folder.
+        name: `name`, or `name/flavor` for another configuration than the first of its folder.
 
     Raises:
-        UsageError: there is none, with the path it implies, the nearest names and where they were looked for.
+        UsageError: there is none; with the path, the nearest names and the folders that were searched.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{_words(setting)} {name}: expected NAME or NAME/FLAVOR").about(setting)
@@ -45,10 +45,10 @@ def config_path(setting: str, name: str, roots: Sequence[Path]) -> str:
             return path
     if setting == "model_type" and (meaning := ready_meaning(name)):
         raise UsageError(f"no model type {name!r}: use {meaning}").about(setting)
-    known = sorted({known for group in GROUPS[setting] for known in _names(group, roots)})
+    names = sorted({one for group in GROUPS[setting] for one in _names(group, roots)})
     looked = ", ".join(map(str, roots))
     folder, _, flavor = name.partition("/")
-    near = (flavor, _flavors(setting, folder, roots)) if folder in known else (folder, known)
+    near = (flavor, _flavors(setting, folder, roots)) if folder in names else (folder, names)
     hint = did_you_mean(*near)
     raise UsageError(
         f"{_words(setting)} {name} means {paths[0]}, which does not exist.{hint} (looked in {looked})"
@@ -60,7 +60,7 @@ def _words(setting: str) -> str:
 
 
 def candidates(group: str, name: str) -> Iterator[str]:
-    """The paths, relative to a search root, that a name of a group may mean; the first that exists does."""
+    """The paths, relative to a search root, that a name may mean; the first existing one counts."""
     folder, slash, flavor = name.partition("/")
     for file in (flavor,) if slash else (folder, "config"):
         yield f"{group}/{folder}/configs/{file}.yaml"
@@ -68,7 +68,7 @@ def candidates(group: str, name: str) -> Iterator[str]:
 
 
 def _flavors(setting: str, folder: str, roots: Sequence[Path]) -> set[str]:
-    """What may stand after the slash."""
+    """The flavors in a folder."""
     homes = [root / group / folder for root in roots for group in GROUPS[setting]]
     files = (file for home in homes for sub in ("", "configs") for file in (home / sub).glob("*.yaml"))
     return {file.stem for file in files} | {*(flavors(folder) if setting == "model_type" else ())}

@@ -1,4 +1,4 @@
-"""The three kinds of server, and which implementations of each come with this package."""
+"""The three kinds of server, and the implementations of each in this package."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from nemo_gym.agents import registry as agents
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.models import registry as models
 
-Kind: TypeAlias = Literal["resources_servers", "responses_api_agents", "responses_api_models"]
+ServerKind: TypeAlias = Literal["resources_servers", "responses_api_agents", "responses_api_models"]
 
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS: Final[tuple[ServerKind, ...]] = get_args(ServerKind)
 PLACEHOLDER: Final = "dummy_model"
 """The placeholder for the model that the user chooses."""
 EXPOSE: Final = "expose_tools_over_mcp"
-"""Setting of any environment: whether its server offers the tools over MCP too."""
+"""The setting of an environment for whether its server also offers the tools over MCP."""
 ENTRYPOINT: Final = "app.py"
 """The entry point of built-in implementations, which have no file to start."""
 
 
-def builtin_names(kind: Kind) -> list[str]:
+def builtin_names(kind: ServerKind) -> list[str]:
     """Implementations that need no folder, the names of the original package included."""
     match kind:
         case "resources_servers":
@@ -31,8 +31,8 @@ def builtin_names(kind: Kind) -> list[str]:
             return sorted({*models.TYPES, *models.ALIASES, *models.PROVIDERS})
 
 
-def builtin_settings(kind: Kind, implementation: str) -> list[str] | None:
-    """The settings a built-in implementation has; None when it is not one, or a model that checks its own."""
+def builtin_settings(kind: ServerKind, implementation: str) -> list[str] | None:
+    """The settings of a built-in implementation; None for others, and for models, which check their own."""
     if implementation not in builtin_names(kind):
         return None
     match kind:
@@ -51,6 +51,6 @@ def asked_reference(name: str) -> str:
     return f"{name}_model_server"
 
 
-def as_kind(name: object) -> Kind | None:
+def as_kind(name: object) -> ServerKind | None:
     """The kind of that name."""
     return next((kind for kind in KINDS if kind == name), None)

@@ -9,8 +9,9 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from nemo_gym.config.builtins import POLICY_SETTINGS
 from nemo_gym.config.errors import ConfigError, nearest
-from nemo_gym.config.instances import ABOUT, SERVED, Instance
+from nemo_gym.config.instances import CATALOGUE_FIELDS, SERVER_FIELDS, Instance
 from nemo_gym.config.overrides import Override, exists
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.config.server_kinds import KINDS, as_kind, builtin_settings
@@ -41,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True):
     results_dir: str = "results"
     cache_dir: str = "cache"
     max_sandboxes: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Sessions of one server that may have sandboxes at the same time."""
+    """How many sessions of one server may have sandboxes at the same time."""
 
     def __post_init__(self) -> None:
         if self.port_range_low > self.port_range_high:
@@ -49,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def read_settings(tree: Tree) -> Settings:
-    """The settings of a tree; one that is null has its default.
+    """The settings of a tree; null means the default.
 
     Raises:
         ConfigError: one is of the wrong type.
@@ -63,19 +64,14 @@ def read_settings(tree: Tree) -> Settings:
 
 SETTINGS: Final = frozenset(
     {
+        *Settings.__struct_fields__,
+        *RunSettings.__struct_encode_fields__,
+        *POLICY_SETTINGS,
         "config_paths",
         "entrypoint",
-        "head_server",
-        "default_host",
-        "use_absolute_ip",
-        "port_range_low",
-        "port_range_high",
-        "disallowed_ports",
         "allowed_hosts",
         "request_limits",
-        "max_sandboxes",
         "isolate",
-        "dry_run",
         "skip_venv_if_present",
         "uv_cache_dir",
         "uv_venv_dir",
@@ -83,12 +79,8 @@ SETTINGS: Final = frozenset(
         "pip_install_verbose",
         "python_version",
         "head_server_deps",
-        "results_dir",
-        "cache_dir",
         "nemo_gym_log_dir",
         "ray_head_node_address",
-        "hf_token",
-        "model_endpoint_readiness_timeout_seconds",
         "skip_verification",
         "skip_verification_reward",
         "observability_enabled",
@@ -103,21 +95,9 @@ SETTINGS: Final = frozenset(
         "profiling_enabled",
         "profiling_results_dirpath",
         "error_on_almost_servers",
-        "policy_base_url",
-        "policy_api_key",
-        "policy_model_name",
         "json",
         "verbose",
         "query",
-        "responses_create_params",
-        "agent_name",
-        "input_jsonl_fpath",
-        "output_jsonl_fpath",
-        "limit",
-        "num_repeats",
-        "num_repeats_add_seed",
-        "num_samples_in_parallel",
-        "split",
         "mode",
         "output_dirpath",
         "should_download",
@@ -137,11 +117,6 @@ SETTINGS: Final = frozenset(
         "commit_message",
         "commit_description",
         "delete_from_gitlab",
-        "prompt_config",
-        "skills",
-        "resume_from_cache",
-        "disable_aggregation",
-        "rollout_collection_driver",
         "use_cached_prepared_benchmarks",
         "num_prepare_benchmark_processes",
         "prepare_script_args",
@@ -154,14 +129,14 @@ SETTINGS: Final = frozenset(
         "model",
     }
 )
+"""The settings that something reads."""
 WITHOUT_EFFECT: Final = frozenset({
     "allow_openai_version_skew", "component_name", "mlflow_experiment_name", "mlflow_run_name",
     "mlflow_tracking_token", "mlflow_tracking_uri", "reuse_existing_data_preparation", "upload_rollouts",
     "uvicorn_logging_show_200_ok", "uvicorn_timeout_worker_healthcheck", "wandb_api_key", "wandb_name",
     "wandb_project",
 })  # fmt: skip
-"""Settings of existing configurations that nothing here reads. They are accepted with a notice and never
-suggested."""
+"""Settings of existing configurations without an effect here; they get a notice and are never suggested."""
 COMMON: Final = frozenset(
     {
         "resources_server",
@@ -176,12 +151,12 @@ COMMON: Final = frozenset(
         "token_id_capture",
     }
 )
-"""Settings that the server around a component reads."""
+"""Settings that the server of a component reads."""
 
 _USED: Final = re.compile(r"\$\{\s*(?:oc\.select:\s*)?([\w-]+)")
 
 
-def check_known(override: Override, *trees: Tree) -> None:
+def check_key(override: Override, *trees: Tree) -> None:
     """Check that a plain `key=value` has a place: in a tree, among the settings, or in a built-in component.
 
     Raises:
@@ -204,50 +179,49 @@ def check_known(override: Override, *trees: Tree) -> None:
 
 
 def check_spelling(tree: Tree) -> None:
-    """Check that no key at the top is a misspelt part of a run, which would be left out without a word.
+    """Check that no key at the top is a misspelt setting of a run.
 
     Raises:
-        ConfigError: one is, with the right key.
+        ConfigError: one is; with the right key.
     """
-    used = _used_names(tree)
+    references = _reference_names(tree)
     for key, value in tree.items():
         name = str(key)
         is_instance = isinstance(value, dict) and any(kind in value for kind in KINDS)
-        if is_instance or name in SETTINGS | WITHOUT_EFFECT or name in used:
+        if is_instance or name in SETTINGS | WITHOUT_EFFECT or name in references:
             continue
         near = get_close_matches(name, _PARTS, n=1, cutoff=_MISSPELT)
-        collection = isinstance(value, (dict, list)) and near == [name.removesuffix("s")]
-        if near and not collection:
+        is_plural = isinstance(value, (dict, list)) and near == [name.removesuffix("s")]
+        if near and not is_plural:
             raise ConfigError(f"{name}: there is no such key. Did you mean {near[0]!r}?")
 
 
 _PARTS: Final = ("environment", "agent", "model", *RunSettings.__struct_encode_fields__)
 _MISSPELT: Final = 0.8
-"""Likeness of a key to the one that was meant; below it, it may have a meaning of its own."""
+"""From this likeness on, a key counts as a misspelt form of another one."""
 
 
-def _used_names(tree: Tree) -> set[str]:
+def _reference_names(tree: Tree) -> set[str]:
     """Top-level keys that a value refers to."""
     return {name for _, value in leaves(tree) if isinstance(value, str) for name in _USED.findall(value)}
 
 
-def unread(tree: Tree) -> Iterator[str]:
-    """A line for every top-level value that is no setting and that nothing refers to, and one for all
-    settings that have no effect.
+def unused_keys(tree: Tree) -> Iterator[str]:
+    """A line for every top-level value that nothing reads, and one for all settings without effect.
 
-    Blocks pass: they may be data, or be named by a component.
+    Mappings are left out: they may be data that a component names.
     """
-    used = _used_names(tree) | WITHOUT_EFFECT
+    references = _reference_names(tree) | WITHOUT_EFFECT
     if idle := sorted(key for key in WITHOUT_EFFECT & tree.keys() if tree[key] is not None):
         those = "this setting has" if len(idle) == 1 else "these settings have"
         yield f"{', '.join(idle)}: {those} no effect here."
     for key, value in tree.items():
-        if key not in SETTINGS and key not in used and not isinstance(value, dict):
+        if key not in SETTINGS and key not in references and not isinstance(value, dict):
             yield f"{key}: nothing reads this.{nearest(str(key), SETTINGS)}"
 
 
-def unread_settings(instance: Instance) -> Iterator[str]:
-    """A line for every setting that the built-in component of that name does not have."""
+def unused_settings(instance: Instance) -> Iterator[str]:
+    """A line for every setting that a built-in component doesn't have."""
     setting_names = builtin_settings(instance.kind, instance.implementation)
     if setting_names is not None:
         for key in instance.settings:
@@ -263,4 +237,4 @@ def _fields(path: tuple[str, ...]) -> set[str]:
     kind = as_kind(path[1]) if len(path) == 4 else None
     if kind is None:
         return set()
-    return {*ABOUT, *SERVED, *COMMON, *(builtin_settings(kind, path[2]) or ())}
+    return {*CATALOGUE_FIELDS, *SERVER_FIELDS, *COMMON, *(builtin_settings(kind, path[2]) or ())}

@@ -4,7 +4,7 @@
     agent: {name: tool_loop, max_steps: 8}
     model: {type: chat, url: "http://localhost:8000/v1", name: my-model}
 
-It means the same instances as the long way; what is written the long way beside it wins.
+It means the same instances as the long form. Values in the long form beside it replace its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from typing import Any, Final, cast
 from nemo_gym.agents.registry import unknown_agent
 from nemo_gym.config.builtins import POLICY, environment_tree, model_tree
 from nemo_gym.config.errors import ConfigError, nearest
-from nemo_gym.config.server_kinds import ENTRYPOINT, EXPOSE, KINDS, Kind, builtin_names, builtin_settings
+from nemo_gym.config.server_kinds import (
+    ENTRYPOINT,
+    EXPOSE,
+    KINDS,
+    ServerKind,
+    builtin_names,
+    builtin_settings,
+)
 from nemo_gym.config.sources import INSTALLED
 from nemo_gym.config.tree import Tree, merge
 from nemo_gym.environments.discovery import EnvironmentInfo, list_environments, unknown_environment
@@ -29,7 +36,7 @@ _NAMED_BY: Final = {"environment": "name", "agent": "name", "model": "type"}
 
 
 def expand_flat(tree: Tree, roots: Sequence[Path]) -> Tree:
-    """The tree with the short form written out; unchanged when it has no `environment`.
+    """The tree with the short form as instances; unchanged when it has no `environment`.
 
     Raises:
         ConfigError: a part has no name, or no such setting, or there is no such component.
@@ -76,12 +83,12 @@ def _part(key: str, value: Any) -> tuple[str, Tree]:
         if isinstance(name, str) and name:
             return name, settings
     near = nearest(word, map(str, cast("Tree", value))) if isinstance(value, dict) else ""
-    available = near.replace("Did you mean", "It has").replace("?", "") if near else ""
-    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{available}".removesuffix("."))
+    hint = near.replace("Did you mean", "It has").replace("?", "") if near else ""
+    raise ConfigError(f"{key}: expected a name, or a mapping with a {word!r}.{hint}".removesuffix("."))
 
 
 def implementation_name(ref: str) -> str:
-    """The name of the instance of an environment that is referred to by name or by file."""
+    """The name of the instance of an environment with this name or file."""
     file = ref.rpartition(":")[0] if ".py:" in ref else ref
     if not (file.endswith(".py") or "/" in file):
         return ref
@@ -94,18 +101,18 @@ def _module(file: str) -> Path:
 
 
 def _environment(ref: str, roots: Sequence[Path]) -> tuple[str, str, EnvironmentInfo | None]:
-    """The implementation's name, its entry point, and what is infos without running it."""
+    """The implementation's name, its entry point, and the facts that need no run of its code."""
     file, _, _ = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
     if file.endswith(".py") or "/" in file:
         name = implementation_name(ref)
         return name, ref, read_info(name, _module(file), ref)
-    known = {info.name: info for info in list_environments(roots=roots)}
-    if ref not in known:
+    infos = {info.name: info for info in list_environments(roots=roots)}
+    if ref not in infos:
         raise ConfigError(unknown_environment(ref, [root for root in roots if root != INSTALLED]))
-    return ref, ENTRYPOINT, known[ref]
+    return ref, ENTRYPOINT, infos[ref]
 
 
-def _check_name(kind: Kind, name: str, unknown: Callable[[str], str]) -> None:
+def _check_name(kind: ServerKind, name: str, unknown: Callable[[str], str]) -> None:
     if name not in builtin_names(kind):
         raise ConfigError(unknown(name))
 
@@ -117,11 +124,11 @@ def _check_model(type: str, settings: Tree) -> None:
         raise ConfigError(str(error)) from None
 
 
-def _check_settings(owner: str, kind: Kind, implementation: str, settings: Tree) -> None:
-    known = builtin_settings(kind, implementation)
+def _check_settings(owner: str, kind: ServerKind, implementation: str, settings: Tree) -> None:
+    valid = builtin_settings(kind, implementation)
     for name in settings:
-        if known is not None and name not in known:
-            listed = ", ".join(name for name in known if name != EXPOSE) or "none"
-            near = get_close_matches(name, known, n=1)
+        if valid is not None and name not in valid:
+            listed = ", ".join(name for name in valid if name != EXPOSE) or "none"
+            near = get_close_matches(name, valid, n=1)
             hint = f". Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{owner} has no setting {name!r} (settings: {listed}){hint}")

@@ -25,7 +25,7 @@ class Skill(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Skills(msgspec.Struct, frozen=True):
-    """The reference that rows hold as `skills_ref`."""
+    """The content of the column `skills_ref`."""
 
     path: str
     hash: str
@@ -71,7 +71,7 @@ def read_skill(path: Path) -> Skill:
 
 
 def digest(folder: Path) -> str:
-    """A digest of every file's path and bytes; links are not followed."""
+    """A digest of the paths and the bytes of all files; links are left out."""
     hasher = hashlib.sha256()
     for file in files_of(folder):
         hasher.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")

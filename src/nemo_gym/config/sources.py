@@ -32,25 +32,26 @@ class Sources:
 
     tree: Tree
     files: tuple[str, ...]
-    """Every path that was read, as it was written; later ones won."""
-    repeated: tuple[str, ...]
-    """Paths that were named again after they had been read."""
+    """Every path as it was written; later files replace values of earlier ones."""
+    duplicates: tuple[str, ...]
+    """Paths that are named a second time."""
 
 
 def search_roots(search_dirs: Sequence[Path] = ()) -> list[Path]:
-    """Folders that relative paths are looked up in, earlier wins: the given ones, those of
-    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder this package is installed in."""
+    """The folders in which relative paths are looked up, the first match counts: `search_dirs`, those of
+    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder in which this package is installed."""
     return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED]))
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path | None:
-    """The first file that a path, relative to the roots or absolute, leads to."""
+    """The first file at a path that is relative to the roots, or absolute."""
     places = _places(path, roots)
     return next((place.resolve() for place in places if place.is_file()), None)
 
 
 def read_sources(paths: Sequence[str], roots: Sequence[Path]) -> Sources:
-    """The files merged in order, each over what it includes. One that is named twice is read once.
+    """The files merged in order, each after the files that it includes. A file that is named twice is read
+    once.
 
     Raises:
         ConfigPathNotFoundError: a path is in none of the roots and names no built-in component.
@@ -58,21 +59,21 @@ def read_sources(paths: Sequence[str], roots: Sequence[Path]) -> Sources:
         ConfigError: a file is not a mapping in YAML, or two of them can't be merged.
     """
     files: dict[str, str] = {}
-    repeated: list[str] = []
+    duplicates: list[str] = []
     tree: Tree = {}
-    for name, document in _documents(paths, roots, files, repeated):
+    for name, document in _documents(paths, roots, files, duplicates):
         try:
             tree = merge(tree, document)
         except ConfigError as error:
             raise type(error)(f"{name}: {error}") from None
-    return Sources(tree, tuple(files.values()), tuple(repeated))
+    return Sources(tree, tuple(files.values()), tuple(duplicates))
 
 
 def read_yaml(path: Path) -> Tree:
-    """The mapping in a YAML file; an empty file is an empty one.
+    """The mapping in a YAML file; an empty file is an empty mapping.
 
     Raises:
-        ConfigError: it can't be read, or is not a mapping, or is too large; with line and column.
+        ConfigError: the file can't be read, is not a mapping, or is too large; with line and column.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -101,7 +102,7 @@ def read_yaml(path: Path) -> Tree:
 
 
 def malformed(path: Path, error: yaml.YAMLError) -> ConfigError:
-    """What a YAML parser says about a file, in one line, with the line and column that it names."""
+    """The error of a YAML parser in one line, with the line and the column in the file."""
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     if mark is None:
         return ConfigError(f"{path}: {str(error).partition(chr(10))[0]}")
@@ -135,17 +136,17 @@ def include_list(value: Any, where: str) -> list[str]:
 
 
 def _documents(
-    paths: Sequence[str], roots: Sequence[Path], files: dict[str, str], repeated: list[str]
+    paths: Sequence[str], roots: Sequence[Path], files: dict[str, str], duplicates: list[str]
 ) -> Iterator[tuple[str, Tree]]:
     for path in paths:
         file = find_file(path, roots)
         name = str(file or path)
         if name in files:
-            repeated.append(path)
+            duplicates.append(path)
             continue
         files[name] = path
         document = read_yaml(file) if file else _built_in(path, roots)
-        yield from _documents(include_list(document.pop(INCLUDES, None), name), roots, files, repeated)
+        yield from _documents(include_list(document.pop(INCLUDES, None), name), roots, files, duplicates)
         yield name, document
 
 

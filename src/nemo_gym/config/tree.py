@@ -1,4 +1,4 @@
-"""The merged configuration as plain dicts and lists: paths into it, walking it, merging two of it."""
+"""A configuration as plain dicts and lists: paths, walks and merges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Path: TypeAlias = tuple[str, ...]
 """Keys from the root; a list's elements are counted from "0"."""
 
 MISSING: Final = "???"
-"""The value that must be given somewhere else."""
+"""The value of a key that must be set elsewhere."""
 
 
 def as_mapping(value: Any) -> Tree:
@@ -34,7 +34,7 @@ def get(tree: Any, path: Path) -> Any:
     """The value at a path.
 
     Raises:
-        KeyError: with the keys that were found.
+        KeyError: with the part of the path that exists.
     """
     node = tree
     for depth, key in enumerate(path):
@@ -69,7 +69,7 @@ def keys_at(tree: Any, path: Path) -> list[str]:
 
 
 def remove(tree: Tree, path: Path) -> None:
-    """Take the value at a path out, if it is there."""
+    """Remove the value at a path, if there is one."""
     try:
         parent = get(tree, path[:-1])
         child(parent, path[-1])
@@ -103,7 +103,8 @@ def mappings(node: Any, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
-    """Both, where the second wins: mappings are merged, lists and plain values replaced, and `???` gives way.
+    """Both trees as one: mappings are merged, and other values of `base` are replaced; `???` replaces
+    nothing.
 
     Raises:
         ConfigError: one has a list where the other has a mapping.
@@ -112,8 +113,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     if not base:
         return to_tree(over)
     try:
-        merged = OmegaConf.merge(OmegaConf.create(dict(base)), OmegaConf.create(dict(over)))
-        return cast("Tree", OmegaConf.to_container(merged, resolve=False))
+        result = OmegaConf.merge(OmegaConf.create(dict(base)), OmegaConf.create(dict(over)))
+        return cast("Tree", OmegaConf.to_container(result, resolve=False))
     except GrammarParseError as error:
         raise _unreadable(error) from None
     except (TypeError, OmegaConfBaseException) as error:
@@ -126,7 +127,7 @@ def to_tree(value: Mapping[str, Any]) -> Tree:
     """A plain copy of a mapping, an OmegaConf one included, with its interpolations left as they are.
 
     Raises:
-        ConfigError: it holds something that YAML has no word for.
+        ConfigError: it holds a value that YAML can't express.
         ConfigInterpolationError: a `${...}` can't be read.
     """
     try:

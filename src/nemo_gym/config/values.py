@@ -16,7 +16,7 @@ _ENDS: Final = {"[": "]", "{": "}"}
 
 
 def parse_value(text: str) -> Any:
-    """What an override's text means. Text that is not a list, a mapping or quoted is taken whole.
+    """The value of an override's text. Text that is not a list, a mapping or quoted is one plain value.
 
     Raises:
         ValueError: a list, mapping or quotation does not end, or something follows its end.
@@ -32,7 +32,7 @@ def parse_value(text: str) -> Any:
 
 
 def format_value(value: Any) -> str:
-    """Text from which `parse_value` reads the same value, which JSON types make up."""
+    """The text from which `parse_value` reads the same value of JSON types."""
     match value:
         case str():
             return '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))

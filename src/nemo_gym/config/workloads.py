@@ -19,7 +19,7 @@ from nemo_gym.wire.errors import UsageError, did_you_mean
 GROUPS: Final[dict[Kind, str]] = {"environment": "environments", "benchmark": "benchmarks"}
 """The folder of a root in which workloads of a kind are."""
 FIXTURE: Final = "golden.jsonl"
-"""Known answers and their rewards, in the form of an environment's golden cases."""
+"""The file of golden answers with their rewards, in the form of an environment's golden cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,19 @@ class Workload:
 
     @property
     def manifest(self) -> Path:
-        """The path of its manifest, if it has one."""
+        """The path of its manifest, which may be missing."""
         return self.folder / MANIFEST
 
     @property
     def fixture(self) -> Path:
-        """The path of its known answers, if it has some."""
+        """The path of its golden answers, which may be missing."""
         return self.folder / FIXTURE
 
     def resolve(self, overrides: Sequence[str] = (), search_dirs: Sequence[Path] = ()) -> Config:
         """Its configuration, without addresses and without a model if it names none.
 
         Raises:
-            ConfigError: there is none, or what is wrong with it.
+            ConfigError: there is none, or it can't be used.
         """
         if self.config is None:
             where = f"configs/{self.name}.yaml or config.yaml"
@@ -56,10 +56,10 @@ class Workload:
 
 
 def find_workload(name: str, kind: Kind | None, roots: Sequence[Path]) -> Workload:
-    """The workload of that name; an environment before a benchmark, when the kind is left open.
+    """The workload of that name. Without a kind, an environment comes before a benchmark.
 
     Raises:
-        UsageError: there is none, with the nearest name.
+        UsageError: there is none; with the nearest name.
     """
     every = find_workloads(roots)
     for workload in every:
@@ -78,7 +78,7 @@ def workload_at(manifest: Path) -> Workload:
 
     Raises:
         UsageError: there is no such file.
-        ConfigError: what is wrong with it.
+        ConfigError: it can't be used.
     """
     if not manifest.is_file():
         raise UsageError(f"{manifest}: there is no such manifest")
@@ -88,7 +88,7 @@ def workload_at(manifest: Path) -> Workload:
 
 
 def find_workloads(roots: Sequence[Path]) -> list[Workload]:
-    """Every workload, environments first, by name; of two of a kind with one name the first root's."""
+    """Every workload, environments first, by name. The same name in several roots means the first one."""
     workloads: dict[tuple[Kind, str], Workload] = {}
     for kind, group in GROUPS.items():
         for workload in _workloads_in(kind, group, roots):

@@ -117,7 +117,7 @@ def _pass(
         wrong += 1
         refused(part.path, line, problem)
 
-    for row in rows_of(part.source, RemotePlaceholder(), refused=refuse):
+    for row in rows_of(part.source, RemotePlaceholder(), on_problem=refuse):
         counted.add(row, part.source.num_repeats)
         lines = (encode(row) + b"\n") * part.source.num_repeats
         for file in files:

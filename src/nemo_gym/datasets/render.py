@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nemo_gym.runs.bad_rows import BadRows
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.unfit_rows import BadRows
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode, read_rows
@@ -27,7 +27,7 @@ def render(source: Path, prompt: Prompt, target: Path) -> int:
         for line, row in read_rows(source):
             count += 1
             try:
-                filled = prompt.applied(row)
+                filled = prompt.apply(row)
                 check_typed_params(filled.get(keys.PARAMS))
             except UsageError as error:
                 bad_rows.add(line, str(error))

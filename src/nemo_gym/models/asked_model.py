@@ -11,7 +11,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.call_recording import Recorded
 from nemo_gym.wire.errors import JudgeFailed
 from nemo_gym.wire.exception_text import message_of
-from nemo_gym.wire.model_call import known_rollout_id
+from nemo_gym.wire.model_call import find_rollout_id
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
@@ -63,7 +63,7 @@ class CountedModel(AskedModel):
 
     def _for_session(self, session: Session) -> Model:
         model = self._model.for_session(session)
-        rollout = known_rollout_id(session.row) if self._recorder else None
+        rollout = find_rollout_id(session.row) if self._recorder else None
         if self._recorder is None or rollout is None:
             return model
         return Recorded(model, rollout, self._recorder, asked_as=self._name)

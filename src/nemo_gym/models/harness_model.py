@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from nemo_gym.models.base import Model
-from nemo_gym.wire.conversation_restore import Replayed
+from nemo_gym.wire.conversation_restore import ConversationRestorer
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
@@ -20,7 +20,9 @@ class Restoring(Model):
         sampling: request parameters that replace those of every call.
     """
 
-    def __init__(self, model: Model, replayed: Replayed, sampling: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, model: Model, replayed: ConversationRestorer, sampling: Mapping[str, Any] | None = None
+    ) -> None:
         self.name = model.name
         self._model = model
         self._replayed = replayed

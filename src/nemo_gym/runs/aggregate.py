@@ -1,16 +1,16 @@
-"""Aggregate metrics of rows at hand, as the `/aggregate_metrics` route gives them."""
+"""The aggregate metrics of rows in memory, for the route `/aggregate_metrics`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from nemo_gym.runs.environment_metrics import MetricHooks, OwnMetrics
 from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.task import Row
+from nemo_gym.wire.task import Row, named_agent
 
 
 def aggregate_rows(
@@ -18,7 +18,7 @@ def aggregate_rows(
 ) -> dict[str, Any]:
     """`group_level_metrics`, `agent_metrics` and `key_metrics` of one agent's rows.
 
-    Rows without a rollout index are numbered as they come. Failures count in the coverage alone; where all
+    Rows without a rollout index are numbered in their order. Failures count only in the coverage; where all
     rows are failures, there are no metrics.
 
     Raises:
@@ -33,7 +33,7 @@ def aggregate_rows(
         task = row.get(keys.TASK_INDEX)
         if type(task) is not int or not 0 <= task < _MAX_INDEX:
             raise UsageError(f"[{place}].{keys.TASK_INDEX}: expected a whole number, 0 or more")
-        agent = agent or _agent_ref(row)
+        agent = agent or {"name": named_agent(row) or "agent"}
         index = row.get(keys.ROLLOUT_INDEX)
         rollout = repeats[task] if index is None else index
         repeats[task] += 1
@@ -46,12 +46,6 @@ def aggregate_rows(
     metrics.expect(repeats.total(), failed)
     document = metrics.document()
     return {name: document[0][name] for name in ("group_level_metrics", "agent_metrics", "key_metrics")}
-
-
-def _agent_ref(row: Row) -> dict[str, Any]:
-    ref = row.get(keys.AGENT_REF)
-    name = cast("dict[str, Any]", ref).get("name") if isinstance(ref, dict) else None
-    return {"name": name if isinstance(name, str) else "agent"}
 
 
 _MAX_INDEX: Final = 1 << 63

@@ -16,9 +16,9 @@ from nemo_gym.wire.row_identity import Keys, keyed_lines
 
 
 def append_run(source: RunPaths, target: RunPaths) -> None:
-    """Move the rows of a run into the files of another one; what is there already stays as it is.
+    """Move the rows of a run into the files of another one; the rows in those files stay.
 
-    Killed at any instant, the same call does what is left.
+    If the process is killed, the same call finishes the work.
 
     Raises:
         UsageError: another run is writing to the files, or one of them can't be read.
@@ -39,10 +39,10 @@ def append_run(source: RunPaths, target: RunPaths) -> None:
 
 
 def _append(source: Path, target: Path, *, once: bool) -> int:
-    """Append lines in pieces; how many rows there are then.
+    """Append lines in pieces; the number of rows in the file then.
 
     Args:
-        once: leave out those whose identity is there.
+        once: leave out rows whose identity is in the file.
     """
     if not source.exists():
         return 0
@@ -52,7 +52,7 @@ def _append(source: Path, target: Path, *, once: bool) -> int:
         for row in keyed_lines(target):
             present.add(row.stamp)
         piece = bytearray()
-        for line in _new(source, present, once=once):
+        for line in _new_lines(source, present, once=once):
             piece += line
             if len(piece) >= _PIECE:
                 file.write(bytes(piece))
@@ -71,7 +71,7 @@ def _end_last_row(path: Path) -> None:
             file.write(b"\n")
 
 
-def _new(source: Path, present: Keys, *, once: bool) -> Iterator[bytes]:
+def _new_lines(source: Path, present: Keys, *, once: bool) -> Iterator[bytes]:
     for row in keyed_lines(source):
         if present.add(row.stamp) or not once:
             yield row.line.rstrip() + b"\n"

@@ -1,4 +1,4 @@
-"""Which models an environment asks: from settings to plain data."""
+"""The models that an environment asks, as plain data from settings."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _NEED_ADDRESS: Final = frozenset({"chat", "responses", "vllm", "sglang"})
 
 
 def asked_spec(name: str, settings: Mapping[str, Any]) -> ModelSpec:
-    """A model that an environment asks: `type` (`chat` where there is a `url`), `url`, `model`, `api_key` or
-    `api_key_env`, `timeout`, and what only models of its type have.
+    """A model that an environment asks.
 
     Args:
         name: the name under which the environment asks it, for messages.
+        settings: `type` (`chat` where there is a `url`), `url`, `model`, `api_key` or `api_key_env`,
+            `timeout`, and the settings of its type.
 
     Raises:
         UsageError: a setting is missing or wrong.
@@ -61,7 +62,7 @@ def with_asked(spec: EnvironmentSpec, more: AskSettings) -> EnvironmentSpec:
     """The same environment with the models that its settings describe under the names it asks.
 
     Args:
-        more: settings that win over those of the environment and over the models that it has already.
+        more: settings that replace those of the environment and of the models in `spec`.
 
     Raises:
         UsageError: there is no such environment, it asks no model of that name, or a setting is wrong.
@@ -69,9 +70,7 @@ def with_asked(spec: EnvironmentSpec, more: AskSettings) -> EnvironmentSpec:
     if spec.url or not spec.ref:
         if more:
             where = "the environment at the URL" if spec.url else "the server"
-            raise UsageError(
-                f"models for {', '.join(more)} can't be passed on: {where} has models of its own"
-            )
+            raise UsageError(f"models for {', '.join(more)} can't be supplied: {where} brings its own models")
         return spec
     kind = find_environment(spec.ref)
     for name in more:
@@ -89,7 +88,7 @@ def with_asked(spec: EnvironmentSpec, more: AskSettings) -> EnvironmentSpec:
 def split_settings(
     kind: type[Environment], settings: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
-    """The settings of an environment itself, and those of the models that it asks by their names."""
+    """The settings of the environment itself, and those of the models that it asks, by name."""
     names = [name for name in kind.asks if isinstance(settings.get(name), Mapping)]
     own = {key: value for key, value in settings.items() if key not in names}
     return own, {name: settings[name] for name in names}

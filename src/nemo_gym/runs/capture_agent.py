@@ -1,4 +1,4 @@
-"""`CapturedAgent`: an agent whose model calls are kept and told about in its rows."""
+"""`CapturedAgent`: an agent whose model calls are captured; its rows refer to them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from nemo_gym.wire.task import Row, named_agent
 
 
 class CapturedAgent(Agent):
-    """Records what the agent asks the model in this process, and takes what servers recorded of it. Every
-    row begins with an empty capture.
+    """Captures the calls that the agent makes in this process, and reads those that servers captured. The
+    capture of every row begins empty.
 
     Raises:
         UsageError: a store can't be made.

@@ -20,7 +20,7 @@ from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of, row_o
 from nemo_gym.wire.task import Row
 
 NextRow = Callable[[], Awaitable[Row | None]]
-"""Gives the next row to run, or None when there are no more; may wait."""
+"""Returns the next row to run, or None when there are no more; may wait."""
 
 Sink = Callable[[Rollout], None]
 """Takes a rollout that has ended, scored or failed."""
@@ -29,7 +29,7 @@ Sink = Callable[[Rollout], None]
 class Collector:
     """Runs rollouts in this event loop, as many at a time as the limiter allows.
 
-    Whatever goes wrong inside one rollout becomes that rollout's failure; the others never notice.
+    An error inside a rollout becomes the failure of that rollout; the others go on.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class Collector:
         self._broken = False
 
     async def check(self) -> None:
-        """Fail early, before any rollout, when a server that all of them need can't be reached.
+        """Check, before any rollout, that the servers which all of them need can be reached.
 
         Raises:
-            GymError: saying what is wrong.
+            GymError: one can't be reached.
         """
         await self.agent.check()
         await self.model.check()
         await self._resources.check()
 
     async def aclose(self, *, keep: Sequence[object] = ()) -> None:
-        """Close agent, environment and model, save those to keep."""
+        """Close the agent, the environment and the model, except those in `keep`."""
         async with AsyncExitStack() as stack:
             for part in (self.agent, self._environment, self.model):
-                if not any(part is kept for kept in keep):
+                if not any(part is one for one in keep):
                     stack.push_async_callback(part.aclose)
 
     @property
@@ -75,9 +75,9 @@ class Collector:
         return self._limiter.limit
 
     async def run(self, next_row: NextRow, sink: Sink) -> None:
-        """Run every row to its end. Cancelling this drops what is in flight and closes its sessions.
+        """Run every row to its end. A cancellation drops the rollouts in flight and closes their sessions.
 
-        What `next_row` or `sink` raises ends the run and is raised here.
+        An exception of `next_row` or `sink` ends the run and is raised here.
         """
         try:
             await self._run(next_row, sink)
@@ -88,14 +88,14 @@ class Collector:
         self._exhausted = self._broken = False
         parent = asyncio.current_task()
         assert parent is not None
-        calm = parent.cancelling()
+        cancels = parent.cancelling()
 
         def is_ending() -> bool:
-            return self._broken or parent.cancelling() > calm
+            return self._broken or parent.cancelling() > cancels
 
         async with asyncio.TaskGroup() as group:
 
-            def staff() -> None:
+            def start_workers() -> None:
                 while self._active < self._limiter.limit and not self._exhausted:
                     self._active += 1
                     group.create_task(work())
@@ -120,14 +120,14 @@ class Collector:
                         )
                         self._limiter.finished(monotonic() - began)
                         if self._active < self._limiter.limit:
-                            staff()
+                            start_workers()
                 except BaseException:
                     self._broken = True
                     raise
                 finally:
                     self._active -= 1
 
-            staff()
+            start_workers()
 
 
 async def attempt(
@@ -139,10 +139,11 @@ async def attempt(
     seconds: float | None,
     is_ending: Callable[[], bool] | None = None,
 ) -> Rollout:
-    """One rollout, scored or failed, within its time; only cancelling it raises.
+    """Run one rollout within its time. It ends scored or failed; only a cancellation raises.
 
     Args:
-        is_ending: whether the caller is being cancelled, where it can say so.
+        seconds: how long it may take; None sets no limit.
+        is_ending: whether the run is ending, for a caller that knows.
     """
     began, began_at = monotonic(), time()
     cancels = _Cancels(is_ending)
@@ -163,17 +164,18 @@ async def attempt(
             failure = RolloutTimeout(f"not finished within {seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)
-        partial, details, shown = partial_of(error), details_of(error), row_of(error)
+        partial, details, row = partial_of(error), details_of(error), row_of(error) or row
     timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
-    rollout = Rollout.failed(shown or row, failure, partial=partial, details=details, timing=timing)
+    rollout = Rollout.failed(row, failure, partial=partial, details=details, timing=timing)
     count_tools(rollout)
     return rollout
 
 
 class _Cancels:
-    """Tells a wish to cancel this task from one that an author's `asyncio.TaskGroup` leaves behind: before
-    Python 3.13 a group that waits for its last tasks cancels its own task when one of them fails, and does
-    not take it back. A later failure would pass for a cancellation, and its rollout would be lost."""
+    """Finds out whether a cancellation of this task is meant, or left over from an author's
+    `asyncio.TaskGroup`: before Python 3.13, a group that waits for its last tasks cancels its own task when
+    one of them fails, and does not withdraw that. A later failure would look like a cancellation, and its
+    rollout would be lost."""
 
     def __init__(self, is_ending: Callable[[], bool] | None) -> None:
         self._task = asyncio.current_task()
@@ -181,7 +183,7 @@ class _Cancels:
         self._is_ending = is_ending
 
     def are_real(self, error: BaseException | None) -> bool:
-        """Whether somebody wants the task to end; what a group left behind is taken back."""
+        """Whether the task is to end. Requests that a group left over are withdrawn."""
         if self._task is None or isinstance(error, KeyboardInterrupt):
             return False
         requests = self._task.cancelling() - self._before
@@ -202,7 +204,7 @@ def innermost(error: Exception) -> Exception:
 
 
 def unexpected(error: BaseException) -> RolloutError:
-    """A failure for an exception nobody planned for, with the place it came from."""
+    """The failure for an exception of any other class, with the place in the code that raised it."""
     failure = RolloutError(f"{message_of(error)}{origin(error)}")
     failure.traceback = short_traceback(error)
     return failure

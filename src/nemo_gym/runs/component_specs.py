@@ -1,4 +1,4 @@
-"""Which environment, model and agent a run uses: plain data that any worker process can build from."""
+"""The environment, the model and the agent of a run as plain data, from which every process builds them."""
 
 from __future__ import annotations
 
@@ -26,31 +26,32 @@ from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.type_table import ALIAS_SETTINGS, ALIASES, ENGINE_TYPES
+from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import mask
 
 
 class EnvironmentSpec(msgspec.Struct, frozen=True):
-    """An environment by reference (`mcqa`, `path.py:Class`, ...) and its settings; or at a URL, where the
-    reference may be missing and gives nothing but tasks. The token is left out of everything written."""
+    """An environment by reference (`mcqa`, `path.py:Class`, ...) and its settings, or at a URL. With a URL, a
+    reference only supplies tasks. The token is written nowhere."""
 
     ref: str = ""
     settings: dict[str, Any] = {}
     url: str = ""
     token: str = ""
     about: Description | None = None
-    """What the server at the URL says of itself, once it has been asked."""
+    """What the server at the URL reports about itself; None until it was asked."""
     models: dict[str, ModelSpec] = {}
-    """The models that the environment here asks, by the names that it declares."""
+    """The models that an environment in this process asks, by the names that it declares."""
 
     def build(self) -> Environment:
-        """The environment here: the one acted in when there is no URL, and the one the tasks are of."""
-        return (
-            build_environment(find_environment(self.ref), self.settings) if self.ref else RemotePlaceholder()
-        )
+        """The environment in this process: the tasks' own, and without a URL the one to act in."""
+        if not self.ref:
+            return RemotePlaceholder()
+        return build_environment(find_environment(self.ref), self.settings)
 
     def resources(self, recorder: Recorder | None = None) -> Resources:
-        """What the environment is supplied with; whoever uses it closes it.
+        """The models that the environment asks; the caller closes them.
 
         Args:
             recorder: takes the calls of the models that it asks.
@@ -67,11 +68,16 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
             models[name] = CountedModel(name, model, recorder=recorder, owned=spec.closes)
         return Resources(models=models)
 
-    async def described(self) -> EnvironmentSpec:
-        """The same, after asking the server, if there is one, what it is.
+    def shared_by(self, processes: int) -> EnvironmentSpec:
+        """The same for one of several processes: each has its part of the limits of the models."""
+        models = {name: spec.shared_by(processes) for name, spec in self.models.items()}
+        return msgspec.structs.replace(self, models=models)
+
+    async def with_description(self) -> EnvironmentSpec:
+        """The same with what its server, if there is one, reports about itself.
 
         Raises:
-            GymError: nobody answers at the URL.
+            GymError: no server answers at the URL.
         """
         if not self.url:
             return self
@@ -82,17 +88,17 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
         return RemoteEnvironment(self.url, about=self.about, token=self.token) if self.url else local
 
     def public(self, environment: Environment) -> dict[str, Any]:
-        """What may be written down and compared on resume."""
-        known: dict[str, Any] = {"ref": self.ref, "settings": mask(self.settings)}
+        """What the manifest holds of it; compared on resume."""
+        fields: dict[str, Any] = {"ref": self.ref, "settings": mask(self.settings)}
         if self.ref:
-            known["fingerprint"] = fingerprint(environment)
+            fields["fingerprint"] = fingerprint(environment)
         if self.models:
-            known["models"] = {name: spec.public() for name, spec in self.models.items()}
-        return {**known, "url": self.url} if self.url else known
+            fields["models"] = {name: spec.public() for name, spec in self.models.items()}
+        return {**fields, "url": self.url} if self.url else fields
 
 
 class ModelSpec(msgspec.Struct, frozen=True):
-    """A model back end. The key and headers are left out of everything that is written or shown."""
+    """A model back end. Its key and headers are written and shown nowhere."""
 
     type: str = "embedded"
     name: str = ""
@@ -101,13 +107,13 @@ class ModelSpec(msgspec.Struct, frozen=True):
     api_key: str = ""
     timeout: float | None = None
     record: str = ""
-    """Path of a file that every call is recorded to."""
+    """The path of a file that every call is written to."""
     settings: dict[str, Any] = {}
-    """What only models of this type have."""
+    """The settings that only models of this type have."""
 
     @classmethod
     def of_instance(cls, implementation: str, settings: Mapping[str, Any]) -> ModelSpec:
-        """The model of an instance; the original package's names for its settings are understood."""
+        """The model of an instance. The names that the original package has for settings work too."""
         fields: dict[str, Any] = {}
         for key, value in settings.items():
             plain = key.removeprefix("openai_")
@@ -121,9 +127,17 @@ class ModelSpec(msgspec.Struct, frozen=True):
         more = {**fields.pop("settings", {}), **fields}
         return cls(type=ALIASES.get(implementation, implementation), **own, settings=more)
 
+    def shared_by(self, processes: int) -> ModelSpec:
+        """The same for one of several processes: each has its part of the limit of calls at once."""
+        limit = self.settings.get(CALL_LIMIT)
+        if type(limit) is not int or limit < 1:
+            return self
+        settings = {**self.settings, CALL_LIMIT: shared_limit(limit, processes)}
+        return msgspec.structs.replace(self, settings=settings)
+
     @property
     def closes(self) -> bool:
-        """Whether a model that is built from this is closed by whoever built it."""
+        """Whether whoever builds a model from this closes it."""
         return True
 
     @property
@@ -132,7 +146,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
         return not self.url and self.type in ENGINE_TYPES
 
     def build(self, link: LocalEnvironment | None = None) -> Model:
-        """The model; `link` is the environment acted in, for the baselines that look at it."""
+        """The model; `link` is the environment, for the baselines that look into it."""
         return build_model(
             self.type,
             name=self.name,
@@ -145,7 +159,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
         )
 
     def public(self) -> dict[str, Any]:
-        """What may be written down and compared on resume."""
+        """What the manifest holds of it; compared on resume."""
         url = self.url if isinstance(self.url, str) else list(self.url)
         settings = {key: value for key, value in self.settings.items() if key not in _PRIVATE}
         public = {"type": self.type, "name": self.name, "url": url}
@@ -153,34 +167,33 @@ class ModelSpec(msgspec.Struct, frozen=True):
 
 
 class AgentSpec(msgspec.Struct, frozen=True):
-    """An agent by name and its arguments; an empty name picks the environment's natural one."""
+    """An agent by name and its arguments; an empty name is the default agent of the environment."""
 
     name: str = ""
     arguments: dict[str, Any] = {}
-    passing: dict[str, Any] = {}
-    """Further arguments that are written nowhere and may be others on resume, such as the address of a server
-    that was started for this run."""
+    transient: dict[str, Any] = {}
+    """Further arguments, which no file holds and which may differ on resume, such as an address."""
 
-    def resolved(self, environment: str, *, steps: bool) -> AgentSpec:
-        """The same with the name filled in, sure to fit the environment.
+    def resolve(self, environment: str, *, steps: bool) -> AgentSpec:
+        """The same with a name, after a check that the agent fits the environment.
 
         Args:
             environment: its name, for the message.
             steps: whether it has the reset/step form.
 
         Raises:
-            UsageError: it doesn't fit.
+            UsageError: the agent doesn't fit.
         """
         name = self.name or ("step_loop" if steps else "tool_loop")
-        spec = AgentSpec(name, self.arguments, self.passing)
+        spec = AgentSpec(name, self.arguments, self.transient)
         if (spec.build().plays == "steps") != steps:
-            form, fitting = ("reset and step", "step_loop") if steps else ("tools and verify", "tool_loop")
-            raise UsageError(f"agent {spec.name!r} can't play {environment}, which has {form}: use {fitting}")
+            form, agent = ("reset and step", "step_loop") if steps else ("tools and verify", "tool_loop")
+            raise UsageError(f"agent {spec.name!r} can't play {environment}, which has {form}: use {agent}")
         return spec
 
     @property
     def uses_hooks(self) -> bool:
-        """Whether the agent calls the environment's methods in this process."""
+        """Whether the agent needs the hooks of the environment in this process."""
         return self.name != "remote_run"
 
     @property
@@ -190,11 +203,11 @@ class AgentSpec(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What rows that name no agent are stamped with."""
+        """The stamp of rows that name no agent."""
         return self.arguments.get("agent") or self.name
 
     def public(self) -> dict[str, Any]:
-        """What may be written down and compared on resume."""
+        """What the manifest holds of it; compared on resume."""
         return {"name": self.name, "arguments": mask(self.arguments)}
 
     def build(self) -> Agent:
@@ -205,68 +218,71 @@ class AgentSpec(msgspec.Struct, frozen=True):
         """
         kind = find_agent(self.name)
         takes = inspect.signature(kind).parameters
-        arguments = self.arguments | self.passing
+        arguments = self.arguments | self.transient
         for name in arguments:
             if name not in takes:
-                known = ", ".join(takes) or "nothing"
+                listed = ", ".join(takes) or "nothing"
                 near = get_close_matches(name, takes, n=1)
                 hint = f". Did you mean {near[0]!r}?" if near else ""
-                raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {known}){hint}")
-        needed = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
-        if missing := [name for name in needed if name not in arguments]:
-            needed = " and ".join(map(repr, missing))
-            raise UsageError(f"agent {self.name!r} needs the setting {needed}").about("agent_settings")
+                raise UsageError(f"agent {self.name!r} takes no {name} (it takes: {listed}){hint}")
+        required = [name for name, parameter in takes.items() if parameter.default is parameter.empty]
+        if missing := [repr(name) for name in required if name not in arguments]:
+            problem = f"agent {self.name!r} needs the setting {' and '.join(missing)}"
+            raise UsageError(problem).about("agent_settings")
         _check_types(self.name, kind, self.arguments)
         return kind(**arguments)
 
 
-async def fitted(
+async def resolve_specs(
     environment: EnvironmentSpec, agent: AgentSpec
 ) -> tuple[Environment, EnvironmentSpec, AgentSpec]:
-    """The environment of a run, and the parts as they are once its server, if there is one, has been asked.
+    """The environment of a run, and both specifications complete: with the description of a server and the
+    name of the agent.
 
     Raises:
-        GymError: nobody answers at the URL.
+        GymError: no server answers at the URL.
         UsageError: there is no such environment or agent, or they don't fit together.
     """
-    built = environment.build()
-    spec = await environment.described()
-    steps = isinstance(built, StepEnvironment) if spec.about is None else spec.about.steps
-    agent = agent.resolved(spec.url or built.name(), steps=steps)
-    if not spec.url and not isinstance(built, RemotePlaceholder):
+    local = environment.build()
+    spec = await environment.with_description()
+    steps = isinstance(local, StepEnvironment) if spec.about is None else spec.about.steps
+    agent = agent.resolve(spec.url or local.name(), steps=steps)
+    if not spec.url and not isinstance(local, RemotePlaceholder):
         if agent.uses_hooks:
-            check_hooks(built)
+            check_hooks(local)
         if agent.acts_here:
-            supplied = spec.models or built.resources.models
-            check_supply(built.name(), built.asks, built.needed_models(), supplied)
-    return built, spec, agent
+            models = spec.models or local.resources.models
+            check_supply(local.name(), local.asks, local.needed_models(), models)
+    return local, spec, agent
 
 
 def _check_types(agent: str, kind: Callable[..., Agent], arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments of the wrong type, where the signature says the type; a text may be any scalar."""
+    """Refuse arguments of another type than the signature has; a number may be given for a text."""
     try:
         hints = get_type_hints(kind.__init__ if inspect.isclass(kind) else kind)
     except NameError:
-        return  # of an author's own agent: its annotations are known to type checkers alone
+        return  # an author's agent may import the types of its annotations for type checkers alone
     for name, value in arguments.items():
         try:
             msgspec.convert(value, hints.get(name, Any), strict=False)
         except msgspec.ValidationError as error:
-            expected = str(error).partition(", got")[0].partition(" - at")[0]
-            if not (expected.startswith("Expected `str") and isinstance(value, (int, float))):
-                raise UsageError(f"agent {agent!r}: {name}: {expected}, got {value!r:.80}") from None
+            problem = str(error).partition(", got")[0].partition(" - at")[0]
+            if not (problem.startswith("Expected `str") and isinstance(value, (int, float))):
+                raise UsageError(f"agent {agent!r}: {name}: {problem}, got {value!r:.80}") from None
         except TypeError:
-            continue  # a type that only a program can give, such as a callable
+            continue  # a type that no configuration can hold, such as a callable
 
 
+CALL_LIMIT: Final = "max_concurrent_requests"
+"""The setting of a model for how many calls may be under way at once."""
 _MODEL_FIELDS: Final = {
     "base_url": "url",
     "model": "name",
-    "num_concurrent_requests": "max_concurrent_requests",
+    "num_concurrent_requests": CALL_LIMIT,
 }
 _OWN_FIELDS: Final = ("url", "name", "api_key", "timeout", "record")
 _NOT_OF_CALLS: Final = frozenset({"num_workers"})
-"""Settings of the original's model servers that say nothing about a call."""
+"""Settings of the model servers of the original package that have no meaning for a call."""
 _PRIVATE: Final = frozenset({"default_headers", "vllm_serve_env_vars"})
 """Settings that may hold keys."""
 

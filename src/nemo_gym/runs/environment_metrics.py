@@ -1,4 +1,4 @@
-"""The metrics that an environment adds to those every run has."""
+"""The metrics that an environment adds to those of every run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nemo_gym.wire.task import Row
 
 
 class MetricHooks(Protocol):
-    """What an `Environment` offers for this, and anything else may."""
+    """The methods of an `Environment` that compute metrics."""
 
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]: ...
 
@@ -25,25 +25,25 @@ class MetricHooks(Protocol):
 
 
 class Additions(Protocol):
-    """Metrics beside those that every run has."""
+    """Metrics beside those of every run."""
 
     def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
-        """Take in one scored rollout."""
+        """Count one scored rollout."""
         ...
 
     def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
-        """What there is to add for an agent, and for its tasks by index."""
+        """The further metrics of an agent, and those of its tasks by index."""
         ...
 
     def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
-        """The metrics of an agent to look at first, out of all."""
+        """The most important of all metrics of an agent."""
         ...
 
 
 class OwnMetrics:
-    """The hooks of one environment over the rollouts of its agents.
+    """The metrics of the hooks of one environment.
 
-    Rows are held, without their trajectories, only where `compute_metrics` was written to read them.
+    Rows are held, without their trajectories, only where the environment has a `compute_metrics`.
     """
 
     def __init__(self, hooks: MetricHooks | None) -> None:
@@ -52,16 +52,15 @@ class OwnMetrics:
         self._rows: defaultdict[str, dict[int, dict[int, Row]]] = defaultdict(dict)
 
     def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
-        """Take in one scored rollout."""
         if self._computes:
             row: Row = decode(encode(without_trajectory(raws)))
             self._rows[agent].setdefault(task, {})[rollout] = row
 
     def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
-        """What the environment adds for an agent, and for its tasks by index.
+        """As of `Additions`.
 
         Raises:
-            GymError: the hook raised, or gave something else.
+            GymError: the hook raised, or returned something else.
         """
         if self._hooks is None or not self._computes:
             return {}, {}
@@ -76,7 +75,7 @@ class OwnMetrics:
         return metrics, per_task
 
     def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
-        """The metrics to look at first; every mean unless the environment says otherwise.
+        """As of `Additions`: every mean unless the environment chooses.
 
         Raises:
             GymError: the hook raised.
@@ -90,14 +89,14 @@ class OwnMetrics:
 
 
 def _reraise(hook: str, error: BaseException) -> NoReturn:
-    """Raise what a hook raised: somebody's wish to end this as it is, all else as a failure of the hook."""
+    """Raise the exception of a hook: a cancellation as it is, any other as a `GymError`."""
     if not is_fault(error):
         raise error
     raise GymError(f"{hook} raised {message_of(error)}{origin(error)}") from error
 
 
 def without_trajectory(raws: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    """A rollout row as metrics are made from it: of what happened only the `usage` is left."""
+    """A rollout row for metrics: of the trajectory it has only the `usage`."""
     row: dict[str, Any] = {name: raw for name, raw in raws.items() if name not in _TRAJECTORY}
     if keys.RESPONSE in raws:
         try:

@@ -1,4 +1,4 @@
-"""Follows the rows of files that another process appends to."""
+"""Follows the rows of files to which another process appends."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ async def follow_files(
 ) -> AsyncGenerator[KeyedLine | DataError]:
     """Every row of the files as it comes, and a `DataError` for each line that is not a row.
 
-    A few rows are read at a time, and the next ones when the caller asks for them. A last line without its
-    newline is read when nobody writes to the files any more.
+    A few rows are read at a time, and the next ones when the caller needs them. A last line without its
+    newline is read when no process writes to the files any more.
 
     Args:
-        is_written: whether a process still writes to the files; when it has ended, so do the rows.
+        is_written: whether a process still writes to the files; the rows end when none does.
         interval: seconds between two looks at files that have not grown.
 
     Raises:

@@ -50,7 +50,7 @@ class AppendFile:
         """Append whole lines and make them durable.
 
         Raises:
-            JournalError: not all of them could be written; those that fit are there, each of them whole.
+            JournalError: not all of them could be written; the file keeps the whole lines that fit.
         """
         view = memoryview(lines)
         try:
@@ -58,18 +58,18 @@ class AppendFile:
                 view = view[os.write(self._fd, view) :]
             os.fdatasync(self._fd)
         except OSError as error:
-            written = lines[: len(lines) - len(view)] if view else b""
-            self._keep(written.rfind(b"\n") + 1)
+            start = lines[: len(lines) - len(view)] if view else b""
+            self._keep(start.rfind(b"\n") + 1)
             raise JournalError(f"{self.path} can't be written: {error.strerror}") from error
         self._size += len(lines)
 
     def _keep(self, more: int) -> None:
-        """Cut off all but so many bytes of the last write; all of it where they can't be made durable."""
-        for kept in (more, 0):
+        """Keep so many bytes of the last write; none where they can't be made durable."""
+        for extra in (more, 0):
             with suppress(OSError):
-                os.ftruncate(self._fd, self._size + kept)
+                os.ftruncate(self._fd, self._size + extra)
                 os.fdatasync(self._fd)
-                self._size += kept
+                self._size += extra
                 return
 
     def close(self) -> None:
@@ -122,26 +122,26 @@ _PAUSE_S: Final = 0.01
 
 
 class Commit(NamedTuple):
-    """Rows that have become durable together, as they are in the files: JSON lines with their newlines."""
+    """Rows that became durable together, as they are in the files: JSON lines with their newlines."""
 
     rollouts: Sequence[bytes]
     failures: Sequence[bytes]
 
 
 class Listener(Protocol):
-    """Hears of the rows of a run as they are written: an export, a viewer, a trainer."""
+    """Receives the rows of a run as they are written: an export, a viewer, a trainer."""
 
     async def on_commit(self, commit: Commit) -> None:
-        """Take note of rows that are on the disk; the next commit waits until this returns.
+        """Called with rows that are on the disk; the next commit waits until this returns.
 
-        Rows that were there before the run began or was resumed don't come here: `RunStore` reads them.
+        Rows from before this process began don't come here: `RunStore` reads them.
         """
         ...
 
 
 class _Subscription(NamedTuple):
     listener: Listener
-    failed: Callable[[Exception], None]
+    on_failure: Callable[[Exception], None]
     patience: float | None
 
 
@@ -152,8 +152,8 @@ LISTENER_PATIENCE_S: Final = 60.0
 class Journal:
     """Rollouts and failures of one run, committed in groups: one write and one sync for many rows.
 
-    `append` only remembers a row; a background task makes everything remembered durable every
-    `interval` seconds. Use as an async context manager.
+    `append` only holds a row in memory; a background task makes the rows durable every `interval` seconds.
+    Use as an async context manager.
     """
 
     def __init__(self, rollouts: Path, failures: Path, *, interval: float = 0.2) -> None:
@@ -170,7 +170,7 @@ class Journal:
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.error: JournalError | None = None
-        """Set once nothing more can be written."""
+        """Why nothing more can be written; None while all is well."""
         self._subscriptions: list[_Subscription] = []
 
     @property
@@ -179,7 +179,7 @@ class Journal:
         return sum(file.torn_bytes for file in self._files)
 
     def append(self, line: bytes, *, failed: bool) -> None:
-        """Remember one row (a JSON line with its newline) for the next commit.
+        """Put one row (a JSON line with its newline) into the next commit.
 
         Raises:
             JournalError: an earlier commit failed.
@@ -193,18 +193,18 @@ class Journal:
         self,
         listener: Listener,
         *,
-        failed: Callable[[Exception], None],
+        on_failure: Callable[[Exception], None],
         patience: float | None = LISTENER_PATIENCE_S,
     ) -> None:
-        """Have a listener called after each commit, in the order of subscription.
+        """Call a listener after each commit, in the order of subscription.
 
         A listener that raises is not called again; the rows stay as they are and the journal goes on.
 
         Args:
-            failed: called once with what the listener raised.
+            on_failure: called once with the exception of the listener.
             patience: seconds that one call may take before it counts as failed; None sets no limit.
         """
-        self._subscriptions.append(_Subscription(listener, failed, patience))
+        self._subscriptions.append(_Subscription(listener, on_failure, patience))
 
     def close(self) -> None:
         """Close both files and release their locks; only for a journal that is not in use."""
@@ -252,10 +252,10 @@ class Journal:
             try:
                 async with asyncio.timeout(subscription.patience):
                     await subscription.listener.on_commit(commit)
-            except (Exception, asyncio.CancelledError) as error:  # whatever it does, the journal goes on
+            except (Exception, asyncio.CancelledError) as error:  # the journal goes on all the same
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
                 self._subscriptions.remove(subscription)
                 problem = error if isinstance(error, Exception) else RuntimeError("it was cancelled")
-                subscription.failed(problem)
+                subscription.on_failure(problem)

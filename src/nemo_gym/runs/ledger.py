@@ -1,4 +1,4 @@
-"""What the files of an earlier, unfinished run already hold."""
+"""Which rollouts the files of an earlier, unfinished run already hold."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Ledger:
     scored: dict[int, int] = field(default_factory=dict[int, int])
     """Task index -> bit mask of its scored rollouts."""
     failed: dict[tuple[int, int], Failed] = field(default_factory=dict[tuple[int, int], Failed])
-    """(task, rollout) -> its failures; one that was scored later is not here."""
+    """(task, rollout) -> its failures; without rollouts that were scored later."""
     mean: ClusteredMean = field(default_factory=ClusteredMean)
-    """Of the rewards scored so far."""
+    """The mean of the rewards so far."""
     max_attempts: int = 3
     twin: str = ""
-    """Where a rollout is scored a second time, if one is; only the first counts."""
+    """The message about a rollout that is scored a second time; only the first score counts."""
 
     @classmethod
     def read(cls, rollouts: Path, failures: Path, scale: RewardScale = UNKNOWN_SCALE) -> Ledger:
@@ -93,8 +93,7 @@ class Ledger:
 
 
 _PASSING: Final = frozenset({402})
-"""HTTP statuses that say nothing about the next attempt, such as an empty account; older versions wrote them
-down as terminal."""
+"""HTTP statuses that another attempt may not meet. Older versions wrote that they are terminal."""
 
 
 def max_attempts() -> int:

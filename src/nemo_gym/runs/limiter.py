@@ -8,13 +8,13 @@ from typing import Protocol
 
 
 class Limiter(Protocol):
-    """Says how many rollouts may run now, and learns from those that end."""
+    """Decides how many rollouts may run now, from the rollouts that end."""
 
     @property
     def limit(self) -> int: ...
 
     def finished(self, seconds: float) -> None:
-        """A rollout that took so many seconds has ended."""
+        """Called when a rollout of so many seconds ends."""
         ...
 
 
@@ -25,28 +25,28 @@ class Fixed:
         self.limit = limit
 
     def finished(self, seconds: float) -> None:
-        """Nothing to learn."""
+        """The limit stays."""
 
 
 class Adaptive:
     """Grows while the endpoint keeps up, backs off when it pushes back.
 
-    Works in rounds of `limit` finished rollouts (at least a tenth of a second). A round with more throughput
-    than the best so far raises the limit: doubling it at first, then by an eighth. A round without gain
-    keeps it; three of them end the doubling. A round in which the endpoint pushed back (429s, timeouts)
-    lowers the limit by half the share of its rollouts that met it, so that a few stray 429s cost little and
-    a storm halves it (the proportional cut of DCTCP, Alizadeh et al. 2010).
+    It works in rounds of `limit` rollouts (at least a tenth of a second). A round with more throughput than
+    the best so far doubles the limit at first, and raises it by an eighth later. A round without gain keeps
+    it; three of them end the doubling. A round with pushbacks (429s, timeouts) lowers the limit by half the
+    share of its rollouts that met one: a few 429s cost little, and many halve it (the proportional cut of
+    DCTCP, Alizadeh et al. 2010).
 
     Args:
-        pushbacks: the model's count of "slower" answers so far.
-        start, most: first and largest limit.
+        pushbacks: how often the model's endpoint has pushed back so far.
+        start, most: the first and the largest limit.
     """
 
     def __init__(self, pushbacks: Callable[[], int], *, start: int = 16, most: int = 4096) -> None:
         self.limit = start
         self._pushbacks = pushbacks
         self._most = most
-        self._seen = pushbacks()
+        self._pushbacks_before = pushbacks()
         self._doubling = True
         self._best = 0.0
         self._flat_rounds = 0
@@ -58,16 +58,16 @@ class Adaptive:
         elapsed = monotonic() - self._since
         if self._count < self.limit or elapsed < 0.1:
             return
-        pushed_back = self._pushbacks() - self._seen
+        pushed_back = self._pushbacks() - self._pushbacks_before
         if pushed_back:
             share = min(1.0, pushed_back / self._count)
-            kept = int(self.limit * (1.0 - share / 2)) + (share < 1.0)
-            self.limit = min(self._most, max(1, kept))
+            lower = int(self.limit * (1.0 - share / 2)) + (share < 1.0)
+            self.limit = min(self._most, max(1, lower))
             self._doubling = False
             self._best = 0.0
         else:
             self._grow(self._count / elapsed)
-        self._seen += pushed_back
+        self._pushbacks_before += pushed_back
         self._count = 0
         self._since = monotonic()
 

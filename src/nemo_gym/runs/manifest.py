@@ -1,4 +1,4 @@
-"""The run manifest: what was run, so that resuming continues the same run and not a similar one."""
+"""The manifest of a run. It makes sure that a resumed run is the same run and not a similar one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Manifest(msgspec.Struct):
 
     identity: Identity
     requested: Annotated[int, msgspec.Meta(ge=0)]
-    """Rollouts the plan asks for."""
+    """Rollouts in the plan."""
     gym_version: str
     started_at: Annotated[float, msgspec.Meta(ge=0, le=_LAST_SECOND)]
     """Unix time."""
@@ -51,7 +51,7 @@ class Manifest(msgspec.Struct):
     reason: str = ""
     """Why the run stopped early, if it did."""
     plan_sha256: str = ""
-    """Of the materialised inputs; empty in a manifest of an older version."""
+    """The digest of the materialised inputs; empty in a manifest of an older version."""
     rewards: Rewards | None = None
     """What the environment declares about its rewards; None where that is not known."""
     accepted: list[str] = []
@@ -65,16 +65,16 @@ class Manifest(msgspec.Struct):
 
     @property
     def environment_name(self) -> str:
-        """What was acted in: a reference, a URL, or nothing for servers of several environments."""
-        known = self.identity.environment
-        return str(known.get("ref") or known.get("url") or "")
+        """A reference or a URL; empty for servers of several environments."""
+        environment = self.identity.environment
+        return str(environment.get("ref") or environment.get("url") or "")
 
     @property
     def model_name(self) -> str:
-        """The model, else its type; nothing where the agent has one of its own."""
-        known = self.identity.model
-        kind = str(known.get("type") or "")
-        return str(known.get("name") or ("" if kind == "none" else kind))
+        """The name of the model, else its type; empty where the agent brings its model."""
+        model = self.identity.model
+        kind = str(model.get("type") or "")
+        return str(model.get("name") or ("" if kind == "none" else kind))
 
     def save(self, paths: RunPaths) -> None:
         """Write the file, whole or not at all."""
@@ -101,7 +101,7 @@ def load_manifest(path: Path) -> Manifest:
 
 
 class _Environment(msgspec.Struct):
-    """What has to be right of an environment before it is used."""
+    """The parts of an environment's identity that are used, with their types."""
 
     ref: str = ""
     settings: dict[str, Any] = {}

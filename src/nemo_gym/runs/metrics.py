@@ -1,4 +1,4 @@
-"""What the scored rollouts of a run come to, row by row in little memory."""
+"""The metrics of a run, computed row by row in little memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunSummary:
     requested: int
     scored: int
     failed: dict[str, int]
-    """Failed rollouts by failure class; they have no reward and count in no mean."""
+    """Failed rollouts by failure class. They have no reward and count in no mean."""
     pending: int
     tasks: int
     """Tasks with at least one scored rollout."""
@@ -55,9 +55,9 @@ class RunSummary:
     solved_at: float = 1.0
     """The lowest reward that means solved."""
     binary: bool = True
-    """Whether every reward is 0 or 1 and can be nothing beyond: then pass@1 and best@k say nothing new."""
+    """Whether rewards can only be 0 or 1: then pass@1 is the mean and best@k is pass@k."""
     planned_tasks: int | None = None
-    """Tasks that were asked for; None where that is not known."""
+    """Tasks in the plan; None without a plan."""
     tools: dict[str, ToolCount] = field(default_factory=dict[str, ToolCount])
     """Calls and errors of each tool in scored rollouts."""
     input_tokens: int | None = None
@@ -66,11 +66,12 @@ class RunSummary:
 
 
 class MetricsAccumulator:
-    """Takes in rollout rows in any order and tells what they come to.
+    """Computes metrics from rollout rows in any order. Holds eight bytes per rollout and numeric field.
 
-    Keeps eight bytes per rollout and numeric field. `answer_key` names the field that holds the extracted
-    answer, for majority@k; `own` adds metrics of the environment's own, to the file only; `scale` says what
-    rewards can be.
+    Args:
+        answer_key: the field with the extracted answer, for majority@k.
+        own: adds the metrics of the environment itself to the file.
+        scale: the range of rewards.
     """
 
     def __init__(
@@ -84,17 +85,17 @@ class MetricsAccumulator:
         self._scale = scale
         self._own = own or OwnMetrics(None)
         self.key_metrics: dict[str, dict[str, Any]] = {}
-        """The metrics of each agent to look at first, once the file is written."""
+        """The key metrics of each agent, once the file is written."""
         self._agents: dict[str, _Agent] = {}
         self._agent_of: dict[bytes, _Agent] = {}
         self._requested: int | None = None
         self._failed: dict[str, int] = {}
         self._rows = 0
-        self._settled: tuple[tuple[_Agent, ...], int, _Rewards] | None = None
-        """The last result of `_rewards`: for one agent, file and summary ask for the same."""
+        self._last_rewards: tuple[tuple[_Agent, ...], int, _Rewards] | None = None
+        """The last result of `_rewards`: for one agent, the file and the summary need the same."""
 
     def add(self, row: bytes | dict[str, Any]) -> tuple[int, int] | None:
-        """Take in one row of a rollouts file: its (task, repeat). A row of a failure is passed over.
+        """Count one row of a rollouts file: its (task, repeat); None for a failure, which doesn't count.
 
         Raises:
             UsageError: the row is not JSON, not an object, or has no identity.
@@ -111,8 +112,7 @@ class MetricsAccumulator:
         return task, rollout
 
     def plan(self, row: bytes | dict[str, Any]) -> tuple[int, int]:
-        """Take in one row of the materialised inputs, so that tasks without any scored rollout are seen: its
-        (task, repeat).
+        """Count one row of the materialised inputs, for tasks without any scored rollout: its (task, repeat).
 
         Raises:
             UsageError: as for `add`.
@@ -127,7 +127,7 @@ class MetricsAccumulator:
         return planned.task_index, planned.rollout_index
 
     def expect(self, requested: int, failed: Mapping[str, int]) -> None:
-        """Say how many rollouts were asked for and how many failed, by class."""
+        """Set how many rollouts are in the plan and how many failed, by class."""
         self._requested = requested
         self._failed = {name: failed[name] for name in sorted(failed)}
 
@@ -180,22 +180,22 @@ class MetricsAccumulator:
         return decode(b"".join(self._json()))
 
     def groups(self) -> Iterator[dict[str, Any]]:
-        """The groups of every agent in order of task, without what hooks add to them."""
+        """The metrics of every task in order, without those of hooks."""
         every = (_group_metrics(self._agents[name], name) for name in sorted(self._agents))
         return merge(*every, key=itemgetter(keys.TASK_INDEX))
 
     def by_agent(self) -> dict[str, dict[str, Any]]:
-        """The metrics of each agent, without what hooks add to them."""
+        """The metrics of each agent, without those of hooks."""
         return {name: self._agent_metrics(self._agents[name]) for name in sorted(self._agents)}
 
-    def described(self) -> dict[str, dict[str, float]]:
+    def statistics(self) -> dict[str, dict[str, float]]:
         """The plain statistics of the numeric columns of each agent."""
-        return {name: _described(self._agents[name]) for name in sorted(self._agents)}
+        return {name: _statistics(self._agents[name]) for name in sorted(self._agents)}
 
     def _rewards(self, agents: tuple[_Agent, ...]) -> _Rewards:
-        """The rewards of these agents, by task, with the answers they were given for."""
-        if self._settled and self._settled[:2] == (agents, self._rows):
-            return self._settled[2]
+        """The rewards of these agents, by task, with the answers that they are for."""
+        if self._last_rewards and self._last_rewards[:2] == (agents, self._rows):
+            return self._last_rewards[2]
         mean, curves = ClusteredMean(scale=self._scale), PassCurves()
         solved = SolvedCurves(self._scale)
         for agent in agents:
@@ -203,23 +203,23 @@ class MetricsAccumulator:
             if rewards is None:
                 continue
             for group in agent.groups():
-                having = [place for place in group if rewards[place] == rewards[place]]
-                for place in having:
+                places = [place for place in group if rewards[place] == rewards[place]]
+                for place in places:
                     mean.add(agent.tasks[place], rewards[place])
-                answers = [agent.answers[place] or None for place in having] if self._answer_key else None
-                values = [rewards[place] for place in having]
+                answers = [agent.answers[place] or None for place in places] if self._answer_key else None
+                values = [rewards[place] for place in places]
                 curves.add(values, answers)
                 solved.add(values)
         rewards_of_agents = _Rewards(mean, curves, solved)
-        self._settled = (agents, self._rows, rewards_of_agents)
+        self._last_rewards = (agents, self._rows, rewards_of_agents)
         return rewards_of_agents
 
     def _tools(self, agents: Iterable[_Agent]) -> dict[str, ToolCount]:
         """The calls of each tool by these agents, in order of name."""
         total = ToolCounts()
         for agent in agents:
-            for name, counted in agent.tools.by_name.items():
-                total.add(name, counted)
+            for name, count in agent.tools.by_name.items():
+                total.add(name, count)
         return dict(sorted(total.by_name.items()))
 
     def _json(self) -> Iterator[bytes]:
@@ -242,7 +242,7 @@ class MetricsAccumulator:
         yield b"\n]\n" if self._agents else b"]\n"
 
     def _agent_metrics(self, agent: _Agent) -> dict[str, Any]:
-        metrics: dict[str, Any] = {**_described(agent)}
+        metrics: dict[str, Any] = {**_statistics(agent)}
         rewards = self._rewards((agent,))
         curves = {"accuracy": rewards.curves}
         if self._answer_key:
@@ -255,8 +255,8 @@ class MetricsAccumulator:
         for k in rewards.solved.ks:
             metrics[f"solved_in_{k}/reward"] = rewards.solved.passed(k)
             metrics[f"best_of_{k}/reward"] = rewards.solved.best(k)
-        for name, counted in self._tools([agent]).items():
-            metrics[f"tool_calls/{name}"], metrics[f"tool_errors/{name}"] = counted.calls, counted.errors
+        for name, count in self._tools([agent]).items():
+            metrics[f"tool_calls/{name}"], metrics[f"tool_errors/{name}"] = count.calls, count.errors
         for name, curve in curves.items():
             metrics |= curve.metrics(name, majority=self._answer_key is not None)
         metrics["per_sample_aggregate"] = {name: curve.per_run() for name, curve in curves.items()}
@@ -317,7 +317,7 @@ class MetricsAccumulator:
 
 @dataclass(frozen=True, slots=True)
 class _Rewards:
-    """What the rewards of some agents come to."""
+    """Statistics of the rewards of some agents."""
 
     mean: ClusteredMean
     curves: PassCurves
@@ -351,10 +351,10 @@ class _Agent:
         self.rollouts.append(rollout)
         self.answers.append(_digest(answer))
         if keys.TOOL_CALLS in raws:
-            for name, counted in read_counts(raws[keys.TOOL_CALLS]).items():
-                self.tools.add(name, counted)
+            for name, tool in read_counts(raws[keys.TOOL_CALLS]).items():
+                self.tools.add(name, tool)
         fields = self.fields
-        filled = 0
+        appended = 0
         for name, value in values.items():
             column = fields.get(name)
             if column is None:
@@ -362,8 +362,8 @@ class _Agent:
                     continue
                 column = fields[name] = array("d", _UNKNOWN) * count
             column.append(value)
-            filled += 1
-        if filled != len(fields):
+            appended += 1
+        if appended != len(fields):
             for column in fields.values():
                 if len(column) == count:
                     column.append(math.nan)
@@ -377,66 +377,45 @@ class _Agent:
             yield list(group)
 
 
-def _described(agent: _Agent) -> dict[str, float]:
+def _statistics(agent: _Agent) -> dict[str, float]:
     return describe(dict(sorted(agent.fields.items())))
 
 
 def _group_metrics(agent: _Agent, name: str) -> Iterator[dict[str, Any]]:
-    unseen = iter(sorted(agent.expected.keys() - set(agent.tasks)))
-    waiting = next(unseen, None)
+    """The metrics of every task, scored or only planned, in order."""
+    scored = ((agent.tasks[group[0]], group) for group in agent.groups())
+    unscored = ((task, list[int]()) for task in sorted(agent.expected.keys() - set(agent.tasks)))
     sample = {"agent_ref": {"name": name}}
     fields = sorted(agent.fields.items())
-    for group in agent.groups():
-        task = agent.tasks[group[0]]
-        while waiting is not None and waiting < task:
-            yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
-            waiting = next(unseen, None)
-        known = [_known_at(place, fields) for place in group]
-        if len(group) == 1:
-            metrics = describe_one(known[0])
+    for task, group in merge(scored, unscored, key=itemgetter(0)):
+        count, expected = len(group), agent.expected.get(task, len(group))
+        rows = [_values_at(place, fields) for place in group]
+        if count == 1:
+            metrics = describe_one(rows[0])
         else:
             metrics = describe({field: [column[place] for place in group] for field, column in fields})
-        infos = [
-            _info(task, agent.rollouts[place], values) for place, values in zip(group, known, strict=True)
-        ]
-        expected = agent.expected.get(task, len(group))
-        yield _group(task, metrics, len(group), expected, sample, infos)
-    while waiting is not None:
-        yield _group(waiting, {}, 0, agent.expected[waiting], sample, [])
-        waiting = next(unseen, None)
+        yield {
+            keys.TASK_INDEX: task,
+            **metrics,
+            "num_rollouts": count,
+            "expected_num_rollouts": expected,
+            "missing_num_rollouts": max(0, expected - count),
+            "reward_profile_completion_pct": 100.0 * count / expected if expected else 100.0,
+            "sample": sample,
+            "rollout_infos": [
+                {
+                    "rollout_id": f"{task}:{agent.rollouts[place]}",
+                    keys.TASK_INDEX: task,
+                    keys.ROLLOUT_INDEX: agent.rollouts[place],
+                    **values,
+                }
+                for place, values in zip(group, rows, strict=True)
+            ],
+        }
 
 
-def _group(
-    task: int,
-    metrics: dict[str, float],
-    count: int,
-    expected: int,
-    sample: dict[str, Any],
-    infos: list[dict[str, Any]],
-) -> dict[str, Any]:
-    return {
-        keys.TASK_INDEX: task,
-        **metrics,
-        "num_rollouts": count,
-        "expected_num_rollouts": expected,
-        "missing_num_rollouts": max(0, expected - count),
-        "reward_profile_completion_pct": 100.0 * count / expected if expected else 100.0,
-        "sample": sample,
-        "rollout_infos": infos,
-    }
-
-
-def _known_at(place: int, fields: list[tuple[str, array[float]]]) -> dict[str, float]:
+def _values_at(place: int, fields: list[tuple[str, array[float]]]) -> dict[str, float]:
     return {name: value for name, column in fields if (value := column[place]) == value}
-
-
-def _info(task: int, rollout: int, values: dict[str, float]) -> dict[str, Any]:
-    return {
-        "rollout_id": f"{task}:{rollout}",
-        keys.TASK_INDEX: task,
-        keys.ROLLOUT_INDEX: rollout,
-        **values,
-    }
 
 
 _NOTHING: Final[dict[str, Any]] = {}
@@ -487,17 +466,17 @@ def _numbers(raws: dict[str, msgspec.Raw]) -> dict[str, float]:
             values[name] = float(first == _BOOLEAN[0])
     try:
         if keys.REWARD_COMPONENTS in raws:
-            parts = _known(_components_decoder.decode(raws[keys.REWARD_COMPONENTS]))
+            parts = _finite_numbers(_components_decoder.decode(raws[keys.REWARD_COMPONENTS]))
             values |= {f"{keys.REWARD_COMPONENTS}/{name}": part for name, part in parts.items()}
         if keys.RESPONSE in raws:
             response = _response_decoder.decode(raws[keys.RESPONSE])
-            values |= _known(response.usage if response else None)
+            values |= _finite_numbers(response.usage if response else None)
     except msgspec.DecodeError:
         return values
     return values
 
 
-def _known(fields: dict[str, Any] | None) -> dict[str, float]:
+def _finite_numbers(fields: dict[str, Any] | None) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in (fields or {}).items()
@@ -506,7 +485,7 @@ def _known(fields: dict[str, Any] | None) -> dict[str, float]:
 
 
 def _digest(answer: msgspec.Raw | None) -> int:
-    """A number that tells answers apart within this process; 0 for none."""
+    """A number that is the same for equal answers in this process; 0 for no answer."""
     text = b"null" if answer is None else bytes(answer)
     return 0 if text == b"null" else hash(text) & _DIGEST_BITS or 1
 

@@ -1,4 +1,4 @@
-"""Computes the metrics of a run again from its files, with those that only its environments know."""
+"""Computes the metrics of a run from its files again, with the metrics of its environments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.environment_metrics import Additions, OwnMetrics
 from nemo_gym.runs.remote_metrics import RemoteMetrics
-from nemo_gym.runs.report import Reading, RunReport
+from nemo_gym.runs.report import RunReader, RunReport
 from nemo_gym.runs.scorer_environments import Scorers
 from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.transport.exchange import Body
@@ -24,30 +24,31 @@ from nemo_gym.transport.exchange import Body
 async def recompute(
     output: Path, scorer: EnvironmentSpec, *, agents: RemoteRun | None = None
 ) -> tuple[RunReport, list[str]]:
-    """Write the aggregate metrics of the run at `output`; its report, and what the user should know.
+    """Write the aggregate metrics of the run at `output`; its report, and notes for the user.
 
     Args:
         scorer: the environment that scored it, or several by agent.
-        agents: running agents, which are asked about rollouts whose environment isn't known here.
+        agents: running agents, for the metrics of rollouts whose environment is not in `scorer`.
 
     Raises:
         UsageError: there is no run.
         GymError: a hook of an environment raised.
     """
     async with _metrics(scorer, agents) as metrics:
-        reading = Reading(output, answer_key=metrics.answer_key, own=metrics, scale=metrics.scale)
-        await metrics.asked.ask(reading.metrics.columns())
-        notes = [
-            f"warning: no metrics of {name}'s own: {why}" for name, why in metrics.asked.problems.items()
+        reader = RunReader(output, answer_key=metrics.answer_key, own=metrics, scale=metrics.scale)
+        await metrics.remote.ask(reader.metrics.columns())
+        problems = metrics.remote.problems
+        reader.write_metrics()
+        return reader.report(), [
+            f"warning: no metrics of {name}'s own: {why}" for name, why in problems.items()
         ]
-        return reading.report(write_metrics=True), notes
 
 
 class _Metrics:
-    """Each agent's rollouts go to who knows more of them."""
+    """Passes the rollouts of each agent to the hooks of its environment, or to its server."""
 
-    def __init__(self, scorer: EnvironmentSpec, asked: RemoteMetrics, agents: RemoteRun | None) -> None:
-        self.asked = asked
+    def __init__(self, scorer: EnvironmentSpec, remote: RemoteMetrics, agents: RemoteRun | None) -> None:
+        self.remote = remote
         self._scorer = scorer
         self._agents = agents
         self._of: dict[str, Additions] = {}
@@ -61,7 +62,7 @@ class _Metrics:
 
     @property
     def scale(self) -> RewardScale | None:
-        """What rewards can be, where it is the same for all environments and known here."""
+        """The range of rewards, where it is the same for all environments in this process."""
         if not isinstance(self._scorer, Scorers):
             return reward_scale(self._scorer.build()) if self._scorer.ref else None
         scales = {reward_scale(spec.build()) for spec in self._scorer.agents.values() if spec.ref}
@@ -81,8 +82,8 @@ class _Metrics:
     def _choose(self, agent: str) -> Additions:
         spec = scorer_of(self._scorer, agent)
         if spec is None or not (spec.ref or spec.url):
-            return OwnMetrics(None) if self._agents is None else self.asked
-        return self.asked if spec.url else OwnMetrics(spec.build())
+            return OwnMetrics(None) if self._agents is None else self.remote
+        return self.remote if spec.url else OwnMetrics(spec.build())
 
 
 def scorer_of(scorer: EnvironmentSpec, agent: str) -> EnvironmentSpec | None:
@@ -92,7 +93,7 @@ def scorer_of(scorer: EnvironmentSpec, agent: str) -> EnvironmentSpec | None:
 
 @asynccontextmanager
 async def _metrics(scorer: EnvironmentSpec, agents: RemoteRun | None) -> AsyncGenerator[_Metrics]:
-    async with AsyncExitStack() as opened:
+    async with AsyncExitStack() as stack:
         servers: dict[str, RemoteEnvironment] = {}
 
         async def ask(agent: str, body: Body) -> bytes:
@@ -102,7 +103,7 @@ async def _metrics(scorer: EnvironmentSpec, agents: RemoteRun | None) -> AsyncGe
                 return await agents.metrics_of(agent, body)
             if spec.url not in servers:
                 server = RemoteEnvironment(spec.url, about=spec.about, token=spec.token)
-                servers[spec.url] = await opened.enter_async_context(aclosing(server))
+                servers[spec.url] = await stack.enter_async_context(aclosing(server))
             return await servers[spec.url].metrics_of(agent, body)
 
-        yield _Metrics(scorer, opened.enter_context(closing(RemoteMetrics(ask))), agents)
+        yield _Metrics(scorer, stack.enter_context(closing(RemoteMetrics(ask))), agents)

@@ -1,4 +1,4 @@
-"""What other processes print, made safe to be read on a terminal."""
+"""Shows what other processes print, without secrets and without characters that steer a terminal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from nemo_gym.wire.safe_text import printable
 
 
 @asynccontextmanager
-async def shown_output(*streams: TextIO) -> AsyncGenerator[tuple[int, ...]]:
-    """For each stream a descriptor for processes to print to. What they print is shown there while the block
-    runs, and until nothing more comes.
+async def show_output(*streams: TextIO) -> AsyncGenerator[tuple[int, ...]]:
+    """A descriptor for each stream, to which processes print. Their output is shown on the stream while the
+    block runs, and until no more comes.
 
-    The pipes are not asyncio's own: `Process.wait` would wait for whatever the process leaves behind as well.
+    The pipes are not asyncio's own, because `Process.wait` would then also wait for the children that a
+    process leaves running.
     """
     loop = asyncio.get_running_loop()
     tasks: list[asyncio.Task[None]] = []
@@ -28,11 +29,11 @@ async def shown_output(*streams: TextIO) -> AsyncGenerator[tuple[int, ...]]:
     async with AsyncExitStack() as stack:
         try:
             for stream in streams:
-                read, write = os.pipe()
-                ends.append(write)
+                source, end = os.pipe()
+                ends.append(end)
                 reader = StreamReader()
                 transport, _ = await loop.connect_read_pipe(
-                    partial(StreamReaderProtocol, reader), os.fdopen(read, "rb", 0)
+                    partial(StreamReaderProtocol, reader), os.fdopen(source, "rb", 0)
                 )
                 stack.callback(transport.close)
                 tasks.append(asyncio.create_task(_show(reader, stream)))
@@ -48,7 +49,7 @@ async def shown_output(*streams: TextIO) -> AsyncGenerator[tuple[int, ...]]:
 
 
 async def _show(stream: StreamReader, to: TextIO) -> None:
-    """Line by line, so that no secret is split; a very long line goes in pieces."""
+    """Show the output line by line, so that no secret is split; a very long line is shown in pieces."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     rest = ""
     try:
@@ -63,7 +64,7 @@ async def _show(stream: StreamReader, to: TextIO) -> None:
 
 
 def _write(text: str, to: TextIO) -> None:
-    """A terminal that is gone keeps nobody from going on."""
+    """Write text; a terminal that is gone is no error."""
     if text:
         with suppress(OSError, ValueError):
             to.write(printable(without_secrets(text)))
@@ -74,4 +75,4 @@ _PIECE: Final = 1 << 16
 _LONGEST: Final = 1 << 20
 """Characters."""
 _LAST_S: Final = 1.0
-"""Seconds for the rest of the output of a process that has ended; others may hold its pipe open."""
+"""Seconds to wait for the rest of the output of a process that ended; another may hold its pipe open."""

@@ -13,7 +13,7 @@ from nemo_gym.wire.errors import GymError, UsageError
 
 
 class WriteFailed(GymError):
-    """A file can't be written: the disk is full or failing, or its folder is closed to us."""
+    """A file can't be written: the disk is full or failing, or this process may not write there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RunPaths:
         """The files that belong to `output`, which must end in `.jsonl`.
 
         Raises:
-            UsageError: it doesn't.
+            UsageError: it does not.
         """
         if output.suffix != ".jsonl":
             raise UsageError(f"output {output}: expected a name ending in .jsonl")
@@ -48,14 +48,14 @@ class RunPaths:
         )
 
     def existing(self) -> list[Path]:
-        """Those of the files that are there already."""
+        """The files that exist."""
         every = (self.rollouts, self.inputs, self.failures, self.metrics, self.manifest)
         return [path for path in every if path.exists()]
 
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO, None, None]:
-    """A file to write: durable and in its place when the block ends well, gone without a trace otherwise.
+    """A file to write. It is complete and on the disk when the block ends well; otherwise nothing is left.
 
     Raises:
         WriteFailed: it can't be written.

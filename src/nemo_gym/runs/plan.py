@@ -15,8 +15,8 @@ import msgspec
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.task_source import own_tasks, rows_of
+from nemo_gym.runs.bad_rows import BadRows
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.runs.unfit_rows import BadRows
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode, read_rows
@@ -26,7 +26,7 @@ from nemo_gym.wire.row_identity import MOST_REPEATS
 from nemo_gym.wire.task import Row, Task, named_agent, task_from_row
 
 OTHERS = "_default"
-"""In a map of repeats: those of agents that it doesn't name."""
+"""The key in a map of repeats for agents that it doesn't name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,19 @@ class PlanOptions:
     """How tasks become rows."""
 
     limit: int | None = None
-    """Only the first so many tasks."""
+    """The number of tasks; None takes all."""
     num_repeats: int | Mapping[str, int] = 1
-    """A map says it by agent, with `_default` for the others."""
+    """Rollouts per task, or by agent with `_default` for the others."""
     agent: str = "tool_loop"
-    """Stamped on rows that name no agent."""
+    """The stamp of rows that name no agent."""
     sampling: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Request parameters laid over every row's own."""
+    """Request parameters that replace those of every row."""
     columns: Row = field(default_factory=dict[str, Any])
-    """Laid over every row."""
+    """Columns that replace those of every row."""
     seed: int | None = None
-    """When given, every rollout's request carries a sampling seed derived from it."""
+    """Where set, every rollout's request has a sampling seed that is computed from it."""
     num_repeats_add_seed: bool = False
-    """Every rollout's request carries its repeat number as the sampling seed."""
+    """Every rollout's request has its repeat number as the sampling seed."""
 
 
 def task_rows(
@@ -57,13 +57,13 @@ def task_rows(
     seed: int = 0,
     limit: int | None = None,
     prompt: Prompt | None = None,
-    refused: Callable[[int, str], None] | None = None,
+    on_problem: Callable[[int, str], None] | None = None,
 ) -> Iterator[Row]:
     """The tasks of a file, of an iterable, or (None) of the environment itself, checked one by one.
 
     Args:
-        refused: is told the number (the line in a file) of every task that doesn't fit, and what is wrong
-            with it, and the others go on; without it such a task is an error.
+        on_problem: called with the number of every task that doesn't fit (its line in a file) and the
+            problem; the task is then left out. None makes such a task an error.
 
     Raises:
         UsageError: a task doesn't fit the environment; for a file the message starts with `path:line:`. Tasks
@@ -79,17 +79,17 @@ def task_rows(
     for number, row in numbered:
         if prompt is not None:
             try:
-                row = prompt.applied(row)
+                row = prompt.apply(row)
             except DataError as error:
-                (refused or bad_rows.add)(number, str(error))
+                (on_problem or bad_rows.add)(number, str(error))
                 continue
         try:
             check_typed_params(row.get(keys.PARAMS))
             _check_stamps(row)
             task_from_row(row, environment.Task)
         except UsageError as error:
-            if refused is not None:
-                refused(number, str(error))
+            if on_problem is not None:
+                on_problem(number, str(error))
                 continue
             of_file = isinstance(source, Path)
             where = f"{source}:{number}" if of_file else f"task {number} of {environment.name()}"
@@ -99,20 +99,23 @@ def task_rows(
 
 
 def _check_stamps(row: Row) -> None:
-    """Refuse what a row says of its task's number and of its agent where it is no number and no agent."""
+    """Refuse a task index that is not a whole number, and an agent reference without a name."""
     index, agent = row.get(keys.TASK_INDEX), row.get(keys.AGENT_REF)
     if index is not None and (type(index) is not int or index < 0):
         raise UsageError(f"{keys.TASK_INDEX} {index!r}: expected a whole number from 0")
-    names = isinstance(agent, dict) and isinstance(cast("Row", agent).get("name"), str)
-    if agent is not None and not names:
+    has_name = isinstance(agent, dict) and isinstance(cast("Row", agent).get("name"), str)
+    if agent is not None and not has_name:
         raise UsageError(f'{keys.AGENT_REF}: expected {{"name": "..."}}, got {agent!r:.80}')
 
 
-def fitting(rows: Iterable[tuple[Row, int]], agent: Agent, only: str = "") -> Iterator[tuple[Row, int]]:
-    """The rows, all of which the agent takes, and none of which names another than `only`, if that is given.
+def check_rows(rows: Iterable[tuple[Row, int]], agent: Agent, only: str = "") -> Iterator[tuple[Row, int]]:
+    """The same rows, lazily, each after the agent has checked it.
+
+    Args:
+        only: the agent that rows may name; empty allows any.
 
     Raises:
-        DataError: after the last row, naming those for which it is not so.
+        DataError: after the last row, with the rows that the agent refuses or that name another one.
     """
     bad_rows = BadRows()
     for number, (row, times) in enumerate(rows, start=1):
@@ -128,27 +131,19 @@ def fitting(rows: Iterable[tuple[Row, int]], agent: Agent, only: str = "") -> It
 
 
 def expand(
-    rows: Iterable[Row], options: PlanOptions, *, twins: Twins | None = None
+    rows: Iterable[tuple[Row, int]], options: PlanOptions, *, twins: Twins | None = None
 ) -> Iterator[tuple[Row, bytes]]:
     """Every rollout of the plan in order `abc -> aabbcc`: its row and the same as a JSON line.
 
-    A task is its place among the rows, or the `_ng_task_index` that it has: rows with the same index are one
-    task with more repeats, identical rows are not.
+    The number of a task is its place among the rows, or its `_ng_task_index`. Rows with the same index are
+    one task with more repeats; identical rows without an index are several tasks. The memory holds only the
+    repeats of numbered tasks, and `twins`.
 
     Args:
-        twins: takes note of identical rows.
+        rows: each with how often it counts, by which its repeats are multiplied.
+        twins: counts identical rows.
     """
-    return expand_counted(((row, 1) for row in rows), options, twins=twins)
-
-
-def expand_counted(
-    rows: Iterable[tuple[Row, int]], options: PlanOptions, *, twins: Twins | None = None
-) -> Iterator[tuple[Row, bytes]]:
-    """The same for rows that each count several times: one task with so many times the repeats.
-
-    Nothing is held but the repeats of numbered tasks, and what `twins` holds.
-    """
-    done: dict[int, int] = {}
+    counts: dict[int, int] = {}
     numbered = False
     for number, (source, times) in enumerate(rows):
         row = _prepared(source, options)
@@ -160,10 +155,8 @@ def expand_counted(
             raise DataError(
                 f"task {number + 1}: some tasks have a {keys.TASK_INDEX} and some don't; give all or none"
             )
-        if index is not None and (type(index) is not int or index < 0):
-            raise DataError(f"task {number + 1}: {keys.TASK_INDEX} {index!r}: expected a whole number from 0")
         repeats = times * _repeats_of(row, options.num_repeats)
-        first = 0 if index is None else done.get(index, 0)
+        first = 0 if index is None else counts.get(index, 0)
         if first + repeats > MOST_REPEATS:
             got = f"{first + repeats:,}"
             raise UsageError(f"task {number + 1}: a task has at most {MOST_REPEATS:,} rollouts, got {got}")
@@ -173,7 +166,7 @@ def expand_counted(
             for rollout in range(repeats):
                 yield _stamped(row, body, number, rollout, options)
             continue
-        done[index] = first + repeats
+        counts[index] = first + repeats
         for rollout in range(first, first + repeats):
             yield _stamped(row, body, index, rollout, options)
 
@@ -182,13 +175,13 @@ class Twins:
     """Counts tasks that are identical to an earlier one; holds a hash per task."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, int] = {}
+        self._first: dict[int, int] = {}
         self._count = 0
         self._pair = (0, 0)
 
     def add(self, task: int, body: bytes) -> None:
-        """Take in a task by its index and its content."""
-        first = self._seen.setdefault(hash(body), task)
+        """Count a task, by its index and its content."""
+        first = self._first.setdefault(hash(body), task)
         if first != task:
             self._count += 1
             if self._count == 1:
@@ -201,10 +194,10 @@ class Twins:
         first, second = self._pair
         which = f"task {second} is" if self._count == 1 else f"{self._count} tasks are"
         example = f"task {first}" if self._count == 1 else f"an earlier one, for instance {second} to {first}"
-        return f"{which} identical to {example}: each counts as a task of its own"
+        return f"{which} identical to {example}: each counts as a separate task"
 
 
-def materialize(path: Path, plan: Iterable[tuple[Row, bytes]], source: str = "the input") -> int:
+def materialize(path: Path, lines: Iterable[bytes], source: str = "the input") -> int:
     """Write the plan to a file, whole or not at all; the number of rows.
 
     Raises:
@@ -212,7 +205,7 @@ def materialize(path: Path, plan: Iterable[tuple[Row, bytes]], source: str = "th
     """
     count = 0
     with whole_file(path) as file:
-        for _, line in plan:
+        for line in lines:
             file.write(line)
             count += 1
         if not count:
@@ -247,10 +240,10 @@ _NOT_INPUT = keys.RESULT_KEYS | {keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
 def _stamped(row: Row, body: bytes, task: int, rollout: int, options: PlanOptions) -> tuple[Row, bytes]:
     stamped = {**row, keys.TASK_INDEX: task, keys.ROLLOUT_INDEX: rollout}
     if options.seed is not None or options.num_repeats_add_seed:
-        drawn = zlib.crc32(f"{options.seed}:{task}:{rollout}".encode())
-        stamped[keys.PARAMS] = _seeded(
-            row[keys.PARAMS], task, rollout if options.num_repeats_add_seed else drawn
-        )
+        seed = rollout
+        if not options.num_repeats_add_seed:
+            seed = zlib.crc32(f"{options.seed}:{task}:{rollout}".encode())
+        stamped[keys.PARAMS] = _with_seed(row[keys.PARAMS], task, seed)
         return stamped, encode(stamped) + b"\n"
     if keys.TASK_INDEX in row:
         return stamped, encode(stamped) + b"\n"
@@ -260,7 +253,7 @@ def _stamped(row: Row, body: bytes, task: int, rollout: int, options: PlanOption
 _STAMPS = f',"{keys.TASK_INDEX}":%d,"{keys.ROLLOUT_INDEX}":%d}}\n'.encode()
 
 
-def _seeded(params: dict[str, Any], task: int, seed: int) -> dict[str, Any]:
+def _with_seed(params: dict[str, Any], task: int, seed: int) -> dict[str, Any]:
     metadata: Any = params.get("metadata") or {}
     try:
         extra = msgspec.json.decode(metadata.get("extra_body", "{}"), type=dict[str, Any])

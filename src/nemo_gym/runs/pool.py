@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from nemo_gym.runs.output import shown_output
+from nemo_gym.runs.output import show_output
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.worker import LAST_S, Orders, Report, message, read_message
 from nemo_gym.wire.errors import GymError, WorkerDied
@@ -27,28 +27,28 @@ Line = tuple[Stamp, bytes]
 class _Worker:
     process: asyncio.subprocess.Process
     capacity: int
-    held: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes])
-    """Lines sent and not yet answered."""
+    lines: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes])
+    """Lines that it was sent and has not answered."""
 
-    async def tell(self, words: bytes) -> None:
+    async def send(self, messages: bytes) -> None:
         """Write to its standard input.
 
         Raises:
-            ConnectionError: it has closed its end: it died.
+            ConnectionError: it died.
         """
         stdin = self.process.stdin
         assert stdin is not None
-        if stdin.is_closing():  # where writing is an error of uvloop's own kind
+        if stdin.is_closing():  # writing then raises an error that only uvloop has
             raise BrokenPipeError
-        stdin.write(words)
+        stdin.write(messages)
         await stdin.drain()
 
 
 class WorkerPool:
     """Runs the lines of a plan in `count` processes.
 
-    A worker that dies is replaced and what it held is given out once more; a line that has seen two
-    workers die becomes a `worker_died` failure. When more than `count + 3` have died the run stops.
+    A worker that dies is replaced, and its lines are sent to a worker once more. A line with which two
+    workers died becomes a `worker_died` failure. When more than `count + 3` died the run stops.
     """
 
     def __init__(self, count: int, orders: Orders) -> None:
@@ -56,7 +56,7 @@ class WorkerPool:
         self._orders = orders
         self._deaths = 0
         self._second_try: dict[tuple[int, int], bytes] = {}
-        self._poisoned: set[tuple[int, int]] = set()
+        self._suspects: set[tuple[int, int]] = set()
 
     async def run(self, lines: Iterator[Line], sink: Callable[[Result], None]) -> None:
         """Run every line to its end.
@@ -67,18 +67,18 @@ class WorkerPool:
         groups = (list(group) for _, group in groupby(lines, key=lambda line: line[0].task_index))
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self._count):
-                tasks.create_task(self._staff(groups, sink))
+                tasks.create_task(self._keep_one(groups, sink))
 
-    async def _staff(self, groups: Iterator[list[Line]], sink: Callable[[Result], None]) -> None:
-        """Keep one place filled until there is no more work for it."""
+    async def _keep_one(self, groups: Iterator[list[Line]], sink: Callable[[Result], None]) -> None:
+        """Keep one worker running until there is no more work for it."""
         while True:
-            async with shown_output(sys.stderr) as (printed,):
-                worker = await self._start(printed)
+            async with show_output(sys.stderr) as (stderr,):
+                worker = await self._start(stderr)
                 try:
-                    finished = await self._serve(worker, groups, sink)
+                    is_done = await self._serve(worker, groups, sink)
                 finally:
                     await _end(worker.process)
-            if finished:
+            if is_done:
                 return
             self._deaths += 1
             if self._deaths > self._count + 3:
@@ -88,22 +88,22 @@ class WorkerPool:
     async def _serve(
         self, worker: _Worker, groups: Iterator[list[Line]], sink: Callable[[Result], None]
     ) -> bool:
-        """Feed a worker and take its reports; True when all work is done, False when it died."""
+        """Send rows to a worker and take its reports; True when all work is done, False when it died."""
         assert worker.process.stdout is not None
         more = True
         try:
-            await worker.tell(message(msgspec.msgpack.encode(self._orders)))
+            await worker.send(message(msgspec.msgpack.encode(self._orders)))
             while True:
-                while more and len(worker.held) < worker.capacity:
+                while more and len(worker.lines) < worker.capacity:
                     more = await self._feed(worker, groups)
-                if not worker.held:
-                    await worker.tell(message(b""))
+                if not worker.lines:
+                    await worker.send(message(b""))
                     await worker.process.wait()
                     return True
                 body = await read_message(worker.process.stdout)
                 report = msgspec.msgpack.decode(body, type=Report)
                 worker.capacity = report.limit
-                worker.held.pop((report.result.task, report.result.rollout), None)
+                worker.lines.pop((report.result.task, report.result.rollout), None)
                 sink(report.result)
         except (asyncio.IncompleteReadError, ConnectionError):
             return False
@@ -117,27 +117,27 @@ class WorkerPool:
             if group is None:
                 return False
             lines = {(stamp.task_index, stamp.rollout_index): line for stamp, line in group}
-        worker.held |= lines
-        await worker.tell(b"".join(message(line) for line in lines.values()))
+        worker.lines |= lines
+        await worker.send(b"".join(message(line) for line in lines.values()))
         return True
 
     def _give_back(self, worker: _Worker, sink: Callable[[Result], None]) -> None:
-        for key, line in worker.held.items():
-            if key in self._poisoned:
+        for key, line in worker.lines.items():
+            if key in self._suspects:
                 failure = WorkerDied("two worker processes died while running this rollout")
                 sink(Result.of(Rollout.failed(decode(line), failure)))
             else:
-                self._poisoned.add(key)
+                self._suspects.add(key)
                 self._second_try[key] = line
 
-    async def _start(self, printed: int) -> _Worker:
+    async def _start(self, stderr: int) -> _Worker:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "nemo_gym.runs.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=printed,
+            stderr=stderr,
             limit=1 << 26,
             start_new_session=True,
         )
@@ -145,7 +145,7 @@ class WorkerPool:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a worker that may still run; it closes what it holds, if it can."""
+    """End a worker that may still run. It has time to close its sessions."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:

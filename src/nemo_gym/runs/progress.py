@@ -1,4 +1,4 @@
-"""The state of a run while it goes on, for whoever wants to show it."""
+"""The state of a run while it goes on, for a display."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nemo_gym.stats.statistics import ClusteredMean
 
 
 class Progress:
-    """Counts that are always true: requested = scored + failed + pending."""
+    """Counts of a run: requested = scored + failed + pending, at any time."""
 
     def __init__(self) -> None:
         self.requested = 0
@@ -19,12 +19,12 @@ class Progress:
         """The last failure class of each (task, repeat) that has failed and not been scored since."""
         self.last_error = ""
         self.finished = 0
-        """Rollouts that ended since this process took up the run."""
+        """Rollouts that ended in this process."""
         self.interrupted = 0
-        """Those among them that count as not run: a server that was being shut down gave them up."""
+        """Those among them that count as not run, because their server was shut down."""
         self.output_tokens = 0
         self.mean = ClusteredMean()
-        self.started = monotonic()
+        self._start = monotonic()
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=64)
 
     @property
@@ -61,14 +61,14 @@ class Progress:
 
     def elapsed(self) -> float:
         """Seconds since the run (or its resumption) began."""
-        return monotonic() - self.started
+        return monotonic() - self._start
 
     def rates(self) -> tuple[float, float]:
         """Rollouts and output tokens per second over roughly the last minute; call about once a second."""
         now, finished = monotonic(), self.finished
         if not self._recent or now - self._recent[-1][0] >= 1.0:
             self._recent.append((now, finished, self.output_tokens))
-        since, before, tokens = self._recent[0] if len(self._recent) > 1 else (self.started, 0, 0)
+        since, before, tokens = self._recent[0] if len(self._recent) > 1 else (self._start, 0, 0)
         span = max(now - since, 1e-6)
         return (finished - before) / span, (self.output_tokens - tokens) / span
 

@@ -1,4 +1,4 @@
-"""What agents and environments at URLs say that their rollouts come to."""
+"""The metrics that agents and environments at URLs compute for their rollouts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.jsonl import decode, encode
 
 Ask: TypeAlias = Callable[[str, Body], Awaitable[bytes]]
-"""Posts a body to the `/aggregate_metrics` of an agent and gives what it answers."""
+"""Posts a body to the `/aggregate_metrics` of an agent; the body of the answer."""
 
 
 @runtime_checkable
-class KnowsMetrics(Protocol):
-    """The way to a server that has an `/aggregate_metrics`."""
+class MetricsServer(Protocol):
+    """A client of a server that has an `/aggregate_metrics`."""
 
     async def metrics_of(self, agent: str, body: Body) -> bytes: ...
 
@@ -36,9 +36,9 @@ class KnowsMetrics(Protocol):
 
 
 class RemoteMetrics:
-    """Takes in scored rollouts and has servers add their metrics to those that every run has.
+    """Collects scored rollouts and asks servers for metrics beside those that every run has.
 
-    The rows wait, without their trajectories, in files that have no name.
+    The rows wait, without their trajectories, in temporary files.
     """
 
     def __init__(self, ask: Ask) -> None:
@@ -49,37 +49,35 @@ class RemoteMetrics:
         """Why there are no metrics from a server, by agent."""
 
     def add(self, agent: str, task: int, rollout: int, raws: Mapping[str, msgspec.Raw]) -> None:
-        """Take in one scored rollout."""
         self._rows[agent].add(task, rollout, encode(without_trajectory(raws)))
 
     async def ask(self, columns: Mapping[str, Collection[str]]) -> None:
-        """Ask about every agent, all at once. Nothing that goes wrong with one is raised.
+        """Ask the servers of all agents at once. An error is noted in `problems` and not raised.
 
         Args:
-            columns: the numeric columns of each agent, whose statistics are known here already.
+            columns: the numeric columns of each agent, whose statistics this process computes itself.
         """
         self.problems = dict.fromkeys(self._rows, "there was no time to ask")
         await asyncio.gather(*(self._ask_about(agent, columns[agent]) for agent in self._rows))
 
     def compute(self, agent: str) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
-        """What was answered about an agent, and about its tasks by index."""
         answer = self._answers.get(agent)
         return (answer.metrics, answer.per_task) if answer else ({}, {})
 
     def key_metrics(self, agent: str, metrics: dict[str, Any]) -> dict[str, Any]:
-        """The metrics to look at first: those that the server says, else every mean."""
+        """The key metrics in the answer of the server, else every mean."""
         answer = self._answers.get(agent)
         return answer.key_metrics if answer else mean_metrics(metrics)
 
     def close(self) -> None:
-        """Let go of the rows."""
+        """Delete the temporary files."""
         for rows in self._rows.values():
             rows.close()
 
     async def _ask_about(self, agent: str, columns: Collection[str]) -> None:
         try:
-            answer = _read(await self._ask(agent, self._rows[agent].body), columns)
-        except Exception as error:  # whatever it is, the run and its own metrics stand
+            answer = _read_answer(await self._ask(agent, self._rows[agent].body), columns)
+        except Exception as error:  # the run has its own metrics all the same
             self.problems[agent] = str(error) or type(error).__name__
             return
         if answer.metrics:
@@ -94,10 +92,10 @@ class RemoteMetrics:
 async def metrics_elsewhere(
     environment: EnvironmentSpec, agent: AgentSpec
 ) -> AsyncGenerator[RemoteMetrics | None]:
-    """Those of the servers that score a run's rollouts; None where the environment is in this process."""
+    """The metrics of the server of a run's environment; None where the environment is in this process."""
     kind = find_agent(agent.name)
-    if isinstance(kind, type) and issubclass(kind, KnowsMetrics):
-        server = cast("KnowsMetrics", agent.build())
+    if isinstance(kind, type) and issubclass(kind, MetricsServer):
+        server = cast("MetricsServer", agent.build())
     elif environment.url:
         server = RemoteEnvironment(environment.url, about=environment.about, token=environment.token)
     else:
@@ -109,7 +107,7 @@ async def metrics_elsewhere(
 
 
 class _Rows:
-    """Rows in a file, given back in order of task and rollout."""
+    """Rows in a file, read in order of task and rollout."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile[bytes](_IN_MEMORY)
@@ -143,41 +141,41 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a server answered, without what is known better here: it has not seen what was asked for."""
+    """The metrics of a server, without those of the coverage: only the run knows what was planned."""
 
     metrics: dict[str, Any]
     key_metrics: dict[str, Any]
     per_task: dict[int, dict[str, Any]]
-    """By task index, and only what isn't known of a task here."""
+    """By task index, without the metrics that this process computes itself."""
     warning: str
 
 
-class _Said(msgspec.Struct):
+class _AnswerBody(msgspec.Struct):
     agent_metrics: dict[str, Any]
     key_metrics: dict[str, Any] = {}
     group_level_metrics: list[msgspec.Raw] = []
     warning: str | None = None
 
 
-def _read(content: bytes, columns: Collection[str]) -> _Answer:
-    """The answer in a body.
+def _read_answer(content: bytes, columns: Collection[str]) -> _Answer:
+    """The metrics in the body of an answer.
 
     Raises:
-        ValueError: it is no such answer.
+        ValueError: it is something else.
         RecursionError: it nests too deeply.
     """
     try:
-        answer = _said_decoder.decode(content)
+        answer = _body_decoder.decode(content)
         groups = map(_group_decoder.decode, answer.group_level_metrics)
         news = ((int(group[keys.TASK_INDEX]), _news(group, columns)) for group in groups)
-        per_task = {task: found for task, found in news if found}
+        per_task = {task: metrics for task, metrics in news if metrics}
     except (ValueError, KeyError) as error:
         raise ValueError(f"the answer is something else than metrics: {error}") from None
     metrics, key_metrics = _without_coverage(answer.agent_metrics), _without_coverage(answer.key_metrics)
     return _Answer(metrics, key_metrics, per_task, answer.warning or "")
 
 
-_said_decoder: Final = msgspec.json.Decoder(_Said)
+_body_decoder: Final = msgspec.json.Decoder(_AnswerBody)
 _group_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -185,11 +183,11 @@ def _news(group: Mapping[str, msgspec.Raw], columns: Collection[str]) -> dict[st
     return {
         name: decode(value)
         for name, value in group.items()
-        if name not in _KNOWN_OF_TASKS and not _is_known(name, columns)
+        if name not in _OWN_OF_TASKS and not _is_own(name, columns)
     }
 
 
-def _is_known(name: str, columns: Collection[str]) -> bool:
+def _is_own(name: str, columns: Collection[str]) -> bool:
     statistic, _, column = name.partition("/")
     return statistic in _STATISTICS and column in columns
 
@@ -202,7 +200,7 @@ _IN_MEMORY: Final = 1 << 20
 """Bytes of rows that are kept out of the file system."""
 _PIECE: Final = 1 << 16
 _STATISTICS: Final = frozenset({"mean", "max", "min", "median", "std"})
-_KNOWN_OF_TASKS: Final = frozenset(
+_OWN_OF_TASKS: Final = frozenset(
     {
         keys.TASK_INDEX,
         "num_rollouts",

@@ -1,4 +1,4 @@
-"""The figures of a run, read from its files when it has just ended or later."""
+"""The figures of a run, read from its files."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class RunReport:
     manifest: Manifest
     summary: RunSummary
     key_metrics: dict[str, dict[str, Any]]
-    """The metrics of each agent to look at first, where a metrics file was written."""
+    """The key metrics of each agent, where there is a metrics file."""
     task_columns: frozenset[str] = frozenset()
-    """Columns of the tasks themselves, whose means say nothing about the rollouts."""
+    """Columns of the tasks, whose means have no meaning for the rollouts."""
 
 
-class Reading:
-    """A finished or unfinished run, read back row by row.
+class RunReader:
+    """Reads a finished or unfinished run row by row.
 
     Args:
         output: its rollouts file.
         answer_key: the column with the extracted answer.
-        own: adds the environment's own metrics.
-        scale: what rewards can be; None takes what the manifest says.
-        strict: whether keys that a row has twice are looked for: other programs may have written it.
+        own: adds the metrics of the environment itself.
+        scale: the range of rewards; None takes that of the manifest.
+        strict: refuse rows that have a key twice, as another program may write them.
 
     Raises:
         UsageError: there is no run at `output`, or one of its files can't be used.
@@ -66,14 +66,14 @@ class Reading:
         self.metrics = MetricsAccumulator(answer_key=answer_key, own=own, scale=scale or manifest.scale)
         self._strict = strict
         self._task_columns = _first_columns(paths.inputs)
-        planned = self._taken(paths.inputs, self.metrics.plan)
-        scored = self._taken(paths.rollouts, self.metrics.add)
+        planned = self._read(paths.inputs, self.metrics.plan)
+        scored = self._read(paths.rollouts, self.metrics.add)
         if paths.inputs.exists() and (extra := scored.without(planned)):
             raise DataError(f"{paths.rollouts}: {extra.named()}: not among the rows of {paths.inputs}")
         self.metrics.expect(manifest.requested, failures_of(paths))
 
-    def _taken(self, path: Path, take: Callable[[bytes], tuple[int, int] | None]) -> Keys:
-        """Have every row of a file taken in; which there are."""
+    def _read(self, path: Path, take: Callable[[bytes], tuple[int, int] | None]) -> Keys:
+        """Pass every row of a file to `take`; the identities of the rows."""
         masks: dict[int, int] = {}
         number = 0
         try:
@@ -97,14 +97,16 @@ class Reading:
             raise DataError(f"{path}:{number}: {problem.replace('$.', '')}") from None
         return Keys(masks)
 
-    def report(self, *, write_metrics: bool) -> RunReport:
-        """What it came to.
+    def write_metrics(self) -> None:
+        """Write the metrics file.
 
         Raises:
-            GymError: a hook raised.
+            GymError: a hook raised, or the file can't be written.
         """
-        if write_metrics:
-            self.metrics.write(self._paths.metrics)
+        self.metrics.write(self._paths.metrics)
+
+    def report(self) -> RunReport:
+        """The report of the run."""
         summary, key_metrics = self.metrics.summary(), self.metrics.key_metrics
         return RunReport(self._paths, self._manifest, summary, key_metrics, self._task_columns)
 
@@ -115,7 +117,7 @@ def report_on(output: Path) -> RunReport:
     Raises:
         UsageError: there is no run at `output`.
     """
-    report = Reading(output, strict=True).report(write_metrics=False)
+    report = RunReader(output, strict=True).report()
     return replace(report, key_metrics=_key_metrics(report.paths.metrics, report.summary.scored))
 
 
@@ -127,7 +129,7 @@ def failures_of(paths: RunPaths) -> Counter[str]:
 
 
 def first_failure(paths: RunPaths, classes: Container[str]) -> str:
-    """What went wrong in the first row of the failures file that is of these classes; empty without one."""
+    """The failure in the first row of the failures file that has one of these classes; empty without one."""
     for row in journal_lines(paths.failures):
         failure = row.stamp.failure_class
         if failure is not None and failure in classes:
@@ -136,25 +138,25 @@ def first_failure(paths: RunPaths, classes: Container[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A run as it is listed, read without its rows."""
+class RunListing:
+    """A run in a list, read without its rows."""
 
     output: Path
     manifest: Manifest
     scored: int
     mean_reward: float | None
-    """Of the metrics file, where that is about these rollouts."""
+    """The mean in the metrics file, where that is about these rollouts."""
 
 
-def runs_in(folder: Path) -> tuple[list[Listed], list[str]]:
-    """The runs whose files lie in a folder, the latest first, and a line for each that can't be read.
+def runs_in(folder: Path) -> tuple[list[RunListing], list[str]]:
+    """The runs whose files are in a folder, the latest first, and a line for each that can't be read.
 
     Raises:
         UsageError: there is no such folder.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")
-    runs: list[Listed] = []
+    runs: list[RunListing] = []
     problems: list[str] = []
     for path in sorted(folder.glob("*_manifest.json")):
         store = RunStore(path.with_name(path.name.removesuffix("_manifest.json") + ".jsonl"))
@@ -165,7 +167,7 @@ def runs_in(folder: Path) -> tuple[list[Listed], list[str]]:
         except UsageError as error:
             problems.append(str(error))
             continue
-        runs.append(Listed(paths.rollouts, manifest, scored, _mean_reward(paths.metrics, scored)))
+        runs.append(RunListing(paths.rollouts, manifest, scored, _mean_reward(paths.metrics, scored)))
     return sorted(runs, key=lambda run: run.manifest.started_at, reverse=True), problems
 
 
@@ -183,7 +185,7 @@ class _Named(msgspec.Struct):
 
 
 class _Agent(msgspec.Struct):
-    """What of one agent is read back from a metrics file."""
+    """The parts of an agent's entry in a metrics file that are read."""
 
     agent_ref: _Named
     agent_metrics: dict[str, Any]

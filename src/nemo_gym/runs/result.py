@@ -1,4 +1,4 @@
-"""What a finished rollout leaves behind: its line for the journal and the few facts the run counts."""
+"""The result of a rollout: its line for the journal and the few facts that a run counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Result(msgspec.Struct, array_like=True):
     """Output tokens."""
     seconds: float
     pending: bool = False
-    """Whether the failure counts as not having been run: the line is for no file."""
+    """Whether the rollout counts as not run; its line is then written to no file."""
 
     @classmethod
     def of(cls, rollout: Rollout) -> Result:

@@ -1,4 +1,4 @@
-"""What has to fit before an earlier run goes on: its identity, its plan and its files."""
+"""Checks before an earlier run goes on: its identity, its plan and its files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.row_identity import Keys, journal_lines
 
 
-def grown(old: Identity, new: Identity) -> bool:
-    """Whether the new run asks for the same and for more tasks or more repeats of them."""
+def is_extension(old: Identity, new: Identity) -> bool:
+    """Whether the new run asks for the same tasks and repeats and for more of them."""
     was, now = old.inputs, new.inputs
     if (was.get("limit"), was.get("repeats")) == (now.get("limit"), now.get("repeats")):
         return False
@@ -26,32 +26,32 @@ def grown(old: Identity, new: Identity) -> bool:
 
 
 def refuse_changes(old: Identity, new: Identity, *, accept: frozenset[str], output: object) -> list[str]:
-    """The changes since the earlier run that the user accepts.
+    """The changes since the earlier run that the user accepts, a line each.
 
     Args:
         accept: `environment` accepts that the code of the environment has changed.
 
     Raises:
-        UsageError: something else is not as it was.
+        UsageError: something else has changed.
     """
-    if grown(old, new):
-        kept = {name: old.inputs[name] for name in ("limit", "repeats") if name in old.inputs}
-        new = msgspec.structs.replace(new, inputs={**new.inputs, **kept})
-    changed = differences(old, new)
-    code = [line for line in changed if _is_code(line)]
+    if is_extension(old, new):
+        sizes = {name: old.inputs[name] for name in ("limit", "repeats") if name in old.inputs}
+        new = msgspec.structs.replace(new, inputs={**new.inputs, **sizes})
+    changes = differences(old, new)
+    code = [line for line in changes if _is_code(line)]
     accepted = code if "environment" in accept else []
-    if refused := [line for line in changed if line not in accepted]:
+    if others := [line for line in changes if line not in accepted]:
         hint = ""
-        if refused == code:
+        if others == code:
             hint = (
                 ". The environment's code was changed: accept the change 'environment' to go on "
                 "with the new code, where what is scored keeps its reward; gym eval reverify scores stored "
                 "rollouts with it"
             )
         elif _is_smaller(old, new):
-            hint = ". Tasks and repeats can be added to a run, and not be taken out of it"
-        problem = f"can't resume {output}: this is a different run: {'; '.join(refused)}{hint}"
-        raise UsageError(problem).about(*(["accept_changes"] if refused == code else []))
+            hint = ". Tasks and repeats can be added to a run, but not taken out of it"
+        problem = f"can't resume {output}: this is a different run: {'; '.join(others)}{hint}"
+        raise UsageError(problem).about(*(["accept_changes"] if others == code else []))
     return accepted
 
 
@@ -65,32 +65,32 @@ def _is_smaller(old: Identity, new: Identity) -> bool:
 
 
 def grow(paths: RunPaths, lines: Iterable[bytes]) -> int:
-    """Replace the plan by one that has all of its rows and more; how many there are then.
+    """Replace the plan by one that has all of its rows and more; the number of its rows.
 
-    Killed at any instant, the same call does it.
+    If the process is killed, the same call finishes the work.
 
     Raises:
         UsageError: a row of the old plan is not in the new one, at its place.
     """
     old = (row.line for row in journal_lines(paths.inputs))
-    wanted = next(old, None)
+    expected = next(old, None)
     count = 0
     with whole_file(paths.inputs) as file:
         for line in lines:
             count += 1
             file.write(line)
-            if line == wanted:
-                wanted = next(old, None)
-        if wanted is not None:
+            if line == expected:
+                expected = next(old, None)
+        if expected is not None:
             raise UsageError(
-                f"can't add to {paths.rollouts}: the tasks that were planned are not the first of those "
-                "asked for now; choose another output"
+                f"can't add to {paths.rollouts}: its tasks are not the first of those asked for now; "
+                "choose another output"
             ).about("output")
     return count
 
 
 def check_plan(paths: RunPaths, manifest: Manifest) -> None:
-    """Nothing, when the plan is the one that the run began with.
+    """Check that the plan is the one that the run began with.
 
     Raises:
         UsageError: it was changed.
@@ -103,7 +103,7 @@ def check_plan(paths: RunPaths, manifest: Manifest) -> None:
 
 
 def check_files(paths: RunPaths, ledger: Ledger, requested: int) -> int:
-    """How many rollouts are left to run.
+    """How many rollouts still have to be run.
 
     Raises:
         DataError: the files hold a rollout twice, or one that the plan doesn't have.
@@ -111,11 +111,11 @@ def check_files(paths: RunPaths, ledger: Ledger, requested: int) -> int:
     if ledger.twin:
         raise DataError(ledger.twin)
     planned = Keys()
-    left = 0
+    remaining = 0
     for row in journal_lines(paths.inputs):
         if not planned.add(row.stamp):
             raise DataError(f"{row.place}: {row.name} is here a second time")
-        left += ledger.wants(row.stamp.task_index, row.stamp.rollout_index)
+        remaining += ledger.wants(row.stamp.task_index, row.stamp.rollout_index)
     failed = Keys()
     for task, repeat in ledger.failed:
         failed.put(task, repeat)
@@ -124,11 +124,11 @@ def check_files(paths: RunPaths, ledger: Ledger, requested: int) -> int:
             raise DataError(f"{path}: {extra.named()}: not among the rows of {paths.inputs}")
     if len(planned) != requested:
         raise DataError(f"{paths.inputs} has {len(planned)} rows, and {paths.manifest} says {requested}")
-    return left
+    return remaining
 
 
 def _is_code(line: str) -> bool:
-    """Whether a difference is one of the digests of an environment's code."""
+    """Whether a change is about a digest of an environment's code."""
     path, _, _ = line.partition(" ")
     return path.startswith("environment.") and path.rsplit(".", 1)[-1] in ("fingerprint", "code")
 

@@ -1,4 +1,4 @@
-"""The reward profile of a run: each of its tasks with the figures of its rollouts."""
+"""The reward profile of a run: every task with the figures of its rollouts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nemo_gym.wire.row_identity import Keys, keyed_lines, line_at
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """How many of the planned rollouts there are."""
+    """How many of the planned rollouts exist."""
 
     expected_rows: int
     """Rows of the materialised inputs."""
@@ -27,7 +27,7 @@ class Completion(msgspec.Struct, frozen=True):
     missing_rows: int
     """Those that have none."""
     extra_rows: int
-    """Rollouts that belong to no row, or are there a second time."""
+    """Rollouts that belong to no row, or that come a second time."""
     completed_pct: float
     complete_tasks: int
     partial_tasks: int
@@ -36,7 +36,7 @@ class Completion(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class RewardProfile:
     """The two files of a profile, and how complete its run is."""
 
     tasks: Path
@@ -46,33 +46,31 @@ class Profile:
     completion: Completion
 
 
-def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Profile:
-    """Profile rollouts against the materialised inputs that they were made of, and write the two files.
-
-    Rows of failures count as no rollout.
+def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> RewardProfile:
+    """Write the two files for rollouts and their materialised inputs. Failures don't count as rollouts.
 
     Args:
-        partial: take what there is; of rows that are there twice the first counts, and a rollout that belongs
-            to no row counts for nothing.
+        partial: accept missing rollouts, rollouts that belong to no row, which don't count, and rows that
+            come twice, of which the first counts.
 
     Raises:
         UsageError: a file can't be read.
-        DataError: a line is no row of a run; or the files don't fit each other and `partial` is not set.
+        DataError: a line is not a row of a run, or without `partial` the files don't fit each other.
     """
     metrics = MetricsAccumulator()
-    planned, samples = _planned(inputs, metrics, partial=partial)
-    done, extra = _add_rollouts(rollouts, planned, metrics, partial=partial)
-    missing = planned.without(done)
+    planned, samples = _add_plan(inputs, metrics, partial=partial)
+    scored, extra = _add_rollouts(rollouts, planned, metrics, partial=partial)
+    missing = planned.without(scored)
     if missing and not partial:
         raise DataError(
             f"{rollouts}: {len(missing)} of the {len(planned)} rows of {inputs} have no rollout: "
             f"{missing.named()}. {_PARTIAL}"
         ).about("allow_partial_rollouts")
     metrics.expect(len(planned), {})
-    profile = Profile(
+    profile = RewardProfile(
         tasks=rollouts.with_name(f"{rollouts.stem}_reward_profiling.jsonl"),
         agents=rollouts.with_name(f"{rollouts.stem}_agent_metrics.json"),
-        completion=_completion(planned, done, extra),
+        completion=_completion(planned, scored, extra),
     )
     with whole_file(profile.tasks) as tasks, whole_file(profile.agents) as agents:
         tasks.writelines(_lines(inputs, samples, metrics))
@@ -83,8 +81,8 @@ def write_profile(inputs: Path, rollouts: Path, *, partial: bool = False) -> Pro
     return profile
 
 
-def _planned(inputs: Path, metrics: MetricsAccumulator, *, partial: bool) -> tuple[Keys, dict[int, int]]:
-    """The rows of the plan, and where in the file each task comes first."""
+def _add_plan(inputs: Path, metrics: MetricsAccumulator, *, partial: bool) -> tuple[Keys, dict[int, int]]:
+    """The identities of the plan's rows, and the offset of the first row of each task."""
     planned = Keys()
     samples: dict[int, int] = {}
     for row in keyed_lines(inputs):
@@ -102,35 +100,35 @@ def _planned(inputs: Path, metrics: MetricsAccumulator, *, partial: bool) -> tup
 def _add_rollouts(
     rollouts: Path, planned: Keys, metrics: MetricsAccumulator, *, partial: bool
 ) -> tuple[Keys, int]:
-    """Which rows have a rollout, and how many rollouts count for nothing."""
-    done = Keys()
+    """The identities that have a rollout, and how many rollouts don't count."""
+    scored = Keys()
     extra = 0
     for row in keyed_lines(rollouts):
         if row.stamp.failure_class is not None:
             continue
-        known = row.stamp in planned
-        if known and done.add(row.stamp):
+        is_planned = row.stamp in planned
+        if is_planned and scored.add(row.stamp):
             metrics.add(row.line)
         elif partial:
             extra += 1
         else:
-            problem = "is here a second time" if known else "belongs to no row of the inputs"
+            problem = "is here a second time" if is_planned else "belongs to no row of the inputs"
             line = f"{row.place}: {row.name} {problem}. {_PARTIAL}"
             raise DataError(line).about("allow_partial_rollouts")
-    return done, extra
+    return scored, extra
 
 
-def _completion(planned: Keys, done: Keys, extra: int) -> Completion:
-    missing = planned.without(done)
+def _completion(planned: Keys, scored: Keys, extra: int) -> Completion:
+    missing = planned.without(scored)
     return Completion(
         expected_rows=len(planned),
-        completed_rows=len(done),
+        completed_rows=len(scored),
         missing_rows=len(missing),
         extra_rows=extra,
-        completed_pct=100.0 * len(done) / len(planned),
+        completed_pct=100.0 * len(scored) / len(planned),
         complete_tasks=planned.tasks - missing.tasks,
-        partial_tasks=done.with_task_of(missing),
-        missing_tasks=planned.tasks - done.tasks,
+        partial_tasks=scored.with_task_of(missing),
+        missing_tasks=planned.tasks - scored.tasks,
     )
 
 

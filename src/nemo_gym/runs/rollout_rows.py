@@ -19,7 +19,7 @@ def read_rollout(row: KeyedLine) -> Rollout:
     """The rollout in a row.
 
     Raises:
-        DataError: a part of it that every reader relies on has another type.
+        DataError: a part that every reader needs has another type.
     """
     try:
         fields = decode(row.line)
@@ -34,7 +34,7 @@ def read_rollout(row: KeyedLine) -> Rollout:
 
 
 def _checked_response(data: Any) -> Any:
-    """The response; its items of the kinds that are shown part by part are well-formed.
+    """The response, after a check of those items that are shown part by part.
 
     Raises:
         ValueError: they are not.
@@ -49,11 +49,11 @@ def _checked_response(data: Any) -> Any:
     ]
     if not all(isinstance(kind, str) for kind in kinds):
         raise ValueError("response.output: an item's type is not text")
-    parted = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _PARTED]
-    return {**fields, "usage": read_response({**fields, "output": parted}).usage}
+    checks = [item for item, kind in zip(items, kinds, strict=True) if not kind or kind in _WITH_PARTS]
+    return {**fields, "usage": read_response({**fields, "output": checks}).usage}
 
 
-_PARTED = ("message", "reasoning", "function_call", "function_call_output")
+_WITH_PARTS = ("message", "reasoning", "function_call", "function_call_output")
 _CHECKED_KEYS = {
     "outcome": keys.OUTCOME,
     "timing": keys.TIMING,

@@ -1,4 +1,4 @@
-"""One run from plan to metrics, on files: interrupted at any instant, it can be taken up again."""
+"""One run from plan to metrics, on files. It can be interrupted at any instant and resumed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Iter
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from time import time
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
@@ -18,19 +17,19 @@ from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.rewards import Rewards, reward_scale
 from nemo_gym.runs.collect import innermost
-from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, fitted
+from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, resolve_specs
 from nemo_gym.runs.environment_metrics import OwnMetrics
 from nemo_gym.runs.journal import Journal, Listener
 from nemo_gym.runs.ledger import Ledger, with_attempt
 from nemo_gym.runs.manifest import Identity, Manifest, load_manifest
 from nemo_gym.runs.paths import RunPaths, WriteFailed
-from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, expand_counted, fitting, materialize
+from nemo_gym.runs.plan import OTHERS, PlanOptions, Twins, check_rows, expand, materialize
 from nemo_gym.runs.pool import Line, WorkerPool
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.remote_metrics import metrics_elsewhere
-from nemo_gym.runs.report import Reading, RunReport
+from nemo_gym.runs.report import RunReader, RunReport
 from nemo_gym.runs.result import Result
-from nemo_gym.runs.resume import check_files, check_plan, grow, grown, refuse_changes
+from nemo_gym.runs.resume import check_files, check_plan, grow, is_extension, refuse_changes
 from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
 from nemo_gym.runs.worker import Orders, ServeLoopback, build_collector
@@ -45,14 +44,14 @@ from nemo_gym.wire.task import Row, named_agent
 
 
 class Plan(Protocol):
-    """What is to be run, row by row."""
+    """The rows to run."""
 
     def lines(self) -> Iterator[bytes]:
         """Every row with its stamps, as a line."""
         ...
 
     def public(self) -> dict[str, Any]:
-        """What is written down and compared on resume."""
+        """What the manifest holds of it; compared on resume."""
         ...
 
 
@@ -65,22 +64,22 @@ class Job:
     output: Path
     agent: AgentSpec = field(default_factory=AgentSpec)
     agent_name: str = ""
-    """The one agent that rows may name, and what those that name none are stamped with; empty takes rows of
-    any agent and stamps the agent's own name."""
+    """The only agent that rows may name, and the stamp of rows that name none. Empty takes rows of any agent
+    and stamps the name of `agent`."""
     input: Path | tuple[Source, ...] | None = None
     """Task file, or several; None takes the environment's own tasks."""
     plan: Plan | None = None
-    """Rows that are stamped already; they are run as they are, in place of a plan made of `input`."""
+    """Rows that have their stamps; they are run as they are, instead of those of `input`."""
     split: str = "train"
     limit: int | None = None
     num_repeats: int | Mapping[str, int] = 1
-    """Rollouts per task; a map says it by agent, with `_default` for the others."""
+    """Rollouts per task, or by agent with `_default` for the others."""
     columns: Row = field(default_factory=dict[str, Any])
-    """Laid over every row."""
+    """Columns that replace those of every row."""
     sampling: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Request parameters laid over every row's own: temperature, top_p, max_output_tokens, ..."""
+    """Request parameters that replace those of every row: temperature, top_p, max_output_tokens, ..."""
     seed: int | None = None
-    """Fixes the tasks, the sessions' random numbers and, where the endpoint can, sampling."""
+    """Fixes the tasks, the random numbers of sessions and, where the endpoint supports it, sampling."""
     num_repeats_add_seed: bool = False
     """Sample every rollout with its repeat number as the seed."""
     concurrency: int | None = None
@@ -97,7 +96,8 @@ class Job:
     resume: bool = False
     accept: frozenset[str] = frozenset()
     """Changes since the earlier run that resuming accepts: `environment` for the code of the environment."""
-    write_metrics: bool = True
+    disable_aggregation: bool = False
+    """Write no metrics file."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -106,12 +106,11 @@ class Job:
 
 
 class Run:
-    """A prepared run. `prepare` raises for every mistake that can be known beforehand, before any existing
-    file is touched; `progress` can be watched while `collect` goes on.
+    """A run: `prepare`, then `collect`; `progress` can be watched meanwhile.
 
     Args:
-        listeners: are called with rows once they are on disk. One that raises, or takes longer than a minute,
-            is not called again: the run goes on, and a note names it.
+        listeners: called with rows once they are on disk. One that raises, or takes longer than a minute, is
+            not called again: the run goes on, and a note names it.
     """
 
     def __init__(
@@ -125,39 +124,40 @@ class Run:
         self._repeats = job.num_repeats if once and isinstance(job.num_repeats, int) else None
         self.progress = Progress()
         self.notes: list[str] = []
-        """Things the user should know, for instance a torn line that was cut off."""
+        """What the user should know, for instance that a torn line was cut off."""
         self._stop = asyncio.Event()
         self._reason = ""
         self._status = "complete"
         self._failed_in_a_row = 0
 
     def stop(self, reason: str, status: str = "stopped") -> None:
-        """End the run early: what is in flight is dropped and stays pending."""
+        """End the run early. Rollouts in flight are dropped and stay pending."""
         if not self._stop.is_set():
             self._reason, self._status = without_secrets(reason), status
             self._stop.set()
 
     async def prepare(self) -> None:
-        """Find the components, make sure the model answers, check the input, write or take up the plan.
+        """Build the components, check that the model answers, check the input, write the plan or resume it.
+        Every mistake that can be found early raises here, before a file is changed.
 
         Raises:
             GymError: the model can't be reached.
-            UsageError: something else asked for can't be done as written.
+            UsageError: something in the job is wrong.
         """
         job = self.job
-        environment, spec, agent = await fitted(job.environment, job.agent)
+        environment, spec, agent = await resolve_specs(job.environment, job.agent)
         self._environment = environment
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
-        served = spec.about.rewards if spec.about else None
-        self._scale = served.scale if served else reward_scale(environment)
+        rewards = spec.about.rewards if spec.about else None
+        self._scale = rewards.scale if rewards else reward_scale(environment)
         self.progress.mean = ClusteredMean(self._repeats, self._scale)
         identity = self._identity(environment)
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
         if not resuming:
             self._refuse_occupied()
-        alone = self.job.workers == 1
+        alone = job.workers == 1
         if not alone and any(one.starts_engine for one in (job.model, *spec.models.values())):
             raise UsageError(
                 "several workers would each start an engine of their own; start it once with gym env start, "
@@ -166,17 +166,18 @@ class Run:
         collector = build_collector(self._orders, serve_loopback=self._serve_loopback if alone else None)
         try:
             await collector.check()
+            rows = self._plan_rows(environment, collector.agent)
             if resuming:
-                self._take_up(identity, self._planned(environment, collector.agent))
+                self._resume(identity, rows)
             else:
-                self._plan_anew(identity, self._planned(environment, collector.agent))
+                self._begin(identity, rows)
         except BaseException:
             await collector.aclose()
             raise
-        if self.job.workers > 1:
-            await collector.aclose()
-        else:
+        if alone:
             self._collector = collector
+        else:
+            await collector.aclose()
 
     def _refuse_occupied(self) -> None:
         existing = self.paths.existing()
@@ -196,20 +197,18 @@ class Run:
         if self.job.resume:
             self.notes.append(f"nothing to resume at {self.paths.rollouts}: this is a new run")
 
-    def _planned(self, environment: Environment, agent: Agent) -> Iterator[tuple[Row, bytes]]:
-        """The rows of the plan with their lines, made when they are asked for."""
-        if self.job.plan is not None:
-            return zip(repeat(dict[str, Any]()), self.job.plan.lines(), strict=False)
-        return self._expanded(environment, agent)
+    def _plan_rows(self, environment: Environment, agent: Agent) -> Iterator[bytes]:
+        """The lines of the plan, lazily."""
+        return self._task_rows(environment, agent) if self.job.plan is None else self.job.plan.lines()
 
-    def _plan_anew(self, identity: Identity, rows: Iterator[tuple[Row, bytes]]) -> None:
+    def _begin(self, identity: Identity, lines: Iterator[bytes]) -> None:
         folder = self.paths.rollouts.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"output folder {folder} can't be made: {error.strerror}") from None
         source = str(self.job.input) if isinstance(self.job.input, Path) else "the input"
-        requested = materialize(self.paths.inputs, rows, source)
+        requested = materialize(self.paths.inputs, lines, source)
         self._manifest = Manifest(identity, requested, __version__, time(), rewards=Rewards.of(self._scale))
         self._manifest.plan_sha256 = digest_of(self.paths.inputs)
         self._manifest.save(self.paths)
@@ -217,8 +216,8 @@ class Run:
         self._journal = Journal(self.paths.rollouts, self.paths.failures)
         self.progress.requested = requested
 
-    def _expanded(self, environment: Environment, agent: Agent) -> Iterator[tuple[Row, bytes]]:
-        """Every rollout of the tasks; afterwards it is noted which agents' repeats nobody needed."""
+    def _task_rows(self, environment: Environment, agent: Agent) -> Iterator[bytes]:
+        """The line of every rollout. At the end, notes name the agents in `num_repeats` without a task."""
         job = self.job
         rows = source_rows(environment, job.sources, split=job.split, seed=job.seed or 0, limit=job.limit)
         options = PlanOptions(
@@ -229,18 +228,19 @@ class Run:
             seed=job.seed,
             num_repeats_add_seed=job.num_repeats_add_seed,
         )
-        named = {OTHERS, options.agent}
+        names = {OTHERS, options.agent}
         if isinstance(job.num_repeats, Mapping):
-            rows = _noting(rows, named)
+            rows = _collect_names(rows, names)
         twins = Twins()
-        yield from expand_counted(fitting(rows, agent, job.agent_name), options, twins=twins)
+        for _, line in expand(check_rows(rows, agent, job.agent_name), options, twins=twins):
+            yield line
         if note := twins.note():
             self.notes.append(note)
         if isinstance(job.num_repeats, Mapping):
-            unused = sorted(job.num_repeats.keys() - named)
+            unused = sorted(job.num_repeats.keys() - names)
             self.notes += [f"num_repeats: no task is for an agent {name!r}" for name in unused]
 
-    def _take_up(self, identity: Identity, rows: Iterator[tuple[Row, bytes]]) -> None:
+    def _resume(self, identity: Identity, lines: Iterator[bytes]) -> None:
         paths = self.paths
         manifest = self._manifest = load_manifest(paths.manifest)
         before = manifest.identity
@@ -248,13 +248,13 @@ class Run:
         # Locked before the ledger is read, so that no other run can add to the files in between.
         self._journal = Journal(paths.rollouts, paths.failures)
         try:
-            if grown(before, identity):
-                manifest.requested = grow(paths, (line for _, line in rows))
+            if is_extension(before, identity):
+                manifest.requested = grow(paths, lines)
                 manifest.plan_sha256 = digest_of(paths.inputs)
             else:
                 check_plan(paths, manifest)
             self._ledger = Ledger.read(paths.rollouts, paths.failures, self._scale)
-            left = check_files(paths, self._ledger, manifest.requested)
+            remaining = check_files(paths, self._ledger, manifest.requested)
             manifest.identity, manifest.rewards = identity, Rewards.of(self._scale)
             manifest.accepted += accepted
             manifest.status, manifest.reason, manifest.ended_at = "running", "", None
@@ -269,17 +269,17 @@ class Run:
         progress = self.progress
         self.notes.append(
             f"resuming: {progress.requested} asked for, {progress.scored} scored, "
-            f"{progress.failed} failed so far, {left} to run"
+            f"{progress.failed} failed so far, {remaining} to run"
         )
 
     async def collect(self) -> RunReport:
-        """Run what is left of the plan and write the metrics.
+        """Run the rest of the plan and write the metrics.
 
         Raises:
             GymError: the model can't be reached, or the journal can't be written.
         """
         for listener in self._listeners:
-            self._journal.subscribe(listener, failed=partial(self._note_listener, listener))
+            self._journal.subscribe(listener, on_failure=partial(self._note_listener, listener))
         async with self._watched(), self._journal as journal:
             await self._until_stopped(self._engine(journal))
         if journal.error is not None:
@@ -299,7 +299,7 @@ class Run:
         return await self._report()
 
     def _count(self, ledger: Ledger) -> None:
-        """Have the progress say what is in the files."""
+        """Set the progress to what is in the files."""
         progress = self.progress
         progress.requested = self._manifest.requested
         progress.scored = ledger.scored_count
@@ -308,7 +308,7 @@ class Run:
 
     @contextmanager
     def _noting_full_disk(self) -> Generator[None, None, None]:
-        """A file that can't be written any more is a note: what is in the journal stands."""
+        """Make a note of a file that can't be written; the rows in the journal are safe."""
         try:
             yield
         except WriteFailed as error:
@@ -316,11 +316,11 @@ class Run:
 
     @asynccontextmanager
     async def _watched(self) -> AsyncGenerator[None, None]:
-        """Captured tokens are retired as rows are written."""
+        """Retire captured tokens as rows are written."""
         if self._watch is None:
             yield
             return
-        self._journal.subscribe(self._watch, failed=self._stop_for_tokens, patience=None)
+        self._journal.subscribe(self._watch, on_failure=self._stop_for_tokens, patience=None)
         try:
             yield
         finally:
@@ -337,43 +337,43 @@ class Run:
         )
 
     async def _report(self) -> RunReport:
-        """What the run came to; servers are asked for their metrics unless the user wants it to end."""
-        asks = self.job.write_metrics and self._status != "interrupted"
+        """The report of the run. Servers are asked for their metrics unless the user interrupted the run."""
+        asks = not self.job.disable_aggregation and self._status != "interrupted"
         orders = self._orders
         async with (
             metrics_elsewhere(orders.environment, orders.agent) if asks else nullcontext() as remote_metrics
         ):
             own = remote_metrics or OwnMetrics(self._environment)
             answer_key = self._environment.answer_key
-            reading = Reading(self.paths.rollouts, answer_key=answer_key, own=own, scale=self._scale)
+            reader = RunReader(self.paths.rollouts, answer_key=answer_key, own=own, scale=self._scale)
             if remote_metrics is not None:
                 self._stop.clear()
-                await self._until_stopped(remote_metrics.ask(reading.metrics.columns()))
+                await self._until_stopped(remote_metrics.ask(reader.metrics.columns()))
                 if remote_metrics.problems:
                     listed = "; ".join(
                         f"{agent}: {problem}" for agent, problem in remote_metrics.problems.items()
                     )
                     self.notes.append(f"warning: the metrics that only servers know are missing: {listed}")
-            report = None
             with self._noting_full_disk():
-                report = reading.report(write_metrics=self.job.write_metrics)
-            return replace(report or reading.report(write_metrics=False), manifest=self._manifest)
+                if not self.job.disable_aggregation:
+                    reader.write_metrics()
+            return replace(reader.report(), manifest=self._manifest)
 
     async def _until_stopped(self, engine: Coroutine[Any, Any, None]) -> None:
-        """Drive the engine until it is done, fails, or `stop` is called."""
+        """Run the engine until it ends, fails, or `stop` is called."""
         work = asyncio.create_task(engine, name="collect")
-        stopped = asyncio.create_task(self._stop.wait())
+        stop = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopped.cancel()
+            stop.cancel()
             work.cancel()
             (problem,) = await asyncio.gather(work, return_exceptions=True)
         if isinstance(problem, Exception):
             self.stop(str(innermost(problem)))
 
     async def _engine(self, journal: Journal) -> None:
-        """Everything that is left of the plan, in this process or in workers."""
+        """Run the rest of the plan, in this process or in workers."""
         watch = self._watch
 
         def settle(result: Result) -> None:
@@ -396,7 +396,7 @@ class Run:
             await self._collector.run(next_row, lambda rollout: settle(Result.of(rollout)))
 
     def _lines(self) -> Iterator[Line]:
-        """What is left of the plan, in order, stamped with earlier attempts."""
+        """The rest of the plan in order, each row with the number of its earlier attempts."""
         ledger = self._ledger
         for row in journal_lines(self.paths.inputs, is_checked=True):
             task, rollout = row.stamp.task_index, row.stamp.rollout_index
@@ -415,7 +415,7 @@ class Run:
                 yield row
 
     def _judge(self, result: Result) -> None:
-        """Stop a run that has failed too often, or that has never worked."""
+        """Stop a run in which too many rollouts failed, or in which none has worked."""
         progress, limit = self.progress, self.job.max_failures
         if limit is not None and progress.failed > limit:
             self.stop(f"more than {limit} rollouts failed; the last: {progress.last_error}")
@@ -426,15 +426,15 @@ class Run:
     def _orders_for(self, environment: EnvironmentSpec, agent: AgentSpec) -> Orders:
         job = self.job
         return Orders(
-            environment=environment,
-            model=job.model,
+            environment=environment.shared_by(job.workers),
+            model=job.model.shared_by(job.workers),
             agent=agent,
             concurrency=max(1, job.concurrency // job.workers) if job.concurrency else None,
             most=max(1, 4096 // job.workers),
             rollout_timeout=job.rollout_timeout,
             seed=job.seed or 0,
             capture=job.capture,
-            remembered=remembered_secrets() if job.workers > 1 else [],
+            secrets=remembered_secrets() if job.workers > 1 else [],
             max_sandboxes=shared_limit(job.max_sandboxes, job.workers),
         )
 
@@ -451,27 +451,23 @@ class Run:
     def _inputs(self) -> dict[str, Any]:
         job = self.job
         files = [source.public() for source in job.sources]
-        own_names = {
+        always = {
             **(files[0] if len(files) == 1 else {"files": files}),
             "split": job.split,
             "limit": job.limit,
             "repeats": job.num_repeats,
             "seed": job.seed,
         }
-        added = {"columns": job.columns, "count_seeds": job.num_repeats_add_seed}
-        return own_names | {key: value for key, value in added.items() if value}
+        where_set = {"columns": job.columns, "count_seeds": job.num_repeats_add_seed}
+        return always | {key: value for key, value in where_set.items() if value}
 
 
-_Counted: TypeAlias = tuple[Row, int]
-"""A task, and how often it counts."""
-
-
-def _noting(rows: Iterable[_Counted], named: set[str]) -> Iterator[_Counted]:
-    """The rows; the agents that they are for are added to `named`."""
+def _collect_names(rows: Iterable[tuple[Row, int]], names: set[str]) -> Iterator[tuple[Row, int]]:
+    """The rows; the names of their agents are added to `names`."""
     for row, times in rows:
-        named.add(named_agent(row))
+        names.add(named_agent(row))
         yield row, times
 
 
 _HOPELESS = 200
-"""So many failures and not one success from the start, and the run is stopped."""
+"""A run is stopped that begins with so many failures."""

@@ -1,4 +1,4 @@
-"""Which environment scores the rollouts of which agent, for files that hold rollouts of several."""
+"""The environments that score stored rollouts, by agent."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from nemo_gym.environments.base import Environment, Observation, Step
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.environments.remote_placeholder import RemotePlaceholder
-from nemo_gym.environments.reverify_mode import ReverifyMode, reverify_mode, reverify_mode_at
+from nemo_gym.environments.reverify_mode import reverify_mode, reverify_mode_at
 from nemo_gym.environments.session import Session
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.manifest import load_manifest
@@ -26,30 +26,25 @@ from nemo_gym.wire.task import Row, named_agent
 
 
 class Scorers(EnvironmentSpec, frozen=True):
-    """Environments by the name of the agent whose rollouts they score. Only for this process: a worker
-    process would not be told of them."""
+    """Environments by the name of the agent whose rollouts they score. They work in this process only: worker
+    processes get a plain `EnvironmentSpec`."""
 
     agents: dict[str, EnvironmentSpec] = {}
 
     def build(self) -> Environment:
         return RemotePlaceholder()
 
-    async def asked(self) -> Scorers:
-        specs = await asyncio.gather(*(spec.described() for spec in self.agents.values()))
+    async def with_description(self) -> Scorers:
+        specs = await asyncio.gather(*(spec.with_description() for spec in self.agents.values()))
         return msgspec.structs.replace(self, agents=dict(zip(self.agents, specs, strict=True)))
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
         sandboxes = local.environment.resources.sandboxes
-        return _ByAgent(
-            {
-                name: spec.link(
-                    LocalEnvironment(
-                        spec.build(), resources=dataclasses.replace(spec.resources(), sandboxes=sandboxes)
-                    )
-                )
-                for name, spec in self.agents.items()
-            }
-        )
+        links: dict[str, EnvironmentLink] = {}
+        for name, spec in self.agents.items():
+            resources = dataclasses.replace(spec.resources(), sandboxes=sandboxes)
+            links[name] = spec.link(LocalEnvironment(spec.build(), resources=resources))
+        return _ByAgent(links)
 
     def public(self, environment: Environment) -> dict[str, Any]:
         agents = {name: spec.public(spec.build()) for name, spec in self.agents.items()}
@@ -62,22 +57,38 @@ def recorded_scorer(paths: RunPaths) -> EnvironmentSpec:
     Raises:
         UsageError: there is no manifest.
     """
-    recorded = load_manifest(paths.manifest).identity.environment
-    models = msgspec.convert(recorded.get("models") or {}, dict[str, ModelSpec])
-    return EnvironmentSpec(str(recorded.get("ref") or ""), recorded.get("settings") or {}, models=models)
+    fields = load_manifest(paths.manifest).identity.environment
+    models = msgspec.convert(fields.get("models") or {}, dict[str, ModelSpec])
+    return EnvironmentSpec(str(fields.get("ref") or ""), fields.get("settings") or {}, models=models)
 
 
-async def mode_of(spec: EnvironmentSpec) -> ReverifyMode:
-    """Whether stored rollouts can be scored anew there.
+async def check_modes(scorer: EnvironmentSpec) -> list[str]:
+    """A line for each environment whose verifier may not score a stored trajectory as it would a new one.
 
     Raises:
-        GymError: nobody answers at its URL.
+        GymError: no server answers at a URL.
     """
-    return await reverify_mode_at(spec.url, token=spec.token) if spec.url else reverify_mode(spec.build())
+    agents = scorer.agents if isinstance(scorer, Scorers) else {"": scorer}
+    problems: dict[str, str] = {}
+    for agent, spec in agents.items():
+        if spec.url:
+            mode = await reverify_mode_at(spec.url, token=spec.token)
+        else:
+            mode = reverify_mode(spec.build())
+        if mode != "stateless":
+            name = spec.ref or spec.url or agent
+            problems[name] = f"{name}: its reverify mode is {mode!r}, {_MEANING[mode]}"
+    return list(problems.values())
+
+
+_MEANING: Final = {
+    "unsupported": "its verifier needs the state that the tools left",
+    "unknown": "so its verifier may need more than the row and the response",
+}
 
 
 class _ByAgent:
-    """A link that leads each row to the environment of its agent."""
+    """A link that takes each row to the environment of its agent."""
 
     steps = False
     max_steps = 1
@@ -89,8 +100,8 @@ class _ByAgent:
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         name = named_agent(row)
         if name not in self._links:
-            known = did_you_mean(name, self._links)
-            raise EnvironmentFault(f"no environment is known for agent {name!r}.{known}")
+            hint = did_you_mean(name, self._links)
+            raise EnvironmentFault(f"no environment is known for agent {name!r}.{hint}")
         return self._session(self._links[name], row)
 
     @asynccontextmanager

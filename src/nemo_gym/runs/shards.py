@@ -10,7 +10,9 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from nemo_gym import __version__
 from nemo_gym.agents.remote_run import RemoteRun
@@ -55,15 +57,15 @@ async def aggregate_shards(
     agents: RemoteRun | None,
     merge: bool = True,
 ) -> tuple[RunReport, list[str]]:
-    """The metrics of all shards; the report, and what the user should know.
+    """Write the metrics of all shards; the report, and notes for the user.
 
     Args:
-        scorer: the environments that know metrics of their own; None takes the one that all shards name.
-        agents: running agents, which are asked where no environment is known.
-        merge: also write the rollouts file; otherwise only the metrics are.
+        scorer: the environments that add their own metrics; None takes the one that all shards name.
+        agents: running agents, for the metrics of rollouts whose environment is not in `scorer`.
+        merge: also write the rollouts file.
 
     Raises:
-        UsageError: as of `merge_shards`, or there is no such environment; then nothing is written.
+        UsageError: as for `merge_shards`, or there is no such environment; then nothing is written.
         GymError: a hook of an environment raised.
     """
     if scorer is not None and scorer.ref:
@@ -71,21 +73,21 @@ async def aggregate_shards(
     async with AsyncExitStack() as stack:
         if agents is not None:
             stack.push_async_callback(agents.aclose)
-        merged = output
+        target = output
         if not merge:
             folder = stack.enter_context(TemporaryDirectory())
-            merged = RunPaths.of(Path(folder) / output.rollouts.name)
-        merge_shards(shards, merged)
-        report, notes = await recompute(merged.rollouts, scorer or recorded_scorer(merged), agents=agents)
+            target = RunPaths.of(Path(folder) / output.rollouts.name)
+        merge_shards(shards, target)
+        report, notes = await recompute(target.rollouts, scorer or recorded_scorer(target), agents=agents)
         if not merge:
             with whole_file(output.metrics) as file:
-                file.write(merged.metrics.read_bytes())
+                file.write(target.metrics.read_bytes())
         return replace(report, paths=output), notes
 
 
 def merge_shards(shards: Sequence[RunPaths], output: RunPaths) -> None:
-    """Write the rollouts of all shards into one file, with their failures, inputs and a manifest beside it:
-    everything or nothing.
+    """Write the rollouts of all shards into one file, with their failures, inputs and a manifest beside it.
+    An error leaves no file.
 
     Raises:
         UsageError: a file can't be read.
@@ -108,11 +110,11 @@ def merge_shards(shards: Sequence[RunPaths], output: RunPaths) -> None:
             for row in _rows(inputs):
                 if planned.add(row.stamp):
                     plan.write(row.line.rstrip() + b"\n")
-        missed = failed.without(scored)
-        requested = len(planned) or len(scored) + len(missed)
+        unscored = failed.without(scored)
+        requested = len(planned) or len(scored) + len(unscored)
         manifest = Manifest(_identity(shards), requested, __version__, time(), "complete", time())
-        pending = requested - len(scored) - len(missed)
-        manifest.counts = {"scored": len(scored), "failed": len(missed), "pending": pending}
+        pending = requested - len(scored) - len(unscored)
+        manifest.counts = {"scored": len(scored), "failed": len(unscored), "pending": pending}
         manifest.save(output)
 
 
@@ -134,20 +136,16 @@ def _first_place(shards: Sequence[RunPaths], twin: KeyedLine) -> str:
 
 
 def _identity(shards: Sequence[RunPaths]) -> Identity:
-    """What all shards have in common."""
-    known = [load_manifest(shard.manifest).identity for shard in shards if shard.manifest.exists()]
+    """The parts of the identity that all shards share."""
+    identities = [load_manifest(shard.manifest).identity for shard in shards if shard.manifest.exists()]
 
-    def shared(values: list[dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
-        alike = len(values) == len(shards) and all(value == values[0] for value in values)
-        return values[0] if alike else otherwise
-
-    return Identity(
-        environment=shared([one.environment for one in known], {"ref": ""}),
-        model=shared([one.model for one in known], {"type": "none", "name": "", "url": ""}),
-        agent=shared([one.agent for one in known], {"name": ""}),
-        sampling=shared([one.sampling for one in known], {}),
-        inputs={"shards": [str(shard.rollouts) for shard in shards]},
-    )
+    inputs = {"shards": [str(shard.rollouts) for shard in shards]}
+    result = Identity({"ref": ""}, {"type": "none", "name": "", "url": ""}, {"name": ""}, {}, inputs)
+    for part in ("environment", "model", "agent", "sampling") if len(identities) == len(shards) else ():
+        values = [getattr(one, part) for one in identities]
+        if all(value == values[0] for value in values):
+            result = msgspec.structs.replace(result, **{part: values[0]})
+    return result
 
 
 _COMPANIONS: Final = ("_failures", "_materialized_inputs", "_reward_profiling")

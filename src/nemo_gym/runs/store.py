@@ -1,4 +1,4 @@
-"""`RunStore`: the rows of a run, read from its files while it goes on or after it has ended."""
+"""`RunStore`: reads the rows of a run from its files, while it goes on or after its end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Selection:
     scored: bool = True
     """Take rollouts that were scored."""
     failed: bool = False
-    """Take rollouts that failed and were not scored since, by their last failure."""
+    """Take rollouts that failed and were not scored later, by their last failure."""
     reward: float | None = None
     """Of the scored rollouts, take those with this reward."""
     tasks: Container[int] | None = None
@@ -67,12 +67,11 @@ EVERY: Final = Selection(failed=True)
 class RunStore:
     """The rows of one run.
 
-    Every (task, repeat) has one row here: of the rows that have been scored the last one, else its last
-    failure. The first call that looks for rows reads the files once and keeps an index of 37 bytes a
-    row; later calls read only what the files have gained.
+    Every (task, repeat) has one row here: its last scored row, else its last failure. The first call that
+    looks for rows reads the files once and keeps an index of 37 bytes a row; later calls read only new rows.
 
-    Rows are untrusted: any program may have written them. A line that is not a row of a run is a `DataError`
-    that names the file and the line; a torn last line is no row.
+    Any program may have written the rows. A line that is not a row of a run is a `DataError` that names the
+    file and the line; a torn last line is no row.
 
     Args:
         output: the rollouts file of the run.
@@ -84,7 +83,7 @@ class RunStore:
     def __init__(self, output: Path) -> None:
         self.paths = RunPaths.of(output)
         self._rollouts = _IndexedFiles((self.paths.rollouts, self.paths.failures), self._rank)
-        self._plan = _IndexedFiles((self.paths.inputs,), _only_rank)
+        self._plan = _IndexedFiles((self.paths.inputs,), lambda _: 0)
 
     @property
     def is_running(self) -> bool:
@@ -112,11 +111,11 @@ class RunStore:
             DataError: a line is not a row of a run.
         """
         index = self._indexed()
-        chosen = {self.paths.rollouts: array("Q"), self.paths.failures: array("Q")}
+        by_file = {self.paths.rollouts: array("Q"), self.paths.failures: array("Q")}
         for at, place in enumerate(index):
             if selection.has(place):
-                chosen[self._path(place)].append(at)
-        for path, positions in chosen.items():
+                by_file[self._path(place)].append(at)
+        for path, positions in by_file.items():
             places = (index[at] for at in sorted(positions, key=lambda at: index[at].offset))
             rows = self._rollouts.rows(path, places) if positions else ()
             yield from (row for row in rows if _is_of(row, selection.agent))
@@ -153,19 +152,19 @@ class RunStore:
     def sample(
         self, count: int, selection: Selection = SCORED, *, seed: int = 0
     ) -> tuple[list[KeyedLine], int]:
-        """Rows of a selection drawn at random, and how many there are to draw from. The same seed draws the
-        same rows; they come in the order of task and repeat.
+        """A random sample of a selection in order of task and repeat, and how many rows the selection has.
+        The same seed gives the same sample.
 
         Raises:
             UsageError: there is no such run.
         """
         index = self._indexed()
-        chosen = array("Q", (at for at, place in enumerate(index) if self._takes(selection, place)))
-        drawn = sorted(Random(seed).sample(chosen, min(count, len(chosen))))
-        return [self._rollouts.row(self._path(index[at]), index[at]) for at in drawn], len(chosen)
+        positions = array("Q", (at for at, place in enumerate(index) if self._takes(selection, place)))
+        sample = sorted(Random(seed).sample(positions, min(count, len(positions))))
+        return [self._rollouts.row(self._path(index[at]), index[at]) for at in sample], len(positions)
 
     def plan(self) -> Iterator[KeyedLine]:
-        """The rows of the materialised inputs, lazily: what the run was asked for.
+        """The rows of the materialised inputs, lazily: the plan of the run.
 
         Raises:
             UsageError: the file is missing.
@@ -173,7 +172,7 @@ class RunStore:
         return keyed_lines(self.paths.inputs)
 
     def planned_row(self, task: int, repeat: int = 0) -> Row | None:
-        """The row that was run, without what the run added to it; None where it isn't known."""
+        """The row of one rollout in the plan; None where there is no such row."""
         if not self.paths.inputs.exists():
             return None
         place = self._plan.index().find(task, repeat)
@@ -182,15 +181,15 @@ class RunStore:
     async def follow(
         self, *, problem: Callable[[DataError], None] | None = None, interval: float = 0.2
     ) -> AsyncGenerator[KeyedLine]:
-        """Every row of the rollouts and the failures file as it comes, from the first on; it ends when the
-        process that writes the run has ended.
+        """Every row of the rollouts and the failures file as it comes, from the first on. It ends with the
+        process that writes the run.
 
-        All lines come, also several for one (task, repeat). Reading waits for the caller, so that only a few
-        rows are held at a time. Where a writer takes back lines that it could not make durable, their rows
-        may come again.
+        All lines come, also several for one (task, repeat). Reading waits for the caller, so only a few rows
+        are held at a time. Where a writer removes lines that it could not make durable, their rows may come
+        again.
 
         Args:
-            problem: called with each line that is not a row, which is then passed over; None raises.
+            problem: called with the error of each line that is not a row, which is left out; None raises it.
             interval: seconds between two looks at files that have not grown.
 
         Raises:
@@ -233,7 +232,7 @@ class _IndexedFiles:
     """An index over files that may grow.
 
     Args:
-        rank: which of several rows of one (task, repeat) counts, as of `RowIndex`.
+        rank: the rank of a row, by which `RowIndex` chooses among several rows of one (task, repeat).
     """
 
     def __init__(self, paths: tuple[Path, ...], rank: Callable[[KeyedLine], int]) -> None:
@@ -246,7 +245,7 @@ class _IndexedFiles:
         self._states = {path: _FileState() for path in self._paths}
 
     def index(self) -> RowIndex:
-        """The index of what is in the files now; only what is new in them is read."""
+        """The index of the files as they are now; only their new rows are read."""
         sizes = {path: path.stat() for path in self._paths if path.exists()}
         if any(not self._states[path].precedes(status) for path, status in sizes.items()):
             self._forget()
@@ -255,7 +254,7 @@ class _IndexedFiles:
             if status.st_size > state.mark.bytes:
                 state.file = status.st_ino
                 try:
-                    self._index = self._index.with_rows(self._fresh(path, state))
+                    self._index = self._index.with_rows(self._new_rows(path, state))
                 except BaseException:
                     self._forget()
                     raise
@@ -284,7 +283,7 @@ class _IndexedFiles:
                     raise DataError(f"{where}: the file was changed while it was read; read it again")
                 yield KeyedLine(stamp, place.number, place.offset, line, path)
 
-    def _fresh(self, path: Path, state: _FileState) -> Iterator[tuple[KeyedLine, int]]:
+    def _new_rows(self, path: Path, state: _FileState) -> Iterator[tuple[KeyedLine, int]]:
         for row in keyed_lines(path, state.mark):
             if row.line.endswith(b"\n"):
                 state.mark = Mark(row.number, row.offset + len(row.line))
@@ -293,7 +292,7 @@ class _IndexedFiles:
 
 @dataclass(slots=True)
 class _FileState:
-    """How far a file is in the index."""
+    """How much of a file is in the index."""
 
     mark: Mark = field(default_factory=Mark)
     """After the last whole row."""
@@ -301,12 +300,8 @@ class _FileState:
     """The number of the file on its disk."""
 
     def precedes(self, status: os.stat_result) -> bool:
-        """Whether the file is the same one, and has not lost a row since."""
+        """Whether the file is still the same one and has not become shorter."""
         return self.file in (None, status.st_ino) and status.st_size >= self.mark.bytes
-
-
-def _only_rank(_: KeyedLine) -> int:
-    return 0
 
 
 def _is_of(row: KeyedLine, agent: str) -> bool:

@@ -26,47 +26,47 @@ class Source:
     environment: Environment | None = None
     """Whose tasks these are; None for the run's environment."""
     agent: str = ""
-    """Whom every task is for; empty leaves it to the tasks."""
+    """The agent that every task is for; empty leaves that to the tasks."""
     num_repeats: int = 1
-    """How often each task counts; the repeats of the run come on top."""
+    """How often each task counts; multiplied by the repeats of the run."""
     prompt: Prompt | None = None
-    """What the input of every task is made from."""
+    """The template for the input of every task."""
 
     def public(self) -> dict[str, Any]:
-        """What is written down and compared on resume.
+        """What the manifest holds of it; compared on resume.
 
         Raises:
             UsageError: the file can't be read.
         """
-        known = {
+        always = {
             "source": "" if self.path is None else self.path.name,
             "sha256": "" if self.path is None else digest_of(self.path),
         }
         prompt = self.prompt and {"name": self.prompt.name, "digest": self.prompt.digest}
-        added = {
+        where_set = {
             "environment": self.environment and fingerprint(self.environment),
             "agent": self.agent,
             "times": self.num_repeats if self.num_repeats > 1 else None,
             "prompt": prompt,
         }
-        return known | {key: value for key, value in added.items() if value}
+        return always | {key: value for key, value in where_set.items() if value}
 
 
 def source_rows(
     environment: Environment, sources: Sequence[Source], *, split: str, seed: int, limit: int | None
 ) -> Iterator[tuple[Row, int]]:
-    """The checked tasks of all sources, one after the other, with how often each counts.
+    """The checked tasks of all sources, one after the other, each with how often it counts.
 
     Args:
-        limit: how many different tasks altogether.
+        limit: the number of different tasks of all sources together; None takes all.
 
     Raises:
         UsageError: a task doesn't fit, as `task_rows` says.
     """
-    left = limit
+    remaining = limit
     for source in sources:
-        for row in rows_of(source, environment, split=split, seed=seed, limit=left):
-            left = None if left is None else left - 1
+        for row in rows_of(source, environment, split=split, seed=seed, limit=remaining):
+            remaining = None if remaining is None else remaining - 1
             yield row, source.num_repeats
 
 
@@ -77,12 +77,12 @@ def rows_of(
     split: str = "train",
     seed: int = 0,
     limit: int | None = None,
-    refused: Callable[[int, str], None] | None = None,
+    on_problem: Callable[[int, str], None] | None = None,
 ) -> Iterator[Row]:
     """The checked tasks of one source, each once, stamped with the agent that they are for.
 
     Args:
-        refused: as of `task_rows`.
+        on_problem: as for `task_rows`.
 
     Raises:
         UsageError: a task doesn't fit, as `task_rows` says.
@@ -94,7 +94,7 @@ def rows_of(
         seed=seed,
         limit=limit,
         prompt=source.prompt,
-        refused=refused,
+        on_problem=on_problem,
     )
     if not source.agent:
         return rows

@@ -13,7 +13,7 @@ from nemo_gym.runs.journal import Commit
 
 
 class TokenWatch:
-    """Looks at the rows of a run whose tokens are captured.
+    """Watches the rows of a run whose tokens are captured.
 
     Raises:
         UsageError: the store can't be made.
@@ -26,13 +26,13 @@ class TokenWatch:
         self._reasons: Counter[str] = Counter()
 
     def judge(self, line: bytes) -> str:
-        """Why the run is to stop after this row; empty when it is to go on."""
-        ended = _capture_of(line)
-        if ended is None:
+        """Why the run must stop after this row; empty when it goes on."""
+        capture = _capture_of(line)
+        if capture is None:
             return ""
         self._finalised += 1
-        if ended.masked is not None:
-            self._reasons[ended.masked] += 1
+        if capture.masked is not None:
+            self._reasons[capture.masked] += 1
         most, masked = self._settings.max_mask_fraction, self._reasons.total()
         if most is None or self._finalised < self._settings.mask_fraction_min_samples:
             return ""
@@ -47,9 +47,9 @@ class TokenWatch:
     async def on_commit(self, commit: Commit) -> None:
         """Drop the tokens of scored rows that are on disk."""
         for line in commit.rollouts:
-            ended = _capture_of(line)
-            if ended is not None:
-                await self._finaliser.retire(ended)
+            capture = _capture_of(line)
+            if capture is not None:
+                await self._finaliser.retire(capture)
 
     async def aclose(self) -> None:
         """Close the store."""
@@ -68,5 +68,5 @@ _decoder = msgspec.json.Decoder(_Line)
 def _capture_of(line: bytes) -> Retirable | None:
     try:
         return _decoder.decode(line).capture
-    except msgspec.ValidationError:  # the agent writes something else into that column
+    except msgspec.ValidationError:  # the agent wrote something else into that column
         return None

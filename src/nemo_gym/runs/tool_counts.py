@@ -1,5 +1,5 @@
-"""How often each tool was called in a rollout, and how often the answer was an error: a tool that always
-raises must not look like a model that can't solve the task."""
+"""How often each tool was called in a rollout, and how often its answer was an error. Without these counts a
+tool that always raises looks like a model that can't solve the task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nemo_gym.wire.json_values import objects_of
 from nemo_gym.wire.rollout import Rollout
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-"""A count, and not something else that another program wrote."""
+"""A count in a row, which another program may have written."""
 
 
 class ToolCount(msgspec.Struct, omit_defaults=True):
@@ -26,22 +26,21 @@ class ToolCount(msgspec.Struct, omit_defaults=True):
 
 
 class ToolCounts:
-    """The calls of every tool, added up over rollouts. Tools that do not exist count as one."""
+    """The calls of every tool, added up over rollouts. All tools that do not exist count as one tool."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, ToolCount] = {}
 
-    def add(self, name: str, counted: ToolCount) -> None:
-        """Take in what one rollout did with a tool."""
-        total = self.by_name.setdefault(_shown(name, self.by_name), ToolCount())
-        total.calls += counted.calls
-        total.errors += counted.errors
-        total.error = total.error or counted.error
+    def add(self, name: str, count: ToolCount) -> None:
+        """Add the calls of a tool in one rollout."""
+        total = self.by_name.setdefault(_label(name, self.by_name), ToolCount())
+        total.calls += count.calls
+        total.errors += count.errors
+        total.error = total.error or count.error
 
 
 def count_tools(rollout: Rollout) -> None:
-    """Note on a rollout which tools were called in it; nothing where none was. A trajectory that another
-    program made may hold anything."""
+    """Set the counts of a rollout with tool calls. Another program may have made its items."""
     if rollout.response is None:
         return
     counts: dict[str, dict[str, Any]] = {}
@@ -65,21 +64,21 @@ def _count(counts: dict[str, dict[str, Any]], name: str, text: object) -> None:
     error = text if isinstance(text, str) and is_tool_error(text) else None
     if error is not None and error.startswith(_NO_SUCH):
         name = NO_SUCH_TOOL
-    count = counts.setdefault(_shown(name, counts), {"calls": 0})
+    count = counts.setdefault(_label(name, counts), {"calls": 0})
     count["calls"] += 1
     if error is not None:
         count["errors"] = count.get("errors", 0) + 1
         count.setdefault("error", error[:_MOST_TEXT])
 
 
-def _shown(name: str, known: Mapping[str, object]) -> str:
-    """The name under which a tool is counted: not every name that a model thinks of."""
+def _label(name: str, counts: Mapping[str, object]) -> str:
+    """The name under which a tool is counted; a model may invent any number of names."""
     name = name[:_MOST_NAME]
-    return name if name in known or len(known) < _MOST_NAMES else OTHERS
+    return name if name in counts or len(counts) < _MOST_NAMES else OTHERS
 
 
 def read_counts(raw: bytes) -> Mapping[str, ToolCount]:
-    """What a row says of its tools; nothing where another program wrote something else there."""
+    """The counts in a row; none where another program wrote something else there."""
     try:
         return _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

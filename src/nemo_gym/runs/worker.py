@@ -1,4 +1,4 @@
-"""A worker process: the same collector, fed rows over stdin and answering results over stdout."""
+"""A worker process: a collector that reads rows from stdin and writes results to stdout."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
 
 LENGTH = struct.Struct("!I")
-"""Every message either way is its length in bytes, then its body: first to the worker `Orders`, then rows
-as JSON; from the worker `Report`s. Orders and reports are MessagePack."""
+"""Every message is the length of its body in bytes, then the body. A worker gets `Orders` first, then rows as
+JSON, and sends `Report`s. Orders and reports are MessagePack."""
 LAST_S: Final = 3.0
-"""Seconds that a worker has to close what it holds, once its parent is gone or tells it to end (SIGTERM)."""
+"""Seconds that a worker has to close its sessions, once its parent is gone or sends SIGTERM."""
 
 
 class Orders(msgspec.Struct):
-    """What a worker is told first."""
+    """The first message to a worker: what it runs, and how."""
 
     environment: EnvironmentSpec
     model: ModelSpec
@@ -50,32 +50,32 @@ class Orders(msgspec.Struct):
     rollout_timeout: float | None
     seed: int
     most: int = 4096
-    """Upper end of adaptive concurrency."""
+    """The upper end of adaptive concurrency."""
     capture: CaptureSettings | None = None
     """What of the model calls is kept; None is nothing."""
     max_sandboxes: int | None = None
-    """Of the rollouts of this worker."""
-    remembered: list[str] = []
-    """Secrets that the parent knows of, to be shown nowhere."""
+    """How many rollouts of this worker may have sandboxes at the same time."""
+    secrets: list[str] = []
+    """Texts that this worker masks in everything that it shows."""
 
 
 class Report(msgspec.Struct, array_like=True):
-    """One finished rollout, and how many the worker would like to have in flight."""
+    """The result of one rollout, and how many rollouts the worker wants in flight."""
 
     result: Result
     limit: int
 
 
 ServeLoopback = Callable[[Model, EnvironmentLink], tuple[ServedModel, EnvironmentLink]]
-"""Puts a model and an environment's tools within reach of programs, as the rooms above know how to."""
+"""Serves a model and the tools of an environment on this machine, for agents that are programs."""
 
 
 def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = None) -> Collector:
-    """The collector that carries out these orders; it is the caller's to close.
+    """The collector that carries out these orders; the caller closes it.
 
     Args:
         orders: what to build.
-        serve_loopback: for an agent whose program asks the model over HTTP.
+        serve_loopback: serves the model to an agent that calls it over HTTP; None where there is no server.
 
     Raises:
         UsageError: the parts don't fit together.
@@ -113,7 +113,7 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
-    """The next message; an empty one says that no more will come.
+    """The next message; an empty one means that no more will come.
 
     Raises:
         asyncio.IncompleteReadError: the other side is gone.
@@ -128,20 +128,20 @@ def message(body: bytes) -> bytes:
 
 
 async def work() -> int:
-    """Serve one parent until it says that no more rows will come, or is gone; the exit code."""
+    """Run the rows of the parent process until it sends no more, or is gone; the exit code."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 26)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     out = _take_stdout()
     orders = msgspec.msgpack.decode(await read_message(reader), type=Orders)
-    remember_secrets(orders.remembered)
+    remember_secrets(orders.secrets)
     collector = build_collector(orders)
     rows: asyncio.Queue[Row | None] = asyncio.Queue()
 
     def leave() -> None:
-        """What is in flight is dropped; sessions and the environment are closed, if that takes no longer."""
+        """Drop the rollouts in flight and close everything, for as long as that may take."""
         loop.call_later(LAST_S, os._exit, 1)
-        working.cancel()
+        collection.cancel()
 
     async def feed() -> None:
         try:
@@ -162,13 +162,13 @@ async def work() -> int:
         out.write(message(msgspec.msgpack.encode(report)))
         out.flush()
 
-    working = asyncio.create_task(collector.run(next_row, sink))
+    collection = asyncio.create_task(collector.run(next_row, sink))
     loop.add_signal_handler(signal.SIGTERM, leave)
     async with aclosing(collector):
         feeder = asyncio.create_task(feed())
         with suppress(asyncio.CancelledError):
-            await working
-    if working.cancelled():
+            await collection
+    if collection.cancelled():
         return 1
     await feeder
     return 0
@@ -181,10 +181,10 @@ def main() -> None:
 
 
 def _take_stdout() -> BinaryIO:
-    """Standard output for ourselves; whatever else prints goes to standard error."""
-    mine = os.dup(1)
+    """A file for the reports; what other code prints goes to standard error from now on."""
+    descriptor = os.dup(1)
     os.dup2(2, 1)
-    return os.fdopen(mine, "wb")
+    return os.fdopen(descriptor, "wb")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.model_call import known_rollout_id
+from nemo_gym.wire.model_call import find_rollout_id
 from nemo_gym.wire.task import Row
 
 
@@ -62,7 +62,7 @@ def agent_app(
             return model
         tag = rollout_tag(request.scope)
         try:
-            rollout_id = tag.rollout_id if tag else known_rollout_id(row)
+            rollout_id = tag.rollout_id if tag else find_rollout_id(row)
         except UsageError as error:
             raise InvalidBody.of(error) from None
         if rollout_id is None:

@@ -169,7 +169,7 @@ class Components:
         environment = await self._link(references.get(RESOURCES_SERVER))
         spec = AgentSpec(instance.implementation, self._arguments(instance))
         played = references.get(RESOURCES_SERVER)
-        agent = spec.resolved(played.name if played else instance.name, steps=environment.steps).build()
+        agent = spec.resolve(played.name if played else instance.name, steps=environment.steps).build()
         self._opened.push_async_callback(agent.aclose)
         if agent.needs_served_model and isinstance(environment, LocalEnvironment):
             environment = open_tools(environment)

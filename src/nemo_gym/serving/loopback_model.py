@@ -27,7 +27,7 @@ from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutPrefix, RolloutTag, rollout_path, rollout_tag
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind
-from nemo_gym.wire.conversation_restore import Replayed
+from nemo_gym.wire.conversation_restore import ConversationRestorer
 from nemo_gym.wire.model_call import Captured, check_rollout_id
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -72,7 +72,7 @@ class LoopbackModel(ServedModel):
         if check_rollout_id(rollout_id) in self._visits:
             rollout_id = f"{rollout_id[:160]}.{uuid4().hex}"
         store = self._store or MemoryCapture()
-        model = Restoring(self._model.for_session_id(rollout_id), Replayed(), sampling)
+        model = Restoring(self._model.for_session_id(rollout_id), ConversationRestorer(), sampling)
         token = Secret.random()
         options = AppOptions(token=token, capture=store, limits=self._limits)
         self._visits[rollout_id] = model_app(model, name=self.name, options=options)

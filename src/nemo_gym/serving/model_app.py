@@ -42,11 +42,11 @@ from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
 from nemo_gym.serving.sessions import session_id
-from nemo_gym.wire.conversation_restore import Replayed
+from nemo_gym.wire.conversation_restore import ConversationRestorer
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.response import Response
-from nemo_gym.wire.server_response import served
+from nemo_gym.wire.server_response import complete_response
 from nemo_gym.wire.token_estimate import estimated_tokens
 
 
@@ -221,7 +221,8 @@ class _ModelServer:
     ) -> _Answer | ModelFailure:
         """The outcome of one call, recorded."""
         try:
-            response = served(await model.responses(asked.params), asked.params, id=_new_id(), now=time())
+            answer = await model.responses(asked.params)
+            response = complete_response(answer, asked.params, id=_new_id(), now=time())
             answer = _Answer(response, dialect.write(response, asked))
         except GymError as error:
             failure = model_failure(error)
@@ -243,11 +244,11 @@ class _Rollouts:
     """The calls of the rollouts that were asked for last."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Replayed] = OrderedDict()
+        self._known: OrderedDict[str, ConversationRestorer] = OrderedDict()
 
-    def of(self, rollout_id: str) -> Replayed:
+    def of(self, rollout_id: str) -> ConversationRestorer:
         """Those of one rollout so far."""
-        replayed = self._known.setdefault(rollout_id, Replayed())
+        replayed = self._known.setdefault(rollout_id, ConversationRestorer())
         self._known.move_to_end(rollout_id)
         if len(self._known) > _MOST_ROLLOUTS:
             self._known.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Helpers for an environment's own metrics: pass@k, majority@k, subsets and picking."""
+"""Helpers for an environment's own metrics: pass@k, majority@k, subsets, and the choice of metrics."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Tasks: TypeAlias = Sequence[Sequence[Mapping[str, Any]]]
 """The rollout rows of each task, in order of rollout."""
 
 ScoreFunction: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, float]]
-"""Named scores of one rollout row, as a rule between 0 and 1."""
+"""Scores of one rollout row by name, usually from 0 to 1."""
 
 PER_SAMPLE: Final = "per_sample_aggregate"
-"""The one metric that is no number: for each score its value in every run, rollout by rollout."""
+"""The only metric that is no number: the values of each score by rollout number."""
 
 ScoreDicts: TypeAlias = list[list[dict[str, float]]]
 """The scores of each rollout of each task."""
@@ -32,24 +32,24 @@ def compute_pass_majority_metrics(
         score_fn: the scores of a row; by default its reward, under the name `accuracy`.
         answer_key: the field holding the extracted answer; adds majority@k and the score `no_answer`.
     """
-    scored: ScoreDicts = []
+    all_scores: ScoreDicts = []
     curves: dict[str, PassCurves] = {}
     for rows in tasks:
         scores = [_scores(row, score_fn, answer_key) for row in rows]
-        scored.append(scores)
+        all_scores.append(scores)
         answers = [answer_identity(row.get(answer_key)) for row in rows] if answer_key else None
         for name in dict.fromkeys(name for score in scores for name in score):
-            having = [place for place, score in enumerate(scores) if name in score]
-            values = [scores[place][name] for place in having]
+            places = [place for place, score in enumerate(scores) if name in score]
+            values = [scores[place][name] for place in places]
             curves.setdefault(name, PassCurves()).add(
-                values, answers and [answers[place] for place in having]
+                values, answers and [answers[place] for place in places]
             )
     names = list(curves)
     metrics: dict[str, Any] = {}
     for name in names:
         metrics |= curves[name].metrics(name, majority=answer_key is not None)
     metrics[PER_SAMPLE] = {name: curves[name].per_run() for name in names}
-    return metrics, scored, names, max((curve.max_k for curve in curves.values()), default=0)
+    return metrics, all_scores, names, max((curve.max_k for curve in curves.values()), default=0)
 
 
 def add_avg_sample_std_dev(
@@ -57,9 +57,8 @@ def add_avg_sample_std_dev(
 ) -> None:
     """Add `pass@1[avg-of-k]/<name>/avg_sample_std_dev` for k >= 2: how much the repeats of a task differ.
 
-    The mean over tasks with at least k values of the sample standard deviation of the first k; scores are
-    not turned into percent.
-    """
+    The mean, over tasks with at least k values, of the sample standard deviation of the first k values, not
+    in percent."""
     for name in score_names:
         totals = [0.0] * max_k
         tasks = [0] * max_k
@@ -81,8 +80,8 @@ def compute_subset_metrics(
 ) -> dict[str, Any]:
     """The pass and majority metrics of each subset, named `<subset>/<metric>`.
 
-    A task belongs to the subset that `subset_key` of its first row names; tasks without it belong to none.
-    Their lists by rollout, `PER_SAMPLE`, are left out.
+    The subset of a task is the column `subset_key` of its first row; tasks without it are in no subset. The
+    metric `PER_SAMPLE` is left out.
     """
     subsets: dict[str, list[Sequence[Mapping[str, Any]]]] = {}
     for rows in tasks:
@@ -101,27 +100,27 @@ def highest_k_metrics(
     score_names: Iterable[str] | None = None,
     exclude_names: Iterable[str] | None = None,
 ) -> dict[str, Any]:
-    """The entries of a family such as `pass@{k}` or `pass@1[avg-of-{k}]` that have the largest k.
+    """The entries of a family such as `pass@{k}` or `pass@1[avg-of-{k}]` with the largest k.
 
-    Standard deviations and errors are not picked; `score_names` and `exclude_names` choose among scores.
+    Standard deviations and errors are left out; `score_names` and `exclude_names` choose among scores.
     """
     before, _, after = pattern.partition("{k}")
     family = re.compile(f"{re.escape(before)}([0-9]{{1,9}}){re.escape(after)}/(.+)")
     names = None if score_names is None else frozenset(score_names)
-    unwanted = frozenset(exclude_names or ())
+    exclusions = frozenset(exclude_names or ())
     groups: dict[int, dict[str, Any]] = {}
     for key, value in metrics.items():
         match = family.fullmatch(key)
         if match is None or key.endswith(_STATISTICS):
             continue
         name = match[2]
-        if name not in unwanted and (names is None or name in names):
+        if name not in exclusions and (names is None or name in names):
             groups.setdefault(int(match[1]), {})[key] = value
     return groups[max(groups)] if groups else {}
 
 
 def answer_identity(answer: Any) -> Hashable | None:
-    """Something equal for equal answers and None for none."""
+    """A value that is the same for equal answers; None for no answer."""
     return answer if answer is None or isinstance(answer, str) else encode(answer)
 
 

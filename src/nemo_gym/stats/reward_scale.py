@@ -17,22 +17,22 @@ class RewardScale:
     high: float = 1.0
     solved_at: float = 1.0
     declared: bool = False
-    """Whether the author declared the range: then a reward outside is a fault."""
+    """Whether the author declared the range, so that a reward outside is a fault."""
 
     @property
     def slack(self) -> float:
-        """How far a sum of floating-point numbers may miss an end of the scale."""
+        """How far rounding may move a sum over an end of the scale."""
         ends = [abs(end) for end in (self.low, self.high) if math.isfinite(end)]
         return 1e-9 * max([1.0, *ends])
 
     def check(self, reward: float, what: str = "verify returned") -> None:
-        """Nothing, when the reward lies on the scale, or no range is declared.
+        """Check that a reward is in the range, if one is declared.
 
         Args:
-            what: begins the message.
+            what: the beginning of the message.
 
         Raises:
-            VerifierFault: it does not.
+            VerifierFault: it is not.
         """
         if self.low <= reward <= self.high or not self.declared:
             return
@@ -48,4 +48,4 @@ class RewardScale:
 
 
 UNKNOWN_SCALE: Final = RewardScale()
-"""Of an environment that declares nothing about its rewards."""
+"""The scale of an environment that declares none."""

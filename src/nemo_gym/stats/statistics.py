@@ -22,8 +22,9 @@ class ClusteredMean:
     Miller 2015, "A Practitioner's Guide to Cluster-Robust Inference", sections II.B and VI).
 
     Args:
-        num_repeats: rollouts per task, where every task has as many; finished tasks then cost no memory.
-        scale: what the rewards can be.
+        num_repeats: rollouts per task, where all tasks have the same number; complete tasks then need no
+            memory.
+        scale: the range of rewards.
     """
 
     __slots__ = (
@@ -53,7 +54,7 @@ class ClusteredMean:
         self._squares = (0.0, 0.0, 0)
 
     def add(self, task_index: int, reward: float) -> None:
-        """Take in one reward."""
+        """Add one reward."""
         if reward not in self._ends:
             self._between = True
             if not self._ends[0] <= reward <= self._ends[1]:
@@ -77,7 +78,7 @@ class ClusteredMean:
 
     @property
     def count(self) -> int:
-        """Rewards taken in."""
+        """The number of rewards."""
         return self._count
 
     @property
@@ -108,16 +109,16 @@ class ClusteredMean:
 
     @property
     def is_binary(self) -> bool:
-        """Whether every reward was the lowest or the highest possible."""
+        """Whether every reward is the lowest or the highest possible one."""
         return not self._between
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% confidence interval of the mean, inside what rewards can be.
+        """The 95% confidence interval of the mean, inside the range of rewards.
 
         Where every reward is one of the two ends it is Wilson's score interval, with the effective number of
-        rollouts (their variance if they were independent, over the cluster-robust one). None with fewer than
-        two tasks, or when all rewards are alike and say nothing about how they vary.
+        rollouts (the variance of independent rollouts, over the cluster-robust one). None with fewer than two
+        tasks, or when all rewards are equal and show no variance.
         """
         half = self.half_width
         if half is None:
@@ -158,21 +159,21 @@ class SolvedCurves:
     """pass@k and best@k of rewards: the share of tasks that one of k rollouts solves, and the expected best
     of k rollouts. The order of a task's rollouts does not matter.
 
-    A task with fewer than k rollouts counts with all that it has, which can only make the figure lower. There
-    are figures for k = 1, 2, 4, ... and the most rollouts that any task has.
+    A task with fewer than k rollouts counts with all of them, which can only lower the figure. There are
+    figures for k = 1, 2, 4, ... and the most rollouts of any task.
 
     Args:
-        scale: from which reward on a task is solved.
+        scale: the lowest reward that means solved.
     """
 
     def __init__(self, scale: RewardScale = UNKNOWN_SCALE) -> None:
         self._solved_at = scale.solved_at - scale.slack
         self._sizes: dict[int, int] = {}
-        self._passed = [[0.0, 0.0], [0.0, 0.0]]
+        self._passes = [[0.0, 0.0], [0.0, 0.0]]
         self._best = [[0.0, 0.0], [0.0, 0.0]]
 
     def add(self, rewards: Sequence[float]) -> None:
-        """Take in the rewards of a task."""
+        """Add the rewards of a task."""
         if not rewards:
             return
         size = len(rewards)
@@ -182,14 +183,14 @@ class SolvedCurves:
             return
         ascending = sorted(rewards)
         solved = [1.0 if reward >= self._solved_at else 0.0 for reward in ascending]
-        for curves, values in ((self._passed, solved), (self._best, ascending)):
+        for curves, values in ((self._passes, solved), (self._best, ascending)):
             while len(curves) <= size.bit_length():
                 curves.append([0.0, 0.0])
             _add_to(curves, values)
 
     def _add_alone(self, reward: float) -> None:
-        """Take in the only reward of a task."""
-        passed, best = self._passed, self._best
+        """Add the only reward of a task."""
+        passed, best = self._passes, self._best
         if reward >= self._solved_at:
             passed[0][0] += 1.0
             passed[1][1] += 1.0
@@ -203,7 +204,7 @@ class SolvedCurves:
 
     @property
     def ks(self) -> list[int]:
-        """The numbers of rollouts that there are figures for."""
+        """The numbers of rollouts with figures."""
         most = max(self._sizes, default=0)
         return sorted({1 << power for power in range(most.bit_length())} | {most}) if most else []
 
@@ -213,14 +214,14 @@ class SolvedCurves:
 
     def passed(self, k: int) -> float:
         """The share of tasks that one of k rollouts solves, in percent."""
-        return 100.0 * self._most(self._passed, k)
+        return 100.0 * self._most(self._passes, k)
 
     def best(self, k: int) -> float:
         """The expected best reward of k rollouts, averaged over tasks."""
         return self._most(self._best, k)
 
     def _most(self, curves: list[list[float]], k: int) -> float:
-        """The mean at k, which is never below that at a smaller k but for rounding."""
+        """The mean at k; the maximum over smaller k only corrects rounding."""
         return max(self._mean(curves, smaller) for smaller in self.ks if smaller <= k)
 
     def _mean(self, curves: list[list[float]], k: int) -> float:
@@ -256,48 +257,48 @@ def best_of(values: Sequence[float], k: int) -> float:
 
 
 class PassCurves:
-    """pass@k, pass@1[avg-of-k] and majority@k of one score, for every k, added up task by task.
+    """pass@k, pass@1[avg-of-k] and majority@k of one score, for every k.
 
-    A task counts towards k when it has at least k values. All results are percentages.
+    A task counts for k when it has at least k values. All results are percentages.
     """
 
     def __init__(self) -> None:
         self._tasks: list[int] = []
-        self._passed: list[float] = []
-        self._averaged: list[float] = []
-        self._agreed: list[float] = []
+        self._passes: list[float] = []
+        self._averages: list[float] = []
+        self._majorities: list[float] = []
         self._runs: list[float] = []
 
     def add(self, values: Sequence[float], answers: Sequence[Hashable | None] | None = None) -> None:
-        """Take in a task's values in order of rollout, with the answers they were given for."""
+        """Add a task's values in order of rollout, with the answers that they are for."""
         for _ in range(len(values) - len(self._tasks)):
             self._tasks.append(0)
-            for sums in (self._passed, self._averaged, self._agreed, self._runs):
+            for sums in (self._passes, self._averages, self._majorities, self._runs):
                 sums.append(0.0)
         if len(values) == 1:
-            answered = answers is not None and answers[0] is not None
-            self._add_alone(values[0], values[0] if answered else 0.0)
+            has_answer = answers is not None and answers[0] is not None
+            self._add_alone(values[0], values[0] if has_answer else 0.0)
             return
-        agreed = majority_curve(values, answers) if answers is not None else (0.0 for _ in values)
-        rows = zip(values, accumulate(values), pass_curve(values), agreed, strict=True)
+        majority = majority_curve(values, answers) if answers is not None else (0.0 for _ in values)
+        rows = zip(values, accumulate(values), pass_curve(values), majority, strict=True)
         for place, (value, total, passed, agreement) in enumerate(rows):
             self._tasks[place] += 1
             self._runs[place] += value
-            self._averaged[place] += total / (place + 1)
-            self._passed[place] += passed
-            self._agreed[place] += agreement
+            self._averages[place] += total / (place + 1)
+            self._passes[place] += passed
+            self._majorities[place] += agreement
 
     def _add_alone(self, value: float, agreement: float) -> None:
-        """Take in the only value of a task, which every curve begins with."""
+        """Add the only value of a task."""
         self._tasks[0] += 1
         self._runs[0] += value
-        self._averaged[0] += value
-        self._passed[0] += value
-        self._agreed[0] += agreement
+        self._averages[0] += value
+        self._passes[0] += value
+        self._majorities[0] += agreement
 
     @property
     def max_k(self) -> int:
-        """The most values any task has."""
+        """The most values of any task."""
         return len(self._tasks)
 
     def per_run(self) -> list[float]:
@@ -306,7 +307,7 @@ class PassCurves:
 
     def passed(self, k: int) -> float:
         """pass@k in percent."""
-        return 100.0 * self._passed[k - 1] / self._tasks[k - 1]
+        return 100.0 * self._passes[k - 1] / self._tasks[k - 1]
 
     def metrics(self, name: str, *, majority: bool = False) -> dict[str, float]:
         """Every curve under its published name."""
@@ -315,12 +316,12 @@ class PassCurves:
         for k, tasks in enumerate(self._tasks, start=1):
             figures[f"pass@{k}/{name}"] = self.passed(k)
             average = f"pass@1[avg-of-{k}]/{name}"
-            figures[average] = 100.0 * self._averaged[k - 1] / tasks
+            figures[average] = 100.0 * self._averages[k - 1] / tasks
             if k > 1:
                 figures[f"{average}/std_dev_across_runs"] = deviations[k - 1]
                 figures[f"{average}/std_err_across_runs"] = deviations[k - 1] / math.sqrt(k)
             if majority:
-                figures[f"majority@{k}/{name}"] = 100.0 * self._agreed[k - 1] / tasks
+                figures[f"majority@{k}/{name}"] = 100.0 * self._majorities[k - 1] / tasks
         return figures
 
 
@@ -335,13 +336,14 @@ def pass_curve(values: Sequence[float]) -> Iterator[float]:
         return
     wrong = sum(1 for value in values if value == 0.0)
     all_wrong = 1.0
-    for drawn in range(len(values)):
-        all_wrong *= max(0, wrong - drawn) / (len(values) - drawn)
+    for count in range(len(values)):
+        all_wrong *= max(0, wrong - count) / (len(values) - count)
         yield 1.0 - all_wrong
 
 
 def majority_curve(values: Sequence[float], answers: Sequence[Hashable | None]) -> Iterator[float]:
-    """The score of the commonest (answer, score) among the first 1 .. n; ties share, no answer is 0."""
+    """The score of the most frequent (answer, score) among the first 1 .. n values. A tie is the mean of its
+    scores; no answer is 0."""
     counts: dict[tuple[Hashable, float], int] = {}
     best, tied_total, tied = 0, 0.0, 0
     for value, answer in zip(values, answers, strict=True):
@@ -367,8 +369,8 @@ def running_deviation(values: Iterable[float]) -> Iterator[float]:
 def describe(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """`mean/<name>`, `max`, `min`, `median` and sample `std` of each column; NaN entries don't count.
 
-    A deviation that one value can't have is left out, except where every column has but one value (a
-    single row): there it is 0 for the columns that miss none.
+    The deviation of a single value is left out, except where every column has one entry (a single row): there
+    it is 0 for the columns with a value.
     """
     if all(len(column) == 1 for column in columns.values()):
         return describe_one({name: value for name, (value,) in columns.items() if value == value})
@@ -376,7 +378,7 @@ def describe(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def describe_one(row: Mapping[str, float]) -> dict[str, float]:
-    """What `describe` tells of a single row's values, none of them NaN."""
+    """The result of `describe` for a single row, whose values are not NaN."""
     figures: dict[str, float] = {}
     for name, value in row.items():
         mean, most, least, median, deviation = _names(name)

@@ -1,10 +1,10 @@
-"""The calls of one rollout as a tree: which call went on from which.
+"""The calls of one rollout as a tree: which call continues which.
 
-A call goes on from another when its prompt begins with that one's prompt and generation, token for token.
-Where a back end gave no tokens, or a harness changed them on the way, the same is asked of the messages; that
-shows what happened but proves nothing about tokens, so what hangs on it is masked and says why.
+A call continues another one when its prompt begins with the prompt and the generation of that call, token for
+token. Without tokens, or where a harness changed them, the messages are compared in the same way. That shows
+the course of the rollout but proves nothing about tokens, so such branches are masked, with the reason.
 
-Every call is in exactly one branch. A branch starts where a conversation starts (the harness's first call, a
+Every call is in exactly one branch. A branch starts with a conversation (the first call of the harness, a
 sub-agent, the history after a compaction) or where it leaves another branch.
 """
 
@@ -32,33 +32,33 @@ Mask = Literal[
 capture_incomplete: a call of the rollout is missing.
 no_tokens: the back end gave no tokens for one of its calls.
 tokens_not_contiguous: a call's prompt repeats the messages before it, but not their tokens.
-ambiguous_parent: it goes on from one of several calls that can't be told apart.
-superseded_retry: the same prompt was asked again, and the harness went on from the other answer.
-unresolved_retry: the same prompt was asked several times, and nothing shows which answer was used.
+ambiguous_parent: it continues one of several calls, and nothing shows which.
+superseded_retry: the same prompt was sent again, and the harness continued with the other answer.
+unresolved_retry: the same prompt was sent several times, and nothing shows which answer was used.
 """
 
 
 @dataclass(slots=True)
 class Branch:
-    """Calls that went on from each other, first to last."""
+    """Calls that continue each other, first to last."""
 
     calls: list[ModelCall]
     opening: list[Item]
-    """What was put to the model before its first answer here: all of it, or what is new since `parent`."""
+    """The input before the first answer: all of it, or the new items since `parent`."""
     items: list[Item] = field(default_factory=list[Item])
-    """The model's items with their tokens, and what was put in between them."""
+    """The model's items with their tokens, and the input between them."""
     parent: int | None = None
-    """The branch that this one leaves, by its place in the tree."""
+    """The index of the branch that this one leaves."""
     after: str | None = None
-    """`model_call_id` of the call it leaves that branch after."""
+    """The `model_call_id` of the call after which it leaves that branch."""
     mask: Mask | None = None
     evidence: Literal["tokens", "text"] = "tokens"
-    """What shows that each call goes on from the one before."""
+    """What shows that each call continues the one before."""
 
     @property
     def trainable_items(self) -> list[Item]:
-        """The items with those token fields that go on from each other: a trainer takes no others, and none
-        at all is an error to some. Whether they may be trained on is for `mask` to say."""
+        """The items with only those token fields that continue each other, as trainers need them. `mask` says
+        whether a trainer may use them."""
         if self.evidence == "tokens":
             return self.items
         sequence: list[int] = []
@@ -76,8 +76,8 @@ class Branch:
 def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
     """The branches of a rollout, the main one first, the others in the order of their first calls.
 
-    The main branch starts at the root whose input holds `prompt`, the task's own text; of several at one
-    that offers tools, then at one that was gone on from (a harness may ask for a title first), then at the
+    The main branch starts at the root whose input has `prompt`, the text of the task. Of several it takes one
+    that offers tools, then one that another call continues (a harness may ask for a title first), then the
     earliest. Where it splits, it follows the longer side, then the later one. Calls without an answer are
     left out.
     """
@@ -101,8 +101,8 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
         if parent is not None
     }
     first = min(children[None], key=lambda root: (_unlikely(calls[root], prompt, depth[root]), root))
-    continued = set(follower.values())
-    starts = [first, *(place for place in range(len(calls)) if place not in continued and place != first)]
+    followers = set(follower.values())
+    starts = [first, *(place for place in range(len(calls)) if place not in followers and place != first)]
     paths = [_path(start, follower) for start in starts]
     home = {place: number for number, path in enumerate(paths) for place in path}
     retries = _retries(calls, tokens, links, children)
@@ -119,8 +119,7 @@ def call_tree(captured: Captured, *, prompt: str = "") -> list[Branch]:
 
 
 def separate_calls(captured: Captured) -> list[Branch]:
-    """Every call as a branch of its own, for a harness that writes the history again for each call:
-    no call has to continue another. The first is the main one."""
+    """Every call as a branch, the first as the main one, for a harness that builds each history again."""
     branches: list[Branch] = []
     for call in captured.calls:
         if call.output:
@@ -141,7 +140,7 @@ class _Link(NamedTuple):
 
 
 class _Trace(NamedTuple):
-    """A call as bytes that can be compared: its prompt, then the generation."""
+    """A call as bytes that can be compared: its prompt, then its generation."""
 
     prompt: int
     """How many bytes the prompt has."""
@@ -169,7 +168,7 @@ def _links(tokens: Sequence[_Trace | None], texts: Sequence[_Trace]) -> list[_Li
 
 
 def _parents(traces: Sequence[_Trace | None], place: int) -> list[int]:
-    """The calls recorded before that hold the longest beginning of this one's prompt, the latest first."""
+    """The earlier calls that are the longest beginning of this one's prompt, the latest first."""
     this = traces[place]
     longest, parents = 1, list[int]()
     if this is None:
@@ -201,7 +200,7 @@ def _text_trace(call: ModelCall) -> _Trace:
 
 
 def _unlikely(call: ModelCall, prompt: str, depth: int) -> tuple[bool, bool, bool]:
-    """Reasons against a root being the start of the main branch, the weightiest first."""
+    """The reasons why a root is not the start of the main branch, the strongest first."""
     request = call.request_params
     texts = (message_text(item) for item in input_items(request) if item["type"] == "message")
     holds = not prompt or any(prompt.strip() in text for text in texts)
@@ -221,7 +220,7 @@ def _retries(
     links: Sequence[_Link],
     children: dict[int | None, list[int]],
 ) -> dict[int, Mask]:
-    """Calls that share their prompt with another and were not gone on from."""
+    """The calls that share their prompt with another call and that no call continues."""
     alike: dict[tuple[int | None, bytes], list[int]] = defaultdict(list)
     for place, call in enumerate(calls):
         trace = tokens[place]
@@ -229,10 +228,10 @@ def _retries(
         alike[links[place].parent, prompt].append(place)
     marks: dict[int, Mask] = {}
     for places in alike.values():
-        left = [place for place in places if place not in children]
-        if len(places) > 1 and left:
-            mark: Mask = "unresolved_retry" if len(left) == len(places) else "superseded_retry"
-            marks.update(dict.fromkeys(left, mark))
+        ends = [place for place in places if place not in children]
+        if len(places) > 1 and ends:
+            mark: Mask = "unresolved_retry" if len(ends) == len(places) else "superseded_retry"
+            marks.update(dict.fromkeys(ends, mark))
     return marks
 
 

@@ -1,7 +1,4 @@
-"""Between the Responses API and Chat Completions, both ways.
-
-Here is what a chat back end sends and receives; `chat_serving` holds what a chat server does.
-"""
+"""Converts the requests and answers of a Chat Completions back end, as `chat_serving` those of a server."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from nemo_gym.wire.chat_parts import (
     token_fields,
     tool_content,
 )
-from nemo_gym.wire.chat_repair import mended_completion, readable
+from nemo_gym.wire.chat_repair import repair_completion, repair_text
 from nemo_gym.wire.chat_serving import chat_completion, params_from_chat
 from nemo_gym.wire.chat_tokens import TokenChoice, TokenId, TokenMessage, token_evidence
 from nemo_gym.wire.errors import UsageError
@@ -48,13 +45,17 @@ def chat_request(
 ) -> dict[str, Any]:
     """Convert request parameters to a Chat Completions request.
 
-    `replay_tokens` puts the token ids of the last model call on its assistant message: they cover all that
-    came before. Without `keep_silent`, past turns of the model that have neither text nor calls are left out:
-    strict engines refuse them. Tool calls are sent as strict engines accept them (`history`). `metadata` is
-    left to the back end, which knows what its endpoint takes from it.
+    Tool calls are sent as strict engines accept them (`history`). `metadata` is left to the back end, which
+    knows what its endpoint accepts.
+
+    Args:
+        reasoning: where past reasoning goes.
+        replay_tokens: put the token ids of the last model call, which cover all that came before, on its
+            assistant message.
+        keep_silent: send past turns of the model without text and calls, which strict engines refuse.
 
     Raises:
-        UsageError: naming the item, part or field that Chat Completions can't express.
+        UsageError: with the item, part or field that Chat Completions can't express.
     """
     fields = cast("dict[str, Any]", params)
     request: dict[str, Any] = {}
@@ -74,7 +75,7 @@ def chat_request(
 
 
 def _translated(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request that Chat Completions says in another way."""
+    """The fields of a request that Chat Completions has in another form."""
     for name in ("previous_response_id", "prompt"):
         if fields.get(name) is not None:
             raise UsageError(f"{name}: Chat Completions has no such field")
@@ -99,9 +100,11 @@ def chat_response(
 ) -> Response:
     """The Response that a ChatCompletion means.
 
-    Token ids and log-probabilities go on the last item when all three parts are known: from the message
-    itself or from the places that `chat_tokens` lists. `prompt_token_ids` supplies the prompt's ids where
-    the endpoint doesn't (they then come from its `/tokenize`).
+    Token ids and log-probabilities go on the last item when all three parts are known, from the places that
+    `chat_tokens` lists.
+
+    Args:
+        prompt_token_ids: the ids of the prompt, for an endpoint that has them only at `/tokenize`.
 
     Raises:
         ValueError: `body` is not a ChatCompletion with exactly one choice, or its token ids and
@@ -162,13 +165,13 @@ def _text_and_thoughts(message: _Message) -> tuple[str, list[str]]:
     if thought:
         thoughts.append(thought)
     if "think>" in text and (not thought or text.lstrip().startswith("<think>")):
-        found, text = split_thinking(text)
-        thoughts += [other for other in found if other != thought]
+        others, text = split_thinking(text)
+        thoughts += [other for other in others if other != thought]
     return text, thoughts
 
 
 def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str, Any]]:
-    """Reasoning items. The first keeps the provider's own data for the next request, and may have no text."""
+    """Reasoning items. The first has the provider's own data for the next request, and may have no text."""
     entries = objects_of(details)
     return [
         {
@@ -182,7 +185,7 @@ def _reasoning(thoughts: list[str], details: Any, suffix: str) -> list[dict[str,
 
 
 def _function_calls(calls: list[_ToolCall], suffix: str, names: str) -> list[dict[str, Any]]:
-    """The items of calls. Their ids are those of the engine, each once; `names` makes those it left out."""
+    """The items of calls with the ids of the engine, made unique; missing ids are built from `names`."""
     ids = CallIds() if len(calls) > 1 else None
     items: list[dict[str, Any]] = []
     for place, call in enumerate(calls):
@@ -220,11 +223,11 @@ _INCOMPLETE: Final = {
         "content_filter",
     ),
 }
-"""OpenAI's reasons, and those of others where a gateway passes them on."""
+"""The reasons of OpenAI, and those of other providers behind a gateway."""
 _BROKEN: Final = frozenset(
     {"error", "abort", "aborted", "cancelled", "network_error", "insufficient_system_resource"}
 )
-"""Reasons that mean a failure of the engine: what is there of the answer is not what the model had to say."""
+"""Reasons that mean a failure of the engine: the answer is not complete."""
 
 
 def _messages(
@@ -292,9 +295,9 @@ def _add_turn(
     messages: list[dict[str, Any]],
     sampled: list[tuple[dict[str, Any], dict[str, Any]]],
 ) -> None:
-    """Add a turn's message, and its tokens to `sampled`. Reasoning that a provider wants back in its own form
-    does not go back as text too."""
-    message = turn.message(reasoning, replay_tokens=False)
+    """Add the message of a turn, and its tokens to `sampled`. Reasoning that goes back in the form of the
+    provider does not go back as text too."""
+    message = turn.message(reasoning)
     if turn.details:
         message.pop("reasoning_content", None)
     messages.append(message)
@@ -317,8 +320,8 @@ def _chat_tool_choice(choice: Any) -> Any:
         case {"type": "function", "name": str(name)}:
             return {"type": "function", "function": {"name": name}}
         case {"type": "allowed_tools", "mode": mode, "tools": [*tools]}:
-            allowed = [_chat_tool_choice(tool) for tool in tools]
-            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}
+            choices = [_chat_tool_choice(tool) for tool in tools]
+            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": choices}}
         case None | str():
             return choice
         case _:
@@ -377,11 +380,11 @@ class _Choice(TokenChoice, kw_only=True):
     error: Any = None
 
 
-class _Read(msgspec.Struct):
+class _PromptDetails(msgspec.Struct):
     cached_tokens: Count | None = None
 
 
-class _Written(msgspec.Struct):
+class _CompletionDetails(msgspec.Struct):
     reasoning_tokens: Count | None = None
 
 
@@ -389,13 +392,12 @@ class _Usage(msgspec.Struct):
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count | None = None
-    prompt_tokens_details: _Read | None = None
-    completion_tokens_details: _Written | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
 
 
 class _Completion(msgspec.Struct):
-    """An answer in its usual form. Errors of form are repaired before (`chat_repair`): an answer
-    isn't worth less for an odd id or count."""
+    """An answer in its usual form. Small errors of form, such as an odd id, are repaired (`chat_repair`)."""
 
     choices: list[_Choice] = []
     error: Any = None
@@ -428,14 +430,14 @@ def _decode(body: bytes | dict[str, Any]) -> _Completion:
 
 def _completion(body: bytes | dict[str, Any]) -> _Completion:
     if isinstance(body, dict):
-        return msgspec.convert(mended_completion(body), _Completion)
+        return msgspec.convert(repair_completion(body), _Completion)
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        value = msgspec.json.decode(readable(body))
-    return msgspec.convert(mended_completion(value), _Completion)
+        value = msgspec.json.decode(repair_text(body))
+    return msgspec.convert(repair_completion(value), _Completion)
 
 
 def _usage(usage: _Usage) -> Usage:

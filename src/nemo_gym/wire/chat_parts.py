@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, cast
 
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.items import TOKEN_FIELDS, Part
+from nemo_gym.wire.items import ALL_TOKEN_FIELDS, Part
 from nemo_gym.wire.json_values import objects, text_of
 
 ReasoningMode = Literal["field", "tags"]
-"""Where past reasoning is replayed: in `reasoning_content`, or as `<think>` blocks before the text."""
+"""Where past reasoning goes: into `reasoning_content`, or into `<think>` blocks before the text."""
 
 ASSISTANT_KINDS: Final = frozenset({"reasoning", "function_call"})
 
@@ -18,18 +18,17 @@ SAME_NAME: Final = ("temperature", "top_p", "top_logprobs", "user", "store", "se
 """Request fields that both dialects have under one name and with one meaning."""
 
 LOGPROBS: Final = "message.output_text.logprobs"
-"""What `include` holds when log-probabilities are wanted."""
-
+"""The value of `include` that asks for log-probabilities."""
 
 CALL_EXTRAS: Final = ("extra_content", "provider_specific_fields")
-"""Fields of a tool call in which providers keep signatures that they want back: Gemini's and LiteLLM's."""
+"""Fields of a tool call with signatures that a provider needs back: those of Gemini and LiteLLM."""
 
 
 def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | list[dict[str, Any]]:
     """Chat content for Responses content; a lone text part becomes a plain string.
 
     Raises:
-        UsageError: naming the part that can't be expressed, or that isn't text where only text may be.
+        UsageError: with the part that can't be expressed, or that is not text where `text_only` is set.
     """
     if isinstance(content, str):
         return content
@@ -40,18 +39,18 @@ def chat_parts(content: Any, where: str, *, text_only: bool = False) -> str | li
     for place, part in enumerate(parts):
         chat = None if text_only and part["type"] not in _TEXT else _chat_part(part)
         if chat is None:
-            reason = "only text can stand here" if text_only else "Chat Completions has no such part"
+            reason = "only text is allowed here" if text_only else "Chat Completions has no such part"
             raise UsageError(f"{where}[{place}]: {part['type']!r}: {reason}")
         converted.append(chat)
     return converted
 
 
 def tool_content(output: Any, where: str) -> tuple[str | list[dict[str, Any]], list[dict[str, Any]]]:
-    """(content of the tool message, parts for a user message after it) for a tool's output: a tool message
-    can hold only text in Chat Completions.
+    """(content of the tool message, parts for a user message after it) for a tool's output. In Chat
+    Completions a tool message has only text.
 
     Raises:
-        UsageError: naming the part that can't be expressed.
+        UsageError: with the part that can't be expressed.
     """
     content = chat_parts(output, where)
     if isinstance(content, str):
@@ -67,7 +66,7 @@ def response_parts(content: Any, where: str) -> str | list[dict[str, Any]]:
     """Responses input content for chat content; the inverse of `chat_parts`.
 
     Raises:
-        UsageError: naming the part that isn't known.
+        UsageError: with the unknown part.
     """
     if content is None or isinstance(content, str):
         return content or ""
@@ -87,7 +86,7 @@ def chat_refusal(content: Any) -> str:
 
 
 def chat_text(content: Any) -> tuple[str, list[str]]:
-    """(text, thoughts) of chat content; some endpoints answer in parts and put reasoning among them.
+    """(text, thoughts) of chat content; some endpoints answer in parts, also with reasoning.
 
     Raises:
         UsageError: it is neither text nor a list of objects.
@@ -106,9 +105,9 @@ def chat_text(content: Any) -> tuple[str, list[str]]:
 
 
 def split_thinking(text: str) -> tuple[list[str], str]:
-    """(thoughts, rest) of text that begins with `<think>` blocks; both keep their exact characters.
+    """(thoughts, rest) of text that begins with `<think>` blocks, with their exact characters.
 
-    A first block may lack its opening tag (chat templates put it into the prompt), a last one its closing
+    The first block may have no opening tag (chat templates put it into the prompt), the last one no closing
     tag (the answer was cut off). Tags after the first other text belong to the answer.
     """
     thoughts: list[str] = []
@@ -129,7 +128,7 @@ def split_thinking(text: str) -> tuple[list[str], str]:
 
 
 class AssistantTurn:
-    """The items of one assistant turn, gathered into one chat message."""
+    """The items of one assistant turn, for one chat message."""
 
     __slots__ = ("calls", "details", "evidence", "extra", "refusal", "texts", "thoughts")
 
@@ -138,9 +137,9 @@ class AssistantTurn:
         self.texts: list[str] = []
         self.calls: list[dict[str, Any]] = []
         self.details: list[Any] = []
-        """`reasoning_details` as OpenRouter gave them: signed or encrypted, and wanted back as they are."""
+        """The `reasoning_details` of OpenRouter: signed or encrypted, so that they go back as they are."""
         self.extra: Any = None
-        """`extra_content` of the message, where Gemini keeps what it wants back."""
+        """The `extra_content` of the message, which Gemini needs back."""
         self.refusal = ""
         self.evidence: dict[str, Any] | None = None
 
@@ -172,10 +171,10 @@ class AssistantTurn:
 
     @property
     def speaks(self) -> bool:
-        """Whether there is something in the turn beside reasoning."""
+        """Whether the turn has anything besides reasoning."""
         return bool(self.calls or self.refusal or any(self.texts))
 
-    def message(self, reasoning: ReasoningMode, replay_tokens: bool) -> dict[str, Any]:
+    def message(self, reasoning: ReasoningMode) -> dict[str, Any]:
         text = "".join(self.texts)
         thoughts = [thought for thought in self.thoughts if thought]
         if thoughts and reasoning == "tags" and not self.details:
@@ -191,15 +190,12 @@ class AssistantTurn:
             message["refusal"] = self.refusal
         if self.calls:
             message["tool_calls"] = self.calls
-        if replay_tokens and self.evidence is not None:
-            message.update(token_fields(self.evidence))
         return message
 
 
 def token_fields(item: Mapping[str, Any]) -> dict[str, Any]:
     """The training fields of an item or a chat message, without those that are null."""
-    names = (*TOKEN_FIELDS, "routed_experts")
-    return {name: item[name] for name in names if item.get(name) is not None}
+    return {name: item[name] for name in ALL_TOKEN_FIELDS if item.get(name) is not None}
 
 
 _SHOWN_BELOW = "The output is shown in the next message."

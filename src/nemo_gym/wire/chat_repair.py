@@ -1,8 +1,7 @@
-"""Repairs a ChatCompletion with small errors of form.
+"""Repairs a ChatCompletion with small errors of form, after it could not be read.
 
-Only unambiguous errors are repaired, and only after an answer could not be read: a missing message,
-or token ids that make no sense, stay what they are. An id, a name or a count that is none is left out.
-"""
+Only unambiguous errors are repaired: not a missing message, nor wrong token ids. An id, a name or a count of
+a wrong type is left out."""
 
 from __future__ import annotations
 
@@ -14,16 +13,15 @@ from nemo_gym.wire.history import arguments_text
 from nemo_gym.wire.json_values import count_of, object_of, objects_of, text_of
 
 
-def readable(body: bytes) -> bytes:
+def repair_text(body: bytes) -> bytes:
     """The same JSON without a byte order mark, and with U+FFFD for half of a character."""
     return _ESCAPES.sub(
-        lambda found: found[0] if found[1] or found[2] else b"\\ufffd", body.removeprefix(codecs.BOM_UTF8)
+        lambda match: match[0] if match[1] or match[2] else b"\\ufffd", body.removeprefix(codecs.BOM_UTF8)
     )
 
 
-def mended_completion(value: Any) -> Any:
-    """The same completion with a list of choices, and with messages, ids and counts of the types they should
-    have."""
+def repair_completion(value: Any) -> Any:
+    """The same completion with a list of choices, and with messages, ids and counts of the right types."""
     if isinstance(value, list) and len(objects := cast("list[Any]", value)) == 1:
         value = objects[0]
     completion = object_of(value)
@@ -87,7 +85,7 @@ def _content(content: Any) -> Any:
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
-    """A tool call with its function inside; some engines write it flat, or name it only."""
+    """A tool call with its function inside; some engines write it flat, or only its name."""
     function: Any = call.get("function")
     if not isinstance(function, dict):
         name = function if isinstance(function, str) else call.get("name")

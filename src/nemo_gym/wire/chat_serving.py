@@ -27,10 +27,10 @@ from nemo_gym.wire.response import Response, Usage
 def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
     """Convert a Chat Completions request to Responses parameters.
 
-    Fields that only chat has (`seed`, `stop`, engine options) goes to `metadata.extra_body`, as JSON text.
+    Fields that only chat has (`seed`, `stop`, engine options) go to `metadata.extra_body`, as JSON text.
 
     Raises:
-        UsageError: naming the message, part or field that can't be expressed.
+        UsageError: with the message, part or field that can't be expressed.
     """
     rest = {key: value for key, value in request.items() if value is not None}
     for name in ("stream", "stream_options"):
@@ -41,8 +41,8 @@ def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
     for name in ("model", "parallel_tool_calls", "metadata", *SAME_NAME):
         if name in rest:
             params[name] = rest.pop(name)
-    older = rest.pop("max_tokens", None)
-    limit = rest.pop("max_completion_tokens", older)
+    limit = rest.pop("max_tokens", None)
+    limit = rest.pop("max_completion_tokens", limit)
     if limit is not None:
         params["max_output_tokens"] = limit
     if "reasoning_effort" in rest:
@@ -68,7 +68,7 @@ def params_from_chat(request: Mapping[str, Any]) -> RequestParams:
 
 
 def without_unknown(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a request that Chat Completions knows, without those about streaming."""
+    """The fields of a request that Chat Completions has, without those about streaming."""
     return {key: value for key, value in request.items() if key in _FIELDS}
 
 
@@ -90,7 +90,7 @@ def chat_completion(response: Response) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": turn.message("field", replay_tokens=True),
+                "message": turn.message("field") | token_fields(turn.evidence or {}),
                 "finish_reason": finish,
                 "logprobs": {"content": logprobs} if logprobs else None,
             }
@@ -204,10 +204,10 @@ def _output_format(response_format: Any) -> dict[str, Any]:
 
 
 def with_extra_body(metadata: Any, extra: dict[str, Any]) -> dict[str, str]:
-    """`metadata` with what the Responses API has no field for added to its `extra_body`, JSON text.
+    """`metadata` with further fields in its `extra_body`, for which the Responses API has no place.
 
     Raises:
-        UsageError: the `extra_body` that is there isn't a JSON object.
+        UsageError: the `extra_body` in `metadata` is not a JSON object as text.
     """
     if not isinstance(metadata, dict | None):
         raise UsageError("metadata: expected an object")

@@ -1,9 +1,9 @@
-"""Token ids and log-probabilities in a ChatCompletion: where engines put them, and whether they agree.
+"""Reads token ids and log-probabilities from a ChatCompletion, and checks that its sources agree.
 
 | What | Where |
 |---|---|
-| everything | the message's own triplet |
-| prompt ids | `prompt_token_ids` of the message, the choice or the completion, or asked for separately |
+| everything | the message's own three fields |
+| prompt ids | `prompt_token_ids` of the message, the choice or the completion, or a separate request |
 | sampled ids | the choice's `token_ids` (vLLM) or `response_token_ids` (SGLang), `token_id:<n>` in place of |
 | | the log-probabilities' tokens, or SGLang's `meta_info.output_token_logprobs` |
 | log-probabilities | `logprobs.content`, or SGLang's `meta_info.output_token_logprobs` |
@@ -37,7 +37,7 @@ class Logprobs(msgspec.Struct):
 
     @property
     def name_ids(self) -> bool:
-        """Whether the tokens are given as `token_id:<n>` instead of as text."""
+        """Whether the tokens are `token_id:<n>` instead of text."""
         return bool(self.content) and self.content[0].token.startswith(_TOKEN_ID)
 
 
@@ -64,24 +64,25 @@ class TokenChoice(msgspec.Struct, kw_only=True):
 def token_evidence(
     message: TokenMessage, choice: TokenChoice, *prompts: list[int] | None
 ) -> dict[str, Any] | None:
-    """The training fields of one model call, or None when a part of them is not known.
+    """The training fields of one model call; None when one of them is missing.
 
-    `prompts` are the prompt's ids from elsewhere than the message and the choice.
+    Args:
+        prompts: ids of the prompt from other places.
 
     Raises:
-        ValueError: two sources contradict each other, the message has a part of its triplet, or there is a
-            negative id or a log-probability that is above 0 or no finite number.
+        ValueError: two sources contradict each other, the message has only some of its three fields, or there
+            is a negative id or a log-probability that is above 0 or no finite number.
     """
     sampled = (message.generation_token_ids, message.generation_log_probs, choice.token_ids)
     if sampled == _NONE and (choice.response_token_ids, choice.logprobs, choice.meta_info) == _NONE:
         return None
-    triplet = [message.generation_token_ids, message.generation_log_probs]
-    if any(part is not None for part in triplet) and None in (*triplet, message.prompt_token_ids):
+    fields = [message.generation_token_ids, message.generation_log_probs]
+    if any(part is not None for part in fields) and None in (*fields, message.prompt_token_ids):
         missing = [name for name in TOKEN_FIELDS if getattr(message, name) is None]
         raise ValueError(f"choices[0].message: token ids without {', '.join(missing)}")
-    prompt = _agreed("prompt", message.prompt_token_ids, choice.prompt_token_ids, *prompts)
+    prompt = _common("prompt", message.prompt_token_ids, choice.prompt_token_ids, *prompts)
     pairs = _meta_pairs(choice.meta_info)
-    ids = _agreed(
+    ids = _common(
         "sampled",
         message.generation_token_ids,
         choice.token_ids,
@@ -110,12 +111,12 @@ def token_evidence(
 
 
 MAX_LOG_PROB: Final = 1e-6
-"""What 32-bit arithmetic may make of a probability of 1."""
+"""The largest log-probability: 32-bit arithmetic may round one of 0 up."""
 _NONE: Final = (None, None, None)
 _TOKEN_ID: Final = "token_id:"
 
 
-def _agreed(what: str, *sources: list[int] | None) -> list[int] | None:
+def _common(what: str, *sources: list[int] | None) -> list[int] | None:
     present = [ids for ids in sources if ids is not None]
     for other in present[1:]:
         if other != present[0]:

@@ -14,7 +14,7 @@ _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`$")
 
 
 def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
-    """The message of an error in converting to a struct; of a choice with its values and the nearest one."""
+    """The message of an error in a conversion to a struct, for a choice with its values."""
     text = str(error)
     match = _ENUM.search(text)
     if match is None:
@@ -29,20 +29,20 @@ def explain_misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -
 
 
 def unknown_field(error: msgspec.ValidationError) -> str:
-    """The name of a field that a struct doesn't have, if the error is about one."""
+    """The name of an unknown field, if the error is about one."""
     unknown = _UNKNOWN.search(str(error))
     return unknown["name"] if unknown else ""
 
 
 def nearest_field(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
-    """`. Did you mean 'x'?` for an unknown field of a struct that is near one of its fields, else nothing."""
+    """`. Did you mean 'x'?` for an unknown field of a struct with a similar name, else an empty string."""
     unknown = unknown_field(error)
     near = get_close_matches(unknown, kind.__struct_encode_fields__, n=1) if unknown else []
     return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def _values(kind: Any, path: list[str]) -> list[Any]:
-    """The values of the choice at a path of fields; an empty name stands for an element of a list or map."""
+    """The values of the choice at a path of fields; an empty name means an element of a list or map."""
     for name in path:
         if not name:
             kind = next(iter(get_args(_bare(kind))[-1:]), None)

@@ -1,9 +1,7 @@
 """Restores the model's own items in a conversation that a harness sends back.
 
-Harnesses and dialects rewrite what they replay: reasoning is left out, the JSON of arguments is rewritten,
-and token ids have no place at all. A model that is to go on from exactly what it sampled
-needs its own items back.
-"""
+Harnesses and dialects change the history: they leave out reasoning, write the JSON of arguments again, and
+have no place for token ids. A model that continues exactly what it sampled needs its own items back."""
 
 from __future__ import annotations
 
@@ -15,15 +13,15 @@ from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 
 
-class Replayed:
-    """The model calls of one rollout so far."""
+class ConversationRestorer:
+    """Restores the requests of one rollout, from its model calls so far."""
 
     def __init__(self) -> None:
         self._turns: list[_Turn] = []
 
     def restore(self, params: RequestParams) -> RequestParams:
-        """The same request with the model's own items where it goes on from an earlier call. A request that
-        has a different history, as after a compaction, stays as it is."""
+        """The same request with the model's own items where it continues an earlier call. A request with a
+        different history, as after a compaction, stays as it is."""
         items = input_items(params)
         text = item_text(items)
         longest: _Turn | None = None
@@ -38,7 +36,7 @@ class Replayed:
         return cast("RequestParams", {**params, "input": [*longest.items, *new]})
 
     def add(self, params: RequestParams, response: Response) -> None:
-        """Remember a call: the request as the model was given it, and the answer."""
+        """Remember a call: the restored request and the answer."""
         if item_text(response.output):
             items = [*input_items(params), *response.output]
             self._turns.append(_Turn(items, item_text(items)))

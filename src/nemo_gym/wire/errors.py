@@ -1,9 +1,7 @@
-"""Every error this package raises on purpose.
+"""Every error that this package raises on purpose.
 
-Two families: a `GymError` is for the person at the keyboard (its text is the whole message), and a
-`RolloutError` is the typed end of one rollout that could not be scored. A rollout error becomes a row of
-the failures file; it is never a reward.
-"""
+The text of a `GymError` is the whole message for the user. A `RolloutError` is the typed failure of one
+rollout: it becomes a row of the failures file and never a reward."""
 
 from __future__ import annotations
 
@@ -17,11 +15,10 @@ class GymError(Exception):
 
     exit_code: ClassVar[int] = 1
     settings: tuple[str, ...] = ()
-    """The settings that the message is about. A caller that has other names for them, such as flags, may add
-    those to the message."""
+    """The settings that the message is about. A caller may add its own names for them, such as flags."""
 
     def about(self, *settings: str) -> Self:
-        """The same error, which names these settings."""
+        """Set `settings`; the same error."""
         self.settings = settings
         return self
 
@@ -37,15 +34,15 @@ class DataError(UsageError):
 
 
 class RolloutError(GymError):
-    """One rollout ended without a score. `failure_class` names why."""
+    """One rollout ended without a score. `failure_class` says why."""
 
     failure_class: str = "run_error"
     terminal: bool = False
     """True when another attempt at the same rollout cannot end differently."""
     pending: ClassVar[bool] = False
-    """True when it counts as not run at all: it is written nowhere, and resuming runs it again."""
+    """True when the rollout counts as not run: it is written nowhere, and resuming runs it again."""
     traceback: str | None = None
-    """The last calls before an exception of an author's code, for the failures file."""
+    """The last calls before an exception in an author's code, for the failures file."""
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str | None = None) -> None:
         super().__init__(message)
@@ -58,7 +55,7 @@ class ModelError(RolloutError):
 
     failure_class = "model_error"
     retry_after: float | None = None
-    """Seconds that the endpoint asks to be left alone."""
+    """Seconds to wait before the next request, as the endpoint says."""
 
 
 class ModelTimeout(ModelError):
@@ -80,8 +77,8 @@ class RateLimited(ModelError):
 
 
 class ModelDenied(ModelError):
-    """The model endpoint refused the key, the account, the model or the route: the same for every rollout,
-    and put right outside of the run."""
+    """The model endpoint refused the key, the account, the model or the route. That is the same for every
+    rollout and can only be corrected outside of the run."""
 
     failure_class = "model_denied"
 
@@ -94,8 +91,7 @@ class ModelRejected(ModelError):
 
 
 class ContextOverflow(ModelRejected):
-    """The conversation no longer fits the model's context window; a model answers it with an empty,
-    incomplete Response."""
+    """The conversation no longer fits the context window; models return an incomplete Response instead."""
 
 
 class EnvironmentFault(RolloutError):
@@ -117,7 +113,7 @@ class VerifierFault(RolloutError):
 
 
 class JudgeFailed(RolloutError):
-    """The model that the verifier asks failed: nothing is known about the rollout."""
+    """The model that the verifier asks failed, so the rollout has no score."""
 
     failure_class = "judge_failed"
 
@@ -159,7 +155,7 @@ class RolloutTimeout(RolloutError):
 
 
 class Interrupted(RolloutError):
-    """The program that ran the rollout was being shut down (`_ng_no_persist` in its row)."""
+    """The program that ran the rollout was shut down meanwhile (`_ng_no_persist` in its row)."""
 
     failure_class = "interrupted"
     pending = True
@@ -174,22 +170,21 @@ class WorkerDied(RolloutError):
 def chain(
     error: BaseException | None, before: Callable[[BaseException], BaseException | None]
 ) -> Iterator[BaseException]:
-    """An error and those that it came from, each once and at most 100: an error may come from itself.
+    """An error and those that caused it, each once and at most 100, because an error may cause itself.
 
     Args:
-        error: the last of them.
-        before: what an error came from.
+        before: the cause of an error.
     """
-    passed: list[BaseException] = []
-    while error is not None and len(passed) < 100 and not any(error is one for one in passed):
+    errors: list[BaseException] = []
+    while error is not None and len(errors) < 100 and not any(error is one for one in errors):
         yield error
-        passed.append(error)
+        errors.append(error)
         error = before(error)
 
 
-def did_you_mean(wrong: str, known: Iterable[str], *, limit: int = 3) -> str:
-    """` Did you mean 'x'?` for the closest known names, else ` Known: ...`, else an empty string."""
-    names = sorted(known)
+def did_you_mean(wrong: str, candidates: Iterable[str], *, limit: int = 3) -> str:
+    """` Did you mean 'x'?` for the closest candidates, else ` Known: ...`, else an empty string."""
+    names = sorted(candidates)
     close = difflib.get_close_matches(wrong, names, n=limit, cutoff=0.6)
     if close:
         return f" Did you mean {' or '.join(repr(name) for name in close)}?"

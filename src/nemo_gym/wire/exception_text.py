@@ -1,4 +1,4 @@
-"""The text of an exception of an author's code, and the line of that code which raised it."""
+"""The text of an exception in an author's code, and the line that raised it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from nemo_gym.wire.errors import chain
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether an exception is a mistake of the code that raised it, and not somebody's wish to end this task
-    or this process. `sys.exit()` is a mistake, as is a `CancelledError` where nobody cancelled."""
+    """Whether an exception is a mistake of the code that raised it, and not a request to end this task or
+    this process. `sys.exit()` is a mistake, and so is a `CancelledError` without a cancellation."""
     if isinstance(error, asyncio.CancelledError):
         task = _running_task()
         return task is not None and not task.cancelling()
@@ -50,7 +50,7 @@ def text_of(error: BaseException) -> str:
 
 
 def origin(error: BaseException) -> str:
-    """` (FILE:LINE)` of the innermost call that is in the author's own code; empty when nothing is known."""
+    """` (FILE:LINE)` of the innermost call in the author's own code; empty without a traceback."""
     frames = _frames(error)
     if not frames:
         return ""
@@ -60,7 +60,7 @@ def origin(error: BaseException) -> str:
 
 
 def short_traceback(error: BaseException) -> str:
-    """The last calls before the exception, from the author's first one on, and the exception itself."""
+    """The last calls before the exception, from the first one of the author on, and the exception itself."""
     frames = _frames(error)
     first = next((place for place, frame in enumerate(frames) if _is_own(frame)), 0)
     recent = frames[first:][-_MOST_CALLS:]
@@ -70,8 +70,8 @@ def short_traceback(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> list[FrameSummary]:
-    """The calls on the way to the exception that says most of the author's code: of a group the first in it,
-    else the exception itself, else what it came from."""
+    """The calls before the first exception that has calls of the author: the first of a group, the exception
+    itself, or one of its causes."""
     best: list[FrameSummary] = []
     for one in _chain(error):
         frames = list(traceback.extract_tb(one.__traceback__, limit=-_MOST_LOOKED_AT))
@@ -88,7 +88,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _first_of(error: BaseException) -> BaseException:
-    """The first exception in a group, which may be of groups."""
+    """The first exception in a group, also in groups of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
@@ -102,7 +102,7 @@ def _running_task() -> asyncio.Task[Any] | None:
 
 
 def _is_own(frame: FrameSummary) -> bool:
-    """Whether a call is in neither this package's machinery nor a library."""
+    """Whether a call is in neither this package nor a library; curated environments count as an author's."""
     name = frame.filename
     if name.startswith(_BUILT_IN):
         return name.endswith("/environment.py")
@@ -122,4 +122,4 @@ _MOST_LINE: Final = 160
 _MOST_MESSAGE: Final = 500
 _MOST_LOOKED_AT: Final = 50
 _MOST_TEXT: Final = 2000
-"""Characters of a message: it becomes part of a row, or of what a model reads."""
+"""Characters of a message, which becomes part of a row, or of what a model reads."""

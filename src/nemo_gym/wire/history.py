@@ -1,9 +1,8 @@
-"""A conversation's tool calls in a form that strict engines take back.
+"""Puts the tool calls of a conversation into a form that strict engines accept.
 
-What a model wrote stays in the trajectory as it is. Engines, however, parse the arguments of past calls, and
-refuse a whole request for one that is not a JSON object, for a name that no function can have, for two calls
-with one id, or for a call without an output right behind it.
-"""
+The text of a model stays in the trajectory as it is. But engines read the arguments of past calls, and refuse
+a whole request for arguments that are not a JSON object, for a name that no function can have, for two calls
+with one id, or for a call that is not followed by its output."""
 
 from __future__ import annotations
 
@@ -13,13 +12,20 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nemo_gym.wire.items import TOKEN_FIELDS, FunctionCall, Item, function_call_output
+from nemo_gym.wire.items import (
+    ALL_TOKEN_FIELDS,
+    ID_PREFIXES,
+    TOKEN_FIELDS,
+    FunctionCall,
+    Item,
+    function_call_output,
+)
 from nemo_gym.wire.json_values import text_of
 from nemo_gym.wire.jsonl import decode, encode
 
 INVALID: Final = "INVALID_JSON"
-"""The only key of an object that stands for arguments which are no JSON object; its value is their text. The
-convention is that of Anthropic's page on fine-grained tool streaming."""
+"""The only key of an object that replaces arguments which are no JSON object; its value is their text. This
+is the convention of Anthropic's page on fine-grained tool streaming."""
 
 
 def sendable(
@@ -27,13 +33,13 @@ def sendable(
 ) -> list[Item]:
     """The same conversation with tool calls that strict engines accept; `items` itself when nothing is wrong.
 
-    Arguments become a JSON object, names get only the characters that names may have, and ids are made
-    unique, in the calls and in the outputs that answer them. Outputs stand right behind the turn that called;
-    a call without an output gets one that says so.
+    Arguments become a JSON object, names lose the characters that names can't have, and ids become unique, in
+    the calls and in their outputs. Outputs follow the turn with their calls; a call without an output gets
+    one that says so.
 
     Args:
-        tools: those that are offered; their names are right, whatever they hold.
-        plain_ids: whether ids too may have letters, digits, `_` and `-` alone.
+        tools: the offered tools, whose names stay as they are.
+        plain_ids: allow only letters, digits, `_` and `-` in ids too.
     """
     if _is_sendable(items, plain_ids):
         return items
@@ -57,18 +63,18 @@ def sendable(
                 changes[place] = cast("Item", {**call, **change})
         elif item.get("type") == "function_call_output":
             call_id = cast("dict[str, str]", item)["call_id"]
-            if (of_call := ids.of_output(call_id)) != call_id:
-                changes[place] = cast("Item", {**item, "call_id": of_call})
+            if (new_id := ids.of_output(call_id)) != call_id:
+                changes[place] = cast("Item", {**item, "call_id": new_id})
     return _paired([changes.get(place, item) for place, item in enumerate(items)])
 
 
 def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[Item]:
-    """The same items with ids that an endpoint of the Responses API accepts: each once, and beginning as
-    those of its kind do. A status that is none is left out, and so is reasoning that nothing of the model
-    follows, unless it carries tokens.
+    """The same items with ids that an endpoint of the Responses API accepts: unique, and with the prefix of
+    their kind. An invalid status is left out, and so is reasoning without tokens that no item of the model
+    follows.
 
-    The tokens of the last model call alone are kept. They cover all that came before, and with those of every
-    call the requests of a conversation would grow with the square of its length.
+    Only the tokens of the last model call stay. They cover all that came before; with those of every call the
+    requests of a conversation would grow with the square of its length.
     """
     ids: dict[str, int] = {}
     result: list[Item] = []
@@ -80,14 +86,14 @@ def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[It
             continue
         change: dict[str, Any] = {}
         if place != last and _has_tokens(item):
-            fields = {key: value for key, value in fields.items() if key not in _TOKENS}
+            fields = {key: value for key, value in fields.items() if key not in ALL_TOKEN_FIELDS}
         if "status" in fields and text_of(fields["status"]) not in _STATUSES:
             fields = {key: value for key, value in fields.items() if key != "status"}
-        if isinstance(id := fields.get("id"), str) and kind in _PREFIXES:
+        if isinstance(id := fields.get("id"), str) and kind in ID_PREFIXES:
             if kind == "message" and fields.get("role") != "assistant":
                 valid_id = id
             else:
-                valid_id = id if id.startswith(_PREFIXES[kind]) else f"{_PREFIXES[kind]}_{id}"
+                valid_id = id if id.startswith(ID_PREFIXES[kind]) else f"{ID_PREFIXES[kind]}_{id}"
             number = ids[valid_id] = ids.get(valid_id, -1) + 1
             if number:
                 valid_id = f"{valid_id}_{number}"
@@ -98,7 +104,7 @@ def sendable_items(items: list[Item], *, keep_reasoning: bool = True) -> list[It
 
 
 def _is_followed(items: list[Item], place: int) -> bool:
-    """Whether something that the model said or called follows its reasoning, or the reasoning has tokens."""
+    """Whether reasoning has tokens, or another item of the model follows it."""
     if _has_tokens(items[place]):
         return True
     for item in items[place + 1 :]:
@@ -112,8 +118,8 @@ def _has_tokens(item: Item) -> bool:
 
 
 def _is_sendable(items: list[Item], plain_ids: bool) -> bool:
-    """Whether every call is in order and the outputs of every turn's calls follow it before anything else
-    does. Calls at the very end may still wait for theirs."""
+    """Whether every call is right, and the outputs of every turn's calls follow the turn at once. Calls at
+    the very end may have no output yet."""
     call_ids: set[str] = set()
     waiting: set[str] = set()
     answering = False
@@ -131,7 +137,7 @@ def _is_sendable(items: list[Item], plain_ids: bool) -> bool:
             call_id = item["call_id"]
             if not call_id or call_id in call_ids or not _NAME.fullmatch(item["name"]):
                 return False
-            if json_object(item["arguments"]) is None or (plain_ids and _NOT_IN_NAMES.search(call_id)):
+            if as_json_object(item["arguments"]) is None or (plain_ids and _NOT_IN_NAMES.search(call_id)):
                 return False
             call_ids.add(call_id)
             waiting.add(call_id)
@@ -140,7 +146,7 @@ def _is_sendable(items: list[Item], plain_ids: bool) -> bool:
 
 
 def _paired(items: list[Item]) -> list[Item]:
-    """The same items with the outputs of each turn's calls right behind it, in the order of the calls."""
+    """The same items with the outputs of each turn's calls right after it, in the order of the calls."""
     calls = {call["call_id"] for item in items if (call := cast("Any", item)).get("type") == "function_call"}
     outputs: dict[str, Item] = {}
     for item in items:
@@ -168,15 +174,14 @@ def _is_of_model(item: Item) -> bool:
 
 
 def sendable_arguments(text: str) -> str:
-    """The text itself when it is a JSON object, `{}` when it says that there are no arguments, else an object
-    that holds it."""
-    if json_object(text) is not None:
+    """The text itself when it is a JSON object, `{}` for no arguments, else an object with the text."""
+    if as_json_object(text) is not None:
         return text
     return "{}" if is_empty(text) else encode({INVALID: text}).decode()
 
 
-def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that text is, if it is one."""
+def as_json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object in a text; None when the text is something else."""
     try:
         value = decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -185,58 +190,56 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def arguments_text(value: Any) -> str:
-    """Arguments as an engine gave them, as text; none at all are an empty object."""
+    """The arguments of an engine as text; None is an empty object."""
     if value is None:
         return "{}"
     return value if isinstance(value, str) else encode(value).decode()
 
 
 def is_empty(arguments: str) -> bool:
-    """Whether arguments say that there are none, as blank text, `null` or an empty list."""
+    """Whether arguments mean that there are none: blank text, `null` or an empty list."""
     return arguments.strip() in ("", "null", "[]")
 
 
 class CallIds:
-    """Ids of calls, each once in a conversation, and of the outputs that answer them in turn.
+    """Makes the ids of calls unique in a conversation, and finds the ids of their outputs.
 
     Args:
-        plain: whether ids may have letters, digits, `_` and `-` alone.
+        plain: allow only letters, digits, `_` and `-`.
     """
 
-    __slots__ = ("_answered", "_counts", "_open", "_plain", "_used")
+    __slots__ = ("_counts", "_ids", "_last_output", "_open", "_plain")
 
     def __init__(self, *, plain: bool = False) -> None:
         self._plain = plain
-        self._used: set[str] = set()
+        self._ids: set[str] = set()
         self._counts: dict[str, int] = {}
         self._open: dict[str, list[str]] = {}
-        self._answered: dict[str, str] = {}
+        self._last_output: dict[str, str] = {}
 
     def of_call(self, call_id: str) -> str:
-        """The id of the next call: the one that it has, unless an earlier call has it."""
+        """The id of the next call: its own, unless an earlier call has it."""
         valid_id = self._form(call_id)
         unique = valid_id
-        while unique in self._used:
+        while unique in self._ids:
             self._counts[valid_id] = self._counts.get(valid_id, 0) + 1
             unique = f"{valid_id}_{self._counts[valid_id]}"
-        self._used.add(unique)
+        self._ids.add(unique)
         self._open.setdefault(call_id, []).append(unique)
         return unique
 
     def of_output(self, call_id: str) -> str:
-        """The id of the first call of that id that has no output yet, else of the last that has one."""
+        """The new id of the first call with that id that has no output yet, else of the last one."""
         if waiting := self._open.get(call_id):
-            self._answered[call_id] = waiting.pop(0)
-        return self._answered.get(call_id) or self._form(call_id)
+            self._last_output[call_id] = waiting.pop(0)
+        return self._last_output.get(call_id) or self._form(call_id)
 
     def _form(self, call_id: str) -> str:
         plain = _NOT_IN_NAMES.sub("_", call_id) if self._plain else call_id
         return plain or "call"
 
 
-_TOKENS: Final = frozenset({*TOKEN_FIELDS, "routed_experts"})
 _STATUSES: Final = frozenset({"completed", "incomplete", "in_progress"})
-_PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
 _NO_OUTPUT: Final = "There is no output."
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
+from nemo_gym.wire.items import ALL_TOKEN_FIELDS
+
 Event = dict[str, Any]
 
 
 def item_events(item: Mapping[str, Any], place: int) -> Iterator[Event]:
     """The events of the item at `place` of an output, in their order, without sequence numbers.
 
-    Every text comes in one delta. Token ids come with the finished item only.
+    Every text is one delta. Token ids are only in the complete item.
     """
-    yield {"type": "response.output_item.added", "output_index": place, "item": _begun(item)}
+    yield {"type": "response.output_item.added", "output_index": place, "item": _start(item)}
     at = {"item_id": item.get("id") or item.get("call_id") or "", "output_index": place}
     match item:
         case {"type": "message", "content": [*parts]}:
@@ -35,7 +37,6 @@ def item_events(item: Mapping[str, Any], place: int) -> Iterator[Event]:
     yield {"type": "response.output_item.done", "output_index": place, "item": item}
 
 
-_TOKENS: Final = ("prompt_token_ids", "generation_token_ids", "generation_log_probs", "routed_experts")
 _EMPTY: Final[dict[str, dict[str, Any]]] = {
     "message": {"content": []},
     "reasoning": {"summary": []},
@@ -43,20 +44,20 @@ _EMPTY: Final[dict[str, dict[str, Any]]] = {
     "mcp_call": {"arguments": ""},
     "custom_tool_call": {"input": ""},
 }
-"""What an item of each type has before anything is in it."""
-_LATER: Final = frozenset({*_TOKENS, "encrypted_content", "output", "error"})
-"""Fields that are known only when an item is finished."""
+"""The fields that an item of each type has at its start."""
+_LATER: Final = frozenset({*ALL_TOKEN_FIELDS, "encrypted_content", "output", "error"})
+"""Fields that exist only in the complete item."""
 
 
-def _begun(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The item before anything is in it; one whose parts have no events of their own is whole."""
+def _start(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The item at its start; one whose parts have no events of their own is complete."""
     empty = _EMPTY.get(item["type"])
     if empty is None or not isinstance(item.get("content", []), list | None):
         return dict(item)
-    begun = {key: value for key, value in item.items() if key not in _LATER} | empty
+    start = {key: value for key, value in item.items() if key not in _LATER} | empty
     if item["type"] == "reasoning" and item.get("content"):
-        begun["content"] = []
-    return {**begun, "status": "in_progress"} if item.get("status") else begun
+        start["content"] = []
+    return {**start, "status": "in_progress"} if item.get("status") else start
 
 
 def _parts(item: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
@@ -64,14 +65,14 @@ def _parts(item: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
 
 
 def _part_events(part: dict[str, Any], at: dict[str, Any]) -> Iterator[Event]:
-    """Those of a part of a message or of a reasoning item's own text."""
+    """The events of a part of a message, or of the text of a reasoning item."""
     match part:
         case {"type": "output_text", "text": str(text)}:
             logprobs: list[Any] = part.get("logprobs") or []
-            blank: dict[str, Any] = {**part, "text": "", "annotations": []}
+            empty: dict[str, Any] = {**part, "text": "", "annotations": []}
             if logprobs:
-                blank["logprobs"] = []
-            yield {"type": "response.content_part.added", **at, "part": blank}
+                empty["logprobs"] = []
+            yield {"type": "response.content_part.added", **at, "part": empty}
             yield from _text_events("output_text", "text", text, {**at, "logprobs": logprobs})
             for index, annotation in enumerate(part.get("annotations") or ()):
                 kind = "response.output_text.annotation.added"
@@ -95,7 +96,7 @@ def _summary_events(part: dict[str, Any], at: dict[str, Any]) -> Iterator[Event]
 
 
 def _text_events(kind: str, field: str, text: str, at: dict[str, Any]) -> Iterator[Event]:
-    """The text in one delta, unless it is empty, and that it is done."""
+    """The delta with the whole text, unless that is empty, and the event that ends it."""
     if text:
         yield {"type": f"response.{kind}.delta", **at, "delta": text}
     yield {"type": f"response.{kind}.done", **at, field: text}

@@ -1,4 +1,4 @@
-"""The text of items, in a form that allows two records of one conversation to be compared."""
+"""The text of items, in a form in which two records of one conversation can be compared."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from nemo_gym.wire.jsonl import decode, encode
 
 
 def item_text(items: Iterable[Item]) -> bytes:
-    """The text of the items, one line each, so that the text of a conversation begins with that of every
-    earlier state of it, whatever dialect it went through in between."""
+    """The text of the items, one line each. The text of a conversation begins with the text of every earlier
+    state of it, also after a conversion to another dialect."""
     return b"".join(key for item in items if (key := _item_key(item)) is not None)
 
 
-def news_after(repeated: bytes, items: list[Item]) -> list[Item]:
-    """The items that come after those which say `repeated`; where they don't, after the model's last."""
+def news_after(beginning: bytes, items: list[Item]) -> list[Item]:
+    """The items after those whose text is `beginning`; without such items, those after the model's last."""
     matches = 0
     for place, item in enumerate(items):
-        if matches == len(repeated) and not from_model(item):
+        if matches == len(beginning) and not from_model(item):
             return items[place:]
         key = _item_key(item)
         if key is None:
             continue
-        if not repeated.startswith(key, matches):
+        if not beginning.startswith(key, matches):
             break
         matches += len(key)
     last = max((place for place, item in enumerate(items) if from_model(item)), default=-1)
@@ -41,8 +41,8 @@ def from_model(item: Item) -> bool:
 
 
 def _item_key(item: Item) -> bytes | None:
-    """The text of an item, the same in every dialect; None for an item that a harness may drop or rewrite
-    (reasoning, system messages) and for an item without text."""
+    """The text of an item, the same in every dialect; None for an item without text, and for one that a
+    harness may drop or change (reasoning, system messages)."""
     match item["type"]:
         case "message":
             text = message_text(item).strip()
@@ -67,7 +67,7 @@ def _parts(content: str | list[Any]) -> list[dict[str, Any]]:
 
 
 def _arguments(text: str) -> Any:
-    """The arguments as a value, so that it doesn't matter how a dialect writes them."""
+    """The arguments as a value, because dialects write the same JSON in several ways."""
     try:
         return decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,8 +1,7 @@
 """Responses API items: what a trajectory is made of.
 
-An item is a plain JSON object, typed here for the reader and the type checker. Nothing is dropped or
-renamed on its way through, so fields this package has never heard of survive a round trip.
-"""
+An item is a plain JSON object with types for the reader and the type checker. No field is dropped or renamed
+on the way, so fields that this package doesn't use survive a round trip."""
 
 from __future__ import annotations
 
@@ -14,7 +13,10 @@ Json: TypeAlias = Any
 """A decoded JSON value."""
 
 TOKEN_FIELDS: Final = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
-"""What the policy saw and sampled; an item carries all three or none."""
+"""What the policy saw and sampled; an item has all three or none."""
+ALL_TOKEN_FIELDS: Final = (*TOKEN_FIELDS, "routed_experts")
+ID_PREFIXES: Final = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
+"""How the ids of the model's own items begin."""
 
 
 class TokenFields(TypedDict):
@@ -80,7 +82,7 @@ HostedType = Literal[
 
 
 class HostedItem(TypedDict):
-    """An item of a tool the endpoint itself runs; passed through untouched."""
+    """An item of a tool that the endpoint itself runs; it stays as it is."""
 
     type: HostedType
 
@@ -126,7 +128,7 @@ def check_items(value: object, where: str = "input") -> list[Item]:
     """`value` itself when it is a list of well-formed items.
 
     Raises:
-        UsageError: naming the first wrong place, for instance `input[2].call_id: a string is missing`.
+        UsageError: with the first wrong place, for instance `input[2].call_id: a string is missing`.
     """
     if not isinstance(value, list):
         raise UsageError(f"{where}: expected a list of items, got {_kind(value)}")
@@ -192,8 +194,8 @@ def _check_parts(parts: list[object], where: str) -> None:
             raise UsageError(f"{where}[{place}].type: a string is missing")
         if fields["type"] == "input_video" and bool(fields.get("video_url")) == bool(fields.get("video")):
             raise UsageError(f"{where}[{place}]: exactly one of video_url and video must be given")
-        needed = ["text"] if fields["type"] in _TEXT_PARTS or "text" in fields else []
-        for key in ["refusal"] if fields["type"] == "refusal" else needed:
+        required = ["text"] if fields["type"] in _TEXT_PARTS or "text" in fields else []
+        for key in ["refusal"] if fields["type"] == "refusal" else required:
             if not isinstance(fields.get(key), str):
                 raise UsageError(f"{where}[{place}].{key}: a string is missing")
 

@@ -1,5 +1,4 @@
-"""Readers for parts of JSON from outside: each returns a value of the expected type, or an empty one.
-`objects` raises an error instead."""
+"""Reads JSON from outside: a value of another type is read as an empty one, or by `objects` refused."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ def text_of(value: Any) -> str:
 
 
 def count_of(value: Any) -> int | None:
-    """The number of something, also when it is written as a float or as text; None for anything else."""
+    """A count, also when it is a float or text; None for anything else."""
     if type(value) is int:
         return value if value >= 0 else None
     if value is None:
@@ -41,7 +40,7 @@ def objects(value: object, where: str) -> list[dict[str, Any]]:
     """`value` itself when it is a list of objects.
 
     Raises:
-        UsageError: naming the place that is something else.
+        UsageError: with the place that is something else.
     """
     if not isinstance(value, list):
         raise UsageError(f"{where}: {'required,' if value is None else 'expected'} a list of objects")

@@ -30,10 +30,10 @@ def encode(value: Any) -> bytes:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """A file to read; a pipe or a device could keep its reader waiting for ever.
+    """A regular file to read: reading a pipe or a device may never end.
 
     Raises:
-        UsageError: it is no regular file, or can't be read.
+        UsageError: it is not a regular file, or can't be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -74,7 +74,7 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
     """One JSONL line as an object.
 
     Raises:
-        DataError: naming the file and the line.
+        DataError: with the file and the line.
     """
     try:
         row = decode(without_mark(line) if number == 1 else line)
@@ -86,7 +86,7 @@ def decode_row(line: bytes, path: Path | str, number: int) -> dict[str, Any]:
 
 
 def _hint(line: bytes) -> str:
-    """The probable kind of a line that is no JSON."""
+    """What the writer of a line that is no JSON probably meant."""
     if line.lstrip().startswith(b"[") or line.rstrip().endswith((b"{", b"},")):
         return " (JSONL has one whole object on each line, without brackets and commas around them)"
     if b"NaN" in line or b"Infinity" in line:

@@ -29,7 +29,7 @@ OUTCOME: Final = "ng_outcome"
 TIMING: Final = "ng_timing"
 TOOL_CALLS: Final = "ng_tool_calls"
 SANDBOX: Final = "ng_sandbox"
-"""How the sandboxes of an environment's session were shut off from the machine, by their provider."""
+"""How the sandboxes of a session were isolated from the machine, by provider."""
 ASKED_MODELS: Final = "ng_asked_models"
 
 RESULT_KEYS: Final = frozenset(
@@ -37,7 +37,7 @@ RESULT_KEYS: Final = frozenset(
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
     | {FAILURE_TRACEBACK, TOOL_CALLS, SANDBOX, ASKED_MODELS}
 )
-"""Keys that only a result may carry: stale ones in an input row are dropped when the run is planned."""
+"""Keys that only a result may have. The plan drops those of an earlier result from an input row."""
 
 RESERVED: Final = (RESULT_KEYS - {SANDBOX, ASKED_MODELS}) | {
     *(TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS)

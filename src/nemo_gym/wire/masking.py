@@ -1,9 +1,8 @@
-"""A configuration that may be shown: secrets are replaced, by key and wherever their text appears.
+"""Masks secrets in everything that is shown, by their key and wherever their text appears.
 
-A value that came from an environment variable, or from a setting of a secret type, is secret whatever its
-key is called. This process remembers such values, and every output replaces them, in the forms too in which
-programs write texts into URLs, JSON and headers.
-"""
+A value of an environment variable, or of a setting with a secret type, is a secret under any key. This
+process remembers such values, and every output masks them, also in the forms in which programs write texts
+into URLs, JSON and headers."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ import msgspec
 Tree: TypeAlias = dict[str, Any]
 
 SecretText: TypeAlias = Annotated[str, msgspec.Meta(extra={"secret": True})]
-"""The type of a setting that is masked in every output whatever it is called."""
+"""The type of a setting that is masked in every output under any name."""
 
 MASK: Final = "****"
 
@@ -32,31 +31,31 @@ _SECRET: Final = re.compile(
 _WORDS: Final = frozenset({"token", "tokens", "key", "keys", "auth", "bearer"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=[a-z]:/)[^/@\s:]+:[^/@\s]+(?=@)")
-"""The user and password in a URL, in one too that passed for a path, which has one slash left."""
+"""The user and password in a URL, also in one that was used as a path and so has only one slash."""
 _LEAST: Final = 6
-"""Letters a secret must have to be looked for in other values: shorter ones occur by chance."""
+"""The fewest letters of a secret that is looked for in other values; shorter ones occur by chance."""
 _FEWEST_DIGITS: Final = 4
-"""Digits of a number that is compared with the secrets: shorter ones are the same by chance."""
+"""The fewest digits of a number that is compared with the secrets; shorter ones are equal by chance."""
 
 _LEAST_ALONE: Final = 4
-"""Letters a text must have to be a secret at all, even where it stands alone."""
+"""The fewest letters of any secret."""
 _LEAST_LINE: Final = 12
-"""Letters of one line of a secret of several lines, such as a private key."""
+"""The fewest letters of one line of a secret with several lines, such as a private key."""
 _LEAST_ENCODED: Final = 8
-"""Bytes of a secret that is looked for in Base64 and hexadecimal digits."""
+"""The fewest bytes of a secret that is looked for in Base64 and hexadecimal digits."""
 _SETTINGS: Final = frozenset({"true", "false", "null", "none"})
-"""What a variable may hold that is no secret."""
+"""Values of variables that are no secrets."""
 _WORD_ALONE: Final = re.compile("[a-z]{6,12}")
-"""A text that may be a word of a language: replaced as a whole word only."""
+"""A text that may be an ordinary word, so it is masked only as a whole word."""
 
 _remembered: set[str] = set()
 """Every form of every secret."""
 _secret_texts: set[str] = set()
-"""The secrets as they are."""
+"""The secrets themselves."""
 
 
 def remember_secrets(texts: Iterable[str]) -> None:
-    """Replace these texts from now on in everything that this process shows.
+    """Mask these texts from now on in everything that this process shows.
 
     Texts of less than four letters, and `true`, `false`, `null` and `none`, are no secrets.
     """
@@ -68,8 +67,8 @@ def remember_secrets(texts: Iterable[str]) -> None:
 
 
 def forms_of(secret: str) -> set[str]:
-    """A text in the forms in which it is written: escaped in JSON, Python and HTML, quoted in URLs, as Base64
-    also of more than itself, in hexadecimal digits; of several lines each line."""
+    """A text in the forms in which programs write it: escaped in JSON, Python and HTML, quoted in URLs, in
+    Base64 (also as a part of a longer text), in hexadecimal digits; and each of its lines."""
     forms = {
         secret,
         json.dumps(secret)[1:-1],
@@ -89,7 +88,7 @@ def forms_of(secret: str) -> set[str]:
 
 
 def _base64(data: bytes, start: int) -> Iterator[str]:
-    """The constant part of the Base64 form of a text that begins after `start` bytes of three."""
+    """The constant part of the Base64 form of a text that begins `start` bytes after a group of three."""
     text = b64encode(bytes(start) + data).decode()
     first = (start * 8 + 5) // 6
     last = (start + len(data)) * 8 // 6
@@ -98,12 +97,12 @@ def _base64(data: bytes, start: int) -> Iterator[str]:
 
 
 _SCHEME: Final = re.compile(r"(?:(?:bearer|basic|token|key)\s+)++(?=\S)", re.IGNORECASE)
-"""What stands before a secret in the value of a header."""
+"""The words before a secret in the value of a header."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def remember_secret_settings(settings: object) -> None:
-    """Remember the values of secret fields: `SecretText` of a struct, `SecretStr` of a pydantic model."""
+    """Remember the values of secret fields: `SecretText` in a struct, `SecretStr` in a pydantic model."""
     for name in _secret_fields(type(settings)):
         if isinstance(text := getattr(settings, name, None), str):
             remember_secrets([text])
@@ -131,12 +130,12 @@ def _is_secret_text(hint: Any) -> bool:
 
 
 def remembered_secrets() -> list[str]:
-    """Every remembered text, for another process that is to show none of them either."""
+    """Every remembered text, for another process that must mask them too."""
     return sorted(_secret_texts)
 
 
 def forget_secrets() -> None:
-    """Forget every remembered text, as between tests."""
+    """Forget every remembered text, for instance between tests."""
     _remembered.clear()
     _secret_texts.clear()
     _finder.cache_clear()
@@ -162,7 +161,7 @@ def mask(tree: Tree) -> Tree:
     URL."""
     forms = {form for text in _secrets(tree, hidden=False) for form in forms_of(text)}
     own = finder_of(form for form in forms if len(form) >= _LEAST)
-    return cast("Tree", _masked(tree, own, hidden=False))
+    return cast("Tree", _mask(tree, own, hidden=False))
 
 
 def secrets_of(tree: Tree) -> set[str]:
@@ -190,15 +189,15 @@ def _secrets(node: Any, *, hidden: bool) -> Iterator[str]:
             pass
 
 
-def _masked(node: Any, own: re.Pattern[str], *, hidden: bool) -> Any:
+def _mask(node: Any, own: re.Pattern[str], *, hidden: bool) -> Any:
     match node:
         case dict():
             return {
-                key: _masked(value, own, hidden=_hides(str(key), value, hidden))
+                key: _mask(value, own, hidden=_hides(str(key), value, hidden))
                 for key, value in cast("Tree", node).items()
             }
         case list():
-            return [_masked(value, own, hidden=hidden) for value in cast("list[Any]", node)]
+            return [_mask(value, own, hidden=hidden) for value in cast("list[Any]", node)]
         case str():
             return MASK if node and (hidden or node in _remembered) else _without(node, own)
         case int() | float() | bytes() if not isinstance(node, bool) and (hidden or _is_remembered(node)):
@@ -208,7 +207,7 @@ def _masked(node: Any, own: re.Pattern[str], *, hidden: bool) -> Any:
 
 
 def _hides(key: str, value: Any, hidden: bool) -> bool:
-    """A weak word hides texts, not numbers or blocks (`max_tokens: 5`, `token_id_capture: {...}`)."""
+    """A word such as `token` makes texts secret, but not numbers or mappings (`max_tokens: 5`)."""
     if hidden or _SECRET.search(key):
         return True
     return is_secret(key) and isinstance(value, (str, list))
@@ -225,15 +224,15 @@ def _without(text: str, own: re.Pattern[str]) -> str:
 
 @cache
 def _finder() -> re.Pattern[str]:
-    """Finds every remembered secret."""
+    """A pattern for every remembered secret."""
     return finder_of((text for text in _remembered if len(text) >= _LEAST), words=True)
 
 
 def finder_of(texts: Iterable[str], *, words: bool = False) -> re.Pattern[str]:
-    """Finds any of these texts, longer ones first.
+    """A pattern for any of these texts, longer ones first.
 
     Args:
-        words: find those that may be words of a language as whole words only.
+        words: match texts that may be ordinary words as whole words only.
     """
     ordered = sorted(set(texts), key=lambda text: (-len(text), text))
     parts = [rf"\b{text}\b" if words and _WORD_ALONE.fullmatch(text) else re.escape(text) for text in ordered]

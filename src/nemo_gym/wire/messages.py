@@ -1,7 +1,4 @@
-"""Between the Responses API and Anthropic Messages.
-
-Here is what a Messages back end sends and receives; `messages_serving` holds what a Messages server does.
-"""
+"""Converts the requests and answers of a Messages back end, as `messages_serving` those of a server."""
 
 from __future__ import annotations
 
@@ -36,15 +33,15 @@ def messages_request(
     """Convert request parameters to a Messages request.
 
     Args:
-        max_tokens: the limit, in tokens, where `params` has none; the Messages API insists on one.
-        unsigned: whether past reasoning without a signature is sent; an endpoint that signs refuses it.
+        max_tokens: the limit, in tokens, where `params` has none; the Messages API requires one.
+        unsigned: send past reasoning without a signature, which an endpoint with signatures refuses.
 
-    `metadata` is left to the back end, which knows what its endpoint takes from it.
+    `metadata` is left to the back end, which knows what its endpoint accepts.
 
     Raises:
-        UsageError: naming the item, part or field that Messages can't express.
+        UsageError: with the item, part or field that Messages can't express.
     """
-    for name in _UNSAYABLE:
+    for name in _UNSUPPORTED:
         if params.get(name) is not None:
             raise UsageError(f"{name}: the Messages API has no such field")
     system, messages = _messages(params, unsigned)
@@ -69,15 +66,14 @@ def messages_request(
 def messages_response(body: bytes | dict[str, Any]) -> Response:
     """The Response that a Message means; thinking keeps its signature as `encrypted_content`.
 
-    A turn that the API interrupted, and that a request with what there is goes on with, is incomplete for the
-    reason `PAUSED`.
+    A turn that the API paused is incomplete for the reason `PAUSED`; a request with its items continues it.
 
     Raises:
-        ValueError: `body` is not a Message, or holds a block of a kind that was never asked for.
+        ValueError: `body` is not a Message, or has a block of an unexpected kind.
     """
     message = _decode(body)
-    named = text_of(message.id).removeprefix("msg_")
-    suffix = named or "0"
+    own_id = text_of(message.id).removeprefix("msg_")
+    suffix = own_id or "0"
     stop_reason = text_of(message.stop_reason)
     incomplete = _INCOMPLETE.get(stop_reason)
     ids = CallIds()
@@ -94,7 +90,7 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
                 texts.append({"type": "output_text", "text": text or "", "annotations": []})
                 continue
             case {"type": "tool_use"}:
-                call_id = text_of(block.get("id")) or f"toolu_{named or uuid4().hex}_{place}"
+                call_id = text_of(block.get("id")) or f"toolu_{own_id or uuid4().hex}_{place}"
                 value = block.get("input")
                 item: dict[str, Any] | None = {
                     "type": "function_call",
@@ -129,7 +125,7 @@ def messages_response(body: bytes | dict[str, Any]) -> Response:
 
 
 PAUSED: Final = "pause_turn"
-_UNSAYABLE: Final = ("previous_response_id", "prompt", "top_logprobs")
+_UNSUPPORTED: Final = ("previous_response_id", "prompt", "top_logprobs")
 _INCOMPLETE: Final = {
     "max_tokens": "max_output_tokens",
     "model_context_window_exceeded": "max_output_tokens",
@@ -174,8 +170,8 @@ def _messages(params: RequestParams, unsigned: bool) -> tuple[list[str], list[di
 
 
 def _acceptable(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages without thinking at the end of a turn and without blanks at the end of the conversation:
-    the Messages API refuses both."""
+    """The messages without thinking at the end of a turn and without blanks at the end of the conversation.
+    The Messages API refuses both."""
     result: list[dict[str, Any]] = []
     for message in messages:
         content: list[dict[str, Any]] = message["content"]
@@ -211,7 +207,7 @@ def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
 
 
 def _result(output: Any, where: str) -> str | list[dict[str, Any]]:
-    """A tool's output: text, or blocks where it shows images."""
+    """A tool's output: text, or blocks where it has images."""
     if isinstance(output, str):
         return output
     blocks = _blocks(output, where)
@@ -224,7 +220,7 @@ def _text(content: Any, where: str) -> str:
     blocks = _blocks(content, where)
     for place, block in enumerate(blocks):
         if block["type"] != "text":
-            raise UsageError(f"{where}[{place}]: only text can stand here")
+            raise UsageError(f"{where}[{place}]: only text is allowed here")
     return joined_text(blocks)
 
 
@@ -303,7 +299,10 @@ def _usage(value: Any) -> Usage | None:
     new, output_tokens = count_of(usage.get("input_tokens")), count_of(usage.get("output_tokens"))
     if new is None or output_tokens is None:
         return None
-    cache_reads, cache_writes = count_of(usage.get("cache_read_input_tokens")), count_of(usage.get(_WRITTEN))
+    cache_reads, cache_writes = (
+        count_of(usage.get("cache_read_input_tokens")),
+        count_of(usage.get(_CACHE_WRITES)),
+    )
     input_tokens = new + (cache_reads or 0) + (cache_writes or 0)
     return {
         "input_tokens": input_tokens,
@@ -315,4 +314,4 @@ def _usage(value: Any) -> Usage | None:
 
 
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
-_WRITTEN: Final = "cache_creation_input_tokens"
+_CACHE_WRITES: Final = "cache_creation_input_tokens"

@@ -16,12 +16,12 @@ def document_parts(block: Mapping[str, Any], where: str) -> list[dict[str, Any]]
     Raises:
         UsageError: its source is of no known kind.
     """
-    named = {"filename": title} if isinstance(title := block.get("title"), str) and title else {}
+    name = {"filename": title} if isinstance(title := block.get("title"), str) and title else {}
     match block.get("source"):
         case {"type": "base64", "media_type": "application/pdf", "data": str(data)}:
-            file = {"file_data": f"{_PDF}{data}", "filename": "document.pdf", **named}
+            file = {"file_data": f"{_PDF}{data}", "filename": "document.pdf", **name}
         case {"type": "url", "url": str(url)}:
-            file = {"file_url": url, **named}
+            file = {"file_url": url, **name}
         case {"type": "file", "file_id": str(id)}:
             file = {"file_id": id}
         case {"type": "text", "data": str(text)}:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.history import INVALID, json_object
+from nemo_gym.wire.history import INVALID, as_json_object
 from nemo_gym.wire.jsonl import encode
 
 IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
-"""What the Messages API takes as an image."""
+"""The image types of the Messages API."""
 
 
 def tool_input(arguments: str) -> dict[str, Any]:
-    """The `input` object for arguments given as text; text that isn't a JSON object is wrapped in one."""
-    value = json_object(arguments or "{}")
+    """The `input` object for arguments as text; text that isn't a JSON object is put into one."""
+    value = as_json_object(arguments or "{}")
     return {INVALID: arguments} if value is None else value
 
 
@@ -90,5 +90,5 @@ def image_part(block: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def joined_text(parts: Iterable[Mapping[str, Any]]) -> str:
-    """The texts of parts or blocks, each on lines of its own."""
+    """The texts of parts or blocks, one line each."""
     return "\n".join(text for part in parts if isinstance(text := part.get("text"), str))

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from nemo_gym.wire.chat_serving import last_turn, with_extra_body
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.json_values import objects
+from nemo_gym.wire.json_values import object_of, objects
 from nemo_gym.wire.messages_documents import document_parts
 from nemo_gym.wire.messages_parts import (
     image_part,
@@ -24,11 +24,12 @@ from nemo_gym.wire.response import Response, Usage
 def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
     """Convert a Messages request to Responses parameters.
 
-    `stop_sequences` and `top_k`, which the Responses API has no field for, go to `metadata.extra_body`.
-    Fields without a counterpart (`thinking`, `cache_control`, ...) are ignored, as a back end decides them.
+    `stop_sequences` and `top_k`, for which the Responses API has no field, go to `metadata.extra_body`.
+    Fields without a counterpart (`thinking`, `cache_control`, ...) are ignored, because the back end decides
+    them.
 
     Raises:
-        UsageError: naming the message, block or field that can't be expressed.
+        UsageError: with the message, block or field that can't be expressed.
     """
     params: dict[str, Any] = {"input": _items(request.get("messages"))}
     for theirs, ours in _SAME_MEANING.items():
@@ -42,11 +43,9 @@ def params_from_messages(request: Mapping[str, Any]) -> RequestParams:
         ]
     if (choice := request.get("tool_choice")) is not None:
         params |= _tool_choice(choice)
-    match request.get("metadata"):
-        case {"user_id": str(user)} if len(user) <= _LONGEST_USER:
-            params["user"] = user
-        case _:
-            pass
+    user = object_of(request.get("metadata")).get("user_id")
+    if isinstance(user, str) and len(user) <= _LONGEST_USER:
+        params["user"] = user
     params |= _output_config(request.get("output_config"))
     extra = {ours: request[theirs] for theirs, ours in _EXTRA.items() if request.get(theirs) is not None}
     if extra:
@@ -87,7 +86,7 @@ _SAME_MEANING: Final = {
     "top_p": "top_p",
 }
 _LONGEST_USER: Final = 64
-"""Characters that OpenAI takes as `user`; command-line agents send longer ones."""
+"""The most characters that OpenAI accepts as `user`; command-line agents send longer ones."""
 _EXTRA: Final = {"stop_sequences": "stop", "top_k": "top_k"}
 _STOP: Final = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
 
@@ -105,8 +104,8 @@ def _items(messages: Any) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         for number, block in enumerate(objects(content, f"{where}.content")):
             spot = f"{where}.content[{number}]"
-            if found := _parts(block, role, spot):
-                parts += found
+            if more := _parts(block, role, spot):
+                parts += more
                 continue
             if parts:
                 items.append(_message(role, parts, place))
@@ -181,7 +180,7 @@ def _text(content: Any, where: str) -> str:
     for number, block in enumerate(blocks):
         if block.get("type") != "text" or not isinstance(block.get("text"), str):
             raise UsageError(
-                f"{where}[{number}]: not implemented: {block.get('type')!r} where only text can stand"
+                f"{where}[{number}]: not implemented: {block.get('type')!r} where only text is allowed"
             )
     return joined_text(blocks)
 
@@ -194,9 +193,7 @@ def _function_tool(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
         ):
             function = {"type": "function", "name": name, "parameters": schema}
         case _:
-            raise UsageError(
-                f"{where}: not implemented: a tool without a name and an input_schema of its own"
-            )
+            raise UsageError(f"{where}: not implemented: a tool without a name and an input_schema")
     if tool.get("description") is not None:
         function["description"] = tool["description"]
     return {**function, "strict": bool(tool.get("strict"))}
@@ -219,17 +216,13 @@ def _tool_choice(choice: Any) -> dict[str, Any]:
 
 def _output_config(config: Any) -> dict[str, Any]:
     params: dict[str, Any] = {}
-    match config:
-        case {"effort": str(effort)}:
-            params["reasoning"] = {"effort": effort}
-        case _:
-            pass
-    match config:
-        case {"format": {"type": "json_schema", "schema": {**schema}}}:
-            output_format = {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}
-            params["text"] = {"format": output_format}
-        case _:
-            pass
+    fields = object_of(config)
+    if isinstance(effort := fields.get("effort"), str):
+        params["reasoning"] = {"effort": effort}
+    output_format = object_of(fields.get("format"))
+    if output_format.get("type") == "json_schema" and isinstance(output_format.get("schema"), dict):
+        schema = {"schema": output_format["schema"], "strict": True}
+        params["text"] = {"format": {"type": "json_schema", "name": "answer", **schema}}
     return params
 
 
@@ -242,7 +235,7 @@ def _usage(usage: Usage | None) -> dict[str, Any]:
         return {"input_tokens": 0, "output_tokens": 0}
     counts = {"input_tokens": usage["input_tokens"], "output_tokens": usage["output_tokens"]}
     details = cast("dict[str, int | None]", cast("dict[str, Any]", usage).get("input_tokens_details") or {})
-    if (cached := details.get("cached_tokens")) is not None:
-        counts["input_tokens"] -= cached
-        counts["cache_read_input_tokens"] = cached
+    if (cache_reads := details.get("cached_tokens")) is not None:
+        counts["input_tokens"] -= cache_reads
+        counts["cache_read_input_tokens"] = cache_reads
     return counts

@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.items import TOKEN_FIELDS, Item, Json
+from nemo_gym.wire.items import ALL_TOKEN_FIELDS, TOKEN_FIELDS, Item, Json
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.task import Row
 
@@ -29,7 +29,7 @@ class ModelCall(msgspec.Struct, kw_only=True, omit_defaults=True):
     model_call_id: str
     dialect: Dialect
     model_ref: str = ""
-    """Name of the model server's instance."""
+    """The name of the model server's instance."""
     asked_as: str = ""
     """The name under which the environment asked this model, such as `judge`; empty for the agent's calls."""
     started_at: float
@@ -43,21 +43,21 @@ class ModelCall(msgspec.Struct, kw_only=True, omit_defaults=True):
     request: dict[str, Json]
     """The body in the client's own dialect."""
     response: Json = None
-    """The answer in the client's own dialect, a stream put together; the error body of a failed call."""
+    """The answer in the client's own dialect, for a stream as a whole; for a failed call the error body."""
     params: Json = None
-    """What the back end was asked (`RequestParams`); None when `request` is that already."""
+    """The request to the back end (`RequestParams`); None when that is `request` itself."""
     answer: dict[str, Json] | None = None
-    """What the back end answered: a Response object whose items still carry the tokens that the client's
-    dialect may have no room for. None for a failed call."""
+    """The answer of the back end: a Response object with the tokens, for which the client's dialect may have
+    no place. None for a failed call."""
 
     @property
     def request_params(self) -> RequestParams:
-        """The request in the one language."""
+        """The request as Responses parameters."""
         return cast("RequestParams", self.request if self.params is None else self.params)
 
     @property
     def output(self) -> list[Item]:
-        """The items the model made, with their tokens; none for a failed call."""
+        """The model's items with their tokens; none for a failed call."""
         return [] if self.answer is None else self.answer["output"]
 
 
@@ -81,12 +81,12 @@ class TokenEntry(msgspec.Struct, kw_only=True):
     generation_log_probs: list[float]
     routed_experts: Json = None
     output_items: list[dict[str, Json]]
-    """The items made from these tokens, without the token fields."""
+    """The items of these tokens, without the token fields."""
     token_item_index: int | None = None
-    """Which of them carried the tokens; None is the last."""
+    """The item that has the tokens; None is the last one."""
     created_at: float
     request: dict[str, Json] = {}
-    """The fields of the request that identify a call: `input`, `tools`. May be missing."""
+    """The fields of the request that identify a call: `input` and `tools`, which may be missing."""
 
 
 def new_call_id() -> str:
@@ -95,7 +95,7 @@ def new_call_id() -> str:
 
 
 def rollout_id(row: Row) -> str:
-    """The name under which a rollout's calls are captured.
+    """The id under which the calls of a row's rollout are captured.
 
     Raises:
         UsageError: the row's own id can't be part of a path.
@@ -105,7 +105,7 @@ def rollout_id(row: Row) -> str:
     return check_rollout_id(f"{identity}-a{attempt}" if attempt else str(identity))
 
 
-def known_rollout_id(row: Row) -> str | None:
+def find_rollout_id(row: Row) -> str | None:
     """The same; None for a row that has no identity.
 
     Raises:
@@ -119,7 +119,7 @@ def check_rollout_id(text: str) -> str:
     """`text` itself when it may name a rollout.
 
     Raises:
-        UsageError: it may not.
+        UsageError: it can't name one.
     """
     if len(text) > 200 or not _ROLLOUT_ID.fullmatch(text):
         raise UsageError(
@@ -149,12 +149,12 @@ def error_category(status: int) -> ErrorCategory | None:
 
 
 def token_entry(call: ModelCall) -> TokenEntry | None:
-    """The tokens of a call; None when the back end gave none, or gave them to more than one item."""
+    """The tokens of a call; None when none or more than one of its items has tokens."""
     output = cast("list[dict[str, Any]]", call.output)
-    bearing = [place for place, item in enumerate(output) if all(item.get(name) for name in TOKEN_FIELDS)]
-    if len(bearing) != 1 or call.answer is None:
+    places = [place for place, item in enumerate(output) if all(item.get(name) for name in TOKEN_FIELDS)]
+    if len(places) != 1 or call.answer is None:
         return None
-    place = bearing[0]
+    place = places[0]
     item = output[place]
     if len(item["generation_token_ids"]) != len(item["generation_log_probs"]):
         return None
@@ -169,7 +169,7 @@ def token_entry(call: ModelCall) -> TokenEntry | None:
         output_items=[without_tokens(item) for item in output],
         token_item_index=place,
         created_at=call.completed_at,
-        request={name: value for name, value in call.request_params.items() if name in _TELLING},
+        request={name: value for name, value in call.request_params.items() if name in ("input", "tools")},
     )
 
 
@@ -202,9 +202,7 @@ def call_of_entry(entry: TokenEntry) -> ModelCall:
 
 def without_tokens(item: dict[str, Any]) -> dict[str, Any]:
     """The item without its token fields."""
-    return {key: value for key, value in item.items() if key not in _ALL_TOKEN_FIELDS}
+    return {key: value for key, value in item.items() if key not in ALL_TOKEN_FIELDS}
 
 
-_TELLING: Final = ("input", "tools")
-_ALL_TOKEN_FIELDS: Final = frozenset({*TOKEN_FIELDS, "routed_experts"})
 _ROLLOUT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

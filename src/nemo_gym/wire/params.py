@@ -53,7 +53,7 @@ FIELDS: Final = frozenset(RequestParams.__annotations__)
 
 
 def ask(prompt: str, *, instructions: str | None = None) -> RequestParams:
-    """Parameters that put one user message, after an optional system message, to the model."""
+    """Parameters with one user message, after an optional system message."""
     messages: list[Item] = [user(prompt)]
     if instructions:
         messages.insert(0, system(instructions))
@@ -74,7 +74,7 @@ def check_params(value: object, where: str = "responses_create_params") -> Reque
     """`value` itself when it is a valid request.
 
     Raises:
-        UsageError: naming the wrong field and, for an unknown one, the nearest known name.
+        UsageError: with the wrong field and, for an unknown one, the nearest name.
     """
     if not isinstance(value, dict):
         raise UsageError(f"{where}: expected an object, got {type(value).__name__}")
@@ -95,7 +95,7 @@ def check_typed_params(value: object, where: str = "responses_create_params") ->
     """`value` itself when it is a valid request whose fields have the right types.
 
     Raises:
-        UsageError: naming the wrong place.
+        UsageError: with the wrong place.
     """
     params = check_params(value, where)
     try:
@@ -107,11 +107,10 @@ def check_typed_params(value: object, where: str = "responses_create_params") ->
 
 
 def check_served_params(body: object) -> RequestParams:
-    """`body` itself when it is a valid request: the check at a server's entrance, where requests come from
-    anywhere.
+    """`body` itself when it is a valid request; for servers, whose clients may send anything.
 
     Raises:
-        UsageError: naming the wrong place in the body.
+        UsageError: with the wrong place in the body.
     """
     try:
         return check_typed_params(body, "body")
@@ -147,7 +146,7 @@ _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Types(msgspec.Struct):
-    """The types of the fields; only the check builds one, and drops it."""
+    """The types of the fields, for the check."""
 
     background: bool | None = None
     include: list[str] | None = None

@@ -16,16 +16,16 @@ from nemo_gym.wire.task import Row
 
 @dataclass(frozen=True)
 class Prompt:
-    """`{column}` means a top-level column of the row, `{column[0]}` and `{column[key]}` for something in
-    it, `{{` and `}}` for braces, as `str.format_map` has it. Attributes (`{a.b}`) are refused, and widths
-    that a row decides (`{a:{b}}`).
+    """Templates in the form of `str.format_map`: `{column}` is a top-level column of the row, `{column[0]}`
+    and `{column[key]}` are values in it, `{{` and `}}` are braces. Attributes (`{a.b}`) and widths from the
+    row (`{a:{b}}`) are refused.
 
     Raises:
         UsageError: a template can't be read, or refers to anything else.
     """
 
     name: str
-    """Stamped on the rows it is applied to, as `prompt_config_used`."""
+    """The name of the prompt, for the column `prompt_config_used` of its rows."""
     user: str
     system: str | None = None
 
@@ -34,7 +34,7 @@ class Prompt:
 
     @cached_property
     def columns(self) -> set[str]:
-        """The columns it needs."""
+        """The columns that it needs."""
         try:
             return _columns(self.user) | _columns(self.system or "")
         except ValueError as error:
@@ -45,11 +45,11 @@ class Prompt:
         """The same for the same texts."""
         return hashlib.sha256(repr((self.system, self.user)).encode()).hexdigest()[:16]
 
-    def applied(self, row: Row) -> Row:
+    def apply(self, row: Row) -> Row:
         """A copy of the row whose input is the filled prompt; its other request parameters stay.
 
         Raises:
-            DataError: the row has an input of its own, or its columns don't fit as `messages` says.
+            DataError: the row has an input of its own, or its columns don't fit, as for `messages`.
         """
         value: Any = row.get(keys.PARAMS) or {}
         if not isinstance(value, dict):
@@ -57,8 +57,8 @@ class Prompt:
         params = cast("Row", value)
         if params.get("input") is not None:
             raise DataError("the row has an input of its own")
-        filled = {**params, "input": self.messages(row)}
-        return {**row, keys.PARAMS: filled, keys.PROMPT_CONFIG_USED: self.name}
+        params = {**params, "input": self.messages(row)}
+        return {**row, keys.PARAMS: params, keys.PROMPT_CONFIG_USED: self.name}
 
     def messages(self, row: Row) -> list[dict[str, str]]:
         """The filled prompt.
@@ -66,8 +66,8 @@ class Prompt:
         Raises:
             DataError: a column that it needs is missing or of a type that the template can't write.
         """
-        if lacking := sorted(self.columns - row.keys()):
-            raise DataError(f"no column {', '.join(map(repr, lacking))}.{did_you_mean(lacking[0], row)}")
+        if missing := sorted(self.columns - row.keys()):
+            raise DataError(f"no column {', '.join(map(repr, missing))}.{did_you_mean(missing[0], row)}")
         templates = {"system": self.system, "user": self.user}
         try:
             return [

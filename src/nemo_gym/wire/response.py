@@ -1,4 +1,4 @@
-"""A model's answer, or a whole trajectory, as a Responses API object."""
+"""The answer of a model, or a whole trajectory, as a Responses API object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNNAMED: Final = "resp_0"
 
 
 class Usage(TypedDict):
-    """Token counts; a detail of null means unknown and stays unknown when added up."""
+    """Token counts; a detail of null is unknown, and so is every sum with it."""
 
     input_tokens: int
     input_tokens_details: dict[str, int | None]
@@ -39,7 +39,7 @@ class Response:
         usage: Usage | None = None,
         incomplete: str | None = None,
     ) -> Response:
-        """A response holding `output`; `incomplete` is the reason the model stopped early, if it did."""
+        """A response with `output`; `incomplete` is the reason why the model stopped early, if it did."""
         return cls(
             {
                 "id": id,
@@ -81,7 +81,7 @@ class Response:
 
     @property
     def final_text(self) -> str:
-        """The text of the last unbroken run of assistant messages, which a verifier should read."""
+        """The text of the last assistant messages in a row, which a verifier should read."""
         texts: list[str] = []
         for item in reversed(self.output):
             if item["type"] == "message" and item["role"] == "assistant":
@@ -97,7 +97,7 @@ class Response:
 
     @property
     def function_calls(self) -> list[FunctionCall]:
-        """The function calls the model made, in order."""
+        """The function calls of the model, in order."""
         return [item for item in self.output if item["type"] == "function_call"]
 
     @property
@@ -106,8 +106,8 @@ class Response:
         calls = self.function_calls
         if not calls:
             return calls
-        answered = {item["call_id"] for item in self.output if item["type"] == "function_call_output"}
-        return [call for call in calls if call["call_id"] not in answered] if answered else calls
+        outputs = {item["call_id"] for item in self.output if item["type"] == "function_call_output"}
+        return [call for call in calls if call["call_id"] not in outputs] if outputs else calls
 
 
 def add_usage(total: Usage | None, new: Usage | None) -> Usage | None:
@@ -124,9 +124,9 @@ def add_usage(total: Usage | None, new: Usage | None) -> Usage | None:
 
 
 def _sums(left: dict[str, int | None] | None, right: dict[str, int | None] | None) -> dict[str, int | None]:
-    """The sums of details; other programs leave them out."""
-    summed: dict[str, int | None] = dict.fromkeys(left or ())
+    """The sums of details; other programs may leave them out."""
+    sums: dict[str, int | None] = dict.fromkeys(left or ())
     for name, b in (right or {}).items():
         a = left.get(name) if left else None
-        summed[name] = None if a is None or b is None else a + b
-    return summed
+        sums[name] = None if a is None or b is None else a + b
+    return sums

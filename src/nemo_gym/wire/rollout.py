@@ -30,17 +30,17 @@ class Reward:
 
 
 LARGEST_REWARD = 1e150
-"""Squares of larger numbers overflow, so that no statistics could be made of them."""
+"""The squares of larger numbers overflow, so they have no statistics."""
 
 RewardLike: TypeAlias = float | int | bool | Mapping[str, float] | Reward
 """What `verify` may return: a number, named components (summed), or a full `Reward`."""
 
 
 def as_reward(value: RewardLike) -> Reward:
-    """The reward a verifier meant.
+    """The result of a verifier as a `Reward`.
 
     Raises:
-        VerifierFault: `value` is not a finite number, a mapping of such, or a `Reward` made of them.
+        VerifierFault: `value` is not a finite number, a mapping of such numbers, or a `Reward` of them.
     """
     if isinstance(value, Reward):
         parts = value.components
@@ -83,7 +83,7 @@ def _finite(value: object, component: str | None = None) -> float:
 
 
 class Timing(TypedDict, total=False):
-    """Wall-clock facts of one rollout, seconds; `started_at` is unix time."""
+    """The times of one rollout in seconds; `started_at` is unix time."""
 
     started_at: float
     total_s: float
@@ -98,9 +98,9 @@ class Rollout:
     """One (task, repeat), either scored or failed: `reward is None` exactly when `failure` is set."""
 
     row: Row
-    """The task row as dispatched, with its identity stamps."""
+    """The row of the task with its stamps."""
     response: Response | None = None
-    """The whole trajectory: every new item, usage added up."""
+    """The whole trajectory: every new item, and the sum of the usage."""
     reward: float | None = None
     components: Mapping[str, float] | None = None
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
@@ -143,7 +143,7 @@ class Rollout:
         details: Mapping[str, Json] | None = None,
         timing: Timing | None = None,
     ) -> Rollout:
-        """A rollout that could not be scored, with what it had done so far."""
+        """A rollout that could not be scored, with its trajectory so far."""
         return cls(
             row=row,
             response=partial,
@@ -155,7 +155,7 @@ class Rollout:
 
     @classmethod
     def from_row(cls, row: Row) -> Rollout:
-        """The rollout that a row of a file holds; extra columns of the verifier stay in `row`."""
+        """The rollout in a row of a file; further columns of the verifier stay in `row`."""
         data = row.get(keys.RESPONSE)
         failure = failure_of(row)
         return cls(
@@ -182,10 +182,8 @@ class Rollout:
         return self.row.get(keys.ATTEMPT_INDEX, 0)
 
     def to_row(self) -> Row:
-        """The flat row that is written: to the rollouts file when scored, to the failures file when not.
-
-        Details become columns; one that would overwrite the identity or the result of the row is left out.
-        """
+        """The row for the rollouts file, or for a failure the failures file. Details become columns, except
+        those that would replace the identity or the result of the row."""
         details = {name: value for name, value in self.details.items() if name not in keys.RESERVED}
         out: Row = {**self.row, **details}
         if self.response is not None:
@@ -210,8 +208,8 @@ def keep_partial(
     *,
     row: Row | None = None,
 ) -> None:
-    """Note on an error what a rollout had done before it, columns about it, and the row with what the
-    model was shown; the note nearest the failure stays."""
+    """Put the trajectory before an error on it, with columns about it and the row that the model saw. What an
+    inner call has put there stays."""
     if getattr(error, _PARTIAL, None) is None:
         with suppress(Exception):  # an author's class may refuse attributes
             setattr(error, _PARTIAL, response)
@@ -220,21 +218,21 @@ def keep_partial(
 
 
 def partial_of(error: BaseException | None) -> Response | None:
-    """The partial rollout that an error, or its cause, carries."""
-    return getattr(_noted(error), _PARTIAL, None)
+    """The trajectory before an error, which is on it or on one of its causes."""
+    return getattr(_with_partial(error), _PARTIAL, None)
 
 
 def details_of(error: BaseException | None) -> Mapping[str, Json]:
-    """The columns that were noted on an error, or on the one it came from."""
-    return getattr(_noted(error), _DETAILS, {})
+    """The columns on an error or on one of its causes."""
+    return getattr(_with_partial(error), _DETAILS, {})
 
 
 def row_of(error: BaseException | None) -> Row | None:
-    """The row that was noted on an error, or on the one it came from."""
-    return getattr(_noted(error), _ROW, None)
+    """The row on an error or on one of its causes."""
+    return getattr(_with_partial(error), _ROW, None)
 
 
-def _noted(error: BaseException | None) -> BaseException | None:
+def _with_partial(error: BaseException | None) -> BaseException | None:
     errors = chain(error, lambda one: one.__cause__ or one.__context__)
     return next((one for one in errors if getattr(one, _PARTIAL, None) is not None), None)
 
@@ -243,7 +241,7 @@ _PARTIAL, _DETAILS, _ROW = "partial", "partial_details", "partial_row"
 
 
 class RecordedFailure(RolloutError):
-    """A failure that an earlier run or another program wrote down."""
+    """A failure in a row of an earlier run or another program."""
 
     def __init__(self, message: str, failure_class: str, terminal: bool) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The identity (task, repeat) of rows in a run's files, also in files of other programs."""
+"""Reads the identity (task, repeat) of the rows in a run's files, which another program may have written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RolloutIndex = Annotated[int, msgspec.Meta(ge=0, lt=MOST_REPEATS)]
 
 
 class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else f"_ng_{name}"):
-    """The identity and fate of a row, read without decoding the rest of it."""
+    """The identity and the result of a row, read without decoding the rest."""
 
     task_index: TaskIndex
     rollout_index: RolloutIndex
@@ -31,10 +31,10 @@ class Stamp(msgspec.Struct, rename=lambda name: name if name == keys.REWARD else
 
 
 def read_stamp(line: bytes, path: Path, number: int, *, is_checked: bool = False) -> Stamp:
-    """The identity and fate of a row.
+    """The identity and the result of a row.
 
     Args:
-        is_checked: the line was read before, or written just now: its keys are not looked at again.
+        is_checked: the line was read before, or written just now, so its keys are not checked again.
 
     Raises:
         DataError: the line is not such a row.
@@ -51,13 +51,13 @@ def read_stamp(line: bytes, path: Path, number: int, *, is_checked: bool = False
 
 
 def repeated_key(line: bytes) -> str | None:
-    """A key that a JSON object has more than once, of which readers take the one or the other; None without.
+    """A key that a JSON object has more than once, so that readers disagree about its value; None without
+    one.
 
-    An object that is written without spaces is as long as its keys and values: only others are looked at key
-    by key.
+    An object without spaces is as long as its keys and values together; only others are read key by key.
 
     Raises:
-        msgspec.DecodeError: it is no object.
+        msgspec.DecodeError: it is not an object.
     """
     raws = _raw_decoder.decode(line)
     each = sum(map(len, raws)) + sum(len(memoryview(raw)) for raw in raws.values())
@@ -77,11 +77,11 @@ _decoder: Final = msgspec.json.Decoder(Stamp)
 
 
 class KeyedLine(msgspec.Struct, frozen=True, gc=False):
-    """One row of a file: what it says of itself, its bytes, and where they are."""
+    """One row of a file: its identity and result, its bytes, and their place."""
 
     stamp: Stamp
     number: int
-    """Of the line, from 1."""
+    """The number of the line, from 1."""
     offset: int
     """In bytes, from the start of the file."""
     line: bytes
@@ -129,8 +129,8 @@ def keyed_lines(path: Path, start: Mark = _START) -> Iterator[KeyedLine]:
 
 
 def journal_lines(path: Path, *, is_checked: bool = False) -> Iterator[KeyedLine]:
-    """Every row of a file that a run appends to, lazily. A last line without its newline is torn and left
-    out, as resuming cuts it off; a missing file has no rows.
+    """Every row of a file to which a run appends, lazily. A last line without its newline is torn and left
+    out, because resuming cuts it off; a missing file has no rows.
 
     Args:
         is_checked: as for `read_stamp`.
@@ -183,10 +183,10 @@ def line_at(file: BinaryIO, offset: int) -> bytes:
 
 
 class Keys:
-    """A set of (task, repeat) that costs little for many repeats of a task.
+    """A set of (task, repeat) that needs little memory for many repeats of a task.
 
     Args:
-        masks: by task index, a bit for each repeat that is there.
+        masks: by task index, a bit for each repeat in the set.
     """
 
     def __init__(self, masks: Mapping[int, int] | None = None) -> None:
@@ -194,11 +194,11 @@ class Keys:
         self._count = sum(mask.bit_count() for mask in self._masks.values())
 
     def add(self, stamp: Stamp) -> bool:
-        """Put a row's identity in; whether it is new."""
+        """Add the identity of a row; whether it is new."""
         return self.put(stamp.task_index, stamp.rollout_index)
 
     def put(self, task: int, repeat: int) -> bool:
-        """Put an identity in; whether it is new."""
+        """Add an identity; whether it is new."""
         mask = self._masks.get(task, 0)
         if mask >> repeat & 1:
             return False
@@ -207,7 +207,7 @@ class Keys:
         return True
 
     def has(self, task: int, repeat: int) -> bool:
-        """Whether an identity is there."""
+        """Whether an identity is in the set."""
         return bool(self._masks.get(task, 0) >> repeat & 1)
 
     def __contains__(self, stamp: Stamp) -> bool:
@@ -222,25 +222,25 @@ class Keys:
 
     @property
     def tasks(self) -> int:
-        """How many tasks there are."""
+        """The number of tasks."""
         return len(self._masks)
 
     def without(self, others: Keys) -> Keys:
-        """Those that are not among `others`."""
-        left = Keys()
+        """The identities that are not in `others`."""
+        result = Keys()
         for task, mask in self._masks.items():
             if rest := mask & ~others._masks.get(task, 0):
-                left._masks[task] = rest
-                left._count += rest.bit_count()
-        return left
+                result._masks[task] = rest
+                result._count += rest.bit_count()
+        return result
 
     def named(self, most: int = 5) -> str:
-        """`task 1 repeat 0, task 2 repeat 0, ...`: the first of them."""
+        """The first identities as text: `task 1 repeat 0, task 2 repeat 0, ...`."""
         first = ", ".join(f"task {task} repeat {repeat}" for task, repeat in islice(self, most))
         return f"{first}, ..." if len(self) > most else first
 
     def with_task_of(self, others: Keys) -> int:
-        """How many of the tasks are among those of `others`."""
+        """How many of the tasks are in `others` too."""
         return len(self._masks.keys() & others._masks.keys())
 
 

@@ -19,23 +19,23 @@ class Place(NamedTuple):
     task: int
     repeat: int
     rank: int
-    """The rank that it was added with."""
+    """The rank with which it was added."""
     offset: int
     """In bytes, from the start of its file."""
     number: int
-    """Of the line, from 1."""
+    """The number of the line, from 1."""
     reward: float | None
 
 
 class RowIndex:
     """One place for each (task, repeat), in 37 bytes a row.
 
-    Of several rows with the same identity the one of the highest rank is kept, and of several with that rank
+    Of several rows with the same identity it has the one with the highest rank, and of several with that rank
     the last one of the file. The order in which rows are added doesn't matter.
     """
 
     def __init__(self, rows: Iterable[tuple[KeyedLine, int]] = ()) -> None:
-        self._records = _joined(_record(row, rank) for row, rank in rows)
+        self._records = _merge(_record(row, rank) for row, rank in rows)
 
     def with_rows(self, rows: Iterable[tuple[KeyedLine, int]]) -> RowIndex:
         """An index of more rows, each with its rank from 0 to 255; this one stays as it is.
@@ -44,7 +44,7 @@ class RowIndex:
             DataError: a task index does not fit into 64 bits.
         """
         more = RowIndex(rows)
-        more._records = _joined([*_pieces(self._records), *_pieces(more._records)])
+        more._records = _merge([*_pieces(self._records), *_pieces(more._records)])
         return more
 
     def find(self, task: int, repeat: int) -> Place | None:
@@ -76,8 +76,8 @@ _RECORD: Final = struct.Struct(">QIBQQd")
 _KEY: Final = struct.Struct(">QI")
 
 
-def _joined(records: Iterable[bytes]) -> bytes:
-    """The records in order, of each key the last one only."""
+def _merge(records: Iterable[bytes]) -> bytes:
+    """The records in order, for each key only the last one."""
     ordered = sorted(records)
     last = [one for one, after in pairwise(ordered) if one[: _KEY.size] != after[: _KEY.size]]
     return b"".join([*last, *ordered[-1:]])

@@ -1,6 +1,6 @@
-"""Converts requests of `stream: true` clients for the strict check of `/v1/responses`.
+"""Converts requests with `stream: true` for the strict check of `/v1/responses`.
 
-Such clients are command-line agents, which send fields, tools and items of their own.
+They come from command-line agents, which send fields, tools and items of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nemo_gym.wire.items import ITEM_TYPES
 from nemo_gym.wire.params import FIELDS, RequestParams, check_served_params
 
 Namespaces = Mapping[str, tuple[str, str]]
-"""The (namespace, name) of each tool that goes by a flat name."""
+"""The (namespace, name) of each tool, by its flat name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class StreamedRequest:
     params: RequestParams
     namespaces: Namespaces
     dropped: tuple[str, ...]
-    """What was left out, one description each."""
+    """A description of each field, tool or item that was left out."""
 
 
 def read_streamed(body: Mapping[str, Any]) -> StreamedRequest:
@@ -33,7 +33,7 @@ def read_streamed(body: Mapping[str, Any]) -> StreamedRequest:
     (`additional_tools`) join the others, and leading system and developer messages join the instructions.
 
     Raises:
-        UsageError: what is left isn't a valid request.
+        UsageError: the rest is not a valid request.
     """
     reader = _Reader()
     params = {key: value for key, value in body.items() if key in FIELDS and key != "stream"}
@@ -48,17 +48,17 @@ def read_streamed(body: Mapping[str, Any]) -> StreamedRequest:
             params["instructions"] = "\n\n".join([instructions, *texts] if instructions else texts)
             items = items[start:]
         params["input"] = items
-    if reader.hoisted:
-        params["tools"] = [*(params.get("tools") or []), *reader.hoisted]
+    if reader.item_tools:
+        params["tools"] = [*(params.get("tools") or []), *reader.item_tools]
     return StreamedRequest(check_served_params(params), reader.namespaces, tuple(reader.dropped))
 
 
 def with_namespaces(output: list[dict[str, Any]], namespaces: Namespaces) -> list[dict[str, Any]]:
-    """The output with its calls named as the client named the tools."""
-    return [_apart(item, namespaces) for item in output] if namespaces else output
+    """The output with the client's own names of the tools in its calls."""
+    return [_split_name(item, namespaces) for item in output] if namespaces else output
 
 
-def _apart(item: dict[str, Any], namespaces: Namespaces) -> dict[str, Any]:
+def _split_name(item: dict[str, Any], namespaces: Namespaces) -> dict[str, Any]:
     if item.get("type") != "function_call" or item["name"] not in namespaces:
         return item
     namespace, name = namespaces[item["name"]]
@@ -68,7 +68,7 @@ def _apart(item: dict[str, Any], namespaces: Namespaces) -> dict[str, Any]:
 class _Reader:
     def __init__(self) -> None:
         self.namespaces: dict[str, tuple[str, str]] = {}
-        self.hoisted: list[Any] = []
+        self.item_tools: list[Any] = []
         self.dropped: list[str] = []
 
     def tools(self, tools: list[Any]) -> list[Any]:
@@ -86,7 +86,7 @@ class _Reader:
         for place, item in enumerate(items):
             match item:
                 case {"type": "additional_tools", "tools": [*tools]}:
-                    self.hoisted += self._functions(self.tools(tools))
+                    self.item_tools += self._functions(self.tools(tools))
                 case {"type": "function_call", "namespace": str(namespace), "name": str(name)}:
                     rest = {key: value for key, value in item.items() if key != "namespace"}
                     result.append({**rest, "name": _flat_name(namespace, name)})

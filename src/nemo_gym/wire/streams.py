@@ -1,9 +1,8 @@
-"""A finished answer as server-sent events, in all three dialects.
+"""A complete answer as server-sent events, in all three dialects.
 
-Nothing is streamed token by token: the events of an answer that is whole are what the clients put together
-again. Each generator yields one event at a time, encoded. While the answer is being made, something else goes
-out now and then, in the form that the clients of each dialect take as a sign of life.
-"""
+Nothing is streamed token by token: clients build the complete answer from its events. Each generator yields
+one encoded event at a time. While the answer is not there yet, other events show in each dialect that the
+connection is alive."""
 
 from __future__ import annotations
 
@@ -16,11 +15,11 @@ from nemo_gym.wire.jsonl import encode
 
 
 def awaited_response_event(response: Mapping[str, Any], sent: int) -> bytes:
-    """A sign that a Response is being made: first that it is created, then that it is in progress.
+    """An event for a Response that is not complete: first that it is created, then that it is in progress.
 
     Args:
-        response: what is known of it.
-        sent: how many such events went out before.
+        response: its fields so far.
+        sent: the number of such events before.
     """
     kind = "response.in_progress" if sent else "response.created"
     return _response_event(kind, sent, _unstarted(response))
@@ -30,8 +29,7 @@ def response_events(response: Mapping[str, Any], *, sent: int = 0) -> Iterator[b
     """The events of a Response: created, in progress, those of each item, completed.
 
     Args:
-        sent: how many `awaited_response_event` went out before: the first said that it is created, the second
-            that it is in progress.
+        sent: the number of `awaited_response_event` before.
     """
     for number in range(sent, 2):
         yield awaited_response_event(response, number)
@@ -44,8 +42,13 @@ def response_events(response: Mapping[str, Any], *, sent: int = 0) -> Iterator[b
 
 
 def failed_response_events(response: Mapping[str, Any], message: str, *, sent: int = 0) -> Iterator[bytes]:
-    """The events of a Response that never came; `response` holds what is known of it, `message` says why,
-    `sent` is as for `response_events`."""
+    """The events of a Response that failed.
+
+    Args:
+        response: its fields so far.
+        message: the reason.
+        sent: as for `response_events`.
+    """
     if not sent:
         yield awaited_response_event(response, 0)
     failed = {
@@ -57,11 +60,11 @@ def failed_response_events(response: Mapping[str, Any], message: str, *, sent: i
 
 
 CHAT_AWAITED: Final = b": waiting for the model\n\n"
-"""A comment, as the specification of server-sent events has it for keeping connections."""
+"""A comment, with which the specification of server-sent events keeps connections open."""
 
 
 def failed_chat_event(error: Mapping[str, Any]) -> bytes:
-    """An error, in the form that OpenAI gives it, after the stream has begun."""
+    """An error in the form of OpenAI, after the start of the stream."""
     return b"data: %b\n\n" % _line(error)
 
 
@@ -85,11 +88,11 @@ def chat_events(completion: Mapping[str, Any], *, include_usage: bool) -> Iterat
 
 
 MESSAGE_AWAITED: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
-"""What Anthropic sends itself."""
+"""The event that Anthropic sends."""
 
 
 def failed_message_event(error: Mapping[str, Any]) -> bytes:
-    """An error, in the form that Anthropic gives it, after the stream has begun."""
+    """An error in the form of Anthropic, after the start of the stream."""
     return _event(error)
 
 
@@ -117,8 +120,8 @@ def message_events(message: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def _unstarted(response: Mapping[str, Any]) -> dict[str, Any]:
-    blank: dict[str, Any] = {"output": [], "usage": None, "incomplete_details": None, "error": None}
-    return {**response, **blank, "status": "in_progress"}
+    empty: dict[str, Any] = {"output": [], "usage": None, "incomplete_details": None, "error": None}
+    return {**response, **empty, "status": "in_progress"}
 
 
 def _response_event(kind: str, number: int, response: Mapping[str, Any]) -> bytes:
@@ -126,7 +129,7 @@ def _response_event(kind: str, number: int, response: Mapping[str, Any]) -> byte
 
 
 def _with_known_usage(response: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The response without usage details that are unknown: clients that read streams take no null there."""
+    """The response without unknown usage details: clients of streams accept no null there."""
     usage: dict[str, Any] | None = response.get("usage")
     if not usage:
         return response
@@ -143,7 +146,7 @@ def _chunk(completion: Mapping[str, Any], choices: list[dict[str, Any]], **more:
 
 
 def _block(block: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(the block before anything is in it, what fills it)."""
+    """(the empty block, the deltas that fill it)."""
     match block:
         case {"type": "text", "text": text}:
             return {**block, "text": ""}, [{"type": "text_delta", "text": text}]
@@ -165,7 +168,7 @@ def _event(data: Mapping[str, Any]) -> bytes:
 
 
 def _line(data: Mapping[str, Any]) -> bytes:
-    """JSON without the three characters that JSON may hold raw and that many clients split lines at."""
+    """JSON with escapes for the three characters that JSON allows and at which many clients split lines."""
     line = encode(data)
     for raw, escaped in _LINE_ENDS:
         line = line.replace(raw, escaped)

@@ -11,7 +11,7 @@ from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError
 
 Row: TypeAlias = dict[str, Any]
-"""A task as decoded from its JSONL line; every field it came with is still there."""
+"""A task as decoded from its JSONL line, with all its fields."""
 
 
 class Task(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -35,11 +35,11 @@ _METADATA: Final = "verifier_metadata"
 
 
 def task_from_row(row: Row, kind: type[T]) -> T:
-    """The typed view of a row. `verifier_metadata: null` is as good as none: in a file that was written from
-    several sources, every row has every column.
+    """The typed view of a row. `verifier_metadata: null` counts as missing, because in a file from several
+    sources every row has every column.
 
     Raises:
-        UsageError: naming the missing or wrong field and what it should be.
+        UsageError: with the missing or wrong field and what it should be.
     """
     try:
         return msgspec.convert(row, kind)
@@ -56,13 +56,13 @@ def task_to_row(task: Task | Row) -> Row:
 
 def _explain(problem: str, kind: type[Task]) -> str:
     fields = msgspec.structs.fields(kind)
-    needed = [field.name for field in fields if field.required]
-    tail = f" (a task here needs: {', '.join(needed)})" if needed else ""
+    required = [field.name for field in fields if field.required]
+    tail = f" (a task here needs: {', '.join(required)})" if required else ""
     return problem.replace("Object missing required field", "missing column").replace("$.", "") + tail
 
 
 def named_agent(row: Row) -> str:
-    """The agent that a row says it is for; empty when it says nothing."""
+    """The name of the agent in a row; empty without one."""
     match row.get(keys.AGENT_REF):
         case {"name": str(name)}:
             return name

@@ -9,13 +9,13 @@ from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams, input_items
 
 BYTES_PER_TOKEN: Final = 4
-"""Of UTF-8; common tokenisers are near it for English and for code, and below it for most other texts."""
+"""Bytes of UTF-8: about right for English and code; most other texts have fewer bytes per token."""
 IMAGE_TOKENS: Final = 1600
-"""Of one image; what Anthropic counts for the largest that it does not scale down."""
+"""The tokens of one image: Anthropic's count for the largest image that it does not scale down."""
 FILE_TOKENS: Final = 8000
 """The estimate for one file, whose number of pages is unknown."""
 _MESSAGE_TOKENS: Final = 4
-"""What a chat template writes around one item."""
+"""The tokens that a chat template adds to one item."""
 
 
 def estimated_tokens(params: RequestParams) -> int:
@@ -27,9 +27,9 @@ def estimated_tokens(params: RequestParams) -> int:
     for item in cast("list[dict[str, Any]]", input_items(params)):
         other += _MESSAGE_TOKENS
         for field in ("content", "output", "summary"):
-            inside, beside = _content(item.get(field))
-            text += inside
-            other += beside
+            text_bytes, other_tokens = _content(item.get(field))
+            text += text_bytes
+            other += other_tokens
         text += _bytes(item.get("name") or "") + _bytes(item.get("arguments") or "")
     return max(1, other - -text // BYTES_PER_TOKEN)
 

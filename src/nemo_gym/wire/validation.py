@@ -34,10 +34,10 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 
 def read_response(value: object) -> Response:
-    """A Response out of decoded JSON. A usage that can't be counted with is dropped.
+    """A Response from decoded JSON, without a usage of a wrong form.
 
     Raises:
-        ValueError: it is not a Response, or an item of its output is not well-formed.
+        ValueError: it is not a Response, or an item of its output is wrong.
     """
     if not isinstance(value, dict) or "output" not in value:
         raise ValueError("it has no `output`, so it is not a Response")

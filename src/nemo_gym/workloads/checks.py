@@ -13,8 +13,8 @@ from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.implementations import check_implementations
 from nemo_gym.config.integration_profile import infer_profile, prepare_problem
 from nemo_gym.config.manifest import Manifest, Profile
-from nemo_gym.config.manifest_composition import acting, differences, mirrored, synced
-from nemo_gym.config.manifest_file import MANIFEST, Place, located, read_manifest
+from nemo_gym.config.manifest_composition import differences, main_agent, shared_fields, sync_fields
+from nemo_gym.config.manifest_file import MANIFEST, Place, problem_text, read_manifest
 from nemo_gym.config.prompts import load_prompt
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import find_file, search_roots
@@ -58,9 +58,9 @@ async def check_workload(
         config = workload.resolve(overrides, search_dirs)
         config.require_instances()
         check_implementations(config.instances.values(), roots)
-        expected = mirrored(config)
+        expected = shared_fields(config)
         verdict.config = config
-        verdict.profile = infer_profile(config, acting(config), roots)
+        verdict.profile = infer_profile(config, main_agent(config), roots)
         verdict.notices += config.notices
     except GymError as error:
         verdict.problems.append(str(error))
@@ -77,7 +77,7 @@ async def check_workload(
     if verdict.manifest and expected is not None:
         wrong = [*_own_problems(verdict, verdict.manifest), *differences(verdict.manifest, expected)]
         if wrong:
-            verdict.problems.append(located(workload.manifest, wrong))
+            verdict.problems.append(problem_text(workload.manifest, wrong))
     if verdict.config:
         await _check_data(verdict, verdict.config, roots)
     return verdict
@@ -86,7 +86,7 @@ async def check_workload(
 def _sync(path: Path, expected: dict[str, object]) -> bool:
     """Rewrite a manifest, wholly or not at all; whether there was anything to change."""
     before = path.read_text(encoding="utf-8")
-    after = synced(before, expected)
+    after = sync_fields(before, expected)
     if after == before:
         return False
     with whole_file(path) as file:
@@ -109,7 +109,7 @@ def _own_problems(verdict: Verdict, manifest: Manifest) -> Iterator[tuple[Place,
 
 
 async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -> None:
-    agent = acting(config)
+    agent = main_agent(config)
     cases: list[tuple[str, Row]] = []
     for dataset in agent.datasets if agent else ():
         if dataset.prepare_script:
@@ -142,6 +142,6 @@ def _rows(dataset: Dataset, path: Path, roots: Sequence[Path]) -> Iterator[tuple
     for number, row in islice(read_rows(path), ROWS):
         where = f"{path}:{number}"
         try:
-            yield where, prompt.applied(row) if prompt else row
+            yield where, prompt.apply(row) if prompt else row
         except UsageError as error:
             raise ConfigError(f"{where}: {error}") from None

@@ -11,7 +11,7 @@ import msgspec
 
 from nemo_gym.config.catalogue import list_all_environments
 from nemo_gym.config.implementations import implementation_folder
-from nemo_gym.config.manifest_composition import acting, world
+from nemo_gym.config.manifest_composition import main_agent, main_server
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.workloads import Workload
@@ -60,8 +60,8 @@ async def _fixture(workload: Workload, config: Config, roots: Sequence[Path]) ->
 
 def _folders(workload: Workload, config: Config | None, roots: Sequence[Path]) -> list[Path]:
     """The workload's own, and those of the user's servers that it uses."""
-    agent = acting(config) if config else None
-    server = world(config, agent) if config else None
+    agent = main_agent(config) if config else None
+    server = main_server(config, agent) if config else None
     used = [implementation_folder(one, roots) for one in (agent, server) if one]
     return list(dict.fromkeys([workload.folder, *(folder for folder in used if folder)]))
 

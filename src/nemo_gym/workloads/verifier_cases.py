@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from nemo_gym.config.implementations import environment_reference, implementation_folder
-from nemo_gym.config.manifest_composition import acting, world
+from nemo_gym.config.manifest_composition import main_agent, main_server
 from nemo_gym.config.manifest_file import read_manifest
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.workloads import Workload
@@ -32,7 +32,7 @@ async def try_verifier(
     Raises:
         GymError: there is none, or it can't be made.
     """
-    server = world(config, acting(config))
+    server = main_server(config, main_agent(config))
     if server is None:
         raise GymError("there is no resources server in the configuration whose verifier could be asked")
     folder = implementation_folder(server, roots)
@@ -108,7 +108,7 @@ def golden_row(case: Golden) -> dict[str, Any]:
 
 def _exporting(config: Config, roots: Sequence[Path]) -> Path | None:
     """The program of the server that the agent acts in, if it exports a fixture."""
-    server = world(config, acting(config))
+    server = main_server(config, main_agent(config))
     folder = implementation_folder(server, roots) if server else None
     program = folder / server.entrypoint if server and folder else None
     return program if program and exports_fixture(program) else None

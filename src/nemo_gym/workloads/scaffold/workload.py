@@ -10,7 +10,7 @@ from typing import Final
 
 from nemo_gym.config.builtins import POLICY, agent_tree, environment_tree, model_tree
 from nemo_gym.config.manifest import DRIVEN, Kind, Profile
-from nemo_gym.config.manifest_composition import MIRRORED, mirrored, synced
+from nemo_gym.config.manifest_composition import SHARED_FIELDS, shared_fields, sync_fields
 from nemo_gym.config.selectors import config_path
 from nemo_gym.config.server_kinds import ENTRYPOINT, PLACEHOLDER
 from nemo_gym.config.sources import read_sources
@@ -84,7 +84,7 @@ async def write_workload(request: WorkloadRequest, root: Path, roots: Sequence[P
     paths = write_files(request.name, [home, root / GROUP / request.name, agent], files)
     resolved = workload.resolve(search_dirs=[root, *roots])
     manifest = workload.manifest.read_text(encoding="utf-8")
-    workload.manifest.write_text(synced(manifest, mirrored(resolved)), encoding="utf-8")
+    workload.manifest.write_text(sync_fields(manifest, shared_fields(resolved)), encoding="utf-8")
     if request.reuse_verifier:
         await run_fixture(workload, resolved, [root, *roots], update=True)
     return paths
@@ -134,7 +134,7 @@ def _manifest(request: WorkloadRequest, verifier: _Verifier) -> Tree:
         "authors": ["TODO: who wrote it"],
         "reward": {"range": [scale.low, scale.high], "higher_is_better": scale.higher_is_better},
         "determinism": "unknown",
-        **dict.fromkeys(MIRRORED, ""),
+        **dict.fromkeys(SHARED_FIELDS, ""),
         **(driver if request.profile == DRIVEN else {}),
         "session_model": "step" if verifier.steps else "episode",
         "lifecycle": "active",

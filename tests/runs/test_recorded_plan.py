@@ -1,4 +1,4 @@
-"""Stored trajectories scored anew: what is planned, and what is appended where."""
+"""Stored trajectories scored again: which are planned, and where the new rows go."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ECHO, read_rows
+from conftest import ECHO, StartServer, read_rows
 
 from nemo_gym.runs.append import append_run
 from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 from nemo_gym.runs.paths import RunPaths
-from nemo_gym.runs.reverify import RecordedPlan, check_modes
+from nemo_gym.runs.recorded_plan import RecordedPlan
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.runs.scorer_environments import Scorers
+from nemo_gym.runs.scorer_environments import Scorers, check_modes
 from nemo_gym.wire.errors import DataError, UsageError
 
 
@@ -84,7 +84,7 @@ def test_failures_of_a_class_are_planned_once_and_only_while_they_are_not_scored
         ([asked(0), asked(0)], [answered(0)], r"in.jsonl:2: task 0, repeat 0 is here a second time"),
         ([asked(0)], [answered(0), answered(0)], r"out.jsonl:2: task 0, repeat 0 is here a second time"),
         ([asked(0)], [answered(0), answered(3)], r"out.jsonl: task 3 repeat 0: not among the rows"),
-        ([asked(0)], [], r"nothing to score anew: 0 rollouts in"),
+        ([asked(0)], [], r"nothing to score again: 0 rollouts in"),
     ],
 )
 def test_what_can_t_be_joined_is_named(
@@ -136,6 +136,16 @@ async def test_each_agents_rollouts_are_scored_by_its_own_environment(tmp_path: 
     (failure,) = read_rows(tmp_path / "new_failures.jsonl")
     assert "no environment is known for agent 'nobody'" in failure["_ng_failure_error"]
     assert await check_modes(scorer) == []
+
+
+async def test_the_servers_among_the_scorers_are_asked_for_their_descriptions(
+    start_server: StartServer,
+) -> None:
+    url, _ = start_server()
+    scorer = Scorers(agents={"a": EnvironmentSpec(url=url), "b": EnvironmentSpec("mcqa")})
+    described = await scorer.with_description()
+    assert described.agents["a"].about == (await scorer.agents["a"].with_description()).about is not None
+    assert described.agents["b"] == scorer.agents["b"]
 
 
 async def test_environments_that_need_more_are_named_once(tmp_path: Path) -> None:
