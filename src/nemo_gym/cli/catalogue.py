@@ -1,4 +1,4 @@
-"""`gym list` and `gym search`: what there is to run."""
+"""`gym list` and `gym search`: the components that can be run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import typer
 
+from nemo_gym.cli.output import echo, print_json
 from nemo_gym.cli.selection import Json, SearchDirs
-from nemo_gym.cli.texts import echo, print_json
 from nemo_gym.wire.errors import UsageError
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ COLUMNS: Final = {
     "models": ("name", "variants"),
     "resources-servers": ("name", "domain", "description"),
 }
-"""What is shown of each type in a table."""
+"""The columns of each type's table."""
 
 
 @app.command()
@@ -59,14 +59,14 @@ def environments(
 
     Example: gym list environments mcqa
     """
-    wanted = {
+    choices = {
         "kind": kind,
         "domain": domain,
         "licensing": licensing,
         "status": status,
         "lifecycle": lifecycle,
     }
-    filters = {key: value for key, value in wanted.items() if value}
+    filters = {key: value for key, value in choices.items() if value}
 
     def fits(entry: Any) -> bool:
         return all(getattr(entry, key) == value for key, value in filters.items()) and (
@@ -78,7 +78,7 @@ def environments(
 
 @app.command()
 def agents(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
-    """List the agents, and whether each acts in any resources server or brings its own world.
+    """List the agents, and whether each acts in any resources server or has an environment of its own.
 
     Example: gym list agents simple_agent
     """
@@ -110,11 +110,11 @@ def search(
     search_dir: SearchDirs = None,
     json: Json = False,
 ) -> None:
-    """Find components by name, description or domain; where the query occurs nowhere, names that are near.
+    """Find components by name, description or domain. A query that occurs nowhere finds names like it.
 
     Example: gym search environments math
     """
-    from nemo_gym.cli.listing import print_rows
+    from nemo_gym.cli.console import print_rows
     from nemo_gym.config import catalogue
     from nemo_gym.config.sources import search_roots
 
@@ -141,7 +141,7 @@ def _show(
     json: bool,
     fits: Callable[[Any], bool] | None = None,
 ) -> None:
-    from nemo_gym.cli.listing import print_facts, print_rows
+    from nemo_gym.cli.console import print_facts, print_rows
     from nemo_gym.config import catalogue
     from nemo_gym.config.sources import search_roots
 

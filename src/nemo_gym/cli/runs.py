@@ -1,4 +1,4 @@
-"""`gym runs`: look at runs that are finished or going on."""
+"""`gym runs`: look at runs, finished or not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def list_runs(
     Example: gym runs list results/experiments --json
     """
     from nemo_gym.cli.display import print_runs
-    from nemo_gym.cli.texts import print_error
+    from nemo_gym.cli.output import print_error
     from nemo_gym.runs.report import runs_in
 
     runs, problems = runs_in(folder)
@@ -84,7 +84,8 @@ def show(
 
 
 def _hint(path: Path) -> str:
-    """The run that may be meant: the latest one of this name, whose file has a time in it, or one like it."""
+    """The nearest run: the latest one of this name, whose file name has a time in it, or one with a name like
+    it."""
     from nemo_gym.runs.report import runs_in
 
     if not path.parent.is_dir():

@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True):
     cache_dir: str = "cache"
     max_sandboxes: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Sessions of one server that may have sandboxes at the same time."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes."""
 
     def __post_init__(self) -> None:
         if self.port_range_low > self.port_range_high:
@@ -74,6 +76,7 @@ SETTINGS: Final = frozenset(
         "allowed_hosts",
         "request_limits",
         "max_sandboxes",
+        "sandbox_provider",
         "isolate",
         "dry_run",
         "skip_venv_if_present",

@@ -55,6 +55,8 @@ class Orders(msgspec.Struct):
     """What of the model calls is kept; None is nothing."""
     max_sandboxes: int | None = None
     """Of the rollouts of this worker."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes; None is `local`."""
     remembered: list[str] = []
     """Secrets that the parent knows of, to be shown nowhere."""
 
@@ -86,8 +88,9 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
         calls = orders.capture.calls if orders.capture else ""
         models = orders.environment.resources(FileCapture(Path(calls)) if calls else None).models
         resources = replace(resources, models=models)
-    if orders.max_sandboxes is not None:
-        resources = replace(resources, sandboxes=SandboxPool(limit=orders.max_sandboxes))
+    if orders.max_sandboxes is not None or orders.sandbox_provider:
+        pool = SandboxPool(orders.sandbox_provider or "local", limit=orders.max_sandboxes)
+        resources = replace(resources, sandboxes=pool)
     local = LocalEnvironment(environment, seed=orders.seed, resources=resources)
     link = orders.environment.link(local)
     if link is not local and orders.model.type == "oracle":

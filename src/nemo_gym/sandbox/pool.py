@@ -32,12 +32,14 @@ class SandboxPool:
         limit: how many holders; None is twice the number of cores.
 
     Raises:
-        InvalidSandbox: the limit is below 1.
+        InvalidSandbox: the limit is below 1, or there is no provider of that name.
     """
 
     def __init__(self, provider: Provider = "local", *, limit: int | None = None) -> None:
         if limit is not None and limit < 1:
             raise InvalidSandbox(f"max_sandboxes: expected a whole number from 1, not {limit}")
+        if isinstance(provider, str) and provider != "local":
+            room.get_provider_class(provider)
         self.limit = limit or default_limit()
         self._settings = {provider: dict[str, Any]()} if isinstance(provider, str) else provider
         self._provider: SandboxProvider | None = None

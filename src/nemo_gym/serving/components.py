@@ -68,7 +68,7 @@ class Components:
         self._environments: dict[str, LocalEnvironment] = {}
         self._offered: dict[str, OfferedTools | None] = {}
         self._models: dict[str, Model] = {}
-        self._sandboxes = SandboxPool(limit=options.max_sandboxes)
+        self._sandboxes = SandboxPool(options.sandbox_provider, limit=options.max_sandboxes)
         self._opened = AsyncExitStack()
 
     async def app(self, name: str) -> Starlette:

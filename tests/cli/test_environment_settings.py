@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.cli.environment_words import with_environment_settings
+from nemo_gym.cli.environment_settings import with_environment_settings
 from nemo_gym.cli.selection import Selected
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.overrides import parse_override
@@ -35,8 +35,8 @@ def parcel(tmp_path: Path) -> str:
 
 
 def selected(*words: str, **flags: list[str]) -> Selected:
-    made = Selected(words=list(words), **flags)
-    return with_environment_settings(made, made.roots())
+    selection = Selected(words=list(words), **flags)
+    return with_environment_settings(selection, selection.roots())
 
 
 def test_settings_reach_the_environment(parcel: str) -> None:
