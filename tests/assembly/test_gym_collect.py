@@ -15,7 +15,7 @@ from conftest import ECHO, StartEndpoint, write_echo_tasks
 import nemo_gym as gym
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.assembly import collect as api
-from nemo_gym.assembly import ready
+from nemo_gym.assembly import ready_components
 from nemo_gym.runs import component_specs
 from nemo_gym.wire.errors import DataError, GymError, ModelError, UsageError
 from nemo_gym.wire.items import assistant, message_text
@@ -324,9 +324,11 @@ async def test_the_embedded_model_stays_loaded_for_the_next_call(monkeypatch: py
         def close(self) -> None:
             self.closed += 1
 
-    monkeypatch.setattr(ready, "EmbeddedModel", Loading)
-    monkeypatch.setattr(ready, "embedded_model", functools.cache(ready.embedded_model.__wrapped__))
-    monkeypatch.setattr(api, "embedded_model", ready.embedded_model)
+    monkeypatch.setattr(ready_components, "EmbeddedModel", Loading)
+    monkeypatch.setattr(
+        ready_components, "embedded_model", functools.cache(ready_components.embedded_model.__wrapped__)
+    )
+    monkeypatch.setattr(api, "embedded_model", ready_components.embedded_model)
     for _ in range(2):
         assert [one.reward async for one in gym.collect(Doubles, "embedded", limit=1)] == [1.0]
 

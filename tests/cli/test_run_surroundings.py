@@ -53,6 +53,19 @@ async def broken(config, global_config_dict):
 """
 
 
+POOL = """
+from nemo_gym import Environment, Reward, Task, ask
+
+class Pool(Environment):
+    def tasks(self, split, seed, n):
+        yield Task(responses_create_params=ask("which provider?"))
+
+    def verify(self, task, response, session):
+        pool = self.resources.sandboxes
+        return Reward(1.0, details={"provider": pool.provider().name, "most": pool.limit})
+"""
+
+
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
     program = Gym(tmp_path)
@@ -196,3 +209,44 @@ class TestDriver:
         assert result.returncode == 0, result.stderr
         assert [row["reward"] for row in read_rows(gym.folder / "out.jsonl")] == [1.0]
         gym("env", "stop")
+
+
+class TestSandboxProvider:
+    """The pool's provider, as `--sandbox-provider` or `sandbox_provider` names it."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("pool.py", "--sandbox-provider", "apptainer", "--max-sandboxes", 4),
+            ("pool.py", "--sandbox-provider", "apptainer", "--max-sandboxes", 8, "--workers", 2),
+            ("pool.py", "+sandbox_provider=apptainer", "+max_sandboxes=4"),
+            ("--config", "run.yaml", "--max-sandboxes", 4),
+            ("--config", "local.yaml", "--max-sandboxes", 4, "--sandbox-provider", "apptainer"),
+        ],
+        ids=["flag", "workers", "word", "configuration", "a flag wins"],
+    )
+    def test_it_reaches_the_pool_of_a_run(self, gym: Gym, words: tuple[object, ...]) -> None:
+        (gym.folder / "pool.py").write_text(POOL)
+        for name, provider in (("run", "apptainer"), ("local", "local")):
+            settings = f"environment: pool.py\nsandbox_provider: {provider}\n"
+            (gym.folder / f"{name}.yaml").write_text(settings)
+        result = gym("run", *words, *SCRIPTED, "-o", "out.jsonl")
+        assert result.returncode == 0, result.stderr
+        (row,) = read_rows(gym.folder / "out.jsonl")
+        assert (row["provider"], row["most"]) == ("apptainer", 4)
+
+    def test_it_reaches_the_pool_of_a_server(self, gym: Gym) -> None:
+        (gym.folder / "pool.py").write_text(POOL)
+        gym.start("pool.py", *SCRIPTED, "sandbox_provider=apptainer", "max_sandboxes=4")
+        url = gym.servers()["pool"]["url"]
+        result = gym("run", "pool.py", "--environment-url", url, *SCRIPTED, "-o", "out.jsonl")
+        assert result.returncode == 0, result.stderr
+        (row,) = read_rows(gym.folder / "out.jsonl")
+        assert (row["provider"], row["most"]) == ("apptainer", 4)
+
+    def test_an_unknown_one_stops_the_start_of_servers(self, gym: Gym) -> None:
+        result = gym("env", "start", "mcqa", *SCRIPTED, "sandbox_provider=dockr", "--port", 0)
+        assert result.returncode != 0
+        message = "Unknown sandbox provider 'dockr'. Available providers: apptainer, docker, local"
+        assert result.stderr.startswith(f"gym: {message}")
+        assert len(result.stderr.splitlines()) == 1

@@ -96,6 +96,14 @@ def folder(tmp_path: Path) -> Path:
         (["eval", "profile", "--rollouts", "no.jsonl"], r"--rollouts no\.jsonl: there is no such file"),
         ([*RUN[:-1], "out.json", *NOBODY], r"output out\.json: expected a name ending in \.jsonl"),
         (
+            [*RUN, "--sandbox-provider", "dockr", *NOBODY],
+            r"Unknown sandbox provider 'dockr'\. Available providers: apptainer, docker, local",
+        ),
+        (
+            ["run", "reasoning", "+sandbox_provider=dockr", "-o", "out.jsonl", *NOBODY],
+            r"Unknown sandbox provider 'dockr'\. Available providers: apptainer, docker, local",
+        ),
+        (
             ["run", ECHO, "-i", "no.jsonl", "-o", "out.jsonl", *NOBODY],
             r"no\.jsonl: can't be read \(No such file",
         ),

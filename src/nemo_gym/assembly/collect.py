@@ -16,7 +16,13 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.assembly.arguments import Arguments
 from nemo_gym.assembly.loopback import open_loopback
-from nemo_gym.assembly.ready import LentModel, ReadyAgent, ReadyEnvironment, ReadyModel, embedded_model
+from nemo_gym.assembly.ready_components import (
+    LentModel,
+    ReadyAgent,
+    ReadyEnvironment,
+    ReadyModel,
+    embedded_model,
+)
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.environments.base import Environment

@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from nemo_gym.assembly.endpoint_wait import READINESS, wait_for_endpoints
 from nemo_gym.assembly.messages import Messages, Write
-from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
 from nemo_gym.config.resolve import Config
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare

@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nemo_gym.assembly.endpoint_wait import wait_for_model
 from nemo_gym.assembly.loopback import open_loopback
-from nemo_gym.assembly.readiness import wait_for_model
 from nemo_gym.cli.display import print_report, watch
 from nemo_gym.cli.output import echo, number, print_error, print_json
 from nemo_gym.cli.words import model_missing

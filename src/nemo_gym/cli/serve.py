@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
+from nemo_gym.assembly.endpoint_wait import READINESS, wait_for_endpoints
 from nemo_gym.assembly.servers import report_lost
 from nemo_gym.cli.console import print_banner
 from nemo_gym.cli.output import echo, print_error, safe_output

@@ -58,7 +58,7 @@ def start(
     began = time()
     _need_extra()
     from nemo_gym.assembly.asks import ask_changes
-    from nemo_gym.assembly.readiness import READINESS
+    from nemo_gym.assembly.endpoint_wait import READINESS
     from nemo_gym.cli.environment_settings import with_environment_settings
     from nemo_gym.cli.serve import is_secret_visible, replace_process, serve, serve_in_background
     from nemo_gym.serving.head import HEAD

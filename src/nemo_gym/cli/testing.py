@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from nemo_gym.cli.output import echo, print_error, print_json
-from nemo_gym.cli.selection import Json, SearchDirs
+from nemo_gym.cli.selection import Json, SearchDirs, Selected
 from nemo_gym.cli.words import read_options
 from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import UsageError
@@ -60,21 +60,19 @@ def check_verifier(
     Example: gym env test --resources-server weather ++should_validate_data=true
     """
     from nemo_gym.cli.environments import print_check
-    from nemo_gym.config.overrides import is_override
-    from nemo_gym.config.sources import search_roots
     from nemo_gym.config.workloads import find_workload, find_workloads
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.runs.loop import run_async
     from nemo_gym.workloads.server_tests import server_folder, server_folders
 
-    names = [word for word in words or [] if not is_override(word)]
-    test_options = read_options(TestOptions, [word for word in words or [] if is_override(word)])
-    roots = search_roots(search_dir or [])
+    selected = Selected(words=words, search_dir=search_dir)
+    names, roots = selected.names, selected.roots()
+    test_options = read_options(TestOptions, selected.changes)
     if len(names) > 1:
         raise UsageError(f"one name at a time, got {', '.join(names)}")
     folders = server_folders(roots)
-    named = [*(resources_server or []), *([test_options.entrypoint] if test_options.entrypoint else [])]
+    servers = [*(resources_server or []), *([test_options.entrypoint] if test_options.entrypoint else [])]
     workloads = {workload.name for workload in find_workloads(roots)}
     if names and (kind or names[0] in workloads):
         sys.exit(_test_fixture(find_workload(names[0], kind, roots), search_dir or [], update_expected, json))
@@ -85,10 +83,10 @@ def check_verifier(
         report = run_async(check_environment(lambda: environment({})))
         print_check(names[0], report, as_json=json)
         sys.exit(0 if report.passed else 1)
-    if not (folders or names or named):
+    if not (folders or names or servers):
         raise UsageError(f"there are no resources servers to test (looked in {', '.join(map(str, roots))})")
-    if names or named:
-        folders = [server_folder(name, roots) for name in (*names, *named)]
+    if names or servers:
+        folders = [server_folder(name, roots) for name in (*names, *servers)]
     else:
         folders = server_folders(roots, test_options.num_shards, test_options.shard_index)
     sys.exit(_test_servers(folders, test_options, json))
