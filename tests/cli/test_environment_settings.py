@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemo_gym.cli.environment_settings import with_environment_settings
-from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.selection import ConfigSelection
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.overrides import parse_override
 from nemo_gym.wire.errors import UsageError
@@ -34,8 +34,8 @@ def parcel(tmp_path: Path) -> str:
     return str(path)
 
 
-def selected(*words: str, **flags: list[str]) -> Selected:
-    selection = Selected(words=list(words), **flags)
+def selected(*words: str, **flags: list[str]) -> ConfigSelection:
+    selection = ConfigSelection(words=list(words), **flags)
     return with_environment_settings(selection, selection.roots())
 
 

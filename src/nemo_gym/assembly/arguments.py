@@ -77,10 +77,10 @@ class Arguments:
             ).about("environment_url", "agent_url", "no_serve")
         if not acts_here and self.environment_url:
             raise UsageError(
-                "the agent at the URL has an environment of its own: leave out the environment's URL"
+                "the agent at the URL has its own environment: leave out the environment's URL"
             ).about("environment_url")
         if elsewhere and (self.model_type or self.model or self.model_url):
-            raise UsageError("the agent at the URL has a model of its own: leave out the model").about(
+            raise UsageError("the agent at the URL has its own model: leave out the model").about(
                 "model", "model_type", "model_url"
             )
         if self.no_serve and self.agent_url:

@@ -51,14 +51,14 @@ class Selection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The environments that score, and what must be open meanwhile."""
+    """The environments that score, and what must be open while they do."""
 
     scorer: EnvironmentSpec
     around: AbstractAsyncContextManager[None]
 
 
 def scoring(
-    selected: Selection,
+    selection: Selection,
     rollouts: Path,
     *,
     url: str,
@@ -81,14 +81,14 @@ def scoring(
         UsageError: no environment is named, or it can't be found.
         ConfigError: the configuration is wrong.
     """
-    names = selected.names
+    names = selection.names
     if url:
         scorer = EnvironmentSpec("".join(names[:1]), url=url, token=token)
         return Scoring(with_asked(scorer, asks), nullcontext())
-    if selected.is_configured:
-        return _scoring_of_configuration(selected, logs, asks, messages)
+    if selection.is_configured:
+        return _scoring_of_configuration(selection, logs, asks, messages)
     if names:
-        return Scoring(with_asked(EnvironmentSpec(names[0], selected.settings), asks), nullcontext())
+        return Scoring(with_asked(EnvironmentSpec(names[0], selection.settings), asks), nullcontext())
     run = RunPaths.of(rollouts)
     recorded = recorded_scorer(run) if run.manifest.exists() else EnvironmentSpec()
     if not recorded.ref:
@@ -98,18 +98,18 @@ def scoring(
     return Scoring(with_asked(recorded, asks), nullcontext())
 
 
-def local_scorers(selected: Selection, head_url: str) -> tuple[EnvironmentSpec | None, str]:
+def local_scorers(selection: Selection, head_url: str) -> tuple[EnvironmentSpec | None, str]:
     """The environments that can run in this process, and the URL of the head server for the metrics of the
     others.
 
     Raises:
         ConfigError: the configuration is wrong.
     """
-    if not selected.is_configured:
-        names = selected.names
-        return (EnvironmentSpec(names[0], selected.settings) if names else None), head_url
-    config = selected.resolve(offline=True)
-    roots = selected.roots()
+    if not selection.is_configured:
+        names = selection.names
+        return (EnvironmentSpec(names[0], selection.settings) if names else None), head_url
+    config = selection.resolve(offline=True)
+    roots = selection.roots()
     environments = config.of("resources_servers")
     local = {
         one.name: environment_spec(one, config.instances)
@@ -123,18 +123,18 @@ def local_scorers(selected: Selection, head_url: str) -> tuple[EnvironmentSpec |
 
 
 def _scoring_of_configuration(
-    selected: Selection, logs: Path, asks: AskSettings, messages: Messages
+    selection: Selection, logs: Path, asks: AskSettings, messages: Messages
 ) -> Scoring:
-    config = selected.resolve(offline=True)
-    roots = selected.roots()
+    config = selection.resolve(offline=True)
+    roots = selection.roots()
     changes = ask_changes(asks, config, roots)
     if changes:
-        config = selected.resolve(*changes, offline=True)
+        config = selection.resolve(*changes, offline=True)
     environments = config.of("resources_servers")
     if not environments:
         raise UsageError("the configuration has no environment: name one").about("environment")
     if any(implementation_folder(one, roots) for one in environments):
-        return _scoring_through_servers(selected, config, changes, logs, messages)
+        return _scoring_through_servers(selection, config, changes, logs, messages)
     specs = {one.name: environment_spec(one, config.instances) for one in environments}
     return Scoring(_by_agent(config, specs), nullcontext())
 
@@ -153,7 +153,7 @@ def _by_agent(config: Config, specs: dict[str, EnvironmentSpec], *, only: bool =
 
 
 def _scoring_through_servers(
-    selected: Selection, config: Config, changes: Sequence[str], logs: Path, messages: Messages
+    selection: Selection, config: Config, changes: Sequence[str], logs: Path, messages: Messages
 ) -> Scoring:
     try:
         from nemo_gym.assembly.servers import launch_for_run, open_servers
@@ -162,9 +162,9 @@ def _scoring_through_servers(
     open_ones = [f"++{key}=''" for key in POLICY_SETTINGS if not config.tree.get(key)]
 
     def resolve() -> Config:
-        return _scoring_part(selected.resolve(*changes, *open_ones, "++head_server.port=0", offline=False))
+        return _scoring_part(selection.resolve(*changes, *open_ones, "++head_server.port=0", offline=False))
 
-    launch = launch_for_run(resolve, selected.roots(), logs)
+    launch = launch_for_run(resolve, selection.roots(), logs)
     specs = {
         one.name: EnvironmentSpec(url=http_url(reachable(one.host), one.port), token=launch.token)
         for one in launch.instances.values()

@@ -17,7 +17,7 @@ app = typer.Typer(
     help="List benchmarks, environments, agents, models, resources servers.", no_args_is_help=True
 )
 
-Name: TypeAlias = Annotated[str, typer.Argument(metavar="[NAME]", help="Print all about this one.")]
+Name: TypeAlias = Annotated[str, typer.Argument(metavar="[NAME]", help="Print everything about this one.")]
 
 COLUMNS: Final = {
     "benchmarks": ("name", "domain", "agent", "num_repeats"),
@@ -43,15 +43,19 @@ def environments(
     name: Name = "",
     search_dir: SearchDirs = None,
     json: Json = False,
-    kind: Annotated[Literal["environment", "benchmark"] | None, typer.Option(help="Only these.")] = None,
-    domain: Annotated[str, typer.Option(help="Only those of this domain.")] = "",
-    modality: Annotated[str, typer.Option(help="Only those with text, image, audio, ...")] = "",
-    licensing: Annotated[str, typer.Option(help="Only those under this licence.")] = "",
+    kind: Annotated[
+        Literal["environment", "benchmark"] | None, typer.Option(help="Only entries of this kind.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Only environments of this domain.")] = "",
+    modality: Annotated[str, typer.Option(help="Only environments with text, image, audio, ...")] = "",
+    licensing: Annotated[str, typer.Option(help="Only environments under this licence.")] = "",
     status: Annotated[
         Literal["experimental", "no-manifest"] | None,
-        typer.Option(help="Only those with a manifest, or without."),
+        typer.Option(help="Only environments with a manifest, or without one."),
     ] = None,
-    lifecycle: Annotated[Literal["active", "deprecated"] | None, typer.Option(help="Only these.")] = None,
+    lifecycle: Annotated[
+        Literal["active", "deprecated"] | None, typer.Option(help="Only entries of this kind.")
+    ] = None,
 ) -> None:
     """List the environments: those with a manifest, with a configuration, and every environment class.
 
@@ -78,7 +82,7 @@ def environments(
 
 @app.command()
 def agents(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
-    """List the agents, and whether each acts in any resources server or has an environment of its own.
+    """List the agents, and whether each acts in any resources server or has its own environment.
 
     Example: gym list agents simple_agent
     """
@@ -105,7 +109,8 @@ def resources_servers(name: Name = "", search_dir: SearchDirs = None, json: Json
 
 def search(
     words: Annotated[
-        list[str], typer.Argument(metavar="[TYPE] QUERY", help="What to look for, and among what.")
+        list[str],
+        typer.Argument(metavar="[TYPE] QUERY", help="The text to search for, and the type of component."),
     ],
     search_dir: SearchDirs = None,
     json: Json = False,
@@ -121,7 +126,7 @@ def search(
     types = words[:1] if len(words) > 1 and words[0] in catalogue.TYPES else list(catalogue.TYPES)
     query = " ".join(words[1:] if types == words[:1] else words)
     if not query.strip():
-        raise UsageError("there is nothing to look for: gym search QUERY")
+        raise UsageError("the query is empty: gym search QUERY")
     rows = [
         {"type": kind, **msgspec.to_builtins(entry)}
         for kind, entry in catalogue.search(query, types, search_roots(search_dir or []))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nemo_gym.cli.output import echo, print_error, print_json, print_note
-from nemo_gym.cli.selection import Json, Selected, with_selectors
+from nemo_gym.cli.selection import ConfigSelection, Json, with_selectors
 from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import GymError, UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @with_selectors
 def resolve(
-    selected: Selected,
+    selection: ConfigSelection,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
     """Print the whole configuration that the arguments select, secrets masked. Ports are left open (-1).
@@ -29,7 +29,7 @@ def resolve(
     """
     from nemo_gym.config.tree import to_yaml
 
-    config = selected.resolve(offline=True)
+    config = selection.resolve(offline=True)
     for notice in config.notices:
         print_note(notice)
     if json:
@@ -40,10 +40,12 @@ def resolve(
 
 @with_selectors
 def validate(
-    selected: Selected,
-    kind: Annotated[Kind | None, typer.Option(help="Check the manifest of this kind of that name.")] = None,
+    selection: ConfigSelection,
+    kind: Annotated[
+        Kind | None, typer.Option(help="Check the manifest of the environment or benchmark NAME.")
+    ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Check this manifest, and what belongs to it.")
+        Path | None, typer.Option(help="Check this manifest and its environment or benchmark.")
     ] = None,
     sync: Annotated[
         bool, typer.Option("--sync", help="Write into the manifest what the configuration says.")
@@ -60,13 +62,13 @@ def validate(
     from nemo_gym.config.implementations import check_implementations
 
     try:
-        workload = _workload(selected, kind, manifest, needed=sync)
+        workload = _workload(selection, kind, manifest, needed=sync)
         if workload is not None:
-            sys.exit(_validate_workload(workload, selected, sync=sync, json=json))
-        config = selected.resolve(offline=True)
+            sys.exit(_validate_workload(workload, selection, sync=sync, json=json))
+        config = selection.resolve(offline=True)
         config.require_instances()
         instances = config.instances.values()
-        check_implementations(instances, selected.roots())
+        check_implementations(instances, selection.roots())
     except GymError as error:
         if not json:
             raise
@@ -85,9 +87,9 @@ def validate(
 
 
 def _workload(
-    selected: Selected, kind: Kind | None, manifest: Path | None, *, needed: bool
+    selection: ConfigSelection, kind: Kind | None, manifest: Path | None, *, needed: bool
 ) -> Workload | None:
-    """The environment or benchmark with a folder of its own that a command names; None without one.
+    """The environment or benchmark that a command names, if it has its own folder; None otherwise.
 
     Raises:
         UsageError: there is none of that name, and one is needed.
@@ -96,23 +98,23 @@ def _workload(
 
     if manifest is not None:
         return workload_at(manifest)
-    names = selected.names
+    names = selection.names
     if kind or needed:
         if len(names) != 1:
             raise UsageError("give the name of one environment or benchmark, or --manifest PATH")
-        return find_workload(names[0], kind, selected.roots())
+        return find_workload(names[0], kind, selection.roots())
     if len(names) != 1:
         return None
-    workloads = (one for one in find_workloads(selected.roots()) if one.manifest.is_file())
+    workloads = (one for one in find_workloads(selection.roots()) if one.manifest.is_file())
     return next((one for one in workloads if one.name == names[0]), None)
 
 
-def _validate_workload(workload: Workload, selected: Selected, *, sync: bool, json: bool) -> int:
+def _validate_workload(workload: Workload, selection: ConfigSelection, *, sync: bool, json: bool) -> int:
     """Check a workload and print the verdict; the exit code."""
     from nemo_gym.runs.loop import run_async
     from nemo_gym.workloads.checks import check_workload
 
-    verdict = run_async(check_workload(workload, selected.changes, selected.search_dir or [], sync=sync))
+    verdict = run_async(check_workload(workload, selection.changes, selection.search_dir or [], sync=sync))
     valid = not verdict.problems
     instances = verdict.config.instances.values() if verdict.config else ()
     if json:

@@ -1,4 +1,4 @@
-"""`gym dataset`: check, render, fetch and send data sets."""
+"""`gym dataset`: check, render, download and upload data sets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 import typer
 
 from nemo_gym.cli.output import echo, print_error, print_json
-from nemo_gym.cli.selection import Json, SearchDirs, Selected, with_selectors
+from nemo_gym.cli.selection import ConfigSelection, Json, SearchDirs, with_selectors
 from nemo_gym.cli.words import read_options
 from nemo_gym.wire.errors import UsageError
 
-app = typer.Typer(help="Check, render, fetch and send data sets.", no_args_is_help=True)
+app = typer.Typer(help="Check, render, download and upload data sets.", no_args_is_help=True)
 
 
 class Mode(StrEnum):
@@ -29,15 +29,15 @@ class Mode(StrEnum):
 @app.command()
 @with_selectors
 def collate(
-    selected: Selected,
+    selection: ConfigSelection,
     mode: Annotated[
-        Mode | None, typer.Option(help="Train, validation and benchmark data sets; or the examples.")
+        Mode | None, typer.Option(help="Train, validation and benchmark data sets, or the examples.")
     ] = None,
-    output_dir: Annotated[Path | None, typer.Option(help="Where each type's rows go together.")] = None,
+    output_dir: Annotated[Path | None, typer.Option(help="The folder for one file of each type.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch data sets that aren't here.")] = False,
     json: Json = False,
 ) -> None:
-    """Check the data sets of a configuration, count what is in them, and write them together by type.
+    """Check the data sets of a configuration, count their contents, and write one file of each type.
 
     Example: gym dataset collate --config run.yaml --mode train_preparation --output-dir data/prepared
     """
@@ -45,12 +45,12 @@ def collate(
     from nemo_gym.datasets.declared import MODES, declared_parts, fetch_missing
     from nemo_gym.datasets.settings import CollateSettings, settings_of
 
-    config = selected.resolve(offline=True)
+    config = selection.resolve(offline=True)
     flags = {"mode": mode, "output_dirpath": str(output_dir or ""), "should_download": download}
     settings = settings_of(CollateSettings, config.tree, **flags)
     if not (settings.mode and settings.output_dirpath):
         raise UsageError(f"needed: --mode {' or '.join(MODES)}, and --output-dir FOLDER")
-    agents, types, roots = config.of("responses_api_agents"), MODES[settings.mode], selected.roots()
+    agents, types, roots = config.of("responses_api_agents"), MODES[settings.mode], selection.roots()
     if settings.should_download:
         paths = fetch_missing(agents, types, roots, token=settings.hf_token, store=settings.data_source)
         for path in paths:
@@ -94,7 +94,7 @@ class RenderOptions(msgspec.Struct):
 @app.command()
 def render(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The same by configuration keys.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The flags as configuration keys.")
     ] = None,
     input: Annotated[Path | None, typer.Option("--input", "-i", help="Rows without an input, JSONL.")] = None,
     prompt_config: Annotated[
@@ -135,7 +135,7 @@ class Storage(StrEnum):
 
 Words: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="The same by configuration keys, and hf_token=..."),
+    typer.Argument(metavar="[KEY=VALUE]...", help="The flags as configuration keys, and hf_token=..."),
 ]
 StorageKind: TypeAlias = Annotated[Storage, typer.Option("--storage", help="Where the data set is stored.")]
 Revision: TypeAlias = Annotated[str, typer.Option(help="A branch, tag or commit. [default: main]")]
@@ -146,12 +146,10 @@ def download(
     words: Words = None,
     storage: StorageKind = Storage.hf,
     repo_id: Annotated[str, typer.Option(help="OWNER/NAME of the data set.")] = "",
-    name: Annotated[str, typer.Option(help="Of a data set in GitLab.", hidden=True)] = "",
+    name: Annotated[str, typer.Option(help="The data set's name in GitLab.", hidden=True)] = "",
     revision: Revision = "",
-    artifact: Annotated[str, typer.Option(help="One file, as it is.")] = "",
-    split: Annotated[
-        str, typer.Option(help="Rows of one split. Without it or --artifact: every split.")
-    ] = "",
+    artifact: Annotated[str, typer.Option(help="One file, unchanged.")] = "",
+    split: Annotated[str, typer.Option(help="Only this split. Default: every split.")] = "",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
     output_dir: Annotated[Path | None, typer.Option(help="The folder to write SPLIT.jsonl into.")] = None,
 ) -> None:
@@ -167,7 +165,7 @@ def download(
         raise UsageError("--name is of a data set in GitLab; on the hub it is --repo-id OWNER/NAME")
     settings = settings_of(
         DownloadSettings,
-        Selected(words=words).resolve(offline=True).tree,
+        ConfigSelection(words=words).resolve(offline=True).tree,
         repo_id=repo_id,
         revision=revision,
         artifact_fpath=artifact,
@@ -184,9 +182,11 @@ def upload(
     words: Words = None,
     storage: StorageKind = Storage.hf,
     input: Annotated[Path | None, typer.Option("--input", "-i", help="The file, JSONL.")] = None,
-    name: Annotated[str, typer.Option(help="Of the data set. Default: the resources server's.")] = "",
+    name: Annotated[str, typer.Option(help="The data set's name. Default: the resources server's.")] = "",
     revision: Revision = "",
-    split: Annotated[str, typer.Option(help="Rows of train must be requests. [default: train]")] = "",
+    split: Annotated[
+        str, typer.Option(help="The split; rows of train must be requests. [default: train]")
+    ] = "",
     create_pr: Annotated[
         bool, typer.Option("--create-pr", help="Open a pull request instead of committing.")
     ] = False,
@@ -199,17 +199,17 @@ def upload(
     from nemo_gym.datasets.upload import upload as upload_file
 
     _check_storage(storage)
-    selected = Selected(words=words)
+    selection = ConfigSelection(words=words)
     settings = settings_of(
         UploadSettings,
-        selected.resolve(offline=True).tree,
+        selection.resolve(offline=True).tree,
         input_jsonl_fpath=str(input or ""),
         dataset_name=name,
         revision=revision,
         split=split,
         create_pr=create_pr,
     )
-    repository, url = upload_file(settings, selected.roots())
+    repository, url = upload_file(settings, selection.roots())
     echo(f"{repository}\n{url}")
 
 

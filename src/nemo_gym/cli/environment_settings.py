@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.selection import ConfigSelection
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.errors import nearest
 from nemo_gym.config.overrides import is_override
@@ -23,7 +23,7 @@ from nemo_gym.runs.asked_specs import split_settings
 from nemo_gym.wire.errors import UsageError
 
 
-def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Selected:
+def with_environment_settings(selection: ConfigSelection, roots: Sequence[Path]) -> ConfigSelection:
     """The same selection with the settings of its environment written as changes to the configuration.
 
     Only where one word names an environment, by name or file. A word with a dot, a plus or a tilde changes
@@ -32,14 +32,14 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
     Raises:
         UsageError: a word is neither a setting of the environment nor one of a configuration.
     """
-    words = selected.words or []
-    names = selected.names
-    others = (selected.config, selected.resources_server, selected.environment, selected.benchmark)
+    words = selection.words or []
+    names = selection.names
+    others = (selection.config, selection.resources_server, selection.environment, selection.benchmark)
     if len(names) != 1 or any(others) or _has_configuration(names[0], roots):
-        return selected
+        return selection
     bare = [word for word in words if is_override(word) and _is_bare(word)]
     if not bare:
-        return selected
+        return selection
     name = implementation_name(names[0])
     kind = find_environment(names[0], roots=roots)
     fields = (*kind.Config.__struct_fields__, *kind.asks)
@@ -59,7 +59,7 @@ def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Sele
         msgspec.convert(split_settings(kind, settings)[0], kind.Config, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(f"environment {name}: {error} ({_listed(fields)})") from None
-    return replace(selected, words=changes)
+    return replace(selection, words=changes)
 
 
 def _listed(names: Sequence[str]) -> str:

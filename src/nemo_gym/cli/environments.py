@@ -126,7 +126,7 @@ def check(
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the tasks that are tried.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the tasks to try.")] = 0,
     ask: options.Asks = None,
     json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`gym eval`: prepare data, profile a run, put runs together, score a run again."""
+"""`gym eval`: prepare data, profile a run, merge runs, score a run again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from nemo_gym.cli import run_options as options
 from nemo_gym.cli.output import TERMINAL, echo, number, print_error, print_json
-from nemo_gym.cli.selection import Json, Selected, with_selectors
+from nemo_gym.cli.selection import ConfigSelection, Json, with_selectors
 from nemo_gym.cli.words import read_asks, read_options, split_options
 from nemo_gym.wire.errors import JudgeFailed, UsageError, VerifierFault
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from nemo_gym.assembly.reverification import Existing
     from nemo_gym.runs.reward_profile import Completion
 
-app = typer.Typer(help="Prepare, collect, profile, put together, score again.", no_args_is_help=True)
+app = typer.Typer(help="Prepare data; profile, merge and score runs again.", no_args_is_help=True)
 
 
 @app.command()
 @with_selectors
 def prepare(
-    selected: Selected,
-    use_cached: Annotated[
-        bool, typer.Option("--use-cached", help="Leave files that are there as they are.")
-    ] = False,
-    processes: Annotated[int | None, typer.Option(min=1, help="How many at a time. [default: 1]")] = None,
+    selection: ConfigSelection,
+    use_cached: Annotated[bool, typer.Option("--use-cached", help="Keep files that exist already.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Benchmarks prepared at a time. [default: 1]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make the data of benchmarks: run the prepare() of every benchmark that is declared, and check its file.
@@ -43,10 +43,10 @@ def prepare(
     from nemo_gym.datasets.settings import settings_of
     from nemo_gym.runs.loop import run_async
 
-    config = selected.resolve(offline=True)
+    config = selection.resolve(offline=True)
     flags = {"use_cached_prepared_benchmarks": use_cached, "num_prepare_benchmark_processes": processes}
     settings = settings_of(PrepareSettings, config.tree, **flags)
-    benchmarks = run_async(prepare_benchmarks(config.of("responses_api_agents"), selected.roots(), settings))
+    benchmarks = run_async(prepare_benchmarks(config.of("responses_api_agents"), selection.roots(), settings))
     if json:
         print_json({"benchmarks": benchmarks})
         return
@@ -66,14 +66,17 @@ class ProfileOptions(msgspec.Struct):
 @app.command()
 def profile(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The same by configuration keys.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The flags as configuration keys.")
     ] = None,
     inputs: Annotated[
-        Path | None, typer.Option(help="Materialised inputs. Default: those beside the rollouts.")
+        Path | None, typer.Option(help="Materialised inputs, JSONL. Default: the file beside the rollouts.")
     ] = None,
     rollouts: Annotated[Path | None, typer.Option(help="Rollouts, JSONL.")] = None,
     allow_partial_rollouts: Annotated[
-        bool, typer.Option("--allow-partial-rollouts", help="Take what there is, and say how much it is.")
+        bool,
+        typer.Option(
+            "--allow-partial-rollouts", help="Accept an incomplete run, and print how complete it is."
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the completion as JSON.")] = False,
 ) -> None:
@@ -130,7 +133,7 @@ class AggregateOptions(msgspec.Struct):
 @app.command()
 @with_selectors
 def aggregate(
-    selected: Selected,
+    selection: ConfigSelection,
     input_glob: Annotated[
         list[str] | None,
         typer.Option("--input-glob", "-i", metavar="GLOB[,GLOB]...", help="Rollouts files. Repeatable."),
@@ -143,7 +146,7 @@ def aggregate(
     server_token: options.ServerToken = "",
     json: options.Json = False,
 ) -> None:
-    """Put the rollouts of several runs into one file and compute the metrics of all of them.
+    """Merge the rollouts of several runs into one file, and compute the metrics of all of them.
 
     Example: gym eval aggregate -i 'results/chunk*.jsonl' -o results/all.jsonl
 
@@ -157,7 +160,7 @@ def aggregate(
     from nemo_gym.runs.shards import aggregate_shards, find_shards
 
     flags = {"input_glob": input_glob, "output_jsonl_fpath": str(output or "")}
-    chosen, others = split_options(AggregateOptions, selected.words or [], **flags)
+    chosen, others = split_options(AggregateOptions, selection.words or [], **flags)
     if not chosen.input_glob or not chosen.output_jsonl_fpath:
         raise UsageError("needed: --input-glob GLOB and --output FILE")
     target = RunPaths.of(Path(chosen.output_jsonl_fpath))
@@ -168,7 +171,7 @@ def aggregate(
         existing = [path for path in existing if path == target.metrics]
     if existing and not overwrite:
         raise UsageError(f"{existing[0]} exists already: pass --overwrite, or another --output")
-    scorer, head = local_scorers(replace(selected, words=others), head_url)
+    scorer, head = local_scorers(replace(selection, words=others), head_url)
     agents = RemoteRun(head_url=head, token=server_token) if head else None
     work = aggregate_shards(shards, target, scorer=scorer, agents=agents, merge=chosen.merge_shards)
     report, notes = run_async(work)
@@ -180,29 +183,31 @@ def aggregate(
 @app.command()
 @with_selectors
 def reverify(
-    selected: Selected,
+    selection: ConfigSelection,
     rollouts: Annotated[Path, typer.Option(help="Rollouts of an earlier run, JSONL.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The rollouts with their new rewards.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file for the rollouts with their new rewards.")
+    ],
     inputs: Annotated[
-        Path | None, typer.Option(help="Their materialised inputs. Default: those beside the rollouts.")
+        Path | None,
+        typer.Option(help="The run's materialised inputs. Default: the file beside the rollouts."),
     ] = None,
     environment_url: Annotated[str, typer.Option(help="Have a running resources server score them.")] = "",
     server_token: options.ServerToken = "",
     ask: options.Asks = None,
     concurrency: options.Concurrency = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rollouts.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rollouts.")] = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
     force: Annotated[
-        bool, typer.Option("--force", help="Even where a verifier may need what is gone: output unsafe_...")
+        bool,
+        typer.Option("--force", help="Score even if a verifier may need a lost session; writes unsafe_NAME."),
     ] = False,
     judge_failed_only: Annotated[
-        bool, typer.Option("--judge-failed-only", help="Only rollouts that failed because a judge did.")
+        bool, typer.Option("--judge-failed-only", help="Only rollouts whose judge failed.")
     ] = False,
     failed: Annotated[
         bool,
-        typer.Option(
-            "--failed", help="Only rollouts that failed because the verifier did, after mending it."
-        ),
+        typer.Option("--failed", help="Only rollouts whose verifier failed, once it is mended."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the files at --output first.")
@@ -210,7 +215,10 @@ def reverify(
     resume: options.Resume = False,
     accept_changes: options.AcceptChanges = None,
     append: Annotated[
-        bool, typer.Option("--append", help="Add what is missing to the files at --output.")
+        bool,
+        typer.Option(
+            "--append", help="Score only the rollouts that the files at --output lack, and add them."
+        ),
     ] = False,
     disable_aggregation: options.NoMetrics = False,
     json: options.Json = False,
@@ -250,7 +258,7 @@ def reverify(
         limit=limit,
     )
     chosen = scoring(
-        selected,
+        selection,
         rollouts,
         url=environment_url,
         token=server_token,

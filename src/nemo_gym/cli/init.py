@@ -26,13 +26,11 @@ class InitOptions(msgspec.Struct):
 
 
 def init(
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Of a new environment that is one class.")
-    ] = "",
-    folder: Annotated[Path, typer.Option(help="Where its folders are made.")] = Path(),
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The name of a new environment class.")] = "",
+    folder: Annotated[Path, typer.Option(help="The folder to write into.")] = Path(),
     template: Annotated[
         Literal["tools", "steps"],
-        typer.Option(help="Of the class: tools and one answer, or turns with a step for each answer."),
+        typer.Option(help="The class has tools and one answer, or a step for each of several answers."),
     ] = "tools",
     resources_server: Annotated[
         str,
@@ -63,7 +61,9 @@ def init(
     ] = None,
     higher_is_better: Annotated[
         bool | None,
-        _reward_option("--higher-is-better/--lower-is-better", help="What rewards mean."),
+        _reward_option(
+            "--higher-is-better/--lower-is-better", help="Whether higher or lower rewards are better."
+        ),
     ] = None,
 ) -> None:
     """Write a small environment with tests, for you to change.
@@ -91,7 +91,7 @@ def init(
         raise UsageError("--template goes with NAME, an environment that is one class")
     if form == "NAME":
         if reward_range or higher_is_better is not None:
-            raise UsageError("an environment class has its own reward_range: set it there")
+            raise UsageError("rewards of an environment class: set its reward_range in the class")
         files = write_scaffold(chosen, folder, steps=template == "steps")
         commands = [f"gym run {chosen}", f"gym env check {chosen}"]
     else:

@@ -74,14 +74,14 @@ def options(
         bool, typer.Option("--json", help="With --version: also the versions of Python and of dependencies.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log everything; may stand anywhere on the line.")
+        bool, typer.Option("--verbose", "-v", help="Log everything. Allowed anywhere on the line.")
     ] = False,
     unsafe: Annotated[
         bool,
         typer.Option(
             _ALLOW_UNSAFE,
-            help="Where this machine can't isolate sandboxes, run code that a model wrote all the same, with "
-            "this machine's network and files in its reach; may stand anywhere on the line.",
+            help="Where this machine can't isolate sandboxes, run the code of a model without isolation: "
+            "it can reach this machine's network and files. Allowed anywhere on the line.",
         ),
     ] = False,
 ) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from nemo_gym.cli.output import echo, print_json
-from nemo_gym.cli.selection import Json, SearchDirs, Selected, with_selectors
+from nemo_gym.cli.selection import ConfigSelection, Json, SearchDirs, with_selectors
 from nemo_gym.cli.words import read_options
 from nemo_gym.wire.errors import UsageError
 
@@ -27,8 +27,8 @@ def packages(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="entrypoint=resources_servers/NAME")
     ] = None,
-    resources_server: Annotated[str, typer.Option(metavar="NAME", help="Whose packages.")] = "",
-    outdated: Annotated[bool, typer.Option("--outdated", help="Only those with a newer version.")] = False,
+    resources_server: Annotated[str, typer.Option(metavar="NAME", help="The resources server.")] = "",
+    outdated: Annotated[bool, typer.Option("--outdated", help="Only packages with a newer version.")] = False,
     search_dir: SearchDirs = None,
     json: Json = False,
 ) -> None:
@@ -61,7 +61,7 @@ def packages(
 
 @with_selectors
 def prefetch(
-    selected: Selected,
+    selection: ConfigSelection,
     json: Json = False,
 ) -> None:
     """Install the requirements of the servers of a configuration, one after the other, and start nothing.
@@ -71,14 +71,14 @@ def prefetch(
     from nemo_gym.runs.loop import run_async
     from nemo_gym.serving.packages import prefetch as install
 
-    config = selected.resolve(offline=True)
+    config = selection.resolve(offline=True)
     config.require_instances()
-    installations = run_async(install(config, selected.roots()))
+    installations = run_async(install(config, selection.roots()))
     if json:
         print_json(installations)
         return
     for one in installations:
-        where = one.python if one.own else "needs nothing of its own"
+        where = one.python if one.own else "has no requirements"
         echo(f"{one.name:<32} {where}")
     if not installations:
-        echo("no server of the configuration has a folder of its own")
+        echo("no server of the configuration has its own folder")

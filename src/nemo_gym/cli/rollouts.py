@@ -11,10 +11,10 @@ from nemo_gym.cli.output import TERMINAL
 from nemo_gym.cli.selection import (
     Benchmarks,
     ConfigFiles,
+    ConfigSelection,
     Environments,
     ResourcesServers,
     SearchDirs,
-    Selected,
 )
 from nemo_gym.cli.words import read_asks, read_settings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    environment: options.Named = "",
+    environment: options.EnvironmentName = "",
     settings: options.Changes = None,
     config: ConfigFiles = None,
     resources_server: ResourcesServers = None,
@@ -92,7 +92,7 @@ def run(
     words = [word for word in (environment, *(settings or [])) if word]
     sandbox_flags = {"max_sandboxes": max_sandboxes, "sandbox_provider": sandbox_provider}
     flags = [f"++{key}={value}" for key, value in sandbox_flags.items() if value]
-    selected = Selected(
+    selection = ConfigSelection(
         words=words,
         config=config,
         search_dir=search_dir,
@@ -104,7 +104,7 @@ def run(
         model_url=model_url,
         model_api_key=model_api_key,
     )
-    is_configured = selected.is_configured
+    is_configured = selection.is_configured
     sampling = {"temperature": temperature, "top_p": top_p, "max_output_tokens": max_output_tokens}
     agent_flags = {"max_steps": max_steps, "turn_timeout": turn_timeout}
     run_settings = RunSettings.of(
@@ -156,7 +156,7 @@ def run(
         from nemo_gym.assembly.configuration import assembly_of_configuration
 
         def resolve(*more: str, offline: bool = False) -> Config:
-            return replace(selected, words=[*more, *flags, *words]).resolve(offline=offline or dry_run)
+            return replace(selection, words=[*more, *flags, *words]).resolve(offline=offline or dry_run)
 
         assembly = assembly_of_configuration(arguments, run_settings, resolve, search_dir or [], TERMINAL)
     else:

@@ -18,7 +18,7 @@ _server_option: Final = partial(typer.Option, rich_help_panel="Running servers")
 _run_option: Final = partial(typer.Option, rich_help_panel="How it runs")
 _output_option: Final = partial(typer.Option, rich_help_panel="What is written")
 
-Named: TypeAlias = Annotated[
+EnvironmentName: TypeAlias = Annotated[
     str,
     typer.Argument(
         help="A name (`gym list environments`), `path.py`, `path.py:Class` or `path.py:function`."
@@ -33,7 +33,7 @@ Changes: TypeAlias = Annotated[
 
 Input: TypeAlias = Annotated[
     Path | None,
-    _task_option("--input", "-i", help="Tasks, JSONL. Default: the environment's own.", metavar="PATH"),
+    _task_option("--input", "-i", help="Tasks, JSONL. Default: the environment's tasks.", metavar="PATH"),
 ]
 Output: TypeAlias = Annotated[
     Path | None,
@@ -41,11 +41,9 @@ Output: TypeAlias = Annotated[
 ]
 Split: TypeAlias = Annotated[
     str,
-    _task_option(
-        help="Which of the environment's own tasks or declared data sets. Default: train.", metavar="NAME"
-    ),
+    _task_option(help="The split of the environment's tasks or data sets. Default: train.", metavar="NAME"),
 ]
-Limit: TypeAlias = Annotated[int | None, _task_option(help="Only the first so many tasks.", metavar="N")]
+Limit: TypeAlias = Annotated[int | None, _task_option(help="Only the first N tasks.", metavar="N")]
 PromptConfig: TypeAlias = Annotated[
     str, _task_option(metavar="PATH", help="A YAML file that every task's input is made from.")
 ]
@@ -75,20 +73,30 @@ ModelSettings: TypeAlias = Annotated[
 ModelKey: TypeAlias = Annotated[
     str,
     _model_option(
-        envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="Sent as a bearer token.", metavar="KEY"
+        envvar="NEMO_GYM_MODEL_API_KEY",
+        show_envvar=True,
+        help="The model's key, sent as a bearer token.",
+        metavar="KEY",
     ),
 ]
 ModelTimeout: TypeAlias = Annotated[
     float | None,
-    _model_option(min=0.001, help="For one attempt at a model call. Default: 300.", metavar="SECONDS"),
+    _model_option(
+        min=0.001, help="Seconds for one attempt at a model call. Default: 300.", metavar="SECONDS"
+    ),
 ]
-JudgeType: TypeAlias = Annotated[str, _asked_option(help="Its type. Default: chat.", metavar="NAME")]
+JudgeType: TypeAlias = Annotated[
+    str, _asked_option(help="The judge's model type. Default: chat.", metavar="NAME")
+]
 JudgeName: TypeAlias = Annotated[str, _asked_option(help="The judge's name at its endpoint.", metavar="NAME")]
-JudgeUrl: TypeAlias = Annotated[str, _asked_option(help="Its base URL.", metavar="URL")]
+JudgeUrl: TypeAlias = Annotated[str, _asked_option(help="The judge's base URL.", metavar="URL")]
 JudgeKey: TypeAlias = Annotated[
     str,
     _asked_option(
-        envvar="NEMO_GYM_JUDGE_API_KEY", show_envvar=True, help="Sent to it as a bearer token.", metavar="KEY"
+        envvar="NEMO_GYM_JUDGE_API_KEY",
+        show_envvar=True,
+        help="The judge's key, sent as a bearer token.",
+        metavar="KEY",
     ),
 ]
 Asks: TypeAlias = Annotated[
@@ -107,20 +115,22 @@ CaptureDir: TypeAlias = Annotated[
     _model_option(help="Folder to record every model call in; rows then list their calls.", metavar="PATH"),
 ]
 Temperature: TypeAlias = Annotated[
-    float | None, _sampling_option(min=0.0, help="How freely it samples.", metavar="X")
+    float | None, _sampling_option(min=0.0, help="The sampling temperature.", metavar="X")
 ]
 TopP: TypeAlias = Annotated[
     float | None,
-    _sampling_option(min=0.0, max=1.0, help="Only the likeliest tokens up to this.", metavar="X"),
+    _sampling_option(
+        min=0.0, max=1.0, help="Sample from the likeliest tokens up to this probability.", metavar="X"
+    ),
 ]
 MaxOutputTokens: TypeAlias = Annotated[
-    int | None, _sampling_option(min=1, help="Of one answer.", metavar="N")
+    int | None, _sampling_option(min=1, help="The most tokens in one answer.", metavar="N")
 ]
 
 AgentName: TypeAlias = Annotated[
     str,
     _agent_option(
-        "--agent", "-a", help="tool_loop, step_loop, command, ... Default: what fits.", metavar="NAME"
+        "--agent", "-a", help="tool_loop, step_loop, command, ... Default: one that fits.", metavar="NAME"
     ),
 ]
 AgentSettings: TypeAlias = Annotated[
@@ -128,7 +138,7 @@ AgentSettings: TypeAlias = Annotated[
     _agent_option(metavar="KEY=VALUE", help="An argument of the agent. Repeat it for several."),
 ]
 MaxSteps: TypeAlias = Annotated[
-    int | None, _agent_option(min=1, help="Model calls in one rollout at most.", metavar="N")
+    int | None, _agent_option(min=1, help="The most model calls in one rollout.", metavar="N")
 ]
 
 EnvironmentUrl: TypeAlias = Annotated[
@@ -151,7 +161,7 @@ HeadUrl: TypeAlias = Annotated[
 ServerToken: TypeAlias = Annotated[
     str,
     _server_option(
-        envvar="NEMO_GYM_SERVER_TOKEN", show_envvar=True, help="What the servers ask for.", metavar="TOKEN"
+        envvar="NEMO_GYM_SERVER_TOKEN", show_envvar=True, help="The token of the servers.", metavar="TOKEN"
     ),
 ]
 
@@ -174,11 +184,12 @@ MaxSandboxes: TypeAlias = Annotated[
 ]
 SandboxProvider: TypeAlias = Annotated[
     str,
-    _run_option(help="What makes the sandboxes: docker, apptainer, ... Default: local.", metavar="NAME"),
+    _run_option(help="The sandbox provider: docker, apptainer, ... Default: local.", metavar="NAME"),
 ]
-Workers: TypeAlias = Annotated[int, _run_option(min=1, help="Processes.", metavar="N")]
+Workers: TypeAlias = Annotated[int, _run_option(min=1, help="Worker processes.", metavar="N")]
 Seed: TypeAlias = Annotated[
-    int | None, _task_option(help="Fixes tasks, sessions and, where the endpoint can, sampling.", metavar="N")
+    int | None,
+    _task_option(help="Seed of tasks, sessions and, if the endpoint takes one, sampling.", metavar="N"),
 ]
 RolloutTimeout: TypeAlias = Annotated[
     float, _run_option(min=0.001, help="Seconds for one rollout.", metavar="SECONDS")
@@ -193,17 +204,18 @@ MaxFailures: TypeAlias = Annotated[
 Resume: TypeAlias = Annotated[bool, _run_option("--resume", help="Go on with the run at --output.")]
 
 
-class Accepted(StrEnum):
+class ChangeKind(StrEnum):
     """The changes since the earlier run that resuming can accept."""
 
     environment = "environment"
 
 
 AcceptChanges: TypeAlias = Annotated[
-    list[Accepted] | None,
+    list[ChangeKind] | None,
     _run_option(
         "--accept-changes",
-        help="With --resume: go on although the environment's code was changed. What is scored stays so.",
+        help="With --resume: accept that the environment's code has changed. Rollouts that are scored keep "
+        "their scores.",
     ),
 ]
 NoMetrics: TypeAlias = Annotated[

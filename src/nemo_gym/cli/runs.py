@@ -21,7 +21,7 @@ def group() -> None:
 
 @app.command("list")
 def list_runs(
-    folder: Annotated[Path, typer.Argument(help="Where their files are.")] = Path("results"),
+    folder: Annotated[Path, typer.Argument(help="The folder of their files.")] = Path("results"),
     json: Json = False,
 ) -> None:
     """List the runs in a folder, the latest first.
@@ -44,10 +44,10 @@ def list_runs(
 def show(
     path: Annotated[Path, typer.Argument(help="The rollouts file of a run.")],
     task: Annotated[int | None, typer.Option(min=0, help="Print a rollout of this task.")] = None,
-    repeat: Annotated[int, typer.Option(min=0, help="Which repeat of the task.")] = 0,
+    repeat: Annotated[int, typer.Option(min=0, help="The repeat of the task.")] = 0,
     failed: Annotated[bool, typer.Option("--failed", help="Print rollouts that failed.")] = False,
     reward: Annotated[
-        float | None, typer.Option(help="Print rollouts with this reward; with --failed, those as well.")
+        float | None, typer.Option(help="Print rollouts with this reward; with --failed, both kinds.")
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="How many rollouts, drawn at random. [default: 10]")

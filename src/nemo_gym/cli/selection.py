@@ -27,10 +27,10 @@ Words: TypeAlias = Annotated[
     ),
 ]
 ConfigFiles: TypeAlias = Annotated[
-    list[str] | None, _selector("--config", metavar="PATH", help="A YAML file. Repeatable, later ones win.")
+    list[str] | None, _selector("--config", metavar="PATH", help="A YAML file. Repeatable; later files win.")
 ]
 SearchDirs: TypeAlias = Annotated[
-    list[Path] | None, _selector("--search-dir", help="A folder to look in first. Repeatable.")
+    list[Path] | None, _selector("--search-dir", help="A folder to search first. Repeatable.")
 ]
 ResourcesServers: TypeAlias = Annotated[
     list[str] | None,
@@ -54,10 +54,15 @@ ModelName: TypeAlias = Annotated[
 ]
 ModelUrls: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--model-url", metavar="URL", help="Its base URL. Repeat it for copies of one model."),
+    typer.Option(
+        "--model-url", metavar="URL", help="The model's base URL. Repeat it for copies of one model."
+    ),
 ]
 ModelKey: TypeAlias = Annotated[
-    str, typer.Option("--model-api-key", envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="Its key.")
+    str,
+    typer.Option(
+        "--model-api-key", envvar="NEMO_GYM_MODEL_API_KEY", show_envvar=True, help="The model's key."
+    ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -65,7 +70,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class ConfigSelection:
     """The words and flags of a command that select its configuration."""
 
     words: Words = None
@@ -147,21 +152,21 @@ class Selected:
         return search_roots(self.search_dir or [])
 
 
-def with_selectors(command: Callable[Concatenate[Selected, P], None]) -> Callable[..., None]:
-    """A command that takes the words and flags of `Selected` in place of its first parameter."""
-    hints = get_type_hints(Selected, include_extras=True)
+def with_selectors(command: Callable[Concatenate[ConfigSelection, P], None]) -> Callable[..., None]:
+    """A command that takes the words and flags of `ConfigSelection` in place of its first parameter."""
+    hints = get_type_hints(ConfigSelection, include_extras=True)
     selectors = [
         Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
-        for field in fields(Selected)
+        for field in fields(ConfigSelection)
     ]
     _, *own = signature(command, eval_str=True).parameters.values()
     own = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
 
     @wraps(command)
     def with_flags(**values: Any) -> None:
-        selected = Selected(**{selector.name: values.pop(selector.name) for selector in selectors})
+        selection = ConfigSelection(**{selector.name: values.pop(selector.name) for selector in selectors})
         call: Callable[..., None] = command
-        call(selected, **values)
+        call(selection, **values)
 
     vars(with_flags)["__signature__"] = Signature([*selectors, *own])
     with_flags.__annotations__ = {}

@@ -13,7 +13,7 @@ import typer
 
 from nemo_gym.cli import run_options as options
 from nemo_gym.cli.output import print_json, print_note
-from nemo_gym.cli.selection import Json, Selected, with_selectors
+from nemo_gym.cli.selection import ConfigSelection, Json, with_selectors
 from nemo_gym.cli.words import read_asks
 from nemo_gym.wire.errors import UsageError
 
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from nemo_gym.serving.secrets import Secret
 
 HeadPort: TypeAlias = Annotated[
-    int | None, typer.Option("--port", min=1, help="Which one, by its head server's port. [default: all]")
+    int | None,
+    typer.Option("--port", min=1, help="Only the servers of the head server at this port. [default: all]"),
 ]
 
 
 @with_selectors
 def start(
-    selected: Selected,
-    host: Annotated[str, typer.Option(help="What the servers are bound to. [default: 127.0.0.1]")] = "",
+    selection: ConfigSelection,
+    host: Annotated[str, typer.Option(help="The address of the servers. [default: 127.0.0.1]")] = "",
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Of the head server; 0 takes any free one. [default: 11000]"),
+        typer.Option(min=0, max=65535, help="The head server's port; 0 takes any free one. [default: 11000]"),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Serve in the background.")] = False,
     isolate: Annotated[
@@ -51,7 +52,7 @@ def start(
     model_ready_timeout: options.ModelReady = None,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Start the servers of a configuration, and a head server that knows where they are.
+    """Start the servers of a configuration, and a head server that lists them.
 
     Example: gym env start mcqa --model-type chat --model-url http://localhost:8000/v1 -m my-model
     """
@@ -74,19 +75,19 @@ def start(
         "dry_run": "true" if dry_run else None,
     }
     more = [f"++{key}={value}" for key, value in flags.items() if value not in ("", None)]
-    selected = with_environment_settings(selected, selected.roots())
+    selection = with_environment_settings(selection, selection.roots())
     asks = read_asks(ask or [])
 
     def resolve() -> Config:
-        config = selected.resolve(*more, offline=False)
-        changes = ask_changes(asks, config, selected.roots())
-        return selected.resolve(*more, *changes, offline=False) if changes else config
+        config = selection.resolve(*more, offline=False)
+        changes = ask_changes(asks, config, selection.roots())
+        return selection.resolve(*more, *changes, offline=False) if changes else config
 
     def prepare_launch(config: Config) -> Launch:
         folder = config.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")
         launch = prepare(
             config,
-            roots=selected.roots(),
+            roots=selection.roots(),
             logs=Path(folder).absolute(),
             token=_token(token_file, token_env, needed=needs_token(config)),
             isolate=isolate,
@@ -150,7 +151,7 @@ def status(
 def stop(
     port: HeadPort = None,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds after which what has not stopped is killed.")
+        float, typer.Option(min=0, help="Seconds after which a process that still runs is killed.")
     ] = 45.0,
 ) -> None:
     """Stop what `gym env start` started: requests in flight are finished, no process is left.

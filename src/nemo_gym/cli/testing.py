@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from nemo_gym.cli.output import echo, print_error, print_json
-from nemo_gym.cli.selection import Json, SearchDirs, Selected
+from nemo_gym.cli.selection import ConfigSelection, Json, SearchDirs
 from nemo_gym.cli.words import read_options
 from nemo_gym.config.manifest import Kind
 from nemo_gym.wire.errors import UsageError
@@ -42,7 +42,7 @@ def check_verifier(
             help="An environment or a benchmark; ++num_shards=4, ++should_validate_data=true, ...",
         ),
     ] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Which of two with that name.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="The kind, if two have that name.")] = None,
     resources_server: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Run this server's tests. Repeatable.")
     ] = None,
@@ -66,9 +66,9 @@ def check_verifier(
     from nemo_gym.runs.loop import run_async
     from nemo_gym.workloads.server_tests import server_folder, server_folders
 
-    selected = Selected(words=words, search_dir=search_dir)
-    names, roots = selected.names, selected.roots()
-    test_options = read_options(TestOptions, selected.changes)
+    selection = ConfigSelection(words=words, search_dir=search_dir)
+    names, roots = selection.names, selection.roots()
+    test_options = read_options(TestOptions, selection.changes)
     if len(names) > 1:
         raise UsageError(f"one name at a time, got {', '.join(names)}")
     folders = server_folders(roots)
@@ -94,7 +94,7 @@ def check_verifier(
 
 def publish(
     name: Annotated[str, typer.Argument(help="An environment or a benchmark with a manifest.")],
-    kind: Annotated[Kind | None, typer.Option(help="Which of two with that name.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="The kind, if two have that name.")] = None,
     search_dir: SearchDirs = None,
     json: Json = False,
 ) -> None:
@@ -174,8 +174,8 @@ def golden(
     name: Annotated[str, typer.Argument(help="The environment: a name, `path.py` or `path.py:Class`.")],
     run: Annotated[Path, typer.Option("--run", metavar="PATH", help="The rollouts file of a run.")],
     task: Annotated[int, typer.Option(min=0, metavar="N", help="The task of the rollout.")] = 0,
-    repeat: Annotated[int, typer.Option(min=0, metavar="N", help="Which repeat of the task.")] = 0,
-    case: Annotated[str, typer.Option(help="What the case is called. Default: after the rollout.")] = "",
+    repeat: Annotated[int, typer.Option(min=0, metavar="N", help="The repeat of the task.")] = 0,
+    case: Annotated[str, typer.Option(help="The name of the case. Default: made from the rollout.")] = "",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="PATH", help="Default: golden.jsonl beside the environment."),
@@ -218,7 +218,7 @@ def golden(
 
 
 def _check_environment(run: Path, name: str, kind: type[Environment]) -> None:
-    """Refuse a run of another environment, as far as the run's manifest names its environment."""
+    """Refuse a run of another environment, if the run's manifest names its environment."""
     from nemo_gym.config.short_form import implementation_name
     from nemo_gym.runs.manifest import load_manifest
     from nemo_gym.runs.paths import RunPaths

@@ -26,7 +26,7 @@ from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result
-from nemo_gym.sandbox.pool import SandboxPool
+from nemo_gym.sandbox.pool import named_pool
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.masking import remember_secrets
@@ -89,7 +89,7 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
         models = orders.environment.resources(FileCapture(Path(calls)) if calls else None).models
         resources = replace(resources, models=models)
     if orders.max_sandboxes is not None or orders.sandbox_provider:
-        pool = SandboxPool(orders.sandbox_provider or "local", limit=orders.max_sandboxes)
+        pool = named_pool(orders.sandbox_provider, orders.max_sandboxes)
         resources = replace(resources, sandboxes=pool)
     local = LocalEnvironment(environment, seed=orders.seed, resources=resources)
     link = orders.environment.link(local)

@@ -32,14 +32,12 @@ class SandboxPool:
         limit: how many holders; None is twice the number of cores.
 
     Raises:
-        InvalidSandbox: the limit is below 1, or there is no provider of that name.
+        InvalidSandbox: the limit is below 1.
     """
 
     def __init__(self, provider: Provider = "local", *, limit: int | None = None) -> None:
         if limit is not None and limit < 1:
             raise InvalidSandbox(f"max_sandboxes: expected a whole number from 1, not {limit}")
-        if isinstance(provider, str) and provider != "local":
-            room.get_provider_class(provider)
         self.limit = limit or default_limit()
         self._settings = {provider: dict[str, Any]()} if isinstance(provider, str) else provider
         self._provider: SandboxProvider | None = None
@@ -186,6 +184,21 @@ def default_limit() -> int:
     """Twice the cores that this process may use, for sandboxes that are held often wait for a model."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 2 * cores
+
+
+def named_pool(provider: str | None, limit: int | None) -> SandboxPool:
+    """A pool whose provider is checked at once.
+
+    Args:
+        provider: its name; None is `local`.
+        limit: as for `SandboxPool`.
+
+    Raises:
+        InvalidSandbox: there is no such provider, or the limit is below 1.
+    """
+    if provider:
+        room.get_provider_class(provider)
+    return SandboxPool(provider or "local", limit=limit)
 
 
 def shared_limit(limit: int | None, processes: int) -> int:
