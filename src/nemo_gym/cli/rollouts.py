@@ -1,4 +1,4 @@
-"""`gym run` and `gym eval run`."""
+"""`gym run`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def run(
 
     Example: gym run mcqa -i tasks.jsonl -o out.jsonl --model-url http://localhost:8000/v1 -m my-model
 
-    Example: gym eval run --config run.yaml --split validation -o out.jsonl
+    Example: gym run --config run.yaml --split validation -o out.jsonl
     """
     from nemo_gym.assembly.arguments import Arguments, check_settings
     from nemo_gym.assembly.job import assembly_of_arguments
