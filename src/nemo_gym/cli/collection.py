@@ -46,8 +46,8 @@ async def _collect_run(assembly: Assembly, as_json: bool) -> int:
         for spec in (job.model, *job.environment.models.values()):
             await wait_for_model(spec, ready_s, print_error)
         report = await collect(job)
-    print_report(report, as_json=as_json)
-    return exit_code(report)
+        print_report(report, as_json=as_json)
+        return exit_code(report)
 
 
 async def collect(job: Job) -> RunReport:
