@@ -279,7 +279,7 @@ def test_running_servers_are_asked_with_the_words_of_the_original(gym: Gym) -> N
         (["--environment", "mcqa", *SCRIPTED, "-a", "mcqa_agent"], "Did you mean 'mcqa_simple_agent'?"),
         (
             ["--environment", "mcqa", *SCRIPTED, "--agent-url", "http://h"],
-            "agent_url can't be honoured: the configuration says where everything is (--agent-url)",
+            "agent_url can't be honoured: the configuration names every server (--agent-url)",
         ),
         (
             ["--environment", "mcqa", "--environment", "reasoning", *SCRIPTED, "--max-steps", "3"],
