@@ -167,8 +167,8 @@ def test_a_row_for_an_agent_that_is_not_there_is_a_mistake_and_nothing_is_writte
     [
         ("", "which environment?"),
         ("--agent-url http://h --agent remote_agent", "which environment?"),
-        ("--agent-url http://h --model-url http://m", "a model of its own"),
-        ("--no-serve --environment-url http://h", "an environment of its own"),
+        ("--agent-url http://h --model-url http://m", "its own model"),
+        ("--no-serve --environment-url http://h", "its own environment"),
         ("--no-serve --agent-url http://h", "leave one of them out (--no-serve, --agent-url)"),
         ("--environment-url ftp://h", "resources server URL 'ftp://h'"),
         ("--environment-url http://127.0.0.1:1", "no resources server at http://127.0.0.1:1"),
