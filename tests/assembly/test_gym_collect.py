@@ -15,7 +15,7 @@ from conftest import ECHO, StartEndpoint, write_echo_tasks
 import nemo_gym as gym
 from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.assembly import collect as api
-from nemo_gym.assembly import ready
+from nemo_gym.assembly import ready_components
 from nemo_gym.runs import component_specs
 from nemo_gym.wire.errors import DataError, GymError, ModelError, UsageError
 from nemo_gym.wire.items import assistant, message_text
@@ -76,14 +76,14 @@ async def test_three_lines_are_enough() -> None:
 
 
 async def test_every_task_and_repeat_comes_exactly_once() -> None:
-    seen = Counter(
+    counts = Counter(
         [
             (rollout.task_index, rollout.rollout_index)
             async for rollout in gym.collect(Doubles(), Doubler(), num_repeats=3, limit=50, concurrency=4)
         ]
     )
 
-    assert seen == {(task, repeat): 1 for task in range(50) for repeat in range(3)}
+    assert counts == {(task, repeat): 1 for task in range(50) for repeat in range(3)}
 
 
 async def test_failed_rollouts_come_too() -> None:
@@ -104,11 +104,11 @@ async def test_tasks_may_be_rows_task_objects_or_a_file(tmp_path: Path) -> None:
     row = {"responses_create_params": gym.ask("double 4"), "number": 4}
     task = Doubles.Task(responses_create_params=gym.ask("double 5"), number=5)
 
-    given = [rollout async for rollout in gym.collect(Doubles, Doubler(), [row, task])]
+    rollouts = [rollout async for rollout in gym.collect(Doubles, Doubler(), [row, task])]
     path = write_echo_tasks(tmp_path / "tasks.jsonl", 4, right_every=1)
     read = [rollout async for rollout in gym.collect(ECHO, Doubler(), str(path), limit=0)]
 
-    assert [rollout.reward for rollout in given] == [1.0, 1.0]
+    assert [rollout.reward for rollout in rollouts] == [1.0, 1.0]
     assert read == []
 
 
@@ -324,9 +324,11 @@ async def test_the_embedded_model_stays_loaded_for_the_next_call(monkeypatch: py
         def close(self) -> None:
             self.closed += 1
 
-    monkeypatch.setattr(ready, "EmbeddedModel", Loading)
-    monkeypatch.setattr(ready, "embedded_model", functools.cache(ready.embedded_model.__wrapped__))
-    monkeypatch.setattr(api, "embedded_model", ready.embedded_model)
+    monkeypatch.setattr(ready_components, "EmbeddedModel", Loading)
+    monkeypatch.setattr(
+        ready_components, "embedded_model", functools.cache(ready_components.embedded_model.__wrapped__)
+    )
+    monkeypatch.setattr(api, "embedded_model", ready_components.embedded_model)
     for _ in range(2):
         assert [one.reward async for one in gym.collect(Doubles, "embedded", limit=1)] == [1.0]
 
@@ -364,6 +366,59 @@ async def test_without_environment_and_agent_the_environment_is_asked_for() -> N
 async def test_an_argument_of_the_wrong_type_is_one_clear_line(
     arguments: dict[str, Any], message: str
 ) -> None:
-    given: dict[str, Any] = {"environment": Doubles, "model": Doubler(), **arguments}
+    keywords: dict[str, Any] = {"environment": Doubles, "model": Doubler(), **arguments}
     with pytest.raises(UsageError, match=rf"^{message}"):
-        [rollout async for rollout in gym.collect(**given)]
+        [rollout async for rollout in gym.collect(**keywords)]
+
+
+class Judged(Doubles):
+    """Double a number, and let a judge decide."""
+
+    asks = ("judge",)
+
+
+@pytest.mark.parametrize("wrong", [{"model": {"no_such_setting": 1}}, {"agent": {"no_such_argument": 1}}])
+async def test_a_failed_start_leaves_no_models_on_the_environment(wrong: dict[str, Any]) -> None:
+    environment, judge = Judged(), Doubler()
+    model = gym.model("http://127.0.0.1:1/v1", "policy", **wrong.get("model", {}))
+    keywords: dict[str, Any] = {"agent": "tool_loop", "agent_settings": wrong.get("agent", {})}
+    before = environment.resources
+    with pytest.raises(UsageError, match="no_such"):
+        await anext(gym.collect(environment, model, models={"judge": judge}, **keywords))
+    assert environment.resources is before
+    assert judge.closed == 0
+    with pytest.raises(UsageError, match="judge"):
+        await anext(gym.collect(environment, Doubler()))
+
+
+async def test_models_that_a_failed_start_has_opened_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    class Chat(Doubler):
+        async def aclose(self) -> None:
+            closed.append("judge")
+
+    monkeypatch.setattr(
+        component_specs, "build_model", lambda type, *_, **__: Chat() if type == "chat" else 1 / 0
+    )
+    models = {"judge": {"url": "http://127.0.0.1:1/v1", "model": "judge"}}
+    with pytest.raises(ZeroDivisionError):
+        await anext(
+            gym.collect(Judged(), gym.model("http://127.0.0.1:1/v1", "p", type="vllm"), models=models)
+        )
+    assert closed == ["judge"]
+
+
+async def test_the_sandbox_provider_reaches_the_pool_and_a_wrong_one_is_refused() -> None:
+    class Provider(Doubles):
+        def verify(self, task: Any, response: gym.Response, session: gym.Session) -> gym.Reward:
+            return gym.Reward(1.0, details={"provider": self.resources.sandboxes.provider().name})
+
+    rollouts = gym.collect(Provider(), Doubler(), limit=1, sandbox_provider="apptainer", max_sandboxes=3)
+    assert [rollout.details["provider"] async for rollout in rollouts] == ["apptainer"]
+    for wrong, message in (
+        ("apptainr", "sandbox provider 'apptainr'"),
+        (7, "sandbox_provider: expected text, got 7"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            await anext(gym.collect(Provider(), Doubler(), sandbox_provider=wrong))  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nemo_gym import __version__
+from nemo_gym.cli.command_line import VERBOSE, take_flags
 from nemo_gym.cli.main import main
-from nemo_gym.cli.verbose import without_verbose
 from nemo_gym.sandbox.config import default_isolation
 
 Gym = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -61,8 +61,8 @@ def folder(tmp_path: Path) -> Path:
 def test_environments_are_picked_by_what_their_manifest_says(
     gym: Gym, folder: Path, words: list[str], names: list[str]
 ) -> None:
-    done = gym("list", "environments", *words, "--json", cwd=folder)
-    entries = json.loads(done.stdout)
+    result = gym("list", "environments", *words, "--json", cwd=folder)
+    entries = json.loads(result.stdout)
     assert [entry["name"] for entry in entries if entry["source"] != "built-in"] == names
 
 
@@ -75,8 +75,8 @@ def test_one_is_shown_whole_and_others_are_looked_for_elsewhere_too(
     gym: Gym, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    done = gym("list", "environments", "charts", "--search-dir", folder, cwd=elsewhere)
-    facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    result = gym("list", "environments", "charts", "--search-dir", folder, cwd=elsewhere)
+    facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
     assert (facts["licensing"], facts["modality"]) == ("MIT", "text, image")
     missing = gym("list", "environments", "chart", "--search-dir", folder, cwd=elsewhere)
     assert (missing.returncode, missing.stdout) == (2, "")
@@ -94,8 +94,8 @@ def test_what_comes_with_the_package_is_listed(gym: Gym, tmp_path: Path, what: s
 
 
 def test_a_search_says_what_each_thing_is_or_that_there_is_nothing(gym: Gym, folder: Path) -> None:
-    found = json.loads(gym("search", "picture", "--json", cwd=folder).stdout)
-    assert [(one["type"], one["name"]) for one in found] == [
+    results = json.loads(gym("search", "picture", "--json", cwd=folder).stdout)
+    assert [(one["type"], one["name"]) for one in results] == [
         ("environments", "charts"),
         ("environments", "maps"),
     ]
@@ -119,8 +119,8 @@ def test_versions_are_those_of_everything_that_matters(gym: Gym) -> None:
 def test_verbose_may_stand_anywhere_and_reaches_the_configuration_of_servers(
     gym: Gym, tmp_path: Path, words: list[str]
 ) -> None:
-    done = gym(*words, cwd=tmp_path)
-    assert (done.returncode, "verbose: true" in done.stdout) == (0, True)
+    result = gym(*words, cwd=tmp_path)
+    assert (result.returncode, "verbose: true" in result.stdout) == (0, True)
 
 
 def test_verbose_servers_log_every_request(gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,18 +133,18 @@ def test_verbose_servers_log_every_request(gym: Gym, tmp_path: Path, monkeypatch
 
 
 def test_what_follows_two_dashes_is_left_alone() -> None:
-    assert without_verbose(["a", "-v", "--", "-v"]) == (["a", "--", "-v"], True)
-    assert without_verbose(["a", "--", "--verbose"]) == (["a", "--", "--verbose"], False)
+    assert take_flags(VERBOSE, ["a", "-v", "--", "-v"]) == (["a", "--", "-v"], True)
+    assert take_flags(VERBOSE, ["a", "--", "--verbose"]) == (["a", "--", "--verbose"], False)
 
 
 def test_an_unknown_flag_is_met_with_the_nearest(gym: Gym) -> None:
-    done = gym("env", "validate", "mcqa", "--configg", "x")
-    assert (done.returncode, "--config" in done.stderr) == (2, True)
+    result = gym("env", "validate", "mcqa", "--configg", "x")
+    assert (result.returncode, "--config" in result.stderr) == (2, True)
 
 
 def test_this_package_s_own_tests_can_be_run(gym: Gym) -> None:
-    done = gym("dev", "test", "tests/wire/test_masking.py", "-p", "no:cacheprovider")
-    assert done.returncode == 0, done.stdout
+    result = gym("dev", "test", "tests/wire/test_masking.py", "-p", "no:cacheprovider")
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("words", [["--allow-unsafe", "--version"], ["--version", "--allow-unsafe"]])

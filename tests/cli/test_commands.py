@@ -16,7 +16,7 @@ from conftest import read_rows
 
 from nemo_gym import __version__
 from nemo_gym.cli.display import status_line
-from nemo_gym.cli.texts import duration, number, percent, score
+from nemo_gym.cli.output import duration, number, percent, score
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.result import Result
 from nemo_gym.wire.safe_text import printable
@@ -27,32 +27,32 @@ DEMO = ("run", "demo", "--model-type", "oracle", "--limit", 3, "--num-repeats", 
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, gym: Gym) -> Path:
+def demo(tmp_path_factory: pytest.TempPathFactory, gym: Gym) -> Path:
     """A folder with a new environment `demo` and a finished run of it."""
     folder = tmp_path_factory.mktemp("demo")
     init = gym("env", "init", "demo", cwd=folder)
     assert init.returncode == 0, init.stderr
     assert "next:  gym run demo" in init.stdout
-    done = gym(*DEMO, "-o", "out.jsonl", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "printed.txt").write_text(done.stdout + done.stderr)
+    process = gym(*DEMO, "-o", "out.jsonl", cwd=folder)
+    assert process.returncode == 0, process.stderr
+    (folder / "printed.txt").write_text(process.stdout + process.stderr)
     return folder
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
+def folder(demo: Path, tmp_path: Path) -> Path:
     """A copy to change."""
-    return Path(shutil.copytree(made, tmp_path / "copy"))
+    return Path(shutil.copytree(demo, tmp_path / "copy"))
 
 
-def stdout(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
+def stdout(process: subprocess.CompletedProcess[str]) -> str:
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    return process.stdout
 
 
-def test_a_new_environment_runs_at_once_and_its_perfect_model_is_always_right(made: Path) -> None:
-    rows = read_rows(made / "out.jsonl")
+def test_a_new_environment_runs_at_once_and_its_perfect_model_is_always_right(demo: Path) -> None:
+    rows = read_rows(demo / "out.jsonl")
 
     assert [row["reward"] for row in rows] == [1.0] * 6
     assert sorted((row["_ng_task_index"], row["_ng_rollout_index"]) for row in rows) == [
@@ -60,8 +60,8 @@ def test_a_new_environment_runs_at_once_and_its_perfect_model_is_always_right(ma
     ]
 
 
-def test_what_is_printed_away_from_a_terminal_is_plain_and_names_the_files(made: Path) -> None:
-    printed = (made / "printed.txt").read_text()
+def test_what_is_printed_away_from_a_terminal_is_plain_and_names_the_files(demo: Path) -> None:
+    printed = (demo / "printed.txt").read_text()
 
     assert "\x1b" not in printed
     assert "\r" not in printed
@@ -76,9 +76,9 @@ def test_what_is_printed_away_from_a_terminal_is_plain_and_names_the_files(made:
 
 
 def test_json_is_all_there_is_on_standard_output(folder: Path, gym: Gym) -> None:
-    done = gym("eval", *DEMO, "-o", "again.jsonl", "--json", cwd=folder)
+    process = gym("eval", *DEMO, "-o", "again.jsonl", "--json", cwd=folder)
 
-    report = json.loads(done.stdout)
+    report = json.loads(process.stdout)
     assert report["status"] == "complete"
     assert report["summary"]["requested"] == report["summary"]["scored"] == 6
     assert report["summary"]["mean_reward"] == 1.0
@@ -103,39 +103,39 @@ def test_run_and_eval_run_are_the_same_command(gym: Gym) -> None:
 
 
 def test_help_names_every_command_and_the_version_is_the_package_s(gym: Gym) -> None:
-    shown = stdout(gym("--help"))
+    screen = stdout(gym("--help"))
     script = Path(sys.executable).with_name("gym")
 
-    assert all(f" {command} " in shown for command in ("run", "eval", "env", "runs"))
+    assert all(f" {command} " in screen for command in ("run", "eval", "env", "runs"))
     assert stdout(gym("--version")) == f"{__version__}\n"
     if script.exists():
-        done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
-        assert done.stdout == f"{__version__}\n"
+        process = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+        assert process.stdout == f"{__version__}\n"
 
 
-def test_a_run_is_shown_again_as_it_was_when_it_ended(made: Path, gym: Gym) -> None:
-    shown = stdout(gym("runs", "show", "out.jsonl", cwd=made))
+def test_a_run_is_shown_again_as_it_was_when_it_ended(demo: Path, gym: Gym) -> None:
+    screen = stdout(gym("runs", "show", "out.jsonl", cwd=demo))
 
-    assert shown == (made / "printed.txt").read_text()
-
-
-def test_a_run_is_shown_as_json(made: Path, gym: Gym) -> None:
-    shown = json.loads(stdout(gym("runs", "show", "out.jsonl", "--json", cwd=made)))
-
-    assert (shown["status"], shown["summary"]["scored"], shown["summary"]["pending"]) == ("complete", 6, 0)
+    assert screen == (demo / "printed.txt").read_text()
 
 
-def test_one_rollout_is_shown_as_a_conversation_or_as_its_row(made: Path, gym: Gym) -> None:
+def test_a_run_is_shown_as_json(demo: Path, gym: Gym) -> None:
+    screen = json.loads(stdout(gym("runs", "show", "out.jsonl", "--json", cwd=demo)))
+
+    assert (screen["status"], screen["summary"]["scored"], screen["summary"]["pending"]) == ("complete", 6, 0)
+
+
+def test_one_rollout_is_shown_as_a_conversation_or_as_its_row(demo: Path, gym: Gym) -> None:
     row = next(
         row
-        for row in read_rows(made / "out.jsonl")
+        for row in read_rows(demo / "out.jsonl")
         if (row["_ng_task_index"], row["_ng_rollout_index"]) == (2, 1)
     )
 
-    shown = stdout(gym("runs", "show", "out.jsonl", "--task", 2, "--repeat", 1, cwd=made))
-    as_json = stdout(gym("runs", "show", "out.jsonl", "--task", 2, "--repeat", 1, "--json", cwd=made))
+    screen = stdout(gym("runs", "show", "out.jsonl", "--task", 2, "--repeat", 1, cwd=demo))
+    as_json = stdout(gym("runs", "show", "out.jsonl", "--task", 2, "--repeat", 1, "--json", cwd=demo))
 
-    words = " ".join(shown.split())
+    words = " ".join(screen.split())
     assert "task 2 · repeat 1 user What is" in words
     assert f"assistant {row['expected']} reward 1 outcome completed" in words
     assert json.loads(as_json) == row
@@ -180,10 +180,10 @@ def test_what_a_model_wrote_can_not_take_over_the_terminal(folder: Path, gym: Gy
     line = json.dumps(failed, separators=(",", ":"))
     path.with_name("hostile_failures.jsonl").write_text(line + "\n")
 
-    shown = stdout(gym("runs", "show", path, "--task", 1, "--repeat", row["_ng_rollout_index"]))
+    screen = stdout(gym("runs", "show", path, "--task", 1, "--repeat", row["_ng_rollout_index"]))
 
-    assert "[red]not red[/red]" in shown
-    assert not {"\x1b", "\x9b", "\x07"} & set(shown)
+    assert "[red]not red[/red]" in screen
+    assert not {"\x1b", "\x9b", "\x07"} & set(screen)
 
 
 @pytest.mark.parametrize(
@@ -194,39 +194,39 @@ def test_what_a_model_wrote_can_not_take_over_the_terminal(folder: Path, gym: Gy
         (["printed.txt"], "output printed.txt: expected a name ending in .jsonl"),
     ],
 )
-def test_what_can_not_be_shown_is_one_line(made: Path, gym: Gym, words: list[str], message: str) -> None:
-    done = gym("runs", "show", *words, cwd=made)
+def test_what_can_not_be_shown_is_one_line(demo: Path, gym: Gym, words: list[str], message: str) -> None:
+    process = gym("runs", "show", *words, cwd=demo)
 
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"gym: {message}\n")
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", f"gym: {message}\n")
 
 
 def test_a_run_named_without_its_time_is_suggested(folder: Path, gym: Gym) -> None:
     for file in folder.glob("out*"):
         file.rename(folder / file.name.replace("out", "demo_20261128-120400", 1))
 
-    done = gym("runs", "show", "demo.jsonl", cwd=folder)
+    process = gym("runs", "show", "demo.jsonl", cwd=folder)
 
-    said = "gym: demo.jsonl: there is no such run. Did you mean 'demo_20261128-120400.jsonl'?\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    expected = "gym: demo.jsonl: there is no such run. Did you mean 'demo_20261128-120400.jsonl'?\n"
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", expected)
 
 
-def test_environments_are_listed_yours_among_them(made: Path, gym: Gym) -> None:
-    listed = {each["name"]: each for each in json.loads(stdout(gym("env", "list", "--json", cwd=made)))}
+def test_environments_are_listed_yours_among_them(demo: Path, gym: Gym) -> None:
+    listed = {each["name"]: each for each in json.loads(stdout(gym("env", "list", "--json", cwd=demo)))}
 
     assert listed["demo"]["tools"] == ["add"]
-    assert listed["demo"]["source"] == str(made / "demo" / "environment.py")
+    assert listed["demo"]["source"] == str(demo / "demo" / "environment.py")
     assert listed["reasoning"]["source"] == "built-in"
-    table = stdout(gym("env", "list", cwd=made)).splitlines()
+    table = stdout(gym("env", "list", cwd=demo)).splitlines()
     assert table[0].split() == ["name", "domain", "kind", "description"]
     assert [line.split()[0] for line in table[1:] if line[:1] != " "] == sorted(listed)
 
 
-def test_an_environment_is_shown_with_its_tools_and_a_first_task(made: Path, gym: Gym) -> None:
-    shown = stdout(gym("env", "show", "demo", cwd=made))
-    data = json.loads(stdout(gym("env", "show", "demo", "--json", cwd=made)))
+def test_an_environment_is_shown_with_its_tools_and_a_first_task(demo: Path, gym: Gym) -> None:
+    screen = stdout(gym("env", "show", "demo", cwd=demo))
+    data = json.loads(stdout(gym("env", "show", "demo", "--json", cwd=demo)))
 
-    assert "add(a, b)  Return the sum of two whole numbers." in shown
-    assert "What is" in shown
+    assert "add(a, b)  Return the sum of two whole numbers." in screen
+    assert "What is" in screen
     assert data["tool_schemas"][0]["parameters"]["required"] == ["a", "b"]
     assert "expected" in data["row_fields"]
 
@@ -244,23 +244,23 @@ def test_an_environment_is_checked_and_a_broken_promise_is_code_1(folder: Path, 
     assert "Traceback" not in bad.stderr
 
 
-def test_a_new_environment_takes_nobody_s_place(made: Path, gym: Gym) -> None:
-    taken = gym("env", "init", "demo", cwd=made)
-    wrong = gym("env", "init", "my-env", cwd=made)
+def test_a_new_environment_takes_nobody_s_place(demo: Path, gym: Gym) -> None:
+    taken = gym("env", "init", "demo", cwd=demo)
+    wrong = gym("env", "init", "my-env", cwd=demo)
 
     assert (taken.returncode, wrong.returncode) == (2, 2)
     assert "is there already and is left as it is" in taken.stderr
     assert "'my_env' would do" in wrong.stderr
-    assert sorted(path.name for path in made.iterdir() if path.is_dir()) == ["demo"]
+    assert sorted(path.name for path in demo.iterdir() if path.is_dir()) == ["demo"]
 
 
 def modules_after(program: str) -> set[str]:
     """What a fresh process has loaded when it has run the program."""
     report = "import json, sys; sys.stderr.write(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", f"{program}\n{report}"], capture_output=True, text=True, check=True
     )
-    return set(json.loads(done.stderr))
+    return set(json.loads(process.stderr))
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

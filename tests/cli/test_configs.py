@@ -38,12 +38,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_configuration_is_printed_whole_and_without_secrets(gym: Gym, folder: Path) -> None:
     flags = ["--model-url", "http://me:pw@host/v1", "-m", "m", "--model-api-key", "sk-123456789"]
-    done = gym(
+    result = gym(
         "env", "resolve", "--resources-server", "weather", "--model-type", "vllm_model", *flags, cwd=folder
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    tree = yaml.safe_load(done.stdout)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    tree = yaml.safe_load(result.stdout)
     assert tree["weather"]["resources_servers"]["weather"]["judge_api_key"] == "****"
     model = tree["policy_model"]["responses_api_models"]["vllm_model"]
     assert model["base_url"] == "http://****@host/v1"
@@ -61,9 +61,9 @@ def test_what_is_printed_can_be_given_back(gym: Gym, folder: Path) -> None:
 
 
 def test_json_is_all_that_standard_output_has(gym: Gym, folder: Path) -> None:
-    done = gym("env", "resolve", "mcqa", "+polcy_api_key=x", "--json", cwd=folder)
-    assert json.loads(done.stdout)["polcy_api_key"] == "****"
-    assert "polcy_api_key: nothing reads this. Did you mean 'policy_api_key'" in done.stderr
+    result = gym("env", "resolve", "mcqa", "+polcy_api_key=x", "--json", cwd=folder)
+    assert json.loads(result.stdout)["polcy_api_key"] == "****"
+    assert "polcy_api_key: nothing reads this. Did you mean 'policy_api_key'" in result.stderr
 
 
 def test_a_flat_file_means_the_same(gym: Gym, folder: Path) -> None:
@@ -71,16 +71,16 @@ def test_a_flat_file_means_the_same(gym: Gym, folder: Path) -> None:
     flat = gym("env", "resolve", "--config", "flat.yaml", "--json", cwd=folder)
     named = gym("env", "resolve", "mcqa", "--model-type", "random", "--json", cwd=folder)
     assert flat.returncode == named.returncode == 0
-    parts = [json.loads(done.stdout) for done in (flat, named)]
+    parts = [json.loads(result.stdout) for result in (flat, named)]
     assert parts[0]["mcqa"] == parts[1]["mcqa"]
     assert parts[0]["policy_model"] == parts[1]["policy_model"]
 
 
 def test_a_valid_configuration_says_what_is_in_it(gym: Gym, folder: Path) -> None:
     words = ["env", "validate", "--environment", "weather", "--model-type", "vllm_model"]
-    done = gym(*words, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "valid"
+    result = gym(*words, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "valid"
     report = json.loads(gym(*words, "--json", cwd=folder).stdout)
     assert report["valid"] is True
     assert [(one["name"], one["implementation"]) for one in report["instances"]] == [
@@ -107,12 +107,12 @@ def test_a_valid_configuration_says_what_is_in_it(gym: Gym, folder: Path) -> Non
 def test_a_mistake_is_one_message_and_the_right_exit_code(
     gym: Gym, folder: Path, words: list[str], code: int, message: str
 ) -> None:
-    done = gym("env", "validate", *words, cwd=folder)
-    assert done.returncode == code
-    assert done.stdout == ""
-    assert done.stderr.startswith("gym: ")
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    result = gym("env", "validate", *words, cwd=folder)
+    assert result.returncode == code
+    assert result.stdout == ""
+    assert result.stderr.startswith("gym: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
     report = gym("env", "validate", *words, "--json", cwd=folder)
     assert report.returncode == code
     assert message in json.loads(report.stdout)["message"]
@@ -121,9 +121,9 @@ def test_a_mistake_is_one_message_and_the_right_exit_code(
 
 def test_a_broken_file_is_named_with_line_and_column(gym: Gym, folder: Path) -> None:
     (folder / "bad.yaml").write_text("a: 1\nb: [1\nc: 2\n")
-    done = gym("env", "validate", "--config", "bad.yaml", cwd=folder)
-    assert done.returncode == 1
-    assert "bad.yaml:3:2: " in done.stderr
+    result = gym("env", "validate", "--config", "bad.yaml", cwd=folder)
+    assert result.returncode == 1
+    assert "bad.yaml:3:2: " in result.stderr
 
 
 def test_an_extra_folder_is_searched_first(

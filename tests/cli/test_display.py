@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from nemo_gym.cli.display import own_rows, print_report, status_line, summary_rows, tool_rows, warnings
+from nemo_gym.cli.display import (
+    asked_rows,
+    own_rows,
+    print_report,
+    status_line,
+    summary_rows,
+    tool_rows,
+    warnings,
+)
 from nemo_gym.runs.manifest import Identity, Manifest
 from nemo_gym.runs.metrics import MetricsAccumulator, RunSummary
 from nemo_gym.runs.paths import RunPaths
@@ -27,10 +35,10 @@ def summary(rewards: list[list[float]], scale: RewardScale = UNKNOWN_SCALE, **co
     return metrics.summary()
 
 
-def report(found: RunSummary, environment: str = "mcqa", **metrics: Any) -> RunReport:
+def report(summaries: RunSummary, environment: str = "mcqa", **metrics: Any) -> RunReport:
     identity = Identity({"ref": environment}, {"type": "chat", "name": "qwen"}, {"name": "a"}, {}, {})
-    manifest = Manifest(identity, found.requested, "1", 0.0, "complete")
-    return RunReport(RunPaths.of(Path("x.jsonl")), manifest, found, {"a": metrics}, frozenset({"number"}))
+    manifest = Manifest(identity, summaries.requested, "1", 0.0, "complete")
+    return RunReport(RunPaths.of(Path("x.jsonl")), manifest, summaries, {"a": metrics}, frozenset({"number"}))
 
 
 def test_of_rewards_of_0_and_1_every_figure_is_there_once() -> None:
@@ -49,8 +57,8 @@ def test_of_other_rewards_solved_and_best_stand_side_by_side_whatever_the_order(
 
 
 def test_tasks_with_fewer_rollouts_or_without_a_score_are_said() -> None:
-    found = summary([[1, 1], [0]])
-    rows = dict(summary_rows(found))
+    summaries = summary([[1, 1], [0]])
+    rows = dict(summary_rows(summaries))
     assert rows["pass@2"] == "50.0 % of tasks (1 with fewer rollouts)"
     metrics = MetricsAccumulator()
     metrics.plan({"_ng_task_index": 5, "_ng_rollout_index": 0})
@@ -76,19 +84,34 @@ def test_a_tool_that_always_fails_is_a_warning_and_one_that_sometimes_does_is_no
         "fine": {"calls": 3, "errors": 1, "error": "once"},
         "(no such tool)": {"calls": 1, "errors": 1, "error": "x"},
     }
-    found = summary([[0.0], [0.0]], ng_tool_calls=tools)
-    assert dict(tool_rows(found))["  broken"] == "4, 4 with an error"
-    assert warnings(found) == ["tool broken: all 4 calls ended with an error, for instance KeyError"]
+    summaries = summary([[0.0], [0.0]], ng_tool_calls=tools)
+    assert dict(tool_rows(summaries))["  broken"] == "4, 4 with an error"
+    assert warnings(summaries) == ["tool broken: all 4 calls ended with an error, for instance KeyError"]
+
+
+def test_each_model_that_the_environment_asked_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {
+        "critic": {"calls": 1, "failed": 0, "seconds": 1.0, "input_tokens": 0, "output_tokens": 0},
+        "judge": {"calls": 600, "failed": 3, "seconds": 1.0, "input_tokens": 900, "output_tokens": 50},
+    }
+    figures = summary([[0.0], [0.0]], ng_asked_models=asked)
+    assert asked_rows(figures) == [
+        ("asked model critic", "2 calls"),
+        ("asked model judge", "1,200 calls, 6 failed, 1,800 tokens in, 100 out"),
+    ]
+    print_report(report(figures))
+    assert "1,200 calls, 6 failed" in capsys.readouterr().out
+    assert asked_rows(summary([[0.0]])) == []
 
 
 def test_nothing_from_files_reaches_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
     tools = {"\x1b[2J[red]": {"calls": 1, "errors": 1, "error": "\x1b]0;x\x07"}}
-    found = summary([[0.0]], ng_tool_calls=tools)
-    print_report(report(found, "[bold]\x1b[31m", **{"mean/\x1b[0m": 1.0}))
-    shown = capsys.readouterr().out
-    assert "\x1b" not in shown
-    assert "[bold]" in shown
-    assert "[red]" in shown
+    summaries = summary([[0.0]], ng_tool_calls=tools)
+    print_report(report(summaries, "[bold]\x1b[31m", **{"mean/\x1b[0m": 1.0}))
+    output = capsys.readouterr().out
+    assert "\x1b" not in output
+    assert "[bold]" in output
+    assert "[red]" in output
 
 
 def test_the_live_line_has_an_interval_inside_the_range_or_none() -> None:

@@ -32,12 +32,12 @@ def test_mcqa_runs_against_an_openai_compatible_endpoint(
 ) -> None:
     tasks, out = write_questions(tmp_path / "tasks.jsonl", 100), tmp_path / "out.jsonl"
 
-    done = gym(
+    result = gym(
         *("run", "mcqa", "-i", tasks, "-o", out, "--model-type", dialect),
         *("--model-url", start_endpoint(), "-m", "name", "--concurrency", 64),
     )
 
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     rows = read_rows(out)
     assert sum(row["reward"] for row in rows) == 75
     assert {row["extracted_answer"] for row in rows} == {"B"}
@@ -55,9 +55,9 @@ def test_a_recorded_run_is_replayed_without_the_endpoint(
     common = ["run", "mcqa", "-i", tasks, "--num-repeats", 2]
 
     gym(*common, "-o", first, "--model-url", start_endpoint(), "-m", "name", "--record", recording)
-    done = gym(*common, "-o", second, "--model-type", "replay", "-m", recording)
+    result = gym(*common, "-o", second, "--model-type", "replay", "-m", recording)
 
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
     def rewards(path: Path) -> dict[tuple[int, int], float]:
         return {(row["_ng_task_index"], row["_ng_rollout_index"]): row["reward"] for row in read_rows(path)}
@@ -69,10 +69,10 @@ def test_a_recorded_run_is_replayed_without_the_endpoint(
 def test_a_newcomer_needs_two_commands(tmp_path: Path, gym: Gym) -> None:
     """With the embedded model, whose rewards are real; a limit keeps the test short."""
     assert gym("env", "init", "demo", cwd=tmp_path).returncode == 0
-    done = gym("run", "demo", "--limit", 8, "--max-output-tokens", 16, cwd=tmp_path)
+    result = gym("run", "demo", "--limit", 8, "--max-output-tokens", 16, cwd=tmp_path)
 
-    assert done.returncode == 0, done.stderr
-    assert "mean reward" in done.stdout
+    assert result.returncode == 0, result.stderr
+    assert "mean reward" in result.stdout
     (out,) = [path for path in (tmp_path / "results").glob("demo_*.jsonl") if path.stem.count("_") == 1]
     assert len(read_rows(out)) == 8
     assert gym("env", "check", "demo", cwd=tmp_path).returncode == 0
@@ -81,13 +81,13 @@ def test_a_newcomer_needs_two_commands(tmp_path: Path, gym: Gym) -> None:
 def test_the_embedded_model_collects_rewards_that_trainers_can_use(tmp_path: Path, gym: Gym) -> None:
     out = tmp_path / "out.jsonl"
 
-    done = gym(
+    result = gym(
         *("run", "reasoning", "families=addition", "-o", out, "--limit", 8, "--num-repeats", 2),
         *("--max-output-tokens", 16, "--temperature", 0, "--json"),
     )
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["summary"]["scored"] == 16
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["summary"]["scored"] == 16
     for row in read_rows(out):
         item = row["response"]["output"][-1]
         assert len(item["generation_token_ids"]) == len(item["generation_log_probs"]) > 0

@@ -23,25 +23,25 @@ def called(name: str, *words: str, cwd: Path | None = None) -> subprocess.Comple
 def test_every_name_of_the_original_is_known_and_its_replacement_exists() -> None:
     assert len(SAME) + len(OTHER) == 26
     for path in SAME.values():
-        found = get_command(app)
+        group = get_command(app)
         for word in path:
             if not word.startswith("-"):
-                found = found.commands[word]  # type: ignore[attr-defined]
+                group = group.commands[word]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("prefix", ["ng_", "nemo_gym_"])
 def test_a_command_is_run_under_its_new_name_and_says_so(prefix: str, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("environment: mcqa\n")
-    done = called(
+    result = called(
         f"{prefix}dump_config", "+config_paths=[run.yaml]", "++default_host=localhost", cwd=tmp_path
     )
-    assert done.stderr == f"gym: {prefix}dump_config is deprecated: it is now `gym env resolve`\n"
-    assert (done.returncode, "default_host: localhost" in done.stdout) == (0, True)
+    assert result.stderr == f"gym: {prefix}dump_config is deprecated: it is now `gym env resolve`\n"
+    assert (result.returncode, "default_host: localhost" in result.stdout) == (0, True)
 
 
 def test_words_are_left_out_where_the_successor_takes_none() -> None:
-    done = called("ng_version", "+json=true")
-    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    result = called("ng_version", "+json=true")
+    assert (result.returncode, result.stdout.count("\n")) == (0, 1)
 
 
 def test_the_commands_of_servers_take_an_entrypoint(tmp_path: Path) -> None:
@@ -56,8 +56,8 @@ def test_the_commands_of_servers_take_an_entrypoint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", sorted(OTHER))
 def test_a_command_without_a_successor_says_what_to_do(command: str) -> None:
-    done = called(f"ng_{command}", "+x=1")
-    assert (done.returncode, OTHER[command] in done.stderr) == (2, True)
+    result = called(f"ng_{command}", "+x=1")
+    assert (result.returncode, OTHER[command] in result.stderr) == (2, True)
 
 
 def test_a_name_that_never_was_is_met_with_the_nearest() -> None:

@@ -45,8 +45,8 @@ WORDS = ("run", "example_repair", "--model-type=scripted", "--model=script.py:me
 
 
 def test_a_run_with_a_program_writes_scored_rows_with_their_calls(gym: Gym, tmp_path: Path) -> None:
-    done = gym(*WORDS, "--agent=codex", "--limit=3", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = gym(*WORDS, "--agent=codex", "--limit=3", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     rows = read_rows(tmp_path / "out.jsonl")
     assert len(rows) == 3
     for row in rows:
@@ -56,15 +56,15 @@ def test_a_run_with_a_program_writes_scored_rows_with_their_calls(gym: Gym, tmp_
 
 
 def test_a_sandbox_is_a_setting_of_the_agent(gym: Gym, tmp_path: Path) -> None:
-    done = gym(*WORDS, "--agent=codex", "--agent-setting=sandbox=local", "--limit=2", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = gym(*WORDS, "--agent=codex", "--agent-setting=sandbox=local", "--limit=2", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     assert_sandboxed(read_rows(tmp_path / "out.jsonl"))
 
 
 def test_a_sandbox_in_a_configuration(gym: Gym, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(CONFIG)
-    done = gym("eval", "run", "--config=run.yaml", "--limit=2", "--output=out.jsonl", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = gym("eval", "run", "--config=run.yaml", "--limit=2", "--output=out.jsonl", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     assert_sandboxed(read_rows(tmp_path / "out.jsonl"))
 
 
@@ -87,14 +87,14 @@ model: {type: scripted, name: "script.py:mend"}
 
 
 def test_worker_processes_are_refused_before_anything_is_written(gym: Gym, tmp_path: Path) -> None:
-    done = gym(*WORDS, "--agent=codex", "--workers=2", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "use one worker (--workers)" in done.stderr
+    result = gym(*WORDS, "--agent=codex", "--workers=2", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "use one worker (--workers)" in result.stderr
     assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_a_missing_program_is_one_line(gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    done = gym(*WORDS, "--agent=claude_code", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == ("gym: no program 'claude' on PATH: npm install -g @anthropic-ai/claude-code\n")
+    result = gym(*WORDS, "--agent=claude_code", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == ("gym: no program 'claude' on PATH: npm install -g @anthropic-ai/claude-code\n")

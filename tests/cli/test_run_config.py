@@ -33,10 +33,10 @@ async def answer(params):
 
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
-    made = Gym(tmp_path)
-    made.script(SCRIPT)
-    yield made
-    made.clean()
+    program = Gym(tmp_path)
+    program.script(SCRIPT)
+    yield program
+    program.clean()
 
 
 SCRIPTED = ("--model-type", "scripted", "-m", "script.py:answer")
@@ -59,9 +59,9 @@ def rewards(gym: Gym, name: str) -> dict[tuple[str, int, int], float]:
     }
 
 
-def ran(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+def ran(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stderr
 
 
 def agent(name: str, environment: str, **fields: Any) -> dict[str, Any]:
@@ -97,8 +97,10 @@ def test_a_flat_file_makes_the_very_run_that_the_name_makes(gym: Gym) -> None:
 
 
 def test_a_built_in_environment_is_run_on_the_data_set_of_the_split(gym: Gym) -> None:
-    said = ran(gym("eval", "run", "--environment", "mcqa", *SCRIPTED, "--split", "example", "-o", "a.jsonl"))
-    assert "servers started" not in said
+    output = ran(
+        gym("eval", "run", "--environment", "mcqa", *SCRIPTED, "--split", "example", "-o", "a.jsonl")
+    )
+    assert "servers started" not in output
     assert identity(gym, "a")["environment"]["ref"] == "mcqa"
     assert identity(gym, "a")["inputs"]["source"] == "example.jsonl"
     assert len(rewards(gym, "a")) == 5
@@ -106,8 +108,8 @@ def test_a_built_in_environment_is_run_on_the_data_set_of_the_split(gym: Gym) ->
 
 def test_several_environments_are_served_for_the_length_of_the_run(gym: Gym) -> None:
     words = ("--environment", "mcqa", "--environment", "reasoning", *SCRIPTED, "--split", "example")
-    said = ran(gym("eval", "run", *words, "--limit", 8, "-o", "a.jsonl"))
-    assert "5 servers started" in said
+    output = ran(gym("eval", "run", *words, "--limit", 8, "-o", "a.jsonl"))
+    assert "5 servers started" in output
     agents = Counter(name for name, _, _ in rewards(gym, "a"))
     assert agents == {"mcqa_simple_agent": 5, "reasoning_simple_agent": 3}
     assert gym.processes() == {}
@@ -117,8 +119,8 @@ def test_several_environments_are_served_for_the_length_of_the_run(gym: Gym) -> 
 
 
 def test_a_users_own_server_is_started_asked_and_stopped(gym: Gym) -> None:
-    said = ran(gym("eval", "run", "--config", counter(gym), *SCRIPTED, "-o", "a.jsonl"))
-    assert "3 servers started" in said
+    output = ran(gym("eval", "run", "--config", counter(gym), *SCRIPTED, "-o", "a.jsonl"))
+    assert "3 servers started" in output
     assert rewards(gym, "a") == {
         ("counting", 0, 0): 1.0, ("counting", 4, 0): 1.0,
         **{("counting", task, 0): 0.0 for task in (1, 2, 3)},
@@ -145,10 +147,10 @@ def test_a_served_run_is_taken_up_again_and_another_configuration_is_not_the_sam
 def test_a_server_that_does_not_start_is_named_and_nothing_is_left(gym: Gym) -> None:
     config = counter(gym)
     (gym.folder / "resources_servers" / "counter" / "app.py").write_text("raise SystemExit('no luck')")
-    done = gym("eval", "run", "--config", config, *SCRIPTED, "-o", "a.jsonl")
-    assert done.returncode == 1
-    assert "counter did not start" in done.stderr
-    assert "no luck" in done.stderr
+    result = gym("eval", "run", "--config", config, *SCRIPTED, "-o", "a.jsonl")
+    assert result.returncode == 1
+    assert "counter did not start" in result.stderr
+    assert "no luck" in result.stderr
     assert gym.processes() == {}
     assert not (gym.folder / "a.jsonl").exists()
 
@@ -230,8 +232,8 @@ def test_what_a_run_is_asked_for_may_be_said_by_keys_and_flags_win(gym: Gym) -> 
     (gym.folder / "run.yaml").write_text(yaml.safe_dump(keys))
     (gym.folder / "skills").mkdir()
     (gym.folder / "skills" / "SKILL.md").write_text("---\nname: search\n---\n")
-    said = ran(gym("eval", "run", "--config", "run.yaml", "--limit", 2, "--temperature", 0))
-    assert "no task is for an agent 'nobody'" in said
+    output = ran(gym("eval", "run", "--config", "run.yaml", "--limit", 2, "--temperature", 0))
+    assert "no task is for an agent 'nobody'" in output
     rows = read_rows(gym.folder / "a_materialized_inputs.jsonl")
     assert [(row["_ng_task_index"], row["_ng_rollout_index"]) for row in rows] == [
         (task, repeat) for task in range(2) for repeat in range(3)
@@ -277,7 +279,7 @@ def test_running_servers_are_asked_with_the_words_of_the_original(gym: Gym) -> N
         (["--environment", "mcqa", *SCRIPTED, "-a", "mcqa_agent"], "Did you mean 'mcqa_simple_agent'?"),
         (
             ["--environment", "mcqa", *SCRIPTED, "--agent-url", "http://h"],
-            "agent_url can't be honoured: the configuration says where everything is (--agent-url)",
+            "agent_url can't be honoured: the configuration names every server (--agent-url)",
         ),
         (
             ["--environment", "mcqa", "--environment", "reasoning", *SCRIPTED, "--max-steps", "3"],
@@ -298,10 +300,10 @@ def test_running_servers_are_asked_with_the_words_of_the_original(gym: Gym) -> N
     ],
 )
 def test_a_mistake_is_one_message_and_nothing_is_written(gym: Gym, words: list[str], message: str) -> None:
-    done = gym("eval", "run", *words, "-o", "a.jsonl")
-    assert done.returncode in (1, 2)
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    result = gym("eval", "run", *words, "-o", "a.jsonl")
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
     assert list(gym.folder.glob("a*")) == []
 
 
@@ -309,9 +311,9 @@ def test_a_data_set_that_can_not_be_downloaded_is_named(gym: Gym) -> None:
     source = {"type": "huggingface", "repo_id": "someone/counts"}
     config = counter(gym, source=source, jsonl_fpath="nowhere.jsonl")
     words = ("eval", "run", "--config", config, *SCRIPTED, "-o", "a.jsonl")
-    done = gym(*words, HF_ENDPOINT="http://127.0.0.1:1")
-    assert done.returncode == 1
-    assert "counting: data set 'small': someone/counts: the hub can't be reached: " in done.stderr
+    result = gym(*words, HF_ENDPOINT="http://127.0.0.1:1")
+    assert result.returncode == 1
+    assert "counting: data set 'small': someone/counts: the hub can't be reached: " in result.stderr
     assert gym.processes() == {}
 
 

@@ -119,11 +119,11 @@ def test_where_nothing_is_scored_the_first_failure_is_told(gym: GymCommand, tmp_
     (tmp_path / "model.py").write_text("def answer(params):\n    raise RuntimeError('no luck')\n")
 
     model = ("--model-type", "scripted", "-m", "model.py:answer")
-    done = gym("run", "mcqa", *model, "-i", "tasks.jsonl", "-o", "out.jsonl", cwd=tmp_path)
+    process = gym("run", "mcqa", *model, "-i", "tasks.jsonl", "-o", "out.jsonl", cwd=tmp_path)
 
-    assert done.returncode == 1
-    told = "gym: nothing was scored; the first failure was run_error: RuntimeError: no luck"
-    assert done.stderr.splitlines()[-1].startswith(told)
+    assert process.returncode == 1
+    problem = "gym: nothing was scored; the first failure was run_error: RuntimeError: no luck"
+    assert process.stderr.splitlines()[-1].startswith(problem)
 
 
 def test_where_some_rollouts_failed_the_cause_and_the_next_command_are_said(
@@ -138,12 +138,12 @@ def test_where_some_rollouts_failed_the_cause_and_the_next_command_are_said(
         "        return [1.0, 0.0][session.row['k']]\n"
     )
     command = ("run", "half.py", "--model-type", "random", "-o", "out.jsonl")
-    done = gym(*command, cwd=tmp_path)
+    process = gym(*command, cwd=tmp_path)
 
     cause = f"verifier_error: verify raised IndexError: list index out of range ({tmp_path}/half.py:8)"
     mending = "`gym eval reverify --rollouts out.jsonl -o out.jsonl --failed --append` scores them"
-    said = f"gym: 2 of 4 rollouts failed, the first by {cause}; once verify() is mended, {mending}"
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, said)
+    expected = f"gym: 2 of 4 rollouts failed, the first by {cause}; once verify() is mended, {mending}"
+    assert (process.returncode, process.stderr.splitlines()[-1]) == (0, expected)
 
 
 def test_a_row_for_an_agent_that_is_not_there_is_a_mistake_and_nothing_is_written(
@@ -167,8 +167,8 @@ def test_a_row_for_an_agent_that_is_not_there_is_a_mistake_and_nothing_is_writte
     [
         ("", "which environment?"),
         ("--agent-url http://h --agent remote_agent", "which environment?"),
-        ("--agent-url http://h --model-url http://m", "a model of its own"),
-        ("--no-serve --environment-url http://h", "an environment of its own"),
+        ("--agent-url http://h --model-url http://m", "its own model"),
+        ("--no-serve --environment-url http://h", "its own environment"),
         ("--no-serve --agent-url http://h", "leave one of them out (--no-serve, --agent-url)"),
         ("--environment-url ftp://h", "resources server URL 'ftp://h'"),
         ("--environment-url http://127.0.0.1:1", "no resources server at http://127.0.0.1:1"),

@@ -58,9 +58,9 @@ def ended_by(folder: Path, ending: signal.Signals) -> str:
 
 
 def listed(folder: Path, gym: Gym) -> dict[str, object]:
-    done = gym("runs", "list", "--json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (run,) = json.loads(done.stdout)
+    result = gym("runs", "list", "--json", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (run,) = json.loads(result.stdout)
     return run
 
 
@@ -90,12 +90,12 @@ def test_a_killed_run_is_listed_as_interrupted_and_its_rollouts_are_drawn(folder
     assert (run["status"], run["requested"], run["environment"]) == ("interrupted", 400, "slow.py")
     assert 0 < int(str(run["scored"])) < 400
     output = "results/out.jsonl"
-    done = gym("runs", "show", output, "--failed", "--reward", 0, "--sample", 2, "--json", cwd=folder)
-    drawn = json.loads(done.stdout)
+    result = gym("runs", "show", output, "--failed", "--reward", 0, "--sample", 2, "--json", cwd=folder)
+    drawn = json.loads(result.stdout)
     assert [row["reward"] for row in drawn["rollouts"]] == [0.0, 0.0]
     assert drawn["of"] == sum(row["reward"] == 0 for row in read_rows(folder / output))
-    shown = gym("runs", "show", output, "--reward", 1, "--sample", 1, cwd=folder)
-    assert "reward       1\n" in shown.stdout
-    assert "1 of " in shown.stdout
+    screen = gym("runs", "show", output, "--reward", 1, "--sample", 1, cwd=folder)
+    assert "reward       1\n" in screen.stdout
+    assert "1 of " in screen.stdout
     wrong = gym("runs", "show", output, "--task", 0, "--failed", cwd=folder)
     assert (wrong.returncode, "--task names one rollout" in wrong.stderr) == (2, True)

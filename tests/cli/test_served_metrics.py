@@ -21,10 +21,10 @@ SCRIPTED = ("--model-type", "scripted", "-m", "script.py:answer")
 
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
-    made = Gym(tmp_path)
-    made.script(SCRIPT)
-    yield made
-    made.clean()
+    program = Gym(tmp_path)
+    program.script(SCRIPT)
+    yield program
+    program.clean()
 
 
 def grader(gym: Gym) -> str:
@@ -69,27 +69,29 @@ def test_an_environment_has_the_same_metrics_here_and_through_servers(gym: Gym) 
     assert one["group_level_metrics"] == other["group_level_metrics"]
     assert "majority@2/accuracy" in other["key_metrics"]
     assert "pass@2/symbolic_accuracy" in served["math_with_judge_simple_agent"]["key_metrics"]
-    for said in (here.stdout, there.stdout):
-        assert "key metrics of mcqa_simple_agent" in said
-        assert "majority@2 accuracy" in said
-        assert "avg-of" not in said  # the mean reward says it already; the metrics file has it
+    for text in (here.stdout, there.stdout):
+        assert "key metrics of mcqa_simple_agent" in text
+        assert "majority@2 accuracy" in text
+        assert "avg-of" not in text  # the mean reward says it already; the metrics file has it
     assert "pass@1[avg-of-2]/accuracy" in one["key_metrics"]
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["started for the run", "running already"])
 def test_an_existing_servers_own_metrics_are_merged(gym: Gym, running: bool) -> None:
-    asked: list[object] = ["--config", grader(gym), *SCRIPTED]
+    selectors: list[object] = ["--config", grader(gym), *SCRIPTED]
     if running:
-        gym.start(*asked)
+        gym.start(*selectors)
         head = gym.servers()["grading"]["head_url"]
-        asked = ["--no-serve", "--head-url", head, "--agent", "grading"]
+        selectors = ["--no-serve", "--head-url", head, "--agent", "grading"]
 
-    done = gym("eval", "run", *asked, "-i", "tasks.jsonl", "-o", "a.jsonl", "--num-repeats", 2, "--json")
+    result = gym(
+        "eval", "run", *selectors, "-i", "tasks.jsonl", "-o", "a.jsonl", "--num-repeats", 2, "--json"
+    )
 
-    assert done.returncode == 0, done.stderr
-    found = metrics(gym, "a")["grading"]
-    assert found["agent_metrics"]["art/pass@2/accuracy"] == 50.0
-    assert found["agent_metrics"]["coverage/requested"] == 6
-    assert [group["longest"] for group in found["group_level_metrics"]] == [1, 1, 1]
-    assert found["key_metrics"].keys() == {"mean/reward", "pass@2/accuracy", "majority@2/accuracy"}
-    assert json.loads(done.stdout)["key_metrics"] == {"grading": found["key_metrics"]}
+    assert result.returncode == 0, result.stderr
+    figures = metrics(gym, "a")["grading"]
+    assert figures["agent_metrics"]["art/pass@2/accuracy"] == 50.0
+    assert figures["agent_metrics"]["coverage/requested"] == 6
+    assert [group["longest"] for group in figures["group_level_metrics"]] == [1, 1, 1]
+    assert figures["key_metrics"].keys() == {"mean/reward", "pass@2/accuracy", "majority@2/accuracy"}
+    assert json.loads(result.stdout)["key_metrics"] == {"grading": figures["key_metrics"]}

@@ -32,9 +32,9 @@ SECRET = f"sk-very-secret-{uuid4().hex}"
 
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
-    made = Gym(tmp_path)
-    yield made
-    made.clean()
+    program = Gym(tmp_path)
+    yield program
+    program.clean()
 
 
 def mcqa(gym: Gym, script: str = B) -> tuple[str, ...]:
@@ -48,8 +48,8 @@ def run_agent(gym: Gym, name: str = "mcqa_simple_agent", **row: Any) -> httpx.Re
 def test_the_simple_form_starts_an_environment_its_agent_and_a_model_and_stop_leaves_nothing(
     gym: Gym,
 ) -> None:
-    said = gym.start(*mcqa(gym))
-    assert "3 / 3 servers ready" in said
+    output = gym.start(*mcqa(gym))
+    assert "3 / 3 servers ready" in output
     servers = gym.servers()
     assert {name: (one["server_type"], one["status"]) for name, one in servers.items()} == {
         "mcqa": ("resources_servers", "success"),
@@ -140,17 +140,17 @@ def test_no_secret_is_in_a_listing_of_processes_in_a_log_or_in_the_published_con
         ).text
         assert "policy_api_key: '****'" in published
         process.terminate()
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         assert process.returncode == 0
     for secret in (SECRET, token):
-        assert secret not in listing + gym.logs + published + said
+        assert secret not in listing + gym.logs + published + output
     assert gym.processes() == {}
 
 
 def test_strangers_get_401_on_every_route_of_a_server_that_they_can_reach(gym: Gym) -> None:
     token = re.search(r"^token: (\S+)", gym.start(*mcqa(gym), "--host", "0.0.0.0"), re.MULTILINE)
     assert token is not None
-    known = {"authorization": f"Bearer {token[1]}"}
+    authorization = {"authorization": f"Bearer {token[1]}"}
     (state,) = (gym.runtime / "nemo-gym").glob("*.token")
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
     servers = gym.servers()
@@ -158,14 +158,14 @@ def test_strangers_get_401_on_every_route_of_a_server_that_they_can_reach(gym: G
     urls = [head, *(f"http://127.0.0.2:{one['port']}" for one in servers.values())]
     assert len(urls) == 4
     for url in urls:
-        document = httpx.get(f"{url}/openapi.json", headers=known).json()
+        document = httpx.get(f"{url}/openapi.json", headers=authorization).json()
         routes = [(method, path) for path, methods in document["paths"].items() for method in methods]
         assert ("get", "/") in routes
         for method, path in [*routes, ("get", "/openapi.json"), ("get", "/none"), ("options", "/")]:
             for headers in ({}, {"authorization": "Bearer wrong"}):
                 answer = httpx.request(method, url + path, headers=headers)
                 assert answer.status_code == 401, (url, method, path)
-        assert httpx.get(url, headers=known).status_code == 200
+        assert httpx.get(url, headers=authorization).status_code == 200
     assert gym("env", "status").returncode == 0
 
 
@@ -209,9 +209,9 @@ def test_a_closed_terminal_ends_the_servers_in_good_order(gym: Gym) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves
         words = [sys.executable, "-m", "nemo_gym", "env", "start", *mcqa(gym), "--port", "0", "--isolate"]
         os.execve(sys.executable, words, gym.env)
-    said = b""
-    while b"servers ready" not in said:
-        said += os.read(terminal, 4096)
+    output = b""
+    while b"servers ready" not in output:
+        output += os.read(terminal, 4096)
     os.close(terminal)
     assert until(lambda: gym.processes() == {})
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -255,11 +255,11 @@ def test_servers_written_for_the_original_package_refuse_pages_too(gym: Gym, alo
     def status(**headers: str) -> int:
         return httpx.post(f"{url}/seed_session", content=b"{}", headers=headers).status_code
 
-    known = {"content-type": "application/json"}
-    assert status(**known) == 200
-    assert status(**known, host="gym.example") == 200
-    assert status(**known, host="127.0.0.1.nip.example") == 403
-    assert status(**known, origin="null") == 403
+    authorization = {"content-type": "application/json"}
+    assert status(**authorization) == 200
+    assert status(**authorization, host="gym.example") == 200
+    assert status(**authorization, host="127.0.0.1.nip.example") == 403
+    assert status(**authorization, origin="null") == 403
     assert status() == 415
 
 

@@ -26,9 +26,9 @@ B = "def answer(params): return '7'"
 
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
-    made = Gym(tmp_path)
-    yield made
-    made.clean()
+    program = Gym(tmp_path)
+    yield program
+    program.clean()
 
 
 def ask(url: str) -> httpx.Response:
@@ -232,10 +232,10 @@ def test_a_token_is_asked_for_and_our_agent_acts_on_it_without_sockets(gym: Gym)
     path.write_text(json.dumps(tree))
     token = "x" * 16
     gym.start("--config", path, "--host", "0.0.0.0", "--token-env", "GYM_TOKEN", GYM_TOKEN=token)
-    known = {"authorization": f"Bearer {token}"}
+    authorization = {"authorization": f"Bearer {token}"}
     port = gym.servers()["acting"]["port"]
     row = {"responses_create_params": {"input": "how many?"}, "expected": 7}
-    result = httpx.post(f"http://127.0.0.1:{port}/run", json=row, headers=known, timeout=60)
+    result = httpx.post(f"http://127.0.0.1:{port}/run", json=row, headers=authorization, timeout=60)
     assert result.json()["reward"] == 1.0
     port = gym.servers()["first"]["port"]
     assert httpx.post(f"http://127.0.0.2:{port}/seed_session", json={}).status_code == 401

@@ -20,7 +20,7 @@ from rich.text import Text
 
 import nemo_gym.cli
 from nemo_gym.cli.console import Console
-from nemo_gym.cli.terminal import safe_output
+from nemo_gym.cli.output import safe_output
 from nemo_gym.wire.masking import remember_secrets
 from nemo_gym.wire.safe_text import is_harmful
 
@@ -90,30 +90,30 @@ COMMANDS = {
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_no_command_lets_control_characters_through(gym: Gym, evil: Path, words: tuple[str, ...]) -> None:
-    done = gym(*words, cwd=evil)
-    assert not [character for character in done.stdout + done.stderr if is_harmful(character)]
-    assert "\U0001f604" not in done.stdout + done.stderr
+    result = gym(*words, cwd=evil)
+    assert not [character for character in result.stdout + result.stderr if is_harmful(character)]
+    assert "\U0001f604" not in result.stdout + result.stderr
 
 
 def test_what_workers_print_is_made_safe_too(gym: Gym, evil: Path) -> None:
     code = f'print("{ESCAPED}"); __import__("os").write(2, "{ESCAPED} in a worker".encode())'
     (evil / "loud.py").write_text(ENVIRONMENT.replace("raise ValueError", f"{code}; raise ValueError"))
-    done = gym("run", "loud.py", "--model-type", "oracle", "--workers", 2, "-o", "out.jsonl", cwd=evil)
-    assert "in a worker" in done.stderr
-    assert not [character for character in done.stdout + done.stderr if is_harmful(character)]
+    result = gym("run", "loud.py", "--model-type", "oracle", "--workers", 2, "-o", "out.jsonl", cwd=evil)
+    assert "in a worker" in result.stderr
+    assert not [character for character in result.stdout + result.stderr if is_harmful(character)]
 
 
 def test_what_a_rollout_holds_is_shown_without_them(gym: Gym, evil: Path) -> None:
     gym("run", "evil", "--model-type", "oracle", "-o", "out.jsonl", cwd=evil)
-    done = gym("runs", "show", "out.jsonl", "--task", "0", cwd=evil)
-    assert "[red]u[/red]" in done.stdout
-    assert not [character for character in done.stdout if is_harmful(character)]
+    result = gym("runs", "show", "out.jsonl", "--task", "0", cwd=evil)
+    assert "[red]u[/red]" in result.stdout
+    assert not [character for character in result.stdout if is_harmful(character)]
 
 
 def test_resolved_yaml_still_means_the_same(gym: Gym, evil: Path) -> None:
     yaml = pytest.importorskip("yaml")
-    done = gym("env", "resolve", "--config", "config.yaml", cwd=evil)
-    assert yaml.safe_load(done.stdout)["note"] == EVIL
+    result = gym("env", "resolve", "--config", "config.yaml", cwd=evil)
+    assert yaml.safe_load(result.stdout)["note"] == EVIL
 
 
 def test_a_terminal_gets_the_styles_of_the_program_alone(evil: Path) -> None:
@@ -129,15 +129,15 @@ def test_a_terminal_gets_the_styles_of_the_program_alone(evil: Path) -> None:
         env={**os.environ, "TERM": "xterm-256color"},
     )
     os.close(theirs)
-    shown = b""
+    screen = b""
     while True:
         try:
-            shown += os.read(ours, 65536)
+            screen += os.read(ours, 65536)
         except OSError:
             break
     process.wait()
     os.close(ours)
-    text = shown.decode()
+    text = screen.decode()
     assert "nothing was scored" in text
     for sequence in ("\x1b[2J", "\x1b]", "\x9b", "\u202e"):
         assert sequence not in text
@@ -183,11 +183,11 @@ def test_a_secret_that_fills_two_lines_is_masked_before_it_is_broken(
 
 
 def test_the_password_of_a_url_is_not_in_an_error(gym: Gym, tmp_path: Path) -> None:
-    done = gym(
+    result = gym(
         "run", "reasoning", "-i", "http://me:pass@h/rows.jsonl", "--model-type", "oracle", cwd=tmp_path
     )
-    assert done.returncode == 2
-    assert "http:/****@h/rows.jsonl" in done.stderr
+    assert result.returncode == 2
+    assert "http:/****@h/rows.jsonl" in result.stderr
 
 
 def test_a_key_that_an_endpoint_repeats_is_in_no_output(
@@ -232,9 +232,9 @@ def test_a_key_that_an_endpoint_repeats_is_in_no_output(
                     "-o",
                     f"o{workers}.jsonl",
                 )
-                done = gym(*words, cwd=tmp_path)
-                assert "wrong key Bearer ****" in done.stderr
-                assert "quoted" not in done.stdout + done.stderr
+                result = gym(*words, cwd=tmp_path)
+                assert "wrong key Bearer ****" in result.stderr
+                assert "quoted" not in result.stdout + result.stderr
         finally:
             server.shutdown()
     files = list(tmp_path.rglob("*.json*"))
@@ -280,7 +280,7 @@ def test_what_an_environment_variable_held_is_in_no_output(
         gym(*run, "o2.jsonl", "++prompt_config=${policy_model_name}", cwd=tmp_path),
     ]
     assert "****" in outputs[0].stdout
-    for done in outputs:
-        assert "kept-by-nobody" not in done.stdout + done.stderr
+    for result in outputs:
+        assert "kept-by-nobody" not in result.stdout + result.stderr
     for path in tmp_path.rglob("*.json*"):
         assert "kept-by-nobody" not in path.read_text()

@@ -18,9 +18,9 @@ from tests.support.started import Gym
 
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
-    made = Gym(tmp_path)
-    yield made
-    made.clean()
+    program = Gym(tmp_path)
+    yield program
+    program.clean()
 
 
 def box_config(gym: Gym, url: str, *, box: dict[str, Any] | None = None, **top: Any) -> Path:
@@ -63,8 +63,8 @@ def test_a_black_box_s_rollouts_are_rebuilt_from_the_captured_tokens(
         box={"token_id_capture": True},
         token_id_capture={"enabled": True},
     )
-    made = gym("eval", "run", "--config", config, "--split", "example", "--limit", 3, "-o", "out.jsonl")
-    assert made.returncode == 0, made.stderr
+    result = gym("eval", "run", "--config", config, "--split", "example", "--limit", 3, "-o", "out.jsonl")
+    assert result.returncode == 0, result.stderr
     rows = rows_of(gym.folder / "out.jsonl")
     assert len(rows) == 3
     for row in rows:
@@ -87,8 +87,8 @@ def test_every_agent_can_be_captured_and_sub_agents_are_branches(
         token_id_capture={"enabled": True, "all_agents": True, "dir": str(gym.folder / "tokens")},
         observability_enabled=True,
     )
-    made = gym("eval", "run", "--config", config, "--split", "example", "--limit", 1, "-o", "out.jsonl")
-    assert made.returncode == 0, made.stderr
+    result = gym("eval", "run", "--config", config, "--split", "example", "--limit", 1, "-o", "out.jsonl")
+    assert result.returncode == 0, result.stderr
     (row,) = rows_of(gym.folder / "out.jsonl")
     assert message_log(row)
     assert row["mask_sample"] is False
@@ -125,8 +125,8 @@ def test_agents_that_run_already_are_captured_in_the_shared_folder(
     tasks = library()["example_multi_step"] / "data" / "example.jsonl"
     again = ("eval", "run", "--config", config, "--no-serve", "--head-url", head, "-i", tasks, "--limit", 2)
     for name, output in (("ours", "a.jsonl"), ("ours", "b.jsonl"), ("box", "c.jsonl")):
-        made = gym(*again, "--agent", name, "-o", output)
-        assert made.returncode == 0, made.stderr
+        result = gym(*again, "--agent", name, "-o", output)
+        assert result.returncode == 0, result.stderr
     for row in [*rows_of(gym.folder / "a.jsonl"), *rows_of(gym.folder / "b.jsonl")]:
         calls = len(message_log(row)) // 2
         assert row["ng_model_call_capture"]["metrics"]["num_calls"] == calls
@@ -138,15 +138,17 @@ def test_agents_that_run_already_are_captured_in_the_shared_folder(
 
 
 def test_a_run_without_tokens_to_train_on_stops_and_says_why(gym: Gym) -> None:
-    made = gym(
+    result = gym(
         *("eval", "run", "--environment", "mcqa", "--split", "example", "--model-type", "scripted"),
         *("-m", gym.script("answer = lambda params: 'A'"), "-o", "out.jsonl", "--concurrency", 1),
         "token_id_capture={enabled: true, all_agents: true, max_mask_fraction: 0.5, "
         "mask_fraction_min_samples: 2}",
     )
-    assert made.returncode == 1
-    told = "2 of 2 rollouts can't be trained on, more than max_mask_fraction 0.5 allows: capture_incomplete 2"
-    assert told in " ".join(made.stderr.split())
+    assert result.returncode == 1
+    message = (
+        "2 of 2 rollouts can't be trained on, more than max_mask_fraction 0.5 allows: capture_incomplete 2"
+    )
+    assert message in " ".join(result.stderr.split())
     assert all(row["mask_sample"] for row in rows_of(gym.folder / "out.jsonl"))
 
 
@@ -154,8 +156,8 @@ def test_plain_runs_keep_their_calls_in_the_folder_that_a_flag_names(gym: Gym) -
     words = ("run", "mcqa", "--split", "example", "--model-type", "scripted", "--limit", 2)
     script = gym.script("answer = lambda params: 'A'")
     for output in ("a.jsonl", "b.jsonl"):
-        made = gym(*words, "-m", script, "--capture-dir", "calls", "-o", output, "--workers", 2)
-        assert made.returncode == 0, made.stderr
+        result = gym(*words, "-m", script, "--capture-dir", "calls", "-o", output, "--workers", 2)
+        assert result.returncode == 0, result.stderr
     for row in rows_of(gym.folder / "b.jsonl"):
         calls = row["ng_model_call_capture"]
         assert (calls["metrics"]["num_calls"], calls["gaps"]) == (1, [])
@@ -164,7 +166,7 @@ def test_plain_runs_keep_their_calls_in_the_folder_that_a_flag_names(gym: Gym) -
 
 
 @pytest.mark.parametrize(
-    ("block", "told"),
+    ("block", "message"),
     [
         ({"enabled": True, "dri": "x"}, "token_id_capture: Object contains unknown field `dri`"),
         (
@@ -174,9 +176,9 @@ def test_plain_runs_keep_their_calls_in_the_folder_that_a_flag_names(gym: Gym) -
         ({"enabled": True, "sink": "json:JSONDecoder"}, "has no freeze and drop"),
     ],
 )
-def test_a_wrong_block_is_said_before_anything_starts(gym: Gym, block: dict[str, Any], told: str) -> None:
+def test_a_wrong_block_is_said_before_anything_starts(gym: Gym, block: dict[str, Any], message: str) -> None:
     config = box_config(gym, "http://127.0.0.1:9/v1", token_id_capture=block)
-    made = gym("eval", "run", "--config", config, "--split", "example", "-o", "out.jsonl")
-    assert made.returncode == 2
-    assert told in made.stderr
-    assert "Traceback" not in made.stderr
+    result = gym("eval", "run", "--config", config, "--split", "example", "-o", "out.jsonl")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

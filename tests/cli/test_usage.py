@@ -33,12 +33,12 @@ def disk(folder: Path) -> dict[str, bytes]:
     }
 
 
-def complaint(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+def complaint(result: subprocess.CompletedProcess[str], code: int = 2) -> str:
     """The one line on standard error."""
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
     assert lines[0].startswith("gym: ")
     return lines[0].removeprefix("gym: ")
 
@@ -96,6 +96,14 @@ def folder(tmp_path: Path) -> Path:
         (["eval", "profile", "--rollouts", "no.jsonl"], r"--rollouts no\.jsonl: there is no such file"),
         ([*RUN[:-1], "out.json", *NOBODY], r"output out\.json: expected a name ending in \.jsonl"),
         (
+            [*RUN, "--sandbox-provider", "dockr", *NOBODY],
+            r"Unknown sandbox provider 'dockr'\. Available providers: apptainer, docker, local",
+        ),
+        (
+            ["run", "reasoning", "+sandbox_provider=dockr", "-o", "out.jsonl", *NOBODY],
+            r"Unknown sandbox provider 'dockr'\. Available providers: apptainer, docker, local",
+        ),
+        (
             ["run", ECHO, "-i", "no.jsonl", "-o", "out.jsonl", *NOBODY],
             r"no\.jsonl: can't be read \(No such file",
         ),
@@ -146,10 +154,10 @@ def test_a_wrong_flag_is_one_line_with_the_nearest(
 
 
 def test_a_group_without_a_command_prints_its_help(folder: Path, gym: Gym) -> None:
-    done = gym("eval", cwd=folder)
+    result = gym("eval", cwd=folder)
 
-    assert (done.returncode, done.stderr) == (2, "")
-    assert "reverify" in done.stdout
+    assert (result.returncode, result.stderr) == (2, "")
+    assert "reverify" in result.stdout
 
 
 def test_a_row_that_can_not_be_used_is_named_by_file_and_line(folder: Path, gym: Gym) -> None:
@@ -324,9 +332,9 @@ def test_a_key_with_a_meaning_of_its_own_passes(gym: Gym, tmp_path: Path) -> Non
 
 
 def test_each_command_has_one_name_and_the_old_ones_still_work(gym: Gym, tmp_path: Path) -> None:
-    shown = gym("env", "--help", cwd=tmp_path).stdout + gym("eval", "--help", cwd=tmp_path).stdout
-    assert " list " not in shown
-    assert "│ run " not in shown
+    screen = gym("env", "--help", cwd=tmp_path).stdout + gym("eval", "--help", cwd=tmp_path).stdout
+    assert " list " not in screen
+    assert "│ run " not in screen
     assert gym("env", "list", cwd=tmp_path).returncode == 0
     assert gym("eval", "run", "--help", cwd=tmp_path).returncode == 0
 
@@ -335,7 +343,7 @@ def test_the_help_of_run_is_in_panels_and_fits_80_columns(
     gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    shown = gym("run", "--help", cwd=tmp_path).stdout
+    screen = gym("run", "--help", cwd=tmp_path).stdout
     for panel in (
         "Configuration",
         "Tasks and rollouts",
@@ -345,9 +353,9 @@ def test_the_help_of_run_is_in_panels_and_fits_80_columns(
         "Running servers",
         "How it runs",
     ):
-        assert f"─ {panel} ─" in shown
-    assert max(map(len, shown.splitlines())) <= 80
-    assert "…" not in shown
+        assert f"─ {panel} ─" in screen
+    assert max(map(len, screen.splitlines())) <= 80
+    assert "…" not in screen
 
 
 def test_no_help_page_cuts_a_word_at_80_columns() -> None:
@@ -358,10 +366,10 @@ def test_no_help_page_cuts_a_word_at_80_columns() -> None:
                 yield from paths(inner, (*path, name))
 
     for path in paths(typer.main.get_command(app)):
-        shown = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"}).output
-        assert "Usage:" in shown
-        assert "…" not in shown, path
-        assert max(map(len, shown.splitlines())) <= 80, path
+        screen = CliRunner().invoke(app, [*path, "--help"], env={"TERMINAL_WIDTH": "80"}).output
+        assert "Usage:" in screen
+        assert "…" not in screen, path
+        assert max(map(len, screen.splitlines())) <= 80, path
 
 
 def test_shell_completion_can_be_installed(gym: Gym, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

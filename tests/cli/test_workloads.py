@@ -22,24 +22,24 @@ PROFILES = ("custom-gym-verifier", "custom-gym-agent-loop", "external-agent-loop
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, gym: Gym) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory, gym: Gym) -> Path:
     """A folder with a new environment and a new benchmark."""
     folder = tmp_path_factory.mktemp("workloads")
     for words in (["--environment", "adding"], ["--benchmark", "sums"]):
-        done = gym("env", "init", *words, cwd=folder)
-        assert done.returncode == 0, done.stderr
+        result = gym("env", "init", *words, cwd=folder)
+        assert result.returncode == 0, result.stderr
     return folder
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
+def folder(workspace: Path, tmp_path: Path) -> Path:
     """A copy to change."""
-    return Path(shutil.copytree(made, tmp_path / "copy"))
+    return Path(shutil.copytree(workspace, tmp_path / "copy"))
 
 
-def printed(done: subprocess.CompletedProcess[str]) -> Any:
+def printed(result: subprocess.CompletedProcess[str]) -> Any:
     """Its JSON."""
-    return json.loads(done.stdout)
+    return json.loads(result.stdout)
 
 
 def pytest_in(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -65,16 +65,18 @@ def test_an_environment_of_each_profile_is_valid_and_its_verifier_right(
     assert tested["passed"]
     assert len(tested["cases"]) == 9
     if profile == "custom-gym-agent-loop":
-        done = pytest_in(tmp_path / "responses_api_agents" / "w_agent")
-        assert done.returncode == 0, done.stdout
+        result = pytest_in(tmp_path / "responses_api_agents" / "w_agent")
+        assert result.returncode == 0, result.stdout
 
 
-def test_a_new_server_has_tests_that_pass_and_the_examples_that_are_asked_for(gym: Gym, made: Path) -> None:
+def test_a_new_server_has_tests_that_pass_and_the_examples_that_are_asked_for(
+    gym: Gym, workspace: Path
+) -> None:
     words = ["env", "test", "--resources-server", "adding", "++should_validate_data=true", "--json"]
-    done = gym(*words, cwd=made)
-    (server,) = printed(done)["servers"]
-    assert (done.returncode, server["passed"], server["data_problems"]) == (0, True, [])
-    assert gym("env", "validate", "--resources-server", "adding", cwd=made).returncode == 0
+    result = gym(*words, cwd=workspace)
+    (server,) = printed(result)["servers"]
+    assert (result.returncode, server["passed"], server["data_problems"]) == (0, True, [])
+    assert gym("env", "validate", "--resources-server", "adding", cwd=workspace).returncode == 0
 
 
 def test_rewards_are_as_asked_for(gym: Gym, tmp_path: Path) -> None:
@@ -88,34 +90,34 @@ def test_rewards_are_as_asked_for(gym: Gym, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verifier", ["mcqa", "blackjack", "adding"])
 def test_a_verifier_is_used_again_with_rows_and_answers_for_it(gym: Gym, folder: Path, verifier: str) -> None:
-    done = gym("env", "init", "--benchmark", "again", "--reuse-verifier", verifier, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    result = gym("env", "init", "--benchmark", "again", "--reuse-verifier", verifier, cwd=folder)
+    assert result.returncode == 0, result.stderr
     assert not (folder / "resources_servers" / "again").exists()
     assert gym("env", "validate", "again", cwd=folder).returncode == 0
     assert gym("env", "test", "again", cwd=folder).returncode == 0
 
 
 def test_a_workload_may_be_named_as_the_verifier_that_it_uses(gym: Gym, folder: Path) -> None:
-    done = gym("env", "init", "--benchmark", "adding", "--reuse-verifier", "adding", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    result = gym("env", "init", "--benchmark", "adding", "--reuse-verifier", "adding", cwd=folder)
+    assert result.returncode == 0, result.stderr
     assert (folder / "benchmarks" / "adding" / "manifest.yaml").exists()
 
 
-def test_a_new_environment_is_served_and_rollouts_are_collected_over_it(gym: Gym, made: Path) -> None:
-    out = made / "out.jsonl"
+def test_a_new_environment_is_served_and_rollouts_are_collected_over_it(gym: Gym, workspace: Path) -> None:
+    out = workspace / "out.jsonl"
     words = ["--environment", "adding", "--model-type", "random", "--split", "example", "-o", out]
-    done = gym("eval", "run", *words, cwd=made)
-    assert done.returncode == 0, done.stderr
+    result = gym("eval", "run", *words, cwd=workspace)
+    assert result.returncode == 0, result.stderr
     assert len(read_rows(out)) == 5
 
 
 def test_a_manifest_that_differs_is_told_and_brought_up_to_date(gym: Gym, folder: Path) -> None:
     path = folder / "environments" / "adding" / "manifest.yaml"
     path.write_text(path.read_text().replace("agent_server: simple_agent", "agent_server: other  # old"))
-    done = gym("env", "validate", "adding", cwd=folder)
-    assert done.returncode == 1
+    result = gym("env", "validate", "adding", cwd=folder)
+    assert result.returncode == 1
     line = path.read_text().splitlines().index("agent_server: other  # old") + 1
-    assert f"{path}:{line}: agent_server: says 'other', the configuration has 'simple_agent'" in done.stderr
+    assert f"{path}:{line}: agent_server: says 'other', the configuration has 'simple_agent'" in result.stderr
     assert gym("env", "validate", "adding", "--sync", cwd=folder).returncode == 0
     assert "agent_server: simple_agent" in path.read_text()
     assert gym("env", "validate", "--manifest", path, cwd=folder).returncode == 0
@@ -124,17 +126,17 @@ def test_a_manifest_that_differs_is_told_and_brought_up_to_date(gym: Gym, folder
 def test_rows_that_the_verifier_can_not_read_are_named(gym: Gym, folder: Path) -> None:
     path = folder / "environments" / "adding" / "data" / "example.jsonl"
     path.write_text(path.read_text() + '{"responses_create_params": {"input": "?"}, "expected_answer": 3}\n')
-    done = gym("env", "validate", "adding", cwd=folder)
-    assert done.returncode == 1
-    assert f"{path}:6: expected_answer: Input should be a valid string" in done.stderr
+    result = gym("env", "validate", "adding", cwd=folder)
+    assert result.returncode == 1
+    assert f"{path}:6: expected_answer: Input should be a valid string" in result.stderr
 
 
 def test_a_benchmark_whose_prepare_can_not_be_called_is_refused(gym: Gym, folder: Path) -> None:
     script = folder / "benchmarks" / "sums" / "prepare.py"
     script.write_text(script.read_text().replace("def prepare()", "def prepare(folder)"))
-    done = gym("env", "validate", "sums", "--kind", "benchmark", cwd=folder)
-    assert done.returncode == 1
-    assert "prepare() needs arguments, give folder a default" in done.stderr
+    result = gym("env", "validate", "sums", "--kind", "benchmark", cwd=folder)
+    assert result.returncode == 1
+    assert "prepare() needs arguments, give folder a default" in result.stderr
 
 
 def test_a_changed_verifier_fails_its_fixture_until_the_new_rewards_are_expected(
@@ -142,9 +144,9 @@ def test_a_changed_verifier_fails_its_fixture_until_the_new_rewards_are_expected
 ) -> None:
     code = folder / "resources_servers" / "adding" / "app.py"
     code.write_text(code.read_text().replace("RIGHT, WRONG = 1.0, 0.0", "RIGHT, WRONG = 0.5, 0.0"))
-    done = gym("env", "test", "adding", cwd=folder)
-    assert done.returncode == 1
-    assert "FAIL  the number alone: expected 1, got 0.5" in done.stdout
+    result = gym("env", "test", "adding", cwd=folder)
+    assert result.returncode == 1
+    assert "FAIL  the number alone: expected 1, got 0.5" in result.stdout
     assert gym("env", "test", "adding", "--update-expected", cwd=folder).returncode == 0
     case = read_rows(folder / "environments" / "adding" / "golden.jsonl")[0]
     assert (case["kind"], case["expected_reward"]) == ("partial_reward", 0.5)
@@ -162,8 +164,8 @@ def test_what_is_left_to_do_stands_in_the_way_of_publishing(gym: Gym, folder: Pa
     for path in folder.rglob("*"):
         if path.suffix in (".py", ".md", ".yaml"):
             path.write_text(path.read_text().replace("TODO", "Done"))
-    done = gym("env", "publish", "adding", cwd=folder)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "environment adding can be published")
+    result = gym("env", "publish", "adding", cwd=folder)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "environment adding can be published")
 
 
 @pytest.mark.parametrize(
@@ -192,16 +194,16 @@ def test_what_is_left_to_do_stands_in_the_way_of_publishing(gym: Gym, folder: Pa
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
-    made: Path,
+    workspace: Path,
     words: list[str],
     message: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(made)
+    monkeypatch.chdir(workspace)
     monkeypatch.setattr(sys, "argv", ["gym", "env", *words])
     with pytest.raises(SystemExit) as left:
         main()
-    shown = capsys.readouterr()
-    assert (left.value.code, shown.out) == (2, "")
-    assert message in shown.err
+    output = capsys.readouterr()
+    assert (left.value.code, output.out) == (2, "")
+    assert message in output.err

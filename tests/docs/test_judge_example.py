@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -41,6 +42,9 @@ def test_it_runs_in_worker_processes_and_its_judge_is_captured(
     more = ("--workers", 2, "--capture-dir", tmp_path / "calls", "-o", "out.jsonl")
     result = gym("run", EXAMPLE, *words, *more, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    report = gym("runs", "show", "out.jsonl", cwd=tmp_path)
+    for output in (result.stdout, report.stdout):
+        assert re.search(r"asked model judge +│ +4 calls, 20 tokens in, 8 out", output), output
     rows = read_rows(tmp_path / "out.jsonl")
     assert [row["reward"] for row in rows] == [1.0] * 4
     for row in rows:

@@ -11,7 +11,7 @@ import pytest
 
 from nemo_gym.sandbox import SandboxCreateError, SandboxHandle, SandboxPool, SandboxSpec
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
-from nemo_gym.sandbox.pool import default_limit, shared_limit
+from nemo_gym.sandbox.pool import default_limit, named_pool, shared_limit
 from nemo_gym.sandbox.providers.registry import register_provider
 
 
@@ -255,3 +255,11 @@ def test_the_default_limit_is_of_the_machine_and_workers_share_one() -> None:
     assert (shared_limit(8, 2), shared_limit(3, 2), shared_limit(1, 4)) == (4, 1, 1)
     with pytest.raises(InvalidSandbox, match="max_sandboxes: expected a whole number from 1, not 0"):
         SandboxPool(limit=0)
+
+
+async def test_a_pool_by_name_checks_its_provider_at_once() -> None:
+    assert named_pool(None, 3).provider().name == "local"
+    pool = named_pool("apptainer", 3)
+    assert (pool.provider().name, pool.limit) == ("apptainer", 3)
+    with pytest.raises(InvalidSandbox, match="Unknown sandbox provider 'dokcer'"):
+        named_pool("dokcer", None)

@@ -20,7 +20,7 @@ from nemo_gym.cli.main import main
 
 PRELOAD = (
     "nemo_gym.assembly.job",
-    "nemo_gym.cli.drive",
+    "nemo_gym.cli.collection",
     "nemo_gym.assembly.configuration",
     "nemo_gym.config.resolve",
     "nemo_gym.runs.run",

@@ -1,4 +1,4 @@
-"""`Arguments`: what the caller of a run says about its components."""
+"""`Arguments`: the caller's choice of components for a run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DEFAULT_HEAD_URL = "http://127.0.0.1:11000"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """Named as the flags of `gym run`; empty where the caller leaves it open."""
+    """Named as the flags of `gym run`. An empty value is no choice."""
 
     environment: str = ""
-    """A name, a file or the like."""
+    """A name, `path.py` or `path.py:Class`."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """Of the environment."""
     environment_url: str = ""
@@ -41,29 +41,29 @@ class Arguments:
     """Settings of the models that the environment asks."""
 
     def check_model(self) -> None:
-        """Check that what is said about the model goes together, before anything is looked up.
+        """Check that the type, name and URL of the model go together, before anything is looked up.
 
         Raises:
-            UsageError: there is no such type, or it has no URL or no name, and one is given.
+            UsageError: there is no such type, or a name or URL is set that the type doesn't take.
         """
         if "/" not in self.model_type:
             check_model(self.model_type, name=self.model, url=self.model_url)
 
     def refuse(self, *names: str, why: str) -> None:
-        """Check that the caller leaves these open.
+        """Check that none of these arguments is set.
 
         Raises:
-            UsageError: it doesn't.
+            UsageError: one is set.
         """
         for name in names:
             if getattr(self, name):
                 raise UsageError(f"{name} can't be honoured: {why}").about(name)
 
     def check_choice(self, agent: str) -> None:
-        """Check that the components are all named, and none of them twice.
+        """Check that every component is named, and none of them twice.
 
         Raises:
-            UsageError: what to add or to leave out.
+            UsageError: with what to add or to leave out.
         """
         elsewhere = self.acts_elsewhere
         if self.model and not (self.model_type or self.model_url or elsewhere):
@@ -73,14 +73,14 @@ class Arguments:
         acts_here = not elsewhere or agent == "remote_agent"
         if acts_here and not self.environment and not self.environment_url:
             raise UsageError(
-                "which environment? Name one (`gym list environments`), or say where it or its agent runs"
+                "which environment? Name one (`gym list environments`), or give the URL of it or of its agent"
             ).about("environment_url", "agent_url", "no_serve")
         if not acts_here and self.environment_url:
             raise UsageError(
-                "the agent at the URL has an environment of its own: leave out the environment's URL"
+                "the agent at the URL has its own environment: leave out the environment's URL"
             ).about("environment_url")
         if elsewhere and (self.model_type or self.model or self.model_url):
-            raise UsageError("the agent at the URL has a model of its own: leave out the model").about(
+            raise UsageError("the agent at the URL has its own model: leave out the model").about(
                 "model", "model_type", "model_url"
             )
         if self.no_serve and self.agent_url:
@@ -94,7 +94,7 @@ class Arguments:
         return bool(self.agent_url or self.no_serve)
 
     def environment_spec(self) -> EnvironmentSpec:
-        """The environment that these name, with the models that it asks where an agent acts in it here.
+        """The environment, with the models that it asks if an agent acts in it here.
 
         Raises:
             UsageError: there is no such environment, or a setting of such a model is wrong.
@@ -108,7 +108,7 @@ class Arguments:
         return with_asked(spec, self.asks)
 
     def model_spec(self) -> ModelSpec:
-        """The model that these name."""
+        """The model."""
         default = "none" if self.acts_elsewhere else "chat" if self.model_url else "embedded"
         return ModelSpec(
             type=self.model_type or default,
@@ -121,7 +121,7 @@ class Arguments:
         )
 
     def agent_spec(self, name: str) -> AgentSpec:
-        """The agent that these name; with a head server `name` is for the rows that name none."""
+        """The agent. With a head server, `name` is the agent of the rows that name none."""
         places: dict[str, str] = {}
         if self.agent_url:
             name, places = name or "remote_run", {"url": self.agent_url, "token": self.server_token}

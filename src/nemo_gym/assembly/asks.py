@@ -14,26 +14,26 @@ from nemo_gym.wire.errors import UsageError
 
 
 def ask_changes(asks: AskSettings, config: Config, roots: Sequence[Path]) -> list[str]:
-    """The changes to a configuration that supply its environments with the models that they ask.
+    """The changes to a configuration that give its environments the models that they ask.
 
     Raises:
         UsageError: no environment asks a model of that name.
     """
     changes: list[str] = []
-    names_asked: set[str] = set()
+    declared: set[str] = set()
     environments: list[str] = []
     for instance in config.of("resources_servers") if asks else ():
         if implementation_folder(instance, roots):
             continue
         kind, _ = environment_of(instance)
         environments.append(kind.name())
-        names_asked.update(kind.asks)
+        declared.update(kind.asks)
         place = f"++{instance.name}.resources_servers.{instance.implementation}"
         for name in kind.asks:
             changes += [
                 f"{place}.{name}.{key}={format_value(value)}" for key, value in asks.get(name, {}).items()
             ]
     for name in asks:
-        if name not in names_asked:
-            raise UsageError(undeclared(" and ".join(environments), name, names_asked))
+        if name not in declared:
+            raise UsageError(undeclared(" and ".join(environments), name, declared))
     return changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
@@ -16,7 +16,13 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.assembly.arguments import Arguments
 from nemo_gym.assembly.loopback import open_loopback
-from nemo_gym.assembly.ready import LentModel, ReadyAgent, ReadyEnvironment, ReadyModel, embedded_model
+from nemo_gym.assembly.ready_components import (
+    LentModel,
+    ReadyAgent,
+    ReadyEnvironment,
+    ReadyModel,
+    embedded_model,
+)
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.environments.base import Environment
@@ -52,6 +58,7 @@ async def collect(
     seed: int | None = None,
     concurrency: int | None = None,
     max_sandboxes: int | None = None,
+    sandbox_provider: str | None = None,
     rollout_timeout: float | None = 3600.0,
     capture_dir: Path | str | None = None,
     **sampling: Any,
@@ -60,13 +67,13 @@ async def collect(
 
     Args:
         environment: an object, a class, a reference such as `"mcqa"` or `"path.py:Class"`, or the URL of a
-            resources server; None for an agent that has one of its own.
+            resources server; None if the agent has its own.
         model: an object, `gym.model(url, name)`, or a type name that needs no URL such as `"embedded"`, which
-            stays loaded for the next call; None for an agent that has one of its own.
+            stays loaded for the next call; None if the agent has its own.
         tasks: rows, `Task` objects or a JSONL path; None takes the environment's own.
-        settings: of the environment, where it is a class or a reference.
+        settings: the settings of an environment that is a class or a reference.
         agent: an object or a name; None picks the one that fits the environment.
-        agent_settings: of an agent by name, for instance `{"max_steps": 8}`.
+        agent_settings: the settings of an agent by name, for instance `{"max_steps": 8}`.
         models: the models that the environment asks, by the names it declares: objects, which stay open,
             `gym.model(url, name)`, or settings such as `{"type": "chat", "url": ..., "model": "my-judge"}`.
         num_repeats: rollouts per task.
@@ -74,13 +81,14 @@ async def collect(
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
         max_sandboxes: rollouts that may have sandboxes at the same time; None is two for each core.
-        rollout_timeout: seconds.
-        capture_dir: folder to keep every model call in.
+        sandbox_provider: the name of what makes the sandboxes, for instance `"docker"`; None is `"local"`.
+        rollout_timeout: seconds that one rollout may take.
+        capture_dir: folder in which every model call is recorded.
         sampling: request parameters that win over every task's own, for instance `temperature=0.7`.
 
     Raises:
-        UsageError: a task doesn't fit, or a name, a keyword or a value is wrong. All of it is checked before
-            the first rollout, the tasks too where they are a file or a sequence.
+        UsageError: a task doesn't fit, or a name, a keyword or a value is wrong. Everything is checked before
+            the first rollout, the tasks too if they are a file or a sequence.
         GymError: the model or a server can't be reached.
     """
     _check_sampling(sampling)
@@ -92,38 +100,33 @@ async def collect(
         num_repeats=num_repeats,
         concurrency=concurrency,
         max_sandboxes=max_sandboxes,
+        sandbox_provider=sandbox_provider,
         sampling=sampling,
     )
     if environment is None and not isinstance(agent, Agent) and agent != "remote_run":
         Arguments().check_choice(agent or "")
     model_spec = _model_spec(model)
-    asking = _with_models(_environment_spec(environment, dict(settings or {})), models or {})
+    environment_spec = _with_models(_environment_spec(environment, dict(settings or {})), models or {})
+    agent_spec = _agent_spec(agent, dict(agent_settings or {}))
     try:
-        built, environment_spec, agent_spec = await resolve_specs(
-            asking, _agent_spec(agent, dict(agent_settings or {}))
-        )
+        built, environment_spec, agent_spec = await resolve_specs(environment_spec, agent_spec)
     except ModelMissing as error:
         what = "with a Model or its settings (type, url, model)"
         raise UsageError(f"{error}: pass collect(..., models={{{error.name!r}: ...}}) {what}") from None
-    before = built.resources
-    capture = CaptureSettings(_absolute(capture_dir)) if capture_dir else None
     orders = Orders(
         environment=environment_spec,
         model=model_spec,
         agent=agent_spec,
         concurrency=options.concurrency,
         max_sandboxes=options.max_sandboxes,
+        sandbox_provider=options.sandbox_provider,
         rollout_timeout=rollout_timeout,
         seed=seed or 0,
-        capture=capture,
+        capture=CaptureSettings(_absolute(capture_dir)) if capture_dir else None,
     )
-    lent = model_spec.model if isinstance(model_spec, ReadyModel) else None
-    collector = build_collector(orders, serve_loopback=partial(_open_loopback, capture, lent))
-    keep = [collector.agent] if isinstance(agent, Agent) else list[object]()
-    keep += [] if lent is None else [lent]
-    try:
-        checks = collector.model.check if isinstance(agent, Agent) else collector.check
-        await checks()  # an agent object is its owner's to check
+    async with _open_collector(orders, built, agent) as collector:
+        # The owner of an agent object checks it.
+        await (collector.model.check if isinstance(agent, Agent) else collector.check)()
         source = Path(tasks) if isinstance(tasks, str) else tasks
         bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
         if isinstance(source, Path | Sequence):
@@ -139,13 +142,33 @@ async def collect(
         async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
             async for rollout in rollouts:
                 yield rollout
+
+
+@asynccontextmanager
+async def _open_collector(
+    orders: Orders, environment: Environment, agent: object
+) -> AsyncGenerator[Collector, None]:
+    """The collector, closed at the end of the block. The environment then has its earlier resources again."""
+    lent = orders.model.model if isinstance(orders.model, ReadyModel) else None
+    before = environment.resources
+    try:
+        try:
+            collector = build_collector(orders, serve_loopback=partial(_open_loopback, orders.capture, lent))
+        except BaseException:
+            if environment.resources is not before:
+                await environment.resources.aclose()
+            raise
+        keep = [lent, collector.agent if isinstance(agent, Agent) else None]
+        try:
+            yield collector
+        finally:
+            await collector.aclose(keep=[component for component in keep if component is not None])
     finally:
-        await collector.aclose(keep=keep)
-        built.resources = before
+        environment.resources = before
 
 
 class _Bounds(TypedDict):
-    """Which of the tasks are run."""
+    """The tasks that are run."""
 
     split: str
     seed: int
@@ -155,7 +178,7 @@ class _Bounds(TypedDict):
 def _rows(
     environment: Environment, source: Iterable[Task | Row] | Path | None, agent: Agent, bounds: _Bounds
 ) -> Iterator[tuple[Row, int]]:
-    """The tasks, all of which the environment and the agent take; each counts once."""
+    """The tasks, each once; raises for one that the environment or the agent doesn't take."""
     rows = task_rows(environment, source, **bounds)
     return check_rows(((row, 1) for row in rows), agent)
 
@@ -167,18 +190,15 @@ def _absolute(folder: Path | str) -> str:
 def _check_sampling(sampling: Mapping[str, Any]) -> None:
     for name, value in sampling.items():
         if name not in _SAMPLING:
-            known = _SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
-            near = did_you_mean(name, known)
-            hint = (
-                near
-                if near.endswith("?")
-                else f" An environment takes it as settings={{{name!r}: {value!r:.40}}}."
-            )
+            keywords = _SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
+            hint = did_you_mean(name, keywords)
+            if not hint.endswith("?"):
+                hint = f" An environment takes it as settings={{{name!r}: {value!r:.40}}}."
             raise UsageError(f"collect() takes no {name!r}, and it is no request parameter.{hint}")
 
 
 _SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}
-"""The request parameters that may win over those of the tasks."""
+"""The request parameters that can replace those of the tasks."""
 
 
 def _check_kinds(**components: Any) -> None:
@@ -214,9 +234,9 @@ def _environment_spec(
     if isinstance(environment, str) and not is_url(environment):
         return EnvironmentSpec(environment, settings)
     if settings:
-        raise UsageError(
-            f"settings can't be honoured: {_where(environment)} has settings of its own already"
-        ).about("settings")
+        owner = "object" if isinstance(environment, Environment) else "server"
+        message = f"settings can't be honoured: the environment {owner} has its own settings"
+        raise UsageError(message).about("settings")
     if isinstance(environment, Environment):
         return ReadyEnvironment(environment=environment)
     return EnvironmentSpec(url=environment or "")
@@ -225,11 +245,10 @@ def _environment_spec(
 def _with_models(
     spec: EnvironmentSpec, models: Mapping[str, Model | ModelSpec | Mapping[str, Any]]
 ) -> EnvironmentSpec:
-    """The environment with the models that it asks."""
     if not models:
         return spec
     if spec.url:
-        raise UsageError("models can't be honoured: the environment's server has models of its own")
+        raise UsageError("models can't be honoured: the environment server has its own models")
     specs = {name: _asked_spec(name, model) for name, model in models.items()}
     return msgspec.structs.replace(spec, models=specs)
 
@@ -246,10 +265,6 @@ def _asked_spec(name: str, model: object) -> ModelSpec:
             raise UsageError(f"models[{name!r}]: expected a Model or settings, got {model!r:.80}")
 
 
-def _where(environment: object) -> str:
-    return "the environment object" if isinstance(environment, Environment) else "the environment's server"
-
-
 def _model_spec(model: Model | ModelSpec | str | None) -> ModelSpec:
     if isinstance(model, Model):
         return ReadyModel(model=model)
@@ -261,21 +276,21 @@ def _agent_spec(agent: Agent | str | None, settings: dict[str, Any]) -> AgentSpe
     if not isinstance(agent, Agent):
         return AgentSpec(agent or "", settings)
     if settings:
-        raise UsageError("agent_settings can't be honoured: the agent object has settings of its own already")
+        raise UsageError("agent_settings can't be honoured: the agent object has its own settings")
     return ReadyAgent(agent=agent)
 
 
 def _open_loopback(
     capture: CaptureSettings | None, lent: Model | None, model: Model, link: EnvironmentLink
 ) -> tuple[ServedModel, EnvironmentLink]:
-    """As `open_loopback`, where closing the server leaves a model that is its owner's open."""
+    """As `open_loopback`, but a model of the caller stays open when its server is closed."""
     return open_loopback(
         capture, LentModel(model) if model is lent and not isinstance(model, ServedModel) else model, link
     )
 
 
 async def _stream(collector: Collector, rows: Iterable[Row]) -> AsyncGenerator[Rollout, None]:
-    """Bridge the collector's callback to an async iterator that slows the collector down to its reader."""
+    """The collector's rollouts as an iterator. The collector waits if the reader is slow."""
     finished: asyncio.Queue[Rollout | None] = asyncio.Queue()
     source = iter(rows)
     room = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A user's own collection driver, in a process of its own beside the servers."""
+"""A user's own collection driver, run as a separate process beside the servers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import encode
 
 
-async def collect_with_driver(assembly: Assembly, output: TextIO, warn: Write) -> int:
-    """Have the driver collect what the job says, inside what the run needs around it; its exit code.
+async def run_driver(assembly: Assembly, output: TextIO, warn: Write) -> int:
+    """Run the driver while the servers of the assembly are open; its exit code.
 
     The tasks are written to `<output without suffix>/preprocessed_datasets/<split>.jsonl` first.
 
     Args:
-        output: where what the driver prints is shown.
+        output: where the driver's output goes.
 
     Raises:
         UsageError: the libraries of existing code are missing, or a task doesn't fit.
@@ -66,7 +66,7 @@ async def collect_with_driver(assembly: Assembly, output: TextIO, warn: Write) -
                 await process.wait()
     code = process.returncode or 0
     if code < 0:
-        warn(f"the driver was ended by signal {-code}")
+        warn(f"signal {-code} ended the driver")
         return 128 - code
     return code
 

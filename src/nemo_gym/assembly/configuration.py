@@ -1,4 +1,4 @@
-"""A run from a configuration: in this process where that will do, else through servers."""
+"""A run from a configuration: in this process if its components can run here, else through servers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Resolve(Protocol):
     """Resolves the configuration that the caller selects."""
 
     def __call__(self, *more: str, offline: bool = False) -> Config:
-        """With `more` changes, which the user's own win over."""
+        """The configuration with `more` changes; the caller's own changes win over them."""
         ...
 
 
@@ -57,11 +57,11 @@ def assembly_of_configuration(
     search_dirs: Sequence[Path] = (),
     messages: Messages = SILENT,
 ) -> Assembly:
-    """The run of a configuration; what the arguments and settings say wins over it.
+    """The run of a configuration; the arguments and settings win over it.
 
     Raises:
-        ConfigError: what is wrong with the configuration.
-        UsageError: something is missing, or an argument can't be honoured.
+        ConfigError: the configuration is wrong.
+        UsageError: a component is missing, or an argument can't be honoured.
     """
 
     def with_captures(*more: str, offline: bool = False) -> Config:
@@ -79,7 +79,7 @@ def assembly_of_configuration(
     if arguments.no_serve:
         assembly = _of_running_servers(config, arguments, settings, search_dirs)
     else:
-        arguments.refuse("environment_url", "agent_url", why="the configuration says where everything is")
+        arguments.refuse("environment_url", "agent_url", why="the configuration names every server")
         agents = config.of("responses_api_agents")
         if not agents:
             raise UsageError("no agent in the configuration: name an environment, or give a file").about(
@@ -89,11 +89,11 @@ def assembly_of_configuration(
         if settings.agent not in (None, *names):
             hint = did_you_mean(settings.agent or "", names)
             raise UsageError(f"the configuration has no agent {settings.agent!r}.{hint}").about("agent")
-        alone = None if settings.rollout_collection_driver else single(config, roots)
+        local = None if settings.rollout_collection_driver else single(config, roots)
         assembly = (
             _through_servers(config, arguments, settings, with_captures, roots, messages)
-            if alone is None
-            else _in_this_process(config, alone, arguments, settings, roots, messages)
+            if local is None
+            else _in_this_process(config, local, arguments, settings, roots, messages)
         )
     return replace(assembly, job=replace(assembly.job, columns=columns))
 
@@ -112,29 +112,29 @@ def _of_running_servers(
 
 def _in_this_process(
     config: Config,
-    alone: Single,
+    local: Single,
     arguments: Arguments,
     settings: RunSettings,
     roots: Sequence[Path],
     messages: Messages,
 ) -> Assembly:
-    environment = environment_spec(alone.environment, config.instances)
+    environment = environment_spec(local.environment, config.instances)
 
-    def own(_: Instance, split: str) -> Source | None:
+    def own_tasks(_: Instance, split: str) -> Source | None:
         return Source() if _has_own(find_environment(environment.ref), split) else None
 
-    tasks = _reported(find_tasks([alone.agent], settings, roots, own), messages)
+    tasks = _report_tasks(find_tasks([local.agent], settings, roots, own_tasks), messages)
     settings = msgspec.structs.replace(settings, split=tasks.split)
-    output = output_path(settings, alone.environment.name)
+    output = output_path(settings, local.environment.name)
     job = job_of(
         settings,
         environment=environment,
-        model=_model_spec(alone.model, arguments),
-        agent=_agent_spec(alone.agent, arguments),
-        agent_name=alone.agent.name,
+        model=_model_spec(local.model, arguments),
+        agent=_agent_spec(local.agent, arguments),
+        agent_name=local.agent.name,
         input=None if tasks.sources == (Source(),) else tasks.sources,
         output=output,
-        capture=_capture(config.tree, config, _captures(output)),
+        capture=_capture(config.tree, config, _capture_folder(output)),
     )
     return Assembly(job=job, settings=settings)
 
@@ -149,11 +149,11 @@ def _through_servers(
 ) -> Assembly:
     arguments.refuse("model_timeout", "model_settings", "record", "agent_settings", why=_SET_THERE)
     try:
-        from nemo_gym.assembly.servers import launch_for_run, served
+        from nemo_gym.assembly.servers import launch_for_run, open_servers
     except ImportError:
         raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
 
-    def own(agent: Instance, split: str) -> Source | None:
+    def own_tasks(agent: Instance, split: str) -> Source | None:
         reference = agent.references.get("resources_server")
         instance = config.instances[reference.name] if reference else None
         if instance is None or implementation_folder(instance, roots):
@@ -163,7 +163,7 @@ def _through_servers(
         return Source(environment=environment, agent=agent.name) if has_own else None
 
     agents = config.of("responses_api_agents")
-    tasks = _reported(find_tasks(agents, settings, roots, own), messages)
+    tasks = _report_tasks(find_tasks(agents, settings, roots, own_tasks), messages)
     settings = msgspec.structs.replace(settings, split=tasks.split)
     default = settings.agent or (agents[0].name if len(agents) == 1 else "")
     output = output_path(settings, "servers")
@@ -178,40 +178,40 @@ def _through_servers(
     if settings.dry_run:
         return Assembly(job=job, settings=settings)
 
-    def settled() -> Config:
-        settled_config = resolve("++head_server.port=0")
-        settle_folders(settled_config.tree, _captures(output))
-        return settled_config
+    def resolve_run() -> Config:
+        run_config = resolve("++head_server.port=0")
+        settle_folders(run_config.tree, _capture_folder(output))
+        return run_config
 
-    launch = launch_for_run(settled, roots, output.with_name(f"{output.stem}_server_logs"))
+    launch = launch_for_run(resolve_run, roots, output.with_name(f"{output.stem}_server_logs"))
     transient = {"head_url": _head_url(launch.tree), "token": launch.token}
     job = replace(
         job,
         agent=msgspec.structs.replace(job.agent, transient=transient),
-        capture=_capture(launch.tree, config, _captures(output)),
+        capture=_capture(launch.tree, config, _capture_folder(output)),
     )
-    return Assembly(job=job, settings=settings, around=served(launch, messages), tree=launch.tree)
+    return Assembly(job=job, settings=settings, around=open_servers(launch, messages), tree=launch.tree)
 
 
 def _capture_changes(folder: str) -> list[str]:
-    """What a folder for captures means to a configuration."""
+    """The changes to a configuration that record every model call in this folder."""
     if not folder:
         return []
     return ["++observability_enabled=true", f"++model_call_capture_dir={format_value(folder)}"]
 
 
 def _capture(tree: Tree, config: Config, folder: Path) -> CaptureSettings | None:
-    """What of the model calls a configuration wants kept; `folder` is for what it names no folder for."""
+    """Which model calls a configuration records; `folder` is the default folder."""
     settle_folders(tree, folder)
     agents = {agent.name: agent.settings for agent in config.of("responses_api_agents")}
     return capture_settings(tree, agents)
 
 
-def _captures(output: Path) -> Path:
+def _capture_folder(output: Path) -> Path:
     return output.with_name(f"{output.stem}_captures")
 
 
-def _reported(tasks: FoundTasks, messages: Messages) -> FoundTasks:
+def _report_tasks(tasks: FoundTasks, messages: Messages) -> FoundTasks:
     for path in tasks.fetched:
         messages.progress(f"downloaded {path}")
     for name in tasks.without:
@@ -225,7 +225,7 @@ def _head_url(tree: Tree) -> str:
 
 
 def _has_own(kind: type[Environment], split: str) -> bool:
-    """Whether an environment makes tasks, or has a file of that split."""
+    """Whether an environment makes tasks, or has a file of tasks for the split."""
     return kind.tasks is not Environment.tasks or (kind.folder() / "data" / f"{split}.jsonl").exists()
 
 

@@ -1,4 +1,4 @@
-"""`Assembly`: a run that is ready to start, made of what its caller says."""
+"""`Assembly`: a run that is ready to start."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from nemo_gym.wire.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """A run, and what has to exist around it."""
+    """A run, and what must be open while it goes on."""
 
     job: Job
     settings: RunSettings
-    """Those of the caller and those of the configuration together."""
+    """The settings of the caller over those of the configuration."""
     tree: dict[str, Any] = field(default_factory=dict[str, Any])
-    """The configuration as the servers have it; its secrets are plain text."""
+    """The configuration that the servers have, with its secrets in plain text."""
     around: AbstractAsyncContextManager[None] | None = None
-    """What has to be open while the run goes on, such as its servers."""
+    """Entered before the run and left after it: its servers."""
 
 
 def assembly_of_arguments(
     arguments: Arguments, settings: RunSettings, search_dirs: Sequence[Path] = ()
 ) -> Assembly:
-    """The run that the arguments name themselves, without a configuration.
+    """The run of the arguments alone, without a configuration.
 
     Raises:
-        UsageError: the arguments leave something open or ask for what can't be honoured.
+        UsageError: an argument is missing or can't be honoured.
         ConfigError: the prompt file can't be read.
     """
     if search_dirs and not settings.prompt_config:
@@ -66,10 +66,10 @@ def job_of(
     output: Path,
     **fields: Any,
 ) -> Job:
-    """The job of these components with the settings of a run.
+    """The job of these components and settings.
 
     Args:
-        fields: of the job, such as `input` and `capture`.
+        fields: other fields of the job, such as `input` and `capture`.
     """
     return Job(
         environment=environment,
@@ -83,6 +83,7 @@ def job_of(
         sampling=settings.sampling,
         concurrency=settings.concurrency,
         max_sandboxes=settings.max_sandboxes,
+        sandbox_provider=settings.sandbox_provider,
         resume=settings.resume,
         disable_aggregation=settings.disable_aggregation,
         **fields,
@@ -90,7 +91,7 @@ def job_of(
 
 
 def output_path(settings: RunSettings, name: str) -> Path:
-    """Where the rollouts go: the caller's file, or a new one named after the environment and the time."""
+    """The file of the rollouts: the caller's, or a new one named after the environment and the time."""
     if settings.output:
         return Path(settings.output)
     stem = Path(name.partition(":")[0]).stem

@@ -1,4 +1,4 @@
-"""A run's model and tools at a port of this machine, for agents that are programs."""
+"""Serve a run's model and tools at a port of this machine, for agents that are programs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nemo_gym.wire.errors import UsageError
 def open_loopback(
     capture: CaptureSettings | None, model: Model, link: EnvironmentLink
 ) -> tuple[ServedModel, EnvironmentLink]:
-    """The model and the environment within reach of programs, which needs the server's libraries.
+    """The model and the environment, served over HTTP so that programs reach them.
 
     Args:
-        capture: where the calls are kept.
-        model: left as it is if programs can reach it already.
+        capture: where the calls are recorded.
+        model: unchanged if it is served already.
 
     Raises:
         UsageError: the server's libraries are missing.

@@ -1,4 +1,4 @@
-"""Where a caller wants to read what happens before and during a run."""
+"""Where the messages of a run go."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def _ignore(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """What is done with lines of each kind; nothing by default."""
+    """A writer for each kind of message; by default they are dropped."""
 
     warn: Write = _ignore
-    """Something is wrong, and the run goes on."""
+    """Takes problems that don't end the run."""
     note: Write = _ignore
-    """Something that the user should know and that is no error."""
+    """Takes facts that the user should know and that are no problem."""
     progress: Write = _ignore
-    """Something took place."""
+    """Takes steps that are finished."""
 
 
 SILENT = Messages()

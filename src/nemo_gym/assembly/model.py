@@ -28,10 +28,10 @@ def model(
         api_key: sent as a bearer token; left out of everything that is written or shown.
         timeout: seconds that one attempt at a call may take.
         record: a file that every call is recorded to.
-        settings: what only models of this type have.
+        settings: further settings of this type of model.
 
     Raises:
-        UsageError: the type has no URL or no name, and one is given.
+        UsageError: there is no such type, or a name or URL is set that the type doesn't take.
     """
     urls = url if isinstance(url, str) else tuple(url)
     check_model(type, name=name, url=urls)

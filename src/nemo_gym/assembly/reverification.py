@@ -1,4 +1,4 @@
-"""A run that scores recorded trajectories again, and what becomes of the files at its output."""
+"""A run that scores recorded trajectories again: the checks before it, and the files at its output."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from nemo_gym.runs.scorer_environments import check_modes
 from nemo_gym.wire.errors import UsageError
 
 Existing: TypeAlias = Literal["keep", "overwrite", "append"]
-"""What becomes of files that are at the output already."""
+"""What to do with files that exist at the output."""
 Collect: TypeAlias = Callable[[Job], Awaitable[RunReport]]
-"""Runs a job."""
+"""Collects the rollouts of a job."""
 
 
 async def reverify(
@@ -35,15 +35,14 @@ async def reverify(
     existing: Existing,
     warn: Write,
 ) -> RunReport:
-    """Score what the plan says, inside `around`.
+    """Score the trajectories of the plan while `around` is open.
 
     Args:
-        collect: runs a job.
-        force: also where a verifier may need what is gone; the output's name then says that it is unsafe.
+        collect: collects the rollouts of a job.
+        force: score even if a verifier may need more than the trajectory; the output is then `unsafe_...`.
 
     Raises:
-        UsageError: an environment's verifier can't be trusted with a stored trajectory, or the output can't
-            be used as asked.
+        UsageError: a verifier may need more than the trajectory, or the output can't be used like that.
     """
     async with around:
         output = await _allowed(job.environment, job.output, force=force, warn=warn)
@@ -74,10 +73,10 @@ async def _reverify(
 
 
 async def _allowed(scorer: EnvironmentSpec, output: Path, *, force: bool, warn: Write) -> Path:
-    """Where the rollouts may go.
+    """The output; another name where a verifier may need more than the trajectory.
 
     Raises:
-        UsageError: nowhere.
+        UsageError: a verifier may need more than the trajectory, and nothing forces the run.
     """
     problems = await check_modes(scorer)
     if not problems:
@@ -91,23 +90,23 @@ async def _allowed(scorer: EnvironmentSpec, output: Path, *, force: bool, warn: 
 
 
 def _beside(job: Job, plan: RecordedPlan) -> Job:
-    """The same into files beside the output, from where they are appended; one that was cut short goes on."""
+    """The same job with files beside the output, which are appended to it. An interrupted one goes on."""
     missing = replace(plan, scored=(*plan.scored, job.output))
     beside = job.output.with_name(f"{job.output.stem}_appending.jsonl")
     return replace(job, plan=missing, output=beside, resume=beside.exists())
 
 
 def _refuse_shared(target: RunPaths, plan: RecordedPlan) -> None:
-    read = {path.resolve() for path in (plan.inputs, plan.recordings)}
+    sources = {path.resolve() for path in (plan.inputs, plan.recordings)}
     for path in (target.rollouts, target.inputs, target.failures):
-        if path.resolve() in read:
+        if path.resolve() in sources:
             raise UsageError(f"{path} is read: choose another output, or append to it").about(
                 "output", "append"
             )
 
 
 def _clear(target: RunPaths, plan: RecordedPlan) -> None:
-    """Delete what is at the output, once it is sure that there is something to score."""
+    """Delete the files at the output, after reading the whole plan: it raises if nothing can be scored."""
     for _ in plan.lines():
         pass
     for path in target.existing():

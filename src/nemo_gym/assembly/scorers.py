@@ -1,4 +1,4 @@
-"""Which environments score the rollouts of a file, as the words and flags of a command say."""
+"""The environments that score the rollouts of a file."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from nemo_gym.wire.errors import UsageError
 
 
 class Selection(Protocol):
-    """What the caller names: environments, and perhaps a configuration."""
+    """The caller's choice of environments, and of a configuration if there is one."""
 
     @property
     def names(self) -> list[str]:
-        """Of environments."""
+        """The names of environments."""
         ...
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Of the environment, where there is no configuration."""
+        """The settings of the environment, if there is no configuration."""
         ...
 
     @property
     def is_configured(self) -> bool:
-        """Whether a configuration is named, or changes to one."""
+        """Whether the caller names or changes a configuration."""
         ...
 
     def resolve(self, *more: str, offline: bool) -> Config:
@@ -45,20 +45,20 @@ class Selection(Protocol):
         ...
 
     def roots(self) -> list[Path]:
-        """Where names and relative paths are looked up."""
+        """The folders in which names and relative paths are looked up."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """Who scores, and what has to be there meanwhile."""
+    """The environments that score, and what must be open while they do."""
 
     scorer: EnvironmentSpec
     around: AbstractAsyncContextManager[None]
 
 
 def scoring(
-    selected: Selection,
+    selection: Selection,
     rollouts: Path,
     *,
     url: str,
@@ -67,78 +67,81 @@ def scoring(
     asks: AskSettings,
     messages: Messages,
 ) -> Scoring:
-    """The environment at a URL, the one named, those of a configuration, or else the one that the manifest of
-    the rollouts names.
+    """The environment at the URL, those of the configuration, the one by name, or the one in the manifest of
+    the rollouts: the first of these that there is.
 
-    Environments of this package and files of the user's are there in this process; a server of the user's own
-    is started, with what it refers to.
+    Environments of this package and environment files run in this process. Other server programs are started,
+    with the servers that they refer to.
 
     Args:
-        logs: folder for what servers print.
+        logs: folder for the output of servers.
         asks: settings of the models that the environment asks.
 
     Raises:
-        UsageError: nothing says which environment, or what is said can't be found.
-        ConfigError: what is wrong with the configuration.
+        UsageError: no environment is named, or it can't be found.
+        ConfigError: the configuration is wrong.
     """
-    names = selected.names
+    names = selection.names
     if url:
         scorer = EnvironmentSpec("".join(names[:1]), url=url, token=token)
         return Scoring(with_asked(scorer, asks), nullcontext())
-    if selected.is_configured:
-        return _configured(selected, logs, asks, messages)
+    if selection.is_configured:
+        return _scoring_of_configuration(selection, logs, asks, messages)
     if names:
-        return Scoring(with_asked(EnvironmentSpec(names[0], selected.settings), asks), nullcontext())
+        return Scoring(with_asked(EnvironmentSpec(names[0], selection.settings), asks), nullcontext())
     run = RunPaths.of(rollouts)
     recorded = recorded_scorer(run) if run.manifest.exists() else EnvironmentSpec()
     if not recorded.ref:
         raise UsageError(
-            f"which environment? {run.manifest} names none: name one, or say where its server is"
+            f"which environment? {run.manifest} names none: name one, or give the URL of its server"
         ).about("environment_url", "config")
     return Scoring(with_asked(recorded, asks), nullcontext())
 
 
-def scorers_known(selected: Selection, head_url: str) -> tuple[EnvironmentSpec | None, str]:
-    """The environments that the words and flags name, as far as they are there in this process, and the URL
-    of the head server whose agents know more.
+def local_scorers(selection: Selection, head_url: str) -> tuple[EnvironmentSpec | None, str]:
+    """The environments that can run in this process, and the URL of the head server for the metrics of the
+    others.
 
     Raises:
-        ConfigError: what is wrong with the configuration.
+        ConfigError: the configuration is wrong.
     """
-    if not selected.is_configured:
-        names = selected.names
-        return (EnvironmentSpec(names[0], selected.settings) if names else None), head_url
-    config = selected.resolve(offline=True)
-    roots = selected.roots()
+    if not selection.is_configured:
+        names = selection.names
+        return (EnvironmentSpec(names[0], selection.settings) if names else None), head_url
+    config = selection.resolve(offline=True)
+    roots = selection.roots()
     environments = config.of("resources_servers")
-    here = {
+    local = {
         one.name: environment_spec(one, config.instances)
         for one in environments
         if not implementation_folder(one, roots)
     }
-    if len(here) == len(environments):
-        return _by_agent(config, here), head_url
+    if len(local) == len(environments):
+        return _by_agent(config, local), head_url
     head = config.tree["head_server"]
-    return _by_agent(config, here, only=False), head_url or http_url(reachable(head["host"]), head["port"])
+    return _by_agent(config, local, only=False), head_url or http_url(reachable(head["host"]), head["port"])
 
 
-def _configured(selected: Selection, logs: Path, asks: AskSettings, messages: Messages) -> Scoring:
-    config = selected.resolve(offline=True)
-    roots = selected.roots()
+def _scoring_of_configuration(
+    selection: Selection, logs: Path, asks: AskSettings, messages: Messages
+) -> Scoring:
+    config = selection.resolve(offline=True)
+    roots = selection.roots()
     changes = ask_changes(asks, config, roots)
     if changes:
-        config = selected.resolve(*changes, offline=True)
+        config = selection.resolve(*changes, offline=True)
     environments = config.of("resources_servers")
     if not environments:
         raise UsageError("the configuration has no environment: name one").about("environment")
     if any(implementation_folder(one, roots) for one in environments):
-        return _started(selected, config, changes, logs, messages)
+        return _scoring_through_servers(selection, config, changes, logs, messages)
     specs = {one.name: environment_spec(one, config.instances) for one in environments}
     return Scoring(_by_agent(config, specs), nullcontext())
 
 
 def _by_agent(config: Config, specs: dict[str, EnvironmentSpec], *, only: bool = True) -> EnvironmentSpec:
-    """An environment that is the only one scores everything; others what the agents that use them did."""
+    """Several environments score the rollouts of the agents that use them. A single one scores everything if
+    `only` is true."""
     if only and len(specs) == 1:
         return next(iter(specs.values()))
     agents = {
@@ -149,31 +152,33 @@ def _by_agent(config: Config, specs: dict[str, EnvironmentSpec], *, only: bool =
     return Scorers(agents=agents)
 
 
-def _started(
-    selected: Selection, config: Config, changes: Sequence[str], logs: Path, messages: Messages
+def _scoring_through_servers(
+    selection: Selection, config: Config, changes: Sequence[str], logs: Path, messages: Messages
 ) -> Scoring:
     try:
-        from nemo_gym.assembly.servers import launch_for_run, served
+        from nemo_gym.assembly.servers import launch_for_run, open_servers
     except ImportError:
         raise UsageError("this configuration needs servers: pip install 'nemo-gym[serve]'") from None
     open_ones = [f"++{key}=''" for key in POLICY_SETTINGS if not config.tree.get(key)]
 
-    def resolved() -> Config:
-        return _scoring_part(selected.resolve(*changes, *open_ones, "++head_server.port=0", offline=False))
+    def resolve() -> Config:
+        return _scoring_part(selection.resolve(*changes, *open_ones, "++head_server.port=0", offline=False))
 
-    launch = launch_for_run(resolved, selected.roots(), logs)
+    launch = launch_for_run(resolve, selection.roots(), logs)
     specs = {
         one.name: EnvironmentSpec(url=http_url(reachable(one.host), one.port), token=launch.token)
         for one in launch.instances.values()
         if one.kind == "resources_servers"
     }
-    return Scoring(_by_agent(config, specs), served(launch, messages))
+    return Scoring(_by_agent(config, specs), open_servers(launch, messages))
 
 
 def _scoring_part(config: Config) -> Config:
-    """The environments, and what they refer to."""
-    kept = {one.name: one for one in config.of("resources_servers")}
-    used = [reference.name for one in kept.values() for reference in one.references.values()]
-    kept |= {name: config.instances[name] for name in used}
-    tree = {key: value for key, value in config.tree.items() if key in kept or key not in config.instances}
-    return replace(config, tree=tree, instances=kept)
+    """The configuration with the environments and the instances that they refer to, and no others."""
+    instances = {one.name: one for one in config.of("resources_servers")}
+    names = [reference.name for one in instances.values() for reference in one.references.values()]
+    instances |= {name: config.instances[name] for name in names}
+    tree = {
+        key: value for key, value in config.tree.items() if key in instances or key not in config.instances
+    }
+    return replace(config, tree=tree, instances=instances)

@@ -1,4 +1,4 @@
-"""Servers for the length of one run, in this process and where needed in children."""
+"""The servers of one run, in this process and in child processes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from nemo_gym.assembly.endpoint_wait import READINESS, wait_for_endpoints
 from nemo_gym.assembly.messages import Messages, Write
-from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
 from nemo_gym.config.resolve import Config
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
@@ -23,18 +23,18 @@ from nemo_gym.serving.sockets import AddressInUse
 from nemo_gym.wire.errors import GymError
 
 
-def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: Path) -> Launch:
-    """What is to be served, its addresses bound.
+def launch_for_run(resolve: Callable[[], Config], roots: Sequence[Path], logs: Path) -> Launch:
+    """The launch of the servers of a configuration, with their addresses bound.
 
     Args:
-        resolved: makes the configuration, perhaps more than once.
-        logs: folder for what child processes print, unless the configuration says another.
+        resolve: gives the configuration; called again if an address is taken.
+        logs: folder for the output of child processes, unless the configuration has another.
 
     Raises:
         GymError: an address can't be bound.
     """
 
-    def prepared(config: Config) -> Launch:
+    def prepare_launch(config: Config) -> Launch:
         return prepare(
             config,
             roots=roots,
@@ -43,15 +43,15 @@ def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: 
         )
 
     try:
-        _, launch = bound(resolved, prepared)
+        _, launch = bound(resolve, prepare_launch)
     except AddressInUse as error:
         raise GymError(f"{error}: {who_frees(error.port, runtime_folder())}") from None
     return launch
 
 
 @asynccontextmanager
-async def served(launch: Launch, messages: Messages) -> AsyncGenerator[None, None]:
-    """Start everything, and stop it when the block ends, however it ends.
+async def open_servers(launch: Launch, messages: Messages) -> AsyncGenerator[None, None]:
+    """Start the servers, and stop them at the end of the block.
 
     Raises:
         GymError: a server did not start, or the endpoint of a model can't be reached.
@@ -71,9 +71,9 @@ async def served(launch: Launch, messages: Messages) -> AsyncGenerator[None, Non
 
 
 def report_lost(warn: Write, child: Child, code: int) -> None:
-    """Say that a server has ended, with what it printed last."""
+    """Report that a server has ended, with its last output."""
     warn(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
 
 
 _GRACE_S: Final = 5.0
-"""Seconds for requests in flight when a run ends early; otherwise there are none."""
+"""Seconds for requests in flight, which there are only if the run ends early."""

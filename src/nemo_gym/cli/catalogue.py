@@ -1,4 +1,4 @@
-"""`gym list` and `gym search`: what there is to run."""
+"""`gym list` and `gym search`: the components that can be run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import typer
 
+from nemo_gym.cli.output import echo, print_json
 from nemo_gym.cli.selection import Json, SearchDirs
-from nemo_gym.cli.texts import echo, print_json
 from nemo_gym.wire.errors import UsageError
 
 app = typer.Typer(
     help="List benchmarks, environments, agents, models, resources servers.", no_args_is_help=True
 )
 
-Name: TypeAlias = Annotated[str, typer.Argument(metavar="[NAME]", help="Print all about this one.")]
+Name: TypeAlias = Annotated[str, typer.Argument(metavar="[NAME]", help="Print everything about this one.")]
 
 COLUMNS: Final = {
     "benchmarks": ("name", "domain", "agent", "num_repeats"),
@@ -26,7 +26,7 @@ COLUMNS: Final = {
     "models": ("name", "variants"),
     "resources-servers": ("name", "domain", "description"),
 }
-"""What is shown of each type in a table."""
+"""The columns of each type's table."""
 
 
 @app.command()
@@ -43,15 +43,19 @@ def environments(
     name: Name = "",
     search_dir: SearchDirs = None,
     json: Json = False,
-    kind: Annotated[Literal["environment", "benchmark"] | None, typer.Option(help="Only these.")] = None,
-    domain: Annotated[str, typer.Option(help="Only those of this domain.")] = "",
-    modality: Annotated[str, typer.Option(help="Only those with text, image, audio, ...")] = "",
-    licensing: Annotated[str, typer.Option(help="Only those under this licence.")] = "",
+    kind: Annotated[
+        Literal["environment", "benchmark"] | None, typer.Option(help="Only entries of this kind.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Only environments of this domain.")] = "",
+    modality: Annotated[str, typer.Option(help="Only environments with text, image, audio, ...")] = "",
+    licensing: Annotated[str, typer.Option(help="Only environments under this licence.")] = "",
     status: Annotated[
         Literal["experimental", "no-manifest"] | None,
-        typer.Option(help="Only those with a manifest, or without."),
+        typer.Option(help="Only environments with a manifest, or without one."),
     ] = None,
-    lifecycle: Annotated[Literal["active", "deprecated"] | None, typer.Option(help="Only these.")] = None,
+    lifecycle: Annotated[
+        Literal["active", "deprecated"] | None, typer.Option(help="Only entries of this kind.")
+    ] = None,
 ) -> None:
     """List the environments: those with a manifest, with a configuration, and every environment class.
 
@@ -59,14 +63,14 @@ def environments(
 
     Example: gym list environments mcqa
     """
-    wanted = {
+    choices = {
         "kind": kind,
         "domain": domain,
         "licensing": licensing,
         "status": status,
         "lifecycle": lifecycle,
     }
-    filters = {key: value for key, value in wanted.items() if value}
+    filters = {key: value for key, value in choices.items() if value}
 
     def fits(entry: Any) -> bool:
         return all(getattr(entry, key) == value for key, value in filters.items()) and (
@@ -78,7 +82,7 @@ def environments(
 
 @app.command()
 def agents(name: Name = "", search_dir: SearchDirs = None, json: Json = False) -> None:
-    """List the agents, and whether each acts in any resources server or brings its own world.
+    """List the agents, and whether each acts in any resources server or has its own environment.
 
     Example: gym list agents simple_agent
     """
@@ -105,23 +109,24 @@ def resources_servers(name: Name = "", search_dir: SearchDirs = None, json: Json
 
 def search(
     words: Annotated[
-        list[str], typer.Argument(metavar="[TYPE] QUERY", help="What to look for, and among what.")
+        list[str],
+        typer.Argument(metavar="[TYPE] QUERY", help="The text to search for, and the type of component."),
     ],
     search_dir: SearchDirs = None,
     json: Json = False,
 ) -> None:
-    """Find components by name, description or domain; where the query occurs nowhere, names that are near.
+    """Find components by name, description or domain. A query that occurs nowhere finds names like it.
 
     Example: gym search environments math
     """
-    from nemo_gym.cli.listing import print_rows
+    from nemo_gym.cli.console import print_rows
     from nemo_gym.config import catalogue
     from nemo_gym.config.sources import search_roots
 
     types = words[:1] if len(words) > 1 and words[0] in catalogue.TYPES else list(catalogue.TYPES)
     query = " ".join(words[1:] if types == words[:1] else words)
     if not query.strip():
-        raise UsageError("there is nothing to look for: gym search QUERY")
+        raise UsageError("the query is empty: gym search QUERY")
     rows = [
         {"type": kind, **msgspec.to_builtins(entry)}
         for kind, entry in catalogue.search(query, types, search_roots(search_dir or []))
@@ -141,7 +146,7 @@ def _show(
     json: bool,
     fits: Callable[[Any], bool] | None = None,
 ) -> None:
-    from nemo_gym.cli.listing import print_facts, print_rows
+    from nemo_gym.cli.console import print_facts, print_rows
     from nemo_gym.config import catalogue
     from nemo_gym.config.sources import search_roots
 

@@ -8,85 +8,148 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemo_gym.cli.selection import Json, Selected, with_selectors
-from nemo_gym.cli.texts import echo, print_json, print_note
+from nemo_gym.cli.output import echo, print_error, print_json, print_note
+from nemo_gym.cli.selection import ConfigSelection, Json, with_selectors
 from nemo_gym.config.manifest import Kind
-from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.errors import GymError, UsageError
 
 if TYPE_CHECKING:
-    from nemo_gym.config.resolve import Config
+    from nemo_gym.config.instances import Instance
+    from nemo_gym.config.workloads import Workload
 
 
 @with_selectors
 def resolve(
-    selected: Selected,
+    selection: ConfigSelection,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
-    """Print the whole configuration that the arguments amount to, secrets masked. Ports are left open (-1).
+    """Print the whole configuration that the arguments select, secrets masked. Ports are left open (-1).
 
     Example: gym env resolve mcqa --model-type vllm_model policy_base_url=http://localhost:8000/v1
     """
-    resolved_config = selected.resolve(offline=True)
-    _print_notices(resolved_config)
-    if json:
-        print_json(resolved_config.without_secrets())
-    else:
-        from nemo_gym.config.tree import to_yaml
+    from nemo_gym.config.tree import to_yaml
 
-        echo(to_yaml(resolved_config.without_secrets()), end="")
+    config = selection.resolve(offline=True)
+    for notice in config.notices:
+        print_note(notice)
+    if json:
+        print_json(config.without_secrets())
+    else:
+        echo(to_yaml(config.without_secrets()), end="")
 
 
 @with_selectors
 def validate(
-    selected: Selected,
-    kind: Annotated[Kind | None, typer.Option(help="Check the manifest of this kind of that name.")] = None,
+    selection: ConfigSelection,
+    kind: Annotated[
+        Kind | None, typer.Option(help="Check the manifest of the environment or benchmark NAME.")
+    ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Check this manifest, and what belongs to it.")
+        Path | None, typer.Option(help="Check this manifest and its environment or benchmark.")
     ] = None,
     sync: Annotated[
         bool, typer.Option("--sync", help="Write into the manifest what the configuration says.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Check a configuration without starting anything: files, references, values, instances, their code. Of
-    an environment or a benchmark with a manifest also that, the data, and whether they agree.
+    """Check a configuration without starting anything: files, references, values, instances and their code.
+    For an environment or a benchmark with a manifest, also check the manifest, the data, and that they agree.
 
     Example: gym env validate --config my_env.yaml --model-type vllm_model
 
     Example: gym env validate my_env --sync
     """
-    from nemo_gym.cli.workloads import asked_workload, summary, validate_workload
     from nemo_gym.config.implementations import check_implementations
 
     try:
-        workload = asked_workload(selected, kind, manifest, needed=sync)
+        workload = _workload(selection, kind, manifest, needed=sync)
         if workload is not None:
-            sys.exit(validate_workload(workload, selected, sync=sync, json=json))
-        resolved_config = selected.resolve(offline=True)
-        resolved_config.require_instances()
-        check_implementations(resolved_config.instances.values(), selected.roots())
+            sys.exit(_validate_workload(workload, selection, sync=sync, json=json))
+        config = selection.resolve(offline=True)
+        config.require_instances()
+        instances = config.instances.values()
+        check_implementations(instances, selection.roots())
     except GymError as error:
         if not json:
             raise
         print_json({"valid": False, "error": type(error).__name__, "message": str(error)})
         sys.exit(error.exit_code)
     if json:
-        instances = [summary(instance) for instance in resolved_config.instances.values()]
-        print_json(
-            {
-                "valid": True,
-                "instances": instances,
-                "files": resolved_config.files,
-                "notices": resolved_config.notices,
-            }
-        )
+        summaries = [_summary(instance) for instance in instances]
+        document = {"valid": True, "instances": summaries, "files": config.files, "notices": config.notices}
+        print_json(document)
         return
-    _print_notices(resolved_config)
-    for instance in resolved_config.instances.values():
+    for notice in config.notices:
+        print_note(notice)
+    for instance in instances:
         echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
     echo("valid")
 
 
-def _print_notices(config: Config) -> None:
-    for notice in config.notices:
+def _workload(
+    selection: ConfigSelection, kind: Kind | None, manifest: Path | None, *, needed: bool
+) -> Workload | None:
+    """The environment or benchmark that a command names, if it has its own folder; None otherwise.
+
+    Raises:
+        UsageError: there is none of that name, and one is needed.
+    """
+    from nemo_gym.config.workloads import find_workload, find_workloads, workload_at
+
+    if manifest is not None:
+        return workload_at(manifest)
+    names = selection.names
+    if kind or needed:
+        if len(names) != 1:
+            raise UsageError("give the name of one environment or benchmark, or --manifest PATH")
+        return find_workload(names[0], kind, selection.roots())
+    if len(names) != 1:
+        return None
+    workloads = (one for one in find_workloads(selection.roots()) if one.manifest.is_file())
+    return next((one for one in workloads if one.name == names[0]), None)
+
+
+def _validate_workload(workload: Workload, selection: ConfigSelection, *, sync: bool, json: bool) -> int:
+    """Check a workload and print the verdict; the exit code."""
+    from nemo_gym.runs.loop import run_async
+    from nemo_gym.workloads.checks import check_workload
+
+    verdict = run_async(check_workload(workload, selection.changes, selection.search_dir or [], sync=sync))
+    valid = not verdict.problems
+    instances = verdict.config.instances.values() if verdict.config else ()
+    if json:
+        print_json(
+            {
+                "valid": valid,
+                "name": workload.name,
+                "kind": workload.kind,
+                "manifest": str(workload.manifest),
+                "profile": verdict.profile,
+                "synced": verdict.synced,
+                "problems": verdict.problems,
+                "notices": verdict.notices,
+                "instances": [_summary(instance) for instance in instances],
+            }
+        )
+        return 0 if valid else 1
+    for notice in verdict.notices:
         print_note(notice)
+    if verdict.synced:
+        echo(f"wrote {workload.manifest}")
+    if not valid:
+        print_error("\n".join(verdict.problems))
+        return 1
+    for instance in instances:
+        echo(f"{instance.name:<32} {instance.kind:<22} {instance.implementation}")
+    echo(f"valid: {workload.kind} {workload.name}, {verdict.profile}")
+    return 0
+
+
+def _summary(instance: Instance) -> dict[str, object]:
+    return {
+        "name": instance.name,
+        "kind": instance.kind,
+        "implementation": instance.implementation,
+        "uses": {field: reference.name for field, reference in instance.references.items()},
+        "datasets": [dataset.name for dataset in instance.datasets],
+    }

@@ -1,28 +1,34 @@
-"""The rich console of the commands."""
+"""The rich console of the commands, and the plain tables that they print on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 from rich.console import Console as RichConsole
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
-from nemo_gym.cli.texts import shown
+from nemo_gym.cli.output import duration, echo, safe_text
 from nemo_gym.wire.masking import without_secrets
+
+Row = Mapping[str, Any]
 
 
 class Console(RichConsole):
     """A console on which text is text: square brackets and colons are no markup, control characters are
-    replaced, secrets masked. Styles come from the program alone."""
+    replaced, and secrets are masked. Styles come from the program alone."""
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What the renderable looks like, with its text made safe. Secrets are masked before a line of them
-        is broken into two."""
+        """What the renderable looks like, as safe text. Secrets are masked before a line is broken, because
+        a break in a secret would hide it."""
         if isinstance(renderable, str):
             renderable = without_secrets(renderable)
         elif (
@@ -30,4 +36,62 @@ class Console(RichConsole):
         ):
             renderable = Text(plain, style=renderable.style)
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=shown(segment.text))
+            yield segment if segment.control else segment._replace(text=safe_text(segment.text))
+
+
+def stdout_console(width: int) -> Console:
+    """A console on standard output, as wide as the terminal; `width` holds where there is none."""
+    return Console(width=None if sys.stdout.isatty() else width)
+
+
+def print_rows(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Print a table with these columns of every row."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column not in ("description", "variants"))
+    for row in rows:
+        table.add_row(*(safe_text(_cell(row.get(column))) for column in columns))
+    stdout_console(110).print(table)
+
+
+def print_facts(facts: Row) -> None:
+    """Print a line for each field that has a value."""
+    console = stdout_console(110)
+    for name, value in facts.items():
+        if value not in ("", None, []):
+            console.print(f"{name:<16} {_cell(value)}", soft_wrap=True)
+
+
+def print_banner(servers: Sequence[Row], *, head_url: str, seconds: float, stop: str) -> None:
+    """Print the servers that have just been started.
+
+    Args:
+        servers: as the head server lists them.
+        seconds: how long starting took.
+        stop: what to do to stop them.
+    """
+    print_servers(servers)
+    count = len(servers)
+    echo(f"{count} / {count} servers ready after {seconds:.1f} s · head {head_url} · {stop}")
+
+
+def print_servers(servers: Sequence[Row]) -> None:
+    """Print a line for each server, with its health where the rows have one."""
+    has_status = any("status" in server for server in servers)
+    columns = ["server", "kind", "implementation", "url", "pid", *(["health", "up"] if has_status else [])]
+    table = Table(*columns, box=None, pad_edge=False)
+    for server in servers:
+        facts = [server["process_name"], server["server_type"], server["name"], server["url"]]
+        health = [server["status"], duration(server["uptime_seconds"])] if has_status else []
+        table.add_row(*facts, str(server["pid"]), *health)
+    stdout_console(160).print(table)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case list():
+            return ", ".join(Path(str(item)).stem for item in cast("list[Any]", value))
+        case _:
+            return str(value)

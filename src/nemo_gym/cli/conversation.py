@@ -1,4 +1,4 @@
-"""One rollout as a conversation a person can read."""
+"""One rollout as a conversation that a person can read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from nemo_gym.cli.console import Console
-from nemo_gym.cli.texts import duration, number, print_json
+from nemo_gym.cli.output import duration, number, print_json
 from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, message_text
 from nemo_gym.wire.jsonl import encode
@@ -18,23 +18,22 @@ _STYLES = {"system": "dim", "developer": "dim", "user": "cyan", "assistant": "gr
 
 
 def print_rollout(rollout: Rollout, *, as_json: bool = False) -> None:
-    """The conversation, then the reward with its details, on standard output."""
+    """Print the conversation, and then the reward with its details, to standard output."""
     if as_json:
         print_json(rollout.to_row())
         return
     console = Console()
     attempt = f" · attempt {rollout.attempt + 1}" if rollout.attempt else ""
     console.print(f"task {rollout.task_index} · repeat {rollout.rollout_index}{attempt}\n", style="bold")
-    opening = input_items(rollout.row[keys.PARAMS])
-    answers = rollout.response.output if rollout.response is not None else []
-    for item in [*opening, *answers]:
+    output = rollout.response.output if rollout.response is not None else []
+    for item in [*input_items(rollout.row[keys.PARAMS]), *output]:
         _print_item(console, item)
     for name, value in verdict(rollout):
         console.print(Text.assemble((f"{name:<12}", "bold"), f" {value}"), soft_wrap=True)
 
 
 def verdict(rollout: Rollout) -> list[tuple[str, str]]:
-    """What became of the rollout, line by line."""
+    """The reward or the failure of a rollout, and its other columns, as names and values."""
     lines: list[tuple[str, str]] = []
     if rollout.failure is not None:
         lines.append(("failed", f"{rollout.failure.failure_class}: {rollout.failure}"))
@@ -43,8 +42,8 @@ def verdict(rollout: Rollout) -> list[tuple[str, str]]:
         lines.append(("reward", number(rollout.reward)))
         lines += [(f"  {name}", number(part)) for name, part in (rollout.components or {}).items()]
     lines.append(("outcome", rollout.outcome))
-    shown = {keys.PARAMS, keys.AGENT_REF, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
-    lines += [(key, _short(value)) for key, value in rollout.row.items() if key not in shown]
+    hidden_keys = {keys.PARAMS, keys.AGENT_REF, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX}
+    lines += [(key, _short(value)) for key, value in rollout.row.items() if key not in hidden_keys]
     usage = rollout.response.usage if rollout.response is not None else None
     if usage:
         lines.append(("tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"))

@@ -1,10 +1,9 @@
-"""How a run looks: live on a terminal, lines elsewhere, a table at the end."""
+"""A run on the terminal: live progress, or lines where there is no terminal, and a table at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from time import localtime, strftime
@@ -14,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nemo_gym.cli.console import Console
+from nemo_gym.cli.console import Console, stdout_console
 from nemo_gym.cli.conversation import print_rollout
-from nemo_gym.cli.texts import duration, number, percent, print_json, score
+from nemo_gym.cli.output import duration, number, percent, print_json, score
 from nemo_gym.runs.metrics import RunSummary
 from nemo_gym.runs.progress import Progress
 from nemo_gym.runs.report import RunListing, RunReport
@@ -41,7 +40,7 @@ async def watch(run: Run) -> AsyncGenerator[None, None]:
 
 
 def print_report(report: RunReport, *, as_json: bool = False) -> None:
-    """The figures of a run and the paths of its files on standard output."""
+    """Print the figures of a run and the paths of its files to standard output."""
     if as_json:
         data = {
             "status": report.manifest.status,
@@ -52,14 +51,20 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
         }
         print_json(data)
         return
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = stdout_console(100)
     manifest = report.manifest
-    named = [manifest.environment_name or "servers", manifest.model_name, manifest.status]
-    title = Text(" · ".join(filter(None, named)), style="italic")
+    names = [manifest.environment_name or "servers", manifest.model_name, manifest.status]
+    title = Text(" · ".join(filter(None, names)), style="italic")
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    for rows in (summary_rows(report.summary), *own_rows(report), tool_rows(report.summary)):
+    sections = (
+        summary_rows(report.summary),
+        *own_rows(report),
+        tool_rows(report.summary),
+        asked_rows(report.summary),
+    )
+    for rows in sections:
         for name, value in rows:
             table.add_row(Text(name), value)
         if rows:
@@ -72,7 +77,7 @@ def print_report(report: RunReport, *, as_json: bool = False) -> None:
 
 
 def print_sample(rollouts: Sequence[Rollout], of: int, *, as_json: bool = False) -> None:
-    """Rollouts that were drawn out of so many, on standard output."""
+    """Print a random sample of `of` rollouts to standard output."""
     if as_json:
         print_json({"of": of, "rollouts": [rollout.to_row() for rollout in rollouts]})
         return
@@ -83,11 +88,11 @@ def print_sample(rollouts: Sequence[Rollout], of: int, *, as_json: bool = False)
 
 
 def print_runs(runs: Sequence[RunListing], *, as_json: bool = False) -> None:
-    """A line for each run on standard output."""
+    """Print a line for each run to standard output."""
     if as_json:
-        print_json([_listed(run) for run in runs])
+        print_json([_run_facts(run) for run in runs])
         return
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = stdout_console(140)
     table = Table("rollouts", "environment", "model", "status", "scored", "mean reward", "started")
     for run in runs:
         manifest = run.manifest
@@ -104,7 +109,7 @@ def print_runs(runs: Sequence[RunListing], *, as_json: bool = False) -> None:
     console.print(table if runs else "no runs here")
 
 
-def _listed(run: RunListing) -> dict[str, object]:
+def _run_facts(run: RunListing) -> dict[str, object]:
     return {
         "rollouts": str(run.output),
         "environment": run.manifest.environment_name,
@@ -118,8 +123,9 @@ def _listed(run: RunListing) -> dict[str, object]:
 
 
 def summary_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    """The lines of the closing table, each figure once: coverage first, then reward, then tokens."""
+    """The lines of the table at the end, each figure once: coverage, then reward, then tokens."""
     failed = sum(summary.failed.values())
+    tokens = {"input tokens": summary.input_tokens, "output tokens": summary.output_tokens}
     return [
         ("tasks", _tasks(summary)),
         ("rollouts asked for", number(summary.requested)),
@@ -129,44 +135,50 @@ def summary_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ("  pending", number(summary.pending)),
         ("mean reward", _interval(summary)),
         *_solved(summary),
-        *(
-            (name, number(count))
-            for name, count in (
-                ("input tokens", summary.input_tokens),
-                ("output tokens", summary.output_tokens),
-            )
-            if count is not None
-        ),
+        *((name, number(count)) for name, count in tokens.items() if count is not None),
     ]
 
 
 def own_rows(report: RunReport) -> list[list[tuple[str, str]]]:
-    """For each agent the figures that its environment singles out and that are not in the table already."""
+    """The key metrics of each agent, without those that the table already has."""
     sections: list[list[tuple[str, str]]] = []
-    known = {f"mean/{column}" for column in report.task_columns}
+    of_tasks = {f"mean/{column}" for column in report.task_columns}
     for agent, metrics in report.key_metrics.items():
         figures = {
             name: value
             for name, value in metrics.items()
             if isinstance(value, int | float)
-            and name not in known
+            and name not in of_tasks
             and f"mean/reward_components/{name.removeprefix('mean/')}" not in metrics
-            and not _SAID_ALREADY.match(name)
+            and not _IN_TABLE.match(name)
         }
         if figures:
             head = (f"key metrics of {agent}", "")
-            sections.append([head, *(_named(name, value) for name, value in figures.items())])
+            sections.append([head, *(_metric_row(name, value) for name, value in figures.items())])
     return sections
 
 
 def tool_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    """How often each tool was called, and how often the answer was an error."""
+    """The calls of each tool, and how many of them ended with an error."""
     rows = [(f"  {name}", _calls(count)) for name, count in summary.tools.items()]
     return [("tool calls", ""), *rows] if rows else []
 
 
+def asked_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    """How often the environment asked each of its models, the failed calls, and the tokens if known."""
+    rows: list[tuple[str, str]] = []
+    for name, count in summary.asked_models.items():
+        parts = [f"{number(count.calls)} {'call' if count.calls == 1 else 'calls'}"]
+        if count.failed:
+            parts.append(f"{number(count.failed)} failed")
+        if count.input_tokens or count.output_tokens:
+            parts.append(f"{number(count.input_tokens)} tokens in, {number(count.output_tokens)} out")
+        rows.append((f"asked model {name}", ", ".join(parts)))
+    return rows
+
+
 def warnings(summary: RunSummary) -> list[str]:
-    """What the figures say is probably broken, and not the model's fault."""
+    """A line for each tool that is probably broken: all of its calls ended with an error."""
     broken = {
         name: count
         for name, count in summary.tools.items()
@@ -181,27 +193,23 @@ def warnings(summary: RunSummary) -> list[str]:
 
 
 _MOST_WARNINGS = 5
-_SAID_ALREADY = re.compile(
+_IN_TABLE = re.compile(
     r"mean/(reward|(input|output|total)_tokens)$|pass@\d+(\[avg-of-\d+\])?/|per_sample|coverage/"
 )
-"""Key metrics that say in another unit what the table says, or that only a file has room for."""
+"""Key metrics that are in the table in another unit, or that are too long for it."""
 
 
-def _named(name: str, value: float) -> tuple[str, str]:
+def _metric_row(name: str, value: float) -> tuple[str, str]:
     """A key metric in plain words: `majority@8/accuracy` is in percent, `mean/length` is not."""
     if name.startswith("majority@"):
         return f"  {name.replace('/', ' ')}", percent(value)
-    return f"  {name.replace('mean/', 'mean ').replace('reward_components/', 'of reward part ')}", number(
-        value
-    )
+    label = name.replace("mean/", "mean ").replace("reward_components/", "of reward part ")
+    return f"  {label}", number(value)
 
 
 def _calls(count: ToolCount) -> str:
-    return (
-        f"{number(count.calls)}, {number(count.errors)} with an error"
-        if count.errors
-        else number(count.calls)
-    )
+    errors = f", {number(count.errors)} with an error" if count.errors else ""
+    return number(count.calls) + errors
 
 
 def _tasks(summary: RunSummary) -> str:
@@ -211,18 +219,18 @@ def _tasks(summary: RunSummary) -> str:
 
 
 def _solved(summary: RunSummary) -> list[tuple[str, str]]:
-    """pass@k and best@k; of rewards that are all 0 or 1, pass@1 is the mean and best@k is pass@k."""
-    passed: list[tuple[str, str]] = []
+    """The lines of pass@k and best@k. If all rewards are 0 or 1, pass@1 is the mean and best@k is pass@k."""
+    passes: list[tuple[str, str]] = []
     best: list[tuple[str, str]] = []
     needs = "" if summary.binary else f" (reward from {summary.solved_at:g})"
     for k, share in summary.pass_at.items():
         short = summary.tasks - summary.tasks_at.get(k, 0)
         fewer = f" ({number(short)} with fewer rollouts)" if short else ""
         if k > 1 or not summary.binary:
-            passed.append((f"pass@{k}{needs}", f"{percent(share)} of tasks{fewer}"))
+            passes.append((f"pass@{k}{needs}", f"{percent(share)} of tasks{fewer}"))
         if k > 1 and not summary.binary:
             best.append((f"best@{k}", score(summary.best_at[k])))
-    return passed + best
+    return passes + best
 
 
 def _print_notes(run: Run, console: Console, *, skip: int = 0) -> int:
@@ -232,7 +240,7 @@ def _print_notes(run: Run, console: Console, *, skip: int = 0) -> int:
 
 
 _FEW_TASKS = 5
-"""Below this a 95 % interval is wider than the rewards themselves."""
+"""With fewer tasks, a 95 % interval is wider than the range of rewards."""
 
 
 def _interval(summary: RunSummary) -> str:
@@ -247,7 +255,7 @@ def _interval(summary: RunSummary) -> str:
 
 
 async def _lines(progress: Progress, console: Console) -> None:
-    """A line every few seconds, less often as time goes on."""
+    """Print a line every few seconds, and less often as time goes on."""
     pause = 2.0
     while True:
         await asyncio.sleep(pause)
@@ -277,9 +285,9 @@ def status_line(progress: Progress) -> str:
         parts.append(f"{progress.failed} failed ({classes})")
     if tokens:
         parts.append(f"{tokens:,.0f} tokens/s")
-    left = progress.seconds_left()
-    if left is not None and progress.pending:
-        parts.append(f"{duration(left)} left")
+    remaining = progress.seconds_left()
+    if remaining is not None and progress.pending:
+        parts.append(f"{duration(remaining)} left")
     return " · ".join(parts)
 
 
@@ -290,11 +298,11 @@ def _live_interval(progress: Progress) -> str:
 
 def _files(report: RunReport) -> list[tuple[str, object]]:
     paths = report.paths
-    named = [
+    files = [
         ("rollouts", paths.rollouts),
         ("failures", paths.failures),
         ("inputs", paths.inputs),
         ("metrics", paths.metrics),
         ("manifest", paths.manifest),
     ]
-    return [(name, path) for name, path in named if path.exists() and path.stat().st_size]
+    return [(name, path) for name, path in files if path.exists() and path.stat().st_size]

@@ -5,31 +5,40 @@ from __future__ import annotations
 import sys
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from nemo_gym.cli import run_options as options
+from nemo_gym.cli.output import print_json, safe_text
 from nemo_gym.cli.selection import Json
+from nemo_gym.cli.words import read_asks, read_settings
+from nemo_gym.wire.errors import GymError
 
 if TYPE_CHECKING:
+    from nemo_gym.cli.console import Console
+    from nemo_gym.environments.base import Environment
     from nemo_gym.environments.conformance.check import CheckReport
 
 app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
 
 
 @app.command("list", hidden=True)
-def list_all(
-    json: Json = False,
-) -> None:
+def list_all(json: Json = False) -> None:
     """List every environment that can be run by name; the command is now `gym list environments`.
 
     Example: gym list environments --json
     """
-    from nemo_gym.cli.listing import print_environments
+    from nemo_gym.cli.console import print_rows
     from nemo_gym.environments.discovery import list_environments
 
-    print_environments(list_environments(), as_json=json)
+    infos = list_environments()
+    if json:
+        print_json(infos)
+    else:
+        rows = [msgspec.to_builtins(info) for info in infos]
+        print_rows(rows, ("name", "domain", "kind", "description"))
 
 
 @app.command()
@@ -41,10 +50,74 @@ def show(
 
     Example: gym env show workplace_assistant
     """
-    from nemo_gym.cli.listing import print_environment
+    from rich.text import Text
+
+    from nemo_gym.cli.console import stdout_console
+    from nemo_gym.environments.build import build_environment
     from nemo_gym.environments.discovery import find_environment
 
-    print_environment(find_environment(name), as_json=json)
+    environment = build_environment(find_environment(name))
+    facts = _facts(environment)
+    if json:
+        print_json(facts)
+        return
+    console = stdout_console(110)
+    settings = ", ".join(f"{name}={value}" for name, value in facts["settings"].items())
+    lines = {
+        "kind": facts["kind"],
+        "domain": facts["domain"],
+        "rewards": "{:g} to {:g}".format(*facts["reward_range"]),
+        "row fields": ", ".join(facts["row_fields"]),
+        "settings": settings or "none",
+        "folder": facts["folder"],
+    }
+    console.print(Text.assemble((facts["name"], "bold"), f"  {facts['description']}"))
+    for name, value in lines.items():
+        console.print(f"  {name:<11} {value}", soft_wrap=True)
+    for schema in facts["tool_schemas"]:
+        arguments = ", ".join(schema["parameters"].get("properties", {}))
+        summary = schema.get("description") or ""
+        console.print(f"  tool        {schema['name']}({arguments})  {summary}")
+    _print_first_task(console, environment)
+
+
+def _facts(environment: Environment) -> dict[str, Any]:
+    from nemo_gym.environments.discovery import environment_info
+    from nemo_gym.environments.tool import bind_tools
+
+    kind = type(environment)
+    fields = msgspec.structs.fields(kind.Config)
+    defaults = {field.name: None if field.required else field.default for field in fields}
+    return {
+        **msgspec.to_builtins(environment_info(kind)),
+        "reward_range": kind.reward_range,
+        "settings": {name: _plain(value) for name, value in defaults.items()},
+        "row_fields": [field.name for field in msgspec.structs.fields(kind.Task)],
+        "tool_schemas": [tool.schema for tool in bind_tools(environment).values()],
+        "folder": str(kind.folder()),
+    }
+
+
+def _plain(value: object) -> Any:
+    return None if value is msgspec.NODEFAULT else msgspec.to_builtins(value)
+
+
+def _print_first_task(console: Console, environment: Environment) -> None:
+    from nemo_gym.runs.plan import task_rows
+    from nemo_gym.wire import keys
+    from nemo_gym.wire.items import message_text
+    from nemo_gym.wire.params import input_items
+
+    try:
+        first = next(task_rows(environment, None, limit=1), None)
+    except GymError as error:
+        console.print(f"  tasks       {error}")
+        return
+    if first is None:
+        return
+    for item in input_items(first[keys.PARAMS]):
+        if item["type"] == "message":
+            console.print(f"  first task  {item['role']}: {message_text(item)}", soft_wrap=True)
 
 
 @app.command()
@@ -53,7 +126,7 @@ def check(
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the tasks that are tried.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the tasks to try.")] = 0,
     ask: options.Asks = None,
     json: Json = False,
 ) -> None:
@@ -63,9 +136,6 @@ def check(
 
     Example: gym env check reasoning level=2 --seed 7
     """
-    from nemo_gym.cli.asks import read_asks
-    from nemo_gym.cli.listing import print_check
-    from nemo_gym.cli.words import read_settings
     from nemo_gym.environments.build import build_environment
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
@@ -78,12 +148,29 @@ def check(
     build = partial(build_environment, kind, spec.settings)
     supply = spec.resources if spec.models else None
 
-    async def checked() -> CheckReport:
+    async def check_all() -> CheckReport:
         if supply is not None:
             async with aclosing(supply()) as resources:
                 await resources.check()
         return await check_environment(build, seed=seed, supply=supply)
 
-    report = run_async(checked())
+    report = run_async(check_all())
     print_check(name, report, as_json=json)
-    sys.exit(0 if all(result.passed for result in report.results) else 1)
+    sys.exit(0 if report.passed else 1)
+
+
+def print_check(name: str, report: CheckReport, *, as_json: bool) -> None:
+    """Print the table of a conformance check."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from nemo_gym.cli.console import stdout_console
+
+    if as_json:
+        print_json(report)
+        return
+    table = Table("check", "", "what was seen", title=f"gym env check {name}", title_justify="left")
+    for result in report.results:
+        verdict = Text("pass", style="green") if result.passed else Text("FAIL", style="red")
+        table.add_row(result.name, verdict, safe_text(result.message))
+    stdout_console(110).print(table)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 import typer
 
-from nemo_gym.cli.texts import echo
-from nemo_gym.cli.words import read_asked
+from nemo_gym.cli.output import echo
+from nemo_gym.cli.words import read_options
 from nemo_gym.config.manifest import Profile
 from nemo_gym.wire.errors import UsageError
 
-_WORKLOADS: Final = "Servers and workloads"
-_REWARDS: Final = "Rewards of those"
+_workload_option: Final = partial(typer.Option, rich_help_panel="Servers and workloads")
+_reward_option: Final = partial(typer.Option, rich_help_panel="Rewards of those")
 
 
-class InitSettings(msgspec.Struct):
+class InitOptions(msgspec.Struct):
     """Named as the keys of a configuration."""
 
     entrypoint: str = ""
@@ -25,64 +26,47 @@ class InitSettings(msgspec.Struct):
 
 
 def init(
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Of a new environment that is one class.")
-    ] = "",
-    folder: Annotated[Path, typer.Option(help="Where its folders are made.")] = Path(),
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The name of a new environment class.")] = "",
+    folder: Annotated[Path, typer.Option(help="The folder to write into.")] = Path(),
     template: Annotated[
         Literal["tools", "steps"],
-        typer.Option(help="Of the class: tools and one answer, or turns with a step for each answer."),
+        typer.Option(help="The class has tools and one answer, or a step for each of several answers."),
     ] = "tools",
     resources_server: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="Write a resources server, with a FastAPI app.", rich_help_panel=_WORKLOADS
-        ),
+        _workload_option(metavar="NAME", help="Write a resources server, with a FastAPI app."),
     ] = "",
     environment: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Write an environment with a manifest, and its server.",
-            rich_help_panel=_WORKLOADS,
-        ),
+        _workload_option(metavar="NAME", help="Write an environment with a manifest, and its server."),
     ] = "",
     benchmark: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Write a benchmark with a manifest, and its server.",
-            rich_help_panel=_WORKLOADS,
-        ),
+        _workload_option(metavar="NAME", help="Write a benchmark with a manifest, and its server."),
     ] = "",
     profile: Annotated[
         Profile | None,
-        typer.Option(
+        _workload_option(
             metavar="PROFILE",
             help=f"Who makes the loop: {', '.join(get_args(Profile))}. [default: custom-gym-verifier]",
-            rich_help_panel=_WORKLOADS,
         ),
     ] = None,
     reuse_verifier: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Use this resources server instead of writing one.",
-            rich_help_panel=_WORKLOADS,
-        ),
+        _workload_option(metavar="NAME", help="Use this resources server instead of writing one."),
     ] = "",
     reward_range: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="LO HI", help="Lowest and highest reward.", rich_help_panel=_REWARDS),
+        _reward_option(metavar="LO HI", help="Lowest and highest reward."),
     ] = None,
     higher_is_better: Annotated[
         bool | None,
-        typer.Option(
-            "--higher-is-better/--lower-is-better", help="What rewards mean.", rich_help_panel=_REWARDS
+        _reward_option(
+            "--higher-is-better/--lower-is-better", help="Whether higher or lower rewards are better."
         ),
     ] = None,
 ) -> None:
-    """Write a small working start with tests, to change into your own.
+    """Write a small environment with tests, for you to change.
 
     Example: gym env init my_env
 
@@ -94,12 +78,12 @@ def init(
     from nemo_gym.workloads.scaffold.environment import write_scaffold
 
     if "=" in name:
-        name, resources_server = "", Path(read_asked(InitSettings, [name]).entrypoint).name
+        name, resources_server = "", Path(read_options(InitOptions, [name]).entrypoint).name
     forms = {"NAME": name, "--resources-server": resources_server, "--environment": environment}
     chosen_forms = {flag: value for flag, value in {**forms, "--benchmark": benchmark}.items() if value}
     if len(chosen_forms) != 1:
         raise UsageError("give one of NAME, --resources-server NAME, --environment NAME, --benchmark NAME")
-    [(form, wanted)] = chosen_forms.items()
+    [(form, chosen)] = chosen_forms.items()
     workload = form in ("--environment", "--benchmark")
     if (profile or reuse_verifier) and not workload:
         raise UsageError("--profile and --reuse-verifier go with --environment or --benchmark")
@@ -107,9 +91,9 @@ def init(
         raise UsageError("--template goes with NAME, an environment that is one class")
     if form == "NAME":
         if reward_range or higher_is_better is not None:
-            raise UsageError("what rewards mean is said in the class: set its reward_range")
-        files = write_scaffold(wanted, folder, steps=template == "steps")
-        commands = [f"gym run {wanted}", f"gym env check {wanted}"]
+            raise UsageError("rewards of an environment class: set its reward_range in the class")
+        files = write_scaffold(chosen, folder, steps=template == "steps")
+        commands = [f"gym run {chosen}", f"gym env check {chosen}"]
     else:
         from nemo_gym.config.sources import search_roots
         from nemo_gym.workloads.scaffold.server import Scale, write_server
@@ -123,17 +107,17 @@ def init(
         if workload:
             kind = "benchmark" if benchmark else "environment"
             workload_request = WorkloadRequest(
-                name=wanted,
+                name=chosen,
                 kind=kind,
                 profile=profile or "custom-gym-verifier",
                 reuse_verifier=reuse_verifier,
                 scale=scale,
             )
             files = run_async(write_workload(workload_request, folder, search_roots([folder])))
-            commands = [f"gym env {word} {wanted} --kind {kind}" for word in ("validate", "test")]
+            commands = [f"gym env {word} {chosen} --kind {kind}" for word in ("validate", "test")]
         else:
-            files = write_server(wanted, folder, scale or Scale())
-            commands = [f"gym env test --resources-server {wanted}"]
+            files = write_server(chosen, folder, scale or Scale())
+            commands = [f"gym env test --resources-server {chosen}"]
     for path in files:
         echo(f"wrote {path}")
     echo("\nnext:  " + "\n       ".join(commands))

@@ -1,4 +1,4 @@
-"""The commands `ng_*` and `nemo_gym_*` of the original package: each says what replaces it, and runs that."""
+"""The commands `ng_*` and `nemo_gym_*` of the original package: each names its replacement, and runs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.cli.main import main as gym
-from nemo_gym.cli.texts import print_error
+from nemo_gym.cli.output import print_error
 from nemo_gym.wire.errors import did_you_mean
 
 SAME: Final[dict[str, tuple[str, ...]]] = {
@@ -37,16 +37,16 @@ SAME: Final[dict[str, tuple[str, ...]]] = {
     "validate": ("env", "validate"),
     "version": ("--version",),
 }
-"""What replaces a command and takes the words that it took."""
+"""The replacements that take the same words."""
 OTHER: Final = {
     "reinstall": "use pip",
 }
-"""What to do instead of a command that has no successor of the same form."""
+"""What to do instead of the commands that have no such replacement."""
 PREFIXES: Final = ("nemo_gym_", "ng_")
 
 
 def main() -> None:
-    """Run the command that this program is called as."""
+    """Run the command that this program is named after."""
     name = Path(sys.argv[0]).stem
     command = next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
     if command in SAME:
@@ -56,9 +56,9 @@ def main() -> None:
         gym()
         return
     instead = OTHER.get(command) or f"there is no such command.{did_you_mean(command, {*SAME, *OTHER})}"
-    print_error(f"{name} has no successor of the same form: {instead}")
+    print_error(f"{name} has no replacement of the same form: {instead}")
     sys.exit(2)
 
 
 _WORDLESS: Final = frozenset({"dev_test", "help", "list_benchmarks", "status", "version"})
-"""Commands whose successors take no changes to a configuration."""
+"""Commands whose replacements take no changes to a configuration."""

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -13,28 +14,27 @@ import typer.main
 
 from nemo_gym import __version__
 from nemo_gym.cli import (
-    aggregate,
     catalogue,
     configs,
     datasets,
-    develop,
     environments,
-    golden,
+    evaluate,
     init,
     packages,
-    prepare,
-    profile,
-    reverify,
     rollouts,
     runs,
     servers,
     testing,
 )
-from nemo_gym.cli.flags import with_flags
-from nemo_gym.cli.misuse import explained, without_value
-from nemo_gym.cli.terminal import safe_output
-from nemo_gym.cli.texts import print_error, print_json
-from nemo_gym.cli.verbose import log_everything, without, without_verbose
+from nemo_gym.cli.command_line import (
+    VERBOSE,
+    explain,
+    log_everything,
+    option_without_value,
+    take_flags,
+    with_flags,
+)
+from nemo_gym.cli.output import print_error, print_json, safe_output
 from nemo_gym.wire.errors import GymError, UsageError
 
 _ALLOW_UNSAFE: Final = "--allow-unsafe"
@@ -45,16 +45,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-evaluation = typer.Typer(help="Prepare, collect, profile, put together, score again.", no_args_is_help=True)
-evaluation.command("run", hidden=True)(rollouts.run)  # `gym run`
-evaluation.command("profile")(profile.profile)
-evaluation.command("aggregate")(aggregate.aggregate)
-evaluation.command("prepare")(prepare.prepare)
-evaluation.command("reverify")(reverify.reverify)
 app.command("run")(rollouts.run)
+evaluate.app.command("run", hidden=True)(rollouts.run)  # the earlier name of `gym run`
 environments.app.command("init")(init.init)
-environments.app.command("test")(testing.prove)
-environments.app.command("golden")(golden.golden)
+environments.app.command("test")(testing.check_verifier)
+environments.app.command("golden")(testing.golden)
 environments.app.command("publish")(testing.publish)
 environments.app.command("packages")(packages.packages)
 environments.app.command("prefetch")(packages.prefetch)
@@ -63,30 +58,30 @@ environments.app.command("validate")(configs.validate)
 environments.app.command("start")(servers.start)
 environments.app.command("status")(servers.status)
 environments.app.command("stop")(servers.stop)
-app.add_typer(evaluation, name="eval")
+app.add_typer(evaluate.app, name="eval")
 app.add_typer(environments.app, name="env")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(runs.app, name="runs")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
-app.add_typer(develop.app, name="dev")
+app.add_typer(testing.package_app, name="dev")
 
 
 @app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="With --version: those of Python and of dependencies too.")
+        bool, typer.Option("--json", help="With --version: also the versions of Python and of dependencies.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log everything; may stand anywhere on the line.")
+        bool, typer.Option("--verbose", "-v", help="Log everything. Allowed anywhere on the line.")
     ] = False,
     unsafe: Annotated[
         bool,
         typer.Option(
             _ALLOW_UNSAFE,
-            help="Where this machine can't isolate sandboxes, run code that a model wrote all the same, with "
-            "this machine's network and files in its reach; may stand anywhere on the line.",
+            help="Where this machine can't isolate sandboxes, run the code of a model without isolation: "
+            "it can reach this machine's network and files. Allowed anywhere on the line.",
         ),
     ] = False,
 ) -> None:
@@ -97,9 +92,7 @@ def options(
 
         allow_unsafe()
     if version and json:
-        from nemo_gym.cli.version import versions
-
-        print_json(versions())
+        print_json(_versions())
     elif version:
         typer.echo(__version__)
     elif json:
@@ -109,17 +102,17 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; a mistake is one line on standard error and exit code 2, a failure 1."""
+    """Run the command line. A mistake is one line on standard error and exit code 2; a failure is 1."""
     with safe_output():
         _run()
 
 
 def _run() -> None:
-    words, verbose = without_verbose(sys.argv[1:])
-    words, unsafe = without([_ALLOW_UNSAFE], words)
+    words, verbose = take_flags(VERBOSE, sys.argv[1:])
+    words, unsafe = take_flags([_ALLOW_UNSAFE], words)
     try:
         command = typer.main.get_command(app)
-        if option := without_value(command, words):
+        if option := option_without_value(command, words):
             raise UsageError(f"Option {option!r} requires an argument: what follows it is another option")
         more = [*(["--verbose"] if verbose else []), *([_ALLOW_UNSAFE] if unsafe else [])]
         sys.exit(command([*more, *words], prog_name="gym", standalone_mode=False))
@@ -143,20 +136,40 @@ def _run() -> None:
         if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
             print_error(f"{str(error).removeprefix(_LINK_LOOP)}: the link leads back to itself")
         else:
-            sys.stderr.write(traceback.format_exc())  # here, where the output is made safe
+            sys.stderr.write(traceback.format_exc())  # here the output is made safe
         sys.exit(1)
 
 
 _LINK_LOOP: Final = "Symlink loop from "
-"""How `Path.resolve` begins what it says before Python 3.13."""
-
-
+"""The beginning of the message of `Path.resolve` before Python 3.13."""
 _Misuse: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
-"""What typer raises of a command line that it can't take; it has no public name."""
+"""The error that typer raises about a command line that it can't take; it has no public name."""
 
 
 def _refuse(error: Any, words: Sequence[str]) -> int:
-    """Say in one line what is wrong; the exit code. A group that lacks a command has printed its help."""
-    if message := explained(error, words):
+    """Print one line about what is wrong, unless typer has printed help; the exit code."""
+    if message := explain(error, words):
         print_error(f"{message} ({error.ctx.command_path if error.ctx else 'gym'} -h)")
     return error.exit_code
+
+
+def _versions() -> dict[str, Any]:
+    """The versions of this package, Python, the system, and the installed dependencies."""
+    import platform
+    import re
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    dependencies: dict[str, str] = {}
+    for requirement in sorted(requires("nemo-gym") or ()):
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        if name == "nemo-gym":
+            continue
+        with suppress(PackageNotFoundError):
+            dependencies[name] = version(name)
+    return {
+        "gym": __version__,
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "system": {"name": platform.system(), "release": platform.release(), "machine": platform.machine()},
+        "dependencies": dependencies,
+    }

@@ -1,4 +1,4 @@
-"""`gym run` and `gym eval run`."""
+"""`gym run`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_gym.cli import run_options as options
+from nemo_gym.cli.output import TERMINAL
 from nemo_gym.cli.selection import (
     Benchmarks,
     ConfigFiles,
+    ConfigSelection,
     Environments,
     ResourcesServers,
     SearchDirs,
-    configuration,
 )
+from nemo_gym.cli.words import read_asks, read_settings
 
 if TYPE_CHECKING:
     from nemo_gym.config.resolve import Config
 
 
 def run(
-    environment: options.Named = "",
+    environment: options.EnvironmentName = "",
     settings: options.Changes = None,
     config: ConfigFiles = None,
     resources_server: ResourcesServers = None,
@@ -61,6 +63,7 @@ def run(
     num_repeats_add_seed: options.AddSeed = False,
     concurrency: options.Concurrency = None,
     max_sandboxes: options.MaxSandboxes = None,
+    sandbox_provider: options.SandboxProvider = "",
     workers: options.Workers = 1,
     seed: options.Seed = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
@@ -79,22 +82,31 @@ def run(
 
     Example: gym run mcqa -i tasks.jsonl -o out.jsonl --model-url http://localhost:8000/v1 -m my-model
 
-    Example: gym eval run --config run.yaml --split validation -o out.jsonl
+    Example: gym run --config run.yaml --split validation -o out.jsonl
     """
     from nemo_gym.assembly.arguments import Arguments, check_settings
     from nemo_gym.assembly.job import assembly_of_arguments
-    from nemo_gym.cli.asks import read_asks
-    from nemo_gym.cli.drive import drive
-    from nemo_gym.cli.texts import TERMINAL
-    from nemo_gym.cli.words import read_settings
+    from nemo_gym.cli.collection import collect_run, collect_with_driver, print_plan
     from nemo_gym.config.run_settings import RunSettings
 
     words = [word for word in (environment, *(settings or [])) if word]
-    is_configured = bool(config or resources_server or environment_config or benchmark) or any(
-        word.startswith(("+", "~")) for word in words
+    sandbox_flags = {"max_sandboxes": max_sandboxes, "sandbox_provider": sandbox_provider}
+    flags = [f"++{key}={value}" for key, value in sandbox_flags.items() if value]
+    selection = ConfigSelection(
+        words=words,
+        config=config,
+        search_dir=search_dir,
+        resources_server=resources_server,
+        environment=environment_config,
+        benchmark=benchmark,
+        model_type=[model_type] if model_type else None,
+        model=model,
+        model_url=model_url,
+        model_api_key=model_api_key,
     )
+    is_configured = selection.is_configured
     sampling = {"temperature": temperature, "top_p": top_p, "max_output_tokens": max_output_tokens}
-    of_agent = {"max_steps": max_steps, "turn_timeout": turn_timeout}
+    agent_flags = {"max_steps": max_steps, "turn_timeout": turn_timeout}
     run_settings = RunSettings.of(
         agent=agent or None,
         input=str(input) if input else None,
@@ -105,6 +117,7 @@ def run(
         num_repeats_add_seed=num_repeats_add_seed,
         concurrency=concurrency,
         max_sandboxes=max_sandboxes,
+        sandbox_provider=sandbox_provider or None,
         sampling={key: value for key, value in sampling.items() if value is not None},
         prompt_config=prompt_config or None,
         resume=resume,
@@ -122,7 +135,7 @@ def run(
         model_timeout=model_timeout,
         model_settings=read_settings(model_setting or [], "the model"),
         record=str(record or ""),
-        agent_settings={key: value for key, value in of_agent.items() if value is not None}
+        agent_settings={key: value for key, value in agent_flags.items() if value is not None}
         | read_settings(agent_setting or [], "the agent"),
         environment_url=environment_url,
         agent_url=agent_url,
@@ -138,27 +151,12 @@ def run(
             api_key=judge_model_api_key,
         ),
     )
-
-    sandboxes = [f"++max_sandboxes={max_sandboxes}"] if max_sandboxes else []
-
-    def resolve(*more: str, offline: bool = False) -> Config:
-        return configuration(
-            [*more, *sandboxes, *words],
-            config,
-            search_dir,
-            resources_server=resources_server,
-            environment=environment_config,
-            benchmark=benchmark,
-            model_type=[model_type] if model_type else None,
-            model=model,
-            model_url="".join(model_url or []) if len(model_url or []) < 2 else model_url or [],
-            model_api_key=model_api_key,
-            offline=offline or dry_run,
-        )
-
     arguments.check_model()
     if is_configured:
         from nemo_gym.assembly.configuration import assembly_of_configuration
+
+        def resolve(*more: str, offline: bool = False) -> Config:
+            return replace(selection, words=[*more, *flags, *words]).resolve(offline=offline or dry_run)
 
         assembly = assembly_of_configuration(arguments, run_settings, resolve, search_dir or [], TERMINAL)
     else:
@@ -174,13 +172,7 @@ def run(
     )
     assembly = replace(assembly, job=job)
     if assembly.settings.dry_run:
-        from nemo_gym.cli.dry_run import describe
-
-        describe(assembly, as_json=json)
+        print_plan(assembly, as_json=json)
         return
-    if assembly.settings.rollout_collection_driver:
-        from nemo_gym.cli.drive import drive_with
-
-        sys.exit(drive_with(assembly, as_json=json))
-    ready = assembly.settings.model_ready_timeout or 0.0
-    sys.exit(drive(job, as_json=json, around=assembly.around, ready_s=ready))
+    driver = assembly.settings.rollout_collection_driver
+    sys.exit((collect_with_driver if driver else collect_run)(assembly, as_json=json))

@@ -1,4 +1,4 @@
-"""`gym runs`: look at runs that are finished or going on."""
+"""`gym runs`: look at runs, finished or not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def group() -> None:
 
 @app.command("list")
 def list_runs(
-    folder: Annotated[Path, typer.Argument(help="Where their files are.")] = Path("results"),
+    folder: Annotated[Path, typer.Argument(help="The folder of their files.")] = Path("results"),
     json: Json = False,
 ) -> None:
     """List the runs in a folder, the latest first.
@@ -31,7 +31,7 @@ def list_runs(
     Example: gym runs list results/experiments --json
     """
     from nemo_gym.cli.display import print_runs
-    from nemo_gym.cli.texts import print_error
+    from nemo_gym.cli.output import print_error
     from nemo_gym.runs.report import runs_in
 
     runs, problems = runs_in(folder)
@@ -44,10 +44,10 @@ def list_runs(
 def show(
     path: Annotated[Path, typer.Argument(help="The rollouts file of a run.")],
     task: Annotated[int | None, typer.Option(min=0, help="Print a rollout of this task.")] = None,
-    repeat: Annotated[int, typer.Option(min=0, help="Which repeat of the task.")] = 0,
+    repeat: Annotated[int, typer.Option(min=0, help="The repeat of the task.")] = 0,
     failed: Annotated[bool, typer.Option("--failed", help="Print rollouts that failed.")] = False,
     reward: Annotated[
-        float | None, typer.Option(help="Print rollouts with this reward; with --failed, those as well.")
+        float | None, typer.Option(help="Print rollouts with this reward; with --failed, both kinds.")
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="How many rollouts, drawn at random. [default: 10]")
@@ -84,7 +84,8 @@ def show(
 
 
 def _hint(path: Path) -> str:
-    """The run that may be meant: the latest one of this name, whose file has a time in it, or one like it."""
+    """The nearest run: the latest one of this name, whose file name has a time in it, or one with a name like
+    it."""
     from nemo_gym.runs.report import runs_in
 
     if not path.parent.is_dir():

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from nemo_gym.cli import run_options as options
-from nemo_gym.cli.selection import Json, Selected, with_selectors
-from nemo_gym.cli.texts import print_json
+from nemo_gym.cli.output import print_json, print_note
+from nemo_gym.cli.selection import ConfigSelection, Json, with_selectors
+from nemo_gym.cli.words import read_asks
 from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
     from nemo_gym.serving.secrets import Secret
 
 HeadPort: TypeAlias = Annotated[
-    int | None, typer.Option("--port", min=1, help="Which one, by its head server's port. [default: all]")
+    int | None,
+    typer.Option("--port", min=1, help="Only the servers of the head server at this port. [default: all]"),
 ]
 
 
 @with_selectors
 def start(
-    selected: Selected,
-    host: Annotated[str, typer.Option(help="What the servers are bound to. [default: 127.0.0.1]")] = "",
+    selection: ConfigSelection,
+    host: Annotated[str, typer.Option(help="The address of the servers. [default: 127.0.0.1]")] = "",
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Of the head server; 0 takes any free one. [default: 11000]"),
+        typer.Option(min=0, max=65535, help="The head server's port; 0 takes any free one. [default: 11000]"),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Serve in the background.")] = False,
     isolate: Annotated[
@@ -50,49 +52,44 @@ def start(
     model_ready_timeout: options.ModelReady = None,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Start the servers of a configuration, and a head server that knows where they are.
+    """Start the servers of a configuration, and a head server that lists them.
 
     Example: gym env start mcqa --model-type chat --model-url http://localhost:8000/v1 -m my-model
     """
     began = time()
     _need_extra()
     from nemo_gym.assembly.asks import ask_changes
-    from nemo_gym.assembly.readiness import READINESS
-    from nemo_gym.cli.asks import read_asks
-    from nemo_gym.cli.environment_words import with_environment_settings
-    from nemo_gym.cli.serve import serve
-    from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
+    from nemo_gym.assembly.endpoint_wait import READINESS
+    from nemo_gym.cli.environment_settings import with_environment_settings
+    from nemo_gym.cli.serve import is_secret_visible, replace_process, serve, serve_in_background
     from nemo_gym.serving.head import HEAD
     from nemo_gym.serving.launch import bound, needs_token, prepare
     from nemo_gym.serving.listeners import who_frees
     from nemo_gym.serving.run_state import runtime_folder
     from nemo_gym.serving.sockets import AddressInUse
 
-    more = _changes(
-        {
-            "default_host": host,
-            "head_server.port": port,
-            READINESS: model_ready_timeout,
-            "dry_run": "true" if dry_run else None,
-        }
-    )
-
-    selected = with_environment_settings(selected, selected.roots())
-
+    flags: dict[str, object] = {
+        "default_host": host,
+        "head_server.port": port,
+        READINESS: model_ready_timeout,
+        "dry_run": "true" if dry_run else None,
+    }
+    more = [f"++{key}={value}" for key, value in flags.items() if value not in ("", None)]
+    selection = with_environment_settings(selection, selection.roots())
     asks = read_asks(ask or [])
 
-    def resolved() -> Config:
-        chosen = selected.resolve(*more, offline=False)
-        changes = ask_changes(asks, chosen, selected.roots())
-        return selected.resolve(*more, *changes, offline=False) if changes else chosen
+    def resolve() -> Config:
+        config = selection.resolve(*more, offline=False)
+        changes = ask_changes(asks, config, selection.roots())
+        return selection.resolve(*more, *changes, offline=False) if changes else config
 
-    def prepared(found: Config) -> Launch:
-        folder = found.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")
+    def prepare_launch(config: Config) -> Launch:
+        folder = config.tree.get("nemo_gym_log_dir") or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")
         launch = prepare(
-            found,
-            roots=selected.roots(),
+            config,
+            roots=selection.roots(),
             logs=Path(folder).absolute(),
-            token=_token(token_file, token_env, needed=needs_token(found)),
+            token=_token(token_file, token_env, needed=needs_token(config)),
             isolate=isolate,
             grace_s=grace,
             ready_s=ready_timeout,
@@ -101,25 +98,27 @@ def start(
         return launch
 
     try:
-        found, launch = bound(resolved, prepared)
+        config, launch = bound(resolve, prepare_launch)
     except AddressInUse as error:
         another = (
             "--port 0 takes another" if error.owner == HEAD else "another port in its configuration does too"
         )
         raise UsageError(f"{error}: {who_frees(error.port, runtime_folder())}; {another}") from None
-    for notice in found.notices:
-        sys.stderr.write(f"gym: note: {notice}\n")
-    if found.tree.get("dry_run"):
+    for notice in config.notices:
+        print_note(notice)
+    if config.tree.get("dry_run"):
         launch.release()
-        _describe(launch)
+        for one in launch.instances.values():
+            sys.stdout.write(f"{one.name:<32} {one.kind:<22} {one.implementation}\n")
+        sys.stdout.write("nothing was started\n")
         return
     if launch.token and not token_file and not token_env:
         sys.stdout.write(f"token: {launch.token}   (shown once; send it as a bearer token)\n")
         sys.stdout.flush()
     if detach:
         sys.exit(serve_in_background(launch))
-    if shown_in_arguments(launch):
-        become(launch)
+    if is_secret_visible(launch):
+        replace_process(launch)
     sys.exit(serve(launch))
 
 
@@ -132,7 +131,7 @@ def status(
     Example: gym env status --json
     """
     _need_extra()
-    from nemo_gym.cli.banner import print_servers
+    from nemo_gym.cli.console import print_servers
     from nemo_gym.serving.gym_control import servers_of
     from nemo_gym.serving.run_state import running, runtime_folder
 
@@ -152,7 +151,7 @@ def status(
 def stop(
     port: HeadPort = None,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds after which what has not stopped is killed.")
+        float, typer.Option(min=0, help="Seconds after which a process that still runs is killed.")
     ] = 45.0,
 ) -> None:
     """Stop what `gym env start` started: requests in flight are finished, no process is left.
@@ -168,16 +167,6 @@ def stop(
     for state in states:
         how = "stopped" if end(state, runtime_folder(), within=timeout) else "killed"
         sys.stdout.write(f"{how} the servers of {state.head_url} (process {state.pid})\n")
-
-
-def _changes(given: dict[str, object]) -> list[str]:
-    return [f"++{key}={value}" for key, value in given.items() if value not in ("", None)]
-
-
-def _describe(launch: Launch) -> None:
-    for one in launch.instances.values():
-        sys.stdout.write(f"{one.name:<32} {one.kind:<22} {one.implementation}\n")
-    sys.stdout.write("nothing was started\n")
 
 
 def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:

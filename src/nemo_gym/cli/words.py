@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from nemo_gym.environments.resources import ModelMissing
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -31,12 +34,42 @@ def read_settings(words: Sequence[str], owner: str = "the environment") -> dict[
     return settings
 
 
-def read_asked(kind: type[T], words: Sequence[str], **flags: Any) -> T:
-    """What a command without a configuration is asked for, by flags and by words such as `++limit=3`.
+def read_asks(words: Sequence[str], **judge: Any) -> dict[str, dict[str, Any]]:
+    """The models that an environment asks: `judge.url=URL` as `{"judge": {"url": URL}}`.
+
+    Args:
+        words: the values of `--ask`.
+        judge: settings of the judge that have their own flags; an empty value counts as absent.
+
+    Raises:
+        UsageError: a word has another form.
+    """
+    asks: dict[str, dict[str, Any]] = {}
+    for key, value in read_settings(words, "a model that the environment asks").items():
+        name, dot, setting = key.partition(".")
+        if not (name and dot and setting):
+            raise UsageError(f"--ask {key}: expected NAME.KEY=VALUE, for instance judge.url=URL")
+        asks.setdefault(name, {})[setting] = value
+    if settings := {key: value for key, value in judge.items() if value}:
+        asks.setdefault("judge", {}).update(settings)
+    return asks
+
+
+def model_missing(error: ModelMissing) -> UsageError:
+    """The error about a missing model, with the flags that supply it."""
+    name = error.name
+    return UsageError(
+        f"{error}: pass --ask {name}.url=URL --ask {name}.model=NAME, or set {name}: "
+        "{type: chat, url: ..., model: ...} among the settings of the environment"
+    )
+
+
+def read_options(kind: type[T], words: Sequence[str], **flags: Any) -> T:
+    """The options of a command without a configuration, from its flags and from words such as `++limit=3`.
 
     Args:
         kind: its fields are named as the keys of a configuration.
-        flags: win over words; a false one says nothing.
+        flags: win over words; an empty or false value counts as absent.
 
     Raises:
         UsageError: there is no such key, or a value is of the wrong type.
@@ -47,8 +80,8 @@ def read_asked(kind: type[T], words: Sequence[str], **flags: Any) -> T:
     for word in words:
         change = parse_override(word)
         if change.key not in kind.__struct_fields__ or change.change == "delete":
-            known = did_you_mean(change.key, kind.__struct_fields__)
-            raise UsageError(f"{word}: there is no such key here.{known}")
+            hint = did_you_mean(change.key, kind.__struct_fields__)
+            raise UsageError(f"{word}: there is no such key here.{hint}")
         values[change.key] = change.value
     values |= {key: value for key, value in flags.items() if value}
     try:
@@ -57,13 +90,9 @@ def read_asked(kind: type[T], words: Sequence[str], **flags: Any) -> T:
         raise UsageError(explain_misfit(error, kind).replace("$.", "")) from None
 
 
-def split_asked(kind: type[T], words: Sequence[str], **flags: Any) -> tuple[T, list[str]]:
-    """The same for a command that has a configuration too: what it is asked for, and the other words.
-
-    Raises:
-        UsageError: as of `read_asked`.
-    """
+def split_options(kind: type[T], words: Sequence[str], **flags: Any) -> tuple[T, list[str]]:
+    """As `read_options`, for a command that also has a configuration: its options, and the other words."""
     from nemo_gym.config.overrides import is_override, parse_override  # as above
 
     own = [word for word in words if is_override(word) and parse_override(word).key in kind.__struct_fields__]
-    return read_asked(kind, own, **flags), [word for word in words if word not in own]
+    return read_options(kind, own, **flags), [word for word in words if word not in own]

@@ -10,7 +10,7 @@ from typing import Final
 
 from omegaconf import DictConfig
 
-from nemo_gym.cli.banner import print_servers
+from nemo_gym.cli.console import print_servers
 from nemo_gym.compat.global_config import (
     DRY_RUN_KEY_NAME,
     NEMO_GYM_LOG_DIR_KEY_NAME,

@@ -47,6 +47,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     """Rollouts in flight."""
     max_sandboxes: Count | None = None
     """Rollouts that may have sandboxes at the same time."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes."""
     sampling: dict[str, Any] = {}
     """Request parameters that replace those of the tasks."""
     prompt_config: str | None = None

@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True):
     cache_dir: str = "cache"
     max_sandboxes: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How many sessions of one server may have sandboxes at the same time."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes."""
 
     def __post_init__(self) -> None:
         if self.port_range_low > self.port_range_high:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from nemo_gym.runs.asked_counts import AskedCount, add_counts, read_asked_counts
 from nemo_gym.runs.environment_metrics import Additions, OwnMetrics
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.runs.tool_counts import ToolCount, ToolCounts, read_counts
@@ -60,6 +61,8 @@ class RunSummary:
     """Tasks in the plan; None without a plan."""
     tools: dict[str, ToolCount] = field(default_factory=dict[str, ToolCount])
     """Calls and errors of each tool in scored rollouts."""
+    asked_models: dict[str, AskedCount] = field(default_factory=dict[str, AskedCount])
+    """Calls of each model that the environment asked in scored rollouts."""
     input_tokens: int | None = None
     """The sum over scored rollouts; None when a rollout's usage is unknown."""
     output_tokens: int | None = None
@@ -143,6 +146,9 @@ class MetricsAccumulator:
         mean, solved = rewards.mean, rewards.solved
         planned = set[int]().union(*(agent.expected for agent in self._agents.values()))
         tokens = [self._total(name) for name in ("input_tokens", "output_tokens")]
+        asked_models: dict[str, AskedCount] = {}
+        for agent in self._agents.values():
+            add_counts(asked_models, agent.asked_models)
         return RunSummary(
             requested=requested,
             scored=scored,
@@ -158,6 +164,7 @@ class MetricsAccumulator:
             binary=mean.is_binary and (self._scale.low, self._scale.high) == (0.0, 1.0),
             planned_tasks=len(planned) or None,
             tools=self._tools(self._agents.values()),
+            asked_models=dict(sorted(asked_models.items())),
             input_tokens=tokens[0],
             output_tokens=tokens[1],
         )
@@ -327,7 +334,7 @@ class _Rewards:
 class _Agent:
     """The rollouts of one agent, as columns."""
 
-    __slots__ = ("answers", "expected", "fields", "name", "rollouts", "tasks", "tools")
+    __slots__ = ("answers", "asked_models", "expected", "fields", "name", "rollouts", "tasks", "tools")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -339,6 +346,7 @@ class _Agent:
         self.expected: dict[int, int] = {}
         """Planned rollouts per task."""
         self.tools = ToolCounts()
+        self.asked_models: dict[str, AskedCount] = {}
 
     @property
     def count(self) -> int:
@@ -353,6 +361,8 @@ class _Agent:
         if keys.TOOL_CALLS in raws:
             for name, tool in read_counts(raws[keys.TOOL_CALLS]).items():
                 self.tools.add(name, tool)
+        if keys.ASKED_MODELS in raws:
+            add_counts(self.asked_models, read_asked_counts(raws[keys.ASKED_MODELS]))
         fields = self.fields
         appended = 0
         for name, value in values.items():

@@ -86,6 +86,8 @@ class Job:
     """Rollouts in flight over all workers; None adapts to the endpoint."""
     max_sandboxes: int | None = None
     """Rollouts that may have sandboxes at the same time, over all workers; None is the pool's default."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes; None is `local`."""
     workers: int = 1
     rollout_timeout: float | None = 3600.0
     """Seconds one rollout may take."""
@@ -436,6 +438,7 @@ class Run:
             capture=job.capture,
             secrets=remembered_secrets() if job.workers > 1 else [],
             max_sandboxes=shared_limit(job.max_sandboxes, job.workers),
+            sandbox_provider=job.sandbox_provider,
         )
 
     def _identity(self, environment: Environment) -> Identity:

@@ -26,7 +26,7 @@ from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result
-from nemo_gym.sandbox.pool import SandboxPool
+from nemo_gym.sandbox.pool import named_pool
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.masking import remember_secrets
@@ -55,6 +55,8 @@ class Orders(msgspec.Struct):
     """What of the model calls is kept; None is nothing."""
     max_sandboxes: int | None = None
     """How many rollouts of this worker may have sandboxes at the same time."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes; None is `local`."""
     secrets: list[str] = []
     """Texts that this worker masks in everything that it shows."""
 
@@ -86,8 +88,9 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
         calls = orders.capture.calls if orders.capture else ""
         models = orders.environment.resources(FileCapture(Path(calls)) if calls else None).models
         resources = replace(resources, models=models)
-    if orders.max_sandboxes is not None:
-        resources = replace(resources, sandboxes=SandboxPool(limit=orders.max_sandboxes))
+    if orders.max_sandboxes is not None or orders.sandbox_provider:
+        pool = named_pool(orders.sandbox_provider, orders.max_sandboxes)
+        resources = replace(resources, sandboxes=pool)
     local = LocalEnvironment(environment, seed=orders.seed, resources=resources)
     link = orders.environment.link(local)
     if link is not local and orders.model.type == "oracle":

@@ -183,6 +183,21 @@ def default_limit() -> int:
     return 2 * cores
 
 
+def named_pool(provider: str | None, limit: int | None) -> SandboxPool:
+    """A pool whose provider is checked at once.
+
+    Args:
+        provider: its name; None is `local`.
+        limit: as for `SandboxPool`.
+
+    Raises:
+        InvalidSandbox: there is no such provider, or the limit is below 1.
+    """
+    if provider:
+        room.get_provider_class(provider)
+    return SandboxPool(provider or "local", limit=limit)
+
+
 def shared_limit(limit: int | None, processes: int) -> int:
     """The part of a limit that each of several processes has.
 

@@ -28,7 +28,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.component_specs import AgentSpec, ModelSpec
-from nemo_gym.sandbox.pool import SandboxPool
+from nemo_gym.sandbox.pool import named_pool
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.engine_routes import engine_routes
 from nemo_gym.serving.environment_app import environment_app
@@ -68,7 +68,7 @@ class Components:
         self._environments: dict[str, LocalEnvironment] = {}
         self._offered: dict[str, OfferedTools | None] = {}
         self._models: dict[str, Model] = {}
-        self._sandboxes = SandboxPool(limit=options.max_sandboxes)
+        self._sandboxes = named_pool(options.sandbox_provider, options.max_sandboxes)
         self._opened = AsyncExitStack()
 
     async def app(self, name: str) -> Starlette:

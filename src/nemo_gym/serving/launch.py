@@ -75,6 +75,7 @@ class Launch(msgspec.Struct, kw_only=True):
             token=Secret(self.token) if self.token else None,
             limits=Limits.of(self.tree),
             max_sandboxes=self.tree.get("max_sandboxes"),
+            sandbox_provider=self.tree.get("sandbox_provider"),
             host_names=self.host_names,
             profile=profile_of(self.tree, process),
             capture=call_store(self.tree),

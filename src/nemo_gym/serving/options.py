@@ -22,6 +22,8 @@ class AppOptions:
     limits: Limits = field(default_factory=Limits)
     max_sandboxes: int | None = None
     """Sessions that may have sandboxes at the same time; None is the pool's default."""
+    sandbox_provider: str | None = None
+    """The name of the provider that makes the sandboxes; None is `local`."""
     host_names: frozenset[str] = frozenset()
     """By which clients know the servers, besides those of loopback."""
     capture: Recorder | None = None

@@ -1,4 +1,4 @@
-"""Components that exist already, in the form in which a run takes its components."""
+"""Component objects of the caller, as the specs that a run takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nemo_gym.wire.response import Response
 
 
 class ReadyEnvironment(EnvironmentSpec, frozen=True, kw_only=True):
-    """An environment object. Only for this process, as all of these."""
+    """An environment object. Like the other specs of objects it can't go to a worker process."""
 
     environment: Environment
 
@@ -26,7 +26,7 @@ class ReadyEnvironment(EnvironmentSpec, frozen=True, kw_only=True):
 
 
 class ReadyModel(ModelSpec, frozen=True, kw_only=True):
-    """A model object, which stays its owner's to close."""
+    """A model object, which its owner closes."""
 
     model: Model
 
@@ -39,7 +39,7 @@ class ReadyModel(ModelSpec, frozen=True, kw_only=True):
 
 
 class ReadyAgent(AgentSpec, frozen=True, kw_only=True):
-    """An agent object, which stays its owner's to close. Nothing is known about its form."""
+    """An agent object, which its owner closes."""
 
     agent: Agent
 
@@ -63,7 +63,7 @@ class ReadyAgent(AgentSpec, frozen=True, kw_only=True):
 
 
 class LentModel(Model):
-    """A model that whoever closes this one doesn't close."""
+    """A model that stays open when this one is closed."""
 
     def __init__(self, model: Model) -> None:
         self.name = model.name

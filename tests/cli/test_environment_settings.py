@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.cli.environment_words import with_environment_settings
-from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.environment_settings import with_environment_settings
+from nemo_gym.cli.selection import ConfigSelection
 from nemo_gym.config.implementations import environment_of
 from nemo_gym.config.overrides import parse_override
 from nemo_gym.wire.errors import UsageError
@@ -34,9 +34,9 @@ def parcel(tmp_path: Path) -> str:
     return str(path)
 
 
-def selected(*words: str, **flags: list[str]) -> Selected:
-    made = Selected(words=list(words), **flags)
-    return with_environment_settings(made, made.roots())
+def selected(*words: str, **flags: list[str]) -> ConfigSelection:
+    selection = ConfigSelection(words=list(words), **flags)
+    return with_environment_settings(selection, selection.roots())
 
 
 def test_settings_reach_the_environment(parcel: str) -> None:

@@ -68,9 +68,9 @@ COLLATE = ("dataset", "collate", "--config", "run.yaml", "--mode", "train_prepar
 def test_collating_names_what_it_leaves_out(gym: Gym) -> None:
     configured(gym, dataset("a.jsonl", num_repeats=2))
     write(gym.folder / "a.jsonl", *ROWS, {"responses_create_params": {"inputs": "x"}})
-    done = gym(*COLLATE)
-    assert (done.returncode, done.stdout) == (0, "train        6 rows, 1 left out -> out/train.jsonl\n")
-    assert "a.jsonl:4: responses_create_params.inputs: unknown field. Did you mean 'input'?" in done.stderr
+    result = gym(*COLLATE)
+    assert (result.returncode, result.stdout) == (0, "train        6 rows, 1 left out -> out/train.jsonl\n")
+    assert "a.jsonl:4: responses_create_params.inputs: unknown field. Did you mean 'input'?" in result.stderr
     assert [one["agent_ref"]["name"] for one in read_rows(gym.folder / "out/train.jsonl")] == ["my_agent"] * 6
 
 
@@ -78,35 +78,42 @@ def test_keys_say_the_same_as_flags(gym: Gym) -> None:
     configured(gym, dataset("a.jsonl"))
     write(gym.folder / "a.jsonl", *ROWS)
     words = ("+config_paths=[run.yaml]", "+mode=train_preparation", "+output_dirpath=out")
-    done = gym("dataset", "collate", *words)
-    assert (done.returncode, done.stdout) == (0, "train        3 rows -> out/train.jsonl\n"), done.stderr
+    result = gym("dataset", "collate", *words)
+    assert (result.returncode, result.stdout) == (0, "train        3 rows -> out/train.jsonl\n"), (
+        result.stderr
+    )
 
 
 def test_a_conflict_is_an_error_until_it_is_overwritten(gym: Gym) -> None:
     configured(gym, dataset("a.jsonl"))
     write(gym.folder / "a.jsonl", *ROWS)
     (gym.folder / "a_metrics.json").write_text('{"Number of examples": 7}')
-    done = gym(*COLLATE)
-    assert (done.returncode, "a_metrics.json: Number of examples: was 7, is 3" in done.stderr) == (1, True)
+    result = gym(*COLLATE)
+    assert (result.returncode, "a_metrics.json: Number of examples: was 7, is 3" in result.stderr) == (
+        1,
+        True,
+    )
     assert not (gym.folder / "out/train.jsonl").exists()
-    done = gym(*COLLATE, "+overwrite_metrics_conflicts=true", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [{"type": "train", "path": "out/train.jsonl", "rows": 3, "refused": 0}]
+    result = gym(*COLLATE, "+overwrite_metrics_conflicts=true", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == [
+        {"type": "train", "path": "out/train.jsonl", "rows": 3, "refused": 0}
+    ]
 
 
 def test_collating_needs_a_mode_and_a_folder(gym: Gym) -> None:
     configured(gym, dataset("a.jsonl"))
-    done = gym("dataset", "collate", "--config", "run.yaml")
-    assert (done.returncode, "--mode train_preparation or example_validation" in done.stderr) == (2, True)
-    done = gym(*COLLATE)
-    assert (done.returncode, "my_agent: data set 'a' has no file a.jsonl" in done.stderr) == (2, True)
+    result = gym("dataset", "collate", "--config", "run.yaml")
+    assert (result.returncode, "--mode train_preparation or example_validation" in result.stderr) == (2, True)
+    result = gym(*COLLATE)
+    assert (result.returncode, "my_agent: data set 'a' has no file a.jsonl" in result.stderr) == (2, True)
 
 
 def test_a_file_is_rendered_by_flags_or_by_keys(gym: Gym) -> None:
     (gym.folder / "p.yaml").write_text("user: What is {what}?\n")
     write(gym.folder / "a.jsonl", {"what": "x"})
-    done = gym("dataset", "render", "-i", "a.jsonl", "--prompt-config", "p.yaml", "-o", "b.jsonl")
-    assert (done.returncode, done.stdout) == (0, "1 rows -> b.jsonl\n")
+    result = gym("dataset", "render", "-i", "a.jsonl", "--prompt-config", "p.yaml", "-o", "b.jsonl")
+    assert (result.returncode, result.stdout) == (0, "1 rows -> b.jsonl\n")
     keys = ("+input_jsonl_fpath=a.jsonl", "+prompt_config=p.yaml", "+output_jsonl_fpath=c.jsonl")
     assert gym("dataset", "render", *keys).returncode == 0
     assert read_rows(gym.folder / "b.jsonl") == read_rows(gym.folder / "c.jsonl")
@@ -125,17 +132,17 @@ def test_what_is_uploaded_is_private_named_after_its_environment_and_comes_back(
 ) -> None:
     rows = [{**row, "text": "x" * size} for row in ROWS]
     write(gym.folder / "train.jsonl", *rows)
-    done = upload(gym, "-i", "train.jsonl", "commit_message=First", "hf_collection_name=gym",
+    result = upload(gym, "-i", "train.jsonl", "commit_message=First", "hf_collection_name=gym",
                   "hf_collection_slug=0123456789abcdef01234567")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     name = "acme/Nemotron-RL-long_context-my_env"
-    assert done.stdout.startswith(f"{name}\n{hub.url}/datasets/{name}/commit/")
+    assert result.stdout.startswith(f"{name}\n{hub.url}/datasets/{name}/commit/")
     state = hub.state()
     assert state["items"] == [name]
     assert COLLECTION.startswith("acme/gym-")
     assert (state["repos"][name]["private"], state["repos"][name]["commits"][0]["summary"]) == (True, "First")
-    done = gym("dataset", "download", "--repo-id", name, "--split", "train", "-o", "back/rows.jsonl")
-    assert done.returncode == 0, done.stderr
+    result = gym("dataset", "download", "--repo-id", name, "--split", "train", "-o", "back/rows.jsonl")
+    assert result.returncode == 0, result.stderr
     assert read_rows(gym.folder / "back/rows.jsonl") == rows
     assert [path.name for path in (gym.folder / "back").iterdir()] == ["rows.jsonl"]
     again = upload(gym, "-i", "train.jsonl", "--name", "mine", "hf_dataset_prefix=Ours", "--create-pr")
@@ -151,8 +158,8 @@ def test_every_split_one_file_or_a_revision_is_downloaded(gym: Gym, hub: Hub) ->
         assert upload(gym, "-i", name, "--name", "sums").returncode == 0
     assert upload(gym, "-i", "train.jsonl", "--name", "sums", "--create-pr").returncode == 0
     repository = "acme/Nemotron-RL-long_context-sums"
-    done = gym("dataset", "download", "--repo-id", repository, "--output-dir", "all")
-    assert done.stdout.splitlines() == ["all/train.jsonl", "all/validation.jsonl"]
+    result = gym("dataset", "download", "--repo-id", repository, "--output-dir", "all")
+    assert result.stdout.splitlines() == ["all/train.jsonl", "all/validation.jsonl"]
     assert read_rows(gym.folder / "all/validation.jsonl")[3]["file"] == "validation.jsonl"
     words = (
         "dataset",
@@ -196,19 +203,19 @@ def test_every_split_one_file_or_a_revision_is_downloaded(gym: Gym, hub: Hub) ->
     ],
 )
 def test_what_a_download_lacks_is_said(gym: Gym, words: tuple[str, ...], message: str) -> None:
-    done = gym("dataset", "download", *words)
-    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    result = gym("dataset", "download", *words)
+    assert (result.returncode, message in result.stderr, "Traceback" in result.stderr) == (2, True, False)
 
 
 def test_a_train_split_is_looked_at_before_anything_is_sent(gym: Gym, hub: Hub) -> None:
     write(gym.folder / "a.jsonl", ROWS[0], {"number": 1})
-    done = upload(gym, "-i", "a.jsonl")
-    assert (done.returncode, "a.jsonl:2: responses_create_params: expected" in done.stderr) == (2, True)
+    result = upload(gym, "-i", "a.jsonl")
+    assert (result.returncode, "a.jsonl:2: responses_create_params: expected" in result.stderr) == (2, True)
     assert hub.state()["repos"] == {}
     assert upload(gym, "-i", "a.jsonl", "--split", "validation").returncode == 0
-    done = gym("dataset", "upload", "-i", "a.jsonl")
+    result = gym("dataset", "upload", "-i", "a.jsonl")
     needed = "needed: hf_organization=NAME, resource_config_path=PATH (env.yaml may have the keys)"
-    assert (done.returncode, needed in done.stderr) == (2, True)
+    assert (result.returncode, needed in result.stderr) == (2, True)
     assert "needed: input_jsonl_fpath=FILE, hf_organization=NAME" in gym("dataset", "upload").stderr
     denied = gym("dataset", "upload", "-i", "a.jsonl", "--split", "test", "hf_organization=acme",
                  "resource_config_path=server.yaml", HF_TOKEN="hf_other_secret")  # fmt: skip
@@ -221,8 +228,8 @@ def test_a_train_split_is_looked_at_before_anything_is_sent(gym: Gym, hub: Hub) 
 
 @pytest.mark.parametrize("words", [("rm", "--name", "x"), ("migrate", "-i", "x", "--create-pr")])
 def test_gitlab_commands_say_what_to_use(gym: Gym, words: tuple[str, ...]) -> None:
-    done = gym("dataset", *words)
-    assert (done.returncode, "gym dataset upload --storage hf" in done.stderr) == (2, True)
+    result = gym("dataset", *words)
+    assert (result.returncode, "gym dataset upload --storage hf" in result.stderr) == (2, True)
 
 
 def test_data_sets_that_are_not_here_are_downloaded_when_asked(gym: Gym, hub: Hub) -> None:
@@ -239,14 +246,14 @@ def test_data_sets_that_are_not_here_are_downloaded_when_asked(gym: Gym, hub: Hu
     )
     refused = gym(*COLLATE)
     assert (refused.returncode, f"--download` gets it from {repository}" in refused.stderr) == (2, True)
-    done = gym(*COLLATE, "--download")
-    assert done.returncode == 0, done.stderr
-    assert "downloaded data/a.jsonl\ndownloaded data/b.jsonl\n" in done.stderr
+    result = gym(*COLLATE, "--download")
+    assert result.returncode == 0, result.stderr
+    assert "downloaded data/a.jsonl\ndownloaded data/b.jsonl\n" in result.stderr
     assert len(read_rows(gym.folder / "out/train.jsonl")) == 6
     configured(gym, dataset("data/a.jsonl", source={**source, "repo_id": "acme/none"}), dataset("c.jsonl"))
     (gym.folder / "data/a.jsonl").unlink()
-    done = gym(*COLLATE, "--download")
-    assert (done.returncode, "data set 'a': acme/none: the hub has no such data set" in done.stderr) == (
+    result = gym(*COLLATE, "--download")
+    assert (result.returncode, "data set 'a': acme/none: the hub has no such data set" in result.stderr) == (
         1,
         True,
     )
@@ -265,7 +272,7 @@ def test_a_run_downloads_the_data_set_of_its_split(gym: Gym, hub: Hub) -> None:
         "datasets": [dataset("tasks.jsonl", source=source)]}}}}  # fmt: skip
     tree = {"config_paths": ["resources_servers/mcqa/configs/mcqa.yaml"], **agent}
     (gym.folder / "run.yaml").write_text(yaml.safe_dump(tree))
-    done = gym("eval", "run", "--config", "run.yaml", "--model-type", "random", "-o", "a.jsonl")
-    assert done.returncode == 0, done.stderr
-    assert "downloaded tasks.jsonl\n" in done.stderr
+    result = gym("eval", "run", "--config", "run.yaml", "--model-type", "random", "-o", "a.jsonl")
+    assert result.returncode == 0, result.stderr
+    assert "downloaded tasks.jsonl\n" in result.stderr
     assert len(read_rows(gym.folder / "a.jsonl")) == 1

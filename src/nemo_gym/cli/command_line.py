@@ -1,18 +1,47 @@
-"""What is wrong with a command line, in one line that shows what was written and what would be right."""
+"""What is read from a command line before typer reads it, and the messages about one that is wrong."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, Final
 
-from nemo_gym.wire.errors import did_you_mean
+from nemo_gym.wire.errors import GymError, did_you_mean
+
+VERBOSE: Final = ("-v", "--verbose")
+_FLAGS: Final = {"model_settings": "--model-setting", "agent_settings": "--agent-setting", "asks": "--ask"}
+_CLOSE: Final = 0.7
+"""How alike an unknown option and an option must be; below that a setting was meant."""
 
 
-def explained(error: Any, words: Sequence[str]) -> str:
-    """The message for a command line that typer can't take; empty when help has been printed instead.
+def log_everything() -> None:
+    """Send everything that this process and the servers it starts log to standard error."""
+    logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def is_verbose() -> bool:
+    """Whether `log_everything` was called."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+def take_flags(flags: Sequence[str], words: Sequence[str]) -> tuple[list[str], bool]:
+    """The words without these flags, and whether one of the flags was there. Words after `--` stay."""
+    end = words.index("--") if "--" in words else len(words)
+    others = [word for word in words[:end] if word not in flags]
+    return [*others, *words[end:]], len(others) < end
+
+
+def with_flags(error: GymError) -> str:
+    """The message of an error, with the flags of the settings that it names."""
+    flags = [_FLAGS.get(name) or f"--{name.replace('_', '-')}" for name in error.settings]
+    return f"{error} ({', '.join(flags)})" if flags else str(error)
+
+
+def explain(error: Any, words: Sequence[str]) -> str:
+    """One line about a command line that typer can't take; empty when typer has printed help instead.
 
     Args:
         error: what typer raised.
@@ -39,8 +68,8 @@ def explained(error: Any, words: Sequence[str]) -> str:
     return message.replace("Value error, ", "")
 
 
-def without_value(command: Any, words: Sequence[str]) -> str:
-    """The option of a command line that has another option where its value should be; empty without one."""
+def option_without_value(command: Any, words: Sequence[str]) -> str:
+    """The option that is followed by another option instead of its value; empty when there is none."""
     rest = list(words)
     while rest and rest[0] in getattr(command, "commands", {}):
         command, rest = command.commands[rest[0]], rest[1:]
@@ -55,9 +84,9 @@ def without_value(command: Any, words: Sequence[str]) -> str:
 
 
 def _as_setting(option: str, words: Sequence[str], context: Any) -> str:
-    """What the option would be as a setting, for a command that takes settings."""
+    """How the option is written as a setting, for a command that takes settings."""
     params: Sequence[Any] = context.command.params if context else ()
-    if not any(_SETTINGS in (getattr(param, "metavar", "") or "") for param in params):
+    if not any("KEY=VALUE" in (getattr(param, "metavar", "") or "") for param in params):
         return ""
     key = option.lstrip("-").replace("-", "_")
     value = _value([option], words)
@@ -65,14 +94,9 @@ def _as_setting(option: str, words: Sequence[str], context: Any) -> str:
 
 
 def _value(flags: Sequence[str], words: Sequence[str]) -> str | None:
-    """What was written for an option: `--limit=3`, `--limit 3`."""
+    """The value of an option on the command line: `--limit=3`, `--limit 3`."""
     for word, after in zip(words, [*words[1:], None], strict=True):
         flag, equals, value = word.partition("=")
         if flag in flags:
             return value if equals else after
     return None
-
-
-_CLOSE: Final = 0.7
-"""Likeness of an option to the one that was meant; below it a setting was meant."""
-_SETTINGS: Final = "KEY=VALUE"

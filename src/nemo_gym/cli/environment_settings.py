@@ -1,4 +1,4 @@
-"""`KEY=VALUE` words after an environment's name, which mean its settings as they do for `gym run`."""
+"""`KEY=VALUE` words after an environment's name: they set its settings, as they do in `gym run`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from nemo_gym.cli.selection import Selected
+from nemo_gym.cli.selection import ConfigSelection
 from nemo_gym.cli.words import read_settings
 from nemo_gym.config.errors import nearest
 from nemo_gym.config.overrides import is_override
@@ -23,44 +23,43 @@ from nemo_gym.runs.asked_specs import split_settings
 from nemo_gym.wire.errors import UsageError
 
 
-def with_environment_settings(selected: Selected, roots: Sequence[Path]) -> Selected:
+def with_environment_settings(selection: ConfigSelection, roots: Sequence[Path]) -> ConfigSelection:
     """The same selection with the settings of its environment written as changes to the configuration.
 
-    That is done where one word names an environment that is found by name or file; a word with a dot, a plus
-    or a tilde is a change to the configuration anyway.
+    Only where one word names an environment, by name or file. A word with a dot, a plus or a tilde changes
+    the configuration anyway.
 
     Raises:
         UsageError: a word is neither a setting of the environment nor one of a configuration.
     """
-    words = selected.words or []
-    names = [word for word in words if not is_override(word)]
-    others = (selected.config, selected.resources_server, selected.environment, selected.benchmark)
+    words = selection.words or []
+    names = selection.names
+    others = (selection.config, selection.resources_server, selection.environment, selection.benchmark)
     if len(names) != 1 or any(others) or _has_configuration(names[0], roots):
-        return selected
+        return selection
     bare = [word for word in words if is_override(word) and _is_bare(word)]
     if not bare:
-        return selected
+        return selection
     name = implementation_name(names[0])
     kind = find_environment(names[0], roots=roots)
-    config = kind.Config
-    known = (*config.__struct_fields__, *kind.asks)
-    changed: list[str] = []
+    fields = (*kind.Config.__struct_fields__, *kind.asks)
+    changes: list[str] = []
     settings: dict[str, Any] = {}
     for word in words:
         key = word.partition("=")[0]
-        if word not in bare or (key in SETTINGS | WITHOUT_EFFECT and key not in known):
-            changed.append(word)
-        elif key in known:
+        if word not in bare or (key in SETTINGS | WITHOUT_EFFECT and key not in fields):
+            changes.append(word)
+        elif key in fields:
             settings |= read_settings([word])
-            changed.append(f"++{name}.resources_servers.{name}.{key}={format_value(settings[key])}")
+            changes.append(f"++{name}.resources_servers.{name}.{key}={format_value(settings[key])}")
         else:
-            hint = nearest(key, [*known, *SETTINGS])
-            raise UsageError(f"environment {name} has no setting {key!r} ({_listed(known)}).{hint}")
+            hint = nearest(key, [*fields, *SETTINGS])
+            raise UsageError(f"environment {name} has no setting {key!r} ({_listed(fields)}).{hint}")
     try:
-        msgspec.convert(split_settings(kind, settings)[0], config, strict=False)
+        msgspec.convert(split_settings(kind, settings)[0], kind.Config, strict=False)
     except msgspec.ValidationError as error:
-        raise UsageError(f"environment {name}: {error} ({_listed(known)})") from None
-    return replace(selected, words=changed)
+        raise UsageError(f"environment {name}: {error} ({_listed(fields)})") from None
+    return replace(selection, words=changes)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -72,7 +71,7 @@ def _is_bare(word: str) -> bool:
 
 
 def _has_configuration(name: str, roots: Sequence[Path]) -> bool:
-    """Whether a file configures what has this name."""
+    """Whether there is a configuration file for an environment of this name."""
     if name.endswith(".py") or ".py:" in name:
         return False
     groups = ("environments", "resources_servers")

@@ -50,10 +50,10 @@ class Mended(Environment):
 
 @pytest.fixture
 def gym(tmp_path: Path) -> Iterator[Gym]:
-    made = Gym(tmp_path)
-    made.script(SCRIPT)
-    yield made
-    made.clean()
+    program = Gym(tmp_path)
+    program.script(SCRIPT)
+    yield program
+    program.clean()
 
 
 @pytest.fixture
@@ -63,15 +63,15 @@ def run(gym: Gym) -> Gym:
     return gym
 
 
-def ran(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ran(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def rows(gym: Gym, name: str) -> list[dict[str, Any]]:
     """Without what differs from one run to the next."""
-    found = [{**row, "ng_timing": {}} for row in read_rows(gym.folder / name)]
-    return sorted(found, key=lambda row: (row["_ng_task_index"], row["_ng_rollout_index"]))
+    scored = [{**row, "ng_timing": {}} for row in read_rows(gym.folder / name)]
+    return sorted(scored, key=lambda row: (row["_ng_task_index"], row["_ng_rollout_index"]))
 
 
 def metrics(gym: Gym, name: str) -> Any:
@@ -80,9 +80,9 @@ def metrics(gym: Gym, name: str) -> Any:
 
 class TestProfile:
     def test_a_run_is_profiled_by_its_rollouts_file(self, run: Gym) -> None:
-        done = json.loads(ran(run("eval", "profile", "--rollouts", "old.jsonl", "--json")))
-        assert done["completion"]["complete_tasks"] == 5
-        profile = read_rows(run.folder / done["files"]["reward_profile"])
+        result = json.loads(ran(run("eval", "profile", "--rollouts", "old.jsonl", "--json")))
+        assert result["completion"]["complete_tasks"] == 5
+        profile = read_rows(run.folder / result["files"]["reward_profile"])
         assert [len(task["rollout_infos"]) for task in profile] == [2] * 5
         assert {task["sample"]["expected_answer"] for task in profile} >= {"A"}
 
@@ -100,13 +100,13 @@ class TestProfile:
             "import sys; sys.argv[0] = 'ng_reward_profile'; from nemo_gym.cli.legacy import main; main()"
         )
         argv = [sys.executable, "-c", program, *words, "++allow_partial_rollouts=true"]
-        done = subprocess.run(argv, cwd=run.folder, capture_output=True, text=True, timeout=60, check=False)
-        assert "7 of 10 rollouts (70.00 %): 3 tasks complete, 1 partial, 1 without any" in ran(done)
-        assert done.stderr == "gym: ng_reward_profile is deprecated: it is now `gym eval profile`\n"
+        result = subprocess.run(argv, cwd=run.folder, capture_output=True, text=True, timeout=60, check=False)
+        assert "7 of 10 rollouts (70.00 %): 3 tasks complete, 1 partial, 1 without any" in ran(result)
+        assert result.stderr == "gym: ng_reward_profile is deprecated: it is now `gym eval profile`\n"
 
     def test_a_word_that_means_nothing_is_met_with_the_nearest(self, run: Gym) -> None:
-        done = run("eval", "profile", "--rollouts", "old.jsonl", "++allow_partial_rollout=true")
-        assert (done.returncode, "'allow_partial_rollouts'?" in done.stderr) == (2, True)
+        result = run("eval", "profile", "--rollouts", "old.jsonl", "++allow_partial_rollout=true")
+        assert (result.returncode, "'allow_partial_rollouts'?" in result.stderr) == (2, True)
 
 
 class TestAggregate:
@@ -125,8 +125,8 @@ class TestAggregate:
         assert rows(run, "all.jsonl") == rows(run, "old.jsonl")
 
     def test_a_wrong_name_is_noticed_before_anything_is_written(self, run: Gym) -> None:
-        done = run("eval", "aggregate", "mcqaa", "-i", "old.jsonl", "-o", "all.jsonl")
-        assert (done.returncode, "Did you mean 'mcqa'?" in done.stderr) == (2, True)
+        result = run("eval", "aggregate", "mcqaa", "-i", "old.jsonl", "-o", "all.jsonl")
+        assert (result.returncode, "Did you mean 'mcqa'?" in result.stderr) == (2, True)
         assert not list(run.folder.glob("all*"))
 
     def test_figures_of_other_rows_are_not_shown_as_those_of_a_run(self, run: Gym) -> None:
@@ -225,8 +225,10 @@ class TestReverify:
 
     def test_a_server_that_does_not_say_is_refused(self, run: Gym, start_server: StartServer) -> None:
         url, _ = start_server()
-        done = run("eval", "reverify", "--environment-url", url, "--rollouts", "old.jsonl", "-o", "new.jsonl")
-        assert (done.returncode, "its reverify mode is 'unknown'" in done.stderr) == (2, True)
+        result = run(
+            "eval", "reverify", "--environment-url", url, "--rollouts", "old.jsonl", "-o", "new.jsonl"
+        )
+        assert (result.returncode, "its reverify mode is 'unknown'" in result.stderr) == (2, True)
 
     def test_a_users_own_server_is_started_for_it_without_a_model(self, gym: Gym) -> None:
         text = _COUNTER.replace(
@@ -239,10 +241,10 @@ class TestReverify:
         response = {"id": "r", "created_at": 0.0, "model": "m", "object": "response", "output": [message],
                     "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}  # fmt: skip
         stamp = {"_ng_task_index": 0, "_ng_rollout_index": 0, "agent_ref": {"name": "counting"}}
-        asked = {**stamp, "responses_create_params": {"input": "count!"}}
-        (gym.folder / "old_materialized_inputs.jsonl").write_text(json.dumps(asked) + "\n")
+        inputs = {**stamp, "responses_create_params": {"input": "count!"}}
+        (gym.folder / "old_materialized_inputs.jsonl").write_text(json.dumps(inputs) + "\n")
         (gym.folder / "old.jsonl").write_text(
-            json.dumps({**asked, "response": response, "reward": 0.0}) + "\n"
+            json.dumps({**inputs, "response": response, "reward": 0.0}) + "\n"
         )
         ran(gym("eval", "reverify", "--config", config, "--rollouts", "old.jsonl", "-o", "new.jsonl"))
         assert [row["reward"] for row in rows(gym, "new.jsonl")] == [1.0]
@@ -309,14 +311,14 @@ class TestReverify:
     def test_a_link_that_leads_back_to_itself_is_one_line(self, run: Gym, tmp_path: Path) -> None:
         loop = tmp_path / "loop.jsonl"
         loop.symlink_to(loop)
-        done = run(
+        result = run(
             "eval", "reverify", "reasoning", "--rollouts", loop, "--inputs", loop, "-o", tmp_path / "o.jsonl"
         )
-        assert (done.returncode, done.stderr.count("\n"), "loop.jsonl" in done.stderr) == (2, 1, True)
+        assert (result.returncode, result.stderr.count("\n"), "loop.jsonl" in result.stderr) == (2, 1, True)
 
     def test_without_a_manifest_somebody_has_to_say_which_environment(self, run: Gym) -> None:
         (run.folder / "old_manifest.json").unlink()
-        done = run("eval", "reverify", "--rollouts", "old.jsonl", "-o", "new.jsonl")
-        assert (done.returncode, "which environment?" in done.stderr) == (2, True)
+        result = run("eval", "reverify", "--rollouts", "old.jsonl", "-o", "new.jsonl")
+        assert (result.returncode, "which environment?" in result.stderr) == (2, True)
         ran(run("eval", "reverify", "--environment", "mcqa", "--rollouts", "old.jsonl", "-o", "new.jsonl"))
         assert rows(run, "new.jsonl") == rows(run, "old.jsonl")

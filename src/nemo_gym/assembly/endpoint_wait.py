@@ -1,4 +1,4 @@
-"""Waiting for model endpoints that are still being started."""
+"""Wait for model endpoints that are still starting."""
 
 from __future__ import annotations
 
@@ -13,37 +13,39 @@ from nemo_gym.transport.exchange import UNKNOWN_HOST
 from nemo_gym.wire.errors import GymError
 
 READINESS: Final = "model_endpoint_readiness_timeout_seconds"
-"""The key of a configuration that says how long."""
+"""The key of a configuration for the longest wait."""
 Problems = Callable[[], Awaitable[list[str]]]
-"""Says what is wrong with endpoints, a line each."""
+"""Gives a line for each endpoint that can't be used."""
 
 
 async def wait_for_endpoints(problems: Problems, seconds: float, warn: Write) -> list[str]:
-    """Ask until nothing is wrong any more or the time is over, and say meanwhile what is waited for.
+    """Wait until there is no problem or the time is over, and report the problems meanwhile.
 
-    A host whose name isn't known is not waited for.
+    A host whose name can't be resolved ends the wait at once.
 
     Returns:
-        What is wrong in the end.
+        The problems that remain.
     """
     began = monotonic()
     last = 0.0
-    while wrong := await problems():
+    while remaining := await problems():
         waited = monotonic() - began
-        if waited >= seconds or any(UNKNOWN_HOST in problem for problem in wrong):
-            return [f"{problem} (waited {waited:.0f} s)" for problem in wrong] if waited >= 1 else wrong
+        if waited >= seconds or any(UNKNOWN_HOST in problem for problem in remaining):
+            return (
+                [f"{problem} (waited {waited:.0f} s)" for problem in remaining] if waited >= 1 else remaining
+            )
         if not last or monotonic() - last >= _PATIENCE_S:
             last = monotonic()
-            warn(f"waiting up to {seconds - waited:.0f} s more: {'; '.join(wrong)}")
+            warn(f"waiting up to {seconds - waited:.0f} s more: {'; '.join(remaining)}")
         await asyncio.sleep(min(_PAUSE_S, seconds - waited))
     return []
 
 
 async def wait_for_model(spec: ModelSpec, seconds: float, warn: Write) -> None:
-    """The same for the model of a run in this process.
+    """As `wait_for_endpoints`, for a model of a run in this process.
 
     Raises:
-        GymError: it doesn't answer.
+        GymError: the model doesn't answer in time.
     """
     if not spec.url or not seconds:
         return
@@ -56,10 +58,10 @@ async def wait_for_model(spec: ModelSpec, seconds: float, warn: Write) -> None:
                 return [str(error)]
             return []
 
-        if wrong := await wait_for_endpoints(problems, seconds, warn):
-            raise GymError("; ".join(wrong))
+        if remaining := await wait_for_endpoints(problems, seconds, warn):
+            raise GymError("; ".join(remaining))
 
 
 _PAUSE_S: Final = 1.0
 _PATIENCE_S: Final = 5.0
-"""Seconds between the lines that say what is being waited for."""
+"""Seconds between two reports."""
