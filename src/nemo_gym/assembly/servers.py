@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Final
 
 from nemo_gym.assembly.messages import Messages, Write
 from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
@@ -67,13 +66,9 @@ async def served(launch: Launch, messages: Messages) -> AsyncGenerator[None, Non
         messages.progress(f"{len(servers.running)} servers started in {monotonic() - began:.1f} s")
         yield
     finally:
-        await servers.stop(grace_s=_GRACE_S)
+        await servers.stop()
 
 
 def report_lost(warn: Write, child: Child, code: int) -> None:
     """Say that a server has ended, with what it printed last."""
     warn(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
-
-
-_GRACE_S: Final = 5.0
-"""Seconds for requests in flight when a run ends early; otherwise there are none."""

@@ -21,13 +21,14 @@ from nemo_gym.assembly.servers import report_lost
 from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error
-from nemo_gym.runs.loop import ending_signals, run_async
+from nemo_gym.runs.loop import run_async
 from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, read_launch
 from nemo_gym.serving.redaction import Redactor, log_redacted
 from nemo_gym.serving.run_state import RunState, held, runtime_folder, token_file
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.servers import Servers
+from nemo_gym.serving.stop_signals import stop_event
 from nemo_gym.wire.errors import GymError
 
 T = TypeVar("T")
@@ -55,9 +56,7 @@ def serve(launch: Launch, report_fd: int | None = None) -> int:
 
 
 async def _serve(launch: Launch, report_fd: int | None) -> int:
-    stop = asyncio.Event()
-    for number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(number, _stop_or_leave, stop)
+    stop = stop_event(launch.grace_s, print_error)
     lost: list[str] = []
 
     def notice(child: Child, code: int) -> None:
@@ -113,13 +112,6 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
         stopped.cancel()
         working.cancel()
         await asyncio.gather(working, stopped, return_exceptions=True)
-
-
-def _stop_or_leave(stop: asyncio.Event) -> None:
-    """The second signal doesn't wait for requests; children end with this process."""
-    if stop.is_set():
-        os._exit(130)
-    stop.set()
 
 
 def _tell(servers: Servers, launch: Launch, report_fd: int | None) -> None:

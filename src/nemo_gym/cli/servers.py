@@ -44,7 +44,7 @@ def start(
     token_env: Annotated[
         str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
     ] = "",
-    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 30.0,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 5.0,
     ready_timeout: Annotated[float, typer.Option(min=1, help="Seconds a server may take to start.")] = 300.0,
     ask: options.Asks = None,
     model_ready_timeout: options.ModelReady = None,

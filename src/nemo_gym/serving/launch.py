@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +28,9 @@ from nemo_gym.serving.sockets import AddressInUse, bind, is_loopback
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import remember_secrets, remembered_secrets, secrets_of
 
+GRACE_S: Final = 5.0
+"""Seconds that requests in flight have to finish when servers stop, unless somebody chooses another time."""
+
 
 class Launch(msgspec.Struct, kw_only=True):
     """Secrets are plain text in it: it travels through a pipe or an unlinked file, never as arguments, in
@@ -44,8 +47,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """What callers must send; empty lets everybody in."""
     isolate: bool = False
     """Each instance in a process of its own, with what its `requirements.txt` lists."""
-    grace_s: float = 30.0
-    """Seconds that requests in flight have once stopping begins."""
+    grace_s: float = GRACE_S
+    """Seconds that requests in flight have to finish once stopping begins."""
     ready_s: float = 300.0
     """Seconds that a server may take from its start to its first answer."""
     logs: str
@@ -137,7 +140,7 @@ def prepare(
     logs: Path,
     token: Secret | None = None,
     isolate: bool = False,
-    grace_s: float = 30.0,
+    grace_s: float = GRACE_S,
     ready_s: float = 300.0,
 ) -> Launch:
     """Bind every address of a configuration, so that nothing can take it before it is announced.
