@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
-from time import sleep
 from types import FrameType
 from typing import Final
 
@@ -21,8 +20,8 @@ LAST_S: Final = 10.0
 def stop_event(grace_s: float, write: Callable[[str], None], *, last_s: float = LAST_S) -> asyncio.Event:
     """An event that the first signal to stop sets, for a process that only serves.
 
-    The second signal ends the process at once; a stop that hangs ends it too. Both work even while some code
-    blocks the event loop. The child processes of a process that ends this way end by themselves.
+    The second signal ends the process at once; a stop that hangs ends it too, and prints where each thread
+    hangs. Both work even while some code blocks the event loop. Child processes end with this one.
 
     Args:
         grace_s: seconds that requests in flight have to finish.
@@ -32,21 +31,19 @@ def stop_event(grace_s: float, write: Callable[[str], None], *, last_s: float = 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     is_stopping = False
 
-    def watch() -> None:
-        write(f"stopping: requests in flight have {grace_s:g} s to finish; a second Ctrl-C ends at once")
-        sleep(grace_s + last_s)
-        write(f"the stop takes longer than {grace_s + last_s:g} s: the process ends without it")
-        os._exit(1)
-
     def handle(_number: int, _frame: FrameType | None) -> None:
         nonlocal is_stopping
         if is_stopping:
             os._exit(130)
         is_stopping = True
-        with suppress(RuntimeError):  # the loop is closed, and the process is about to end
+        faulthandler.dump_traceback_later(grace_s + last_s, file=_STDERR, exit=True)
+        with suppress(RuntimeError):  # the loop is closed, or this interrupts another line that is printed
             loop.call_soon_threadsafe(stop.set)
-        Thread(target=watch, name="nemo-gym-stop", daemon=True).start()
+            write(f"stopping: requests in flight have {grace_s:g} s to finish; a second Ctrl-C ends at once")
 
     for number in ending_signals():
         signal.signal(number, handle)  # a handler of the loop would wait for code that blocks it
     return stop
+
+
+_STDERR: Final = 2
