@@ -11,12 +11,12 @@ from time import monotonic
 from nemo_gym.assembly.messages import Messages, Write
 from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
 from nemo_gym.config.resolve import Config
-from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
-from nemo_gym.serving.listeners import who_frees
+from nemo_gym.serving.port_owner import who_frees
 from nemo_gym.serving.redaction import Redactor, log_redacted
-from nemo_gym.serving.run_state import runtime_folder
+from nemo_gym.serving.running_gyms import runtime_folder
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.server_process import ServerProcess
 from nemo_gym.serving.servers import Servers
 from nemo_gym.serving.sockets import AddressInUse
 from nemo_gym.wire.errors import GymError
@@ -69,6 +69,6 @@ async def served(launch: Launch, messages: Messages) -> AsyncGenerator[None, Non
         await servers.stop()
 
 
-def report_lost(warn: Write, child: Child, code: int) -> None:
+def report_lost(warn: Write, child: ServerProcess, code: int) -> None:
     """Say that a server has ended, with what it printed last."""
     warn(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")

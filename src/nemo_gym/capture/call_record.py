@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic, time
 from typing import Any
 
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.wire.model_call import Dialect, ErrorCategory, ModelCall, error_category, new_call_id
 from nemo_gym.wire.params import RequestParams
 

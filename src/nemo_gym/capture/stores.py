@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from nemo_gym.capture.capture_files import CaptureFiles
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.capture.shared_lines import made
 from nemo_gym.wire.items import Json
 from nemo_gym.wire.jsonl import encode

@@ -22,11 +22,11 @@ from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.terminal import safe_output
 from nemo_gym.cli.texts import print_error
 from nemo_gym.runs.loop import run_async
-from nemo_gym.serving.children import Child
 from nemo_gym.serving.launch import Launch, read_launch
 from nemo_gym.serving.redaction import Redactor, log_redacted
-from nemo_gym.serving.run_state import RunState, held, runtime_folder, token_file
+from nemo_gym.serving.running_gyms import RunningGym, register, runtime_folder, token_file
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.server_process import ServerProcess
 from nemo_gym.serving.servers import Servers
 from nemo_gym.serving.stop_signals import stop_event
 from nemo_gym.wire.errors import GymError
@@ -59,7 +59,7 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
     stop = stop_event(launch.grace_s, print_error)
     lost: list[str] = []
 
-    def notice(child: Child, code: int) -> None:
+    def notice(child: ServerProcess, code: int) -> None:
         lost.append(child.name)
         report_lost(print_error, child, code)
 
@@ -67,14 +67,14 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
     folder = runtime_folder()
     with ExitStack() as cleanup:
         token = cleanup.enter_context(token_file(Secret(launch.token), folder)) if launch.token else ""
-        state = RunState(
+        state = RunningGym(
             pid=os.getpid(),
             head_url=servers.head_url,
             logs=launch.logs,
             token_file=str(token),
             started_at=launch.started_at,
         )
-        cleanup.enter_context(held(state, folder))
+        cleanup.enter_context(register(state, folder))
         await _until(stop, _start(servers))
         if stop.is_set():
             await servers.stop(grace_s=0.0)

@@ -64,8 +64,8 @@ def start(
     from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
     from nemo_gym.serving.head import HEAD
     from nemo_gym.serving.launch import bound, needs_token, prepare
-    from nemo_gym.serving.listeners import who_frees
-    from nemo_gym.serving.run_state import runtime_folder
+    from nemo_gym.serving.port_owner import who_frees
+    from nemo_gym.serving.running_gyms import runtime_folder
     from nemo_gym.serving.sockets import AddressInUse
 
     more = _changes(
@@ -134,9 +134,9 @@ def status(
     _need_extra()
     from nemo_gym.cli.banner import print_servers
     from nemo_gym.serving.gym_control import servers_of
-    from nemo_gym.serving.run_state import running, runtime_folder
+    from nemo_gym.serving.running_gyms import running_gyms, runtime_folder
 
-    states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
+    states = [one for one in running_gyms(runtime_folder()) if port in (None, one.head_port)]
     rows = [{**row, "head_url": state.head_url} for state in states for row in servers_of(state)]
     healthy = sum(row["status"] == "success" for row in rows)
     if json:
@@ -160,9 +160,9 @@ def stop(
     Example: gym env stop --port 11000
     """
     from nemo_gym.serving.gym_control import end
-    from nemo_gym.serving.run_state import running, runtime_folder
+    from nemo_gym.serving.running_gyms import running_gyms, runtime_folder
 
-    states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
+    states = [one for one in running_gyms(runtime_folder()) if port in (None, one.head_port)]
     if not states:
         sys.stdout.write("no servers are running\n")
     for state in states:
@@ -181,7 +181,7 @@ def _describe(launch: Launch) -> None:
 
 
 def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
-    from nemo_gym.serving.run_state import check_token, read_token
+    from nemo_gym.serving.running_gyms import check_token, read_token
     from nemo_gym.serving.secrets import Secret
 
     if file and variable:

@@ -14,8 +14,8 @@ import msgspec
 from nemo_gym.cli.banner import print_banner
 from nemo_gym.cli.serve import Report
 from nemo_gym.cli.texts import echo, print_error
-from nemo_gym.serving.children import HIDDEN_VARIABLES
 from nemo_gym.serving.launch import Launch
+from nemo_gym.serving.server_process import HIDDEN_VARIABLES
 
 OUTPUT = "gym.log"
 """What the background process prints, in the launch's folder of logs."""

@@ -22,10 +22,10 @@ from nemo_gym.compat.global_config import (
 from nemo_gym.config.implementations import check_implementations
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
-from nemo_gym.serving.background import BackgroundServers
+from nemo_gym.serving.background_servers import BackgroundServers
 from nemo_gym.serving.head import Running
 from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
-from nemo_gym.serving.run_state import runtime_folder
+from nemo_gym.serving.running_gyms import runtime_folder
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError
 

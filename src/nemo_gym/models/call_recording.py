@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from nemo_gym.capture.call_record import CallRecord
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.models.failure import model_failure

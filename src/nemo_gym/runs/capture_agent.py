@@ -9,8 +9,8 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.capture_records import CAPTURE, asked_calls, capture_column
 from nemo_gym.capture.finalise import Finaliser
+from nemo_gym.capture.recorder import Recorder, Recorders
 from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
-from nemo_gym.capture.server_capture import Recorder, Recorders
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.capture.tokens import TokenRecorder, TokenSource, called, cleared

@@ -17,10 +17,10 @@ from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import params_of, read_object
-from nemo_gym.serving.disconnects import unless_gone
+from nemo_gym.serving.disconnects import cancel_on_disconnect
 from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.metrics import metrics_of_link, metrics_route, no_metrics
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
@@ -75,23 +75,23 @@ def agent_app(
         body = await read_object(request)
         params_of(body, keys.PARAMS)
         row = {key: value for key, value in body.items() if key not in keys.RESULT_KEYS}
-        rollout = await unless_gone(
+        rollout = await cancel_on_disconnect(
             request, attempt(agent, row, played, recorded(request, row), seconds=rollout_timeout)
         )
         return JsonResponse(rollout.to_row())
 
     async def responses(request: Request) -> JsonResponse:
         row: Row = {keys.PARAMS: params_of(await read_object(request))}
-        rollout = await unless_gone(request, agent.run(row, unverified, recorded(request, row)))
+        rollout = await cancel_on_disconnect(request, agent.run(row, unverified, recorded(request, row)))
         assert rollout.response is not None
         return JsonResponse(rollout.response.data)
 
     metrics = no_metrics("verification is skipped") if skip_verification else metrics_of_link(environment)
     routes = [
-        described(
+        ApiRoute(
             "/run", run, summary="One rollout of a task row, scored or failed.", body=_ROW, answer=_ROLLOUT
         ),
-        described(
+        ApiRoute(
             "/v1/responses",
             responses,
             summary="Let the agent act, unscored; the whole trajectory is the output.",

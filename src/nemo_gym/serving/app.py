@@ -18,7 +18,7 @@ from nemo_gym.serving.auth import BearerAuth
 from nemo_gym.serving.docs_page import docs_page
 from nemo_gym.serving.errors import ErrorForms, on_http_error
 from nemo_gym.serving.limits import LimitRequests
-from nemo_gym.serving.openapi import described, openapi_document
+from nemo_gym.serving.openapi import ApiRoute, openapi_document
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutPrefix
 from nemo_gym.serving.sessions import SessionCookie
@@ -36,11 +36,11 @@ def base_app(
 
     Args:
         label: `ClassName___instance_name` (see `server_label`); names the cookie, and the server in errors.
-        routes: tried in order, after those that all servers have; `described` ones appear with their
+        routes: tried in order, after those that all servers have; `ApiRoute`s appear with their
             schemas.
         about: facts for whoever connects, as `x-nemo-gym` in the document's `info`.
     """
-    shared = [described("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
+    shared = [ApiRoute("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
     document = openapi_document(label, [*shared, *routes], about or {})
 
     async def openapi(_: Request) -> JsonResponse:
@@ -54,7 +54,7 @@ def base_app(
     return Starlette(
         routes=[
             *shared,
-            described("/openapi.json", openapi, method="GET", summary="This document."),
+            ApiRoute("/openapi.json", openapi, method="GET", summary="This document."),
             Route("/docs", docs, methods=["GET"]),
             *([] if profile is None else [Route("/stats", profile.stats, methods=["GET"])]),
             *routes,

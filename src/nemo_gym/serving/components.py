@@ -34,12 +34,12 @@ from nemo_gym.serving.engine_routes import engine_routes
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.in_process import AppConnections, AppEnvironment
+from nemo_gym.serving.instance_specs import asked_sources
 from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.serving.loopback_tools import open_tools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.serving.specs import asked_sources
 from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 from nemo_gym.models.base import Model
 from nemo_gym.models.local_vllm import engine_of
 from nemo_gym.serving.answers import JsonResponse
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.wire.errors import ModelError
 
 
@@ -29,7 +29,7 @@ def engine_routes(model: Model) -> list[BaseRoute]:
 
     summary = "Where the engine is, for servers that share it."
     return [
-        described(
+        ApiRoute(
             "/get_inner_vllm_config",
             access,
             method="GET",

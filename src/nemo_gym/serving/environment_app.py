@@ -28,7 +28,7 @@ from nemo_gym.serving.idempotency import Once
 from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.serving.metrics import metrics_of, metrics_route
 from nemo_gym.serving.open_sessions import SeededSessions
-from nemo_gym.serving.openapi import DescribedRoute, Operation, described
+from nemo_gym.serving.openapi import ApiRoute, Operation
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.schemas import task_schema, with_response
 from nemo_gym.serving.sessions import cookie_refused, session_id
@@ -89,7 +89,7 @@ class _Server:
             *([] if offered is None else tool_routes(offered.server, body_bytes=self._limits.body_bytes)),
             *form,
             metrics_route(metrics_of(environment)),
-            described(
+            ApiRoute(
                 "/reverify_mode",
                 self.reverify_mode,
                 method="GET",
@@ -99,16 +99,16 @@ class _Server:
             *([] if self._link.steps else [self._tool_route()]),
         ]
 
-    def _verify_routes(self, row: dict[str, Any]) -> list[DescribedRoute]:
+    def _verify_routes(self, row: dict[str, Any]) -> list[ApiRoute]:
         return [
-            described(
+            ApiRoute(
                 "/seed_session",
                 self.seed_session,
                 summary="Begin a rollout: the whole task row.",
                 body=row,
                 answer={"type": "object"},
             ),
-            described(
+            ApiRoute(
                 "/verify",
                 self.verify,
                 summary="Score a rollout and close its session.",
@@ -118,16 +118,16 @@ class _Server:
             ),
         ]
 
-    def _step_routes(self, row: dict[str, Any]) -> list[DescribedRoute]:
+    def _step_routes(self, row: dict[str, Any]) -> list[ApiRoute]:
         return [
-            described(
+            ApiRoute(
                 "/reset",
                 self.reset,
                 summary="Begin an episode: the whole task row.",
                 body=row,
                 answer=_OBSERVATION,
             ),
-            described(
+            ApiRoute(
                 "/step",
                 self.step,
                 summary="Apply the model's answer.",
@@ -135,10 +135,10 @@ class _Server:
                 answer=_STEP,
                 errors={409: _UNSEEDED, 410: _GONE},
             ),
-            described("/close", self.close, summary="End an episode early.", body={"type": "object"}),
+            ApiRoute("/close", self.close, summary="End an episode early.", body={"type": "object"}),
         ]
 
-    def _tool_route(self) -> DescribedRoute:
+    def _tool_route(self) -> ApiRoute:
         operations: dict[str, Operation] = {}
         for name, tool in zip(self._tool_names, self._link.tools, strict=True):
             if name in _RESERVED:
@@ -150,7 +150,7 @@ class _Server:
                 errors={409: _UNSEEDED, 410: _GONE},
                 media_type="*/*",
             )
-        return described("/{tool}", self.tool, operations=operations)
+        return ApiRoute("/{tool}", self.tool, operations=operations)
 
     async def seed_session(self, request: Request) -> JsonResponse:
         row = await read_object(request)

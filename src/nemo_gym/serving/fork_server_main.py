@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from nemo_gym.serving import child_main
+from nemo_gym.serving import server_process_main
 from nemo_gym.serving.fork_server import LONGEST_PACKET, ForkReply, ForkRequest
 
 PRELOADED: Final = (
@@ -114,4 +114,4 @@ def _fork(connection: socket.socket, stdin: int, stdout: int) -> int:
 
 
 if __name__ == "__main__":
-    child_main.main(main(int(sys.argv[1])))
+    server_process_main.main(main(int(sys.argv[1])))

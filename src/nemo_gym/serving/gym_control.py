@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from nemo_gym.runs.loop import run_async
-from nemo_gym.serving.run_state import RunState, running
+from nemo_gym.serving.running_gyms import RunningGym, running_gyms
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.wire.errors import GymError
 
 
-def servers_of(state: RunState) -> list[dict[str, Any]]:
+def servers_of(state: RunningGym) -> list[dict[str, Any]]:
     """The servers of a running gym, each with its health.
 
     Raises:
@@ -26,7 +26,7 @@ def servers_of(state: RunState) -> list[dict[str, Any]]:
     return run_async(_servers_of(state))
 
 
-async def _servers_of(state: RunState) -> list[dict[str, Any]]:
+async def _servers_of(state: RunningGym) -> list[dict[str, Any]]:
     token = state.token
     headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
     connections = Connections(state.head_url, headers=headers, direct=True)
@@ -40,7 +40,7 @@ async def _servers_of(state: RunState) -> list[dict[str, Any]]:
         await connections.aclose()
 
 
-def end(state: RunState, folder: Path, *, within: float) -> bool:
+def end(state: RunningGym, folder: Path, *, within: float) -> bool:
     """Ask a gym to stop and wait until it has; the processes it started end with it.
 
     Args:
@@ -58,7 +58,7 @@ def end(state: RunState, folder: Path, *, within: float) -> bool:
     return False
 
 
-def _signal(state: RunState, number: signal.Signals) -> None:
+def _signal(state: RunningGym, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(state.pid, number)
 
@@ -71,9 +71,9 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _gone(state: RunState, folder: Path, within: float) -> bool:
+def _gone(state: RunningGym, folder: Path, within: float) -> bool:
     give_up = monotonic() + within
-    while any(one.pid == state.pid for one in running(folder)) or _runs(state.pid):
+    while any(one.pid == state.pid for one in running_gyms(folder)) or _runs(state.pid):
         if monotonic() > give_up:
             return False
         sleep(0.05)

@@ -14,7 +14,7 @@ from nemo_gym.config.tree import Tree, to_yaml
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
 from nemo_gym.serving.health import ask_all
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire.masking import mask
@@ -82,14 +82,14 @@ def head_app(tree: Tree, running: Callable[[], Sequence[Running]], options: AppO
         return JsonResponse([{**one.row(), "status": status[one.process_name]} for one in servers])
 
     routes = [
-        described(
+        ApiRoute(
             "/global_config_dict_yaml",
             config,
             method="GET",
             summary="The merged configuration as YAML in a JSON string, secrets masked.",
             answer={"type": "string"},
         ),
-        described(
+        ApiRoute(
             "/server_instances",
             instances,
             method="GET",

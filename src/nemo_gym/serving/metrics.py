@@ -15,7 +15,7 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.environment_tools import OfferedEnvironment
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.openapi import DescribedRoute, described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row
@@ -27,7 +27,7 @@ Raises UsageError for rows that can't be used.
 """
 
 
-def metrics_route(aggregate: Aggregate) -> DescribedRoute:
+def metrics_route(aggregate: Aggregate) -> ApiRoute:
     """`POST /aggregate_metrics`."""
 
     async def handler(request: Request) -> JsonResponse:
@@ -45,7 +45,7 @@ def metrics_route(aggregate: Aggregate) -> DescribedRoute:
         except UsageError as error:
             raise InvalidBody.of(error, "verify_responses") from None
 
-    return described(
+    return ApiRoute(
         "/aggregate_metrics",
         handler,
         summary="What the rollouts of one agent come to.",

@@ -35,9 +35,9 @@ from nemo_gym.serving.dialects import (
     ResponsesDialect,
     openai_error,
 )
-from nemo_gym.serving.disconnects import unless_gone
+from nemo_gym.serving.disconnects import cancel_on_disconnect
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.openapi import Handler, described
+from nemo_gym.serving.openapi import ApiRoute, Handler
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
@@ -66,7 +66,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
     ]
     routes = [
         *(
-            described(
+            ApiRoute(
                 path,
                 server.handler(dialect),
                 summary=dialect.__doc__ or "",
@@ -76,7 +76,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
             )
             for path, dialect, body, answer in dialects
         ),
-        described(
+        ApiRoute(
             "/v1/messages/count_tokens",
             server.count_tokens,
             summary="About how many tokens a Messages request has, estimated from its text.",
@@ -84,8 +84,8 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
             answer=_TOKENS,
             errors={422: "The request isn't valid"},
         ),
-        described("/v1/models", server.list_models, method="GET", summary="The model.", answer=_OBJECT),
-        described("/v1/models/{id:path}", server.get_model, method="GET", operations={}),
+        ApiRoute("/v1/models", server.list_models, method="GET", summary="The model.", answer=_OBJECT),
+        ApiRoute("/v1/models/{id:path}", server.get_model, method="GET", operations={}),
         *more,
     ]
     about = {"kind": "model", "name": model.name}
@@ -162,7 +162,7 @@ class _ModelServer:
         if params.stream:
             call = partial(self._call, model, params, dialect, record)
             return await self._streamed(request, call, params, dialect)
-        outcome = await unless_gone(request, self._call(model, params, dialect, record))
+        outcome = await cancel_on_disconnect(request, self._call(model, params, dialect, record))
         if isinstance(outcome, ModelFailure):
             return _failed(outcome, dialect)
         return JsonResponse(outcome.content)
@@ -180,7 +180,7 @@ class _ModelServer:
             return StreamingResponse(events, media_type=_EVENT_STREAM)
         calling = asyncio.create_task(call())
         try:
-            await unless_gone(request, asyncio.wait({calling}, timeout=self._options.ping_s))
+            await cancel_on_disconnect(request, asyncio.wait({calling}, timeout=self._options.ping_s))
         except BaseException:
             await _cancelled(calling)
             raise

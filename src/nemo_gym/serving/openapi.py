@@ -32,28 +32,28 @@ class Operation:
     media_type: str = "application/json"
 
 
-class DescribedRoute(Route):
-    """A route that knows what to say about itself, by path; one with parameters may stand for several."""
+class ApiRoute(Route):
+    """A route with its description for the OpenAPI document.
 
-    operations: Mapping[str, Operation]
+    Args:
+        operations: by the paths that a route with parameters stands for; by default the route's own path.
+    """
 
-
-def described(
-    path: str,
-    handler: Handler,
-    *,
-    method: Literal["GET", "POST"] = "POST",
-    summary: str = "",
-    body: Schema | None = None,
-    answer: Schema | None = None,
-    errors: Mapping[int, str] | None = None,
-    operations: Mapping[str, Operation] | None = None,
-) -> DescribedRoute:
-    """A route with its description; `operations` names the paths that one with parameters stands for."""
-    route = DescribedRoute(path, handler, methods=[method])
-    own = Operation(method=method, summary=summary, body=body, answer=answer or {}, errors=errors or {})
-    route.operations = {path: own} if operations is None else operations
-    return route
+    def __init__(
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        method: Literal["GET", "POST"] = "POST",
+        summary: str = "",
+        body: Schema | None = None,
+        answer: Schema | None = None,
+        errors: Mapping[int, str] | None = None,
+        operations: Mapping[str, Operation] | None = None,
+    ) -> None:
+        super().__init__(path, handler, methods=[method])
+        own = Operation(method=method, summary=summary, body=body, answer=answer or {}, errors=errors or {})
+        self.operations = {path: own} if operations is None else operations
 
 
 def openapi_document(title: str, routes: Iterable[BaseRoute], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def openapi_document(title: str, routes: Iterable[BaseRoute], about: Mapping[str
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {"Problems": _PROBLEMS}
     for route in routes:
-        for path, operation in route.operations.items() if isinstance(route, DescribedRoute) else ():
+        for path, operation in route.operations.items() if isinstance(route, ApiRoute) else ():
             described = _hoisted(_operation(operation), path.strip("/").replace("/", "."), schemas)
             paths.setdefault(path, {})[operation.method.lower()] = described
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nemo_gym.capture.server_capture import Recorder, Recorders
+from nemo_gym.capture.recorder import Recorder, Recorders
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.rollout_prefix import RolloutTag

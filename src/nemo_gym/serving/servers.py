@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 
 from nemo_gym.config.instances import Instance
 from nemo_gym.runs.collect import innermost
-from nemo_gym.serving.children import Child, child_environment
 from nemo_gym.serving.components import Components
 from nemo_gym.serving.fork_server import ForkServer
 from nemo_gym.serving.head import HEAD, Running, head_app
@@ -25,6 +24,7 @@ from nemo_gym.serving.launch import Launch
 from nemo_gym.serving.programs import NeedsOwnProcess, Program, in_thread
 from nemo_gym.serving.redaction import RedactedFile, Redactor
 from nemo_gym.serving.requirements import unmet
+from nemo_gym.serving.server_process import ServerProcess, child_environment
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.serving.virtualenvs import python_for
 from nemo_gym.wire.errors import GymError
@@ -41,7 +41,7 @@ class Servers:
         lost: called with a child that ended though nobody asked it to, and its exit code.
     """
 
-    def __init__(self, launch: Launch, *, lost: Callable[[Child, int], None]) -> None:
+    def __init__(self, launch: Launch, *, lost: Callable[[ServerProcess, int], None]) -> None:
         self.waiting: set[str] = set()
         """Names of the servers that are being started."""
         self._launch = launch
@@ -56,7 +56,7 @@ class Servers:
         self._hosted: list[Program] = []
         self._loading = asyncio.Lock()
         self._forks: ForkServer | None = None
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, ServerProcess] = {}
         self._watching: list[asyncio.Task[None]] = []
         self._redactor = Redactor(launch.secrets)
 
@@ -201,7 +201,7 @@ class Servers:
     async def _start_child(self, name: str) -> None:
         launch, program = self._launch, self._programs[name]
         own = launch.only(name if program is None else "")
-        child = Child(name, Path(launch.logs) / f"{name}.log", self._redactor)
+        child = ServerProcess(name, Path(launch.logs) / f"{name}.log", self._redactor)
         forks = None if program is None else self._forks
         if program is not None and (launch.isolate or unmet(program.parent)):
             cache = Path(launch.tree["cache_dir"]) / "virtualenvs"
@@ -233,7 +233,7 @@ class Servers:
             await asyncio.sleep(pause)
             pause = min(0.5, pause * 1.5)
 
-    async def _watch(self, child: Child, ended: asyncio.Task[int]) -> None:
+    async def _watch(self, child: ServerProcess, ended: asyncio.Task[int]) -> None:
         self._lost(child, await ended)
 
     def _running(self, instance: Instance) -> Running:

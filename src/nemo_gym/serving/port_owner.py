@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.serving.gym_control import servers_of
-from nemo_gym.serving.run_state import RunState, running
+from nemo_gym.serving.running_gyms import RunningGym, running_gyms
 from nemo_gym.wire.errors import GymError
 
 
@@ -17,7 +17,7 @@ def who_frees(port: int, folder: Path) -> str:
     Args:
         folder: where the states of running gyms are.
     """
-    states = running(folder)
+    states = running_gyms(folder)
     pid = listener(port)
     for state in states:
         if port == state.head_port or _serves(state, port):
@@ -57,7 +57,7 @@ def _inodes(port: int) -> set[str]:
     return inodes
 
 
-def _serves(state: RunState, port: int) -> bool:
+def _serves(state: RunningGym, port: int) -> bool:
     try:
         return any(row.get("port") == port for row in servers_of(state))
     except GymError:

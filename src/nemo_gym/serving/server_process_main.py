@@ -1,7 +1,7 @@
-"""A server in a process of its own: `python -m nemo_gym.serving.child_main`, a `Launch` on standard input.
+"""The program of a child process that serves: `python -m nemo_gym.serving.server_process_main NAME`.
 
-Standard input stays open as long as the parent lives. When it closes, this process and all that it
-started end too.
+It reads a `Launch` from standard input, which stays open as long as the parent lives. When it closes, this
+process ends, and all that it started.
 """
 
 from __future__ import annotations

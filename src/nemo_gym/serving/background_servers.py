@@ -11,9 +11,9 @@ from time import monotonic
 from typing import Final
 
 from nemo_gym.runs.loop import allow_many_files, new_event_loop
-from nemo_gym.serving.children import Child
 from nemo_gym.serving.head import Running
 from nemo_gym.serving.launch import Launch
+from nemo_gym.serving.server_process import ServerProcess
 from nemo_gym.serving.servers import Servers, StartFailed
 from nemo_gym.wire.errors import GymError
 
@@ -105,7 +105,7 @@ class BackgroundServers:
                 is_announced = True
             await asyncio.sleep(_PAUSE_S)
 
-    def _note(self, child: Child, code: int) -> None:
+    def _note(self, child: ServerProcess, code: int) -> None:
         text = f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}"
         log.error("%s", text)
         self._ended.append(text)

@@ -1,4 +1,4 @@
-"""Child processes that serve: starting them, keeping their output, and ending all that they started."""
+"""`ServerProcess`: a child process that serves: its start, its output, and the end of all that it started."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HIDDEN_VARIABLES: Final = ("NEMO_GYM_MODEL_API_KEY", "NEMO_GYM_CONFIG_DICT", "NE
 """Of our own environment; what children need of it reaches them otherwise."""
 
 
-class Child:
+class ServerProcess:
     """The process of one instance. What it prints goes to its log file, secrets replaced."""
 
     def __init__(self, name: str, log: Path, redactor: Redactor) -> None:
@@ -70,7 +70,7 @@ class Child:
             self.python,
             "-P",
             "-m",
-            "nemo_gym.serving.child_main",
+            "nemo_gym.serving.server_process_main",
             self.name,
             stdin=PIPE,
             stdout=PIPE,

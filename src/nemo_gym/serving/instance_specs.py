@@ -97,7 +97,7 @@ def _model_of(instance: Instance) -> ModelSpec:
     return ModelSpec.of_instance(instance.implementation, instance.settings)
 
 
-def described(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
+def server_sources(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
     """What servers are started from, to be written down and compared on resume: settings and code, and no
     addresses."""
     return {

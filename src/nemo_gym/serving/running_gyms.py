@@ -20,7 +20,7 @@ from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.jsonl import open_regular
 
 
-class RunState(msgspec.Struct, frozen=True, kw_only=True):
+class RunningGym(msgspec.Struct, frozen=True, kw_only=True):
     """One running gym."""
 
     pid: int
@@ -64,8 +64,8 @@ def runtime_folder() -> Path:
 
 
 @contextmanager
-def held(state: RunState, folder: Path) -> Generator[None, None, None]:
-    """While the block runs `running` lists this state, whatever kills the process."""
+def register(state: RunningGym, folder: Path) -> Generator[None, None, None]:
+    """While the block runs `running_gyms` lists this state, whatever kills the process."""
     path, draft = folder / f"{state.pid}{_STATE}", folder / f"{state.pid}{_DRAFT}"
     with _private(draft) as file:
         # Locked before it has its name, so that nobody takes it for what a dead process left.
@@ -79,13 +79,13 @@ def held(state: RunState, folder: Path) -> Generator[None, None, None]:
             path.unlink(missing_ok=True)
 
 
-def running(folder: Path) -> list[RunState]:
+def running_gyms(folder: Path) -> list[RunningGym]:
     """The gyms that run, oldest first. What dead ones left is removed."""
-    states: list[RunState] = []
+    states: list[RunningGym] = []
     for path in folder.glob(f"*{_STATE}"):
         with suppress(FileNotFoundError, msgspec.DecodeError), path.open("rb") as file:
             if _is_locked(file):
-                states.append(msgspec.json.decode(file.read(), type=RunState))
+                states.append(msgspec.json.decode(file.read(), type=RunningGym))
             else:
                 path.unlink(missing_ok=True)
                 path.with_suffix(_TOKEN).unlink(missing_ok=True)
