@@ -153,7 +153,7 @@ class _ModelServer:
             params = dialect.read(record.request)
         except (HTTPException, InvalidBody, UsageError) as error:
             status, content = _refusal(error, dialect)
-            await record.failed(status, content)
+            await record.save_failure(status, content)
             return JsonResponse(content, status)
         record.params = None if params.params is record.request else params.params
         model = self._model.for_session_id(rollout_id or session_id(request.scope))
@@ -226,16 +226,16 @@ class _ModelServer:
         except GymError as error:
             failure = model_failure(error)
             content = dialect.error(failure.status, failure.message)
-            await record.failed(failure.status, content, failure.category)
+            await record.save_failure(failure.status, content, failure.category)
             return failure
         except Exception as error:
-            await record.failed(500, without_secrets(repr(error)), "exception")
+            await record.save_failure(500, without_secrets(repr(error)), "exception")
             raise
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await record.abandoned()
+                await record.mark_incomplete()
             raise
-        await record.finished(answer.content, response.data, streamed=asked.stream)
+        await record.save_answer(answer.content, response.data, streamed=asked.stream)
         return answer
 
 
