@@ -11,7 +11,7 @@ from time import monotonic
 from nemo_gym.assembly.messages import Messages, Write
 from nemo_gym.assembly.readiness import READINESS, wait_for_endpoints
 from nemo_gym.config.resolve import Config
-from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
+from nemo_gym.serving.launch import Launch, bind_addresses, needs_token, prepare
 from nemo_gym.serving.port_owner import who_frees
 from nemo_gym.serving.redaction import Redactor, log_redacted
 from nemo_gym.serving.running_gyms import runtime_folder
@@ -42,7 +42,7 @@ def launch_for_run(resolved: Callable[[], Config], roots: Sequence[Path], logs: 
         )
 
     try:
-        _, launch = bound(resolved, prepared)
+        _, launch = bind_addresses(resolved, prepared)
     except AddressInUse as error:
         raise GymError(f"{error}: {who_frees(error.port, runtime_folder())}") from None
     return launch
@@ -57,7 +57,7 @@ async def served(launch: Launch, messages: Messages) -> AsyncGenerator[None, Non
     """
     log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     began = monotonic()
-    servers = Servers(launch, lost=partial(report_lost, messages.warn))
+    servers = Servers(launch, on_end=partial(report_lost, messages.warn))
     await servers.start()
     try:
         seconds = float(launch.tree.get(READINESS) or 0.0)

@@ -63,7 +63,7 @@ async def _serve(launch: Launch, report_fd: int | None) -> int:
         lost.append(child.name)
         report_lost(print_error, child, code)
 
-    servers = Servers(launch, lost=notice)
+    servers = Servers(launch, on_end=notice)
     folder = runtime_folder()
     with ExitStack() as cleanup:
         token = cleanup.enter_context(token_file(Secret(launch.token), folder)) if launch.token else ""

@@ -63,7 +63,7 @@ def start(
     from nemo_gym.cli.serve import serve
     from nemo_gym.cli.spawn import become, serve_in_background, shown_in_arguments
     from nemo_gym.serving.head import HEAD
-    from nemo_gym.serving.launch import bound, needs_token, prepare
+    from nemo_gym.serving.launch import bind_addresses, needs_token, prepare
     from nemo_gym.serving.port_owner import who_frees
     from nemo_gym.serving.running_gyms import runtime_folder
     from nemo_gym.serving.sockets import AddressInUse
@@ -101,7 +101,7 @@ def start(
         return launch
 
     try:
-        found, launch = bound(resolved, prepared)
+        found, launch = bind_addresses(resolved, prepared)
     except AddressInUse as error:
         another = (
             "--port 0 takes another" if error.owner == HEAD else "another port in its configuration does too"

@@ -41,7 +41,7 @@ def serve_in_background(launch: Launch) -> int:
         os.close(fd)
     assert process.stdin is not None
     with process.stdin as pipe, os.fdopen(reading, "rb") as report_pipe:
-        pipe.write(launch.packed())
+        pipe.write(launch.pack())
         pipe.close()
         try:
             content = report_pipe.read()
@@ -62,7 +62,7 @@ def become(launch: Launch) -> NoReturn:
     for fd in launch.sockets.values():
         os.set_inheritable(fd, True)
     with TemporaryFile() as file:
-        file.write(launch.packed())
+        file.write(launch.pack())
         file.flush()
         file.seek(0)
         os.dup2(file.fileno(), 0)

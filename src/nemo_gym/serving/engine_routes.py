@@ -1,4 +1,4 @@
-"""What the server of a model with an engine of its own has beside the dialects."""
+"""The extra route of a model server that runs its own engine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nemo_gym.wire.errors import ModelError
 
 
 def engine_routes(model: Model) -> list[BaseRoute]:
-    """`/get_inner_vllm_config`, which says where the engine is once it can be used; none without an engine.
-    The engine is started."""
+    """`/get_inner_vllm_config`, which answers with the address of the engine once it is ready. The engine is
+    started. No routes without an engine."""
     engine = engine_of(model)
     if engine is None:
         return []
@@ -27,7 +27,7 @@ def engine_routes(model: Model) -> list[BaseRoute]:
             return JsonResponse(str(error), 503)
         return JsonResponse(engine.access)
 
-    summary = "Where the engine is, for servers that share it."
+    summary = "The address of the engine, for servers that share it."
     return [
         ApiRoute(
             "/get_inner_vllm_config",

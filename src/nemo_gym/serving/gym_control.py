@@ -1,4 +1,4 @@
-"""Lists the servers of gyms that other processes run, and ends such gyms."""
+"""Lists the servers of gyms in other processes, and stops such gyms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def servers_of(state: RunningGym) -> list[dict[str, Any]]:
     """The servers of a running gym, each with its health.
 
     Raises:
-        GymError: its head server doesn't answer as one.
+        GymError: its head server does not answer, or not with a list of servers.
     """
     return run_async(_servers_of(state))
 
@@ -41,20 +41,20 @@ async def _servers_of(state: RunningGym) -> list[dict[str, Any]]:
 
 
 def end(state: RunningGym, folder: Path, *, within: float) -> bool:
-    """Ask a gym to stop and wait until it has; the processes it started end with it.
+    """Ask a gym to stop, and wait until it has stopped. Its child processes end with it.
 
     Args:
-        folder: where its state is.
-        within: seconds, after which it is killed.
+        folder: the folder of the running gyms.
+        within: seconds after which it is killed.
 
     Returns:
-        True when it stopped by itself.
+        True if it stopped by itself.
     """
     _signal(state, signal.SIGTERM)
-    if _gone(state, folder, within):
+    if _has_ended(state, folder, within):
         return True
     _signal(state, signal.SIGKILL)
-    _gone(state, folder, 5.0)
+    _has_ended(state, folder, 5.0)
     return False
 
 
@@ -64,14 +64,14 @@ def _signal(state: RunningGym, number: signal.Signals) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether there is such a process; one that has ended and that nobody waits for does not count."""
+    """Whether there is such a process. A zombie does not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-def _gone(state: RunningGym, folder: Path, within: float) -> bool:
+def _has_ended(state: RunningGym, folder: Path, within: float) -> bool:
     give_up = monotonic() + within
     while any(one.pid == state.pid for one in running_gyms(folder)) or _runs(state.pid):
         if monotonic() > give_up:

@@ -28,7 +28,7 @@ from nemo_gym.wire.errors import GymError
 CONFIG_VARIABLE: Final = "NEMO_GYM_CONFIG_DICT"
 INSTANCE_VARIABLE: Final = "NEMO_GYM_CONFIG_PATH"
 TOKEN_SETTING: Final = "server_token"
-"""Where a program finds, in the configuration handed to it, what servers ask of their callers."""
+"""The setting with the token, in the configuration of a program."""
 
 
 def main(name: str) -> None:
@@ -48,8 +48,8 @@ def main(name: str) -> None:
 
 
 def _run_program(program: Path, name: str, launch: Launch) -> None:
-    """Run the program of an existing server as the original package starts it. The variables are set here, in
-    a running process, so that no listing of processes shows what is in them."""
+    """Run the program of an existing server as the original package starts it. The variables are set in this
+    running process, so that no listing of processes shows them."""
     token = {TOKEN_SETTING: launch.token} if launch.token else {}
     os.environ[CONFIG_VARIABLE] = to_yaml({**launch.tree, **token})
     os.environ[INSTANCE_VARIABLE] = name
