@@ -96,7 +96,7 @@ def obstacle(folder: str = "") -> str:
 
 
 def _fork(connection: socket.socket, stdin: int, stdout: int) -> int:
-    """The id of a new process, which leads a session of its own by then; 0 in that process."""
+    """The id of a new process, which has its own session by then; 0 in that process."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:

@@ -36,7 +36,7 @@ class ApiRoute(Route):
     """A route with its description for the OpenAPI document.
 
     Args:
-        operations: by the paths that a route with parameters stands for; by default the route's own path.
+        operations: the operations by path, for a route with parameters; by default one for `path`.
     """
 
     def __init__(
