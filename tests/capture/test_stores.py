@@ -124,5 +124,5 @@ async def test_an_id_that_would_leave_the_folder_is_refused(tmp_path: Path) -> N
 
 def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="can't be made"):
+    with pytest.raises(UsageError, match="can't be created"):
         FileCapture(tmp_path / "file" / "calls")

@@ -113,7 +113,7 @@ def test_an_id_that_would_leave_the_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="rollout id"):
         TokenFiles(tmp_path).put(entry("a", rollout_id="../outside"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="can't be made"):
+    with pytest.raises(UsageError, match="can't be created"):
         TokenFiles(tmp_path / "file" / "tokens")
 
 

@@ -132,7 +132,7 @@ def test_no_secret_is_in_a_listing_of_processes_in_a_log_or_in_the_published_con
             ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
         ).stdout
         assert len(gym.processes()) == (5 if isolate else 2)
-        assert "nemo_gym.serving.child_main counter" in listing
+        assert "nemo_gym.serving.server_process_main counter" in listing
         head = re.search(r'"head_url":"([^"]+)"', next((gym.runtime / "nemo-gym").glob("*.json")).read_text())
         assert head is not None
         published = httpx.get(

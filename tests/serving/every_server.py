@@ -110,7 +110,7 @@ async def _start(ports: dict[str, int], opened: AsyncExitStack) -> None:
     offered = OfferedTools(link, "weather", Secret.random())
     apps = {
         "head": head_app({}, list, options),
-        "environment": environment_app(link, "weather", options, offered=offered),
+        "environment": environment_app(link, "weather", options, mcp_tools=offered),
         "agent": agent_app(ToolLoop(), link, model, "agent", options),
         "model": model_app(model, name="model", options=options),
         "fastapi": old.served_app(),

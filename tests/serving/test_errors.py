@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import ModelError, TaskUnfit, UsageError
 from nemo_gym.wire.masking import remember_secrets
@@ -22,7 +22,7 @@ def answer_to(error: BaseException) -> tuple[int, object]:
     async def handler(_: Request) -> JsonResponse:
         raise error
 
-    app = base_app("Judge___j", [described("/do", handler)], AppOptions())
+    app = base_app("Judge___j", [ApiRoute("/do", handler)], AppOptions())
     answer = TestClient(app).post("/do")
     return answer.status_code, answer.json()
 

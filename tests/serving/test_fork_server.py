@@ -179,7 +179,7 @@ def test_a_module_with_the_name_of_an_imported_one_needs_an_ordinary_process(gym
     (gym.folder / "resources_servers" / "clash" / "json.py").write_text("")
     (gym.folder / "resources_servers" / "one" / "utils.py").write_text("")
     gym.start(*words)
-    ordinary = [argv for argv in gym.processes().values() if "child_main" in argv]
+    ordinary = [argv for argv in gym.processes().values() if "server_process_main" in argv]
     assert [argv.split()[-1] for argv in ordinary] == ["clash"]
 
 
@@ -190,7 +190,7 @@ def test_a_process_with_threads_is_never_forked(gym: Gym) -> None:
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     )
     gym.start(*programs(gym), PYTHONPATH=str(site))
-    assert sum("child_main" in argv for argv in gym.processes().values()) == 2
+    assert sum("server_process_main" in argv for argv in gym.processes().values()) == 2
     assert fork_servers(gym) == []
 
 

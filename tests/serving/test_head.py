@@ -5,7 +5,7 @@ import socket
 import yaml
 from starlette.testclient import TestClient
 
-from nemo_gym.serving.head import Running, head_app
+from nemo_gym.serving.head import ServerInstance, head_app
 from nemo_gym.serving.options import AppOptions
 
 FIELDS = {
@@ -14,8 +14,8 @@ FIELDS = {
 }  # fmt: skip
 
 
-def running(port: int) -> Running:
-    return Running(
+def running(port: int) -> ServerInstance:
+    return ServerInstance(
         process_name="mine",
         server_type="resources_servers",
         name="mcqa",

@@ -18,7 +18,7 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.limits import Limits, nests_deeper
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import UsageError
 
@@ -34,9 +34,7 @@ def client(**limits: Any) -> TestClient:
         await asyncio.Event().wait()
         raise AssertionError
 
-    return TestClient(
-        base_app("Counter___c", [described("/count", count), described("/hang", hang)], options)
-    )
+    return TestClient(base_app("Counter___c", [ApiRoute("/count", count), ApiRoute("/hang", hang)], options))
 
 
 def test_a_body_within_the_limits_is_read():

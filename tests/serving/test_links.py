@@ -82,7 +82,7 @@ async def test_a_server_that_wants_a_token_gets_it_or_says_so() -> None:
             failure = rollouts[0].failure
             outcomes.append(failure and failure.http_status)
             await remote.aclose()
-        with pytest.raises(GymError, match="wants another token"):
+        with pytest.raises(GymError, match="asks for another token"):
             await fetch_description(url, token="wrong")
 
     assert outcomes == [None, 401]

@@ -66,7 +66,7 @@ async def counting(options: AppOptions | None = None) -> AsyncGenerator[str]:
     options = options or AppOptions()
     link = LocalEnvironment(Counting())
     offered = OfferedTools(link, "counter", options.cookie_secret)
-    async with served(environment_app(link, "counter", options, offered=offered)) as url:
+    async with served(environment_app(link, "counter", options, mcp_tools=offered)) as url:
         yield url
 
 
@@ -187,7 +187,7 @@ async def test_a_hook_that_fails_fails_the_seeding() -> None:
 
     link = LocalEnvironment(Broken())
     options = AppOptions()
-    app = environment_app(link, "b", options, offered=OfferedTools(link, "b", options.cookie_secret))
+    app = environment_app(link, "b", options, mcp_tools=OfferedTools(link, "b", options.cookie_secret))
     async with served(app) as url, httpx.AsyncClient(base_url=url) as caller:
         answer = await caller.post("/seed_session", json=ROW)
     assert (answer.status_code, answer.json()) == (500, "LookupError('no list')")
@@ -249,7 +249,7 @@ async def test_an_agent_in_the_same_process_learns_it_too() -> None:
     options = AppOptions()
     link = LocalEnvironment(Counting())
     offered = OfferedTools(link, "counter", options.cookie_secret)
-    async with served(environment_app(link, "counter", options, offered=offered)) as url:
+    async with served(environment_app(link, "counter", options, mcp_tools=offered)) as url:
         environment = OfferedEnvironment(link, offered, url)
         async with environment.session(ROW) as session:
             async with connected(url, session.state["mcp"]["token"]) as client:

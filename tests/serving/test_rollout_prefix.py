@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_path, rollout_tag
 
@@ -18,7 +18,7 @@ async def tell(request: Request) -> JsonResponse:
     return JsonResponse(None if tag is None else [tag.rollout_id, tag.token_capture])
 
 
-CLIENT = TestClient(base_app("Model___m", [described("/v1/responses", tell)], AppOptions()))
+CLIENT = TestClient(base_app("Model___m", [ApiRoute("/v1/responses", tell)], AppOptions()))
 
 
 @pytest.mark.parametrize(

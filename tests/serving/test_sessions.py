@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sessions import SESSION_ID_KEY, cookie_name
 
@@ -37,7 +37,7 @@ async def note(request: Request) -> JsonResponse:
     return JsonResponse(request.session["noted"])
 
 
-ROUTES = [described(f"/{handler.__name__}", handler) for handler in (who, refuse, crash, note)]
+ROUTES = [ApiRoute(f"/{handler.__name__}", handler) for handler in (who, refuse, crash, note)]
 
 
 def client(label: str = LABEL, options: AppOptions = OPTIONS) -> TestClient:

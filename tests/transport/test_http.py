@@ -200,23 +200,23 @@ def test_waits_grow_are_capped_and_honour_retry_after() -> None:
 async def test_an_open_breaker_lets_one_probe_through_and_a_success_closes_it() -> None:
     breaker = Breaker(threshold=3, patience=60.0)
     for _ in range(3):
-        breaker.failed("connection refused")
+        breaker.record_failure("connection refused")
 
     with pytest.raises(NoAnswer, match="connection refused"):
         await breaker.admit(give_up=monotonic() + 0.01)
     await breaker.admit(give_up=monotonic() + 10)
     with pytest.raises(NoAnswer):
         await breaker.admit(give_up=monotonic() + 0.01)
-    breaker.succeeded()
+    breaker.record_success()
     await breaker.admit(give_up=0.0)
 
 
 def test_failures_between_successes_do_not_open_the_breaker() -> None:
     breaker = Breaker(threshold=3)
     for _ in range(10):
-        breaker.failed("x")
-        breaker.failed("x")
-        breaker.succeeded()
+        breaker.record_failure("x")
+        breaker.record_failure("x")
+        breaker.record_success()
 
     assert not breaker.is_open
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from nemo_gym.serving.health import ask
+from nemo_gym.serving.health import check_health
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.transport.http import Endpoint
 from nemo_gym.transport.proxies import Proxy, is_loopback, proxy_of
@@ -118,7 +118,7 @@ async def test_a_server_of_our_own_is_not_ready_because_a_proxy_answers(
 ) -> None:
     async with proxy() as (place, heads):
         monkeypatch.setenv("HTTP_PROXY", f"http://{place}")
-        assert await ask(FAR, None, within=0.05) != "success"
+        assert await check_health(FAR, None, within=0.05) != "success"
         assert Service(FAR, "resources server")._connections.proxy is None
         with pytest.raises(GymError, match="no resources server at"):
             await Service(FAR, "resources server", retry=Retry(attempts=1, budget=0.1)).get("/")

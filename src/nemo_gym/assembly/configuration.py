@@ -31,8 +31,8 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.task_sources import Source
+from nemo_gym.serving.instance_specs import Single, environment_spec, server_sources, single
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.serving.specs import Single, described, environment_spec, single
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
@@ -169,7 +169,7 @@ def _through_servers(
     output = output_path(settings, "servers")
     job = job_of(
         settings,
-        environment=EnvironmentSpec(settings=described(config, roots)),
+        environment=EnvironmentSpec(settings=server_sources(config, roots)),
         model=ModelSpec("none"),
         agent=AgentSpec("remote_run", {"agent": default}),
         input=tasks.sources,

@@ -17,8 +17,8 @@ from nemo_gym.runs.asked_specs import AskSettings, with_asked
 from nemo_gym.runs.component_specs import EnvironmentSpec
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.scorer_environments import Scorers, recorded_scorer
+from nemo_gym.serving.instance_specs import environment_spec
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.serving.specs import environment_spec
 from nemo_gym.wire.errors import UsageError
 
 

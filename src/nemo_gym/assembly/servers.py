@@ -7,17 +7,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Final
 
 from nemo_gym.assembly.endpoint_wait import READINESS, wait_for_endpoints
 from nemo_gym.assembly.messages import Messages, Write
 from nemo_gym.config.resolve import Config
-from nemo_gym.serving.children import Child
-from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
-from nemo_gym.serving.listeners import who_frees
+from nemo_gym.serving.launch import Launch, bind_addresses, needs_token, prepare
+from nemo_gym.serving.port_owner import who_frees
 from nemo_gym.serving.redaction import Redactor, log_redacted
-from nemo_gym.serving.run_state import runtime_folder
+from nemo_gym.serving.running_gyms import runtime_folder
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.server_process import ServerProcess
 from nemo_gym.serving.servers import Servers
 from nemo_gym.serving.sockets import AddressInUse
 from nemo_gym.wire.errors import GymError
@@ -43,7 +42,7 @@ def launch_for_run(resolve: Callable[[], Config], roots: Sequence[Path], logs: P
         )
 
     try:
-        _, launch = bound(resolve, prepare_launch)
+        _, launch = bind_addresses(resolve, prepare_launch)
     except AddressInUse as error:
         raise GymError(f"{error}: {who_frees(error.port, runtime_folder())}") from None
     return launch
@@ -58,7 +57,7 @@ async def open_servers(launch: Launch, messages: Messages) -> AsyncGenerator[Non
     """
     log_redacted(Redactor(launch.secrets), verbose=bool(launch.tree.get("verbose")))
     began = monotonic()
-    servers = Servers(launch, lost=partial(report_lost, messages.warn))
+    servers = Servers(launch, on_end=partial(report_lost, messages.warn))
     await servers.start()
     try:
         seconds = float(launch.tree.get(READINESS) or 0.0)
@@ -67,13 +66,9 @@ async def open_servers(launch: Launch, messages: Messages) -> AsyncGenerator[Non
         messages.progress(f"{len(servers.running)} servers started in {monotonic() - began:.1f} s")
         yield
     finally:
-        await servers.stop(grace_s=_GRACE_S)
+        await servers.stop()
 
 
-def report_lost(warn: Write, child: Child, code: int) -> None:
+def report_lost(warn: Write, server: ServerProcess, code: int) -> None:
     """Report that a server has ended, with its last output."""
-    warn(f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}")
-
-
-_GRACE_S: Final = 5.0
-"""Seconds for requests in flight, which there are only if the run ends early."""
+    warn(f"{server.name} ended with exit code {code}. Its last output:{server.last_lines}")

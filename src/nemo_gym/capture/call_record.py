@@ -5,13 +5,13 @@ from __future__ import annotations
 from time import monotonic, time
 from typing import Any
 
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.wire.model_call import Dialect, ErrorCategory, ModelCall, error_category, new_call_id
 from nemo_gym.wire.params import RequestParams
 
 
 class CallRecord:
-    """The data of a call so far. Without a recorder or a rollout, nothing is stored."""
+    """A model call that is under way. Without a recorder or a rollout id it is not recorded."""
 
     def __init__(
         self,
@@ -23,9 +23,9 @@ class CallRecord:
         asked_as: str = "",
     ) -> None:
         self.request: dict[str, Any] = {}
-        """The body, once it is read."""
+        """The body of the request, once it is read."""
         self.params: RequestParams | None = None
-        """The request in the one language, unless the body is that already."""
+        """The request as Responses parameters; None when the body has this form already."""
         self._recorder = recorder
         self._rollout_id = rollout_id
         self._dialect: Dialect = dialect
@@ -34,20 +34,22 @@ class CallRecord:
         self._started_at = time()
         self._started = monotonic()
 
-    async def finished(self, response: dict[str, Any], answer: dict[str, Any], *, streamed: bool) -> None:
-        """Keep a call that was answered; `answer` is the Response before the dialect dropped its tokens."""
-        await self._keep(200, response, answer=answer, streamed=streamed)
+    async def save_answer(self, response: dict[str, Any], answer: dict[str, Any], *, streamed: bool) -> None:
+        """Record an answered call; `answer` is the Response before the dialect dropped its tokens."""
+        await self._save(200, response, answer=answer, streamed=streamed)
 
-    async def failed(self, status: int, response: object, category: ErrorCategory | None = None) -> None:
-        """Keep a call that failed; `category` says what the status alone doesn't."""
-        await self._keep(status, response, category=category or error_category(status))
+    async def save_failure(
+        self, status: int, response: object, category: ErrorCategory | None = None
+    ) -> None:
+        """Record a failed call; without a `category` the status decides it."""
+        await self._save(status, response, category=category or error_category(status))
 
-    async def abandoned(self) -> None:
+    async def mark_incomplete(self) -> None:
         """Note that the client went away before the answer came."""
         if self._recorder is not None and self._rollout_id is not None:
             await self._recorder.mark_incomplete(self._rollout_id)
 
-    async def _keep(
+    async def _save(
         self,
         status: int,
         response: object,

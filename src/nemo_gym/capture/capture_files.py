@@ -32,7 +32,7 @@ class CaptureFiles:
         return self.folder / f"{check_rollout_id(rollout_id)}.capture.incomplete"
 
     def append(self, rollout_id: str, line: bytes) -> None:
-        """Keep a call, on disk when this returns.
+        """Add the line of a call; it is on disk when this returns.
 
         Raises:
             OSError: it can't be written.
@@ -52,16 +52,16 @@ class CaptureFiles:
         return self.incomplete_path_for(rollout_id).exists()
 
     def raw_lines(self, rollout_id: str) -> list[bytes]:
-        """The lines of a rollout as bytes; none for one that is not known."""
+        """The lines of a rollout as bytes; an unknown rollout has none."""
         try:
             return self.path_for(rollout_id).read_bytes().splitlines()
         except FileNotFoundError:
             return []
 
     def lines(self, rollout_id: str) -> tuple[list[dict[str, Json]], bool]:
-        """The calls of a rollout in their order, and whether every line was one."""
+        """The calls of a rollout in order, and whether every line could be read."""
         calls: list[dict[str, Json]] = []
-        whole = True
+        is_whole = True
         for line in self.raw_lines(rollout_id):
             try:
                 call = decode(line)
@@ -70,10 +70,10 @@ class CaptureFiles:
             if isinstance(call, dict):
                 calls.append(cast("dict[str, Json]", call))
             else:
-                whole = False
-        return calls, whole
+                is_whole = False
+        return calls, is_whole
 
     def clear(self, rollout_id: str) -> None:
-        """Forget a rollout."""
+        """Delete the files of a rollout."""
         self.path_for(rollout_id).unlink(missing_ok=True)
         self.incomplete_path_for(rollout_id).unlink(missing_ok=True)

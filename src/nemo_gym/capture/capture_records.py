@@ -1,4 +1,4 @@
-"""Captured model calls as records, in one form for all dialects."""
+"""Turns captured model calls into records, in one form for all dialects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASKED_CALLS: Final = "asked_calls"
 
 
 def call_record(call: Mapping[str, Any], place: int) -> dict[str, Any]:
-    """The `ModelCallRecord` of one line of a capture file. None is unknown."""
+    """The `ModelCallRecord` of one line of a capture file. None means unknown."""
     response = object_of(call.get("response"))
     answer = object_of(call.get("answer")) or response
     model_ref = call.get("model_ref") or None
@@ -42,7 +42,7 @@ def call_record(call: Mapping[str, Any], place: int) -> dict[str, Any]:
         "response": call.get("response"),
         "request_raw": call.get("request_raw"),
         "response_raw": call.get("response_raw"),
-        "tool_calls": [_tool_call(*made) for made in _tool_calls(answer)],
+        "tool_calls": [_tool_call(*call) for call in _tool_calls(answer)],
         "reasoning_content": "".join(_reasoning(answer)) or None,
         "cache_hit": None if cached is None else cached > 0,
         "error_category": call.get("error_category"),
@@ -52,7 +52,7 @@ def call_record(call: Mapping[str, Any], place: int) -> dict[str, Any]:
 
 
 def call_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sums over records; a count that no call reported is unknown."""
+    """Sums over records. A sum is None when no call reported the count."""
     sums: dict[str, Any] = {}
     for name in _SUMMED:
         counts = [record[name] for record in records if record[name] is not None]
@@ -66,9 +66,8 @@ def capture_column(
     """The value of `ng_model_call_capture`.
 
     Args:
-        rollout_id: whose calls they are.
-        calls: the lines of its capture file.
-        incomplete: whether one is known to be missing.
+        calls: the lines of the capture file of the rollout.
+        incomplete: whether a call is known to be missing.
     """
     own = [call for call in calls if not call.get("asked_as")]
     records = [call_record(call, place) for place, call in enumerate(own)]
@@ -82,7 +81,7 @@ def capture_column(
 
 
 def asked_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The part of the capture about models that the environment asks; empty when it asked none."""
+    """The part of the capture about the models that the environment asks; empty without such calls."""
     matches = [call for call in calls if call.get("asked_as")]
     records = [
         {"asked_as": call["asked_as"], **call_record(call, place)} for place, call in enumerate(matches)
@@ -106,26 +105,29 @@ _SUMMED: Final = (
 
 
 def _usage(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Anthropic counts what a cache gave apart from the input; here it belongs to it."""
+    """Token counts. Anthropic leaves cached tokens out of the input tokens; here they are part of them."""
     usage = object_of(answer.get("usage"))
     if "prompt_tokens" in usage:
-        came, went = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        coming, going = "prompt_tokens_details", "completion_tokens_details"
+        tokens_in, tokens_out = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        input_details, output_details = "prompt_tokens_details", "completion_tokens_details"
     else:
-        came, went = _count(usage, "input_tokens"), _count(usage, "output_tokens")
-        coming, going = "input_tokens_details", "output_tokens_details"
-    created = _count(usage, "cache_creation_input_tokens")
-    read = _count(usage, "cache_read_input_tokens")
-    if came is not None:
-        came += (created or 0) + (read or 0)
+        tokens_in, tokens_out = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+        input_details, output_details = "input_tokens_details", "output_tokens_details"
+    cache_writes = _count(usage, "cache_creation_input_tokens")
+    cache_reads = _count(usage, "cache_read_input_tokens")
+    if tokens_in is not None:
+        tokens_in += (cache_writes or 0) + (cache_reads or 0)
     total = _count(usage, "total_tokens")
+    if total is None and tokens_in is not None and tokens_out is not None:
+        total = tokens_in + tokens_out
+    cached = _count(object_of(usage.get(input_details)), "cached_tokens")
     return {
-        "tokens_in": came,
-        "tokens_out": went,
-        "tokens_reasoning": _count(object_of(usage.get(going)), "reasoning_tokens"),
-        "tokens_total": came + went if total is None and came is not None and went is not None else total,
-        "cached_tokens": _count(object_of(usage.get(coming)), "cached_tokens") if read is None else read,
-        "cache_creation_tokens": created,
+        "tokens_in": tokens_in,
+        "tokens_out": tokens_out,
+        "tokens_reasoning": _count(object_of(usage.get(output_details)), "reasoning_tokens"),
+        "tokens_total": total,
+        "cached_tokens": cached if cache_reads is None else cache_reads,
+        "cache_creation_tokens": cache_writes,
     }
 
 
@@ -142,7 +144,7 @@ def _finish_reason(answer: Mapping[str, Any]) -> str | None:
 
 
 def _tool_calls(answer: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
-    """(id, name, arguments) of each call, in any dialect."""
+    """Id, name and arguments of each tool call, in any dialect."""
     triples: list[tuple[Any, Any, Any]] = []
     for item in _parts(answer):
         match item:
@@ -181,7 +183,7 @@ def _parts(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     if isinstance(arguments, str):
-        with suppress(msgspec.DecodeError):  # then the model's own text is what there is
+        with suppress(msgspec.DecodeError):  # text that is no JSON stays as it is
             arguments = decode(arguments.encode("utf-8", "replace"))
     return {"call_id": call_id, "name": name, "arguments": arguments}
 

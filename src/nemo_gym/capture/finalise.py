@@ -1,4 +1,4 @@
-"""Builds the columns for training in a row from the captured tokens of a finished rollout."""
+"""Builds the training columns of a row from the captured tokens of a finished rollout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE, tree_columns
 from nemo_gym.capture.settings import Strategy
-from nemo_gym.capture.tokens import Snapshot, TokenSource, called, captured_of
+from nemo_gym.capture.tokens import Snapshot, TokenSource, await_call, captured_of
 from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
 from nemo_gym.wire.call_tree import Branch, call_tree, separate_calls
@@ -24,7 +24,7 @@ from nemo_gym.wire.task import Row
 
 
 class Retirable(msgspec.Struct, frozen=True):
-    """The fields of `_ng_token_capture` that are needed after the row is on disk."""
+    """The fields of `_ng_token_capture` that are needed once the row is on disk."""
 
     rollout_id: str = ""
     snapshot_id: str = ""
@@ -34,7 +34,7 @@ class Retirable(msgspec.Struct, frozen=True):
 
 
 class Finaliser:
-    """Puts rollouts together from their captured tokens."""
+    """Rebuilds rollouts from their captured tokens."""
 
     def __init__(self, source: TokenSource, strategy: Strategy = "prefix_merging") -> None:
         self._source = source
@@ -43,48 +43,49 @@ class Finaliser:
     async def finish(
         self, row: Row, rollout_id: str, response: Response, agent_columns: Mapping[str, Any]
     ) -> tuple[Response, dict[str, Any]]:
-        """The response with the main branch as its output, and the columns that go with it.
+        """The response with the main branch as its output, and the training columns.
 
-        Without a call that was captured the response stays as it is. Nothing that goes wrong costs the
-        rollout: it is masked and says why.
+        Without captured calls the response stays as it is. After an error the rollout is kept, but masked
+        with the reason.
 
         Args:
-            row: as it was dispatched; its text says which branch is the main one.
-            rollout_id: whose tokens.
-            response: what the agent gave.
-            agent_columns: the columns that the agent gave.
+            row: as it was dispatched; the text of its task decides which branch is the main one.
+            response: the agent's response.
+            agent_columns: the columns that the agent added.
         """
         if TOKEN_CAPTURE in agent_columns:  # its served model has done this already
             return response, {}
         try:
-            source_data = await called(self._source.freeze, rollout_id)
-            snapshot = msgspec.convert(source_data, Snapshot, from_attributes=True)
+            data = await await_call(self._source.freeze, rollout_id)
+            snapshot = msgspec.convert(data, Snapshot, from_attributes=True)
             captured = captured_of(snapshot)
             branches = await asyncio.to_thread(self._branches, row, captured)
         except Exception as error:
-            log.exception("rollout %s: its tokens can't be put together", rollout_id)
+            log.exception("rollout %s: its tokens can't be rebuilt", rollout_id)
             why = {"rollout_id": rollout_id, "masked": "source_failed", "detail": str(error)[:500]}
             return response, {TOKEN_CAPTURE: why, MASK_SAMPLE: True}
         columns = tree_columns(row, rollout_id, captured, branches, strategy=self._strategy)
         columns[TOKEN_CAPTURE] |= {"snapshot_id": snapshot.snapshot_id, "version": snapshot.version}
-        columns[TRAJECTORY] = _joined(object_of(agent_columns.get(TRAJECTORY)), columns[TRAJECTORY])
+        columns[TRAJECTORY] = _join_trajectories(
+            object_of(agent_columns.get(TRAJECTORY)), columns[TRAJECTORY]
+        )
         if branches:
             response = Response({**response.data, "output": branches[0].trainable_items})
         return response, columns
 
     async def retire(self, ended: Retirable) -> None:
-        """Let the store forget a rollout whose row is safe. A store that fails keeps it."""
+        """Let the store delete a rollout whose row is on disk. An error of the store is logged."""
         if not ended.snapshot_id:
             return
         snapshot = Snapshot(ended.rollout_id, (), False, ended.snapshot_id, ended.version)
         try:
-            await called(self._source.drop, snapshot)
+            await await_call(self._source.drop, snapshot)
         except Exception:
             log.exception("rollout %s: its tokens can't be dropped", ended.rollout_id)
 
     async def aclose(self) -> None:
         """Close the store."""
-        await called(self._source.close)
+        await await_call(self._source.close)
 
     def _branches(self, row: Row, captured: Captured) -> Sequence[Branch]:
         if self._strategy == "per_request":
@@ -101,19 +102,17 @@ log: Final = logging.getLogger(__name__)
 
 
 def _prompt(row: Row) -> str:
-    """The last thing that the task says to the model."""
+    """The text of the task's last user message."""
     items = input_items(row[keys.PARAMS])
     messages = [item for item in items if item["type"] == "message" and item["role"] == "user"]
     return message_text(messages[-1]) if messages else ""
 
 
-def _joined(agent_columns: dict[str, Any], captured: dict[str, Any]) -> dict[str, Any]:
-    """The captured trajectory; where the agent gave one, that one with the branches that were captured."""
+def _join_trajectories(agent_columns: dict[str, Any], captured: dict[str, Any]) -> dict[str, Any]:
+    """The agent's trajectory with the captured branches added; without one, the captured trajectory."""
     if not agent_columns:
         return captured
     ids = {each.get("invocation_id") for each in objects_of(agent_columns.get("invocations"))}
-    added = [each for each in captured["invocations"] if each["invocation_id"] not in ids]
-    return {
-        **agent_columns,
-        "invocations": [*cast("list[Any]", agent_columns.get("invocations") or []), *added],
-    }
+    others = [each for each in captured["invocations"] if each["invocation_id"] not in ids]
+    own = cast("list[Any]", agent_columns.get("invocations") or [])
+    return {**agent_columns, "invocations": [*own, *others]}

@@ -20,12 +20,12 @@ from nemo_gym.wire.task import Row
 TOKEN_CAPTURE: Final = "_ng_token_capture"
 MASK_SAMPLE: Final = "mask_sample"
 CAPTURE_COLUMNS: Final = frozenset({CAPTURE, TRAJECTORY, TOKEN_CAPTURE, MASK_SAMPLE})
-"""Columns that only a result may carry: stale ones in a row are dropped before it is run."""
+"""Columns that only a result may have. They are dropped from a row before it is run."""
 
 
 def main_response(branches: Sequence[Branch]) -> Response:
-    """The main branch as one Response: what it made, and the usage of every call of the rollout. Without
-    any branch an empty one."""
+    """The main branch as one Response, with the usage of all calls of the rollout. An empty Response
+    without branches."""
     if not branches:
         return Response.of([])
     main = branches[0]
@@ -40,7 +40,7 @@ def main_response(branches: Sequence[Branch]) -> Response:
 def capture_columns(
     row: Row, rollout_id: str, captured: Captured, branches: Sequence[Branch]
 ) -> dict[str, Any]:
-    """The columns that hold every captured call and every branch."""
+    """The columns with every captured call and every branch."""
     lines = [msgspec.structs.asdict(call) for call in captured.calls]
     return {
         CAPTURE: capture_column(rollout_id, lines, incomplete=captured.incomplete),
@@ -56,8 +56,7 @@ def tree_columns(
     *,
     strategy: str = "prefix_merging",
 ) -> dict[str, Any]:
-    """The columns that hold every branch, what shows that it is one, and whether the main one may be trained
-    on."""
+    """The columns with every branch, the evidence for it, and whether the main branch may be trained on."""
     nothing = "capture_incomplete" if captured.incomplete else "no_calls"
     masked = branches[0].mask if branches else nothing
     return {

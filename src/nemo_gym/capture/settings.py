@@ -24,26 +24,26 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
     enabled: bool = False
     all_agents: bool = False
-    """Also for agents that don't say `token_id_capture: true`."""
+    """Capture the tokens of all agents, not only of those with `token_id_capture: true`."""
     dir: str | None = None
-    """Folder of the default store; every process of the run must reach it."""
+    """Folder of the default store. Every process of the run must be able to use it."""
     sink: str | None = None
-    """`module:Class` or `path.py:Class` of another store."""
+    """Another store, as `module:Class` or `path.py:Class`."""
     sink_kwargs: dict[str, Any] = {}
     rebuild_response: bool = True
-    """Put the main branch in the place of what the agent gave as its output."""
+    """Replace the output of the agent's response by the main branch."""
     strategy: Strategy = "prefix_merging"
-    """`per_request` takes every call for itself, for agents that write the history again for each."""
+    """`per_request` makes every call its own branch, for agents that rewrite the history each time."""
     max_mask_fraction: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    """Stop a run of whose rollouts a larger part can't be trained on."""
+    """The largest part of the rollouts that may be unfit for training; above it the run stops."""
     mask_fraction_min_samples: Annotated[int, msgspec.Meta(ge=1)] = 50
-    """Rollouts that must have ended before."""
+    """How many rollouts must have ended before `max_mask_fraction` counts."""
 
     def store(self) -> TokenSink:
-        """The sink of the tokens.
+        """The store of the tokens.
 
         Raises:
-            UsageError: there is no such class, or it can't be made; the folder can't be made.
+            UsageError: the class or the folder does not exist and can't be created.
         """
         if self.sink is None:
             if not self.dir:
@@ -56,19 +56,19 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
             raise UsageError(f"token_id_capture.sink {self.sink}: {error}") from None
 
     def source(self) -> TokenSource:
-        """The source of the tokens: the store itself.
+        """The store of the tokens, to read from.
 
         Raises:
-            UsageError: as `store`; or it takes tokens only.
+            UsageError: as for `store`; or the store can't be read from.
         """
         self.check_source()
         return cast("TokenSource", self.store())
 
     def check_source(self) -> None:
-        """Check that a response that is to be rebuilt can be.
+        """Check that responses can be rebuilt from the store, when that is wanted.
 
         Raises:
-            UsageError: there is no such class, or it takes tokens only.
+            UsageError: there is no such class, or it can't be read from.
         """
         if self.sink is None or not self.rebuild_response:
             return
@@ -87,10 +87,10 @@ class CaptureSettings(msgspec.Struct, frozen=True):
     """Folder of captured calls (`observability_enabled`); empty for none."""
     tokens: TokenSettings | None = None
     agents: tuple[str, ...] | None = None
-    """Whose tokens are captured; None is everybody's."""
+    """Agents whose tokens are captured; None means all."""
 
     def captures_tokens_of(self, agent: str) -> bool:
-        """Whether an agent's rollouts are put together from captured tokens."""
+        """Whether an agent's rollouts are rebuilt from captured tokens."""
         return self.tokens is not None and (self.agents is None or agent in self.agents)
 
 
@@ -104,7 +104,7 @@ def capture_settings(
         agents: the settings of every agent by its name.
 
     Raises:
-        UsageError: the block `token_id_capture` is not one, or names a store that won't do.
+        UsageError: the block `token_id_capture` is not valid, or its store can't be used.
     """
     calls = str(tree["model_call_capture_dir"]) if tree.get("observability_enabled") else ""
     tokens = token_settings(tree)
@@ -120,7 +120,7 @@ def token_settings(tree: Mapping[str, Any]) -> TokenSettings | None:
     """The block `token_id_capture` where it is enabled.
 
     Raises:
-        UsageError: it is not one.
+        UsageError: the block is not valid.
     """
     block = tree.get("token_id_capture")
     try:
@@ -131,14 +131,14 @@ def token_settings(tree: Mapping[str, Any]) -> TokenSettings | None:
 
 
 def settle_folders(tree: dict[str, Any], folder: Path) -> None:
-    """Fill in where captures go, so that every process of a run agrees, whatever folder it works in.
+    """Make the folders of captures absolute, so that every process of a run uses the same ones.
 
     Args:
-        tree: of a configuration; changed.
-        folder: for what the tree names no folder of its own for.
+        tree: the configuration tree; it is changed.
+        folder: for captures without a folder in the tree.
 
     Raises:
-        UsageError: the block `token_id_capture` is not one.
+        UsageError: the block `token_id_capture` is not valid.
     """
     if tree.get("observability_enabled"):
         calls = Path(tree.get("model_call_capture_dir") or folder / "model_calls")
@@ -153,10 +153,10 @@ def settle_folders(tree: dict[str, Any], folder: Path) -> None:
 
 
 def call_store(tree: Mapping[str, Any]) -> FileCapture | None:
-    """The store of model calls in a configuration tree; None when it names none.
+    """The store of model calls in a configuration tree; None when calls are not stored.
 
     Raises:
-        UsageError: the folder can't be made.
+        UsageError: the folder can't be created.
     """
     return FileCapture(Path(tree["model_call_capture_dir"])) if tree.get("observability_enabled") else None
 

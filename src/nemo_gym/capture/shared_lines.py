@@ -12,25 +12,25 @@ from pathlib import Path
 from nemo_gym.wire.errors import UsageError
 
 
-def made(folder: Path, what: str) -> Path:
-    """A folder of one's own, absolute, made if need be.
+def create_folder(folder: Path, what: str) -> Path:
+    """The absolute path of a folder that is created if it is missing, for this user only.
 
     Args:
-        what: what it is for, for the error.
+        what: its purpose, for the error.
 
     Raises:
-        UsageError: it can't be made.
+        UsageError: it can't be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise UsageError(f"{what} folder {folder} can't be made: {error.strerror}") from None
+        raise UsageError(f"{what} folder {folder} can't be created: {error.strerror}") from None
     return folder.absolute()
 
 
 @contextmanager
-def locked(path: Path) -> Generator[FileIO, None, None]:
-    """A file, made if need be, that no other process adds to in the meantime.
+def lock_file(path: Path) -> Generator[FileIO, None, None]:
+    """A file that no other process appends to meanwhile; it is created if it is missing.
 
     Raises:
         OSError: it can't be opened.
@@ -41,20 +41,20 @@ def locked(path: Path) -> Generator[FileIO, None, None]:
 
 
 def append(file: FileIO, line: bytes) -> None:
-    """One whole line at the end of a locked file, on disk. What is left of a torn line ends before it."""
+    """Write one line at the end of a locked file and sync it to disk. A torn line before it gets an end."""
     end = file.seek(0, os.SEEK_END)
-    torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
-    rest = memoryview((b"\n" if torn else b"") + line + b"\n")
+    is_torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+    rest = memoryview((b"\n" if is_torn else b"") + line + b"\n")
     while rest:
         rest = rest[file.write(rest) :]
     os.fsync(file.fileno())
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """One whole line at the end of a file, on disk.
+    """Write one line at the end of a file and sync it to disk.
 
     Raises:
         OSError: it can't be written.
     """
-    with locked(path) as file:
+    with lock_file(path) as file:
         append(file, line)

@@ -1,4 +1,4 @@
-"""Stores for the calls of a model server, which can be read by rollout."""
+"""Stores for the calls of a model server, by rollout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from nemo_gym.capture.capture_files import CaptureFiles
-from nemo_gym.capture.server_capture import Recorder
-from nemo_gym.capture.shared_lines import made
+from nemo_gym.capture.recorder import Recorder
+from nemo_gym.capture.shared_lines import create_folder
 from nemo_gym.wire.items import Json
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.model_call import Captured, ModelCall
@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 
 class CaptureStore(Recorder, Protocol):
-    """A recorder that can be asked what it has."""
+    """A recorder whose calls can be read again."""
 
     async def read(self, rollout_id: str) -> Captured:
-        """The agent's calls recorded for a rollout so far; none for one that it doesn't know."""
+        """The agent's calls of a rollout so far; an unknown rollout has none."""
         ...
 
     async def clear(self, rollout_id: str) -> None:
-        """Forget a rollout, as before another run of it or once its row is safely written."""
+        """Delete the calls of a rollout: before it runs again, or once its row is on disk."""
         ...
 
 
 class MemoryCapture:
-    """Calls kept in this process until the rollout is cleared."""
+    """Keeps calls in memory until their rollout is cleared."""
 
     def __init__(self) -> None:
         self._rollouts: dict[str, Captured] = {}
@@ -46,8 +46,8 @@ class MemoryCapture:
         self._of(rollout_id).incomplete = True
 
     async def read(self, rollout_id: str) -> Captured:
-        held = self._rollouts.get(rollout_id)
-        return Captured([]) if held is None else Captured(list(held.calls), held.incomplete)
+        captured = self._rollouts.get(rollout_id, Captured([]))
+        return Captured(list(captured.calls), captured.incomplete)
 
     async def clear(self, rollout_id: str) -> None:
         self._rollouts.pop(rollout_id, None)
@@ -63,11 +63,11 @@ class FileCapture:
     which a call could not be written.
 
     Raises:
-        UsageError: the folder can't be made.
+        UsageError: the folder can't be created.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = made(folder, "capture")
+        self.folder = create_folder(folder, "capture")
         self._files = CaptureFiles(self.folder)
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="capture")
 
@@ -89,7 +89,8 @@ class FileCapture:
 
     async def lines(self, rollout_id: str) -> tuple[list[dict[str, Json]], bool]:
         """The lines of a rollout as they are, those of other writers too, and whether a call is missing."""
-        return await self._off_loop(lambda: _read_lines(self._files, rollout_id))
+        calls, is_whole = await self._off_loop(lambda: self._files.lines(rollout_id))
+        return calls, not is_whole or self._files.is_incomplete(rollout_id)
 
     async def clear(self, rollout_id: str) -> None:
         await self._off_loop(lambda: self._files.clear(rollout_id))
@@ -113,8 +114,3 @@ def _read(files: CaptureFiles, rollout_id: str) -> Captured:
         if not call.asked_as:
             captured.calls.append(call)
     return captured
-
-
-def _read_lines(files: CaptureFiles, rollout_id: str) -> tuple[list[dict[str, Json]], bool]:
-    calls, whole = files.lines(rollout_id)
-    return calls, not whole or files.is_incomplete(rollout_id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import FileIO
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 import msgspec
 
-from nemo_gym.capture.shared_lines import append, locked, made
+from nemo_gym.capture.shared_lines import append, create_folder, lock_file
 from nemo_gym.capture.tokens import Snapshot
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.jsonl import encode
@@ -18,21 +17,21 @@ from nemo_gym.wire.model_call import TokenEntry, check_rollout_id
 
 
 class Frozen(GymError):
-    """Tokens came for a rollout that is over."""
+    """Tokens arrive for a rollout that is over."""
 
 
 class TokenFiles:
     """Sink and source: `<rollout_id>.tokens.jsonl`, one entry a line, each on disk before `put` returns.
 
-    `<rollout_id>.incomplete` marks a rollout of which an entry is missing, `<rollout_id>.state.json` one
-    that is over. Whoever reads or adds holds the lock of the first.
+    `<rollout_id>.incomplete` marks a rollout of which an entry is missing, `<rollout_id>.state.json`
+    a rollout that is over. Every reader and writer holds the lock of the tokens' file.
 
     Raises:
-        UsageError: the folder can't be made.
+        UsageError: the folder can't be created.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = made(folder, "token")
+        self.folder = create_folder(folder, "token")
 
     def put(self, entry: TokenEntry) -> None:
         """Add an entry.
@@ -41,7 +40,7 @@ class TokenFiles:
             Frozen: the rollout is over.
             OSError: it can't be written.
         """
-        with locked(self._path(entry.rollout_id, _LINES)) as file:
+        with lock_file(self._path(entry.rollout_id, _LINES)) as file:
             if self._state(entry.rollout_id) is not None:
                 raise Frozen(f"rollout {entry.rollout_id} is over: call {entry.model_call_id} came too late")
             append(file, encode(entry))
@@ -50,34 +49,35 @@ class TokenFiles:
         """Note that an entry is missing.
 
         Raises:
-            OSError: the marker can't be made.
+            OSError: the marker can't be written.
         """
         self._path(rollout_id, _INCOMPLETE).touch()
 
     def freeze(self, rollout_id: str) -> Snapshot:
         """Close the rollout for more tokens, and return its snapshot. Later calls return the same one."""
-        with locked(self._path(rollout_id, _LINES)) as file:
-            lines = _content(file).splitlines()
+        with lock_file(self._path(rollout_id, _LINES)) as file:
+            file.seek(0)
+            lines = file.readall().splitlines()
             state = self._state(rollout_id) or self._begin_state(rollout_id, len(lines))
-            entries, whole = _entries(lines)
-            incomplete = not whole or self._path(rollout_id, _INCOMPLETE).exists()
+            entries, is_whole = _entries(lines)
+            incomplete = not is_whole or self._path(rollout_id, _INCOMPLETE).exists()
             return Snapshot(rollout_id, entries, incomplete, state.snapshot_id, state.version)
 
     def drop(self, snapshot: Snapshot) -> None:
         """Delete the files of a rollout, unless it has started again since then."""
         if self._state(snapshot.rollout_id) is None:
             return
-        with locked(self._path(snapshot.rollout_id, _LINES)):
+        with lock_file(self._path(snapshot.rollout_id, _LINES)):
             state = self._state(snapshot.rollout_id)
             if state is not None and state.snapshot_id == snapshot.snapshot_id:
                 self._delete(snapshot.rollout_id)
 
     def clear(self, rollout_id: str) -> None:
-        """Forget what an earlier run of the same rollout left."""
+        """Delete the files of an earlier run of the same rollout."""
         self._delete(rollout_id)
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        """Do nothing: no file stays open between calls."""
 
     def _state(self, rollout_id: str) -> _State | None:
         try:
@@ -111,21 +111,16 @@ _STATE: Final = ".state.json"
 _decoder: Final = msgspec.json.Decoder(TokenEntry)
 
 
-def _content(file: FileIO) -> bytes:
-    file.seek(0)
-    return file.readall()
-
-
 def _entries(lines: Sequence[bytes]) -> tuple[tuple[TokenEntry, ...], bool]:
-    """The entries, each once, and whether every line was one."""
+    """The entries without duplicates, and whether every line could be read."""
     entries: dict[str, TokenEntry] = {}
-    whole = True
+    is_whole = True
     for line in lines:
         try:
             entry = _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            whole = False
+            is_whole = False
             continue
         if entries.setdefault(entry.model_call_id, entry) != entry:
-            whole = False
-    return tuple(entries.values()), whole
+            is_whole = False
+    return tuple(entries.values()), is_whole

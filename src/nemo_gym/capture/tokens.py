@@ -23,20 +23,20 @@ class Snapshot(msgspec.Struct, frozen=True):
     """True when a call is known to be missing."""
     snapshot_id: str
     version: int
-    """How often something was added before."""
+    """How many entries were added before."""
 
 
 class TokenSink(Protocol):
-    """Takes the tokens of every captured call. Its methods may be coroutines or plain functions; these run
-    in a thread.
+    """Stores the tokens of every captured call. Its methods are coroutines or plain functions; a plain
+    function runs in a thread.
 
-    A sink may also have `begin_call(rollout_id, model_call_id)`, which is called before `put`, so that an
-    entry that was begun and never put is known to be missing; and `clear(rollout_id)`, which is called before
-    a rollout begins.
+    A sink may also have `begin_call(rollout_id, model_call_id)`, which is called before `put`: an entry that
+    was begun and never put is missing. `clear(rollout_id)`, if there is one, is called before a rollout
+    begins.
     """
 
     def put(self, entry: TokenEntry) -> Any:
-        """Keep the tokens of a call, so that they outlive this process. May raise."""
+        """Store the tokens of a call, so that they outlive this process. May raise."""
         ...
 
     def mark_incomplete(self, rollout_id: str) -> Any:
@@ -44,41 +44,41 @@ class TokenSink(Protocol):
         ...
 
     def close(self) -> Any:
-        """Release what it holds."""
+        """Release files and connections."""
         ...
 
 
 class TokenSource(Protocol):
-    """Gives a rollout's tokens back when it is over. Coroutines or plain functions, as a sink's."""
+    """Returns the tokens of a rollout that is over. Its methods are coroutines or plain functions."""
 
     def freeze(self, rollout_id: str) -> Any:
-        """The rollout's tokens as a `Snapshot`, or something with its attributes; nothing is added after."""
+        """The rollout's tokens as a `Snapshot` or an object with its attributes. No token is added later."""
         ...
 
     def drop(self, snapshot: Any) -> Any:
-        """Forget a rollout whose tokens are safe elsewhere; one that has started again since then stays."""
+        """Delete a rollout whose tokens are on disk elsewhere, unless it has started again since."""
         ...
 
     def close(self) -> Any:
-        """Release what it holds."""
+        """Release files and connections."""
         ...
 
 
 class CaptureFailed(GymError):
-    """The tokens of a call could be neither kept nor declared missing."""
+    """The tokens of a call can be neither stored nor marked as missing."""
 
 
 class TokenRecorder:
-    """A recorder that keeps the tokens of answered calls in a sink."""
+    """A recorder that stores the tokens of answered calls in a sink."""
 
     def __init__(self, sink: TokenSink) -> None:
         self.sink = sink
 
     async def record(self, call: ModelCall) -> None:
-        """Keep the tokens of a call; without an answer there is nothing to keep.
+        """Store the tokens of a call that has an answer.
 
         Raises:
-            CaptureFailed: the tokens can't be kept, and the rollout can't be marked incomplete either.
+            CaptureFailed: the tokens can't be stored, and the rollout can't be marked incomplete either.
         """
         if call.answer is None:
             return
@@ -88,38 +88,38 @@ class TokenRecorder:
                 raise ValueError("the model gave no tokens, or those of several items")
             begin = getattr(self.sink, "begin_call", None)
             if begin is not None:
-                await called(begin, call.rollout_id, call.model_call_id)
-            await called(self.sink.put, entry)
+                await await_call(begin, call.rollout_id, call.model_call_id)
+            await await_call(self.sink.put, entry)
         except Exception as error:
-            log.error("rollout %s: the tokens of a call are not kept: %s", call.rollout_id, error)
+            log.error("rollout %s: the tokens of a call are not stored: %s", call.rollout_id, error)
             await self._miss(call.rollout_id)
 
     async def mark_incomplete(self, rollout_id: str) -> None:
-        """A call that was given up: nobody has its answer, so no token of it is missing anywhere."""
+        """Do nothing: nobody has the answer of an abandoned call, so its tokens are not missing."""
 
     async def _miss(self, rollout_id: str) -> None:
         try:
-            await called(self.sink.mark_incomplete, rollout_id)
+            await await_call(self.sink.mark_incomplete, rollout_id)
         except Exception as error:
             raise CaptureFailed(f"rollout {rollout_id}: tokens are lost: {error}") from error
 
 
-async def called(function: Callable[..., Any], *arguments: Any) -> Any:
+async def await_call(function: Callable[..., Any], *arguments: Any) -> Any:
     """The result of a function or a coroutine function; a plain function runs in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     return await asyncio.to_thread(function, *arguments)
 
 
-async def cleared(store: TokenSink, rollout_id: str) -> None:
-    """Have a store forget what an earlier run of the same rollout left, where it can (`clear`)."""
+async def clear_rollout(store: TokenSink, rollout_id: str) -> None:
+    """Delete the tokens of an earlier run of the same rollout, if the store has `clear`."""
     clear = getattr(store, "clear", None)
     if clear is not None:
-        await called(clear, rollout_id)
+        await await_call(clear, rollout_id)
 
 
 def captured_of(snapshot: Snapshot) -> Captured:
-    """The calls of a snapshot; one whose tokens don't fit together is a missing one."""
+    """The calls of a snapshot. A call whose tokens don't fit together counts as missing."""
     captured = Captured([], snapshot.incomplete)
     for entry in snapshot.entries:
         try:

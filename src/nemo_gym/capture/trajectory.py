@@ -1,4 +1,4 @@
-"""The value of `ng_trajectory`: the parts that are the same whoever puts one together."""
+"""The parts of `ng_trajectory` that are the same for captured and uncaptured agents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRAJECTORY: Final = "ng_trajectory"
 
 
 def empty_trajectory(task_id: str, rollout_id: str) -> dict[str, Any]:
-    """The trajectory of a rollout of which nothing is known."""
+    """A trajectory without invocations, turns and calls."""
     return {
         "schema_version": "1.0",
         "task_id": task_id,
@@ -34,11 +34,7 @@ def trajectory_task_id(row: Mapping[str, Any]) -> str:
 
 
 def trajectory_call(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A captured call as an entry of `model_calls`. What its record doesn't know is None.
-
-    Args:
-        record: the call, as `capture_records.call_record` builds it.
-    """
+    """An entry of `model_calls`, from a record that `capture_records.call_record` has built."""
     status = record["response_status"] or text_of(object_of(record["response"]).get("status")) or None
     return {
         "model_call_id": record["model_call_id"],

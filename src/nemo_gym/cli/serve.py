@@ -24,13 +24,14 @@ from nemo_gym.assembly.endpoint_wait import READINESS, wait_for_endpoints
 from nemo_gym.assembly.servers import report_lost
 from nemo_gym.cli.console import print_banner
 from nemo_gym.cli.output import echo, print_error, safe_output
-from nemo_gym.runs.loop import ending_signals, run_async
-from nemo_gym.serving.children import HIDDEN_VARIABLES, Child
+from nemo_gym.runs.loop import run_async
 from nemo_gym.serving.launch import Launch, read_launch
 from nemo_gym.serving.redaction import Redactor, log_redacted
-from nemo_gym.serving.run_state import RunState, held, runtime_folder, token_file
+from nemo_gym.serving.running_gyms import RunningGym, register, runtime_folder, token_file
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.server_process import HIDDEN_VARIABLES, ServerProcess
 from nemo_gym.serving.servers import Servers
+from nemo_gym.serving.stop_signals import stop_event
 from nemo_gym.wire.errors import GymError
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ def serve_in_background(launch: Launch) -> int:
         os.close(fd)
     assert process.stdin is not None
     with process.stdin as pipe, os.fdopen(reading, "rb") as report_pipe:
-        pipe.write(launch.packed())
+        pipe.write(launch.pack())
         pipe.close()
         try:
             content = report_pipe.read()
@@ -103,7 +104,7 @@ def replace_process(launch: Launch) -> NoReturn:
     for fd in launch.sockets.values():
         os.set_inheritable(fd, True)
     with TemporaryFile() as file:
-        file.write(launch.packed())
+        file.write(launch.pack())
         file.flush()
         file.seek(0)
         os.dup2(file.fileno(), 0)
@@ -134,27 +135,25 @@ _PROGRAM: Final = [sys.executable, "-P", "-m", "nemo_gym.cli.serve"]
 
 
 async def _serve(launch: Launch, report_fd: int | None) -> int:
-    stop = asyncio.Event()
-    for number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(number, _stop_or_leave, stop)
+    stop = stop_event(launch.grace_s, print_error)
     lost: list[str] = []
 
-    def notice(child: Child, code: int) -> None:
+    def notice(child: ServerProcess, code: int) -> None:
         lost.append(child.name)
         report_lost(print_error, child, code)
 
-    servers = Servers(launch, lost=notice)
+    servers = Servers(launch, on_end=notice)
     folder = runtime_folder()
     with ExitStack() as cleanup:
         token = cleanup.enter_context(token_file(Secret(launch.token), folder)) if launch.token else ""
-        state = RunState(
+        state = RunningGym(
             pid=os.getpid(),
             head_url=servers.head_url,
             logs=launch.logs,
             token_file=str(token),
             started_at=launch.started_at,
         )
-        cleanup.enter_context(held(state, folder))
+        cleanup.enter_context(register(state, folder))
         await _until(stop, _start(servers))
         if stop.is_set():
             await servers.stop(grace_s=0.0)
@@ -192,13 +191,6 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
         stopped.cancel()
         working.cancel()
         await asyncio.gather(working, stopped, return_exceptions=True)
-
-
-def _stop_or_leave(stop: asyncio.Event) -> None:
-    """Stop at the first signal. The second one doesn't wait for requests; children end with this process."""
-    if stop.is_set():
-        os._exit(130)
-    stop.set()
 
 
 def _report_started(servers: Servers, launch: Launch, report_fd: int | None) -> None:

@@ -46,7 +46,7 @@ def start(
     token_env: Annotated[
         str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
     ] = "",
-    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 30.0,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds for requests in flight when stopping.")] = 5.0,
     ready_timeout: Annotated[float, typer.Option(min=1, help="Seconds a server may take to start.")] = 300.0,
     ask: options.Asks = None,
     model_ready_timeout: options.ModelReady = None,
@@ -63,9 +63,9 @@ def start(
     from nemo_gym.cli.environment_settings import with_environment_settings
     from nemo_gym.cli.serve import is_secret_visible, replace_process, serve, serve_in_background
     from nemo_gym.serving.head import HEAD
-    from nemo_gym.serving.launch import bound, needs_token, prepare
-    from nemo_gym.serving.listeners import who_frees
-    from nemo_gym.serving.run_state import runtime_folder
+    from nemo_gym.serving.launch import bind_addresses, needs_token, prepare
+    from nemo_gym.serving.port_owner import who_frees
+    from nemo_gym.serving.running_gyms import runtime_folder
     from nemo_gym.serving.sockets import AddressInUse
 
     flags: dict[str, object] = {
@@ -98,7 +98,7 @@ def start(
         return launch
 
     try:
-        config, launch = bound(resolve, prepare_launch)
+        config, launch = bind_addresses(resolve, prepare_launch)
     except AddressInUse as error:
         another = (
             "--port 0 takes another" if error.owner == HEAD else "another port in its configuration does too"
@@ -133,9 +133,9 @@ def status(
     _need_extra()
     from nemo_gym.cli.console import print_servers
     from nemo_gym.serving.gym_control import servers_of
-    from nemo_gym.serving.run_state import running, runtime_folder
+    from nemo_gym.serving.running_gyms import running_gyms, runtime_folder
 
-    states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
+    states = [one for one in running_gyms(runtime_folder()) if port in (None, one.head_port)]
     rows = [{**row, "head_url": state.head_url} for state in states for row in servers_of(state)]
     healthy = sum(row["status"] == "success" for row in rows)
     if json:
@@ -159,9 +159,9 @@ def stop(
     Example: gym env stop --port 11000
     """
     from nemo_gym.serving.gym_control import end
-    from nemo_gym.serving.run_state import running, runtime_folder
+    from nemo_gym.serving.running_gyms import running_gyms, runtime_folder
 
-    states = [one for one in running(runtime_folder()) if port in (None, one.head_port)]
+    states = [one for one in running_gyms(runtime_folder()) if port in (None, one.head_port)]
     if not states:
         sys.stdout.write("no servers are running\n")
     for state in states:
@@ -170,7 +170,7 @@ def stop(
 
 
 def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
-    from nemo_gym.serving.run_state import check_token, read_token
+    from nemo_gym.serving.running_gyms import check_token, read_token
     from nemo_gym.serving.secrets import Secret
 
     if file and variable:

@@ -21,7 +21,7 @@ class Profiler(BaseModel):
     _profile: CpuProfile = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
-        self._profile = CpuProfile(self.name, self.base_profile_dir, shown=self.required_str or "")
+        self._profile = CpuProfile(self.name, self.base_profile_dir, only=self.required_str or "")
 
     def start(self) -> None:
         """Begin; the folder for the results is made."""

@@ -20,7 +20,7 @@ class OwnAppConnections(AppConnections):
         self._fastapi = app
         self._lifespan: _Lifespan | None = None
 
-    async def _begun(self) -> Mapping[str, Any]:
+    async def _state(self) -> Mapping[str, Any]:
         if self._lifespan is None:
             self._lifespan = _Lifespan(self._fastapi)
         return await self._lifespan.begun()

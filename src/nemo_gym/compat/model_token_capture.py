@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.capture.settings import token_settings
 from nemo_gym.capture.tokens import TokenRecorder
 from nemo_gym.compat.captured_exchange import Exchange

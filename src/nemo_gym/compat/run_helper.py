@@ -22,10 +22,10 @@ from nemo_gym.compat.global_config import (
 from nemo_gym.config.implementations import check_implementations
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
-from nemo_gym.serving.background import BackgroundServers
-from nemo_gym.serving.head import Running
-from nemo_gym.serving.launch import Launch, bound, needs_token, prepare
-from nemo_gym.serving.run_state import runtime_folder
+from nemo_gym.serving.background_servers import BackgroundServers
+from nemo_gym.serving.head import ServerInstance
+from nemo_gym.serving.launch import Launch, bind_addresses, needs_token, prepare
+from nemo_gym.serving.running_gyms import runtime_folder
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError
 
@@ -46,7 +46,7 @@ class RunHelper:
 
     def __init__(self) -> None:
         self._background: BackgroundServers | None = None
-        self._running: list[Running] = []
+        self._running: list[ServerInstance] = []
 
     def start(self, global_config_dict_parser_config: GlobalConfigDictParserConfig) -> None:
         """Start the servers of a configuration; when this returns all answer, and so do their models.
@@ -61,7 +61,7 @@ class RunHelper:
         """
         if self._background is not None:
             raise UsageError("these servers run already: call shutdown() first, or use another RunHelper")
-        found, launch = bound(
+        found, launch = bind_addresses(
             lambda: GlobalConfigDictParser().resolve(global_config_dict_parser_config), _prepared
         )
         for notice in found.notices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.environments.resources import AskedModel
 from nemo_gym.environments.session import CURRENT, AskedUsage, Session
 from nemo_gym.models.base import Model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from nemo_gym.capture.call_record import CallRecord
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.models.failure import model_failure
@@ -48,15 +48,15 @@ class Recorded(Model):
             response = await self._model.responses(params)
         except GymError as error:
             failure = model_failure(error)
-            await record.failed(failure.status, failure.message, failure.category)
+            await record.save_failure(failure.status, failure.message, failure.category)
             raise
         except Exception as error:
-            await record.failed(500, repr(error), "exception")
+            await record.save_failure(500, repr(error), "exception")
             raise
         except BaseException:
-            await record.abandoned()
+            await record.mark_incomplete()
             raise
-        await record.finished(response.data, response.data, streamed=False)
+        await record.save_answer(response.data, response.data, streamed=False)
         return response
 
     def for_session(self, session: Session) -> Model:

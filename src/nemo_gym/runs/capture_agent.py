@@ -9,11 +9,11 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.capture_records import CAPTURE, asked_calls, capture_column
 from nemo_gym.capture.finalise import Finaliser
+from nemo_gym.capture.recorder import Recorder, Recorders
 from nemo_gym.capture.row_columns import CAPTURE_COLUMNS
-from nemo_gym.capture.server_capture import Recorder, Recorders
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
-from nemo_gym.capture.tokens import TokenRecorder, TokenSource, called, cleared
+from nemo_gym.capture.tokens import TokenRecorder, TokenSource, await_call, clear_rollout
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
 from nemo_gym.models.call_recording import Recorded
@@ -50,7 +50,7 @@ class CapturedAgent(Agent):
     async def aclose(self) -> None:
         await self.agent.aclose()
         if self._sink is not None:
-            await called(self._sink.close)
+            await await_call(self._sink.close)
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         id = rollout_id(row)
@@ -61,7 +61,7 @@ class CapturedAgent(Agent):
             await self._calls.clear(id)
             recorders.append(self._calls)
         if sink is not None:
-            await cleared(sink, id)
+            await clear_rollout(sink, id)
             recorders.append(TokenRecorder(sink))
         if recorders and not isinstance(model, ServedModel):
             model = Recorded(model, id, Recorders(recorders))

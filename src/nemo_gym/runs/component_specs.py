@@ -13,7 +13,7 @@ import msgspec
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.registry import find_agent
-from nemo_gym.capture.server_capture import Recorder
+from nemo_gym.capture.recorder import Recorder
 from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.build import build_environment, check_hooks
 from nemo_gym.environments.discovery import find_environment

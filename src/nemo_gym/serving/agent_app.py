@@ -17,10 +17,10 @@ from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import params_of, read_object
-from nemo_gym.serving.disconnects import unless_gone
+from nemo_gym.serving.disconnects import cancel_on_disconnect
 from nemo_gym.serving.errors import InvalidBody
 from nemo_gym.serving.metrics import metrics_of_link, metrics_route, no_metrics
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
@@ -43,21 +43,21 @@ def agent_app(
     token_capture: bool = False,
     model_ref: str = "",
 ) -> Starlette:
-    """The app of one agent; environment and model stay the caller's to close.
+    """The app of one agent. The caller closes the environment and the model.
 
     Args:
         name: the instance's name.
-        options: its `capture` and `tokens` are told of the model calls of every row that has an identity.
+        options: its recorders receive the model calls of every row with a rollout id.
         rollout_timeout: seconds one rollout may take; a longer one fails with `rollout_timeout`.
-        skip_verification: give every rollout `skip_verification_reward` instead of asking the verifier.
+        skip_verification: every rollout gets `skip_verification_reward`; the verifier is not called.
         token_capture: whether the tokens of this agent's calls are captured for training.
         model_ref: the name of the model's instance, for recorded calls.
     """
-    unverified = FixedRewardLink(environment, reward=skip_verification_reward)
-    played = unverified if skip_verification else environment
+    fixed_reward = FixedRewardLink(environment, reward=skip_verification_reward)
+    target = fixed_reward if skip_verification else environment
 
-    def recorded(request: Request, row: Row) -> Model:
-        """The model as this rollout asks it. A served model records its calls itself."""
+    def model_for(request: Request, row: Row) -> Model:
+        """The model for one rollout, with its calls recorded. A served model records its calls itself."""
         if not options.captures or isinstance(model, ServedModel):
             return model
         tag = rollout_tag(request.scope)
@@ -67,31 +67,31 @@ def agent_app(
             raise InvalidBody.of(error) from None
         if rollout_id is None:
             return model
-        captured = token_capture or (tag is not None and tag.token_capture)
-        recorder = options.recorder(RolloutTag(rollout_id, captured))
+        is_captured = token_capture or (tag is not None and tag.token_capture)
+        recorder = options.recorder(RolloutTag(rollout_id, is_captured))
         return model if recorder is None else Recorded(model, rollout_id, recorder, model_ref=model_ref)
 
     async def run(request: Request) -> JsonResponse:
         body = await read_object(request)
         params_of(body, keys.PARAMS)
         row = {key: value for key, value in body.items() if key not in keys.RESULT_KEYS}
-        rollout = await unless_gone(
-            request, attempt(agent, row, played, recorded(request, row), seconds=rollout_timeout)
+        rollout = await cancel_on_disconnect(
+            request, attempt(agent, row, target, model_for(request, row), seconds=rollout_timeout)
         )
         return JsonResponse(rollout.to_row())
 
     async def responses(request: Request) -> JsonResponse:
         row: Row = {keys.PARAMS: params_of(await read_object(request))}
-        rollout = await unless_gone(request, agent.run(row, unverified, recorded(request, row)))
+        rollout = await cancel_on_disconnect(request, agent.run(row, fixed_reward, model_for(request, row)))
         assert rollout.response is not None
         return JsonResponse(rollout.response.data)
 
     metrics = no_metrics("verification is skipped") if skip_verification else metrics_of_link(environment)
     routes = [
-        described(
+        ApiRoute(
             "/run", run, summary="One rollout of a task row, scored or failed.", body=_ROW, answer=_ROLLOUT
         ),
-        described(
+        ApiRoute(
             "/v1/responses",
             responses,
             summary="Let the agent act, unscored; the whole trajectory is the output.",

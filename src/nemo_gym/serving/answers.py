@@ -11,7 +11,7 @@ from nemo_gym.wire.jsonl import encode
 
 
 class JsonResponse(Response):
-    """Anything that JSON can hold, encoded by msgspec; bytes are JSON already."""
+    """A JSON value, encoded by msgspec. Bytes are sent as they are: they must be JSON."""
 
     media_type = "application/json"
 
@@ -20,16 +20,16 @@ class JsonResponse(Response):
 
 
 def text_answer(text: str, status: int = 200) -> Response:
-    """A tool's output: JSON where it looks like it, else plain text."""
+    """The output of a tool: JSON if it looks like JSON, else plain text."""
     looks_like_json = text.startswith(("{", "["))
     return Response(text, status, media_type="application/json" if looks_like_json else "text/plain")
 
 
-def echo(body: bytes, row: Mapping[str, Any], added: Mapping[str, Any]) -> JsonResponse:
-    """The JSON object `body` (decoded: `row`) with fields added, of which those of `row` are replaced.
+def echo(body: bytes, row: Mapping[str, Any], fields: Mapping[str, Any]) -> JsonResponse:
+    """The JSON object `body` (decoded: `row`) with more fields; a field that `row` has is replaced.
 
-    The body's own bytes are sent where that is possible: trajectories with token ids are megabytes.
+    The bytes of the body are sent again where possible: trajectories with token ids have megabytes.
     """
-    if not row or not added or not row.keys().isdisjoint(added):
-        return JsonResponse({**row, **added})
-    return JsonResponse(body.rstrip()[:-1] + b"," + encode(added)[1:])
+    if not row or not fields or not row.keys().isdisjoint(fields):
+        return JsonResponse({**row, **fields})
+    return JsonResponse(body.rstrip()[:-1] + b"," + encode(fields)[1:])

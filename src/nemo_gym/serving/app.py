@@ -1,4 +1,4 @@
-"""What every server has: liveness, its description, sessions, error forms, limits and the token."""
+"""The base of every server: liveness, its description, sessions, error forms, limits and the token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nemo_gym.serving.auth import BearerAuth
 from nemo_gym.serving.docs_page import docs_page
 from nemo_gym.serving.errors import ErrorForms, on_http_error
 from nemo_gym.serving.limits import LimitRequests
-from nemo_gym.serving.openapi import described, openapi_document
+from nemo_gym.serving.openapi import ApiRoute, openapi_document
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutPrefix
 from nemo_gym.serving.sessions import SessionCookie
@@ -32,16 +32,15 @@ def base_app(
     lifespan: Lifespan[Starlette] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Starlette:
-    """An app with these routes and what all servers share.
+    """An app with these routes, and the routes and middleware of every server.
 
     Args:
         label: `ClassName___instance_name` (see `server_label`); names the cookie, and the server in errors.
-        routes: tried in order, after those that all servers have; `described` ones appear with their
-            schemas.
-        about: facts for whoever connects, as `x-nemo-gym` in the document's `info`.
+        routes: tried in order, after those of every server; an `ApiRoute` is in the OpenAPI document.
+        about: facts for clients, as `x-nemo-gym` in the document's `info`.
     """
-    shared = [described("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
-    document = openapi_document(label, [*shared, *routes], about or {})
+    own = [ApiRoute("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
+    document = openapi_document(label, [*own, *routes], about or {})
 
     async def openapi(_: Request) -> JsonResponse:
         return JsonResponse(document)
@@ -50,35 +49,29 @@ def base_app(
         return docs_page(document)
 
     profile = options.profile
-
+    token = [] if options.token is None else [Middleware(BearerAuth, token=options.token)]
     return Starlette(
         routes=[
-            *shared,
-            described("/openapi.json", openapi, method="GET", summary="This document."),
+            *own,
+            ApiRoute("/openapi.json", openapi, method="GET", summary="This document."),
             Route("/docs", docs, methods=["GET"]),
             *([] if profile is None else [Route("/stats", profile.stats, methods=["GET"])]),
             *routes,
         ],
-        middleware=shared_middleware(label, options),
+        middleware=[  # outermost first
+            *token,
+            Middleware(RolloutPrefix),
+            Middleware(SessionCookie, label=label, secret=options.cookie_secret),
+            Middleware(ErrorForms, label=label),
+            Middleware(LimitRequests, limits=options.limits),
+        ],
         exception_handlers={HTTPException: on_http_error},
         lifespan=lifespan,
     )
 
 
-def shared_middleware(label: str, options: AppOptions) -> list[Middleware]:
-    """What `base_app` wraps around its routes, outermost first, for any other ASGI app."""
-    token = [] if options.token is None else [Middleware(BearerAuth, token=options.token)]
-    return [
-        *token,
-        Middleware(RolloutPrefix),
-        Middleware(SessionCookie, label=label, secret=options.cookie_secret),
-        Middleware(ErrorForms, label=label),
-        Middleware(LimitRequests, limits=options.limits),
-    ]
-
-
 def server_label(component: object, name: str) -> str:
-    """How a server is called in cookies and errors: class and instance."""
+    """The name of a server in cookies and errors: its class and its instance."""
     return f"{type(component).__name__}___{name}"
 
 

@@ -1,4 +1,4 @@
-"""The bearer token that a server bound beyond loopback asks for."""
+"""The bearer token of servers that other machines can reach."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from nemo_gym.serving.secrets import Secret
 
 
 class BearerAuth:
-    """ASGI middleware: 401 on every route unless the request carries the token.
+    """ASGI middleware: answers 401 unless the request carries the token.
 
-    As `Authorization: Bearer <token>`, or as `x-api-key: <token>`, which is how Anthropic's clients send a
-    key.
+    Clients send `Authorization: Bearer <token>`, or `x-api-key: <token>` as Anthropic's clients do.
     """
 
     def __init__(self, app: ASGIApp, *, token: Secret) -> None:
@@ -29,13 +28,13 @@ class BearerAuth:
             await answer(scope, receive, send)
 
     def _admits(self, scope: Scope) -> bool:
-        return any(self.token.matches(token) for token in _given(scope))
+        return any(self.token.matches(token) for token in _tokens_of(scope))
 
 
 _CHALLENGE = {"www-authenticate": "Bearer"}
 
 
-def _given(scope: Scope) -> list[str]:
+def _tokens_of(scope: Scope) -> list[str]:
     tokens: list[str] = []
     for name, value in scope["headers"]:
         text = value.decode("latin-1")

@@ -22,16 +22,16 @@ async def read_object(request: Request) -> dict[str, Any]:
     """The request's body, which must be a JSON object.
 
     Raises:
-        InvalidBody: it is not.
+        InvalidBody: the body is no JSON object.
     """
     return await decode_object(await request.body())
 
 
 async def decode_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds; a large one is decoded beside the event loop.
+    """The JSON object in a body; a large one is decoded in a thread.
 
     Raises:
-        InvalidBody: it holds something else.
+        InvalidBody: the body is no JSON object.
     """
     try:
         value = decode(body) if len(body) <= _LARGE else await asyncio.to_thread(decode_pieces, body)
@@ -43,10 +43,10 @@ async def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def params_of(body: dict[str, Any], *loc: str) -> RequestParams:
-    """The request parameters that a body is, or has at `loc`.
+    """The request parameters in a body: at `loc`, or the body itself.
 
     Raises:
-        InvalidBody: there are none, or they are not valid.
+        InvalidBody: there are no parameters, or they are not valid.
     """
     value: Any = body
     for name in loc:
@@ -60,10 +60,10 @@ def params_of(body: dict[str, Any], *loc: str) -> RequestParams:
 
 
 def response_of(row: dict[str, Any]) -> Response:
-    """The response that goes with a task row.
+    """The response in a task row.
 
     Raises:
-        InvalidBody: there is none, or it has no valid output.
+        InvalidBody: there is no response, or it has no valid output.
     """
     data = row.get(keys.RESPONSE)
     if not isinstance(data, dict):
@@ -81,4 +81,4 @@ def response_of(row: dict[str, Any]) -> Response:
 
 
 _LARGE: Final = 1 << 20
-"""Bytes of a body that would keep all other requests waiting for milliseconds."""
+"""Bytes of a body whose decoding would delay other requests for milliseconds."""

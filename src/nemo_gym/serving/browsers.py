@@ -1,7 +1,7 @@
-"""Web pages kept away from servers: the browser of a person who works here reaches loopback as well.
+"""Protects servers from web pages: the browser of a user can reach the servers on loopback.
 
 A page can send requests to any address, can give its own host name the address of this machine, and can send
-bodies that its browser takes for harmless. None of that needs the token, so it is refused without one too.
+bodies that its browser regards as harmless. Such requests are refused whether or not a token is set.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from nemo_gym.serving.sockets import is_loopback
 from nemo_gym.wire.errors import UsageError
 
 ALLOWED_HOSTS: Final = "allowed_hosts"
-"""The setting that lists more host names by which servers are reached."""
+"""The setting with more host names of the servers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a Host header or an origin names."""
+    """The address in a Host header or an origin."""
 
     name: str
     """In lower case, without brackets and without the dot at the end; an IP address in its short form."""
     port: str
-    """Empty where there is none."""
+    """Empty if there is no port."""
 
     @classmethod
     def read(cls, text: str) -> Address | None:
-        """The address that `name`, `name:port` or `[IPv6]:port` says; None for anything else."""
+        """The address in `name`, `name:port` or `[IPv6]:port`; None for other text."""
         match = _ADDRESS.fullmatch(text)
         if match is None:
             return None
@@ -43,14 +43,14 @@ class Address:
 
 
 class WebPageGuard:
-    """ASGI middleware: refuses what a page of another origin could have sent.
+    """ASGI middleware: refuses requests that a page of another origin can send.
 
-    It answers 403 to a host name that is not this server's and to another origin, and 415 to a body that is
-    not `application/json`, which pages can send without asking first.
+    It answers 403 to an unknown host name and to another origin, and 415 to a body that is not
+    `application/json`: a browser sends such a body without a preflight request.
 
     Args:
         bound: the address that the server is bound to.
-        names: more host names by which clients know it.
+        names: more host names of the server.
     """
 
     def __init__(self, app: ASGIApp, *, bound: str = "127.0.0.1", names: Iterable[str] = ()) -> None:
@@ -76,9 +76,9 @@ class WebPageGuard:
         headers: dict[bytes, bytes] = dict(pairs)
         host = headers.get(b"host", b"")[:_LONGEST]
         if len(headers) < len(pairs) and _repeats(pairs):
-            return 400, f"one of the headers {', '.join(_ONCE_NAMES)} is there more than once"
-        address, known = self._host(host)
-        if address is None or not (known or self._is_local(address, scope)):
+            return 400, f"one of the headers {', '.join(_ONCE_NAMES)} occurs more than once"
+        address, is_known = self._host(host)
+        if address is None or not (is_known or self._is_local(address, scope)):
             return 403, _UNKNOWN_HOST.format(host.decode("latin-1")[:_SHOWN], ALLOWED_HOSTS)
         origin = headers.get(b"origin")
         if origin is not None:
@@ -94,14 +94,14 @@ class WebPageGuard:
         return 415, "a body must be JSON, sent with the header Content-Type: application/json"
 
     def _read_host(self, value: bytes) -> tuple[Address | None, bool]:
-        """What a Host header names, and whether it is a name of this server wherever it is asked."""
+        """The address in a Host header, and whether it always is an address of this server."""
         address = Address.read(value.decode("latin-1").strip())
         if address is None:
             return None, False
         return address, address.name in self._names or is_loopback(address.name)
 
     def _is_local(self, address: Address, scope: Scope) -> bool:
-        """Whether it is the very address at which a server that is bound to all of them was reached."""
+        """Whether a server that is bound to all addresses received the request at this address."""
         server = scope.get("server")
         return bool(self._bound_everywhere and server and address.name == plain_name(server[0]))
 
@@ -119,7 +119,7 @@ def allowed_hosts(tree: Mapping[str, Any]) -> list[str]:
 
 
 def plain_name(host: str) -> str:
-    """A host name or IP address in the form in which two of them can be compared."""
+    """A host name or IP address in a form for comparison."""
     name = host.strip("[]").lower().removesuffix(".")
     try:
         ip = ipaddress.ip_address(name)
@@ -138,10 +138,10 @@ _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 _ONCE: Final = frozenset({b"host", b"origin", b"content-type", b"content-length", b"sec-fetch-site"})
 _ONCE_NAMES: Final = sorted(name.decode() for name in _ONCE)
 _CLOSE: Final = {"connection": "close"}
-"""What is refused is not read, so its connection can't be used again."""
+"""The body of a refused request is not read, so its connection can't be used again."""
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 300
-"""Characters of a host or an origin that are looked at: one with more is none, and is not remembered."""
+"""Characters of a host or an origin; a longer one is not valid and not cached."""
 _SHOWN: Final = 100
 _UNKNOWN_HOST: Final = (
     "this server does not go by the host name {!r}: use the address it is bound to, or add the name to the "
@@ -156,7 +156,7 @@ def _repeats(pairs: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def _is_origin_of(origin: bytes, host: Address) -> bool:
-    """Whether a page of this origin was served by this very server."""
+    """Whether an origin is this server."""
     scheme, separator, authority = origin.decode("latin-1").strip().lower().partition("://")
     default = _DEFAULT_PORTS.get(scheme)
     page = Address.read(authority) if separator and default else None
@@ -167,7 +167,7 @@ def _is_origin_of(origin: bytes, host: Address) -> bool:
 
 
 def _is_visit(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    """Whether somebody followed a link to this server: the page with the link sees nothing of the answer."""
+    """Whether a user follows a link to this server. The page with the link can't read the answer."""
     return (
         scope.get("method") == "GET"
         and headers.get(b"sec-fetch-mode") == b"navigate"

@@ -1,4 +1,4 @@
-"""The root that existing servers lie in: `<root>/<kind>/<implementation>/app.py`."""
+"""Finds the roots of existing servers: `<root>/<kind>/<implementation>/app.py`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from nemo_gym.environments.discovery import search_roots
 
 SERVER_TYPES: Final = ("resources_servers", "responses_api_agents", "responses_api_models")
 _OWN_FOLDERS: Final = (*SERVER_TYPES, "benchmarks", "environments")
-"""In which each server, benchmark and environment of a root has a folder of its own."""
+"""Folders of a root, with a folder for each server, benchmark or environment."""
 
 
 def checkout(here: Path | None = None) -> Path | None:
-    """The root of the server whose folder the working directory (or `here`) is, or lies in; else the first
-    search root with servers; None without any."""
+    """The root of the server whose folder encloses the working directory (or `here`); else the first search
+    root with servers; else None."""
     return next(_checkouts(here or Path.cwd()), None)
 
 
 def enclosing_roots(here: Path | None = None) -> list[Path]:
-    """The root of the server or benchmark whose folder the working directory is, or lies in: one or none."""
+    """The root of the server or benchmark whose folder encloses the working directory, if there is one."""
     here = (here or Path.cwd()).resolve()
     own = (folder.parents[1] for folder in (here, *here.parents) if folder.parent.name in _OWN_FOLDERS)
     return [root for root in own if _has_servers(root)][:1]
 
 
 def checkouts() -> list[Path]:
-    """Every root that relative paths of servers may start from: the one above, the search roots, and those
-    that servers import one another from."""
-    imported = [Path(entry) for entry in sys.path if entry]
-    folders = [*_checkouts(Path.cwd()), *search_roots(), *filter(_has_servers, imported)]
+    """Every root for relative paths of servers: the enclosing root, the search roots, and the roots in
+    `sys.path`."""
+    import_folders = [Path(entry) for entry in sys.path if entry]
+    folders = [*_checkouts(Path.cwd()), *search_roots(), *filter(_has_servers, import_folders)]
     return list(dict.fromkeys(root.resolve() for root in folders))
 
 

@@ -1,4 +1,4 @@
-"""From instances of a configuration to the apps that serve them, linked with one another."""
+"""Builds the apps of the instances of a configuration and links them with one another."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from nemo_gym.serving.engine_routes import engine_routes
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.environment_tools import OfferedEnvironment, OfferedTools
 from nemo_gym.serving.in_process import AppConnections, AppEnvironment
+from nemo_gym.serving.instance_specs import asked_sources
 from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.serving.loopback_tools import open_tools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.serving.specs import asked_sources
 from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -49,40 +49,39 @@ RESOURCES_SERVER: Final = "resources_server"
 
 
 class Components:
-    """Builds the apps of the instances that are served here.
+    """Builds the apps of the instances that this process serves.
 
-    What lives here too is linked directly: the same objects, no HTTP. What lives elsewhere is used at its
-    address.
+    Instances of this process are linked directly, without HTTP; others are used at their URLs.
 
     Args:
-        instances: all of the configuration.
-        here: names of those that this process serves.
+        instances: all instances of the configuration.
+        here: names of the instances that this process serves.
     """
 
     def __init__(self, instances: Mapping[str, Instance], here: frozenset[str], options: AppOptions) -> None:
         self._instances = instances
         self._here = here
         self._options = options
-        self.hosted: dict[str, Starlette] = {}
-        """Apps of programs that are served in this process too, by the name of the instance."""
+        self.program_apps: dict[str, Starlette] = {}
+        """Apps of users' programs in this process, by the name of the instance."""
         self._environments: dict[str, LocalEnvironment] = {}
-        self._offered: dict[str, OfferedTools | None] = {}
+        self._mcp_tools: dict[str, OfferedTools | None] = {}
         self._models: dict[str, Model] = {}
         self._sandboxes = named_pool(options.sandbox_provider, options.max_sandboxes)
-        self._opened = AsyncExitStack()
+        self._exit_stack = AsyncExitStack()
 
     async def app(self, name: str) -> Starlette:
         """The app of an instance.
 
         Raises:
-            UsageError: there is no such implementation, or its settings don't fit.
-            GymError: a server that it needs to know more about can't be reached.
+            UsageError: there is no such implementation, or its settings are wrong.
+            GymError: a server that it uses can't be reached.
         """
         instance = self._instances[name]
         match instance.kind:
             case "resources_servers":
-                link, offered = self._environment(name), self._offered_tools(name)
-                return environment_app(link, name, self._options, offered=offered)
+                link, mcp_tools = self._environment(name), self._tools_over_mcp(name)
+                return environment_app(link, name, self._options, mcp_tools=mcp_tools)
             case "responses_api_models":
                 model = self._model(name)
                 return model_app(model, name=name, options=self._options, more=engine_routes(model))
@@ -90,18 +89,18 @@ class Components:
                 return await self._agent_app(instance)
 
     async def unreachable(self) -> list[str]:
-        """What is wrong with the endpoints behind the models that are served here, a line each."""
-        served: list[Model | Resources] = [
+        """The problems with the endpoints of the models of this process, a line each."""
+        models: list[Model | Resources] = [
             model for name, model in self._models.items() if name in self._here
         ]
-        served += [link.environment.resources for link in self._environments.values()]
-        results = await asyncio.gather(*(model.check() for model in served), return_exceptions=True)
+        models += [link.environment.resources for link in self._environments.values()]
+        results = await asyncio.gather(*(model.check() for model in models), return_exceptions=True)
         problems = (str(result) for result in results if isinstance(result, GymError))
         return list(dict.fromkeys(problems))
 
     async def aclose(self) -> None:
         """Close every connection and back end."""
-        await self._opened.aclose()
+        await self._exit_stack.aclose()
 
     def _environment(self, name: str) -> LocalEnvironment:
         if name not in self._environments:
@@ -109,11 +108,11 @@ class Components:
             environment = build_environment(kind, settings)
             resources = self._resources(environment, self._instances[name])
             link = self._environments[name] = LocalEnvironment(environment, resources=resources)
-            self._opened.push_async_callback(link.aclose)
+            self._exit_stack.push_async_callback(link.aclose)
         return self._environments[name]
 
     def _resources(self, environment: Environment, instance: Instance) -> Resources:
-        """What an environment is supplied with."""
+        """The models and sandboxes of an environment."""
         sources = asked_sources(type(environment), instance)
         try:
             check_supply(environment.name(), environment.asks, environment.needed_models(), sources)
@@ -125,19 +124,19 @@ class Components:
             ) from None
         models: dict[str, AskedModel] = {}
         for name, source in sources.items():
-            owned = not isinstance(source, Reference)
-            model = asked_spec(name, source).build(None) if owned else self._referred(source)
-            models[name] = CountedModel(name, model, recorder=self._options.capture, owned=owned)
+            is_own = not isinstance(source, Reference)
+            model = asked_spec(name, source).build(None) if is_own else self._model_at(source)
+            models[name] = CountedModel(name, model, recorder=self._options.capture, owned=is_own)
         return Resources(models=models, sandboxes=self._sandboxes)
 
-    def _offered_tools(self, name: str) -> OfferedTools | None:
-        if name not in self._offered:
+    def _tools_over_mcp(self, name: str) -> OfferedTools | None:
+        if name not in self._mcp_tools:
             link = self._environment(name)
             default = link.environment.expose_tools_over_mcp
             exposed = self._instances[name].settings.get(EXPOSE, default)
             secret = self._options.cookie_secret
-            self._offered[name] = OfferedTools(link, name, secret) if exposed else None
-        return self._offered[name]
+            self._mcp_tools[name] = OfferedTools(link, name, secret) if exposed else None
+        return self._mcp_tools[name]
 
     def _model(self, name: str) -> Model:
         if name not in self._models:
@@ -145,20 +144,20 @@ class Components:
             oracle = instance.implementation == "oracle"
             link = self._only_environment() if oracle else None
             model = self._shared_engine(instance) or model_of(instance, link)
-            self._models[name] = self._opened_here(model)
+            self._models[name] = self._close_later(model)
         return self._models[name]
 
     def _shared_engine(self, instance: Instance) -> Model | None:
-        """The model of an instance that uses the engine of another's server; None for any other."""
-        shared = instance.references.get(MODEL_SERVER)
-        if shared is None:
+        """The model of an instance that uses the engine of another instance; None for any other."""
+        reference = instance.references.get(MODEL_SERVER)
+        if reference is None:
             return None
         settings = {key: value for key, value in instance.settings.items() if key != MODEL_SERVER}
-        there = {"base_url": self._url(shared.name), "api_key": self._token, "model": instance.name}
+        there = {"base_url": self._url(reference.name), "api_key": self._token, "model": instance.name}
         return ModelSpec.of_instance(instance.implementation, settings | there).build(None)
 
     def _only_environment(self) -> LocalEnvironment:
-        """For models that look at the environment acted in."""
+        """The environment for a model that needs one: an oracle."""
         names = [one.name for one in self._instances.values() if one.kind == "resources_servers"]
         if len(names) != 1 or names[0] not in self._here:
             raise UsageError("an oracle needs exactly one environment, in the same process")
@@ -166,14 +165,16 @@ class Components:
 
     async def _agent_app(self, instance: Instance) -> Starlette:
         references = instance.references
-        environment = await self._link(references.get(RESOURCES_SERVER))
+        resources_server = references.get(RESOURCES_SERVER)
+        environment = await self._link(resources_server)
         spec = AgentSpec(instance.implementation, self._arguments(instance))
-        played = references.get(RESOURCES_SERVER)
-        agent = spec.resolve(played.name if played else instance.name, steps=environment.steps).build()
-        self._opened.push_async_callback(agent.aclose)
+        agent = spec.resolve(
+            resources_server.name if resources_server else instance.name, steps=environment.steps
+        ).build()
+        self._exit_stack.push_async_callback(agent.aclose)
         if agent.needs_served_model and isinstance(environment, LocalEnvironment):
             environment = open_tools(environment)
-            self._opened.push_async_callback(environment.aclose)
+            self._exit_stack.push_async_callback(environment.aclose)
         settings = instance.settings
         return agent_app(
             agent,
@@ -191,21 +192,21 @@ class Components:
         if reference is None:
             return LocalEnvironment(RemotePlaceholder())
         if reference.name in self._here:
-            link, offered = self._environment(reference.name), self._offered_tools(reference.name)
-            if offered is None:
+            link, mcp_tools = self._environment(reference.name), self._tools_over_mcp(reference.name)
+            if mcp_tools is None:
                 return link
-            return OfferedEnvironment(link, offered, self._url(reference.name), bearer=self._token)
+            return OfferedEnvironment(link, mcp_tools, self._url(reference.name), bearer=self._token)
         url, token = self._url(reference.name), self._token
-        if app := self.hosted.get(reference.name):
+        if app := self.program_apps.get(reference.name):
             steps = {"/reset", "/step"} <= {getattr(route, "path", "") for route in app.routes}
             return AppEnvironment(AppConnections(app, token=token), Description(steps=steps))
         remote = RemoteEnvironment(url, about=await fetch_description(url, token=token), token=token)
-        self._opened.push_async_callback(remote.aclose)
+        self._exit_stack.push_async_callback(remote.aclose)
         return remote
 
     def _model_of(self, instance: Instance, agent: Agent) -> Model:
         reference = instance.references.get(MODEL_SERVER)
-        model = self._referred(reference) if reference else MissingModel()
+        model = self._model_at(reference) if reference else MissingModel()
         if agent.needs_served_model:
             capture = self._options.capture
             loopback = LoopbackModel(
@@ -213,28 +214,28 @@ class Components:
                 store=capture if isinstance(capture, FileCapture) else None,
                 limits=self._options.limits,
             )
-            self._opened.push_async_callback(loopback.aclose)
+            self._exit_stack.push_async_callback(loopback.aclose)
             return loopback
         return model
 
-    def _referred(self, reference: Reference) -> Model:
+    def _model_at(self, reference: Reference) -> Model:
         if reference.name in self._here:
             return self._model(reference.name)
         if reference.name not in self._models:
             url = self._url(reference.name)
-            self._models[reference.name] = self._opened_here(
+            self._models[reference.name] = self._close_later(
                 ResponsesModel(f"{url}/v1", reference.name, api_key=self._token or None, direct=True)
             )
         return self._models[reference.name]
 
     def _arguments(self, instance: Instance) -> dict[str, Any]:
-        """The settings that the agent's class takes; models referred to as models."""
-        takes = inspect.signature(find_agent(instance.implementation)).parameters
-        referred = instance.references
+        """The settings that the agent's class takes; a reference to a model becomes the model."""
+        parameters = inspect.signature(find_agent(instance.implementation)).parameters
+        references = instance.references
         return {
-            key: self._referred(referred[key]) if key in referred else value
+            key: self._model_at(references[key]) if key in references else value
             for key, value in instance.settings.items()
-            if key in takes and value is not None
+            if key in parameters and value is not None
         }
 
     def _url(self, name: str) -> str:
@@ -245,8 +246,8 @@ class Components:
     def _token(self) -> str:
         return self._options.token.reveal() if self._options.token else ""
 
-    def _opened_here(self, model: Model) -> Model:
-        self._opened.push_async_callback(model.aclose)
+    def _close_later(self, model: Model) -> Model:
+        self._exit_stack.push_async_callback(model.aclose)
         return model
 
 
@@ -254,13 +255,13 @@ def model_of(instance: Instance, link: LocalEnvironment | None = None) -> Model:
     """The back end of a model instance.
 
     Raises:
-        UsageError: there is no such type, or its settings don't fit.
+        UsageError: there is no such type, or its settings are wrong.
     """
     return ModelSpec.of_instance(instance.implementation, instance.settings).build(link)
 
 
 class MissingModel(Model):
-    """What an agent without a `model_server` gets: it must have a model of its own."""
+    """The model of an agent without a `model_server`, which uses none or has its own."""
 
     async def responses(self, params: RequestParams) -> Response:
         raise ModelDenied("this agent has no model_server in the configuration")

@@ -1,4 +1,4 @@
-"""The three dialects of a model server: how each asks, answers, streams and fails."""
+"""The three dialects of a model server: requests, answers, streams and errors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request in the one language, and how its answer is wanted."""
+class ModelRequest:
+    """A request as Responses parameters, and the form of its answer."""
 
     params: RequestParams
     stream: bool = False
@@ -40,44 +40,44 @@ class Asked:
 
 
 class Dialect(Protocol):
-    """What a model server needs to know of one dialect."""
+    """One dialect of a model server."""
 
     name: model_call.Dialect
-    commits_first: bool
-    """Whether a stream begins before the model is called, so that a failure becomes an event (2.5.4). The
-    others wait a little, for a status that says what happened."""
+    begins_at_once: bool
+    """Whether a stream begins before the model is called: a failure is then an event. Other dialects wait a
+    little, so that the status can report a failure."""
 
-    def read(self, body: Body) -> Asked:
-        """What a request asks.
+    def read(self, body: Body) -> ModelRequest:
+        """The request in a body.
 
         Raises:
             UsageError: the request isn't valid; the message names the place.
         """
         ...
 
-    def write(self, response: Response, asked: Asked) -> Body:
-        """The answer that says what `response` says."""
+    def write(self, response: Response, model_request: ModelRequest) -> Body:
+        """The answer in this dialect."""
         ...
 
-    def awaited(self, shell: Body, sent: int) -> bytes:
-        """What goes out while the answer is waited for, so that nobody takes the connection for dead.
+    def ping(self, shell: Body, pings: int) -> bytes:
+        """An event without content, which keeps the connection alive until the answer comes.
 
         Args:
-            shell: the Response, as far as it is known.
-            sent: how often this went out before.
+            shell: the Response without its output.
+            pings: how many pings were sent before.
         """
         ...
 
-    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
-        """The answer as server-sent events, after `awaited` went out so many times."""
+    def events(self, answer: Body, model_request: ModelRequest, pings: int) -> Iterator[bytes]:
+        """The answer as server-sent events, after so many pings."""
         ...
 
-    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
-        """A failure once the stream has begun."""
+    def failure(self, shell: Body, status: int, message: str, pings: int) -> Iterator[bytes]:
+        """The events of a failure after the stream has begun."""
         ...
 
     def error(self, status: int, message: str) -> Body:
-        """The error in the form that the dialect's clients read."""
+        """The error in the form of the dialect."""
         ...
 
 
@@ -85,28 +85,28 @@ class ResponsesDialect:
     """One call in OpenAI Responses."""
 
     name: model_call.Dialect = "responses"
-    commits_first = True
+    begins_at_once = True
 
-    def read(self, body: Body) -> Asked:
+    def read(self, body: Body) -> ModelRequest:
         if not _streams(body):
-            return Asked(check_served_params(body))
+            return ModelRequest(check_served_params(body))
         request = read_streamed(body)
         if request.dropped:
             log.warning("left out of a streamed request: %s", ", ".join(request.dropped)[:2000])
-        return Asked(request.params, stream=True, namespaces=request.namespaces)
+        return ModelRequest(request.params, stream=True, namespaces=request.namespaces)
 
-    def write(self, response: Response, asked: Asked) -> Body:
+    def write(self, response: Response, model_request: ModelRequest) -> Body:
         output = cast("list[dict[str, Any]]", response.output)
-        return {**response.data, "output": with_namespaces(output, asked.namespaces)}
+        return {**response.data, "output": with_namespaces(output, model_request.namespaces)}
 
-    def awaited(self, shell: Body, sent: int) -> bytes:
-        return awaited_response_event(shell, sent)
+    def ping(self, shell: Body, pings: int) -> bytes:
+        return awaited_response_event(shell, pings)
 
-    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
-        return response_events(answer, sent=sent)
+    def events(self, answer: Body, model_request: ModelRequest, pings: int) -> Iterator[bytes]:
+        return response_events(answer, sent=pings)
 
-    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
-        return failed_response_events(shell, message, sent=sent)
+    def failure(self, shell: Body, status: int, message: str, pings: int) -> Iterator[bytes]:
+        return failed_response_events(shell, message, sent=pings)
 
     def error(self, status: int, message: str) -> Body:
         return openai_error(status, message)
@@ -116,28 +116,28 @@ class ChatDialect:
     """One call in OpenAI Chat Completions."""
 
     name: model_call.Dialect = "chat"
-    commits_first = False
+    begins_at_once = False
 
-    def read(self, body: Body) -> Asked:
+    def read(self, body: Body) -> ModelRequest:
         if not _streams(body):
-            return Asked(check_served_params(params_from_chat(body)))
+            return ModelRequest(check_served_params(params_from_chat(body)))
         params = check_served_params(params_from_chat(without_unknown(body)))
         match body.get("stream_options"):
             case {"include_usage": True}:
-                return Asked(params, stream=True, include_usage=True)
+                return ModelRequest(params, stream=True, include_usage=True)
             case _:
-                return Asked(params, stream=True)
+                return ModelRequest(params, stream=True)
 
-    def write(self, response: Response, asked: Asked) -> Body:
+    def write(self, response: Response, model_request: ModelRequest) -> Body:
         return chat_completion(response)
 
-    def awaited(self, shell: Body, sent: int) -> bytes:
+    def ping(self, shell: Body, pings: int) -> bytes:
         return CHAT_AWAITED
 
-    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
-        return chat_events(answer, include_usage=asked.include_usage)
+    def events(self, answer: Body, model_request: ModelRequest, pings: int) -> Iterator[bytes]:
+        return chat_events(answer, include_usage=model_request.include_usage)
 
-    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
+    def failure(self, shell: Body, status: int, message: str, pings: int) -> Iterator[bytes]:
         yield failed_chat_event(self.error(status, message))
 
     def error(self, status: int, message: str) -> Body:
@@ -148,22 +148,22 @@ class MessagesDialect:
     """One call in Anthropic Messages."""
 
     name: model_call.Dialect = "messages"
-    commits_first = False
+    begins_at_once = False
 
-    def read(self, body: Body) -> Asked:
-        return Asked(check_served_params(params_from_messages(body)), stream=_streams(body))
+    def read(self, body: Body) -> ModelRequest:
+        return ModelRequest(check_served_params(params_from_messages(body)), stream=_streams(body))
 
-    def write(self, response: Response, asked: Asked) -> Body:
+    def write(self, response: Response, model_request: ModelRequest) -> Body:
         message = anthropic_message(response)
-        return {**message, "model": message["model"] or asked.params.get("model") or ""}
+        return {**message, "model": message["model"] or model_request.params.get("model") or ""}
 
-    def awaited(self, shell: Body, sent: int) -> bytes:
+    def ping(self, shell: Body, pings: int) -> bytes:
         return MESSAGE_AWAITED
 
-    def events(self, answer: Body, asked: Asked, sent: int) -> Iterator[bytes]:
+    def events(self, answer: Body, model_request: ModelRequest, pings: int) -> Iterator[bytes]:
         return message_events(answer)
 
-    def failed(self, shell: Body, status: int, message: str, sent: int) -> Iterator[bytes]:
+    def failure(self, shell: Body, status: int, message: str, pings: int) -> Iterator[bytes]:
         yield failed_message_event(self.error(status, message))
 
     def error(self, status: int, message: str) -> Body:

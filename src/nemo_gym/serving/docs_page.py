@@ -1,4 +1,4 @@
-"""`GET /docs`: an OpenAPI document as one HTML page that loads nothing else."""
+"""`GET /docs`: an OpenAPI document as one HTML page without scripts."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ pre { overflow: auto; background: #8881; padding: .6rem }
 
 
 def docs_page(document: Mapping[str, Any]) -> HTMLResponse:
-    """Every route with what it takes and gives, and a request to copy."""
+    """Every route with its body, its answers and a request to copy."""
     title = escape(str(document["info"]["title"]))
     routes = "".join(
         _route(path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     )
-    shared = "".join(
+    schemas = "".join(
         _block(name, schema) for name, schema in document.get("components", {}).get("schemas", {}).items()
     )
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     link = '<p>The same for programs: <a href="openapi.json">openapi.json</a></p>'
-    body = f"<h1>{title}</h1>{link}{routes}<h2>Schemas</h2>{shared}"
+    body = f"<h1>{title}</h1>{link}{routes}<h2>Schemas</h2>{schemas}"
     return HTMLResponse(f"{head}<style>{_STYLE}</style>{body}</html>", headers=_HEADERS)
 
 
 def _route(path: str, method: str, operation: Mapping[str, Any]) -> str:
     summary = escape(str(operation.get("summary", "")))
     head = f"<b>{escape(method.upper())}</b> <code>{escape(path)}</code> {summary}"
-    sent = _schemas(operation.get("requestBody", {}))
+    bodies = _schemas(operation.get("requestBody", {}))
     blocks = [
-        _pre(_request(path, method, bool(sent))),
-        *(_block("Body", schema) for schema in sent),
+        _pre(_request(path, method, bool(bodies))),
+        *(_block("Body", schema) for schema in bodies),
         *(
             _block(f"{status} {answer.get('description', '')}", schema)
             for status, answer in operation.get("responses", {}).items()

@@ -1,4 +1,4 @@
-"""What the server of a model with an engine of its own has beside the dialects."""
+"""The extra route of a model server that runs its own engine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from starlette.routing import BaseRoute
 from nemo_gym.models.base import Model
 from nemo_gym.models.local_vllm import engine_of
 from nemo_gym.serving.answers import JsonResponse
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.wire.errors import ModelError
 
 
 def engine_routes(model: Model) -> list[BaseRoute]:
-    """`/get_inner_vllm_config`, which says where the engine is once it can be used; none without an engine.
-    The engine is started."""
+    """`/get_inner_vllm_config`, which answers with the address of the engine once it is ready. The engine is
+    started. No routes without an engine."""
     engine = engine_of(model)
     if engine is None:
         return []
@@ -27,9 +27,9 @@ def engine_routes(model: Model) -> list[BaseRoute]:
             return JsonResponse(str(error), 503)
         return JsonResponse(engine.access)
 
-    summary = "Where the engine is, for servers that share it."
+    summary = "The address of the engine, for servers that share it."
     return [
-        described(
+        ApiRoute(
             "/get_inner_vllm_config",
             access,
             method="GET",

@@ -28,7 +28,7 @@ from nemo_gym.serving.idempotency import Once
 from nemo_gym.serving.mcp_routes import tool_routes
 from nemo_gym.serving.metrics import metrics_of, metrics_route
 from nemo_gym.serving.open_sessions import SeededSessions
-from nemo_gym.serving.openapi import DescribedRoute, Operation, described
+from nemo_gym.serving.openapi import ApiRoute, Operation
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.schemas import task_schema, with_response
 from nemo_gym.serving.sessions import cookie_refused, session_id
@@ -42,22 +42,22 @@ from nemo_gym.wire.task import Row, Task
 
 
 def environment_app(
-    link: LocalEnvironment, name: str, options: AppOptions, *, offered: OfferedTools | None = None
+    link: LocalEnvironment, name: str, options: AppOptions, *, mcp_tools: OfferedTools | None = None
 ) -> Starlette:
     """The app of one environment.
 
     Args:
         name: the instance's name.
-        offered: the same environment's tools, to be served over MCP.
+        mcp_tools: the tools of the environment, to be served over MCP.
 
     Raises:
         UsageError: a tool has the name of a route, or the MCP SDK is needed and not installed.
     """
-    server = _Server(link, options, offered)
+    server = _Server(link, options, mcp_tools)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with server.sessions.tended():
+        async with server.sessions.cleanup():
             yield
 
     about: dict[str, Any] = {"kind": "environment", "name": link.environment.name(), "steps": link.steps}
@@ -71,10 +71,10 @@ def environment_app(
 class _Server:
     """The handlers of one environment's routes."""
 
-    def __init__(self, link: LocalEnvironment, options: AppOptions, offered: OfferedTools | None) -> None:
+    def __init__(self, link: LocalEnvironment, options: AppOptions, mcp_tools: OfferedTools | None) -> None:
         self.sessions = SeededSessions(link)
         self._link = link
-        self._offered = offered
+        self._mcp_tools = mcp_tools
         self._steps = Once[bytes]()
         self._limits = options.limits
         self._task_type: type[Task] = link.environment.Task
@@ -84,31 +84,31 @@ class _Server:
         environment = self._link.environment
         row = task_schema(environment)
         form = self._step_routes(row) if self._link.steps else self._verify_routes(row)
-        offered = self._offered
+        mcp_tools = self._mcp_tools
         return [
-            *([] if offered is None else tool_routes(offered.server, body_bytes=self._limits.body_bytes)),
+            *([] if mcp_tools is None else tool_routes(mcp_tools.server, body_bytes=self._limits.body_bytes)),
             *form,
             metrics_route(metrics_of(environment)),
-            described(
+            ApiRoute(
                 "/reverify_mode",
                 self.reverify_mode,
                 method="GET",
-                summary="Whether stored trajectories can be scored anew.",
+                summary="Whether stored trajectories can be scored again.",
                 answer={"enum": ["stateless", "unsupported", "unknown"]},
             ),
             *([] if self._link.steps else [self._tool_route()]),
         ]
 
-    def _verify_routes(self, row: dict[str, Any]) -> list[DescribedRoute]:
+    def _verify_routes(self, row: dict[str, Any]) -> list[ApiRoute]:
         return [
-            described(
+            ApiRoute(
                 "/seed_session",
                 self.seed_session,
                 summary="Begin a rollout: the whole task row.",
                 body=row,
                 answer={"type": "object"},
             ),
-            described(
+            ApiRoute(
                 "/verify",
                 self.verify,
                 summary="Score a rollout and close its session.",
@@ -118,16 +118,16 @@ class _Server:
             ),
         ]
 
-    def _step_routes(self, row: dict[str, Any]) -> list[DescribedRoute]:
+    def _step_routes(self, row: dict[str, Any]) -> list[ApiRoute]:
         return [
-            described(
+            ApiRoute(
                 "/reset",
                 self.reset,
                 summary="Begin an episode: the whole task row.",
                 body=row,
                 answer=_OBSERVATION,
             ),
-            described(
+            ApiRoute(
                 "/step",
                 self.step,
                 summary="Apply the model's answer.",
@@ -135,10 +135,10 @@ class _Server:
                 answer=_STEP,
                 errors={409: _UNSEEDED, 410: _GONE},
             ),
-            described("/close", self.close, summary="End an episode early.", body={"type": "object"}),
+            ApiRoute("/close", self.close, summary="End an episode early.", body={"type": "object"}),
         ]
 
-    def _tool_route(self) -> DescribedRoute:
+    def _tool_route(self) -> ApiRoute:
         operations: dict[str, Operation] = {}
         for name, tool in zip(self._tool_names, self._link.tools, strict=True):
             if name in _RESERVED:
@@ -150,24 +150,24 @@ class _Server:
                 errors={409: _UNSEEDED, 410: _GONE},
                 media_type="*/*",
             )
-        return described("/{tool}", self.tool, operations=operations)
+        return ApiRoute("/{tool}", self.tool, operations=operations)
 
     async def seed_session(self, request: Request) -> JsonResponse:
         row = await read_object(request)
-        allowed = None if self._offered is None else self._offered.allowed(row)
+        allowed = None if self._mcp_tools is None else self._mcp_tools.allowed(row)
         session = await self._open(request.scope, row)
         params: dict[str, Any] = row.get(keys.PARAMS) or {}
         answer: dict[str, Any] = {} if "tools" in params or not session.tools else {"tools": session.tools}
-        if self._offered is not None:
-            answer["mcp"] = self._offered.offer(session_id(request.scope), session, allowed)
+        if self._mcp_tools is not None:
+            answer["mcp"] = self._mcp_tools.offer(session_id(request.scope), session, allowed)
         return JsonResponse(answer)
 
     async def verify(self, request: Request) -> JsonResponse:
         body = await request.body()
         row = await decode_object(body)
         response = response_of(row)
-        if self._offered is not None:
-            response = self._offered.server.own_names(response)
+        if self._mcp_tools is not None:
+            response = self._mcp_tools.server.own_names(response)
         session = self._find(request.scope)
         if session is None:
             self._check(row)
@@ -189,9 +189,9 @@ class _Server:
         arguments = await request.body() or b"{}"
         await decode_object(arguments)
         session = self._find(request.scope)
-        seeded = [] if session is None else [tool.get("name", "") for tool in session.tools]
-        if name not in self._tool_names and name not in seeded:
-            return text_answer(no_such_tool(name, {*self._tool_names, *seeded}), 404)
+        names = {*self._tool_names, *(tool.get("name", "") for tool in (session.tools if session else ()))}
+        if name not in names:
+            return text_answer(no_such_tool(name, names), 404)
         session = session or await self._open_unseeded(request.scope)
         return text_answer(
             await self._link.call(session, function_call(name, arguments.decode(), call_id=""))
@@ -236,8 +236,8 @@ class _Server:
         """The caller's open session; None when there never was one.
 
         Raises:
-            HTTPException: 410 when there was one, here or before a restart: nothing is to be scored against
-                a fresh state in its place. Until the caller seeds anew the cookie keeps saying so.
+            HTTPException: 410 when there was one, here or before a restart: a new session in its place would
+                score a fresh state. The cookie remembers this until the caller seeds again.
         """
         session = self.sessions.find(session_id(scope))
         if session is None and (_SEEDED in scope["session"] or cookie_refused(scope)):
@@ -252,7 +252,7 @@ class _Server:
         return session
 
     async def _open_unseeded(self, scope: Scope) -> Session:
-        """A session of an empty row, for a tool that is called on its own."""
+        """A session of an empty row, for a tool call without a session."""
         try:
             return await self._open(scope, {})
         except (InvalidBody, EnvironmentFault):
@@ -262,7 +262,7 @@ class _Server:
         """The typed task of a row.
 
         Raises:
-            InvalidBody: it does not fit the environment.
+            InvalidBody: the row does not fit the environment.
         """
         try:
             return msgspec.convert(row, self._task_type)
@@ -270,12 +270,12 @@ class _Server:
             raise InvalidBody.of(error) from None
 
     def _update(self, session: Session, row: Row) -> None:
-        """What is verified is the row that came with the response; what it lacks was seeded."""
-        merged = {**session.row, **row}
-        del merged[keys.RESPONSE]
-        if merged != session.row:
-            session.task = self._check(merged)
-            session.row = merged
+        """Let the fields of the row in a `/verify` replace those of the seeded row."""
+        new_row = {**session.row, **row}
+        del new_row[keys.RESPONSE]
+        if new_row != session.row:
+            session.task = self._check(new_row)
+            session.row = new_row
 
     async def _score(self, session: Session, response: Response) -> dict[str, Any]:
         try:
@@ -293,9 +293,9 @@ def _columns(reward: Reward) -> dict[str, Any]:
 
 
 _STEP_NUMBER: Final = "_ng_step_request_id"
-"""The same in a step that is sent again, so that it isn't taken twice."""
+"""The id of a step. A repeated request has the same id, so that the step is not applied twice."""
 _SEEDED: Final = "seeded"
-"""In the cookie of a caller for whom a session was opened."""
+"""In the cookie of a caller that has opened a session."""
 _GONE: Final = (
     "this session is not open any more: it was verified, lay unused too long, or the server restarted"
 )

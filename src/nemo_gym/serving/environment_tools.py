@@ -1,4 +1,4 @@
-"""The tools of an environment over MCP, for the programs that act in its sessions."""
+"""The tools of an environment over MCP, for programs that act in its sessions."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from nemo_gym.wire.task import Row
 
 
 class OfferedTools:
-    """The tools of an environment behind a `ToolServer`; a call acts on the very session it was offered for.
+    """The tools of an environment behind a `ToolServer`. A token belongs to one session.
 
     Args:
-        name: the instance's name, and that of the MCP server.
+        name: the name of the instance and of the MCP server.
         secret: signs the session tokens.
 
     Raises:
@@ -44,11 +44,11 @@ class OfferedTools:
         self._sessions = WeakValueDictionary[str, Session]()
 
     def allowed(self, row: Row) -> list[str] | None:
-        """The only tools that may be called for a row; None for all."""
+        """The names of the tools that may be called for a row; None for all."""
         return self._link.environment.mcp_allowed_tools_for_session(row)
 
     def offer(self, id: str, session: Session, allowed: list[str] | None) -> dict[str, Any]:
-        """How to reach a session's tools, as `ToolServer.access` says it. `id` stands for it in the token."""
+        """The address and the token of a session's tools (`ToolServer.access`); `id` is in the token."""
         self._sessions[id] = session
         return self.server.access(id, allowed)
 
@@ -65,29 +65,30 @@ class OfferedTools:
 
 
 class OfferedEnvironment:
-    """A link to an environment of this process whose sessions say in `state["mcp"]` where their tools are.
+    """A link to an environment of this process; `state["mcp"]` of a session has the address of its tools.
 
     Args:
-        url: base URL of the server that serves `offered`.
-        bearer: the token that this server wants.
+        tools: the tools of the environment.
+        url: base URL of the server of the tools.
+        bearer: the bearer token of this server.
     """
 
     steps = False
     max_steps = 1
 
-    def __init__(self, link: LocalEnvironment, offered: OfferedTools, url: str, *, bearer: str = "") -> None:
+    def __init__(self, link: LocalEnvironment, tools: OfferedTools, url: str, *, bearer: str = "") -> None:
         self.environment = link.environment
         self._link = link
-        self._offered = offered
+        self._tools = tools
         self._url = url
         self._bearer = bearer
 
     @asynccontextmanager
     async def session(self, row: Row) -> AsyncGenerator[Session]:
-        allowed = self._offered.allowed(row)
+        allowed = self._tools.allowed(row)
         async with self._link.session(row) as session:
             if session.tools:
-                token = self._offered.offer(uuid4().hex, session, allowed)["headers"][TOKEN_HEADER]
+                token = self._tools.offer(uuid4().hex, session, allowed)["headers"][TOKEN_HEADER]
                 url = f"{await self.url()}{PATH}"
                 session.state["mcp"] = {"url": url, "token": token, "bearer": self._bearer}
             yield session
@@ -106,7 +107,7 @@ class OfferedEnvironment:
         return await self._link.step(session, action)
 
     async def verify(self, session: Session, response: Response) -> Reward:
-        return await self._link.verify(session, self._offered.server.own_names(response))
+        return await self._link.verify(session, self._tools.server.own_names(response))
 
     async def aclose(self) -> None:
         await self._link.aclose()

@@ -1,4 +1,4 @@
-"""The forms that errors take in HTTP answers."""
+"""Turns errors into HTTP answers."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ log = logging.getLogger("nemo_gym.serving")
 
 
 class Problem(TypedDict):
-    """What is wrong with one place of a request body."""
+    """A problem at one place of a request body."""
 
     type: str
     loc: list[str | int]
-    """From `"body"` down to the place."""
+    """The path from `"body"` to the place."""
     msg: str
     input: Any
-    """What is there, when it is short."""
+    """The value at the place, if it is short."""
 
 
 class InvalidBody(Exception):
-    """The request's body can't be used: answered with 422 and its problems."""
+    """The body of the request is not valid. The answer has status 422 and the problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(problem["msg"] for problem in problems))
@@ -46,7 +46,7 @@ class InvalidBody(Exception):
 
     @classmethod
     def of(cls, error: UsageError | msgspec.ValidationError, *loc: str | int) -> InvalidBody:
-        """From a message that names its place: `tools[0].name: ...` or `... - at `$.tools[0].name``."""
+        """The problem in a message with its place: `tools[0].name: ...` or `... - at `$.tools[0].name``."""
         text = str(error)
         if isinstance(error, msgspec.ValidationError):
             match = _MSGSPEC.fullmatch(text)
@@ -59,9 +59,9 @@ class InvalidBody(Exception):
 
 
 class ErrorForms:
-    """ASGI middleware: whatever a handler raises becomes an answer that the caller can read.
+    """ASGI middleware: turns whatever a handler raises into an answer.
 
-    It belongs inside `SessionCookie`, so that errors carry the cookie too.
+    It is inside `SessionCookie`, so that errors carry the cookie too.
     """
 
     def __init__(self, app: ASGIApp, *, label: str) -> None:
@@ -72,17 +72,17 @@ class ErrorForms:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        has_begun = False
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_and_note)
         except BaseException as error:
-            if started or _must_pass(error):
+            if has_begun or _must_pass(error):
                 raise
             await self._answer(error, scope)(scope, receive, send)
 
@@ -102,7 +102,7 @@ class ErrorForms:
                 return http_error(error)
             case ClientDisconnect():
                 log.warning("%s: the client left before it had sent the whole request", where)
-                return http_error(HTTPException(400, "the request was not sent to its end"))
+                return http_error(HTTPException(400, "the client left before the end of the request"))
             case RolloutError() if error.http_status is not None:
                 log.error("%s: %s", where, error)
                 upstream = without_secrets(error.body if error.body is not None else str(error))
@@ -126,7 +126,7 @@ def http_error(error: HTTPException) -> JsonResponse:
 
 
 def judge_failure(error: JudgeFailed) -> dict[str, Any]:
-    """What says in an answer that a model which the environment asks has failed."""
+    """The fields of an answer about the failure of a model that the environment asks."""
     return {
         keys.FAILURE_CLASS: error.failure_class,
         keys.FAILURE_JUDGE_ERROR: without_secrets(str(error)),
@@ -134,7 +134,7 @@ def judge_failure(error: JudgeFailed) -> dict[str, Any]:
 
 
 def _must_pass(error: BaseException) -> bool:
-    """The server itself is being stopped, or the client has gone."""
+    """Whether the server is stopping or the client has gone."""
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0

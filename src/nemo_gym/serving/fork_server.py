@@ -19,12 +19,12 @@ LONGEST_PACKET: Final = 1 << 16
 
 
 class ForkRequest(msgspec.Struct):
-    """Asks for a process. Its standard input and its output come along as file descriptors."""
+    """Asks for a process. The file descriptors of its standard input and its output come with the message."""
 
     name: str
     """The instance that the process serves."""
     folder: str
-    """Where its program is."""
+    """The folder of its program."""
 
 
 class ForkReply(msgspec.Struct):
@@ -36,8 +36,8 @@ class ForkReply(msgspec.Struct):
 
 
 class ForkedProcess:
-    """A process that the fork server has started, with the part of `asyncio.subprocess.Process` that servers
-    need."""
+    """A process that the fork server has started, with the methods of `asyncio.subprocess.Process` that are
+    needed."""
 
     def __init__(self, pid: int, end: asyncio.Future[int]) -> None:
         self.pid = pid
@@ -47,10 +47,10 @@ class ForkedProcess:
         self._transports: list[asyncio.BaseTransport] = []
 
     async def connect(self, stdin: int, stdout: int, *, limit: int) -> None:
-        """Take over the ends of its pipes that belong to this process.
+        """Connect to its pipes.
 
         Args:
-            limit: bytes of the longest line that is read from it.
+            limit: bytes of the longest line of its output.
         """
         loop, output, file = asyncio.get_running_loop(), os.fdopen(stdout, "rb", 0), os.fdopen(stdin, "wb", 0)
         reader = self.stdout = asyncio.StreamReader(limit)
@@ -75,7 +75,7 @@ class ForkedProcess:
 class ForkServer:
     """One process that forks others; it ends with this one.
 
-    Where it can't be had, `fork` returns None, and the caller starts an ordinary process.
+    Without a working fork server, `fork` returns None, and the caller starts an ordinary process.
 
     Args:
         env: the environment variables of the fork server and of every process that it starts.
@@ -86,7 +86,7 @@ class ForkServer:
         self._process: Process | None = None
         self._socket: socket.socket | None = None
         self._replies: deque[asyncio.Future[ForkedProcess | str]] = deque()
-        """For each request that is under way, its process or the refusal; for the first, that it is ready."""
+        """The reply to each open request: its process or the refusal. The first reply means ready."""
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._ready = asyncio.create_task(self._start())
 
@@ -94,7 +94,7 @@ class ForkServer:
         """Start the process of an instance; None when an ordinary process has to be started.
 
         Raises:
-            OSError: no pipe can be made.
+            OSError: no pipe can be created.
         """
         if not await asyncio.shield(self._ready) or self._socket is None:
             return None
@@ -117,7 +117,7 @@ class ForkServer:
         return process
 
     async def close(self) -> None:
-        """End the fork server; whoever started processes with it has ended them before."""
+        """End the fork server. Its processes must have ended before."""
         self._ready.cancel()
         await asyncio.gather(self._ready, return_exceptions=True)
         self._disconnect()
@@ -192,7 +192,7 @@ class ForkServer:
             waiting.set_result(outcome)
 
     def _disconnect(self) -> None:
-        """Forget the fork server. Nothing reports the end of its processes any more, so they are killed."""
+        """Close the connection and kill the processes, whose end nobody can report now."""
         if self._socket is None:
             return
         asyncio.get_running_loop().remove_reader(self._socket.fileno())

@@ -1,8 +1,8 @@
-"""The fork server's process: `python -m nemo_gym.serving.fork_server_main FD`, FD being a socket of packets.
+"""The program of the fork server: `python -m nemo_gym.serving.fork_server_main FD`, with FD a packet socket.
 
-It imports what server programs import, and then forks a process for each request. It has one thread and no
-event loop, so that a fork copies nothing that is half done. It never reads the configuration of the processes
-that it starts, which comes through their own standard input.
+It imports the modules that server programs import, and then forks a process for each request. It has one
+thread and no event loop, so that a fork copies no half-done work. It never reads the configuration of its
+processes, which comes through their own standard input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from nemo_gym.serving import child_main
+from nemo_gym.serving import server_process_main
 from nemo_gym.serving.fork_server import LONGEST_PACKET, ForkReply, ForkRequest
 
 PRELOADED: Final = (
@@ -31,8 +31,8 @@ PRELOADED: Final = (
     "nemo_gym.base_responses_api_agent",
     "nemo_gym.base_responses_api_model",
 )
-"""What server programs import. None of it may depend on the working folder or on variables that a server's
-process gets later."""
+"""Modules that server programs import. They must not depend on the working folder or on environment variables
+that a server's process gets later."""
 
 
 def main(fd: int) -> str:
@@ -82,7 +82,7 @@ def _send(connection: socket.socket, reply: ForkReply) -> None:
     try:
         connection.send(msgspec.json.encode(reply))
     except OSError:
-        sys.exit()  # the other end is gone, and with it the need for this process
+        sys.exit()  # the other end has closed: nobody needs this process any more
 
 
 def obstacle(folder: str = "") -> str:
@@ -96,7 +96,7 @@ def obstacle(folder: str = "") -> str:
 
 
 def _fork(connection: socket.socket, stdin: int, stdout: int) -> int:
-    """The id of a new process, which leads a session of its own by then; 0 in that process."""
+    """The id of a new process, which has its own session by then; 0 in that process."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -114,4 +114,4 @@ def _fork(connection: socket.socket, stdin: int, stdout: int) -> int:
 
 
 if __name__ == "__main__":
-    child_main.main(main(int(sys.argv[1])))
+    server_process_main.main(main(int(sys.argv[1])))

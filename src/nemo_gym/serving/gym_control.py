@@ -1,4 +1,4 @@
-"""Lists the servers of gyms that other processes run, and ends such gyms."""
+"""Lists the servers of gyms in other processes, and stops such gyms."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 import msgspec
 
 from nemo_gym.runs.loop import run_async
-from nemo_gym.serving.run_state import RunState, running
+from nemo_gym.serving.running_gyms import RunningGym, running_gyms
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.wire.errors import GymError
 
 
-def servers_of(state: RunState) -> list[dict[str, Any]]:
+def servers_of(state: RunningGym) -> list[dict[str, Any]]:
     """The servers of a running gym, each with its health.
 
     Raises:
-        GymError: its head server doesn't answer as one.
+        GymError: its head server does not answer, or not with a list of servers.
     """
     return run_async(_servers_of(state))
 
 
-async def _servers_of(state: RunState) -> list[dict[str, Any]]:
+async def _servers_of(state: RunningGym) -> list[dict[str, Any]]:
     token = state.token
     headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
     connections = Connections(state.head_url, headers=headers, direct=True)
@@ -40,40 +40,40 @@ async def _servers_of(state: RunState) -> list[dict[str, Any]]:
         await connections.aclose()
 
 
-def end(state: RunState, folder: Path, *, within: float) -> bool:
-    """Ask a gym to stop and wait until it has; the processes it started end with it.
+def end(state: RunningGym, folder: Path, *, within: float) -> bool:
+    """Ask a gym to stop, and wait until it has stopped. Its child processes end with it.
 
     Args:
-        folder: where its state is.
-        within: seconds, after which it is killed.
+        folder: the folder of the running gyms.
+        within: seconds after which it is killed.
 
     Returns:
-        True when it stopped by itself.
+        True if it stopped by itself.
     """
     _signal(state, signal.SIGTERM)
-    if _gone(state, folder, within):
+    if _has_ended(state, folder, within):
         return True
     _signal(state, signal.SIGKILL)
-    _gone(state, folder, 5.0)
+    _has_ended(state, folder, 5.0)
     return False
 
 
-def _signal(state: RunState, number: signal.Signals) -> None:
+def _signal(state: RunningGym, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(state.pid, number)
 
 
 def _runs(pid: int) -> bool:
-    """Whether there is such a process; one that has ended and that nobody waits for does not count."""
+    """Whether there is such a process. A zombie does not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-def _gone(state: RunState, folder: Path, within: float) -> bool:
+def _has_ended(state: RunningGym, folder: Path, within: float) -> bool:
     give_up = monotonic() + within
-    while any(one.pid == state.pid for one in running(folder)) or _runs(state.pid):
+    while any(one.pid == state.pid for one in running_gyms(folder)) or _runs(state.pid):
         if monotonic() > give_up:
             return False
         sleep(0.05)

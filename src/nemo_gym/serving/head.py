@@ -1,9 +1,9 @@
-"""The head server: which servers there are and where."""
+"""The head server, which lists the other servers and their addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import time
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from starlette.requests import Request
 from nemo_gym.config.tree import Tree, to_yaml
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
-from nemo_gym.serving.health import ask_all
-from nemo_gym.serving.openapi import described
+from nemo_gym.serving.health import check_all
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire.masking import mask
@@ -24,8 +24,8 @@ HEAD: Final = "head_server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """One server, under the field names of the original package."""
+class ServerInstance:
+    """One server, with the field names of the original package."""
 
     process_name: str
     """Name of the instance."""
@@ -45,51 +45,39 @@ class Running:
         return http_url(self.host, self.port)
 
     def row(self) -> dict[str, Any]:
-        """As `/server_instances` shows it, but for the status."""
-        return {
-            "process_name": self.process_name,
-            "server_type": self.server_type,
-            "name": self.name,
-            "dir_path": self.dir_path,
-            "entrypoint": self.entrypoint,
-            "host": self.host,
-            "port": self.port,
-            "url": self.url,
-            "pid": self.pid,
-            "config_path": self.process_name,
-            "start_time": self.start_time,
-            "uptime_seconds": time() - self.start_time,
-        }
+        """The entry in `/server_instances`, without the status."""
+        times = {"uptime_seconds": time() - self.start_time}
+        return {**asdict(self), "url": self.url, "config_path": self.process_name, **times}
 
 
-def head_app(tree: Tree, running: Callable[[], Sequence[Running]], options: AppOptions) -> Starlette:
+def head_app(tree: Tree, running: Callable[[], Sequence[ServerInstance]], options: AppOptions) -> Starlette:
     """The head server's app.
 
     Args:
-        tree: the merged configuration with all addresses filled in. It is shown with its secrets masked:
-            what clients need of it is names and addresses.
-        running: the servers at the moment; each is asked for its health whenever the list is.
+        tree: the merged configuration with all addresses. Its secrets are masked: clients need only names
+            and addresses.
+        running: returns the servers; each request for the list also checks their health.
     """
-    shown = to_yaml(mask(tree))
+    public_tree = to_yaml(mask(tree))
 
     async def config(_: Request) -> JsonResponse:
-        return JsonResponse(shown)
+        return JsonResponse(public_tree)
 
     async def instances(_: Request) -> JsonResponse:
         servers = running()
         urls = {one.process_name: http_url(reachable(one.host), one.port) for one in servers}
-        status = await ask_all(urls, options.token)
+        status = await check_all(urls, options.token)
         return JsonResponse([{**one.row(), "status": status[one.process_name]} for one in servers])
 
     routes = [
-        described(
+        ApiRoute(
             "/global_config_dict_yaml",
             config,
             method="GET",
             summary="The merged configuration as YAML in a JSON string, secrets masked.",
             answer={"type": "string"},
         ),
-        described(
+        ApiRoute(
             "/server_instances",
             instances,
             method="GET",

@@ -1,4 +1,4 @@
-"""Whether a server answers, found out by asking it."""
+"""Checks whether servers answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ASK_S: Final = 2.0
 """Seconds a server has to answer."""
 
 
-async def ask(url: str, token: Secret | None, *, within: float = ASK_S) -> Status:
-    """What comes of `GET /`; any HTTP answer is a success."""
+async def check_health(url: str, token: Secret | None, *, within: float = ASK_S) -> Status:
+    """The result of `GET /`; any HTTP answer is a success."""
     headers = {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
     connections = Connections(url, headers=headers, max_answer=1 << 16, direct=True)
     try:
@@ -30,6 +30,8 @@ async def ask(url: str, token: Secret | None, *, within: float = ASK_S) -> Statu
     return "success"
 
 
-async def ask_all(urls: Mapping[str, str], token: Secret | None) -> dict[str, Status]:
-    """The same of several servers by name, side by side."""
-    return dict(zip(urls, await asyncio.gather(*(ask(url, token) for url in urls.values())), strict=True))
+async def check_all(urls: Mapping[str, str], token: Secret | None) -> dict[str, Status]:
+    """The results of several servers by name, at the same time."""
+    return dict(
+        zip(urls, await asyncio.gather(*(check_health(url, token) for url in urls.values())), strict=True)
+    )

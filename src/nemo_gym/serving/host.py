@@ -1,4 +1,4 @@
-"""Many apps in one process and event loop, each on its own socket."""
+"""Serves several apps in one process and event loop, each at its own socket."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import asyncio
 import logging
 import math
 import socket
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any, Final
 
 import uvicorn
@@ -16,49 +15,47 @@ from starlette.applications import Starlette
 
 from nemo_gym.serving.browsers import WebPageGuard
 from nemo_gym.serving.protocol import protocol
-from nemo_gym.serving.sockets import BACKLOG
+from nemo_gym.serving.sockets import BACKLOG, bind, http_url
 
 KEEP_ALIVE_S: Final = 30
-"""An idle connection is kept this long: longer than clients keep it, so that none closes under a request."""
+"""Seconds until an idle connection is closed; clients close it earlier, so that no request is lost."""
 
 
 class Host:
-    """Serves apps until they are stopped, out of the reach of web pages. It leaves signals to the program it
-    is part of.
+    """Serves apps until they are stopped, protected from web pages. It does not handle signals.
 
     Args:
-        names: host names by which clients know the servers, besides those of loopback and the addresses that
-            they are bound to.
-        header_bytes: that the headers of a request may have; `HEAD_BYTES` are always taken.
+        names: host names of the servers, besides the names of loopback and the addresses of the sockets.
+        header_bytes: the most bytes of the headers of a request; `HEAD_BYTES` are always allowed.
     """
 
     def __init__(self, names: Iterable[str] = (), *, header_bytes: int = 0) -> None:
         self._names = frozenset(names)
         self._header_bytes = header_bytes
-        self._served: dict[str, _Served] = {}
-        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        self._servers: dict[str, _AppServer] = {}
+        logging.getLogger("uvicorn.error").addFilter(_is_relevant)
 
     async def serve(self, name: str, app: Starlette, listener: socket.socket) -> None:
-        """Start an app; when this returns it answers.
+        """Start an app and wait until it answers.
 
         Raises:
-            Exception: whatever the app's lifespan raises while it starts.
+            Exception: the lifespan of the app raises it.
         """
-        served = _Served(app, listener, self._names, self._header_bytes)
-        await served.start()
-        self._served[name] = served
+        server = _AppServer(app, listener, self._names, self._header_bytes)
+        await server.start()
+        self._servers[name] = server
 
     async def stop(self, names: Iterable[str], *, grace_s: float) -> None:
-        """Stop apps side by side: no new connections, requests in flight finish, then the lifespans end.
+        """Stop apps at the same time: no new connections, requests in flight finish, then the lifespans end.
 
         Args:
             grace_s: seconds after which requests still in flight are cancelled.
         """
-        chosen = [self._served.pop(name) for name in list(names) if name in self._served]
-        await asyncio.gather(*(served.stop(grace_s) for served in chosen))
+        servers = [self._servers.pop(name) for name in list(names) if name in self._servers]
+        await asyncio.gather(*(server.stop(grace_s) for server in servers))
 
 
-class _Served:
+class _AppServer:
     def __init__(
         self, app: Starlette, listener: socket.socket, names: frozenset[str], header_bytes: int
     ) -> None:
@@ -99,7 +96,7 @@ class _Served:
         """The lifespan begins and ends in one task, as cancel scopes inside it need."""
         async with self._app.router.lifespan_context(self._app) as state:
             self._server.app_state = dict(state or {})
-            self._app.state.begun_with = self._server.app_state  # for calls without sockets
+            self._app.state.lifespan_state = self._server.app_state  # for calls without sockets
             await self._server.serve(sockets=[self._listener])
 
     async def stop(self, grace_s: float) -> None:
@@ -113,7 +110,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.up = asyncio.Event()
         self.app_state: dict[str, Any] = {}
-        """What the lifespan yielded, for `request.state`."""
+        """The state that the lifespan yields, for `request.state`."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state.update(self.app_state)
@@ -125,17 +122,35 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """False for a request that was cancelled because its server stopped."""
+def _is_relevant(record: logging.LogRecord) -> bool:
+    """False for a request that was cancelled because its server stops."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-class Grace:
-    """What is left of the seconds that a stop may take altogether."""
+class LoopbackServer:
+    """An app at a free port of 127.0.0.1, started at its first use.
 
-    def __init__(self, seconds: float) -> None:
-        self._ends = monotonic() + seconds
+    Args:
+        name: for errors.
+        app: creates the app.
+    """
 
-    @property
-    def left_s(self) -> float:
-        return max(0.0, self._ends - monotonic())
+    def __init__(self, name: str, app: Callable[[], Starlette]) -> None:
+        self._name = name
+        self._app = app
+        self._host = Host()
+        self._url = ""
+        self._starting = asyncio.Lock()
+
+    async def url(self) -> str:
+        """The URL of the app, which answers from now on."""
+        async with self._starting:
+            if not self._url:
+                app, listener = self._app(), bind("127.0.0.1", 0, self._name)
+                await self._host.serve(self._name, app, listener)
+                self._url = http_url("127.0.0.1", listener.getsockname()[1])
+        return self._url
+
+    async def aclose(self) -> None:
+        """Stop the app if it was started."""
+        await self._host.stop([self._name], grace_s=1.0)

@@ -1,4 +1,4 @@
-"""Idempotent requests: a request that is sent again gets the first answer, and is not carried out again."""
+"""Idempotent requests: a repeated request gets the first answer and is not carried out again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ASGI app of this process called without sockets."""
+"""Calls an ASGI app of this process without sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nemo_gym.transport.service import Service
 
 
 class AppEnvironment(RemoteEnvironment):
-    """A resources server as a link, over its routes as always, but called and not sent to."""
+    """A link to a resources server of this process, over its routes but without sockets."""
 
     def __init__(self, connections: AppConnections, about: Description) -> None:
         super().__init__(connections.url, about=about)
@@ -33,7 +33,7 @@ class AppService(Service):
 
 
 class AppConnections(Connections):
-    """What stands for connections to an app of this process, whose lifespan somebody else tends.
+    """Takes the place of connections for an app of this process. The caller runs the lifespan of the app.
 
     Args:
         token: sent as a bearer token.
@@ -54,7 +54,7 @@ class AppConnections(Connections):
         within: float | None = None,
         max_answer: int | None = None,
     ) -> Reply:
-        state = await self._begun()
+        state = await self._state()
         content = b"".join([part async for part in body()]) if callable(body) else body or b""
         all_headers = {**self._own_headers, **(headers or {})}
         try:
@@ -65,9 +65,9 @@ class AppConnections(Connections):
         except TimeoutError:
             raise NoAnswer(f"no answer within {within} s", sent=True, late=True) from None
 
-    async def _begun(self) -> Mapping[str, Any]:
-        """What the lifespan yielded, for `request.state`; its host leaves that with the app."""
-        return getattr(self._app.state, "begun_with", {})
+    async def _state(self) -> Mapping[str, Any]:
+        """The state that the lifespan yields; the host of the app stores it there."""
+        return getattr(self._app.state, "lifespan_state", {})
 
 
 async def exchange(
@@ -79,7 +79,7 @@ async def exchange(
     headers: Mapping[str, str] | None = None,
     state: Mapping[str, Any] | None = None,
 ) -> Reply:
-    """The answer of an app to one request with JSON; `state` is what its lifespan yielded."""
+    """The answer of an app to one request with JSON; `state` is the state of its lifespan."""
     all_headers = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     scope: Scope = {
         "type": "http",
@@ -96,18 +96,18 @@ async def exchange(
         "server": ("in-process", 80),
         "state": dict(state or {}),
     }
-    sent = False
-    answered = asyncio.Event()
+    has_body = True
+    end = asyncio.Event()
     status = 500
     answer = HeaderMap()
     content: list[bytes] = []
 
     async def receive() -> Message:
-        nonlocal sent
-        if not sent:
-            sent = True
+        nonlocal has_body
+        if has_body:
+            has_body = False
             return {"type": "http.request", "body": body, "more_body": False}
-        await answered.wait()
+        await end.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
@@ -119,7 +119,7 @@ async def exchange(
         elif message["type"] == "http.response.body":
             content.append(message.get("body", b""))
             if not message.get("more_body", False):
-                answered.set()
+                end.set()
 
     await app(scope, receive, send)
     return Reply(status, answer, b"".join(content))

@@ -1,4 +1,4 @@
-"""Decodes large JSON piece by piece, so that a thread that does it never holds the interpreter for long."""
+"""Decodes large JSON in pieces, so that the thread never holds the interpreter lock for long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from nemo_gym.wire.jsonl import decode
 
 PIECE: Final = 1 << 18
-"""Bytes that are decoded in one go."""
+"""Bytes that are decoded in one step."""
 
 
 def decode_pieces(text: bytes) -> Any:
@@ -18,7 +18,7 @@ def decode_pieces(text: bytes) -> Any:
 
 
 _LEVELS: Final = 8
-"""How far down large values are taken apart; each level reads their text once more."""
+"""Levels down to which large values are split; each level reads their text once more."""
 _SPACE: Final = b" \t\r\n"
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -40,7 +40,7 @@ def _value(text: memoryview, levels: int) -> Any:
 
 
 _SPACES: Final = 64
-"""Bytes among which the first that is no space is looked for."""
+"""Bytes that are searched for the first character that is no space."""
 
 
 def _plain(content: bytes, begin: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""`Launch`: the message that says what a process is to serve."""
+"""`Launch`: the message to a process about the servers that it runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,46 +28,49 @@ from nemo_gym.serving.sockets import AddressInUse, bind, is_loopback
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import remember_secrets, remembered_secrets, secrets_of
 
+GRACE_S: Final = 5.0
+"""Seconds that requests in flight have to finish when servers stop, unless somebody chooses another time."""
+
 
 class Launch(msgspec.Struct, kw_only=True):
-    """Secrets are plain text in it: it travels through a pipe or an unlinked file, never as arguments, in
-    the environment or in a log."""
+    """It holds secrets as plain text: it is passed through a pipe or an unlinked file, never in arguments,
+    environment variables or a log."""
 
     tree: dict[str, Any]
-    """The merged configuration, with the addresses that were bound."""
+    """The merged configuration, with all addresses."""
     roots: list[str]
-    """Folders that implementations are looked for in."""
+    """Folders with implementations."""
     sockets: dict[str, int]
-    """File descriptors of the bound sockets, by the name of the instance; the head server's too."""
+    """File descriptors of the bound sockets, by the name of the instance, the head server's too."""
     cookie_secret: str
     token: str = ""
-    """What callers must send; empty lets everybody in."""
+    """The token that callers must send; empty for none."""
     isolate: bool = False
-    """Each instance in a process of its own, with what its `requirements.txt` lists."""
-    grace_s: float = 30.0
-    """Seconds that requests in flight have once stopping begins."""
+    """Whether each instance has its own process, with the packages in its `requirements.txt`."""
+    grace_s: float = GRACE_S
+    """Seconds that requests in flight have to finish once stopping begins."""
     ready_s: float = 300.0
-    """Seconds that a server may take from its start to its first answer."""
+    """Seconds from the start of a server to its first answer, at most."""
     logs: str
-    """Folder for what child processes print."""
+    """Folder for the output of child processes."""
     started_at: float = msgspec.field(default_factory=time)
     """Unix time, seconds."""
     remembered: list[str] = []
-    """Secrets that the process which made this knows of, whatever their keys are called."""
+    """Secrets that the process that sends this remembers."""
 
     def __repr__(self) -> str:
         return f"Launch({', '.join(self.sockets)})"
 
     @property
     def instances(self) -> dict[str, Instance]:
-        """All instances of the configuration, those that other processes serve included."""
+        """All instances of the configuration, also those of other processes."""
         return find_instances(self.tree).instances
 
     def app_options(self, process: str = "servers") -> AppOptions:
-        """What the apps of one process have in common.
+        """The options of the apps of one process.
 
         Args:
-            process: its name, for the files of its profile.
+            process: the name of the process, for the files of its profile.
         """
         tokens = token_settings(self.tree)
         return AppOptions(
@@ -85,7 +88,7 @@ class Launch(msgspec.Struct, kw_only=True):
 
     @property
     def host_names(self) -> frozenset[str]:
-        """By which clients know the servers: those in the configuration.
+        """The host names of the servers in the configuration.
 
         Raises:
             UsageError: the setting is not a list of names.
@@ -94,7 +97,7 @@ class Launch(msgspec.Struct, kw_only=True):
         return frozenset({*own, *allowed_hosts(self.tree)})
 
     def program(self, name: str) -> Path | None:
-        """The file that serves an instance by itself; None for a component of this package."""
+        """The program of an instance; None for a component of this package."""
         return program_of(self.instances[name], [Path(root) for root in self.roots])
 
     def listener(self, name: str) -> socket.socket:
@@ -102,32 +105,32 @@ class Launch(msgspec.Struct, kw_only=True):
         return socket.socket(fileno=self.sockets.pop(name))
 
     def release(self) -> None:
-        """Close the sockets that nobody has taken over."""
+        """Close the sockets that no server has taken over."""
         for name in list(self.sockets):
             self.listener(name).close()
 
     def only(self, name: str) -> Launch:
-        """The part that a child process needs to serve one instance."""
+        """The part for a child process that serves one instance."""
         own = {key: fd for key, fd in self.sockets.items() if key == name}
         return msgspec.structs.replace(self, sockets=own, isolate=False)
 
     @property
     def secrets(self) -> set[str]:
-        """What must not be shown anywhere."""
+        """The texts that must not appear anywhere."""
         return secrets_of(self.tree) | {self.cookie_secret} | ({self.token} if self.token else set())
 
-    def packed(self) -> bytes:
-        """As it is handed over; `read_launch` is the other end."""
+    def pack(self) -> bytes:
+        """The bytes for `read_launch`."""
         content = msgspec.json.encode(msgspec.structs.replace(self, remembered=remembered_secrets()))
         return len(content).to_bytes(8, "big") + content
 
 
 def read_launch(fd: int) -> Launch:
-    """What `Launch.packed` made, leaving unread whatever follows it."""
+    """The launch from `Launch.pack`; bytes after it stay unread."""
     launch = msgspec.json.decode(_exactly(fd, int.from_bytes(_exactly(fd, 8), "big")), type=Launch)
     remember_secrets(launch.remembered)
-    for inherited in launch.sockets.values():
-        os.set_inheritable(inherited, False)
+    for fd in launch.sockets.values():
+        os.set_inheritable(fd, False)
     return launch
 
 
@@ -138,16 +141,16 @@ def prepare(
     logs: Path,
     token: Secret | None = None,
     isolate: bool = False,
-    grace_s: float = 30.0,
+    grace_s: float = GRACE_S,
     ready_s: float = 300.0,
 ) -> Launch:
-    """Bind every address of a configuration, so that nothing can take it before it is announced.
+    """Bind every address of a configuration, so that no other program can take it.
 
-    The tree of `config` gets the port of the head server where that was 0, and the folders of captures.
+    The tree of `config` gets the port of the head server if that was 0, and the folders of captures.
 
     Raises:
-        AddressInUse: a port is taken. One that was chosen at random will be another next time.
-        UsageError: servers would be open to other machines without a token.
+        AddressInUse: a port is in use. A port chosen at random will be another the next time.
+        UsageError: other machines could reach servers without a token.
         GymError: an address can't be bound.
     """
     config.require_instances()
@@ -159,9 +162,9 @@ def prepare(
         sockets: dict[str, socket.socket] = {}
         sockets[HEAD] = undo.enter_context(bind(head["host"], head["port"], HEAD))
         for instance in config.instances.values():
-            outside = program_of(instance, roots) is not None
+            is_program = program_of(instance, roots) is not None
             sockets[instance.name] = undo.enter_context(
-                bind(instance.host, instance.port, instance.name, listen=not outside)
+                bind(instance.host, instance.port, instance.name, listen=not is_program)
             )
         undo.pop_all()
     head["port"] = sockets[HEAD].getsockname()[1]
@@ -178,18 +181,19 @@ def prepare(
     )
 
 
-def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) -> tuple[Config, Launch]:
-    """A configuration whose addresses are bound: a port that was free when it was chosen may be gone, and
-    then another is chosen.
+def bind_addresses(
+    resolve: Callable[[], Config], prepare: Callable[[Config], Launch]
+) -> tuple[Config, Launch]:
+    """A configuration with bound addresses. When a random port is no longer free, another is chosen.
 
     Raises:
-        AddressInUse: the head server's address is taken, or three choices were all gone.
+        AddressInUse: the head server's address is in use, or three random ports were.
     """
     tries = 3
     while True:
-        config = resolved()
+        config = resolve()
         try:
-            return config, prepared(config)
+            return config, prepare(config)
         except AddressInUse as error:
             tries -= 1
             if error.owner == HEAD or not tries:
@@ -197,19 +201,19 @@ def bound(resolved: Callable[[], Config], prepared: Callable[[Config], Launch]) 
 
 
 def program_of(instance: Instance, roots: Sequence[Path]) -> Path | None:
-    """The entry point of a user's own server; None for a component of this package."""
+    """The program of a user's server; None for a component of this package."""
     folder = implementation_folder(instance, roots)
     return None if folder is None else (folder / instance.entrypoint).resolve()
 
 
 def needs_token(config: Config) -> bool:
     """Whether another machine could reach one of the servers."""
-    return any(True for _ in _open_to_strangers(config.tree[HEAD]["host"], config.instances))
+    return any(_open_to_strangers(config.tree[HEAD]["host"], config.instances))
 
 
 def _refuse_strangers(head_host: str, instances: Mapping[str, Instance]) -> None:
     for name, host in _open_to_strangers(head_host, instances):
-        raise UsageError(f"{name} is bound to {host}, where other machines reach it: it needs a token")
+        raise UsageError(f"{name} is bound to {host}, where other machines can reach it: it needs a token")
 
 
 def _open_to_strangers(head_host: str, instances: Mapping[str, Instance]) -> Iterator[tuple[str, str]]:

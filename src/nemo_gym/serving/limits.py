@@ -1,4 +1,4 @@
-"""How much one request may be: bytes, values, nesting and seconds."""
+"""The limits of one request: bytes, values, nesting and seconds."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ SETTING: Final = "request_limits"
 """The setting with the limits of all servers, by the names of the fields of `Limits`."""
 
 KEYS_EACH: Final = 8
-"""Keys of an array's or object's own that `body_keys` leaves out."""
+"""Keys for each array or object that `body_keys` does not count."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The defaults leave room for prompts of a million tokens with their ids.
+    """The limits. The defaults allow prompts of a million tokens with their ids.
 
-    What a body costs in memory depends on how many values it holds: an array or object takes about 30 times
-    the bytes of its text, a number or short text 10 times.
+    The memory for a body depends on its values: an array or object takes about 30 times the bytes of its
+    text, a number or short text 10 times.
     """
 
     body_bytes: int = 64 << 20
     body_values: int = 4_000_000
-    """Values of a JSON body altogether: numbers, texts, arrays, objects."""
+    """All values of a JSON body: numbers, texts, arrays, objects."""
     body_containers: int = 1_000_000
     """Arrays and objects of a JSON body."""
     body_keys: int = 500_000
-    """Keys of a JSON body beyond `KEYS_EACH` for each of its arrays and objects: an object with millions of
-    different keys takes seconds to decode, in one go."""
+    """Keys of a JSON body beyond `KEYS_EACH` for each array and object: the decoding of an object with
+    millions of different keys takes seconds in one step."""
     header_bytes: int = 64 << 10
     """Names and values of all request headers together."""
     nesting: int = 128
@@ -49,10 +49,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @classmethod
     def of(cls, tree: Mapping[str, Any]) -> Limits:
-        """What a configuration says; the defaults for what it leaves open.
+        """The limits of a configuration, with defaults.
 
         Raises:
-            UsageError: it has no such limit, or not of that type.
+            UsageError: a limit is unknown or has the wrong type.
         """
         try:
             return msgspec.convert(tree.get(SETTING) or {}, cls)
@@ -61,10 +61,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class LimitRequests:
-    """ASGI middleware: 431, 413, 422 and 504 for what is beyond the limits.
+    """ASGI middleware: answers 431, 413, 422 and 504 beyond the limits.
 
-    A body is judged as it arrives, before anything decodes it. The middleware raises `HTTPException`, so
-    something inside or outside must turn that into an answer.
+    A body is checked as it arrives, before it is decoded. The middleware raises `HTTPException`, which other
+    middleware turns into an answer.
     """
 
     def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
@@ -78,25 +78,25 @@ class LimitRequests:
         limits = self.limits
         self._check_headers(scope)
         body = _Body(limits)
-        answered = False
+        has_answer = False
 
-        async def counted() -> Message:
+        async def receive_and_count() -> Message:
             message = await receive()
             if message["type"] == "http.request":
                 body.add(message.get("body", b""), more=message.get("more_body", False))
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal answered
-            if not answered:
-                answered = True
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_answer
+            if not has_answer:
+                has_answer = True
                 deadline.reschedule(None)
             await send(message)
 
         deadline = asyncio.timeout(limits.request_s)
         try:
             async with deadline:
-                await self.app(scope, counted, noted)
+                await self.app(scope, receive_and_count, send_and_note)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -106,16 +106,16 @@ class LimitRequests:
         size = 0
         for name, value in scope["headers"]:
             size += len(name) + len(value)
-            if name == b"content-length" and _announced(value) > self.limits.body_bytes:
+            if name == b"content-length" and _length(value) > self.limits.body_bytes:
                 raise _too_large(self.limits)
         if size > self.limits.header_bytes:
             raise HTTPException(431, f"the request headers are larger than {self.limits.header_bytes} bytes")
 
 
 class _Body:
-    """What has arrived of a body.
+    """The part of a body that has arrived.
 
-    Values are not counted before there are so many bytes that there could be too many of them.
+    Values are counted only once there are enough bytes for too many values.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -129,7 +129,7 @@ class _Body:
         self._quotes = 0
 
     def add(self, part: bytes, *, more: bool) -> None:
-        """Take in the next part.
+        """Add the next part.
 
         Raises:
             HTTPException: 413 or 422, the body is beyond a limit.
@@ -170,7 +170,7 @@ class _Body:
 
 
 def nests_deeper(body: bytes, levels: int) -> bool:
-    """Whether JSON text has more levels of arrays and objects than `levels`; other text may say either."""
+    """Whether JSON text has more levels of arrays and objects than `levels`; undefined for other text."""
     if body.count(b"[") + body.count(b"{") <= levels:
         return False
     brackets = _STRING.sub(b"", body).translate(_ONE_KIND, _NOT_BRACKETS)
@@ -183,13 +183,12 @@ def nests_deeper(body: bytes, levels: int) -> bool:
 
 
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string, or what begins one that never ends: to look for its end again from each quote inside would take
-the square of the body's length."""
+"""A string, or the start of one without an end. A search from each quote inside would take quadratic time."""
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def _announced(value: bytes) -> int:
+def _length(value: bytes) -> int:
     return int(value) if value.isdigit() else 0
 
 

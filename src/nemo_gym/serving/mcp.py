@@ -1,4 +1,4 @@
-"""The tools of one server over MCP: the session tokens, and who may call what."""
+"""The tools of one server over MCP: session tokens and the tools that they allow."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger("nemo_gym.serving.mcp")
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What a tool call gave."""
+    """The answer to a tool call."""
 
     text: str
     is_error: bool = False
 
 
 class ToolSource(Protocol):
-    """Where the tools are, and what runs them."""
+    """Lists tools and runs them."""
 
     def tools(self, session_id: str | None) -> Sequence[FunctionTool]:
-        """The tools of a session; of the server as such without one."""
+        """The tools of a session; without a session, those of the server."""
         ...
 
     async def call(self, session_id: str, name: str, arguments: dict[str, Any]) -> ToolAnswer:
@@ -42,7 +42,7 @@ class ToolSource(Protocol):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a session token says."""
+    """The content of a session token."""
 
     sid: str
     tools: list[str] | None
@@ -53,10 +53,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class ToolServer:
-    """The tools of a server, for whoever holds the token of one of its sessions.
+    """The tools of a server, for clients with the token of a session.
 
     Args:
-        server_name: how MCP clients are to call the server.
+        server_name: the name of the server for MCP clients.
         secret: signs the tokens; the same in all processes that serve it.
     """
 
@@ -64,14 +64,14 @@ class ToolServer:
         self.server_name = server_name
         self._source = source
         self._tokens = URLSafeSerializer(secret.reveal(), salt="nemo_gym.mcp.session")
-        quoted = re.sub(r"[^A-Za-z0-9_-]", "_", server_name)
-        self._prefixes = tuple({f"mcp__{server_name}__", f"mcp__{quoted}__"})
+        plain_name = re.sub(r"[^A-Za-z0-9_-]", "_", server_name)
+        self._prefixes = tuple({f"mcp__{server_name}__", f"mcp__{plain_name}__"})
 
     def access(self, session_id: str, allowed: Iterable[str] | None) -> dict[str, Any]:
-        """How to reach the tools of a session: `mcp` in the answer of `/seed_session`.
+        """The address and the token of a session's tools: `mcp` in the answer of `/seed_session`.
 
         Args:
-            allowed: the only tools that may be called in it; None for all.
+            allowed: the names of the tools that may be called; None for all.
         """
         grant = {"sid": session_id, "tools": None if allowed is None else list(allowed)}
         return {
@@ -81,15 +81,15 @@ class ToolServer:
             "headers": {TOKEN_HEADER: self._tokens.dumps(grant)},
         }
 
-    def listed(self, token: str | None) -> list[FunctionTool]:
-        """The tools that a token lets call; without a valid one, all."""
+    def tools_for(self, token: str | None) -> list[FunctionTool]:
+        """The tools that a token allows; without a valid token, all."""
         grant = self._read(token)
         if grant is None:
             return list(self._source.tools(None))
         return [tool for tool in self._source.tools(grant.sid) if grant.allows(tool.get("name", ""))]
 
     async def call(self, token: str | None, name: str, arguments: dict[str, Any]) -> ToolAnswer:
-        """Run a tool in the session of a token. Whatever is wrong is an answer for the caller."""
+        """Run a tool in the session of a token. A problem becomes an answer for the caller."""
         if token is None:
             return ToolAnswer(
                 f"a call needs the header {TOKEN_HEADER}, which /seed_session answers with", True
@@ -111,20 +111,20 @@ class ToolServer:
             return ToolAnswer(f"{name} failed: {type(error).__name__}: {error}", True)
 
     def own_name(self, name: str) -> str:
-        """`mcp__<server>__<tool>`, as clients call the tools of this server, as `<tool>`."""
+        """`<tool>` for `mcp__<server>__<tool>`, the name that clients use."""
         for prefix in self._prefixes:
             if name.startswith(prefix):
                 return name.removeprefix(prefix) or name
         return name
 
     def own_names(self, response: Response) -> Response:
-        """The response with the calls of this server's tools under their own names."""
-        output = [self._own(item) for item in response.data["output"]]
+        """The response with this server's own tool names in its calls."""
+        output = [self._with_own_name(item) for item in response.data["output"]]
         if output == response.data["output"]:
             return response
         return Response({**response.data, "output": output})
 
-    def _own(self, item: dict[str, Any]) -> dict[str, Any]:
+    def _with_own_name(self, item: dict[str, Any]) -> dict[str, Any]:
         name = item.get("name") if item.get("type") == "function_call" else None
         return {**item, "name": self.own_name(name)} if isinstance(name, str) else item
 

@@ -1,4 +1,4 @@
-"""`/mcp` itself: streamable HTTP by the official SDK. Imported where tools are served over MCP only."""
+"""The endpoint `/mcp`: streamable HTTP by the official SDK. Only imported when tools are served over MCP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Context = ServerRequestContext[dict[str, Any], Request]
 
 
 class McpEndpoint:
-    """ASGI app: JSON answers, and nothing kept between requests, so any process of a server can answer."""
+    """ASGI app with JSON answers. It has no state, so that any process of a server can answer."""
 
     def __init__(self, tools: ToolServer, *, body_bytes: int) -> None:
         self._tools = tools
@@ -44,13 +44,13 @@ class McpEndpoint:
             async with manager.run():
                 await manager.handle_request(scope, receive, send)
         except BaseExceptionGroup as group:
-            refused = group.subgroup(HTTPException)
-            raise group if refused is None else innermost(refused) from None
+            refusal = group.subgroup(HTTPException)
+            raise group if refusal is None else innermost(refusal) from None
 
     async def _list_tools(
         self, context: _Context, _: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_tool(tool) for tool in self._tools.listed(_token(context))])
+        return types.ListToolsResult(tools=[_tool(tool) for tool in self._tools.tools_for(_token(context))])
 
     async def _call_tool(
         self, context: _Context, params: types.CallToolRequestParams
@@ -58,7 +58,7 @@ class McpEndpoint:
         return _result(await self._tools.call(_token(context), params.name, params.arguments or {}))
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
-        """No tool here asks for arguments to be repeated in headers, so there is nothing to compare."""
+        """None: no tool asks for arguments in headers, so the SDK has nothing to compare."""
         return None
 
 

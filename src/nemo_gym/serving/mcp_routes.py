@@ -10,10 +10,10 @@ from nemo_gym.wire.errors import UsageError
 
 
 def tool_routes(tools: ToolServer, *, body_bytes: int) -> list[BaseRoute]:
-    """What answers at `/mcp`, with or without a slash; it belongs before routes that take any name.
+    """The routes `/mcp` and `/mcp/`, to be placed before routes with any name.
 
     Args:
-        body_bytes: the largest request.
+        body_bytes: bytes of the largest request.
 
     Raises:
         UsageError: the SDK is not installed.

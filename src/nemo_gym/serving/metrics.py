@@ -1,4 +1,4 @@
-"""The metrics route that environments and agents share."""
+"""The metrics route of environments and agents."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.environment_tools import OfferedEnvironment
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.openapi import DescribedRoute, described
+from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.task import Row
 
 Aggregate = Callable[[list[Row]], Awaitable[dict[str, Any]]]
-"""Turns the stripped rows of one agent into `group_level_metrics`, `agent_metrics` and `key_metrics`.
+"""Computes `group_level_metrics`, `agent_metrics` and `key_metrics` from the rows of one agent.
 
-Raises UsageError for rows that can't be used.
+It raises UsageError for rows that can't be used.
 """
 
 
-def metrics_route(aggregate: Aggregate) -> DescribedRoute:
+def metrics_route(aggregate: Aggregate) -> ApiRoute:
     """`POST /aggregate_metrics`."""
 
     async def handler(request: Request) -> JsonResponse:
@@ -45,10 +45,10 @@ def metrics_route(aggregate: Aggregate) -> DescribedRoute:
         except UsageError as error:
             raise InvalidBody.of(error, "verify_responses") from None
 
-    return described(
+    return ApiRoute(
         "/aggregate_metrics",
         handler,
-        summary="What the rollouts of one agent come to.",
+        summary="The metrics of the rollouts of one agent.",
         body=_BODY,
         answer=_METRICS,
     )
@@ -56,20 +56,20 @@ def metrics_route(aggregate: Aggregate) -> DescribedRoute:
 
 @runtime_checkable
 class MetricsLink(Protocol):
-    """A link to an environment elsewhere that can be asked for its metrics."""
+    """A link to an environment elsewhere that computes its metrics."""
 
     async def aggregate_metrics(self, rows: list[Row]) -> dict[str, Any]: ...
 
 
 def metrics_of_link(link: EnvironmentLink) -> Aggregate:
-    """Those of the environment, wherever it is."""
+    """Computes the metrics of a link's environment, here or elsewhere."""
     if isinstance(link, LocalEnvironment | OfferedEnvironment):
         return metrics_of(link.environment)
     return link.aggregate_metrics if isinstance(link, MetricsLink) else _plain
 
 
 def no_metrics(why: str) -> Aggregate:
-    """None at all, and a warning that says why."""
+    """Returns no metrics, and the reason as a warning."""
 
     async def aggregate(_: list[Row]) -> dict[str, Any]:
         return {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}, "warning": why}
@@ -78,7 +78,7 @@ def no_metrics(why: str) -> Aggregate:
 
 
 def metrics_of(environment: Environment) -> Aggregate:
-    """Computed here, in a thread, with the environment's own metrics added."""
+    """Computes the metrics in a thread of this process, with those of the environment itself."""
 
     async def aggregate(rows: list[Row]) -> dict[str, Any]:
         key = environment.answer_key

@@ -28,16 +28,16 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.dialects import (
-    Asked,
     ChatDialect,
     Dialect,
     MessagesDialect,
+    ModelRequest,
     ResponsesDialect,
     openai_error,
 )
-from nemo_gym.serving.disconnects import unless_gone
+from nemo_gym.serving.disconnects import cancel_on_disconnect
 from nemo_gym.serving.errors import InvalidBody
-from nemo_gym.serving.openapi import Handler, described
+from nemo_gym.serving.openapi import ApiRoute, Handler
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import rollout_tag
 from nemo_gym.serving.schemas import CHAT, MESSAGES, PARAMS, RESPONSE
@@ -55,7 +55,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
 
     Args:
         name: the server instance's name, for the cookie, errors and recorded calls.
-        options: its `capture` is told of every call whose path names a rollout.
+        options: its recorders receive every call whose path names a rollout.
         more: further routes.
     """
     server = _ModelServer(model, name, options)
@@ -66,7 +66,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
     ]
     routes = [
         *(
-            described(
+            ApiRoute(
                 path,
                 server.handler(dialect),
                 summary=dialect.__doc__ or "",
@@ -76,7 +76,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
             )
             for path, dialect, body, answer in dialects
         ),
-        described(
+        ApiRoute(
             "/v1/messages/count_tokens",
             server.count_tokens,
             summary="About how many tokens a Messages request has, estimated from its text.",
@@ -84,8 +84,8 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
             answer=_TOKENS,
             errors={422: "The request isn't valid"},
         ),
-        described("/v1/models", server.list_models, method="GET", summary="The model.", answer=_OBJECT),
-        described("/v1/models/{id:path}", server.get_model, method="GET", operations={}),
+        ApiRoute("/v1/models", server.list_models, method="GET", summary="The model.", answer=_OBJECT),
+        ApiRoute("/v1/models/{id:path}", server.get_model, method="GET", operations={}),
         *more,
     ]
     about = {"kind": "model", "name": model.name}
@@ -94,7 +94,7 @@ def model_app(model: Model, *, name: str, options: AppOptions, more: Sequence[Ba
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A model's answer, as it is and in the client's dialect."""
+    """A model's answer, as a Response and in the client's dialect."""
 
     response: Response
     content: dict[str, Any]
@@ -139,7 +139,7 @@ class _ModelServer:
         return JsonResponse(entry)
 
     def _entry(self) -> dict[str, Any]:
-        """One model, as OpenAI's clients and Anthropic's both read it."""
+        """The entry of the model, for the clients of OpenAI and of Anthropic."""
         id = self._model.name or self._name
         openai = {"object": "model", "created": 0, "owned_by": "nemo-gym"}
         return {"id": id, **openai, "type": "model", "display_name": id, "created_at": "1970-01-01T00:00:00Z"}
@@ -150,104 +150,109 @@ class _ModelServer:
         record = CallRecord(self._options.recorder(tag), rollout_id, dialect.name, self._name)
         try:
             record.request = await read_object(request)
-            params = dialect.read(record.request)
+            model_request = dialect.read(record.request)
         except (HTTPException, InvalidBody, UsageError) as error:
             status, content = _refusal(error, dialect)
-            await record.failed(status, content)
+            await record.save_failure(status, content)
             return JsonResponse(content, status)
-        record.params = None if params.params is record.request else params.params
+        record.params = None if model_request.params is record.request else model_request.params
         model = self._model.for_session_id(rollout_id or session_id(request.scope))
         if rollout_id is not None and self._options.captures_tokens(tag):
             model = Restoring(model, self._replayed.of(rollout_id))
-        if params.stream:
-            call = partial(self._call, model, params, dialect, record)
-            return await self._streamed(request, call, params, dialect)
-        outcome = await unless_gone(request, self._call(model, params, dialect, record))
+        if model_request.stream:
+            call = partial(self._call, model, model_request, dialect, record)
+            return await self._stream(request, call, model_request, dialect)
+        outcome = await cancel_on_disconnect(request, self._call(model, model_request, dialect, record))
         if isinstance(outcome, ModelFailure):
-            return _failed(outcome, dialect)
+            return _failure_response(outcome, dialect)
         return JsonResponse(outcome.content)
 
-    async def _streamed(
+    async def _stream(
         self,
         request: Request,
         call: Callable[[], Coroutine[Any, Any, _Answer | ModelFailure]],
-        asked: Asked,
+        model_request: ModelRequest,
         dialect: Dialect,
     ) -> HttpResponse:
-        """The events of a call, or, while no event has left, the status of its failure."""
-        if dialect.commits_first:
-            events = self._events(lambda: asyncio.create_task(call()), asked, dialect)
+        """The events of a call. A failure before the first event has its own status."""
+        if dialect.begins_at_once:
+            events = self._events(lambda: asyncio.create_task(call()), model_request, dialect)
             return StreamingResponse(events, media_type=_EVENT_STREAM)
         calling = asyncio.create_task(call())
         try:
-            await unless_gone(request, asyncio.wait({calling}, timeout=self._options.ping_s))
+            await cancel_on_disconnect(request, asyncio.wait({calling}, timeout=self._options.ping_s))
         except BaseException:
-            await _cancelled(calling)
+            await _cancel(calling)
             raise
         if not calling.done():
-            events = self._events(lambda: calling, asked, dialect)
+            events = self._events(lambda: calling, model_request, dialect)
             return StreamingResponse(events, media_type=_EVENT_STREAM)
         outcome = calling.result()
         if isinstance(outcome, ModelFailure):
-            return _failed(outcome, dialect)
-        return HttpResponse(b"".join(dialect.events(outcome.content, asked, 0)), media_type=_EVENT_STREAM)
+            return _failure_response(outcome, dialect)
+        return HttpResponse(
+            b"".join(dialect.events(outcome.content, model_request, 0)), media_type=_EVENT_STREAM
+        )
 
     async def _events(
-        self, start: Callable[[], asyncio.Task[_Answer | ModelFailure]], asked: Asked, dialect: Dialect
+        self,
+        start: Callable[[], asyncio.Task[_Answer | ModelFailure]],
+        model_request: ModelRequest,
+        dialect: Dialect,
     ) -> AsyncIterator[bytes]:
-        """The events of a call whose status 200 has left already; signs of life until it ends."""
+        """The events of a call after its status 200 was sent; pings until it ends."""
         shell = Response.of([], id=_new_id(), model=self._model.name, created_at=time()).data
-        silence = self._options.ping_s if dialect.commits_first else 0.0
-        sent = 0
+        silence = self._options.ping_s if dialect.begins_at_once else 0.0
+        pings = 0
         calling = start()
         try:
             while not (await asyncio.wait({calling}, timeout=silence))[0]:
-                yield dialect.awaited(shell, sent)
-                sent, silence = sent + 1, self._options.ping_s
+                yield dialect.ping(shell, pings)
+                pings, silence = pings + 1, self._options.ping_s
             outcome = calling.result()
         except Exception as error:
             log.exception("%s: a streamed call failed", self._name)
             outcome = ModelFailure(500, without_secrets(repr(error)))
         finally:
-            await _cancelled(calling)
+            await _cancel(calling)
         if isinstance(outcome, ModelFailure):
-            yield b"".join(dialect.failed(shell, outcome.status, outcome.message, sent))
+            yield b"".join(dialect.failure(shell, outcome.status, outcome.message, pings))
         else:
-            first_event = {"id": shell["id"]} if sent and dialect.commits_first else {}
-            yield b"".join(dialect.events({**outcome.content, **first_event}, asked, sent))
+            first_event = {"id": shell["id"]} if pings and dialect.begins_at_once else {}
+            yield b"".join(dialect.events({**outcome.content, **first_event}, model_request, pings))
 
     async def _call(
-        self, model: Model, asked: Asked, dialect: Dialect, record: CallRecord
+        self, model: Model, model_request: ModelRequest, dialect: Dialect, record: CallRecord
     ) -> _Answer | ModelFailure:
-        """The outcome of one call, recorded."""
+        """Call the model and record the call."""
         try:
-            answer = await model.responses(asked.params)
-            response = complete_response(answer, asked.params, id=_new_id(), now=time())
-            answer = _Answer(response, dialect.write(response, asked))
+            answer = await model.responses(model_request.params)
+            response = complete_response(answer, model_request.params, id=_new_id(), now=time())
+            answer = _Answer(response, dialect.write(response, model_request))
         except GymError as error:
             failure = model_failure(error)
             content = dialect.error(failure.status, failure.message)
-            await record.failed(failure.status, content, failure.category)
+            await record.save_failure(failure.status, content, failure.category)
             return failure
         except Exception as error:
-            await record.failed(500, without_secrets(repr(error)), "exception")
+            await record.save_failure(500, without_secrets(repr(error)), "exception")
             raise
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await record.abandoned()
+                await record.mark_incomplete()
             raise
-        await record.finished(answer.content, response.data, streamed=asked.stream)
+        await record.save_answer(answer.content, response.data, streamed=model_request.stream)
         return answer
 
 
 class _Rollouts:
-    """The calls of the rollouts that were asked for last."""
+    """The calls of the latest rollouts."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, ConversationRestorer] = OrderedDict()
 
     def of(self, rollout_id: str) -> ConversationRestorer:
-        """Those of one rollout so far."""
+        """The calls of one rollout so far."""
         replayed = self._known.setdefault(rollout_id, ConversationRestorer())
         self._known.move_to_end(rollout_id)
         if len(self._known) > _MOST_ROLLOUTS:
@@ -265,13 +270,13 @@ def _refusal(error: HTTPException | InvalidBody | UsageError, dialect: Dialect) 
     return 422, {"detail": problems, **dialect.error(422, str(error))}
 
 
-def _failed(failure: ModelFailure, dialect: Dialect) -> JsonResponse:
+def _failure_response(failure: ModelFailure, dialect: Dialect) -> JsonResponse:
     content = dialect.error(failure.status, failure.message)
     return JsonResponse(content, failure.status, failure.headers)
 
 
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    """Return once a task has ended, early if it hasn't yet."""
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end."""
     task.cancel()
     with anyio.CancelScope(shield=True):
         await asyncio.wait({task})
@@ -288,8 +293,8 @@ _TOKENS: Final = {
     "required": ["input_tokens"],
 }
 _ERRORS: Final = {
-    400: "The back end can't take this request",
-    429: "The back end is overrun; Retry-After says how long to wait",
+    400: "The back end refuses the request",
+    429: "The back end is overloaded; Retry-After says how long to wait",
     502: "The back end can't be reached, or answered nonsense",
     504: "The back end did not answer in time",
 }

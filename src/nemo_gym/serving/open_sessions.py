@@ -14,8 +14,8 @@ from nemo_gym.wire.task import Row
 class SeededSessions:
     """Sessions by the id in their caller's cookie.
 
-    Each one is closed exactly once: when its rollout ends, when nobody has used it for the environment's
-    `session_ttl`, or when the server stops.
+    Each session is closed exactly once: when its rollout ends, after the environment's `session_ttl` without
+    use, or when the server stops.
     """
 
     def __init__(self, link: LocalEnvironment) -> None:
@@ -23,7 +23,7 @@ class SeededSessions:
         self._open: dict[str, Session] = {}
 
     async def open(self, id: str, row: Row) -> Session:
-        """Seed a session; one that this id had before is closed.
+        """Seed a session; an earlier session of the id is closed.
 
         Raises:
             EnvironmentFault: `seed` raised.
@@ -33,7 +33,7 @@ class SeededSessions:
         return session
 
     def find(self, id: str) -> Session | None:
-        """The session of an id, unless it has been closed."""
+        """The session of an id, if it is open."""
         session = self._open.get(id)
         return session if session is not None and self._link.is_open(session) else None
 
@@ -44,8 +44,8 @@ class SeededSessions:
             await self._link.finish(session)
 
     @asynccontextmanager
-    async def tended(self) -> AsyncGenerator[None]:
-        """While the block runs sessions past their time to live are closed; at its end all others."""
+    async def cleanup(self) -> AsyncGenerator[None]:
+        """Close expired sessions while the block runs, and all others at its end."""
         sweeper = asyncio.create_task(self._sweep())
         try:
             yield

@@ -19,51 +19,53 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What one method of one path does."""
+    """One method of one path."""
 
     method: Literal["GET", "POST"] = "POST"
     summary: str = ""
     body: Schema | None = None
-    """The schema of the request's JSON body; None when it takes none."""
+    """The schema of the request's JSON body; None for a request without a body."""
     answer: Schema = field(default_factory=dict[str, Any])
     """The schema of the answer with status 200."""
     errors: Mapping[int, str] = field(default_factory=dict[int, str])
-    """What the route's own error statuses mean."""
+    """The meaning of the route's own error statuses."""
     media_type: str = "application/json"
 
 
-class DescribedRoute(Route):
-    """A route that knows what to say about itself, by path; one with parameters may stand for several."""
+class ApiRoute(Route):
+    """A route with its description for the OpenAPI document.
 
-    operations: Mapping[str, Operation]
+    Args:
+        operations: the operations by path, for a route with parameters; by default one for `path`.
+    """
 
-
-def described(
-    path: str,
-    handler: Handler,
-    *,
-    method: Literal["GET", "POST"] = "POST",
-    summary: str = "",
-    body: Schema | None = None,
-    answer: Schema | None = None,
-    errors: Mapping[int, str] | None = None,
-    operations: Mapping[str, Operation] | None = None,
-) -> DescribedRoute:
-    """A route with its description; `operations` names the paths that one with parameters stands for."""
-    route = DescribedRoute(path, handler, methods=[method])
-    own = Operation(method=method, summary=summary, body=body, answer=answer or {}, errors=errors or {})
-    route.operations = {path: own} if operations is None else operations
-    return route
+    def __init__(
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        method: Literal["GET", "POST"] = "POST",
+        summary: str = "",
+        body: Schema | None = None,
+        answer: Schema | None = None,
+        errors: Mapping[int, str] | None = None,
+        operations: Mapping[str, Operation] | None = None,
+    ) -> None:
+        super().__init__(path, handler, methods=[method])
+        own = Operation(method=method, summary=summary, body=body, answer=answer or {}, errors=errors or {})
+        self.operations = {path: own} if operations is None else operations
 
 
 def openapi_document(title: str, routes: Iterable[BaseRoute], about: Mapping[str, Any]) -> dict[str, Any]:
-    """The document; routes that are not described are left out."""
+    """The document of all `ApiRoute`s."""
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {"Problems": _PROBLEMS}
     for route in routes:
-        for path, operation in route.operations.items() if isinstance(route, DescribedRoute) else ():
-            described = _hoisted(_operation(operation), path.strip("/").replace("/", "."), schemas)
-            paths.setdefault(path, {})[operation.method.lower()] = described
+        for path, operation in route.operations.items() if isinstance(route, ApiRoute) else ():
+            prefix = path.strip("/").replace("/", ".")
+            paths.setdefault(path, {})[operation.method.lower()] = _hoist(
+                _operation(operation), prefix, schemas
+            )
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__, "x-nemo-gym": about},
@@ -76,30 +78,30 @@ def _operation(operation: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": _answer("Done", operation.answer, operation.media_type)}
     for status, meaning in operation.errors.items():
         responses[str(status)] = _answer(meaning, {})
-    described: dict[str, Any] = {"summary": operation.summary, "responses": responses}
+    description: dict[str, Any] = {"summary": operation.summary, "responses": responses}
     if operation.body is not None:
-        described["requestBody"] = {
+        description["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": operation.body}},
         }
         responses["422"] = _answer("The body can't be used", {"$ref": "#/components/schemas/Problems"})
-    return described
+    return description
 
 
-def _hoisted(value: Any, prefix: str, schemas: dict[str, Any]) -> Any:
-    """The same with every schema's `$defs` moved into `schemas`, where references can find them."""
+def _hoist(value: Any, prefix: str, schemas: dict[str, Any]) -> Any:
+    """The value without `$defs`, which move to `schemas` so that references find them."""
     if isinstance(value, list):
-        return [_hoisted(item, prefix, schemas) for item in cast("list[Any]", value)]
+        return [_hoist(item, prefix, schemas) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     fields = cast("dict[str, Any]", value)
     for name, schema in fields.get("$defs", {}).items():
-        schemas[f"{prefix}.{name}"] = _hoisted(schema, prefix, schemas)
-    moved = {key: _hoisted(item, prefix, schemas) for key, item in fields.items() if key != "$defs"}
-    reference = moved.get("$ref")
+        schemas[f"{prefix}.{name}"] = _hoist(schema, prefix, schemas)
+    new_fields = {key: _hoist(item, prefix, schemas) for key, item in fields.items() if key != "$defs"}
+    reference = new_fields.get("$ref")
     if isinstance(reference, str):
-        moved["$ref"] = reference.replace("#/$defs/", f"#/components/schemas/{prefix}.")
-    return moved
+        new_fields["$ref"] = reference.replace("#/$defs/", f"#/components/schemas/{prefix}.")
+    return new_fields
 
 
 def _answer(meaning: str, schema: Schema, media_type: str = "application/json") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A user's own server program as an app of this process, where its configuration says `share: true`."""
+"""A user's server program as an app of this process, if its configuration has `share: true`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import inspect
 import itertools
 import pkgutil
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from io import TextIOBase
@@ -20,6 +19,7 @@ from starlette.applications import Starlette
 
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.support.modules import explained
+from nemo_gym.support.threads import WorkerThreads
 from nemo_gym.wire.errors import GymError, UsageError
 
 T = TypeVar("T")
@@ -29,28 +29,28 @@ OFFER: Final = "__gym_app__"
 
 
 class NeedsOwnProcess(GymError):
-    """A program can't be served beside others, for the reason that the message gives."""
+    """A program can't share a process; the message has the reason."""
 
 
 class Offer(Protocol):
     """The class method named `OFFER`."""
 
     def __call__(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
-        """The app of an instance of a configuration, as it is served.
+        """The app of an instance of a configuration.
 
         Raises:
             NeedsOwnProcess: it can't share a process.
-            UsageError: the settings don't fit.
+            UsageError: the settings are wrong.
         """
         ...
 
 
 class Program:
-    """The code of one instance, loaded for it alone.
+    """The code of one instance, with modules that no other program shares.
 
     Args:
-        file: its entry point.
-        out: where its modules print to; closed with the program.
+        file: the entry point.
+        out: the file for the output of its modules; closed with the program.
     """
 
     def __init__(self, file: Path, out: TextIOBase) -> None:
@@ -60,11 +60,11 @@ class Program:
         self._modules: list[str] = []
 
     def app(self, name: str, tree: Mapping[str, Any], options: AppOptions) -> Starlette:
-        """Import the file, and build the server whose class it defines.
+        """Import the file and build the app of its server class.
 
         Raises:
-            NeedsOwnProcess: that failed, or can't be done beside what is loaded already.
-            UsageError: the settings don't fit.
+            NeedsOwnProcess: that fails, or the modules of another program are in the way.
+            UsageError: the settings are wrong.
         """
         try:
             return _offer(self._load())(name, tree, options)
@@ -76,7 +76,7 @@ class Program:
             raise NeedsOwnProcess(f"in this one it fails: {explained(error, self._file)}") from error
 
     def forget(self) -> None:
-        """Drop its modules, so that the next to load it gets its own."""
+        """Remove its modules, so that the next program loads its own."""
         for module in self._modules:
             sys.modules.pop(module, None)
         self._out.close()
@@ -100,22 +100,22 @@ class Program:
         finally:
             sys.path.remove(str(folder))
             new = sys.modules.keys() - before
-            self._modules = [one for one in new if _lies_in(folder, _file_of(sys.modules[one]))]
+            self._modules = [one for one in new if _is_in(folder, _file_of(sys.modules[one]))]
             for one in self._modules:
                 vars(sys.modules[one]).setdefault("print", self._print)
         return module
 
     def _refuse_clashes(self, folder: Path) -> None:
-        """A module beside the file would be mistaken for another of its name, or another for it."""
-        beside = {module.name for module in pkgutil.iter_modules([str(folder)])}
-        for name in sorted(beside - {self._file.stem, *_NOT_IMPORTED}):
+        """Refuse a module beside the file that has the name of another module."""
+        names = {module.name for module in pkgutil.iter_modules([str(folder)])}
+        for name in sorted(names - {self._file.stem, *_NOT_IMPORTED}):
             spec = None if name in sys.modules else importlib.util.find_spec(name)
-            if name in sys.modules or (spec and not _lies_in(folder, spec.origin)):
+            if name in sys.modules or (spec and not _is_in(folder, spec.origin)):
                 raise NeedsOwnProcess(f"its module {name} has the name of another")
 
 
 def _offer(module: ModuleType) -> Offer:
-    """What gives the app of the one server class that a module defines; bases of another don't count."""
+    """The class method that builds the app of the one server class in a module. Base classes don't count."""
     kinds = [
         value
         for value in vars(module).values()
@@ -130,30 +130,17 @@ def _offer(module: ModuleType) -> Offer:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """The result of `work`, run in a thread that the end of the process does not wait for."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(set_it: Callable[[], None]) -> None:
-        if not done.cancelled():
-            set_it()
-
-    def run() -> None:
-        try:
-            set_it = partial(done.set_result, work())
-        except BaseException as error:
-            set_it = partial(done.set_exception, error)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, set_it)
-
-    threading.Thread(target=run, name="nemo-gym-program", daemon=True).start()
-    return await done
+    threads = WorkerThreads(1, "nemo-gym-program")
+    future = threads.submit(work)
+    threads.shutdown(wait=False)
+    return await asyncio.wrap_future(future)
 
 
 def _file_of(module: ModuleType) -> str | None:
     return getattr(module, "__file__", None)
 
 
-def _lies_in(folder: Path, file: str | None) -> bool:
+def _is_in(folder: Path, file: str | None) -> bool:
     return file is not None and Path(file).resolve().is_relative_to(folder)
 
 

@@ -1,7 +1,7 @@
-"""HTTP as it arrives: how much of a request may come before it says anything, and how long that may take.
+"""The HTTP protocol with limits on the bytes and the seconds of a request that is still arriving.
 
-Uvicorn keeps what it has of a header until its end, however long it gets, and waits for it for ever: one
-connection could take all memory, and all time of the event loop.
+Uvicorn itself collects a header of any length and waits for its end without a limit: one connection could use
+all memory and all time of the event loop.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_BYTES: Final = 128 << 10
-"""Bytes that may arrive in a row without being part of a body: request line, headers, trailers, chunk
-extensions."""
+"""The most bytes in a row outside a body: request line, headers, trailers, chunk extensions."""
 HEAD_S: Final = 60.0
-"""Seconds that a connection may take for the whole head of a request."""
+"""Seconds for the whole head of a request."""
 BODY_S: Final = 600.0
-"""Seconds that the body may take from then on."""
+"""Seconds for the body after the head."""
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with an end to what it waits for. Trailers are dropped, and the host of a request
-    line in absolute form counts as the Host header, as RFC 9112 has it."""
+    """Uvicorn's protocol with limits. Trailers are dropped. The host in an absolute request line replaces the
+    Host header (RFC 9112)."""
 
     def __init__(
         self,
@@ -37,12 +36,12 @@ class RequestProtocol(HttpToolsProtocol):
         self._head_bytes = head_bytes
         self._seconds = {_HEAD: head_s, _BODY: body_s}
         self._stage = _HEAD
-        self._timed = _NOTHING
+        self._timer_stage = _NOTHING
         self._timer: asyncio.TimerHandle | None = None
         self._silent = 0
-        """Bytes since the last that said anything."""
+        """Bytes in a row outside a body."""
         self._head_count = 0
-        """Headers of the request; what comes after them are trailers."""
+        """The number of headers of the request; later ones are trailers."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,7 +57,7 @@ class RequestProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._silent > self._head_bytes and not self.transport.is_closing():
             self._refuse()
-        elif self._stage != self._timed:
+        elif self._stage != self._timer_stage:
             self._set_timer()
 
     def on_message_begin(self) -> None:
@@ -90,13 +89,9 @@ class RequestProtocol(HttpToolsProtocol):
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timed = self._stage
+        self._timer_stage = self._stage
         seconds = self._seconds.get(self._stage)
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self._give_up)
-
-    def _give_up(self) -> None:
-        """What has not arrived by now is not waited for any longer."""
-        self.transport.close()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
 
     def _refuse(self) -> None:
         text = b"the head of the request is too large"
@@ -109,9 +104,9 @@ class RequestProtocol(HttpToolsProtocol):
 
 
 def protocol(header_bytes: int = 0) -> Any:
-    """For uvicorn's setting `http`: the protocol, with room for headers of so many bytes."""
+    """The value of uvicorn's setting `http`, for headers of so many bytes."""
     return partial(RequestProtocol, head_bytes=max(HEAD_BYTES, 2 * header_bytes))
 
 
 _NOTHING, _HEAD, _BODY = 0, 1, 2
-"""What a connection waits for: the next request, if one comes; the rest of a head; the rest of a body."""
+"""What a connection waits for: the next request, the rest of a head, or the rest of a body."""

@@ -1,4 +1,4 @@
-"""Text that goes to logs, without the secrets of this run."""
+"""Removes the secrets of a run from its logs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Redactor:
-    """Replaces known secrets wherever they occur, and those that this process remembers.
-
-    Args:
-        secrets: empty ones are passed over.
-    """
+    """Replaces known secrets and those that this process remembers; empty ones are ignored."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         texts = {form for secret in filter(None, secrets) for form in forms_of(secret)}
@@ -33,7 +29,7 @@ class Redactor:
 
 
 class RedactedFile(io.TextIOBase):
-    """A log file, made when something is first written to it, that only this user can read."""
+    """A log file for this user only, created at the first write."""
 
     def __init__(self, path: Path, redactor: Redactor) -> None:
         self._path = path
@@ -60,10 +56,10 @@ class RedactedFile(io.TextIOBase):
 
 
 def log_redacted(redactor: Redactor, *, verbose: bool = False) -> None:
-    """Send this process's log, tracebacks too, to standard error: secrets replaced, safe on a terminal.
+    """Write the log of this process with its tracebacks to standard error: no secrets, safe for a terminal.
 
     Args:
-        verbose: all of it, instead of warnings and errors.
+        verbose: log everything, not only warnings and errors.
     """
 
     class Formatter(logging.Formatter):

@@ -1,4 +1,4 @@
-"""What the code in a folder says that it needs beside this package."""
+"""The requirements of the code in a folder, besides this package."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from nemo_gym.wire.errors import GymError
 
 
 def requirements_of(folder: Path) -> list[str]:
-    """What pip is to install, a requirement or an option each; this package itself is left out.
+    """Arguments for pip: requirements and options, without this package itself.
 
     Raises:
         GymError: both `requirements.txt` and `pyproject.toml` are there.
     """
-    listed, project = folder / "requirements.txt", folder / "pyproject.toml"
-    if listed.exists() and project.exists():
+    requirements, project = folder / "requirements.txt", folder / "pyproject.toml"
+    if requirements.exists() and project.exists():
         raise GymError(f"{folder} has both requirements.txt and pyproject.toml: keep one of them")
     if project.exists():
         return ["--editable", str(folder)]
     arguments: list[str] = []
-    for line in listed.read_text().splitlines() if listed.exists() else ():
-        wanted = _COMMENT.sub("", line).strip()
-        if not wanted or _OURSELVES.match(wanted) or _is_our_checkout(wanted, folder):
+    for line in requirements.read_text().splitlines() if requirements.exists() else ():
+        requirement = _COMMENT.sub("", line).strip()
+        if not requirement or _OURSELVES.match(requirement) or _is_our_checkout(requirement, folder):
             continue
-        option = _OPTION.fullmatch(wanted)
+        option = _OPTION.fullmatch(requirement)
         if option and option[1] in _FILES:
             arguments += [option[1], str(folder / option[2])]
         elif option:
             arguments += [option[1], option[2]]
         else:
-            arguments.append(str(folder / wanted) if wanted.startswith(".") else wanted)
+            arguments.append(str(folder / requirement) if requirement.startswith(".") else requirement)
     return arguments
 
 
-def _is_our_checkout(wanted: str, folder: Path) -> bool:
-    """Whether a requirement is a path, such as `-e ../../`, to the root of the servers, which stands for this
-    package unless another project lies there."""
-    path = _EXTRAS.sub("", _EDITABLE.sub("", wanted).strip("'\"")).removeprefix("file:")
+def _is_our_checkout(requirement: str, folder: Path) -> bool:
+    """Whether a requirement is a path, such as `-e ../../`, to the root of the servers. It means this
+    package, unless the root holds another project."""
+    path = _EXTRAS.sub("", _EDITABLE.sub("", requirement).strip("'\"")).removeprefix("file:")
     if not path.startswith((".", "/")) or (folder / path).resolve() != folder.resolve().parents[1]:
         return False
     project = folder / path / "pyproject.toml"
@@ -58,11 +58,11 @@ def _is_our_checkout(wanted: str, folder: Path) -> bool:
 
 
 def unmet(folder: Path) -> list[str]:
-    """Those of the requirements that what is installed here does not surely meet. An option, a path, a URL
-    and an extra count as unmet.
+    """The requirements that the installed packages may not meet. An option, a path, a URL and an extra count
+    as unmet.
 
     Raises:
-        GymError: as `requirements_of`.
+        GymError: as for `requirements_of`.
     """
     return [one for one in requirements_of(folder) if not _is_installed(one)]
 

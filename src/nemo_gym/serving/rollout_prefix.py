@@ -1,4 +1,4 @@
-"""The path prefix that says which rollout a request belongs to."""
+"""The path prefix with the rollout of a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RolloutTag:
 
 
 class RolloutPrefix:
-    """ASGI middleware: takes `/ng-rollout/<id>[/training-token-capture]` off the path before routing."""
+    """ASGI middleware: removes `/ng-rollout/<id>[/training-token-capture]` from the path before routing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -35,7 +35,7 @@ class RolloutPrefix:
 
 
 def rollout_tag(scope: Scope) -> RolloutTag | None:
-    """The rollout that a request names; None when its path had no (valid) prefix."""
+    """The rollout in the path of a request; None without a valid prefix."""
     return scope.get(_TAG)
 
 

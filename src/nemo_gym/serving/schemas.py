@@ -1,4 +1,4 @@
-"""JSON Schemas of the bodies that several routes share."""
+"""JSON Schemas of bodies that several routes have."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ ITEM: Final[dict[str, Any]] = {
         },
     ]
 }
-"""One item of a trajectory; hosted tools' items, which nobody here looks into, are left out."""
+"""One item of a trajectory. The items of hosted tools are left out, because no code here reads them."""
 
 PARAMS: Final[dict[str, Any]] = {
     "type": "object",
@@ -82,7 +82,7 @@ PARAMS: Final[dict[str, Any]] = {
     },
     "required": ["input"],
 }
-"""What one model call is asked with."""
+"""The request parameters of a model call."""
 
 RESPONSE: Final[dict[str, Any]] = {
     "type": "object",
@@ -128,7 +128,7 @@ MESSAGES: Final = _conversation("user", "assistant")
 
 
 def task_schema(environment: Environment) -> dict[str, Any]:
-    """What a task row of an environment must have; more is allowed."""
+    """The fields that a task row of an environment must have; others are allowed."""
     try:
         return msgspec.json.schema(environment.Task)
     except TypeError:
@@ -136,6 +136,6 @@ def task_schema(environment: Environment) -> dict[str, Any]:
 
 
 def with_response(row: dict[str, Any]) -> dict[str, Any]:
-    """A row's schema with the response that goes with it."""
+    """The schema of a row with its response."""
     body = {"type": "object", "properties": {keys.RESPONSE: RESPONSE}, "required": [keys.RESPONSE]}
     return {**body, "allOf": [row]}

@@ -1,4 +1,4 @@
-"""`Secret`: a value that is used but never shown."""
+"""`Secret`: a value that is never printed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 class Secret:
-    """Text that doesn't print, format, serialise or pickle; only `reveal` gives it away."""
+    """Text that doesn't print, format, serialise or pickle; only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -25,7 +25,7 @@ class Secret:
         return self._value
 
     def matches(self, candidate: str) -> bool:
-        """Whether `candidate` is the value, in time that doesn't tell how much of it is right."""
+        """Whether `candidate` is the value. The time does not depend on how much of it is right."""
         return hmac.compare_digest(self._value.encode(), candidate.encode("utf-8", "surrogatepass"))
 
     def __repr__(self) -> str:
@@ -53,6 +53,4 @@ class Secret:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a Secret can't be pickled; hand over what reveal() gives through a pipe or a 0600 file"
-        )
+        raise TypeError("a Secret can't be pickled: pass the text of reveal() through a pipe or a 0600 file")

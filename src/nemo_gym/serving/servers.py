@@ -15,18 +15,18 @@ from starlette.applications import Starlette
 
 from nemo_gym.config.instances import Instance
 from nemo_gym.runs.collect import innermost
-from nemo_gym.serving.children import Child, child_environment
 from nemo_gym.serving.components import Components
 from nemo_gym.serving.fork_server import ForkServer
-from nemo_gym.serving.head import HEAD, Running, head_app
-from nemo_gym.serving.health import ask
-from nemo_gym.serving.host import Grace, Host
+from nemo_gym.serving.head import HEAD, ServerInstance, head_app
+from nemo_gym.serving.health import check_health
+from nemo_gym.serving.host import Host
 from nemo_gym.serving.launch import Launch
 from nemo_gym.serving.programs import NeedsOwnProcess, Program, in_thread
 from nemo_gym.serving.redaction import RedactedFile, Redactor
 from nemo_gym.serving.requirements import unmet
+from nemo_gym.serving.server_process import ServerProcess, child_environment
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.serving.virtualenvs import python_for
+from nemo_gym.serving.virtualenvs import python_for, virtualenvs_in
 from nemo_gym.wire.errors import GymError
 
 
@@ -38,31 +38,31 @@ class Servers:
     """The servers of one launch, in this process and in children.
 
     Args:
-        lost: called with a child that ended though nobody asked it to, and its exit code.
+        on_end: called with a child process that has ended unexpectedly, and its exit code.
     """
 
-    def __init__(self, launch: Launch, *, lost: Callable[[Child, int], None]) -> None:
+    def __init__(self, launch: Launch, *, on_end: Callable[[ServerProcess, int], None]) -> None:
         self.waiting: set[str] = set()
         """Names of the servers that are being started."""
         self._launch = launch
-        self._lost = lost
+        self._on_end = on_end
         self._instances = launch.instances
         self._programs = {name: launch.program(name) for name in self._instances}
-        built_in = {name for name, program in self._programs.items() if program is None}
+        components = {name for name, program in self._programs.items() if program is None}
         self._options = launch.app_options()
-        here = frozenset(set[str]() if launch.isolate else built_in)
+        here = frozenset(set[str]() if launch.isolate else components)
         self._components = Components(self._instances, here, self._options)
         self._host = Host(self._options.host_names, header_bytes=self._options.limits.header_bytes)
-        self._hosted: list[Program] = []
+        self._shared_programs: list[Program] = []
         self._loading = asyncio.Lock()
         self._forks: ForkServer | None = None
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, ServerProcess] = {}
         self._watching: list[asyncio.Task[None]] = []
         self._redactor = Redactor(launch.secrets)
 
     @property
-    def running(self) -> list[Running]:
-        """Every server but the head."""
+    def running(self) -> list[ServerInstance]:
+        """Every server except the head server."""
         return [self._running(instance) for instance in self._instances.values()]
 
     @property
@@ -72,12 +72,12 @@ class Servers:
         return http_url(reachable(head["host"]), head["port"])
 
     async def start(self) -> None:
-        """Start everything; when this returns every server answers.
+        """Start every server and wait until all answer.
 
-        Programs with a process of their own all start at once; other agents come after what they use.
+        Programs with their own process all start at once; other agents start after the servers they use.
 
         Raises:
-            StartFailed: a server did not come up. What was started is stopped again.
+            StartFailed: a server did not come up. Every server is stopped again.
         """
         launch = self._launch
         if self._options.profile:
@@ -85,7 +85,7 @@ class Servers:
         try:
             app = head_app(launch.tree, lambda: self.running, self._options)
             await self._host.serve(HEAD, app, launch.listener(HEAD))
-            apart = self._apart
+            apart = self._with_own_process
             if len(apart) > 1 and not launch.isolate and sys.platform == "linux":
                 self._forks = ForkServer(child_environment(launch.token))
             for stage in (self._others | apart, self._agents - apart):
@@ -101,31 +101,32 @@ class Servers:
             raise
 
     async def stop(self, *, grace_s: float | None = None) -> None:
-        """Stop everything: agents first, so that what they are at can be finished; the head last.
+        """Stop every server: agents first, so that their rollouts can finish; the head server last.
 
         Args:
-            grace_s: seconds for requests in flight; None takes the launch's own.
+            grace_s: seconds for requests in flight; None for those of the launch.
         """
-        grace = Grace(self._launch.grace_s if grace_s is None else grace_s)
+        ends = monotonic() + (self._launch.grace_s if grace_s is None else grace_s)
         for task in self._watching:
             task.cancel()
         for stage in (self._agents, self._others, {HEAD}):
+            remaining_s = max(0.0, ends - monotonic())
             children = [child for name, child in self._children.items() if name in stage]
             await asyncio.gather(
-                self._host.stop(stage, grace_s=grace.left_s),
-                *(child.stop(grace_s=grace.left_s + _CHILD_S) for child in children),
+                self._host.stop(stage, grace_s=remaining_s),
+                *(child.stop(grace_s=remaining_s + _CHILD_S) for child in children),
             )
         if self._forks is not None:
             await self._forks.close()
         await self._components.aclose()
-        for program in self._hosted:
+        for program in self._shared_programs:
             program.forget()
         self._launch.release()
         if self._options.profile:
             self._options.profile.stop()
 
     async def unreachable(self) -> list[str]:
-        """What is wrong with the model endpoints behind the models of this process, a line each."""
+        """The problems with the model endpoints of this process, a line each."""
         return await self._components.unreachable()
 
     @property
@@ -133,8 +134,8 @@ class Servers:
         return {one.name for one in self._instances.values() if one.kind == "responses_api_agents"}
 
     @property
-    def _apart(self) -> set[str]:
-        """Programs that are to have a process of their own."""
+    def _with_own_process(self) -> set[str]:
+        """Names of the programs with their own process."""
         programs = {name for name, program in self._programs.items() if program is not None}
         return {name for name in programs if self._launch.isolate or not self._instances[name].share}
 
@@ -158,14 +159,14 @@ class Servers:
         self.waiting.discard(name)
 
     async def _host_program(self, name: str) -> bool:
-        """Serve a program with `share: true` in this process. False when it needs one of its own; the log
-        says why.
+        """Serve a program with `share: true` in this process. False when it needs its own process; the log
+        has the reason.
 
         Raises:
             GymError: it does not start.
         """
         launch, program = self._launch, self._programs[name]
-        if program is None or name in self._apart:
+        if program is None or name in self._with_own_process:
             return False
         try:
             if missing := unmet(program.parent):
@@ -181,10 +182,10 @@ class Servers:
         return True
 
     async def _load(self, name: str, file: Path) -> Starlette:
-        """One after the other, and not while components load files: imports concern all of the process."""
+        """Load a program. Nothing else is loaded meanwhile, because imports affect the whole process."""
         program = Program(file, RedactedFile(Path(self._launch.logs) / f"{name}.log", self._redactor))
         app = await in_thread(lambda: program.app(name, self._launch.tree, self._options))
-        self._hosted.append(program)
+        self._shared_programs.append(program)
         return app
 
     async def _serve_program(self, name: str, app: Starlette) -> None:
@@ -196,49 +197,48 @@ class Servers:
             raise GymError("its lifespan has not begun") from None
         except Exception as error:
             raise GymError(f"its lifespan raised {type(error).__name__}: {error}") from error
-        self._components.hosted[name] = app
+        self._components.program_apps[name] = app
 
     async def _start_child(self, name: str) -> None:
         launch, program = self._launch, self._programs[name]
         own = launch.only(name if program is None else "")
-        child = Child(name, Path(launch.logs) / f"{name}.log", self._redactor)
+        child = ServerProcess(name, Path(launch.logs) / f"{name}.log", self._redactor)
         forks = None if program is None else self._forks
         if program is not None and (launch.isolate or unmet(program.parent)):
-            cache = Path(launch.tree["cache_dir"]) / "virtualenvs"
-            child.python = await python_for(program.parent, cache)
+            child.python = await python_for(program.parent, virtualenvs_in(launch.tree["cache_dir"]))
             forks = None
         self._children[name] = child
         await child.start(own, forks=forks, folder=str(program.parent) if program else "")
-        ended = asyncio.create_task(child.ended())
+        end = asyncio.create_task(child.wait())
         answers = asyncio.create_task(self._answers(self._instances[name]))
         try:
             async with asyncio.timeout(launch.ready_s):
-                await asyncio.wait({ended, answers}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({end, answers}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             why = f"it does not answer at {self._instances[name].url}. Its last output:{child.last_lines}"
             raise GymError(why) from None
         finally:
             answers.cancel()
             if not answers.done():
-                ended.cancel()
-        if ended.done():
-            raise GymError(f"it ended with exit code {ended.result()}. Its last output:{child.last_lines}")
+                end.cancel()
+        if end.done():
+            raise GymError(f"it ended with exit code {end.result()}. Its last output:{child.last_lines}")
         launch.listener(name).close()
-        self._watching.append(asyncio.create_task(self._watch(child, ended)))
+        self._watching.append(asyncio.create_task(self._watch(child, end)))
 
     async def _answers(self, instance: Instance) -> None:
-        """Return once the server answers; a program's own server need not be this package's."""
+        """Wait until the server answers; it may be one of another package."""
         url, pause = http_url(reachable(instance.host), instance.port), 0.02
-        while await ask(url, self._options.token, within=5.0) != "success":
+        while await check_health(url, self._options.token, within=5.0) != "success":
             await asyncio.sleep(pause)
             pause = min(0.5, pause * 1.5)
 
-    async def _watch(self, child: Child, ended: asyncio.Task[int]) -> None:
-        self._lost(child, await ended)
+    async def _watch(self, child: ServerProcess, end: asyncio.Task[int]) -> None:
+        self._on_end(child, await end)
 
-    def _running(self, instance: Instance) -> Running:
+    def _running(self, instance: Instance) -> ServerInstance:
         program, child = self._programs[instance.name], self._children.get(instance.name)
-        return Running(
+        return ServerInstance(
             process_name=instance.name,
             server_type=instance.kind,
             name=instance.implementation,

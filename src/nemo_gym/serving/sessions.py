@@ -21,11 +21,11 @@ SESSION_ID_KEY: Final = "session_id"
 
 
 class SessionCookie:
-    """ASGI middleware: gives every request a `session` with a `session_id` and sends the cookie back on
-    every answer, errors too: clients replace their cookies by those of the last answer.
+    """ASGI middleware: gives every request a `session` with a `session_id`, and every answer the cookie.
+    Errors have it too, because clients replace their cookies by those of the last answer.
 
-    The cookie is made as Starlette's `SessionMiddleware` makes it. Its name is the server's label, so the
-    apps of one host don't take each other's cookies, though browsers and cookie jars ignore the port.
+    The cookie has the form of Starlette's `SessionMiddleware`. Its name is the server's label: browsers and
+    cookie jars ignore the port, so the apps of one host need different names.
     """
 
     def __init__(self, app: ASGIApp, *, label: str, secret: Secret) -> None:
@@ -48,8 +48,8 @@ class SessionCookie:
             await self.app(scope, receive, send)
             return
         value = HTTPConnection(scope).cookies.get(self.name)
-        held = None if value is None or len(value) > _LONGEST else self._read(value)
-        session = _session(held) if held is not None else None
+        content = None if value is None or len(value) > _LONGEST else self._read(value)
+        session = _session(content) if content is not None else None
         if value is not None and session is None:
             scope[_REFUSED] = True
         if session is None:
@@ -59,7 +59,7 @@ class SessionCookie:
         async def with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 now = encode(scope["session"])
-                cookie = value if now == held else self._sign(b64encode(now)).decode()
+                cookie = value if now == content else self._sign(b64encode(now)).decode()
                 header = f"{self.name}={cookie}; path=/; httponly; samesite=lax"
                 message["headers"] = [*message.get("headers", ()), (b"set-cookie", header.encode())]
             await send(message)
@@ -68,28 +68,28 @@ class SessionCookie:
 
 
 def cookie_name(label: str) -> str:
-    """The cookie's name for a server labelled `ClassName___instance`; what a name can't hold is quoted."""
+    """The cookie's name for a server with the label `ClassName___instance`, quoted as names need it."""
     return quote(label, safe="!#$&'*+^`|")
 
 
 def session_id(scope: Scope) -> str:
-    """The id that the caller's cookie carries, or a new one that this answer's cookie will carry."""
+    """The id in the caller's cookie, or a new id, which the answer's cookie will have."""
     return scope["session"][SESSION_ID_KEY]
 
 
 def cookie_refused(scope: Scope) -> bool:
-    """Whether the caller sent a cookie that this server didn't sign, for instance before it was restarted."""
+    """Whether the caller sent a cookie that this server didn't sign, for example before a restart."""
     return _REFUSED in scope
 
 
 _LONGEST: Final = 4096
-"""Characters of a cookie's value; browsers keep no more either."""
+"""Characters of a cookie's value, the limit of browsers too."""
 _REFUSED: Final = "nemo_gym.cookie_refused"
 
 
-def _session(held: bytes) -> dict[str, Any] | None:
+def _session(content: bytes) -> dict[str, Any] | None:
     try:
-        session = decode(held)
+        session = decode(content)
     except msgspec.DecodeError:
         return None
     if not isinstance(session, dict) or SESSION_ID_KEY not in session:

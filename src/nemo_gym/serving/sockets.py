@@ -1,4 +1,4 @@
-"""Addresses: bound before they are announced, and whether strangers can reach them."""
+"""Binds the addresses of servers, and decides whether other machines can reach them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from nemo_gym.wire.errors import GymError
 
 
 class AddressInUse(GymError):
-    """Somebody listens at the address already."""
+    """A program listens at the address already."""
 
     def __init__(self, message: str, owner: str, port: int) -> None:
         super().__init__(message)
         self.port = port
         self.owner = owner
-        """Whose address it should have been."""
+        """The server that the address is for."""
 
 
 def bind(host: str, port: int, name: str, *, listen: bool = True) -> socket.socket:
     """A TCP socket bound to an address; with port 0 to any free one.
 
     Args:
-        name: whose address it is, for the error.
-        listen: from now on connections wait to be accepted, and nobody else can have the address. False
-            for a program that binds the same address itself.
+        name: the server that the address is for, for the error.
+        listen: accept connections into a queue, so that no other program can take the address. False for a
+            program that binds the address itself.
 
     Raises:
-        AddressInUse: the port is taken.
-        GymError: there is no such host, or the port may not be bound.
+        AddressInUse: the port is in use.
+        GymError: there is no such host, or the port may not be listener.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -37,20 +37,20 @@ def bind(host: str, port: int, name: str, *, listen: bool = True) -> socket.sock
         )[0]
     except OSError as error:
         raise GymError(f"{name}: host {host!r}: {error.strerror or error}") from None
-    bound = socket.socket(family, kind, protocol)
+    listener = socket.socket(family, kind, protocol)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind(address)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
         if listen:
-            bound.listen(BACKLOG)
+            listener.listen(BACKLOG)
     except OSError as error:
-        bound.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise AddressInUse(f"{name}: port {port} of {host} is in use", name, port) from None
         raise GymError(f"{name}: {host}:{port} can't be bound: {error.strerror or error}") from None
-    return bound
+    return listener
 
 
 def is_loopback(host: str) -> bool:
@@ -64,7 +64,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable(host: str) -> str:
-    """The host at which this machine reaches a server bound to `host`."""
+    """The host by which this machine reaches a server bound to `host`."""
     return _EVERYWHERE.get(host, host)
 
 

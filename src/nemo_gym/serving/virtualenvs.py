@@ -1,4 +1,4 @@
-"""Virtual environments for implementations that name requirements."""
+"""Virtual environments for implementations with requirements."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ INSTALL_S: Final = 1800.0
 
 
 async def python_for(folder: Path, cache: Path) -> str:
-    """The interpreter for the code in a folder: that of a virtual environment of its own when
-    `requirements.txt` or `pyproject.toml` names what it needs beside this package, else this one.
+    """The interpreter for the code in a folder: of a virtual environment if `requirements.txt` or
+    `pyproject.toml` has requirements besides this package, else of this process.
 
-    The virtual environment's place is named after what is in it, so folders with the same requirements
-    share one; a lock keeps two processes from making it at once. It also sees everything that is installed
-    here, after what it has itself.
+    The folder of the virtual environment is named after its requirements, so that equal requirements share
+    one. A lock keeps two processes from creating it at once. Its own packages come before those that are
+    installed here.
 
     Args:
         cache: folder of all virtual environments.
 
     Raises:
-        GymError: both files are there, or the installation failed.
+        GymError: both files exist, or the installation failed.
     """
     arguments = requirements_of(folder)
     if not arguments:
         return sys.executable
     place = cache / _digest(arguments)
     python = place / "bin" / "python"
-    async with _locked(place.with_suffix(".lock")):
+    async with _lock(place.with_suffix(".lock")):
         if not _is_ready(place):
             shutil.rmtree(place, ignore_errors=True)
             await _run(folder, sys.executable, "-m", "venv", "--without-pip", str(place))
-            _show_installed(place)
+            _link_packages(place)
             await _run(folder, sys.executable, "-m", "pip", "--python", str(python), *_PIP, *arguments)
             (place / _READY).touch()
     return str(python)
@@ -57,7 +57,7 @@ def virtualenvs_in(cache_dir: str | Path) -> Path:
 
 
 def _digest(arguments: list[str]) -> str:
-    """Files that are referred to count by their content."""
+    """A hash of the requirements; a file counts by its content."""
     digest = hashlib.sha256()
     for part in (sys.version, sys.prefix, *arguments):
         path = Path(part)
@@ -72,24 +72,24 @@ def _is_ready(place: Path) -> bool:
     return (place / _READY).exists()
 
 
-def _show_installed(place: Path) -> None:
-    """Make what is installed here importable there too."""
+def _link_packages(place: Path) -> None:
+    """Make the packages of this process importable there too."""
     (own,) = (place / "lib").glob("python*/site-packages")
     lines = [f"import site; site.addsitedir({folder!r})" for folder in site.getsitepackages()]
     (own / "installed_with_nemo_gym.pth").write_text("\n".join(lines) + "\n")
 
 
 async def _run(folder: Path, *argv: str) -> None:
-    ended = await run_program(argv, folder=folder, env=os.environ, seconds=INSTALL_S)
-    if ended.exit_code != 0:
-        lines = (ended.stderr or ended.stdout).strip().splitlines()[-20:]
+    result = await run_program(argv, folder=folder, env=os.environ, seconds=INSTALL_S)
+    if result.exit_code != 0:
+        lines = (result.stderr or result.stdout).strip().splitlines()[-20:]
         lines = "".join(f"\n  | {line}" for line in lines)
-        how = "ran out of time" if ended.exit_code is None else "failed"
-        raise GymError(f"installing the requirements of {folder} {how} after {ended.seconds:.0f} s:{lines}")
+        how = "ran out of time" if result.exit_code is None else "failed"
+        raise GymError(f"installing the requirements of {folder} {how} after {result.seconds:.0f} s:{lines}")
 
 
 @asynccontextmanager
-async def _locked(path: Path) -> AsyncGenerator[None, None]:
+async def _lock(path: Path) -> AsyncGenerator[None, None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)

@@ -9,10 +9,10 @@ from nemo_gym.transport.exchange import NoAnswer
 
 
 class Breaker:
-    """Stops hammering an endpoint that is down: after `threshold` failures in a row, only one caller at a
-    time tries, at growing intervals, and the others wait for its verdict.
+    """Protects an endpoint that is down. After `threshold` failures in a row only one caller at a time tries
+    it, at growing intervals; the others wait for the result.
 
-    A caller waits no longer than its own deadline, and not at all once the endpoint has been down for
+    A caller waits until its own deadline at most. It does not wait once the endpoint has been down for
     `patience` seconds.
     """
 
@@ -31,7 +31,7 @@ class Breaker:
         """Return when the caller may try.
 
         Raises:
-            NoAnswer: it may not, for as long as it is prepared to wait.
+            NoAnswer: it may not try before its deadline.
         """
         while self.is_open:
             now = monotonic()
@@ -48,15 +48,15 @@ class Breaker:
             except TimeoutError:
                 continue
 
-    def succeeded(self) -> None:
-        """The endpoint answered."""
+    def record_success(self) -> None:
+        """Note that the endpoint answered."""
         self._failures = 0
         if self.is_open:
             self.is_open = False
             self._closed.set()
 
-    def failed(self, reason: str) -> None:
-        """The endpoint did not answer, or not with anything useful."""
+    def record_failure(self, reason: str) -> None:
+        """Note that the endpoint gave no useful answer."""
         self._failures += 1
         self._reason = reason
         if self._failures == self._threshold and not self.is_open:

@@ -18,7 +18,7 @@ import wreq
 from nemo_gym.transport.proxies import Proxy, proxy_of
 from nemo_gym.wire.errors import UsageError
 
-if TYPE_CHECKING:  # they stand in the library's type stubs alone
+if TYPE_CHECKING:  # only the type stubs of the library have them
     from wreq.wreq import ClientConfig, Request
 
 MAX_ANSWER: Final = 64 * 2**20
@@ -26,7 +26,7 @@ MAX_ANSWER: Final = 64 * 2**20
 
 
 Body: TypeAlias = bytes | Callable[[], AsyncGenerator[bytes, str]]
-"""Of a request: at hand, or something that gives it piece by piece, each time from the beginning."""
+"""The body of a request: bytes, or a function that returns its pieces from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Timeouts:
 
     @classmethod
     def of(cls, total: float | None) -> Timeouts:
-        """The defaults, or everything bounded by one number."""
+        """One number of seconds for all three limits; the defaults for None."""
         return cls() if total is None else cls(connect=min(10.0, total), read=total, total=total)
 
 
@@ -49,9 +49,9 @@ class NoAnswer(Exception):
     def __init__(self, message: str, *, sent: bool, late: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
-        """False when the server has surely not seen the request: sending it again does nothing twice."""
+        """False when the server has certainly not seen the request, so that it is safe to send it again."""
         self.late = late
-        """Whether time ran out."""
+        """Whether the time ran out."""
 
 
 class Reply(NamedTuple):
@@ -74,7 +74,7 @@ class Reply(NamedTuple):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to be left alone."""
+        """Seconds that the server asks clients to wait."""
         precise = next(iter(self._texts("retry-after-ms")), "")
         if precise.isdecimal():
             return float(precise) / 1000
@@ -91,7 +91,7 @@ class Reply(NamedTuple):
             return None
 
     def _texts(self, name: str) -> list[str]:
-        """A header's values; none when one of them is not text."""
+        """The values of a header; empty when one of them is not text."""
         try:
             return [str(value, "utf-8") for value in self.headers.get_all(name)]
         except ValueError:
@@ -99,14 +99,14 @@ class Reply(NamedTuple):
 
 
 class Connections:
-    """Connections to the server at a base URL, made when first needed.
+    """Connections to the server at a base URL, opened at the first request.
 
     Args:
         headers: sent with every request.
         max_answer: bytes that an answer may have; None for any number.
-        idle: seconds after which an unused connection is closed, so that it is us and not the server;
-            None for the library's default.
-        direct: whether the environment's proxies are left aside, as for servers of our own.
+        idle: seconds after which an unused connection is closed here, before the server closes it; None for
+            the library's default.
+        direct: whether to ignore the proxies of the environment variables.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Connections:
     ) -> None:
         self.url = url
         self.proxy: Proxy | None = None
-        """What requests go through; known once the first was sent."""
+        """The proxy for requests; set at the first request."""
         self._headers = dict(headers or {})
         self._timeouts = timeouts or Timeouts()
         self._max_answer = max_answer
@@ -142,12 +142,12 @@ class Connections:
         """Send one request.
 
         Args:
-            within: seconds, in place of the total of every request.
-            max_answer: bytes, in place of those of every answer.
+            within: seconds for this request, in place of the usual total.
+            max_answer: bytes of this answer, in place of the usual limit.
 
         Raises:
-            NoAnswer: there is no whole answer.
-            UsageError: a variable that names a proxy holds something else.
+            NoAnswer: there is no complete answer.
+            UsageError: an environment variable for a proxy holds something else.
         """
         client = self._client or self._connect()
         request: Request = {}
@@ -159,17 +159,17 @@ class Connections:
             request["timeout"] = timedelta(seconds=within)
         try:
             response = await client.request(_METHODS[method], self.url + path, **request)
-            answered, length = response.headers, response.content_length
+            reply_headers, length = response.headers, response.content_length
             limit = max_answer or self._max_answer
             if limit is None or (
-                length is not None and length <= limit and "content-encoding" not in answered
+                length is not None and length <= limit and "content-encoding" not in reply_headers
             ):
                 content = bytes(await response.bytes())
             else:
-                content = await _bounded(response, limit)
+                content = await _read_bounded(response, limit)
         except _FAILURES as error:
             raise _no_answer(error, self.proxy) from None
-        return Reply(response.status.as_int(), answered, content)
+        return Reply(response.status.as_int(), reply_headers, content)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -189,7 +189,7 @@ class Connections:
             "dns_options": wreq.DnsOptions(system_dns=True),
             "tls_verify": Path(roots) if roots else True,
         }
-        settings.update(_way(self.proxy))
+        settings.update(_proxy_settings(self.proxy))
         if self._idle is not None:
             settings["pool_idle_timeout"] = timedelta(seconds=self._idle)
         self._client = wreq.Client(**settings)
@@ -222,36 +222,36 @@ def base_url(url: str, what: str, example: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _way(proxy: Proxy | None) -> ClientConfig:
-    """How a client connects; the library's own reading of the environment is off either way."""
+def _proxy_settings(proxy: Proxy | None) -> ClientConfig:
+    """Without a proxy, `no_proxy` keeps the library from reading the environment variables."""
     return {"no_proxy": True} if proxy is None else {"proxies": [wreq.Proxy.all(proxy.url)]}
 
 
 @cache
 def _runtime() -> wreq.Runtime:
-    """The one thread on which every connection of this process lives."""
+    """The one thread for all connections of this process."""
     return wreq.Runtime(workers=1, work_steal=False)
 
 
-async def _bounded(response: wreq.Response, limit: int) -> bytes:
-    """The body of a response that doesn't say how long it is."""
+async def _read_bounded(response: wreq.Response, limit: int) -> bytes:
+    """The body of a response whose length is not known beforehand."""
     chunks: list[memoryview] = []
-    left = limit
+    remaining = limit
     async with response.stream() as stream:
         async for chunk in stream:
             if not isinstance(chunk, wreq.HeaderMap):
                 chunks.append(chunk)
-                left -= len(chunk)
-                if left < 0:
+                remaining -= len(chunk)
+                if remaining < 0:
                     raise NoAnswer(f"the answer is larger than {limit} bytes", sent=True)
     return b"".join(chunks)
 
 
 def _no_answer(error: Exception, proxy: Proxy | None) -> NoAnswer:
-    """The library's errors say what happened as a dump of its structures, where the innermost comes last."""
+    """The error in plain words. The library prints its nested errors; the innermost comes last."""
     text = str(error)[:4000]
     explanation = next((words for sign, words in _SIGNS.items() if sign in text), None)
-    details = _SAID.findall(text)
+    details = _ERROR_TEXT.findall(text)
     message = explanation or (details[-1] if details else type(error).__name__)
     return NoAnswer(
         message if proxy is None else f"through the proxy {proxy}: {message}",
@@ -268,7 +268,7 @@ _FAILURES: Final = (
     wreq.TimeoutError, wreq.TlsError,
 )  # fmt: skip
 UNKNOWN_HOST: Final = "the name of the host is not known"
-"""In the message about a host that no waiting will bring up."""
+"""Part of the message about an unknown host, for which waiting is no use."""
 _SIGNS: Final = {
     "TimedOut": "no answer in time",
     "IncompleteMessage": "the connection was closed before the answer",
@@ -276,8 +276,8 @@ _SIGNS: Final = {
     "Parse(": "the answer is not HTTP",
     "InvalidHeader": "a header can't be sent as it is",
     "dns error": UNKNOWN_HOST,
-    "ProxyAuthRequired": "the proxy wants to be logged in to",
+    "ProxyAuthRequired": "the proxy asks for a login",
     "TunnelUnsuccessful": "the proxy refuses to connect to the host",
     "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not trusted (SSL_CERT_FILE names other roots)",
 }
-_SAID: Final = re.compile(r'\b(?:message|reason|error): "([^"]{1,200})"')
+_ERROR_TEXT: Final = re.compile(r'\b(?:message|reason|error): "([^"]{1,200})"')

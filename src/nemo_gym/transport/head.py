@@ -18,7 +18,7 @@ async def find_agents(head_url: str, *, token: str = "") -> dict[str, str]:
     """The URL of every agent server by its name.
 
     Raises:
-        GymError: there is no head server at the URL, or it doesn't say where its agents are.
+        GymError: there is no head server at the URL, or it names no agents.
         UsageError: it is not a URL.
     """
     head = Service(head_url, "head server", token=token)
@@ -43,7 +43,7 @@ async def _get(head: Service, path: str) -> Reply:
 
 
 def _of_instances(reply: Reply, host: str) -> dict[str, str]:
-    """From the list of running servers; empty when there is none or it says nothing of agents."""
+    """Agents in the list of running servers; empty without a list or without agents."""
     try:
         instances = msgspec.json.decode(reply.content, type=list[_Instance]) if reply.status == 200 else []
     except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ def _of_instances(reply: Reply, host: str) -> dict[str, str]:
 
 
 def _of_config(config: object, host: str) -> dict[str, str]:
-    """From the merged configuration: `<name>.responses_api_agents.<implementation>.{host,port}`."""
+    """Agents in the merged configuration: `<name>.responses_api_agents.<implementation>.{host,port}`."""
     agents: dict[str, str] = {}
     for name, value in cast("dict[object, object]", config).items() if isinstance(config, dict) else ():
         try:
@@ -83,7 +83,7 @@ def _config(reply: Reply, head_url: str) -> object:
 
 class _Instance(msgspec.Struct):
     process_name: str = ""
-    """The instance's name; `name` is that of its implementation."""
+    """The name of the instance; the field `name` is that of its implementation."""
     server_type: str = ""
     host: str | None = None
     port: int = 0
@@ -99,7 +99,7 @@ class _AgentInstance(msgspec.Struct):
 
 
 def _url(host: str | None, port: int, head_host: str) -> str:
-    """A server that listens on every address is where its head server is."""
+    """The URL of a server. A server that listens on every address is on the host of its head server."""
     name = host if host and host not in _EVERYWHERE else head_host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 

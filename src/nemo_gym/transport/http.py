@@ -30,7 +30,7 @@ MAX_ANSWER: Final = 256 << 20
 
 
 class Endpoint:
-    """A base URL that JSON is posted to; `direct` leaves the environment's proxies aside."""
+    """A base URL that JSON is posted to; `direct` ignores the proxies of the environment variables."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Endpoint:
     ) -> None:
         self.url = check_url(url)
         self.pushbacks = 0
-        """429s, 503s and timeouts so far."""
+        """Number of answers 429 and 503 and of timeouts so far."""
         self._retry = retry or Retry()
         self._breaker = Breaker(threshold=self._retry.threshold, patience=self._retry.budget)
         all_headers = {"content-type": "application/json", **(headers or {})}
@@ -58,10 +58,9 @@ class Endpoint:
 
     async def post(self, path: str, body: bytes, parse: Callable[[bytes], T], *, at_root: bool = False) -> T:
         """The parsed answer to one POST. `parse` raises ValueError for an answer that makes no sense, which
-        counts as a failed attempt like any other. `at_root` is for routes that lie beside `/v1`.
+        counts as a failed attempt. `at_root` is for routes beside `/v1`.
 
-        A caller that gives up earlier finds the last failed attempt as the cause of the cancellation
-        (`failure_before`).
+        When the caller cancels, the last failed attempt is the cause of the cancellation (`failure_before`).
 
         Raises:
             ModelError: the subclass says how the last attempt failed.
@@ -79,10 +78,10 @@ class Endpoint:
                 except ModelError as failure:
                     error = failure
                 else:
-                    self._breaker.succeeded()
+                    self._breaker.record_success()
                     return result
                 failures += 1
-                self._learn_from(error)
+                self._count(error)
                 if error.terminal or isinstance(error, ModelDenied):
                     raise error
                 wait = self._retry.wait(failures, error.retry_after)
@@ -122,14 +121,13 @@ class Endpoint:
         return self.url if proxy is None else f"{self.url} (through the proxy {proxy})"
 
     async def check(self) -> None:
-        """Make sure somebody answers HTTP at the URL; what they answer doesn't matter, unless it is a proxy
-        that says that nobody is there.
+        """Check that a server answers at the URL, with any status. The error of a proxy is no answer.
 
         Raises:
-            GymError: nobody does.
+            GymError: no server answers.
         """
         reply = await self.get("/models")
-        if self._connections.proxy is not None and reply.status in _OF_PROXIES:
+        if self._connections.proxy is not None and reply.status in _PROXY_STATUSES:
             raise GymError(f"no model endpoint at {self._place}: HTTP {reply.status}")
 
     async def get(self, path: str, *, at_root: bool = False) -> Reply:
@@ -154,17 +152,17 @@ class Endpoint:
         except NoAnswer as error:
             raise ModelUnreachable(str(error)) from None
 
-    def _learn_from(self, error: ModelError) -> None:
+    def _count(self, error: ModelError) -> None:
         if isinstance(error, RateLimited | ModelTimeout) or error.http_status == 503:
             self.pushbacks += 1
         if isinstance(error, RateLimited | ModelRejected | ModelDenied):
-            self._breaker.succeeded()
+            self._breaker.record_success()
         else:
-            self._breaker.failed(str(error))
+            self._breaker.record_failure(str(error))
 
 
 def failure_before(error: BaseException | None) -> ModelError | None:
-    """The failed attempt that a timeout or a cancellation cut off the retrying of."""
+    """The last failed attempt before a timeout or a cancellation."""
     for one in chain(error, lambda one: one.__cause__):
         if not isinstance(one, TimeoutError | asyncio.CancelledError):
             return one if isinstance(one, ModelError) else None
@@ -186,21 +184,21 @@ def check_url(url: str) -> str:
 def _status_error(url: str, status: int, content: bytes) -> ModelError:
     from nemo_gym.transport.refusals import is_denied, is_overflow
 
-    body = content[:_KEPT_BYTES].decode("utf-8", "replace")
+    body = content[:_BODY_BYTES].decode("utf-8", "replace")
     message = f"{url} answered HTTP {status}: {' '.join(body.split())[:300] or '(empty body)'}"
     if is_overflow(status, content):
         return ContextOverflow(message, http_status=status, body=body)
     if 300 <= status < 400 or is_denied(status, content):
         message = f"{_DENIED.get(status, _ACCOUNT_DENIED)}: {message}"
         return ModelDenied(message, http_status=status, body=body)
-    kind = RateLimited if status == 429 else ModelError if status in _RETRIED else ModelRejected
+    kind = RateLimited if status == 429 else ModelError if status in _RETRY_STATUSES else ModelRejected
     return kind(message, http_status=status, body=body)
 
 
-_KEPT_BYTES: Final = 2000
-"""Of the body of a refusal, in the failure."""
-_OF_PROXIES: Final = frozenset({407, 502, 503, 504})
-_RETRIED: Final = frozenset({408, 409, 425, 429, *range(500, 600)})
+_BODY_BYTES: Final = 2000
+"""Bytes of the body of a refusal that are part of the error."""
+_PROXY_STATUSES: Final = frozenset({407, 502, 503, 504})
+_RETRY_STATUSES: Final = frozenset({408, 409, 425, 429, *range(500, 600)})
 _ACCOUNT_DENIED: Final = "the key or the account was refused"
 _DENIED: Final = {
     401: "the API key was refused",
@@ -208,7 +206,7 @@ _DENIED: Final = {
     403: "access was refused",
     404: "no such model or route",
     405: "no such route",
-    407: "a proxy wants to be logged in to",
+    407: "a proxy asks for a login",
     410: "no such model or route any more",
     **dict.fromkeys(range(300, 400), "the route is somewhere else"),
 }

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from nemo_gym.wire.errors import UsageError
 
@@ -24,11 +24,11 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """The proxy for a URL; None for a direct connection. This machine never has one, whether a loopback
-    address or its own name stands there.
+    """The proxy for a URL; None for a direct connection. URLs of this machine, by a loopback address or by
+    its name, never have one.
 
     Raises:
-        UsageError: a variable holds something that is no proxy.
+        UsageError: a variable holds something else than the URL of a proxy.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").removesuffix(".")
@@ -37,12 +37,12 @@ def proxy_of(url: str) -> Proxy | None:
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
             if value := os.environ.get(variable, "").strip():
-                return None if _is_excepted(host) else _proxy(value, variable)
+                return None if _is_exception(host) else _proxy(value, variable)
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host can be nobody but this machine: `localhost`, its other common names and names below it,
+    """Whether a host is certainly this machine: `localhost` and its other common names, names below it,
     127.0.0.0/8 in any notation, ::1, and the addresses that mean any interface."""
     name = host.lower()
     if name in _LOCAL_NAMES or name.endswith(".localhost"):
@@ -59,23 +59,19 @@ def _proxy(value: str, variable: str) -> Proxy:
     url = value if "://" in value else f"http://{value}"
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in _rest(parts)
+        is_valid = bool(parts.hostname) and parts.port != 0 and parts.scheme in _SCHEMES
+        # An `@` after host and port is part of a password with a slash, `?` or `#` that is not quoted.
+        is_valid = is_valid and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
     except ValueError:
-        named = False
-        parts = urlsplit("")
-    if not named or parts.scheme not in _SCHEMES:
+        is_valid = False
+    if not is_valid:
         raise UsageError(
             f"{variable}: not the URL of a proxy: expected something like http://proxy.example:3128"
         )
     return Proxy(url, variable)
 
 
-def _rest(parts: SplitResult) -> str:
-    """The text after host and port; an `@` there shows that a password was cut in two."""
-    return f"{parts.path}{parts.query}{parts.fragment}"
-
-
-def _is_excepted(host: str) -> bool:
+def _is_exception(host: str) -> bool:
     """Whether NO_PROXY names the host: itself, a domain that it is in, its address, or a network."""
     text = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if text.strip() == "*":

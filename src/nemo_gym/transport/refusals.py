@@ -1,8 +1,7 @@
-"""What a model endpoint means by refusing a request, read from its status, its codes and its own phrases.
+"""Why a model endpoint refuses a request, read from its status, its codes and its phrases.
 
-The name of a request field says nothing: `max_tokens` stands in the refusal of a setting as well as in that
-of a prompt that is too long. Only messages and codes are read, so that text which an endpoint quotes from the
-request is not taken for its own words.
+The name of a request field proves nothing: `max_tokens` occurs in the refusal of a setting and in the refusal
+of a prompt that is too long. Only messages and codes are read, because an endpoint may quote the request.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ import msgspec
 
 from nemo_gym.wire.json_values import count_of, object_of, objects_of
 from nemo_gym.wire.jsonl import encode
-
-"""The request field of Chat Completions that bounds an answer; newer models take only the second."""
 
 
 def is_overflow(status: int, body: bytes) -> bool:
@@ -31,7 +28,7 @@ def is_overflow(status: int, body: bytes) -> bool:
         return False
     if status == 413 and "request_too_large" in text:
         return _MEDIA.search(text) is None
-    says_so = _PHRASES.search(text) is not None or (status != 500 and _exceeds_in_own_words(text))
+    says_so = _PHRASES.search(text) is not None or (status != 500 and _exceeds_in_other_words(text))
     return says_so and not _asks_for_too_much(text)
 
 
@@ -122,7 +119,7 @@ def _one_line(text: str) -> str:
     return _QUOTE.split(" ".join(text.lower().replace("\\", "").split()), maxsplit=1)[0]
 
 
-def _exceeds_in_own_words(text: str) -> bool:
+def _exceeds_in_other_words(text: str) -> bool:
     """Whether the text says in nobody's phrase in particular that the conversation is too long."""
     if any(_OTHER_THINGS.search(match[0]) is None for match in _EXCESS.finditer(text)):
         return True
@@ -133,8 +130,8 @@ def _exceeds_in_own_words(text: str) -> bool:
 
 
 def _asks_for_too_much(text: str) -> bool:
-    """Whether the limit of the answer alone reaches the limit of prompt and answer together, as far as the
-    message has both numbers."""
+    """Whether the request allows an answer as long as the whole context window, as far as the message has
+    both numbers."""
     if both := _SUM.search(text):
         return _number(both[1]) >= _number(both[2])
     if _ANSWER_ALONE.search(text) and not _PROMPT.search(text):
@@ -160,16 +157,16 @@ _KEYS: Final = frozenset(
         "type",
     }
 )  # fmt: skip
-"""Where endpoints put their own words; whatever else stands in an error may be quoted from the request."""
+"""Fields that hold an endpoint's own words; other fields of an error may quote the request."""
 _REQUEST_STATUSES: Final = frozenset({400, 413, 422})
 _OVERFLOW_STATUSES: Final = _REQUEST_STATUSES | {500}
-"""500 is llama.cpp's for a window that fills up while it writes, and what some gateways make of a 400."""
+"""llama.cpp answers 500 when the window fills up during an answer; some gateways turn a 400 into a 500."""
 _DENIED_STATUSES: Final = frozenset({401, 402, 403, 404, 405, 407, 410})
 
 _EVENT: Final = re.compile(rb"\s*(?:event: ?[^\n]*\n)?data: ?([^\n]+)")
 """The first event of a stream, for an endpoint that streams although the request did not ask for it."""
 _QUOTE: Final = re.compile(r"['\"]input['\"]: ?|\binput_value=|, value: ")
-"""What stands before a piece of the request in the messages of validators."""
+"""The text before a quote of the request in the messages of validators."""
 _PAGE: Final = re.compile(r"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 _RATE: Final = re.compile(
     r"(?:tokens|requests) per (?:second|minute|min|hour|day)\b|\b[tr]p[md]\b|rate[ _-]?limit"
@@ -255,7 +252,7 @@ _EXCESS: Final = re.compile(
     r"|[^.\n]{0,40}\b(?:prompt|conversation|input|chat history|context)(?: tokens?)?(?: length)?"
     r" (?:is )?too long\b"
 )
-"""Something that is said of the whole conversation, in nobody's phrase in particular."""
+"""General phrases about the length of the whole conversation."""
 _COUNTS: Final = re.compile(
     r"(?=[^.\n]{0,80}?(?:token|length|size|character))"
     r"\b(?:prompt|inputs?|messages|conversation|context length|total tokens)\b[^.\n\d]{0,40}?"
@@ -263,7 +260,7 @@ _COUNTS: Final = re.compile(
     r"(?:exceeds?|(?:longer|larger|greater|more) than|must be less than|must not exceed|>)"
     r"[^.\n\d]{0,60}?(\d[\d,]{0,14})"
 )
-"""How long the conversation is and how long it may be."""
+"""The length of the conversation and its limit, both as numbers."""
 _OTHER_THINGS: Final = re.compile(
     r"max_tokens|max_completion_tokens|max_new_tokens|max_output_tokens|image|audio|video|document|file|tool"
     r"|function|schema|name|header|url|stop|metadata|output|completion|batch|budget|temperature|penalty|cach|block|item"
@@ -275,7 +272,7 @@ _PROMPT: Final = re.compile(
     r"|max_(?:completion_)?tokens must be at least 1, got -\d|context window exceed|context limit"
     r"|default_max_tokens"
 )
-"""What is said of the prompt; a message that has only the answer in it speaks of a setting."""
+"""Words about the prompt. A message about the answer alone is about a setting."""
 _SUM: Final = re.compile(r"context limit: [\d,]{1,15} \+ (\d[\d,]{0,14}) > (\d[\d,]{0,14})")
 _LIMIT: Final = re.compile(
     r"(?:maximum context length (?:is|of)|must be <=|context window (?:is|of)) (\d[\d,]{0,14})"

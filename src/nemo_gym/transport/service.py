@@ -19,8 +19,7 @@ class Service:
     """A resources server or an agent server at a URL.
 
     Args:
-        url: base URL.
-        what: what it is, for messages.
+        what: the kind of server, for messages.
         token: sent as a bearer token.
     """
 
@@ -40,8 +39,8 @@ class Service:
         headers = {"content-type": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
-        # Common servers close a connection that has been idle for 5 seconds. A gym's own servers speak plain
-        # HTTP and are no business of a proxy; whoever puts TLS before one may also have a proxy on the way.
+        # Common servers close a connection that has been idle for 5 seconds. The gym's own servers use plain
+        # HTTP, without a proxy; a server behind TLS may also be behind a proxy.
         self._connections = Connections(
             self.url, headers=headers, timeouts=timeouts, max_answer=MAX_ANSWER, idle=4.0,
             direct=self.url.startswith("http://"),
@@ -57,11 +56,11 @@ class Service:
         within: float | None = None,
         max_answer: int | None = None,
     ) -> Reply:
-        """The answer to one POST, whatever its status. The cookies are sent, and replaced by the answer's.
+        """The answer to one POST, with any status. `cookies` are sent and updated by the answer.
 
-        What the server may have begun is not sent again, unless `repeatable` says that twice does no harm:
-        then lost connections, 429, 502, 503 and 504 are tried again too. `within` (seconds of one attempt)
-        and `max_answer` (bytes) stand in place of what holds for every request.
+        A request that the server may have begun is sent again only if it is `repeatable`: then also after
+        lost connections, 429, 502, 503 and 504. `within` (seconds of one attempt) and `max_answer` (bytes)
+        replace the limits of the service.
 
         Raises:
             ServerTimeout: no answer in time.
@@ -79,11 +78,11 @@ class Service:
                 reply = await self._connections.exchange(
                     "POST", path, body, headers=headers, within=within, max_answer=max_answer
                 )
-                self._breaker.succeeded()
+                self._breaker.record_success()
                 jar.update(reply.cookies)
                 again = repeatable and reply.status in _BUSY
             except NoAnswer as problem:
-                self._breaker.failed(str(problem))
+                self._breaker.record_failure(str(problem))
                 kind = ServerTimeout if problem.late else ServerUnreachable
                 fault = kind(f"{self._what} {self.url}{path}: {problem}")
                 again = repeatable or not problem.sent
@@ -97,17 +96,17 @@ class Service:
                 return reply
 
     async def get(self, path: str) -> Reply:
-        """The answer to one GET, whatever its status.
+        """The answer to one GET, with any status.
 
         Raises:
-            GymError: no server answers at the URL, or only those who have the token are answered.
+            GymError: no server answers at the URL, or it refuses the token.
         """
         try:
             reply = await self._connections.exchange("GET", path, within=10)
         except NoAnswer as error:
             raise GymError(f"no {self._what} at {self.url}: {error}") from None
         if reply.status == 401:
-            raise GymError(f"the {self._what} at {self.url} wants another token").about("server_token")
+            raise GymError(f"the {self._what} at {self.url} asks for another token").about("server_token")
         return reply
 
     async def aclose(self) -> None:
@@ -125,7 +124,7 @@ async def ask_for_metrics(service: Service, body: Body) -> bytes:
     """The answer of a server to `POST /aggregate_metrics`.
 
     Raises:
-        RolloutError: nothing, or that it can't.
+        RolloutError: the server does not answer, or answers with an error.
     """
     path = "/aggregate_metrics"
     reply = await service.post(path, body, repeatable=True, within=600.0, max_answer=_MAX_METRICS)
@@ -135,7 +134,7 @@ async def ask_for_metrics(service: Service, body: Body) -> bytes:
 
 
 def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply) -> RolloutError:
-    """A failure of that kind for an answer whose status says that it is not one."""
+    """The failure for an answer with an error status."""
     body = reply.text[:2000]
     text = " ".join(body.split())[:300] or "(empty body)"
     message = f"{service.url}{path} answered HTTP {reply.status}: {text}"
@@ -143,5 +142,5 @@ def refused(kind: type[RolloutError], service: Service, path: str, reply: Reply)
 
 
 _MAX_METRICS: Final = 256 * 2**20
-"""Bytes; a task takes about 800."""
+"""Bytes of the answer; a task takes about 800."""
 _BUSY: Final = frozenset({429, 502, 503, 504})

@@ -1,4 +1,4 @@
-"""Child processes that serve: starting them, keeping their output, and ending all that they started."""
+"""`ServerProcess`: a child process that serves: its start, its output, and the end of all that it started."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from nemo_gym.serving.launch import Launch
 from nemo_gym.serving.redaction import APPEND, Redactor
 
 KEPT_LINES: Final = 20
-"""Lines of output that are shown when a server fails."""
+"""Lines of output in the error of a server."""
 HIDDEN_VARIABLES: Final = ("NEMO_GYM_MODEL_API_KEY", "NEMO_GYM_CONFIG_DICT", "NEMO_GYM_CONFIG_PATH")
-"""Of our own environment; what children need of it reaches them otherwise."""
+"""Variables of this process that child processes don't get; their launch has what they need."""
 
 
-class Child:
-    """The process of one instance. What it prints goes to its log file, secrets replaced."""
+class ServerProcess:
+    """The process of one instance. Its output goes to its log file, without secrets."""
 
     def __init__(self, name: str, log: Path, redactor: Redactor) -> None:
         self.name = name
         self.log = log
         self.python = sys.executable
-        """The interpreter it runs with."""
+        """The interpreter of the process."""
         self._redactor = redactor
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._process: Process | ForkedProcess | None = None
@@ -41,15 +41,15 @@ class Child:
 
     @property
     def last_lines(self) -> str:
-        """The end of what it printed, indented."""
+        """The last lines of its output, indented."""
         return "".join(f"\n  | {line}" for line in self._lines) or "\n  | (it printed nothing)"
 
     async def start(self, launch: Launch, *, forks: ForkServer | None = None, folder: str = "") -> None:
-        """Start it; `launch` is handed over through a pipe.
+        """Start it and pass `launch` through a pipe.
 
         Args:
-            forks: starts the process, where it can; it passes no sockets on.
-            folder: where the program of the instance is, for `forks`.
+            forks: the fork server, which starts the process if it can; it passes no sockets.
+            folder: the folder of the program, for `forks`.
 
         Raises:
             OSError: the program or the log file can't be opened.
@@ -62,7 +62,7 @@ class Child:
         self._reading = asyncio.create_task(self._read_output())
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):
-            process.stdin.write(launch.packed())
+            process.stdin.write(launch.pack())
             await process.stdin.drain()
 
     async def _start_ordinary(self, launch: Launch) -> Process:
@@ -70,7 +70,7 @@ class Child:
             self.python,
             "-P",
             "-m",
-            "nemo_gym.serving.child_main",
+            "nemo_gym.serving.server_process_main",
             self.name,
             stdin=PIPE,
             stdout=PIPE,
@@ -81,8 +81,8 @@ class Child:
             limit=_LONGEST_LINE,
         )
 
-    async def ended(self) -> int:
-        """Its exit code, once it has ended and everything it printed is in the log."""
+    async def wait(self) -> int:
+        """Its exit code, once it has ended and its output is in the log."""
         assert self._process is not None
         code = await self._process.wait()
         if self._reading is not None:
@@ -124,18 +124,18 @@ class Child:
 
 def child_environment(token: str) -> dict[str, str]:
     """The environment variables of every child: those of this process, without its secrets."""
-    kept = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
-    return {name: value for name, value in kept.items() if not token or value != token} | _UNBUFFERED
+    variables = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
+    return {name: value for name, value in variables.items() if not token or value != token} | _UNBUFFERED
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
     try:
         return await stream.readline()
     except ValueError:
-        return b"(a line too long to keep)\n"
+        return b"(a line that is too long)\n"
 
 
 _DRAIN_S: Final = 1.0
-"""Seconds for the rest of the output of a process that has ended; others may hold its pipe open."""
+"""Seconds for the rest of the output of a process that has ended; other processes may have its pipe open."""
 _UNBUFFERED: Final = {"PYTHONUNBUFFERED": "1"}
 _LONGEST_LINE: Final = 1 << 18

@@ -1,4 +1,4 @@
-"""The servers of a launch in a thread of their own, for programs that have no event loop to give."""
+"""Runs the servers of a launch in a thread, for programs without an event loop."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from time import monotonic
 from typing import Final
 
 from nemo_gym.runs.loop import allow_many_files, new_event_loop
-from nemo_gym.serving.children import Child
-from nemo_gym.serving.head import Running
+from nemo_gym.serving.head import ServerInstance
 from nemo_gym.serving.launch import Launch
+from nemo_gym.serving.server_process import ServerProcess
 from nemo_gym.serving.servers import Servers, StartFailed
 from nemo_gym.wire.errors import GymError
 
 
 class ServerEnded(GymError, RuntimeError):
-    """A server ended though nobody asked it to."""
+    """A server ended unexpectedly."""
 
 
 class BackgroundServers:
     """Servers that run until `stop`. Its methods block; any thread may call them.
 
     Args:
-        models_within: seconds that the endpoints behind the models have to answer, once the servers do; 0
-            doesn't ask them.
+        models_within: seconds to wait for the endpoints of the models, once the servers answer; 0 does not
+            wait.
     """
 
     def __init__(self, launch: Launch, *, models_within: float = 0.0) -> None:
         self._launch = launch
         self._models_within = models_within
-        self._up: Future[list[Running]] = Future()
-        self._ended: list[str] = []
+        self._up: Future[list[ServerInstance]] = Future()
+        self._problems: list[str] = []
         self._runner = asyncio.Runner(loop_factory=new_event_loop)
         self._loop = self._runner.get_loop()
         self._serving = self._loop.create_task(self._serve())
         self._thread = threading.Thread(target=self._run, name="nemo-gym-servers", daemon=True)
 
-    def start(self) -> list[Running]:
+    def start(self) -> list[ServerInstance]:
         """Start everything; when this returns every server answers.
 
         Raises:
-            StartFailed: a server did not come up, or no model endpoint answered in time. Nothing is left of
-                what was started.
+            StartFailed: a server did not come up, or no model endpoint answered in time. Every server is
+                stopped again.
         """
         allow_many_files()
         self._thread.start()
@@ -56,13 +56,13 @@ class BackgroundServers:
             raise
 
     def check(self) -> None:
-        """Make sure that everything still runs.
+        """Check that every server still runs.
 
         Raises:
-            ServerEnded: something doesn't, with the last that it printed.
+            ServerEnded: a server has ended; the message has its last output.
         """
-        if self._ended:
-            raise ServerEnded(self._ended[0])
+        if self._problems:
+            raise ServerEnded(self._problems[0])
         if not self._thread.is_alive():
             raise ServerEnded("the servers have been stopped")
 
@@ -79,13 +79,13 @@ class BackgroundServers:
             except Exception as error:
                 if not self._up.done():
                     self._up.set_exception(error)
-                self._ended.append(f"the servers have ended: {error}")
+                self._problems.append(f"the servers have ended: {error}")
             finally:
                 if not self._up.done():
                     self._up.set_exception(StartFailed("stopped before the servers were up"))
 
     async def _serve(self) -> None:
-        servers = Servers(self._launch, lost=self._note)
+        servers = Servers(self._launch, on_end=self._note)
         await servers.start()
         try:
             await self._models_answer(servers)
@@ -105,10 +105,10 @@ class BackgroundServers:
                 is_announced = True
             await asyncio.sleep(_PAUSE_S)
 
-    def _note(self, child: Child, code: int) -> None:
+    def _note(self, child: ServerProcess, code: int) -> None:
         text = f"{child.name} ended with exit code {code}. Its last output:{child.last_lines}"
         log.error("%s", text)
-        self._ended.append(text)
+        self._problems.append(text)
 
 
 _PAUSE_S: Final = 0.5

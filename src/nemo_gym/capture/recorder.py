@@ -9,23 +9,21 @@ from nemo_gym.wire.model_call import ModelCall
 
 
 class Recorder(Protocol):
-    """Takes the calls of a model server whose path names a rollout (`/ng-rollout/<id>`), and those that an
-    agent of the same process makes without a server.
+    """Receives the calls of a model server whose path names a rollout (`/ng-rollout/<id>`), and the calls of
+    agents in the same process, which use no server.
 
-    Whoever has a call answered makes one `ModelCall` of it, failed ones too, and awaits `record` before the
-    last byte of the answer leaves, so that whoever has the answer finds the call recorded. `answer` is
-    the back end's Response before a dialect drops its tokens; `params` the request in Responses form when
-    the dialect is another one (`wire.calls` has the id, the error categories and the check of the id).
+    Each call becomes one `ModelCall`, a failed one too. `record` is awaited before the last byte of the
+    answer is sent: a client that has the answer finds the call recorded.
     """
 
     async def record(self, call: ModelCall) -> None:
-        """Keep a call. A store that fails marks the rollout incomplete instead; this raises only when that
-        fails too, and then the answer must not leave.
+        """Store a call. When that fails, the rollout is marked incomplete instead. When that fails too, this
+        raises, and the answer must not be sent.
         """
         ...
 
     async def mark_incomplete(self, rollout_id: str) -> None:
-        """Note that a call of this rollout is missing, for instance because its client went away."""
+        """Note that a call of this rollout is missing, for example because its client went away."""
         ...
 
 

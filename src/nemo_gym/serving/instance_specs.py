@@ -1,5 +1,4 @@
-"""What instances of a configuration are to a run: parts that are found by name, or programs with code of
-their own."""
+"""Turns instances of a configuration into specs of a run's parts."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from nemo_gym.runs.component_specs import EnvironmentSpec, ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """One environment, one agent and its model, which need no servers."""
+    """One environment, one agent and its model, which run without servers."""
 
     environment: Instance
     agent: Instance
@@ -28,17 +27,17 @@ class Single:
 
 
 def single(config: Config, roots: Sequence[Path]) -> Single | None:
-    """The parts of a configuration that can be run in this process: one agent, the environment and the model
-    that it refers to, all of them components that are found by name; None for any other."""
+    """The parts of a configuration that runs in this process without servers: one agent, its environment and
+    its model, all components with a name. None for other configurations."""
     agents = config.of("responses_api_agents")
     if len(agents) != 1:
         return None
     (agent,) = agents
-    used = {field: config.instances[reference.name] for field, reference in agent.references.items()}
-    if used.keys() != {"resources_server", "model_server"} or agent.settings.get("skip_verification"):
+    parts = {field: config.instances[reference.name] for field, reference in agent.references.items()}
+    if parts.keys() != {"resources_server", "model_server"} or agent.settings.get("skip_verification"):
         return None
-    environment, model = used["resources_server"], used["model_server"]
-    if model.references or any(implementation_folder(one, roots) for one in (agent, *used.values())):
+    environment, model = parts["resources_server"], parts["model_server"]
+    if model.references or any(implementation_folder(one, roots) for one in (agent, *parts.values())):
         return None
     instances = _asked_instances(environment, config.instances)
     if len(instances) < len(environment.references):
@@ -52,10 +51,10 @@ def single(config: Config, roots: Sequence[Path]) -> Single | None:
 
 
 def environment_spec(instance: Instance, instances: Mapping[str, Instance]) -> EnvironmentSpec:
-    """An environment that is found by name, with those settings that it has and the models that it asks.
+    """The spec of an environment with a name, with its settings and the models that it asks.
 
     Args:
-        instances: all of the configuration.
+        instances: all instances of the configuration.
 
     Raises:
         UsageError: there is no such environment, or a setting of a model is wrong.
@@ -69,8 +68,8 @@ def environment_spec(instance: Instance, instances: Mapping[str, Instance]) -> E
 
 
 def asked_sources(kind: type[Environment], instance: Instance) -> dict[str, Reference | Mapping[str, Any]]:
-    """Where the models that an environment asks come from, by their names: settings, or the instance of a
-    model that `<name>` or `<name>_model_server` refers to."""
+    """The sources of the models that an environment asks, by name: settings, or a reference to the instance
+    of a model in `<name>` or `<name>_model_server`."""
     references = instance.references
     sources: dict[str, Reference | Mapping[str, Any]] = {}
     for name in kind.asks:
@@ -97,9 +96,8 @@ def _model_of(instance: Instance) -> ModelSpec:
     return ModelSpec.of_instance(instance.implementation, instance.settings)
 
 
-def described(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
-    """What servers are started from, to be written down and compared on resume: settings and code, and no
-    addresses."""
+def server_sources(config: Config, roots: Sequence[Path]) -> dict[str, Any]:
+    """The settings and a hash of the code of all servers, without addresses, to compare on resume."""
     return {
         instance.name: {
             "kind": instance.kind,

@@ -1,7 +1,7 @@
-"""A server in a process of its own: `python -m nemo_gym.serving.child_main`, a `Launch` on standard input.
+"""The program of a child process that serves: `python -m nemo_gym.serving.server_process_main NAME`.
 
-Standard input stays open as long as the parent lives. When it closes, this process and all that it
-started end too.
+It reads a `Launch` from standard input, which stays open as long as the parent lives. When it closes, this
+process ends, and all that it started.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nemo_gym.wire.errors import GymError
 CONFIG_VARIABLE: Final = "NEMO_GYM_CONFIG_DICT"
 INSTANCE_VARIABLE: Final = "NEMO_GYM_CONFIG_PATH"
 TOKEN_SETTING: Final = "server_token"
-"""Where a program finds, in the configuration handed to it, what servers ask of their callers."""
+"""The setting with the token, in the configuration of a program."""
 
 
 def main(name: str) -> None:
@@ -48,8 +48,8 @@ def main(name: str) -> None:
 
 
 def _run_program(program: Path, name: str, launch: Launch) -> None:
-    """Run the program of an existing server as the original package starts it. The variables are set here, in
-    a running process, so that no listing of processes shows what is in them."""
+    """Run the program of an existing server as the original package starts it. The variables are set in this
+    running process, so that no listing of processes shows them."""
     token = {TOKEN_SETTING: launch.token} if launch.token else {}
     os.environ[CONFIG_VARIABLE] = to_yaml({**launch.tree, **token})
     os.environ[INSTANCE_VARIABLE] = name

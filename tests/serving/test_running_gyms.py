@@ -6,28 +6,35 @@ from pathlib import Path
 
 import pytest
 
-from nemo_gym.serving.run_state import RunState, held, read_token, running, runtime_folder, token_file
+from nemo_gym.serving.running_gyms import (
+    RunningGym,
+    read_token,
+    register,
+    running_gyms,
+    runtime_folder,
+    token_file,
+)
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import GymError, UsageError
 
-STATE = RunState(pid=4711, head_url="http://127.0.0.1:11000", logs="/logs", started_at=1.0)
+STATE = RunningGym(pid=4711, head_url="http://127.0.0.1:11000", logs="/logs", started_at=1.0)
 
 
 def test_a_state_is_listed_while_it_is_held_and_only_its_user_can_read_it(tmp_path: Path) -> None:
-    with held(STATE, tmp_path):
-        assert running(tmp_path) == [STATE]
+    with register(STATE, tmp_path):
+        assert running_gyms(tmp_path) == [STATE]
         (file,) = tmp_path.iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert running(tmp_path) == []
+    assert running_gyms(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
-    with held(STATE, tmp_path):
+    with register(STATE, tmp_path):
         left = (tmp_path / "4711.json").read_bytes()
     (tmp_path / "4711.json").write_bytes(left)
     (tmp_path / "4711.token").write_text("x" * 20)
-    assert running(tmp_path) == []
+    assert running_gyms(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 

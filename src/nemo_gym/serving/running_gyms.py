@@ -1,4 +1,4 @@
-"""The gyms that run on this machine: each has a file, which is locked for as long as its process lives."""
+"""The gyms that run on this machine. Each has a file that is locked as long as its process lives."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.jsonl import open_regular
 
 
-class RunState(msgspec.Struct, frozen=True, kw_only=True):
+class RunningGym(msgspec.Struct, frozen=True, kw_only=True):
     """One running gym."""
 
     pid: int
     head_url: str
     logs: str
-    """Folder of what its servers print."""
+    """Folder with the output of its servers."""
     token_file: str = ""
-    """Where its token is; empty when it asks for none."""
+    """The file with its token; empty without a token."""
     started_at: float
     """Unix time, seconds."""
 
@@ -38,7 +38,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def token(self) -> Secret | None:
-        """What its servers ask of callers.
+        """The token that its servers ask for.
 
         Raises:
             GymError: the token file is gone.
@@ -50,7 +50,7 @@ def runtime_folder() -> Path:
     """A folder that only this user can read.
 
     Raises:
-        GymError: what is there belongs to somebody else.
+        GymError: the folder belongs to another user.
     """
     setting = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(setting) if setting and Path(setting).is_dir() else None
@@ -64,11 +64,11 @@ def runtime_folder() -> Path:
 
 
 @contextmanager
-def held(state: RunState, folder: Path) -> Generator[None, None, None]:
-    """While the block runs `running` lists this state, whatever kills the process."""
+def register(state: RunningGym, folder: Path) -> Generator[None, None, None]:
+    """`running_gyms` lists this gym while the block runs, and no longer once the process has ended."""
     path, draft = folder / f"{state.pid}{_STATE}", folder / f"{state.pid}{_DRAFT}"
     with _private(draft) as file:
-        # Locked before it has its name, so that nobody takes it for what a dead process left.
+        # It is locked before it has its name: an unlocked file is one of a dead process.
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(msgspec.json.encode(state))
         file.flush()
@@ -79,13 +79,13 @@ def held(state: RunState, folder: Path) -> Generator[None, None, None]:
             path.unlink(missing_ok=True)
 
 
-def running(folder: Path) -> list[RunState]:
-    """The gyms that run, oldest first. What dead ones left is removed."""
-    states: list[RunState] = []
+def running_gyms(folder: Path) -> list[RunningGym]:
+    """The gyms that run, oldest first. The files of dead ones are removed."""
+    states: list[RunningGym] = []
     for path in folder.glob(f"*{_STATE}"):
         with suppress(FileNotFoundError, msgspec.DecodeError), path.open("rb") as file:
             if _is_locked(file):
-                states.append(msgspec.json.decode(file.read(), type=RunState))
+                states.append(msgspec.json.decode(file.read(), type=RunningGym))
             else:
                 path.unlink(missing_ok=True)
                 path.with_suffix(_TOKEN).unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def running(folder: Path) -> list[RunState]:
 
 @contextmanager
 def token_file(token: Secret, folder: Path) -> Generator[Path, None, None]:
-    """A file with the token that only this user can read, while the block runs."""
+    """A file with the token, for this user only, while the block runs."""
     path = folder / f"{os.getpid()}{_TOKEN}"
     with _private(path) as file:
         file.write(token.reveal().encode())
@@ -109,7 +109,7 @@ def read_token(path: Path) -> Secret:
 
     Raises:
         UsageError: there is no such file, or other users can read it.
-        GymError: nothing in it is fit to be a token.
+        GymError: its text is no valid token.
     """
     try:
         with open_regular(path) as file:
@@ -124,10 +124,10 @@ def read_token(path: Path) -> Secret:
 
 
 def check_token(text: str, where: str) -> Secret:
-    """A token that can be sent in a header and that nobody guesses.
+    """A token that fits into a header and is hard to guess.
 
     Raises:
-        GymError: it can't.
+        GymError: the token is not valid.
     """
     if not LEAST <= len(text) <= _MOST or not text.isascii() or not text.isprintable() or " " in text:
         raise GymError(

@@ -1,4 +1,4 @@
-"""Who listens at a port of this machine."""
+"""Finds the process that listens at a port of this machine."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from nemo_gym.serving.gym_control import servers_of
-from nemo_gym.serving.run_state import RunState, running
+from nemo_gym.serving.running_gyms import RunningGym, running_gyms
 from nemo_gym.wire.errors import GymError
 
 
 def who_frees(port: int, folder: Path) -> str:
-    """By whom, and how, a port that is in use can be freed.
+    """How a port that is in use can be freed, and by whom.
 
     Args:
-        folder: where the states of running gyms are.
+        folder: the folder of the running gyms.
     """
-    states = running(folder)
+    states = running_gyms(folder)
     pid = listener(port)
     for state in states:
         if port == state.head_port or _serves(state, port):
@@ -28,7 +28,7 @@ def who_frees(port: int, folder: Path) -> str:
 
 
 def listener(port: int) -> int | None:
-    """A process that listens at a TCP port and that this user may look into; None when there is none."""
+    """A process of this user that listens at a TCP port; None without one."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
     for folder in Path("/proc").glob("[0-9]*") if sockets else ():
         try:
@@ -57,7 +57,7 @@ def _inodes(port: int) -> set[str]:
     return inodes
 
 
-def _serves(state: RunState, port: int) -> bool:
+def _serves(state: RunningGym, port: int) -> bool:
     try:
         return any(row.get("port") == port for row in servers_of(state))
     except GymError:
@@ -65,7 +65,7 @@ def _serves(state: RunState, port: int) -> bool:
 
 
 def _command(pid: int) -> str:
-    """The program's name, which may hold anything, in plain letters."""
+    """The name of the program, without characters that a terminal interprets."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
     except OSError:
