@@ -43,14 +43,10 @@ class BaseResponsesAPIModelConfig(BaseRunServerInstanceConfig):
     pass
 
 
-class BaseResponsesAPIModel(BaseServer):
-    config: BaseResponsesAPIModelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
-
-
-class SimpleResponsesAPIModel(BaseResponsesAPIModel, SimpleServer):
+class SimpleResponsesAPIModel(SimpleServer):
     """Subclass it and write `responses` and `chat_completions`."""
 
-    config: BaseResponsesAPIModelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+    config: BaseResponsesAPIModelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings
 
     def setup_webserver(self) -> FastAPI:
         app = FastAPI()
@@ -63,10 +59,10 @@ class SimpleResponsesAPIModel(BaseResponsesAPIModel, SimpleServer):
         return app
 
     def _capture_calls(self, app: FastAPI) -> None:
-        """Calls outermost, where the path's prefix and the answers of every dialect pass; tokens innermost,
-        where none are lost yet."""
+        """Add the capture of calls as the outermost middleware, which sees the path's prefix and every
+        dialect, and the capture of tokens as the innermost, before a dialect drops them."""
         config_dict: Any = self.server_client.global_config_dict
-        if not isinstance(config_dict, Mapping):  # a mock in its place
+        if not isinstance(config_dict, Mapping):  # a test has a mock in its place
             return
         settings = plain_config(cast("Mapping[str, Any]", config_dict))
         if tokens := token_capture(settings, self.config.name):

@@ -54,7 +54,7 @@ class CapturedServers:
         if tokens is not None and tokens.rebuild_response:
             self._finaliser = Finaliser(tokens.source(), tokens.strategy)
 
-    async def run(self, row: Row) -> dict[str, Any]:
+    async def result_of(self, row: Row) -> dict[str, Any]:
         """One rollout of a row by the agent that it names.
 
         Raises:
@@ -65,7 +65,7 @@ class CapturedServers:
         rollout_id = f"{str(row.get(keys.ROLLOUT_ID) or 'rollout')[:160]}.{uuid4().hex}"
         dropped = {*CAPTURE_COLUMNS, keys.ATTEMPT_INDEX}
         sent = {name: value for name, value in row.items() if name not in dropped}
-        result = await self._servers.run({**sent, keys.ROLLOUT_ID: rollout_id})
+        result = await self._servers.result_of({**sent, keys.ROLLOUT_ID: rollout_id})
         if self._calls is not None and CAPTURE not in result:
             lines, incomplete = await self._calls.lines(rollout_id)
             result[CAPTURE] = capture_column(rollout_id, lines, incomplete=incomplete)

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import ClientResponse, ClientResponseError, ClientSession
 from pydantic import BaseModel
 
-from nemo_gym.compat.global_config import maybe_get_global_config_dict
+from nemo_gym.compat.global_config import settings
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.jsonl import decode
 
@@ -52,7 +52,7 @@ _held: Final[dict[asyncio.AbstractEventLoop, list[_Held]]] = {}
 def _settings() -> GlobalAIOHTTPAsyncClientConfig:
     global _config
     if _config is None:
-        _config = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(maybe_get_global_config_dict() or {}))
+        _config = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(settings()))
     return _config
 
 
