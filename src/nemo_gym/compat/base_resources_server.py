@@ -13,19 +13,13 @@ from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
 from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
 from nemo_gym.compat.judge import judge_failsafe
 from nemo_gym.compat.link import environment_class
-from nemo_gym.compat.mcp_auto_exposure import CatchAll as CatchAll
-from nemo_gym.compat.mcp_auto_exposure import HarvestedTool as HarvestedTool
-from nemo_gym.compat.mcp_auto_exposure import maybe_auto_expose
-from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
-from nemo_gym.compat.openai_items import (
-    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
-)
-from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMetricsMixin
+from nemo_gym.compat.mcp_auto_exposure import CatchAll, HarvestedTool, maybe_auto_expose
+from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin
 from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import SESSION_ID_KEY as SESSION_ID_KEY
-from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig, SimpleServer
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
-from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
 from nemo_gym.environments.base import Environment
 from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.secrets import Secret

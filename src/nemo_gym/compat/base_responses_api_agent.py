@@ -9,25 +9,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Annotated, Any, Final, cast
 
-from fastapi import Body as Body
-from fastapi import FastAPI, Request
+from fastapi import Body, FastAPI, Request
 from pydantic import BaseModel
 
-from nemo_gym.compat.base_resources_server import BaseRunRequest as BaseRunRequest
-from nemo_gym.compat.base_resources_server import BaseVerifyResponse as BaseVerifyResponse
-from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
-from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
+from nemo_gym.compat.base_resources_server import BaseRunRequest, BaseVerifyResponse
+from nemo_gym.compat.config_types import AggregateMetrics, AggregateMetricsRequest
 from nemo_gym.compat.global_config import (
     OBSERVABILITY_ENABLED_KEY_NAME,
     TOKEN_ID_CAPTURE_BLOCK,
     get_first_server_config_dict,
 )
 from nemo_gym.compat.handlers import request_body, value_of
-from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
-from nemo_gym.compat.openai_items import (
-    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
-)
-from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMetricsMixin
+from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin
 from nemo_gym.compat.rollout_correlation import (
     RolloutContextMiddleware,
     apply_rollout_prefix,
@@ -37,23 +31,13 @@ from nemo_gym.compat.rollout_correlation import (
     rollout_path_prefix,
 )
 from nemo_gym.compat.seeded_tools import tools_of_session
-from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import (
+    BaseRunServerInstanceConfig,
+    SimpleServer,
+    get_response_json,
+    raise_for_status,
+)
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
-from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
-from nemo_gym.compat.server_utils import get_response_json, raise_for_status
-
-__all__ = [
-    "AggregateMetrics",
-    "AggregateMetricsRequest",
-    "BaseResponsesAPIAgentConfig",
-    "BaseRunRequest",
-    "BaseVerifyResponse",
-    "Body",
-    "NeMoGymResponse",
-    "NeMoGymResponseCreateParamsNonStreaming",
-    "Request",
-    "SimpleResponsesAPIAgent",
-]
 
 
 class BaseResponsesAPIAgentConfig(BaseRunServerInstanceConfig):

@@ -6,34 +6,26 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
-from fastapi import Body as Body
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
 from starlette.middleware import Middleware
 
+from nemo_gym.capture.settings import token_settings
 from nemo_gym.compat.dialects import OtherDialects
 from nemo_gym.compat.global_config import plain_config
 from nemo_gym.compat.model_call_capture import CaptureMiddleware as _CaptureMiddleware
-from nemo_gym.compat.model_call_capture import ModelCallCaptureConfig as ModelCallCaptureConfig
-from nemo_gym.compat.model_call_capture import make_capture_store as make_capture_store
+from nemo_gym.compat.model_call_capture import capture_store
 from nemo_gym.compat.model_call_records import CaptureStore as CaptureStore
 from nemo_gym.compat.model_call_records import ModelCallRecord as ModelCallRecord
 from nemo_gym.compat.model_call_records import aggregate_model_call_metrics as aggregate_model_call_metrics
 from nemo_gym.compat.model_call_records import aggregate_model_call_records as aggregate_model_call_records
 from nemo_gym.compat.model_call_records import build_model_call_record as build_model_call_record
 from nemo_gym.compat.model_call_records import read_model_call_records as read_model_call_records
-from nemo_gym.compat.model_token_capture import TokenCapture, token_capture
-from nemo_gym.compat.openai_chat import NeMoGymChatCompletion as NeMoGymChatCompletion
-from nemo_gym.compat.openai_chat import (
-    NeMoGymChatCompletionCreateParamsNonStreaming as NeMoGymChatCompletionCreateParamsNonStreaming,
-)
-from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
-from nemo_gym.compat.openai_items import (
-    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
-)
+from nemo_gym.compat.model_token_capture import TokenCapture
+from nemo_gym.compat.openai_chat import NeMoGymChatCompletion, NeMoGymChatCompletionCreateParamsNonStreaming
+from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
-from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig, SimpleServer
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
-from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
 from nemo_gym.compat.trajectory_records import (
     merge_model_call_capture_into_record as merge_model_call_capture_into_record,
 )
@@ -65,10 +57,9 @@ class SimpleResponsesAPIModel(SimpleServer):
         if not isinstance(config_dict, Mapping):  # a test has a mock in its place
             return
         settings = plain_config(cast("Mapping[str, Any]", config_dict))
-        if tokens := token_capture(settings, self.config.name):
-            app.user_middleware.append(Middleware(TokenCapture, **tokens))
-        config = ModelCallCaptureConfig.model_validate(settings)
-        if (store := make_capture_store(config)) is not None:
+        if tokens := token_settings(settings):
+            app.user_middleware.append(Middleware(TokenCapture, settings=tokens, name=self.config.name))
+        if (store := capture_store(settings)) is not None:
             app.add_middleware(_CaptureMiddleware, store=store, model_server_name=self.config.name)
 
     @abstractmethod

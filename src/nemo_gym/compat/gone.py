@@ -48,6 +48,7 @@ _NAMES: Final = {
     "a data set of a configuration is nemo_gym.config.datasets.Dataset": "DatasetConfig",
     "the references of an instance are nemo_gym.config.instances.Instance.references": "is_server_ref",
     "use pydantic.BaseModel": "BaseNeMoGymCLIConfig",
+    "use CaptureStore": "ModelCallCaptureConfig make_capture_store",
     "subclass SimpleResourcesServer": "BaseResourcesServer",
     "subclass SimpleResponsesAPIAgent": "BaseResponsesAPIAgent",
     "subclass SimpleResponsesAPIModel": "BaseResponsesAPIModel",

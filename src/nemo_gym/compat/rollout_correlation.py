@@ -1,4 +1,4 @@
-"""The id of the rollout that the running code works for, and the path prefix that carries it to a server."""
+"""The current rollout of the running code, and the path prefix that names it to a server."""
 
 from __future__ import annotations
 
@@ -24,25 +24,19 @@ ROLLOUT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _current: ContextVar[RolloutTag | None] = ContextVar("nemo_gym_rollout", default=None)
 
 
-def current_rollout_id() -> str | None:
-    """The rollout that the running code works for."""
-    tag = _current.get()
-    return tag.rollout_id if tag else None
-
-
 def current_tag() -> RolloutTag | None:
-    """The same, and whether its tokens are captured."""
+    """The id of the current rollout, and whether its tokens are captured; None outside a rollout."""
     return _current.get()
 
 
 def current_path_prefix() -> str:
-    """What the path of a call to a model server begins with; empty outside a rollout."""
+    """The path prefix for calls to a model server; empty outside a rollout."""
     return rollout_path("", _current.get())
 
 
 def request_path_prefix(request: Any) -> str:
-    """What the path of a call to a model server begins with when it is made for a request: the rollout is the
-    one in the path of the request, else the one that the running code works for."""
+    """The path prefix for calls to a model server on behalf of a request. The rollout is the one in the path
+    of the request, or else the current one."""
     params = getattr(request, "path_params", None)
     named = cast("Mapping[str, Any]", params).get(_PATH_PARAMETER) if isinstance(params, Mapping) else None
     if not isinstance(named, str):
@@ -56,7 +50,7 @@ def request_path_prefix(request: Any) -> str:
 
 @contextmanager
 def rollout_context(rollout_id: str | None, *, token_capture: bool = False) -> Generator[None, None, None]:
-    """Everything called inside works for this rollout."""
+    """Make this the current rollout inside the context."""
     token = _current.set(RolloutTag(rollout_id, token_capture) if rollout_id else None)
     try:
         yield
@@ -70,7 +64,7 @@ def rollout_path_prefix(rollout_id: str | None, *, token_capture: bool = False) 
 
 
 def apply_rollout_prefix(base_url: str, rollout_id: str | None, *, token_capture: bool = False) -> str:
-    """A server's root URL with the prefix of a rollout behind it."""
+    """A server's root URL followed by the prefix of a rollout."""
     prefix = rollout_path_prefix(rollout_id, token_capture=token_capture)
     return base_url.rstrip("/") + prefix if prefix else base_url
 
@@ -79,7 +73,7 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
     """The id of a row's rollout; None when the row has no identity.
 
     Raises:
-        ValueError: the row names an id that can't stand in a path.
+        ValueError: the row's id can't be part of a path.
     """
     rollout_id = row.get(keys.ROLLOUT_ID)
     if rollout_id is None:
@@ -95,8 +89,8 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
 
 
 class RolloutContextMiddleware:
-    """Takes the prefix off a request's path and opens the rollout's context for its handler, which finds the
-    rollout's id in `request.path_params` too."""
+    """ASGI middleware: removes the prefix from a request's path and runs the handler in the rollout's
+    context. The handler also finds the rollout's id in `request.path_params`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._inner = app
@@ -116,4 +110,4 @@ class RolloutContextMiddleware:
 
 
 _PATH_PARAMETER: Final = "rollout_id"
-"""Handlers find the rollout of their request under this name among its path parameters."""
+"""The name of the path parameter with the rollout of a request."""

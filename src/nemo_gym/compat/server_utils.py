@@ -13,7 +13,7 @@ from aiohttp import ClientResponse
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from omegaconf import DictConfig as DictConfig
+from omegaconf import DictConfig
 from omegaconf import OmegaConf as OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.middleware import Middleware
@@ -26,17 +26,16 @@ from nemo_gym.compat.client import (
 )
 from nemo_gym.compat.client import is_global_aiohttp_client_setup as is_global_aiohttp_client_setup
 from nemo_gym.compat.client import raise_for_status as raise_for_status
-from nemo_gym.compat.client import request as request
+from nemo_gym.compat.client import request
 from nemo_gym.compat.client import set_global_aiohttp_client as set_global_aiohttp_client
 from nemo_gym.compat.config_types import BaseRunServerConfig as BaseRunServerConfig
-from nemo_gym.compat.config_types import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
-from nemo_gym.compat.config_types import BaseServerConfig as BaseServerConfig
-from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.config_types import BaseRunServerInstanceConfig, BaseServerConfig, ConfigError
 from nemo_gym.compat.errors import problems
 from nemo_gym.compat.global_config import (
     DEFAULT_HEAD_SERVER_PORT,
     DEFAULT_HOST,
     DEFAULT_HOST_KEY_NAME,
+    HEAD_SERVER_KEY_NAME,
     NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
     SERVER_TOKEN_KEY_NAME,
     config_from_yaml,
@@ -46,7 +45,6 @@ from nemo_gym.compat.global_config import (
     plain_config,
     settings,
 )
-from nemo_gym.compat.global_config import HEAD_SERVER_KEY_NAME as HEAD_SERVER_KEY_NAME
 from nemo_gym.compat.hosted import hosted_app
 from nemo_gym.compat.inner_failures import InnerFailures
 from nemo_gym.compat.rollout_correlation import apply_rollout_prefix as apply_rollout_prefix
