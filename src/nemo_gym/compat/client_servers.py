@@ -92,15 +92,9 @@ def servers_of(client: Client) -> Mapping[str, Service]:
     if not isinstance(config, Mapping):
         return _AnyServer(client)
     blocks = cast("Mapping[str, Any]", config).items()
-    return {name: ClientServer(client, name) for name, block in blocks if _is_agent(block)}
+    agents = [name for name, block in blocks if isinstance(block, Mapping) and _AGENTS in block]
+    return {name: ClientServer(client, name) for name in agents}
 
 
 async def _whole(body: Body) -> bytes:
     return body if isinstance(body, bytes) else b"".join([part async for part in body()])
-
-
-def _is_agent(block: Any) -> bool:
-    try:
-        return _AGENTS in block
-    except TypeError:
-        return False

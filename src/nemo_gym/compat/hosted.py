@@ -39,9 +39,10 @@ def hosted_app(kind: type[ServerClass], name: str, tree: Mapping[str, Any], opti
         NeedsOwnProcess: the class has its own way to start, or the instance needs several workers.
         ConfigError: the settings don't fit.
     """
-    own = [method for method in _STARTING if _function(kind, method) is not _function(_base(kind), method)]
-    if own:
-        raise NeedsOwnProcess(f"{kind.__name__} has its own {own[0]}()")
+    base: Any = next(one for one in kind.__mro__ if "__gym_app__" in one.__dict__)
+    for method in ("run_webserver", "load_config_from_global_config"):
+        if getattr(kind, method).__func__ is not getattr(base, method).__func__:
+            raise NeedsOwnProcess(f"{kind.__name__} has its own {method}()")
     shared = {SERVER_TOKEN_KEY_NAME: options.token.reveal()} if options.token else {}
     set_global_config_dict(DictConfig({**tree, **shared}))
     config = kind.load_config_of(name)
@@ -52,7 +53,6 @@ def hosted_app(kind: type[ServerClass], name: str, tree: Mapping[str, Any], opti
     return app
 
 
-_STARTING = ("run_webserver", "load_config_from_global_config")
 _open: list[str] = []
 """The instances that are served now. They share the client and the configuration."""
 
@@ -67,11 +67,3 @@ async def _as_open(name: str) -> AsyncGenerator[None]:
         if not _open:
             await close_global_aiohttp_client()
             set_global_config_dict(None)
-
-
-def _base(kind: type[ServerClass]) -> type[ServerClass]:
-    return next(one for one in kind.__mro__ if one.__dict__.get("__gym_app__"))
-
-
-def _function(kind: type[ServerClass], method: str) -> object:
-    return getattr(kind, method).__func__

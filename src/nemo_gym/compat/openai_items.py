@@ -351,7 +351,7 @@ class NeMoGymResponseUsage(BaseModel):
     @classmethod
     def sum_from_list(cls, usages: Iterable[NeMoGymResponseUsage]) -> NeMoGymResponseUsage:
         """The sum of usages. A detail that is unknown in one of them is unknown in the sum."""
-        return functools.reduce(_usage_sum, usages, _no_usage())
+        return functools.reduce(_usage_sum, usages, usage_of(0, 0, 0, 0, 0))
 
 
 class NeMoGymResponse(Response):
@@ -402,31 +402,28 @@ def accumulate_response_usage(
     return _usage_sum(total, new)
 
 
-def _no_usage() -> NeMoGymResponseUsage:
-    return NeMoGymResponseUsage(
-        input_tokens=0,
-        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=0),
-        output_tokens=0,
-        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=0),
-        total_tokens=0,
+def _usage_sum(total: NeMoGymResponseUsage, new: NeMoGymResponseUsage) -> NeMoGymResponseUsage:
+    cached = _sum(total.input_tokens_details.cached_tokens, new.input_tokens_details.cached_tokens)
+    thought = _sum(total.output_tokens_details.reasoning_tokens, new.output_tokens_details.reasoning_tokens)
+    return usage_of(
+        total.input_tokens + new.input_tokens,
+        cached,
+        total.output_tokens + new.output_tokens,
+        thought,
+        total.total_tokens + new.total_tokens,
     )
 
 
-def _usage_sum(total: NeMoGymResponseUsage, new: NeMoGymResponseUsage) -> NeMoGymResponseUsage:
+def usage_of(
+    input: int, cached: int | None, output: int, reasoning: int | None, total: int
+) -> NeMoGymResponseUsage:
+    """A usage from its counts of tokens; None is unknown."""
     return NeMoGymResponseUsage(
-        input_tokens=total.input_tokens + new.input_tokens,
-        input_tokens_details=NeMoGymResponseInputTokensDetails(
-            cached_tokens=_sum(
-                total.input_tokens_details.cached_tokens, new.input_tokens_details.cached_tokens
-            )
-        ),
-        output_tokens=total.output_tokens + new.output_tokens,
-        output_tokens_details=NeMoGymResponseOutputTokensDetails(
-            reasoning_tokens=_sum(
-                total.output_tokens_details.reasoning_tokens, new.output_tokens_details.reasoning_tokens
-            )
-        ),
-        total_tokens=total.total_tokens + new.total_tokens,
+        input_tokens=input,
+        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=cached),
+        output_tokens=output,
+        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=reasoning),
+        total_tokens=total,
     )
 
 

@@ -23,14 +23,13 @@ from nemo_gym.compat.openai_items import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
     NeMoGymResponseFunctionToolCall,
-    NeMoGymResponseInputTokensDetails,
     NeMoGymResponseOutputMessage,
     NeMoGymResponseOutputText,
-    NeMoGymResponseOutputTokensDetails,
     NeMoGymResponseReasoningItem,
     NeMoGymResponseUsage,
     NeMoGymSummary,
     TokenIDLogProbMixin,
+    usage_of,
 )
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.chat_parts import chat_text, token_fields
@@ -284,13 +283,7 @@ def _response_usage(usage: Any) -> NeMoGymResponseUsage | None:
         return None
     cached = _usage_detail(usage, "prompt_tokens_details", "cached_tokens", *_CACHED_ALIASES)
     thought = _usage_detail(usage, "completion_tokens_details", "reasoning_tokens", *_REASONING_ALIASES)
-    return NeMoGymResponseUsage(
-        input_tokens=usage.prompt_tokens,
-        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=cached),
-        output_tokens=usage.completion_tokens,
-        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=usage.total_tokens,
-    )
+    return usage_of(usage.prompt_tokens, cached, usage.completion_tokens, thought, usage.total_tokens)
 
 
 _CACHED_ALIASES: Final = ("cached_input_tokens", "cache_read_input_tokens")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,6 +9,7 @@ from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.serving.rollout_prefix import (
     TOKEN_CAPTURE_PATH,
     RolloutPrefix,
@@ -18,8 +18,8 @@ from nemo_gym.serving.rollout_prefix import (
     rollout_tag,
 )
 from nemo_gym.wire import keys
-
-ROLLOUT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.model_call import known_rollout_id
 
 _current: ContextVar[RolloutTag | None] = ContextVar("nemo_gym_rollout", default=None)
 
@@ -73,19 +73,12 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
     """The id of a row's rollout; None when the row has no identity.
 
     Raises:
-        ValueError: the row's id can't be part of a path.
+        InvalidInput: the row's id can't be part of a path.
     """
-    rollout_id = row.get(keys.ROLLOUT_ID)
-    if rollout_id is None:
-        task, rollout = row.get(keys.TASK_INDEX), row.get(keys.ROLLOUT_INDEX)
-        if task is None or rollout is None:
-            return None
-        rollout_id = f"{task}-{rollout}"
-    if attempt := row.get(keys.ATTEMPT_INDEX):
-        rollout_id = f"{rollout_id}-a{attempt}"
-    if not isinstance(rollout_id, str) or not ROLLOUT_ID_PATTERN.fullmatch(rollout_id):
-        raise ValueError(f"{keys.ROLLOUT_ID}: {rollout_id!r} must match {ROLLOUT_ID_PATTERN.pattern}")
-    return rollout_id
+    try:
+        return known_rollout_id({name: row[name] for name in _IDENTITY if row.get(name) is not None})
+    except UsageError as error:
+        raise InvalidInput(str(error)) from None
 
 
 class RolloutContextMiddleware:
@@ -109,5 +102,6 @@ class RolloutContextMiddleware:
             await self._inner({**scope, "path_params": named}, receive, send)
 
 
+_IDENTITY: Final = (keys.ROLLOUT_ID, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX)
 _PATH_PARAMETER: Final = "rollout_id"
 """The name of the path parameter with the rollout of a request."""
