@@ -42,7 +42,7 @@ async def test_a_request_passes_unchanged_and_is_noted_before_the_last_byte_leav
     await exchange.watch(echo, {"type": "http"}, receive, send, ended)
     assert [message.get("body") for message in sent] == [None, b"ab", b"cd"]
     assert (exchange.request, exchange.answer) == (b"abcd", b"abcd")
-    assert (exchange.status, exchange.streamed) == (201, True)
+    assert (exchange.status, exchange.is_stream) == (201, True)
     assert exchange.latency_ttft_ms is not None
     assert sent_at_end == [2]
 

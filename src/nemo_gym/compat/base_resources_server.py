@@ -16,7 +16,6 @@ from nemo_gym.compat.link import environment_class
 from nemo_gym.compat.mcp_auto_exposure import CatchAll, HarvestedTool, maybe_auto_expose
 from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.compat.reward_profile import AggregateMetricsMixin
-from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import SESSION_ID_KEY as SESSION_ID_KEY
 from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig, SimpleServer
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
@@ -77,9 +76,7 @@ class SimpleResourcesServer(AggregateMetricsMixin, SimpleServer):
     config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.post("/seed_session")(self.seed_session)
         app.post("/verify")(judge_failsafe(self.verify))
         app.post("/aggregate_metrics")(self.aggregate_metrics)

@@ -23,7 +23,6 @@ from nemo_gym.compat.handlers import request_body, value_of
 from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
 from nemo_gym.compat.reward_profile import AggregateMetricsMixin
 from nemo_gym.compat.rollout_correlation import (
-    RolloutContextMiddleware,
     apply_rollout_prefix,
     request_path_prefix,
     rollout_context,
@@ -54,9 +53,7 @@ class SimpleResponsesAPIAgent(AggregateMetricsMixin, SimpleServer):
     config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.post("/v1/responses")(self.responses)
         app.post("/run")(self._within_rollout(self.run))
         app.post("/aggregate_metrics")(self.aggregate_metrics)

@@ -23,7 +23,6 @@ from nemo_gym.compat.model_call_records import read_model_call_records as read_m
 from nemo_gym.compat.model_token_capture import TokenCapture
 from nemo_gym.compat.openai_chat import NeMoGymChatCompletion, NeMoGymChatCompletionCreateParamsNonStreaming
 from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig, SimpleServer
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
 from nemo_gym.compat.trajectory_records import (
@@ -41,9 +40,7 @@ class SimpleResponsesAPIModel(SimpleServer):
     config: BaseResponsesAPIModelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.user_middleware.append(Middleware(OtherDialects, name=self.config.name))
         self._capture_calls(app)
         app.post("/v1/responses")(self.responses)

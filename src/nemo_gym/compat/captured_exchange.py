@@ -14,7 +14,7 @@ class Exchange:
     def __init__(self) -> None:
         self.request, self.answer = bytearray(), bytearray()
         self.status = 500
-        self.streamed = False
+        self.is_stream = False
         self.started_at = time()
         """Unix time, seconds."""
         self.latency_ttft_ms: float | None = None
@@ -40,7 +40,7 @@ class Exchange:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
                 kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
-                self.streamed = any(kind.startswith(b"text/event-stream") for kind in kinds)
+                self.is_stream = any(kind.startswith(b"text/event-stream") for kind in kinds)
             elif message["type"] == "http.response.body":
                 if self.latency_ttft_ms is None and message.get("body"):
                     self.latency_ttft_ms = self.latency_ms

@@ -76,7 +76,7 @@ DEFAULT_HOST: Final = "127.0.0.1"
 PORT_RANGE: Final = (10001, 20000)
 
 
-_loaded: DictConfig | None = None
+_config: DictConfig | None = None
 
 
 def get_global_config_dict(
@@ -104,10 +104,10 @@ def get_global_config_dict(
 
 def maybe_get_global_config_dict() -> DictConfig | None:
     """The merged configuration of this process, or None."""
-    global _loaded
-    if _loaded is None and (text := os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)):
-        _loaded = config_from_yaml(text)
-    return _loaded
+    global _config
+    if _config is None and (text := os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)):
+        _config = config_from_yaml(text)
+    return _config
 
 
 def settings() -> dict[str, Any]:
@@ -117,8 +117,8 @@ def settings() -> dict[str, Any]:
 
 def set_global_config_dict(config: DictConfig | None) -> None:
     """Set the merged configuration of this process; None removes it."""
-    global _loaded
-    _loaded = config
+    global _config
+    _config = config
 
 
 def config_from_yaml(text: str) -> DictConfig:
@@ -170,10 +170,10 @@ def find_open_port(disallowed_ports: list[int] | None = None, max_retries: int =
     config = settings()
     low = config.get(PORT_RANGE_LOW_KEY_NAME) or PORT_RANGE[0]
     high = config.get(PORT_RANGE_HIGH_KEY_NAME) or PORT_RANGE[1]
-    taken = {*(disallowed_ports or ()), *(config.get(DISALLOWED_PORTS_KEY_NAME) or ())}
+    excluded = {*(disallowed_ports or ()), *(config.get(DISALLOWED_PORTS_KEY_NAME) or ())}
     for _ in range(max_retries):
         port = random.randint(low, high)
-        if port not in taken and _can_bind(port):
+        if port not in excluded and _can_bind(port):
             return port
     raise ConfigError(f"no free port between {low} and {high} in {max_retries} tries")
 

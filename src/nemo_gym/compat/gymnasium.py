@@ -18,7 +18,6 @@ from nemo_gym.compat.openai_items import (
     NeMoGymResponseOutputMessage,
     NeMoGymResponseOutputText,
 )
-from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import SESSION_ID_KEY
 
 Info = dict[str, Any]
@@ -58,9 +57,7 @@ class GymnasiumServer(SimpleResourcesServer):
     """The state of each open episode, by session id. It is removed when the episode ends."""
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.post("/reset")(self._reset_endpoint)
         app.post("/step")(self._step_endpoint)
         app.post("/close")(self._close_endpoint)

@@ -84,7 +84,7 @@ class CaptureMiddleware:
     def _line(self, exchange: Exchange, dialect: Dialect, category: ErrorCategory | None) -> dict[str, Any]:
         """The line of a capture file."""
         category = category or error_category(exchange.status)
-        if exchange.streamed:
+        if exchange.is_stream:
             response, is_whole = reassemble(bytes(exchange.answer), dialect)
             category = category or (None if is_whole else "stream_truncated")
         else:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_gym.capture.capture_files import CaptureFiles
-from nemo_gym.capture.capture_records import CAPTURE, call_metrics, call_record
+from nemo_gym.capture.capture_records import call_metrics, call_record
 from nemo_gym.compat.config_types import ModelServerRef
 from nemo_gym.wire.jsonl import encode
-
-CAPTURE_KEY: Final = CAPTURE
 
 
 class ModelCallRecord(BaseModel):

@@ -59,9 +59,9 @@ class NeMoGymAsyncOpenAI(BaseModel):
     ) -> Any:
         url = (root or self.base_url.rstrip("/")) + path
         headers = {"Authorization": f"Bearer {self.api_key}", **self.default_headers}
-        sent: dict[str, Any] = {} if body is None else {"json": body}
+        payload: dict[str, Any] = {} if body is None else {"json": body}
         response = await self._request_with_retry(
-            method=method, url=url, headers=headers, _internal=self.internal, **sent
+            method=method, url=url, headers=headers, _internal=self.internal, **payload
         )
         await raise_for_status(response)
         return await get_response_json(response)

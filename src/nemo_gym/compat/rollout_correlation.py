@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,6 +19,7 @@ from nemo_gym.serving.rollout_prefix import (
 )
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.model_call import known_rollout_id
 
 _current: ContextVar[RolloutTag | None] = ContextVar("nemo_gym_rollout", default=None)
@@ -38,14 +39,14 @@ def request_path_prefix(request: Any) -> str:
     """The path prefix for calls to a model server on behalf of a request. The rollout is the one in the path
     of the request, or else the current one."""
     params = getattr(request, "path_params", None)
-    named = cast("Mapping[str, Any]", params).get(_PATH_PARAMETER) if isinstance(params, Mapping) else None
-    if not isinstance(named, str):
+    rollout_id = object_of(params).get(_PATH_PARAMETER)
+    if not isinstance(rollout_id, str):
         return current_path_prefix()
     tag = _current.get()
-    if tag is not None and tag.rollout_id == named:
+    if tag is not None and tag.rollout_id == rollout_id:
         return rollout_path("", tag)
-    captured = TOKEN_CAPTURE_PATH in str(getattr(getattr(request, "url", None), "path", ""))
-    return rollout_path_prefix(named, token_capture=captured)
+    token_capture = TOKEN_CAPTURE_PATH in str(getattr(getattr(request, "url", None), "path", ""))
+    return rollout_path_prefix(rollout_id, token_capture=token_capture)
 
 
 @contextmanager
@@ -97,9 +98,9 @@ class RolloutContextMiddleware:
         if tag is None:
             await self._inner(scope, receive, send)
             return
-        named = {**scope.get("path_params", {}), _PATH_PARAMETER: tag.rollout_id}
+        params = {**scope.get("path_params", {}), _PATH_PARAMETER: tag.rollout_id}
         with rollout_context(tag.rollout_id, token_capture=tag.token_capture):
-            await self._inner({**scope, "path_params": named}, receive, send)
+            await self._inner({**scope, "path_params": params}, receive, send)
 
 
 _IDENTITY: Final = (keys.ROLLOUT_ID, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX)

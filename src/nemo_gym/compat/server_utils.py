@@ -47,8 +47,8 @@ from nemo_gym.compat.global_config import (
 )
 from nemo_gym.compat.hosted import hosted_app
 from nemo_gym.compat.inner_failures import InnerFailures
+from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware, current_path_prefix
 from nemo_gym.compat.rollout_correlation import apply_rollout_prefix as apply_rollout_prefix
-from nemo_gym.compat.rollout_correlation import current_path_prefix
 from nemo_gym.compat.rollout_correlation import rollout_path_prefix as rollout_path_prefix
 from nemo_gym.compat.running import (
     cookie_secret,
@@ -235,6 +235,13 @@ class SimpleServer(BaseServer):
     def setup_webserver(self) -> FastAPI:
         """The app with its own routes. `served_app` adds the parts that every server has."""
         raise NotImplementedError
+
+    def new_app(self) -> FastAPI:
+        """An app that knows the rollout and the session of a request."""
+        app = FastAPI()
+        app.add_middleware(RolloutContextMiddleware)
+        self.setup_session_middleware(app)
+        return app
 
     def get_session_middleware_key(self) -> str:
         """The name of this server in cookies and errors: its class and instance."""

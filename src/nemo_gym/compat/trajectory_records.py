@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from nemo_gym.capture.capture_records import capture_gaps
+from nemo_gym.capture.capture_records import CAPTURE, capture_gaps
 from nemo_gym.capture.trajectory import TRAJECTORY, empty_trajectory, trajectory_call, trajectory_task_id
 from nemo_gym.compat.model_call_records import (
-    CAPTURE_KEY,
     CaptureStore,
     ModelCallRecord,
     aggregate_model_call_records,
@@ -50,7 +49,7 @@ def attach_trajectory_record(row: Mapping[str, Any], result: dict[str, Any]) -> 
         log.warning("a rollout's trajectory can't be built", exc_info=True)
         gap = ObservationGap(code="trajectory_projection_failed", detail=type(error).__name__)
         result.pop(TRAJECTORY, None)
-        if capture := object_of(result.get(CAPTURE_KEY)):
+        if capture := object_of(result.get(CAPTURE)):
             capture["gaps"] = [*objects_of(capture.get("gaps")), gap.model_dump(mode="json")]
             return
         record = TrajectoryRecord(
@@ -71,15 +70,15 @@ def build_trajectory_record(row: Mapping[str, Any], result: Mapping[str, Any]) -
     record.task_id, record.rollout_id = task_id, rollout_id
     for turn in record.turns:
         turn.task_id, turn.rollout_id = task_id, rollout_id
-    capture = object_of(result.get(CAPTURE_KEY))
-    captured = [
+    capture = object_of(result.get(CAPTURE))
+    calls = [
         ModelCallRecord.model_validate({"call_index": place, **call})
         for place, call in enumerate(objects_of(capture.get("calls")))
     ]
-    if observed := result.get(OBSERVATIONS_KEY):
-        bundle = join_model_call_observations(AgentObservationBundle.model_validate(observed), captured)
+    if report := result.get(OBSERVATIONS_KEY):
+        bundle = join_model_call_observations(AgentObservationBundle.model_validate(report), calls)
         _add_observations(record, bundle)
-    record.model_calls = _model_calls(record.model_calls, captured)
+    record.model_calls = _model_calls(record.model_calls, calls)
     record.gaps += [ObservationGap.model_validate(gap) for gap in objects_of(capture.get("gaps"))]
     if not record.model_calls:
         record.gaps.append(ObservationGap(code="model_calls_unavailable"))
@@ -117,17 +116,17 @@ def merge_model_call_capture_into_record(
     gaps += _join_reported(record, records)
     if gaps:
         capture["gaps"] = gaps
-    record[CAPTURE_KEY] = capture
+    record[CAPTURE] = capture
     return record
 
 
 def _join_reported(record: dict[str, Any], calls: Sequence[ModelCallRecord]) -> list[dict[str, Any]]:
     """Join a row's observations with captured calls; a gap for observations that can't be read."""
-    observed = record.get(OBSERVATIONS_KEY)
-    if observed is None:
+    report = record.get(OBSERVATIONS_KEY)
+    if report is None:
         return []
     try:
-        bundle = AgentObservationBundle.model_validate(observed)
+        bundle = AgentObservationBundle.model_validate(report)
     except ValidationError as error:
         log.warning("an agent's report can't be joined with its model calls: %s", error)
         return [{"code": "agent_observation_join_failed"}]
@@ -207,12 +206,10 @@ def _model_calls(
 
 
 def _merged(reported: TrajectoryModelCall, call: ModelCallRecord) -> TrajectoryModelCall:
-    captured, fields = trajectory_call(call.model_dump()), reported.model_dump()
-    nested = {
-        name: _first_known(captured[name], fields[name]) for name in ("response_metadata", "token_stats")
-    }
-    merged = {**_first_known(captured, fields), **nested, "model_call_id": reported.model_call_id}
-    return TrajectoryModelCall.model_validate(merged)
+    first, second = trajectory_call(call.model_dump()), reported.model_dump()
+    nested = {name: _first_known(first[name], second[name]) for name in ("response_metadata", "token_stats")}
+    fields = {**_first_known(first, second), **nested, "model_call_id": reported.model_call_id}
+    return TrajectoryModelCall.model_validate(fields)
 
 
 def _first_known(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
