@@ -47,7 +47,10 @@ class AgentServers(RemoteRun):
             UsageError: the row names no agent, or an unknown one.
             GymError: there is no head server.
         """
-        service = self._named(await self._agents(), named_agent(row))
+        name = named_agent(row)
+        if name not in await self._agents() and self._head_url:
+            self._services = {}  # the agent may have started after the last look-up
+        service = self._named(await self._agents(), name)
         try:
             reply = await service.post("/run", encode(row))
         except (ServerUnreachable, ServerTimeout) as error:
