@@ -17,8 +17,6 @@ from nemo_gym.compat.model_call_capture import capture_store
 from nemo_gym.compat.model_call_records import CaptureStore as CaptureStore
 from nemo_gym.compat.model_call_records import ModelCallRecord as ModelCallRecord
 from nemo_gym.compat.model_call_records import aggregate_model_call_metrics as aggregate_model_call_metrics
-from nemo_gym.compat.model_call_records import aggregate_model_call_records as aggregate_model_call_records
-from nemo_gym.compat.model_call_records import build_model_call_record as build_model_call_record
 from nemo_gym.compat.model_call_records import read_model_call_records as read_model_call_records
 from nemo_gym.compat.model_token_capture import TokenCapture
 from nemo_gym.compat.openai_chat import NeMoGymChatCompletion, NeMoGymChatCompletionCreateParamsNonStreaming

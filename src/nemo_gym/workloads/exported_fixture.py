@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from nemo_gym.support.module_programs import answer_request, run_module
+from nemo_gym.support.modules import load_file
 from nemo_gym.wire.errors import UsageError
 
 NAME: Final = "VERIFIER_FIXTURE"
@@ -103,13 +103,7 @@ async def _results(request: FixtureRequest) -> list[CaseResult]:
 def _load(program: Path) -> Fixture:
     sys.path[:0] = [str(program.parent)]
     sys.path.append(str(program.parents[2]))
-    spec = importlib.util.spec_from_file_location(program.stem, program)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[program.stem] = module
-    spec.loader.exec_module(module)
-    fixture: Fixture | None = getattr(module, NAME, None)
+    fixture: Fixture | None = getattr(load_file(program), NAME, None)
     if not hasattr(fixture, "__gym_cases__") or fixture is None:
         raise UsageError(f"{program}: {NAME} is not a nemo_gym.verifier_fixture.VerifierFixture")
     return fixture
