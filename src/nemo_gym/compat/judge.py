@@ -1,4 +1,4 @@
-"""Judge calls, whose failure is not a wrong answer."""
+"""Calls a judge model. A call that fails is not a wrong answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serving one instance in this process, or in several workers."""
+"""Serves one instance in this process, or in several workers."""
 
 from __future__ import annotations
 
