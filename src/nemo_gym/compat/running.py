@@ -21,6 +21,7 @@ from nemo_gym.runs.loop import allow_many_files
 from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.protocol import protocol
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.sockets import BACKLOG
 
 ENTRYPOINT_VARIABLE: Final = "IS_NEMO_GYM_FASTAPI_ENTRYPOINT"
 """The environment variable with the file whose `app` the workers serve."""
@@ -110,6 +111,7 @@ class _WorkerConfig(uvicorn.Config):
 _SERVING: Final[dict[str, Any]] = {
     "http": protocol(),
     "timeout_keep_alive": KEEP_ALIVE_S,
+    "backlog": BACKLOG,
     "timeout_graceful_shutdown": 1,
     "log_level": "info",
     "access_log": False,
