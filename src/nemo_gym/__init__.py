@@ -69,7 +69,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        value = importlib.import_module("nemo_gym.compat.table").top_level(name)
+        value = importlib.import_module("nemo_gym.compat.table").original_name(__name__, name)
     else:
         value = getattr(importlib.import_module(f"nemo_gym.{home}"), name)
     globals()[name] = value

@@ -15,7 +15,7 @@ from nemo_gym import Environment, Response, Rollout, Session, Task, ask, collect
 from nemo_gym.agents import presets
 from nemo_gym.agents.command import Command
 from nemo_gym.agents.programs import needed_by
-from nemo_gym.compat.observation_models import AgentObservationBundle
+from nemo_gym.compat.rollout_observability import AgentObservationBundle
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.sandbox import register_provider
 from nemo_gym.sandbox.providers.local import LocalProvider

@@ -1,4 +1,4 @@
-"""The same mistake gets the same message from the command line, from a configuration and from Python."""
+"""The same mistake gets the same message from the command line, a configuration, Python and existing code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nemo_gym.rollout_collection import RolloutCollectionConfig, RolloutCollectionHelper
 
 import nemo_gym as gym_package
 from nemo_gym.wire.errors import UsageError
@@ -181,6 +182,42 @@ async def test_a_mistake_gets_the_same_message_from_all_callers(name: str, gym: 
     assert of_command == message + (f" ({mistake.flags})" if mistake.flags else "")
     assert of_yaml in (message, of_command)
     assert not (folder / "out.jsonl").exists()
+
+
+EXISTING_CODE = {
+    "a wrong limit": {"limit": -1},
+    "a missing input file": {"input_jsonl_fpath": "no.jsonl"},
+    "a folder as input": {"input_jsonl_fpath": "folder"},
+    "a row that is no JSON": {"input_jsonl_fpath": "broken.jsonl"},
+}
+"""The mistakes that can be made with running servers too, as a `RolloutCollectionConfig` has them."""
+
+
+@pytest.mark.parametrize("name", EXISTING_CODE)
+async def test_existing_code_that_collects_gets_the_same_message(name: str, folder: Path) -> None:
+    (folder / "good.jsonl").write_text(json.dumps(GOOD) + "\n")
+    (folder / "out.jsonl").write_text("an earlier run\n")
+
+    with pytest.raises(UsageError) as raised:
+        await collect_as_existing_code(EXISTING_CODE[name])
+
+    assert str(raised.value).startswith(MISTAKES[name].message)
+    assert isinstance(raised.value, ValueError)
+    assert (folder / "out.jsonl").read_text() == "an earlier run\n"
+
+
+async def test_existing_code_learns_that_the_output_is_a_folder(folder: Path) -> None:
+    (folder / "good.jsonl").write_text(json.dumps(GOOD) + "\n")
+    (folder / "out.jsonl").mkdir()
+
+    with pytest.raises(UsageError, match=r"output out\.jsonl: expected a file, this is a folder"):
+        await collect_as_existing_code({})
+
+
+async def collect_as_existing_code(fields: dict[str, Any]) -> None:
+    given = {"input_jsonl_fpath": "good.jsonl", "output_jsonl_fpath": "out.jsonl", "agent_name": "mine"}
+    config = RolloutCollectionConfig.model_validate({**given, **fields})
+    await RolloutCollectionHelper().run_from_config(config)
 
 
 def test_an_output_that_is_a_folder_is_said_by_both_that_have_one(gym: Gym, folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nemo_gym.capture.capture_records import call_record
 from nemo_gym.capture.trajectory import empty_trajectory, trajectory_call, trajectory_task_id
-from nemo_gym.compat.observation_models import TrajectoryModelCall, TrajectoryRecord
+from nemo_gym.compat.rollout_observability import TrajectoryModelCall, TrajectoryRecord
 
 LINE: dict[str, Any] = {
     "model_call_id": "one",

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from nemo_gym.compat.captured_exchange import Exchange, json_object
+from nemo_gym.compat.captured_exchange import Exchange
+from nemo_gym.compat.handlers import object_in
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +42,7 @@ async def test_a_request_passes_unchanged_and_is_noted_before_the_last_byte_leav
     await exchange.watch(echo, {"type": "http"}, receive, send, ended)
     assert [message.get("body") for message in sent] == [None, b"ab", b"cd"]
     assert (exchange.request, exchange.answer) == (b"abcd", b"abcd")
-    assert (exchange.status, exchange.streamed) == (201, True)
+    assert (exchange.status, exchange.is_stream) == (201, True)
     assert exchange.latency_ttft_ms is not None
     assert sent_at_end == [2]
 
@@ -50,4 +51,4 @@ async def test_a_request_passes_unchanged_and_is_noted_before_the_last_byte_leav
     ("data", "value"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"{", None), (b"\xff", None)]
 )
 def test_only_an_object_is_one(data: bytes, value: Any) -> None:
-    assert json_object(data) == value
+    assert object_in(data) == value

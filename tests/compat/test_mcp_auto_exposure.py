@@ -346,7 +346,7 @@ def test_a_server_that_cannot_be_exposed_says_why_at_start() -> None:
     server = build(LookupServer, LookupConfig, expose_tools_over_mcp=True)
     app = server.setup_webserver()
     app.add_middleware(GZipMiddleware)
-    refused(server, app, "pass by the middleware GZipMiddleware")
+    refused(server, app, "bypass the middleware GZipMiddleware")
     app = server.setup_webserver()
     app.mount("/mcp", FastAPI())
     refused(server, app, "already serves /mcp")

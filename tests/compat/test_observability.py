@@ -44,7 +44,7 @@ from nemo_gym.server_utils import ServerClient
 from pydantic import ValidationError
 
 from nemo_gym.capture.stores import FileCapture
-from nemo_gym.compat.stream_reassembly import reassembled
+from nemo_gym.compat.stream_reassembly import reassemble
 from nemo_gym.wire.model_call import ModelCall
 from nemo_gym.wire.streams import chat_events, message_events, response_events
 
@@ -224,7 +224,7 @@ class TestCapture:
     @given(st.binary() | st.lists(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["type", "choices", "delta", "index", "message", "tool_calls", "usage", "content_block"]), inner), max_leaves=8)).map(lambda events: b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)))  # fmt: skip  # noqa: E501
     def test_a_stream_of_anything_is_put_together_or_is_none(self, data):
         for dialect in DIALECTS:
-            answer, _ = reassembled(data, dialect)
+            answer, _ = reassemble(data, dialect)
             assert answer is None or isinstance(answer, dict)
 
 

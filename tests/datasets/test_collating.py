@@ -11,7 +11,7 @@ import pytest
 from nemo_gym.config.datasets import Dataset, HuggingFaceSource
 from nemo_gym.config.errors import ConfigError
 from nemo_gym.config.instances import Instance
-from nemo_gym.datasets.collate import Collated, MetricsConflict, collate
+from nemo_gym.datasets.collate import Collation, MetricsConflict, collate
 from nemo_gym.datasets.declared import MODES, declared_parts, fetch_missing, origin
 from nemo_gym.datasets.metrics_file import differences
 from nemo_gym.datasets.settings import CollateSettings, settings_of
@@ -44,7 +44,7 @@ class Bench:
         self.folder = folder
         self.left_out: list[tuple[str, int, str]] = []
 
-    def __call__(self, *agents: Instance, mode: str = "train_preparation", **options: Any) -> list[Collated]:
+    def __call__(self, *agents: Instance, mode: str = "train_preparation", **options: Any) -> list[Collation]:
         self.left_out = []
         return collate(
             declared_parts(agents, MODES[mode], [self.folder]),
@@ -77,8 +77,8 @@ def test_data_sets_are_repeated_stamped_and_written_together_by_type(bench: Benc
     made = bench(first, agent("two", dataset("b.jsonl"), dataset("e.jsonl", "example")))
     out = bench.folder / "out"
     assert made == [
-        Collated("train", out / "train.jsonl", 5, 0),
-        Collated("validation", out / "validation.jsonl", 1, 0),
+        Collation("train", out / "train.jsonl", 5, 0),
+        Collation("validation", out / "validation.jsonl", 1, 0),
     ]
     rows = bench.rows("out/train.jsonl")
     assert [(one["number"], one["agent_ref"]["name"]) for one in rows] == [

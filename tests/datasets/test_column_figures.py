@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_gym.datasets.statistics import TEMPERATURE, TOOLS, TURNS, WORDS, Different, Numbers, Statistics
+from nemo_gym.datasets.statistics import TEMPERATURE, TOOLS, TURNS, WORDS, DistinctTexts, Numbers, Statistics
 
 COUNT = "Total # non-null values"
 numbers = st.floats(-1e6, 1e6) | st.integers(-1000, 1000)
@@ -53,7 +53,7 @@ def test_numbers_are_described_as_the_standard_library_describes_them(
 @settings(max_examples=30)
 @given(st.lists(st.text(max_size=3)), st.lists(st.text(max_size=3)))
 def test_different_texts_are_counted_once(first: list[str], second: list[str]) -> None:
-    one, other = Different(), Different()
+    one, other = DistinctTexts(), DistinctTexts()
     for text in first:
         one.add(text)
     for text in second:
@@ -64,7 +64,7 @@ def test_different_texts_are_counted_once(first: list[str], second: list[str]) -
 
 
 def test_many_different_texts_are_counted_without_keeping_them() -> None:
-    made = Different()
+    made = DistinctTexts()
     for number in range(150_000):
         made.add(f"text {number % 100_000}")
     assert len(made) == 100_000

@@ -26,7 +26,7 @@ from nemo_gym.config.skills import load_skills
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.tree import Tree
 from nemo_gym.config.values import format_value
-from nemo_gym.datasets.tasks import FoundTasks, find_tasks
+from nemo_gym.datasets.tasks import RunTasks, find_tasks
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
@@ -211,10 +211,10 @@ def _capture_folder(output: Path) -> Path:
     return output.with_name(f"{output.stem}_captures")
 
 
-def _report_tasks(tasks: FoundTasks, messages: Messages) -> FoundTasks:
-    for path in tasks.fetched:
+def _report_tasks(tasks: RunTasks, messages: Messages) -> RunTasks:
+    for path in tasks.downloads:
         messages.progress(f"downloaded {path}")
-    for name in tasks.without:
+    for name in tasks.idle_agents:
         messages.note(f"{name} has no data set of type {tasks.split!r}")
     return tasks
 

@@ -8,4 +8,4 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     """Names that existing NeMo Gym code imports from here."""
-    return importlib.import_module("nemo_gym.compat.table").collided(__name__, name)
+    return importlib.import_module("nemo_gym.compat.table").original_name(__name__, name)

@@ -13,25 +13,18 @@ from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
 from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
 from nemo_gym.compat.judge import judge_failsafe
 from nemo_gym.compat.link import environment_class
-from nemo_gym.compat.mcp_auto_exposure import CatchAll as CatchAll
-from nemo_gym.compat.mcp_auto_exposure import HarvestedTool as HarvestedTool
-from nemo_gym.compat.mcp_auto_exposure import maybe_auto_expose
-from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
-from nemo_gym.compat.openai_items import (
-    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
-)
-from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMetricsMixin
-from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
+from nemo_gym.compat.mcp_auto_exposure import CatchAll, HarvestedTool, maybe_auto_expose
+from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin
 from nemo_gym.compat.server_utils import SESSION_ID_KEY as SESSION_ID_KEY
-from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig, SimpleServer
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
-from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
 from nemo_gym.environments.base import Environment
 from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.secrets import Secret
 
 NEMO_GYM_MCP_METADATA_KEY: Final = "mcp"
-"""Where the answer of `/seed_session` says how to reach the tools over MCP."""
+"""The field of `/seed_session` answers with the address of the tools over MCP."""
 NEMO_GYM_MCP_SESSION_TOKEN_HEADER: Final = "X-NeMo-Gym-Session-Token"
 
 
@@ -47,7 +40,7 @@ class BaseResourcesServerConfig(BaseRunServerInstanceConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.UNKNOWN
 
     expose_tools_over_mcp: bool = False
-    """Offer the tool routes over MCP at `/mcp` too."""
+    """Whether the tool routes are offered over MCP at `/mcp` too."""
 
 
 class BaseRunRequest(BaseModel):
@@ -70,26 +63,20 @@ class BaseMultiRewardVerifyResponse(BaseVerifyResponse):
 
 
 class BaseSeedSessionRequest(BaseModel):
-    """Subclass it to declare the columns of the row that seeding needs."""
+    """Subclass it and declare the columns of the row that seeding needs."""
 
 
 class BaseSeedSessionResponse(BaseModel):
     pass
 
 
-class BaseResourcesServer(BaseServer):
-    config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
-
-
-class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleServer):
+class SimpleResourcesServer(AggregateMetricsMixin, SimpleServer):
     """Subclass it, write `verify`, and add tools as routes in `setup_webserver`."""
 
-    config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+    config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.post("/seed_session")(self.seed_session)
         app.post("/verify")(judge_failsafe(self.verify))
         app.post("/aggregate_metrics")(self.aggregate_metrics)
@@ -112,7 +99,7 @@ class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleSe
     def mcp_tools(
         self, harvested: list[HarvestedTool], catchall: CatchAll | None
     ) -> list[HarvestedTool] | None:
-        """The tools to offer over MCP: those found on the routes, fewer, or more through `catchall.tool`."""
+        """The tools to offer over MCP: those of the routes, fewer, or more with `catchall.tool`."""
         return harvested
 
     def mcp_allowed_tools_for_session(self, seed_body: dict[str, Any]) -> list[str] | None:
@@ -120,7 +107,7 @@ class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleSe
         return None
 
     def normalize_tool_name(self, name: str) -> str:
-        """`mcp__<server>__<tool>`, as MCP clients call a tool of this server, as `<tool>`."""
+        """The name of a tool without the prefix `mcp__<server>__` of MCP clients."""
         return normalize_tool_name(name, self.config.name)
 
     async def _reverify_mode(self) -> ReverifyMode:
@@ -128,12 +115,12 @@ class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleSe
 
     @classmethod
     def __gym_environment__(cls) -> type[Environment] | None:
-        """The class as an environment of this package, run in this process without sockets."""
+        """The class as an environment of this package, which runs in this process without sockets."""
         return environment_class(cls)
 
 
 def normalize_tool_name(name: str, server_name: str | None = None) -> str:
-    """`mcp__<server>__<tool>`, as MCP clients call it, as `<tool>`; `server_name` says of which alone."""
+    """The name of a tool without the prefix `mcp__<server>__`; with `server_name` only of that server."""
     if server_name is not None:
         return name.removeprefix(f"mcp__{server_name}__") or name
     if not name.startswith("mcp__"):

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import Annotated, Any, Final, cast
 
-from fastapi import Body as Body
-from fastapi import FastAPI, Request
+from fastapi import Body, FastAPI, Request
 from pydantic import BaseModel
 
-from nemo_gym.compat.base_resources_server import BaseRunRequest as BaseRunRequest
-from nemo_gym.compat.base_resources_server import BaseVerifyResponse as BaseVerifyResponse
-from nemo_gym.compat.config_types import AggregateMetrics as AggregateMetrics
-from nemo_gym.compat.config_types import AggregateMetricsRequest as AggregateMetricsRequest
+from nemo_gym.compat.base_resources_server import BaseRunRequest, BaseVerifyResponse
+from nemo_gym.compat.config_types import AggregateMetrics, AggregateMetricsRequest
 from nemo_gym.compat.global_config import (
     OBSERVABILITY_ENABLED_KEY_NAME,
     TOKEN_ID_CAPTURE_BLOCK,
     get_first_server_config_dict,
 )
-from nemo_gym.compat.openai_items import NeMoGymResponse as NeMoGymResponse
-from nemo_gym.compat.openai_items import (
-    NeMoGymResponseCreateParamsNonStreaming as NeMoGymResponseCreateParamsNonStreaming,
-)
-from nemo_gym.compat.reward_profile import AggregateMetricsMixin as AggregateMetricsMixin
+from nemo_gym.compat.handlers import request_body, value_of
+from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.compat.reward_profile import AggregateMetricsMixin
 from nemo_gym.compat.rollout_correlation import (
-    RolloutContextMiddleware,
     apply_rollout_prefix,
     request_path_prefix,
     rollout_context,
@@ -37,47 +30,30 @@ from nemo_gym.compat.rollout_correlation import (
     rollout_path_prefix,
 )
 from nemo_gym.compat.seeded_tools import tools_of_session
-from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
+from nemo_gym.compat.server_utils import (
+    BaseRunServerInstanceConfig,
+    SimpleServer,
+    get_response_json,
+    raise_for_status,
+)
 from nemo_gym.compat.server_utils import BaseServer as BaseServer
-from nemo_gym.compat.server_utils import SimpleServer as SimpleServer
-from nemo_gym.compat.server_utils import get_response_json, raise_for_status
-
-__all__ = [
-    "AggregateMetrics",
-    "AggregateMetricsRequest",
-    "BaseResponsesAPIAgent",
-    "BaseResponsesAPIAgentConfig",
-    "BaseRunRequest",
-    "BaseVerifyResponse",
-    "Body",
-    "NeMoGymResponse",
-    "NeMoGymResponseCreateParamsNonStreaming",
-    "Request",
-    "SimpleResponsesAPIAgent",
-]
 
 
 class BaseResponsesAPIAgentConfig(BaseRunServerInstanceConfig):
     skip_verification: bool = False
-    """Give every rollout `skip_verification_reward` instead of asking the verifier."""
+    """Whether every rollout gets `skip_verification_reward` and no verifier is called."""
     skip_verification_reward: float = 0.0
     token_id_capture: bool = False
-    """Ask the model server to keep the token ids of this agent's calls."""
+    """Whether the model server captures the token ids of this agent's calls."""
 
 
-class BaseResponsesAPIAgent(BaseServer):
-    config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
-
-
-class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, SimpleServer):
+class SimpleResponsesAPIAgent(AggregateMetricsMixin, SimpleServer):
     """Subclass it and write `responses` (the loop) and `run` (seed, loop, verify)."""
 
-    config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+    config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.post("/v1/responses")(self.responses)
         app.post("/run")(self._within_rollout(self.run))
         app.post("/aggregate_metrics")(self.aggregate_metrics)
@@ -94,7 +70,7 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         """One rollout. May take the `Request` first."""
 
     async def aggregate_metrics(self, body: Annotated[AggregateMetricsRequest, Body()]) -> AggregateMetrics:
-        """The metrics of the resources server that this agent acts in, else its own."""
+        """The metrics of the resources server that this agent acts in, or else the agent's own."""
         if self.config.skip_verification:
             log.warning("%s: verification is skipped, so there are no metrics", self.config.name)
             return AggregateMetrics()
@@ -108,8 +84,8 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         return AggregateMetrics.model_validate(await get_response_json(response))
 
     def rollout_id_from_run(self, body: Any) -> str | None:
-        """The id of the rollout that a run request asks for; None when it has no identity, or nothing is
-        captured that would be kept under it."""
+        """The id of the rollout that a run request asks for. None when the request has no identity, or when
+        the configuration captures nothing."""
         return rollout_id_of(_fields(body)) if self._capture_correlation_enabled() else None
 
     def url_path_for_run(self, url_path: str, body: Any) -> str:
@@ -126,21 +102,21 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         return request_path_prefix(request) + url_path
 
     def resolve_model_base_url(self, model_server_name: str, rollout_id: str | None = None) -> str:
-        """The `/v1` URL of a model server, to be given to a command or an SDK."""
+        """The `/v1` URL of a model server, for a command or an SDK."""
         config: Any = get_first_server_config_dict(self.server_client.global_config_dict, model_server_name)
         root = f"http://{config['host']}:{config['port']}"
         return apply_rollout_prefix(root, rollout_id, token_capture=self._token_id_capture_enabled()) + "/v1"
 
     def _capture_correlation_enabled(self) -> bool:
-        """Whether anything of this agent's model calls is captured."""
+        """Whether the configuration captures this agent's model calls or their tokens."""
         return self._model_call_capture_enabled() or self._token_id_capture_enabled()
 
     def _model_call_capture_enabled(self) -> bool:
-        """Whether the configuration has model calls captured."""
+        """Whether the configuration captures model calls."""
         return bool(self._settings().get(OBSERVABILITY_ENABLED_KEY_NAME))
 
     def _token_id_capture_enabled(self) -> bool:
-        """Whether the configuration has tokens captured, of all agents or of this one, which asks for it."""
+        """Whether the configuration captures tokens of all agents, or of this agent, which asks for it."""
         block = self._settings().get(TOKEN_ID_CAPTURE_BLOCK)
         if not isinstance(block, Mapping):
             return False
@@ -149,7 +125,7 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         return bool(tokens.get("enabled")) and bool(tokens.get("all_agents") or own)
 
     def _settings(self) -> Mapping[str, Any]:
-        """The configuration; an empty one where a mock has its place."""
+        """The configuration; an empty one for a test with a mock in its place."""
         config_dict: Any = getattr(self.server_client, "global_config_dict", None)
         return cast("Mapping[str, Any]", config_dict) if isinstance(config_dict, Mapping) else {}
 
@@ -157,17 +133,18 @@ class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, Simp
         return rollout_path_prefix(rollout_id, token_capture=self._token_id_capture_enabled())
 
     def _within_rollout(self, run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """`run`, whose model calls carry the rollout's id of their own accord."""
+        """`run` with the rollout's id as context, so that its model calls carry the id."""
 
         @functools.wraps(run)
         async def in_context(*args: Any, **kwargs: Any) -> Any:
-            body = next((value for value in (*args, *kwargs.values()) if isinstance(value, BaseModel)), None)
+            body = request_body(args, kwargs)
             rollout_id = None if body is None else self.rollout_id_from_run(body)
-            captured = self._token_id_capture_enabled()
-            correlated = rollout_context(rollout_id, token_capture=captured) if rollout_id else nullcontext()
-            with correlated, tools_of_session(body):
-                result = run(*args, **kwargs)
-                return await result if inspect.isawaitable(result) else result
+            token_capture = self._token_id_capture_enabled()
+            context = (
+                rollout_context(rollout_id, token_capture=token_capture) if rollout_id else nullcontext()
+            )
+            with context, tools_of_session(body):
+                return await value_of(run(*args, **kwargs))
 
         return in_context
 

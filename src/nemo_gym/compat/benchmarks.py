@@ -18,26 +18,26 @@ from nemo_gym.serving.checkouts import enclosing_roots
 
 
 class BenchmarkConfig(BaseModel):
-    """What a benchmark's file says."""
+    """The content of a benchmark's file."""
 
     name: str
     path: Path
     agent_name: str
-    """The instance whose data set it is."""
+    """The instance that declares the data set."""
     num_repeats: int
     dataset: BenchmarkDatasetConfig
 
     @classmethod
     def from_config_path(cls, config_path: Path, *, strict: bool = True) -> Self | None:
-        """The benchmark of a file; None for a file without one.
+        """The benchmark in a file; None for a file without a benchmark.
 
         Args:
             config_path: the file.
-            strict: false to accept a file that leaves values open which only a run needs: `???`, and a
-                `${...}` that refers to nothing.
+            strict: whether every value must be set. If not, the file may have `???` and a `${...}` that
+                refers to nothing, which only a run needs.
 
         Raises:
-            ConfigError: it can't be used, or has several.
+            ConfigError: the file can't be used, or has several benchmarks.
         """
         return cls.from_initial_config_dict(
             config_path, DictConfig({INCLUDES: [str(config_path.absolute())]}), strict=strict
@@ -47,8 +47,8 @@ class BenchmarkConfig(BaseModel):
     def from_initial_config_dict(
         cls, path: Path, initial_config_dict: DictConfig, *, strict: bool = True
     ) -> Self | None:
-        """The same for a configuration in memory; `path` is where it came from."""
-        config_dict = initial_config_dict if strict else _without_open_values(initial_config_dict)
+        """The same for a configuration in memory; `path` is its origin."""
+        config_dict = initial_config_dict if strict else _with_placeholders(initial_config_dict)
         if POLICY not in config_dict:
             placeholder = GlobalConfigDictParserConfig.NO_MODEL_GLOBAL_CONFIG_DICT
             config_dict = cast("DictConfig", OmegaConf.merge(placeholder, config_dict))
@@ -76,30 +76,30 @@ class BenchmarkConfig(BaseModel):
         )
 
 
-_OPEN: Final = "unset"
-"""The placeholder for a value that a run sets."""
+_PLACEHOLDER: Final = "unset"
+"""Stands for a value that a run sets."""
 _REFERENCE: Final = re.compile(r"\$\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}")
 
 
-def _without_open_values(config: DictConfig) -> DictConfig:
-    """The configuration, its files read, with a placeholder for each value that is left open."""
+def _with_placeholders(config: DictConfig) -> DictConfig:
+    """The configuration and its files, with a placeholder for each value that is not set."""
     plain_tree = to_tree(cast("dict[str, Any]", config))
     paths = include_list(plain_tree.pop(INCLUDES, None), "the values given in code")
     tree = merge(read_sources(paths, search_roots(enclosing_roots())).tree, plain_tree)
-    known = set(tree)
+    names = set(tree)
     for path, value in list(leaves(tree)):
         if value == MISSING:
             parent = get(tree, path[:-1])
-            parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = _OPEN
+            parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = _PLACEHOLDER
         for reference in _REFERENCE.findall(value) if isinstance(value, str) else ():
-            if reference.partition(".")[0] not in known:
+            if reference.partition(".")[0] not in names:
                 _define(tree, *reference.split("."))
     return DictConfig(tree)
 
 
 def _define(tree: Tree, *path: str) -> None:
-    """Give a placeholder to what a path names."""
+    """Put a placeholder at a path."""
     *parents, last = path
     for key in parents:
         tree = tree.setdefault(key, {})
-    tree.setdefault(last, _OPEN)
+    tree.setdefault(last, _PLACEHOLDER)

@@ -1,24 +1,20 @@
-"""A request to an existing model server and its answer, watched as their bytes pass."""
+"""Keeps a copy of the request and the answer of an ASGI app."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import monotonic, time
-from typing import Any, cast
 
-import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from nemo_gym.wire.jsonl import decode
 
 
 class Exchange:
-    """One call while it is under way."""
+    """One call of an app: the bytes of request and answer so far, and their times."""
 
     def __init__(self) -> None:
         self.request, self.answer = bytearray(), bytearray()
         self.status = 500
-        self.streamed = False
+        self.is_stream = False
         self.started_at = time()
         """Unix time, seconds."""
         self.latency_ttft_ms: float | None = None
@@ -32,19 +28,19 @@ class Exchange:
     async def watch(
         self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, ended: Callable[[], Awaitable[None]]
     ) -> None:
-        """Run an app and pass everything on unchanged; `ended` is awaited before the last byte of the answer
+        """Run an app and pass its messages on unchanged. Await `ended` before the last byte of the answer
         leaves."""
 
-        async def receive_and_note() -> Message:
+        async def receive_and_copy() -> Message:
             message = await receive()
             self.request += message.get("body", b"")
             return message
 
-        async def note_and_send(message: Message) -> None:
+        async def copy_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
                 kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
-                self.streamed = any(kind.startswith(b"text/event-stream") for kind in kinds)
+                self.is_stream = any(kind.startswith(b"text/event-stream") for kind in kinds)
             elif message["type"] == "http.response.body":
                 if self.latency_ttft_ms is None and message.get("body"):
                     self.latency_ttft_ms = self.latency_ms
@@ -53,13 +49,4 @@ class Exchange:
                     await ended()
             await send(message)
 
-        await app(scope, receive_and_note, note_and_send)
-
-
-def json_object(data: bytes | bytearray) -> dict[str, Any] | None:
-    """The object that JSON text holds; None for anything else."""
-    try:
-        value = decode(bytes(data))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+        await app(scope, receive_and_copy, copy_and_send)

@@ -1,4 +1,4 @@
-"""Stores the model calls of the batches that a trainer asks for."""
+"""Adds the captured model calls to the results of a trainer's batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nemo_gym.wire.validation import read_response
 
 
 def configured_capture() -> CaptureSettings | None:
-    """What the configuration of this process wants kept; None when it has none, or nothing.
+    """The capture settings of this process's configuration; None if it captures nothing.
 
     Raises:
         GymError: the configuration can't be used.
@@ -38,11 +38,11 @@ def configured_capture() -> CaptureSettings | None:
 
 
 class CapturedServers:
-    """Agent servers whose results tell about their model calls. Every rollout gets an id of its own, so that
-    batches that go on side by side, or repeat a row, are told apart.
+    """Agent servers whose results include their model calls. Every rollout gets a unique id, so that parallel
+    batches and repeated rows stay separate.
 
     Raises:
-        UsageError: a store can't be made.
+        UsageError: a store can't be built.
     """
 
     def __init__(self, servers: AgentServers, settings: CaptureSettings) -> None:
@@ -54,29 +54,21 @@ class CapturedServers:
         if tokens is not None and tokens.rebuild_response:
             self._finaliser = Finaliser(tokens.source(), tokens.strategy)
 
-    async def run(self, row: Row) -> dict[str, Any]:
-        """One rollout of a row by the agent that it names.
-
-        Raises:
-            RolloutFailed: it has no score.
-            UsageError: the row names no agent, or none that there is.
-            GymError: there is no head server.
-        """
+    async def result_of(self, row: Row) -> dict[str, Any]:
+        """The result of one rollout; raises as `AgentServers.result_of`."""
         rollout_id = f"{str(row.get(keys.ROLLOUT_ID) or 'rollout')[:160]}.{uuid4().hex}"
-        dropped = {*CAPTURE_COLUMNS, keys.ATTEMPT_INDEX}
-        sent = {name: value for name, value in row.items() if name not in dropped}
-        result = await self._servers.run({**sent, keys.ROLLOUT_ID: rollout_id})
+        excluded = {*CAPTURE_COLUMNS, keys.ATTEMPT_INDEX}
+        own = {name: value for name, value in row.items() if name not in excluded}
+        result = await self._servers.result_of({**own, keys.ROLLOUT_ID: rollout_id})
         if self._calls is not None and CAPTURE not in result:
             lines, incomplete = await self._calls.lines(rollout_id)
             result[CAPTURE] = capture_column(rollout_id, lines, incomplete=incomplete)
         if self._finaliser is not None and self._settings.captures_tokens_of(named_agent(row)):
             try:
-                stored_response = read_response(result.get(keys.RESPONSE))
+                answer = read_response(result.get(keys.RESPONSE))
             except ValueError as error:
-                raise RolloutFailed(
-                    f"agent {named_agent(row)!r}: its response is none: {error}", 502
-                ) from None
-            response, columns = await self._finaliser.finish(row, rollout_id, stored_response, result)
+                raise RolloutFailed(f"agent {named_agent(row)!r}: invalid response: {error}", 502) from None
+            response, columns = await self._finaliser.finish(row, rollout_id, answer, result)
             result |= {keys.RESPONSE: response.data, **columns}
             await self._finaliser.retire(retirable(columns))
         return result

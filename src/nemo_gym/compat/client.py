@@ -1,4 +1,4 @@
-"""The aiohttp client of existing code, with its functions that read answers."""
+"""The aiohttp client of existing code, and functions that read its answers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import msgspec
 from aiohttp import ClientResponse, ClientResponseError, ClientSession
 from pydantic import BaseModel
 
-from nemo_gym.compat.global_config import maybe_get_global_config_dict
+from nemo_gym.compat.global_config import settings
 from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.jsonl import decode
 
 CONNECTION_RETRY: Final = Retry(attempts=64, budget=60.0, base=0.25, cap=2.0)
-"""A server that is starting or restarting is waited for this long, seconds; a dead one ends the call."""
+"""How long a call waits for a server that starts or restarts. After that the call fails."""
 
 
 class GlobalAIOHTTPAsyncClientConfig(BaseModel):
-    """Limits of the client; `per_host` is shared among the workers of a server."""
+    """Limits of the client. The workers of a server share `per_host`."""
 
     global_aiohttp_connector_limit: int = 100 * 1024
     global_aiohttp_connector_limit_per_host: int = 1024
@@ -36,82 +36,85 @@ class GlobalAIOHTTPAsyncClientConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """The client of an event loop, made with these settings; `until` closes it."""
+class _LoopClient:
+    """The client of an event loop and its settings; the end of `lifetime` closes the client."""
 
     client: ClientSession
     config: GlobalAIOHTTPAsyncClientConfig
-    until: AsyncGenerator[None]
+    lifetime: AsyncGenerator[None]
 
 
 _config: GlobalAIOHTTPAsyncClientConfig | None = None
-_held: Final[dict[asyncio.AbstractEventLoop, list[_Held]]] = {}
-"""The clients of each event loop; those before the last may have requests in flight."""
+_clients: Final[dict[asyncio.AbstractEventLoop, list[_LoopClient]]] = {}
+"""The clients of each event loop. Only the last gets new requests; the others may have requests in flight."""
 
 
 def _settings() -> GlobalAIOHTTPAsyncClientConfig:
     global _config
     if _config is None:
-        _config = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(maybe_get_global_config_dict() or {}))
+        _config = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(settings()))
     return _config
 
 
 def get_global_aiohttp_client() -> ClientSession:
     """This event loop's client: no cookie jar, no timeout, TCP keep-alive. Call it inside the loop.
 
-    It is closed when the loop shuts down, as `asyncio.run` does, or by `close_global_aiohttp_client`.
+    The client is closed by `close_global_aiohttp_client`, or when the loop shuts down as with `asyncio.run`.
     """
     loop, config = asyncio.get_running_loop(), _settings()
-    held = _held.get(loop)
-    if held and not held[-1].client.closed and (held[-1].config is config or held[-1].config == config):
-        return held[-1].client
-    for other in [*_held]:
+    of_loop = _clients.get(loop)
+    if (
+        of_loop
+        and not (last := of_loop[-1]).client.closed
+        and (last.config is config or last.config == config)
+    ):
+        return last.client
+    for other in [*_clients]:
         if other.is_closed():
-            _held.pop(other, None)
+            _clients.pop(other, None)
     client = _new_client(config)
-    open_now = [one for one in _held.get(loop, ()) if not one.client.closed]
-    _held[loop] = [*open_now, _Held(client, config, _closed_with_its_loop(client))]
+    open_clients = [one for one in _clients.get(loop, ()) if not one.client.closed]
+    _clients[loop] = [*open_clients, _LoopClient(client, config, _lifetime_of(client))]
     return client
 
 
-def _closed_with_its_loop(client: ClientSession) -> AsyncGenerator[None]:
-    """Something suspended that closes the client when it is closed, which loops do that shut down."""
+def _lifetime_of(client: ClientSession) -> AsyncGenerator[None]:
+    """A suspended generator whose end closes the client. A loop that shuts down ends its generators."""
 
-    async def until() -> AsyncGenerator[None]:
+    async def lifetime() -> AsyncGenerator[None]:
         try:
             yield
         finally:
             await client.close()
 
-    suspended = until()
+    suspended = lifetime()
     with suppress(StopIteration):
         suspended.asend(None).__await__().send(None)
     return suspended
 
 
 def set_global_aiohttp_client(cfg: GlobalAIOHTTPAsyncClientConfig) -> ClientSession:
-    """A new client with these limits; each event loop has one of its own from its next request on."""
+    """A new client with these limits. Every event loop uses the limits from its next request on."""
     global _config
     _config = cfg
     return get_global_aiohttp_client()
 
 
 async def close_global_aiohttp_client() -> None:
-    """Close this event loop's client, if it has one; the next request makes another, with the settings of
-    then."""
+    """Close this event loop's clients. The next request opens another with the settings of that time."""
     global _config
     _config = None
-    for held in _held.pop(asyncio.get_running_loop(), ()):
-        await held.until.aclose()
+    for one in _clients.pop(asyncio.get_running_loop(), ()):
+        await one.lifetime.aclose()
 
 
 def is_global_aiohttp_client_setup() -> bool:
     """True once an event loop has its client."""
-    return any(not one.client.closed for held in [*_held.values()] for one in held)
+    return any(not one.client.closed for of_loop in [*_clients.values()] for one in of_loop)
 
 
 def is_global_aiohttp_client_request_debug_enabled() -> bool:
-    """True when every failing request is to be shown in full."""
+    """True when the log has every failed answer in full."""
     return _settings().global_aiohttp_client_request_debug
 
 
@@ -142,13 +145,12 @@ def _new_client(config: GlobalAIOHTTPAsyncClientConfig) -> ClientSession:
 
 
 async def request(method: str, url: str, *, _internal: bool = False, **kwargs: Any) -> ClientResponse:
-    """One request, tried again while the server can't be reached.
+    """Send one request, repeatedly while the server can't be reached. Every status is an answer, 500 too.
 
-    A Pydantic `json` is sent without what was never set in it. Whatever the server answers, a 500 too, is
-    an answer.
+    A Pydantic `json` is sent without its unset fields.
 
     Raises:
-        aiohttp.ClientError: no answer within the retry budget, or a request that can't be sent.
+        aiohttp.ClientError: there is no answer within the retry budget, or the request can't be sent.
     """
     if "json" in kwargs:
         kwargs["data"] = encode_body(kwargs.pop("json"))
@@ -188,8 +190,8 @@ async def raise_for_status(response: ClientResponse) -> None:
     try:
         response.raise_for_status()
     except ClientResponseError as error:
-        shown = content if is_global_aiohttp_client_request_debug_enabled() else content[:_LONGEST_SHOWN]
-        log.warning("%s answered %s: %r", getattr(response, "url", "a server"), error.status, shown)
+        start = content if is_global_aiohttp_client_request_debug_enabled() else content[:_MAX_LOG_BYTES]
+        log.warning("%s answered %s: %r", getattr(response, "url", "a server"), error.status, start)
         error.response_content = content  # type: ignore[attr-defined]  # what existing code reads
         raise
 
@@ -199,6 +201,6 @@ def _plain(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
-_LONGEST_SHOWN: Final = 1000
-"""Bytes of a failed answer that are logged, unless `global_aiohttp_client_request_debug` asks for all."""
+_MAX_LOG_BYTES: Final = 1000
+"""Of a failed answer, unless `global_aiohttp_client_request_debug` asks for all bytes."""
 log: Final = logging.getLogger(__name__)

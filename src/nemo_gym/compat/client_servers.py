@@ -1,4 +1,4 @@
-"""Agent servers that are called through the caller's `ServerClient`."""
+"""Calls agent servers through a client of the user, such as a `ServerClient`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _AGENTS = "responses_api_agents"
 
 
 class Client(Protocol):
-    """What is used of a `ServerClient`."""
+    """The parts of a `ServerClient` that are used here."""
 
     global_config_dict: Any
 
     async def post(self, server_name: str, url_path: str, **kwargs: Any) -> Any:
-        """The answer of a server, with `status` and `read()`."""
+        """The answer of a server, an object with `status` and `read()`."""
         ...
 
 
 class ClientServer(Service):
-    """One instance, by its name."""
+    """A service whose requests go through the client to one instance."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.url = name
@@ -56,11 +56,11 @@ class ClientServer(Service):
             raise ServerUnreachable(f"{self.url}{path}: {error}") from error
 
     async def aclose(self) -> None:
-        """The client is its owner's to close."""
+        """Leave the client open; its owner closes it."""
 
 
 class ClientAgents(AgentSpec, frozen=True):
-    """The agents that a client knows, each for the rows that name it."""
+    """The agents that a client can call; each gets the rows that name it."""
 
     client: Any = None
 
@@ -71,8 +71,8 @@ class ClientAgents(AgentSpec, frozen=True):
         return RemoteRun(servers=servers_of(self.client), **self.arguments)
 
 
-class _Whichever(dict[str, Service]):
-    """A server for every name, of a client that doesn't say which there are."""
+class _AnyServer(dict[str, Service]):
+    """A server for every name, for a client without a list of servers."""
 
     def __init__(self, client: Client) -> None:
         super().__init__()
@@ -87,20 +87,14 @@ class _Whichever(dict[str, Service]):
 
 
 def servers_of(client: Client) -> Mapping[str, Service]:
-    """The agent servers of a client's configuration by name."""
+    """The agent servers in a client's configuration, by name."""
     config = getattr(client, "global_config_dict", None)
     if not isinstance(config, Mapping):
-        return _Whichever(client)
+        return _AnyServer(client)
     blocks = cast("Mapping[str, Any]", config).items()
-    return {name: ClientServer(client, name) for name, block in blocks if _is_agent(block)}
+    agents = [name for name, block in blocks if isinstance(block, Mapping) and _AGENTS in block]
+    return {name: ClientServer(client, name) for name in agents}
 
 
 async def _whole(body: Body) -> bytes:
     return body if isinstance(body, bytes) else b"".join([part async for part in body()])
-
-
-def _is_agent(block: Any) -> bool:
-    try:
-        return _AGENTS in block
-    except TypeError:
-        return False

@@ -1,39 +1,38 @@
-"""The settings of a collection from running servers."""
+"""The settings of a collection through servers that run already."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from nemo_gym.compat.config_types import BaseNeMoGymCLIConfig
 from nemo_gym.compat.skills import SkillsConfig
 from nemo_gym.runs.paths import RunPaths
 
 
-class RolloutCollectionConfig(BaseNeMoGymCLIConfig):
-    """Rollouts of the rows of a file. Fields of other versions are left alone."""
+class RolloutCollectionConfig(BaseModel):
+    """A collection of the rows of a file. Fields of other versions are ignored."""
 
     input_jsonl_fpath: str
     output_jsonl_fpath: str
     agent_name: str | None = None
-    """For rows that name none."""
+    """The agent for rows that name none."""
     limit: int | None = None
-    """Only the first so many rows."""
+    """How many of the first rows are used; None uses all."""
     num_repeats: int | dict[str, int] = 1
-    """Rollouts of each row; a map says it by agent, with `_default` for the others."""
+    """Rollouts of each row; a map gives the number by agent, with `_default` for the other agents."""
     num_repeats_add_seed: bool = False
-    """Sample every repeat with a seed: its number."""
+    """Use the number of the repeat as its sampling seed."""
     num_samples_in_parallel: int | None = Field(default=None, ge=1)
-    """Rollouts in flight; None adapts to the servers."""
+    """The number of rollouts at the same time; None adapts to the servers."""
     responses_create_params: dict[str, Any] = Field(default_factory=dict)
-    """Request parameters that replace every row's own."""
+    """Request parameters that replace those of every row."""
     prompt_config: str | None = None
-    """A prompt file that every row's input is made from."""
+    """The prompt file that makes the input of every row."""
     skills: SkillsConfig | None = None
     resume_from_cache: bool = False
-    """Go on with the collection whose files are at the output."""
+    """Continue the collection whose files are at the output."""
     rollout_collection_driver: str | None = None
     """`module.path:function` that collects in place of the built-in loop."""
 
@@ -51,5 +50,5 @@ class RolloutCollectionConfig(BaseNeMoGymCLIConfig):
 
     @property
     def materialized_jsonl_fpath(self) -> Path:
-        """The file with every row that is dispatched."""
+        """The file with every row of the plan."""
         return RunPaths.of(Path(self.output_jsonl_fpath)).inputs

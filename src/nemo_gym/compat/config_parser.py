@@ -1,4 +1,4 @@
-"""One configuration from all its sources, for programs that start the system themselves."""
+"""Merges the configuration from all its sources, for programs that start the servers themselves."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from nemo_gym.serving.checkouts import enclosing_roots
 
 
 class GlobalConfigDictParserConfig(BaseModel):
-    """Where the configuration comes from."""
+    """The sources of the configuration."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     NO_MODEL_GLOBAL_CONFIG_DICT: ClassVar[DictConfig] = DictConfig(
         {**dict.fromkeys(POLICY_SETTINGS, ""), POLICY: model_tree(PLACEHOLDER, {})}
     )
-    """A placeholder for the model, for programs that need none."""
+    """A placeholder for the model, for programs that need no model."""
 
     dotenv_path: Path | None = None
-    """An `env.yaml`; it need not exist. None looks for one in the search roots."""
+    """The path of an `env.yaml`, which may be missing. None looks for one in the search roots."""
     initial_global_config_dict: DictConfig | None = None
-    """Values given in code; they win over files."""
+    """Values from the program. They win over files."""
     skip_load_from_cli: bool = False
-    """Leave this program's own arguments alone."""
+    """Whether the program's arguments are ignored."""
     skip_load_from_dotenv: bool = False
     hide_secrets: bool = False
     offline: bool = False
-    """Choose no ports."""
+    """Whether no ports are chosen."""
 
 
 class GlobalConfigDictParser(BaseModel):
-    """Makes the merged configuration."""
+    """Merges and resolves a configuration."""
 
     def parse(self, parse_config: GlobalConfigDictParserConfig | None = None) -> DictConfig:
-        """The merged configuration with nothing left open.
+        """The merged configuration with all values resolved.
 
         Raises:
-            ConfigError: what is wrong with it.
+            ConfigError: the configuration is wrong.
         """
-        chosen = parse_config or GlobalConfigDictParserConfig()
-        config = self.resolve(chosen)
-        return DictConfig(config.without_secrets() if chosen.hide_secrets else config.tree)
+        sources = parse_config or GlobalConfigDictParserConfig()
+        config = self.resolve(sources)
+        return DictConfig(config.without_secrets() if sources.hide_secrets else config.tree)
 
     def parse_no_environment(self, initial_global_config_dict: DictConfig | None = None) -> DictConfig:
-        """The same from values given in code alone: no arguments, no `env.yaml`, no ports.
+        """The same from values of the program alone, without arguments, `env.yaml` and ports.
 
         Raises:
-            ConfigError: what is wrong with it.
+            ConfigError: the configuration is wrong.
         """
         return self.parse(
             GlobalConfigDictParserConfig(
@@ -69,7 +69,7 @@ class GlobalConfigDictParser(BaseModel):
         )
 
     def load_extra_config_paths(self, config_paths: Sequence[str]) -> tuple[list[str], list[DictConfig]]:
-        """The files that are read, those that they include among them, and what they come to, merged.
+        """The paths of the files, including the files that they include, and the merged content.
 
         Raises:
             ConfigError: a file is missing or can't be read.
@@ -81,25 +81,19 @@ class GlobalConfigDictParser(BaseModel):
         """The merged configuration with its instances and notices.
 
         Raises:
-            ConfigError: what is wrong with it.
+            ConfigError: the configuration is wrong.
         """
-        dotenv_path = parse_config.dotenv_path
+        path, use_dotenv = parse_config.dotenv_path, not parse_config.skip_load_from_dotenv
         return resolve(
             overrides=[] if parse_config.skip_load_from_cli else _arguments(),
             initial=cast("dict[str, Any] | None", parse_config.initial_global_config_dict),
-            env_file=dotenv_path
-            if _is_there(dotenv_path) and not parse_config.skip_load_from_dotenv
-            else None,
-            use_env_file=dotenv_path is None and not parse_config.skip_load_from_dotenv,
+            env_file=path if use_dotenv and path is not None and path.is_file() else None,
+            use_env_file=use_dotenv and path is None,
             search_dirs=enclosing_roots(),
             offline=parse_config.offline,
         )
 
 
 def _arguments() -> list[str]:
-    """This program's arguments that are changes; its flags are its own business."""
+    """The arguments of this program that change the configuration. Its flags are left to the program."""
     return [word for word in sys.argv[1:] if is_override(word) and not word.startswith("-")]
-
-
-def _is_there(path: Path | None) -> bool:
-    return path is not None and path.is_file()

@@ -8,20 +8,11 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig as DictConfig
 from omegaconf import OmegaConf as OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from nemo_gym.config.errors import AlmostServerError as AlmostServerError
-from nemo_gym.config.errors import ConfigError as ConfigError
-from nemo_gym.config.errors import ConfigMissingValuesError as ConfigMissingValuesError
-from nemo_gym.config.errors import ConfigPathNotFoundError as ConfigPathNotFoundError
-from nemo_gym.config.errors import InheritPathNotFoundError as InheritPathNotFoundError
-from nemo_gym.config.errors import MalformedConfigPathsError as MalformedConfigPathsError
-from nemo_gym.config.errors import NoServerInstancesError as NoServerInstancesError
-from nemo_gym.config.errors import ServerRefNotFoundError as ServerRefNotFoundError
+from nemo_gym.config.errors import *  # noqa: F403 - existing code imports these errors from here
 from nemo_gym.serving.rollout_prefix import ROLLOUT_PATH_PREFIX as ROLLOUT_PATH_PREFIX
 from nemo_gym.wire import keys
-
-AGENT_REF_KEY = keys.AGENT_REF
 
 
 class ModelServerRef(BaseModel):
@@ -42,19 +33,8 @@ class AgentServerRef(BaseModel):
 ServerRef = ModelServerRef | ResourcesServerRef | AgentServerRef
 
 
-_any_ref: TypeAdapter[ServerRef] = TypeAdapter(ServerRef)
-
-
-def is_server_ref(value: Any) -> ServerRef | None:
-    """The reference that a configuration value is, or None."""
-    try:
-        return _any_ref.validate_python(dict(value))
-    except (ValueError, TypeError):
-        return None
-
-
 class Domain(StrEnum):
-    """What an environment is about."""
+    """The subject of an environment."""
 
     MATH = "math"
     CODING = "coding"
@@ -87,20 +67,8 @@ class BaseRunServerInstanceConfig(BaseRunServerConfig):
     name: str
 
 
-class DatasetConfig(BaseModel):
-    """A data set of an agent instance."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    type: Literal["train", "validation", "example"]
-    jsonl_fpath: str
-    num_repeats: int = Field(default=1, ge=1)
-    license: str | None = None
-
-
 class BenchmarkDatasetConfig(BaseModel):
-    """The data set of a benchmark, made by its `prepare_script`."""
+    """The data set of a benchmark. Its `prepare_script` writes the file."""
 
     name: str
     type: Literal["benchmark"]
@@ -110,35 +78,21 @@ class BenchmarkDatasetConfig(BaseModel):
     num_repeats: int = Field(default=1, ge=1)
 
 
-class BaseRunServerTypeConfig(BaseRunServerConfig):
-    """One implementation's block of a YAML file, before host and port are known."""
-
-    model_config = ConfigDict(extra="allow")
-
-    host: str | None = None  # type: ignore[assignment]  # filled in when the configuration is resolved
-    port: int | None = None  # type: ignore[assignment]  # likewise
-    datasets: list[DatasetConfig | BenchmarkDatasetConfig] | None = None
-
-
-class BaseNeMoGymCLIConfig(BaseModel):
-    """Settings of a command."""
-
-
 class AggregateMetricsRequest(BaseModel):
     verify_responses: list[dict[str, Any]]
     """Scored rows, without their payloads."""
 
     @field_validator("verify_responses")
     @classmethod
-    def _know_their_task(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _check_task_index(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for place, row in enumerate(rows):
             if type(row.get(keys.TASK_INDEX)) is not int:
-                raise ValueError(f"row {place}: {keys.TASK_INDEX}: a whole number is missing")
+                raise ValueError(f"row {place}: {keys.TASK_INDEX}: expected a whole number")
         return rows
 
 
 class AggregateMetrics(BaseModel):
-    """What the rows of an agent come to."""
+    """The metrics of an agent's rows."""
 
     group_level_metrics: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     agent_metrics: dict[str, Any] = Field(default_factory=dict)

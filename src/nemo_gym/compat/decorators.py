@@ -1,4 +1,4 @@
-"""Decorators of existing code that mark functions and classes."""
+"""Decorators of functions and classes of existing code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ R = TypeVar("R")
 
 
 def experimental(message: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Warn, once per function, that what is called may still change."""
+    """Warn at the first call of a function that the function may still change."""
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
-        warned = False
+        @functools.cache
+        def warn() -> None:
+            text = f"{function.__qualname__} is experimental. {message}".rstrip()
+            warnings.warn(text, FutureWarning, stacklevel=3)
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            nonlocal warned
-            if not warned:
-                warned = True
-                text = f"{function.__qualname__} is experimental. {message}".rstrip()
-                warnings.warn(text, FutureWarning, stacklevel=2)
+            warn()
             return function(*args, **kwargs)
 
         return call

@@ -1,26 +1,27 @@
-"""Adds the other API dialects and streaming to a model server of existing code."""
+"""Adds the other API dialects and streams to an existing model server."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemo_gym.compat.handlers import object_in
 from nemo_gym.models.base import Model
 from nemo_gym.serving.in_process import exchange
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import ModelError, ModelRejected
-from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.validation import json_object, read_response
 
 
 class OtherDialects:
-    """ASGI middleware: Anthropic Messages, and requests for a stream, are answered by way of `/v1/responses`;
-    everything else goes to the server's own routes."""
+    """ASGI middleware: answers Anthropic Messages and requests for a stream with the help of `/v1/responses`.
+    All other requests go to the server's own routes."""
 
     def __init__(self, app: ASGIApp, *, name: str) -> None:
         self.app = app
@@ -36,21 +37,17 @@ class OtherDialects:
         while first.get("more_body"):
             first = await receive()
             body += first.get("body", b"")
-        sent = False
+        messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-        async def again() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
+        async def replay() -> Message:
+            return next(messages, None) or await receive()
 
-        other = path == _MESSAGES or _wants_stream(body)
-        await (self._other if other else self.app)(scope, again, send)
+        is_other = path == _MESSAGES or _wants_stream(body)
+        await (self._other if is_other else self.app)(scope, replay, send)
 
 
 class RouteModel(Model):
-    """A model behind the `/v1/responses` of an app of this process."""
+    """A model at the `/v1/responses` of an app of this process."""
 
     def __init__(self, app: ASGIApp, name: str) -> None:
         self.name = name
@@ -72,10 +69,4 @@ _DIALECTS: Final = frozenset({_MESSAGES, "/v1/responses", "/v1/chat/completions"
 
 
 def _wants_stream(body: bytes) -> bool:
-    if b'"stream"' not in body:
-        return False
-    try:
-        fields: Any = decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return isinstance(fields, dict) and fields.get("stream") is True  # pyright: ignore[reportUnknownMemberType]
+    return b'"stream"' in body and (object_in(body) or {}).get("stream") is True

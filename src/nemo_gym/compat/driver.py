@@ -1,6 +1,6 @@
-"""The process of a collection driver: `python -m nemo_gym.compat.driver`, a `Request` on standard input.
+"""Runs a collection driver: `python -m nemo_gym.compat.driver`, with a `Request` on standard input.
 
-It is given what existing drivers expect: the collection's configuration, and the merged one.
+The driver gets the arguments that existing drivers expect: the collection's configuration and the merged one.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from nemo_gym.wire.errors import GymError
 
 
 class Request(msgspec.Struct):
-    """What to drive."""
+    """The driver to run, and its configuration."""
 
     driver: str
-    """`pkg.mod:func`; looked for in the working directory too."""
+    """`pkg.mod:func`. The working directory may have the module too."""
     config: dict[str, Any]
     tree: dict[str, Any]
     token: str = ""
-    """What the servers ask of their callers."""
+    """The token that callers of the servers must send; empty for none."""
 
 
 def main() -> None:
-    """Call the driver; what it raises is this process's end, a mistake of the user's in one line."""
+    """Call the driver. An error ends the process, with one line for a mistake of the user."""
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     token = {"server_token": request.token} if request.token else {}
     os.environ[NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME] = to_yaml({**request.tree, **token})

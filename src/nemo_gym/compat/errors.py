@@ -1,4 +1,4 @@
-"""Errors that are also of a built-in type, by which existing code catches them."""
+"""Errors that are also of a built-in type, which existing code catches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from nemo_gym.wire.errors import UsageError
 
 
 class InvalidInput(UsageError, ValueError):
-    """What was given doesn't fit."""
+    """A value from the user is wrong."""
 
 
 class MissingFile(UsageError, FileNotFoundError):
-    """There is no such file."""
+    """A file does not exist."""
 
 
 class MissingColumn(UsageError, KeyError):
@@ -22,6 +22,6 @@ class MissingColumn(UsageError, KeyError):
 
 
 def problems(error: ValidationError) -> str:
-    """What Pydantic found wrong, on one line: each place and what should be there."""
+    """The problems of a validation error on one line, each with its place."""
     lines = (f"{'.'.join(map(str, place['loc']))}: {place['msg']}" for place in error.errors())
     return "; ".join(lines)

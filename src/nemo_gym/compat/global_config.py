@@ -13,23 +13,17 @@ from omegaconf import OmegaConf as OmegaConf
 
 from nemo_gym.compat.config_parser import GlobalConfigDictParser as GlobalConfigDictParser
 from nemo_gym.compat.config_parser import GlobalConfigDictParserConfig as GlobalConfigDictParserConfig
-from nemo_gym.compat.config_types import AlmostServerError as AlmostServerError
-from nemo_gym.compat.config_types import ConfigError
-from nemo_gym.compat.config_types import ConfigMissingValuesError as ConfigMissingValuesError
-from nemo_gym.compat.config_types import ConfigPathNotFoundError as ConfigPathNotFoundError
-from nemo_gym.compat.config_types import InheritPathNotFoundError as InheritPathNotFoundError
-from nemo_gym.compat.config_types import MalformedConfigPathsError as MalformedConfigPathsError
-from nemo_gym.compat.config_types import NoServerInstancesError as NoServerInstancesError
-from nemo_gym.compat.config_types import ServerRefNotFoundError as ServerRefNotFoundError
 from nemo_gym.config.aliases import check_aliases
+from nemo_gym.config.errors import *  # noqa: F403 - existing code imports these errors from here
+from nemo_gym.config.errors import ConfigError
 from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import did_you_mean
 
 NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME: Final = "NEMO_GYM_CONFIG_DICT"
-"""Environment variable with the merged configuration, as YAML."""
+"""The environment variable with the merged configuration, as YAML."""
 NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME: Final = "NEMO_GYM_CONFIG_PATH"
-"""Environment variable with the instance that this process serves."""
+"""The environment variable with the name of the instance that this process serves."""
 
 TASK_INDEX_KEY_NAME: Final = keys.TASK_INDEX
 ROLLOUT_INDEX_KEY_NAME: Final = keys.ROLLOUT_INDEX
@@ -63,9 +57,9 @@ INHERIT_FROM_KEY_NAME: Final = "_inherit_from"
 COPY_KEY_NAME: Final = "_copy"
 DELETE_KEY_KEY_NAME: Final = "_delete_key"
 HF_TOKEN_KEY_NAME: Final = "hf_token"
-SERVER_TOKEN_KEY_NAME: Final = "server_token"  # what servers of this system ask of their callers
+SERVER_TOKEN_KEY_NAME: Final = "server_token"  # the token that callers of these servers must send
 SERVER_TOKEN_VARIABLE: Final = "NEMO_GYM_SERVER_TOKEN"
-"""Environment variable with the same, for callers that have no configuration."""
+"""The environment variable with this token, for callers that have no configuration."""
 CACHE_DIR_KEY_NAME: Final = "cache_dir"
 RESULTS_DIR_KEY_NAME: Final = "results_dir"
 NEMO_GYM_LOG_DIR_KEY_NAME: Final = "nemo_gym_log_dir"
@@ -82,14 +76,16 @@ DEFAULT_HOST: Final = "127.0.0.1"
 PORT_RANGE: Final = (10001, 20000)
 
 
-_loaded: DictConfig | None = None
+_config: DictConfig | None = None
 
 
 def get_global_config_dict(
     global_config_dict_parser_config: GlobalConfigDictParserConfig | None = None,
 ) -> DictConfig:
-    """The merged configuration of this process: what `set_global_config_dict` was given, else the launcher's,
-    else, from now on, what the argument describes.
+    """The merged configuration of this process.
+
+    It is the one of `set_global_config_dict`, else the launcher's, else the one that the argument describes,
+    which later calls return too.
 
     Raises:
         ConfigError: there is none, or it can't be used.
@@ -108,23 +104,28 @@ def get_global_config_dict(
 
 def maybe_get_global_config_dict() -> DictConfig | None:
     """The merged configuration of this process, or None."""
-    global _loaded
-    if _loaded is None and (text := os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)):
-        _loaded = config_from_yaml(text)
-    return _loaded
+    global _config
+    if _config is None and (text := os.environ.get(NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME)):
+        _config = config_from_yaml(text)
+    return _config
+
+
+def settings() -> dict[str, Any]:
+    """The settings of this process; empty without a configuration."""
+    return cast("dict[str, Any]", maybe_get_global_config_dict() or {})
 
 
 def set_global_config_dict(config: DictConfig | None) -> None:
-    """Make this the merged configuration of this process; None forgets it."""
-    global _loaded
-    _loaded = config
+    """Set the merged configuration of this process; None removes it."""
+    global _config
+    _config = config
 
 
 def config_from_yaml(text: str) -> DictConfig:
     """A configuration from its YAML.
 
     Raises:
-        ConfigError: it is not a mapping, or one that its aliases make huge.
+        ConfigError: it is not a mapping, or its aliases make it huge.
     """
     check_aliases(text)
     config = cast("Any", OmegaConf.create(text))
@@ -134,7 +135,7 @@ def config_from_yaml(text: str) -> DictConfig:
 
 
 def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as plain data, nothing left to look up."""
+    """A configuration as plain data, with all references resolved."""
     if isinstance(config, DictConfig):
         return cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     return dict(config)
@@ -151,31 +152,28 @@ def get_first_server_config_dict(global_config_dict: DictConfig, top_level_path:
         instance = config[top_level_path]
         return next(iter(next(iter(instance.values())).values()))
     except (KeyError, AttributeError, StopIteration):
-        hint = did_you_mean(top_level_path, _names(config))
+        names = [
+            str(name)
+            for name, value in config.items()
+            if isinstance(value, (DictConfig, dict)) and any(kind in value for kind in SERVER_TYPES)
+        ]
+        hint = did_you_mean(top_level_path, names)
         raise ConfigError(f"no server named {top_level_path!r}.{hint}") from None
 
 
-def _names(config: dict[str, Any]) -> list[str]:
-    return [
-        str(name)
-        for name, value in config.items()
-        if isinstance(value, (DictConfig, dict)) and any(kind in value for kind in SERVER_TYPES)
-    ]
-
-
 def find_open_port(disallowed_ports: list[int] | None = None, max_retries: int = 50) -> int:
-    """A port that could be bound a moment ago, within the configured range.
+    """A free port in the configured range. Another program may take it before the caller does.
 
     Raises:
-        ConfigError: none was free in `max_retries` tries.
+        ConfigError: `max_retries` tries find none.
     """
-    config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
+    config = settings()
     low = config.get(PORT_RANGE_LOW_KEY_NAME) or PORT_RANGE[0]
     high = config.get(PORT_RANGE_HIGH_KEY_NAME) or PORT_RANGE[1]
-    taken = {*(disallowed_ports or ()), *(config.get(DISALLOWED_PORTS_KEY_NAME) or ())}
+    excluded = {*(disallowed_ports or ()), *(config.get(DISALLOWED_PORTS_KEY_NAME) or ())}
     for _ in range(max_retries):
         port = random.randint(low, high)
-        if port not in taken and _can_bind(port):
+        if port not in excluded and _can_bind(port):
             return port
     raise ConfigError(f"no free port between {low} and {high} in {max_retries} tries")
 
@@ -190,11 +188,10 @@ def _can_bind(port: int) -> bool:
 
 
 def get_server_token() -> str:
-    """What this process sends to servers as a bearer token; empty for none."""
-    config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
-    return config.get(SERVER_TOKEN_KEY_NAME) or os.environ.get(SERVER_TOKEN_VARIABLE, "")
+    """The bearer token that this process sends to servers; empty for none."""
+    return settings().get(SERVER_TOKEN_KEY_NAME) or os.environ.get(SERVER_TOKEN_VARIABLE, "")
 
 
 def get_hf_token() -> str | None:
     """The configured Hugging Face token, if there is one."""
-    return cast("dict[str, Any]", maybe_get_global_config_dict() or {}).get(HF_TOKEN_KEY_NAME)
+    return settings().get(HF_TOKEN_KEY_NAME)

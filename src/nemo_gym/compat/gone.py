@@ -1,11 +1,11 @@
-"""The replacements of names and modules of the original package that do not exist here."""
+"""The replacements for names and modules of the original package that do not exist here."""
 
 from __future__ import annotations
 
 from typing import Final
 
 _EXPORT: Final = (
-    "nothing is exported while a run goes on: give W&B or MLflow the files of the run afterwards, "
+    "a run exports nothing: give W&B or MLflow the files of the run afterwards, "
     "`<output>_aggregate_metrics.json` and the rollouts (docs/compat.md)"
 )
 _HUB: Final = "use `gym dataset upload` and `gym dataset download` (nemo_gym.datasets.hub)"
@@ -20,9 +20,9 @@ _COLLECT: Final = "use `gym eval run`, RolloutCollectionConfig, or nemo_gym.coll
 _LIST: Final = "use `gym list` (nemo_gym.config.catalogue)"
 _STATUS: Final = "use `gym env status`, or GET /server_instances of the head server"
 _INSTALL: Final = "`gym env start` makes the virtual environments (nemo_gym.serving.virtualenvs)"
-_ANTHROPIC: Final = "every model server speaks Anthropic Messages; the conversion is nemo_gym.wire.messages"
+_ANTHROPIC: Final = "every model server answers Anthropic Messages; the conversion is nemo_gym.wire.messages"
 _WORKERS: Final = (
-    "`num_workers` in the settings of a server, and is_nemo_gym_fastapi_entrypoint, are what it takes"
+    "use `num_workers` in the settings of a server, and is_nemo_gym_fastapi_entrypoint in its program"
 )
 _INSTANCES: Final = "an instance of a configuration is nemo_gym.config.instances.Instance"
 
@@ -39,12 +39,21 @@ _NAMES: Final = {
     "DownloadJsonlDatasetHuggingFaceConfig HuggingFaceDatasetSource",
     _GITLAB: "UploadJsonlDatasetGitlabConfig JsonlDatasetGitlabIdentifer DownloadJsonlDatasetGitlabConfig "
     "DeleteJsonlDatasetGitlabConfig GitlabDatasetSource",
-    _INSTANCES: "BaseServerTypeConfig ResponsesAPIModelServerTypeConfig ResourcesServerTypeConfig "
-    "ResponsesAPIAgentServerTypeConfig BaseServerInstanceConfig ResponsesAPIModelServerInstanceConfig "
-    "ResourcesServerInstanceConfig ResponsesAPIAgentServerInstanceConfig maybe_get_server_instance_config "
-    "is_almost_server format_almost_server_warning",
+    _INSTANCES: "BaseServerTypeConfig BaseRunServerTypeConfig ResponsesAPIModelServerTypeConfig "
+    "ResourcesServerTypeConfig ResponsesAPIAgentServerTypeConfig BaseServerInstanceConfig "
+    "ResponsesAPIModelServerInstanceConfig ResourcesServerInstanceConfig is_almost_server "
+    "ResponsesAPIAgentServerInstanceConfig maybe_get_server_instance_config format_almost_server_warning",
     "the known settings are nemo_gym.config.settings": "NEMO_GYM_RESERVED_TOP_LEVEL_KEYS",
     "call materialize_prompts, or use `gym dataset render`": "MaterializePromptsConfig",
+    "a data set of a configuration is nemo_gym.config.datasets.Dataset": "DatasetConfig",
+    "the references of an instance are nemo_gym.config.instances.Instance.references": "is_server_ref",
+    "use pydantic.BaseModel": "BaseNeMoGymCLIConfig",
+    "use CaptureStore": "ModelCallCaptureConfig make_capture_store",
+    "subclass SimpleResourcesServer": "BaseResourcesServer",
+    "subclass SimpleResponsesAPIAgent": "BaseResponsesAPIAgent",
+    "subclass SimpleResponsesAPIModel": "BaseResponsesAPIModel",
+    "use load_skill_directory, whose result has the digest and the front matter": "hash_skill_dir "
+    "parse_skill_md",
     _COLLECT: "SharedRolloutCollectionConfig E2ERolloutCollectionConfig",
     "use `gym eval aggregate`": "RolloutAggregationConfig RolloutAggregationHelper",
     "use nemo_gym.wire.jsonl.read_rows": "loads_jsonl_line",
@@ -67,7 +76,7 @@ _NAMES: Final = {
 }
 
 GONE: Final = {name: instead for instead, names in _NAMES.items() for name in names.split()}
-"""What to use in place of a name that is not kept."""
+"""The replacement of each name."""
 
 GONE_MODULES: Final = {
     "nemo_gym.agent_registry": _LIST,
@@ -89,4 +98,4 @@ GONE_MODULES: Final = {
     "nemo_gym.server_status": _STATUS,
     "nemo_gym.train_data_utils": _COLLATE,
 }
-"""What to use in place of a module that is not kept."""
+"""The replacement of each module."""

@@ -18,7 +18,6 @@ from nemo_gym.compat.openai_items import (
     NeMoGymResponseOutputMessage,
     NeMoGymResponseOutputText,
 )
-from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware
 from nemo_gym.compat.server_utils import SESSION_ID_KEY
 
 Info = dict[str, Any]
@@ -27,7 +26,7 @@ _STEP_ID = "_ng_step_request_id"
 
 
 class EnvResetRequest(BaseModel):
-    """A task row; what is neither request nor identity is the environment's metadata."""
+    """A task row. Its extra columns are the environment's metadata."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -55,12 +54,10 @@ class GymnasiumServer(SimpleResourcesServer):
     """Subclass it and write `step`, and `reset` if an episode begins with an observation."""
 
     session_state: dict[str, Any] = Field(default_factory=dict)
-    """The state of each open episode, by session id; dropped when the episode ends."""
+    """The state of each open episode, by session id. It is removed when the episode ends."""
 
     def setup_webserver(self) -> FastAPI:
-        app = FastAPI()
-        app.add_middleware(RolloutContextMiddleware)
-        self.setup_session_middleware(app)
+        app = self.new_app()
         app.post("/reset")(self._reset_endpoint)
         app.post("/step")(self._step_endpoint)
         app.post("/close")(self._close_endpoint)
@@ -78,11 +75,11 @@ class GymnasiumServer(SimpleResourcesServer):
         raise NotImplementedError(f"{type(self).__name__} has no step()")
 
     async def close_session(self, session_id: str | None) -> None:
-        """Release what an episode holds."""
+        """Release the resources of an episode."""
         self.session_state.pop(session_id or "", None)
 
     async def verify(self, body: BaseVerifyRequest) -> Any:
-        """This form has no verifier: steps carry the reward."""
+        """Not used in this form: every step returns a reward."""
         raise NotImplementedError("a GymnasiumServer scores each step; it has no verify()")
 
     @staticmethod

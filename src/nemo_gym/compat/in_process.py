@@ -1,4 +1,4 @@
-"""A FastAPI app called in this process, from the beginning of its lifespan to its end."""
+"""Calls a FastAPI app of this process, and begins and ends its lifespan."""
 
 from __future__ import annotations
 
@@ -12,48 +12,34 @@ from nemo_gym.serving.in_process import AppConnections
 
 
 class OwnAppConnections(AppConnections):
-    """The lifespan of the app begins with the first request and ends with `aclose`; a later request begins
-    another."""
+    """Calls an app. Its lifespan begins with the first request and ends with `aclose`; a later request begins
+    a new lifespan."""
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(app)
         self._fastapi = app
-        self._lifespan: _Lifespan | None = None
+        self._lifespan: asyncio.Task[None] | None = None
 
     async def _state(self) -> Mapping[str, Any]:
         if self._lifespan is None:
-            self._lifespan = _Lifespan(self._fastapi)
-        return await self._lifespan.begun()
+            self._begun: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+            self._end = asyncio.Event()
+            self._lifespan = asyncio.create_task(self._live(self._begun, self._end))
+        return await asyncio.shield(self._begun)
 
     async def aclose(self) -> None:
         lifespan, self._lifespan = self._lifespan, None
         if lifespan is not None:
-            await lifespan.end()
+            self._end.set()
+            await lifespan
 
-
-class _Lifespan:
-    """Entered and left in one task, as cancel scopes inside it need."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-        self._up: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
-        self._leave = asyncio.Event()
-        self._task = asyncio.create_task(self._live())
-
-    async def begun(self) -> Mapping[str, Any]:
-        """What the lifespan yields for `request.state`, once it has begun."""
-        return await asyncio.shield(self._up)
-
-    async def end(self) -> None:
-        self._leave.set()
-        await self._task
-
-    async def _live(self) -> None:
+    async def _live(self, state: asyncio.Future[Mapping[str, Any]], end: asyncio.Event) -> None:
+        """The lifespan begins and ends in one task, as cancel scopes inside it need."""
         try:
-            async with self._app.router.lifespan_context(self._app) as state:
-                self._up.set_result(state or {})
-                await self._leave.wait()
+            async with self._fastapi.router.lifespan_context(self._fastapi) as lifespan_state:
+                state.set_result(lifespan_state or {})
+                await end.wait()
         except Exception as error:
-            if self._up.done():
+            if state.done():
                 raise
-            self._up.set_exception(error)
+            state.set_exception(error)

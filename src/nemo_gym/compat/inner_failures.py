@@ -9,7 +9,7 @@ from nemo_gym.wire.errors import RolloutError
 
 
 class InnerFailures:
-    """ASGI middleware: what `raise_for_status` raised becomes a `RolloutError` with the upstream's words."""
+    """ASGI middleware: turns errors of `raise_for_status` into a `RolloutError` with the server's answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

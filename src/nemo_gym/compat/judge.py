@@ -1,15 +1,15 @@
-"""Judge calls, whose failure is not a wrong answer."""
+"""Calls a judge model. A call that fails is not a wrong answer."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from nemo_gym.compat.handlers import request_body, value_of
 from nemo_gym.compat.server_utils import ServerClient, get_response_json, raise_for_status
 from nemo_gym.wire import keys
 
@@ -17,11 +17,10 @@ M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 
 JUDGE_FAILED = "judge_failed"
-JUDGE_ERROR_KEY = "_ng_failure_judge_error"
 
 
 class JudgeError(Exception):
-    """The judge could not be asked: nothing is known about the answer."""
+    """The judge call failed, so the answer has no score."""
 
 
 async def call_judge(
@@ -30,7 +29,7 @@ async def call_judge(
     """A judge model's answer.
 
     Raises:
-        JudgeError: it could not be asked, or what came back is not a `response_model`.
+        JudgeError: the call failed, or the answer is not a `response_model`.
     """
 
     async def ask() -> M:
@@ -42,10 +41,10 @@ async def call_judge(
 
 
 async def reraise_judge_errors(call: Awaitable[R]) -> R:
-    """The result of a judge call made with any client.
+    """The result of a judge call by any client.
 
     Raises:
-        JudgeError: the call raised anything.
+        JudgeError: the call raised an exception.
     """
     try:
         return await call
@@ -56,18 +55,21 @@ async def reraise_judge_errors(call: Awaitable[R]) -> R:
 
 
 def judge_failsafe(verify: Callable[..., Any]) -> Callable[..., Any]:
-    """`verify`, except that a failed judge call becomes a row of the failures file, not an error or a zero
-    that counts."""
+    """`verify`, except that a failed judge call becomes a row of the failures file, not an error or a reward
+    of zero."""
 
     @functools.wraps(verify)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
-            result = verify(*args, **kwargs)
-            return await result if inspect.isawaitable(result) else result
+            return await value_of(verify(*args, **kwargs))
         except JudgeError as error:
-            body = next((value for value in (*args, *kwargs.values()) if isinstance(value, BaseModel)), None)
+            body = request_body(args, kwargs)
             row = body.model_dump(mode="json") if body is not None else {}
-            failure = {keys.REWARD: 0.0, keys.FAILURE_CLASS: JUDGE_FAILED, JUDGE_ERROR_KEY: str(error)}
+            failure = {
+                keys.REWARD: 0.0,
+                keys.FAILURE_CLASS: JUDGE_FAILED,
+                keys.FAILURE_JUDGE_ERROR: str(error),
+            }
             return JSONResponse(row | failure)
 
     return guarded

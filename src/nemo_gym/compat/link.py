@@ -1,4 +1,4 @@
-"""An existing resources server as an environment of this package, in this process and without sockets."""
+"""Runs an existing resources server as an environment of this process, without sockets."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ from nemo_gym.serving.checkouts import SERVER_TYPES
 from nemo_gym.serving.in_process import AppEnvironment
 from nemo_gym.wire.items import FunctionCall
 from nemo_gym.wire.masking import remember_secret_settings
-from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 
 
 @functools.cache
 def environment_class(server: type[SimpleServer]) -> type[Environment] | None:
-    """The environment that a server class is; None for a class that is only there to be subclassed."""
+    """The environment class for a server class; None for an abstract server class."""
     if inspect.isabstract(server):
         return None
     mode = _config_class(server).REVERIFY_MODE
@@ -57,7 +56,7 @@ def _config_class(server: type[SimpleServer]) -> Any:
 
 
 class _Served(Environment):
-    """Hooks that ask the server's routes."""
+    """An environment whose hooks call the server's routes."""
 
     server_class: type[SimpleServer]
 
@@ -69,16 +68,7 @@ class _Served(Environment):
         self._server = cast("AggregateMetricsMixin", server)
         about = Description(steps=isinstance(self, StepEnvironment))
         self._link = AppEnvironment(OwnAppConnections(app), about)
-        self._tools: list[FunctionTool] = [
-            {
-                "type": "function",
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.schema,
-                "strict": False,
-            }
-            for tool in harvest(api_routes(app))
-        ]
+        self._tools = [tool.function for tool in harvest(api_routes(app))]
 
     @classmethod
     def name(cls) -> str:
@@ -91,16 +81,16 @@ class _Served(Environment):
 
     async def seed(self, task: Any, session: Session) -> None:
         stack = AsyncExitStack()
-        held = await stack.enter_async_context(self._link.session(session.row))
-        session.state[_HELD] = held, stack
-        session.tools = held.tools or self._tools
+        inner = await stack.enter_async_context(self._link.session(session.row))
+        session.state[_INNER] = inner, stack
+        session.tools = inner.tools or self._tools
 
     async def call_tool(self, call: FunctionCall, session: Session) -> str:
-        return await self._link.call(_held(session), call)
+        return await self._link.call(_inner(session), call)
 
     async def close(self, session: Session) -> None:
-        if _HELD in session.state:
-            await session.state[_HELD][1].aclose()
+        if _INNER in session.state:
+            await session.state[_INNER][1].aclose()
 
     async def aclose(self) -> None:
         await self._link.aclose()
@@ -129,26 +119,26 @@ class _Served(Environment):
 
 class _ServedTools(_Served):
     async def verify(self, task: Any, response: Response, session: Session) -> Reward:
-        return await self._link.verify(_held(session), response)
+        return await self._link.verify(_inner(session), response)
 
 
 class _ServedSteps(_Served, StepEnvironment):
     max_steps = 100
 
     async def reset(self, task: Any, session: Session) -> Observation:
-        return await self._link.reset(_held(session))
+        return await self._link.reset(_inner(session))
 
     async def step(self, action: Response, session: Session) -> Step:
-        return await self._link.step(_held(session), action)
+        return await self._link.step(_inner(session), action)
 
 
 _STATELESS = {"stateless": True, "unsupported": False}
-"""By the reverify mode that a server's configuration declares."""
-_HELD = "compat.session"
+"""Whether an environment is stateless, by the reverify mode of the server's configuration."""
+_INNER = "compat.session"
 
 
-def _held(session: Session) -> Session:
-    return session.state[_HELD][0]
+def _inner(session: Session) -> Session:
+    return session.state[_INNER][0]
 
 
 def _client() -> ServerClient:

@@ -1,4 +1,4 @@
-"""The tool routes of a resources server over MCP, switched on by `expose_tools_over_mcp`."""
+"""Offers the tool routes of a resources server over MCP when `expose_tools_over_mcp` is set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel, TypeAdapter
 
 from nemo_gym.compat.config_types import ConfigError
-from nemo_gym.compat.mcp_routes import RouteTools, name_own_tools, tell_how_to_reach
+from nemo_gym.compat.mcp_routes import RouteTools, with_access, with_own_names
 from nemo_gym.compat.running import cookie_secret
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.mcp import PATH, ToolServer
@@ -24,7 +24,7 @@ from nemo_gym.wire.params import FunctionTool
 RESERVED: Final = frozenset(
     {"seed_session", "verify", "aggregate_metrics", "reverify_mode", "reset", "step", "close", "mcp"}
 )
-"""Routes that are no tools."""
+"""Routes that are not tools."""
 
 
 class ExposureError(ConfigError, ValueError):
@@ -42,7 +42,7 @@ class HarvestedTool:
 
     @property
     def function(self) -> FunctionTool:
-        """As a model sees it."""
+        """The tool as a model sees it."""
         return {
             "type": "function",
             "name": self.name,
@@ -61,12 +61,12 @@ class CatchAll:
     def tool(
         self, name: str, schema: dict[str, Any] | None = None, description: str | None = ""
     ) -> HarvestedTool:
-        """A tool that this route carries out under this name."""
+        """A tool of this name whose calls go to this route."""
         return HarvestedTool(name, description or "", schema or _ANYTHING, self.route)
 
 
 class ExposingServer(Protocol):
-    """What a server offers so that its tools can be found."""
+    """The parts of a server that decide about its tools."""
 
     config: Any
 
@@ -78,12 +78,12 @@ class ExposingServer(Protocol):
 
 
 def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, HarvestedTool] | None:
-    """Offer the server's tools at `/mcp` of its app, if its configuration says `expose_tools_over_mcp`.
+    """Offer the server's tools at `/mcp` of its app, if its configuration sets `expose_tools_over_mcp`.
 
-    The tools by name; None where they are not offered.
+    Returns the tools by name, or None where the server offers none over MCP.
 
     Raises:
-        ExposureError: a tool can't be offered, and why.
+        ExposureError: a tool can't be offered; the message says why.
         UsageError: the MCP SDK is not installed.
     """
     if not getattr(server.config, "expose_tools_over_mcp", False):
@@ -100,15 +100,15 @@ def maybe_auto_expose(server: ExposingServer, app: FastAPI) -> dict[str, Harvest
     tools = ToolServer(name, source, cookie_secret())
     for route in routes:
         if route.path == "/seed_session":
-            route.app = tell_how_to_reach(tools, route.app, server.mcp_allowed_tools_for_session)
+            route.app = with_access(tools, route.app, server.mcp_allowed_tools_for_session)
         elif route.path == "/verify":
-            route.app = name_own_tools(tools, route.app)
+            route.app = with_own_names(tools, route.app)
     app.router.routes[:0] = tool_routes(tools, body_bytes=Limits().body_bytes)
     return by_name
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
-    """The app's own routes, and those of the routers it includes, under the paths that they have here."""
+    """The routes of the app and of the routers that it includes, with their paths in the app."""
     return [
         cast("APIRoute", context.original_route if context.original_route in app.routes else context)
         for context in iter_route_contexts(app.routes)
@@ -117,7 +117,7 @@ def api_routes(app: FastAPI) -> list[APIRoute]:
 
 
 def harvest(routes: Iterable[APIRoute]) -> list[HarvestedTool]:
-    """The `POST /<name>` routes that have no parameter in their path and no meaning of their own."""
+    """The `POST /<name>` routes without a parameter in the path and without another meaning."""
     return [
         HarvestedTool(
             name=route.path[1:],
@@ -165,7 +165,7 @@ def _app_problems(app: FastAPI) -> Iterator[str]:
         module: str = getattr(middleware.cls, "__module__", "")
         if module.partition(".")[0] != "nemo_gym":
             kind = getattr(middleware.cls, "__name__", middleware.cls)
-            yield f"calls over MCP would pass by the middleware {kind}"
+            yield f"calls over MCP would bypass the middleware {kind}"
 
 
 def _tool_problems(tools: list[HarvestedTool]) -> Iterator[str]:

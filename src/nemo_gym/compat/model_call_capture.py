@@ -1,55 +1,48 @@
-"""Capture of every call to a model server whose path names a rollout."""
+"""Captures the calls to an existing model server whose path names a rollout."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from time import time
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nemo_gym.compat.captured_exchange import Exchange, json_object
+from nemo_gym.compat.captured_exchange import Exchange
+from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.handlers import object_in
 from nemo_gym.compat.model_call_records import CaptureStore
-from nemo_gym.compat.stream_reassembly import reassembled
+from nemo_gym.compat.stream_reassembly import reassemble
 from nemo_gym.serving.rollout_prefix import RolloutPrefix, rollout_tag
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.model_call import Dialect, ErrorCategory, error_category, new_call_id
 
 
-class ModelCallCaptureConfig(BaseModel):
-    """Whether and where model calls are captured."""
+def capture_store(settings: Mapping[str, Any]) -> CaptureStore | None:
+    """The store of a configuration; None when it captures no calls, or the folder can't be created.
 
-    model_config = ConfigDict(extra="ignore", protected_namespaces=())
-
-    observability_enabled: bool = False
-    model_call_capture_dir: Path | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> ModelCallCaptureConfig:
-        if self.observability_enabled:
-            if self.model_call_capture_dir is None:
-                raise ValueError("model_call_capture_dir is required with observability_enabled")
-            if not self.model_call_capture_dir.is_absolute():
-                raise ValueError("model_call_capture_dir must be an absolute path")
-        return self
-
-
-def make_capture_store(config: ModelCallCaptureConfig) -> CaptureStore | None:
-    """The store of a configuration; None when nothing is captured, or its folder can't be made."""
-    if not config.observability_enabled or config.model_call_capture_dir is None:
+    Raises:
+        ConfigError: the folder is not an absolute path.
+    """
+    if not settings.get("observability_enabled"):
         return None
+    folder = Path(settings.get("model_call_capture_dir") or "")
+    if not folder.is_absolute():
+        raise ConfigError(
+            f"model_call_capture_dir: expected an absolute path with observability_enabled, got '{folder}'"
+        )
     try:
-        return CaptureStore(config.model_call_capture_dir)
+        return CaptureStore(folder)
     except OSError as error:
-        log.error("model calls can't be captured in %s: %s", config.model_call_capture_dir, error)
+        log.error("model calls can't be captured in %s: %s", folder, error)
         return None
 
 
 class CaptureMiddleware:
-    """ASGI middleware: notes each call of a rollout to a model route and passes it on unchanged. The call is
+    """ASGI middleware: stores each call of a rollout to a model route and passes it on unchanged. The call is
     on disk before the last byte of its answer leaves."""
 
     def __init__(self, app: ASGIApp, *, store: CaptureStore, model_server_name: str) -> None:
@@ -70,11 +63,11 @@ class CaptureMiddleware:
         if tag is None or dialect is None:
             await self._app(scope[_WHOLE], receive, send)
             return
-        exchange, kept = Exchange(), False
+        exchange, is_stored = Exchange(), False
 
-        async def keep(category: ErrorCategory | None = None) -> None:
-            nonlocal kept
-            kept = True
+        async def store(category: ErrorCategory | None = None) -> None:
+            nonlocal is_stored
+            is_stored = True
             line = self._line(exchange, dialect, category)
             try:
                 await run_in_threadpool(self._store.record, tag.rollout_id, line)
@@ -82,23 +75,23 @@ class CaptureMiddleware:
                 log.error("a model call of rollout %s could not be captured: %s", tag.rollout_id, error)
 
         try:
-            await exchange.watch(self._app, scope[_WHOLE], receive, send, keep)
+            await exchange.watch(self._app, scope[_WHOLE], receive, send, store)
         except BaseException as error:
-            if not kept:
-                await keep(_category(error))
+            if not is_stored:
+                await store(_category(error))
             raise
 
     def _line(self, exchange: Exchange, dialect: Dialect, category: ErrorCategory | None) -> dict[str, Any]:
         """The line of a capture file."""
         category = category or error_category(exchange.status)
-        if exchange.streamed:
-            response, whole = reassembled(bytes(exchange.answer), dialect)
-            category = category or (None if whole else "stream_truncated")
+        if exchange.is_stream:
+            response, is_whole = reassemble(bytes(exchange.answer), dialect)
+            category = category or (None if is_whole else "stream_truncated")
         else:
-            response = json_object(exchange.answer)
+            response = object_in(exchange.answer)
         if response is None and category is None:
             category = "capture_parse_error"
-        request = json_object(exchange.request)
+        request = object_in(exchange.request)
         line: dict[str, Any] = {
             "model_call_id": new_call_id(),
             "dialect": dialect,
@@ -127,7 +120,7 @@ _DIALECTS: Final[dict[str, Dialect]] = {
     "/v1/messages": "messages",
 }
 _WHOLE: Final = "nemo_gym.whole_scope"
-"""The scope with its prefix, which is what is passed on."""
+"""The key of the scope whose path has the prefix. That scope is passed on."""
 
 
 def _category(error: BaseException) -> ErrorCategory:

@@ -1,19 +1,17 @@
-"""Captured model calls as records, whatever dialect they were made in."""
+"""Captured model calls as records, in one form for all dialects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from nemo_gym.capture.capture_files import CaptureFiles
-from nemo_gym.capture.capture_records import CAPTURE, call_metrics, call_record
+from nemo_gym.capture.capture_records import call_metrics, call_record
 from nemo_gym.compat.config_types import ModelServerRef
 from nemo_gym.wire.jsonl import encode
-
-CAPTURE_KEY: Final = CAPTURE
 
 
 class ModelCallRecord(BaseModel):
@@ -40,7 +38,7 @@ class ModelCallRecord(BaseModel):
     request: Any = None
     response: Any = None
     request_raw: str | None = None
-    """What was no JSON."""
+    """The text of a request or response that is not a JSON object."""
     response_raw: str | None = None
     tool_calls: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     reasoning_content: str | None = None
@@ -53,10 +51,10 @@ class ModelCallRecord(BaseModel):
 
 
 class CaptureStore(CaptureFiles):
-    """Captured calls in files, one a rollout, as model servers of this package write them.
+    """Captured calls in files, one for each rollout, in the format of this package's model servers.
 
     Raises:
-        OSError: the folder can't be made.
+        OSError: the folder can't be created.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -65,10 +63,11 @@ class CaptureStore(CaptureFiles):
         super().__init__(self.root)
 
     def record(self, rollout_id: str, exchange: Mapping[str, Any]) -> None:
-        """Keep a call, on disk when this returns. What can't be written marks the rollout incomplete.
+        """Write a call to disk. A call that can't be written marks the rollout as incomplete.
 
         Raises:
-            OSError: it can't be written.
+            OSError: the file can't be written.
+            TypeError: the call is not JSON.
         """
         try:
             self.append(rollout_id, encode(exchange))
@@ -77,10 +76,9 @@ class CaptureStore(CaptureFiles):
             raise
 
     def read(self, rollout_id: str) -> list[dict[str, Any]]:
-        """The calls of a rollout in the order in which they were recorded; a line that is none marks it
-        incomplete."""
-        calls, whole = self.lines(rollout_id)
-        if not whole:
+        """The calls of a rollout in their order. An invalid line marks the rollout as incomplete."""
+        calls, is_whole = self.lines(rollout_id)
+        if not is_whole:
             self.mark_incomplete(rollout_id)
         return calls
 
@@ -91,12 +89,12 @@ def read_model_call_records(store: CaptureStore, rollout_id: str) -> list[ModelC
 
 
 def aggregate_model_call_metrics(store: CaptureStore, rollout_id: str) -> dict[str, Any]:
-    """Sums over a rollout's captured calls; a count that no call reported is None."""
+    """Sums over a rollout's captured calls. A count that no call reports is None."""
     return aggregate_model_call_records(read_model_call_records(store, rollout_id))
 
 
 def aggregate_model_call_records(calls: Sequence[ModelCallRecord]) -> dict[str, Any]:
-    """Sums over calls; a count that no call reported is None."""
+    """Sums over calls. A count that no call reports is None."""
     return call_metrics([call.model_dump() for call in calls])
 
 

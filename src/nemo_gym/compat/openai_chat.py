@@ -1,4 +1,4 @@
-"""Chat Completions objects as the models and dicts that existing code uses."""
+"""Chat Completions objects as the pydantic models and dicts that existing code uses."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class NeMoGymChatCompletionAssistantMessageParam(TypedDict):
 class NeMoGymChatCompletionAssistantMessageForTrainingParam(
     NeMoGymChatCompletionAssistantMessageParam, TokenIDLogProbTypedDictMixin
 ):
-    """An assistant message with what the policy saw and sampled for it."""
+    """An assistant message with its prompt tokens and sampled tokens."""
 
 
 class NeMoGymChatCompletionToolMessageParam(TypedDict):
@@ -152,7 +152,7 @@ class NeMoGymChatCompletionCustomToolParam(TypedDict):
 
 
 class NeMoGymChatCompletionCreateParamsNonStreaming(BaseModel):
-    """A Chat Completions request; an unknown field is dropped."""
+    """A Chat Completions request. Unknown fields are ignored."""
 
     messages: list[NeMoGymChatCompletionMessageParam]
     model: str | None = None
@@ -214,7 +214,7 @@ class NeMoGymChatCompletionMessage(ChatCompletionMessage):
 class NeMoGymChatCompletionMessageForTraining(  # pyright: ignore[reportIncompatibleMethodOverride] - the SDK's
     NeMoGymChatCompletionMessage, TokenIDLogProbMixin
 ):
-    """The model's message with what it saw and sampled."""
+    """The model's message with its prompt tokens and sampled tokens."""
 
 
 class NeMoGymChoice(Choice):

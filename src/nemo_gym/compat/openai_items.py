@@ -1,7 +1,7 @@
 """Responses API objects as the pydantic models that existing code constructs and subclasses.
 
-Each kind of item has a variant `...ForTraining` that carries what the policy saw and sampled. Which model an
-item is read as depends on its `type`, its role and whether it has token fields: never on what happens to fit.
+Kinds of items that a policy samples have a variant `...ForTraining` with the prompt tokens and the sampled
+tokens. The `type`, the role and the token fields of an item decide which model it becomes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Status = Literal["in_progress", "completed", "incomplete"]
 
 
 class TokenIDLogProbMixin(BaseModel):
-    """What the policy saw and sampled: all three or none."""
+    """The tokens of the prompt and of the sampled text: all three fields or none."""
 
     prompt_token_ids: list[int]
     generation_token_ids: list[int]
@@ -61,7 +61,7 @@ class NeMoGymResponseInputText(ResponseInputTextParam):
 
 
 class NeMoGymResponseInputVideo(TypedDict, total=False):
-    """A video part: exactly one of `video_url` and `video` says where it is."""
+    """A video part, with exactly one of `video_url` and `video`."""
 
     type: Required[Literal["input_video"]]
     video_url: str | dict[str, Any] | None
@@ -122,7 +122,7 @@ class NeMoGymResponseOutputRefusal(BaseModel):
 
 
 class NeMoGymResponseOutputMessage(BaseModel):
-    """What the model said."""
+    """A message of the model."""
 
     id: str
     content: list[NeMoGymResponseOutputText | NeMoGymResponseOutputRefusal]
@@ -139,7 +139,7 @@ class NeMoGymResponseFunctionToolCall(BaseModel):
     id: str | None = None
     status: Status | None = None
     namespace: str | None = None
-    """Of several tools that have this name, the one that is called."""
+    """Where several tools have this name, the namespace of the tool."""
 
 
 class NeMoGymFunctionCallOutput(BaseModel):
@@ -157,7 +157,7 @@ class NeMoGymSummary(Summary):
 
 
 class NeMoGymResponseReasoningItem(BaseModel):
-    """What the model thought. It has no `status`: some endpoints reject one on replay."""
+    """The model's reasoning. It has no `status`, which some endpoints reject in a request."""
 
     id: str
     summary: list[NeMoGymSummary]
@@ -167,7 +167,7 @@ class NeMoGymResponseReasoningItem(BaseModel):
 
 
 class NeMoGymHostedItem(BaseModel):
-    """An item of a tool that the endpoint itself runs; passed through untouched."""
+    """An item of a tool that the endpoint itself runs. It is passed on unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -201,7 +201,7 @@ RESPONSES_TO_TRAIN: Final[dict[type[BaseModel], type[TokenIDLogProbMixin]]] = {
     NeMoGymResponseFunctionToolCall: NeMoGymResponseFunctionToolCallForTraining,
     NeMoGymResponseReasoningItem: NeMoGymResponseReasoningItemForTraining,
 }
-"""The variant of each model that carries token fields."""
+"""The variant of each model with token fields."""
 
 
 def _kind(item: Any, default: str | None) -> str | None:
@@ -268,9 +268,9 @@ _Item = (
 )
 
 NeMoGymResponseInputItem = Annotated[_Item, Discriminator(_input_kind)]
-"""An item of a request; a message may leave its `type` out."""
+"""An item of a request. A message may have no `type`."""
 NeMoGymResponseOutputItem = Annotated[_Item, Discriminator(_output_kind)]
-"""An item of a response; each has its `type`."""
+"""An item of a response. Each has a `type`."""
 NeMoGymResponseInput = list[NeMoGymResponseInputItem]
 
 
@@ -284,7 +284,7 @@ class NeMoGymFunctionToolParam(TypedDict, total=False):
     description: str | None
 
 
-def _a_tool(tool: dict[str, Any]) -> dict[str, Any]:
+def _check_tool(tool: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(tool.get("type"), str):
         raise ValueError("a tool needs a type")
     if tool["type"] == "function" and not isinstance(tool.get("name"), str):
@@ -292,11 +292,11 @@ def _a_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return tool
 
 
-ToolParam = Annotated[dict[str, Any], AfterValidator(_a_tool)]
+ToolParam = Annotated[dict[str, Any], AfterValidator(_check_tool)]
 
 
 class NeMoGymResponseCreateParamsNonStreaming(BaseModel):
-    """What one model call is asked with; an unknown field is an error."""
+    """The parameters of a model call. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -326,7 +326,7 @@ class NeMoGymResponseCreateParamsNonStreaming(BaseModel):
 
 
 class NeMoGymResponseInputTokensDetails(BaseModel):
-    """A count of None is unknown, which is not zero."""
+    """A count of None is unknown; it does not mean zero."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -350,12 +350,12 @@ class NeMoGymResponseUsage(BaseModel):
 
     @classmethod
     def sum_from_list(cls, usages: Iterable[NeMoGymResponseUsage]) -> NeMoGymResponseUsage:
-        """The sum of usages, zero for none; a detail that one of them does not know is unknown in the sum."""
-        return functools.reduce(_usage_sum, usages, _no_usage())
+        """The sum of usages. A detail that is unknown in one of them is unknown in the sum."""
+        return functools.reduce(_usage_sum, usages, usage_of(0, 0, 0, 0, 0))
 
 
 class NeMoGymResponse(Response):
-    """A model's answer or a whole trajectory: an OpenAI Response whose output may hold any item."""
+    """A model's answer or a whole trajectory: an OpenAI Response whose output may have any item."""
 
     output: list[NeMoGymResponseOutputItem]  # type: ignore[assignment]  # wider than the SDK's
     tool_choice: ToolChoice | dict[str, Any]  # type: ignore[assignment]  # newer kinds than the SDK's
@@ -363,9 +363,9 @@ class NeMoGymResponse(Response):
     usage: NeMoGymResponseUsage | None = None  # type: ignore[assignment]  # details may be unknown
 
     @field_serializer("instructions", "text", "tools")
-    def _on_the_wire(self, value: Any, info: FieldSerializationInfo) -> Any:
-        """The SDK's models in there have fields of other names in Python, which it doesn't read back."""
-        return _named_as_on_the_wire(value, info)
+    def _serialize(self, value: Any, info: FieldSerializationInfo) -> Any:
+        """Fields of the SDK's models may have another name in Python, which the SDK can't read."""
+        return _with_json_names(value, info)
 
     @property
     def output_text(self) -> str:
@@ -379,9 +379,9 @@ class NeMoGymResponse(Response):
         )
 
 
-def _named_as_on_the_wire(value: Any, info: FieldSerializationInfo) -> Any:
+def _with_json_names(value: Any, info: FieldSerializationInfo) -> Any:
     if isinstance(value, list):
-        return [_named_as_on_the_wire(one, info) for one in cast("list[Any]", value)]
+        return [_with_json_names(one, info) for one in cast("list[Any]", value)]
     if not isinstance(value, BaseModel):
         return value
     return value.model_dump(
@@ -396,40 +396,36 @@ def _named_as_on_the_wire(value: Any, info: FieldSerializationInfo) -> Any:
 def accumulate_response_usage(
     total: NeMoGymResponseUsage | None, new: NeMoGymResponseUsage | None
 ) -> NeMoGymResponseUsage | None:
-    """The sum of two usages; a detail unknown on either side is unknown in the sum."""
+    """The sum of two usages. A detail that is unknown in one of them is unknown in the sum."""
     if total is None or new is None:
         return new if total is None else total
     return _usage_sum(total, new)
 
 
-def _no_usage() -> NeMoGymResponseUsage:
-    return NeMoGymResponseUsage(
-        input_tokens=0,
-        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=0),
-        output_tokens=0,
-        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=0),
-        total_tokens=0,
+def _usage_sum(total: NeMoGymResponseUsage, new: NeMoGymResponseUsage) -> NeMoGymResponseUsage:
+    cached = _sum(total.input_tokens_details.cached_tokens, new.input_tokens_details.cached_tokens)
+    thought = _sum(total.output_tokens_details.reasoning_tokens, new.output_tokens_details.reasoning_tokens)
+    return usage_of(
+        total.input_tokens + new.input_tokens,
+        cached,
+        total.output_tokens + new.output_tokens,
+        thought,
+        total.total_tokens + new.total_tokens,
     )
 
 
-def _usage_sum(total: NeMoGymResponseUsage, new: NeMoGymResponseUsage) -> NeMoGymResponseUsage:
+def usage_of(
+    input: int, cached: int | None, output: int, reasoning: int | None, total: int
+) -> NeMoGymResponseUsage:
+    """A usage from its counts of tokens; None is unknown."""
     return NeMoGymResponseUsage(
-        input_tokens=total.input_tokens + new.input_tokens,
-        input_tokens_details=NeMoGymResponseInputTokensDetails(
-            cached_tokens=_sum(
-                total.input_tokens_details.cached_tokens, new.input_tokens_details.cached_tokens
-            )
-        ),
-        output_tokens=total.output_tokens + new.output_tokens,
-        output_tokens_details=NeMoGymResponseOutputTokensDetails(
-            reasoning_tokens=_sum(
-                total.output_tokens_details.reasoning_tokens, new.output_tokens_details.reasoning_tokens
-            )
-        ),
-        total_tokens=total.total_tokens + new.total_tokens,
+        input_tokens=input,
+        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=cached),
+        output_tokens=output,
+        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=reasoning),
+        total_tokens=total,
     )
 
 
 def _sum(*counts: int | None) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    return None if None in counts else sum(count or 0 for count in counts)

@@ -1,4 +1,4 @@
-"""OpenAI objects under their original names, and the client that model servers call engines with."""
+"""OpenAI objects under their original names, and the client with which model servers call an endpoint."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from aiohttp import ClientResponse
 from pydantic import BaseModel, Field
 
 from nemo_gym.compat.client import get_response_json, raise_for_status, request
-from nemo_gym.compat.openai_chat import *  # noqa: F403 - every public name of the two is one of this module
+from nemo_gym.compat.openai_chat import *  # noqa: F403 - this module offers every public name of both
 from nemo_gym.compat.openai_items import *  # noqa: F403 # pyright: ignore[reportGeneralTypeIssues] - constants
 from nemo_gym.transport.retry import Retry
 
 RATE_LIMIT_ERROR_CODES: Final = [429, 502, 503, 504, 520]
 RETRY_ERROR_CODES: Final = [*RATE_LIMIT_ERROR_CODES, 500]
 MAX_NUM_TRIES: Final = 3
-"""How often a call is tried that is answered with 500."""
+"""The number of tries of a call that is answered with 500."""
 RETRY: Final = Retry()
-"""For the other codes: how often, and seconds in all."""
+"""The tries and seconds for the other codes."""
 
 
 class NeMoGymAsyncOpenAI(BaseModel):
     """Calls an OpenAI-compatible endpoint. Every method returns the decoded JSON of the answer.
 
-    A pushback is waited out within a budget, with growing pauses and not sooner than `Retry-After` says.
+    A rate limit or server error is retried within a budget, with growing pauses and after `Retry-After`.
     """
 
     base_url: str
@@ -50,7 +50,7 @@ class NeMoGymAsyncOpenAI(BaseModel):
         return await self._call("POST", "/responses", kwargs)
 
     async def create_tokenize(self, **kwargs: Any) -> dict[str, Any]:
-        """`POST /tokenize`, whose path is beside `/v1`, not below it."""
+        """`POST /tokenize`, whose path does not begin with `/v1`."""
         root = self.base_url.rstrip("/").removesuffix("/v1")
         return await self._call("POST", "/tokenize", kwargs, root=root)
 
@@ -59,9 +59,9 @@ class NeMoGymAsyncOpenAI(BaseModel):
     ) -> Any:
         url = (root or self.base_url.rstrip("/")) + path
         headers = {"Authorization": f"Bearer {self.api_key}", **self.default_headers}
-        sent: dict[str, Any] = {} if body is None else {"json": body}
+        payload: dict[str, Any] = {} if body is None else {"json": body}
         response = await self._request_with_retry(
-            method=method, url=url, headers=headers, _internal=self.internal, **sent
+            method=method, url=url, headers=headers, _internal=self.internal, **payload
         )
         await raise_for_status(response)
         return await get_response_json(response)
@@ -83,7 +83,7 @@ class NeMoGymAsyncOpenAI(BaseModel):
 
 
 def _retry_after(response: ClientResponse) -> float | None:
-    """Seconds that the endpoint asks for; a date instead of a number is not read."""
+    """The seconds of a `Retry-After` header; None for a date, or without the header."""
     try:
         return float(response.headers.get("Retry-After", ""))
     except ValueError:

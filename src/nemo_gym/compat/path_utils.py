@@ -1,4 +1,4 @@
-"""Names of the files of a run."""
+"""Paths of the files of a run."""
 
 from __future__ import annotations
 

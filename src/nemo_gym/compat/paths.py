@@ -10,11 +10,11 @@ from nemo_gym.serving.checkouts import checkout
 
 ROOT_DIR: Final = Path(nemo_gym.__file__).resolve().parent
 PARENT_DIR: Final = checkout() or ROOT_DIR.parent
-"""Where the folders of servers lie, also for a process that works in the folder of one of them."""
+"""The root of the folders of servers, also for a process that works in one of these folders."""
 
 
 def _working_dir() -> Path:
-    """Where files are written: the project, also from the folder of a server in it."""
+    """The folder for new files: the project, also for a process in a server's folder."""
     here = Path.cwd()
     is_project = (PARENT_DIR / "pyproject.toml").is_file()
     return PARENT_DIR if is_project and here.is_relative_to(PARENT_DIR) else here

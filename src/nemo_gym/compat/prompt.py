@@ -1,4 +1,4 @@
-"""Prompt files under their original names; what a prompt does is `nemo_gym.wire.prompt`."""
+"""Prompt files under their original names. `nemo_gym.wire.prompt` fills a prompt in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 class PromptConfig(BaseModel):
-    """`{column}` is replaced by a top-level column of the row, `{{` and `}}` by braces."""
+    """Templates in which `{column}` means a top-level column of the row, and `{{` and `}}` mean braces."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ def load_prompt_config(path: str | Path) -> PromptConfig:
 
 
 def find_prompt(path: str | Path) -> Prompt:
-    """The same as the rest of the package has it. Raises as `load_prompt_config` does."""
+    """The same as a `Prompt`; raises as `load_prompt_config`."""
     roots = [Path(), *checkouts()]
     if find_file(str(path), roots) is None:
         raise MissingFile(f"prompt {path}: there is no such file")
@@ -58,26 +58,27 @@ def fill_prompt(prompt_config: PromptConfig, row: Row) -> list[dict[str, str]]:
 
     Raises:
         MissingColumn: the row lacks a column.
-        InvalidInput: the template can't be read, or can't write what a column holds.
+        InvalidInput: the template can't be read, or can't format the value of a column.
     """
+    prompt = _prompt(prompt_config)
     try:
-        return _prompt(prompt_config).messages(row)
+        return prompt.messages(row)
     except DataError as error:
-        kind = InvalidInput if _prompt(prompt_config).columns <= row.keys() else MissingColumn
+        kind = InvalidInput if prompt.columns <= row.keys() else MissingColumn
         raise kind(f"the prompt doesn't fit: {error}") from None
 
 
 def apply_prompt_to_row(row: Row, prompt_config: PromptConfig) -> Row:
-    """A copy of the row whose input is the filled prompt; the other request parameters stay."""
+    """A copy of the row with the filled prompt as its input."""
     params: Row = row.get(keys.PARAMS) or {}
     return {**row, keys.PARAMS: {**params, "input": fill_prompt(prompt_config, row)}}
 
 
 def validate_prompt_compatibility(rows: Iterable[Row], prompt_config: PromptConfig) -> None:
-    """Make sure that every row can take the prompt.
+    """Check that the prompt fits every row.
 
     Raises:
-        InvalidInput: naming the rows, counted from 0, that have an input already or lack a column.
+        InvalidInput: rows have an input already, or lack a column; the message names them, counted from 0.
     """
     prompt, bad_rows = _prompt(prompt_config), BadRows("row")
     for place, row in enumerate(rows):
@@ -92,10 +93,10 @@ def validate_prompt_compatibility(rows: Iterable[Row], prompt_config: PromptConf
 
 
 def materialize_prompts(input_jsonl: str, prompt_config: str, output_jsonl: str) -> None:
-    """Write the rows of a file with the prompt filled in, whole or not at all.
+    """Write the rows of a file with the prompt filled in: all rows, or no file.
 
     Raises:
-        InvalidInput: a row can't take the prompt.
+        InvalidInput: the prompt doesn't fit a row.
     """
     prompt = find_prompt(prompt_config)
     try:

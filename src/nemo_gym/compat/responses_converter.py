@@ -1,4 +1,4 @@
-"""The converter between Responses and Chat Completions that existing model servers subclass."""
+"""The converter between Responses and Chat Completions, which existing model servers subclass."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from nemo_gym.compat.openai_items import (
     NeMoGymResponse,
     NeMoGymResponseCreateParamsNonStreaming,
     NeMoGymResponseFunctionToolCall,
-    NeMoGymResponseInputTokensDetails,
     NeMoGymResponseOutputMessage,
     NeMoGymResponseOutputText,
-    NeMoGymResponseOutputTokensDetails,
     NeMoGymResponseReasoningItem,
     NeMoGymResponseUsage,
     NeMoGymSummary,
     TokenIDLogProbMixin,
+    usage_of,
 )
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.chat_parts import chat_text, token_fields
@@ -40,8 +39,6 @@ from nemo_gym.wire.params import RequestParams
 Item = BaseModel
 """Any of the item models of `openai_utils`."""
 
-_OPEN: Final = "<think>"
-_CLOSE: Final = "</think>"
 _PREAMBLE: Final = ("system", "developer")
 _ASKING: Final = (*_PREAMBLE, "user")
 _GENERATED: Final = ("reasoning", "mcp_list_tools", "mcp_approval_request")
@@ -50,8 +47,8 @@ _GENERATED: Final = ("reasoning", "mcp_list_tools", "mcp_approval_request")
 class ResponsesConverter(BaseModel):
     """Converts requests one way and answers the other.
 
-    With `return_token_id_information` what the policy saw and sampled goes along on the last item of a model
-    call. With `uses_reasoning_parser` a `<think>` block at the start of an answer becomes a reasoning item.
+    With `return_token_id_information` the last item of a model call carries the prompt tokens and the sampled
+    tokens. With `uses_reasoning_parser` a `<think>` block of an answer becomes a reasoning item.
     """
 
     return_token_id_information: bool
@@ -62,11 +59,11 @@ class ResponsesConverter(BaseModel):
     def responses_to_chat_completion_create_params(
         self, responses_create_params: NeMoGymResponseCreateParamsNonStreaming
     ) -> NeMoGymChatCompletionCreateParamsNonStreaming:
-        """The chat request that asks the same.
+        """The chat request for a Responses request.
 
         Raises:
             NotImplementedError: Chat Completions can't express an item, part or field.
-            ValueError: a tool is required and there is none.
+            ValueError: the request requires a tool and has none.
         """
         body = responses_create_params
         if body.tool_choice == "required" and not body.tools:
@@ -87,11 +84,11 @@ class ResponsesConverter(BaseModel):
         return NeMoGymChatCompletionCreateParamsNonStreaming.model_validate(chat_params)
 
     def postprocess_chat_response(self, choice: NeMoGymChoice) -> list[Item]:
-        """The items that a chat model's choice means."""
+        """The items of a chat model's choice."""
         return self.postprocess_assistant_message_dict(choice.message.model_dump())
 
     def postprocess_assistant_message_dict(self, message_dict: dict[str, Any]) -> list[Item]:
-        """The items that an assistant's chat message means: reasoning, message, function calls."""
+        """The items of an assistant's chat message: reasoning, message, function calls."""
         content, thoughts = chat_text(message_dict.get("content"))
         parses = self.uses_reasoning_parser
         all_items, text = self._extract_reasoning_from_content(content) if parses else ([], content)
@@ -156,7 +153,7 @@ class ResponsesConverter(BaseModel):
         responses_create_params: NeMoGymResponseCreateParamsNonStreaming,
         chat_completion: NeMoGymChatCompletion,
     ) -> NeMoGymResponse:
-        """The Response that the first choice of a chat answer means, to a request that it repeats."""
+        """The Response of the first choice of a chat answer. It repeats the fields of its request."""
         choice = chat_completion.choices[0]
         reason = _INCOMPLETE.get(choice.finish_reason)
         return NeMoGymResponse.model_validate(
@@ -178,26 +175,14 @@ class ResponsesConverter(BaseModel):
 
     @classmethod
     def _parse_think_tags(cls, content: str) -> tuple[list[str], str]:
-        thoughts: list[str] = []
-        texts: list[str] = []
-        start = 0
-        while (closing := content.find(_CLOSE, start)) >= 0:
-            opening = content.find(_OPEN, start, closing)
-            if opening < 0:
-                texts.append(content[start : closing + len(_CLOSE)])
-            else:
-                texts.append(content[start:opening])
-                thoughts.append(content[opening + len(_OPEN) : closing])
-            start = closing + len(_CLOSE)
-        return thoughts, "".join([*texts, content[start:]])
-
-    @staticmethod
-    def _wrap_reasoning_in_think_tags(texts: Sequence[str]) -> str:
-        return "".join(f"<think>{text}</think>" for text in texts if text)
+        # Text after the last closing tag can't match. Without it, the search takes linear time.
+        before, tag, after = content.rpartition("</think>")
+        tagged = before + tag
+        return cls.THINK_TAG_PATTERN.findall(tagged), cls.THINK_TAG_PATTERN.sub("", tagged) + after
 
 
 class ResponsesConverterState(BaseModel):
-    """What a converter that formats item by item has gathered."""
+    """The state of a converter that formats item by item."""
 
     return_token_id_information: bool
     messages: list[NeMoGymChatCompletionMessageParam] = Field(
@@ -210,7 +195,7 @@ class ResponsesConverterState(BaseModel):
     token_information: TokenIDLogProbMixin | None = None
 
     def flush_assistant(self) -> None:
-        """Make what was gathered of the assistant's turn into one message."""
+        """Turn the buffers of the assistant's turn into one message."""
         if not (self.content_buffer or self.tool_calls_buffer):
             return
         message: dict[str, Any] = {"role": "assistant", "content": self.content_buffer or None}
@@ -228,7 +213,7 @@ VLLMConverterResponsesToChatCompletionsState = ResponsesConverterState
 
 
 def split_responses_input_output_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-    """(what the model was given, what it did): the second begins with the first item of the assistant."""
+    """(the input of the model, its output). The output begins with the first item of the assistant."""
     fields = [cast("Any", item) for item in items]
     first = next(
         (
@@ -242,12 +227,12 @@ def split_responses_input_output_items(items: Sequence[Item]) -> tuple[list[Item
 
 
 def _is_generated(kind: str) -> bool:
-    """Whether items of a type are the model's own, and not messages nor what it was answered."""
+    """Whether the model generates items of this type. Messages and tool outputs are excluded."""
     return kind in _GENERATED or kind.endswith("_call")
 
 
 def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:
-    """JSON objects of items; each text of a reasoning item becomes an item, to be tagged on its own."""
+    """JSON objects of items. Each text of a reasoning item becomes an item, so that it gets its own tags."""
     plain_items: list[dict[str, Any]] = []
     for item in items:
         fields = item.model_dump(exclude_none=True, mode="json")
@@ -256,11 +241,11 @@ def _plain(items: Sequence[Item]) -> list[dict[str, Any]]:
     return plain_items
 
 
-def _restore_forms(asked: dict[str, Any], items: str | list[dict[str, Any]]) -> None:
-    """Write what can be said in two ways as existing code expects it: contents that came as parts stay parts,
-    and a function's `strict` is left out."""
-    messages: list[dict[str, Any]] = asked["messages"]
-    for tool in asked.get("tools", ()):
+def _restore_forms(request: dict[str, Any], items: str | list[dict[str, Any]]) -> None:
+    """Change a chat request to the form that existing code expects: content in parts stays in parts, and
+    functions have no `strict`."""
+    messages: list[dict[str, Any]] = request["messages"]
+    for tool in request.get("tools", ()):
         tool["function"].pop("strict", None)
     if isinstance(items, str):
         messages[-1]["content"] = [{"text": items, "type": "text"}]
@@ -281,8 +266,7 @@ def _with_tokens(item: Item, message: dict[str, Any]) -> Item:
 
 
 def _usage_detail(usage: Any, detail_group: str, detail_name: str, *top_level_aliases: str) -> int | None:
-    """A count of a usage, from its group of details or else under a provider's own name; None when it is
-    unknown."""
+    """A count of a usage, from its group of details or else from a provider's own name; None if unknown."""
     places = [(_member(usage, detail_group), detail_name), *((usage, alias) for alias in top_level_aliases)]
     counts = (_member(holder, name) for holder, name in places)
     return next((count for count in counts if type(count) is int and count >= 0), None)
@@ -299,22 +283,16 @@ def _response_usage(usage: Any) -> NeMoGymResponseUsage | None:
         return None
     cached = _usage_detail(usage, "prompt_tokens_details", "cached_tokens", *_CACHED_ALIASES)
     thought = _usage_detail(usage, "completion_tokens_details", "reasoning_tokens", *_REASONING_ALIASES)
-    return NeMoGymResponseUsage(
-        input_tokens=usage.prompt_tokens,
-        input_tokens_details=NeMoGymResponseInputTokensDetails(cached_tokens=cached),
-        output_tokens=usage.completion_tokens,
-        output_tokens_details=NeMoGymResponseOutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=usage.total_tokens,
-    )
+    return usage_of(usage.prompt_tokens, cached, usage.completion_tokens, thought, usage.total_tokens)
 
 
 _CACHED_ALIASES: Final = ("cached_input_tokens", "cache_read_input_tokens")
 _REASONING_ALIASES: Final = ("reasoning_output_tokens",)
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Why an answer is incomplete, by the reason that a chat choice gives for its end."""
+"""The reason why an answer is incomplete, by the `finish_reason` of a chat choice."""
 _ECHOED: Final = (
     "background", "instructions", "max_output_tokens", "max_tool_calls", "metadata",
     "parallel_tool_calls", "previous_response_id", "prompt", "reasoning", "service_tier", "temperature",
     "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
 )  # fmt: skip
-"""What a Response repeats of its request."""
+"""The fields of a request that its Response repeats."""

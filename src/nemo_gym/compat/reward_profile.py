@@ -1,4 +1,4 @@
-"""Metrics of verified rollouts, as existing servers compute and extend them."""
+"""Computes the metrics of rollouts for existing servers, which may extend them."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ Row = dict[str, Any]
 Tasks = list[list[Row]]
 
 PER_TASK: Final = "per_task_metrics"
-"""What `compute_metrics` returns under this name goes to the groups: objects with a task index."""
+"""The key of `compute_metrics` results whose objects, each with a task index, are added to the groups."""
 
 
 class AggregateMetricsMixin:
-    """The hooks by which a server adds to the metrics of its rollouts."""
+    """The hooks with which a server adds to the metrics of its rollouts."""
 
     def compute_metrics(self, tasks: Tasks) -> dict[str, Any]:
-        """More metrics, from the rows of each task in order of task and rollout."""
+        """Additional metrics, from the rows of each task in the order of task and rollout."""
         return {}
 
     def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
-        """The few metrics worth showing; by default every mean."""
+        """The most important metrics; by default every mean."""
         return mean_metrics(agent_metrics)
 
     async def aggregate_metrics(self, body: AggregateMetricsRequest) -> AggregateMetrics:
-        """What these rows come to."""
+        """The metrics of these rows."""
         return compute_aggregate_metrics(body.verify_responses, self.compute_metrics, self.get_key_metrics)
 
 
 def compute_pass_majority_metrics(
     tasks: Tasks, score_fn: ScoreFunction | None = None, answer_key: str | None = None
 ) -> tuple[dict[str, Any], ScoreDicts, list[str], int]:
-    """See `nemo_gym.stats.passes`; of no tasks there are no metrics."""
+    """See `nemo_gym.stats.passes`; without tasks there are no metrics."""
     metrics, scores, names, max_k = _compute_pass_majority_metrics(tasks, score_fn, answer_key)
     return metrics if tasks else {}, scores, names, max_k
 
@@ -51,18 +51,19 @@ def compute_aggregate_metrics(
     compute_metrics_fn: Callable[[Tasks], dict[str, Any]] | None = None,
     get_key_metrics_fn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> AggregateMetrics:
-    """Statistics of every numeric field and of usage, over all rows and per task, and what the hooks add."""
+    """Statistics of every numeric field and of usage, over all rows and for each task, and the hooks'
+    metrics."""
     if not verify_responses:
         return AggregateMetrics()
     tasks = _by_task(verify_responses)
-    counted = MetricsAccumulator()
+    accumulator = MetricsAccumulator()
     ref = verify_responses[0].get(keys.AGENT_REF) or {"name": "agent"}
     for row in verify_responses:
-        counted.add({**row, keys.ROLLOUT_INDEX: _rollout_index(row), keys.AGENT_REF: ref})
-    groups = {group[keys.TASK_INDEX]: group for group in counted.groups()}
+        accumulator.add({**row, keys.ROLLOUT_INDEX: _rollout_index(row), keys.AGENT_REF: ref})
+    groups = {group[keys.TASK_INDEX]: group for group in accumulator.groups()}
     metrics: dict[str, Any] = {}
-    for described in counted.statistics().values():
-        metrics |= described
+    for statistics in accumulator.statistics().values():
+        metrics |= statistics
     if compute_metrics_fn is not None:
         own = dict(compute_metrics_fn(tasks))
         for extra in own.pop(PER_TASK, ()):

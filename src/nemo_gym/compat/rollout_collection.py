@@ -1,4 +1,4 @@
-"""Rollouts from running servers: batches for a trainer, or a whole file."""
+"""Collects rollouts through servers that run already: batches for a trainer, or a whole file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import importlib
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
+from nemo_gym.assembly.arguments import Arguments
+from nemo_gym.assembly.job import assembly_of_arguments
 from nemo_gym.compat.agent_servers import AgentServers
 from nemo_gym.compat.agent_servers import RolloutFailed as RolloutFailed
 from nemo_gym.compat.captures import CapturedServers, configured_capture
@@ -21,19 +24,21 @@ from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.compat.global_config import (
     get_global_config_dict,
     get_server_token,
-    maybe_get_global_config_dict,
+    settings,
 )
 from nemo_gym.compat.prompt import find_prompt
 from nemo_gym.compat.server_utils import BaseServerConfig, ServerClient
 from nemo_gym.compat.skills import load_skill_directory
 from nemo_gym.compat.trajectory_records import attach_trajectory_record
+from nemo_gym.config.errors import ConfigError
+from nemo_gym.config.run_settings import RunSettings
 from nemo_gym.environments.remote_placeholder import RemotePlaceholder
-from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.ledger import max_attempts
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.plan import PlanOptions, expand
 from nemo_gym.runs.run import Job, Run
-from nemo_gym.runs.task_sources import Source, source_rows
+from nemo_gym.runs.task_sources import source_rows
+from nemo_gym.serving.checkouts import checkouts
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError, UsageError
@@ -48,14 +53,14 @@ NG_JUDGE_ERROR_KEY: Final = keys.FAILURE_JUDGE_ERROR
 _attach_trajectory_record: Final = attach_trajectory_record  # existing code imports it by this name
 
 Finished: TypeAlias = tuple[Row, dict[str, Any]]
-"""A row, the very object that was given, and its result."""
+"""A row, the same object that the caller passed, and its result."""
 
 
 class RolloutCollectionHelper:
-    """Asks running agents for rollouts. One helper serves any number of batches and event loops at once."""
+    """Collects rollouts from agent servers. One helper may serve several batches and event loops at once."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[
+        self._agents_of: WeakKeyDictionary[
             asyncio.AbstractEventLoop, dict[str, AgentServers | CapturedServers]
         ] = WeakKeyDictionary()
 
@@ -65,19 +70,19 @@ class RolloutCollectionHelper:
         head_server_config: BaseServerConfig | None = None,
         semaphore: AbstractAsyncContextManager[Any] | None = None,
     ) -> Generator[Awaitable[Finished], None, None]:
-        """Start a rollout of every row; each awaitable gives the next one that has ended, as (row, result).
+        """Start a rollout of every row. Each awaitable returns the next rollout that ends, as (row, result).
 
-        Iterate inside an event loop. Leaving the iteration early cancels what is still in flight.
+        Iterate inside an event loop. When the iteration ends early, the other rollouts are cancelled.
 
         Args:
-            examples: rows, each with `agent_ref.name`. They may carry whatever the caller likes.
-            head_server_config: where the head server is; None takes that of this process's configuration.
-            semaphore: bounds the rollouts in flight, in place of
+            examples: rows, each with `agent_ref.name` and any other columns.
+            head_server_config: the address of the head server; None takes it from the configuration.
+            semaphore: limits the rollouts at the same time, in place of
                 `global_aiohttp_connector_limit_per_host`.
 
         Raises:
-            RolloutFailed: from an awaitable, for a rollout without a score; `status` and `response_content`
-                say more.
+            RolloutFailed: from an awaitable, for a rollout without a score; see its `status` and
+                `response_content`.
             GymError: from an awaitable; the head server can't be reached, or has no such agent.
         """
         agents = self._agents(head_server_config)
@@ -85,7 +90,7 @@ class RolloutCollectionHelper:
 
         async def finish(row: Row) -> Finished:
             async with turn:
-                return row, await agents.run(row)
+                return row, await agents.result_of(row)
 
         tasks = [asyncio.ensure_future(finish(row)) for row in examples]
         try:
@@ -97,17 +102,17 @@ class RolloutCollectionHelper:
             raise
 
     async def run_from_config(self, config: RolloutCollectionConfig) -> list[dict[str, Any]]:
-        """The scored rollouts of a file, ordered by task and repeat; the files of a run are at the output.
+        """The scored rollouts of a file, in the order of task and repeat. Also writes the files of a run.
 
         Raises:
-            GymError: the collection ended early; with `resume_from_cache` it goes on from there.
-            InvalidInput: a row can't be run; nothing has been touched.
-            UsageError: something else asked for can't be done as written.
+            GymError: the collection ended early; `resume_from_cache` continues it.
+            InvalidInput: a setting or a row is wrong. No file has changed.
+            UsageError: another part of the configuration is wrong.
         """
         client = self._own_client(None)
         job = _job(config, client)
         _check_rows(job)
-        if not config.resume_from_cache:
+        if not config.resume_from_cache and not job.output.is_dir():
             for path in RunPaths.of(job.output).existing():
                 path.unlink()
         run = Run(job)
@@ -117,13 +122,13 @@ class RolloutCollectionHelper:
             log.warning("%s: %s", job.output, note)
         manifest = report.manifest
         if manifest.status != "complete":
-            raise GymError(f"{manifest.reason}; with resume_from_cache the collection goes on from here")
+            raise GymError(f"{manifest.reason}; resume_from_cache continues the collection")
         log.info("%s: %s", job.output, manifest.counts)
         return sorted((row for _, row in read_rows(job.output)), key=_place)
 
     def setup_server_client(self, head_server_config: BaseServerConfig | None = None) -> ServerClient:
-        """A client that calls the running servers by their names. One that a subclass gives makes every call
-        of this helper.
+        """A client that calls the servers by their names. A subclass may return another client, which then
+        makes every call of this helper.
 
         Raises:
             ConfigError: there is no head server.
@@ -131,16 +136,16 @@ class RolloutCollectionHelper:
         return ServerClient.load_from_global_config(head_server_config)
 
     def _agents(self, head: BaseServerConfig | None) -> AgentServers | CapturedServers:
-        known = self._known.setdefault(asyncio.get_running_loop(), {})
+        agents = self._agents_of.setdefault(asyncio.get_running_loop(), {})
         url = _head_url(head)
-        if url not in known:
+        if url not in agents:
             client, capture = self._own_client(head), configured_capture()
             servers = AgentServers(url, get_server_token(), None if client is None else servers_of(client))
-            known[url] = CapturedServers(servers, capture) if capture else servers
-        return known[url]
+            agents[url] = CapturedServers(servers, capture) if capture else servers
+        return agents[url]
 
     def _own_client(self, head: BaseServerConfig | None) -> ServerClient | None:
-        """What a subclass or a caller put in place of `setup_server_client` gives; None when nobody did."""
+        """The client of a subclass or patch that replaces `setup_server_client`; None without one."""
         function = getattr(self.setup_server_client, "__func__", None)
         return None if function is _SETUP_SERVER_CLIENT else self.setup_server_client(head)
 
@@ -149,7 +154,7 @@ _SETUP_SERVER_CLIENT: Final = RolloutCollectionHelper.setup_server_client
 
 
 async def collect_rollouts(config: RolloutCollectionConfig) -> object:
-    """What the configured driver returns, or else the built-in loop.
+    """Collect with the driver of the configuration, or else with the built-in loop.
 
     Raises:
         InvalidInput: there is no such driver.
@@ -173,29 +178,30 @@ def _get_max_rollout_attempts() -> int:  # pyright: ignore[reportUnusedFunction]
     return max_attempts()
 
 
-_REMOTE: Final = "remote_run"
-
-
 def _job(config: RolloutCollectionConfig, client: ServerClient | None) -> Job:
-    named = {"agent": config.agent_name or ""}
-    agent = {**named, "head_url": _head_url(None), "token": get_server_token()}
-    prompt = find_prompt(config.prompt_config) if config.prompt_config else None
+    """The job of a collection: an assembly for servers that run already.
+
+    Args:
+        client: makes the calls, where a subclass of the helper has a client of its own.
+
+    Raises:
+        InvalidInput: a setting is wrong.
+        MissingFile: there is no such prompt file.
+    """
+    if config.prompt_config:
+        find_prompt(config.prompt_config)  # raises the types of errors that existing code expects
+    arguments = Arguments(no_serve=True, head_url=_head_url(None), server_token=get_server_token())
+    try:
+        run_settings = RunSettings().over(config.model_dump())
+        prompt_folders = [Path(), *checkouts()] if config.prompt_config else []
+        job = assembly_of_arguments(arguments, run_settings, prompt_folders).job
+    except ConfigError as error:
+        raise InvalidInput(str(error)) from None
     skills = load_skill_directory(config.skills.path).model_dump() if config.skills else None
-    return Job(
-        environment=EnvironmentSpec(),
-        model=ModelSpec(type="none"),
-        agent=AgentSpec(_REMOTE, agent) if client is None else ClientAgents(_REMOTE, named, client=client),
-        input=(Source(path=Path(config.input_jsonl_fpath), prompt=prompt),),
-        output=Path(config.output_jsonl_fpath),
-        limit=config.limit,
-        num_repeats=config.num_repeats,
-        columns={keys.SKILLS_REF: skills} if skills else {},
-        sampling=config.responses_create_params,
-        num_repeats_add_seed=config.num_repeats_add_seed,
-        concurrency=config.num_samples_in_parallel,
-        capture=configured_capture(),
-        resume=config.resume_from_cache,
-    )
+    job = replace(job, columns={keys.SKILLS_REF: skills} if skills else {}, capture=configured_capture())
+    if client is None:
+        return job
+    return replace(job, agent=ClientAgents(job.agent.name, {"agent": config.agent_name or ""}, client=client))
 
 
 def _check_rows(job: Job) -> None:
@@ -216,8 +222,7 @@ def _head_url(head: BaseServerConfig | None) -> str:
 
 
 def _most_at_once() -> int:
-    settings = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
-    limits = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(settings))
+    limits = GlobalAIOHTTPAsyncClientConfig.model_validate(dict(settings()))
     return limits.global_aiohttp_connector_limit_per_host
 
 
@@ -226,7 +231,7 @@ def _place(row: Row) -> tuple[int, int]:
 
 
 def _ignore(task: asyncio.Future[Finished]) -> None:
-    """An exception that nobody waits for any more is no news."""
+    """Read the exception of a task for which no caller waits, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()
 

@@ -1,15 +1,15 @@
-"""The id of the rollout that the running code works for, and the path prefix that carries it to a server."""
+"""The current rollout of the running code, and the path prefix that names it to a server."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.serving.rollout_prefix import (
     TOKEN_CAPTURE_PATH,
     RolloutPrefix,
@@ -18,45 +18,40 @@ from nemo_gym.serving.rollout_prefix import (
     rollout_tag,
 )
 from nemo_gym.wire import keys
-
-ROLLOUT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import object_of
+from nemo_gym.wire.model_call import find_rollout_id
 
 _current: ContextVar[RolloutTag | None] = ContextVar("nemo_gym_rollout", default=None)
 
 
-def current_rollout_id() -> str | None:
-    """The rollout that the running code works for."""
-    tag = _current.get()
-    return tag.rollout_id if tag else None
-
-
 def current_tag() -> RolloutTag | None:
-    """The same, and whether its tokens are captured."""
+    """The id of the current rollout, and whether its tokens are captured; None outside a rollout."""
     return _current.get()
 
 
 def current_path_prefix() -> str:
-    """What the path of a call to a model server begins with; empty outside a rollout."""
+    """The path prefix for calls to a model server; empty outside a rollout."""
     return rollout_path("", _current.get())
 
 
 def request_path_prefix(request: Any) -> str:
-    """What the path of a call to a model server begins with when it is made for a request: the rollout is the
-    one in the path of the request, else the one that the running code works for."""
+    """The path prefix for calls to a model server on behalf of a request. The rollout is the one in the path
+    of the request, or else the current one."""
     params = getattr(request, "path_params", None)
-    named = cast("Mapping[str, Any]", params).get(_PATH_PARAMETER) if isinstance(params, Mapping) else None
-    if not isinstance(named, str):
+    rollout_id = object_of(params).get(_PATH_PARAMETER)
+    if not isinstance(rollout_id, str):
         return current_path_prefix()
     tag = _current.get()
-    if tag is not None and tag.rollout_id == named:
+    if tag is not None and tag.rollout_id == rollout_id:
         return rollout_path("", tag)
-    captured = TOKEN_CAPTURE_PATH in str(getattr(getattr(request, "url", None), "path", ""))
-    return rollout_path_prefix(named, token_capture=captured)
+    token_capture = TOKEN_CAPTURE_PATH in str(getattr(getattr(request, "url", None), "path", ""))
+    return rollout_path_prefix(rollout_id, token_capture=token_capture)
 
 
 @contextmanager
 def rollout_context(rollout_id: str | None, *, token_capture: bool = False) -> Generator[None, None, None]:
-    """Everything called inside works for this rollout."""
+    """Make this the current rollout inside the context."""
     token = _current.set(RolloutTag(rollout_id, token_capture) if rollout_id else None)
     try:
         yield
@@ -70,7 +65,7 @@ def rollout_path_prefix(rollout_id: str | None, *, token_capture: bool = False) 
 
 
 def apply_rollout_prefix(base_url: str, rollout_id: str | None, *, token_capture: bool = False) -> str:
-    """A server's root URL with the prefix of a rollout behind it."""
+    """A server's root URL followed by the prefix of a rollout."""
     prefix = rollout_path_prefix(rollout_id, token_capture=token_capture)
     return base_url.rstrip("/") + prefix if prefix else base_url
 
@@ -79,24 +74,17 @@ def rollout_id_of(row: Mapping[str, Any]) -> str | None:
     """The id of a row's rollout; None when the row has no identity.
 
     Raises:
-        ValueError: the row names an id that can't stand in a path.
+        InvalidInput: the row's id can't be part of a path.
     """
-    rollout_id = row.get(keys.ROLLOUT_ID)
-    if rollout_id is None:
-        task, rollout = row.get(keys.TASK_INDEX), row.get(keys.ROLLOUT_INDEX)
-        if task is None or rollout is None:
-            return None
-        rollout_id = f"{task}-{rollout}"
-    if attempt := row.get(keys.ATTEMPT_INDEX):
-        rollout_id = f"{rollout_id}-a{attempt}"
-    if not isinstance(rollout_id, str) or not ROLLOUT_ID_PATTERN.fullmatch(rollout_id):
-        raise ValueError(f"{keys.ROLLOUT_ID}: {rollout_id!r} must match {ROLLOUT_ID_PATTERN.pattern}")
-    return rollout_id
+    try:
+        return find_rollout_id({name: row[name] for name in _IDENTITY if row.get(name) is not None})
+    except UsageError as error:
+        raise InvalidInput(str(error)) from None
 
 
 class RolloutContextMiddleware:
-    """Takes the prefix off a request's path and opens the rollout's context for its handler, which finds the
-    rollout's id in `request.path_params` too."""
+    """ASGI middleware: removes the prefix from a request's path and runs the handler in the rollout's
+    context. The handler also finds the rollout's id in `request.path_params`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._inner = app
@@ -110,10 +98,11 @@ class RolloutContextMiddleware:
         if tag is None:
             await self._inner(scope, receive, send)
             return
-        named = {**scope.get("path_params", {}), _PATH_PARAMETER: tag.rollout_id}
+        params = {**scope.get("path_params", {}), _PATH_PARAMETER: tag.rollout_id}
         with rollout_context(tag.rollout_id, token_capture=tag.token_capture):
-            await self._inner({**scope, "path_params": named}, receive, send)
+            await self._inner({**scope, "path_params": params}, receive, send)
 
 
+_IDENTITY: Final = (keys.ROLLOUT_ID, keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX)
 _PATH_PARAMETER: Final = "rollout_id"
-"""Handlers find the rollout of their request under this name among its path parameters."""
+"""The name of the path parameter with the rollout of a request."""

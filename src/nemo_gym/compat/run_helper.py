@@ -1,4 +1,4 @@
-"""`RunHelper`: a trainer starts the servers from its own process."""
+"""`RunHelper` starts the servers from a trainer's own process."""
 
 from __future__ import annotations
 
@@ -30,18 +30,17 @@ from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import UsageError
 
 READINESS_S: Final = 600.0
-"""Seconds that a policy endpoint may take to answer anything, unless
-`model_endpoint_readiness_timeout_seconds` says otherwise."""
+"""Seconds to wait for a policy endpoint, unless `model_endpoint_readiness_timeout_seconds` is set."""
 GRACE_S: Final = 5.0
 """Seconds for requests in flight when stopping."""
 
 
 class RunHelper:
-    """Servers that live as long as the program that starts them. All methods block, in whatever thread.
+    """Servers that run as long as the program that starts them. All methods block the calling thread.
 
-    The components of this package run in one background thread; a server of its own code (an `app.py`) is a
-    child process, so that its end is not that of the program, unless its configuration says `share: true`.
-    With `isolate: true` in the configuration every server is a child process.
+    The components of this package run in one background thread. A server with its own program (an `app.py`)
+    is a child process, which can't end the trainer, unless its configuration says `share: true`. With
+    `isolate: true` in the configuration every server is a child process.
     """
 
     def __init__(self) -> None:
@@ -49,46 +48,48 @@ class RunHelper:
         self._running: list[ServerInstance] = []
 
     def start(self, global_config_dict_parser_config: GlobalConfigDictParserConfig) -> None:
-        """Start the servers of a configuration; when this returns all answer, and so do their models.
+        """Start the servers of a configuration, and return when all servers and their models answer.
 
-        From now on this is the configuration of the process, `get_global_config_dict`. Where other machines
-        can reach the servers they ask for a token, which it holds as `server_token`.
+        The configuration becomes that of the process, `get_global_config_dict`. Servers that other machines
+        can reach require a token, which is its `server_token`.
 
         Raises:
             ConfigError: the configuration can't be used.
-            StartFailed: a server did not come up; nothing is left of the others.
+            StartFailed: a server did not start; the others are stopped.
             UsageError: this helper has started servers already.
         """
         if self._background is not None:
             raise UsageError("these servers run already: call shutdown() first, or use another RunHelper")
-        found, launch = bind_addresses(
-            lambda: GlobalConfigDictParser().resolve(global_config_dict_parser_config), _prepared
+        config, launch = bind_addresses(
+            lambda: GlobalConfigDictParser().resolve(global_config_dict_parser_config), _launch_of
         )
-        for notice in found.notices:
+        for notice in config.notices:
             log.warning("%s", notice)
-        if found.tree.get(DRY_RUN_KEY_NAME):
+        if config.tree.get(DRY_RUN_KEY_NAME):
             launch.release()
-            check_implementations(found.instances.values(), search_roots())
+            check_implementations(config.instances.values(), search_roots())
             return
-        within = found.tree.get("model_endpoint_readiness_timeout_seconds")
-        background = BackgroundServers(launch, models_within=READINESS_S if within is None else float(within))
+        seconds = config.tree.get("model_endpoint_readiness_timeout_seconds")
+        background = BackgroundServers(
+            launch, models_within=READINESS_S if seconds is None else float(seconds)
+        )
         self._running = background.start()
         self._background = background
         token = {SERVER_TOKEN_KEY_NAME: launch.token} if launch.token else {}
-        set_global_config_dict(DictConfig({**found.tree, **token}))
+        set_global_config_dict(DictConfig({**config.tree, **token}))
         atexit.register(self.shutdown)
 
     def poll(self) -> None:
-        """Make sure that every server still runs.
+        """Check that every server still runs.
 
         Raises:
-            ServerEnded: a `RuntimeError`; one doesn't, with the last that it printed.
+            ServerEnded: a `RuntimeError` with the last output of a server that ended.
         """
         if self._background is not None:
             self._background.check()
 
     def shutdown(self) -> None:
-        """Stop every server and wait for its end. No thread, process or port is left; twice does no harm."""
+        """Stop every server and wait until all threads, processes and ports are free. May be called twice."""
         background, self._background = self._background, None
         if background is not None:
             atexit.unregister(self.shutdown)
@@ -115,13 +116,13 @@ class RunHelper:
         print_servers([one.row() for one in self._running])
 
 
-def _prepared(found: Config) -> Launch:
-    folder = found.tree.get(NEMO_GYM_LOG_DIR_KEY_NAME)
+def _launch_of(config: Config) -> Launch:
+    folder = config.tree.get(NEMO_GYM_LOG_DIR_KEY_NAME)
     return prepare(
-        found,
+        config,
         roots=search_roots(),
         logs=Path(folder or runtime_folder() / "logs" / strftime("%Y%m%d-%H%M%S")).absolute(),
-        token=Secret.random() if needs_token(found) else None,
+        token=Secret.random() if needs_token(config) else None,
         grace_s=GRACE_S,
     )
 

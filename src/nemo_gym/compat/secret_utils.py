@@ -18,23 +18,23 @@ def looks_like_secret_key(key: str) -> bool:
 
 
 def recursively_hide_secrets(dict_config: DictConfig) -> None:
-    """Replace every secret in place, also where its text is part of another value."""
-    shown = mask(cast("dict[str, Any]", OmegaConf.to_container(dict_config, resolve=False)))
+    """Replace every secret in place, also inside other values."""
+    masked = mask(cast("dict[str, Any]", OmegaConf.to_container(dict_config, resolve=False)))
     with open_dict(dict_config):
-        for key, value in shown.items():
+        for key, value in masked.items():
             dict_config[key] = value
 
 
 def hide_secrets_in_overrides(overrides: Sequence[str]) -> list[str]:
-    """Words of a command line; of `key=value` and `--key value` a value that is secret is replaced."""
-    shown: list[str] = []
+    """The words of a command line with masked secrets, both as `key=value` and as `--key value`."""
+    words: list[str] = []
     for word in overrides:
         key, equals, _ = word.partition("=")
-        previous = shown[-1] if shown else ""
+        previous = words[-1] if words else ""
         if equals and is_secret(key.rpartition(".")[2]):
-            shown.append(f"{key}={MASK}")
+            words.append(f"{key}={MASK}")
         elif previous.startswith("--") and "=" not in previous and is_secret(previous):
-            shown.append(MASK)
+            words.append(MASK)
         else:
-            shown.append(word)
-    return shown
+            words.append(word)
+    return words

@@ -1,9 +1,7 @@
-"""Tools that a resources server offers when a session begins, for existing agents that know those of the row
-alone.
+"""Gives existing agents the tools in the answer to `/seed_session`.
 
-A row need not list the tools of its environment: the answer to `/seed_session` does, and what this package's
-agents do with it is done here for an agent's `/run`: the tools join the row's request parameters, from which
-the agent takes them for its model calls.
+A row need not list the tools of its environment. Existing agents read the row's request parameters only, so
+the tools of the answer are added to these parameters during an agent's `/run`.
 """
 
 from __future__ import annotations
@@ -13,25 +11,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
-import msgspec
 from aiohttp import ClientResponse
 from pydantic import BaseModel
 
+from nemo_gym.compat.handlers import object_in
 from nemo_gym.wire import keys
 from nemo_gym.wire.json_values import object_of, objects_of
-from nemo_gym.wire.jsonl import decode
 
 SEED: Final = "/seed_session"
 
 _params: ContextVar[BaseModel | None] = ContextVar("nemo_gym_run_without_tools", default=None)
-"""The request parameters of the running `/run`, when its row says nothing of tools."""
+"""The request parameters of the current `/run`, if its row does not mention tools."""
 
 
 @contextmanager
 def tools_of_session(body: BaseModel | None) -> Generator[None]:
-    """Whatever the code inside seeds gives its tools to this row, if it says nothing of tools itself."""
+    """Seeding inside this context adds its tools to the row, if the row does not mention tools."""
     params = getattr(body, keys.PARAMS, None)
-    token = _params.set(params if _says_nothing(params) else None)
+    token = _params.set(params if _lacks_tools(params) else None)
     try:
         yield
     finally:
@@ -39,7 +36,7 @@ def tools_of_session(body: BaseModel | None) -> Generator[None]:
 
 
 def seeding_row(row: Any) -> Any:
-    """The row for the server, without the empty list of tools of a row that has none."""
+    """The row for the server, without the default empty list of tools."""
     fields = object_of(row)
     params = object_of(fields.get(keys.PARAMS))
     if _params.get() is None or params.get(_TOOLS) != []:
@@ -48,23 +45,19 @@ def seeding_row(row: Any) -> Any:
 
 
 async def take_tools(answer: ClientResponse) -> None:
-    """Give the row the tools that the answer to seeding offers; one without any changes nothing."""
+    """Add the tools of the answer to seeding, if it has tools, to the row."""
     params = _params.get()
     if params is None or answer.status != 200:
         return
-    try:
-        offered: Any = object_of(decode(await answer.read())).get(_TOOLS)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return
-    tools = [tool for tool in objects_of(offered) if _is_function(tool)]
-    if tools:
+    offers = objects_of((object_in(await answer.read()) or {}).get(_TOOLS))
+    if tools := [tool for tool in offers if _is_function(tool)]:
         cast("Any", params).tools = tools
 
 
 _TOOLS: Final = "tools"
 
 
-def _says_nothing(params: Any) -> bool:
+def _lacks_tools(params: Any) -> bool:
     return isinstance(params, BaseModel) and _TOOLS not in params.model_fields_set and hasattr(params, _TOOLS)
 
 

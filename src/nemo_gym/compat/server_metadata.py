@@ -1,4 +1,4 @@
-"""What a YAML file says about a server: its domain, description, value and whether it was verified."""
+"""Reads the facts about a server in a YAML file: domain, description, value and verification."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class ServerMetadata:
 
 
 def visit_resources_server(data: Mapping[str, Any], level: int = 1) -> ServerMetadata:
-    """What the first resources server in a configuration says."""
+    """The facts about the first resources server in a configuration."""
     return _visit(data, "resources_servers", level)
 
 
 def visit_agent_server(data: Mapping[str, Any], level: int = 1) -> ServerMetadata:
-    """What the first agent in a configuration says."""
+    """The facts about the first agent in a configuration."""
     return _visit(data, "responses_api_agents", level)
 
 
 def _visit(data: Mapping[str, Any], kind: str, level: int) -> ServerMetadata:
-    """`level` counts down to where the server's type is looked for: 1 for an instance's parent."""
+    """`level` is the depth of the instances: 0 for the settings of one instance, 1 for a configuration."""
     for value in (data,) if level == 0 else data.values():
         if isinstance(value, Mapping) and isinstance(
             block := cast("Mapping[str, Any]", value).get(kind), Mapping
         ):
             fields: Any = next(iter(cast("Mapping[str, Any]", block).values()), None) or {}
-            known = {name: fields[name] for name in ServerMetadata.__slots__ if fields.get(name) is not None}
-            return ServerMetadata(**known)
+            facts = {name: fields[name] for name in ServerMetadata.__slots__ if fields.get(name) is not None}
+            return ServerMetadata(**facts)
     return ServerMetadata()

@@ -1,4 +1,4 @@
-"""Builds and runs existing servers, and lets them call one another."""
+"""Builds and runs existing servers, and the client with which they call each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import ClientResponse
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from omegaconf import DictConfig as DictConfig
+from omegaconf import DictConfig
 from omegaconf import OmegaConf as OmegaConf
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.middleware import Middleware
@@ -26,32 +26,38 @@ from nemo_gym.compat.client import (
 )
 from nemo_gym.compat.client import is_global_aiohttp_client_setup as is_global_aiohttp_client_setup
 from nemo_gym.compat.client import raise_for_status as raise_for_status
-from nemo_gym.compat.client import request as request
+from nemo_gym.compat.client import request
 from nemo_gym.compat.client import set_global_aiohttp_client as set_global_aiohttp_client
 from nemo_gym.compat.config_types import BaseRunServerConfig as BaseRunServerConfig
-from nemo_gym.compat.config_types import BaseRunServerInstanceConfig as BaseRunServerInstanceConfig
-from nemo_gym.compat.config_types import BaseServerConfig as BaseServerConfig
-from nemo_gym.compat.config_types import ConfigError
+from nemo_gym.compat.config_types import BaseRunServerInstanceConfig, BaseServerConfig, ConfigError
 from nemo_gym.compat.errors import problems
 from nemo_gym.compat.global_config import (
     DEFAULT_HEAD_SERVER_PORT,
     DEFAULT_HOST,
     DEFAULT_HOST_KEY_NAME,
+    HEAD_SERVER_KEY_NAME,
     NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME,
     SERVER_TOKEN_KEY_NAME,
     config_from_yaml,
     get_first_server_config_dict,
     get_global_config_dict,
     get_server_token,
-    maybe_get_global_config_dict,
+    plain_config,
+    settings,
 )
-from nemo_gym.compat.global_config import HEAD_SERVER_KEY_NAME as HEAD_SERVER_KEY_NAME
 from nemo_gym.compat.hosted import hosted_app
 from nemo_gym.compat.inner_failures import InnerFailures
+from nemo_gym.compat.rollout_correlation import RolloutContextMiddleware, current_path_prefix
 from nemo_gym.compat.rollout_correlation import apply_rollout_prefix as apply_rollout_prefix
-from nemo_gym.compat.rollout_correlation import current_path_prefix
 from nemo_gym.compat.rollout_correlation import rollout_path_prefix as rollout_path_prefix
-from nemo_gym.compat.running import cookie_secret, is_worker, profiled, run_app, run_workers
+from nemo_gym.compat.running import (
+    cookie_secret,
+    enter_around,
+    is_worker,
+    profile_while_open,
+    run_app,
+    run_workers,
+)
 from nemo_gym.compat.running import is_nemo_gym_fastapi_entrypoint as is_nemo_gym_fastapi_entrypoint
 from nemo_gym.compat.seeded_tools import SEED, seeding_row, take_tools
 from nemo_gym.serving.auth import BearerAuth
@@ -71,7 +77,7 @@ ServerStatus = Literal["success", "connection_error", "timeout", "unknown_error"
 
 _STATUS_TIMEOUT_S: Final = 5.0
 _LONGEST_BODY: Final = 10_000
-"""Characters of a request that are logged."""
+"""The number of characters of a request body in the log."""
 _DOCS: Final = "/docs"
 _MODEL_SERVERS: Final = "responses_api_models"
 
@@ -86,8 +92,8 @@ class ServerClient(BaseModel):
 
     @classmethod
     def load_head_server_config(cls) -> BaseServerConfig:
-        """Where the head server of this process's configuration is."""
-        config = cast("dict[str, Any]", maybe_get_global_config_dict() or {})
+        """The address of the head server in this process's configuration."""
+        config = settings()
         head_config = config.get(HEAD_SERVER_KEY_NAME)
         default = {
             "host": config.get(DEFAULT_HOST_KEY_NAME) or DEFAULT_HOST,
@@ -97,7 +103,7 @@ class ServerClient(BaseModel):
 
     @classmethod
     def load_from_global_config(cls, head_server_config: BaseServerConfig | None = None) -> Self:
-        """A client for the system that a head server publishes.
+        """A client for the servers of a head server.
 
         Raises:
             ConfigError: there is no head server at that address.
@@ -108,16 +114,16 @@ class ServerClient(BaseModel):
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ConfigError(
                 f"no head server at http://{head.host}:{head.port} ({error}): start one with "
-                f"`gym env start`, or give its address if it listens elsewhere"
+                f"`gym env start`, or give the right address"
             ) from None
         return cls(head_server_config=head, global_config_dict=config_from_yaml(published))
 
     async def request(self, server_name: str, url_path: str, method: str, **kwargs: Any) -> ClientResponse:
-        """One request to a server; inside a rollout a model server hears whose it is.
+        """One request to a server. Inside a rollout, the path to a model server names the rollout.
 
         Raises:
             ConfigError: no instance has this name.
-            aiohttp.ClientError: it could not be reached within the retry budget.
+            aiohttp.ClientError: the server could not be reached within the retry budget.
         """
         config = get_first_server_config_dict(self.global_config_dict, server_name)
         if _MODEL_SERVERS in self.global_config_dict[server_name] and not url_path.startswith("/ng-rollout/"):
@@ -141,7 +147,7 @@ class ServerClient(BaseModel):
         return await self.request(server_name, url_path, "POST", **kwargs)
 
     def poll_for_status(self, server_name: str) -> ServerStatus:
-        """Whether the server answers at all. Blocks for five seconds at most."""
+        """Whether the server answers. Blocks for five seconds at most."""
         config = cast("Any", get_first_server_config_dict(self.global_config_dict, server_name))
         try:
             _get(config.host, config.port, "/")
@@ -162,16 +168,10 @@ def get_server_url(server_name: str) -> str:
     return _base_url(get_first_server_config_dict(get_global_config_dict(), server_name))
 
 
-def _settings(*keys: str) -> dict[str, Any]:
-    """These settings of this process's configuration, those that it has."""
-    system = maybe_get_global_config_dict()
-    chosen = {} if system is None else {key: system[key] for key in keys if key in system}
-    return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.create(chosen), resolve=True))
-
-
-def _server_token(config: DictConfig) -> Secret | None:
-    token = cast("dict[str, Any]", config).get(SERVER_TOKEN_KEY_NAME)
-    return Secret(token) if token else None
+def _setting(key: str) -> dict[str, Any]:
+    """One setting of this process's configuration, as plain data; empty if the configuration lacks it."""
+    config = settings()
+    return plain_config(DictConfig({key: config[key]} if key in config else {}))
 
 
 def _bearer() -> dict[str, str]:
@@ -199,14 +199,14 @@ class BaseServer(BaseModel):
 
     @classmethod
     def load_config_from_global_config(cls) -> BaseRunServerInstanceConfig:
-        """The settings of the instance that this process was started for, typed by the class's `config`.
+        """The settings of the instance that this process serves, typed by the class's `config`.
 
         Raises:
-            ConfigError: the process was started without an instance, or its settings don't fit.
+            ConfigError: the environment names no instance, or its settings don't fit.
         """
         name = os.environ.get(NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME)
         if not name:
-            raise ConfigError(f"{NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME} doesn't say which instance to serve")
+            raise ConfigError(f"{NEMO_GYM_CONFIG_PATH_ENV_VAR_NAME} does not name the instance to serve")
         return cls.load_config_of(name)
 
     @classmethod
@@ -216,12 +216,11 @@ class BaseServer(BaseModel):
         Raises:
             ConfigError: there is no such instance, or its settings don't fit.
         """
-        block = get_first_server_config_dict(get_global_config_dict(), name)
-        settings = cast("dict[str, Any]", OmegaConf.to_container(block, resolve=True))
+        block = plain_config(get_first_server_config_dict(get_global_config_dict(), name))
         kind = cast("type[BaseRunServerInstanceConfig]", cls.model_fields["config"].annotation)
         try:
-            settings.pop("share", None)  # it is about the process, and the class may forbid other settings
-            config = kind.model_validate({**settings, "name": name})
+            block.pop("share", None)  # a setting of the process; the class may forbid unknown settings
+            config = kind.model_validate({**block, "name": name})
         except ValidationError as error:
             raise ConfigError(f"settings of {name}: {problems(error)}") from None
         remember_secret_settings(config)
@@ -234,11 +233,18 @@ class SimpleServer(BaseServer):
     server_client: ServerClient
 
     def setup_webserver(self) -> FastAPI:
-        """The app with its own routes; what every server has is added by `served_app`."""
+        """The app with its own routes. `served_app` adds the parts that every server has."""
         raise NotImplementedError
 
+    def new_app(self) -> FastAPI:
+        """An app that knows the rollout and the session of a request."""
+        app = FastAPI()
+        app.add_middleware(RolloutContextMiddleware)
+        self.setup_session_middleware(app)
+        return app
+
     def get_session_middleware_key(self) -> str:
-        """How this server is called in cookies and errors: class and instance."""
+        """The name of this server in cookies and errors: its class and instance."""
         return f"{type(self).__name__}___{self.config.name}"
 
     def setup_session_middleware(self, app: FastAPI) -> None:
@@ -247,13 +253,13 @@ class SimpleServer(BaseServer):
         app.add_middleware(SessionCookie, label=label, secret=cookie_secret())
 
     def setup_exception_middleware(self, app: FastAPI) -> None:
-        """Answer what a handler raises with 500 and a readable text, session cookie included."""
+        """Answer an exception of a handler with 500, a readable text and the session cookie."""
         label = self.get_session_middleware_key()
         kinds: list[object] = [middleware.cls for middleware in app.user_middleware]
         inside = kinds.index(SessionCookie) + 1 if SessionCookie in kinds else len(kinds)
         app.user_middleware[inside:inside] = [
             Middleware(ErrorForms, label=label),
-            Middleware(LimitRequests, limits=Limits.of(_settings(SETTING))),
+            Middleware(LimitRequests, limits=Limits.of(_setting(SETTING))),
             Middleware(InnerFailures),
         ]
 
@@ -262,13 +268,17 @@ class SimpleServer(BaseServer):
         app.get("/", include_in_schema=False)(_alive)
 
     def setup_docs(self, app: FastAPI) -> None:
-        """Answer `GET /docs` with a page that loads nothing from elsewhere, in place of FastAPI's own."""
+        """Answer `GET /docs` with a page that loads nothing from other hosts, in place of FastAPI's page."""
         if app.docs_url == _DOCS:
             app.router.routes[:] = [one for one in app.routes if getattr(one, "path", "") != _DOCS]
             app.add_route(_DOCS, lambda _: docs_page(app.openapi()), include_in_schema=False)
 
     def served_app(self, *, token: Secret | None = None, profile: CpuProfile | None = None) -> FastAPI:
-        """The app as it is served, with what every server has; callers must know `token`, if there is one."""
+        """The app as it is served, with the parts that every server has.
+
+        Args:
+            token: a secret that callers must send; None for no secret.
+        """
         app = self.setup_webserver()
         self.setup_liveness(app)
         self.setup_docs(app)
@@ -281,9 +291,8 @@ class SimpleServer(BaseServer):
         return app
 
     def _log_invalid_bodies(self, app: FastAPI) -> None:
-        """Say in the log what is wrong with a request that is answered with 422, and what it was."""
-        answered = app.exception_handlers.get(RequestValidationError)
-        if answered is not request_validation_exception_handler:
+        """Log the problem and the body of a request that is answered with 422."""
+        if app.exception_handlers.get(RequestValidationError) is not request_validation_exception_handler:
             return
         label = self.get_session_middleware_key()
 
@@ -296,45 +305,44 @@ class SimpleServer(BaseServer):
         app.add_exception_handler(RequestValidationError, logged)
 
     @classmethod
-    def built(cls, config: BaseRunServerInstanceConfig) -> Self:
-        """The server with these settings, and a client for the other servers of this process's
-        configuration."""
+    def of_config(cls, config: BaseRunServerInstanceConfig) -> Self:
+        """The server with these settings and a client for the other servers of the configuration."""
         head = ServerClient.load_head_server_config()
         client = ServerClient(head_server_config=head, global_config_dict=get_global_config_dict())
         return cls(config=config, server_client=client)
 
     @classmethod
     def __gym_app__(cls, name: str, tree: Mapping[str, Any], options: AppOptions) -> FastAPI:
-        """The app of an instance within a process that serves others too."""
+        """The app of an instance in a process that also serves other instances."""
         return hosted_app(cls, name, tree, options)
 
     @classmethod
     def run_webserver(cls) -> FastAPI | None:
-        """Serve the instance that this process was started for.
+        """Serve the instance that the environment variables name.
 
-        Returns the app instead where the process is one of several workers, which uvicorn runs.
+        In one of several worker processes, which uvicorn runs, this returns the app instead.
 
         Raises:
             ConfigError: the environment variables don't describe an instance of this class.
         """
         config = cls.load_config_from_global_config()
         system = get_global_config_dict()
-        token = _server_token(system)
+        token = Secret(text) if (text := settings().get(SERVER_TOKEN_KEY_NAME)) else None
         if token is None and not is_loopback(config.host):
             raise ConfigError(
-                f"{config.name} is bound to {config.host}, where other machines reach it: "
-                f"put what it is to ask of its callers in {SERVER_TOKEN_KEY_NAME}"
+                f"{config.name} is bound to {config.host}, where other machines can reach it: "
+                f"set {SERVER_TOKEN_KEY_NAME}, a token that its callers must send"
             )
         workers = config.num_workers or 1
         if workers > 1 and not is_worker():
             run_workers(config.host, config.port, workers)
             return None
         profile = profile_of(system, f"{config.name}-{os.getpid()}" if is_worker() else config.name)
-        app = cls.built(config).served_app(token=token, profile=profile)
-        names = [config.host, *allowed_hosts(_settings(ALLOWED_HOSTS))]
+        app = cls.of_config(config).served_app(token=token, profile=profile)
+        names = [config.host, *allowed_hosts(_setting(ALLOWED_HOSTS))]
         app.add_middleware(WebPageGuard, bound=config.host, names=names)
         if profile is not None:
-            profiled(app, profile)
+            enter_around(app, profile_while_open(profile))
         if is_worker():
             return app
         run_app(app, config.host, config.port)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
+from nemo_gym.compat.handlers import object_in
 from nemo_gym.wire.json_values import object_of, objects_of, text_of
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.model_call import Dialect
 
 
-def reassembled(data: bytes, dialect: Dialect) -> tuple[dict[str, Any] | None, bool]:
-    """(the answer, or None where nothing of one came; whether the stream came to its end)."""
+def reassemble(data: bytes, dialect: Dialect) -> tuple[dict[str, Any] | None, bool]:
+    """(the answer, or None for a stream without one; whether the stream is complete)."""
     events = list(_events(data))
     match dialect:
         case "responses":
@@ -26,12 +27,12 @@ def reassembled(data: bytes, dialect: Dialect) -> tuple[dict[str, Any] | None, b
 
 def _response(events: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, bool]:
     last: dict[str, Any] | None = None
-    whole = False
+    is_whole = False
     for event in events:
         if isinstance(event.get("response"), dict):
             last = event["response"]
-            whole = event.get("type") in ("response.completed", "response.incomplete", "response.failed")
-    return last, whole
+            is_whole = event.get("type") in ("response.completed", "response.incomplete", "response.failed")
+    return last, is_whole
 
 
 def _completion(events: list[dict[str, Any]], ended: bool) -> tuple[dict[str, Any] | None, bool]:
@@ -39,11 +40,11 @@ def _completion(events: list[dict[str, Any]], ended: bool) -> tuple[dict[str, An
     texts: dict[str, str] = {}
     calls: dict[int, dict[str, Any]] = {}
     finish: str | None = None
-    begun = False
+    has_choice = False
     for event in events:
         head.update({key: event[key] for key in ("id", "created", "model", "usage") if event.get(key)})
         for choice in objects_of(event.get("choices")):
-            begun = True
+            has_choice = True
             finish = text_of(choice.get("finish_reason")) or finish
             delta = object_of(choice.get("delta"))
             for name, other in (("content", ""), ("reasoning_content", "reasoning")):
@@ -51,7 +52,7 @@ def _completion(events: list[dict[str, Any]], ended: bool) -> tuple[dict[str, An
                     texts[name] = texts.get(name, "") + part
             for part in objects_of(delta.get("tool_calls")):
                 _add_call(calls, part)
-    if not begun:
+    if not has_choice:
         return None, False
     message: dict[str, Any] = {"role": "assistant", "content": None, **texts}
     if calls:
@@ -75,7 +76,7 @@ def _message(events: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, bool]
     message: dict[str, Any] | None = None
     blocks: dict[int, dict[str, Any]] = {}
     inputs: dict[int, str] = {}
-    whole = False
+    is_whole = False
     for event in events:
         place = event.get("index")
         match event.get("type"):
@@ -90,7 +91,7 @@ def _message(events: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, bool]
                 message.update(object_of(event.get("delta")))
                 message["usage"] = {**object_of(message.get("usage")), **object_of(event.get("usage"))}
             case "message_stop":
-                whole = True
+                is_whole = True
             case _:
                 pass
     if message is None:
@@ -99,9 +100,9 @@ def _message(events: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, bool]
         try:
             blocks[place]["input"] = decode(text.encode("utf-8", "replace"))
         except msgspec.DecodeError:
-            blocks[place]["input"], whole = text, False
+            blocks[place]["input"], is_whole = text, False
     message["content"] = [blocks[place] for place in sorted(blocks)]
-    return message, whole
+    return message, is_whole
 
 
 def _add_delta(block: dict[str, Any], inputs: dict[int, str], place: int, delta: dict[str, Any]) -> None:
@@ -113,12 +114,10 @@ def _add_delta(block: dict[str, Any], inputs: dict[int, str], place: int, delta:
 
 
 def _events(data: bytes) -> Iterator[dict[str, Any]]:
-    """The JSON objects of the events' data lines; anything else is passed over."""
+    """The JSON objects in the data lines of the events. Other lines are ignored."""
     for line in data.replace(b"\r\n", b"\n").split(b"\n"):
-        if line.startswith(b"data:"):
-            try:
-                value = decode(line.removeprefix(b"data:").strip())
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            if isinstance(value, dict):
-                yield cast("dict[str, Any]", value)
+        if (
+            line.startswith(b"data:")
+            and (event := object_in(line.removeprefix(b"data:").strip())) is not None
+        ):
+            yield event

@@ -1,4 +1,4 @@
-"""Collates data sets: checks and counts their rows and writes them together by type."""
+"""Collates data sets: checks and counts their rows, and writes one file for each type."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
     type: str
     path: Path
     source: Source
-    """How its rows are read."""
+    """The source of its rows."""
     facts: dict[str, Any]
     """Its fields in the configuration; its metrics begin with them."""
 
@@ -45,20 +45,20 @@ class Part:
 
     @property
     def prepared(self) -> Path:
-        """The path of its rows in the form that the agent gets."""
+        """The path of its rows in the form that the agent receives."""
         return self.path.with_name(f"{self.path.stem}_prepare.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
-class Collated:
-    """All data sets of a type together."""
+class Collation:
+    """The rows of all data sets of a type, in one file."""
 
     type: str
     path: Path
     rows: int
-    """The number of rows written, repeats included."""
+    """The number of rows in the file, with repeats."""
     refused: int
-    """The number of lines left out."""
+    """The number of lines that are not in the file."""
 
 
 def collate(
@@ -67,37 +67,38 @@ def collate(
     *,
     refused: Callable[[Path, int, str], None],
     overwrite_conflicts: bool = False,
-) -> list[Collated]:
+) -> list[Collation]:
     """Write `<stem>_prepare.jsonl` and `<stem>_metrics.json` beside every data set, and into the folder
     `<type>.jsonl` and `<type>_metrics.json` for every type: all of them, or none.
 
     Args:
-        refused: called with file, line and problem of every row that is left out.
+        refused: called with file, line and problem of every invalid row.
         overwrite_conflicts: replace metrics that differ.
 
     Raises:
-        MetricsConflict: they differ from those on disk; the new ones are in `<stem>_metrics_conflict.json`.
-        UsageError: a line is no JSON object, a data set has no valid row, or files would be overwritten.
+        MetricsConflict: metrics differ from those on disk; the new ones are in
+        `<stem>_metrics_conflict.json`. UsageError: a line is not a JSON object, a data set has no valid row,
+        or two data sets share a file.
     """
     types = list(dict.fromkeys(part.type for part in parts))
     _check_apart(parts, [folder / f"{type}.jsonl" for type in types])
     folder.mkdir(parents=True, exist_ok=True)
     metrics: dict[Path, Document] = {}
-    collations: list[Collated] = []
+    collations: list[Collation] = []
     with ExitStack() as files:
         for type in types:
             path = folder / f"{type}.jsonl"
-            together = files.enter_context(whole_file(path))
-            total, left_out = Statistics(), 0
+            type_file = files.enter_context(whole_file(path))
+            total, invalid = Statistics(), 0
             mine = [part for part in parts if part.type == type]
             for part in mine:
-                prepared = files.enter_context(whole_file(part.prepared))
-                counted, wrong = _pass(part, (prepared, together), refused)
-                metrics[part.metrics] = {**part.facts, **counted.figures()}
-                total.merge(counted)
-                left_out += wrong
+                part_file = files.enter_context(whole_file(part.prepared))
+                statistics, problems = _copy_rows(part, (part_file, type_file), refused)
+                metrics[part.metrics] = {**part.facts, **statistics.figures()}
+                total.merge(statistics)
+                invalid += problems
             metrics[folder / f"{type}_metrics.json"] = {**mine[0].facts, **total.figures()}
-            collations.append(Collated(type, path, total.examples, left_out))
+            collations.append(Collation(type, path, total.examples, invalid))
         if not overwrite_conflicts:
             _refuse_conflicts(metrics)
     for path, document in metrics.items():
@@ -106,38 +107,38 @@ def collate(
     return collations
 
 
-def _pass(
+def _copy_rows(
     part: Part, files: Iterable[BinaryIO], refused: Callable[[Path, int, str], None]
 ) -> tuple[Statistics, int]:
-    """The figures of a data set, its rows written to files; and how many rows were left out."""
-    counted, wrong = Statistics(), 0
+    """Write the rows of a data set to files, and return their statistics and the number of invalid rows."""
+    statistics, problems = Statistics(), 0
 
     def refuse(line: int, problem: str) -> None:
-        nonlocal wrong
-        wrong += 1
+        nonlocal problems
+        problems += 1
         refused(part.path, line, problem)
 
     for row in rows_of(part.source, RemotePlaceholder(), on_problem=refuse):
-        counted.add(row, part.source.num_repeats)
+        statistics.add(row, part.source.num_repeats)
         lines = (encode(row) + b"\n") * part.source.num_repeats
         for file in files:
             file.write(lines)
-    if not counted.examples:
+    if not statistics.examples:
         raise UsageError(f"{part.path}: there is no valid row in it")
-    return counted, wrong
+    return statistics, problems
 
 
 def _check_apart(parts: Sequence[Part], output_paths: Sequence[Path]) -> None:
-    taken_paths: set[Path] = {path.resolve() for path in output_paths}
+    all_paths: set[Path] = {path.resolve() for path in output_paths}
     for part in parts:
         for path in (part.path, part.prepared, part.metrics):
-            if path.resolve() in taken_paths:
+            if path.resolve() in all_paths:
                 what = f"{part.source.agent}: data set {part.facts['name']!r}"
                 raise UsageError(
-                    f"{what}: {path} would be written over: give each data set a file of its own, and "
-                    "an output folder where they are not"
+                    f"{what}: {path} would be written over: give each data set a file of its own, and choose "
+                    "an output folder without these files"
                 )
-            taken_paths.add(path.resolve())
+            all_paths.add(path.resolve())
 
 
 def _refuse_conflicts(metrics: dict[Path, Document]) -> None:
@@ -146,13 +147,14 @@ def _refuse_conflicts(metrics: dict[Path, Document]) -> None:
         conflicts = differences(read_metrics(path), document)
         if conflicts:
             write_metrics(conflict_path(path), document)
-            more = f" and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
-            problems.append(f"{path}: {'; '.join(conflicts[:_SHOWN])}{more}")
+            more = f" and {len(conflicts) - _MOST} more" if len(conflicts) > _MOST else ""
+            problems.append(f"{path}: {'; '.join(conflicts[:_MOST])}{more}")
     if problems:
         raise MetricsConflict(
-            "metrics are not what they were (the new ones are in *_metrics_conflict.json; "
+            "metrics differ from those on disk (the new ones are in *_metrics_conflict.json; "
             "+overwrite_metrics_conflicts=true replaces the old):\n  " + "\n  ".join(problems)
         )
 
 
-_SHOWN = 5
+_MOST = 5
+"""The number of conflicts of each file in the message."""

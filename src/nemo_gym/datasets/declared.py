@@ -21,15 +21,15 @@ MODES: Final = {
     "train_preparation": ("train", "validation", "benchmark"),
     "example_validation": ("example",),
 }
-"""The types of data sets that a mode of collating is about."""
+"""The types of data sets of each mode of `gym dataset collate`."""
 
 
 def declared_source(agent: Instance, dataset: Dataset, roots: Sequence[Path]) -> Source:
-    """The rows of a data set that is here.
+    """The rows of a data set whose file exists.
 
     Raises:
-        UsageError: it has no file.
-        ConfigError: its prompt can't be read.
+        UsageError: the file is missing.
+        ConfigError: the prompt can't be read.
     """
     path = find_file(dataset.jsonl_fpath, roots)
     if path is None:
@@ -41,7 +41,7 @@ def declared_parts(agents: Sequence[Instance], types: Sequence[str], roots: Sequ
     """All data sets of these types.
 
     Raises:
-        UsageError: there are none, or some have no file; all of those are named.
+        UsageError: there are no such data sets, or files are missing; the message names all of these.
         ConfigError: a prompt can't be read.
     """
     parts: list[Part] = []
@@ -55,9 +55,9 @@ def declared_parts(agents: Sequence[Instance], types: Sequence[str], roots: Sequ
     if missing:
         raise UsageError("\n  ".join(["data sets without a file:", *missing]))
     if not parts:
-        have = sorted({dataset.type for agent in agents for dataset in agent.datasets})
-        declared = f"there is {', '.join(have)}" if have else "none is declared"
-        raise UsageError(f"no data set of type {' or '.join(types)}: {declared}")
+        others = sorted({dataset.type for agent in agents for dataset in agent.datasets})
+        hint = f"there is {', '.join(others)}" if others else "none is declared"
+        raise UsageError(f"no data set of type {' or '.join(types)}: {hint}")
     return parts
 
 
@@ -69,17 +69,17 @@ def fetch_missing(
     token: str = "",
     store: str = "huggingface",
 ) -> list[Path]:
-    """Download the files that data sets of these types lack; the paths of those that are new.
+    """Download the missing files of data sets of these types, and return their paths.
 
     Args:
         token: for the hub.
-        store: `huggingface` or `gitlab`, where a data set names both in the older form.
+        store: `huggingface` or `gitlab`, for a data set that names both in the older form.
 
     Raises:
-        UsageError: a data set doesn't say where it is, or is in a store that isn't offered.
-        GymError: the hub can't be reached or hasn't the file.
+        UsageError: a data set has no source, or its store is not supported.
+        GymError: the hub can't be reached, or does not have the file.
     """
-    fetched: list[Path] = []
+    paths: list[Path] = []
     for agent, dataset in _of_types(agents, types):
         if find_file(dataset.jsonl_fpath, roots) is not None:
             continue
@@ -94,8 +94,8 @@ def fetch_missing(
                 raise UsageError(f"{_missing(agent, dataset)}. {NO_GITLAB}")
             case None:
                 raise UsageError(_missing(agent, dataset))
-        fetched.append(path)
-    return fetched
+        paths.append(path)
+    return paths
 
 
 def _fetch(hub: Hub, source: HuggingFaceSource, split: str, path: Path) -> None:
@@ -106,10 +106,10 @@ def _fetch(hub: Hub, source: HuggingFaceSource, split: str, path: Path) -> None:
 
 
 def origin(dataset: Dataset, store: str) -> HuggingFaceSource | GitlabSource | None:
-    """The source of a data set, also when it is declared in the older form; None without one.
+    """The source of a data set in the current or the older form; None without a source.
 
     Raises:
-        UsageError: the older form is not what it should be.
+        UsageError: the older form is wrong.
     """
     if dataset.source is not None:
         return dataset.source
@@ -155,6 +155,6 @@ def _missing(agent: Instance, dataset: Dataset) -> str:
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
-    """As the original package writes them: what a benchmark has besides is left out."""
+    """The fields that the original package writes, which exclude two fields of benchmarks."""
     fields: dict[str, Any] = msgspec.to_builtins(dataset)
     return {key: value for key, value in fields.items() if key not in ("prepare_script", "prompt_config")}

@@ -10,11 +10,11 @@ from nemo_gym.wire.errors import UsageError
 
 
 def download(settings: DownloadSettings) -> list[Path]:
-    """The files that were written.
+    """Download a data set and return the new files.
 
     Raises:
         UsageError: a setting is missing, or two settings exclude each other.
-        GymError: the hub can't be reached, or hasn't got it.
+        GymError: the hub can't be reached, or does not have the data set.
     """
     if not settings.repo_id:
         raise UsageError("which data set? It is named OWNER/NAME").about("repo_id")

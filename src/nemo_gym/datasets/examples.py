@@ -1,4 +1,4 @@
-"""Checks the committed examples of a resources server: five rows, their figures and five rollouts."""
+"""Checks the examples of a resources server: five rows, their metrics and five rollouts."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from nemo_gym.wire.jsonl import encode, read_rows
 
 
 class HubError(GymError):
-    """The hub can't be reached, or refuses what it is asked for."""
+    """The hub can't be reached, or refuses a request."""
 
 
 class Hub:
     """Files of data set repositories.
 
     Args:
-        token: what the hub knows the user by; empty takes that of `HF_TOKEN` or `hf auth login`, if any.
+        token: of the user; empty takes the token of `HF_TOKEN` or `hf auth login`, if there is one.
 
     Raises:
         UsageError: the library is missing.
@@ -41,35 +41,35 @@ class Hub:
         self._api: Any = huggingface_hub.HfApi(token=token or None)
 
     def fetch_file(self, repository: str, file: str, path: Path, *, revision: str | None = None) -> None:
-        """Put one file of a repository at a path.
+        """Download one file of a repository to a path.
 
         Raises:
-            HubError: there is none, or the hub can't be reached.
+            HubError: there is no such file, or the hub can't be reached.
         """
-        revision, files, _ = self._listed(repository, revision)
+        revision, files, _ = self._list_files(repository, revision)
         if file not in files:
             raise HubError(f"{repository} has no file {file!r}.{did_you_mean(file, files)}")
-        with _room_for(path) as folder:
-            file_path = self._fetched(repository, file, folder, revision)
+        with _folder_beside(path) as folder:
+            file_path = self._download(repository, file, folder, revision)
             with file_path.open("rb") as source, whole_file(path) as target:
                 shutil.copyfileobj(source, target)
 
     def fetch_split(self, repository: str, split: str, path: Path, *, revision: str | None = None) -> None:
-        """Put the rows of a split at a path, a JSON line each.
+        """Download the rows of a split to a JSONL file.
 
         Raises:
             HubError: the hub can't be reached, or has no such repository.
-            UsageError: it has no such split, or its files are of a kind that isn't read.
+            UsageError: the repository has no such split, or its files are not JSONL.
         """
         revision, splits = self._splits(repository, revision)
         if split not in splits:
             raise UsageError(f"{repository} has no split {split!r}.{did_you_mean(split, splits)}")
-        with _room_for(path) as folder, whole_file(path) as target:
+        with _folder_beside(path) as folder, whole_file(path) as target:
             for file in splits[split]:
-                _copy_rows(self._fetched(repository, file, folder, revision), target)
+                _copy_rows(self._download(repository, file, folder, revision), target)
 
     def splits(self, repository: str, *, revision: str | None = None) -> list[str]:
-        """The splits of a repository: those that its card names, else those that its files are called after.
+        """The splits of a repository: those of its card, or else those in the names of its files.
 
         Raises:
             HubError: the hub can't be reached, or has no such repository.
@@ -86,12 +86,12 @@ class Hub:
         message: str | None = None,
         description: str | None = None,
     ) -> str:
-        """Put a file into a repository, which is made, private, where it isn't there; the URL of the change.
+        """Upload a file to a repository and return the URL of the change. A new repository is private.
 
         Raises:
             HubError: the hub can't be reached, or refuses.
         """
-        with _asking(repository):
+        with _hub_errors(repository):
             self._api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
             commit = self._api.upload_file(
                 path_or_fileobj=file,
@@ -106,29 +106,31 @@ class Hub:
         return commit.pr_url or commit.commit_url
 
     def collect(self, repository: str, collection: str) -> None:
-        """Add a repository to a collection, unless it is there.
+        """Add a repository to a collection. It may be there already.
 
         Raises:
             HubError: the hub can't be reached, or has no such collection.
         """
-        with _asking(f"{repository} in {collection}"):
+        with _hub_errors(f"{repository} in {collection}"):
             self._api.add_collection_item(collection, repository, "dataset", exists_ok=True)
 
-    def _fetched(self, repository: str, file: str, folder: Path, revision: str | None) -> Path:
-        with _asking(repository):
+    def _download(self, repository: str, file: str, folder: Path, revision: str | None) -> Path:
+        with _hub_errors(repository):
             location = self._api.hf_hub_download(
                 repository, file, repo_type="dataset", revision=revision, local_dir=folder
             )
         return Path(location)
 
     def _splits(self, repository: str, revision: str | None) -> tuple[str | None, Splits]:
-        """The revision that was looked at, and its splits."""
-        revision, files, card = self._listed(repository, revision)
+        """The current revision, and its splits."""
+        revision, files, card = self._list_files(repository, revision)
         return revision, find_splits(files, card)
 
-    def _listed(self, repository: str, revision: str | None) -> tuple[str | None, list[str], dict[str, Any]]:
-        """The revision that was looked at, its files, and what its card says."""
-        with _asking(repository):
+    def _list_files(
+        self, repository: str, revision: str | None
+    ) -> tuple[str | None, list[str], dict[str, Any]]:
+        """The current revision, its files, and the content of its card."""
+        with _hub_errors(repository):
             info = self._api.dataset_info(repository, revision=revision)
         files = sorted(sibling.rfilename for sibling in info.siblings or ())
         return info.sha or revision, files, info.card_data.to_dict() if info.card_data else {}
@@ -137,23 +139,23 @@ class Hub:
 def _copy_rows(file: Path, target: BinaryIO) -> None:
     if file.suffix != ".jsonl":
         raise UsageError(
-            f"{file.name}: a split is read from .jsonl files; as an artifact any file is fetched as it is"
+            f"{file.name}: a split is read from .jsonl files; download other files as artifacts"
         ).about("artifact")
     for _, row in read_rows(file):
         target.write(encode(row) + b"\n")
 
 
 @contextmanager
-def _room_for(path: Path) -> Generator[Path, None, None]:
-    """A passing folder beside a path, on the same disk."""
+def _folder_beside(path: Path) -> Generator[Path, None, None]:
+    """A temporary folder beside a path, on the same disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=".hub-") as folder:
         yield Path(folder)
 
 
 @contextmanager
-def _asking(what: str) -> Generator[None, None, None]:
-    """Errors of the library as one line each."""
+def _hub_errors(what: str) -> Generator[None, None, None]:
+    """Turn errors of the library into errors of one line."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
         HFValidationError,

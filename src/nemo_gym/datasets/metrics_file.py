@@ -1,4 +1,4 @@
-"""Metrics files: the figures of a data set, stored beside it and compared when it is collated again."""
+"""Metrics files: the statistics of a data set, stored beside it and compared with new statistics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document: TypeAlias = dict[str, Any]
 
 
 def write_metrics(path: Path, document: Document) -> None:
-    """Write a metrics file, whole or not at all."""
+    """Write a metrics file."""
     with whole_file(path) as file:
         file.write(msgspec.json.format(encode(document), indent=4) + b"\n")
 
@@ -46,7 +46,7 @@ def conflict_path(path: Path) -> Path:
 
 
 def differences(before: Document, now: Document) -> list[str]:
-    """The stored values that differ from the current ones, a line each; new values are no difference."""
+    """One line for each stored value that differs from the current value. Additional values are ignored."""
     return list(_differences(before, now, ()))
 
 
@@ -57,12 +57,12 @@ def _differences(before: Any, now: Any, place: tuple[str, ...]) -> Iterator[str]
             if key in new:
                 yield from _differences(value, new[key], (*place, key))
             else:
-                yield f"{': '.join((*place, key))}: was {_shown(value)}, is gone"
-    elif not _same(before, now):
-        yield f"{': '.join(place)}: was {_shown(before)}, is {_shown(now)}"
+                yield f"{': '.join((*place, key))}: was {_text(value)}, is gone"
+    elif not _equal(before, now):
+        yield f"{': '.join(place)}: was {_text(before)}, is {_text(now)}"
 
 
-def _same(before: Any, now: Any) -> bool:
+def _equal(before: Any, now: Any) -> bool:
     if _is_number(before) and _is_number(now):
         size = max(abs(before), abs(now))
         return abs(before - now) <= (TOLERANCE if size >= 1 else SMALL_TOLERANCE)
@@ -73,14 +73,14 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < _LARGE
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     text = encode(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 TOLERANCE: Final = 5e-3
 SMALL_TOLERANCE: Final = 5e-4
-"""Where both numbers are below 1."""
+"""The tolerance where both numbers are below 1."""
 MAX_BYTES: Final = 16 << 20
 _LARGE: Final = 1e300
-"""Beyond this, whole numbers and floats can't be subtracted."""
+"""Larger whole numbers can't be subtracted from floats."""

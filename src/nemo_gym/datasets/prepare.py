@@ -1,4 +1,4 @@
-"""Makes the files of benchmarks by running each `prepare` in a process of its own."""
+"""Prepares the files of benchmarks, with each `prepare` function in a process of its own."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from nemo_gym.wire.jsonl import read_rows
 
 
 class PrepareSettings(msgspec.Struct, frozen=True):
-    """Named as the keys of a configuration."""
+    """The settings, named as the keys of a configuration."""
 
     use_cached_prepared_benchmarks: bool = False
-    """Leave a file that is there as it is."""
+    """Whether existing files are used."""
     num_prepare_benchmark_processes: Annotated[int, msgspec.Meta(ge=1)] = 1
     prepare_script_args: dict[str, Any] = {}
-    """Given to every `prepare`."""
+    """The arguments of every `prepare`."""
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A benchmark whose file is there."""
+class PreparedBenchmark(msgspec.Struct, frozen=True):
+    """A benchmark whose file exists."""
 
     name: str
     path: str
     rows: int
     cached: bool
-    """Whether it was there already."""
+    """Whether the file existed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +46,40 @@ class _Benchmark:
     name: str
     script: Path
     targets: frozenset[Path]
-    """The possible paths of its file: the same place under each of the roots."""
-    present: Path | None
-    """The file, where there is one."""
+    """The possible paths of its file: one in each of the roots."""
+    file: Path | None
+    """The existing file; None without one."""
 
 
 async def prepare_benchmarks(
     agents: Sequence[Instance], roots: Sequence[Path], settings: PrepareSettings
-) -> list[Prepared]:
-    """Run the `prepare` of every benchmark that the agents declare, each once.
+) -> list[PreparedBenchmark]:
+    """Run the `prepare` of every benchmark of the agents once.
 
     Raises:
-        UsageError: no benchmark is declared, or a script is missing.
-        GymError: what went wrong with which benchmark; the others are prepared all the same.
+        UsageError: there is no benchmark, or a script is missing.
+        GymError: benchmarks failed; the message names them. The others are prepared all the same.
     """
-    benchmarks = _declared(agents, roots)
+    benchmarks = _benchmarks(agents, roots)
     turn = asyncio.Semaphore(settings.num_prepare_benchmark_processes)
-    works = [_prepared(benchmark, roots, settings, turn) for benchmark in benchmarks]
-    results = await asyncio.gather(*works, return_exceptions=True)
+    calls = [_prepare(benchmark, roots, settings, turn) for benchmark in benchmarks]
+    results = await asyncio.gather(*calls, return_exceptions=True)
     problems = [result for result in results if isinstance(result, BaseException)]
     for problem in problems:
         if not isinstance(problem, GymError):
             raise problem
     if problems:
         raise GymError("\n  ".join(str(problem) for problem in problems))
-    return [result for result in results if isinstance(result, Prepared)]
+    return [result for result in results if isinstance(result, PreparedBenchmark)]
 
 
-def _declared(agents: Sequence[Instance], roots: Sequence[Path]) -> list[_Benchmark]:
-    every = [dataset for agent in agents for dataset in agent.datasets if dataset.type == "benchmark"]
-    if not every:
+def _benchmarks(agents: Sequence[Instance], roots: Sequence[Path]) -> list[_Benchmark]:
+    datasets = [dataset for agent in agents for dataset in agent.datasets if dataset.type == "benchmark"]
+    if not datasets:
         raise UsageError("no benchmark in the configuration: name one, or give a file").about(
             "benchmark", "config"
         )
-    return [_benchmark(dataset, roots) for dataset in {one.jsonl_fpath: one for one in every}.values()]
+    return [_benchmark(dataset, roots) for dataset in {one.jsonl_fpath: one for one in datasets}.values()]
 
 
 def _benchmark(dataset: Dataset, roots: Sequence[Path]) -> _Benchmark:
@@ -91,50 +91,50 @@ def _benchmark(dataset: Dataset, roots: Sequence[Path]) -> _Benchmark:
     return _Benchmark(dataset.name, script, targets, find_file(dataset.jsonl_fpath, roots))
 
 
-async def _prepared(
+async def _prepare(
     benchmark: _Benchmark, roots: Sequence[Path], settings: PrepareSettings, turn: asyncio.Semaphore
-) -> Prepared:
-    present = benchmark.present if settings.use_cached_prepared_benchmarks else None
-    if present is not None:
-        return Prepared(benchmark.name, str(present), _count(present), cached=True)
+) -> PreparedBenchmark:
+    if benchmark.file is not None and settings.use_cached_prepared_benchmarks:
+        return PreparedBenchmark(benchmark.name, str(benchmark.file), _count(benchmark.file), cached=True)
     request = Request(str(benchmark.script), settings.prepare_script_args, [str(root) for root in roots])
     async with turn:
-        ended = await run_program(
+        process = await run_program(
             [sys.executable, "-P", "-m", "nemo_gym.datasets.prepare_child"],
             folder=Path.cwd(),
             env=os.environ,
             seconds=_LONGEST_S,
             stdin=msgspec.json.encode(request),
         )
-    path = _returned(benchmark, ended)
-    return Prepared(benchmark.name, str(path), _count(path), cached=False)
+    path = _result_path(benchmark, process)
+    return PreparedBenchmark(benchmark.name, str(path), _count(path), cached=False)
 
 
-def _returned(benchmark: _Benchmark, ended: Ended) -> Path:
-    """The path that was returned, which must be the declared one.
+def _result_path(benchmark: _Benchmark, process: Ended) -> Path:
+    """The path that `prepare` returned.
 
     Raises:
-        GymError: it isn't, or nothing was returned.
+        GymError: it failed, or returned another path than that of the configuration.
     """
     where = f"{benchmark.name}: {benchmark.script}"
-    if ended.exit_code != 0:
-        how = "ran out of time" if ended.exit_code is None else "failed"
-        lines = "".join(f"\n  | {line}" for line in ended.stderr.splitlines()[-_SHOWN:])
-        raise GymError(f"{where} {how} after {ended.seconds:.0f} s:{lines}")
-    path = Path(ended.stdout)
+    if process.exit_code != 0:
+        how = "ran out of time" if process.exit_code is None else "failed"
+        lines = "".join(f"\n  | {line}" for line in process.stderr.splitlines()[-_MOST_LINES:])
+        raise GymError(f"{where} {how} after {process.seconds:.0f} s:{lines}")
+    path = Path(process.stdout)
     if path.resolve() not in benchmark.targets:
-        declared = " or ".join(sorted(map(str, benchmark.targets)))
-        raise GymError(f"{where}: prepare() returned {path}, but jsonl_fpath says {declared}")
+        targets = " or ".join(sorted(map(str, benchmark.targets)))
+        raise GymError(f"{where}: prepare() returned {path}, but jsonl_fpath says {targets}")
     if not path.is_file():
         raise GymError(f"{where}: prepare() returned {path}, and there is no such file")
     return path
 
 
 def _count(path: Path) -> int:
-    """How many rows a file has.
+    """The number of rows of a file.
 
     Raises:
-        DataError: a line is not a JSON object, or there are none.
+        DataError: a line is not a JSON object.
+        GymError: the file has no rows.
     """
     rows = sum(1 for _ in read_rows(path))
     if not rows:
@@ -143,5 +143,5 @@ def _count(path: Path) -> int:
 
 
 _LONGEST_S: Final = 86400.0
-_SHOWN: Final = 20
-"""Lines of what a failed script printed."""
+_MOST_LINES: Final = 20
+"""The number of lines of a failed script's output in the message."""

@@ -1,7 +1,5 @@
-"""The process of one `prepare`: a `Request` on standard input, the returned path on standard output.
-
-What the script prints goes to standard error.
-"""
+"""The process of one `prepare`. It reads a `Request` from standard input and writes the path of the result to
+standard output. The script's own output goes to standard error."""
 
 from __future__ import annotations
 
@@ -18,14 +16,14 @@ class Request(msgspec.Struct):
     """The `prepare` to run, and its arguments."""
 
     script: str
-    """Path of a Python file with a `prepare`."""
+    """The path of a Python file with a function `prepare`."""
     arguments: dict[str, Any]
     roots: list[str]
-    """Folders that its imports are looked for in too."""
+    """Additional folders for its imports."""
 
 
 def main() -> None:
-    """Run it. Whatever it raises ends the process with a traceback and exit code 1."""
+    """Run `prepare`. An error in it ends the process with a traceback and exit code 1."""
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     answer = os.dup(1)
     os.dup2(2, 1)

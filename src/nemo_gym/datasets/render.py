@@ -14,11 +14,11 @@ from nemo_gym.wire.prompt import Prompt
 
 
 def render(source: Path, prompt: Prompt, target: Path) -> int:
-    """Write the rows of a file with the prompt as their input, whole or not at all; the number of rows.
+    """Write all rows of a file with the prompt as their input, or no file; the number of rows.
 
     Raises:
-        DataError: rows can't take the prompt; all are named, by line.
-        UsageError: there is no such file, or nothing in it.
+        DataError: the prompt doesn't fit some rows; the message names their lines.
+        UsageError: the file is missing or empty.
     """
     bad_rows = BadRows("line")
     count = 0
@@ -27,12 +27,12 @@ def render(source: Path, prompt: Prompt, target: Path) -> int:
         for line, row in read_rows(source):
             count += 1
             try:
-                filled = prompt.apply(row)
-                check_typed_params(filled.get(keys.PARAMS))
+                row = prompt.apply(row)
+                check_typed_params(row.get(keys.PARAMS))
             except UsageError as error:
                 bad_rows.add(line, str(error))
             else:
-                file.write(encode(filled) + b"\n")
+                file.write(encode(row) + b"\n")
         bad_rows.refuse(f"{source}: prompt {prompt.name} doesn't fit ")
         if not count:
             raise UsageError(f"{source}: there is nothing in it")

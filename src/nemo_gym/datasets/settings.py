@@ -16,9 +16,9 @@ class CollateSettings(msgspec.Struct, frozen=True):
     output_dirpath: str = ""
     mode: Literal["train_preparation", "example_validation"] | None = None
     should_download: bool = False
-    """Fetch files that aren't here."""
+    """Whether missing files are downloaded."""
     data_source: Literal["huggingface", "gitlab"] = "huggingface"
-    """Where from, when a data set names both in the older form."""
+    """The store of a data set that names both in the older form."""
     overwrite_metrics_conflicts: bool = False
     hf_token: str = ""
 
@@ -26,9 +26,9 @@ class CollateSettings(msgspec.Struct, frozen=True):
 class DownloadSettings(msgspec.Struct, frozen=True):
     repo_id: str = ""
     artifact_fpath: str = ""
-    """One file of the repository, as it is."""
+    """One file of the repository, which is not converted."""
     split: str = ""
-    """Rows of one split; without this or an artifact, of every split."""
+    """The split to download. Without a split and an artifact, every split is downloaded."""
     revision: str | None = None
     output_fpath: str = ""
     output_dirpath: str = ""
@@ -39,16 +39,16 @@ class UploadSettings(msgspec.Struct, frozen=True):
     input_jsonl_fpath: str = ""
     hf_organization: str = ""
     resource_config_path: str = ""
-    """Configuration of the resources server, for its domain and name."""
+    """The configuration of the resources server, which has its domain and name."""
     dataset_name: str = ""
-    """In place of the resources server's name."""
+    """A name in place of the resources server's name."""
     hf_dataset_prefix: str = "Nemotron-RL"
     hf_collection_name: str = ""
     hf_collection_slug: str = ""
-    """With `hf_collection_name` the collection that the data set is added to."""
+    """Together with `hf_collection_name`, the collection of the data set."""
     hf_token: str = ""
     split: str = "train"
-    """Rows of `train` must be requests."""
+    """The split of the rows. Rows of `train` must be requests."""
     revision: str | None = None
     create_pr: bool = False
     commit_message: str | None = None
@@ -57,7 +57,7 @@ class UploadSettings(msgspec.Struct, frozen=True):
 
 
 def settings_of(kind: type[T], tree: Mapping[str, Any], **flags: Any) -> T:
-    """The settings in a configuration, replaced by the flags that have a value.
+    """The settings of a configuration. Flags with a value replace them.
 
     Raises:
         ConfigError: a value is of the wrong type.

@@ -11,20 +11,20 @@ from typing import Any, Final, TypeAlias, cast
 from nemo_gym.wire.json_values import objects_of
 
 Splits: TypeAlias = dict[str, list[str]]
-"""Files by the name of the split."""
+"""The files of each split, by its name."""
 
 
 def find_splits(files: Sequence[str], card: Mapping[str, Any]) -> Splits:
-    """What the card's default configuration names; else what the data files are called after, where each
-    counts for the first word that means a split; else all of them as `train`."""
-    return dict(_named(card, files)) or _guessed([file for file in files if file.endswith(_DATA)])
+    """The splits of the card's default configuration, or else those in the names of the data files. The first
+    word in a name that means a split counts. Without any split, all files are `train`."""
+    return dict(_of_card(card, files)) or _of_names([file for file in files if file.endswith(_DATA)])
 
 
-def _named(card: Mapping[str, Any], files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def _of_card(card: Mapping[str, Any], files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     configs = objects_of(card.get("configs"))
-    chosen = [config for config in configs if config.get("config_name") == "default"] or configs
-    stated: Any = chosen[0].get("data_files") if chosen else None
-    entries = [{"split": "train", "path": stated}] if isinstance(stated, str) else objects_of(stated)
+    configs = [config for config in configs if config.get("config_name") == "default"] or configs
+    paths: Any = configs[0].get("data_files") if configs else None
+    entries = [{"split": "train", "path": paths}] if isinstance(paths, str) else objects_of(paths)
     for entry in entries:
         split, path = entry.get("split"), entry.get("path")
         patterns = cast("list[Any]", path) if isinstance(path, list) else [path]
@@ -32,7 +32,7 @@ def _named(card: Mapping[str, Any], files: Sequence[str]) -> Iterator[tuple[str,
             yield split, [file for file in files if any(fnmatchcase(file, str(one)) for one in patterns)]
 
 
-def _guessed(files: Sequence[str]) -> Splits:
+def _of_names(files: Sequence[str]) -> Splits:
     splits: Splits = {}
     for file in files:
         words = re.split(r"[^a-z]+", str(PurePosixPath(file).with_suffix("")).lower())
@@ -43,7 +43,7 @@ def _guessed(files: Sequence[str]) -> Splits:
 
 
 _SPLIT: Final = re.compile(r"\w[\w.-]{0,63}")
-"""Names that may be those of files here."""
+"""The names of splits that can be names of files."""
 _DATA: Final = (".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")
 _WORDS: Final = {
     "train": "train",

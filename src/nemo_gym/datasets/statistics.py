@@ -1,5 +1,5 @@
-"""What the columns of a data set hold, in figures. Memory does not grow with the rows, except
-for 8 bytes for every different text."""
+"""Statistics of the columns of a data set. Memory does not grow with the number of rows, except for 8 bytes
+for every distinct text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Figures: TypeAlias = dict[str, Any]
 
 
 class Statistics:
-    """The figures of rows that are taken in one by one."""
+    """The figures of rows that are added one by one."""
 
     def __init__(self) -> None:
         self.examples = 0
@@ -28,7 +28,7 @@ class Statistics:
         self._columns: dict[str, Column] = {}
 
     def add(self, row: Row, times: int = 1) -> None:
-        """Take in a row that counts `times`."""
+        """Add a row that counts `times`."""
         self.examples += times
         for name, value in _request_figures(row[keys.PARAMS]).items():
             if value is not None:
@@ -38,7 +38,7 @@ class Statistics:
                 self._column(name).add(value, times)
 
     def merge(self, other: Statistics) -> None:
-        """Take in all rows of another, which counts on unchanged."""
+        """Add all rows of another object, which does not change."""
         self.examples += other.examples
         for name, numbers in other._request.items():
             self._request[name].merge(numbers)
@@ -46,8 +46,8 @@ class Statistics:
             self._column(name).merge(column)
 
     def figures(self) -> Figures:
-        """By name; a column of the rows that is called like another figure takes its place, and one that says
-        nothing is left out."""
+        """The figures by name. A column with the name of another figure replaces it; empty columns are left
+        out."""
         request = {name: numbers.figures() for name, numbers in self._request.items()}
         columns = {name: figures for name, column in self._columns.items() if (figures := column.figures())}
         return {"Number of examples": self.examples, **request, **columns}
@@ -69,11 +69,11 @@ class Numbers:
         self._squares = 0.0
 
     def add(self, value: float, times: int = 1) -> None:
-        """Take in a number that counts `times`."""
+        """Add a number that counts `times`."""
         self._join(times, value, 0.0, value, value)
 
     def merge(self, other: Numbers) -> None:
-        """Take in all numbers of another."""
+        """Add all numbers of another object."""
         self._join(other.count, other.mean, other._squares, other.least, other.most)
 
     @property
@@ -82,42 +82,42 @@ class Numbers:
         return math.sqrt(self._squares / (self.count - 1)) if self.count > 1 else 0.0
 
     def figures(self) -> Figures:
-        """Rounded as the original package rounds them; zeros without a number."""
+        """The figures, with the rounding of the original package; zeros without a number."""
         return {
             "Total # non-null values": self.count,
-            "Average": rounded(self.mean),
-            "Min": rounded(self.least if self.count else 0.0),
-            "Max": rounded(self.most if self.count else 0.0),
-            "Standard deviation": rounded(self.deviation),
+            "Average": _round(self.mean),
+            "Min": _round(self.least if self.count else 0.0),
+            "Max": _round(self.most if self.count else 0.0),
+            "Standard deviation": _round(self.deviation),
         }
 
     def _join(self, count: int, mean: float, squares: float, least: float, most: float) -> None:
         if not count:
             return
-        together = self.count + count
+        total = self.count + count
         delta = mean - self.mean
-        self.mean += delta * (count / together)
-        self._squares += squares + delta * delta * (self.count * (count / together))
-        self.count = together
+        self.mean += delta * (count / total)
+        self._squares += squares + delta * delta * (self.count * (count / total))
+        self.count = total
         self.least = min(self.least, least)
         self.most = max(self.most, most)
 
 
 class Column:
-    """One column: numbers, truth values as 0 and 1, texts, and lists of these one level deep. With both
-    numbers and texts it is reported as texts."""
+    """One column: numbers, texts, booleans as 0 and 1, and lists of these, one level deep. A column with both
+    numbers and texts counts as texts."""
 
     def __init__(self) -> None:
         self._numbers = Numbers()
         self._texts = 0
-        self._different = Different()
+        self._distinct = DistinctTexts()
 
     def add(self, value: Any, times: int = 1) -> None:
-        """Take in what one row has; null and objects say nothing."""
+        """Add the value of one row. Null and objects are ignored."""
         match value:
             case str():
                 self._texts += times
-                self._different.add(value)
+                self._distinct.add(value)
             case int() | float():
                 self._add_number(value, times)
             case list():
@@ -128,66 +128,67 @@ class Column:
                 pass
 
     def merge(self, other: Column) -> None:
-        """Take in what another has."""
+        """Add all values of another object."""
         self._numbers.merge(other._numbers)
         self._texts += other._texts
-        self._different.merge(other._different)
+        self._distinct.merge(other._distinct)
 
     def figures(self) -> Figures:
         """The figures of the column; empty when it has no values."""
         if self._texts:
-            return {"unique_count": len(self._different), "total_count": self._texts}
+            return {"unique_count": len(self._distinct), "total_count": self._texts}
         return self._numbers.figures() if self._numbers.count else {}
 
     def _add_number(self, value: float, times: int) -> None:
         try:
             self._numbers.add(float(value), times)
-        except OverflowError:  # a whole number that no float holds, for instance an identifier
+        except OverflowError:  # a whole number too large for a float, for instance an identifier
             self.add(str(value), times)
 
 
-class Different:
-    """The number of different texts, compared by 64-bit hashes."""
+class DistinctTexts:
+    """The number of distinct texts, compared by 64-bit hashes."""
 
     def __init__(self) -> None:
-        self._fresh: set[int] = set()
-        self._kept = array("q")
-        self._clean = 0
+        self._recent: set[int] = set()
+        self._hashes = array("q")
+        self._distinct = 0
+        """The number of distinct hashes at the last removal of duplicates."""
 
     def add(self, text: str) -> None:
-        """Take in one text."""
-        self._fresh.add(hash(text))
-        if len(self._fresh) >= _FRESH:
-            self._keep()
+        """Add one text."""
+        self._recent.add(hash(text))
+        if len(self._recent) >= _MOST_RECENT:
+            self._store_recent()
 
-    def merge(self, other: Different) -> None:
-        """Take in those of another."""
-        other._keep()
-        self._kept.extend(other._kept)
-        self._tidy()
+    def merge(self, other: DistinctTexts) -> None:
+        """Add the texts of another object."""
+        other._store_recent()
+        self._hashes.extend(other._hashes)
+        self._remove_duplicates()
 
     def __len__(self) -> int:
-        self._keep()
-        self._tidy()
-        return len(self._kept)
+        self._store_recent()
+        self._remove_duplicates()
+        return len(self._hashes)
 
-    def _keep(self) -> None:
-        self._kept.extend(self._fresh)
-        self._fresh.clear()
-        if len(self._kept) > 2 * self._clean + _FRESH:
-            self._tidy()
+    def _store_recent(self) -> None:
+        self._hashes.extend(self._recent)
+        self._recent.clear()
+        if len(self._hashes) > 2 * self._distinct + _MOST_RECENT:
+            self._remove_duplicates()
 
-    def _tidy(self) -> None:
-        """Drop what is there twice, a part at a time so that no large set is needed."""
-        tidied = array("q")
-        parts = min(16, 1 + len(self._kept) // _FRESH)
+    def _remove_duplicates(self) -> None:
+        """Remove duplicates from one part after another, so that no large set is needed."""
+        distinct = array("q")
+        parts = min(16, 1 + len(self._hashes) // _MOST_RECENT)
         for part in range(parts):
-            tidied.extend({key for key in self._kept if key % parts == part})
-        self._kept, self._clean = tidied, len(tidied)
+            distinct.extend({key for key in self._hashes if key % parts == part})
+        self._hashes, self._distinct = distinct, len(distinct)
 
 
-def rounded(value: float) -> float:
-    """To two places, below 1 to three."""
+def _round(value: float) -> float:
+    """Round to two places, or to three below 1."""
     return round(float(value), 2 if abs(value) >= 1 else 3)
 
 
@@ -202,10 +203,10 @@ def _request_figures(params: Row) -> dict[str, float | None]:
 
 
 def _turns(conversation: Any) -> int | None:
-    """None without a user."""
+    """The number of user messages; None without one."""
     turns = 1 if isinstance(conversation, str) else sum(item.get("role") == "user" for item in conversation)
     return turns or None
 
 
-_FRESH: Final = 1 << 16
+_MOST_RECENT: Final = 1 << 16
 _NO_COLUMNS: Final = frozenset({keys.PARAMS, keys.AGENT_REF})

@@ -16,15 +16,15 @@ from nemo_gym.wire.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class FoundTasks:
+class RunTasks:
     """The sources of the tasks of a run."""
 
     split: str
     sources: tuple[Source, ...]
-    without: tuple[str, ...] = ()
+    idle_agents: tuple[str, ...] = ()
     """Agents without tasks."""
-    fetched: tuple[Path, ...] = ()
-    """Files that had to be downloaded."""
+    downloads: tuple[Path, ...] = ()
+    """New files from a hub."""
 
 
 def find_tasks(
@@ -32,15 +32,15 @@ def find_tasks(
     settings: RunSettings,
     roots: Sequence[Path],
     own: Callable[[Instance, str], Source | None],
-) -> FoundTasks:
-    """The file of the settings; else for each agent its data sets, downloaded where they are not here, or
-    where it declares none what its environment has of its own.
+) -> RunTasks:
+    """The tasks of the settings' file, or else of each agent's data sets. Missing files are downloaded. For
+    an agent without data sets, the tasks are those of its environment.
 
     Args:
-        own: the tasks of a split that an agent's environment has of its own, if it has any.
+        own: returns the tasks of an agent's environment for a split, or None.
 
     Raises:
-        UsageError: there is no source of tasks, or a data set has no file and doesn't say where to get it.
+        UsageError: there are no tasks, or a data set has neither a file nor a source.
         GymError: a data set can't be downloaded.
         ConfigError: a prompt file can't be read.
     """
@@ -49,21 +49,21 @@ def find_tasks(
     split = settings.split or (kinds[0] if len(kinds) == 1 else "train")
     if settings.input:
         path = find_file(settings.input, roots) or Path(settings.input)
-        return FoundTasks(split, (Source(path=path, prompt=prompt),))
-    fetched = fetch_missing(agents, [split], roots, token=settings.hf_token)
+        return RunTasks(split, (Source(path=path, prompt=prompt),))
+    downloads = fetch_missing(agents, [split], roots, token=settings.hf_token)
     sources: list[Source] = []
-    without: list[str] = []
+    idle_agents: list[str] = []
     for agent in agents:
-        declared = [dataset for dataset in agent.datasets if dataset.type == split]
-        own_source = None if declared else own(agent, split)
+        datasets = [dataset for dataset in agent.datasets if dataset.type == split]
+        own_source = None if datasets else own(agent, split)
         task_sources = (
-            [own_source] if own_source else [declared_source(agent, dataset, roots) for dataset in declared]
+            [own_source] if own_source else [declared_source(agent, dataset, roots) for dataset in datasets]
         )
         sources += [replace(source, prompt=prompt or source.prompt) for source in task_sources]
-        without += [] if task_sources else [agent.name]
+        idle_agents += [] if task_sources else [agent.name]
     if not sources:
-        have = f"there is {', '.join(kinds)}" if kinds else "none is declared"
+        hint = f"there is {', '.join(kinds)}" if kinds else "none is declared"
         raise UsageError(
-            f"no data set of type {split!r}: {have}. Choose a split, or give an input file"
+            f"no data set of type {split!r}: {hint}. Choose a split, or give an input file"
         ).about("split", "input")
-    return FoundTasks(split, tuple(sources), tuple(without), tuple(fetched))
+    return RunTasks(split, tuple(sources), tuple(idle_agents), tuple(downloads))

@@ -1,4 +1,4 @@
-"""Sends a data set to a hub, after a check of its rows, and names its repository."""
+"""Uploads a data set to a hub after a check of its rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nemo_gym.wire.params import check_typed_params
 
 
 def upload(settings: UploadSettings, roots: Sequence[Path]) -> tuple[str, str]:
-    """Check a file and send it; the repository's id and the URL of the change.
+    """Check a file and upload it, and return the repository's id and the URL of the change.
 
     Args:
-        roots: where the configuration of the resources server is looked for.
+        roots: the folders in which the configuration of the resources server is looked for.
 
     Raises:
-        UsageError: something is not said, or a row of a `train` split is not a request.
+        UsageError: a setting is missing, or a row of a `train` split is not a request.
         ConfigError: the configuration can't be read.
         GymError: the hub can't be reached, or refuses.
     """
@@ -65,25 +65,28 @@ def repository_name(settings: UploadSettings, roots: Sequence[Path]) -> str:
     for value in tree.values():
         for name, fields in as_mapping(as_mapping(value).get("resources_servers")).items():
             if domain := as_mapping(fields).get("domain"):
-                named = f"{settings.hf_dataset_prefix}-{domain}-{settings.dataset_name or name}"
-                return f"{settings.hf_organization}/{named}"
+                dataset = f"{settings.hf_dataset_prefix}-{domain}-{settings.dataset_name or name}"
+                return f"{settings.hf_organization}/{dataset}"
     raise ConfigError(f"{settings.resource_config_path}: there is no resources server with a domain in it")
 
 
 def check_rows(path: Path, *, requests: bool) -> None:
-    """Check that a file holds JSON objects, and where asked that each is a request.
+    """Check the rows of a file.
+
+    Args:
+        requests: whether every row must be a request.
 
     Raises:
-        DataError: it is not so; naming the line.
-        UsageError: there is no such file, or nothing in it.
+        DataError: a line is wrong; the message names it.
+        UsageError: the file is missing or empty.
     """
-    empty = True
+    is_empty = True
     for line, row in read_rows(path):
-        empty = False
+        is_empty = False
         if requests:
             try:
                 check_typed_params(row.get(keys.PARAMS))
             except UsageError as error:
                 raise DataError(f"{path}:{line}: {error}") from None
-    if empty:
+    if is_empty:
         raise UsageError(f"{path}: there is nothing in it")

@@ -1,1 +1,1 @@
-"""Environments and benchmarks as packages: templates to start from, checks, publication."""
+"""Environments and benchmarks as packages: templates, checks, publication."""

@@ -26,7 +26,7 @@ from nemo_gym.wire.task import Row
 from nemo_gym.workloads.verifier_cases import try_verifier
 
 ROWS: Final = 64
-"""Of each data set, how many rows the environment is asked about."""
+"""The number of rows of each data set that the environment checks."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ async def check_workload(
     """All problems of a workload. Its code is imported in another process only.
 
     Args:
-        sync: write into the manifest what it has to repeat of the configuration.
+        sync: update the fields of the manifest that repeat the configuration.
     """
     verdict = Verdict(workload)
     roots = search_roots(search_dirs)
@@ -75,16 +75,16 @@ async def check_workload(
         except GymError as error:
             verdict.problems.append(str(error))
     if verdict.manifest and expected is not None:
-        wrong = [*_own_problems(verdict, verdict.manifest), *differences(verdict.manifest, expected)]
-        if wrong:
-            verdict.problems.append(problem_text(workload.manifest, wrong))
+        problems = [*_own_problems(verdict, verdict.manifest), *differences(verdict.manifest, expected)]
+        if problems:
+            verdict.problems.append(problem_text(workload.manifest, problems))
     if verdict.config:
         await _check_data(verdict, verdict.config, roots)
     return verdict
 
 
 def _sync(path: Path, expected: dict[str, object]) -> bool:
-    """Rewrite a manifest, wholly or not at all; whether there was anything to change."""
+    """Update a manifest, and return whether it changed."""
     before = path.read_text(encoding="utf-8")
     after = sync_fields(before, expected)
     if after == before:
@@ -119,7 +119,7 @@ async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -
                 verdict.problems.append(f"{dataset.prepare_script}: {problem}")
         path = find_file(dataset.jsonl_fpath, roots)
         if path is None:
-            missing = f"data set {dataset.name}: {dataset.jsonl_fpath} is not there"
+            missing = f"data set {dataset.name}: there is no file {dataset.jsonl_fpath}"
             (verdict.problems if dataset.type == "example" else verdict.notices).append(missing)
             continue
         try:
@@ -133,8 +133,8 @@ async def _check_data(verdict: Verdict, config: Config, roots: Sequence[Path]) -
     except GymError as error:
         verdict.problems.append(str(error))
         return
-    wrong = zip(cases, outcome.bad_rows, strict=True)
-    verdict.problems += [f"{where}: {misfit}" for (where, _), misfit in wrong if misfit]
+    checks = zip(cases, outcome.bad_rows, strict=True)
+    verdict.problems += [f"{where}: {problem}" for (where, _), problem in checks if problem]
 
 
 def _rows(dataset: Dataset, path: Path, roots: Sequence[Path]) -> Iterator[tuple[str, Row]]:

@@ -1,11 +1,11 @@
-"""Runs, in a separate process, the fixture that a server's program exports as `VERIFIER_FIXTURE`:
-`python -m nemo_gym.workloads.exported_fixture FILE` turns an `Exported` into the results of its cases."""
+"""Runs the fixture that a server's program exports as `VERIFIER_FIXTURE`, in a process of its own:
+`python -m nemo_gym.workloads.exported_fixture FILE` turns a `FixtureRequest` into the results of its
+cases."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from nemo_gym.support.module_programs import answer_request, run_module
+from nemo_gym.support.modules import load_file
 from nemo_gym.wire.errors import UsageError
 
 NAME: Final = "VERIFIER_FIXTURE"
@@ -23,11 +24,11 @@ TRIAL_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """The result of one known answer."""
+    """The result of one case."""
 
     name: str
     expected: float | str | None
-    """The reward, or a text that its error has; None when any reward will do that is always the same."""
+    """The reward, or a part of the error's text. None for any reward that is always the same."""
     reward: float | None
     error: str
     passed: bool
@@ -37,19 +38,19 @@ class CaseResult:
         return f"{self.name}: expected {expected}, got {self.error or self.reward}"
 
 
-class Exported(msgspec.Struct, kw_only=True):
-    """A fixture and what it is measured by."""
+class FixtureRequest(msgspec.Struct, kw_only=True):
+    """A program with a fixture, and the scale of its rewards."""
 
     program: str
     full: float
     zero: float
     seeded: bool
-    """Whether a case of the kind `determinism` is needed."""
+    """Whether a case of the kind `determinism` is required."""
     update: bool
 
 
 class Fixture(Protocol):
-    """What is under `NAME`."""
+    """The object that a program exports."""
 
     async def __gym_cases__(
         self, *, full: float, zero: float, seeded: bool, update: bool
@@ -57,13 +58,13 @@ class Fixture(Protocol):
         """The result of every case, in the order of the fixture.
 
         Raises:
-            UsageError: the cases can't be read, or one is lacking.
+            UsageError: the cases can't be read, or a case is missing.
         """
         ...
 
 
 def exports_fixture(program: Path) -> bool:
-    """Whether a program has such a name, read from its source."""
+    """Whether a program's source assigns the name."""
     try:
         tree = ast.parse(program.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
@@ -73,46 +74,40 @@ def exports_fixture(program: Path) -> bool:
     return any(isinstance(target, ast.Name) and target.id == NAME for target in targets)
 
 
-async def run_exported(exported: Exported, python: str) -> list[CaseResult]:
-    """Try the cases.
+async def run_exported_fixture(request: FixtureRequest, python: str) -> list[CaseResult]:
+    """Run the cases of a fixture.
 
     Args:
-        python: the interpreter that has what the program needs.
+        python: the interpreter with the program's requirements.
 
     Raises:
-        GymError: its process ended early or ran out of time.
+        GymError: the process ended early or ran out of time.
     """
     return await run_module(
         "nemo_gym.workloads.exported_fixture",
-        exported,
+        request,
         list[CaseResult],
-        what=f"{NAME} of {exported.program}",
+        what=f"{NAME} of {request.program}",
         python=python,
-        folder=Path(exported.program).parent,
+        folder=Path(request.program).parent,
         seconds=TRIAL_S,
     )
 
 
-async def _results(exported: Exported) -> list[CaseResult]:
-    return await _loaded(Path(exported.program)).__gym_cases__(
-        full=exported.full, zero=exported.zero, seeded=exported.seeded, update=exported.update
+async def _results(request: FixtureRequest) -> list[CaseResult]:
+    return await _load(Path(request.program)).__gym_cases__(
+        full=request.full, zero=request.zero, seeded=request.seeded, update=request.update
     )
 
 
-def _loaded(program: Path) -> Fixture:
+def _load(program: Path) -> Fixture:
     sys.path[:0] = [str(program.parent)]
     sys.path.append(str(program.parents[2]))
-    spec = importlib.util.spec_from_file_location(program.stem, program)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[program.stem] = module
-    spec.loader.exec_module(module)
-    fixture: Fixture | None = getattr(module, NAME, None)
+    fixture: Fixture | None = getattr(load_file(program), NAME, None)
     if not hasattr(fixture, "__gym_cases__") or fixture is None:
-        raise UsageError(f"{program}: {NAME} is no nemo_gym.verifier_fixture.VerifierFixture")
+        raise UsageError(f"{program}: {NAME} is not a nemo_gym.verifier_fixture.VerifierFixture")
     return fixture
 
 
 if __name__ == "__main__":
-    answer_request(Exported, lambda exported: asyncio.run(_results(exported)))
+    answer_request(FixtureRequest, lambda request: asyncio.run(_results(request)))

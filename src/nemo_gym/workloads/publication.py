@@ -1,4 +1,5 @@
-"""Checks that a workload can be published: valid, verifier tested, no placeholders left, and listed."""
+"""Checks whether a workload can be published: it is valid, tested, complete and in the list of
+environments."""
 
 from __future__ import annotations
 
@@ -37,16 +38,16 @@ async def conditions(workload: Workload, search_dirs: Sequence[Path] = ()) -> li
     ]
     if verdict.config:
         problems.append(await _fixture(workload, verdict.config, roots))
-    left = list(_placeholders(_folders(workload, verdict.config, roots)))
-    problems.append(Condition("finished", not left, "\n".join(left) or f"no {PLACEHOLDER} left"))
-    listed = [one for one in list_all_environments(roots) if one.source == str(workload.folder)]
-    status = listed[0].status if listed else "not listed"
+    unfinished = list(_placeholders(_folders(workload, verdict.config, roots)))
+    problems.append(Condition("finished", not unfinished, "\n".join(unfinished) or f"no {PLACEHOLDER} left"))
+    entries = [one for one in list_all_environments(roots) if one.source == str(workload.folder)]
+    status = entries[0].status if entries else "not listed"
     problems.append(Condition("listed", status == "experimental", f"gym list environments: {status}"))
     return problems
 
 
 PLACEHOLDER: Final = "TODO"
-"""The text that marks what an author still has to write."""
+"""Marks a text that the author has to write."""
 
 
 async def _fixture(workload: Workload, config: Config, roots: Sequence[Path]) -> Condition:
@@ -54,16 +55,16 @@ async def _fixture(workload: Workload, config: Config, roots: Sequence[Path]) ->
         results = await run_fixture(workload, config, roots)
     except GymError as error:
         return Condition("fixture", False, str(error))
-    wrong = [str(one) for one in results if not one.passed]
-    return Condition("fixture", not wrong, "\n".join(wrong) or f"{len(results)} known answers")
+    failures = [str(one) for one in results if not one.passed]
+    return Condition("fixture", not failures, "\n".join(failures) or f"{len(results)} known answers")
 
 
 def _folders(workload: Workload, config: Config | None, roots: Sequence[Path]) -> list[Path]:
-    """The workload's own, and those of the user's servers that it uses."""
+    """The folder of the workload, and the folders of the servers that it uses."""
     agent = main_agent(config) if config else None
     server = main_server(config, agent) if config else None
-    used = [implementation_folder(one, roots) for one in (agent, server) if one]
-    return list(dict.fromkeys([workload.folder, *(folder for folder in used if folder)]))
+    servers = [implementation_folder(one, roots) for one in (agent, server) if one]
+    return list(dict.fromkeys([workload.folder, *filter(None, servers)]))
 
 
 def _placeholders(folders: Sequence[Path]) -> Iterator[str]:
@@ -76,11 +77,11 @@ def _placeholders(folders: Sequence[Path]) -> Iterator[str]:
 
 def _texts(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix in _TEXTS and not hidden and path.is_file() and path.stat().st_size <= _MAX_BYTES:
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in _TEXTS and not is_hidden and path.is_file() and path.stat().st_size <= _MAX_BYTES:
             yield path
 
 
 _TEXTS: Final = frozenset({".py", ".yaml", ".yml", ".md", ".txt", ".toml", ".jsonl"})
 _MAX_BYTES: Final = 1 << 20
-"""Of a file that is read for placeholders; larger ones are data."""
+"""The size of the largest file that is searched for placeholders. Larger files are data."""

@@ -23,37 +23,39 @@ TESTS_S: Final = 3600.0
 
 
 class ServerTest(msgspec.Struct):
-    """How the tests of one server ended."""
+    """The result of the tests of one server."""
 
     name: str
     passed: bool
     exit_code: int | None
-    """pytest's; None when it could not be started or ran out of time."""
+    """The exit code of pytest; None when it could not start or ran out of time."""
     seconds: float
     output: str
-    """The last part of the printed output."""
+    """The last part of pytest's output."""
     data_problems: list[str] = []
-    """What is wrong with its examples, when they were looked at."""
+    """The problems of the server's examples, if they were checked."""
 
 
 def server_folder(name: str, roots: Sequence[Path]) -> Path:
-    """The folder of a resources server: its name, or a path relative to a search root.
+    """The folder of a resources server.
+
+    Args:
+        name: of the server, or the path of its folder relative to a search root.
 
     Raises:
-        UsageError: there is none, with the nearest name.
+        UsageError: there is no such server; the message has the nearest name.
     """
     for root in roots:
         for folder in (root / GROUP / name, root / name):
             if (folder / ENTRYPOINT).is_file():
                 return folder.resolve()
-    names = [folder.name for folder in server_folders(roots)]
-    looked = ", ".join(map(str, roots))
-    hint = did_you_mean(name, names)
-    raise UsageError(f"no resources server {name!r} with a folder of its own.{hint} (looked in {looked})")
+    hint = did_you_mean(name, [folder.name for folder in server_folders(roots)])
+    places = ", ".join(map(str, roots))
+    raise UsageError(f"no resources server {name!r} with a folder of its own.{hint} (looked in {places})")
 
 
 def server_folders(roots: Sequence[Path], shards: int = 1, shard: int = 0) -> list[Path]:
-    """Every resources server that has a folder, by name; or every `shards`-th of them, from the `shard`-th.
+    """The folders of resources servers in the order of their names: every `shards`-th from the `shard`-th on.
 
     Raises:
         UsageError: there is no such shard.
@@ -69,10 +71,10 @@ def server_folders(roots: Sequence[Path], shards: int = 1, shard: int = 0) -> li
 
 
 async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = True) -> ServerTest:
-    """Run the tests of a server, in its folder and with its search root importable.
+    """Run the tests of a server in its folder, with its search root on the import path.
 
     Raises:
-        UsageError: there is no pytest.
+        UsageError: pytest is not installed.
     """
     if find_spec("pytest") is None:
         raise UsageError("pytest can't be imported: pip install pytest")
@@ -85,7 +87,7 @@ async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = 
     except GymError as error:
         return ServerTest(folder.name, False, None, 0.0, str(error))
     path = os.pathsep.join([str(folder.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    ended = await run_program(
+    process = await run_program(
         [python, "-m", "pytest", *_settings(folder), "tests"],
         folder=folder,
         env={**os.environ, "PYTHONPATH": path},
@@ -93,24 +95,19 @@ async def run_tests(folder: Path, virtualenvs: Path, *, keep_virtualenv: bool = 
     )
     if not keep_virtualenv and python != sys.executable:
         shutil.rmtree(Path(python).parents[1], ignore_errors=True)
-    return ServerTest(
-        name=folder.name,
-        passed=ended.exit_code == 0,
-        exit_code=ended.exit_code,
-        seconds=ended.seconds,
-        output=(ended.stdout.strip() or ended.stderr.strip()),
-    )
+    output = process.stdout.strip() or process.stderr.strip()
+    return ServerTest(folder.name, process.exit_code == 0, process.exit_code, process.seconds, output)
 
 
 def _settings(folder: Path) -> list[str]:
-    """pytest's own, where no file of the project has any: `async def` tests run as they are, as the tests of
+    """The options of pytest for a project without settings of its own: `async def` tests need no mark, as
     existing servers expect."""
     places = (folder, *folder.parents[:2])
     files = (place / name for place in places for name in _PYTEST_SECTIONS)
-    configured = any(
+    has_settings = any(
         file.is_file() and _PYTEST_SECTIONS[file.name] in file.read_text(errors="replace") for file in files
     )
-    return [] if configured else ["-o", "asyncio_mode=auto"]
+    return [] if has_settings else ["-o", "asyncio_mode=auto"]
 
 
 _PYTEST_SECTIONS: Final = {
@@ -122,4 +119,4 @@ _PYTEST_SECTIONS: Final = {
     "tox.ini": "[pytest]",
     "setup.cfg": "[tool:pytest]",
 }
-"""Files that configure pytest, by what they hold when they do."""
+"""The files that may configure pytest, and the text that a file with settings has."""

@@ -1,4 +1,4 @@
-"""Runs the verifier of a workload on its known answers, with the server's requirements installed."""
+"""Runs the verifier of a workload on its known answers, in the server's own environment of packages."""
 
 from __future__ import annotations
 
@@ -21,20 +21,25 @@ from nemo_gym.serving.virtualenvs import python_for, virtualenvs_in
 from nemo_gym.wire.errors import DataError, GymError, UsageError
 from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.task import Row
-from nemo_gym.workloads.exported_fixture import CaseResult, Exported, exports_fixture, run_exported
+from nemo_gym.workloads.exported_fixture import (
+    CaseResult,
+    FixtureRequest,
+    exports_fixture,
+    run_exported_fixture,
+)
 
 
 async def try_verifier(
     config: Config, roots: Sequence[Path], *, cases: Sequence[Golden] = (), rows: Sequence[Row] = ()
 ) -> Outcome:
-    """Try cases and rows on the resources server that the agent of a configuration acts in.
+    """Run cases and check rows with the resources server of a configuration's agent.
 
     Raises:
-        GymError: there is none, or it can't be made.
+        GymError: there is no such server, or it can't be built.
     """
     server = main_server(config, main_agent(config))
     if server is None:
-        raise GymError("there is no resources server in the configuration whose verifier could be asked")
+        raise GymError("the configuration has no resources server with a verifier")
     folder = implementation_folder(server, roots)
     trial = Trial(
         environment=environment_reference(server) if folder is None else str(folder / server.entrypoint),
@@ -48,36 +53,36 @@ async def try_verifier(
 async def run_fixture(
     workload: Workload, config: Config, roots: Sequence[Path], *, update: bool = False
 ) -> list[CaseResult]:
-    """Ask the verifier about every known answer: of the workload's `golden.jsonl`, else of the fixture that
-    the server's program exports.
+    """Score every known answer: those of the workload's `golden.jsonl`, or else of the fixture that the
+    server's program exports.
 
     Args:
-        update: write the rewards that it gives into the fixture, which is then what is expected.
+        update: write the rewards into the fixture as the expected rewards.
 
     Raises:
-        UsageError: there is no fixture, or a line of it can't be used.
-        GymError: the verifier can't be asked; with `update` also, when it fails on a case.
+        UsageError: there is no fixture, or a line of it is wrong.
+        GymError: the verifier can't run; with `update` also if it fails on a case.
     """
     manifest = read_manifest(workload.manifest) if workload.manifest.exists() else None
     low, high = manifest.reward.range if manifest else (0.0, 1.0)
-    program = _exporting(config, roots)
+    program = _fixture_program(config, roots)
     if program and not workload.fixture.exists():
         zero, full = (low, high) if manifest is None or manifest.reward.higher_is_better else (high, low)
         seeded = manifest is not None and manifest.determinism == "seeded"
-        exported = Exported(program=str(program), full=full, zero=zero, seeded=seeded, update=update)
-        return await run_exported(exported, await _python_for(program.parent, config))
+        request = FixtureRequest(program=str(program), full=full, zero=zero, seeded=seeded, update=update)
+        return await run_exported_fixture(request, await _python_for(program.parent, config))
     cases = read_fixture(workload.fixture)
     outcome = await try_verifier(config, roots, cases=cases)
     if update:
         cases = [
-            _updated(case, scored, low, high) for case, scored in zip(cases, outcome.scored, strict=True)
+            _with_reward(case, scored, low, high) for case, scored in zip(cases, outcome.scored, strict=True)
         ]
         with whole_file(workload.fixture) as file:
             file.writelines(encode(golden_row(case)) + b"\n" for case in cases)
     return [
-        CaseResult(case.name, wanted, scored.reward, scored.error, scored.reward == wanted)
+        CaseResult(case.name, expected, scored.reward, scored.error, scored.reward == expected)
         for case, scored in zip(cases, outcome.scored, strict=True)
-        for wanted in [_expected(case, low, high)]
+        for expected in [_expected(case, low, high)]
     ]
 
 
@@ -85,11 +90,11 @@ def read_fixture(path: Path) -> list[Golden]:
     """The known answers in a file.
 
     Raises:
-        UsageError: there is no such file, or none in it.
-        DataError: a line is none, naming it.
+        UsageError: there is no such file, or it is empty.
+        DataError: a line is not a known answer; the message names it.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: there is no verifier fixture: a known answer a line, as in golden.jsonl")
+        raise UsageError(f"{path}: there is no verifier fixture, a file with a known answer on each line")
     cases: list[Golden] = []
     for number, row in read_rows(path):
         try:
@@ -106,8 +111,8 @@ def golden_row(case: Golden) -> dict[str, Any]:
     return {key: value for key, value in msgspec.to_builtins(case).items() if value is not None}
 
 
-def _exporting(config: Config, roots: Sequence[Path]) -> Path | None:
-    """The program of the server that the agent acts in, if it exports a fixture."""
+def _fixture_program(config: Config, roots: Sequence[Path]) -> Path | None:
+    """The program of the agent's resources server, if it exports a fixture."""
     server = main_server(config, main_agent(config))
     folder = implementation_folder(server, roots) if server else None
     program = folder / server.entrypoint if server and folder else None
@@ -124,7 +129,7 @@ def _expected(case: Golden, low: float, high: float) -> float:
     return high if case.kind == "full_reward" else low
 
 
-def _updated(case: Golden, scored: Scored, low: float, high: float) -> Golden:
+def _with_reward(case: Golden, scored: Scored, low: float, high: float) -> Golden:
     if scored.reward is None:
         raise GymError(f"case {case.name!r}: {scored.error}: the fixture is left as it is")
     if scored.reward == _expected(case, low, high):

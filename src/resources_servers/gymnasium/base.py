@@ -1,19 +1,3 @@
-"""Where existing code imports the reset/step form from; it lives in `nemo_gym.compat.gymnasium`."""
+"""The reset/step form under its original name. Its code is in `nemo_gym.compat.gymnasium`."""
 
-from nemo_gym.compat.gymnasium import (
-    EnvResetRequest,
-    EnvResetResponse,
-    EnvStepRequest,
-    EnvStepResponse,
-    GymnasiumServer,
-    extract_text,
-)
-
-__all__ = [
-    "EnvResetRequest",
-    "EnvResetResponse",
-    "EnvStepRequest",
-    "EnvStepResponse",
-    "GymnasiumServer",
-    "extract_text",
-]
+from nemo_gym.compat.gymnasium import *  # noqa: F403 - existing code imports these names from here

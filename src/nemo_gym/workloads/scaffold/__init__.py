@@ -1,1 +1,1 @@
-"""Templates of `gym env init`: servers and workloads that run at once and that an author then changes."""
+"""Templates of `gym env init`: servers and workloads that run as they are, for an author to change."""

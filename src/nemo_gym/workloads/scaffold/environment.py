@@ -15,10 +15,10 @@ def write_scaffold(name: str, folder: Path, *, steps: bool = False) -> list[Path
     """Write the environment `name` into `folder/name` and return the files, the environment first.
 
     Args:
-        steps: write one in the reset/step form.
+        steps: whether the environment has the reset/step form.
 
     Raises:
-        UsageError: the name can't be an identifier, or something of that name is there already.
+        UsageError: the name is not an identifier, or a file or folder of that name exists.
     """
     single = folder / f"{name}.py"
     if single.exists():

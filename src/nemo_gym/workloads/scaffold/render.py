@@ -15,7 +15,7 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 def render(template: str, **words: object) -> str:
-    """A template in which each `@word@` is replaced."""
+    """The text of a template, with a value for each `@word@`."""
     text = (_TEMPLATES / f"{template}.tmpl").read_text(encoding="utf-8")
     for word, value in words.items():
         text = text.replace(f"@{word}@", str(value))
@@ -33,10 +33,11 @@ def class_name(name: str) -> str:
 
 
 def write_files(name: str, folders: Iterable[Path], files: Mapping[Path, str]) -> list[Path]:
-    """Write files into their folders, which must be new; the paths, in the order of the files.
+    """Write files into new folders, and return the paths in their order.
 
     Raises:
-        UsageError: the name can't be one of a component, a folder is there already, or can't be written.
+        UsageError: the name can't be that of a component, a folder exists already, or a file can't be
+        written.
     """
     check_name(name)
     for folder in folders:
@@ -52,22 +53,22 @@ def write_files(name: str, folders: Iterable[Path], files: Mapping[Path, str]) -
 
 
 def check_name(name: str) -> None:
-    """Check that something new can be named so.
+    """Check the name of a new component.
 
     Raises:
-        UsageError: it can't be an identifier, with one that could.
+        UsageError: the name is not an identifier; the message suggests another.
     """
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) and not keyword.iskeyword(name):
         return
-    fixed = _fixed(name)
-    hint = f"; {fixed!r} would do" if fixed else ""
+    identifier = _identifier(name)
+    hint = f"; {identifier!r} would do" if identifier else ""
     raise UsageError(f"{name!r} can't be the name of an environment: use letters, digits and _{hint}")
 
 
-def _fixed(name: str) -> str:
-    fixed = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    fixed = f"env_{fixed}" if fixed[:1].isdigit() else fixed
-    return f"{fixed}_env" if keyword.iskeyword(fixed) else fixed
+def _identifier(name: str) -> str:
+    word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    word = f"env_{word}" if word[:1].isdigit() else word
+    return f"{word}_env" if keyword.iskeyword(word) else word
 
 
 def dataset(path: Path, root: Path, kind: str = "example", **more: Any) -> dict[str, Any]:

@@ -44,14 +44,14 @@ def write_server(name: str, root: Path, scale: Scale) -> list[Path]:
     """Write `resources_servers/NAME` and return its files, the code first.
 
     Raises:
-        UsageError: it can't be named so, is there already, or can't be written.
+        UsageError: the name is wrong, the folder exists already, or a file can't be written.
     """
     home = root / "resources_servers" / name
     return write_files(name, [home], server_files(name, root, scale))
 
 
 def server_files(name: str, root: Path, scale: Scale) -> dict[Path, str]:
-    """The files of a resources server that is to be written."""
+    """The files of a new resources server."""
     home = root / "resources_servers" / name
     words = {"name": name, "Class": class_name(name), "right": scale.right, "wrong": scale.wrong}
     examples = home / "data" / "example.jsonl"
@@ -75,7 +75,7 @@ def server_files(name: str, root: Path, scale: Scale) -> dict[Path, str]:
 
 
 def example_rows() -> list[Row]:
-    """Five tasks for the verifier that is written."""
+    """Five tasks for the new verifier."""
     return [
         {
             "responses_create_params": ask(f"What is {a} + {b}? Answer with the number only."),
@@ -86,7 +86,7 @@ def example_rows() -> list[Row]:
 
 
 def known_answers(scale: Scale) -> list[Golden]:
-    """Answers to the first task, and what each must earn."""
+    """Answers to the first task, and the reward of each."""
     task = example_rows()[0]
 
     def case(name: str, output: str, kind: Any, reward: float) -> Golden:
@@ -106,11 +106,11 @@ def known_answers(scale: Scale) -> list[Golden]:
 
 
 def _metrics(agent: dict[str, Any]) -> str:
-    (declared,) = agent["responses_api_agents"]["simple_agent"]["datasets"]
+    (declaration,) = agent["responses_api_agents"]["simple_agent"]["datasets"]
     statistics = Statistics()
     for row in example_rows():
         statistics.add(row)
-    return msgspec.json.format(encode({**declared, **statistics.figures()}), indent=4).decode() + "\n"
+    return msgspec.json.format(encode({**declaration, **statistics.figures()}), indent=4).decode() + "\n"
 
 
 def _rollouts(scale: Scale) -> Iterator[Row]:

@@ -36,43 +36,42 @@ class WorkloadRequest:
     kind: Kind
     profile: Profile = "custom-gym-verifier"
     reuse_verifier: str = ""
-    """A resources server that is there already; empty to write one."""
+    """An existing resources server; empty for a new one."""
     scale: Scale | None = None
-    """None for that of the verifier that is used again, or from 0 to 1."""
+    """None for the scale of the existing verifier, or from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Verifier:
-    """The resources server of a workload, with tasks for it and answers to them."""
+    """The resources server of a workload, with tasks and answers to them."""
 
     implementation: str
     fields: Tree
     rows: list[Row]
     cases: list[Golden]
     scale: Scale
-    beside: Tree = field(default_factory=Tree)
-    """Instances that it refers to."""
+    references: Tree = field(default_factory=Tree)
+    """The instances that it refers to."""
     steps: bool = False
     """Whether it has the reset/step form."""
 
 
 async def write_workload(request: WorkloadRequest, root: Path, roots: Sequence[Path]) -> list[Path]:
-    """Write the workload, and the servers that it needs and that are not there; the files, manifest first.
+    """Write the workload and the new servers that it needs, and return the files, the manifest first.
 
     Args:
         root: the folder of `environments`, `benchmarks`, `resources_servers` and `responses_api_agents`.
-        roots: where a verifier to be used again is looked for. It is asked what it gives for the known
-            answers.
+        roots: the folders in which an existing verifier is looked for. The verifier scores the known answers.
 
     Raises:
-        UsageError: it can't be named so, is there already, or there is no such verifier.
-        GymError: the verifier can't be asked.
+        UsageError: the name is wrong, a folder exists already, or there is no such verifier.
+        GymError: the verifier can't score an answer.
     """
     home = root / GROUPS[request.kind] / request.name
     if request.reuse_verifier:
-        verifier = _found(request.reuse_verifier, roots, request.scale)
+        verifier = _existing_verifier(request.reuse_verifier, roots, request.scale)
     else:
-        verifier = _new(request.name, request.scale or Scale())
+        verifier = _new_verifier(request.name, request.scale or Scale())
     config = home / ("config.yaml" if request.kind == "benchmark" else f"configs/{request.name}.yaml")
     workload = Workload(request.name, request.kind, home.absolute(), config)
     files = {
@@ -82,16 +81,16 @@ async def write_workload(request: WorkloadRequest, root: Path, roots: Sequence[P
     }
     agent = root / "responses_api_agents" / f"{request.name}_agent"
     paths = write_files(request.name, [home, root / GROUP / request.name, agent], files)
-    resolved = workload.resolve(search_dirs=[root, *roots])
+    resolution = workload.resolve(search_dirs=[root, *roots])
     manifest = workload.manifest.read_text(encoding="utf-8")
-    workload.manifest.write_text(sync_fields(manifest, shared_fields(resolved)), encoding="utf-8")
+    workload.manifest.write_text(sync_fields(manifest, shared_fields(resolution)), encoding="utf-8")
     if request.reuse_verifier:
-        await run_fixture(workload, resolved, [root, *roots], update=True)
+        await run_fixture(workload, resolution, [root, *roots], update=True)
     return paths
 
 
 def _files(request: WorkloadRequest, verifier: _Verifier, home: Path, root: Path) -> dict[Path, str]:
-    """All but the manifest and the configuration."""
+    """All files except the manifest and the configuration."""
     words = {
         "name": request.name,
         "kind": request.kind,
@@ -154,7 +153,7 @@ def _configuration(request: WorkloadRequest, verifier: _Verifier, home: Path, ro
         name: {GROUP: {verifier.implementation: verifier.fields}},
         f"{name}_agent": agent_tree(agent, environment=name, settings=settings, datasets=datasets),
         POLICY: model_tree(PLACEHOLDER, {}),
-        **verifier.beside,
+        **verifier.references,
         **(driver if request.profile == DRIVEN else {}),
     }
 
@@ -172,36 +171,36 @@ def _agent(request: WorkloadRequest, *, steps: bool) -> tuple[str, Tree]:
 
 
 _AGENT_URL: Final = "http://localhost:9000"
-"""Of the external agent, unless the configuration says another."""
+"""The URL of the external agent, unless the configuration has another."""
 
 
-def _new(name: str, scale: Scale) -> _Verifier:
+def _new_verifier(name: str, scale: Scale) -> _Verifier:
     fields = environment_tree(name, None)[name][GROUP][name]
     return _Verifier(name, fields, example_rows(), known_answers(scale), scale)
 
 
-def _found(name: str, roots: Sequence[Path], scale: Scale | None) -> _Verifier:
+def _existing_verifier(name: str, roots: Sequence[Path], scale: Scale | None) -> _Verifier:
     tree = read_sources([config_path("reuse_verifier", name, roots)], roots).tree
     servers = (as_mapping(as_mapping(value).get(GROUP)) for value in tree.values())
     fields = next((as_mapping(one[name]) for one in servers if name in one), None)
     if fields is None:
         raise UsageError(f"the configuration of {name} has no {GROUP}.{name}").about("reuse_verifier")
-    used = {as_mapping(value).get("name") for value in fields.values()}
-    beside = {key: tree[key] for key in tree if key in used and key != POLICY}
+    names = {as_mapping(value).get("name") for value in fields.values()}
+    references = {key: tree[key] for key in tree if key in names and key != POLICY}
     home = next((root / GROUP / name for root in roots if (root / GROUP / name / ENTRYPOINT).is_file()), None)
     if home is None:
         kind = find_environment(name, roots=roots)
         split = "example" if (kind.folder() / "data" / "example.jsonl").is_file() else "train"
         rows = list(own_tasks(kind(), split, 0, _ROWS))
         cases, steps = list(kind().golden()), issubclass(kind, StepEnvironment)
-        return _Verifier(name, fields, rows, cases, scale or Scale(*kind.reward_range), beside, steps)
+        return _Verifier(name, fields, rows, cases, scale or Scale(*kind.reward_range), references, steps)
     rows = [row for _, row in islice(read_rows(home / "data" / "example.jsonl"), _ROWS)]
     cases = [
         Golden(name=f"no answer to example {number}", kind="malformed", task=row, output="")
         for number, row in enumerate(rows, start=1)
     ]
-    return _Verifier(name, fields, rows, cases, scale or Scale(), beside)
+    return _Verifier(name, fields, rows, cases, scale or Scale(), references)
 
 
 _ROWS: Final = 5
-"""Examples that a workload is written with."""
+"""The number of examples of a new workload."""
