@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from nemo_gym.environments.base import Golden
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
@@ -22,14 +24,17 @@ def case_of(
     reward: float,
     reward_range: tuple[float, float],
     steps: bool,
+    asked_models: object = None,
 ) -> Golden:
     """The golden case of a row, an output and its reward.
 
     Args:
-        steps: whether the environment has the reset/step form, whose cases hold the model's answers alone.
+        steps: whether the environment has the reset/step form. Its cases hold only the model's answers.
+        asked_models: the rollout's column `ng_asked_models`; None when the environment asked no model.
 
     Raises:
-        UsageError: the output holds nothing that could be played again.
+        UsageError: the output has no answer of the model, or an answer of a model that the environment
+            asked is missing.
     """
     low, high = reward_range
     kind = "full_reward" if reward == high else "zero_reward" if reward == low else "partial_reward"
@@ -42,6 +47,7 @@ def case_of(
         task={key: value for key, value in row.items() if key not in _BOOKKEEPING},
         output=played,
         expected_reward=reward if kind == "partial_reward" else None,
+        models=_answers(name, asked_models),
     )
 
 
@@ -63,6 +69,27 @@ def append_case(path: Path, case: Golden) -> None:
             file.write(encode(case) + b"\n")
     except OSError as error:
         raise UsageError(f"{path}: can't be written ({error.strerror})") from None
+
+
+class _Asked(msgspec.Struct):
+    calls: int
+    failed: int
+    answers: list[str]
+
+
+def _answers(name: str, asked_models: object) -> dict[str, str | list[str]]:
+    """The answers of the models that the environment asked, in the form of a golden case."""
+    try:
+        asked = msgspec.convert(asked_models or {}, dict[str, _Asked])
+    except msgspec.ValidationError as error:
+        problem = f"ng_asked_models does not hold the answers ({error}): run the task again"
+        raise UsageError(f"{name}: {problem}") from None
+    models: dict[str, str | list[str]] = {}
+    for model, calls in asked.items():
+        if calls.failed or not len(calls.answers) == calls.calls > 0:
+            raise UsageError(f"{name}: not every call of {model!r} was answered: choose another rollout")
+        models[model] = calls.answers[0] if len(set(calls.answers)) == 1 else calls.answers
+    return models
 
 
 def _is_played(item: Item, *, steps: bool) -> bool:

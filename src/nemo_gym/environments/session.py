@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from nemo_gym.sandbox.spec import SandboxSpec
 
 
-class AskedUsage(TypedDict):
-    """What one model that the environment asks has cost a session."""
+class AskedCalls(TypedDict):
+    """The calls that a session made to one of the models that the environment asks."""
 
     calls: int
     failed: int
     """How many of the calls had no answer."""
     seconds: float
-    """Added up over the calls, with the wait for a free place and the retries."""
+    """The sum over all calls; it includes the wait for a free place and the retries."""
     input_tokens: int
     output_tokens: int
+    answers: list[str]
+    """The text of each answer, in the order of the calls; empty for a call that failed."""
 
 
 class Session:
@@ -62,8 +64,8 @@ class Session:
         self._pool = sandboxes
 
     @cached_property
-    def asked_models(self) -> dict[str, AskedUsage]:
-        """What the models that the environment asks have cost so far, by name."""
+    def asked_models(self) -> dict[str, AskedCalls]:
+        """The calls so far to the models that the environment asks, by the model's name."""
         return {}
 
     @property

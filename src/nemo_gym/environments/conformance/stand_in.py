@@ -45,11 +45,11 @@ class _Playing:
         self._calls: dict[str, int] = {}
 
     def next_text(self, name: str) -> str:
-        answers = self._answers.get(name) or NO_ANSWER
+        answers = self._answers.get(name, NO_ANSWER)
         if isinstance(answers, str):
             return answers
         number = self._calls[name] = self._calls.get(name, -1) + 1
-        return answers[number % len(answers)]
+        return answers[number % len(answers)] if answers else NO_ANSWER
 
 
 _playing: Final[ContextVar[_Playing | None]] = ContextVar("playing", default=None)
