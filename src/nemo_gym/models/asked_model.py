@@ -8,7 +8,7 @@ from nemo_gym.capture.server_capture import Recorder
 from nemo_gym.environments.resources import AskedModel
 from nemo_gym.environments.session import CURRENT, AskedCalls, Session
 from nemo_gym.models.base import Model
-from nemo_gym.models.call_recording import Recorded
+from nemo_gym.models.call_recording import RecordedModel
 from nemo_gym.wire.errors import JudgeFailed
 from nemo_gym.wire.exception_text import message_of
 from nemo_gym.wire.model_call import known_rollout_id
@@ -69,7 +69,7 @@ class CountedModel(AskedModel):
         rollout = known_rollout_id(session.row) if self._recorder else None
         if self._recorder is None or rollout is None:
             return model
-        return Recorded(model, rollout, self._recorder, asked_as=self._name)
+        return RecordedModel(model, rollout, self._recorder, asked_as=self._name)
 
 
 def _no_calls() -> AskedCalls:

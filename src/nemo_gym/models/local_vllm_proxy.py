@@ -29,13 +29,7 @@ class LocalVllmProxyModel(UrlModel):
     Settings = VllmSettings
     needs_name = False
 
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        settings: VllmSettings,
-        **access: Unpack[Access],
-    ) -> None:
+    def __init__(self, url: str, name: str, settings: VllmSettings, **access: Unpack[Access]) -> None:
         self.name = name
         self._settings = settings
         timeouts = access.get("timeouts")
