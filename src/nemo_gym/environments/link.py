@@ -146,7 +146,7 @@ class LocalEnvironment:
                 opened.uses += held
             except BaseException as error:
                 await self.finish(session)
-                _reraise(error, EnvironmentFault, "seed")
+                raise_fault(error, EnvironmentFault, "seed")
         return session
 
     async def close(self, session: Session) -> None:
@@ -162,7 +162,7 @@ class LocalEnvironment:
             if closed is not None:
                 await _settle(closed)
         except BaseException as error:
-            _reraise(error, EnvironmentFault, "close")
+            raise_fault(error, EnvironmentFault, "close")
         finally:
             try:
                 served = self._mcp.pop(session.id, None)
@@ -247,7 +247,7 @@ class LocalEnvironment:
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
-            _reraise(error, VerifierFault, "verify")
+            raise_fault(error, VerifierFault, "verify")
 
     async def aclose(self) -> None:
         """Let the environment release what its sessions had in common, then close its sandboxes and threads.
@@ -286,7 +286,7 @@ class LocalEnvironment:
             with self.use(session):
                 return await _settle(hook())
         except BaseException as error:
-            _reraise(error, EnvironmentFault, name)
+            raise_fault(error, EnvironmentFault, name)
 
     def use(self, session: Session) -> _Open:
         """A block in which a session does not expire."""
@@ -348,8 +348,9 @@ async def _settle(result: Awaitable[Any] | Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def _reraise(error: BaseException, kind: type[RolloutError], hook: str) -> NoReturn:
-    """Raise what a hook raised: a failure that has a type, or somebody's wish to end this, as it is."""
+def raise_fault(error: BaseException, kind: type[RolloutError], hook: str) -> NoReturn:
+    """Raise the exception of a hook as a fault of a kind. A typed failure of the rollout, a cancellation and
+    the like are raised unchanged."""
     if isinstance(error, RolloutError) or not is_fault(error):
         raise error
     fault = kind(f"{hook} raised {message_of(error)}{origin(error)}")

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute
 from nemo_gym.capture.call_record import CallRecord
 from nemo_gym.models.base import Model
 from nemo_gym.models.failure import ModelFailure, model_failure
-from nemo_gym.models.harness_model import Restoring
+from nemo_gym.models.harness_model import RestoringModel
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import read_object
@@ -158,7 +158,7 @@ class _ModelServer:
         record.params = None if params.params is record.request else params.params
         model = self._model.for_session_id(rollout_id or session_id(request.scope))
         if rollout_id is not None and self._options.captures_tokens(tag):
-            model = Restoring(model, self._replayed.of(rollout_id))
+            model = RestoringModel(model, self._replayed.of(rollout_id))
         if params.stream:
             call = partial(self._call, model, params, dialect, record)
             return await self._streamed(request, call, params, dialect)
