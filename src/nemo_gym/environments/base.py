@@ -144,6 +144,16 @@ class Environment:
             )
         return (row for _, row in read_rows(path))
 
+    def check_split(self, split: str, splits: Iterable[str]) -> None:
+        """Check the name of a split, for a `tasks` method that makes its own tasks.
+
+        Raises:
+            UsageError: there is no such split.
+        """
+        names = tuple(splits)
+        if split not in names:
+            raise UsageError(f"environment {self.name()} has no split {split!r}; it has {', '.join(names)}")
+
     def seed(self, task: Any, session: Session) -> Any:
         """Prepare the rollout's state. `session.row` holds the whole row."""
 

@@ -97,6 +97,9 @@ class DeclaredModels(Mapping[str, AskedModel]):
             raise ModelMissing(self._owner, name)
         return self._models[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._models
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
 
