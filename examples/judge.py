@@ -32,6 +32,7 @@ class Poems(Environment):
     def golden(self) -> Iterable[Golden]:
         task = {"responses_create_params": ask("Write a short poem about owls."), "topic": "owls"}
         return [
+            *super().golden(),
             Golden(name="poem", kind="full_reward", task=task, output=GOOD, models={"judge": "Yes."}),
             Golden(name="prose", kind="zero_reward", task=task, output=BAD, models={"judge": "no"}),
             Golden(name="unclear", kind="malformed", task=task, output="", models={"judge": "Hard to say"}),

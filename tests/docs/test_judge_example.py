@@ -132,6 +132,35 @@ def test_a_configuration_supplies_its_judge(
     assert [row["reward"] for row in read_rows(tmp_path / "out.jsonl")] == [1.0] * 2
 
 
+@pytest.mark.parametrize(("answer", "kind"), [("Yes.", "full_reward"), ("No, it is prose.", "zero_reward")])
+def test_a_rollout_becomes_a_golden_case_that_the_check_plays_without_a_judge(
+    gym: Command, start_endpoint: StartEndpoint, tmp_path: Path, answer: str, kind: str
+) -> None:
+    poems = tmp_path / "poems.py"
+    poems.write_text(EXAMPLE.read_text())
+    judge = ("--judge-model-url", start_endpoint(answer=answer), "--judge-model", "critic")
+    result = gym(
+        "run", poems, "--model-type", "random", *judge, "--limit", 1, "-o", "out.jsonl", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    (row,) = read_rows(tmp_path / "out.jsonl")
+    assert row["ng_asked_models"]["judge"]["answers"] == [answer]
+
+    result = gym("env", "golden", poems, "--run", "out.jsonl", "--case", "mine", cwd=tmp_path)
+    assert f"wrote 'mine' ({kind}) to " in result.stdout, result.stderr
+    (case,) = read_rows(tmp_path / "golden.jsonl")
+    assert case["models"] == {"judge": answer}
+    assert "ng_asked_models" not in case["task"]
+
+    result = gym("env", "check", poems, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "4 cases" in result.stdout
+
+    (tmp_path / "golden.jsonl").write_text(json.dumps({**case, "models": {"judge": "Hard to say"}}))
+    result = gym("env", "check", poems, "--json", cwd=tmp_path)
+    assert (result.returncode == 0) == (kind == "zero_reward")
+
+
 async def test_a_judge_that_dies_fails_its_rollouts_and_resume_finishes_them(
     start_endpoint: StartEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

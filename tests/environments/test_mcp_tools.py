@@ -192,7 +192,7 @@ async def test_a_call_has_the_time_limit_of_any_tool() -> None:
         (McpServer(command=["/nowhere/notes"]), "MCP server notes is gone: FileNotFoundError"),
         (McpServer(command=[sys.executable, "-c", "raise SystemExit('no licence')"], name="n"), "no licence"),
         (McpServer(url="http://127.0.0.1:9/mcp"), "MCP server 127.0.0.1:9 is gone: ConnectError"),
-        (program("--silent", start_timeout_s=0.5, name="n"), "did not tell its tools within 0.5 s"),
+        (program("--silent", start_timeout_s=0.5, name="n"), "did not list its tools within 0.5 s"),
         (program(tools=["wrote"], name="n"), "MCP server n has no tool 'wrote'. Did you mean 'write'"),
     ],
     ids=["missing", "fails", "nobody listens", "silent", "no such tool"],

@@ -71,6 +71,7 @@ async def test_the_calls_of_a_session_are_counted_in_its_reward() -> None:
     for _, reward in rewards:
         usage: Any = reward.details["ng_asked_models"]
         assert usage["judge"].pop("seconds") >= 0.002
+        assert usage["judge"].pop("answers") == ["yes", "yes"]
         assert usage["judge"] == {"calls": 2, "failed": 0, "input_tokens": 10, "output_tokens": 4}
 
 
@@ -83,6 +84,7 @@ async def test_a_failure_is_a_failed_judge_with_what_the_endpoint_said() -> None
     assert not caught.value.terminal
     usage = session.columns["ng_asked_models"]["judge"]
     assert (usage["calls"], usage["failed"]) == (3, 1)
+    assert usage["answers"] == ["yes", "yes", ""]
 
 
 async def test_an_environment_that_asks_nothing_has_no_column() -> None:

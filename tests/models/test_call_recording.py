@@ -9,7 +9,7 @@ import pytest
 
 from nemo_gym.capture.stores import MemoryCapture
 from nemo_gym.models.base import Model
-from nemo_gym.models.call_recording import Recorded
+from nemo_gym.models.call_recording import RecordedModel
 from nemo_gym.wire.errors import ModelTimeout
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.model_call import Captured
@@ -40,7 +40,7 @@ class Answers(Model):
 async def test_an_answer_is_recorded_with_what_was_asked() -> None:
     store, answer = MemoryCapture(), Response.of([assistant("hi")], id="r")
     inner = Answers(answer)
-    model = Recorded(inner, "0-0", store, model_ref="policy").for_session_id("s")
+    model = RecordedModel(inner, "0-0", store, model_ref="policy").for_session_id("s")
     assert await model.responses({"input": "hello"}) is answer
     (call,) = (await store.read("0-0")).calls
     assert (call.request, call.output, call.model_ref) == ({"input": "hello"}, answer.output, "policy")
@@ -54,14 +54,14 @@ async def test_an_answer_is_recorded_with_what_was_asked() -> None:
 async def test_a_failed_call_is_recorded_and_fails(error: Exception, status: int, category: str) -> None:
     store = MemoryCapture()
     with pytest.raises(type(error)):
-        await Recorded(Answers(error), "0-0", store).responses({"input": "hello"})
+        await RecordedModel(Answers(error), "0-0", store).responses({"input": "hello"})
     (call,) = (await store.read("0-0")).calls
     assert (call.status_code, call.error_category, call.answer) == (status, category, None)
 
 
 async def test_a_call_that_is_cancelled_is_known_to_be_missing() -> None:
     store, asked = MemoryCapture(), asyncio.Event()
-    task = asyncio.create_task(Recorded(Answers(asked), "0-0", store).responses({"input": "hello"}))
+    task = asyncio.create_task(RecordedModel(Answers(asked), "0-0", store).responses({"input": "hello"}))
     await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

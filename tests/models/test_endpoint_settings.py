@@ -181,7 +181,7 @@ async def test_azure_takes_its_version_from_the_default_query() -> None:
     )
     model = spec.build(None)
     assert isinstance(model, LimitedModel)
-    assert vars(model.inner)["_query"] == "?api-version=2025-01-01"
+    assert vars(model.inner)["path"] == "/chat/completions?api-version=2025-01-01"
     await model.aclose()
 
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from nemo_gym.assembly.collect import collect
 from nemo_gym.models.endpoints import endpoint_model
-from nemo_gym.models.tokens import continues
 from nemo_gym.models.vllm import VllmModel, VllmSettings
 from nemo_gym.models.vllm_token_routes import splice
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
@@ -24,6 +23,7 @@ from nemo_gym.wire.errors import ModelError, ModelRejected, UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, assistant, user
 from nemo_gym.wire.response import Response
 from tests.conftest import StartEndpoint, read_rows
+from tests.support.token_evidence import continues
 
 TRAINING = {"return_token_id_information": True}
 FAST = {"return_token_id_information": True, "request_prompt_and_generation_token_ids": True}

@@ -19,12 +19,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from nemo_gym.models.tokens import continues
 from nemo_gym.models.vllm import VllmModel, VllmSettings
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.run import Job, Run
 from nemo_gym.wire.items import TOKEN_FIELDS, user
 from tests.conftest import read_rows
+from tests.support.token_evidence import continues
 
 HOME = Path(__file__).parents[2] / ".venv-vllm"
 PATIENCE = 300.0

@@ -1,4 +1,4 @@
-"""A program as the agent: any command line that speaks to an OpenAI or Anthropic compatible base URL."""
+"""A program as the agent: any command line that can use an OpenAI or Anthropic compatible base URL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nemo_gym.wire.errors import (
     did_you_mean,
 )
 from nemo_gym.wire.items import Item
-from nemo_gym.wire.model_call import Captured, ErrorCategory, rollout_id
+from nemo_gym.wire.model_call import ErrorCategory, ModelCall, rollout_id
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.rollout import Rollout, Timing, keep_partial
 from nemo_gym.wire.task import Row
@@ -43,34 +43,35 @@ PLACES: Final = (
     "prompt", "prompt_file", "workdir", "home", "rollout_id", "model", "api_key", "base_url",
     "openai_base_url", "mcp_url", "mcp_token", "token",
 )  # fmt: skip
-"""The names that may be used in braces in arguments, variables, files and the input of a command."""
+"""The names that may stand in braces in the arguments, variables, files and input of a command."""
 SECRETS: Final = ("api_key", "mcp_token", "token")
-"""Names that may not be used in arguments, because every user of the machine can read those."""
+"""Names that are not allowed in arguments, because every user of the machine can read those."""
 
 
 class Command(Agent):
-    """Runs a program for each rollout, in the folder that the environment seeded (`session.state["workdir"]`)
-    or a fresh one, with a HOME of its own and none of this process's secrets. What it asked the model is
-    captured at the rollout's model server and becomes the trajectory.
+    """Runs a program for each rollout, in the folder of the environment (`session.state["workdir"]`) or in an
+    empty one, with its own HOME and without this process's secrets. The rollout's model server captures the
+    program's calls, and they become the trajectory.
 
-    In every text below these are filled in: `{prompt}` the task's text, `{prompt_file}` a file that holds
-    it, `{workdir}`, `{home}`, `{rollout_id}`, `{model}` a name for the model, `{api_key}`, `{base_url}` for
-    clients that add `/v1/...` themselves (Anthropic's), `{openai_base_url}` for those that don't; and where
-    the environment offers its tools over MCP (`session.state["mcp"]`), `{mcp_url}`, `{mcp_token}` for the
-    session, and `{token}`, the bearer token of that server where it wants one.
+    The texts below may hold these names in braces: `{prompt}` the task's text, `{prompt_file}` a file with
+    that text, `{workdir}`, `{home}`, `{rollout_id}`, `{model}` a name for the model, `{api_key}`,
+    `{base_url}` for clients that add `/v1/...` to it (Anthropic's), `{openai_base_url}` for the others.
+    Where the environment offers its tools over MCP (`session.state["mcp"]`) there are also `{mcp_url}`,
+    `{mcp_token}` for the session, and `{token}`, the bearer token of that server if it needs one.
 
     Args:
-        argv: the program and its arguments; never a shell's line.
-        env: variables added to the clean environment.
-        files: files made before the start, by their path below HOME.
-        stdin: what the program reads.
-        timeout: seconds the program may run.
-        ok_exit_codes: exit codes with which the program has finished its work, well or not.
-        sandbox: where to shut it in: the name of a provider, or `agents.sandboxed.SandboxSettings`.
+        argv: the program and its arguments; no shell reads them.
+        env: variables that are added to the clean environment.
+        files: files that are written before the start, by their path below HOME.
+        stdin: the program's input.
+        timeout: the most seconds that the program may run.
+        ok_exit_codes: exit codes that mean that the program did its work, with a good result or a bad one.
+        sandbox: the name of a sandbox provider, or `agents.sandboxed.SandboxSettings`; None runs the program
+            without a sandbox.
 
     Raises:
-        UsageError: there is no such program or sandbox, a text names something else in braces, or an
-            argument names a secret.
+        UsageError: there is no such program or sandbox, a text has an unknown name in braces, or an
+            argument has the name of a secret.
     """
 
     needs_served_model = True
@@ -97,8 +98,8 @@ class Command(Agent):
         self.timeout = timeout
         self.ok_exit_codes = frozenset(ok_exit_codes)
         texts = (*argv, *self.env.values(), *self.files.values(), stdin or "")
-        self._named = {name for text in texts for name in _PLACE.findall(text)}
-        _check_places(self._named, argv)
+        self._places = {name for text in texts for name in _PLACE.findall(text)}
+        _check_places(self._places, argv)
         for path in self.files:
             if Path(path).is_absolute() or ".." in Path(path).parts:
                 raise UsageError(f"file {path!r}: expected a path below HOME")
@@ -110,8 +111,8 @@ class Command(Agent):
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         if not isinstance(model, ServedModel):
             raise UsageError(
-                f"agent {type(self).__name__} runs a program that asks the model over HTTP: "
-                "hand it a model opened with nemo_gym.serving.loopback_model"
+                f"agent {type(self).__name__} runs a program that calls the model over HTTP: "
+                "use a model of nemo_gym.serving.loopback_model"
             )
         timing: Timing = {"started_at": time()}
         async with environment.session(row) as session, scratch_folder() as scratch:
@@ -137,31 +138,31 @@ class Command(Agent):
                     **await self._tools(session, place),
                 }
                 try:
-                    ended = await place.run(self._program(values))
+                    result = await place.run(self._program(values))
                 except BaseException as error:
                     partial = main_response(call_tree(await visit.captured(), prompt=prompt))
-                    keep_partial(error, partial, _observed(place))
+                    keep_partial(error, partial, _sandbox_columns(place))
                     raise
-                captured = await visit.captured()
-            branches = await asyncio.to_thread(call_tree, captured, prompt=prompt)
+                recording = await visit.captured()
+            branches = await asyncio.to_thread(call_tree, recording, prompt=prompt)
             response = main_response(branches)
             try:
-                self._check_end(ended, captured)
-                timing["model_s"] = sum(call.latency_ms for call in captured.calls) / 1000
-                timing["model_calls"] = len(captured.calls)
+                self._check_result(result, recording.calls)
+                timing["model_s"] = sum(call.latency_ms for call in recording.calls) / 1000
+                timing["model_calls"] = len(recording.calls)
                 began = monotonic()
                 reward = await environment.verify(session, response)
                 timing["verify_s"] = monotonic() - began
             except BaseException as error:
-                keep_partial(error, response, _observed(place))
+                keep_partial(error, response, _sandbox_columns(place))
                 raise
         rollout = Rollout.scored(row, response, reward, outcome=outcome_of(response), timing=timing)
         rollout.details = {
             **reward.details,
-            **capture_columns(row, visit.rollout_id, captured, branches),
-            **_observed(place),
+            **capture_columns(row, visit.rollout_id, recording, branches),
+            **_sandbox_columns(place),
             "turns_used": len(branches[0].calls),
-            "finished_naturally": ended.exit_code == 0,
+            "finished_naturally": result.exit_code == 0,
         }
         if session.cleanup_warning is not None:
             rollout.details["cleanup_warning"] = session.cleanup_warning
@@ -180,60 +181,59 @@ class Command(Agent):
         mcp: Mapping[str, str] = session.state.get("mcp") or {}
         url = mcp.get("url", "")
         return {
-            "mcp_url": await place.reach(url) if url and "mcp_url" in self._named else url,
+            "mcp_url": await place.reach(url) if url and "mcp_url" in self._places else url,
             "mcp_token": mcp.get("token", ""),
             "token": mcp.get("bearer", ""),
         }
 
     def _program(self, values: Mapping[str, str]) -> Program:
         return Program(
-            argv=[_filled(word, values) for word in self.argv],
-            env={name: _filled(text, values) for name, text in self.env.items()},
+            argv=[_fill(word, values) for word in self.argv],
+            env={name: _fill(text, values) for name, text in self.env.items()},
             files={
                 "prompt.txt": values["prompt"],
-                **{path: _filled(text, values) for path, text in self.files.items()},
+                **{path: _fill(text, values) for path, text in self.files.items()},
             },
-            stdin=None if self.stdin is None else _filled(self.stdin, values),
+            stdin=None if self.stdin is None else _fill(self.stdin, values),
             seconds=self.timeout,
             ok_exit_codes=self.ok_exit_codes,
         )
 
-    def _check_end(self, ended: Ended, captured: Captured) -> None:
+    def _check_result(self, result: Ended, calls: Sequence[ModelCall]) -> None:
         """Raise when the program ran out of time, or when a model call or the program itself failed."""
         program = Path(self.argv[0]).name
-        if ended.exit_code is None:
+        if result.exit_code is None:
             raise AgentTimeout(f"{program} did not finish within {self.timeout:g} seconds")
-        last = captured.calls[-1] if captured.calls else None
+        last = calls[-1] if calls else None
         if last is not None and last.error_category is not None:
             cause = f"{program} ended after a model call that failed ({last.status_code}): {last.response}"
             kind = _FAILURES.get(last.error_category, ModelError)
             raise kind(cause[:2000], http_status=last.status_code)
-        if ended.exit_code not in self.ok_exit_codes:
-            raise AgentFault(f"{program} exited with {ended.exit_code}: {_last_words(ended)}")
-        if not any(call.answer for call in captured.calls):
-            raise AgentFault(f"{program} never got an answer from the model: {_last_words(ended)}")
+        if result.exit_code not in self.ok_exit_codes:
+            raise AgentFault(f"{program} exited with {result.exit_code}: {_last_output(result)}")
+        if not any(call.answer for call in calls):
+            raise AgentFault(f"{program} never got an answer from the model: {_last_output(result)}")
 
 
 def task_text(params: RequestParams) -> str:
-    """The task as one text, for a program that takes nothing else.
+    """The task as one text, for a program that takes only a text.
 
     Raises:
-        AgentFault: it has images, or a conversation that the model took part in already.
+        AgentFault: the task has images, or answers of the model.
     """
-    texts = [params.get("instructions") or ""]
-    for place, item in enumerate(input_items(params)):
-        texts.append(_message_text(item, f"input[{place}]"))
+    items = enumerate(input_items(params))
+    texts = [params.get("instructions") or "", *(_message_text(item, f"input[{n}]") for n, item in items)]
     return "\n\n".join(text for text in texts if text)
 
 
 def _message_text(item: Item, where: str) -> str:
     if item["type"] != "message" or item["role"] == "assistant":
-        raise AgentFault(f"{where}: a program can be given the task's messages only")
+        raise AgentFault(f"{where}: a program can be given only messages to the model")
     content = item["content"]
     if isinstance(content, str):
         return content
     if any(not part["type"].endswith("text") for part in content):
-        raise AgentFault(f"{where}: a program can be given text only")
+        raise AgentFault(f"{where}: a program can be given only text")
     return "".join(part.get("text", "") for part in content)
 
 
@@ -244,7 +244,7 @@ _FAILURES: Final[dict[ErrorCategory, type[RolloutError]]] = {
     "not_found": AgentFault,
     "client_error": AgentFault,
 }
-"""The error for each category of failed call. A request that the server refuses is the program's fault."""
+"""The error for each category of failed call. The program is at fault when the server refuses a request."""
 _SAMPLING: Final = ("temperature", "top_p", "max_output_tokens", "metadata", "top_logprobs")
 
 
@@ -252,7 +252,7 @@ def _sampling(params: RequestParams) -> dict[str, Any]:
     return {name: params[name] for name in _SAMPLING if params.get(name) is not None}  # type: ignore[misc]
 
 
-def _observed(place: Workplace) -> dict[str, Any]:
+def _sandbox_columns(place: Workplace) -> dict[str, Any]:
     """The row column that describes the sandbox of a rollout; empty without one."""
     if place.observation is None:
         return {}
@@ -262,22 +262,22 @@ def _observed(place: Workplace) -> dict[str, Any]:
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
 
-def _check_places(named: set[str], argv: Sequence[str]) -> None:
-    for name in sorted(named.difference(PLACES)):
+def _check_places(names: set[str], argv: Sequence[str]) -> None:
+    for name in sorted(names.difference(PLACES)):
         raise UsageError(f"command agent: nothing is known as {{{name}}}.{did_you_mean(name, PLACES)}")
     for name in _PLACE.findall(" ".join(argv)):
         if name in SECRETS:
             raise UsageError(
-                f"command agent: {{{name}}} among the arguments can be read by everybody on the machine: put "
-                "it into env, files or stdin"
+                f"command agent: {{{name}}} in the arguments can be read by everybody on the machine: use it "
+                "in env, files or stdin"
             )
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    """Fill in all names in one pass, so that braces inside a value stay as they are."""
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace all names in braces at once, so that braces inside a value do not change."""
     return _PLACE.sub(lambda match: values[match[1]], text)
 
 
-def _last_words(ended: Ended) -> str:
-    outputs = (text.strip()[-1000:] for text in (ended.stdout, ended.stderr))
+def _last_output(result: Ended) -> str:
+    outputs = (text.strip()[-1000:] for text in (result.stdout, result.stderr))
     return "\n".join(text for text in outputs if text) or "it printed nothing"

@@ -16,7 +16,7 @@ class Visit(Protocol):
 
     @property
     def rollout_id(self) -> str:
-        """The requested id, with a suffix while another rollout uses the same id."""
+        """The rollout's id; it has a suffix while another rollout uses the same id."""
         ...
 
     @property
@@ -26,23 +26,23 @@ class Visit(Protocol):
 
     @property
     def api_key(self) -> str:
-        """What the program must send as its key."""
+        """The key that the program must send."""
         ...
 
     async def captured(self) -> Captured:
-        """Every call made so far."""
+        """Every call so far."""
         ...
 
 
 class ServedModel(Model):
-    """A model that programs can also call over HTTP, each rollout at a base URL of its own.
+    """A model that programs can also call over HTTP; each rollout has its own base URL.
 
-    `serving.loopback_model` starts it; an agent with `needs_served_model` gets one as its model.
+    `serving.loopback_model` starts it. An agent with `needs_served_model` gets it as its model.
     """
 
     @abstractmethod
     def visit(self, rollout_id: str, sampling: Mapping[str, Any]) -> AbstractAsyncContextManager[Visit]:
-        """Serve the model to one rollout's program during a block; afterwards its base URL is closed.
+        """Serve the model to one rollout's program for the length of a block.
 
         Args:
             rollout_id: letters, digits, dots, dashes and underscores.

@@ -1,5 +1,5 @@
-"""Well-known coding agents as commands: the arguments and variables with which each works unattended, calls
-the rollout's model server, and doesn't use the settings or accounts of the user of this machine."""
+"""Well-known coding agents as commands. With these arguments and variables they ask no questions, call the
+rollout's model server, and don't use the settings or accounts of the user of this machine."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def mini_swe_agent(
     """mini-SWE-agent 2 (`pip install mini-swe-agent`): a loop whose only tool is bash. Chat Completions.
 
     Args:
-        step_limit: model calls at most.
-        step_timeout: seconds one bash command may take.
-        timeout: seconds the whole rollout may take.
-        program: the command, or its path where it has an environment of its own.
+        step_limit: the most model calls.
+        step_timeout: the most seconds of one bash command.
+        timeout: the most seconds of the whole rollout.
+        program: the command, or its path when it is in another virtual environment.
         sandbox: as `Command` takes it.
     """
     settings = (
@@ -74,12 +74,12 @@ def claude_code(
     """Claude Code (`npm install -g @anthropic-ai/claude-code`), unattended. Anthropic Messages.
 
     Args:
-        max_turns: model calls at most in the main conversation.
-        timeout: seconds the whole rollout may take.
-        allowed_tools: names of its tools that it may use; none named are all.
-        disallowed_tools: names of its tools that it may not use.
-        bare: without hooks, plugins, memory files and the like of the machine.
-        mcp_config: JSON text of its MCP servers; `{mcp_url}` and `{mcp_token}` are filled in.
+        max_turns: the most model calls in the main conversation.
+        timeout: the most seconds of the whole rollout.
+        allowed_tools: names of the tools that it may use; an empty list allows all.
+        disallowed_tools: names of the tools that it may not use.
+        bare: whether to ignore the hooks, plugins and memory files of this machine.
+        mcp_config: JSON text of its MCP servers; it may hold `{mcp_url}` and `{mcp_token}`.
         settings: JSON text of its settings.
         program: the command, or its path.
         sandbox: as `Command` takes it.
@@ -129,10 +129,11 @@ def codex(
     """Codex (`npm install -g @openai/codex`), unattended. Responses.
 
     Args:
-        sandbox_mode: what its own sandbox lets commands do; `workspace-write` unless `sandbox` shuts it in.
-        reasoning_effort: asked of the model; empty leaves it out.
-        extra_config: lines `key=value` in TOML, as its `--config` takes them.
-        timeout: seconds the whole rollout may take.
+        sandbox_mode: the rights of commands in Codex's own sandbox. By default `workspace-write`, or full
+            access where `sandbox` is set.
+        reasoning_effort: the effort that requests ask for; empty leaves it out.
+        extra_config: lines `key=value` in TOML for its `--config`.
+        timeout: the most seconds of the whole rollout.
         program: the command, or its path.
         sandbox: as `Command` takes it.
     """
@@ -177,7 +178,7 @@ def opencode(*, timeout: float = 600.0, program: str = "opencode", sandbox: Sand
     """OpenCode (`npm install -g opencode-ai`), unattended. Chat Completions.
 
     Args:
-        timeout: seconds the whole rollout may take.
+        timeout: the most seconds of the whole rollout.
         program: the command, or its path.
         sandbox: as `Command` takes it.
     """

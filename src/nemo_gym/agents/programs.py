@@ -11,7 +11,7 @@ from nemo_gym.wire.errors import UsageError
 
 
 def find_program(name: str, *, first: str = "") -> str:
-    """Where a program is: on PATH, or beside this Python.
+    """The path of a program on PATH or beside this Python.
 
     Args:
         name: the program, or a path.
@@ -29,12 +29,12 @@ def find_program(name: str, *, first: str = "") -> str:
 
 def needed_by(program: str) -> list[str]:
     """The paths that a sandbox on this machine must make readable for a program: its file, the links that
-    lead to it, and the virtual environment or `node_modules` that holds it. A folder that contains the
-    user's home is never among them."""
+    lead to it, and the virtual environment or `node_modules` that holds it. No folder that contains the
+    user's home is among them."""
     files = _links(Path(program))
     folders = [folder for file in files for folder in _homes(file)]
-    allowed = [folder for folder in folders if not Path.home().is_relative_to(folder)]
-    return [str(path) for path in dict.fromkeys([*allowed, *files])]
+    safe_folders = [folder for folder in folders if not Path.home().is_relative_to(folder)]
+    return [str(path) for path in dict.fromkeys([*safe_folders, *files])]
 
 
 def _links(path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The trajectories of an earlier run, to be scored again."""
+"""The agent that repeats the trajectories of an earlier run, so that they are scored again."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from nemo_gym.wire.task import Row
 from nemo_gym.wire.validation import read_response
 
 
-class Recorded(Agent):
-    """Repeats the trajectory of an earlier run: it asks no model and runs no tool; the environment scores it.
+class RecordedTrajectories(Agent):
+    """Takes the trajectory of an earlier run, without a model or a tool, and lets the environment score it.
 
-    What the earlier run noted about the rollout (`ng_...`, `_ng_...`, `mask_sample`) stays in its row.
+    Columns that the earlier run added to the row (`ng_...`, `_ng_...`, `mask_sample`) stay there.
 
     Args:
-        rollouts: file with the trajectories of that run.
-        failed_as: takes the failures of this class only, of a failures file; otherwise failures are left out.
+        rollouts: the file with the trajectories of that run.
+        failed_as: repeats only the failures of this class, from a failures file. By default failures are left
+            out.
     """
 
     def __init__(self, *, rollouts: str, failed_as: str = "") -> None:
@@ -40,9 +41,9 @@ class Recorded(Agent):
             raise UsageError(f"{self._path}: there are no {what}")
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
-        recorded = self.recorded(row)
+        earlier = self._earlier_row(row)
         try:
-            response = read_response(recorded.get(keys.RESPONSE))
+            response = read_response(earlier.get(keys.RESPONSE))
         except ValueError as error:
             raise RolloutError(f"{self._path}: the recorded response can't be used: {error}") from None
         began = monotonic()
@@ -52,20 +53,20 @@ class Recorded(Agent):
         except BaseException as error:
             keep_partial(error, response)
             raise
-        noted = {name: value for name, value in recorded.items() if name not in row and _is_note(name)}
-        params = recorded.get(keys.PARAMS)
-        if isinstance(params, dict):  # with the tools that were offered, which the planned row doesn't have
-            noted[keys.PARAMS] = params
-        outcome = recorded.get(keys.OUTCOME)
+        notes = {name: value for name, value in earlier.items() if name not in row and _is_note(name)}
+        params = earlier.get(keys.PARAMS)
+        if isinstance(params, dict):  # These hold the environment's tools, which the planned row lacks.
+            notes[keys.PARAMS] = params
+        outcome = earlier.get(keys.OUTCOME)
         return Rollout.scored(
-            {**row, **noted},
+            {**row, **notes},
             response,
             reward,
             outcome=outcome if isinstance(outcome, str) and not self._failed_as else "completed",
             timing={"verify_s": monotonic() - began},
         )
 
-    def recorded(self, row: Row) -> Row:
+    def _earlier_row(self, row: Row) -> Row:
         """The row of the earlier run with the same identity.
 
         Raises:
@@ -79,7 +80,7 @@ class Recorded(Agent):
 
     @cached_property
     def _index(self) -> RowIndex:
-        """Where each rollout is in the file; of several failures the last counts."""
+        """The place of each rollout in the file; of several failures, the last."""
         rows = keyed_lines(self._path)
         return RowIndex((row, 0) for row in rows if row.stamp.failure_class == self._failed_as)
 

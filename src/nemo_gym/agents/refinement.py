@@ -7,23 +7,22 @@ from nemo_gym.agents.trajectory import Trajectory
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.wire.items import user
-from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 
 
 class Refinement(ToolLoop):
-    """Tries again until the reward is enough. The last attempt is the one that counts.
+    """Tries again until the reward is high enough. The reward of the last attempt counts.
 
-    The model gets the verifier's `feedback` (a text among the details of its `Reward`), or only that the
-    answer was not accepted: nothing else of the verdict reaches it. The rewards of all attempts become the
-    column `attempt_rewards`. The environment's `verify` is asked once per attempt, in one session.
+    The model gets the verifier's `feedback` (a text in the details of its `Reward`), or else the message that
+    the answer was not accepted, and nothing else. The rewards of all attempts become the column
+    `attempt_rewards`. The environment's `verify` runs once for each attempt, in the same session.
 
     Args:
-        max_corrections: further attempts after the first.
-        enough: a reward from which on no correction is asked for.
-        max_steps: model calls in one attempt at most.
-        tool_timeout: seconds one tool call may take.
-        turn_timeout: seconds one model call may take, retries included.
+        max_corrections: the most attempts after the first.
+        enough: the reward that needs no correction.
+        max_steps: the most model calls in one attempt.
+        tool_timeout: the most seconds of one tool call.
+        turn_timeout: the most seconds of one model call with its retries.
     """
 
     def __init__(
@@ -41,17 +40,17 @@ class Refinement(ToolLoop):
 
     async def play(
         self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
-    ) -> tuple[Response, Reward, str]:
-        response, reward, outcome = await super().play(trajectory, session, environment)
+    ) -> tuple[Reward, str]:
+        reward, outcome = await super().play(trajectory, session, environment)
         rewards = [reward.value]
         for _ in range(self.max_corrections):
             if reward.value >= self.enough or outcome != "completed":
                 break
             trajectory.items.append(user(str(reward.details.get("feedback") or _NOT_ACCEPTED)))
-            response, reward, outcome = await super().play(trajectory, session, environment)
+            reward, outcome = await super().play(trajectory, session, environment)
             rewards.append(reward.value)
         details = {**reward.details, "attempt_rewards": rewards}
-        return response, Reward(reward.value, reward.components, details), outcome
+        return Reward(reward.value, reward.components, details), outcome
 
 
 _NOT_ACCEPTED = "That answer was not accepted. Look for the mistake and answer again."

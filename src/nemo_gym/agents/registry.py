@@ -18,7 +18,7 @@ AGENTS: Final = {
     "user_simulator": "user_simulator:UserSimulator",
     "refinement": "refinement:Refinement",
     "simulated_tools": "simulated_tools:SimulatedTools",
-    "recorded": "recorded_trajectories:Recorded",
+    "recorded": "recorded_trajectories:RecordedTrajectories",
     "command": "command:Command",
     "mini_swe_agent": "presets:mini_swe_agent",
     "claude_code": "presets:claude_code",
@@ -46,10 +46,10 @@ def unknown_agent(name: str) -> str:
 
 
 def find_agent(name: str) -> Callable[..., Agent]:
-    """The class of the agent of that name or alias, or the function that builds a preset.
+    """The class of the agent with a name or alias, or the function that builds a preset.
 
     Raises:
-        UsageError: there is none, with the nearest name.
+        UsageError: there is no such agent; the message has the nearest name.
     """
     place = AGENTS.get(ALIASES.get(name, name))
     if place is None:

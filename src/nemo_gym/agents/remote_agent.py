@@ -1,4 +1,4 @@
-"""An external agent at `POST {url}/v1/responses` that acts in an environment held here."""
+"""An external agent at `POST {url}/v1/responses` that acts in an environment of this process."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row
 from nemo_gym.wire.validation import json_object, read_response
 
-_TRIES: Final = Retry(attempts=3, budget=30.0, base=0.5, cap=5.0)
+_RETRY: Final = Retry(attempts=3, budget=30.0, base=0.5, cap=5.0)
 
 
 class RemoteAgent(ToolLoop):
-    """The tool loop around an external agent in place of a model. Calls that it made and answered
-    itself pass through; calls without an output are run here, and it is asked again.
+    """The tool loop with an external agent instead of a model. Tool calls that the agent ran itself pass
+    through. Calls without an output run here, and then the agent is asked again.
 
     Args:
-        agent_base_url: base URL of the agent; `url` is the same.
+        agent_base_url: base URL of the agent; `url` is another name for it.
         token: sent as a bearer token.
-        call_timeout: seconds one request may take.
-        rollout_timeout: seconds one rollout may take, tools and verifier included.
-        concurrency: requests in flight at most.
-        max_steps: requests in one rollout at most.
-        tool_timeout: seconds one tool call may take before the agent gets an error as its output.
+        call_timeout: the most seconds of one request.
+        rollout_timeout: the most seconds of one rollout, with tools and verifier.
+        concurrency: the most requests at the same time.
+        max_steps: the most requests in one rollout.
+        tool_timeout: the most seconds of one tool call; after that the agent gets an error as its output.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class RemoteAgent(ToolLoop):
             )
         super().__init__(max_steps=max_steps, tool_timeout=tool_timeout)
         self.rollout_timeout = rollout_timeout
-        self._service = Service(base, "agent", token=token, timeouts=Timeouts.of(call_timeout), retry=_TRIES)
-        self._room = asyncio.Semaphore(concurrency)
+        self._service = Service(base, "agent", token=token, timeouts=Timeouts.of(call_timeout), retry=_RETRY)
+        self._slots = asyncio.Semaphore(concurrency)
 
     async def check(self) -> None:
         await self._service.get("/")
@@ -63,7 +63,7 @@ class RemoteAgent(ToolLoop):
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         try:
             async with asyncio.timeout(self.rollout_timeout):
-                return await super().run(row, environment, _Conversation(self._service, self._room))
+                return await super().run(row, environment, _Conversation(self._service, self._slots))
         except TimeoutError:
             raise RemoteAgentError(f"not finished within {self.rollout_timeout:g} seconds") from None
 
@@ -72,17 +72,17 @@ class RemoteAgent(ToolLoop):
 
 
 class _Conversation(Model):
-    """The external agent in one rollout: it gets back the cookies that it set."""
+    """The external agent in one rollout, with the cookies that it sets."""
 
-    def __init__(self, service: Service, room: asyncio.Semaphore) -> None:
+    def __init__(self, service: Service, slots: asyncio.Semaphore) -> None:
         self._service = service
-        self._room = room
+        self._slots = slots
         self._cookies: dict[str, str] = {}
 
     async def responses(self, params: RequestParams) -> Response:
         path = "/v1/responses"
         try:
-            async with self._room:
+            async with self._slots:
                 reply = await self._service.post(path, encode(params), cookies=self._cookies)
         except (ServerTimeout, ServerUnreachable) as error:
             raise RemoteAgentError(str(error)) from None

@@ -1,4 +1,4 @@
-"""An agent server that brings its own model and environment: one rollout is one `POST /run`."""
+"""An agent server with its own model and environment; one rollout is one `POST /run`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ from nemo_gym.wire.validation import json_object, read_response, read_reward
 
 
 class RemoteRun(Agent):
-    """Hands each row to an agent server, which brings its own model and environment.
+    """Sends each row to an agent server, which has its own model and environment.
+
+    Give exactly one of `url`, `head_url` and `servers`.
 
     Args:
-        url: base URL of one agent server that gets every row, or:
+        url: base URL of an agent server that gets every row.
         head_url: base URL of a head server; a row goes to the agent that its `agent_ref` names.
-        agent: name of the agent for rows that name none.
+        servers: agent servers by name.
+        agent: name of the agent for rows without an `agent_ref`.
         token: sent as a bearer token.
-        timeout: seconds one rollout may take; the collector's own limit is usually shorter.
-        servers: agent servers by name, in place of a URL.
+        timeout: the most seconds of one rollout; the collector's own limit is usually shorter.
     """
 
     def __init__(
@@ -55,22 +57,22 @@ class RemoteRun(Agent):
         self._timeouts = Timeouts.of(timeout)
         self._only = self._service(url) if url else None
         self._services: Mapping[str, Service] = {} if servers is None else servers
-        self._looking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def check(self) -> None:
         if self._only is not None:
             await self._only.get("/")
         elif self._agent:
-            self._named(await self._agents(), self._agent)
+            self._find(await self._agents(), self._agent)
         else:
             await self._agents()
 
     def check_row(self, row: Row) -> None:
         if self._only is None:
-            self._named(self._services, self._name_of(row))
+            self._find(self._services, self._name_of(row))
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
-        service = self._only or self._named(await self._agents(), self._name_of(row))
+        service = self._only or self._find(await self._agents(), self._name_of(row))
         reply = await service.post("/run", encode(row))
         if not 200 <= reply.status < 300:
             raise refused(RolloutError, service, "/run", reply)
@@ -80,12 +82,12 @@ class RemoteRun(Agent):
             raise RolloutError(f"{service.url}/run answered with something unusable: {error}") from None
 
     async def metrics_of(self, agent: str, body: Body) -> bytes:
-        """What the server of that agent answers to `POST /aggregate_metrics`.
+        """The answer of an agent's server to `POST /aggregate_metrics`.
 
         Raises:
-            GymError: nothing, that it can't, or there is no such agent.
+            GymError: there is no such agent, or its server does not answer or refuses.
         """
-        service = self._only or self._named(await self._agents(), agent)
+        service = self._only or self._find(await self._agents(), agent)
         return await ask_for_metrics(service, body)
 
     async def aclose(self) -> None:
@@ -96,7 +98,7 @@ class RemoteRun(Agent):
         return Service(url, "agent server", token=self._token, timeouts=self._timeouts)
 
     async def _agents(self) -> Mapping[str, Service]:
-        async with self._looking:
+        async with self._lock:
             if self._head_url and not self._services:
                 agents = await find_agents(self._head_url, token=self._token)
                 self._services = {name: self._service(url) for name, url in agents.items()}
@@ -105,12 +107,12 @@ class RemoteRun(Agent):
     def _name_of(self, row: Row) -> str:
         return named_agent(row) or self._agent
 
-    def _named(self, services: Mapping[str, Service], name: str) -> Service:
+    def _find(self, services: Mapping[str, Service], name: str) -> Service:
         if name in services:
             return services[name]
         if not name:
-            known = did_you_mean("", services)
-            problem = f"the row has no agent_ref that says which agent it is for: name an agent.{known}"
+            hint = did_you_mean("", services)
+            problem = f"the row has no agent_ref that says which agent it is for: name an agent.{hint}"
             raise UsageError(problem).about("agent")
         raise UsageError(
             f"{self._head_url or 'the running system'} has no agent {name!r}.{did_you_mean(name, services)}"
@@ -118,11 +120,11 @@ class RemoteRun(Agent):
 
 
 def _rollout(row: Row, result: dict[str, Any]) -> Rollout:
-    """The rollout in an answer of `/run`, with the identity of the row that was sent.
+    """The rollout in an answer of `/run`, with the identity of the row.
 
     Raises:
-        RolloutError: the agent says that it failed.
-        ValueError: it is not a result.
+        RolloutError: the agent reports a failure.
+        ValueError: the answer is not a result.
     """
     failure = failure_of(result)
     if failure is not None:

@@ -1,4 +1,4 @@
-"""Runs a program as the agent in a sandbox: copies the rollout's folder in, and the changed folder out."""
+"""Runs an agent's program in a sandbox: it copies the rollout's folder in, and the changed folder out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nemo_gym.wire.errors import AgentFault
 log: Final = logging.getLogger(__name__)
 
 MOST_MIB: Final = 512
-"""The largest size of the working directory that is copied out, in MiB."""
+"""The largest working directory that is copied out, in MiB."""
 
 
 @dataclass(frozen=True)
@@ -42,41 +42,38 @@ class SandboxSettings:
     """The setting `sandbox` of an agent."""
 
     provider: str | Mapping[str, Any] = "local"
-    """A name, or a block with one provider in it: `{docker: {create: {...}}}`."""
+    """A name, or a mapping with the settings of one provider: `{docker: {create: {...}}}`."""
     image: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """As `SandboxResources`."""
     network: str | None = None
-    """The provider's `create.network`. Of the shipped ones the default is `none`: the model and the
-    environment's tools can be reached, and nothing else."""
+    """The provider's `create.network`. The providers of this package have the default `none`: the program
+    can reach the model and the environment's tools, and nothing else."""
     workdir: str = "/workspace"
-    """Absolute path inside, made where there is none."""
+    """The absolute path in the sandbox; the folder is created if it does not exist."""
 
 
 class Sandboxes:
-    """Makes a sandbox for each rollout.
+    """Creates a sandbox for each rollout.
 
     Args:
-        settings_or_provider: the name of a provider, or `SandboxSettings` as a mapping.
+        sandbox: the name of a provider, or `SandboxSettings` as a mapping.
         program: the program that runs in the sandboxes.
 
     Raises:
         UsageError: there is no such provider or program, or a setting doesn't fit.
     """
 
-    def __init__(self, settings_or_provider: str | Mapping[str, Any], program: str) -> None:
-        named = (
-            {"provider": settings_or_provider}
-            if isinstance(settings_or_provider, str)
-            else settings_or_provider
-        )
-        settings: SandboxSettings = settings_of(SandboxSettings, named, "sandbox")
+    def __init__(self, sandbox: str | Mapping[str, Any], program: str) -> None:
+        values = {"provider": sandbox} if isinstance(sandbox, str) else sandbox
+        settings: SandboxSettings = settings_of(SandboxSettings, values, "sandbox")
         provider = settings.provider
         block: Mapping[str, Any] = {provider: {}} if isinstance(provider, str) else provider
         ((name, own),) = resolve_provider_config(block).items()
         self.program = find_program(program, first=search_path()) if name == "local" else program
-        """The working directory, by its path in the sandbox."""
-        self._provider = create_provider({name: _completed(name, own, settings.network, self.program)})
+        """The program's path in the sandbox."""
+        own = _provider_settings(name, own, settings.network, self.program)
+        self._provider = create_provider({name: own})
         self._spec = SandboxSpec(
             image=settings.image,
             resources=settings.limits,
@@ -87,10 +84,10 @@ class Sandboxes:
         self._workdir = settings.workdir.rstrip("/")
 
     async def check(self) -> None:
-        """Make one sandbox and close it, so that a run fails early where none can be made.
+        """Create a sandbox and close it, so that a run without working sandboxes fails at its start.
 
         Raises:
-            SandboxCreateError: saying why.
+            SandboxCreateError: the reason.
         """
         async with AsyncSandbox(self._provider, self._spec) as sandbox:
             try:
@@ -98,19 +95,19 @@ class Sandboxes:
             except NotIsolated as error:
                 raise SandboxCreateError(
                     f"sandboxes can't be isolated here: {error.why}. An agent is isolated or has no sandbox: "
-                    "let it run in docker or apptainer, or without the setting `sandbox`"
+                    "run it in docker or apptainer, or leave out the setting `sandbox`"
                 ) from None
 
     @asynccontextmanager
     async def open(self, folder: Path, scratch: Path) -> AsyncGenerator[InSandbox, None]:
-        """A sandbox for one program; everything in it ends with the block.
+        """A sandbox for one program; it is closed at the end of the block.
 
         Args:
-            folder: what the program works on.
-            scratch: a folder for what is on its way in or out.
+            folder: the folder that the program works on.
+            scratch: a folder for the files that are copied in or out.
 
         Raises:
-            AgentFault: none can be made.
+            AgentFault: the sandbox can't be created.
         """
         sandbox = AsyncSandbox(self._provider, self._spec)
         with _sandbox_errors_as_agent_faults():
@@ -158,7 +155,7 @@ class InSandbox:
             outcome = "cancelled"
             raise
         finally:
-            self.observation = self._observed(outcome, result, monotonic() - began)
+            self.observation = self._observe(outcome, result, monotonic() - began)
         if result is None:
             return Ended(None, "", "", monotonic() - began)
         if result.error_type is not None:
@@ -167,21 +164,21 @@ class InSandbox:
             try:
                 await self._take_out()
             except ArchiveRefused as error:
-                # The program spoilt its own result. That is no fault of the sandbox, so the rollout is
-                # scored with the folder as it was before.
-                log.warning("what the program left can't be taken out of its sandbox: %s", error)
+                # The program broke its own result. The sandbox is not at fault, so the rollout is scored
+                # with the unchanged folder.
+                log.warning("the program's result can't be copied out of its sandbox: %s", error)
                 self.observation |= {"outcome": "failed", "error_type": "result_refused"}
         return Ended(result.return_code, result.stdout or "", result.stderr or "", monotonic() - began)
 
     async def _exec(self, program: Program) -> SandboxExecResult | None:
-        """Run the program; None when it ran out of time and all its processes were killed."""
+        """Run the program; the result is None when it ran out of time and its processes were killed."""
         command = f"exec sh {self.home}/{_SCRIPT}"
         try:
             return await self._sandbox.exec(command, cwd=self.workdir, timeout_s=program.seconds)
         except TimeoutError:
             return None
 
-    def _observed(self, outcome: str, result: SandboxExecResult | None, seconds: float) -> dict[str, Any]:
+    def _observe(self, outcome: str, result: SandboxExecResult | None, seconds: float) -> dict[str, Any]:
         usage = result.usage if result is not None else None
         return {
             "kind": "sandbox",
@@ -198,13 +195,13 @@ class InSandbox:
         }
 
     async def _bring_in(self, program: Program) -> None:
-        """Copy command, variables and input in as files: a list of processes doesn't show them."""
+        """Copy the command, the variables and the input in as files, so that no process list shows them."""
         texts = {**program.files, _SCRIPT: self._script(program)}
         if program.stdin is not None:
             texts[_STDIN] = program.stdin
         archive = self._scratch / "in.tar"
-        named = {f"{self.home}/{name}".lstrip("/"): text for name, text in texts.items()}
-        await asyncio.to_thread(_pack, archive, self._folder, self.workdir.lstrip("/"), named)
+        texts = {f"{self.home}/{name}".lstrip("/"): text for name, text in texts.items()}
+        await asyncio.to_thread(_pack, archive, self._folder, self.workdir.lstrip("/"), texts)
         await self._do(f"mkdir -p {shlex.quote(self.workdir)} {self.home}")
         await self._sandbox.upload(archive, _ARCHIVE)
         await self._do(f"tar -xof {_ARCHIVE} -C / && rm {_ARCHIVE}")
@@ -225,7 +222,7 @@ class InSandbox:
         variables = {"HOME": self.home, **program.env}
         for name in variables:
             if not _VARIABLE.fullmatch(name):
-                raise AgentFault(f"{name!r} can't name a variable")
+                raise AgentFault(f"{name!r} is not the name of a variable")
         lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         source = "/dev/null" if program.stdin is None else f"{self.home}/{_STDIN}"
         return "\n".join([*lines, f"exec {shlex.join(program.argv)} < {source}", ""])
@@ -238,8 +235,8 @@ _COPY_S: Final = 600.0
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _completed(name: str, own: Any, network: str | None, program: str) -> dict[str, Any]:
-    """A provider's settings, with the network closed unless the configuration opens it."""
+def _provider_settings(name: str, own: Any, network: str | None, program: str) -> dict[str, Any]:
+    """The settings of a provider; without a network unless the configuration asks for one."""
     own = _mapping(name, own)
     create = dict(_mapping(name, own.get("create")))
     if network is not None:

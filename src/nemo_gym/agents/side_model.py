@@ -1,4 +1,4 @@
-"""A second model beside the policy: it plays a user, or the tools."""
+"""A second model beside the policy, which plays a user or the tools."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.params import RequestParams
 
 SideModel: TypeAlias = Model | Mapping[str, Any]
-"""A model, or the settings of one as plain data: `{"type": "chat", "url": ..., "name": ...}`."""
+"""A model, or its settings as plain data: `{"type": "chat", "url": ..., "name": ...}`."""
 
 
 class SideModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The settings of a second model as plain data. They have no field for a key, so no row holds one."""
+    """The settings of a second model as plain data. There is no field for a key, so no row holds one."""
 
     type: str = "chat"
     name: str = ""
@@ -26,7 +26,7 @@ class SideModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     api_key_env: str = ""
     """The environment variable that holds the key."""
     timeout: float | None = None
-    """Seconds for one attempt at a call."""
+    """The most seconds of one attempt at a call."""
 
 
 def open_side_model(model: SideModel) -> Model:

@@ -14,15 +14,15 @@ from nemo_gym.wire.params import FunctionTool
 
 
 class SimulatedTools(ToolLoop):
-    """The tool loop where no tool is run: a model that knows the tool's schema and the calls so far makes up
+    """A tool loop that runs no tool. A second model gets the tool's schema and the calls so far, and invents
     the output. The environment only seeds and verifies.
 
     Args:
         simulator: the model that plays the tools.
-        output_tokens: tokens one output may have.
-        max_steps: model calls at most.
-        tool_timeout: seconds one simulated call may take.
-        turn_timeout: seconds one model call may take, retries included.
+        output_tokens: the most tokens of one output.
+        max_steps: the most model calls.
+        tool_timeout: the most seconds of one simulated call.
+        turn_timeout: the most seconds of one model call with its retries.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class SimulatedTools(ToolLoop):
         await self.simulator.aclose()
 
     async def call_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
-        offered: list[FunctionTool] = session.row[PARAMS].get("tools") or session.tools
-        tools = {tool.get("name", ""): tool for tool in offered}
+        schemas: list[FunctionTool] = session.row[PARAMS].get("tools") or session.tools
+        tools = {schema.get("name", ""): schema for schema in schemas}
         tool = tools.get(call["name"])
         if tool is None:
             return no_such_tool(call["name"], tools)

@@ -4,43 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemo_gym.agents.base import Agent
-from nemo_gym.agents.trajectory import Trajectory, outcome_of
+from nemo_gym.agents.trajectory import LoopAgent, Trajectory, outcome_of
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
-from nemo_gym.models.base import Model
 from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, user
-from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
-from nemo_gym.wire.task import Row
+from nemo_gym.wire.rollout import Reward
 
 
-class StepLoop(Agent):
+class StepLoop(LoopAgent):
     """Plays a `StepEnvironment`; the sum of step rewards is the reward.
 
     Args:
-        max_steps: answers the model may give; None takes the environment's own limit. Reaching it
-            truncates the episode.
-        turn_timeout: seconds one model call may take, retries included; None leaves it to the model.
+        max_steps: the most answers of the model, after which the episode is truncated; None takes the
+            environment's own limit.
+        turn_timeout: the most seconds of one model call with its retries; None leaves it to the model.
     """
 
     plays = "steps"
 
     def __init__(self, *, max_steps: int | None = None, turn_timeout: float | None = None) -> None:
+        super().__init__(turn_timeout=turn_timeout)
         self.max_steps = max_steps
-        self.turn_timeout = turn_timeout
 
-    async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
-        async with environment.session(row) as session:
-            trajectory = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
-            try:
-                reward, outcome = await self._play(trajectory, session, environment)
-            except BaseException as error:
-                keep_partial(error, trajectory.response(), session.columns, row=trajectory.row)
-                raise
-        return trajectory.rollout(trajectory.response(), reward, outcome)
-
-    async def _play(
+    async def play(
         self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
     ) -> tuple[Reward, str]:
         first = await environment.reset(session)
@@ -63,8 +50,8 @@ class StepLoop(Agent):
                 outcome = "terminated" if step.terminated else "truncated"
                 break
         session.scale.check(total, "the step rewards add up to")
-        ended = outcome == "terminated"
-        details: dict[str, Any] = {"terminated": ended, "truncated": not ended, "info": info}
+        is_over = outcome == "terminated"
+        details: dict[str, Any] = {"terminated": is_over, "truncated": not is_over, "info": info}
         if keys.ASKED_MODELS in info:
             details[keys.ASKED_MODELS] = info.pop(keys.ASKED_MODELS)
         return Reward(total, details=details), outcome

@@ -1,10 +1,13 @@
-"""The trajectory of one rollout while it runs: its opening, its items so far, its cost."""
+"""The trajectory of one rollout while it runs, and the base class of agents that keep one."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from time import monotonic, time
 
+from nemo_gym.agents.base import Agent
+from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.transport.http import failure_before
@@ -13,15 +16,15 @@ from nemo_gym.wire.errors import ModelError, ModelTimeout
 from nemo_gym.wire.items import Item
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response, Usage, add_usage
-from nemo_gym.wire.rollout import Reward, Rollout, Timing
+from nemo_gym.wire.rollout import Reward, Rollout, Timing, keep_partial
 from nemo_gym.wire.task import Row
 
 
 class Trajectory:
     """Holds the model's answers and the items that an agent adds between them.
 
-    Items are sent back to the model exactly as they came. The environment's tools are offered when the row
-    names none, and are part of the row that is written: it holds all that the model saw.
+    Items are sent back to the model unchanged. When the row has no tools, the model gets the environment's
+    tools, and they become part of the row, so that the row holds everything that the model saw.
     """
 
     def __init__(
@@ -45,15 +48,15 @@ class Trajectory:
         self._last = Response.of(self.items)
 
     def open_with(self, item: Item) -> None:
-        """Add an item that comes before the first answer, in the row as well."""
+        """Add an item before the first answer, to the row too."""
         self.opening = [*self.opening, item]
         self.row = {**self.row, keys.PARAMS: {**self.params, "input": self.opening}}
 
     async def ask(self) -> Response:
-        """The model's next answer, already part of the trajectory.
+        """Ask the model and add its answer to the trajectory.
 
         Raises:
-            ModelError: the model failed, or took longer than the turn's time.
+            ModelError: the model failed, or its answer took longer than `turn_timeout`.
         """
         request: RequestParams = {**self.params, "input": self.opening + self.items}
         began = monotonic()
@@ -63,8 +66,8 @@ class Trajectory:
             else:
                 async with asyncio.timeout(self._turn_timeout):
                     answer = await self._model.responses(request)
-        except TimeoutError as late:
-            raise self._no_answer(late) from None
+        except TimeoutError as error:
+            raise self._no_answer(error) from None
         finally:
             self.timing["model_s"] = self.timing.get("model_s", 0.0) + monotonic() - began
             self.timing["model_calls"] = self.timing.get("model_calls", 0) + 1
@@ -73,32 +76,58 @@ class Trajectory:
         self._last = answer
         return answer
 
-    def _no_answer(self, late: TimeoutError) -> ModelError:
-        """The error for a turn that ran out of time. If an attempt failed before, the error has that
-        failure's type."""
+    def _no_answer(self, error: TimeoutError) -> ModelError:
+        """The error for a turn that ran out of time. It has the type of the last attempt's failure, if an
+        attempt failed before."""
         seconds = self._turn_timeout
-        message = (
-            "no answer in time" if seconds is None else f"no answer within the turn's {seconds:g} seconds"
-        )
-        before = failure_before(late)
+        limit = "in time" if seconds is None else f"within the turn's {seconds:g} seconds"
+        message = f"no answer {limit}"
+        before = failure_before(error)
         if before is None:
             return ModelTimeout(message)
         message = f"{message}; the last attempt before: {before}"
         return type(before)(message, http_status=before.http_status, body=before.body)
 
     def response(self) -> Response:
-        """The whole trajectory as one Response: the last answer's, with all items and all usage."""
+        """The whole trajectory as one Response: the last answer, with all items and the sum of the usage."""
         return Response({**self._last.data, "output": self.items, "usage": self._usage})
 
-    def rollout(self, response: Response, reward: Reward, outcome: str) -> Rollout:
+    def rollout(self, reward: Reward, outcome: str) -> Rollout:
         """The scored rollout."""
-        rollout = Rollout.scored(self.row, response, reward, outcome=outcome, timing=self.timing)
+        rollout = Rollout.scored(self.row, self.response(), reward, outcome=outcome, timing=self.timing)
         if self._session.cleanup_warning is not None:
             rollout.details = {**reward.details, "cleanup_warning": self._session.cleanup_warning}
         return rollout
 
 
+class LoopAgent(Agent):
+    """An agent that asks the model turn by turn.
+
+    Args:
+        turn_timeout: the most seconds of one model call with its retries; None leaves it to the model.
+    """
+
+    def __init__(self, *, turn_timeout: float | None = None) -> None:
+        self.turn_timeout = turn_timeout
+
+    async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
+        async with environment.session(row) as session:
+            trajectory = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
+            try:
+                reward, outcome = await self.play(trajectory, session, environment)
+            except BaseException as error:
+                keep_partial(error, trajectory.response(), session.columns, row=trajectory.row)
+                raise
+        return trajectory.rollout(reward, outcome)
+
+    @abstractmethod
+    async def play(
+        self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
+    ) -> tuple[Reward, str]:
+        """Let the model act and have the trajectory scored; returns the reward and the outcome."""
+
+
 def outcome_of(response: Response) -> str:
-    """Why an incomplete response stopped: context_overflow, or the endpoint's own reason."""
+    """`completed`, or why an incomplete response ended: `context_overflow` or the endpoint's own reason."""
     details: dict[str, str] = response.data.get("incomplete_details") or {}
     return details.get("detail") or details.get("reason") or "completed"

@@ -1,7 +1,8 @@
-"""The simulated user: a second model talks with the policy until its goal is reached."""
+"""The simulated user: a second model talks with the policy until it has what it wants."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nemo_gym.agents.side_model import SideModel, ask_side_model, open_side_model
@@ -14,22 +15,22 @@ from nemo_gym.wire.task import Row
 
 
 class UserSimulator(ToolLoop):
-    """Several turns with a user. In each the policy may call tools; what the user never sees are tool calls,
-    their outputs and reasoning.
+    """Several turns with a user. In each turn the policy may call tools. The user does not see tool calls,
+    their outputs or reasoning.
 
-    The user's goal is the row's `user_instructions`, there or under `verifier_metadata`. A row whose input
-    holds no user message is opened by the simulated user.
+    The user's goal is `user_instructions`, in the row or in its `verifier_metadata`. When the row's input has
+    no user message, the simulated user writes the first one.
 
     Args:
         user: the model that plays the user.
-        instructions: the user's goal for rows that name none.
-        stop_word: what the user says when the conversation is over; that message is not part of the
-            trajectory, because the policy never answers it.
-        max_turns: user messages at most, the opening one included.
-        user_tokens: tokens one user message may have.
-        max_steps: model calls in one turn at most.
-        tool_timeout: seconds one tool call may take.
-        turn_timeout: seconds one model call may take, retries included.
+        instructions: the user's goal for rows without one.
+        stop_word: the word in a message that ends the conversation. That message is not part of the
+            trajectory, because the policy does not answer it.
+        max_turns: the most user messages, with the first one.
+        user_tokens: the most tokens of one user message.
+        max_steps: the most model calls in one turn.
+        tool_timeout: the most seconds of one tool call.
+        turn_timeout: the most seconds of one model call with its retries.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class UserSimulator(ToolLoop):
         await self.user.aclose()
 
     async def _reply(self, goal: str, conversation: list[Item]) -> str | None:
-        """The user's next message; None when the user is done."""
+        """The user's next message; None when the conversation is over."""
         items: list[Item] = [system(_ROLE.format(goal=goal or _NO_GOAL, stop_word=self.stop_word))]
         items.extend(_from_the_other_side(conversation))
         if len(items) == 1:
@@ -92,14 +93,12 @@ def _goal(row: Row) -> str:
 
 def _from_the_other_side(items: list[Item]) -> list[Item]:
     """The visible conversation with user and assistant exchanged, for the model that plays the user."""
-    swapped_items: list[Item] = []
-    for item in items:
-        if item["type"] == "message" and (text := message_text(item)):
-            if item["role"] == "user":
-                swapped_items.append(assistant(text))
-            elif item["role"] == "assistant":
-                swapped_items.append(user(text))
-    return swapped_items
+    others: dict[str, Callable[[str], Item]] = {"user": assistant, "assistant": user}
+    return [
+        others[item["role"]](text)
+        for item in items
+        if item["type"] == "message" and item["role"] in others and (text := message_text(item))
+    ]
 
 
 _GOAL_FIELD = "user_instructions"

@@ -17,11 +17,11 @@ from nemo_gym.wire.errors import AgentFault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A program, with everything filled in."""
+    """A program to run."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
-    """Variables added to the clean environment that every program gets."""
+    """Variables that are added to the clean environment of every program."""
     files: Mapping[str, str]
     """The text of each file to write, by its path below HOME."""
     stdin: str | None
@@ -32,16 +32,16 @@ class Program:
 
 
 class Workplace(Protocol):
-    """One program's own place: a working directory, a HOME, and a way to the servers it may use."""
+    """One program's own place: a working directory, a HOME, and access to the servers that it may use."""
 
     @property
     def workdir(self) -> str:
-        """The working directory, as the program calls it."""
+        """The working directory, as the program sees it."""
         ...
 
     @property
     def home(self) -> str:
-        """HOME, as the program calls it."""
+        """HOME, as the program sees it."""
         ...
 
     @property
@@ -50,10 +50,10 @@ class Workplace(Protocol):
         ...
 
     async def reach(self, url: str) -> str:
-        """The URL at which the program can call a server of this machine.
+        """The URL at which the program can reach a server of this machine.
 
         Raises:
-            AgentFault: it can't.
+            AgentFault: the program can't reach it.
         """
         ...
 
@@ -61,7 +61,7 @@ class Workplace(Protocol):
         """Run the program to its end. The rollout's folder then holds the content of its working directory.
 
         Raises:
-            AgentFault: it can't be started, or the place itself failed.
+            AgentFault: the program can't be started, or the place failed.
         """
         ...
 
@@ -80,7 +80,7 @@ class OnThisMachine:
 
     async def run(self, program: Program) -> Ended:
         home = Path(self.home)
-        await asyncio.to_thread(_lay_out, home, program.files)
+        await asyncio.to_thread(_write_files, home, program.files)
         stdin = None if program.stdin is None else program.stdin.encode("utf-8", "replace")
         env = {**clean_environment(home), **program.env}
         try:
@@ -103,7 +103,7 @@ async def scratch_folder() -> AsyncGenerator[Path, None]:
         await asyncio.to_thread(remove_tree, folder)
 
 
-def _lay_out(home: Path, files: Mapping[str, str]) -> None:
+def _write_files(home: Path, files: Mapping[str, str]) -> None:
     home.mkdir(exist_ok=True)
     for name, text in files.items():
         file = home / name

@@ -192,6 +192,8 @@ def golden(
     from nemo_gym.environments.golden_case import append_case, case_of
     from nemo_gym.runs.store import RunStore
     from nemo_gym.support.modules import PACKAGE
+    from nemo_gym.wire import keys
+    from nemo_gym.wire.jsonl import decode
 
     kind = find_environment(name)
     path = output or kind.folder() / "golden.jsonl"
@@ -209,6 +211,7 @@ def golden(
         reward=rollout.reward,
         reward_range=kind.reward_range,
         steps=issubclass(kind, StepEnvironment),
+        asked_models=decode(store.row(task, repeat).line).get(keys.ASKED_MODELS),
     )
     append_case(path, golden_case)
     expected = "" if golden_case.expected_reward is None else f" {golden_case.expected_reward:g}"

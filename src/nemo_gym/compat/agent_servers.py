@@ -50,7 +50,7 @@ class AgentServers(RemoteRun):
         name = named_agent(row)
         if name not in await self._agents() and self._head_url:
             self._services = {}  # the agent may have started after the last look-up
-        service = self._named(await self._agents(), name)
+        service = self._find(await self._agents(), name)
         try:
             reply = await service.post("/run", encode(row))
         except (ServerUnreachable, ServerTimeout) as error:

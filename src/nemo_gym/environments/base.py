@@ -1,4 +1,4 @@
-"""`Environment` and `StepEnvironment`: what an author writes."""
+"""`Environment` and `StepEnvironment`: the classes that an author subclasses."""
 
 from __future__ import annotations
 
@@ -26,77 +26,75 @@ from nemo_gym.wire.task import Row, Task
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Settings of an environment. Subclass it inside the environment to declare some.
+    """Settings of an environment. Subclass it inside the environment to declare settings.
 
-    One of the type `nemo_gym.wire.masking.SecretText` is masked in everything that is written or shown.
+    A setting of the type `nemo_gym.wire.masking.SecretText` is masked wherever settings are written or shown.
     """
 
 
 class Golden(msgspec.Struct, kw_only=True):
-    """A known case: for this task, this output must earn this reward. Lines of `golden.jsonl`."""
+    """A known case, which is a line of `golden.jsonl`: for this task, this output must earn this reward."""
 
     name: str
     kind: Literal["full_reward", "zero_reward", "malformed", "partial_reward"]
     task: dict[str, Any]
     output: str | list[dict[str, Any]]
-    """The model's final text, or the trajectory's items (tool calls in it are carried out), or for a step
-    environment the answers of the model, one assistant message a step."""
+    """The model's final text, or the items of the trajectory, whose tool calls are run. For a step
+    environment the answers of the model, one assistant message for each step."""
     expected_reward: float | None = None
-    """Needed for `partial_reward`; the others have the ends of the reward range as their meaning, and
-    `malformed` must score the lower end without an error."""
+    """Only for `partial_reward`. `full_reward` means the upper end of the reward range, `zero_reward` the
+    lower end, and `malformed` the lower end without an error."""
     models: dict[str, str | list[str]] = {}
-    """What the models that the environment asks answer in this case, such as `{"judge": "yes"}`: a text for
-    every call, or a list of texts for one call after the other, from its start again at its end."""
+    """The answers of the models that the environment asks, such as `{"judge": "yes"}`: one text for every
+    call, or a list of texts for the calls in turn. After its last text the list starts again."""
 
 
 class Environment:
-    """Tools, per-rollout state and a verifier. Everything but `verify` has a default.
+    """Tools, the state of each rollout, and a verifier. Everything but `verify` has a default.
 
-    Every hook may be sync or async. A sync hook runs on the event loop, so one that blocks or computes for
-    milliseconds is marked with `@blocking` and runs in a thread.
+    Every hook may be sync or async. A sync hook runs on the event loop. Mark it with `@blocking` if it blocks
+    or computes for milliseconds; it then runs in a thread.
     """
 
     Task: ClassVar[type[Task]] = Task
-    """Declare your own subclass of `Task` here to have rows checked and typed."""
+    """Declare your own subclass of `Task` here; rows are then checked and typed."""
     Config: ClassVar[type[Config]] = Config
     reward_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    """Lowest and highest reward `verify` can give. Where a class declares it, a reward outside is a
+    """The lowest and the highest reward of `verify`. When a class declares it, a reward outside of it is a
     `verifier_error`."""
     solved_at: ClassVar[float | None] = None
-    """The lowest reward that means the task is solved, for pass@k; None takes the top of `reward_range`."""
+    """The lowest reward of a solved task, for pass@k; None takes the upper end of `reward_range`."""
     answer_key: ClassVar[str | None] = None
     """The column with the extracted answer, for majority voting over repeats."""
     session_ttl: ClassVar[float] = 3600.0
-    """Seconds a session may lie unused before it is closed."""
+    """Seconds after which an unused session is closed."""
     stateless: ClassVar[bool | None] = None
-    """Whether `verify` needs no more than the row and the response, so that stored rollouts can be scored
-    anew. None leaves it open; without tools and without a `seed` it is so anyway."""
+    """Whether `verify` needs only the row and the response, so that stored rollouts can be scored again. None
+    means unknown, or True for an environment without tools and without `seed`."""
     asks: ClassVar[tuple[str, ...]] = ()
-    """Names of the models that the environment itself asks, such as `("judge",)`. Whoever runs it supplies
-    them as `self.models[name]`."""
+    """Names of the models that the environment itself asks, such as `("judge",)`. The run or the server
+    supplies them as `self.models[name]`."""
     domain: ClassVar[str] = "other"
     expose_tools_over_mcp: ClassVar[bool] = False
-    """Whether a server of the environment offers its tools over MCP too; an instance's setting of that name
-    comes first."""
+    """Whether a server of the environment offers its tools over MCP too. A setting of that name in the
+    configuration of an instance wins over it."""
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         try:
             self.config: Any = msgspec.convert(dict(config or {}), self.Config, strict=False)
         except msgspec.ValidationError as error:
-            known = ", ".join(self.Config.__struct_fields__) or "none"
-            if unknown := unknown_field(error):
+            settings = f"(settings: {', '.join(self.Config.__struct_fields__) or 'none'})"
+            if name := unknown_field(error):
                 hint = nearest_field(error, self.Config)
-                problem = f"environment {self.name()} has no setting {unknown!r} (settings: {known}){hint}"
+                problem = f"environment {self.name()} has no setting {name!r} {settings}{hint}"
             else:
-                problem = (
-                    f"environment {self.name()}: {explain_misfit(error, self.Config)} (settings: {known})"
-                )
+                problem = f"environment {self.name()}: {explain_misfit(error, self.Config)} {settings}"
             raise UsageError(problem) from None
         remember_secret_settings(self.config)
 
     @cached_property
     def resources(self) -> Resources:
-        """Models and sandboxes, supplied by whoever runs the environment."""
+        """Models and sandboxes, supplied by the run or the server."""
         return Resources()
 
     @property
@@ -104,13 +102,13 @@ class Environment:
         """The models that are named in `asks`.
 
         Raises:
-            UsageError: when a name is looked up that is not declared, or that nobody supplied.
+            UsageError: on the lookup of a name that is not declared, or that nobody supplied.
         """
         return DeclaredModels(self.name(), self.asks, self.resources.models)
 
     @classmethod
     def name(cls) -> str:
-        """The folder's name for a packaged environment, else the class name in snake case."""
+        """The folder's name for a built-in environment, or else the class name in snake case."""
         module = cls.__module__
         if module.startswith("nemo_gym.library."):
             return module.split(".")[3]
@@ -123,45 +121,56 @@ class Environment:
 
     @classmethod
     def folder(cls) -> Path:
-        """Where the class is defined; `data/` and `golden.jsonl` are looked for here."""
+        """The folder of that file, which may also hold `data/` and `golden.jsonl`."""
         return cls.source_file().parent
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task | Row]:
-        """Tasks of a split (`train`, `validation`, `example`, ...), the same ones for the same seed.
+        """Tasks of a split (`train`, `validation`, `example`, ...); the same seed gives the same tasks.
 
-        `n` says how many a procedural environment should make (None: its own default); more may be given,
-        the caller stops reading. The default reads `data/<split>.jsonl`.
+        `n` is the number of tasks that the caller reads; None leaves the number to the environment. The
+        default reads `data/<split>.jsonl`.
 
         Raises:
             UsageError: there is no such split.
         """
         path = self.folder() / "data" / f"{split}.jsonl"
         if not path.exists():
-            have = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-            known = f"it has {', '.join(have)}" if have else "it has no data of its own: give an input file"
-            raise UsageError(f"environment {self.name()} has no split {split!r}; {known}").about(
-                "split", "input"
+            splits = sorted(file.stem for file in path.parent.glob("*.jsonl"))
+            hint = (
+                f"it has {', '.join(splits)}" if splits else "it has no data of its own: give an input file"
             )
+            problem = f"environment {self.name()} has no split {split!r}; {hint}"
+            raise UsageError(problem).about("split", "input")
         return (row for _, row in read_rows(path))
+
+    def check_split(self, split: str, splits: Iterable[str]) -> None:
+        """Check the name of a split, for a `tasks` method that makes its own tasks.
+
+        Raises:
+            UsageError: there is no such split.
+        """
+        names = tuple(splits)
+        if split not in names:
+            raise UsageError(f"environment {self.name()} has no split {split!r}; it has {', '.join(names)}")
 
     def seed(self, task: Any, session: Session) -> Any:
         """Prepare the rollout's state. `session.row` holds the whole row."""
 
     def verify(self, task: Any, response: Response, session: Session) -> Any:
-        """Score the rollout: a number, a mapping of named components, or a `Reward`. May be async."""
+        """Score the rollout with a number, a mapping of named components, or a `Reward`. May be async."""
         raise NotImplementedError(f"{type(self).__name__} has no verify()")
 
     async def call_tool(self, call: FunctionCall, session: Session) -> str | None:
-        """Answer a call of a tool that is no `@tool` of this class, such as one that another program has.
+        """Answer a call of a tool that is not a `@tool` of this class, such as a tool of another program.
 
-        None says that there is no such tool. Add the schemas of such tools to `session.tools` in `seed`.
+        None means that there is no such tool. Add the schemas of such tools to `session.tools` in `seed`.
         """
         return None
 
     def mcp_servers(self, task: Any, session: Session) -> Iterable[McpServer]:
-        """MCP servers whose tools the model gets in this rollout, beside the `@tool` methods.
+        """MCP servers whose tools the model gets in this rollout, in addition to the `@tool` methods.
 
-        Asked after `seed`; each one is connected to for this session alone, and closed after `close`.
+        It runs after `seed`. Each server gets a connection for this session alone, which ends after `close`.
         """
         return ()
 
@@ -170,33 +179,33 @@ class Environment:
         return None
 
     def close(self, session: Session) -> Any:
-        """Release what `seed` or a tool acquired; always called once for every seeded session."""
+        """Release what `seed` or a tool acquired. It runs exactly once for every session."""
 
     def aclose(self) -> Any:
-        """Release what the sessions had in common (a pool, a client, a program that was started).
+        """Release what all sessions share, such as a pool, a client or a program.
 
-        Called when a run or a server that had sessions is over, however it ended, and after every `close`.
+        It runs at the end of a run or a server that had sessions, after every `close`, even after a failure.
         The environment may be used again afterwards. May be async.
         """
 
     def needed_models(self) -> Iterable[str]:
-        """The names of `asks` that the environment can't do without, as it is set; the default is all."""
+        """The names of `asks` that the environment needs with its present settings; by default all."""
         return self.asks
 
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
-        """Metrics of the environment's own, added to those every run has.
+        """The environment's own metrics, in addition to those of every run.
 
-        `tasks` holds the scored rows of each task, both in order, without trajectories but with `usage`. What
-        is under `per_task_metrics`, a list of objects with a `_ng_task_index`, goes to the tasks.
+        `tasks` holds the scored rows of each task in order, with `usage` but without trajectories. The key
+        `per_task_metrics` may hold metrics of single tasks: a list of objects with a `_ng_task_index`.
         """
         return {}
 
     def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
-        """The metrics to look at first, out of all; the default takes every mean."""
+        """The most important metrics; by default every mean."""
         return mean_metrics(agent_metrics)
 
     def oracle(self, task: Any, session: Session) -> str | list[Item] | None:
-        """What a perfect model would answer next, for baselines; None when that isn't known."""
+        """The next answer of a perfect model, for baselines; None when it is unknown."""
         return None
 
     def golden(self) -> Iterable[Golden]:
@@ -208,12 +217,12 @@ class Environment:
 
     @cached_property
     def executor(self) -> WorkerThreads:
-        """The threads of `@blocking` methods. They end when a run or a server of the environment is over."""
+        """The threads of `@blocking` methods. They end with the run or the server."""
         return WorkerThreads(_THREADS, self.name())
 
 
 _THREADS = 32
-"""Of one environment object."""
+"""The most threads of one environment object."""
 
 
 def mean_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,14 +231,14 @@ def mean_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Step(NamedTuple):
-    """What one step of a `StepEnvironment` gives back.
+    """The result of one step of a `StepEnvironment`.
 
-    `terminated` means the task itself ended, `truncated` that it was cut short from outside; a trainer may
-    bootstrap a value after the second but never after the first.
+    `terminated` means that the task itself ended, `truncated` that it was cut short from outside. A trainer
+    may bootstrap a value after a truncation, but never after a termination.
     """
 
     observation: str | None = None
-    """Text put to the model as the next user message."""
+    """The next user message for the model."""
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
@@ -238,7 +247,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Observation:
-    """What `reset` gives back: the first thing shown to the model, and facts for the log."""
+    """The result of `reset`: the first message for the model, and facts for the log."""
 
     text: str | None = None
     info: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -250,7 +259,7 @@ class StepEnvironment(Environment):
     max_steps: ClassVar[int] = 10
 
     def reset(self, task: Any, session: Session) -> Any:
-        """Start an episode; return the first observation (text or an `Observation`). May be async."""
+        """Start an episode and return the first observation (a text or an `Observation`). May be async."""
         raise NotImplementedError(f"{type(self).__name__} has no reset()")
 
     def step(self, action: Response, session: Session) -> Any:

@@ -1,4 +1,4 @@
-"""`@blocking`: a method that blocks or computes for long runs in a thread of its environment."""
+"""`@blocking`: runs a method that blocks or computes for a long time in a thread of its environment."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LAST_S: Final = 2.0
-"""Seconds that threads have for what they do when their environment is closed."""
+"""Seconds that threads have to finish their work when their environment is closed."""
 
 
 def blocking(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Run a sync hook or `@tool` method of an Environment in a thread; other rollouts go on meanwhile.
+    """Run a sync hook or `@tool` method of an Environment in a thread, so that other rollouts can go on.
 
     The method becomes async, and many calls of it run at the same time. When its rollout is cancelled or out
     of time, the result is dropped. The function of a one-function environment can be blocking too.
@@ -45,7 +45,7 @@ def blocking(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
         environment: Any = args[0]
         threads: WorkerThreads = environment.executor
         context = contextvars.copy_context()
-        future = threads.submit(lambda: context.run(_called, method, *args, **kwargs))
+        future = threads.submit(lambda: context.run(_call, method, *args, **kwargs))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -62,8 +62,8 @@ def is_blocking(function: Callable[..., Any]) -> bool:
 
 
 async def end_threads(environment: Environment) -> None:
-    """End the threads of an environment; it gets new ones when it needs some again. A thread whose work does
-    not end in time is left behind with a warning, and ends with this process at the latest."""
+    """End the threads of an environment; later calls get new threads. A thread that does not finish in time
+    is reported in a warning, and ends with this process at the latest."""
     threads: WorkerThreads | None = vars(environment).pop("executor", None)
     if threads is None:
         return
@@ -76,8 +76,8 @@ async def end_threads(environment: Environment) -> None:
         )
 
 
-def _called(method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a method returns. No future takes a StopIteration."""
+def _call(method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of a method. A StopIteration becomes another error, because a future can't hold it."""
     try:
         return method(*args, **kwargs)
     except StopIteration as error:

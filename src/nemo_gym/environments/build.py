@@ -16,8 +16,8 @@ def build_environment(kind: type[Environment], settings: Mapping[str, Any] | Non
     """Build an environment from a class and its settings.
 
     Raises:
-        UsageError: there is no such setting, the class's `Config`, `Task` or `asks` is none, or its own
-            `__init__` takes no settings or raises.
+        UsageError: there is no such setting, the class's `Config`, `Task` or `asks` has the wrong type, or
+            its own `__init__` takes no settings or raises.
     """
     for name, base in (("Config", Environment.Config), ("Task", Environment.Task)):
         if not issubclass(getattr(kind, name), base):
@@ -47,7 +47,7 @@ def check_hooks(environment: Environment) -> None:
     """Check that an environment has the methods that every rollout needs, and that each can be called.
 
     Raises:
-        UsageError: one is missing, with a method that may be meant, or takes other arguments.
+        UsageError: a method is missing or takes other arguments. The message has the nearest name.
     """
     base = StepEnvironment if isinstance(environment, StepEnvironment) else Environment
     for name, arguments in _ARGUMENTS.items():
@@ -69,7 +69,7 @@ _ARGUMENTS: Final = {
     "close": "session",
     "oracle": "task, session",
 }
-"""How the methods are called."""
+"""The arguments of each method."""
 _NEEDED: Final = {Environment: ("verify",), StepEnvironment: ("reset", "step")}
 
 
@@ -86,7 +86,7 @@ def _check_call(environment: Environment, name: str, method: Any, arguments: str
     try:
         signature = inspect.signature(method)
     except (TypeError, ValueError):
-        return  # of no Python function: it can only be tried
+        return  # It is not a Python function, so only a call can show whether it works.
     try:
         signature.bind(*arguments.split(", "))
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Runs known cases and rows on an environment in a separate process, where alone its code is imported:
+"""Runs known cases and rows on an environment in a separate process, because its code is not trusted here:
 `python -m nemo_gym.environments.case_runner FILE` turns a `Trial` into its `Outcome`."""
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
 
 TRIAL_S: Final = 300.0
-"""The most seconds for all cases and rows together."""
+"""The most seconds of all cases and rows together."""
 ROW_S: Final = 20.0
-"""Seconds for one row; a verifier that takes longer says nothing about it."""
+"""The most seconds of one row; the check of a row ends without a result after that time."""
 
 
 class Trial(msgspec.Struct, kw_only=True):
     """The environment, and the cases and rows to run on it."""
 
     environment: str
-    """As `find_environment` takes it."""
+    """A reference for `find_environment`."""
     settings: dict[str, Any] = {}
     cases: list[Golden] = []
     rows: list[Row] = []
@@ -50,17 +50,17 @@ class Outcome(msgspec.Struct):
 
     scored: list[Scored] = []
     bad_rows: list[str] = []
-    """For every row the reason why it does not fit; empty for a row that fits."""
+    """For each row the reason why it does not fit; empty for a row that fits."""
 
 
 async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
-    """Try it in a process of its own.
+    """Run a trial in its own process.
 
     Args:
-        python: the interpreter that has what the environment needs.
+        python: the interpreter that has the packages of the environment.
 
     Raises:
-        GymError: the environment can't be made, its process ended early or ran out of time.
+        GymError: the environment can't be built, or its process ended early or ran out of time.
     """
     return await run_module(
         "nemo_gym.environments.case_runner",
@@ -76,9 +76,9 @@ async def try_out(trial: Trial, python: str = sys.executable) -> Outcome:
 async def _try(trial: Trial) -> Outcome:
     kind = find_environment(trial.environment)
     async with stage(lambda: kind(trial.settings), 0) as on:
-        scored = [await _score(on, case, index) for index, case in enumerate(trial.cases)]
-        bad_rows = [await _misfit(on.link, row) for row in trial.rows]
-    return Outcome(scored, bad_rows)
+        scores = [await _score(on, case, index) for index, case in enumerate(trial.cases)]
+        bad_rows = [await _row_problem(on.link, row) for row in trial.rows]
+    return Outcome(scores, bad_rows)
 
 
 async def _score(on: Stage, case: Golden, index: int) -> Scored:
@@ -91,8 +91,8 @@ async def _score(on: Stage, case: Golden, index: int) -> Scored:
     return Scored(trace.reward.value) if trace.reward else Scored(error=trace.error or "no reward")
 
 
-async def _misfit(link: LocalEnvironment, row: Row) -> str:
-    """The environment's own reason why a row does not fit; other failures say nothing about the row."""
+async def _row_problem(link: LocalEnvironment, row: Row) -> str:
+    """The environment's reason why a row does not fit; empty if it fits, or if the run fails otherwise."""
     try:
         check_params(row.get(keys.PARAMS))
         async with asyncio.timeout(ROW_S), link.session(row) as session:
@@ -103,14 +103,14 @@ async def _misfit(link: LocalEnvironment, row: Row) -> str:
     except (UsageError, TaskUnfit) as error:
         return str(error)
     except RolloutError as error:
-        return _invalid(error.body or "") if error.http_status == _UNPROCESSABLE else ""
+        return _invalid_body(error.body or "") if error.http_status == _UNPROCESSABLE else ""
     except TimeoutError:
         return ""
     return ""
 
 
-def _invalid(body: str) -> str:
-    """The message of FastAPI about an invalid body, on one line."""
+def _invalid_body(body: str) -> str:
+    """FastAPI's message about an invalid body, on one line."""
     try:
         detail = msgspec.json.decode(body, type=_Refusal).detail
     except msgspec.DecodeError:

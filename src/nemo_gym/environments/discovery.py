@@ -1,7 +1,8 @@
-"""Finds the Environment for a reference: `mcqa`, `demo`, `env.py`, `env.py:Class` or `reward.py:score`.
+"""Finds the Environment of a reference: `mcqa`, `demo`, `env.py`, `env.py:Class` or `reward.py:score`.
 
-A name is looked for in the search roots first, then among installed packages (entry points of the group
-`nemo_gym.environments`), then among the built-in environments: what is yours shadows what came with it.
+A name is searched in the search roots first, then among installed packages (entry points of the group
+`nemo_gym.environments`), and then among the built-in environments. So your own environment wins over a
+built-in one.
 """
 
 from __future__ import annotations
@@ -26,29 +27,29 @@ from nemo_gym.wire.errors import GymError, UsageError, did_you_mean
 from nemo_gym.wire.exception_text import message_of, origin
 
 ENTRY_POINTS = "nemo_gym.environments"
-"""Entry point group under which an installed package offers environments."""
+"""The entry point group for the environments of installed packages."""
 EXTRA_ROOTS = "NEMO_GYM_EXTRA_ROOTS"
-"""Environment variable with more folders to look for environments in, separated like PATH."""
+"""The environment variable with more search roots, separated as in PATH."""
 
 OFFER = "__gym_environment__"
-"""The class method with which a class of another kind returns itself as an environment."""
+"""The class method with which a class of another kind returns its environment class."""
 
 
 def search_roots() -> list[Path]:
-    """Folders in which names are looked up: those of NEMO_GYM_EXTRA_ROOTS, then the working directory."""
+    """The folders in which names are searched: those of NEMO_GYM_EXTRA_ROOTS, then the working directory."""
     extra = os.environ.get(EXTRA_ROOTS, "").split(os.pathsep)
     return [*(Path(folder).expanduser() for folder in extra if folder), Path.cwd()]
 
 
 def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[Environment]:
-    """The class that `ref` means.
+    """The environment class of a reference.
 
     Args:
         ref: a name, `path.py`, `path.py:Class`, `path.py:function`, or a folder with an `environment.py`.
-        roots: search roots for names, earlier wins; default `search_roots()`.
+        roots: search roots for names, of which earlier ones win; by default `search_roots()`.
 
     Raises:
-        UsageError: nothing, or more than one thing, is meant by it, or its file can't be imported.
+        UsageError: there is no such environment, the reference fits several, or its file can't be imported.
     """
     file, _, member = ref.rpartition(":") if ".py:" in ref else (ref, "", "")
     if file.endswith(".py") or "/" in file or os.sep in file:
@@ -65,18 +66,18 @@ def find_environment(ref: str, *, roots: Sequence[Path] | None = None) -> type[E
 
 def unknown_environment(ref: str, roots: Sequence[Path]) -> str:
     """The message about a name that no environment has."""
-    known = [name for name, _ in _all_named_files(roots)]
-    known += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
-    looked = ", ".join(str(root) for root in roots)
+    names = [name for name, _ in _all_named_files(roots)]
+    names += [point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    folders = ", ".join(str(root) for root in roots)
     return (
-        f"no environment named {ref!r}.{did_you_mean(ref, {*known, *library()})} "
-        f"(looked in {looked}, installed packages and the built-in environments; a file is given as path.py)"
+        f"no environment named {ref!r}.{did_you_mean(ref, {*names, *library()})} "
+        f"(looked in {folders}, installed packages and the built-in environments; a file is given as path.py)"
     )
 
 
 def list_environments(*, roots: Sequence[Path] | None = None) -> list[EnvironmentInfo]:
-    """Every environment a name can mean, by name. Files are read, not run; of two with a name the one
-    `find_environment` would take is listed."""
+    """Every environment with a name, in the order of names. Files are read, not run. Of two environments with
+    the same name, the one that `find_environment` takes is listed."""
     infos: dict[str, EnvironmentInfo] = {}
     for name, path in _all_named_files(search_roots() if roots is None else roots):
         if name not in infos and (info := read_info(name, path, str(path))):
@@ -92,7 +93,8 @@ def list_environments(*, roots: Sequence[Path] | None = None) -> list[Environmen
 
 
 def reference(kind: type[Environment]) -> str | None:
-    """`module:Class` or `path.py:Class`, by which another process finds the class; None for a local one."""
+    """`module:Class` or `path.py:Class`, with which another process can find the class; None for a class that
+    another process can't find."""
     module = sys.modules.get(kind.__module__)
     name = kind.__name__
     if module is None or module.__name__ == "__main__":
@@ -106,7 +108,7 @@ def reference(kind: type[Environment]) -> str | None:
 
 
 def resolve_reference(ref: str) -> type[Environment]:
-    """The class `reference` described."""
+    """The class of a result of `reference`."""
     if ".py:" in ref:
         return find_environment(ref)
     module, _, name = ref.partition(":")
@@ -142,7 +144,7 @@ def _all_named_files(roots: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def _mentions_gym(path: Path) -> bool:
-    """False for a file that can't be an environment: an unrelated script must not shadow one or be run."""
+    """Whether a file can be an environment. An unrelated script must not be run or hide an environment."""
     try:
         return b"nemo_gym" in path.read_bytes()
     except OSError:
@@ -154,10 +156,8 @@ def _from_file(path: Path, member: str) -> type[Environment]:
     if path.is_dir():
         path /= "environment.py"
     if not path.is_file():
-        near = (
-            sorted(file_here.name for file_here in path.parent.glob("*.py")) if path.parent.is_dir() else []
-        )
-        raise UsageError(f"{path}: there is no such file.{did_you_mean(path.name, near)}")
+        names = sorted(file.name for file in path.parent.glob("*.py"))
+        raise UsageError(f"{path}: there is no such file.{did_you_mean(path.name, names)}")
     module = load_file(path)
     return _member(module, path, member) if member else _only_environment(module, path)
 
@@ -166,12 +166,11 @@ def _member(module: ModuleType, path: Path, member: str) -> type[Environment]:
     value: Any = getattr(module, member, None)
     if kind := _as_environment(value):
         return kind
-    offered = [*(kind.__name__ for kind in _environments_in(module)), *_functions_in(module)]
+    names = [*(kind.__name__ for kind in _environments_in(module)), *_functions_in(module)]
     if value is None:
-        raise UsageError(f"{path} has no {member!r}.{did_you_mean(member, offered)}")
-    raise UsageError(
-        f"{path}:{member} is neither an Environment class nor a function.{did_you_mean('', offered)}"
-    )
+        raise UsageError(f"{path} has no {member!r}.{did_you_mean(member, names)}")
+    hint = did_you_mean("", names)
+    raise UsageError(f"{path}:{member} is neither an Environment class nor a function.{hint}")
 
 
 def _as_environment(value: object) -> type[Environment] | None:

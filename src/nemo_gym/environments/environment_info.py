@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.environments.tool import tool_methods
 from nemo_gym.support.modules import FILE_MODULE, PACKAGE, parse_file
 
 
@@ -29,16 +30,13 @@ class EnvironmentInfo:
 
 @cache
 def library() -> Mapping[str, Path]:
-    """The folder of each environment that comes with this package, by name."""
+    """The folder of each built-in environment, by name."""
     paths = sorted(PACKAGE.glob("library/*/*/environment.py"), key=lambda path: path.parent.name)
     return {path.parent.name: path.parent for path in paths}
 
 
 def environment_info(kind: type[Environment]) -> EnvironmentInfo:
     """The catalogue entry of a class."""
-    tools: dict[str, None] = {}
-    for parent in reversed(kind.__mro__):
-        tools |= {name: None for name, value in vars(parent).items() if hasattr(value, "__gym_tool__")}
     own = [parent for parent in kind.__mro__ if parent not in Environment.__mro__ + StepEnvironment.__mro__]
     doc = next((parent.__doc__ for parent in own if parent.__doc__), "")
     return EnvironmentInfo(
@@ -47,32 +45,32 @@ def environment_info(kind: type[Environment]) -> EnvironmentInfo:
         domain=kind.domain,
         kind="steps" if issubclass(kind, StepEnvironment) else "tools",
         source=_source(kind),
-        tools=tuple(tools),
+        tools=tuple(tool_methods(kind)),
     )
 
 
 def read_info(name: str, path: Path, source: str, *, whole: bool = False) -> EnvironmentInfo | None:
-    """The catalogue entry by reading the file; None when it shows no environment, or more than one.
+    """The catalogue entry from the text of a file; None when the file has no environment, or several.
 
-    What a class has from a base in another file is not seen; `whole` asks for None then.
+    A base class in another file is not read; with `whole` the result is None then.
     """
     tree = parse_file(path)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)} if tree else {}
-    classes_here: list[tuple[ast.ClassDef, Literal["tools", "steps"]]] = [
-        (node, kind)
-        for node in classes.values()
-        if not node.name.startswith("_") and (kind := _kind_of(node, classes))
-    ]
-    if len(classes_here) != 1:
+    environments: list[tuple[list[ast.ClassDef], set[str]]] = []
+    for node in classes.values():
+        lineage = _lineage(node, classes)
+        bases = {_last_name(base) for parent in lineage for base in parent.bases}
+        if not node.name.startswith("_") and bases & {"Environment", "StepEnvironment"}:
+            environments.append((lineage, bases))
+    if len(environments) != 1:
         return None
-    node, kind = classes_here[0]
-    lineage = _lineage(node, classes)
-    bases = {_last_name(base) for parent in lineage for base in parent.bases}
+    ((lineage, bases),) = environments
     if whole and not bases <= {"Environment", "StepEnvironment", *classes}:
         return None
     doc = next((text for parent in lineage if (text := ast.get_docstring(parent))), "")
     domain = next((text for parent in lineage if (text := _constant(parent, "domain"))), "other")
     tools = {tool: None for parent in reversed(lineage) for tool in _tools_in(parent)}
+    kind = "steps" if "StepEnvironment" in bases else "tools"
     return EnvironmentInfo(name, _first_line(doc), domain, kind, source, tuple(tools))
 
 
@@ -85,14 +83,8 @@ def _lineage(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[ast.C
     return lineage
 
 
-def _kind_of(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Literal["tools", "steps"] | None:
-    bases = {_last_name(base) for parent in _lineage(node, classes) for base in parent.bases}
-    if "StepEnvironment" in bases:
-        return "steps"
-    return "tools" if "Environment" in bases else None
-
-
 def _constant(node: ast.ClassDef, name: str) -> str:
+    """The text that a class assigns to a name; empty without one."""
     for statement in node.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=str(text))):

@@ -14,10 +14,10 @@ from nemo_gym.wire.task import Row
 
 
 class FixedRewardLink:
-    """A link to the same environment that gives every trajectory one and the same reward.
+    """A link to the same environment, in which every trajectory gets the same reward.
 
-    The rollout says so in its column `verification_skipped`. Step environments have no verifier: their
-    rewards stay.
+    The rollout has the column `verification_skipped` then. Step environments have no verifier, so their
+    rewards do not change.
     """
 
     def __init__(self, link: EnvironmentLink, *, reward: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Makes an environment from one reward function: `gym run reward.py:score --input tasks.jsonl`."""
+"""Turns one reward function into an environment: `gym run reward.py:score --input tasks.jsonl`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from nemo_gym.wire.task import Task
 def environment_of(function: Callable[..., Any]) -> type[Environment]:
     """An environment without tools whose `verify` is `function`.
 
-    The function names what it wants: `response` (the Response), `text` (its final text), `task` (the row),
-    `session`, or columns of the row; a parameter with a default may have no column, and `**rest` takes the
-    columns that were not named. It may be async, and returns whatever `verify` may return. Every row is
-    checked for the columns before a model is asked.
+    The names of its parameters decide what it gets: `response` (the Response), `text` (its final text),
+    `task` (the row), `session`, or a column of the row. A parameter with a default may have no column, and
+    `**rest` gets all other columns. The function may be async, and may return all that `verify` may return.
+    Every row is checked for the columns before the first model call.
 
     Raises:
         UsageError: a parameter is positional-only or `*args`.
     """
-    required, takes_rest = _parameters(function)
-    columns = {name: needed for name, needed in required.items() if name not in _GIVEN}
-    fields: list[tuple[str, Any]] = [(name, Any) for name, needed in columns.items() if needed]
+    is_required, takes_rest = _parameters(function)
+    columns = [name for name in is_required if name not in _ARGUMENTS]
+    fields: list[tuple[str, Any]] = [(name, Any) for name in columns if is_required[name]]
     call: Callable[..., Any] = vars(function)["__wrapped__"] if is_blocking(function) else function
     task_type = cast(
         "type[Task]", msgspec.defstruct("Task", fields, bases=(Task,), kw_only=True, omit_defaults=True)
@@ -49,10 +49,10 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
             row = session.row
             values: dict[str, Any] = {name: row[name] for name in columns if name in row}
             if takes_rest:
-                values = {**{name: row[name] for name in row if name not in _GIVEN}, **values}
+                values = {**{name: row[name] for name in row if name not in _ARGUMENTS}, **values}
             arguments = {"response": response, "task": row, "session": session}
-            values |= {name: value for name, value in arguments.items() if name in required}
-            if "text" in required:
+            values |= {name: value for name, value in arguments.items() if name in is_required}
+            if "text" in is_required:
                 values["text"] = response.final_text
             return call(**values)
 
@@ -61,11 +61,11 @@ def environment_of(function: Callable[..., Any]) -> type[Environment]:
     return _publish(FunctionEnvironment, function)
 
 
-_GIVEN = frozenset({"response", "text", "task", "session"})
+_ARGUMENTS = frozenset({"response", "text", "task", "session"})
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[dict[str, bool], bool]:
-    required: dict[str, bool] = {}
+    is_required: dict[str, bool] = {}
     takes_rest = False
     for parameter in inspect.signature(function).parameters.values():
         match parameter.kind:
@@ -77,8 +77,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[dict[str, bool], bool]:
                     "make it an ordinary parameter named response, text, task, session or after a column"
                 )
             case _:
-                required[parameter.name] = parameter.default is parameter.empty
-    return required, takes_rest
+                is_required[parameter.name] = parameter.default is parameter.empty
+    return is_required, takes_rest
 
 
 def _publish(kind: type[Environment], function: Callable[..., Any]) -> type[Environment]:

@@ -1,4 +1,4 @@
-"""How an agent holds an environment: the same awaitable methods wherever the environment lives."""
+"""Links to environments: an agent uses the same awaitable methods for a local and a remote environment."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ log: Final = logging.getLogger(__name__)
 
 
 class EnvironmentLink(Protocol):
-    """What an agent may ask of an environment."""
+    """The methods of an environment that an agent may use."""
 
     @property
     def steps(self) -> bool:
@@ -48,15 +48,15 @@ class EnvironmentLink(Protocol):
 
     @property
     def max_steps(self) -> int:
-        """The environment's own limit on the answers of one episode (reset/step form)."""
+        """The environment's own limit of answers in one episode (reset/step form)."""
         ...
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
-        """A seeded session for one rollout, closed however the block ends."""
+        """A seeded session for one rollout; it is closed at the end of the block, even after an error."""
         ...
 
     async def call(self, session: Session, call: FunctionCall) -> str:
-        """Run one tool call; every problem that a model could do something about is text for it.
+        """Run one tool call; a problem that the model could solve becomes a text for the model.
 
         Raises:
             RolloutError: the environment's server can't be reached.
@@ -70,7 +70,7 @@ class EnvironmentLink(Protocol):
     async def verify(self, session: Session, response: Response) -> Reward: ...
 
     async def aclose(self) -> None:
-        """Release connections, when no session is open any more."""
+        """Release connections. No session may be open."""
         ...
 
 
@@ -92,7 +92,7 @@ class LocalEnvironment:
         self.max_steps = environment.max_steps if isinstance(environment, StepEnvironment) else 1
         self._seed = seed
         self.scale = scale or reward_scale(environment)
-        """What its rewards can be; by default what the environment declares."""
+        """The scale of its rewards; by default the one that the environment declares."""
         self._tools = bind_tools(environment)
         self.tools = [tool.schema for tool in self._tools.values()]
         """The schema of every tool."""
@@ -102,17 +102,17 @@ class LocalEnvironment:
         self._mcp: dict[str, McpTools] = {}
         self._numbers = itertools.count()
         self._open: OrderedDict[str, _Open] = OrderedDict()
-        """The open sessions, the longest unused first."""
-        self._used = False
+        """The open sessions; the one that is unused for the longest time comes first."""
+        self._had_sessions = False
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         return _OpenSession(self, row)
 
     async def open(self, row: Row, *, held: bool = False) -> Session:
-        """Create and seed a session; `close` must follow. Sessions past their time to live are closed here.
+        """Create and seed a session; `close` must follow. Sessions that are unused for too long are closed.
 
         Args:
-            held: whether the session is in use until it is closed.
+            held: whether the session counts as used until it is closed.
 
         Raises:
             TaskUnfit: the row does not fit.
@@ -134,19 +134,19 @@ class LocalEnvironment:
             scale=self.scale,
             sandboxes=environment.resources.sandboxes,
         )
-        opened = self._open[session.id] = _Open(self._open, session)
-        self._used = True
-        with opened:
+        entry = self._open[session.id] = _Open(self._open, session)
+        self._had_sessions = True
+        with entry:
             try:
-                seeded = environment.seed(task, session)
-                if seeded is not None:
-                    await _settle(seeded)
+                result = environment.seed(task, session)
+                if result is not None:
+                    await _settle(result)
                 if self._has_mcp:
                     await self._connect(session)
-                opened.uses += held
+                entry.uses += held
             except BaseException as error:
                 await self.finish(session)
-                _reraise(error, EnvironmentFault, "seed")
+                raise_fault(error, EnvironmentFault, "seed")
         return session
 
     async def close(self, session: Session) -> None:
@@ -158,23 +158,23 @@ class LocalEnvironment:
         if self._open.pop(session.id, None) is None:
             return
         try:
-            closed = self.environment.close(session)
-            if closed is not None:
-                await _settle(closed)
+            result = self.environment.close(session)
+            if result is not None:
+                await _settle(result)
         except BaseException as error:
-            _reraise(error, EnvironmentFault, "close")
+            raise_fault(error, EnvironmentFault, "close")
         finally:
             try:
-                served = self._mcp.pop(session.id, None)
-                if served is not None:
-                    await served.aclose()
+                mcp_tools = self._mcp.pop(session.id, None)
+                if mcp_tools is not None:
+                    await mcp_tools.aclose()
             finally:
                 if session.sandboxes is not None:
                     await session.sandboxes.aclose()
 
     async def finish(self, session: Session) -> None:
-        """Close a session whose work is done: a failing close becomes its `cleanup_warning`, for it neither
-        undoes a rollout that was scored nor hides why one was not.
+        """Close a session at the end of its rollout. A failure becomes its `cleanup_warning`, because it must
+        not undo a scored rollout or hide an earlier error.
         """
         try:
             await self.close(session)
@@ -183,38 +183,40 @@ class LocalEnvironment:
             session.cleanup_warning = {"operation": "close", "error_type": cause, "message": str(error)}
 
     async def close_expired(self) -> None:
-        """Close the sessions that have lain unused past their time to live."""
+        """Close the sessions that are unused for longer than `session_ttl`."""
         for _ in range(len(self._open)):
             if not self._open:
                 return
-            longest = next(iter(self._open.values()))
-            if monotonic() - longest.used < self.environment.session_ttl:
+            oldest = next(iter(self._open.values()))
+            if monotonic() - oldest.last_use < self.environment.session_ttl:
                 return
-            if longest.uses:
-                longest.touch()
+            if oldest.uses:
+                oldest.touch()
             else:
-                await self.finish(longest.session)
+                await self.finish(oldest.session)
 
     def is_open(self, session: Session) -> bool:
-        """Whether a session is seeded and not yet closed."""
+        """Whether a session is open."""
         return session.id in self._open
 
     async def call(self, session: Session, call: FunctionCall) -> str:
         with self.use(session):
-            tool = self._tools.get(call["name"])
-            served = self._mcp.get(session.id)
-            if tool is None and served is not None and call["name"] in served:
-                return await served.call(call["name"], call["arguments"])
-            if tool is None:
-                try:
-                    answer = await self.environment.call_tool(call, session)
-                except RolloutError:
-                    raise
-                except BaseException as error:
-                    return answer_of(error, call["name"])
-                offered = (tool.get("name", "") for tool in session.tools)
-                return no_such_tool(call["name"], {*self._tools, *offered}) if answer is None else answer
-            return await tool.call(session, call["arguments"])
+            name = call["name"]
+            tool = self._tools.get(name)
+            if tool is not None:
+                return await tool.call(session, call["arguments"])
+            mcp_tools = self._mcp.get(session.id)
+            if mcp_tools is not None and name in mcp_tools:
+                return await mcp_tools.call(name, call["arguments"])
+            try:
+                answer = await self.environment.call_tool(call, session)
+            except RolloutError:
+                raise
+            except BaseException as error:
+                return answer_of(error, name)
+            if answer is not None:
+                return answer
+            return no_such_tool(name, {*self._tools, *(tool.get("name", "") for tool in session.tools)})
 
     async def reset(self, session: Session) -> Observation:
         environment = self._step_environment()
@@ -247,14 +249,14 @@ class LocalEnvironment:
         except ModelError as error:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
-            _reraise(error, VerifierFault, "verify")
+            raise_fault(error, VerifierFault, "verify")
 
     async def aclose(self) -> None:
-        """Let the environment release what its sessions had in common, then close its sandboxes and threads.
-        What goes wrong with that is logged: it undoes nothing of what was scored."""
-        used, self._used = self._used, False
+        """Run the environment's `aclose`, then close its sandboxes and threads. An exception of `aclose` is
+        only logged, because it must not undo scored rollouts."""
+        had_sessions, self._had_sessions = self._had_sessions, False
         try:
-            if used:
+            if had_sessions:
                 await _settle(self.environment.aclose())
         except BaseException as error:
             if not is_fault(error):
@@ -267,14 +269,14 @@ class LocalEnvironment:
 
     @property
     def open_sessions(self) -> int:
-        """How many sessions are seeded and not yet closed."""
+        """How many sessions are open."""
         return len(self._open)
 
     async def _connect(self, session: Session) -> None:
         servers = await _settle(self.environment.mcp_servers(session.task, session))
-        served = self._mcp[session.id] = McpTools()
-        await served.connect(servers, {*self._tools, *(tool.get("name", "") for tool in session.tools)})
-        session.tools = [*session.tools, *served.schemas]
+        mcp_tools = self._mcp[session.id] = McpTools()
+        await mcp_tools.connect(servers, {*self._tools, *(tool.get("name", "") for tool in session.tools)})
+        session.tools = [*session.tools, *mcp_tools.schemas]
 
     def _step_environment(self) -> StepEnvironment:
         if not isinstance(self.environment, StepEnvironment):
@@ -286,7 +288,7 @@ class LocalEnvironment:
             with self.use(session):
                 return await _settle(hook())
         except BaseException as error:
-            _reraise(error, EnvironmentFault, name)
+            raise_fault(error, EnvironmentFault, name)
 
     def use(self, session: Session) -> _Open:
         """A block in which a session does not expire."""
@@ -294,18 +296,17 @@ class LocalEnvironment:
 
 
 class _Open:
-    """An open session. While a block of it runs it is in use; its time to live counts from the last one's
-    end."""
+    """An open session, and a block in which it is in use. It expires some time after the last block's end."""
 
-    __slots__ = ("_all", "session", "used", "uses")
+    __slots__ = ("_all", "last_use", "session", "uses")
 
     def __init__(self, all_open: OrderedDict[str, _Open], session: Session) -> None:
         self._all = all_open
         self.session = session
-        self.used = monotonic()
-        """The end of its last use."""
+        self.last_use = monotonic()
+        """When its last use ended."""
         self.uses = 0
-        """How much is going on in it."""
+        """How many blocks use it now."""
 
     def __enter__(self) -> None:
         self.uses += 1
@@ -317,14 +318,14 @@ class _Open:
             self.touch()
 
     def touch(self) -> None:
-        """Count its time to live from now."""
-        self.used = monotonic()
+        """Let its time to expire start now."""
+        self.last_use = monotonic()
         if self.session.id in self._all:
             self._all.move_to_end(self.session.id)
 
 
 class _OpenSession(AbstractAsyncContextManager[Session]):
-    """A session for the length of a block, in use all the time."""
+    """A session for the length of a block, in which it is always in use."""
 
     __slots__ = ("_link", "_row", "_session")
 
@@ -341,15 +342,16 @@ class _OpenSession(AbstractAsyncContextManager[Session]):
 
 
 _REWARDS = frozenset({float, int, bool, dict, Reward})
-"""Types that surely need no awaiting."""
+"""Types of results that are not awaitable."""
 
 
 async def _settle(result: Awaitable[Any] | Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def _reraise(error: BaseException, kind: type[RolloutError], hook: str) -> NoReturn:
-    """Raise what a hook raised: a failure that has a type, or somebody's wish to end this, as it is."""
+def raise_fault(error: BaseException, kind: type[RolloutError], hook: str) -> NoReturn:
+    """Raise the exception of a hook as a fault of a kind. A typed failure of the rollout, a cancellation and
+    the like are raised unchanged."""
     if isinstance(error, RolloutError) or not is_fault(error):
         raise error
     fault = kind(f"{hook} raised {message_of(error)}{origin(error)}")

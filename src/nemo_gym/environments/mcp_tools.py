@@ -32,28 +32,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpServer:
-    """A server to connect to: a program that speaks MCP over its standard streams, or a URL.
+    """An MCP server: a program that uses its standard streams, or a URL.
 
     Raises:
         UsageError: it has neither a command nor a URL, or both.
     """
 
     command: Sequence[str] = ()
-    """The program and its arguments; never a shell line."""
+    """The program and its arguments; no shell reads them."""
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Variables added to PATH, HOME and the like; the program gets no others from this process."""
+    """The program's variables in addition to PATH, HOME and the like; it gets no others of this process."""
     folder: str | Path | None = None
     """The program's working directory."""
     url: str = ""
-    """Of a server that speaks streamable HTTP."""
+    """The URL of a server that uses streamable HTTP."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Sent with every request to the URL."""
     name: str = ""
-    """How errors call it; by default the program's or the host's name."""
+    """Its name in errors; by default the name of the program or the host."""
     tools: Collection[str] | None = None
-    """The only ones of its tools to offer; None for all."""
+    """The names of the tools to offer; None offers all."""
     prefix: str = ""
-    """Put before the names of its tools, where two servers have the same."""
+    """A text before the names of its tools, for servers with equal names."""
     start_timeout_s: float = 30.0
     """The most seconds until it has listed its tools."""
 
@@ -65,12 +65,12 @@ class McpServer:
 
     @property
     def label(self) -> str:
-        """What to call it in a message."""
+        """Its name in messages."""
         return self.name or (Path(self.command[0]).name if self.command else urlsplit(self.url).netloc)
 
 
 def check_sdk(environment: str) -> None:
-    """Check that MCP servers can be used.
+    """Check that the MCP SDK is installed.
 
     Raises:
         UsageError: the SDK is not installed.
@@ -80,29 +80,29 @@ def check_sdk(environment: str) -> None:
 
 
 class McpTools:
-    """The tools that one session has from MCP servers. `aclose` must follow `connect`, however it ended."""
+    """The tools of one session's MCP servers. `aclose` must follow `connect`, even after an error."""
 
     def __init__(self) -> None:
         self.schemas: list[FunctionTool] = []
-        """The tools in the form that the model gets."""
+        """The schemas of the tools, for the model."""
         self._connections: list[_Connection] = []
         self._homes: dict[str, tuple[_Connection, str]] = {}
 
-    async def connect(self, servers: Iterable[McpServer], taken: Iterable[str]) -> None:
-        """Connect to every server and learn its tools.
+    async def connect(self, servers: Iterable[McpServer], own_names: Iterable[str]) -> None:
+        """Connect to every server and list its tools.
 
         Args:
-            taken: names of tools that the session has already.
+            own_names: names of the tools that the session has already.
 
         Raises:
-            EnvironmentFault: one can't be reached or started, or two tools have the same name.
+            EnvironmentFault: a server can't be reached or started, or two tools have the same name.
         """
         self._connections = [_Connection(server) for server in servers]
         listings = await asyncio.gather(*(connection.open() for connection in self._connections))
-        owners = dict.fromkeys(taken, "the environment itself")
+        owners = dict.fromkeys(own_names, "the environment itself")
         for connection, tools in zip(self._connections, listings, strict=True):
-            for tool in _selected(tools, connection.server):
-                name = _fitting(connection.server.prefix + tool.name)
+            for tool in _select(tools, connection.server):
+                name = _valid_name(connection.server.prefix + tool.name)
                 label = connection.server.label
                 if name in owners:
                     raise EnvironmentFault(
@@ -117,7 +117,7 @@ class McpTools:
         return name in self._homes
 
     async def call(self, name: str, arguments: str) -> str:
-        """Run a tool; whatever goes wrong is text for the model."""
+        """Run a tool; an error becomes a text for the model."""
         try:
             values = decode(arguments or "{}")
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -128,27 +128,27 @@ class McpTools:
         return await connection.call(own_name, cast("dict[str, Any]", values))
 
     async def aclose(self) -> None:
-        """End every connection, and with it the programs; a cancellation has to wait for that."""
+        """End every connection and its program. A cancellation waits until that has happened."""
         for connection in self._connections:
             connection.end()
-        ended = [asyncio.ensure_future(connection.ended()) for connection in self._connections]
-        cancelled: asyncio.CancelledError | None = None
-        while pending := [one for one in ended if not one.done()]:
+        waits = [asyncio.ensure_future(connection.wait()) for connection in self._connections]
+        cancellation: asyncio.CancelledError | None = None
+        while pending := [wait for wait in waits if not wait.done()]:
             try:
                 await asyncio.wait(pending)
             except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+                cancellation = error
+        if cancellation is not None:
+            raise cancellation
 
 
 class _Connection:
-    """One connection, entered and left by a task of its own, as the SDK's task groups need it."""
+    """One connection. One task opens and closes it, because the SDK's task groups require the same task."""
 
     def __init__(self, server: McpServer) -> None:
         self.server = server
         self._mark = f"{_MARK}={uuid4().hex}"
-        self._said: Output | None = None
+        self._output: Output | None = None
         self._over = asyncio.Event()
         self._ready: asyncio.Future[tuple[Client, list[types.Tool]]] = (
             asyncio.get_running_loop().create_future()
@@ -159,12 +159,12 @@ class _Connection:
         """The server's tools.
 
         Raises:
-            EnvironmentFault: it can't be reached or started.
+            EnvironmentFault: the server can't be reached or started.
         """
         await asyncio.wait({self._ready, self._owner}, return_when=asyncio.FIRST_COMPLETED)
         if self._ready.done():
             return self._ready.result()[1]
-        raise EnvironmentFault(f"MCP server {self.server.label} {self._why_it_ended()}")
+        raise EnvironmentFault(f"MCP server {self.server.label} {self._end_message()}")
 
     async def call(self, name: str, arguments: dict[str, Any]) -> str:
         calling = asyncio.ensure_future(self._ready.result()[0].call_tool(name, arguments))
@@ -172,7 +172,7 @@ class _Connection:
             await asyncio.wait({calling, self._owner}, return_when=asyncio.FIRST_COMPLETED)
             if calling.done():
                 return _text(calling.result())
-            return tool_error(f"MCP server {self.server.label} {self._why_it_ended()}")
+            return tool_error(f"MCP server {self.server.label} {self._end_message()}")
         except Exception as error:
             return tool_error(f"MCP server {self.server.label}: {_plain(error)}{self._last_words()}")
         finally:
@@ -180,12 +180,12 @@ class _Connection:
             await asyncio.gather(calling, return_exceptions=True)
 
     def end(self) -> None:
-        """Ask the connection to close."""
+        """Let the connection close."""
         self._over.set()
         if not self._ready.done():
             self._owner.cancel()
 
-    async def ended(self) -> None:
+    async def wait(self) -> None:
         """Wait until the connection has closed."""
         await asyncio.gather(self._owner, return_exceptions=True)
         if self.server.command:
@@ -205,7 +205,7 @@ class _Connection:
 
     @asynccontextmanager
     async def _transport(self) -> AsyncGenerator[Any]:
-        """What the SDK's client connects through; it enters and leaves it itself."""
+        """The transport for the SDK's client, which opens and closes it."""
         from mcp.client.stdio import StdioServerParameters, stdio_client
         from mcp.client.streamable_http import streamable_http_client
 
@@ -222,37 +222,37 @@ class _Connection:
             return
         mark, _, id = self._mark.partition("=")
         program, *arguments = server.command
-        started = StdioServerParameters(
+        parameters = StdioServerParameters(
             command=program, args=arguments, env={**server.env, mark: id}, cwd=server.folder
         )
         with await Output.pipe(2 * _LAST_WORDS) as output:
-            self._said = output
-            yield stdio_client(started, errlog=cast("Any", output.end))
+            self._output = output
+            yield stdio_client(parameters, errlog=cast("Any", output.end))
 
-    def _why_it_ended(self) -> str:
+    def _end_message(self) -> str:
         error = None if self._owner.cancelled() else self._owner.exception()
         if isinstance(error, TimeoutError):
-            return f"did not tell its tools within {self.server.start_timeout_s:g} s{self._last_words()}"
+            return f"did not list its tools within {self.server.start_timeout_s:g} s{self._last_words()}"
         return f"is gone: {_plain(error) if error else 'the connection was closed'}{self._last_words()}"
 
     def _last_words(self) -> str:
-        words = self._said.text.strip()[-_LAST_WORDS:] if self._said is not None else ""
+        words = self._output.text.strip()[-_LAST_WORDS:] if self._output is not None else ""
         return f"; it last said: {words}" if words else ""
 
 
 _MARK: Final = "NEMO_GYM_MCP_CONNECTION"
-"""Environment variable by which a program and all that it starts are found when the connection ends."""
+"""The environment variable that marks a program and its child processes, to end them with the connection."""
 _LAST_WORDS: Final = 500
-"""Characters of what a program printed to its standard error that are repeated in messages."""
-_LONGEST: Final = 1_000_000
-"""Characters of a result that reach the model."""
+"""The most characters of a program's standard error in messages."""
+_MAX_RESULT: Final = 1_000_000
+"""The most characters of a result that the model gets."""
 _PAGES: Final = 100
-_UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]")
+_INVALID: Final = re.compile(r"[^A-Za-z0-9_-]")
 _slots: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]()
 
 
 def _starting_slots() -> asyncio.Semaphore:
-    """Programs start a few at a time, lest hundreds of rollouts starve one another past the time limit."""
+    """A limit on how many programs start at once, so that many rollouts don't delay each other too much."""
     return _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(2 * (os.cpu_count() or 1)))
 
 
@@ -268,7 +268,7 @@ async def _all_tools(client: Client) -> list[types.Tool]:
     raise EnvironmentFault(f"it has more than {_PAGES} pages of tools")
 
 
-def _selected(tools: list[types.Tool], server: McpServer) -> list[types.Tool]:
+def _select(tools: list[types.Tool], server: McpServer) -> list[types.Tool]:
     if server.tools is None:
         return tools
     names = {tool.name for tool in tools}
@@ -280,9 +280,9 @@ def _selected(tools: list[types.Tool], server: McpServer) -> list[types.Tool]:
     return [tool for tool in tools if tool.name in server.tools]
 
 
-def _fitting(name: str) -> str:
-    """The name with the characters that model APIs accept."""
-    return _UNFIT.sub("_", name)[:64]
+def _valid_name(name: str) -> str:
+    """The name, with only characters that model APIs accept."""
+    return _INVALID.sub("_", name)[:64]
 
 
 def _schema(name: str, tool: types.Tool) -> FunctionTool:
@@ -296,16 +296,16 @@ def _schema(name: str, tool: types.Tool) -> FunctionTool:
 
 
 def _text(result: types.CallToolResult) -> str:
-    parts = [_shown(block) for block in result.content]
+    parts = [_block_text(block) for block in result.content]
     if not parts and result.structured_content is not None:
         parts = [encode(result.structured_content).decode()]
     text = "\n".join(parts)
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}\n(cut: {len(text)} characters)"
+    if len(text) > _MAX_RESULT:
+        text = f"{text[:_MAX_RESULT]}\n(cut: {len(text)} characters)"
     return tool_error(text) if result.is_error else text
 
 
-def _shown(block: types.ContentBlock) -> str:
+def _block_text(block: types.ContentBlock) -> str:
     match block.type:
         case "text":
             return block.text
@@ -318,7 +318,7 @@ def _shown(block: types.ContentBlock) -> str:
 
 
 def _plain(error: BaseException) -> str:
-    """The first cause of what task groups raised, in words."""
+    """The message of the first cause of a task group's exception."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return str(error) if isinstance(error, EnvironmentFault) else f"{type(error).__name__}: {error}"

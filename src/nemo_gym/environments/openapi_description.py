@@ -1,4 +1,4 @@
-"""Reads from a resources server's OpenAPI document its form, its step limit and its rewards."""
+"""Reads the form, the step limit and the rewards of a resources server from its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nemo_gym.transport.service import Service
 from nemo_gym.wire.validation import json_object
 
 MAX_STEPS: Final = 100
-"""Answers in one episode, when neither the agent nor the server says how many: a server ends its episodes
-itself."""
+"""The most answers in one episode, when neither the agent nor the server has a limit; a server ends its
+episodes itself."""
 
 
 class Description(msgspec.Struct, frozen=True):
-    """The facts about a server that are needed before it is used."""
+    """The facts about a server that its callers need."""
 
     steps: bool = False
     """Whether it has the reset/step form."""
@@ -30,7 +30,7 @@ async def fetch_description(url: str, *, token: str = "") -> Description:
 
     Raises:
         GymError: no server answers at the URL.
-        UsageError: it is not a URL.
+        UsageError: the URL is not valid.
     """
     service = Service(url, "resources server", token=token)
     try:
@@ -47,14 +47,14 @@ def read_openapi(document: dict[str, Any]) -> Description:
     """The description in an OpenAPI document.
 
     Raises:
-        ValueError: it is not such a document.
+        ValueError: it is not an OpenAPI document.
     """
     try:
-        read = msgspec.convert(document, _Document)
+        fields = msgspec.convert(document, _Document)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
-    about = read.info.about
-    steps = {"/reset", "/step"} <= read.paths.keys()
+    about = fields.info.about
+    steps = {"/reset", "/step"} <= fields.paths.keys()
     return Description(steps=steps, max_steps=about.max_steps, rewards=_rewards(about.rewards))
 
 

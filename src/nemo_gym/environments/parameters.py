@@ -1,4 +1,4 @@
-"""Turns a tool's signature into the types that decode its arguments and the JSON Schema that shows them."""
+"""Turns a tool's signature into the types that decode its arguments, and into their JSON Schema."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Schema = dict[str, Any]
 
 
 def schema_type(hint: Any, default: Any, description: str = "") -> Any:
-    """The type whose JSON Schema a model is shown.
+    """The type whose JSON Schema the model gets.
 
     The limits and descriptions in `Annotated` may be those of msgspec (`Meta`), annotated-types (`Ge`, `Len`,
-    ...), pydantic (`Field`) or `Doc`, or a plain text. A default of None lets null in.
+    ...), pydantic (`Field`) or `Doc`, or a plain text. With the default None, null is a valid value.
 
     Args:
-        description: what the docstring says, for a hint that doesn't describe itself.
+        description: the docstring's description, for a hint without one.
     """
     translated = _nullable(_translated(hint, decoding=False), default)
     if description and not any(meta.description for meta in _metas(hint)):
@@ -34,7 +34,7 @@ def schema_type(hint: Any, default: Any, description: str = "") -> Any:
 
 
 def decoded_type(hint: Any, default: Any) -> Any:
-    """The type that arguments are decoded to, with `check_text` as the hook: patterns run in linear time.
+    """The type of the decoded arguments. With `check_text` as the hook, patterns run in linear time.
 
     Raises:
         ValueError: a pattern can't be run in linear time.
@@ -45,7 +45,7 @@ def decoded_type(hint: Any, default: Any) -> Any:
 
 
 def with_field(hint: Any, default: Any) -> tuple[Any, Any]:
-    """A hint and a default for a parameter whose default is a pydantic `Field`, which holds both."""
+    """The hint and the default of a parameter; a pydantic `Field` as its default holds both."""
     if type(default).__name__ != "FieldInfo":
         return hint, default
     value = msgspec.NODEFAULT if default.is_required() else default.get_default(call_default_factory=True)
@@ -53,18 +53,17 @@ def with_field(hint: Any, default: Any) -> tuple[Any, Any]:
 
 
 def own_default(default: Any) -> Any:
-    """The default in a form that no two calls share."""
-    shared: Any = default
+    """The default in a form of which every call gets its own copy."""
     if isinstance(default, list | dict | set | bytearray) and default:
-        return msgspec.field(default_factory=partial(deepcopy, shared))
-    return shared
+        return msgspec.field(default_factory=partial(deepcopy, cast("Any", default)))
+    return cast("Any", default)
 
 
 def check_text(kind: Any, value: Any) -> Any:
-    """The decoding hook for texts that must match a pattern, and for models of pydantic.
+    """The decoding hook for texts with a pattern, and for models of pydantic.
 
     Raises:
-        ValueError: the value doesn't.
+        ValueError: the value does not fit.
     """
     if _is_model(kind):
         return _validated(kind, value)
@@ -81,8 +80,8 @@ def check_text(kind: Any, value: Any) -> Any:
 
 
 def arguments_schema(arguments: type[msgspec.Struct]) -> Schema:
-    """The JSON Schema of a tool's arguments. Types that it uses are written where they are used; only those
-    that contain themselves stay in `$defs`."""
+    """The JSON Schema of a tool's arguments. A type is written where it is used; only types that contain
+    themselves are in `$defs`."""
     (_,), components = msgspec.json.schema_components([arguments], ref_template=_REF + "{name}")
     own = components.pop(arguments.__name__)
     _hoist(own, components)
@@ -114,7 +113,7 @@ class _TextLimits:
 
 
 class _TextKind(type):
-    """The type of texts with a pattern: msgspec asks a hook for it, and takes the plain text it gives."""
+    """The type of texts with a pattern. msgspec calls the hook for it, and accepts a text as the result."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, str)
@@ -153,7 +152,7 @@ def _translated(hint: Any, *, decoding: bool) -> Any:
 
 
 def _is_model(kind: Any) -> bool:
-    """Whether it is a class of pydantic, which is no dependency here."""
+    """Whether it is a model class of pydantic, which is not a dependency here."""
     return isinstance(kind, type) and hasattr(kind, "model_json_schema")
 
 
@@ -171,10 +170,10 @@ def _validated(model: Any, value: Any) -> Any:
 
 
 def _hoist(node: Any, components: dict[str, Schema]) -> None:
-    """Move the definitions that a schema brought along to those of all.
+    """Move the definitions inside a schema to the common ones.
 
     Raises:
-        TypeError: two different types have one name.
+        TypeError: two different types have the same name.
     """
     for fields, rest in _schemas(node):
         for name, definition in fields.pop("$defs", {}).items():
@@ -184,19 +183,19 @@ def _hoist(node: Any, components: dict[str, Schema]) -> None:
 
 
 def _check_fields(decoded: Any) -> None:
-    """Refuse a pattern that msgspec itself would run, with an engine whose time has no bound.
+    """Refuse the patterns that msgspec itself would run, because the time of its engine has no limit.
 
     Raises:
-        ValueError: a field of a class has one; others have become kinds of text before.
+        ValueError: a field of a class has a pattern. (The patterns of parameters are kinds of text by now.)
     """
-    visited: set[int] = set()
+    ids: set[int] = set()
     rest: list[Any] = [msgspec.inspect.type_info(decoded)]
     while rest:
         one = rest.pop()
         if isinstance(one, tuple):
             rest += cast("tuple[Any, ...]", one)
-        elif isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field) and id(one) not in visited:
-            visited.add(id(one))
+        elif isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field) and id(one) not in ids:
+            ids.add(id(one))
             if isinstance(one, msgspec.inspect.StrType) and one.pattern is not None:
                 raise ValueError(
                     f"the pattern {one.pattern!r} is on a field of a class, where it can't be run in linear "
@@ -210,7 +209,7 @@ _VALUES: Final = ("cls", "default", "default_factory", "values", "extra", "extra
 
 
 def _limited_union(union: Any, metas: list[msgspec.Meta], *, decoding: bool) -> Any:
-    """A union with limits, which hold for each of its types but null; msgspec wants them there."""
+    """A union whose limits are on each of its types but null, where msgspec requires them."""
     limits = {name: value for name in _LIMITS[:-1] if (value := _last(metas, name)) is not None}
     members = tuple(
         _translated(
@@ -229,7 +228,7 @@ def _metas(hint: Any) -> Iterator[msgspec.Meta]:
 
 
 def _meta(metadata: Any) -> Iterator[msgspec.Meta]:
-    """One library's words for limits and a description in msgspec's."""
+    """The limits and the description of any library, as msgspec's `Meta`."""
     if isinstance(metadata, msgspec.Meta):
         yield metadata
         return
@@ -279,7 +278,7 @@ def _inlined(node: Any, components: dict[str, Schema], recursive: set[str]) -> A
 
 
 def _reachable(node: Any, components: dict[str, Schema]) -> set[str]:
-    """The names of all types that a schema refers to, directly or not."""
+    """The names of all types that a schema refers to, directly or indirectly."""
     names: set[str] = set()
     for fields, rest in _schemas(node):
         name = _target(fields)
@@ -290,7 +289,7 @@ def _reachable(node: Any, components: dict[str, Schema]) -> set[str]:
 
 
 def _schemas(node: Any) -> Iterator[tuple[Schema, list[Any]]]:
-    """Every object in a schema, with the list of what is still to be looked at, which may be added to."""
+    """Every object in a schema, with the list of the values to visit next; callers may add to it."""
     rest: list[Any] = [node]
     while rest:
         one = rest.pop()

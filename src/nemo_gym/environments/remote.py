@@ -38,17 +38,17 @@ _TIMEOUTS: Final = Timeouts.of(1800.0)
 class RemoteEnvironment:
     """Implements `EnvironmentLink` over the routes of a resources server.
 
-    A session's calls are sent one after the other, in the order in which they were made: servers expect
-    one caller per session, and cookies go from each answer to the next request.
+    The calls of a session are sent one after the other, in their order, because servers expect one caller per
+    session, and each request needs the cookies of the answer before.
 
     Args:
         url: base URL of the server.
-        about: its form; `fetch_description` asks the server for it.
+        about: the description of the server, from `fetch_description`.
         token: sent as a bearer token.
-        timeouts: of one request; the default is 30 minutes, for verifiers that run programs.
-        retry: how long a server that can't be reached is waited for.
+        timeouts: limits of one request; by default 30 minutes, for verifiers that run programs.
+        retry: the retries when the server can't be reached.
 
-    Everything raises `ServerUnreachable` or `ServerTimeout` when the server is gone or hangs.
+    Every method raises `ServerUnreachable` or `ServerTimeout` when the server is gone or hangs.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RemoteEnvironment:
                 await self._close(session)
 
     async def call(self, session: Session, call: FunctionCall) -> str:
-        """The body of the answer, whatever its status; what can't be sent is an error for the model."""
+        """The body of the answer, for every status. A call that can't be sent is an error for the model."""
         name = call["name"]
         if not _TOOL_NAME.fullmatch(name) or name in _NOT_TOOLS:
             return tool_error(f"There is no tool {name!r}.")
@@ -90,23 +90,23 @@ class RemoteEnvironment:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             return tool_error(f"Invalid tool call arguments: {error!r}")
         body = (call["arguments"] or "{}").encode()
-        return (await self._send(_held(session), f"/{name}", body, repeatable=False)).text
+        return (await self._send(_own(session), f"/{name}", body, repeatable=False)).text
 
     async def reset(self, session: Session) -> Observation:
-        held = _held(session)
-        reply = await self._post(held, "/reset", encode(session.row), EnvironmentFault, repeatable=True)
+        own = _own(session)
+        reply = await self._post(own, "/reset", encode(session.row), EnvironmentFault, repeatable=True)
         answer = self._read(_RESET, reply, "/reset")
         info = answer.info or {}
-        held.closable = info.pop("supports_explicit_close", None) is True
-        held.numbers_steps = info.pop("supports_step_idempotency", None) is True
+        own.closable = info.pop("supports_explicit_close", None) is True
+        own.numbers_steps = info.pop("supports_step_idempotency", None) is True
         return Observation(answer.observation, info)
 
     async def step(self, session: Session, action: Response) -> Step:
-        held = _held(session)
+        own = _own(session)
         body = {**session.row, keys.RESPONSE: action.data}
-        if held.numbers_steps:
+        if own.numbers_steps:
             body["_ng_step_request_id"] = uuid4().hex
-        reply = await self._post(held, "/step", encode(body), EnvironmentFault, repeatable=held.numbers_steps)
+        reply = await self._post(own, "/step", encode(body), EnvironmentFault, repeatable=own.numbers_steps)
         answer = self._read(_STEP, reply, "/step")
         info = answer.info or {}
         try:
@@ -117,28 +117,28 @@ class RemoteEnvironment:
 
     async def verify(self, session: Session, response: Response) -> Reward:
         body = encode({**session.row, keys.RESPONSE: response.data})
-        reply = await self._post(_held(session), "/verify", body, VerifierFault, repeatable=False)
+        reply = await self._post(_own(session), "/verify", body, VerifierFault, repeatable=False)
         try:
             answer = json_object(reply.content)
-            if asked := object_of(answer.get(keys.ASKED_MODELS)):
-                session.asked_models.update(asked)
+            if calls := object_of(answer.get(keys.ASKED_MODELS)):
+                session.asked_models.update(calls)
             return _reward(session.row, answer)
         except ValueError as error:
             raise VerifierFault(f"{self._service.url}/verify answered with something else: {error}") from None
 
     async def metrics_of(self, agent: str, body: Body) -> bytes:
-        """What the server answers to `POST /aggregate_metrics`; whose rows they are is no matter.
+        """The server's answer to `POST /aggregate_metrics`, which is the same for every agent.
 
         Raises:
-            RolloutError: nothing, or that it can't.
+            RolloutError: the server does not answer, or refuses.
         """
         return await ask_for_metrics(self._service, body)
 
     async def aggregate_metrics(self, rows: list[Row]) -> dict[str, Any]:
-        """The metrics that the server computes from the stripped rows of one agent.
+        """The metrics that the server computes from the rows of one agent, which have no trajectories.
 
         Raises:
-            RolloutError: it doesn't.
+            RolloutError: the server does not answer, or its answer is not valid.
         """
         answer = await self.metrics_of("", encode({"verify_responses": rows}))
         try:
@@ -152,17 +152,17 @@ class RemoteEnvironment:
         await self._service.aclose()
 
     async def _seed(self, session: _RemoteSession) -> None:
-        """The tools of the session, which some servers list in their answer when the row has none."""
+        """Seed the session. Some servers list its tools in their answer when the row has none."""
         path = "/seed_session"
         reply = await self._post(session, path, encode(session.row), EnvironmentFault, repeatable=True)
         try:
-            seeded = msgspec.json.decode(reply.content or b"{}", type=_Seeded)
+            answer = msgspec.json.decode(reply.content or b"{}", type=_SeedAnswer)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return
-        session.tools = seeded.tools
-        if seeded.mcp is not None:
-            token = seeded.mcp.headers.get(_MCP_TOKEN, "")
-            url = f"{self._service.url}{seeded.mcp.url_path}"
+        session.tools = answer.tools
+        if answer.mcp is not None:
+            token = answer.mcp.headers.get(_MCP_TOKEN, "")
+            url = f"{self._service.url}{answer.mcp.url_path}"
             session.state["mcp"] = {"url": url, "token": token, "bearer": self._token}
 
     async def _post(
@@ -192,7 +192,7 @@ class RemoteEnvironment:
             ) from None
 
     async def _close(self, session: _RemoteSession) -> None:
-        """Close the session. A failure here neither undoes a scored rollout nor hides an earlier error."""
+        """Close the session. A failure must not undo a scored rollout or hide an earlier error."""
         try:
             await self._post(session, "/close", b"{}", EnvironmentFault, repeatable=True)
         except RolloutError as error:
@@ -201,7 +201,7 @@ class RemoteEnvironment:
 
 
 class _RemoteSession(Session):
-    """A session whose state is on the server; it holds the cookies and ids with which requests reach it."""
+    """A session whose state is on the server, with the cookies of its requests."""
 
     def __init__(self, row: Row, scale: RewardScale) -> None:
         task = Task(responses_create_params=row[keys.PARAMS])
@@ -212,14 +212,14 @@ class _RemoteSession(Session):
         self.numbers_steps = False
 
 
-def _held(session: Session) -> _RemoteSession:
+def _own(session: Session) -> _RemoteSession:
     if not isinstance(session, _RemoteSession):
         raise TypeError("this session was opened by another environment")
     return session
 
 
 def _reward(row: Row, answer: dict[str, Any]) -> Reward:
-    """What was decided; the columns beside it are those that are not an echo of the row."""
+    """The reward in an answer of `/verify`. Its details are the fields that do not repeat the row."""
     failure = failure_of(answer)
     if failure is not None:
         raise failure
@@ -233,9 +233,9 @@ def _reward(row: Row, answer: dict[str, Any]) -> Reward:
 
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NOT_TOOLS: Final = frozenset({"seed_session", "verify", "aggregate_metrics", "mcp"})
-"""Routes of every server: a model that calls them is not calling a tool."""
+"""Routes of every server, which are not tools."""
 _FAULT: Final = 500
-"""The status of a server that failed, also because the model that it asks has."""
+"""The status of a server that failed, or whose judge failed."""
 _MCP_TOKEN: Final = "X-NeMo-Gym-Session-Token"
 
 
@@ -244,18 +244,18 @@ class _Mcp(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
-class _Seeded(msgspec.Struct):
+class _SeedAnswer(msgspec.Struct):
     tools: list[FunctionTool] = []
     mcp: _Mcp | None = None
     """The address of the session's tools over MCP."""
 
 
-class _Reset(msgspec.Struct):
+class _ResetAnswer(msgspec.Struct):
     observation: str | None = None
     info: dict[str, Any] | None = None
 
 
-class _Stepped(msgspec.Struct):
+class _StepAnswer(msgspec.Struct):
     observation: str | None = None
     reward: float = 0.0
     terminated: bool = False
@@ -268,5 +268,5 @@ class _ToolOutput(msgspec.Struct):
     output: str
 
 
-_RESET: Final = msgspec.json.Decoder(_Reset)
-_STEP: Final = msgspec.json.Decoder(_Stepped)
+_RESET: Final = msgspec.json.Decoder(_ResetAnswer)
+_STEP: Final = msgspec.json.Decoder(_StepAnswer)

@@ -1,4 +1,4 @@
-"""`RemotePlaceholder`: takes the place of an environment at a URL where only tasks are needed."""
+"""`RemotePlaceholder`: stands for an environment at a URL where the caller needs only its tasks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What an environment may use beside its own code: models that it asks, and sandboxes.
+"""The resources of an environment: the models that it asks, and sandboxes.
 
-Whoever runs the environment supplies them (a run, a server, `gym.collect`, the conformance check); an
-environment never makes them itself.
+The caller of the environment supplies them (a run, a server, `gym.collect`, the conformance check). An
+environment never creates them itself.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class AskedModel(ABC):
         """
 
     async def text(self, prompt: str, *, instructions: str | None = None, **params: Any) -> str:
-        """The text that the model answers to a prompt, without its reasoning and the blanks around it.
+        """The text of the model's answer to a prompt, without its reasoning and without blanks around it.
 
         Args:
-            instructions: a system message that comes before the prompt.
+            instructions: a system message before the prompt.
             params: other request parameters, such as `temperature` and `max_output_tokens`.
 
         Raises:
@@ -43,24 +43,24 @@ class AskedModel(ABC):
         return strip_reasoning((await self.responses(request)).final_text).strip()
 
     async def check(self) -> None:  # noqa: B027 - nothing to check is a fine default
-        """Fail early, before a run starts, when the model can't be reached.
+        """Fail before a run starts when the model can't be reached.
 
         Raises:
-            GymError: saying what is wrong.
+            GymError: the reason.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - nothing to release is a fine default
-        """Release what belongs to the model, unless somebody else does."""
+        """Release the model, if it belongs to this object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What one environment is supplied with."""
+    """The models and the sandboxes of one environment."""
 
     models: Mapping[str, AskedModel] = field(default_factory=dict[str, AskedModel])
     """By the names that the environment declares in `asks`."""
     sandboxes: SandboxPool = field(default_factory=SandboxPool)
-    """Where `session.sandbox` gets its sandboxes from."""
+    """The pool of `session.sandbox`."""
 
     async def check(self) -> None:
         """Check every model. Raises like `AskedModel.check`."""
@@ -77,12 +77,12 @@ class Resources:
 
 
 class DeclaredModels(Mapping[str, AskedModel]):
-    """The models that an environment asks; a name that has none is one clear error.
+    """The models that an environment asks. The lookup of a missing model is a `UsageError`.
 
     Args:
         owner: the environment's name.
         asks: the names that it declares.
-        models: those that were supplied.
+        models: the models that the caller supplied.
     """
 
     def __init__(self, owner: str, asks: Collection[str], models: Mapping[str, AskedModel]) -> None:
@@ -97,6 +97,9 @@ class DeclaredModels(Mapping[str, AskedModel]):
             raise ModelMissing(self._owner, name)
         return self._models[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._models
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
 
@@ -105,9 +108,9 @@ class DeclaredModels(Mapping[str, AskedModel]):
 
 
 def undeclared(owner: str, name: str, asks: Collection[str]) -> str:
-    """The message for a name of a model that an environment does not declare."""
-    declared = did_you_mean(name, asks) or " It declares none: set `asks` in its class."
-    return f"environment {owner} asks no model {name!r}.{declared}"
+    """The message about the name of a model that an environment does not declare."""
+    hint = did_you_mean(name, asks) or " It declares none: set `asks` in its class."
+    return f"environment {owner} asks no model {name!r}.{hint}"
 
 
 def check_supply(
@@ -116,8 +119,8 @@ def check_supply(
     """Check that an environment has the models that it needs, and no others than it declares.
 
     Raises:
-        ModelMissing: one is missing.
-        UsageError: there is one that is not declared.
+        ModelMissing: a model is missing.
+        UsageError: a model is not declared.
     """
     for name in supplied:
         if name not in declared:

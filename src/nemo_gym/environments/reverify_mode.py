@@ -14,8 +14,8 @@ ReverifyMode: TypeAlias = Literal["stateless", "unsupported", "unknown"]
 
 
 def reverify_mode(environment: Environment) -> ReverifyMode:
-    """The mode that the environment declares. An environment without tools and without its own `seed` scores
-    from the row and the response alone, so it is stateless."""
+    """The mode that the environment declares. An environment without tools and without its own `seed` needs
+    only the row and the response, so it is stateless."""
     if isinstance(environment, StepEnvironment):
         return "unsupported"
     if environment.stateless is not None:

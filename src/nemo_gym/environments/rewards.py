@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Rewards(msgspec.Struct, frozen=True):
-    """A `RewardScale` as JSON, which knows no infinite numbers."""
+    """A `RewardScale` as JSON, which has no infinite numbers."""
 
     low: float | None
     high: float | None
@@ -35,10 +35,10 @@ class Rewards(msgspec.Struct, frozen=True):
 
 
 def reward_scale(environment: Environment) -> RewardScale:
-    """What an environment declares about its rewards.
+    """The scale that an environment declares for its rewards.
 
     Raises:
-        UsageError: the declaration makes no sense.
+        UsageError: the declaration is not valid.
     """
     name = environment.name()
     low, high = _ends(environment.reward_range, name)
@@ -56,7 +56,7 @@ def reward_scale(environment: Environment) -> RewardScale:
 
 
 def _declares_range(environment: Environment) -> bool:
-    """Whether a class of the author's, or the object itself, says what the range is."""
+    """Whether a class of the author, or the object itself, sets `reward_range`."""
     kinds = type(environment).__mro__
     own = [kind for kind in kinds if kind.__module__ != "nemo_gym.environments.base"]
     return any("reward_range" in vars(one) for one in (environment, *own))

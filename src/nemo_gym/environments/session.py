@@ -17,20 +17,22 @@ if TYPE_CHECKING:
     from nemo_gym.sandbox.spec import SandboxSpec
 
 
-class AskedUsage(TypedDict):
-    """What one model that the environment asks has cost a session."""
+class AskedCalls(TypedDict):
+    """The calls that a session made to one of the models that the environment asks."""
 
     calls: int
     failed: int
     """How many of the calls had no answer."""
     seconds: float
-    """Added up over the calls, with the wait for a free place and the retries."""
+    """The sum over all calls; it includes the wait for a free place and the retries."""
     input_tokens: int
     output_tokens: int
+    answers: list[str]
+    """The text of each answer, in the order of the calls; empty for a call that failed."""
 
 
 class Session:
-    """One rollout's own corner of an environment: nothing in it is shared with another rollout."""
+    """The state of one rollout, which no other rollout shares."""
 
     def __init__(
         self,
@@ -44,31 +46,31 @@ class Session:
         sandboxes: SandboxPool | None = None,
     ) -> None:
         self.row = row
-        """The task row as it came, with every field."""
+        """The task row, with every field."""
         self.task = task
         """The typed task."""
         self.id = id
         self.state: dict[str, Any] = {}
-        """Free for the environment's author."""
+        """For the environment's author."""
         self.tools = tools
-        """Schemas of the tools the model may call in this rollout."""
+        """Schemas of the tools that the model may call in this rollout."""
         self.scale = scale
-        """What the reward of this rollout can be."""
+        """The scale of this rollout's reward."""
         self.cleanup_warning: dict[str, str] | None = None
-        """What went wrong when the session was closed after it had been used, if anything did."""
+        """The failure to close the session, if it failed."""
         self.sandboxes: SandboxLease | None = None
-        """The sandboxes that the session has or had; None if it never had one."""
+        """The sandboxes of the session; None before its first one."""
         self._seed = seed
         self._pool = sandboxes
 
     @cached_property
-    def asked_models(self) -> dict[str, AskedUsage]:
-        """What the models that the environment asks have cost so far, by name."""
+    def asked_models(self) -> dict[str, AskedCalls]:
+        """The calls so far to the models that the environment asks, by the model's name."""
         return {}
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What the session adds to the rollout's row, however it ends."""
+        """The columns that the session adds to the rollout's row, also when the rollout fails."""
         columns: dict[str, Any] = {}
         if self.sandboxes is not None:
             columns[keys.SANDBOX] = dict(self.sandboxes.isolation)
@@ -78,16 +80,16 @@ class Session:
 
     @cached_property
     def rng(self) -> random.Random:
-        """A generator of this rollout's own: the same run seed, task and repeat give the same numbers."""
+        """The rollout's random generator: the same run seed, task and repeat give the same numbers."""
         task, rollout = self.row.get(keys.TASK_INDEX, 0), self.row.get(keys.ROLLOUT_INDEX, 0)
         return random.Random(f"{self._seed}:{task}:{rollout}")
 
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
-        """A started sandbox from the pool of the run or server.
+        """A sandbox from the pool of the run or the server, already started.
 
-        `async with session.sandbox(spec) as sandbox:` has it for a block, `await session.sandbox(spec)` until
-        the session ends. A session without a sandbox waits until the pool has a place; with one it gets more
-        at once. Whatever a session still has at its end is closed, however it ends.
+        `async with session.sandbox(spec) as sandbox:` closes it at the end of the block;
+        `await session.sandbox(spec)` keeps it until the session ends. The first sandbox of a session waits
+        until the pool has a place; the session's next ones do not wait. The end of the session closes them.
         """
         if self.sandboxes is None:
             self.sandboxes = (self._pool or SandboxPool()).lease()

@@ -21,10 +21,10 @@ class TasksError(UsageError):
 
 
 def own_tasks(environment: Environment, split: str, seed: int, n: int | None) -> Iterator[Row]:
-    """The rows that `tasks()` makes, at most `n` of them, one by one.
+    """The rows of `tasks()`, at most `n` of them, one by one.
 
     Raises:
-        TasksError: it raises, is async, or gives something that is no task.
+        TasksError: it raises, is async, or gives something that is not a task.
     """
     where = f"tasks() of {environment.name()}"
     call = "it is called as tasks(split, seed, n)"
@@ -40,10 +40,10 @@ def own_tasks(environment: Environment, split: str, seed: int, n: int | None) ->
 
 
 def rows_of(tasks: Iterable[Task | Row], where: str) -> Iterator[Row]:
-    """Tasks that a program gives, as rows.
+    """The rows of a program's tasks.
 
     Raises:
-        TasksError: one is no task.
+        TasksError: something is not a task.
     """
     for number, task in enumerate(tasks, start=1):
         yield _row(task, f"{where} {number}")

@@ -32,20 +32,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ToolError(Exception):
-    """Raised by a tool to tell the model, in readable words, why the call did not work."""
+    """Raised by a tool to explain to the model why the call did not work."""
 
 
 class ToolMistake(UsageError, TypeError):
-    """Raised when a `@tool` method is written so that it can't be offered to a model."""
+    """Raised for a `@tool` method that can't be offered to a model."""
 
 
 def tool(function: F) -> F:
     """Offer a method of an Environment to the model.
 
-    The method takes the session first, if it declares a parameter named `session`, then the arguments the
-    model fills in. It may be sync or async and return text or anything JSON can hold. Type hints are checked
-    before it is called; limits and descriptions go into `Annotated`, or descriptions into an `Args:` section
-    of the docstring.
+    The method gets the session, if it has a parameter named `session`, and the arguments of the model. It may
+    be sync or async, and returns a text or any other JSON value. The arguments are checked against the type
+    hints before the call. Limits and descriptions belong into `Annotated`; descriptions may also be in an
+    `Args:` section of the docstring.
     """
     function.__gym_tool__ = True  # type: ignore[attr-defined]
     return function
@@ -53,7 +53,7 @@ def tool(function: F) -> F:
 
 @dataclass(frozen=True, slots=True)
 class BoundTool:
-    """A tool of one environment object, ready to be called with JSON arguments."""
+    """A tool of one environment object, for calls with JSON arguments."""
 
     name: str
     schema: FunctionTool
@@ -61,10 +61,10 @@ class BoundTool:
     function: Callable[..., Any]
     takes_session: bool
     untyped: tuple[str, ...] = ()
-    """Parameters without a type hint: anything passes."""
+    """Parameters without a type hint, which accept any value."""
 
     async def call(self, session: Session, arguments: str) -> str:
-        """Run the tool; the text is what the model reads. Bad arguments are an answer, not an exception."""
+        """Run the tool and return the text for the model. Wrong arguments give an error text."""
         try:
             parsed = self._decode(arguments or "{}")
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -94,15 +94,15 @@ class BoundTool:
 
 
 def tool_error(message: str) -> str:
-    """The JSON text a model reads when a call did not work."""
+    """The JSON text for the model when a call did not work."""
     return encode({"error": message}).decode()
 
 
 def answer_of(error: BaseException, name: str) -> str:
-    """What a model reads when a tool raised; the log names the line, once for each.
+    """The text for the model after an exception of a tool. The log has the line of each exception once.
 
     Raises:
-        BaseException: the exception itself, when it is no fault of the tool's, such as a judge's failure.
+        BaseException: the exception itself, when the tool is not at fault, such as a judge's failure.
     """
     if not is_fault(error) or isinstance(error, JudgeFailed):
         raise error
@@ -113,7 +113,7 @@ def answer_of(error: BaseException, name: str) -> str:
 
 
 def has_raised(name: str, text: str) -> bool:
-    """Whether a tool's text says that it raised something other than a `ToolError`."""
+    """Whether a tool's text reports an exception other than a `ToolError`."""
     return text.startswith(f'{{"error":"{name} failed: ') and is_tool_error(text)
 
 
@@ -138,20 +138,24 @@ def _note_once(name: str, kind: str, place: str) -> None:
 
 
 def bind_tools(owner: object) -> dict[str, BoundTool]:
-    """Every `@tool` method of `owner`, by name, in the order they are defined.
+    """Every `@tool` method of `owner`, by name, in the order of their definitions.
 
     Raises:
-        ToolMistake: one can't be offered, with its file and line.
+        ToolMistake: a method can't be offered; the message has its file and line.
     """
     tools: dict[str, BoundTool] = {}
-    for kind in reversed(type(owner).__mro__):
-        for name, member in vars(kind).items():
-            if getattr(member, "__gym_tool__", False):
-                try:
-                    tools[name] = _bind(name, getattr(owner, name))
-                except (TypeError, ValueError, NameError, AttributeError) as error:
-                    raise ToolMistake(f"{_place(member)}tool {name}: {error}") from error
+    for name, method in tool_methods(type(owner)).items():
+        try:
+            tools[name] = _bind(name, getattr(owner, name))
+        except (TypeError, ValueError, NameError, AttributeError) as error:
+            raise ToolMistake(f"{_place(method)}tool {name}: {error}") from error
     return tools
+
+
+def tool_methods(kind: type) -> dict[str, Any]:
+    """The `@tool` methods of a class and its bases, by name, in the order of their definitions."""
+    members = (pair for parent in reversed(kind.__mro__) for pair in vars(parent).items())
+    return {name: member for name, member in members if getattr(member, "__gym_tool__", False)}
 
 
 def _place(member: Any) -> str:
@@ -166,9 +170,9 @@ class _ToolError(msgspec.Struct, forbid_unknown_fields=True):
 def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
-    summary, described = _read_docstring(function)
+    summary, descriptions = _read_docstring(function)
     schema_fields: list[tuple[str, Any, Any]] = []
-    decoded: list[tuple[str, Any, Any]] = []
+    decoder_fields: list[tuple[str, Any, Any]] = []
     for parameter in parameters.values():
         if parameter.name == "session":
             continue
@@ -178,16 +182,16 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
         default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
         hint, default = with_field(hint, default)
         try:
-            schema_field_type = schema_type(hint, default, described.get(parameter.name, ""))
+            schema_field_type = schema_type(hint, default, descriptions.get(parameter.name, ""))
             msgspec.json.schema(schema_field_type)
-            decoded_as = decoded_type(hint, default)
-            msgspec.json.Decoder(decoded_as, dec_hook=check_text)
+            field_type = decoded_type(hint, default)
+            msgspec.json.Decoder(field_type, dec_hook=check_text)
             default = own_default(default)
         except (TypeError, ValueError) as error:
             reason = f"{hint} can't be read from JSON" if "custom types requires" in str(error) else error
             raise TypeError(f"parameter {parameter.name!r}: {reason}") from None
         schema_fields.append((parameter.name, schema_field_type, default))
-        decoded.append((parameter.name, decoded_as, default))
+        decoder_fields.append((parameter.name, field_type, default))
     schema: FunctionTool = {
         "type": "function",
         "name": name,
@@ -198,10 +202,10 @@ def _bind(name: str, function: Callable[..., Any]) -> BoundTool:
     return BoundTool(
         name,
         schema,
-        msgspec.json.Decoder(_struct(name, decoded), dec_hook=check_text),
+        msgspec.json.Decoder(_struct(name, decoder_fields), dec_hook=check_text),
         function,
         "session" in parameters,
-        tuple(field for field, *_ in decoded if field not in hints),
+        tuple(field for field, *_ in decoder_fields if field not in hints),
     )
 
 
@@ -217,7 +221,7 @@ def _number(digits: str) -> int | float:
 
 
 _WHOLE_NUMBERS: Final = msgspec.json.Decoder[Any](float_hook=_number)
-"""Reads `3.0` as the integer it is in JSON Schema."""
+"""Reads `3.0` as an integer, as JSON Schema does."""
 _ARGS = re.compile(r"^[ \t]*Args:[ \t]*$", re.MULTILINE)
 _ARG = re.compile(r"^\s*(\w+)(?: \([^)]*\))?:\s*(.+)$")
 
@@ -225,14 +229,14 @@ _ARG = re.compile(r"^\s*(\w+)(?: \([^)]*\))?:\s*(.+)$")
 def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     text = inspect.getdoc(function) or ""
     summary, *rest = _ARGS.split(text, maxsplit=1)
-    described: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     name = ""
     for line in rest[0].splitlines() if rest else []:
         if line and not line[0].isspace():
             break
         if match := _ARG.match(line):
             name = match[1]
-            described[name] = match[2].strip()
+            descriptions[name] = match[2].strip()
         elif name and line.strip():
-            described[name] += " " + line.strip()
-    return " ".join(summary.split()), described
+            descriptions[name] += " " + line.strip()
+    return " ".join(summary.split()), descriptions

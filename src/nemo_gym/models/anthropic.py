@@ -16,21 +16,21 @@ API_VERSION: Final = "2023-06-01"
 
 
 class AnthropicSettings(EndpointSettings, kw_only=True, frozen=True):
-    """Settings of an Anthropic endpoint that requests don't carry."""
+    """The additional settings of an Anthropic endpoint."""
 
     max_tokens: int = 8192
-    """The limit of an answer, in tokens, where the request has none: this API insists on one."""
+    """The limit of an answer, in tokens, for a request without one; this API requires a limit."""
     thinking: dict[str, Any] | None = None
     """The API's own object, for instance `{"type": "adaptive"}`."""
     thinking_budget_tokens: int | None = None
-    """Short for `{"type": "enabled", "budget_tokens": N}`."""
+    """A short form of `thinking={"type": "enabled", "budget_tokens": N}`."""
 
 
 class AnthropicModel(RemoteModel):
-    """`POST {url}/messages`; tool calls and signed reasoning are converted both ways.
+    """`POST {url}/messages`; tool calls and signed reasoning are converted in both directions.
 
     Raises:
-        UsageError: thinking is configured in more than one place.
+        UsageError: more than one setting configures thinking.
     """
 
     Settings = AnthropicSettings
@@ -39,32 +39,22 @@ class AnthropicModel(RemoteModel):
     path = "/messages"
 
     def __init__(
-        self,
-        url: str,
-        name: str,
-        settings: AnthropicSettings | None = None,
-        **access: Unpack[Access],
+        self, url: str, name: str, settings: AnthropicSettings | None = None, **access: Unpack[Access]
     ) -> None:
-        self.settings = settings or AnthropicSettings()
-        self._thinking = _thinking(self.settings)
+        settings = settings or AnthropicSettings()
+        self._thinking = _thinking(settings)
         self._signs = url.startswith(self.own_url)
-        """Whether the endpoint signs its reasoning, as far as it has been seen."""
-        headers = {"anthropic-version": API_VERSION, **self.settings.default_headers}
+        """Whether the endpoint is known to sign its reasoning."""
+        headers = {"anthropic-version": API_VERSION, **settings.default_headers}
         if api_key := access.pop("api_key", None):
             headers["x-api-key"] = api_key
-        super().__init__(
-            url.strip().removesuffix("/messages"),
-            name,
-            headers=headers,
-            extra_body=self.settings.extra_body,
-            **access,
-        )
+        super().__init__(url.strip().removesuffix("/messages"), name, settings, headers=headers, **access)
 
     async def _ask(self, params: RequestParams) -> Response:
-        """The answer of one turn. The API may interrupt a long turn (`stop_reason: pause_turn`); it goes on
-        when it gets back what there is, and all of it is one answer."""
+        """The answer of one turn. The API may interrupt a long turn (`stop_reason: pause_turn`). It continues
+        when it gets its own items back; the items of all parts are one answer."""
         response = await super()._ask(params)
-        for _ in range(_MOST_PAUSES):
+        for _ in range(_MAX_PAUSES):
             if response.incomplete_reason != PAUSED:
                 return response
             so_far = [item for item in response.output if not _is_blank(item)]
@@ -76,9 +66,10 @@ class AnthropicModel(RemoteModel):
         return response
 
     def _request(self, params: RequestParams) -> bytes:
-        limit = self._extra_body.get("max_tokens", self.settings.max_tokens)
+        extra_body = self.settings.extra_body
+        limit = extra_body.get("max_tokens", self.settings.max_tokens)
         body = messages_request(params, model=self.name, max_tokens=limit, unsigned=not self._signs)
-        body = self._extra_body | body | self._thinking
+        body = extra_body | body | self._thinking
         for key, value in json_object(params.get("metadata") or {}, "extra_body").items():
             if key == "stop":
                 body["stop_sequences"] = [value] if isinstance(value, str) else value
@@ -101,10 +92,9 @@ class AnthropicModel(RemoteModel):
 _ROW_FIELDS: Final = frozenset(
     {"container", "context_management", "service_tier", "stop_sequences", "thinking", "top_k"}
 )
-"""What a row's `extra_body` may set: this API refuses requests with fields that it doesn't know."""
-
-_MOST_PAUSES: Final = 10
-"""Interruptions of one turn."""
+"""Fields that a row's `extra_body` may set. This API refuses requests with unknown fields."""
+_MAX_PAUSES: Final = 10
+"""The most interruptions of one turn."""
 _NO_SAMPLING: Final = ("claude-opus-4-7", "claude-opus-4-8")
 
 

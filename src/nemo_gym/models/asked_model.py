@@ -1,4 +1,4 @@
-"""`CountedModel`: a model as an environment asks it, its calls counted, timed and recorded."""
+"""`CountedModel`: a model that an environment asks; it counts, times and records the calls."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from time import monotonic
 
 from nemo_gym.capture.recorder import Recorder
 from nemo_gym.environments.resources import AskedModel
-from nemo_gym.environments.session import CURRENT, AskedUsage, Session
+from nemo_gym.environments.session import CURRENT, AskedCalls, Session
 from nemo_gym.models.base import Model
-from nemo_gym.models.call_recording import Recorded
+from nemo_gym.models.call_recording import RecordedModel
 from nemo_gym.wire.errors import JudgeFailed
 from nemo_gym.wire.exception_text import message_of
 from nemo_gym.wire.model_call import find_rollout_id
@@ -17,13 +17,13 @@ from nemo_gym.wire.response import Response
 
 
 class CountedModel(AskedModel):
-    """What a call costs is noted in the session whose hook or tool made it.
+    """Notes each call and its answer in the session whose hook or tool made the call.
 
     Args:
-        name: what the environment calls it, such as `judge`.
-        model: who answers.
-        recorder: takes the calls that belong to a rollout, marked with the name.
-        owned: whether the model is closed with this.
+        name: the environment's name for the model, such as `judge`.
+        model: the model that answers.
+        recorder: receives the calls that belong to a rollout, marked with the name.
+        owned: whether closing this object closes the model.
     """
 
     def __init__(self, name: str, model: Model, *, recorder: Recorder | None = None, owned: bool) -> None:
@@ -34,24 +34,27 @@ class CountedModel(AskedModel):
 
     async def responses(self, params: RequestParams) -> Response:
         session = CURRENT.get()
-        model, usage = self._model, _no_usage()
+        model, calls = self._model, _no_calls()
         if session is not None:
             model = self._for_session(session)
-            usage = session.asked_models.setdefault(self._name, usage)
+            calls = session.asked_models.setdefault(self._name, calls)
         began = monotonic()
-        usage["calls"] += 1
+        number = calls["calls"]
+        calls["calls"] += 1
+        calls["answers"].append("")
         try:
             answer = await model.responses(params)
         except Exception as error:
-            usage["failed"] += 1
+            calls["failed"] += 1
             status, body = getattr(error, "http_status", None), getattr(error, "body", None)
             message = f"{message_of(error)} (asked as {self._name!r})"
             raise JudgeFailed(message, http_status=status, body=body) from error
         finally:
-            usage["seconds"] += monotonic() - began
+            calls["seconds"] += monotonic() - began
+        calls["answers"][number] = answer.final_text
         if tokens := answer.usage:
-            usage["input_tokens"] += tokens["input_tokens"]
-            usage["output_tokens"] += tokens["output_tokens"]
+            calls["input_tokens"] += tokens["input_tokens"]
+            calls["output_tokens"] += tokens["output_tokens"]
         return answer
 
     async def check(self) -> None:
@@ -66,8 +69,8 @@ class CountedModel(AskedModel):
         rollout = find_rollout_id(session.row) if self._recorder else None
         if self._recorder is None or rollout is None:
             return model
-        return Recorded(model, rollout, self._recorder, asked_as=self._name)
+        return RecordedModel(model, rollout, self._recorder, asked_as=self._name)
 
 
-def _no_usage() -> AskedUsage:
-    return {"calls": 0, "failed": 0, "seconds": 0.0, "input_tokens": 0, "output_tokens": 0}
+def _no_calls() -> AskedCalls:
+    return {"calls": 0, "failed": 0, "seconds": 0.0, "input_tokens": 0, "output_tokens": 0, "answers": []}

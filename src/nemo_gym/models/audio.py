@@ -1,4 +1,4 @@
-"""Adds the audio that a row's metadata names to the last user message."""
+"""Adds the audio of a row's metadata to the last user message."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import msgspec
 from nemo_gym.wire.errors import ModelRejected
 
 MAX_AUDIO_BYTES: Final = 64 * 2**20
-"""Bytes that one audio file may have."""
+"""The most bytes of one audio file."""
 
 
 async def add_audio(messages: list[dict[str, Any]], metadata: Mapping[str, str], root: str) -> None:
     """Put the audio of `audio_data` (a data URL), `audio_path` or `audio_paths` (a JSON list of paths) before
-    what the last user message says.
+    the text of the last user message.
 
     Args:
         root: the folder that paths are relative to.
 
     Raises:
-        ModelRejected: more than one of them is given, or a file can't be had.
+        ModelRejected: the metadata has more than one of them, or a file can't be read.
     """
     names = [name for name in _NAMES if metadata.get(name)]
     if not names:
         return
     if len(names) > 1:
-        raise ModelRejected(f"metadata: {' and '.join(names)} are given; only one of them can be")
+        raise ModelRejected(f"metadata: {' and '.join(names)} are set; set only one of them")
     value = metadata[names[0]]
     match names[0]:
         case "audio_data":
@@ -47,12 +47,9 @@ async def add_audio(messages: list[dict[str, Any]], metadata: Mapping[str, str],
         messages.append({"role": "user", "content": parts})
         return
     content = message["content"]
-    rest = (
-        [{"type": "text", "text": content}]
-        if isinstance(content, str)
-        else cast("list[dict[str, Any]]", content)
-    )
-    message["content"] = [*parts, *rest]
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    message["content"] = parts + cast("list[dict[str, Any]]", content)
 
 
 _NAMES: Final = ("audio_data", "audio_path", "audio_paths")
@@ -80,7 +77,7 @@ def _data_url(path: str, root: str) -> str:
     file = (base / path).resolve()
     subtype = _SUBTYPES.get(file.suffix.lower())
     if not file.is_relative_to(base):
-        raise ModelRejected(f"metadata.audio_path: {path!r} lies outside of audio_root")
+        raise ModelRejected(f"metadata.audio_path: {path!r} is outside of audio_root")
     if subtype is None:
         raise ModelRejected(f"metadata.audio_path: {path!r} is none of {', '.join(_SUBTYPES)}")
     try:

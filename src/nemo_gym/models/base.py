@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
@@ -12,41 +13,41 @@ from nemo_gym.wire.response import Response
 
 
 class Model(ABC):
-    """A stateless back end. Use it as an async context manager, or call `aclose` when done."""
+    """A stateless back end. Use it as an async context manager, or call `aclose` at the end."""
 
     name: str = ""
-    """The model's name, as the endpoint knows it."""
+    """The model's name at its endpoint."""
 
     @property
     def pushbacks(self) -> int:
-        """How often the back end has said "slower" so far (429s, timeouts); adaptive concurrency reads it."""
+        """How many calls so far ended with a 429 or a timeout; adaptive concurrency reads it."""
         return 0
 
     @abstractmethod
     async def responses(self, params: RequestParams) -> Response:
         """One model call.
 
-        `params["metadata"]["extra_body"]`, a JSON object as text, holds what the Responses API has no field
-        for (`seed`, engine options); a back end that can't honour a key ignores it.
+        `params["metadata"]["extra_body"]`, a JSON object as text, holds fields that the Responses API does
+        not have (`seed`, engine options). A back end ignores a key that it does not support.
 
         Raises:
-            ModelError: the call failed and its retry budget is spent. A prompt that no longer fits the
+            ModelError: the call failed and its retry budget is spent. A prompt that is too long for the
                 context window is not an error: the Response is empty and incomplete.
         """
 
     def for_session(self, session: Session) -> Model:
-        """The model to hold during one rollout: this one, unless it needs to know the session."""
+        """The model to use during one rollout: this one, unless it needs to know the session."""
         return self.for_session_id(session.id)
 
     def for_session_id(self, session_id: str) -> Model:
-        """The same for who knows a session by its id only, such as a server by its cookie."""
+        """The same for a caller that knows only the session's id, such as a server that reads a cookie."""
         return self
 
     async def check(self) -> None:  # noqa: B027 - nothing to check is a fine default
-        """Fail early, before a run starts, when the back end can't be reached at all.
+        """Fail before a run starts when the back end can't be reached.
 
         Raises:
-            GymError: saying what is wrong.
+            GymError: the reason.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - nothing to release is a fine default
@@ -59,3 +60,32 @@ class Model(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class WrappedModel(Model):
+    """A model that adds something to the calls of another one, `inner`."""
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    @property
+    def pushbacks(self) -> int:
+        return self.inner.pushbacks
+
+    def for_session(self, session: Session) -> Model:
+        return self._around(self.inner.for_session(session))
+
+    def for_session_id(self, session_id: str) -> Model:
+        return self._around(self.inner.for_session_id(session_id))
+
+    async def check(self) -> None:
+        await self.inner.check()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    def _around(self, inner: Model) -> Model:
+        wrapper = copy.copy(self)
+        wrapper.inner = inner
+        return wrapper

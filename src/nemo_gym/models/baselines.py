@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.link import LocalEnvironment, raise_fault
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.models.chatml import offered_tools
@@ -17,18 +17,17 @@ from nemo_gym.models.schema_values import random_value
 from nemo_gym.models.scripted import as_response
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import EnvironmentFault, ModelRejected
-from nemo_gym.wire.exception_text import is_fault, message_of, origin, short_traceback
 from nemo_gym.wire.items import Item, function_call, message_text
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import RequestParams, input_items
 from nemo_gym.wire.response import Response
 
 MAX_RANDOM_CALLS: Final = 4
-"""Tool calls after which the random model only answers."""
+"""After this many tool calls the random model only answers."""
 
 
 class RandomModel(Model):
-    """Guesses: an option or number like those of the question, and tool calls whose arguments fit.
+    """Guesses an option or number like those in the question, and calls tools with arguments that fit.
 
     The same seed, task and repeat give the same guesses.
     """
@@ -56,7 +55,7 @@ class OracleModel(Model):
         self._environment = link.environment
 
     def for_session(self, session: Session) -> Model:
-        return _Knower(self._environment, session)
+        return _SessionOracle(self._environment, session)
 
     async def responses(self, params: RequestParams) -> Response:
         raise ModelRejected("the oracle answers only inside a rollout: the agent must call for_session")
@@ -81,7 +80,7 @@ class _Guesser(Model):
         return as_response(_guess(_question(items), rng), self.name)
 
 
-class _Knower(Model):
+class _SessionOracle(Model):
     name = OracleModel.name
 
     def __init__(self, environment: Environment, session: Session) -> None:
@@ -95,17 +94,14 @@ class _Knower(Model):
             if inspect.isawaitable(answer):
                 answer = await answer
         except BaseException as error:
-            if not is_fault(error):
-                raise
-            fault = EnvironmentFault(f"oracle raised {message_of(error)}{origin(error)}")
-            fault.traceback = short_traceback(error)
-            raise fault from error
+            raise_fault(error, EnvironmentFault, "oracle")
         if answer is None:
             raise ModelRejected(f"environment {environment.name()} has no oracle answer for this task")
         return as_response(answer, self.name)
 
 
-_LONGEST_QUESTION: Final = 20_000
+_MAX_QUESTION: Final = 20_000
+"""The most characters of a question that are searched for options and numbers."""
 _OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]", re.MULTILINE)
 _NUMBER = re.compile(r"\d{1,9}")
 _WORD = re.compile(r"[A-Za-z]{2,20}")
@@ -115,7 +111,7 @@ def _question(items: list[Item]) -> str:
     """The end of the last user message."""
     for item in reversed(items):
         if item.get("type", "message") == "message" and item.get("role") == "user":  # type: ignore[union-attr]
-            return message_text(item)[-_LONGEST_QUESTION:]  # type: ignore[arg-type]
+            return message_text(item)[-_MAX_QUESTION:]  # type: ignore[arg-type]
     return ""
 
 

@@ -36,18 +36,20 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, Any]] | None,
         arguments: Mapping[str, Any],
     ) -> str:
-        """The prompt that a chat request means, up to where the assistant begins.
+        """The prompt of a chat request; it ends where the assistant's answer begins.
 
         Args:
-            messages: of Chat Completions, with text alone in them.
+            messages: messages of Chat Completions that hold only text.
             arguments: `chat_template_kwargs`.
 
         Raises:
-            ModelRejected: the template has no place for these messages.
+            ModelRejected: the template refuses these messages.
         """
         values = {"add_generation_prompt": True, **self._tokens, **arguments}
         try:
-            return self._template.render(messages=[_parsed(one) for one in messages], tools=tools, **values)
+            return self._template.render(
+                messages=[_with_objects(one) for one in messages], tools=tools, **values
+            )
         except Exception as error:
             raise ModelRejected(f"the chat template refuses the request: {error}") from None
 
@@ -58,18 +60,18 @@ class _Template(Protocol):
 
 _CONFIG: Final = "tokenizer_config.json"
 _TOKENS: Final = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-"""Settings that templates know as variables."""
+"""Settings that are variables in templates."""
 
 
 def _folder(tokenizer: str) -> Path:
-    if (given := Path(tokenizer)).joinpath(_CONFIG).is_file():
-        return given
+    if (folder := Path(tokenizer)).joinpath(_CONFIG).is_file():
+        return folder
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    cached = home / "hub" / f"models--{tokenizer.replace('/', '--')}" / "snapshots"
-    files = sorted(cached.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
+    snapshots = home / "hub" / f"models--{tokenizer.replace('/', '--')}" / "snapshots"
+    files = sorted(snapshots.glob(f"*/{_CONFIG}"), key=lambda path: path.stat().st_mtime)
     if not files:
         raise UsageError(
-            f"tokenizer {tokenizer!r}: no folder with {_CONFIG}, and not in {cached.parent.parent}; "
+            f"tokenizer {tokenizer!r}: no folder with {_CONFIG}, and not in {snapshots.parent.parent}; "
             "nothing is downloaded here"
         )
     return files[-1].parent
@@ -83,17 +85,17 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _source(folder: Path, config: Mapping[str, Any]) -> str:
-    """The template: in a file of its own, or among the settings, where several may have names."""
+    """The template's text: from its own file, or from the settings, which may hold several templates."""
     own = folder / "chat_template.jinja"
     if own.is_file():
         return own.read_text(encoding="utf-8")
     match config.get("chat_template"):
         case str(text):
             return text
-        case [*named]:
-            by_name = {one.get("name"): one.get("template") for one in cast("list[dict[str, Any]]", named)}
-            if isinstance(text := by_name.get("default"), str):
-                return text
+        case [*templates]:
+            for template in cast("list[dict[str, Any]]", templates):
+                if template.get("name") == "default" and isinstance(text := template.get("template"), str):
+                    return text
         case _:
             pass
     raise UsageError(f"{folder}: its tokenizer has no chat template; name another with tokenizer")
@@ -116,7 +118,7 @@ def _compile(source: str, folder: Path) -> _Template:
 
 
 def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
-    """JSON as it is: Jinja's own filter makes it safe for HTML."""
+    """Plain JSON; Jinja's own filter escapes it for HTML."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **more)
 
 
@@ -132,15 +134,15 @@ def _text_of(token: str | dict[str, Any]) -> str:
     return token if isinstance(token, str) else str(token.get("content", ""))
 
 
-def _parsed(message: Mapping[str, Any]) -> dict[str, Any]:
+def _with_objects(message: Mapping[str, Any]) -> dict[str, Any]:
     """A message with the arguments of its calls as objects, because templates print objects."""
     calls = cast("list[dict[str, Any]]", message.get("tool_calls") or [])
     if not calls:
         return dict(message)
-    return {**message, "tool_calls": [{**call, "function": _parsed_call(call["function"])} for call in calls]}
+    return {**message, "tool_calls": [{**call, "function": _with_object(call["function"])} for call in calls]}
 
 
-def _parsed_call(function: dict[str, Any]) -> dict[str, Any]:
+def _with_object(function: dict[str, Any]) -> dict[str, Any]:
     try:
         return {**function, "arguments": json.loads(function["arguments"])}
     except (ValueError, RecursionError):

@@ -22,8 +22,8 @@ class Turn:
 
     role: Literal["system", "user", "assistant"]
     text: str
-    sampled: list[int] | None = None
-    """The ids of an assistant turn as they were sampled; the text is not tokenised again then."""
+    token_ids: list[int] | None = None
+    """The sampled ids of an assistant turn; they are used instead of the text."""
 
 
 def turns_of(params: RequestParams, tools: list[FunctionTool]) -> list[Turn]:
@@ -47,7 +47,7 @@ def turns_of(params: RequestParams, tools: list[FunctionTool]) -> list[Turn]:
 
 
 def offered_tools(params: RequestParams) -> list[FunctionTool]:
-    """The tools the model may call now, as `tool_choice` narrows them."""
+    """The tools that `tool_choice` lets the model call."""
     choice = params.get("tool_choice")
     tools = params.get("tools") or []
     if choice == "none":
@@ -59,7 +59,7 @@ def offered_tools(params: RequestParams) -> list[FunctionTool]:
 
 
 def tool_grammar(tools: list[FunctionTool], *, or_text: bool) -> str:
-    """A llama.cpp grammar (llguidance's Lark dialect) of one call of one of `tools`, or else plain text."""
+    """A llama.cpp grammar (llguidance's Lark dialect) of a call of one of `tools`, or also of plain text."""
     calls = [f"call_{place}" for place in range(len(tools))]
     rules = [f"call_{place}: {_json_rule(_call_schema(tool))}" for place, tool in enumerate(tools)]
     start = [*calls, "text"] if or_text else calls
@@ -74,7 +74,7 @@ def schema_grammar(schema: dict[str, Any]) -> str:
 
 
 def read_call(text: str, tools: list[FunctionTool], *, call_id: str) -> FunctionCall | None:
-    """The tool call that `text` is, or None when it is something else."""
+    """The tool call that a text holds; None when it holds something else."""
     try:
         call = _call_decoder.decode(text)
     except msgspec.DecodeError:
@@ -110,13 +110,13 @@ def _add(turns: list[Turn], item: Item, names: dict[str, str]) -> None:
             pass
 
 
-def _add_assistant(turns: list[Turn], text: str, sampled: list[int] | None) -> None:
+def _add_assistant(turns: list[Turn], text: str, token_ids: list[int] | None) -> None:
     last = turns[-1]
-    if last.role == "assistant" and last.sampled is None:
+    if last.role == "assistant" and last.token_ids is None:
         last.text += text
-        last.sampled = sampled
+        last.token_ids = token_ids
     else:
-        turns.append(Turn("assistant", text, sampled))
+        turns.append(Turn("assistant", text, token_ids))
 
 
 def _is_system(item: Item) -> bool:
@@ -134,12 +134,11 @@ def _text(message: Message) -> str:
 
 
 def _describe(tools: list[FunctionTool]) -> str:
-    lines = [_signature(tool) for tool in tools]
     name = tools[0].get("name", "")
     return "\n".join(
         [
             "You can call these functions:",
-            *lines,
+            *map(_signature, tools),
             "",
             f'To call one, reply with only JSON like {{"name": "{name}", "arguments": {{...}}}}, '
             "with the values that the user asked about. "

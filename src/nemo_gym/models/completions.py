@@ -23,16 +23,10 @@ class CompletionsModel(VllmModel):
     """`POST {url}/completions` of vLLM; the settings are those of its chat route.
 
     Raises:
-        UsageError: `render_chat_template` is set and there is no template.
+        UsageError: `render_chat_template` is set, and the tokenizer has no template.
     """
 
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        settings: VllmSettings,
-        **access: Unpack[Access],
-    ) -> None:
+    def __init__(self, url: str, name: str, settings: VllmSettings, **access: Unpack[Access]) -> None:
         super().__init__(url, name, settings, **access)
         self._template = ChatTemplate(settings.tokenizer or name) if settings.render_chat_template else None
 
@@ -83,7 +77,7 @@ def _plain(message: dict[str, Any]) -> dict[str, Any]:
     """A message with its content as text.
 
     Raises:
-        ModelRejected: it has other parts.
+        ModelRejected: a part of it is not text.
     """
     content = message.get("content")
     if not isinstance(content, list):
@@ -142,6 +136,6 @@ def _chat_choice(choice: _Choice) -> dict[str, Any]:
     fields = msgspec.structs.asdict(choice)
     message = {"role": "assistant", "content": fields.pop("text")}
     logprobs = choice.logprobs
-    named = zip(logprobs.tokens, logprobs.token_logprobs, strict=False) if logprobs else ()
-    content = [{"token": token, "logprob": log_prob} for token, log_prob in named]
+    pairs = zip(logprobs.tokens, logprobs.token_logprobs, strict=False) if logprobs else ()
+    content = [{"token": token, "logprob": log_prob} for token, log_prob in pairs]
     return {**fields, "message": message, "logprobs": {"content": content} if content else None}

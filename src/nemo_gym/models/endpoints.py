@@ -1,9 +1,9 @@
-"""Table of the model types behind HTTP endpoints, each with its settings."""
+"""Builds the models behind HTTP endpoints from their type and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -28,12 +28,12 @@ def endpoint_model(
     timeout: float | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Model:
-    """The model at one URL, or at several that serve copies of it.
+    """The model at one URL, or at several URLs that serve copies of it.
 
     Args:
-        type: one of `ENDPOINT_TYPES`, or a hosted provider, whose URL and key variable are known.
+        type: one of `ENDPOINT_TYPES`, or a hosted provider of `PROVIDERS`.
         name: the model's name at the endpoint.
-        timeout: seconds one attempt at a call may take.
+        timeout: the most seconds of one attempt at a call.
 
     Raises:
         UsageError: the URL, the name or the key is missing, or there is no such setting.
@@ -44,29 +44,30 @@ def endpoint_model(
     if variables and (provider or not own_url or not urls):
         api_key = key_of(type, api_key, variables)
     urls = urls or ([own_url] if own_url else [])
-    needed = {"model_url": urls or kind.starts_engine, "model": name or not kind.needs_name}
-    if missing := [setting for setting, value in needed.items() if not value]:
-        words = " and ".join(_NEEDED[setting] for setting in missing)
+    missing: list[str] = []
+    if not (urls or kind.starts_engine):
+        missing.append("model_url")
+    if kind.needs_name and not name:
+        missing.append("model")
+    if missing:
+        words = " and ".join("a URL" if setting == "model_url" else "a name" for setting in missing)
         raise UsageError(f"model type {type!r} needs {words}").about(*missing)
-    read = _read_settings(type, kind.Settings, settings or {})
+    values = _read_settings(type, kind.Settings, settings or {})
     remember_secrets([api_key])
     remember_secret_keys(dict(settings or {}))
     timeouts = Timeouts.of(timeout)
 
     def build(url: str, retry: Retry | None = None) -> Model:
-        return kind.open(url, name, read, api_key=api_key or None, timeouts=timeouts, retry=retry)
+        return kind.open(url, name, values, api_key=api_key or None, timeouts=timeouts, retry=retry)
 
     if not urls:
-        model = cast("Model", load("local_vllm:EngineModel")(build, name, read, api_key=api_key))
+        model = cast("Model", load("local_vllm:EngineModel")(build, name, values, api_key=api_key))
     elif len(urls) == 1:
         model = build(urls[0])
     else:
         model = ReplicatedModel(urls, build)
-    limit = read.max_concurrent_requests
+    limit = values.max_concurrent_requests
     return model if limit is None else LimitedModel(model, limit)
-
-
-_NEEDED: Final = {"model_url": "a URL", "model": "a name"}
 
 
 def _class_of(model_type: str) -> type[UrlModel]:
@@ -74,13 +75,13 @@ def _class_of(model_type: str) -> type[UrlModel]:
 
 
 def _read_settings(
-    model_type: str, kind: type[EndpointSettings], given: Mapping[str, Any]
+    model_type: str, kind: type[EndpointSettings], settings: Mapping[str, Any]
 ) -> EndpointSettings:
-    for key in given:
+    for key in settings:
         if key not in kind.__struct_fields__:
             hint = did_you_mean(key, kind.__struct_fields__)
             raise UsageError(f"model type {model_type!r} has no setting {key!r}.{hint}")
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(settings, kind)
     except msgspec.ValidationError as error:
         raise UsageError(f"settings of model type {model_type!r}: {error}") from None

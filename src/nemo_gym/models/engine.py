@@ -18,8 +18,8 @@ from nemo_gym.models import engine_guard
 from nemo_gym.transport.exchange import Connections, NoAnswer
 from nemo_gym.wire.errors import ModelUnreachable
 
-KEPT_LINES: Final = 20
-"""Lines of output that are shown when it fails."""
+MAX_LINES: Final = 20
+"""The most lines of an engine's last output in a message about its failure."""
 
 
 class Engine:
@@ -27,10 +27,10 @@ class Engine:
 
     Args:
         argv: the program and its arguments.
-        env: its whole environment.
-        url: the server's root, where `/health` answers 200 once it can be used.
-        ready_s: seconds it may take until then.
-        shows_output: whether what it prints is shown on standard error.
+        env: all its environment variables.
+        url: the server's root; its `/health` answers 200 once the engine is ready.
+        ready_s: the most seconds until the engine is ready.
+        shows_output: whether to repeat the engine's output on standard error.
     """
 
     def __init__(
@@ -47,40 +47,40 @@ class Engine:
         self._url = url
         self._ready_s = ready_s
         self._shows_output = shows_output
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._process: Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._start_task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Start it, unless it was started before, without waiting for it."""
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._start())
-            self._starting.add_done_callback(_tell)
+        """Start the engine without waiting for it. Calling this again does nothing."""
+        if self._start_task is None:
+            self._start_task = asyncio.create_task(self._start())
+            self._start_task.add_done_callback(_log_failure)
 
     async def ready(self) -> None:
-        """Start it if need be, and return once it can be used.
+        """Start the engine if necessary, and return when it is ready.
 
         Raises:
-            ModelUnreachable: it ended, or took too long, with the last that it printed.
+            ModelUnreachable: the engine ended, or took too long; the message has its last output.
         """
         self.begin()
-        assert self._starting is not None
-        await asyncio.shield(self._starting)
+        assert self._start_task is not None
+        await asyncio.shield(self._start_task)
 
     @property
-    def ended(self) -> str:
-        """How it ended, with the last that it printed; empty as long as it runs."""
+    def exit_message(self) -> str:
+        """How the engine ended, with its last output; empty while it runs."""
         if self._process is None or self._process.returncode is None:
             return ""
-        return f"{self._argv[0]} ended with exit code {self._process.returncode}. {self._last}"
+        return f"{self._argv[0]} ended with exit code {self._process.returncode}. {self._last_output}"
 
     async def stop(self) -> None:
-        """End it and every process that it started."""
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
-        if self._process is None or self._reading is None:
+        """End the engine and every process that it started."""
+        if self._start_task is not None:
+            self._start_task.cancel()
+            await asyncio.gather(self._start_task, return_exceptions=True)
+        if self._process is None or self._reader is None:
             return
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -88,8 +88,8 @@ class Engine:
                 await self._process.wait()
         self._signal(signal.SIGKILL)
         await self._process.wait()
-        await asyncio.wait({self._reading}, timeout=1.0)
-        self._reading.cancel()
+        await asyncio.wait({self._reader}, timeout=1.0)
+        self._reader.cancel()
 
     async def _start(self) -> None:
         began = monotonic()
@@ -98,17 +98,17 @@ class Engine:
             env=dict(self._env), stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True,
             limit=_LONGEST_LINE,
         )  # fmt: skip
-        self._reading = asyncio.create_task(self._read(self._process))
+        self._reader = asyncio.create_task(self._read(self._process))
         connections = Connections(self._url, direct=True)
         try:
-            while not await _is_well(connections):
+            while not await _is_ready(connections):
                 if self._process.returncode is not None:
-                    await asyncio.wait({self._reading}, timeout=1.0)
-                    raise ModelUnreachable(self.ended)
+                    await asyncio.wait({self._reader}, timeout=1.0)
+                    raise ModelUnreachable(self.exit_message)
                 if monotonic() - began > self._ready_s:
                     await self._kill()
                     raise ModelUnreachable(
-                        f"{self._argv[0]} is not ready after {self._ready_s:g} s. {self._last}"
+                        f"{self._argv[0]} is not ready after {self._ready_s:g} s. {self._last_output}"
                     )
                 await asyncio.sleep(_PAUSE_S)
         finally:
@@ -133,7 +133,7 @@ class Engine:
                 sys.stderr.write(f"{text}\n")
 
     @property
-    def _last(self) -> str:
+    def _last_output(self) -> str:
         return "Its last output:" + ("".join(f"\n  | {line}" for line in self._lines) or " (nothing)")
 
 
@@ -143,7 +143,7 @@ _PAUSE_S: Final = 0.2
 _LONGEST_LINE: Final = 1 << 18
 
 
-async def _is_well(connections: Connections) -> bool:
+async def _is_ready(connections: Connections) -> bool:
     try:
         return (await connections.exchange("GET", "/health", within=5.0)).status == 200
     except NoAnswer:
@@ -157,6 +157,6 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
         return b"(a line too long to keep)\n"
 
 
-def _tell(starting: asyncio.Task[None]) -> None:
-    if not starting.cancelled() and (error := starting.exception()):
+def _log_failure(start: asyncio.Task[None]) -> None:
+    if not start.cancelled() and (error := start.exception()):
         log.error("%s", error)

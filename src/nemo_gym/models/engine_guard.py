@@ -1,7 +1,7 @@
-"""Runs a program that must not outlive the process that wanted it: `engine_guard.py PROGRAM ARGUMENT...`.
+"""Runs a program that must end when the process that started it ends: `engine_guard.py PROGRAM ARGUMENT...`.
 
-It is started as the leader of a process group, with a pipe as standard input that nothing is written to. When
-the other end of the pipe closes, however the owner ended, the whole group is ended.
+The guard is the leader of a process group. Its standard input is a pipe that nobody writes to. When the owner
+ends, for whatever reason, the other end of the pipe closes, and the guard ends the whole group.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import threading
 import time
 
 GRACE_S = 10.0
-"""Seconds that the group has between being asked to end and being killed."""
+"""Seconds between the signal to end and the signal that kills."""
 
 
 def main(argv: list[str]) -> int:
-    """The exit code of the program, once it has ended."""
+    """Run the program to its end and return its exit code."""
     lifeline = os.dup(0)
     program = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()

@@ -27,16 +27,16 @@ class ModelFailure:
     status: int
     message: str
     category: ErrorCategory | None = None
-    """What the status alone doesn't say."""
+    """The kind of failure, where the status alone does not say it."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def model_failure(error: GymError) -> ModelFailure:
-    """The status of a failure, so that a client retries exactly what may go better next time.
+    """The HTTP answer for a failure; a client that follows it retries the calls that may succeed later.
 
-    429 with `Retry-After` when the endpoint is overrun, 504 when it is late, 502 when it can't be reached or
-    talks nonsense, 503 when it says so itself; a refusal keeps the endpoint's own 4xx; what can't be said to
-    this back end is 400.
+    429 with `Retry-After`: the endpoint has too many requests. 504: it is late. 502: it can't be reached, or
+    its answer is not valid. 503: its own answer was 503. A refusal keeps the endpoint's own 4xx. 400: the
+    back end does not support the request.
     """
     message = without_secrets(str(error))
     match error:
@@ -57,8 +57,8 @@ def model_failure(error: GymError) -> ModelFailure:
 
 
 def _retry_after(error: ModelError) -> dict[str, str]:
-    return {"retry-after": f"{math.ceil(error.retry_after or _PAUSE)}"}
+    return {"retry-after": f"{math.ceil(error.retry_after or _RETRY_AFTER_S)}"}
 
 
-_PAUSE: Final = 5.0
-"""Seconds, where the endpoint doesn't say: the back end's own patience is spent by then."""
+_RETRY_AFTER_S: Final = 5.0
+"""Seconds until a client should try again, when the endpoint does not say how many."""

@@ -1,8 +1,8 @@
-"""GGUF weight files: one conversion, from Q4_1 to Q8_0, which llama.cpp multiplies faster and which loses
-nothing that matters (Q4_0 is faster still, but halves what a model of this size gets right).
+"""Converts a GGUF weight file from Q4_1 to Q8_0, which llama.cpp multiplies faster. The answers stay as good.
+(Q4_0 is even faster, but a model of this size gives only half as many right answers with it.)
 
-Run as a module (`python -m nemo_gym.models.gguf SOURCE TARGET`), so that a native library of an unexpected
-version can at worst fail that process. Layouts: ggml's `gguf.h` and `ggml-quants.h`.
+It runs as a module (`python -m nemo_gym.models.gguf SOURCE TARGET`), so that a native library of an
+unexpected version can crash only that process. The layouts are those of ggml's `gguf.h` and `ggml-quants.h`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _CHUNK: Final = 8192
 
 
 def requantise(source: Path, target: Path) -> None:
-    """Write `source` to `target` with every Q4_1 tensor as Q8_0; all else is copied byte for byte.
+    """Write `source` to `target` with every Q4_1 tensor as Q8_0; everything else is copied byte for byte.
 
     Raises:
-        OSError: a file can't be read or written, or `source` is no GGUF file.
+        OSError: a file can't be read or written, or `source` is not a GGUF file.
     """
     library = _Library()
     with source.open("rb") as reader, target.open("wb") as writer:
@@ -40,10 +40,10 @@ def requantise(source: Path, target: Path) -> None:
                 if kind == _Q4_1:
                     library.gguf_set_tensor_type(handle, name, _Q8_0)
             library.gguf_set_val_u32(handle, b"general.file_type", _FILE_TYPE_MOSTLY_Q8_0)
-            placed = library.tensors(handle)
+            new_tensors = library.tensors(handle)
             writer.write(library.header(handle))
             base = writer.tell()
-            for (_, kind, size, offset), (_, _, _, new_offset) in zip(tensors, placed, strict=True):
+            for (_, kind, size, offset), (_, _, _, new_offset) in zip(tensors, new_tensors, strict=True):
                 reader.seek(start + offset)
                 writer.write(bytes(base + new_offset - writer.tell()))
                 if kind == _Q4_1:
@@ -60,7 +60,7 @@ class _InitParams(ctypes.Structure):
 
 
 class _Library:
-    """The few C functions of ggml that are needed, with their types."""
+    """The C functions of ggml that the conversion uses, with their types."""
 
     def __init__(self) -> None:
         handle, index, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
@@ -116,13 +116,13 @@ class _Library:
 
     def convert(self, reader: BinaryIO, writer: BinaryIO, blocks: int) -> None:
         floats = (ctypes.c_float * (_CHUNK * _BLOCK))()
-        packed = ctypes.create_string_buffer(_CHUNK * _Q8_0_BYTES)
+        output = ctypes.create_string_buffer(_CHUNK * _Q8_0_BYTES)
         for first in range(0, blocks, _CHUNK):
             count = min(_CHUNK, blocks - first)
             weights = count * _BLOCK
             self.dequantize_row_q4_1(reader.read(count * _Q4_1_BYTES), floats, weights)
-            size = self.ggml_quantize_chunk(_Q8_0, floats, packed, 0, 1, weights, None)
-            writer.write(packed.raw[:size])
+            size = self.ggml_quantize_chunk(_Q8_0, floats, output, 0, 1, weights, None)
+            writer.write(output.raw[:size])
 
 
 def _native_library() -> Path:

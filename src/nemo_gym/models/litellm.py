@@ -21,27 +21,20 @@ class LitellmSettings(ResponsesSettings, kw_only=True, frozen=True):
     """The additional settings of a LiteLLM proxy."""
 
     chat_only: bool = False
-    """Ask `/chat/completions`, for proxies whose `/responses` can't be relied on."""
+    """Use `/chat/completions`, for proxies whose `/responses` is unreliable."""
     uses_reasoning_parser: bool = True
-    """With `chat_only`: past reasoning goes back in its own field, not in the text."""
+    """With `chat_only`: send past reasoning in its own field, not in the text."""
 
 
 class LitellmModel(ResponsesModel):
-    """`POST {url}/responses` of a proxy, which now and then answers with a ChatCompletion, or says that it
-    does; either is read for what it holds."""
+    """`POST {url}/responses` of a proxy. The answer may be a ChatCompletion, or a Response that is marked as
+    one; both are read."""
 
     Settings = LitellmSettings
 
     @classmethod
-    def open(
-        cls,
-        url: str,
-        name: str,
-        settings: Any,
-        **access: Unpack[Access],
-    ) -> Model:
-        make = _LitellmChatModel.open if settings.chat_only else super().open
-        return make(url, name, settings, **access)
+    def open(cls, url: str, name: str, settings: Any, **access: Unpack[Access]) -> Model:
+        return (_LitellmChatModel if settings.chat_only else cls)(url, name, settings, **access)
 
     async def check(self) -> None:
         await _check_version(self.endpoint)
@@ -65,7 +58,7 @@ SAFE_VERSION: Final = (1, 83, 0)
 
 
 async def _check_version(endpoint: Endpoint) -> None:
-    """A proxy that doesn't report its version passes.
+    """Refuse a proxy with an unsafe version. One that does not report its version passes.
 
     Raises:
         GymError: no proxy answers, or the proxy is older than `SAFE_VERSION`.

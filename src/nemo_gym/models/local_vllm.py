@@ -18,39 +18,39 @@ from nemo_gym.wire.response import Response
 
 
 class LocalVllmSettings(VllmSettings, kw_only=True, frozen=True):
-    """The settings of the engine beside those of its use."""
+    """The settings of vLLM and of the engine itself."""
 
     vllm_program: str = "vllm"
-    """The command, or its path where it has an environment of its own."""
+    """The command, or its path when it is in another virtual environment."""
     vllm_serve_kwargs: dict[str, Any] = {}
-    """Options of `vllm serve` by name, for instance `{"tensor_parallel_size": 8}`. False of a switch is its
-    `--no-...`, null leaves an option out."""
+    """Options of `vllm serve` by name, for instance `{"tensor_parallel_size": 8}`. False turns a switch into
+    its `--no-...`; null leaves an option out."""
     vllm_serve_env_vars: dict[str, str] = {}
     hf_home: str = ""
-    """Folder of the Hugging Face cache that the weights are in, or are downloaded to by vLLM."""
+    """The folder of the Hugging Face cache. vLLM downloads missing weights to it."""
     ready_s: float = 3600.0
-    """Seconds that the engine may take to load."""
+    """The most seconds until the engine is loaded."""
     show_vllm_engine_stats: bool = False
     debug: bool = False
-    """Show what the engine prints on standard error."""
+    """Show the engine's output on standard error."""
     ray_worker_py_executable: str = ""
-    """Taken so that configurations stay valid: nothing here runs in Ray."""
+    """Not used, because nothing here runs in Ray. It is accepted so that configurations stay valid."""
 
 
 class LocalVllmModel(VllmModel):
-    """vLLM at a URL, or started here when there is none."""
+    """vLLM at a URL, or an engine that is started here when there is no URL."""
 
     Settings = LocalVllmSettings
     starts_engine = True
 
 
 class EngineModel(Model):
-    """A model behind an engine of its own, which is started with the first call, check or `begin`.
+    """A model with its own engine, which is started by the first call, check or `begin`.
 
     Args:
-        build: makes the model of the engine's URL.
-        name: of the weights: a folder, or a name in the Hugging Face hub.
-        api_key: what the engine asks of its callers; empty for nothing.
+        build: builds the model at the engine's URL.
+        name: the weights: a folder, or a name in the Hugging Face hub.
+        api_key: the key that callers must send; empty for none.
 
     Raises:
         UsageError: vLLM is not installed.
@@ -66,7 +66,7 @@ class EngineModel(Model):
         root = f"http://{options['host']}:{options['port']}"
         self.name = name
         self.access = {"base_url": [f"{root}/v1"], "api_key": api_key or "dummy", "model": name}
-        """What `/get_inner_vllm_config` answers."""
+        """The answer of the route `/get_inner_vllm_config`."""
         self._inner = build(f"{root}/v1")
         self._engine = Engine(
             [program, "serve", name, *serve_arguments(options, stats=settings.show_vllm_engine_stats)],
@@ -89,8 +89,8 @@ class EngineModel(Model):
         try:
             return await self._inner.responses(params)
         except ModelUnreachable:
-            if ended := self._engine.ended:
-                raise ModelUnreachable(ended) from None
+            if message := self._engine.exit_message:
+                raise ModelUnreachable(message) from None
             raise
 
     async def check(self) -> None:
@@ -104,7 +104,7 @@ class EngineModel(Model):
 
 
 def engine_of(model: Model) -> EngineModel | None:
-    """The engine behind a model that may be wrapped; None when it has none of its own."""
+    """The engine's model, which other models may wrap; None when the model starts no engine."""
     candidate: Model | None = model
     while candidate is not None and not isinstance(candidate, EngineModel):
         candidate = getattr(candidate, "inner", None)
@@ -112,7 +112,7 @@ def engine_of(model: Model) -> EngineModel | None:
 
 
 def serve_arguments(options: Mapping[str, Any], *, stats: bool) -> list[str]:
-    """Options of `vllm serve` by name, as its command line has them."""
+    """The command line of `vllm serve` for options by name."""
     own = {} if stats else {"disable_log_stats": True}
     return [word for key, value in {**own, **options}.items() for word in _words(key, value)]
 
@@ -133,10 +133,10 @@ def _words(key: str, value: Any) -> Iterator[str]:
 
 
 def _environment(settings: LocalVllmSettings, api_key: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NEMO_GYM_")}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("NEMO_GYM_")}
     home = {"HF_HOME": settings.hf_home} if settings.hf_home else {}
     key = {"VLLM_API_KEY": api_key} if api_key not in ("", "dummy") else {}
-    return {**inherited, "PYTHONUNBUFFERED": "1", **home, **key, **settings.vllm_serve_env_vars}
+    return {**variables, "PYTHONUNBUFFERED": "1", **home, **key, **settings.vllm_serve_env_vars}
 
 
 def _free_port() -> int:

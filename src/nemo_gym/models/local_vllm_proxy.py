@@ -18,24 +18,18 @@ from nemo_gym.wire.response import Response
 
 
 class LocalVllmProxyModel(UrlModel):
-    """vLLM where the model server at `url` says that its engine is; it is asked with the first call.
+    """vLLM on the engine of the model server at `url`. The first call asks that server for the engine's URL.
 
     Args:
         url: the model server's root.
-        name: what this model is called; the engine is asked for its own.
+        name: the name of this model; calls to the engine use the engine's own model name.
         api_key: the model server's token.
     """
 
     Settings = VllmSettings
     needs_name = False
 
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        settings: VllmSettings,
-        **access: Unpack[Access],
-    ) -> None:
+    def __init__(self, url: str, name: str, settings: VllmSettings, **access: Unpack[Access]) -> None:
         self.name = name
         self._settings = settings
         timeouts = access.get("timeouts")
@@ -44,8 +38,8 @@ class LocalVllmProxyModel(UrlModel):
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         patience = Timeouts(read=_PATIENCE_S, total=_PATIENCE_S)
         self._server = Connections(url.removesuffix("/v1"), headers=headers, timeouts=patience, direct=True)
-        self._finding = asyncio.Lock()
-        self._found: Model | None = None
+        self._lock = asyncio.Lock()
+        self._model: Model | None = None
 
     async def responses(self, params: RequestParams) -> Response:
         return await (await self._engine()).responses(params)
@@ -57,7 +51,7 @@ class LocalVllmProxyModel(UrlModel):
         """The engine's model for one session.
 
         Raises:
-            ModelUnreachable: the server does not say where its engine is.
+            ModelUnreachable: the server gives no URL of its engine.
         """
         return (await self._engine()).for_session_id(session_id)
 
@@ -66,14 +60,14 @@ class LocalVllmProxyModel(UrlModel):
 
     async def aclose(self) -> None:
         await self._server.aclose()
-        if self._found is not None:
-            await self._found.aclose()
+        if self._model is not None:
+            await self._model.aclose()
 
     async def _engine(self) -> Model:
-        async with self._finding:
-            if self._found is None:
-                self._found = await self._find()
-            return self._found
+        async with self._lock:
+            if self._model is None:
+                self._model = await self._find()
+            return self._model
 
     async def _find(self) -> Model:
         path = "/get_inner_vllm_config"
@@ -81,9 +75,7 @@ class LocalVllmProxyModel(UrlModel):
             reply = await self._server.exchange("GET", path)
             access = msgspec.json.decode(reply.content, type=_Access)
         except (NoAnswer, msgspec.DecodeError) as error:
-            raise ModelUnreachable(
-                f"{self._server.url}{path} does not say where its engine is: {error}"
-            ) from None
+            raise ModelUnreachable(f"{self._server.url}{path} gives no URL of its engine: {error}") from None
         self.name = self.name or access.model
         return endpoint_model(
             "vllm", access.base_url, access.model, api_key=access.api_key,
@@ -110,4 +102,4 @@ class _Access(msgspec.Struct):
 
 
 _PATIENCE_S = 3600.0
-"""The server answers once its engine is loaded."""
+"""Seconds; the server answers only when its engine is loaded."""

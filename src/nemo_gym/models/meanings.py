@@ -1,4 +1,4 @@
-"""Suggestions of model types for common names that are no model type, such as `gpt` or `ollama`."""
+"""Suggests a model type for common names that are not model types, such as `gpt` or `ollama`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MEANINGS: Final = {
 
 
 def ready_meaning(name: str) -> str:
-    """What is meant by a name which is no model type but has a clear meaning; empty without one."""
+    """The model type that a common name means; empty for a model type and for an unknown name."""
     if name in TYPES or name in ALIASES or name in PROVIDERS:
         return ""
     return _MEANINGS.get(name.lower().replace("-", "_"), "")

@@ -9,9 +9,9 @@ from nemo_gym.wire.response import Response
 
 
 class NoModel(Model):
-    """For agents at a URL that have a model of their own."""
+    """For a run whose agent is at a URL and has its own model."""
 
     name = "none"
 
     async def responses(self, params: RequestParams) -> Response:
-        raise ModelRejected("this run has no model: its agent has one of its own")
+        raise ModelRejected("this run has no model: its agent has its own")

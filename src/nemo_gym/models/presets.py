@@ -9,7 +9,7 @@ from nemo_gym.wire.errors import UsageError
 
 
 class Provider(NamedTuple):
-    """A provider's base URL and the environment variables that its own documentation keeps the key in."""
+    """A provider's base URL, and the environment variables for the key that its documentation names."""
 
     url: str
     key_variables: tuple[str, ...]
@@ -28,14 +28,16 @@ PROVIDERS: Final[dict[str, Provider]] = {
 }
 
 
-def key_of(type: str, given: str, variables: tuple[str, ...]) -> str:
-    """The key to send: the one given, else that of the first variable that is set.
+def key_of(type: str, api_key: str, variables: tuple[str, ...]) -> str:
+    """The key to send: `api_key`, or else the value of the first variable that is set.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no key.
     """
-    key = given or next((value for name in variables if (value := os.environ.get(name))), "")
+    key = api_key or next((value for name in variables if (value := os.environ.get(name))), "")
     if not key:
         where = " or ".join(variables)
-        raise UsageError(f"model type {type!r} needs a key: set {where}, or give it").about("model_api_key")
+        raise UsageError(f"model type {type!r} needs a key: set {where}, or pass the key").about(
+            "model_api_key"
+        )
     return key

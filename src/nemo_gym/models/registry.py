@@ -31,14 +31,14 @@ def build_model(
     Args:
         type: one of `TYPES`, a hosted provider (`PROVIDERS`), or an alias.
         name: the endpoint's model name; for `scripted` a `path.py:function`, for `replay` a recording.
-        url: base URL; several are copies of one model, and a session stays with one of them while it works.
-        timeout: seconds one attempt at a call may take.
+        url: base URL. Several URLs serve copies of one model, and a session uses one of them while it works.
+        timeout: the most seconds of one attempt at a call.
         record: a file that every call is recorded to.
-        settings: what only models of this type have, for instance `return_token_id_information` of `vllm`.
-        link: the environment acted in, for the baselines that look at it.
+        settings: settings of this type alone, such as `return_token_id_information` of `vllm`.
+        link: the environment of the run; the type `oracle` needs it.
 
     Raises:
-        UsageError: there is no such type, it needs something that is missing, or it has no such setting.
+        UsageError: there is no such type or setting, or something is missing that the type needs.
     """
     check_model(type, name=name, url=url)
     kind = ALIASES.get(type, type)
@@ -66,25 +66,25 @@ def build_model(
 
 
 def unknown_type(type: str) -> str:
-    """The message about a name that is no model type, with what is meant by it or the nearest one."""
+    """The message about a name that is not a model type, with the type that it probably means."""
     meaning = ready_meaning(type)
     hint = f": use {meaning}" if meaning else f".{did_you_mean(type, {*TYPES, *PROVIDERS, *ALIASES})}"
     return f"no model type {type!r}{hint}"
 
 
 def check_model(type: str, *, name: str, url: str | Sequence[str]) -> None:
-    """Refuse a type that isn't one but has a clear meaning, and a URL or a name where the type has none.
+    """Check that the type is not a common name of another one, and that it can have the URL and the name.
 
     Raises:
-        UsageError: what would be right.
+        UsageError: the check fails; the message says what would be right.
     """
     kind = ALIASES.get(type, type)
     if ready_meaning(type):
         raise UsageError(unknown_type(type)).about("model_type")
     if url and kind in LOCAL_TYPES:
         raise UsageError(
-            f"model type {type!r} has no endpoint: leave out the URL, or name the dialect that the "
-            "endpoint speaks (chat, responses, vllm, ...)"
+            f"model type {type!r} has no endpoint: leave out the URL, or name the endpoint's type "
+            "(chat, responses, vllm, ...)"
         ).about("model_type", "model_url")
     if name and kind in NAMELESS_TYPES:
         raise UsageError(f"model type {type!r} has no name: leave it out").about("model")

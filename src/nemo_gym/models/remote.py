@@ -22,63 +22,66 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True):
     """Settings that every model behind an endpoint has.
 
     Raises:
-        ValueError: of a subclass, when settings contradict each other.
+        ValueError: settings of a subclass contradict each other.
     """
 
     extra_body: dict[str, Any] = {}
-    """Fields of every request that doesn't set them itself."""
+    """Fields that are added to every request that does not have them."""
     default_headers: dict[str, str] = {}
     max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Calls that may be under way at once, those of all sessions together; None is any number."""
+    """The most calls of all sessions together that are in progress at once; None means no limit."""
 
 
 class Access(TypedDict, total=False):
-    """How an endpoint is reached, whatever is asked there."""
+    """How to reach an endpoint."""
 
     api_key: str | None
     timeouts: Timeouts | None
     retry: Retry | None
     direct: bool
-    """Whether the environment's proxies are left aside, as for servers of our own."""
+    """Whether to ignore the proxies of the environment variables, as for our own servers."""
 
 
 class UrlModel(Model):
-    """A model at a URL, built from settings; the class names the settings that it needs."""
+    """A model at a URL; its class is called with the URL, the model's name, the settings and the access."""
 
     Settings: ClassVar[type[EndpointSettings]] = EndpointSettings
     own_url: ClassVar[str] = ""
-    """Where it is unless a URL is given."""
+    """The default URL."""
     key_variables: ClassVar[tuple[str, ...]] = ()
-    """Where its key is looked for; without any, it is called without a key unless one is given."""
+    """The environment variables that may hold its key. Without any, it needs no key."""
     needs_name: ClassVar[bool] = True
     starts_engine: ClassVar[bool] = False
-    """Whether an engine is started for it when no URL is given."""
+    """Whether an engine is started for it when there is no URL."""
 
     @classmethod
-    def open(
-        cls,
-        url: str,
-        name: str,
-        settings: Any,
-        **access: Unpack[Access],
-    ) -> Model:
-        """The model at `url`; `settings` is one of `Settings`."""
-        make = cast("Callable[..., Model]", cls)
-        return make(url, name, settings, **access)
+    def open(cls, url: str, name: str, settings: Any, **access: Unpack[Access]) -> Model:
+        """The model at `url`, of the class that the settings ask for."""
+        return cast("Callable[..., Model]", cls)(url, name, settings, **access)
 
 
 class EndpointModel(UrlModel):
-    """A model at a URL, whatever is sent there."""
+    """A model at a URL, in any dialect.
+
+    Args:
+        settings: one of `Settings`; by default with every setting at its default.
+        headers: sent with every request, in place of the setting `default_headers`.
+    """
+
+    settings: Any
 
     def __init__(
         self,
         url: str,
         name: str,
+        settings: EndpointSettings | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         **access: Unpack[Access],
     ) -> None:
+        self.settings = settings or self.Settings()
         self.name = name
+        headers = self.settings.default_headers if headers is None else headers
         self.endpoint = Endpoint(url, headers=headers, **access)
 
     async def responses(self, params: RequestParams) -> Response:
@@ -104,24 +107,11 @@ class EndpointModel(UrlModel):
 class RemoteModel(EndpointModel):
     """A model that is asked with one POST."""
 
-    path: ClassVar[str]
-
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: str = "",
-        extra_body: Mapping[str, Any] | None = None,
-        **access: Unpack[Access],
-    ) -> None:
-        super().__init__(url, name, **access, headers=headers)
-        self._query = query
-        self._extra_body = dict(extra_body or {})
+    path: str
+    """The route below the URL."""
 
     async def _ask(self, params: RequestParams) -> Response:
-        return await self.endpoint.post(self.path + self._query, self._request(params), self._parse)
+        return await self.endpoint.post(self.path, self._request(params), self._parse)
 
     @abstractmethod
     def _request(self, params: RequestParams) -> bytes: ...
@@ -130,9 +120,9 @@ class RemoteModel(EndpointModel):
     def _parse(self, content: bytes) -> Response: ...
 
     def _add_extras(self, body: dict[str, Any], params: RequestParams) -> None:
-        """Configured extras under the request's own fields, and the row's (`metadata.extra_body`, JSON text)
-        over them."""
-        for key, value in self._extra_body.items():
+        """Add the setting `extra_body` to a request, whose own fields win over it, and then the row's
+        `metadata.extra_body` (JSON text), which wins over both."""
+        for key, value in self.settings.extra_body.items():
             body.setdefault(key, value)
         metadata = params.get("metadata")
         if metadata and "extra_body" in metadata:
@@ -144,7 +134,7 @@ class RemoteModel(EndpointModel):
 
 
 def json_object(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
-    """A value of a request's metadata that is a JSON object as text; empty when there is none.
+    """The JSON object whose text is a value of a request's metadata; empty when there is no such value.
 
     Raises:
         ModelRejected: it is not a JSON object.
@@ -162,7 +152,7 @@ def json_object(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def context_overflow(model: str) -> Response:
-    """The answer of a model whose context window the prompt no longer fits."""
+    """The answer of a model when the prompt is too long for its context window."""
     response = Response.of([], model=model, incomplete="max_output_tokens")
     response.data["incomplete_details"]["detail"] = "context_overflow"
     return response

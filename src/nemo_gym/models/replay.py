@@ -1,15 +1,16 @@
-"""Records every call of a model to a file, and answers the same calls from it later."""
+"""Records every call of a model to a file, and answers the same calls from that file later."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import deque
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Final, cast
 
-from nemo_gym.environments.session import Session
-from nemo_gym.models.base import Model
+from nemo_gym.models.base import Model, WrappedModel
 from nemo_gym.wire.errors import DataError, ModelRejected, UsageError
 from nemo_gym.wire.jsonl import decode, decode_row, encode
 from nemo_gym.wire.params import RequestParams, input_items
@@ -19,34 +20,23 @@ _REQUEST: Final = "request"
 _RESPONSE: Final = "response"
 
 
-class RecordingModel(Model):
-    """Passes every call on to `inner` and appends `{"request": ..., "response": ...}` to a JSONL file.
+class RecordingModel(WrappedModel):
+    """Appends `{"request": ..., "response": ...}` to a JSONL file for every call that `inner` answers.
 
-    A line is written with one system call after the answer came, so a kill loses no answered call but the
-    one being written; a line torn that way is cut off when the file is opened again. Failed calls are not
-    recorded.
+    A line is written with one system call as soon as the answer is there. So when the process is killed, at
+    most the line that is being written is lost; an incomplete last line is removed when the file is opened
+    again. Failed calls are not recorded.
     """
 
     def __init__(self, inner: Model, path: Path | str) -> None:
-        self.inner = inner
-        self.name = inner.name
+        super().__init__(inner)
         self._file = _Appender(Path(path))
 
-    @property
-    def pushbacks(self) -> int:
-        return self.inner.pushbacks
-
-    def for_session(self, session: Session) -> Model:
-        return _Recorder(self.inner.for_session(session), self._file)
-
-    def for_session_id(self, session_id: str) -> Model:
-        return _Recorder(self.inner.for_session_id(session_id), self._file)
-
     async def responses(self, params: RequestParams) -> Response:
-        return await _Recorder(self.inner, self._file).responses(params)
-
-    async def check(self) -> None:
-        await self.inner.check()
+        line = encode(params)
+        response = await self.inner.responses(params)
+        self._file.write(b'{"request":%b,"response":%b}\n' % (line, encode(response.data)))
+        return response
 
     async def aclose(self) -> None:
         try:
@@ -56,12 +46,12 @@ class RecordingModel(Model):
 
 
 class ReplayModel(Model):
-    """Answers from a recording. Several answers to the same request are given in the order recorded, and
-    from the first again when all have been given.
+    """Answers from a recording. Several answers to the same request are used in the order of the recording,
+    and then again from the first.
 
     Raises:
         UsageError: there is no such file.
-        DataError: a line other than a torn last one is not a recorded call.
+        DataError: a line is not a recorded call; an incomplete last line is ignored.
     """
 
     name = "replay"
@@ -84,47 +74,49 @@ class ReplayModel(Model):
         answers.rotate(-1)
         return Response(decode(encode(answer.data)))
 
-    def _difference(self, wanted: dict[str, Any]) -> str:
+    def _difference(self, request: dict[str, Any]) -> str:
         if not self._requests:
             return "it is empty"
-        nearest = max(list(self._requests.values())[:_SEARCHED], key=lambda known: _likeness(known, wanted))
-        for key in sorted({*nearest, *wanted}):
-            if nearest.get(key) != wanted.get(key):
-                return f"the nearest one differs in {_place(key, nearest.get(key), wanted.get(key))}"
+        candidates = islice(self._requests.values(), _MAX_CANDIDATES)
+        nearest = max(candidates, key=lambda candidate: _likeness(candidate, request))
+        for key in sorted({*nearest, *request}):
+            if nearest.get(key) != request.get(key):
+                return f"the nearest one differs in {_place(key, nearest.get(key), request.get(key))}"
         return "it differs from all recorded ones"
 
 
 def request_digest(params: RequestParams) -> str:
-    """The key of a request: equal for requests with the same meaning to a model.
+    """The key of a request; requests that mean the same to a model have the same key.
 
-    Item ids, call ids, statuses and token evidence don't count, nor does the model's name.
+    Item ids, call ids, statuses, token evidence and the model's name make no difference.
     """
-    return hashlib.sha256(encode(_canonical(params))).hexdigest()
+    return hashlib.sha256(json.dumps(_canonical(params), sort_keys=True).encode()).hexdigest()
 
 
 _IGNORED: Final = frozenset({"model", "background", "include", "store", "stream", "user", "service_tier"})
 _DEFAULTS: Final[dict[str, Any]] = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
-_KEPT_OF_ITEMS: Final = ("type", "role", "name", "arguments", "output", "summary")
-_SEARCHED: Final = 1000
-"""Recorded requests that are looked through for the nearest one."""
+_ITEM_FIELDS: Final = ("type", "role", "name", "arguments", "output", "summary")
+"""The fields of an item that a model reads, apart from its content."""
+_MAX_CANDIDATES: Final = 1000
+"""The most recorded requests among which the nearest one is searched."""
 
 
 def _canonical(params: RequestParams) -> dict[str, Any]:
     fields = cast("dict[str, Any]", params)
     result = {
         key: value
-        for key, value in sorted(fields.items())
+        for key, value in fields.items()
         if key not in _IGNORED and value is not None and value != _DEFAULTS.get(key)
     }
     result["input"] = [_canonical_item(cast("dict[str, Any]", item)) for item in input_items(params)]
     metadata: dict[str, str] = result.pop("metadata", {})
     if "extra_body" in metadata:
         result["extra_body"] = metadata["extra_body"]
-    return _sorted(result)
+    return result
 
 
 def _canonical_item(item: dict[str, Any]) -> dict[str, Any]:
-    result = {key: item[key] for key in _KEPT_OF_ITEMS if key in item}
+    result = {key: item[key] for key in _ITEM_FIELDS if key in item}
     result.setdefault("type", "message")
     content = item.get("content")
     if isinstance(content, list):
@@ -136,52 +128,26 @@ def _canonical_item(item: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _sorted(value: Any) -> Any:
-    match value:
-        case dict():
-            pairs = sorted(cast("dict[str, Any]", value).items())
-            return {key: _sorted(item) for key, item in pairs}
-        case list():
-            return [_sorted(item) for item in cast("list[Any]", value)]
-        case _:
-            return value
+def _likeness(recording: dict[str, Any], request: dict[str, Any]) -> tuple[int, int]:
+    """How many items both requests begin with, and how many of their fields are equal."""
+    prefix = takewhile(
+        lambda pair: pair[0] == pair[1], zip(recording["input"], request["input"], strict=False)
+    )
+    return sum(1 for _ in prefix), sum(recording.get(key) == value for key, value in request.items())
 
 
-def _likeness(known: dict[str, Any], wanted: dict[str, Any]) -> tuple[int, int]:
-    same = sum(known.get(key) == value for key, value in wanted.items())
-    shared = 0
-    for mine, its in zip(known["input"], wanted["input"], strict=False):
-        if mine != its:
-            break
-        shared += 1
-    return shared, same
-
-
-def _place(key: str, known: Any, wanted: Any) -> str:
+def _place(key: str, recording: Any, request: Any) -> str:
     if key == "input":
-        for index, (mine, its) in enumerate(zip(known, wanted, strict=False)):
-            if mine != its:
-                return f"input[{index}]: {_short(mine)} recorded, {_short(its)} asked"
-        return f"input: {len(known)} items recorded, {len(wanted)} asked"
-    return f"{key}: {_short(known)} recorded, {_short(wanted)} asked"
+        for index, (one, other) in enumerate(zip(recording, request, strict=False)):
+            if one != other:
+                return f"input[{index}]: {_short(one)} recorded, {_short(other)} asked"
+        return f"input: {len(recording)} items recorded, {len(request)} asked"
+    return f"{key}: {_short(recording)} recorded, {_short(request)} asked"
 
 
 def _short(value: Any) -> str:
     text = encode(value).decode()
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-class _Recorder(Model):
-    def __init__(self, inner: Model, file: _Appender) -> None:
-        self.inner = inner
-        self.name = inner.name
-        self._file = file
-
-    async def responses(self, params: RequestParams) -> Response:
-        line = encode(params)
-        response = await self.inner.responses(params)
-        self._file.write(b'{"request":%b,"response":%b}\n' % (line, encode(response.data)))
-        return response
 
 
 class _Appender:

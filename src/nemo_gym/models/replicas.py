@@ -15,22 +15,22 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 ONE_TRY: Final = Retry(attempts=1, budget=0.0, threshold=3)
-"""How one replica is tried: never twice in a row, and not at all, but for a probe now and then, once three
-calls in a row have failed."""
+"""The retries of one replica: a failed call is not repeated there. After three failures in a row the replica
+gets only a probe now and then."""
 
 
 class ReplicatedModel(Model):
     """Several copies of one model.
 
-    A session's home is the replica that its id picks, so that all its turns find their prefix in one cache.
-    When the home fails, the call goes to the next replica that works, and later ones too, until a probe finds
-    the home well again. A replica that is merely busy (429) is waited for.
+    The session's id decides which replica is its home, so that the prefix of all its turns is in one cache.
+    When the home fails, this call and later ones go to the next replica that works, until a probe shows that
+    the home works again. A replica that is only busy (429) is waited for.
 
     Args:
         urls: base URLs.
-        build: makes the model of one URL, to be tried with the given `Retry`.
-        retry: how long one call keeps trying; a try is a round over the replicas, and mostly a quick one,
-            so there are more of them than of a single endpoint.
+        build: builds the model at one URL, with the `Retry` to use there.
+        retry: the retries of one call. One try asks every replica in turn. Most tries are quick, so there are
+            more of them than for a single endpoint.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ReplicatedModel(Model):
     ) -> None:
         self._replicas = [build(url, ONE_TRY) for url in urls]
         self._retry = retry or Retry(attempts=10)
-        self._asked = 0
+        self._calls = 0
         self.name = self._replicas[0].name
 
     @property
@@ -49,14 +49,14 @@ class ReplicatedModel(Model):
         return _AtHome(self, home_index(session_id, len(self._replicas)))
 
     async def responses(self, params: RequestParams) -> Response:
-        self._asked += 1
-        return await self.ask(params, self._asked % len(self._replicas))
+        self._calls += 1
+        return await self.ask(params, self._calls % len(self._replicas))
 
     async def ask(self, params: RequestParams, home: int) -> Response:
-        """One model call, by the replica at `home` if that works.
+        """One model call, answered by the replica at `home` if that one works.
 
         Raises:
-            ModelError: of the last replica tried, when the retry budget is spent.
+            ModelError: the error of the last replica, when the retry budget is spent.
         """
         give_up = monotonic() + self._retry.budget
         rounds = 0
@@ -77,7 +77,7 @@ class ReplicatedModel(Model):
             raise
 
     async def check(self) -> None:
-        """One replica that answers is enough to start."""
+        """Check the replicas; one that answers is enough."""
         results = await asyncio.gather(*(each.check() for each in self._replicas), return_exceptions=True)
         problems = [result for result in results if isinstance(result, BaseException)]
         if len(problems) == len(self._replicas):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Unpack, cast
+from typing import Any, Final, cast
 from uuid import uuid4
 
-from nemo_gym.models.base import Model
-from nemo_gym.models.remote import Access, EndpointSettings, RemoteModel
+from nemo_gym.models.remote import EndpointSettings, RemoteModel
 from nemo_gym.models.tokens import check_evidence
 from nemo_gym.wire.history import CallIds, arguments_text, sendable, sendable_items
 from nemo_gym.wire.items import assistant
@@ -22,47 +20,21 @@ class ResponsesSettings(EndpointSettings, kw_only=True, frozen=True):
     """The additional settings of a Responses API endpoint."""
 
     drop_input_reasoning_items: bool = False
-    """Past reasoning doesn't go back: for endpoints that refuse what they didn't make."""
+    """Leave past reasoning out of requests, for endpoints that refuse the reasoning of other models."""
 
 
 class ResponsesModel(RemoteModel):
-    """`POST {url}/responses`; items go through as they are."""
+    """`POST {url}/responses`; items are sent unchanged."""
 
     Settings = ResponsesSettings
     path = "/responses"
-
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        drop_input_reasoning_items: bool = False,
-        **access: Unpack[Access],
-    ) -> None:
-        super().__init__(url, name, **access, headers=headers, extra_body=extra_body)
-        self._drops_reasoning = drop_input_reasoning_items
-
-    @classmethod
-    def open(
-        cls,
-        url: str,
-        name: str,
-        settings: Any,
-        **access: Unpack[Access],
-    ) -> Model:
-        return cls(
-            url, name, **access, headers=settings.default_headers,
-            extra_body=settings.extra_body, drop_input_reasoning_items=settings.drop_input_reasoning_items,
-        )  # fmt: skip
 
     def _request(self, params: RequestParams) -> bytes:
         body: dict[str, Any] = {**params, "model": self.name}
         source = params.get("input", [])
         if not isinstance(source, str):
             items = sendable(source, cast("list[dict[str, Any]]", params.get("tools") or []))
-            body["input"] = sendable_items(items, keep_reasoning=not self._drops_reasoning)
+            body["input"] = sendable_items(items, keep_reasoning=not self.settings.drop_input_reasoning_items)
         self._add_extras(body, params)
         return encode(body)
 
@@ -96,8 +68,8 @@ _UNFINISHED: Final = frozenset({"cancelled", "queued", "in_progress"})
 
 
 def _complete_items(output: list[Any]) -> list[Any]:
-    """The same output with what an engine left out: an id, a name and arguments as text in every function
-    call, a summary in reasoning, text in messages."""
+    """The output with the parts that some engines leave out: an id, a name and arguments as text in every
+    function call, a summary in reasoning, text in messages."""
     ids = CallIds()
     items: list[Any] = []
     for item in output:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 _DEPTH: Final = 8
-"""Deeper than this a value has no optional parts, and a reference is no longer followed."""
+"""Below this depth a value has no optional parts, and references are not followed."""
 _WORDS: Final = ("alpha", "blue", "north", "paper", "river", "seven", "tiny", "yes")
 
 
 def random_value(schema: object, rng: random.Random) -> Any:
     """A value that fits `schema`: types, enums, ranges, lengths, required fields, unions and references.
 
-    Patterns, formats and conditions between fields are not looked at.
+    Patterns, formats and conditions between fields are ignored.
     """
     root: Mapping[str, Any] = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
     return _value(root, rng, root, 0)

@@ -23,7 +23,7 @@ class ScriptedModel(Model):
     """Answers with the result of a function of the request: text, items, or a whole Response.
 
     Args:
-        script: the function, sync or async, or where it is: `path.py:function`.
+        script: the function, sync or async, or its place as `path.py:function`.
 
     Raises:
         UsageError: there is no such file or function.
@@ -43,7 +43,7 @@ def as_response(answer: object, model: str) -> Response:
     """Convert an answer of text, items or a Response to a Response.
 
     Raises:
-        UsageError: it is none of these, or the items are not well formed.
+        UsageError: the answer is none of these, or its items are not well formed.
     """
     match answer:
         case Response():

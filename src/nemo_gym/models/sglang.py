@@ -12,24 +12,24 @@ from nemo_gym.wire.response import Response
 
 
 class SglangSettings(VllmSettings, kw_only=True, frozen=True):
-    """The settings of vLLM that SGLang can follow."""
+    """The settings of vLLM that SGLang supports."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.splice_sampled_ids:
             raise ValueError("splice_sampled_ids needs routes that only vLLM has")
         if self.use_completions_api:
-            raise ValueError("use_completions_api is known of vLLM only")
+            raise ValueError("use_completions_api needs vLLM")
 
 
 class SglangModel(VllmModel):
     """`POST {url}/chat/completions` of SGLang 0.5.13 or newer; the settings are those of vLLM.
 
-    Since 0.5.13 `return_meta_info` gives the sampled ids with their log-probabilities, and
-    `return_prompt_token_ids` the prompt's; newer ones give both under `return_token_ids`. All of them are
-    asked for, and an engine leaves out what it doesn't know. Its `/tokenize` takes text and no messages, so
-    prompt ids that are not in the answer can't be had. It re-tokenises past turns: whether a call continues
-    the one before is not its promise, and is for the reader of the tokens to check.
+    Since 0.5.13 `return_meta_info` returns the sampled ids with their log-probabilities, and
+    `return_prompt_token_ids` returns the prompt's ids; newer versions return both for `return_token_ids`. A
+    request has all three, and an engine ignores those that it does not know. The engine's `/tokenize` takes
+    text but no messages, so prompt ids must be in the answer. The engine tokenises past turns again, so the
+    reader of the tokens must check whether a prompt begins with the tokens of the call before.
     """
 
     Settings = SglangSettings

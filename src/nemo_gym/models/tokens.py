@@ -1,7 +1,7 @@
-"""Token evidence that has to be complete: a call without it is a failed call.
+"""Checks that a call's token evidence is complete, because a call without it has failed.
 
-Most of it is in the answer (`wire.chat_tokens`). Here is what an engine has to be asked for, and the prompt's
-ids of an engine that returns only the sampled ones.
+Most of the evidence is in the answer (`wire.chat_tokens`). Some engines return only the sampled ids; for
+those the ids of the prompt are requested here.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from nemo_gym.wire.response import Response
 
 
 def has_evidence(response: Response) -> bool:
-    """Whether the last item of a model call carries its tokens; an answer has at least one token."""
+    """Whether the last item of a model call carries the call's tokens. An answer has at least one token."""
     output = cast("list[dict[str, Any]]", response.output)
     if not output or not all(name in output[-1] for name in TOKEN_FIELDS):
         return False
-    says_nothing = len(output) == 1 and not (response.output_text or response.function_calls)
-    return says_nothing or bool(output[-1]["generation_token_ids"])
+    is_blank = len(output) == 1 and not (response.output_text or response.function_calls)
+    return is_blank or bool(output[-1]["generation_token_ids"])
 
 
 def require_evidence(response: Response, hint: str) -> Response:
-    """`response` itself when its last item carries the call's tokens.
+    """The same response, when its last item carries the call's tokens.
 
     Args:
-        hint: what the engine needs so that it returns them.
+        hint: what the engine needs in order to return the tokens.
 
     Raises:
-        ModelError: it doesn't.
+        ModelError: the last item does not carry them.
     """
     if has_evidence(response):
         return response
@@ -44,7 +44,7 @@ def require_evidence(response: Response, hint: str) -> Response:
 
 
 def check_evidence(response: Response) -> None:
-    """Make sure that the tokens in an answer that came with them can be a trainer's evidence.
+    """Check that a trainer can use the tokens of an answer, if the answer has any.
 
     Raises:
         ValueError: an id is negative, a log-probability is above 0 or infinite, or their numbers differ.
@@ -63,20 +63,21 @@ def check_evidence(response: Response) -> None:
 
 
 def require_one_choice(request: Mapping[str, Any]) -> None:
-    """Make sure that a request asks for one answer, so that its tokens belong to one item.
+    """Check that a request asks for only one answer, so that the tokens belong to one item.
 
     Raises:
-        ModelRejected: it asks for several.
+        ModelRejected: it asks for several answers.
     """
     if request.get("n", 1) != 1:
         raise ModelRejected(f"n: {request['n']} answers can't carry the token ids of one; ask several times")
 
 
 async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
-    """The prompt's ids of a chat request, from the `/tokenize` route beside the endpoint's `/v1`.
+    """The ids of a chat request's prompt, from the `/tokenize` route beside the endpoint's `/v1`.
 
-    The ids of the last assistant message that carries its own are named as `required_prefix_token_ids`: an
-    engine that puts sampled ids in place of re-tokenised text does the same here.
+    The ids up to the last assistant message that carries its own ids are sent as
+    `required_prefix_token_ids`. An engine that uses sampled ids instead of tokenising again then uses them
+    here too.
 
     Raises:
         ModelError: the route failed.
@@ -88,7 +89,7 @@ async def tokenized_prompt(endpoint: Endpoint, request: Mapping[str, Any]) -> li
 
 
 async def rendered_ids(endpoint: Endpoint, request: Mapping[str, Any]) -> list[int]:
-    """The token ids of a chat request by the engine's template, or of a prompt by its tokenizer.
+    """The token ids of a chat request (with the engine's template) or of a prompt.
 
     Raises:
         ModelError: the route failed.
@@ -98,19 +99,11 @@ async def rendered_ids(endpoint: Endpoint, request: Mapping[str, Any]) -> list[i
 
 
 def sampled_so_far(messages: list[dict[str, Any]]) -> tuple[int, list[int]] | None:
-    """The place of the last assistant message that carries its tokens, and what the engine had seen and
-    sampled by then."""
+    """The index of the last assistant message that carries its tokens, and all token ids up to its end."""
     for place, message in reversed(list(enumerate(messages))):
         if message.get("generation_token_ids") is not None:
             return place, [*message["prompt_token_ids"], *message["generation_token_ids"]]
     return None
-
-
-def continues(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether the prompt of the item `after` starts with all that the item `before` saw and sampled; only
-    then can a trainer put the two calls into one sequence."""
-    sequence = cast("list[int]", [*before["prompt_token_ids"], *before["generation_token_ids"]])
-    return after["prompt_token_ids"][: len(sequence)] == sequence
 
 
 _TOKENIZE_FIELDS: Final = (

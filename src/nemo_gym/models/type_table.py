@@ -18,9 +18,9 @@ ENDPOINT_TYPES: Final = {
     "local_vllm": "local_vllm:LocalVllmModel",
     "local_vllm_proxy": "local_vllm_proxy:LocalVllmProxyModel",
 }
-"""Models at URLs: `module:class` in this package, each an `EndpointModel`."""
+"""Models at URLs, as `module:class` in this package."""
 ENGINE_TYPES: Final = ("genrm", "local_vllm")
-"""Those for which an engine is started when no URL is given."""
+"""Types for which an engine is started when there is no URL."""
 TYPES: Final = {
     "embedded": "embedded:EmbeddedModel",
     **ENDPOINT_TYPES,
@@ -44,7 +44,7 @@ ALIASES: Final = {
 ALIAS_SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "inference_provider": {"uses_reasoning_parser": False, "max_concurrent_requests": 1000},
 }
-"""What an alias sets unless the user does."""
+"""Settings of an alias, unless the user sets them."""
 
 
 def load(place: str) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Unpack, cast
 from nemo_gym.models.audio import add_audio
 from nemo_gym.models.base import Model
 from nemo_gym.models.remote import Access, EndpointModel, EndpointSettings, json_object
-from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.models.responses import ResponsesModel, ResponsesSettings
 from nemo_gym.models.tokens import has_evidence, require_evidence, require_one_choice, tokenized_prompt
 from nemo_gym.models.type_table import load
 from nemo_gym.models.vllm_token_routes import Splicer
@@ -23,35 +23,36 @@ class VllmSettings(EndpointSettings, kw_only=True, frozen=True):
     """The settings of the original's `vllm_model`, all with a default."""
 
     return_token_id_information: bool = False
-    """Put the ids and log-probabilities of every call on its last item; a call without them fails."""
+    """Put the token ids and log-probabilities of every call on its last item; a call without them fails."""
     request_prompt_and_generation_token_ids: bool = False
-    """Ask for `return_token_ids` too (vLLM 0.10.2 and newer): no second request to `/tokenize`."""
+    """Send `return_token_ids` too (vLLM 0.10.2 and newer). It saves the second request to `/tokenize`."""
     splice_sampled_ids: bool = False
-    """Make every prompt begin with the ids of the past turns as they were sampled, by an unchanged vLLM that
-    was started with `--enable-scale-out`."""
+    """Begin every prompt with the sampled token ids of the past turns. The engine must be started with
+    `--enable-scale-out`."""
     uses_reasoning_parser: bool = True
-    """Past reasoning goes back in its own field; without a parser as `<think>` blocks in the text."""
+    """Send past reasoning in its own field; without a parser it is sent as `<think>` blocks in the text."""
     uses_interleaved_reasoning: bool = True
-    """Past reasoning goes back at all, where there is a parser."""
+    """Whether past reasoning is sent at all, where there is a parser."""
     preserve_reasoning_in_assistant_content: bool = False
-    """Past reasoning goes back in the text, parser or not."""
+    """Send past reasoning in the text, even where there is a parser."""
     replace_developer_role_with_system: bool = False
     sequential_reasoning_allowed: bool = True
-    """False ends a rollout whose last answer was reasoning alone, instead of asking for more of it."""
+    """False ends a rollout whose last answer has only reasoning, instead of asking for more reasoning."""
     is_responses_native: bool = False
-    """Ask the engine's own `/responses`, which returns no tokens."""
+    """Use the engine's own `/responses`, which returns no tokens."""
     chat_template_kwargs: dict[str, Any] = {}
     sampling_overrides: dict[str, Any] = {}
-    """Request fields that win over whatever a row says."""
+    """Request fields that replace those of the row."""
     audio_root: str = ""
-    """Folder that `metadata.audio_path` is looked for in; rows may name no file outside of it."""
+    """The folder of the files that `metadata.audio_path` names; rows may name no file outside of it."""
     use_completions_api: bool = False
-    """Ask `/completions`, for base models: the prompt is made here, and tool calls in the text stay text."""
+    """Use `/completions`, for base models. The prompt is built here, and tool calls in the text stay text."""
     render_chat_template: bool = False
-    """Make that prompt with the chat template of `tokenizer`; else it is what one user message says."""
+    """Build that prompt with the chat template of `tokenizer`; otherwise it is the text of one user
+    message."""
     tokenizer: str = ""
-    """Folder with `tokenizer_config.json`, or a model in the local Hugging Face cache; empty is the model's
-    own name."""
+    """A folder with `tokenizer_config.json`, or a model in the local Hugging Face cache; by default the
+    model's own name."""
 
     def __post_init__(self) -> None:
         if self.splice_sampled_ids and not self.return_token_id_information:
@@ -60,47 +61,32 @@ class VllmSettings(EndpointSettings, kw_only=True, frozen=True):
             raise ValueError("render_chat_template needs use_completions_api")
         if self.splice_sampled_ids and self.use_completions_api:
             raise ValueError("splice_sampled_ids goes with the chat route, not with use_completions_api")
-        if self.is_responses_native and (unheard := [name for name in _NOT_NATIVE if getattr(self, name)]):
-            raise ValueError(f"with is_responses_native, {', '.join(unheard)} can't be honoured")
+        if self.is_responses_native and (names := [name for name in _NOT_NATIVE if getattr(self, name)]):
+            raise ValueError(f"with is_responses_native, {', '.join(names)} can't be honoured")
 
 
 class VllmModel(EndpointModel):
     """`POST {url}/chat/completions` of vLLM, or of any server with the same extensions."""
 
     Settings: ClassVar[type[EndpointSettings]] = VllmSettings
+    settings: VllmSettings
 
     def __init__(
-        self,
-        url: str,
-        name: str,
-        settings: VllmSettings | None = None,
-        **access: Unpack[Access],
+        self, url: str, name: str, settings: VllmSettings | None = None, **access: Unpack[Access]
     ) -> None:
-        self.settings = settings or VllmSettings()
-        headers = self.settings.default_headers
-        super().__init__(url, name, **access, headers=headers)
+        super().__init__(url, name, settings, **access)
         self._splicer = Splicer(self.endpoint)
 
     @classmethod
-    def open(
-        cls,
-        url: str,
-        name: str,
-        settings: VllmSettings,
-        **access: Unpack[Access],
-    ) -> Model:
+    def open(cls, url: str, name: str, settings: VllmSettings, **access: Unpack[Access]) -> Model:
         if settings.is_responses_native:
-            template = (
-                {"chat_template_kwargs": template_arguments}
-                if (template_arguments := settings.chat_template_kwargs)
-                else {}
-            )
-            return ResponsesModel(
-                url, name, **access,
-                headers=settings.default_headers, extra_body=template | settings.extra_body,
-            )  # fmt: skip
-        make = cast("Callable[..., Model]", load(_COMPLETIONS) if settings.use_completions_api else cls)
-        return make(url, name, settings, **access)
+            extra_body = settings.extra_body
+            if settings.chat_template_kwargs:
+                extra_body = {"chat_template_kwargs": settings.chat_template_kwargs, **extra_body}
+            native = ResponsesSettings(default_headers=settings.default_headers, extra_body=extra_body)
+            return ResponsesModel(url, name, native, **access)
+        kind: Callable[..., Model] = load(_COMPLETIONS) if settings.use_completions_api else cls
+        return kind(url, name, settings, **access)
 
     async def _ask(self, params: RequestParams) -> Response:
         settings = self.settings
@@ -152,7 +138,7 @@ class VllmModel(EndpointModel):
         return request
 
     def _adapt(self, message: dict[str, Any]) -> None:
-        """A message in the form that this engine reads."""
+        """Change a message to the form that this engine reads."""
         if message["role"] == "developer" and self.settings.replace_developer_role_with_system:
             message["role"] = "system"
         thought = message.pop("reasoning_content", None)
@@ -182,6 +168,6 @@ _NOT_NATIVE: Final = (
     "return_token_id_information", "request_prompt_and_generation_token_ids", "splice_sampled_ids",
     "use_completions_api", "sampling_overrides", "audio_root",
 )  # fmt: skip
-"""What vLLM's own `/responses` has no place for."""
+"""Settings that vLLM's own `/responses` does not support."""
 _SAMPLED_ONLY: Final = {"logprobs": True, "top_logprobs": 0, "return_tokens_as_token_ids": True}
 _WITH_PROMPT: Final = {**_SAMPLED_ONLY, "return_token_ids": True}

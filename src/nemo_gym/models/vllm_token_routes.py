@@ -1,8 +1,8 @@
-"""Prompts with the sampled token ids instead of re-tokenised text, by the token routes of vLLM.
+"""Prompts that hold the sampled token ids of past turns, through the token routes of vLLM.
 
-vLLM's chat route tokenises past turns again. Its token routes (`vllm serve --enable-scale-out`, seen in 0.32)
-take the prompt as ids, so it can be put together here: what was seen and sampled so far, and then what
-the chat template writes after the last sampled turn.
+vLLM's chat route tokenises past turns again. Its token routes (`vllm serve --enable-scale-out`, as in 0.32)
+take the prompt as ids. So the prompt is put together here: first the ids of the last call's prompt and
+answer, then the ids of the text that the chat template adds after that answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nemo_gym.wire.jsonl import encode
 
 
 class Splicer:
-    """Asks one engine for completions of prompts whose past turns are the ids that were sampled."""
+    """Asks one engine for completions of prompts that hold the sampled ids of past turns."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -29,8 +29,8 @@ class Splicer:
     async def completion(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The ChatCompletion of a request, with the call's tokens on the message.
 
-        None when there is nothing to splice: no past turn carries its ids, or the template writes the past
-        differently once it goes on.
+        None when no past turn carries its ids, or when the template changes the text of past turns in a
+        longer conversation.
 
         Raises:
             ModelError: a route failed, or the engine was started without it.
@@ -41,32 +41,32 @@ class Splicer:
             return None
         place, prefix = match
         plain = {**request, "messages": [_without_tokens(message) for message in messages]}
-        rendered = await self._endpoint.post("/chat/completions/render", encode(plain), _Rendered.read)
-        covered = await self._rendered_turns(plain, plain["messages"][: place + 1])
-        prompt = splice(prefix, await self._end_of_turn(plain), covered, rendered["token_ids"])
+        rendering = await self._endpoint.post("/chat/completions/render", encode(plain), _Rendering.read)
+        past = await self._rendered_turns(plain, plain["messages"][: place + 1])
+        prompt = splice(prefix, await self._end_of_turn(plain), past, rendering["token_ids"])
         if prompt is None:
             return None
-        body = encode({**rendered, "token_ids": prompt})
+        body = encode({**rendering, "token_ids": prompt})
         route = "/inference/v1/generate"
-        generated = await self._endpoint.post(route, body, _Generated.read, at_root=True)
-        (choice,) = generated["choices"]
+        generation = await self._endpoint.post(route, body, _Generation.read, at_root=True)
+        (choice,) = generation["choices"]
         query = {
             "model": request["model"],
             "prompt_tokens": len(prompt),
             "prompt_token_ids": prompt,
             "chat_request": plain,
-            "generate_response": {**generated, "choices": [_without_end(choice)]},
+            "generate_response": {**generation, "choices": [_without_end(choice)]},
         }
-        completion = await self._endpoint.post("/chat/completions/derender", encode(query), _Completed.read)
+        completion = await self._endpoint.post("/chat/completions/derender", encode(query), _Completion.read)
         log_probs = [entry["logprob"] for entry in choice["logprobs"]["content"]]
         evidence = dict(zip(TOKEN_FIELDS, (prompt, choice["token_ids"], log_probs), strict=True))
         (answer,) = completion["choices"]
         message = {**answer["message"], **evidence}
-        parsed = {"index": 0, "finish_reason": answer.get("finish_reason"), "message": message}
-        return {**completion, "choices": [parsed], "usage": generated.get("usage")}
+        whole = {"index": 0, "finish_reason": answer.get("finish_reason"), "message": message}
+        return {**completion, "choices": [whole], "usage": generation.get("usage")}
 
     async def _end_of_turn(self, request: dict[str, Any]) -> list[int]:
-        """The constant text that the template adds after an assistant's turn."""
+        """The ids of the constant text that the template adds after an assistant's turn."""
         if self._turn_end is None:
             turns = [
                 [{"role": "user", "content": "x"}, {"role": "assistant", "content": text}] for text in "ab"
@@ -83,22 +83,23 @@ class Splicer:
         return await rendered_ids(self._endpoint, body)
 
 
-def splice(seen: list[int], turn_end: list[int], covered: list[int], whole: list[int]) -> list[int] | None:
-    """`seen`, then the text that the template adds after it.
+def splice(history: list[int], turn_end: list[int], past: list[int], whole: list[int]) -> list[int] | None:
+    """`history`, then the ids of the text that the template adds after it.
 
     Args:
-        seen: what the engine saw and sampled up to the end of a turn; a turn that was cut off has no end.
-        turn_end: the template's own ids of the end of a turn.
-        covered: the template's own ids of the conversation up to the end of that turn.
-        whole: the template's own ids of all of it.
+        history: the engine's own ids of the conversation up to the end of a turn; the end is missing when
+            the turn was cut off.
+        turn_end: the template's ids of the end of a turn.
+        past: the template's ids of the conversation up to the end of that turn.
+        whole: the template's ids of the whole conversation.
 
     Returns:
-        None when `covered` doesn't end as a turn does, or `whole` doesn't begin with it.
+        None when `past` does not end with `turn_end`, or when `whole` does not begin with `past`.
     """
-    if not turn_end or covered[-len(turn_end) :] != turn_end or whole[: len(covered)] != covered:
+    if not turn_end or past[-len(turn_end) :] != turn_end or whole[: len(past)] != past:
         return None
-    ended = seen[-1:] == turn_end[:1]
-    return [*seen, *(turn_end[1:] if ended else turn_end), *whole[len(covered) :]]
+    has_end = history[-1:] == turn_end[:1]
+    return [*history, *(turn_end[1:] if has_end else turn_end), *whole[len(past) :]]
 
 
 def _without_tokens(message: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _without_tokens(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_end(choice: dict[str, Any]) -> dict[str, Any]:
-    """A choice without the id that ended it, which is no part of the text."""
+    """A choice without the id that ended it, which is not part of the text."""
     if choice.get("finish_reason") != "stop" or choice.get("stop_reason") is not None:
         return choice
     log_probs = {**choice["logprobs"], "content": choice["logprobs"]["content"][:-1]}
@@ -114,7 +115,7 @@ def _without_end(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Answer(msgspec.Struct):
-    """The required fields of an answer; the others are passed on unchanged."""
+    """The required fields of an answer. Other fields are passed on unchanged."""
 
     @classmethod
     def read(cls, content: bytes) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class _Answer(msgspec.Struct):
         return cast("dict[str, Any]", value)
 
 
-class _Rendered(_Answer):
+class _Rendering(_Answer):
     token_ids: list[int]
 
 
@@ -138,18 +139,18 @@ class _Logprobs(msgspec.Struct):
     content: list[_Logprob]
 
 
-class _GeneratedChoice(msgspec.Struct):
+class _GenerationChoice(msgspec.Struct):
     token_ids: list[int]
     logprobs: _Logprobs
 
 
-class _Generated(_Answer):
-    choices: tuple[_GeneratedChoice]
+class _Generation(_Answer):
+    choices: tuple[_GenerationChoice]
 
 
-class _CompletedChoice(msgspec.Struct):
+class _CompletionChoice(msgspec.Struct):
     message: dict[str, Any]
 
 
-class _Completed(_Answer):
-    choices: tuple[_CompletedChoice]
+class _Completion(_Answer):
+    choices: tuple[_CompletionChoice]

@@ -16,7 +16,7 @@ from nemo_gym.capture.stores import FileCapture
 from nemo_gym.capture.tokens import TokenRecorder, TokenSource, await_call, clear_rollout
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
-from nemo_gym.models.call_recording import Recorded
+from nemo_gym.models.call_recording import RecordedModel
 from nemo_gym.wire import keys
 from nemo_gym.wire.model_call import rollout_id
 from nemo_gym.wire.rollout import Rollout
@@ -64,7 +64,7 @@ class CapturedAgent(Agent):
             await clear_rollout(sink, id)
             recorders.append(TokenRecorder(sink))
         if recorders and not isinstance(model, ServedModel):
-            model = Recorded(model, id, Recorders(recorders))
+            model = RecordedModel(model, id, Recorders(recorders))
         rollout = await self.agent.run(row, environment, model)
         row_columns = {**rollout.row, **rollout.details}
         columns: dict[str, Any] = {}

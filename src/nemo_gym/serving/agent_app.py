@@ -12,7 +12,7 @@ from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.environments.fixed_reward import FixedRewardLink
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.models.base import Model
-from nemo_gym.models.call_recording import Recorded
+from nemo_gym.models.call_recording import RecordedModel
 from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
@@ -69,7 +69,7 @@ def agent_app(
             return model
         is_captured = token_capture or (tag is not None and tag.token_capture)
         recorder = options.recorder(RolloutTag(rollout_id, is_captured))
-        return model if recorder is None else Recorded(model, rollout_id, recorder, model_ref=model_ref)
+        return model if recorder is None else RecordedModel(model, rollout_id, recorder, model_ref=model_ref)
 
     async def run(request: Request) -> JsonResponse:
         body = await read_object(request)

@@ -17,7 +17,7 @@ from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.stores import CaptureStore, MemoryCapture
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
-from nemo_gym.models.harness_model import Restoring
+from nemo_gym.models.harness_model import RestoringModel
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.host import LoopbackServer
 from nemo_gym.serving.limits import Limits
@@ -68,7 +68,7 @@ class LoopbackModel(ServedModel):
         if check_rollout_id(rollout_id) in self._visits:
             rollout_id = f"{rollout_id[:160]}.{uuid4().hex}"
         store = self._store or MemoryCapture()
-        model = Restoring(self._model.for_session_id(rollout_id), ConversationRestorer(), sampling)
+        model = RestoringModel(self._model.for_session_id(rollout_id), ConversationRestorer(), sampling)
         token = Secret.random()
         options = AppOptions(token=token, capture=store, limits=self._limits)
         self._visits[rollout_id] = model_app(model, name=self.name, options=options)

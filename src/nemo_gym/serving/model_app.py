@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute
 from nemo_gym.capture.call_record import CallRecord
 from nemo_gym.models.base import Model
 from nemo_gym.models.failure import ModelFailure, model_failure
-from nemo_gym.models.harness_model import Restoring
+from nemo_gym.models.harness_model import RestoringModel
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import read_object
@@ -158,7 +158,7 @@ class _ModelServer:
         record.params = None if model_request.params is record.request else model_request.params
         model = self._model.for_session_id(rollout_id or session_id(request.scope))
         if rollout_id is not None and self._options.captures_tokens(tag):
-            model = Restoring(model, self._replayed.of(rollout_id))
+            model = RestoringModel(model, self._replayed.of(rollout_id))
         if model_request.stream:
             call = partial(self._call, model, model_request, dialect, record)
             return await self._stream(request, call, model_request, dialect)

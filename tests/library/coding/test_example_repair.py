@@ -55,7 +55,7 @@ async def test_every_bug_breaks_the_tests_and_the_solution_mends_them(
     tests = {f"test_{problem.name}.py": problem.tests}
     write_file(tmp_path, f"{problem.name}.py", problem.broken(bug))
     broken = await run_tests(SANDBOXES, tmp_path, tests, seconds=60)
-    assert broken.ran is not None
+    assert broken.count is not None
     assert not broken.passed
     write_file(tmp_path, f"{problem.name}.py", problem.source)
     assert (await run_tests(SANDBOXES, tmp_path, tests, seconds=60)).passed

@@ -19,7 +19,7 @@ from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.task import task_to_row
 
 SANDBOXES = sandboxes()
-LIE = b'{"ran": 9, "bad": 0, "report": ""}\n'
+LIE = b'{"count": 9, "failures": 0, "report": ""}\n'
 PATCH = """
 import unittest
 def nothing(*words, **named):
@@ -146,8 +146,8 @@ os._exit(0)
     "reads all objects": """
 import gc
 for each in gc.get_objects():
-    if isinstance(each, dict) and "ran" in each:
-        each.update(ran=9, bad=0)
+    if isinstance(each, dict) and "count" in each:
+        each.update(count=9, failures=0)
 """,
     "writes the report everywhere": EVERYWHERE + f"write({LIE!r})",
     "writes answers everywhere": EVERYWHERE + "write(b'[\"value\", true]\\n' * 500)",
@@ -300,7 +300,7 @@ async def test_a_skipped_test_has_not_passed(tmp_path: Path) -> None:
     assert tested.passed
     skipped = tests.format("@unittest.skip('no')\n    ")
     tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": skipped}, seconds=60)
-    assert (tested.ran, tested.bad, tested.passed) == (1, 1, False)
+    assert (tested.count, tested.failures, tested.passed) == (1, 1, False)
 
 
 @pytest.mark.parametrize("tests", ["", "import unittest\nclass T(unittest.TestCase):\n    pass\n"])

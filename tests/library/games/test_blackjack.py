@@ -20,7 +20,7 @@ from nemo_gym.library.games.blackjack.environment import (
     Blackjack,
     Table,
     basic_strategy_hits,
-    described,
+    describe,
     is_soft,
     strength,
     total,
@@ -189,7 +189,7 @@ def test_the_dealer_takes_cards_to_seventeen_and_no_further():
         dealer = shown[-1].partition("the dealer ")[2].partition(" (")[0].split(", ")
         assert total(dealer) >= 17
         assert len(dealer) == 2 or total(dealer[:-1]) < 17
-        assert shown[-1].count(described(dealer)) >= 1
+        assert shown[-1].count(describe(dealer)) >= 1
 
 
 def test_one_card_of_the_dealer_stays_hidden_until_the_end():
@@ -242,7 +242,7 @@ def test_tasks_and_hands_do_not_depend_on_the_hash_seed():
     script = (
         "import random\n"
         "from nemo_gym.library.games.blackjack.environment import Blackjack, deal\n"
-        "for task in Blackjack().tasks('train', 0, 20): print(task, deal(random.Random(task.seed)).seen())"
+        "for task in Blackjack().tasks('train', 0, 20): print(task, deal(random.Random(task.seed)).view())"
     )
     printed = [
         subprocess.run(

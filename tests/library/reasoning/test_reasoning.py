@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nemo_gym.library.reasoning.reasoning import answers
 from nemo_gym.library.reasoning.reasoning.environment import FAMILIES, SPLITS, Reasoning, request
-from nemo_gym.library.reasoning.reasoning.problem import LEVELS, Family, Problem
+from nemo_gym.library.reasoning.reasoning.problem import Family, Problem
 from nemo_gym.library.reasoning.reasoning.puzzles import COLOURS, evaluate
 from nemo_gym.wire.errors import EnvironmentFault, TaskUnfit, UsageError
 from nemo_gym.wire.items import message_text
@@ -26,6 +26,7 @@ from tests.library.playing import expected_reward, play, play_golden, play_oracl
 
 ENVIRONMENT = Reasoning()
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+LEVELS = range(5)
 EVERY_LEVEL = pytest.mark.parametrize("level", LEVELS)
 READERS = sorted({family.read for family in FAMILIES.values()}, key=lambda read: read.__name__)
 

@@ -1,1 +1,1 @@
-"""The conformance check: does an environment keep the promises every environment makes?"""
+"""The conformance check: does an environment keep the promises that every environment makes?"""

@@ -1,4 +1,4 @@
-"""Does an environment keep the promises every environment makes? Behind `gym env check NAME`."""
+"""Checks that an environment keeps the promises of every environment, for `gym env check NAME`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from nemo_gym.wire.task import Row, task_from_row
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All promises of one environment."""
+    """The results of all checks of one environment."""
 
     environment: str
     results: tuple[CheckResult, ...]
@@ -50,17 +50,17 @@ async def check_environment(
     seed: int = 0,
     supply: Callable[[], Resources] | None = None,
 ) -> CheckReport:
-    """Try an environment against every promise; `judging.CHECKS` names them.
+    """Check an environment against every promise; `judging.CHECKS` has their names.
 
     Args:
-        factory: makes a fresh environment object; called several times.
+        factory: builds a new environment object; it is called several times.
         tasks: how many tasks of each split are drawn, and how many of them the oracle plays.
-        seed: of the tasks and the sessions.
-        supply: makes what an environment object is supplied with, the models that it asks. None supplies
-            stand-ins, which answer what a golden case says and otherwise `NO_ANSWER`.
+        seed: the seed of the tasks and the sessions.
+        supply: creates the resources of an environment object. None supplies stand-ins for the models that it
+            asks; they answer as a golden case says, or else `NO_ANSWER`.
 
     Raises:
-        UsageError: the factory's own, for a wrong setting.
+        UsageError: the factory refuses a setting.
     """
     environment = factory()
     try:
@@ -81,7 +81,7 @@ async def check_environment(
         played = await first_stage.play_all(scripts)
         hostile = await first_stage.play_all(_hostile_scripts(first_stage, scripts))
     by_script = {trace.script.name: trace for trace in played}
-    first = [trace for trace in played if trace.answered or trace.script.output is not None]
+    first = [trace for trace in played if trace.has_answer or trace.script.output is not None]
     scripts = [trace.script for trace in first]
     async with stage(factory, seed, supply) as second_stage:
         second = await second_stage.play_all(scripts)

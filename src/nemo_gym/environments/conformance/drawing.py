@@ -1,4 +1,4 @@
-"""Draw an environment's tasks, here or in a fresh process with another hash seed, to compare them."""
+"""Draws an environment's tasks, here or in a new process with another hash seed, to compare them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.task import Row
 
 Drawn: TypeAlias = dict[str, list[Row]]
-"""Rows by split; a split the environment does not have is not in it."""
+"""Rows by split; only splits that the environment has."""
 
 SPLITS: Final = ("train", "validation", "example")
 
@@ -28,7 +28,7 @@ def draw(environment: Environment, seed: int, n: int) -> Drawn:
     """The first `n` rows of every split.
 
     Raises:
-        TasksError: `tasks()` is wrong.
+        TasksError: `tasks()` has a mistake.
     """
     drawn: Drawn = {}
     for split in SPLITS:
@@ -37,15 +37,15 @@ def draw(environment: Environment, seed: int, n: int) -> Drawn:
         except TasksError:
             raise
         except UsageError:
-            continue  # it has no such split
+            continue  # There is no such split.
     return drawn
 
 
 async def draw_elsewhere(environment: Environment, seed: int, n: int) -> Drawn | None:
-    """The same in a child process with another PYTHONHASHSEED; None for a class it could not find.
+    """The same in a child process with another PYTHONHASHSEED; None for a class that the child can't find.
 
     Raises:
-        UsageError: the child could not do it, with its last words.
+        UsageError: the child failed; the message has the end of its output.
     """
     ref = reference(type(environment))
     if ref is None:
@@ -74,8 +74,7 @@ async def draw_elsewhere(environment: Environment, seed: int, n: int) -> Drawn |
 
 
 def twins(environment: Environment, seed: int, n: int = 200) -> list[str]:
-    """For each split a phrase about those of its first `n` tasks that are identical to an earlier one; each
-    is a task of its own in a run."""
+    """A phrase for each split that has identical tasks among its first `n`."""
     phrases: list[str] = []
     for split, rows in draw(environment, seed, n).items():
         different = len({encode(row) for row in rows})
@@ -103,7 +102,7 @@ def difference(one: Drawn, other: Drawn) -> str | None:
 
 
 def main(ref: str, config: str, seed: str, n: str) -> None:
-    """The child's side: print the drawing as JSON, and nothing else, on standard output."""
+    """The child's program: it prints the drawing as JSON, and nothing else, to standard output."""
     with contextlib.redirect_stdout(sys.stderr):
         environment = resolve_reference(ref)(decode(config))
         drawn = draw(environment, int(seed), int(n))

@@ -1,4 +1,4 @@
-"""Answers and tool arguments no environment may stumble over."""
+"""Answers and tool arguments that every environment must survive."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HOSTILE_TEXTS: Final[Mapping[str, str]] = {
     "JSON nested 10,000 deep": "[" * 10_000 + "]" * 10_000,
     "JSON objects nested 10,000 deep": '{"a":' * 10_000 + "1" + "}" * 10_000,
 }
-"""Final texts by what they are."""
+"""Final texts, by their description."""
 
 
 def hostile_calls(tool: FunctionTool) -> Iterator[tuple[str, FunctionCall]]:
-    """Calls of one tool with arguments that a model could write, by what they are."""
+    """Calls of one tool with arguments that a model could write, each with its description."""
     name = tool.get("name", "")
     deep = HOSTILE_TEXTS["JSON nested 10,000 deep"]
     arguments = {
@@ -49,7 +49,7 @@ def hostile_calls(tool: FunctionTool) -> Iterator[tuple[str, FunctionCall]]:
 
 
 def plausible(tool: FunctionTool, text: str) -> dict[str, Any]:
-    """Arguments that fit the tool's schema as far as it is simple, with `text` for every string."""
+    """Arguments that fit the tool's schema if it is simple, with `text` for every string."""
     parameters = tool.get("parameters", {})
     properties = cast("dict[str, Any]", parameters.get("properties", {}))
     return {name: _value(schema, text) for name, schema in properties.items()}

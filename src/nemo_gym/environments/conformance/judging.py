@@ -1,4 +1,4 @@
-"""What each promise of an environment asks of the traces of its scripts; the words of the check's report."""
+"""Checks the traces of scripts against the promises of an environment, and writes the check's report."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ CHECKS = (
     "golden", "tasks", "determinism", "reward_range", "isolation", "repeatable_verify", "hostile_text",
     "event_loop", "tools", "close",
 )  # fmt: skip
-"""The promises, in the order of the report."""
+"""The names of the promises, in the order of the report."""
 STALL_SECONDS = 0.5
-"""A hook may keep the event loop to itself for this long."""
+"""The longest time that a hook may keep the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One promise. The message of a failed one says what was promised, what was seen, in which case, and the
-    likely cause."""
+    """The result for one promise. If it failed, the message has the promise, the observation, the case and
+    the likely cause."""
 
     name: str
     passed: bool
@@ -41,18 +41,18 @@ class CheckResult:
 
 
 class Findings:
-    """Problems and remarks, gathered by check."""
+    """The problems and remarks of each check."""
 
     def __init__(self) -> None:
         self._problems: dict[str, list[str]] = {name: [] for name in CHECKS}
         self._notes: dict[str, str] = {}
 
     def add(self, check: str, problem: str) -> None:
-        """A broken promise."""
+        """Add a broken promise."""
         self._problems[check].append(problem)
 
     def note(self, check: str, remark: str) -> None:
-        """A remark for a promise that was kept."""
+        """Set the remark for a promise that is not broken."""
         self._notes[check] = remark
 
     def results(self) -> tuple[CheckResult, ...]:
@@ -68,7 +68,7 @@ class Findings:
 
 
 def golden(environment: Environment, played: Sequence[tuple[Golden, Trace]], findings: Findings) -> None:
-    """Known cases earn what they promise, and there is one of each kind."""
+    """Known cases earn their rewards, and there is a case of each kind."""
     low, high = environment.reward_range
     meanings = {"full_reward": high, "zero_reward": low, "malformed": low}
     for kind in meanings:
@@ -85,13 +85,13 @@ def golden(environment: Environment, played: Sequence[tuple[Golden, Trace]], fin
             findings.add("golden", f"{where}: {case.kind} promises {promised:g}; seen: {trace.error}")
         elif trace.reward and not math.isclose(trace.reward.value, promised, rel_tol=1e-6, abs_tol=1e-9):
             cause = "the case, its task, verify or reward_range is wrong"
-            seen = f"{trace.reward.value:g}{_said(trace)}"
+            seen = f"{trace.reward.value:g}{_last_output(trace)}"
             findings.add("golden", f"{where}: {case.kind} promises {promised:g}; seen: {seen}; {cause}")
     findings.note("golden", f"{len(played)} cases")
 
 
 def oracle(traces: Sequence[Trace], findings: Findings) -> None:
-    """What the oracle answers can be played."""
+    """The oracle's answers can be played."""
     for trace in traces:
         if trace.reward is None and not _not_finite(trace):
             findings.add(
@@ -100,7 +100,7 @@ def oracle(traces: Sequence[Trace], findings: Findings) -> None:
 
 
 def stability(first: Sequence[Trace], second: Sequence[Trace], findings: Findings) -> set[str]:
-    """The same scripts on a fresh environment give the same; returns the names of those that did not."""
+    """Scripts give the same results in a new environment; returns the names of those that do not."""
     unstable: set[str] = set()
     for one, other in zip(first, second, strict=True):
         if one.facts == other.facts:
@@ -122,7 +122,7 @@ def isolation(
     changed_random: str | None,
     findings: Findings,
 ) -> None:
-    """Sessions do not see one another, and no hook touches the process-wide generator."""
+    """Sessions do not affect one another, and no hook uses the process-wide random generator."""
     if changed_random:
         findings.add(
             "isolation",
@@ -155,7 +155,7 @@ def repeatable(traces: Sequence[Trace], unstable: set[str], findings: Findings) 
 
 
 def reward_range(environment: Environment, traces: Sequence[Trace], findings: Findings) -> None:
-    """Every reward lies in the declared range, and all have the same components."""
+    """Every reward is in the declared range, and all have the same components."""
     low, high = environment.reward_range
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         findings.add(
@@ -187,7 +187,7 @@ def reward_range(environment: Environment, traces: Sequence[Trace], findings: Fi
 
 
 def hostile(traces: Sequence[Trace], findings: Findings) -> None:
-    """Whatever a model writes, there is a reward."""
+    """Every text of a model gets a reward."""
     for trace in traces:
         if trace.reward is None and not _not_finite(trace):
             findings.add(
@@ -199,7 +199,7 @@ def hostile(traces: Sequence[Trace], findings: Findings) -> None:
 
 
 async def stalls(on: Stage, traces: Sequence[Trace], findings: Findings) -> None:
-    """No hook keeps the event loop; a suspicious case is played again before it is held against it."""
+    """No hook keeps the event loop; a slow case is played again before it counts as a problem."""
     worst: dict[str, Trace] = {}
     longest = 0.0
     for trace in traces:
@@ -230,11 +230,11 @@ async def stalls(on: Stage, traces: Sequence[Trace], findings: Findings) -> None
 
 
 async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], findings: Findings) -> None:
-    """Tools are described, their schemas are sound, and a wrong call is answered in words."""
+    """Tools have descriptions and valid schemas, and a wrong call gets an error text."""
     bound = bind_tools(on.environment)
-    offered = {tool.name: tool.schema for tool in bound.values()}
-    offered |= {str(tool.get("name")): tool for trace in traces for tool in trace.tools}
-    for name, schema in offered.items():
+    schemas = {tool.name: tool.schema for tool in bound.values()}
+    schemas |= {str(tool.get("name")): tool for trace in traces for tool in trace.tools}
+    for name, schema in schemas.items():
         if not _TOOL_NAME.fullmatch(name):
             findings.add("tools", f"{name!r}: a tool's name is 1 to 64 letters, digits, _ or -")
         if not (schema.get("description") or "").strip():
@@ -248,7 +248,7 @@ async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], f
                 f"{tool.name}: promised: every parameter has a type hint; seen: {parameter!r} has none, so "
                 f"its schema is empty and nothing is checked; write {parameter}: str, or Any if meant",
             )
-    findings.note("tools", "1 tool" if len(offered) == 1 else f"{len(offered)} tools")
+    findings.note("tools", "1 tool" if len(schemas) == 1 else f"{len(schemas)} tools")
     if not scripts or on.link.steps:
         return
     calls = [call for trace in traces for call in trace.calls]
@@ -258,13 +258,13 @@ async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], f
                 await _try_wrong_arguments(on, session, tool, findings)
         for tool in bound.values():
             seen = [(call, output) for call, output in calls if call["name"] == tool.name]
-            await _try_to_succeed(on, scripts[0], tool, seen, findings)
+            await _try_valid_arguments(on, scripts[0], tool, seen, findings)
     except RolloutError:
-        return  # a task that can't be seeded or closed is reported by the checks that play it
+        return  # Other checks report a task that can't be seeded or closed.
 
 
 async def unseeded_close(on: Stage, scripts: Sequence[Script], findings: Findings) -> None:
-    """`close` copes with a session whose `seed` failed before it did anything."""
+    """`close` works for a session whose `seed` failed at its start."""
     for script in scripts[:1]:
         try:
             task = task_from_row(script.row, on.environment.Task)
@@ -282,7 +282,7 @@ async def unseeded_close(on: Stage, scripts: Sequence[Script], findings: Finding
 
 
 def closing(stages: Sequence[Stage], traces: Sequence[Trace], findings: Findings) -> None:
-    """Every session is closed, once, without an error."""
+    """Every session is closed exactly once, without an error."""
     for trace in traces:
         if trace.close_error:
             findings.add("close", f"case {trace.script.name!r}: {trace.close_error}")
@@ -314,14 +314,14 @@ async def _try_wrong_arguments(on: Stage, session: Session, tool: BoundTool, fin
             )
 
 
-async def _try_to_succeed(
+async def _try_valid_arguments(
     on: Stage,
     script: Script,
     tool: BoundTool,
     seen: Sequence[tuple[FunctionCall, str]],
     findings: Findings,
 ) -> None:
-    """Find a tool that raises in every call of cases and oracles, or in one with plausible arguments."""
+    """Find a tool that raises in every call of cases and oracles, or in a call with plausible arguments."""
     if not any(_is_carried_out(output) for _, output in seen):
         arguments = encode(plausible(tool.schema, "x")).decode()
         call = function_call(tool.name, arguments, call_id="call_0")
@@ -339,7 +339,7 @@ async def _try_to_succeed(
 
 
 def _is_carried_out(output: str) -> bool:
-    """Whether the arguments were good enough for the tool to run."""
+    """Whether the arguments were valid, so that the tool ran."""
     return not output.startswith('{"error":"Invalid arguments for ')
 
 
@@ -383,7 +383,7 @@ def _second_verify(trace: Trace, seen: str) -> str:
     )
 
 
-def _said(trace: Trace) -> str:
+def _last_output(trace: Trace) -> str:
     return f" (the last tool or step said {trace.outputs[-1][:80]!r})" if trace.outputs else ""
 
 

@@ -1,4 +1,4 @@
-"""Play a known answer, an oracle or anything else against an environment, as an agent would."""
+"""Plays known answers or an oracle's answers in an environment, as an agent does."""
 
 from __future__ import annotations
 
@@ -28,46 +28,46 @@ from nemo_gym.wire.task import Row
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to answer to one task."""
+    """The answers to one task."""
 
     name: str
     row: Row
     output: list[Item] | None
-    """The items, tool calls among them are carried out; one item a step for a step environment. None asks
-    the environment's oracle."""
+    """The items, whose tool calls are run; for a step environment one item for each step. None asks the
+    environment's oracle."""
     models: Answers = field(default_factory=dict[str, str | list[str]])
-    """What the models that the environment asks answer, as in a golden case."""
+    """The answers of the models that the environment asks, as in a golden case."""
 
 
 @dataclass(slots=True)
 class Trace:
-    """What a script met with: a reward, or the error instead of it."""
+    """The result of a script: a reward or an error, and what happened before."""
 
     script: Script
     reward: Reward | None = None
     again: Reward | None = None
-    """The reward of a second `verify` on the same session, when that was asked for."""
+    """The reward of a second `verify` on the same session, if there was one."""
     error: str | None = None
     close_error: str | None = None
-    answered: bool = False
-    """False when the oracle was asked and had nothing to say."""
+    has_answer: bool = False
+    """False when the oracle has no answer."""
     tools: list[FunctionTool] = field(default_factory=list[FunctionTool])
-    """What the session offered to the model."""
+    """The tools that the session offered to the model."""
     outputs: list[str] = field(default_factory=list[str])
-    """What tools and steps said."""
+    """The outputs of tools and steps."""
     calls: list[tuple[FunctionCall, str]] = field(default_factory=list[tuple[FunctionCall, str]])
-    """The tool calls, each with what the tool said."""
+    """The tool calls, each with its output."""
     stalls: dict[str, Stall] = field(default_factory=dict[str, Stall])
 
     @property
     def facts(self) -> tuple[object, ...]:
-        """All that must be the same when the script is played again."""
+        """Everything that must be the same when the script is played again."""
         reward = self.reward and (self.reward.value, dict(self.reward.components or {}))
         return reward, self.error, self.outputs
 
 
 class Stage:
-    """One watched environment object on which scripts are played, alone or at once."""
+    """One environment object, with a watch, in which scripts are played in turn or at once."""
 
     def __init__(
         self, environment: Environment, seed: int, supply: Callable[[], Resources] | None = None
@@ -78,7 +78,7 @@ class Stage:
         self.link = LocalEnvironment(environment, seed=seed, scale=UNKNOWN_SCALE, resources=resources)
 
     async def play(self, script: Script, *, verify_twice: bool = False) -> Trace:
-        """Play one script from seed to close. Every problem is in the trace."""
+        """Play one script from seed to close; problems are in the trace."""
         self.watch.restart()
         answer_as(script.models)
         trace = Trace(script)
@@ -95,14 +95,14 @@ class Stage:
         return [await self.play(script, verify_twice=verify_twice) for script in scripts]
 
     async def play_at_once(self, scripts: list[Script]) -> list[Trace]:
-        """Play scripts at the same time; every hook call of one lets all the others go first."""
+        """Play scripts at the same time; before each hook call of a script, the others may continue."""
         return await asyncio.gather(*(self.play(script) for script in scripts))
 
     async def _play(self, trace: Trace, verify_twice: bool) -> None:
         try:
             session = await self.link.open(copy.deepcopy(trace.script.row))
         except RolloutError as error:
-            trace.error, trace.answered = str(error), True
+            trace.error, trace.has_answer = str(error), True
             return
         trace.tools = session.tools
         try:
@@ -157,10 +157,10 @@ class Stage:
         trace.reward = Reward(total)
 
     async def _ask_oracle(self, trace: Trace, session: Session) -> list[Item] | None:
-        before, trace.answered = trace.answered, True
+        before, trace.has_answer = trace.has_answer, True
         result: Any = self.environment.oracle(session.task, session)
         answer = await result if inspect.isawaitable(result) else result
-        trace.answered = before or answer is not None
+        trace.has_answer = before or answer is not None
         return as_items(answer, "oracle") if answer is not None else None
 
 
@@ -168,7 +168,7 @@ class Stage:
 async def stage(
     factory: Callable[[], Environment], seed: int, supply: Callable[[], Resources] | None = None
 ) -> AsyncGenerator[Stage, None]:
-    """A stage with an environment object of its own, whose threads end with the block."""
+    """A stage with a new environment object, whose threads end with the block."""
     environment = factory()
     new_stage = Stage(environment, seed, supply)
     try:
@@ -178,7 +178,7 @@ async def stage(
 
 
 def as_items(output: str | list[Any], where: str) -> list[Item]:
-    """A text as one assistant message, a list as the items it must hold.
+    """A text as one assistant message, or a list as checked items.
 
     Raises:
         UsageError: an item is not well formed.

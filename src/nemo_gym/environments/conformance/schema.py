@@ -1,4 +1,4 @@
-"""Whether a tool's parameters are a JSON Schema a model endpoint will take."""
+"""Checks that a tool's parameters are a JSON Schema that model endpoints accept."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Final, cast
 
 
 def schema_problem(schema: object) -> str | None:
-    """What is wrong with the parameters of a tool and where, or None.
+    """The first problem of a tool's parameters, with its place; None without a problem.
 
-    Checks the vocabulary that model endpoints read (JSON Schema 2020-12, section "Structural validation",
-    plus `$ref` into `$defs`); a keyword it does not know is allowed, as the standard says.
+    It checks the keywords that model endpoints read (JSON Schema 2020-12, section "Structural validation",
+    and `$ref` into `$defs`). Other keywords are allowed, as the standard says.
     """
     if not isinstance(schema, dict):
         return "parameters: expected an object"

@@ -1,4 +1,4 @@
-"""`StandIn`: answers in place of a model that an environment asks, the same every time."""
+"""`StandIn`: takes the place of a model that an environment asks, and always answers the same."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 NO_ANSWER: Final = "no answer"
-"""What a stand-in says where nothing else is set."""
+"""The answer of a stand-in for which no other answer is set."""
 Answers: TypeAlias = Mapping[str, str | list[str]]
-"""What the models say, by name: a text for every call, or a list of texts for one call after the other."""
+"""The answers of the models, by name: one text for every call, or a list of texts for the calls in turn."""
 
 
 class StandIn(AskedModel):
-    """Says what `answer_as` sets for the current task of asyncio; no call leaves the process."""
+    """Gives the answers that `answer_as` sets for the current task of asyncio; no call leaves the process."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -35,7 +35,7 @@ def stand_ins(names: Iterable[str]) -> Resources:
 
 
 def answer_as(answers: Answers) -> None:
-    """Set what stand-ins say in this task of asyncio and in those it starts, from the first answer on."""
+    """Set the answers of stand-ins in this task of asyncio and in the tasks that it starts."""
     _playing.set(_Playing(answers))
 
 
@@ -45,11 +45,11 @@ class _Playing:
         self._calls: dict[str, int] = {}
 
     def next_text(self, name: str) -> str:
-        answers = self._answers.get(name) or NO_ANSWER
+        answers = self._answers.get(name, NO_ANSWER)
         if isinstance(answers, str):
             return answers
         number = self._calls[name] = self._calls.get(name, -1) + 1
-        return answers[number % len(answers)]
+        return answers[number % len(answers)] if answers else NO_ANSWER
 
 
 _playing: Final[ContextVar[_Playing | None]] = ContextVar("playing", default=None)

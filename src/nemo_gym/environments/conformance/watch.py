@@ -1,4 +1,4 @@
-"""What the hooks of one environment object do to the event loop and the process while they run."""
+"""Watches the hooks of one environment object: how long they keep the event loop, and what they change."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from typing import Any
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.session import Session
+from nemo_gym.environments.tool import tool_methods
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """The longest time a hook kept the event loop to itself."""
+    """The longest time that a hook kept the event loop."""
 
     seconds: float
-    """Wall-clock seconds, without those spent waiting for a processor that others were using."""
+    """Wall-clock seconds, without the wait for a processor that other threads used."""
     cpu: float
-    """Seconds of it spent computing in this thread; the rest was sleeping or blocked."""
+    """The seconds in which this thread computed; in the others it slept or was blocked."""
 
 
 class Watch:
-    """Wraps the hooks and tools of an environment object, so that each stretch between two awaits is seen."""
+    """Wraps the hooks and tools of an environment object, to measure each stretch between two awaits."""
 
     def __init__(self, environment: Environment) -> None:
         self.stalls: dict[str, Stall] = {}
@@ -37,22 +38,22 @@ class Watch:
         """How often `close` was called, by session id."""
         self.changed_random: str | None = None
         """The first hook that changed the process-wide state of `random`."""
-        for name in (*_HOOKS, *_tool_names(environment)):
+        for name in (*_HOOKS, *tool_methods(type(environment))):
             if function := getattr(environment, name, None):
-                setattr(environment, name, self._watched(name, function))
+                setattr(environment, name, self._wrap(name, function))
 
     def restart(self) -> None:
-        """Forget the stalls seen so far."""
+        """Forget the stalls so far."""
         self.stalls = {}
 
-    def _watched(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             if name == "close":
                 self._count_close(*args, **kwargs)
             with self._stretch(name):
                 result = function(*args, **kwargs)
-            return _Watched(result, lambda: self._stretch(name)) if inspect.isawaitable(result) else result
+            return _Stretches(result, lambda: self._stretch(name)) if inspect.isawaitable(result) else result
 
         return call
 
@@ -62,11 +63,11 @@ class Watch:
     @contextmanager
     def _stretch(self, name: str) -> Generator[None, None, None]:
         state = random.getstate()
-        delay, cpu, wall = _queued(), thread_time(), perf_counter()
+        delay, cpu, wall = _waiting_time(), thread_time(), perf_counter()
         try:
             yield
         finally:
-            wall, cpu, delay = perf_counter() - wall, thread_time() - cpu, _queued() - delay
+            wall, cpu, delay = perf_counter() - wall, thread_time() - cpu, _waiting_time() - delay
             seconds = max(wall - delay, cpu)
             if name not in self.stalls or seconds > self.stalls[name].seconds:
                 self.stalls[name] = Stall(seconds, cpu)
@@ -78,7 +79,7 @@ _HOOKS = ("seed", "verify", "close", "oracle", "reset", "step")
 _SCHEDULER = Path("/proc/thread-self/schedstat")
 
 
-class _Watched:
+class _Stretches:
     """An awaitable that enters a stretch each time the event loop resumes the one inside."""
 
     def __init__(self, inner: Awaitable[Any], stretch: Callable[[], Any]) -> None:
@@ -91,25 +92,19 @@ class _Watched:
         while True:
             try:
                 with self._stretch():
-                    waited_for = resume()
+                    future = resume()
             except StopIteration as stop:
                 return stop.value
             try:
-                yield waited_for
+                yield future
             except BaseException as error:
                 resume = functools.partial(inner.throw, error)
             else:
                 resume = functools.partial(next, inner)
 
 
-def _tool_names(environment: Environment) -> list[str]:
-    return [
-        name for name in dir(type(environment)) if hasattr(getattr(type(environment), name), "__gym_tool__")
-    ]
-
-
-def _queued() -> float:
-    """Seconds this thread has been ready to run but had no processor, where the kernel tells."""
+def _waiting_time() -> float:
+    """How many seconds this thread was ready to run but had no processor; 0 if the kernel does not say it."""
     try:
         return int(_SCHEDULER.read_bytes().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):

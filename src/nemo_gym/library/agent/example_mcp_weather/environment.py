@@ -1,4 +1,4 @@
-"""A tool for agents that bring their own loop: they call it over MCP."""
+"""A tool that agents with their own loop call over MCP."""
 
 import json
 from typing import Any
@@ -11,30 +11,20 @@ from nemo_gym.wire.items import Item, function_call
 DEFAULT_CITY = "Paris"
 WEATHER = "is sunny and 72 F"
 OTHER_REPORTS = (
-    WEATHER,
-    "sunny",
-    "rainy",
-    "cloudy",
-    "snowy",
-    "windy",
-    "foggy",
-    "stormy",
-    "degrees",
-    "F",
-    "C",
-)
-"""What an answer must not hold beside the report: a second report, or other weather."""
+    WEATHER, "sunny", "rainy", "cloudy", "snowy", "windy", "foggy", "stormy", "degrees", "F", "C",
+)  # fmt: skip
+"""Words that an answer must not hold in addition to the report: a second report, or other weather."""
 
 
 class McpWeather(Environment):
-    """Tutorial: look the weather up with a tool served over MCP and repeat the report."""
+    """Tutorial: look up the weather with a tool that is served over MCP, and repeat the report."""
 
     domain = "agent"
     stateless = False
     expose_tools_over_mcp = True
 
     class Task(Task):
-        """`verifier_metadata.expected_city` is the city that must be looked up; Paris by default."""
+        """`verifier_metadata.expected_city` is the city to look up; by default Paris."""
 
         def __post_init__(self) -> None:
             city: Any = self.city
@@ -69,5 +59,5 @@ class McpWeather(Environment):
 
 
 def report(city: str) -> str:
-    """The sentence that the tool says of a city; the weather is the same everywhere."""
+    """The tool's report about a city; the weather is the same everywhere."""
     return f"The weather in {city.strip()} {WEATHER}."

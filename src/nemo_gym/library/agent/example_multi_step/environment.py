@@ -1,4 +1,4 @@
-"""Tool calls that build on each other."""
+"""Tool calls that need the results of earlier ones."""
 
 import json
 
@@ -7,7 +7,7 @@ from nemo_gym.wire.items import Item, function_call
 
 
 class SynonymValues(Environment):
-    """Tutorial: look up a value for each synonym, then hand in all of them together."""
+    """Tutorial: look up a value for each synonym, then hand in all values together."""
 
     domain = "agent"
     stateless = False
@@ -16,7 +16,7 @@ class SynonymValues(Environment):
         expected_synonym_values: list[int]
         """One value for each synonym, in the same order."""
         synonyms: list[str] = []
-        """What the prompt asks for; only the oracle reads it."""
+        """The synonyms in the prompt; only the oracle reads them."""
 
     @tool
     def get_synonym_value(self, session: Session, synonym: str) -> int:

@@ -1,11 +1,11 @@
-"""State that lives as long as a rollout and is seen by no other."""
+"""State that belongs to one rollout and ends with it."""
 
 from nemo_gym import Environment, Response, Session, Task, tool
 from nemo_gym.wire.items import Item, function_call
 
 
 class Counter(Environment):
-    """Tutorial: bring a counter to a wanted value; every rollout has a counter of its own."""
+    """Tutorial: bring a counter to its expected value; every rollout has its own counter."""
 
     domain = "agent"
     stateless = False

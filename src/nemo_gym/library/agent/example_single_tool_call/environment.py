@@ -22,9 +22,10 @@ class WeatherReport(Environment):
 
     class Task(Task):
         expected_answer: str | None = None
-        """The word of the forecast, to be repeated in the answer; by default that of every city looked up."""
+        """The forecast's word, which the answer must repeat; by default the word of every city that the model
+        looks up."""
         city: str | None = None
-        """The city that must be looked up; without it any city will do."""
+        """The city that the model must look up; by default any city."""
 
     @tool
     def get_weather(self, session: Session, city: str) -> str:
@@ -34,20 +35,20 @@ class WeatherReport(Environment):
             city: Name of the city.
         """
         city = city.strip().casefold()
-        session.state.setdefault("asked", []).append(city)
+        session.state.setdefault("cities", []).append(city)
         return f"{FORECASTS.get(city, ELSEWHERE)}, light wind from the west"
 
     def verify(self, task: Task, response: Response, session: Session) -> float:
-        cities = session.state.get("asked", [])
-        if not (task.city.strip().casefold() in cities if task.city else cities):
+        cities = session.state.get("cities", [])
+        if not cities or (task.city and task.city.strip().casefold() not in cities):
             return 0.0
-        expected = {task.expected_answer or FORECASTS.get(city, ELSEWHERE) for city in cities}
-        rivals = {*FORECASTS.values(), ELSEWHERE} - expected
+        words = {task.expected_answer or FORECASTS.get(city, ELSEWHERE) for city in cities}
+        other_words = {*FORECASTS.values(), ELSEWHERE} - words
         answer = strip_reasoning(response.final_text)
-        return float(all(claims_only(answer, word, rivals) for word in expected))
+        return float(all(claims_only(answer, word, other_words) for word in words))
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
         city = task.city or "Lisbon"
-        if "asked" not in session.state:
+        if "cities" not in session.state:
             return [function_call("get_weather", json.dumps({"city": city}), call_id="call_1")]
         return f"Today it is {task.expected_answer or FORECASTS.get(city.casefold(), ELSEWHERE)}."

@@ -1,4 +1,4 @@
-"""A reward with parts, for trainers that weigh them and people who want to see which part was lost."""
+"""A reward with several parts, so that trainers can weigh them and people can see which part is missing."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from nemo_gym.wire.task import Row
 
 
 class ExpectedCall(msgspec.Struct):
-    """The one call that is right, of a tool in the row's `responses_create_params.tools`."""
+    """The only right call, of a tool in the row's `responses_create_params.tools`."""
 
     name: str
     arguments: dict[str, Any] = {}
@@ -27,7 +27,7 @@ class KitchenTimer(Environment):
     reward_range = (0.0, 3.0)
 
     class Task(Task):
-        """A timer to set, or an `expected_call` of any tool that the row itself offers."""
+        """A timer to set, or an `expected_call` of a tool that the row offers."""
 
         minutes: int | None = None
         label: str | None = None
@@ -49,80 +49,72 @@ class KitchenTimer(Environment):
         return "Timer set."
 
     async def call_tool(self, call: FunctionCall, session: Session) -> str | None:
-        if _schema_of(call["name"], session.row) is None:
+        """Answer a call of a tool that only the row offers."""
+        if row_parameters(session.row, call["name"]) is None:
             return None
         session.state["called"] = True
         return "Done."
 
     def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        if task.expected_call is not None:
-            parts = _parts_of_call(task.expected_call, response, session.row)
-            return Reward(sum(parts.values()), components=parts, details=parts)
-        timers = session.state.get("timers", [])
         calls = response.function_calls
-        answer = strip_reasoning(response.final_text).strip()
-        parts = {
-            "correctness": float(timers == [(task.minutes, task.label)]),
-            # Calls with invalid arguments never reach the tool, so they leave no timer.
-            "schema_valid": float(0 < len(calls) == len(timers)),
-            "format": float(bool(calls) and re.fullmatch(r"Timer: \d{1,4} min", answer) is not None),
-        }
+        if task.expected_call is not None:
+            parts = grade_call(task.expected_call, response, session.row)
+        else:
+            timers = session.state.get("timers", [])
+            answer = strip_reasoning(response.final_text).strip()
+            parts = {
+                "correctness": float(timers == [(task.minutes, task.label)]),
+                # Calls with invalid arguments never reach the tool, so they leave no timer.
+                "schema_valid": float(0 < len(calls) == len(timers)),
+                "format": float(bool(calls) and re.fullmatch(r"Timer: \d{1,4} min", answer) is not None),
+            }
         # Details become columns of the result, so that each part gets its own statistics.
         return Reward(sum(parts.values()), components=parts, details=parts)
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
-        if task.expected_call is not None:
-            return "" if "called" in session.state else _right_call(task.expected_call)
+        call = task.expected_call
+        if call is not None:
+            arguments = json.dumps(call.arguments)
+            return (
+                "" if "called" in session.state else [function_call(call.name, arguments, call_id="call_1")]
+            )
         if "timers" not in session.state:
             arguments = json.dumps({"minutes": task.minutes, "label": task.label})
             return [function_call("set_timer", arguments, call_id="call_1")]
         return f"Timer: {task.minutes} min"
 
 
-def _parts_of_call(expected: ExpectedCall, response: Response, row: Row) -> dict[str, float]:
-    """The same three parts for a row that names the call: here, the answer is to be the call and no text."""
-    calls = response.function_calls
-    arguments = [_arguments_of(call) for call in calls]
-    schema = _schema_of(calls[0]["name"], row) if calls else None
-    first = arguments[0] if arguments else None
+def grade_call(expected: ExpectedCall, response: Response, row: Row) -> dict[str, float]:
+    """The three parts for a row with an `expected_call`, whose answer must be that call and no text."""
+    calls = [(call["name"], parse_arguments(call)) for call in response.function_calls]
+    correct = any(
+        name == expected.name and arguments is not None and expected.arguments.items() <= arguments.items()
+        for name, arguments in calls
+    )
+    valid = False
+    for name, arguments in calls[:1]:
+        parameters = row_parameters(row, name)
+        if parameters is not None and arguments is not None:
+            valid = all(field in arguments for field in parameters.get("required") or ())
+    texts = [message_text(item).strip() for item in response.output if item["type"] == "message"]
     return {
-        "correctness": float(
-            any(
-                call["name"] == expected.name
-                and values is not None
-                and all(
-                    name in values and values[name] == value for name, value in expected.arguments.items()
-                )
-                for call, values in zip(calls, arguments, strict=True)
-            )
-        ),
-        "schema_valid": float(
-            schema is not None
-            and first is not None
-            and all(name in first for name in schema.get("required") or ())
-        ),
-        "format": float(len(calls) == 1 and not _says_anything(response)),
+        "correctness": float(correct),
+        "schema_valid": float(valid),
+        "format": float(len(calls) == 1 and not any(texts)),
     }
 
 
-def _says_anything(response: Response) -> bool:
-    return any(item["type"] == "message" and message_text(item).strip() for item in response.output)
-
-
-def _arguments_of(call: FunctionCall) -> dict[str, Any] | None:
+def parse_arguments(call: FunctionCall) -> dict[str, Any] | None:
+    """The arguments of a call; None when they are not a JSON object."""
     try:
         return msgspec.json.decode(call["arguments"], type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 
-def _schema_of(name: str, row: Row) -> dict[str, Any] | None:
-    """The parameters of a tool that the row offers; None for another."""
-    for offered in row.get("responses_create_params", {}).get("tools") or ():
-        if offered.get("name") == name:
-            return offered.get("parameters") or {}
+def row_parameters(row: Row, name: str) -> dict[str, Any] | None:
+    """The parameters of a tool that the row offers; None when the row does not offer it."""
+    for schema in row.get("responses_create_params", {}).get("tools") or ():
+        if schema.get("name") == name:
+            return schema.get("parameters") or {}
     return None
-
-
-def _right_call(expected: ExpectedCall) -> list[Item]:
-    return [function_call(expected.name, json.dumps(expected.arguments), call_id="call_1")]

@@ -10,7 +10,7 @@ from nemo_gym.library.agent.workplace_assistant.fields import (
     Check,
     address,
     between,
-    checked,
+    check_all,
     first_results,
     known_field,
     matching,
@@ -81,7 +81,7 @@ class CalendarTools:
             "event_start": event_start,
             "duration": duration,
         }
-        event_id = office_of(session).calendar_events.add(checked(FIELDS, values))
+        event_id = office_of(session).calendar_events.add(check_all(FIELDS, values))
         return f"Event {event_id} created."
 
     @tool

@@ -11,7 +11,7 @@ from nemo_gym.library.agent.workplace_assistant.fields import (
     Check,
     address,
     between,
-    checked,
+    check_all,
     colleague,
     day,
     first_results,
@@ -151,7 +151,7 @@ class CustomerTools:
             "follow_up_by": follow_up_by,
             "notes": notes,
         }
-        customer_id = office_of(session).customers.add(checked(FIELDS, values))
+        customer_id = office_of(session).customers.add(check_all(FIELDS, values))
         return f"Customer {customer_id} added."
 
     @tool

@@ -1,4 +1,4 @@
-"""The office every rollout begins with: made up, the same each time, built once at first use."""
+"""The invented office at the start of every rollout; it is built once, at its first use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 Row: TypeAlias = Mapping[str, str]
-"""One record; never changed in place, so that rollouts can share it."""
+"""One record. No code changes it in place, so that rollouts can share it."""
 
 NOW: Final = "2025-03-12 08:00:00"
-"""The present moment of every task, a Wednesday before the first meeting of the day."""
+"""The time at which every task happens: a Wednesday before the first meeting of the day."""
 TODAY: Final = NOW[:10]
 MY_NAME: Final = "Robin Hale"
 MY_EMAIL: Final = "robin.hale@orchardworks.example"
@@ -28,16 +28,16 @@ TRAFFIC_SOURCES: Final = ("direct", "search", "social", "referral")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The tables by id, all of them read-only."""
+    """The read-only tables; each maps an id to a record."""
 
     directory: Mapping[str, str]
-    """Full name by email address, for everyone who works here."""
+    """The full name of every employee, by email address."""
     emails: Mapping[str, Row]
     calendar_events: Mapping[str, Row]
     project_tasks: Mapping[str, Row]
     customers: Mapping[str, Row]
     visits: tuple[Row, ...]
-    """Web analytics, one row a visit; a visitor may come back."""
+    """Web analytics, with one row for each visit; a visitor may come several times."""
 
 
 @cache
@@ -112,9 +112,9 @@ _OBJECTS = (
 
 
 def _table(key: str, rows: Iterable[dict[str, str]]) -> Mapping[str, Row]:
-    """Number the rows from 1 and freeze them."""
-    numbered = ((record_id(number), row) for number, row in enumerate(rows, start=1))
-    return MappingProxyType({id: MappingProxyType({key: id, **row}) for id, row in numbered})
+    """A read-only table; the ids of its rows count from 1."""
+    pairs = ((record_id(number), row) for number, row in enumerate(rows, start=1))
+    return MappingProxyType({id: MappingProxyType({key: id, **row}) for id, row in pairs})
 
 
 def _day(offset: int) -> str:
@@ -125,10 +125,11 @@ def _is_weekday(day: str) -> bool:
     return datetime.fromisoformat(day).weekday() < 5
 
 
-def _names(rng: random.Random, n: int, taken: Iterable[str] = ()) -> list[str]:
-    used = set(taken)
+def _names(rng: random.Random, n: int, others: Iterable[str] = ()) -> list[str]:
+    """Different names, none of them among the others."""
+    excluding = set(others)
     every = [f"{first} {last}" for first in _FIRST_NAMES for last in _LAST_NAMES]
-    return rng.sample([name for name in every if name not in used], n)
+    return rng.sample([name for name in every if name not in excluding], n)
 
 
 def _address(name: str, company: str) -> str:
@@ -143,7 +144,7 @@ def _directory(rng: random.Random) -> dict[str, str]:
 def _customers(rng: random.Random, people: list[str]) -> Mapping[str, Row]:
     rows: list[dict[str, str]] = []
     colleagues = [address.split("@")[0].replace(".", " ").title() for address in people]
-    for name in _names(rng, 200, taken=colleagues):
+    for name in _names(rng, 200, others=colleagues):
         rows.append(
             {
                 "customer_name": name,

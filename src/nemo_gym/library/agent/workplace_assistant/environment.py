@@ -1,4 +1,4 @@
-"""An office with 27 tools; what counts is the state in which the assistant leaves it."""
+"""An office with 27 tools; the reward depends on the office's state at the end."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -18,7 +18,6 @@ from nemo_gym.library.agent.workplace_assistant.projects import ProjectTools
 from nemo_gym.library.agent.workplace_assistant.state import Office
 from nemo_gym.library.agent.workplace_assistant.tasks import SPLITS, generate
 from nemo_gym.verifiers.text import last_nonempty_line, strip_reasoning
-from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, function_call
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
@@ -42,7 +41,7 @@ CHANGING_TOOLS: Final = frozenset(
         "customer_relationship_manager_delete_customer",
     }
 )
-"""All other tools only look things up, so a replay leaves them out."""
+"""The other tools only look things up, so a replay leaves them out."""
 
 
 class Call(msgspec.Struct):
@@ -62,26 +61,27 @@ class WorkplaceAssistant(
 
     class Task(Task):
         ground_truth: list[Call]
-        """Calls that lead to the wanted state."""
+        """Calls that lead to the right state."""
         expected_text: str | None = None
-        """The last line of the answer to a question, for tasks that change nothing."""
+        """The last line of the right answer, for questions."""
         category: str | None = None
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Row]:
-        if split not in SPLITS:
-            raise UsageError(f"environment {self.name()} has no split {split!r}; it has {', '.join(SPLITS)}")
+        self.check_split(split, SPLITS)
         return generate(split, seed, n)
 
     def seed(self, task: Task, session: Session) -> None:
         session.state["office"] = Office()
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        expected = await self._replay(task.ground_truth)
+        right_office = await self.replay(task.ground_truth)
         calls = [Call(call["name"], call["arguments"]) for call in response.function_calls]
-        reached = await self._replay(calls)
-        wrong = expected.differing_tables(reached)
-        answered = task.expected_text is None or _answers(response.final_text, task.expected_text)
-        return Reward(float(answered and not wrong), details={"wrong_tables": wrong})
+        wrong_tables = right_office.differing_tables(await self.replay(calls))
+        right = not wrong_tables
+        if task.expected_text is not None:
+            answer = last_nonempty_line(strip_reasoning(response.final_text)).strip(" *`.")
+            right = right and answer.lower() == task.expected_text.lower()
+        return Reward(float(right), details={"wrong_tables": wrong_tables})
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
         turn: int = session.state.get("oracle_turn", 0)
@@ -92,20 +92,15 @@ class WorkplaceAssistant(
         return task.expected_text or "That is done."
 
     @cached_property
-    def _changing_tools(self) -> dict[str, BoundTool]:
+    def changing_tools(self) -> dict[str, BoundTool]:
+        """The tools that change the office, by name."""
         return {name: tool for name, tool in bind_tools(self).items() if name in CHANGING_TOOLS}
 
-    async def _replay(self, calls: Iterable[Call]) -> Office:
-        """The office after these calls; one that does not work changes nothing."""
+    async def replay(self, calls: Iterable[Call]) -> Office:
+        """The office after these calls; a call that fails changes nothing."""
         session = Session({}, Task(), id="replay", seed=0, tools=[])
         office = session.state["office"] = Office()
         for call in calls:
-            tool = self._changing_tools.get(call.name)
-            if tool is not None:
-                await tool.call(session, call.arguments)
+            if call.name in self.changing_tools:
+                await self.changing_tools[call.name].call(session, call.arguments)
         return office
-
-
-def _answers(text: str, expected: str) -> bool:
-    answer = last_nonempty_line(strip_reasoning(text)).strip(" *`.")
-    return answer.lower() == expected.lower()

@@ -1,4 +1,4 @@
-"""Checks of what a model wrote into a tool's argument; each returns the value as it is stored."""
+"""Checks of the arguments of tools; each returns the value in the form in which it is stored."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from nemo_gym.environments.tool import ToolError
 from nemo_gym.library.agent.workplace_assistant.data import Row, base
 
 RESULT_LIMIT: Final = 5
-"""Most records a search shows."""
+"""The most records that a search shows."""
 MAX_QUERY_CHARS: Final = 200
 MAX_TEXT_CHARS: Final = 20_000
 
 Check = Callable[[str, str], str]
-"""Takes the value and the name of its field; raises ToolError for a bad one."""
+"""Gets the value and the name of its field; raises ToolError when the value is wrong."""
 
 
 def text(value: str, field: str) -> str:
-    """Any text that is not blank and not endless."""
+    """A text that is not blank and not too long."""
     if not value.strip():
         raise ToolError(f"{field} must not be empty.")
     return note(value, field)
 
 
 def note(value: str, field: str) -> str:
-    """Any text that is not endless."""
+    """A text that is not too long; it may be empty."""
     if len(value) > MAX_TEXT_CHARS:
         raise ToolError(f"{field} is too long: {len(value)} characters, at most {MAX_TEXT_CHARS} are stored.")
     return value
 
 
 def address(value: str, field: str) -> str:
-    """Something of the form name@host."""
+    """An address of the form name@host."""
     name, at, host = value.strip().partition("@")
-    odd = any(mark in name + host for mark in " @,;<>\n")
-    if not (name and at and host) or odd or len(value) > MAX_QUERY_CHARS:
+    has_marks = any(mark in name + host for mark in " @,;<>\n")
+    if not (name and at and host) or has_marks or len(value) > MAX_QUERY_CHARS:
         raise ToolError(f"{field}: {_short(value)} is not an email address. Write one address, name@host.")
     return value.strip()
 
 
 def colleague(value: str, field: str) -> str:
-    """The address of someone in the company directory."""
+    """An address of the company directory."""
     value = value.strip().lower()
     if value not in base().directory:
         raise ToolError(f"{field}: {_short(value)} is nobody's address in the company directory.")
@@ -55,7 +55,7 @@ def day(value: str, field: str) -> str:
 
 
 def moment(value: str, field: str) -> str:
-    """A time, stored as YYYY-MM-DD HH:MM:SS; a date alone is its midnight."""
+    """A time, stored as YYYY-MM-DD HH:MM:SS; a date alone means midnight."""
     try:
         return datetime.fromisoformat(value.strip()).replace(tzinfo=None).isoformat(" ", "seconds")
     except ValueError:
@@ -74,7 +74,7 @@ def minutes(value: str, field: str) -> str:
 
 
 def one_of(options: Iterable[str]) -> Check:
-    """One of a few fixed spellings."""
+    """A check for one of a few fixed spellings."""
     spellings = tuple(options)
 
     def check(value: str, field: str) -> str:
@@ -86,24 +86,25 @@ def one_of(options: Iterable[str]) -> Check:
 
 
 def optional(check: Check) -> Check:
-    """Empty, or what `check` lets through."""
+    """A check that also accepts an empty value."""
     return lambda value, field: check(value, field) if value else ""
 
 
-def checked(checks: Mapping[str, Check], values: Mapping[str, str]) -> dict[str, str]:
-    """All values of a new record, each passed through the check of its field."""
+def check_all(checks: Mapping[str, Check], values: Mapping[str, str]) -> dict[str, str]:
+    """The values of a new record after the check of each field."""
     return {field: check(values[field], field) for field, check in checks.items()}
 
 
 def known_field(field: str, fields: Iterable[str]) -> str:
-    """The field itself when the table has it."""
+    """The name of a field, if the table has it."""
     return one_of(fields)(field, "field")
 
 
 def between(low: str, high: str, names: tuple[str, str]) -> Callable[[str], bool]:
-    """A test whether a stored date or time lies in a range; an empty bound is open, a date means all of it.
+    """A function that tells whether a stored date or time is in a range. An empty end has no limit; a date at
+    the end includes the whole day.
 
-    `names` are the two arguments, for the error message.
+    `names` are the names of the two arguments, for the error message.
     """
     first = moment(low, names[0]) if low else ""
     last = moment(high, names[1]) if high else "9999"
@@ -111,11 +112,11 @@ def between(low: str, high: str, names: tuple[str, str]) -> Callable[[str], bool
         last = f"{last[:10]} 23:59:59"
     if last < first:
         raise ToolError(f"{names[0]} {_short(low)} is after {names[1]} {_short(high)}.")
-    return lambda stored: first[: len(stored)] <= stored <= last
+    return lambda value: first[: len(value)] <= value <= last
 
 
 def matching(query: str, *, field: str = "query") -> Callable[[Iterable[str]], bool]:
-    """A test whether every word of the query occurs in some of the texts, upper or lower case alike."""
+    """A function that tells whether every word of the query occurs in one of the texts, in any case."""
     if len(query) > MAX_QUERY_CHARS:
         raise ToolError(f"{field} is too long: {len(query)} characters, at most {MAX_QUERY_CHARS}.")
     words = query.lower().split()
@@ -123,14 +124,14 @@ def matching(query: str, *, field: str = "query") -> Callable[[Iterable[str]], b
     def match(texts: Iterable[str]) -> bool:
         if not words:
             return True
-        joined = "\n".join(texts).lower()
-        return all(word in joined for word in words)
+        text = "\n".join(texts).lower()
+        return all(word in text for word in words)
 
     return match
 
 
 def first_results(rows: list[Row]) -> dict[str, Any]:
-    """What a search answers: the number of records found, and the first few of them."""
+    """The result of a search: the number of matches, and the first few of them."""
     return {"total": len(rows), "results": [dict(row) for row in rows[:RESULT_LIMIT]]}
 
 

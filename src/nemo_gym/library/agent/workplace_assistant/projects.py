@@ -9,7 +9,7 @@ from nemo_gym.environments.tool import ToolError, tool
 from nemo_gym.library.agent.workplace_assistant.data import BOARDS, LISTS
 from nemo_gym.library.agent.workplace_assistant.fields import (
     Check,
-    checked,
+    check_all,
     colleague,
     day,
     first_results,
@@ -108,7 +108,7 @@ class ProjectTools:
             "due_date": due_date,
             "board": board,
         }
-        task_id = office_of(session).project_tasks.add(checked(FIELDS, values))
+        task_id = office_of(session).project_tasks.add(check_all(FIELDS, values))
         return f"Task {task_id} created."
 
     @tool

@@ -1,4 +1,4 @@
-"""What one rollout sees of the office: the shared base under a thin layer of its own changes."""
+"""The office of one rollout: the shared data, and the rollout's own changes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nemo_gym.environments.tool import ToolError
 from nemo_gym.library.agent.workplace_assistant.data import Row, base, record_id
 
 CASE_SENSITIVE: Final = frozenset({"status", "list_name", "board"})
-"""Columns with fixed spellings; in all others upper and lower case are the same."""
+"""Columns with fixed spellings; in the others upper and lower case are the same."""
 
 
 class Table:
-    """Records by id. Only what was changed is stored, so a fresh table costs nothing."""
+    """Records by id. A table stores only its changes, so a new table needs no memory."""
 
     __slots__ = ("_base", "_changes", "_last", "key")
 
@@ -23,14 +23,14 @@ class Table:
         """The column with the id."""
         self._base = rows
         self._changes: dict[str, Row | None] = {}
-        """New and changed records, None for a removed one of the base."""
+        """New and changed records by id; None for a record of the shared data that was removed."""
         self._last = len(rows)
 
     def __getitem__(self, id: str) -> Row:
         """The record with this id.
 
         Raises:
-            ToolError: there is none.
+            ToolError: there is no such record.
         """
         row = self._changes[id] if id in self._changes else self._base.get(id)
         if row is None:
@@ -49,7 +49,7 @@ class Table:
                 yield row
 
     def add(self, values: Row) -> str:
-        """Append a record and return its id: one more than the last there is."""
+        """Append a record and return its id, which is one more than the last id."""
         self._last += 1
         id = record_id(self._last)
         self._changes[id] = {self.key: id, **values}
@@ -60,7 +60,7 @@ class Table:
         self._changes[id] = {**self[id], field: value}
 
     def remove(self, id: str) -> None:
-        """Remove a record; the id of a new one becomes free again when no later one is there."""
+        """Remove a record. The last id is used again when its record is a new one."""
         if self[id][self.key] in self._base:
             self._changes[id] = None
             return
@@ -69,9 +69,10 @@ class Table:
             self._last -= 1
 
     def difference(self) -> dict[str, Row | None]:
-        """Records that are not as in the base, None for a removed one; equal for equal tables."""
-        folded = {id: _fold(row) for id, row in self._changes.items()}
-        return {id: row for id, row in folded.items() if row != _fold(self._base.get(id))}
+        """The records that differ from the shared data; None for a removed one. Equal tables have equal
+        differences."""
+        rows = {id: _fold(row) for id, row in self._changes.items()}
+        return {id: row for id, row in rows.items() if row != _fold(self._base.get(id))}
 
 
 class Office:
@@ -86,7 +87,7 @@ class Office:
         self.project_tasks = Table("task_id", start.project_tasks)
         self.customers = Table("customer_id", start.customers)
         self.plots = Table("plot_id", {})
-        """Charts made from the analytics data, which itself never changes."""
+        """Charts of the analytics data; the data itself never changes."""
 
     def differing_tables(self, other: Office) -> list[str]:
         """The names of the tables that are not the same in both offices."""

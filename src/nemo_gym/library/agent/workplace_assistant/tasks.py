@@ -1,4 +1,4 @@
-"""Task rows without end: the templates in turn, sorted into splits that share no task."""
+"""Makes task rows from the templates in turn, in splits that share no task."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Use texts in quotes exactly as they are given. Dates are written YYYY-MM-DD, tim
 have eight digits."""
 
 SPLITS: Final = {"train": 1000, "validation": 100, "test": 100, "example": 5}
-"""Each split, with the number of tasks made when none is asked for."""
+"""The default number of tasks in each split."""
 
 
 def generate(split: str, seed: int, n: int | None) -> Iterator[Row]:
-    """Up to `n` different tasks; fewer only when the templates have no more to give."""
+    """At most `n` different tasks; fewer when the templates have no more."""
     rng = random.Random(f"{split}:{seed}")
     kinds = [(category, template) for category, several in TEMPLATES.items() for template in several]
     rng.shuffle(kinds)
@@ -53,7 +53,7 @@ _SHARES = ("train",) * 16 + ("validation", "validation", "test", "example")
 
 
 def _split_of(key: bytes) -> str:
-    """The split a task belongs to, for every seed."""
+    """The split of a task; it is the same for every seed."""
     return _SHARES[zlib.crc32(key) % len(_SHARES)]
 
 

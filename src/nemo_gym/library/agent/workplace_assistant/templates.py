@@ -1,4 +1,4 @@
-"""The kinds of tasks; each has exactly one right end state, which it computes from the data."""
+"""The templates of tasks. A task has exactly one right end state, which its template computes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Call: TypeAlias = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A task without its packaging."""
+    """A task before it becomes a row."""
 
     prompt: str
     calls: list[Call]
-    """What has to be done; for a question, the look-up that answers it."""
+    """The calls that do the task, or that answer the question."""
     expected_text: str | None = None
-    """The answer to a question: what the last line of the reply must be."""
+    """The answer to a question, which must be the last line of the reply."""
 
 
 Template: TypeAlias = Callable[[random.Random], Draft]
@@ -78,21 +78,26 @@ def forward_latest_email(rng: random.Random) -> Draft:
 
 def delete_recent_emails(rng: random.Random) -> Draft:
     address, name = rng.choice(_people())
-    received = _received_from(address)
-    cut = received[-rng.randint(1, min(RESULT_LIMIT, len(received)))]["sent_datetime"][:10]
-    doomed = [email for email in received if email["sent_datetime"] >= cut]
-    prompt = f"Delete every email I received from {name} on or after {_spoken(rng, cut)}."
-    return Draft(prompt, [("email_delete_email", {"email_id": email["email_id"]}) for email in doomed])
+    emails = _emails_from(address)
+    day = emails[-rng.randint(1, min(RESULT_LIMIT, len(emails)))]["sent_datetime"][:10]
+    recent = [email for email in emails if email["sent_datetime"] >= day]
+    prompt = f"Delete every email I received from {name} on or after {_spell(rng, day)}."
+    return Draft(prompt, [("email_delete_email", {"email_id": email["email_id"]}) for email in recent])
 
 
 def create_event(rng: random.Random) -> Draft:
     address, name = rng.choice(_people())
-    title, day, time, duration = rng.choice(_TITLES), _coming_day(rng), rng.choice(_TIMES), _duration(rng)
+    title, day, time, duration = (
+        rng.choice(_TITLES),
+        _coming_day(rng),
+        rng.choice(_TIMES),
+        rng.choice(_DURATIONS),
+    )
     prompt = rng.choice(
         (
-            f"Set up a meeting called '{title}' with {name} on {_spoken(rng, day)} at {time} "
+            f"Set up a meeting called '{title}' with {name} on {_spell(rng, day)} at {time} "
             f"for {duration} minutes.",
-            f"Put '{title}' with {name} into my calendar: {_spoken(rng, day)}, {time}, {duration} minutes.",
+            f"Put '{title}' with {name} into my calendar: {_spell(rng, day)}, {time}, {duration} minutes.",
         )
     )
     return Draft(prompt, [_event(title, address, f"{day} {time}:00", duration)])
@@ -106,7 +111,7 @@ def cancel_next_meeting(rng: random.Random) -> Draft:
 def move_next_meeting(rng: random.Random) -> Draft:
     address, name = rng.choice(_people_to_meet())
     day, time = _coming_day(rng), rng.choice(_TIMES)
-    prompt = f"Move my next meeting with {name} to {_spoken(rng, day)} at {time}."
+    prompt = f"Move my next meeting with {name} to {_spell(rng, day)} at {time}."
     return Draft(prompt, [_change_event(_next_event(address), "event_start", f"{day} {time}:00")])
 
 
@@ -122,10 +127,9 @@ def clear_day(rng: random.Random) -> Draft:
     counts = Counter(event["event_start"][:10] for event in base().calendar_events.values())
     days = [day for day, count in counts.items() if day > TODAY and count <= RESULT_LIMIT]
     day = rng.choice(days)
-    doomed = [event for event in base().calendar_events.values() if event["event_start"].startswith(day)]
-    return Draft(
-        f"I am ill on {_spoken(rng, day)}. Cancel all my meetings of that day.", list(map(_cancel, doomed))
-    )
+    events = [event for event in base().calendar_events.values() if event["event_start"].startswith(day)]
+    prompt = f"I am ill on {_spell(rng, day)}. Cancel all my meetings of that day."
+    return Draft(prompt, list(map(_cancel, events)))
 
 
 def plot(rng: random.Random) -> Draft:
@@ -136,7 +140,7 @@ def plot(rng: random.Random) -> Draft:
         if not value.startswith("visits_")
         else f"visits from the source '{value[7:]}'"
     )
-    prompt = f"Make a {kind} plot of the {what} from {_spoken(rng, first)} to {_spoken(rng, last)}."
+    prompt = f"Make a {kind} plot of the {what} from {_spell(rng, first)} to {_spell(rng, last)}."
     return Draft(prompt, [_plot(first, last, value, kind)])
 
 
@@ -148,8 +152,8 @@ def plot_depending_on_visits(rng: random.Random) -> Draft:
         if visits != others:
             break
     prompt = (
-        f"If more visits came from {one} than from {other} between {_spoken(rng, first)} and "
-        f"{_spoken(rng, last)}, both days included, make a bar plot of the total visits over these days. "
+        f"If more visits came from {one} than from {other} between {_spell(rng, first)} and "
+        f"{_spell(rng, last)}, both days included, make a bar plot of the total visits over these days. "
         f"Otherwise make it a line plot."
     )
     return Draft(prompt, [_plot(first, last, "total_visits", "bar" if visits > others else "line")])
@@ -175,7 +179,7 @@ def count_visits(rng: random.Random) -> Draft:
         )
     )
     prompt = (
-        f"How many {kind} did our website have from {_spoken(rng, first)} to {_spoken(rng, last)}, both days "
+        f"How many {kind} did our website have from {_spell(rng, first)} to {_spell(rng, last)}, both days "
         "included? End your reply with a line that holds nothing but the number."
     )
     return Draft(prompt, [call], expected_text=str(visits))
@@ -192,7 +196,7 @@ def create_task(rng: random.Random) -> Draft:
     }
     prompt = (
         f"Create a task '{values['task_name']}' for {name} in the list '{values['list_name']}' of the board "
-        f"'{values['board']}'. It is due on {_spoken(rng, values['due_date'])}."
+        f"'{values['board']}'. It is due on {_spell(rng, values['due_date'])}."
     )
     return Draft(prompt, [("project_management_create_task", values)])
 
@@ -265,13 +269,13 @@ def hand_over_customers(rng: random.Random) -> Draft:
     counts = Counter((row["assigned_to_email"], row["status"]) for row in _customers())
     giver, status = rng.choice([pair for pair, count in counts.items() if count <= RESULT_LIMIT])
     taker, taker_name = rng.choice([who for who in _people() if who[0] != giver])
-    chosen = [row for row in _customers() if (row["assigned_to_email"], row["status"]) == (giver, status)]
+    customers = [row for row in _customers() if (row["assigned_to_email"], row["status"]) == (giver, status)]
     name = base().directory[giver]
     prompt = (
         f"{taker_name} takes over all customers of {name} that have the status '{status}'. "
         "Change the customer list accordingly."
     )
-    return Draft(prompt, [_change_customer(row, "assigned_to_email", taker) for row in chosen])
+    return Draft(prompt, [_change_customer(row, "assigned_to_email", taker) for row in customers])
 
 
 def delete_customer(rng: random.Random) -> Draft:
@@ -294,9 +298,14 @@ def email_owner_of_task(rng: random.Random) -> Draft:
 
 def meet_about_customer(rng: random.Random) -> Draft:
     customer = rng.choice(_customers())
-    title, day, time, duration = rng.choice(_TITLES), _coming_day(rng), rng.choice(_TIMES), _duration(rng)
+    title, day, time, duration = (
+        rng.choice(_TITLES),
+        _coming_day(rng),
+        rng.choice(_TIMES),
+        rng.choice(_DURATIONS),
+    )
     prompt = (
-        f"Set up a {duration}-minute meeting called '{title}' on {_spoken(rng, day)} at {time} with the "
+        f"Set up a {duration}-minute meeting called '{title}' on {_spell(rng, day)} at {time} with the "
         f"colleague who looks after the customer {customer['customer_name']}."
     )
     return Draft(prompt, [_event(title, customer["assigned_to_email"], f"{day} {time}:00", duration)])
@@ -360,7 +369,7 @@ TEMPLATES: Final[dict[str, tuple[Template, ...]]] = {
         cancel_and_explain,
     ),
 }
-"""Every template, by the category its tasks carry."""
+"""Every template, by the category of its tasks."""
 
 _SUBJECTS = (
     "Printer on floor two", "Lunch on Thursday", "Team photo", "Parking", "Numbers for March",
@@ -386,16 +395,11 @@ _NEW_FIRST_NAMES = ("Aurelia", "Benedikt", "Celeste", "Dimitri", "Eleni", "Fabia
 _NEW_LAST_NAMES = ("Albrecht", "Bonnet", "Cardoso", "Delgado", "Engel", "Fiore", "Grimaldi", "Haas")
 _TIMES = tuple(f"{hour:02d}:{half}" for hour in range(9, 17) for half in ("00", "30"))
 _DURATIONS = ("30", "45", "60", "90")
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-)  # fmt: skip
 
 
 @cache
 def _people() -> tuple[tuple[str, str], ...]:
-    """Address and name of everyone in the directory but the user."""
+    """The address and the name of everyone in the directory except the user."""
     return tuple(who for who in base().directory.items() if who[0] != MY_EMAIL)
 
 
@@ -415,13 +419,13 @@ def _customers() -> tuple[Row, ...]:
     return tuple(base().customers.values())
 
 
-def _received_from(address: str) -> list[Row]:
+def _emails_from(address: str) -> list[Row]:
     emails = [row for row in base().emails.values() if row["folder"] == "inbox" and row["address"] == address]
     return sorted(emails, key=lambda row: row["sent_datetime"])
 
 
 def _latest_email(address: str) -> Row:
-    return _received_from(address)[-1]
+    return _emails_from(address)[-1]
 
 
 def _next_event(address: str) -> Row:
@@ -434,11 +438,11 @@ def _is_overdue(task: Row) -> bool:
     return task["due_date"] < TODAY and task["list_name"] != "Done"
 
 
-def _visits(first: str, last: str, **wanted: str) -> int:
-    """How many visits there were in a range of days with these values."""
+def _visits(first: str, last: str, **values: str) -> int:
+    """The number of visits in a range of days with these values."""
     return sum(
         first <= visit["date_of_visit"] <= last
-        and all(visit[column] == value for column, value in wanted.items())
+        and all(visit[column] == value for column, value in values.items())
         for visit in base().visits
     )
 
@@ -453,16 +457,10 @@ def _past_days(rng: random.Random) -> tuple[str, str]:
     return start.isoformat(), (start + timedelta(days=rng.randint(3, 19))).isoformat()
 
 
-def _duration(rng: random.Random) -> str:
-    return rng.choice(_DURATIONS)
-
-
-def _spoken(rng: random.Random, day: str) -> str:
-    """The day as people write it."""
-    parsed = date.fromisoformat(day)
-    month = _MONTHS[parsed.month - 1]
-    weekday = _WEEKDAYS[parsed.weekday()]
-    return rng.choice((day, f"{parsed.day} {month} {parsed.year}", f"{weekday}, {parsed.day} {month}"))
+def _spell(rng: random.Random, day: str) -> str:
+    """The day in one of the forms in which people write it."""
+    when = date.fromisoformat(day)
+    return rng.choice((day, f"{when.day} {when:%B %Y}", f"{when:%A}, {when.day} {when:%B}"))
 
 
 def _send(recipient: str, subject: str, body: str) -> Call:

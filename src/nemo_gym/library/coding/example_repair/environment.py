@@ -1,4 +1,4 @@
-"""Mend a small repository until its tests pass."""
+"""Repair a small repository until its tests pass."""
 
 import asyncio
 import json
@@ -9,9 +9,8 @@ from pathlib import Path
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, tool
 from nemo_gym.environments.base import Config
-from nemo_gym.library.coding.example_repair.problems import PROBLEMS, Problem
+from nemo_gym.library.coding.example_repair.problems import PROBLEMS
 from nemo_gym.library.coding.example_repair.repository import (
-    Tested,
     list_files,
     make_repository,
     read_file,
@@ -21,7 +20,7 @@ from nemo_gym.library.coding.example_repair.repository import (
 from nemo_gym.support.removal import remove_tree
 from nemo_gym.wire.items import Item, function_call
 
-_PROMPT = (
+PROMPT = (
     "The tests of this small Python repository fail. Find the mistake in {name}.py and mend it. "
     "`python -m unittest` runs the tests; leave test_{name}.py as it is."
 )
@@ -35,24 +34,36 @@ class Repair(Environment):
 
     class Config(Config):
         test_timeout: float = 60.0
-        """Seconds the tests may take. Code that computes all the time is stopped earlier."""
+        """The most seconds of the tests. Code that computes without a pause is stopped earlier."""
 
     class Task(Task):
         files: dict[str, str]
-        """The repository as found: text by path."""
+        """The text of each file of the broken repository, by its path."""
         tests: dict[str, str]
-        """Its tests; these are what is run for the score, whatever became of the files."""
+        """Its tests. The score runs these texts, even when the model changes the files."""
         solution: dict[str, str]
         """Files that make the tests pass."""
         held_out: dict[str, str] = {}
-        """Further tests for the score, which are not in the repository."""
+        """More tests for the score, which are not in the repository."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        places = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs))]
-        held_out = places[3::4]
-        chosen = held_out if split == "validation" else [place for place in places if place not in held_out]
-        random.Random(f"{split} {seed}").shuffle(chosen)
-        return (_task(problem, bug) for problem, bug in chosen)
+        bugs = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs))]
+        if split == "validation":
+            bugs = bugs[3::4]
+        else:
+            bugs = [pair for number, pair in enumerate(bugs) if number % 4 != 3]
+        random.Random(f"{split} {seed}").shuffle(bugs)
+        return (
+            self.Task(
+                task_id=f"{problem.name}_{bug}",
+                responses_create_params=dict(ask(PROMPT.format(name=problem.name))),
+                files={f"{problem.name}.py": problem.broken(bug)},
+                tests={f"test_{problem.name}.py": problem.tests},
+                solution={f"{problem.name}.py": problem.source},
+                held_out={f"test_{problem.name}_further.py": problem.held_out},
+            )
+            for problem, bug in bugs
+        )
 
     async def seed(self, task: Task, session: Session) -> None:
         folder = Path(tempfile.mkdtemp(prefix="gym-repair-"))
@@ -62,7 +73,7 @@ class Repair(Environment):
     @tool
     def list_files(self, session: Session) -> list[str]:
         """List the files of the repository."""
-        return list_files(_folder(session))
+        return list_files(folder_of(session))
 
     @tool
     def read_file(self, session: Session, path: str) -> str:
@@ -71,7 +82,7 @@ class Repair(Environment):
         Args:
             path: Its path in the repository, for instance `inventory.py`.
         """
-        return read_file(_folder(session), path)
+        return read_file(folder_of(session), path)
 
     @tool
     def write_file(self, session: Session, path: str, text: str) -> str:
@@ -81,46 +92,35 @@ class Repair(Environment):
             path: Its path in the repository.
             text: All of its new text.
         """
-        write_file(_folder(session), path, text)
+        write_file(folder_of(session), path, text)
         return f"{path} is written."
 
     @tool
     async def run_tests(self, session: Session) -> str:
         """Run the repository's tests and return their report."""
-        return (await self._tested(session, {})).report
+        tests: dict[str, str] = session.row["tests"]
+        result = await run_tests(session, folder_of(session), tests, seconds=self.config.test_timeout)
+        return result.report
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        tested = await self._tested(session, task.held_out)
-        return Reward(float(tested.passed), details={"tests_run": tested.ran, "tests_not_passed": tested.bad})
+        tests = {**task.tests, **task.held_out}
+        result = await run_tests(session, folder_of(session), tests, seconds=self.config.test_timeout)
+        details = {"tests_run": result.count, "tests_not_passed": result.failures}
+        return Reward(float(result.passed), details=details)
 
     async def close(self, session: Session) -> None:
         if "workdir" in session.state:
-            await asyncio.to_thread(remove_tree, _folder(session))
+            await asyncio.to_thread(remove_tree, folder_of(session))
 
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
-        folder = _folder(session)
+        folder = folder_of(session)
         for path, text in task.solution.items():
             if read_file(folder, path) != text:
                 arguments = json.dumps({"path": path, "text": text})
                 return [function_call("write_file", arguments, call_id=f"call_{path}")]
         return "The mistake is mended."
 
-    async def _tested(self, session: Session, more: dict[str, str]) -> Tested:
-        tests = {**session.row["tests"], **more}
-        seconds = self.config.test_timeout
-        return await run_tests(session, _folder(session), tests, seconds=seconds)
 
-
-def _folder(session: Session) -> Path:
+def folder_of(session: Session) -> Path:
+    """The folder of the rollout's repository."""
     return Path(session.state["workdir"])
-
-
-def _task(problem: Problem, bug: int) -> Repair.Task:
-    return Repair.Task(
-        task_id=f"{problem.name}_{bug}",
-        responses_create_params=dict(ask(_PROMPT.format(name=problem.name))),
-        files={f"{problem.name}.py": problem.broken(bug)},
-        tests={f"test_{problem.name}.py": problem.tests},
-        solution={f"{problem.name}.py": problem.source},
-        held_out={f"test_{problem.name}_further.py": problem.held_out},
-    )

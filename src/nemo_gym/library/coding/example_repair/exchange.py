@@ -1,4 +1,4 @@
-"""Lines passed on between the sandbox with the tests and the one with the code that they test."""
+"""Passes lines between the sandbox with the tests and the sandbox with the code that they test."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from typing import Final
 
 import msgspec
 
-from nemo_gym.library.coding.example_repair.testing import MOST_BYTES
+from nemo_gym.library.coding.example_repair.testing import MAX_BYTES
 from nemo_gym.sandbox import AsyncSandbox, SandboxPtyError
 from nemo_gym.sandbox.pty import Pty
 
-_MOST_PRINTED: Final = 4000
+_MAX_OUTPUT: Final = 4000
 _DRAIN_S: Final = 0.5
-"""How long is waited for what was printed, when something that the code left running holds it open."""
-_GONE: Final = b"null\n"
+"""Seconds to wait for the end of the code's output, when a process that the code started keeps it open."""
+_NO_ANSWER: Final = b"null\n"
 
 
 class Verdict(msgspec.Struct):
-    """What the sandbox with the tests reports at its end."""
+    """The report of the sandbox with the tests."""
 
-    ran: int
-    bad: int
+    count: int
+    """How many tests ran."""
+    failures: int
+    """How many of them did not pass."""
     report: str
 
 
 async def exchange(subject: AsyncSandbox, tester: AsyncSandbox, words: Sequence[str]) -> Verdict | None:
-    """Let the tests ask and the code answer, until the tests report.
+    """Pass the questions of the tests to the code, and its answers back, until the tests report.
 
     Args:
-        subject: where the code is, in `code`.
-        tester: where the tests are, in `tests`.
-        words: the program of both, then the names of the code's modules.
+        subject: the sandbox with the code, in the folder `code`.
+        tester: the sandbox with the tests, in the folder `tests`.
+        words: the program of both sandboxes, then the names of the code's modules.
 
     Returns:
         None when the tests end without a report.
@@ -44,10 +46,10 @@ async def exchange(subject: AsyncSandbox, tester: AsyncSandbox, words: Sequence[
         await subject.pty.exec(f"exec {program} subject code", pty=False) as answering,
         await tester.pty.exec(f"exec {program} tests tests {shlex.join(modules)}", pty=False) as asking,
     ):
-        printed = bytearray()
+        output = bytearray()
         readers = [
-            asyncio.ensure_future(_keep_last(answering.read_stderr, printed)),
-            asyncio.ensure_future(_keep_last(asking.read_stderr, bytearray())),
+            asyncio.ensure_future(_keep_end(answering.read_stderr, output)),
+            asyncio.ensure_future(_keep_end(asking.read_stderr, bytearray())),
         ]
         try:
             report = await _pass_on(asking, answering)
@@ -63,32 +65,30 @@ async def exchange(subject: AsyncSandbox, tester: AsyncSandbox, words: Sequence[
         verdict = msgspec.json.decode(report, type=Verdict)
     except msgspec.MsgspecError:
         return None
-    if printed:
-        verdict.report += f"\nPrinted by the code:\n{printed.decode('utf-8', 'replace')}"
+    if output:
+        verdict.report += f"\nPrinted by the code:\n{output.decode('utf-8', 'replace')}"
     return verdict
 
 
 async def _pass_on(asking: Pty, answering: Pty) -> bytes | None:
-    """What the tests say at last. Code that does not answer any more fails every test that asks it."""
+    """The report of the tests. When the code stops answering, every test that asks it fails."""
     questions, answers = _Lines(asking.read), _Lines(answering.read)
-    there = True
+    answer: bytes | None = b""
     while (line := await questions.next()) is not None:
         if line.startswith(b"{"):
             return line
-        answer = None
-        if there:
+        if answer is not None:
             try:
                 await answering.write(line)
                 answer = await answers.next()
             except SandboxPtyError:
                 answer = None
-        there = answer is not None
-        await asking.write(answer or _GONE)
+        await asking.write(answer or _NO_ANSWER)
     return None
 
 
 class _Lines:
-    """The lines of a stream. One that is too long ends it."""
+    """The lines of a stream, up to the first line that is too long."""
 
     def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
         self._read = read
@@ -99,7 +99,7 @@ class _Lines:
         while (end := self._buffer.find(b"\n", start)) < 0:
             start = len(self._buffer)
             data = await self._read()
-            if not data or start > MOST_BYTES:
+            if not data or start > MAX_BYTES:
                 return None
             self._buffer += data
         line = bytes(self._buffer[: end + 1])
@@ -107,8 +107,8 @@ class _Lines:
         return line
 
 
-async def _keep_last(read: Callable[[], Awaitable[bytes]], kept: bytearray) -> None:
-    """Read a stream to its end, so that whoever writes it is not held up."""
+async def _keep_end(read: Callable[[], Awaitable[bytes]], end: bytearray) -> None:
+    """Read a stream, so that its writer does not have to wait, and keep the end of it."""
     while data := await read():
-        kept += data
-        del kept[:-_MOST_PRINTED]
+        end += data
+        del end[:-_MAX_OUTPUT]

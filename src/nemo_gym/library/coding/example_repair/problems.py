@@ -8,14 +8,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A module that is right, its tests, and edits that break it: what is right, what to put instead."""
+    """A module without a mistake, its tests, and edits that break it."""
 
     name: str
     source: str
     tests: str
     held_out: str
-    """Further tests, which whoever mends the module does not see."""
+    """More tests, which the model does not see."""
     bugs: tuple[tuple[str, str], ...]
+    """Pairs of the right text and the wrong text in its place."""
 
     def broken(self, bug: int) -> str:
         """The module with one of its bugs."""

@@ -1,4 +1,4 @@
-"""A rollout's own repository on disk: laid out, read and written within bounds, and tested."""
+"""A rollout's own repository on disk: it creates it, reads and writes its files, and runs its tests."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ from nemo_gym.support.processes import clean_environment, run_program
 from nemo_gym.wire.errors import EnvironmentFault
 
 MAX_BYTES: Final = 256 << 10
-"""Of one file that is read or written."""
+"""The most bytes of one file that is read or written."""
 MAX_FILES: Final = 500
 MAX_CODE: Final = 8 << 20
-"""Of all files together that are tested."""
+"""The most bytes of all files together that are tested."""
 MAX_DEPTH: Final = 20
 MAX_PATH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """What the tests said; `ran` is None when they did not all get to their end."""
+class TestRun:
+    """The result of the tests."""
 
-    ran: int | None
-    bad: int
+    count: int | None
+    """How many tests ran; None when not all of them ran to their end."""
+    failures: int
+    """How many of them did not pass."""
     report: str
 
     @property
     def passed(self) -> bool:
-        return bool(self.ran) and self.bad == 0
+        return bool(self.count) and self.failures == 0
 
 
 async def make_repository(folder: Path, files: Mapping[str, str]) -> None:
@@ -58,15 +60,15 @@ async def make_repository(folder: Path, files: Mapping[str, str]) -> None:
         ["-c", "user.name=gym", "-c", "user.email=gym@localhost", "commit", "--quiet", "-m", "As found"],
     ):
         try:
-            ended = await run_program(["git", *words], folder=folder, env=env, seconds=30.0)
+            result = await run_program(["git", *words], folder=folder, env=env, seconds=30.0)
         except OSError as error:
             raise EnvironmentFault(f"git can't be started: {error}") from None
-        if ended.exit_code != 0:
-            raise EnvironmentFault(f"git {words[0]} failed: {ended.stderr[-500:]}")
+        if result.exit_code != 0:
+            raise EnvironmentFault(f"git {words[0]} failed: {result.stderr[-500:]}")
 
 
 def list_files(folder: Path) -> list[str]:
-    """The regular files, git's own and what lies too deep left out, sorted."""
+    """The sorted names of the regular files, without those of git and those in too many folders."""
     names: list[str] = []
     for place, folders, files in os.walk(folder):
         deep = len(Path(place).relative_to(folder).parts) + 1 >= MAX_DEPTH
@@ -89,10 +91,10 @@ def read_file(folder: Path, name: str) -> str:
     """
     path = _inside(folder, name)
     try:
-        there = path.is_file()
-    except OSError:  # no file can have that name
-        there = False
-    if not there:
+        exists = path.is_file()
+    except OSError:  # No file can have that name.
+        exists = False
+    if not exists:
         raise ToolError(f"There is no file {name!r}; list_files names those that there are.")
     if path.stat().st_size > MAX_BYTES:
         raise ToolError(f"{name} is larger than {MAX_BYTES} bytes.")
@@ -100,7 +102,7 @@ def read_file(folder: Path, name: str) -> str:
 
 
 def write_file(folder: Path, name: str, text: str) -> None:
-    """Make a file, or put `text` in the place of all that it holds.
+    """Write a file, in place of its old text if there is one.
 
     Raises:
         ToolError: it is outside the repository, git's own, or too large.
@@ -117,21 +119,21 @@ def write_file(folder: Path, name: str, text: str) -> None:
 
 
 def sandboxes() -> SandboxPool:
-    """A pool for tests that run outside a session, with places for both sandboxes of `run_tests`."""
+    """A pool with places for both sandboxes of `run_tests`, for use without a session."""
     return SandboxPool(limit=2)
 
 
 async def run_tests(
     holder: Session | SandboxPool, folder: Path, tests: Mapping[str, str], *, seconds: float
-) -> Tested:
-    """The tests as they were given, run for so long at most on the repository's Python files. The tests are
-    in one sandbox and the files in another, and values cross between them (`testing`).
+) -> TestRun:
+    """Run tests on the repository's Python files, for at most so many seconds. The tests are in one sandbox
+    and the files in another, and only values cross between them (`testing`).
 
-    So it makes no difference what was done to the tests, to git or with links, and what the files do to their
-    own process.
+    So the result does not depend on changes to the repository's tests, to git or to links, or on what the
+    files do to their own process.
 
     Raises:
-        EnvironmentFault: no sandbox can be made.
+        EnvironmentFault: no sandbox can be created.
     """
     code = _code(folder)
     try:
@@ -140,46 +142,46 @@ async def run_tests(
             async with asyncio.timeout(seconds):
                 verdict = await exchange(subject, tester, [f"python3 -I -S -u {_SCRIPT}", *_modules(code)])
     except TimeoutError:
-        return Tested(None, 0, f"The tests did not end within {seconds:g} seconds.")
+        return TestRun(None, 0, f"The tests did not end within {seconds:g} seconds.")
     except (SandboxCreateError, InvalidSandbox) as error:
         raise EnvironmentFault(f"the tests can't be run: {error}") from None
     except (SandboxPtyError, SandboxStopped):
         verdict = None
     if verdict is None:
-        return Tested(None, 0, "The tests did not get to their end.")
+        return TestRun(None, 0, "The tests did not get to their end.")
     report = _TIME.sub("", _PLACE.sub('File "./', verdict.report)).strip()
-    known = sum(len(_TEST.findall(text)) for text in tests.values())
-    if verdict.ran < known:
-        return Tested(None, verdict.bad, f"Only {verdict.ran} of {known} tests were run.\n{report}")
-    return Tested(verdict.ran, verdict.bad, report)
+    count = sum(len(_TEST.findall(text)) for text in tests.values())
+    if verdict.count < count:
+        return TestRun(None, verdict.failures, f"Only {verdict.count} of {count} tests were run.\n{report}")
+    return TestRun(verdict.count, verdict.failures, report)
 
 
 _SCRIPT: Final = "testing.py"
 _TIME: Final = re.compile(r" in \d+\.\d+s$", re.MULTILINE)
-"""How long the tests took, which is never the same twice."""
+"""The duration of the tests, which differs from run to run."""
 _PLACE: Final = re.compile(r'File "[^"\n]*/(?:code|tests)/')
 _TEST: Final = re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+test\w*[ \t]*\(", re.MULTILINE)
 
 
 def _spec(place: str, files: Mapping[str, str]) -> SandboxSpec:
-    named = {f"{place}/{name}": text for name, text in files.items()}
+    paths = {f"{place}/{name}": text for name, text in files.items()}
     limits = {"file_mib": 1, "cpu_s": 20, "processes": 64}
     return SandboxSpec(
-        files={_SCRIPT: inspect.getsource(testing), **named},
+        files={_SCRIPT: inspect.getsource(testing), **paths},
         resources={"memory_mib": 1024},
         provider_options={"local": {"limits": limits}},
     )
 
 
 def _code(folder: Path) -> dict[str, str]:
-    """The Python files but tests, by name."""
+    """The text of each Python file that is not a test, by name."""
     code: dict[str, str] = {}
-    left = MAX_CODE
+    room = MAX_CODE
     for name in list_files(folder):
         if name.endswith(".py") and not Path(name).name.startswith("test_"):
             with (folder / name).open("rb") as file:
-                data = file.read(min(left, MAX_BYTES))
-            left -= len(data)
+                data = file.read(min(room, MAX_BYTES))
+            room -= len(data)
             code[name] = data.decode("utf-8", "replace")
     return code
 

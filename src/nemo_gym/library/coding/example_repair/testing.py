@@ -1,9 +1,9 @@
-"""Run as a script in two sandboxes: tests in one, the code that they test in the other.
+"""A script for two sandboxes: one runs the tests, and the other runs the code that they test.
 
-The tests import the code's modules as stand-ins. What they get or call goes out as a line of JSON, and what
-the code did comes back as one: a plain value, an object's number, or an exception. So the code sees its
-arguments and nothing else: neither the tests, nor what they expect, nor the process that compares and counts.
-It can lie about its own values only, which is to give a wrong answer. Standard library only.
+The tests import stand-ins for the code's modules. Every attribute and call of a stand-in is sent as a line
+of JSON, and the result comes back as a line: a plain value, the number of an object, or an exception. So the
+code sees only its arguments, and not the tests, their expectations or the process that counts. It can only
+return wrong values, and then it fails the tests. The script needs only the standard library.
 """
 
 import builtins
@@ -21,34 +21,34 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from typing import IO, Any, cast
 
-MOST_BYTES = 1 << 20
-"""Of one line."""
+MAX_BYTES = 1 << 20
+"""The most bytes of one line."""
 
-_MOST_DEPTH = 50
-_MOST_TEXT = 4000
+_MAX_DEPTH = 50
+_MAX_TEXT = 4000
 _PLAIN = (type(None), bool, int, float, str)
 _SERIES: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
 class SubjectError(Exception):
-    """The code raised something that is no exception of Python's own."""
+    """The code raised an exception that is not one of Python's own."""
 
 
 class SubjectGone(Exception):
-    """The code's process has ended, or does not keep to the protocol."""
+    """The code's process ended, or does not follow the protocol."""
 
 
 def encode(value: Any, number_of: Callable[[object], int], depth: int = 0) -> Any:
-    """A value as JSON, if it is of exactly one of Python's own types; else as the number of an object.
+    """A value as JSON when its type is one of Python's own, or else the number of an object.
 
     Raises:
-        ValueError: it is too deep.
+        ValueError: the value is nested too deep.
     """
     kind = cast("type[object]", type(value))
     if kind in _PLAIN:
         return value
-    if depth == _MOST_DEPTH:
-        raise ValueError(f"the value is more than {_MOST_DEPTH} levels deep")
+    if depth == _MAX_DEPTH:
+        raise ValueError(f"the value is more than {_MAX_DEPTH} levels deep")
     if kind is bytes:
         return ["bytes", value.hex()]
     if kind is dict:
@@ -59,10 +59,10 @@ def encode(value: Any, number_of: Callable[[object], int], depth: int = 0) -> An
 
 
 def decode(data: Any, object_of: Callable[[int], object]) -> Any:
-    """The value of what `encode` made.
+    """The value of a result of `encode`.
 
     Raises:
-        ValueError, TypeError: nothing of that kind is made by it.
+        ValueError, TypeError: it is not a result of `encode`.
     """
     if type(data) in _PLAIN:
         return data
@@ -79,13 +79,13 @@ def decode(data: Any, object_of: Callable[[int], object]) -> Any:
 
 
 class Subject:
-    """The code's side: does what the tests ask for."""
+    """The code's side: it answers the questions of the tests."""
 
     def __init__(self) -> None:
         self._objects: list[object] = []
 
     def serve(self, questions: IO[str], answers: IO[str]) -> None:
-        """Until nobody asks any more."""
+        """Answer every question until the stream ends."""
         for line in questions:
             answers.write(json.dumps(self._answer(line)) + "\n")
             answers.flush()
@@ -98,12 +98,12 @@ class Subject:
             elif verb == "get":
                 value = getattr(self._objects[of], rest[0])
             else:
-                values, named = decode(rest[0], self._object), decode(rest[1], self._object)
+                values, keywords = decode(rest[0], self._object), decode(rest[1], self._object)
                 function: Any = self._objects[of]
-                value = function(*values, **named)
+                value = function(*values, **keywords)
             return ["value", encode(value, self._keep)]
         except BaseException as error:
-            return ["error", *_described(error)]
+            return ["error", *_describe(error)]
 
     def _object(self, number: int) -> object:
         return self._objects[number]
@@ -113,56 +113,56 @@ class Subject:
         return len(self._objects) - 1
 
 
-def _described(error: BaseException) -> list[str]:
-    """Which of Python's own exceptions it is, what it says, and where it comes from."""
+def _describe(error: BaseException) -> list[str]:
+    """The name of Python's own exception class, the message and the traceback of an exception."""
     kinds = [kind.__name__ for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind]
     text, trace = "", ""
     with contextlib.suppress(Exception):
-        text = str(error)[:_MOST_TEXT]
-        trace = "".join(traceback.format_exception(error))[-_MOST_TEXT:]
+        text = str(error)[:_MAX_TEXT]
+        trace = "".join(traceback.format_exception(error))[-_MAX_TEXT:]
     return [kinds[0] if kinds else "", text, trace]
 
 
 class Remote:
-    """The tests' side: asks, and gives what comes back."""
+    """The tests' side: it sends questions and returns the answers."""
 
     def __init__(self, questions: IO[str], answers: IO[bytes]) -> None:
         self._questions = questions
         self._answers = answers
 
     def ask(self, verb: str, of: object, *rest: Any) -> Any:
-        """A value of the code's.
+        """The answer of the code to a question.
 
         Raises:
-            SubjectGone: there is no answer, or none that can be understood.
-            Exception: what the code raised.
+            SubjectGone: there is no answer, or it does not follow the protocol.
+            Exception: the exception that the code raised.
         """
         self._questions.write(json.dumps([verb, of, *rest]) + "\n")
         self._questions.flush()
-        line = self._answers.readline(MOST_BYTES + 1)
+        line = self._answers.readline(MAX_BYTES + 1)
         try:
             answer = json.loads(line)
             kind, content, *more = answer
             if kind == "value" and not more:
                 return decode(content, self._stand_in)
-            said, trace = map(str, more)
-            failure = _exception(content, said)
+            message, trace = map(str, more)
+            failure = _exception(content, message)
         except (ValueError, TypeError, RecursionError, MemoryError):
             raise SubjectGone("the code under test gives no answer") from None
-        failure.add_note(trace[-_MOST_TEXT:])
+        failure.add_note(trace[-_MAX_TEXT:])
         raise failure
 
-    def call(self, of: int, values: Sequence[Any], named: dict[str, Any]) -> Any:
-        """What a function or an object of the code's returns."""
-        return self.ask("call", of, encode(list(values), _number), encode(named, _number))
+    def call(self, of: int, values: Sequence[Any], keywords: dict[str, Any]) -> Any:
+        """The result of a function or an object of the code."""
+        return self.ask("call", of, encode(list(values), _number), encode(keywords, _number))
 
     def _stand_in(self, number: int) -> object:
         return StandIn(self, number)
 
 
 class StandIn:
-    """An object of the code's. It equals nothing but itself and has no truth of its own, so that no
-    comparison depends on it."""
+    """An object of the code. It equals only itself and is neither true nor false, so that the result of no
+    comparison depends on the code."""
 
     def __init__(self, remote: Remote, number: int) -> None:
         self._remote, self._number = remote, number
@@ -172,15 +172,15 @@ class StandIn:
             raise AttributeError(name)
         return self._remote.ask("get", self._number, name)
 
-    def __call__(self, *values: Any, **named: Any) -> Any:
-        return self._remote.call(self._number, values, named)
+    def __call__(self, *values: Any, **keywords: Any) -> Any:
+        return self._remote.call(self._number, values, keywords)
 
     def __bool__(self) -> bool:
         raise TypeError("an object of the code under test is neither true nor false: compare a plain value")
 
 
 class StandInModule(types.ModuleType):
-    """A module of the code's."""
+    """A module of the code."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -189,7 +189,7 @@ class StandInModule(types.ModuleType):
 
 
 class Finder:
-    """Finds the code's modules after all others: none stands for a module of Python or of the tests."""
+    """Finds the code's modules after all others, so that none replaces a module of Python or of the tests."""
 
     def __init__(self, remote: Remote, names: Sequence[str]) -> None:
         self._remote = remote
@@ -213,16 +213,16 @@ def _number(value: object) -> int:
     raise TypeError(f"{type(value).__name__} can't be handed to the code under test: only plain values can")
 
 
-def _exception(kind: Any, said: str) -> Exception:
+def _exception(kind: Any, message: str) -> Exception:
     kind_of_builtin = getattr(builtins, kind, None) if isinstance(kind, str) else None
     if isinstance(kind_of_builtin, type) and issubclass(kind_of_builtin, Exception):
         with contextlib.suppress(TypeError):
-            return kind_of_builtin(said)
-    return SubjectError(f"{kind}: {said}")
+            return kind_of_builtin(message)
+    return SubjectError(f"{kind}: {message}")
 
 
 def _private_streams() -> tuple[int, int]:
-    """Standard input and output under other numbers. What is printed goes to standard error."""
+    """Copies of standard input and output. Everything that is printed then goes to standard error."""
     numbers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -234,14 +234,14 @@ def run_subject(folder: str) -> None:
     """Serve the code in a folder."""
     source, target = _private_streams()
     sys.dont_write_bytecode = True
-    sys.path.append(os.path.abspath(folder))  # last, so that nothing in it stands for a module of Python
+    sys.path.append(os.path.abspath(folder))  # The last place, so that no file replaces a module of Python.
     with os.fdopen(source, "r") as questions, os.fdopen(target, "w") as answers:
         Subject().serve(questions, answers)
 
 
 def run_tests(folder: str, *names: str) -> None:
-    """Run `test_*.py` in a folder on the modules of these names, and report: a test that was skipped has not
-    passed."""
+    """Run `test_*.py` in a folder on the modules of these names, and report. A test that is skipped counts as
+    a failure."""
     source, target = _private_streams()
     sys.dont_write_bytecode = True
     folder = os.path.abspath(folder)
@@ -251,8 +251,9 @@ def run_tests(folder: str, *names: str) -> None:
         sys.meta_path.append(Finder(Remote(questions, answers), names))  # type: ignore[arg-type]
         suite = unittest.TestLoader().discover(folder, top_level_dir=folder)
         result = unittest.TextTestRunner(stream=report).run(suite)
-        bad = (result.failures, result.errors, result.unexpectedSuccesses, result.skipped)
-        end = {"ran": result.testsRun, "bad": sum(map(len, bad)), "report": report.getvalue()[-16_000:]}
+        failures = (result.failures, result.errors, result.unexpectedSuccesses, result.skipped)
+        count = sum(map(len, failures))
+        end = {"count": result.testsRun, "failures": count, "report": report.getvalue()[-16_000:]}
         questions.write(json.dumps(end) + "\n")
 
 

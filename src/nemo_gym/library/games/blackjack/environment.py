@@ -1,4 +1,4 @@
-"""Blackjack with two choices, hit and stand."""
+"""Blackjack with two actions, hit and stand."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask
 from nemo_gym.verifiers.text import last_tagged, strip_reasoning
-from nemo_gym.wire.errors import TaskUnfit, UsageError
+from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import Item, assistant
 
 PROMPT: Final = """\
@@ -30,23 +30,31 @@ class Blackjack(StepEnvironment):
     domain = "games"
     reward_range = (-1.0, 1.0)
     max_steps = 24
-    """More than anyone can answer: 21 aces are 21, and the next card is over it."""
+    """No hand takes more answers: 21 aces count 21, and the next card brings the hand over 21."""
 
     class Task(Task):
         seed: int | str | None = None
-        """Settles every card of the hand. Without it each rollout has a hand of its own."""
+        """Decides every card of the hand. Without a seed, each rollout has its own hand."""
         metadata: dict[str, Any] | None = None
-        """`seed` may also be in here."""
+        """May hold the `seed` instead."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        """Task i of a split and seed is the same however many are asked for (100 by default).
+        """Task i of a split and seed is the same for every `n` (100 by default).
 
         Raises:
             UsageError: there is no such split.
         """
-        if split not in SPLITS:
-            raise UsageError(f"environment {self.name()} has no split {split!r}; it has {', '.join(SPLITS)}")
-        return (self._task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
+        self.check_split(split, SPLITS)
+        return (self.task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
+
+    def task(self, split: str, seed: int, i: int) -> Task:
+        """Task i of a split. The seeds of two splits are never equal."""
+        number = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
+        return self.Task(
+            task_id=f"{split}-{seed}-{i}",
+            responses_create_params={**ask(PROMPT)},
+            seed=number * len(SPLITS) + SPLITS.index(split),
+        )
 
     def reset(self, task: Task, session: Session) -> str:
         hand_seed = (task.metadata or {}).get("seed") if task.seed is None else task.seed
@@ -54,7 +62,7 @@ class Blackjack(StepEnvironment):
             raise TaskUnfit(f"metadata.seed: expected a number or a text, got {hand_seed!r}")
         rng = session.rng if hand_seed is None else random.Random(hand_seed)
         table = session.state["table"] = deal(rng)
-        return table.seen()
+        return table.view()
 
     def step(self, action: Response, session: Session) -> Step:
         table: Table = session.state["table"]
@@ -62,46 +70,36 @@ class Blackjack(StepEnvironment):
         if choice is not None and choice.lower() == "hit":
             table.player.append(draw(table.rng))
             if total(table.player) <= 21:
-                return Step(table.seen())
+                return Step(table.view())
         else:
             while total(table.dealer) < 17:
                 table.dealer.append(draw(table.rng))
         result = table.result()
-        reward, words = {"win": (1.0, "You win."), "draw": (0.0, "A draw."), "loss": (-1.0, "You lose.")}[
-            result
-        ]
-        text = f"You have {described(table.player)}, the dealer {described(table.dealer)}. {words}"
+        reward, words = RESULTS[result]
+        text = f"You have {describe(table.player)}, the dealer {describe(table.dealer)}. {words}"
         return Step(text, reward, terminated=True, info={"result": result})
 
     def oracle(self, task: Task, session: Session) -> list[Item]:
-        """The textbook's basic strategy for these rules, which loses about as often as it wins."""
+        """The basic strategy of textbooks for these rules, which wins about as often as it loses."""
         table: Table = session.state["table"]
-        wants_card = basic_strategy_hits(table.player, table.dealer[0])
-        return [assistant(f"<action>{'hit' if wants_card else 'stand'}</action>")]
-
-    def _task(self, split: str, seed: int, i: int) -> Task:
-        drawn = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
-        return self.Task(
-            task_id=f"{split}-{seed}-{i}",
-            responses_create_params={**ask(PROMPT)},
-            seed=drawn * len(SPLITS) + SPLITS.index(split),
-        )
+        action = "hit" if basic_strategy_hits(table.player, table.dealer[0]) else "stand"
+        return [assistant(f"<action>{action}</action>")]
 
 
 @dataclass(slots=True)
 class Table:
-    """Both hands and the deck; the dealer's first card is the open one."""
+    """Both hands and the deck; the player sees the dealer's first card."""
 
     rng: random.Random
     player: list[str] = field(default_factory=list[str])
     dealer: list[str] = field(default_factory=list[str])
 
-    def seen(self) -> str:
-        """What the player knows."""
-        return f"You have {described(self.player)}. The dealer shows {self.dealer[0]}."
+    def view(self) -> str:
+        """What the player sees."""
+        return f"You have {describe(self.player)}. The dealer shows {self.dealer[0]}."
 
     def result(self) -> str:
-        """`win`, `draw` or `loss` for the player, both hands being finished."""
+        """`win`, `draw` or `loss` for the player, when both hands are complete."""
         player, dealer = strength(self.player), strength(self.dealer)
         if player == (0, False) or player < dealer:
             return "loss"
@@ -109,9 +107,9 @@ class Table:
 
 
 def deal(rng: random.Random) -> Table:
-    """Two cards for each, the player first."""
-    first = [draw(rng) for _ in range(4)]
-    return Table(rng, first[:2], first[2:])
+    """A table with two cards in each hand; the player's are drawn first."""
+    cards = [draw(rng) for _ in range(4)]
+    return Table(rng, cards[:2], cards[2:])
 
 
 def draw(rng: random.Random) -> str:
@@ -120,9 +118,9 @@ def draw(rng: random.Random) -> str:
 
 
 def total(hand: list[str]) -> int:
-    """The best total of a hand: an ace counts 11 where that stays within 21."""
-    hard = sum(VALUES[card] for card in hand)
-    return hard + 10 if "A" in hand and hard <= 11 else hard
+    """The best total of a hand: one ace counts 11 if the total is not over 21 then."""
+    points = sum(VALUES[card] for card in hand)
+    return points + 10 if "A" in hand and points <= 11 else points
 
 
 def is_soft(hand: list[str]) -> bool:
@@ -131,14 +129,17 @@ def is_soft(hand: list[str]) -> bool:
 
 
 def strength(hand: list[str]) -> tuple[int, bool]:
-    """What hands are compared by: the total, 0 over 21, and whether it is a blackjack."""
+    """The rank of a hand: its total (0 when it is over 21), and whether it is a blackjack."""
     points = total(hand)
     return (points, points == 21 and len(hand) == 2) if points <= 21 else (0, False)
 
 
-def basic_strategy_hits(hand: list[str], shown: str) -> bool:
-    """Whether to take a card, by the usual table for hit or stand when the dealer stands on 17."""
-    points, dealer = total(hand), 11 if shown == "A" else VALUES[shown]
+def basic_strategy_hits(hand: list[str], open_card: str) -> bool:
+    """Whether to take a card, by the usual table for a dealer who stands on 17.
+
+    `open_card` is the dealer's card that the player sees.
+    """
+    points, dealer = total(hand), 11 if open_card == "A" else VALUES[open_card]
     if is_soft(hand):
         return points <= 17 or (points == 18 and dealer >= 9)
     if points == 12:
@@ -146,10 +147,12 @@ def basic_strategy_hits(hand: list[str], shown: str) -> bool:
     return points <= 11 or (points <= 16 and dealer >= 7)
 
 
-def described(hand: list[str]) -> str:
+def describe(hand: list[str]) -> str:
     """The cards with their total."""
     return f"{', '.join(hand)} ({'soft ' if is_soft(hand) else ''}{total(hand)})"
 
 
 CARDS: Final = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
+RESULTS: Final = {"win": (1.0, "You win."), "draw": (0.0, "A draw."), "loss": (-1.0, "You lose.")}
+"""The reward of each result, and its text for the player."""
 VALUES: Final = {"A": 1, "J": 10, "Q": 10, "K": 10} | {str(number): number for number in range(2, 11)}

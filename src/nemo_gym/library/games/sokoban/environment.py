@@ -1,4 +1,4 @@
-"""Sokoban, turn by turn."""
+"""Sokoban: the model pushes boxes with a few moves in each answer."""
 
 import itertools
 import random
@@ -20,10 +20,10 @@ from nemo_gym.wire.items import Item, assistant
 
 MAX_MOVES: Final = 100
 MOVES_AN_ANSWER: Final = 10
-"""Moves beyond these in one answer are ignored."""
+"""The most moves of one answer; further moves are ignored."""
 MOVE_REWARD: Final = -0.1
 BOX_REWARD: Final = 1.0
-"""For a box pushed onto a target; taken back when it is pushed off."""
+"""For a box that is pushed onto a target; it is taken back when the box is pushed off."""
 SOLVED_REWARD: Final = 10.0
 SPLITS: Final = ("train", "validation", "example")
 DEFAULT_N: Final = 100
@@ -38,9 +38,9 @@ class Sokoban(StepEnvironment):
 
     domain = "games"
     reward_range = (MAX_MOVES * MOVE_REWARD, SOLVED_REWARD + MAX_BOXES * (BOX_REWARD + MOVE_REWARD))
+    """From no box on a target after all moves, to the most boxes on targets after one move each."""
     solved_at = (MAX_BOXES - 1) * BOX_REWARD
-    """More than any room earns in which a box is missing; a solved one earns less only after 80 moves."""
-    """From all moves wasted to the most boxes pushed home by one move each; no room can go beyond."""
+    """An unsolved room always earns less. A solved room earns less only after more than 80 moves."""
     max_steps = MAX_MOVES
 
     class Config(Config):
@@ -50,42 +50,60 @@ class Sokoban(StepEnvironment):
         """Height of the room in cells, walls included."""
         num_boxes: Boxes = 1
         max_steps: Limit = MAX_MOVES
-        """Moves until the episode is cut off."""
+        """The most moves of an episode."""
 
     class Task(Task):
         seed: int | str | None = None
-        """Settles the room. Without it each rollout has a room of its own."""
+        """Decides the room. Without a seed, each rollout has its own room."""
         room: str | None = None
-        """A drawing of the room, instead of a generated one."""
+        """A drawing of the room, in place of a generated room."""
         dim_x: int | None = None
         dim_y: int | None = None
         num_boxes: int | None = None
         max_steps: int | None = None
         metadata: dict[str, Any] | None = None
-        """All of these may also be in here; what nothing is said about is taken from the settings."""
+        """May hold all of these fields instead. The settings apply to fields that are in neither place."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        """Task i of a split and seed is the same however many are asked for (100 by default).
+        """Task i of a split and seed is the same for every `n` (100 by default).
 
         Raises:
             UsageError: there is no such split, or the settings leave too little space for the boxes.
         """
-        if split not in SPLITS:
-            raise UsageError(f"environment {self.name()} has no split {split!r}; it has {', '.join(SPLITS)}")
+        self.check_split(split, SPLITS)
         try:
-            self._setup(self._task(split, seed, 0)).make(random.Random(seed))
+            self.setup(self.task(split, seed, 0)).make(random.Random(seed))
         except ValueError as error:
             raise UsageError(f"environment {self.name()}: {error}") from None
-        return (self._task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
+        return (self.task(split, seed, i) for i in range(DEFAULT_N if n is None else n))
+
+    def task(self, split: str, seed: int, i: int) -> Task:
+        """Task i of a split. The seeds of two splits are never equal."""
+        number = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
+        return self.Task(
+            task_id=f"{split}-{seed}-{i}",
+            responses_create_params={**ask(prompt(self.config.max_steps))},
+            seed=number * len(SPLITS) + SPLITS.index(split),
+            **msgspec.structs.asdict(self.config),
+        )
+
+    def setup(self, task: Task) -> "Setup":
+        """The row's fields, completed by its metadata and then by the settings."""
+        fields = {name: value for name, value in msgspec.structs.asdict(task).items() if value is not None}
+        settings = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **fields}
+        try:
+            return msgspec.convert(settings, Setup)
+        except msgspec.ValidationError as error:
+            raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
 
     def reset(self, task: Task, session: Session) -> str:
-        setup = self._setup(task)
+        setup = self.setup(task)
         try:
             room = setup.make(session.rng)
         except ValueError as error:
             raise TaskUnfit(f"environment {self.name()}: room: {error}") from None
         game = session.state["game"] = Game(room, setup.max_steps)
-        return game.seen()
+        return game.view()
 
     def step(self, action: Response, session: Session) -> Step:
         game: Game = session.state["game"]
@@ -97,15 +115,15 @@ class Sokoban(StepEnvironment):
                 break
         remark = "" if moves else "There was no move in the answer; that counts as one.\n"
         return Step(
-            remark + game.seen(),
+            remark + game.view(),
             reward,
             terminated=game.room.solved,
             truncated=game.over and not game.room.solved,
-            info={"solved": game.room.solved, "moves": game.moves_made},
+            info={"solved": game.room.solved, "moves": game.moves},
         )
 
     def oracle(self, task: Task, session: Session) -> list[Item] | None:
-        """The next move of a shortest solution; None when a bounded search does not find one."""
+        """The next move of a shortest solution; None when the search does not find a solution."""
         room: Room = session.state["game"].room
         plan: dict[Room, str] = session.state.setdefault("plan", {})
         if room not in plan:
@@ -115,26 +133,9 @@ class Sokoban(StepEnvironment):
                 here = here.after(move)
         return [assistant(f"<action>{plan[room]}</action>")] if room in plan else None
 
-    def _setup(self, task: Task) -> "Setup":
-        own = {name: value for name, value in msgspec.structs.asdict(task).items() if value is not None}
-        settings = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **own}
-        try:
-            return msgspec.convert(settings, Setup)
-        except msgspec.ValidationError as error:
-            raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
-
-    def _task(self, split: str, seed: int, i: int) -> Task:
-        drawn = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
-        return self.Task(
-            task_id=f"{split}-{seed}-{i}",
-            responses_create_params={**ask(prompt(self.config.max_steps))},
-            seed=drawn * len(SPLITS) + SPLITS.index(split),
-            **msgspec.structs.asdict(self.config),
-        )
-
 
 class Setup(msgspec.Struct):
-    """What a row and the settings say about the game, together."""
+    """All that is needed to start a game."""
 
     dim_x: Side
     dim_y: Side
@@ -144,7 +145,7 @@ class Setup(msgspec.Struct):
     room: str | None = None
 
     def make(self, rng: random.Random) -> Room:
-        """The room; `rng` makes it when there is neither a drawing nor a seed."""
+        """The room of the drawing or the seed, or else a room from `rng`."""
         if self.room is not None:
             return read_room(self.room)
         rng = rng if self.seed is None else random.Random(self.seed)
@@ -157,31 +158,32 @@ class Game:
 
     room: Room
     max_moves: int
-    moves_made: int = 0
+    moves: int = 0
+    """How many moves the player has used."""
 
     @property
     def over(self) -> bool:
-        return self.room.solved or self.moves_made >= self.max_moves
+        return self.room.solved or self.moves >= self.max_moves
 
     def play(self, move: str | None) -> float:
-        """Make a move, or none, and return its reward."""
+        """Make a move and return its reward; None is a move that changes nothing."""
         before = len(self.room.boxes & self.room.targets)
         if move:
             self.room = self.room.after(move)
-        self.moves_made += 1
-        gained = len(self.room.boxes & self.room.targets) - before
-        return MOVE_REWARD + BOX_REWARD * gained + (SOLVED_REWARD if self.room.solved else 0.0)
+        self.moves += 1
+        gain = len(self.room.boxes & self.room.targets) - before
+        return MOVE_REWARD + BOX_REWARD * gain + (SOLVED_REWARD if self.room.solved else 0.0)
 
-    def seen(self) -> str:
-        """The room and what is left of the moves."""
+    def view(self) -> str:
+        """The room and the number of remaining moves."""
         if self.room.solved:
             return f"{self.room.text()}\nSolved."
-        return f"{self.room.text()}\nMoves left: {self.max_moves - self.moves_made}"
+        return f"{self.room.text()}\nMoves left: {self.max_moves - self.moves}"
 
 
 def moves_in(text: str) -> list[str]:
-    """The first `MOVES_AN_ANSWER` moves of an answer, in order; those in its reasoning don't count."""
-    matches = itertools.islice(_MOVE.finditer(strip_reasoning(text)), MOVES_AN_ANSWER)
+    """The first `MOVES_AN_ANSWER` moves of an answer, in order, without those in its reasoning."""
+    matches = itertools.islice(MOVE.finditer(strip_reasoning(text)), MOVES_AN_ANSWER)
     return [match[1].capitalize() for match in matches]
 
 
@@ -198,4 +200,4 @@ Every move costs {-MOVE_REWARD:g}. A box pushed onto a target gives {BOX_REWARD:
 takes {BOX_REWARD:g} back, and the solved room gives {SOLVED_REWARD:g}. You have {max_moves} moves."""
 
 
-_MOVE = re.compile(rf"<action>\s{{0,8}}({'|'.join(MOVES)})\s{{0,8}}</action>", re.IGNORECASE)
+MOVE = re.compile(rf"<action>\s{{0,8}}({'|'.join(MOVES)})\s{{0,8}}</action>", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Rooms made by playing backwards from their solution, so that each can be solved."""
+"""Generates rooms: it plays backwards from the solution, so that every room has one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nemo_gym.library.games.sokoban.room import MOVES, Room
 
 
 def make_room(rng: random.Random, width: int, height: int, boxes: int) -> Room:
-    """A room that can be solved, with no box on a target; the sizes count the outer walls.
+    """A room with a solution and without a box on a target. The sizes include the outer walls.
 
-    The boxes start on the targets and are pulled away at random; pushing them back is a solution.
+    The boxes start on the targets and are pulled away at random, so pushing them back is a solution.
 
     Raises:
         ValueError: there is too little space for the boxes.
@@ -61,7 +61,7 @@ def _carve(rng: random.Random, width: int, height: int) -> list[int]:
 
 
 def _play_backwards(rng: random.Random, room: Room) -> Room | None:
-    """The position with the boxes farthest from targets among those met while pulling them about."""
+    """Pull the boxes around; the result is the position in which they were farthest from the targets."""
     best: Room | None = None
     farthest = 0
     for _ in range(_PULLS_A_BOX * len(room.boxes)):
@@ -76,7 +76,7 @@ def _play_backwards(rng: random.Random, room: Room) -> Room | None:
 
 
 def _pulls(room: Room) -> list[Room]:
-    """The positions from which one push leads to a position that walking joins to this one."""
+    """The positions from which one push leads here, wherever the player can walk to here."""
     reachable = _reachable(room)
     rooms: list[Room] = []
     for box in sorted(room.boxes):

@@ -1,4 +1,4 @@
-"""A Sokoban room: where everything is, how it is drawn, and what a move does."""
+"""A Sokoban room: its position, its drawing and its moves."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Room:
 
     @property
     def solved(self) -> bool:
-        """Whether every box stands on a target."""
+        """Whether every box is on a target."""
         return self.boxes <= self.targets
 
     def offset(self, move: str) -> int:
-        """What a move of the player adds to the number of its cell."""
+        """The number that a move adds to the player's cell."""
         return {"Up": -self.width, "Down": self.width, "Left": -1, "Right": 1}[move]
 
     def after(self, move: str) -> Room:
-        """The position after one of `MOVES`; the same one when a wall or a second box is in the way."""
+        """The position after one of `MOVES`; it is the same when a wall or a second box is in the way."""
         step = self.offset(move)
         there = self.player + step
         if there not in self.floor:
@@ -69,11 +69,11 @@ TOKENS: Final = {
 
 
 def read_room(text: str) -> Room:
-    """The room that a drawing shows; blanks between the tokens of a line may be left out.
+    """The room of a drawing; the blanks between the tokens of a line are optional.
 
     Raises:
-        ValueError: it is not a room of 3 to `MAX_SIDE` cells each way, walled in on all sides, with one
-            player, 1 to `MAX_BOXES` boxes of which none is on a target yet, and a target for each.
+        ValueError: the drawing is not a room with walls on all sides, 3 to `MAX_SIDE` cells in each
+            direction, one player, 1 to `MAX_BOXES` boxes and as many targets, and no box on a target.
     """
     if len(text) > _MAX_TEXT:
         raise ValueError(f"a drawing has at most {_MAX_TEXT} characters")

@@ -8,26 +8,20 @@ from nemo_gym.library.games.sokoban.room import MOVES, Room
 
 
 def shortest_solution(room: Room, limit: int = 10_000) -> list[str] | None:
-    """The fewest moves that solve the room; None when there are none among the first `limit` positions."""
-    came_from: dict[Room, tuple[Room, str]] = {}
-    rooms = {room}
+    """The fewest moves that solve the room; None when the first `limit` positions hold no solution."""
+    paths: dict[Room, tuple[Room, str] | None] = {room: None}
     waiting = deque([room])
-    while waiting and len(rooms) <= limit:
+    while waiting and len(paths) <= limit:
         here = waiting.popleft()
         if here.solved:
-            return _way_to(here, came_from)
+            moves: list[str] = []
+            while step := paths[here]:
+                here, move = step
+                moves.append(move)
+            return moves[::-1]
         for move in MOVES:
             there = here.after(move)
-            if there not in rooms:
-                rooms.add(there)
-                came_from[there] = here, move
+            if there not in paths:
+                paths[there] = here, move
                 waiting.append(there)
     return None
-
-
-def _way_to(room: Room, came_from: dict[Room, tuple[Room, str]]) -> list[str]:
-    moves: list[str] = []
-    while room in came_from:
-        room, move = came_from[room]
-        moves.append(move)
-    return moves[::-1]

@@ -1,4 +1,4 @@
-"""Multiple-choice questions: which option did the model pick, and is it the right one?"""
+"""Multiple-choice questions: which option does the model pick, and is it the right one?"""
 
 from typing import Annotated, Any
 
@@ -15,61 +15,59 @@ from nemo_gym.wire.task import Task
 
 
 class Mcqa(Environment):
-    """Answer multiple-choice questions; the picked option's letter must match."""
+    """Answer multiple-choice questions; the letter of the model's option must be the expected one."""
 
     domain = "knowledge"
     answer_key = "extracted_answer"
 
     class Task(Task):
         options: Annotated[list[dict[str, str | None]], msgspec.Meta(min_length=1)]
-        """One object an option: `{"A": "text"}`; null leaves a letter out."""
+        """One object for each option: `{"A": "text"}`; null leaves a letter out."""
         expected_answer: str
         """The right option's letter."""
         grading_mode: GradingMode | None = None
         template_metadata: dict[str, Any] | None = None
-        """`output_regex`: the data set's own pattern or patterns for the answer. The rest is not read."""
+        """`output_regex`: the data set's own pattern or patterns for the answer. Other keys are ignored."""
+
+        @property
+        def patterns(self) -> Any:
+            """The data set's own patterns: a text, a list of texts, or None."""
+            return (self.template_metadata or {}).get("output_regex")
 
         def __post_init__(self) -> None:
             try:
-                patterns = msgspec.convert(self._output_regex, str | list[str] | None)
+                patterns = msgspec.convert(self.patterns, str | list[str] | None)
                 check_patterns([patterns] if isinstance(patterns, str) else patterns or [])
             except ValueError as error:
                 raise ValueError(f"template_metadata.output_regex: {error}") from None
 
-        @property
-        def patterns(self) -> str | list[str] | None:
-            """The data set's own patterns, checked."""
-            return self._output_regex
-
-        @property
-        def _output_regex(self) -> Any:
-            return (self.template_metadata or {}).get("output_regex")
-
     class Config(Config):
         grading_mode: GradingMode | None = None
-        """Overrides the rows' own; without either, a single letter in the last box is expected."""
+        """The mode for all rows, in place of their own. Without any mode, the answer must be a single letter
+        in the last box."""
+
+    def mode(self, task: Task) -> GradingMode:
+        """The grading mode of a row."""
+        return self.config.grading_mode or task.grading_mode or "strict_single_letter_boxed"
 
     def verify(self, task: Task, response: Response, session: Session) -> Reward:
         options = {
             letter: text for option in task.options for letter, text in option.items() if text is not None
         }
-        mode = self.config.grading_mode or task.grading_mode or "strict_single_letter_boxed"
-        picked = grade_choice(response.final_text, options, mode, task.patterns)
-        expected = task.expected_answer.upper()
-        return Reward(
-            float(picked == expected), details={"extracted_answer": picked, "expected_answer": expected}
-        )
+        answer = grade_choice(response.final_text, options, self.mode(task), task.patterns)
+        right_answer = task.expected_answer.upper()
+        details = {"extracted_answer": answer, "expected_answer": right_answer}
+        return Reward(float(answer == right_answer), details=details)
 
     def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
-        alone = ("mean/reward", "pass@1/accuracy")
+        others = ("mean/reward", "pass@1/accuracy")
         return {
             **highest_k_metrics(agent_metrics, "pass@1[avg-of-{k}]", ("accuracy", "no_answer")),
             **highest_k_metrics(agent_metrics, "pass@{k}", ("no_answer",)),
             **highest_k_metrics(agent_metrics, "majority@{k}", ("accuracy",)),
-            **{name: agent_metrics[name] for name in alone if name in agent_metrics},
+            **{name: agent_metrics[name] for name in others if name in agent_metrics},
         }
 
     def oracle(self, task: Task, session: Session) -> str:
-        mode = self.config.grading_mode or task.grading_mode or "strict_single_letter_boxed"
         answer = task.expected_answer.upper()
-        return f"Answer: {answer}" if "colon" in mode else f"\\boxed{{{answer}}}"
+        return f"Answer: {answer}" if "colon" in self.mode(task) else f"\\boxed{{{answer}}}"

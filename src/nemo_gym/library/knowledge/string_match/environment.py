@@ -9,7 +9,7 @@ from nemo_gym.wire.task import Task
 
 
 class StringMatch(Environment):
-    """Answer with a short text that must match the expected one, up to notation."""
+    """Answer with a short text that must match the expected one; differences of notation are ignored."""
 
     domain = "knowledge"
     answer_key = "extracted_answer"

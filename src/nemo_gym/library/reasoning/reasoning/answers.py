@@ -1,4 +1,4 @@
-"""From model text to the canonical form of the one answer it commits to. Bounded, and nothing is run."""
+"""Reads the answer that a model's text commits to, in a canonical form. It is bounded and runs no code."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.text import last_boxes, last_nonempty_line, peel_text, strip_reasoning
 
 MAX_ANSWER = 600
-"""Characters at the end of a text that are looked at."""
+"""How many characters at the end of a text are read."""
 MAX_LABEL = 3
-"""Letters beside a grid that make no sentence of it."""
+"""The most letters beside a grid, as a label of it; more letters are a sentence."""
 
 
 def extract(text: str, read: Callable[[str], str | None]) -> str | None:
     r"""The canonical form of the answer in a final text, or None.
 
-    The answer is looked for in the last `<answer>` tag, else in the last `\boxed{}`, else in the whole text
-    without its reasoning. It must fill that place, or fill its end after a clear marker: `=`, `:`, `is`,
-    `are` or `equals`, without a denial or a hedge before it. Only one candidate is ever handed on, so listing
-    guesses earns nothing; nor does a tag or box that the words around it deny, doubt or take back.
+    The answer is read from the last `<answer>` tag, or else the last `\boxed{}`, or else the whole text
+    without its reasoning. It must fill that place, or follow a clear marker at its end: `=`, `:`, `is`, `are`
+    or `equals`, without words before it that deny or doubt it. Only one candidate counts, so a list of
+    guesses earns nothing. A tag or box does not count when the words around it deny, doubt or withdraw it.
     """
     text = strip_reasoning(text)
     place = _place(text)
@@ -42,10 +42,11 @@ def extract(text: str, read: Callable[[str], str | None]) -> str | None:
 
 
 def plain_answer(text: str) -> str:
-    r"""The answer in a final text as it stands, for rows whose answer is known only as text.
+    r"""The text of the answer in a final text, for rows whose answer is only a text.
 
-    It is what fills the last `<answer>` tag, else the last `\boxed{}`, else what follows the last `Answer:`
-    or `answer is`, else the last line; nothing where the words around it deny, doubt or take it back.
+    It is the content of the last `<answer>` tag, or else of the last `\boxed{}`, or else the text after the
+    last `Answer:` or `answer is`, or else the last line. It is empty when the words around it deny, doubt or
+    withdraw it.
     """
     text = strip_reasoning(text)
     place = _place(text)
@@ -53,21 +54,20 @@ def plain_answer(text: str) -> str:
         return ""
     if place != text:
         return _after_marker(place)
-    marked = extract_answer(text, "final_answer")
-    if marked:
-        before = text[: text.rfind(marked)]
-        return "" if denied_before(_MARKER_AT_END.sub("", before)) else marked.strip("*_` ")
+    answer = extract_answer(text, "final_answer")
+    if answer:
+        before = text[: text.rfind(answer)]
+        return "" if denied_before(_MARKER_AT_END.sub("", before)) else answer.strip("*_` ")
     return _after_marker(last_nonempty_line(text))
 
 
 def same_text(given: str, answer: str) -> bool:
-    """Whether two answers agree up to notation and punctuation; numbers that are only close do not.
+    """Whether two answers are the same apart from notation and punctuation; close numbers are not the same.
 
-    A question mark behind an answer, or a tilde before it, makes it another one.
+    A question mark after an answer, or a tilde before it, makes it a different answer.
     """
-    marks = (given.rstrip(_QUOTES + " .").endswith("?"), given.lstrip(_QUOTES + " ").startswith("~"))
-    signs = (answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~"))
-    return marks == signs and match_strings(given, answer).score == 1.0
+    same_marks = _marks(given) == _marks(answer)
+    return same_marks and match_strings(given, answer).score == 1.0
 
 
 def number(text: str) -> str | None:
@@ -77,7 +77,7 @@ def number(text: str) -> str | None:
 
 
 def numbers(text: str) -> str | None:
-    """Two or more integers, separated by commas or spaces: `[3, 1]` reads as `3 1`."""
+    """Two or more integers with commas or spaces between them: `[3, 1]` reads as `3 1`."""
     tokens = _tokens(text.replace("−", "-"))
     if len(tokens) < 2 or not all(_INTEGER.fullmatch(token) for token in tokens):
         return None
@@ -97,7 +97,7 @@ def word(text: str) -> str | None:
 
 
 def words(text: str) -> str | None:
-    """Words separated by commas or spaces: `Pear, plum.` reads as `pear plum`."""
+    """Words with commas or spaces between them: `Pear, plum.` reads as `pear plum`."""
     tokens = [token.strip(_QUOTES) for token in _tokens(text.lower())]
     if not tokens or not all(_WORD.fullmatch(token) and token not in _MARKER_WORDS for token in tokens):
         return None
@@ -106,12 +106,12 @@ def words(text: str) -> str | None:
 
 def names(text: str) -> str | None:
     """Names in any order: `Bob and Ann` reads as `ann bob`."""
-    listed = words(text)
-    return " ".join(sorted(set(listed.split()) - {"and"})) or None if listed else None
+    tokens = set((words(text) or "").split())
+    return " ".join(sorted(tokens - {"and"})) or None
 
 
 def truth(text: str) -> str | None:
-    """`true` or `false`; `yes` and `no` are taken for them."""
+    """`true` or `false`; `yes` and `no` mean the same."""
     return _TRUTHS.get(_tidy(text).lower())
 
 
@@ -122,7 +122,7 @@ def time_of_day(text: str) -> str | None:
 
 
 def expression(text: str) -> str | None:
-    """Tokens of an expression in whole numbers, `+ - * /` and brackets; `= result` may follow it."""
+    """The tokens of an expression of whole numbers, `+ - * /` and brackets; `= result` may follow it."""
     body = text.strip().strip('`$ .*"').translate(_OPERATORS)
     body = body.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/")
     body, equals, result = body.partition("=")
@@ -134,15 +134,15 @@ def expression(text: str) -> str | None:
 
 
 def grid(text: str) -> str | None:
-    """Digits, whatever separates them: rows of a grid read as one run of digits."""
+    """Digits with any separators: the rows of a grid read as one text of digits."""
     digits = "".join(text.translate(_GRID_LINES).split())
     return digits if digits.isascii() and digits.isdigit() else None
 
 
 def assignment(text: str) -> str | None:
-    """Letters with values, by letter: `B: 2, A = 1` reads as `A=1 B=2`. A letter given twice is no answer."""
-    joined = " ".join(text.replace(":", "=").split()).replace(" =", "=").replace("= ", "=")
-    pairs = [_PAIR.fullmatch(token.strip(_CLOSING)) for token in _tokens(joined)]
+    """Letters with values, in order: `B: 2, A = 1` reads as `A=1 B=2`. No letter may have two values."""
+    pairs_text = " ".join(text.replace(":", "=").split()).replace(" =", "=").replace("= ", "=")
+    pairs = [_PAIR.fullmatch(token.strip(_CLOSING)) for token in _tokens(pairs_text)]
     values = {pair[1].upper(): pair[2].lower() for pair in pairs if pair}
     if not pairs or len(values) < len(pairs):
         return None
@@ -183,7 +183,7 @@ _REVERSAL = re.compile(
     r"|\b(?:anything|everything|all|any\s\w+)\s+(?:but|except)\b|\b(?:other|rather)\s+than\b|\binstead\s+of\b",
     re.IGNORECASE,
 )
-"""Words after True or False that deny an answer, where `not` alone may be an operator."""
+"""Words near True or False that deny an answer; `not` alone may be an operator there."""
 _TAG, _TAG_END = "<answer>", "</answer>"
 _ANSWER_IS = re.compile(r"\banswer\s+is\b:?\s*", re.IGNORECASE)
 _MARKER_AT_END = re.compile(r"(?:final\s)?answer[*_ ]{0,4}:[*_ ]{0,4}\Z", re.IGNORECASE)
@@ -202,7 +202,8 @@ _TRUTHS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 
 
 def _place(text: str) -> str | None:
-    """The content of the last tag and of the last box in it, else all; None where that is no answer."""
+    """The content of the last tag and of the last box in it, or else the whole text; None where the words
+    around it say that it is not the answer."""
     end = text.rfind(_TAG_END)
     start = text.rfind(_TAG, 0, end) if end >= 0 else -1
     if start >= 0:
@@ -247,7 +248,7 @@ def _candidates(place: str, read: Callable[[str], str | None]) -> Iterator[str]:
 
 
 def _denied(clause: str, read: Callable[[str], str | None]) -> bool:
-    """Whether the words before an answer deny or doubt it; `not True` is no denial of a truth value."""
+    """Whether the words before an answer deny or doubt it; `not True` may be part of an expression."""
     if _COMPARISON.search(clause) or _DOUBT.search(clause):
         return True
     if read is truth and _TRUTH.search(clause):
@@ -257,7 +258,7 @@ def _denied(clause: str, read: Callable[[str], str | None]) -> bool:
 
 
 def _claims_others(place: str, value: str, read: Callable[[str], str | None]) -> bool:
-    """Whether another sentence of a tag or box, which holds more than its answer, says another one."""
+    """Whether another sentence of a tag or box says another answer."""
     if read is grid or read(place) is not None:
         return False
     sentences = _CLAUSE_END.split(place[-MAX_ANSWER:])[:-1]
@@ -268,7 +269,7 @@ def _claims_others(place: str, value: str, read: Callable[[str], str | None]) ->
 
 
 def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> bool:
-    """Whether the text on the left of a marker is an answer too, and another one: `7 = 8`."""
+    """Whether the text before a marker is a different answer: `7 = 8`."""
     if read is grid:
         digits, expected = "".join(filter(str.isdecimal, before)), read(rest) or ""
         return (
@@ -281,7 +282,7 @@ def _contradicts(before: str, rest: str, read: Callable[[str], str | None]) -> b
 
 
 def _is_enumeration(place: str, read: Callable[[str], str | None]) -> bool:
-    """Whether the last two lines are answers behind labels such as `A:`, and differ."""
+    """Whether the last two lines are different answers after labels such as `A:`."""
     if read is grid:
         return len(_GRID_LABEL.findall(place[-MAX_ANSWER:])) > 1
     lines = [line for line in place[-MAX_ANSWER:].splitlines() if line.strip()][-2:]
@@ -293,7 +294,8 @@ def _is_enumeration(place: str, read: Callable[[str], str | None]) -> bool:
 
 
 def _after_marker(line: str) -> str:
-    """The end of a line behind `answer is`, else all of it; nothing where words before deny or doubt it."""
+    """The end of a line after `answer is`, or else the whole line; empty when the words before it deny or
+    doubt it."""
     line = line.strip("*_` ")
     marks = list(_ANSWER_IS.finditer(line))
     if not marks:
@@ -303,6 +305,11 @@ def _after_marker(line: str) -> str:
     ):
         return ""
     return line[marks[-1].end() :].strip("*_` ")
+
+
+def _marks(answer: str) -> tuple[bool, bool]:
+    """Whether there is a question mark after an answer, and a tilde before it."""
+    return answer.rstrip(_QUOTES + " .").endswith("?"), answer.lstrip(_QUOTES + " ").startswith("~")
 
 
 def _tidy(text: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 
 from nemo_gym.library.reasoning.reasoning.answers import number, numbers, numeral
-from nemo_gym.library.reasoning.reasoning.problem import Family, Problem
+from nemo_gym.library.reasoning.reasoning.problem import Families, Problem, listing
+
+FAMILIES = Families()
 
 
+@FAMILIES.add(reply="a number", measure="digits of each number", read=number, weight=4)
 def addition(rng: random.Random, level: int) -> Problem:
     """Two numbers of level + 1 digits."""
     low = 10**level
@@ -17,6 +19,7 @@ def addition(rng: random.Random, level: int) -> Problem:
     return Problem(f"What is {a} + {b}?", str(a + b), {"hardness": level + 1})
 
 
+@FAMILIES.add(reply="a number", measure="operations", read=number)
 def chain_arithmetic(rng: random.Random, level: int) -> Problem:
     """Several operations, from level 1 with products, from level 3 with brackets."""
     operations = 2 + 2 * level
@@ -37,6 +40,7 @@ def chain_arithmetic(rng: random.Random, level: int) -> Problem:
     return Problem(f"What is {text}?", str(value), {"hardness": operations})
 
 
+@FAMILIES.add(reply="a number", measure="known numbers in the equation", read=number)
 def linear_equation(rng: random.Random, level: int) -> Problem:
     """One unknown, on one side or both, from level 3 with brackets; the solution is a whole number."""
     x = rng.randint(1, 9) if level < 2 else rng.randint(-20, 20)
@@ -58,8 +62,9 @@ def linear_equation(rng: random.Random, level: int) -> Problem:
     return Problem(f"If {left} = {right}, what is x?", str(x), {"hardness": level + 2})
 
 
+@FAMILIES.add(reply="a number", measure="numbers to compare", read=number, weight=4)
 def largest(rng: random.Random, level: int) -> Problem:
-    """The largest of a list; from level 2 with negative numbers and near misses."""
+    """The largest number of a list; from level 2 with negative numbers and numbers close to it."""
     count = (3, 6, 10, 16, 24)[level]
     if level < 2:
         values = rng.sample(range(1, 10 ** (level + 1)), count)
@@ -67,10 +72,11 @@ def largest(rng: random.Random, level: int) -> Problem:
         centre = rng.randrange(10**level, 10 ** (level + 1))
         values = rng.sample(range(centre, centre + 3 * count), count)
         values = [-value if rng.random() < 0.4 else value for value in values]
-    question = f"What is the largest of these numbers: {_listed(values)}?"
+    question = f"What is the largest of these numbers: {listing(values)}?"
     return Problem(question, str(max(values)), {"hardness": count})
 
 
+@FAMILIES.add(reply="the numbers, separated by commas", measure="numbers to sort", read=numbers)
 def number_sorting(rng: random.Random, level: int) -> Problem:
     """Numbers to put in order, from level 1 in either direction."""
     count = (3, 5, 8, 12, 16)[level]
@@ -82,6 +88,7 @@ def number_sorting(rng: random.Random, level: int) -> Problem:
     return Problem(question, answer, {"hardness": count})
 
 
+@FAMILIES.add(reply="a number", measure="sum of the numbers", read=number)
 def gcd_lcm(rng: random.Random, level: int) -> Problem:
     """A greatest common divisor or a least common multiple, at level 4 of three numbers."""
     factor = rng.randint(2, (3, 6, 12, 24, 48)[level])
@@ -92,9 +99,10 @@ def gcd_lcm(rng: random.Random, level: int) -> Problem:
         if rng.random() < 0.5
         else ("least common multiple", math.lcm(*values))
     )
-    return Problem(f"What is the {name} of {_listed(values)}?", str(value), {"hardness": sum(values)})
+    return Problem(f"What is the {name} of {listing(values)}?", str(value), {"hardness": sum(values)})
 
 
+@FAMILIES.add(reply="the number", measure="the value", read=numeral)
 def base_conversion(rng: random.Random, level: int) -> Problem:
     """A number to write in another base: binary at first, then any base up to 16."""
     value = rng.randrange(*((2, 16), (16, 64), (64, 512), (512, 4096), (4096, 65536))[level])
@@ -110,8 +118,9 @@ def base_conversion(rng: random.Random, level: int) -> Problem:
     return Problem(question, _in_base(value, target), {"hardness": value})
 
 
+@FAMILIES.add(reply="a number", measure="rank of the rule", read=number)
 def number_sequence(rng: random.Random, level: int) -> Problem:
-    """The next term of a sequence whose kind of rule is told, so that only one number is right."""
+    """The next term of a sequence. The question names the kind of rule, so that only one number is right."""
     make = (_fixed_step, _fixed_ratio_and_step, _growing_step, _two_back, _interleaved)[level]
     rule, terms = make(rng)
     listing = ", ".join(map(str, terms[:-1]))
@@ -170,34 +179,9 @@ def _signed(value: int) -> str:
     return f"- {-value}" if value < 0 else f"+ {value}"
 
 
-def _listed(values: list[int]) -> str:
-    return f"{', '.join(map(str, values[:-1]))} and {values[-1]}"
-
-
 def _in_base(value: int, base: int) -> str:
     digits = ""
     while value:
         value, digit = divmod(value, base)
         digits = "0123456789abcdef"[digit] + digits
     return digits or "0"
-
-
-def _number(make: Callable[[random.Random, int], Problem], measure: str, weight: int = 1) -> Family:
-    return Family(make=make, reply="a number", measure=measure, read=number, weight=weight)
-
-
-FAMILIES = (
-    _number(addition, "digits of each number", weight=4),
-    _number(chain_arithmetic, "operations"),
-    _number(linear_equation, "known numbers in the equation"),
-    _number(largest, "numbers to compare", weight=4),
-    Family(
-        make=number_sorting,
-        reply="the numbers, separated by commas",
-        measure="numbers to sort",
-        read=numbers,
-    ),
-    _number(gcd_lcm, "sum of the numbers"),
-    Family(make=base_conversion, reply="the number", measure="the value", read=numeral),
-    _number(number_sequence, "rank of the rule"),
-)

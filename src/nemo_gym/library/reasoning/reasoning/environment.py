@@ -1,4 +1,4 @@
-"""The reasoning environment: which family and level a task is of, and whether its answer is right."""
+"""Seeded reasoning problems: it makes tasks of many families and levels, and checks their answers."""
 
 from __future__ import annotations
 
@@ -31,25 +31,42 @@ SPLITS: dict[str, frozenset[int]] = {
     "validation": frozenset({3}),
     "example": frozenset({4}),
 }
-"""Each split owns some fifths of the questions, so no question is in two splits."""
+"""The remainders of a question's checksum by 5 that belong to each split; splits share no question."""
 DEFAULT_N = 100
-SOLVED = 3
-"""Solved problems shown before a question of level 0, taken from another split."""
+DEMONSTRATIONS = 3
+"""How many solved problems of another split come before a question of level 0."""
 
 
 class ReasoningTask(Task):
-    """A row."""
+    """A question with a right answer."""
 
     question: str
     answer: str | None
     metadata: dict[str, Any]
-    """`source_dataset` names the family; the rest is what its checker needs. Rows made by the library
-    reasoning-gym, which have a `source_index`, are compared with their `answer`."""
+    """`source_dataset` is the name of the family; the other facts are for its checker."""
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether the row was made by the library reasoning-gym, not by a family of this environment."""
+    def is_from_reasoning_gym(self) -> bool:
+        """Whether the row comes from the library reasoning-gym. Such a row has no checker here, so an answer
+        is compared with the text of `answer`."""
         return "source_index" in self.metadata
+
+    @property
+    def family(self) -> Family:
+        """The family of the question.
+
+        Raises:
+            TaskUnfit: there is no such family.
+        """
+        name = self.metadata.get("source_dataset")
+        if name not in FAMILIES:
+            hint = did_you_mean(str(name), FAMILIES)
+            raise TaskUnfit(f"metadata.source_dataset {name!r} is no family.{hint}")
+        return FAMILIES[name]
+
+    def accepts(self, answer: str | None) -> bool:
+        """Whether an answer in the family's canonical form is right; None is no answer."""
+        return answer is not None and self.family.is_right(answer, self.answer or "", self.metadata)
 
 
 class Reasoning(Environment):
@@ -63,36 +80,48 @@ class Reasoning(Environment):
 
     class Config(Config):
         families: str | list[str] = "all"
-        """Names of families, in a list or with commas between, each used equally often; `all` uses every
-        family by its own weight."""
+        """Names of families, as a list or with commas between them; each is used equally often. `all` uses
+        every family by its weight."""
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+        """The difficulty of the problems."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[ReasoningTask]:
-        """Task i of a split and seed is the same however many are asked for (100 by default).
+        """Task i of a split and seed is the same for every `n` (100 by default).
 
         Raises:
-            UsageError: there is no such split, or a family of the settings is unknown.
+            UsageError: there is no such split, or the settings have an unknown family.
         """
-        if split not in SPLITS:
-            raise UsageError(
-                f"environment {self.name()} has no split {split!r}; it has {', '.join(sorted(SPLITS))}"
-            )
-        chosen = self._chosen()
-        return (self._task(chosen, split, seed, i) for i in range(DEFAULT_N if n is None else n))
+        self.check_split(split, sorted(SPLITS))
+        families = self.families()
+        return (self.task(families, split, seed, i) for i in range(DEFAULT_N if n is None else n))
+
+    def task(self, families: list[Family], split: str, seed: int, i: int) -> ReasoningTask:
+        """Task i of a split, of one of the families."""
+        level: int = self.config.level
+        rng = random.Random(f"{seed}:{split}:{i}")
+        family = rng.choice(families)
+        problem = draw(family, level, split, rng)
+        return ReasoningTask(
+            task_id=f"{split}-{seed}-{i}-{family.name}-{level}",
+            responses_create_params={**request(family, problem.question, level, split)},
+            question=problem.question,
+            answer=problem.answer,
+            metadata={"source_dataset": family.name, "level": level, **problem.metadata},
+        )
 
     def seed(self, task: ReasoningTask, session: Session) -> None:
-        """Refuse a row whose own answer its family's checker does not accept.
+        """Refuse a row whose own answer is not right for its family.
 
         Raises:
-            TaskUnfit: naming what is wrong with the row.
+            TaskUnfit: the row has no answer, a wrong answer, or facts that do not fit its family.
         """
         if not task.answer:
             raise TaskUnfit("answer is empty: only rows with an answer to compare with can be scored")
-        if task.is_foreign:
+        if task.is_from_reasoning_gym:
             return
-        family = _family_of(task)
+        family = task.family
         try:
-            right = _right(family, task, family.read(task.answer))
+            right = task.accepts(family.read(task.answer))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TaskUnfit(
                 f"metadata does not fit the family {family.name}: {type(error).__name__} {error}"
@@ -101,19 +130,23 @@ class Reasoning(Environment):
             raise TaskUnfit(f"answer {task.answer!r} is not a right one for the family {family.name}")
 
     def verify(self, task: ReasoningTask, response: Response, session: Session) -> Reward:
-        if task.is_foreign:
+        if task.is_from_reasoning_gym:
             answer = plain_answer(response.final_text)[:MAX_ANSWER]
             right = same_text(answer, task.answer or "")
             return Reward(float(right), details={"extracted_answer": answer or None})
-        family = _family_of(task)
-        answer = extract(response.final_text, family.read)
-        return Reward(float(_right(family, task, answer)), details={"extracted_answer": answer})
+        answer = extract(response.final_text, task.family.read)
+        return Reward(float(task.accepts(answer)), details={"extracted_answer": answer})
 
     def oracle(self, task: ReasoningTask, session: Session) -> str:
-        tagged = task.is_foreign or task.metadata.get("level")
-        return f"<answer>{task.answer}</answer>" if tagged else task.answer or ""
+        needs_tag = task.is_from_reasoning_gym or task.metadata.get("level")
+        return f"<answer>{task.answer}</answer>" if needs_tag else task.answer or ""
 
-    def _chosen(self) -> list[Family]:
+    def families(self) -> list[Family]:
+        """The families of the settings; each is in the list as often as its weight says.
+
+        Raises:
+            UsageError: there is no such family.
+        """
         families: str | list[str] = self.config.families
         if families == "all":
             return [family for family in FAMILIES.values() for _ in range(family.weight)]
@@ -127,19 +160,6 @@ class Reasoning(Environment):
             raise UsageError(f"environment {self.name()}: families: name at least one, or say all")
         return [FAMILIES[name] for name in names]
 
-    def _task(self, chosen: list[Family], split: str, seed: int, i: int) -> ReasoningTask:
-        level: int = self.config.level
-        rng = random.Random(f"{seed}:{split}:{i}")
-        family = rng.choice(chosen)
-        problem = draw(family, level, split, rng)
-        return ReasoningTask(
-            task_id=f"{split}-{seed}-{i}-{family.name}-{level}",
-            responses_create_params={**request(family, problem.question, level, split)},
-            question=problem.question,
-            answer=problem.answer,
-            metadata={"source_dataset": family.name, "level": level, **problem.metadata},
-        )
-
 
 def draw(family: Family, level: int, split: str, rng: random.Random) -> Problem:
     """A problem whose question belongs to the split."""
@@ -150,31 +170,21 @@ def draw(family: Family, level: int, split: str, rng: random.Random) -> Problem:
 
 
 def request(family: Family, question: str, level: int, split: str) -> RequestParams:
-    """The question and how to answer it: in a tag or, at level 0, as in the solved problems before it."""
+    """The question and the form of the answer: in a tag or, at level 0, as in the solved problems before."""
     if level:
         return ask(f"{question}\nPut your final answer, {family.reply}, inside <answer></answer>.")
     items: list[Item] = [system(f"Reply with only {family.reply}.")]
-    for number, solved in enumerate(_solved(family, "train" if split == "example" else "example")):
-        items += [user(solved.question), assistant(solved.answer, id=f"msg_{number}")]
+    for number, problem in enumerate(demonstrations(family, "train" if split == "example" else "example")):
+        items += [user(problem.question), assistant(problem.answer, id=f"msg_{number}")]
     return {"input": [*items, user(question)]}
 
 
 @cache
-def _solved(family: Family, split: str) -> tuple[Problem, ...]:
+def demonstrations(family: Family, split: str) -> tuple[Problem, ...]:
+    """Different problems of level 0, always the same ones."""
     rng = random.Random(f"solved:{family.name}")
     problems: dict[str, Problem] = {}
-    while len(problems) < SOLVED:
+    while len(problems) < DEMONSTRATIONS:
         problem = draw(family, 0, split, rng)
         problems[problem.question] = problem
     return tuple(problems.values())
-
-
-def _family_of(task: ReasoningTask) -> Family:
-    name = task.metadata.get("source_dataset")
-    if name not in FAMILIES:
-        raise TaskUnfit(f"metadata.source_dataset {name!r} is no family.{did_you_mean(str(name), FAMILIES)}")
-    return FAMILIES[name]
-
-
-def _right(family: Family, task: ReasoningTask, given: str | None) -> bool:
-    return given is not None and family.is_right(given, task.answer or "", task.metadata)

@@ -6,14 +6,16 @@ import random
 from datetime import date, timedelta
 
 from nemo_gym.library.reasoning.reasoning.answers import number, time_of_day, word, words
-from nemo_gym.library.reasoning.reasoning.problem import Family, Problem
+from nemo_gym.library.reasoning.reasoning.problem import Families, Problem
+
+FAMILIES = Families()
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+@FAMILIES.add(reply="a number", measure="letters to look through", read=number)
 def letter_counting(rng: random.Random, level: int) -> Problem:
-    """How often a letter occurs in a word, from level 1 in several words."""
+    """How often a letter occurs in a word, or from level 1 in several words."""
     chosen = rng.sample(WORDS[3:], (1, 2, 4, 8, 12)[level])
     text = " ".join(chosen)
     letter = rng.choice(text.replace(" ", ""))
@@ -22,8 +24,9 @@ def letter_counting(rng: random.Random, level: int) -> Problem:
     return Problem(question, str(text.count(letter)), {"hardness": len(text) - text.count(" ")})
 
 
+@FAMILIES.add(reply="one letter", measure="letters in the text", read=word)
 def letter_at(rng: random.Random, level: int) -> Problem:
-    """The letter at a place: first or last of a word, then anywhere in ever longer strings."""
+    """The letter at a place: the first or last of a word, from level 1 any letter of longer strings."""
     if level == 0:
         text = rng.choice(WORDS)
         end, at = rng.choice([("start", 0), ("end", -1)])
@@ -34,6 +37,7 @@ def letter_at(rng: random.Random, level: int) -> Problem:
     return Problem(question, text[at], {"hardness": len(text)})
 
 
+@FAMILIES.add(reply="the words, separated by commas", measure="words to sort", read=words, weight=2)
 def word_sorting(rng: random.Random, level: int) -> Problem:
     """Words to put in alphabetical order."""
     count = (2, 4, 8, 12, 16)[level]
@@ -42,8 +46,9 @@ def word_sorting(rng: random.Random, level: int) -> Problem:
     return Problem(question, ", ".join(sorted(chosen)), {"hardness": count})
 
 
+@FAMILIES.add(reply="the result", measure="letters to reverse", read=word)
 def string_reversal(rng: random.Random, level: int) -> Problem:
-    """A word to spell backwards, from level 2 random letters."""
+    """A word to spell backwards, or from level 2 random letters."""
     if level < 2:
         text = rng.choice([word for word in WORDS if len(word) == 3] if level == 0 else LONG_WORDS)
     else:
@@ -51,26 +56,26 @@ def string_reversal(rng: random.Random, level: int) -> Problem:
     return Problem(f'Write "{text}" backwards.', text[::-1], {"hardness": len(text)})
 
 
+@FAMILIES.add(reply="the result", measure="letters times places moved", read=words)
 def caesar(rng: random.Random, level: int) -> Problem:
-    """Letters to move along the alphabet by a known shift, at level 0 to the next letter."""
+    """Letters to move along the alphabet by a number of places, at level 0 by one."""
     chosen = rng.sample([word for word in WORDS if level or len(word) == 3], (1, 1, 2, 3, 5)[level])
     shift = 1 if level == 0 else rng.randint(2, (4, 4, 7, 12, 24)[level])
     plain = " ".join(chosen)
-    hidden = " ".join(_shifted(word, shift) for word in chosen)
+    code = " ".join(_shift(word, shift) for word in chosen)
     facts = {"hardness": len(plain.replace(" ", "")) * min(shift, 26 - shift)}
     if level == 0:
-        return Problem(
-            f'Replace each letter of "{plain}" with the next letter of the alphabet.', hidden, facts
-        )
+        return Problem(f'Replace each letter of "{plain}" with the next letter of the alphabet.', code, facts)
     step = f"{shift} places forward in the alphabet, from z on to a"
     if rng.random() < 0.5:
-        return Problem(f'Move each letter of "{plain}" {step}.', hidden, facts)
-    question = f'Each letter of a text was moved {step}. That gave "{hidden}". What was the text?'
+        return Problem(f'Move each letter of "{plain}" {step}.', code, facts)
+    question = f'Each letter of a text was moved {step}. That gave "{code}". What was the text?'
     return Problem(question, plain, facts)
 
 
+@FAMILIES.add(reply="the day of the week", measure="days between", read=word)
 def weekday(rng: random.Random, level: int) -> Problem:
-    """The day of the week some days before or after another or, from level 2, of another date."""
+    """The day of the week some days before or after another day, or from level 2 of another date."""
     start = date(rng.randint(1970, 2030), 1, 1) + timedelta(rng.randrange(365))
     distance = rng.randint(*((1, 3), (4, 30), (60, 250), (400, 1400), (5000, 36000))[level])
     before = level < 2 and rng.random() < 0.5
@@ -79,11 +84,12 @@ def weekday(rng: random.Random, level: int) -> Problem:
         days = "" if distance == 1 else f"{distance} days "
         question = f"Which day of the week is {days}{'before' if before else 'after'} {_day(start)}?"
     else:
-        later = _written(start + timedelta(distance))
-        question = f"{_written(start)} is a {_day(start)}. What day of the week is {later}?"
+        later = _long_date(start + timedelta(distance))
+        question = f"{_long_date(start)} is a {_day(start)}. What day of the week is {later}?"
     return Problem(question, answer, {"hardness": distance})
 
 
+@FAMILIES.add(reply="the time as HH:MM", measure="minutes added", read=time_of_day)
 def clock(rng: random.Random, level: int) -> Problem:
     """The time after one or more spans, on the 24-hour clock."""
     minutes = rng.randrange(24) * 60 + (0 if level == 0 else rng.randrange(60))
@@ -121,15 +127,15 @@ def _ordinal_ending(place: int) -> str:
     return "th" if 10 < place % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
 
 
-def _shifted(text: str, shift: int) -> str:
+def _shift(text: str, shift: int) -> str:
     return text.translate(str.maketrans(ALPHABET, ALPHABET[shift:] + ALPHABET[:shift]))
 
 
 def _day(when: date) -> str:
-    return DAYS[when.weekday()]
+    return f"{when:%A}"
 
 
-def _written(when: date) -> str:
+def _long_date(when: date) -> str:
     return f"{when.day} {when:%B} {when.year}"
 
 
@@ -143,20 +149,3 @@ def _span(minutes: int) -> str:
         f"{count} {unit}{'s' * (count > 1)}" for count, unit in ((hours, "hour"), (rest, "minute")) if count
     ]
     return " and ".join(parts)
-
-
-FAMILIES = (
-    Family(make=letter_counting, reply="a number", measure="letters to look through", read=number),
-    Family(make=letter_at, reply="one letter", measure="letters in the text", read=word),
-    Family(
-        make=word_sorting,
-        reply="the words, separated by commas",
-        measure="words to sort",
-        read=words,
-        weight=2,
-    ),
-    Family(make=string_reversal, reply="the result", measure="letters to reverse", read=word),
-    Family(make=caesar, reply="the result", measure="letters times places moved", read=words),
-    Family(make=weekday, reply="the day of the week", measure="days between", read=word),
-    Family(make=clock, reply="the time as HH:MM", measure="minutes added", read=time_of_day),
-)

@@ -9,28 +9,18 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 from nemo_gym.library.reasoning.reasoning.answers import names, number, truth
-from nemo_gym.library.reasoning.reasoning.problem import Family, Problem
+from nemo_gym.library.reasoning.reasoning.problem import Families, Problem, listing
+
+FAMILIES = Families()
 
 PEOPLE = (
-    "Ann",
-    "Bob",
-    "Cara",
-    "Dan",
-    "Eve",
-    "Finn",
-    "Gina",
-    "Hugo",
-    "Iris",
-    "Jack",
-    "Kim",
-    "Leo",
-    "Mia",
-    "Ned",
-)
+    "Ann", "Bob", "Cara", "Dan", "Eve", "Finn", "Gina", "Hugo", "Iris", "Jack", "Kim", "Leo", "Mia", "Ned",
+)  # fmt: skip
 PETS = ("cat", "dog", "fish", "horse", "parrot", "rabbit", "snake", "turtle")
 DRINKS = ("cocoa", "coffee", "juice", "lemonade", "milk", "tea", "water")
 
 
+@FAMILIES.add(reply="True or False", measure="operators", read=truth, weight=2)
 def boolean(rng: random.Random, level: int) -> Problem:
     """A fully bracketed expression of `and`, `or` and `not` to evaluate."""
     operators = (2, 4, 6, 9, 13)[level]
@@ -39,8 +29,9 @@ def boolean(rng: random.Random, level: int) -> Problem:
     return Problem(question, str(value), {"hardness": operators})
 
 
+@FAMILIES.add(reply='their names, or "none"', measure="people", read=names)
 def knights_knaves(rng: random.Random, level: int) -> Problem:
-    """Knights tell the truth, knaves lie; exactly one choice of knights fits what was said."""
+    """Knights tell the truth and knaves lie; exactly one choice of knights fits the statements."""
     count = level + 2
     while True:
         people = rng.sample(PEOPLE, count)
@@ -54,19 +45,19 @@ def knights_knaves(rng: random.Random, level: int) -> Problem:
     facts = {
         "hardness": count,
         "people": people,
-        "statements": [[statements.kind, *statements.about] for statements in statements],
+        "statements": [[statement.kind, *statement.about] for statement in statements],
     }
     return Problem(question, ", ".join(knights) or "none", facts)
 
 
 class Statement(NamedTuple):
-    """What one islander says: `about` holds indices of people, or the number of knights claimed."""
+    """The words of one person; `about` holds indices of people, or a number of knights."""
 
     kind: str
     about: tuple[int, ...]
 
     def holds(self, speaker: int, knights: Sequence[bool]) -> bool:
-        """Whether it is true when these people are the knights."""
+        """Whether the statement is true when these people are the knights."""
         match self.kind:
             case "knight":
                 return knights[self.about[0]]
@@ -82,7 +73,7 @@ class Statement(NamedTuple):
                 return sum(knights) == self.about[0]
 
     def text(self, people: Sequence[str], speaker: int) -> str:
-        """In words, as the speaker would say it."""
+        """The statement in the speaker's words."""
         if self.kind == "exactly":
             return f"The number of knights among us is exactly {self.about[0]}."
         first, *rest = [people[i] for i in sorted(self.about, key=speaker.__eq__)]
@@ -98,36 +89,37 @@ class Statement(NamedTuple):
                 return f"{first} is a {self.kind}."
 
 
-def consistent(said: Sequence[Statement], count: int) -> list[tuple[bool, ...]]:
-    """Every choice of knights in which knights spoke the truth and knaves did not."""
+def consistent(statements: Sequence[Statement], count: int) -> list[tuple[bool, ...]]:
+    """Every choice of knights in which the knights tell the truth and the knaves lie."""
     return [
         knights
         for knights in product((True, False), repeat=count)
-        if all(statement.holds(i, knights) == knights[i] for i, statement in enumerate(said))
+        if all(statement.holds(i, knights) == knights[i] for i, statement in enumerate(statements))
     ]
 
 
+@FAMILIES.add(reply="a number", measure="arrangements before the clues", read=number)
 def zebra(rng: random.Random, level: int) -> Problem:
-    """Houses in a row with people, pets and drinks; the clues leave exactly one arrangement."""
+    """Houses in a row with people, pets and drinks; exactly one arrangement fits the clues."""
     houses = (3, 3, 3, 4, 4)[level]
     groups: list[list[str]] = [
         rng.sample(pool, houses) for pool in (PEOPLE, PETS, DRINKS)[: (1, 2, 3, 2, 3)[level]]
     ]
     things = [thing for group in groups for thing in group]
     orders = list(permutations(range(houses)))
-    left = [sum(choice, ()) for choice in product(orders, repeat=len(groups))]
-    real = left[rng.randrange(len(left))]
+    arrangements = [sum(choice, ()) for choice in product(orders, repeat=len(groups))]
+    real = arrangements[rng.randrange(len(arrangements))]
     target = rng.randrange(len(things))
     clues: list[Clue] = []
     possible = _true_clues(real, houses, target)
     rng.shuffle(possible)
     for clue in possible:
-        if len(left) == 1:
+        if len(arrangements) == 1:
             break
-        fitting = [places for places in left if clue.holds(places)]
-        if len(fitting) < len(left):
+        fitting = [places for places in arrangements if clue.holds(places)]
+        if len(fitting) < len(arrangements):
             clues.append(clue)
-            left = fitting
+            arrangements = fitting
     hints = " ".join(clue.text(things) for clue in clues)
     people = f"Houses 1 to {houses} stand in a row from left to right. {_inventory(groups)}"
     question = f"{people} {hints} What is the number of the house {_of(things[target])}?"
@@ -142,14 +134,14 @@ def zebra(rng: random.Random, level: int) -> Problem:
 
 
 class Clue(NamedTuple):
-    """A fact about where thing `a` is; `b` is another thing, or a house counted from 0."""
+    """A fact about the house of thing `a`; `b` is another thing, or a house counted from 0."""
 
     kind: str
     a: int
     b: int
 
     def holds(self, places: Sequence[int]) -> bool:
-        """Whether it is true when thing i is in house `places[i]`."""
+        """Whether the clue is true when thing i is in house `places[i]`."""
         match self.kind:
             case "at":
                 return places[self.a] == self.b
@@ -163,7 +155,7 @@ class Clue(NamedTuple):
                 return abs(places[self.a] - places[self.b]) == 1
 
     def text(self, things: Sequence[str]) -> str:
-        """In words."""
+        """The clue in words."""
         house = f"The house {_of(things[self.a])}"
         match self.kind:
             case "at":
@@ -178,9 +170,9 @@ class Clue(NamedTuple):
                 return f"{house} is next to the house {_of(things[self.b])}."
 
 
-def _true_clues(places: Sequence[int], houses: int, asked: int) -> list[Clue]:
+def _true_clues(places: Sequence[int], houses: int, target: int) -> list[Clue]:
     things = range(len(places))
-    clues = [Clue("at", a, b) for a in things for b in range(houses) if a != asked]
+    clues = [Clue("at", a, b) for a in things for b in range(houses) if a != target]
     clues += [Clue("not_at", a, b) for a in things for b in range(houses)]
     for a in things:
         for b in things:
@@ -194,12 +186,8 @@ def _true_clues(places: Sequence[int], houses: int, asked: int) -> list[Clue]:
 
 
 def _inventory(groups: Sequence[Sequence[str]]) -> str:
-    verbs = ("lives", "is kept", "is drunk")
-    sentences: list[str] = []
-    for group, verb in zip(groups, verbs, strict=False):
-        listed = f"{', '.join(sorted(group)[:-1])} and {max(group)}"
-        sentences.append(f"In each {verb} one of {listed}.")
-    return " ".join(sentences)
+    verbs = zip(groups, ("lives", "is kept", "is drunk"), strict=False)
+    return " ".join(f"In each {verb} one of {listing(sorted(group))}." for group, verb in verbs)
 
 
 def _of(thing: str) -> str:
@@ -234,15 +222,3 @@ def _expression(rng: random.Random, operators: int) -> tuple[str, bool]:
     if rng.random() < 0.5:
         return f"({left_text} and {right_text})", left and right
     return f"({left_text} or {right_text})", left or right
-
-
-FAMILIES = (
-    Family(make=boolean, reply="True or False", measure="operators", read=truth, weight=2),
-    Family(
-        make=knights_knaves,
-        reply='their names, or "none"',
-        measure="people",
-        read=names,
-    ),
-    Family(make=zebra, reply="a number", measure="arrangements before the clues", read=number),
-)

@@ -1,4 +1,4 @@
-"""Families where a search finds the answer and a checker accepts every right one."""
+"""Families with several right answers, all of which the checker accepts."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from fractions import Fraction
 from itertools import combinations, pairwise
 
 from nemo_gym.library.reasoning.reasoning.answers import assignment, expression, grid, numbers, route
-from nemo_gym.library.reasoning.reasoning.problem import Facts, Family, Problem
+from nemo_gym.library.reasoning.reasoning.problem import Facts, Families, Problem, listing
+
+FAMILIES = Families()
 
 COLOURS = ("red", "green", "blue")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def countdown(rng: random.Random, level: int) -> Problem:
-    """Numbers to combine into a target, each used exactly once."""
-    count = level + 2
-    chosen = [rng.randint(1, 9 if level < 2 else 25) for _ in range(count)]
-    text, target = _combined(rng, chosen)
-    terms = sorted(chosen)
-    question = (
-        f"Make {target} from the numbers {_listed(terms)}: use each exactly once, with + - * / and brackets."
-    )
-    return Problem(question, text, {"hardness": count, "numbers": terms, "target": target})
-
-
 def reaches_target(given: str, facts: Facts) -> bool:
-    """Whether an expression uses each number once and has the target as its value."""
+    """Whether an expression uses each number once and its value is the target."""
     tokens = given.split()
     used = [int(token) for token in tokens if token.isdigit()]
     return sorted(used) == sorted(facts["numbers"]) and evaluate(tokens) == facts["target"]
+
+
+@FAMILIES.add(reply="the expression", measure="numbers to use", read=expression, accepts=reaches_target)
+def countdown(rng: random.Random, level: int) -> Problem:
+    """Numbers to combine to a target; each is used exactly once."""
+    count = level + 2
+    chosen = [rng.randint(1, 9 if level < 2 else 25) for _ in range(count)]
+    text, target = _combine(rng, chosen)
+    terms = sorted(chosen)
+    question = (
+        f"Make {target} from the numbers {listing(terms)}: use each exactly once, with + - * / and brackets."
+    )
+    return Problem(question, text, {"hardness": count, "numbers": terms, "target": target})
 
 
 def evaluate(tokens: Sequence[str]) -> Fraction | None:
@@ -65,22 +68,8 @@ def evaluate(tokens: Sequence[str]) -> Fraction | None:
     return None
 
 
-def subset_sum(rng: random.Random, level: int) -> Problem:
-    """Some of the numbers have a given sum; any such choice is right."""
-    count = (3, 5, 8, 12, 16)[level]
-    values = rng.sample(range(1, (10, 30, 60, 100, 200)[level]), count)
-    size = 2 if level == 0 else rng.randint(2, count // 2 + 1)
-    chosen = rng.sample(values, size)
-    target = sum(chosen)
-    if target in values:
-        return subset_sum(rng, level)
-    question = f"Which of the numbers {_listed(values)} add up to {target}? Use each at most once."
-    facts = {"hardness": count, "numbers": values, "target": target}
-    return Problem(question, ", ".join(map(str, chosen)), facts)
-
-
 def adds_up(given: str, facts: Facts) -> bool:
-    """Whether these are different members of the list with the asked sum."""
+    """Whether these are different numbers of the list that add up to the target."""
     chosen = [int(token) for token in given.split()]
     return (
         len(set(chosen)) == len(chosen)
@@ -89,6 +78,24 @@ def adds_up(given: str, facts: Facts) -> bool:
     )
 
 
+@FAMILIES.add(
+    reply="the numbers, separated by commas", measure="numbers to choose from", read=numbers, accepts=adds_up
+)
+def subset_sum(rng: random.Random, level: int) -> Problem:
+    """Numbers of a list that add up to a target; any such choice is right."""
+    count = (3, 5, 8, 12, 16)[level]
+    values = rng.sample(range(1, (10, 30, 60, 100, 200)[level]), count)
+    size = 2 if level == 0 else rng.randint(2, count // 2 + 1)
+    chosen = rng.sample(values, size)
+    target = sum(chosen)
+    if target in values:
+        return subset_sum(rng, level)
+    question = f"Which of the numbers {listing(values)} add up to {target}? Use each at most once."
+    facts = {"hardness": count, "numbers": values, "target": target}
+    return Problem(question, ", ".join(map(str, chosen)), facts)
+
+
+@FAMILIES.add(reply="the four full rows", measure="blanks", read=grid)
 def sudoku4(rng: random.Random, level: int) -> Problem:
     """A 4x4 sudoku with exactly one solution."""
     blanks = (1, 4, 6, 8, 10)[level]
@@ -96,9 +103,9 @@ def sudoku4(rng: random.Random, level: int) -> Problem:
         solution = _sudoku_solution(rng)
         puzzle = solution
         for cell in rng.sample(range(16), 16):
-            emptied = f"{puzzle[:cell]}_{puzzle[cell + 1 :]}"
-            if emptied.count("_") <= blanks and len(list(sudoku_solutions(emptied))) == 1:
-                puzzle = emptied
+            harder = f"{puzzle[:cell]}_{puzzle[cell + 1 :]}"
+            if harder.count("_") <= blanks and len(list(sudoku_solutions(harder))) == 1:
+                puzzle = harder
         if puzzle.count("_") == blanks:
             break
     question = (
@@ -119,8 +126,23 @@ def sudoku_solutions(puzzle: str) -> Iterator[str]:
             yield from sudoku_solutions(f"{puzzle[:cell]}{digit}{puzzle[cell + 1 :]}")
 
 
+def queens_are_safe(given: str, facts: Facts) -> bool:
+    """Whether the columns, row by row, keep the fixed queens, and no queen attacks another."""
+    columns = [int(token) for token in given.split()]
+    placed: list[int] = facts["placed"]
+    return (
+        len(columns) == len(placed)
+        and all(1 <= column <= len(placed) for column in columns)
+        and all(fixed in (0, column) for fixed, column in zip(placed, columns, strict=True))
+        and all(_safe(columns[:row], columns[row]) for row in range(len(columns)))
+    )
+
+
+@FAMILIES.add(
+    reply="the column numbers, separated by commas", measure="queens", read=numbers, accepts=queens_are_safe
+)
 def n_queens(rng: random.Random, level: int) -> Problem:
-    """Some queens stand already; any completion in which none attacks another is right."""
+    """Queens on a board that already has some; any board in which none attacks another is right."""
     size = level + 5
     columns = next(_queens(rng, size, []))
     fixed = sorted(rng.sample(range(size), (3, 3, 3, 2, 2)[level]))
@@ -134,38 +156,8 @@ def n_queens(rng: random.Random, level: int) -> Problem:
     return Problem(question, answer, {"hardness": size, "placed": placed})
 
 
-def queens_are_safe(given: str, facts: Facts) -> bool:
-    """Whether the columns, row by row, keep the fixed queens and let none attack another."""
-    columns = [int(token) for token in given.split()]
-    placed: list[int] = facts["placed"]
-    return (
-        len(columns) == len(placed)
-        and all(1 <= column <= len(placed) for column in columns)
-        and all(fixed in (0, column) for fixed, column in zip(placed, columns, strict=True))
-        and all(_safe(columns[:row], columns[row]) for row in range(len(columns)))
-    )
-
-
-def graph_colouring(rng: random.Random, level: int) -> Problem:
-    """A graph to colour with three colours; any proper colouring is right."""
-    count = (3, 5, 6, 8, 10)[level]
-    nodes = sorted(rng.sample(LETTERS, count))
-    hidden = {node: rng.choice(COLOURS) for node in nodes}
-    possible = [[a, b] for a, b in combinations(nodes, 2) if hidden[a] != hidden[b]]
-    if len(possible) < 2:
-        return graph_colouring(rng, level)
-    edges = sorted(rng.sample(possible, max(2, len(possible) * 2 // 3)))
-    drawn = ", ".join(f"{a}-{b}" for a, b in edges)
-    question = (
-        f"Colour each of {', '.join(nodes)} red, green or blue so that joined letters differ in colour. "
-        f"Joined are {drawn}."
-    )
-    answer = ", ".join(f"{node}={colour}" for node, colour in hidden.items())
-    return Problem(question, answer, {"hardness": count, "nodes": nodes, "edges": edges})
-
-
 def is_proper_colouring(given: str, facts: Facts) -> bool:
-    """Whether every letter has one of the colours and no edge joins two of the same."""
+    """Whether every letter has one of the colours, and the ends of each edge have different ones."""
     colours = _pairs(given)
     return (
         sorted(colours) == sorted(facts["nodes"])
@@ -174,14 +166,52 @@ def is_proper_colouring(given: str, facts: Facts) -> bool:
     )
 
 
+@FAMILIES.add(
+    reply="a list like A=red, B=blue",
+    measure="letters to colour",
+    read=assignment,
+    accepts=is_proper_colouring,
+)
+def graph_colouring(rng: random.Random, level: int) -> Problem:
+    """A graph to colour with three colours; any colouring is right in which the ends of each edge differ."""
+    count = (3, 5, 6, 8, 10)[level]
+    nodes = sorted(rng.sample(LETTERS, count))
+    colours_of = {node: rng.choice(COLOURS) for node in nodes}
+    possible = [[a, b] for a, b in combinations(nodes, 2) if colours_of[a] != colours_of[b]]
+    if len(possible) < 2:
+        return graph_colouring(rng, level)
+    edges = sorted(rng.sample(possible, max(2, len(possible) * 2 // 3)))
+    joints = ", ".join(f"{a}-{b}" for a, b in edges)
+    question = (
+        f"Colour each of {', '.join(nodes)} red, green or blue so that joined letters differ in colour. "
+        f"Joined are {joints}."
+    )
+    answer = ", ".join(f"{node}={colour}" for node, colour in colours_of.items())
+    return Problem(question, answer, {"hardness": count, "nodes": nodes, "edges": edges})
+
+
+def is_shortest(given: str, facts: Facts) -> bool:
+    """Whether a route has the right start and end, uses roads that exist, and is as short as possible."""
+    stops = given.split()
+    distances = {frozenset((a, b)): distance for a, b, distance in facts["roads"]}
+    legs = [distances.get(frozenset(leg)) for leg in pairwise(stops)]
+    return (
+        stops[0] == facts["start"]
+        and stops[-1] == facts["goal"]
+        and None not in legs
+        and sum(leg or 0 for leg in legs) == facts["length"]
+    )
+
+
+@FAMILIES.add(reply="the letters along it, like A-B-C", measure="places", read=route, accepts=is_shortest)
 def shortest_path(rng: random.Random, level: int) -> Problem:
     """A shortest route through a network of roads; any route of that length is right."""
     count = (3, 5, 6, 8, 10)[level]
     nodes = rng.sample(LETTERS, count)
-    linked = {_sorted_pair(nodes[i], rng.choice(nodes[:i])) for i in range(1, count)}
-    others = [pair for pair in combinations(sorted(nodes), 2) if pair not in linked]
-    linked |= set(rng.sample(others, min(len(others), count - 1)))
-    roads = [(a, b, rng.randint(1, 9)) for a, b in sorted(linked)]
+    pairs = {_sorted_pair(nodes[i], rng.choice(nodes[:i])) for i in range(1, count)}
+    others = [pair for pair in combinations(sorted(nodes), 2) if pair not in pairs]
+    pairs |= set(rng.sample(others, min(len(others), count - 1)))
+    roads = [(a, b, rng.randint(1, 9)) for a, b in sorted(pairs)]
     start = rng.choice(nodes)
     routes = shortest_routes(roads, start)
     goal = max(nodes, key=lambda node: len(routes[node][1]))
@@ -212,21 +242,21 @@ def shortest_routes(roads: Sequence[tuple[str, str, int]], start: str) -> dict[s
     return best
 
 
-def is_shortest(given: str, facts: Facts) -> bool:
-    """Whether a route starts and ends where asked, uses roads that exist, and is as short as can be."""
-    stops = given.split()
-    distances = {frozenset((a, b)): distance for a, b, distance in facts["roads"]}
-    legs = [distances.get(frozenset(leg)) for leg in pairwise(stops)]
-    return (
-        stops[0] == facts["start"]
-        and stops[-1] == facts["goal"]
-        and None not in legs
-        and sum(leg or 0 for leg in legs) == facts["length"]
-    )
+def digits_fit(given: str, facts: Facts) -> bool:
+    """Whether the letters have different digits, no number starts with 0, and the sum is right."""
+    digits = _pairs(given)
+    terms: list[str] = facts["terms"]
+    if set(digits) != set("".join(terms)) or not all(digit.isdigit() for digit in digits.values()):
+        return False
+    values = ["".join(digits[letter] for letter in term) for term in terms]
+    first, second, total = map(int, values)
+    leading_zero = any(term[0] == "0" for term in values)
+    return len(set(digits.values())) == len(digits) and not leading_zero and first + second == total
 
 
+@FAMILIES.add(reply="a list like A=1, B=2", measure="letters in the sum", read=assignment, accepts=digits_fit)
 def cryptarithm(rng: random.Random, level: int) -> Problem:
-    """A sum written in letters; any digits that make it true are right."""
+    """A sum in letters; any digits that make it true are right."""
     low = 10**level
     a, b = rng.randrange(low, 10 * low), rng.randrange(low, 10 * low)
     used = sorted(set(f"{a}{b}{a + b}"))
@@ -238,18 +268,6 @@ def cryptarithm(rng: random.Random, level: int) -> Problem:
     )
     answer = ", ".join(sorted(f"{letter}={digit}" for digit, letter in letters.items()))
     return Problem(question, answer, {"hardness": sum(map(len, terms)), "terms": terms})
-
-
-def digits_fit(given: str, facts: Facts) -> bool:
-    """Whether the letters have different digits, no number starts with 0, and the sum is right."""
-    digits = _pairs(given)
-    terms: list[str] = facts["terms"]
-    if set(digits) != set("".join(terms)) or not all(digit.isdigit() for digit in digits.values()):
-        return False
-    values = ["".join(digits[letter] for letter in term) for term in terms]
-    first, second, total = map(int, values)
-    leading_zero = any(term[0] == "0" for term in values)
-    return len(set(digits.values())) == len(digits) and not leading_zero and first + second == total
 
 
 _END = "end"
@@ -283,7 +301,7 @@ def _apply(sign: str, values: list[Fraction]) -> bool:
     return True
 
 
-def _combined(rng: random.Random, chosen: list[int]) -> tuple[str, int]:
+def _combine(rng: random.Random, chosen: list[int]) -> tuple[str, int]:
     parts = [(str(value), value) for value in chosen]
     while len(parts) > 1:
         (left_text, left), (right_text, right) = (parts.pop(rng.randrange(len(parts))) for _ in range(2))
@@ -327,54 +345,3 @@ def _sorted_pair(a: str, b: str) -> tuple[str, str]:
 
 def _pairs(given: str) -> dict[str, str]:
     return dict(pair.split("=") for pair in given.split())
-
-
-def _listed(values: Sequence[int]) -> str:
-    return f"{', '.join(map(str, values[:-1]))} and {values[-1]}"
-
-
-FAMILIES = (
-    Family(
-        make=countdown,
-        reply="the expression",
-        measure="numbers to use",
-        read=expression,
-        accepts=reaches_target,
-    ),
-    Family(
-        make=subset_sum,
-        reply="the numbers, separated by commas",
-        measure="numbers to choose from",
-        read=numbers,
-        accepts=adds_up,
-    ),
-    Family(make=sudoku4, reply="the four full rows", measure="blanks", read=grid),
-    Family(
-        make=n_queens,
-        reply="the column numbers, separated by commas",
-        measure="queens",
-        read=numbers,
-        accepts=queens_are_safe,
-    ),
-    Family(
-        make=graph_colouring,
-        reply="a list like A=red, B=blue",
-        measure="letters to colour",
-        read=assignment,
-        accepts=is_proper_colouring,
-    ),
-    Family(
-        make=shortest_path,
-        reply="the letters along it, like A-B-C",
-        measure="places",
-        read=route,
-        accepts=is_shortest,
-    ),
-    Family(
-        make=cryptarithm,
-        reply="a list like A=1, B=2",
-        measure="letters in the sum",
-        read=assignment,
-        accepts=digits_fit,
-    ),
-)
