@@ -35,10 +35,11 @@ from nemo_gym.runs.token_watch import TokenWatch
 from nemo_gym.runs.worker import Orders, ServeLoopback, build_collector
 from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.stats.statistics import ClusteredMean
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import decode
+from nemo_gym.wire.jsonl import decode_row
 from nemo_gym.wire.masking import remembered_secrets, without_secrets
-from nemo_gym.wire.row_identity import journal_lines
+from nemo_gym.wire.row_identity import journal_lines, whole_lines
 from nemo_gym.wire.task import Row, named_agent
 
 
@@ -373,7 +374,6 @@ class Run:
 
     async def _engine(self, journal: Journal) -> None:
         """Run the rest of the plan, in this process or in workers."""
-        lines = self._lines()
         watch = self._watch
 
         def settle(result: Result) -> None:
@@ -385,12 +385,12 @@ class Run:
                 self.stop(reason)
 
         if self.job.workers > 1:
-            await WorkerPool(self.job.workers, self._orders).run(lines, settle)
+            await WorkerPool(self.job.workers, self._orders).run(self._lines(), settle)
             return
+        rows = self._rows()
 
         async def next_row() -> Row | None:
-            line = next(lines, None)
-            return None if line is None else decode(line[1])
+            return next(rows, None)
 
         async with aclosing(self._collector):
             await self._collector.run(next_row, lambda rollout: settle(Result.of(rollout)))
@@ -402,6 +402,17 @@ class Run:
             task, rollout = row.stamp.task_index, row.stamp.rollout_index
             if ledger.wants(task, rollout):
                 yield row.stamp, with_attempt(row.line, ledger.attempts(task, rollout))
+
+    def _rows(self) -> Iterator[Row]:
+        """The rows of `_lines`, each decoded once."""
+        ledger = self._ledger
+        for number, line in whole_lines(self.paths.inputs):
+            row = decode_row(line, self.paths.inputs, number)
+            task, rollout = row[keys.TASK_INDEX], row[keys.ROLLOUT_INDEX]
+            if ledger.wants(task, rollout):
+                if attempts := ledger.attempts(task, rollout):
+                    row[keys.ATTEMPT_INDEX] = attempts
+                yield row
 
     def _judge(self, result: Result) -> None:
         """Stop a run in which too many rollouts failed, or in which none has worked."""

@@ -42,7 +42,7 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     """
     if len(text) > _MAX_TEXT:
         return False
-    if _ends_with_it(text.casefold(), value.casefold(), rivals):
+    if text.isascii() and _ends_with_it(text.lower(), value.casefold(), rivals):
         return True
     from nemo_gym.verifiers.opposition import is_opposed
 
@@ -201,12 +201,12 @@ def _against(rivals: frozenset[str]) -> Any:
 
 
 def _ends_with_it(text: str, value: str, rivals: Collection[str]) -> bool:
-    """Whether a text in lower case ends with the line `answer: value` and says nothing else that counts: what
-    the rules below come to for most answers, at a tenth of their cost."""
+    """Whether an ASCII text in lower case ends with the line `answer: value` and says nothing else that
+    counts: what the rules below come to for most answers, at a tenth of their cost."""
     lead, _, line = text.rstrip().rpartition("\n")
     return (
-        line in (f"final answer: {value}", f"answer: {value}")
-        and text.isascii()
+        line.endswith(value)
+        and line.removesuffix(value) in ("final answer: ", "answer: ")
         and value == value.strip() != ""
         and (not lead or lead.rstrip().endswith("."))
         and value not in lead
