@@ -56,7 +56,7 @@ async def test_an_environment_is_the_same_behind_a_url(name: str) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 async def test_an_agent_is_the_same_behind_a_url(name: str) -> None:
     link = LocalEnvironment(find_environment(name)())
-    agent = AgentSpec().resolved(name, steps=link.steps).build()
+    agent = AgentSpec().resolve(name, steps=link.steps).build()
     tasks = rows(name)
     here = [rollout async for rollout in nemo_gym.collect(name, OracleModel(link), tasks)]
 
