@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import struct
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -52,6 +56,17 @@ async def test_an_app_answers_once_serve_has_returned() -> None:
         assert (await client.get(url)).text == "done"
     await host.stop(["slow"], grace_s=5)
     assert slow.events == ["begun", "answered", "ended"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's TCP_INFO")
+async def test_as_many_connections_wait_as_the_system_permits() -> None:
+    host, slow = Host(), Slow()
+    listener = bind("127.0.0.1", 0, "slow")
+    await host.serve("slow", slow.app, listener)
+    info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    (longest_queue,) = struct.unpack_from("I", info, 28)  # tcpi_sacked: of a listening socket, its backlog
+    assert longest_queue == int(Path("/proc/sys/net/core/somaxconn").read_text())
+    await host.stop(["slow"], grace_s=5)
 
 
 async def test_stopping_refuses_new_connections_and_waits_for_what_is_in_flight() -> None:

@@ -21,6 +21,7 @@ from nemo_gym.compat.global_config import NEMO_GYM_CONFIG_DICT_ENV_VAR_NAME as C
 from nemo_gym.serving.profiling import CpuProfile
 from nemo_gym.serving.protocol import protocol
 from nemo_gym.serving.secrets import Secret
+from nemo_gym.serving.sockets import BACKLOG
 
 ENTRYPOINT_VARIABLE: Final = "IS_NEMO_GYM_FASTAPI_ENTRYPOINT"
 """Environment variable with the file whose `app` the workers serve."""
@@ -112,6 +113,7 @@ def _raise_open_files() -> None:
 _SERVING: Final[dict[str, Any]] = {
     "http": protocol(),
     "timeout_keep_alive": KEEP_ALIVE_S,
+    "backlog": BACKLOG,
     "timeout_graceful_shutdown": 1,
     "log_level": "info",
     "access_log": False,

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from nemo_gym.serving.browsers import WebPageGuard
 from nemo_gym.serving.protocol import protocol
+from nemo_gym.serving.sockets import BACKLOG
 
 KEEP_ALIVE_S: Final = 30
 """An idle connection is kept this long: longer than clients keep it, so that none closes under a request."""
@@ -74,6 +75,7 @@ class _Served:
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
+                backlog=BACKLOG,
             )
         )
 

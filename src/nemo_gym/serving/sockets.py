@@ -73,6 +73,7 @@ def http_url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-BACKLOG = 2048
-"""Connections that may wait to be accepted."""
+BACKLOG = 65_535
+"""Connections that may wait to be accepted; the system lowers it to its own limit (on Linux
+`net.core.somaxconn`). A connection beyond that is reset, and its request with it."""
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - looked up, not bound
