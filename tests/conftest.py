@@ -32,6 +32,11 @@ settings.register_profile("steady", deadline=None, derandomize=True, database=No
 settings.load_profile("steady")
 
 
+# A shell that starts the tests in the background makes them and their children ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: a little more than one a core, as many tests wait for other processes."""
     return len(os.sched_getaffinity(0)) + 3

@@ -8,8 +8,7 @@ from functools import cache
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.session import Session
-from nemo_gym.models.base import Model
+from nemo_gym.models.base import Model, WrappedModel
 from nemo_gym.models.embedded import EmbeddedModel
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.wire.params import RequestParams
@@ -62,28 +61,14 @@ class ReadyAgent(AgentSpec, frozen=True, kw_only=True):
         return self.agent
 
 
-class LentModel(Model):
+class LentModel(WrappedModel):
     """A model that stays open when this one is closed."""
 
-    def __init__(self, model: Model) -> None:
-        self.name = model.name
-        self._model = model
-
-    @property
-    def pushbacks(self) -> int:
-        return self._model.pushbacks
-
     async def responses(self, params: RequestParams) -> Response:
-        return await self._model.responses(params)
+        return await self.inner.responses(params)
 
-    def for_session(self, session: Session) -> Model:
-        return self._model.for_session(session)
-
-    def for_session_id(self, session_id: str) -> Model:
-        return self._model.for_session_id(session_id)
-
-    async def check(self) -> None:
-        await self._model.check()
+    async def aclose(self) -> None:
+        pass
 
 
 @cache

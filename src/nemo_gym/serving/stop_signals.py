@@ -37,7 +37,7 @@ def stop_event(grace_s: float, write: Callable[[str], None], *, last_s: float = 
             os._exit(130)
         is_stopping = True
         faulthandler.dump_traceback_later(grace_s + last_s, file=_STDERR, exit=True)
-        with suppress(RuntimeError):  # the loop is closed, or this interrupts another line that is printed
+        with suppress(RuntimeError, OSError):  # a closed loop or terminal, an interrupted print
             loop.call_soon_threadsafe(stop.set)
             write(f"stopping: requests in flight have {grace_s:g} s to finish; a second Ctrl-C ends at once")
 
