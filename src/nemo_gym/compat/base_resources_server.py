@@ -70,7 +70,11 @@ class BaseSeedSessionResponse(BaseModel):
     pass
 
 
-class SimpleResourcesServer(AggregateMetricsMixin, SimpleServer):
+class BaseResourcesServer(BaseServer):
+    config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+
+class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleServer):
     """Subclass it, write `verify`, and add tools as routes in `setup_webserver`."""
 
     config: BaseResourcesServerConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings

@@ -47,7 +47,11 @@ class BaseResponsesAPIAgentConfig(BaseRunServerInstanceConfig):
     """Whether the model server captures the token ids of this agent's calls."""
 
 
-class SimpleResponsesAPIAgent(AggregateMetricsMixin, SimpleServer):
+class BaseResponsesAPIAgent(BaseServer):
+    config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+
+class SimpleResponsesAPIAgent(BaseResponsesAPIAgent, AggregateMetricsMixin, SimpleServer):
     """Subclass it and write `responses` (the loop) and `run` (seed, loop, verify)."""
 
     config: BaseResponsesAPIAgentConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings

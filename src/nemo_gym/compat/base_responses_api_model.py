@@ -32,7 +32,11 @@ class BaseResponsesAPIModelConfig(BaseRunServerInstanceConfig):
     pass
 
 
-class SimpleResponsesAPIModel(SimpleServer):
+class BaseResponsesAPIModel(BaseServer):
+    config: BaseResponsesAPIModelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - how settings are typed
+
+
+class SimpleResponsesAPIModel(BaseResponsesAPIModel, SimpleServer):
     """Subclass it and write `responses` and `chat_completions`."""
 
     config: BaseResponsesAPIModelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - typed settings

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig as DictConfig
 from omegaconf import OmegaConf as OmegaConf
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from nemo_gym.config.errors import *  # noqa: F403 - existing code imports these errors from here
 from nemo_gym.serving.rollout_prefix import ROLLOUT_PATH_PREFIX as ROLLOUT_PATH_PREFIX
@@ -31,6 +31,17 @@ class AgentServerRef(BaseModel):
 
 
 ServerRef = ModelServerRef | ResourcesServerRef | AgentServerRef
+AGENT_REF_KEY = keys.AGENT_REF
+
+_any_ref: TypeAdapter[ServerRef] = TypeAdapter(ServerRef)
+
+
+def is_server_ref(value: Any) -> ServerRef | None:
+    """The reference in a configuration value, or None."""
+    try:
+        return _any_ref.validate_python(dict(value))
+    except (ValueError, TypeError):
+        return None
 
 
 class Domain(StrEnum):
@@ -67,6 +78,18 @@ class BaseRunServerInstanceConfig(BaseRunServerConfig):
     name: str
 
 
+class DatasetConfig(BaseModel):
+    """A data set of an agent instance."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    type: Literal["train", "validation", "example"]
+    jsonl_fpath: str
+    num_repeats: int = Field(default=1, ge=1)
+    license: str | None = None
+
+
 class BenchmarkDatasetConfig(BaseModel):
     """The data set of a benchmark. Its `prepare_script` writes the file."""
 
@@ -76,6 +99,20 @@ class BenchmarkDatasetConfig(BaseModel):
     prepare_script: Path
     prompt_config: Path | None = None
     num_repeats: int = Field(default=1, ge=1)
+
+
+class BaseRunServerTypeConfig(BaseRunServerConfig):
+    """The block of one implementation in a YAML file. Host and port are set when it is resolved."""
+
+    model_config = ConfigDict(extra="allow")
+
+    host: str | None = None  # type: ignore[assignment]
+    port: int | None = None  # type: ignore[assignment]
+    datasets: list[DatasetConfig | BenchmarkDatasetConfig] | None = None
+
+
+class BaseNeMoGymCLIConfig(BaseModel):
+    """The settings of a command."""
 
 
 class AggregateMetricsRequest(BaseModel):

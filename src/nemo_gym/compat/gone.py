@@ -39,21 +39,13 @@ _NAMES: Final = {
     "DownloadJsonlDatasetHuggingFaceConfig HuggingFaceDatasetSource",
     _GITLAB: "UploadJsonlDatasetGitlabConfig JsonlDatasetGitlabIdentifer DownloadJsonlDatasetGitlabConfig "
     "DeleteJsonlDatasetGitlabConfig GitlabDatasetSource",
-    _INSTANCES: "BaseServerTypeConfig BaseRunServerTypeConfig ResponsesAPIModelServerTypeConfig "
+    _INSTANCES: "BaseServerTypeConfig ResponsesAPIModelServerTypeConfig "
     "ResourcesServerTypeConfig ResponsesAPIAgentServerTypeConfig BaseServerInstanceConfig "
     "ResponsesAPIModelServerInstanceConfig ResourcesServerInstanceConfig is_almost_server "
     "ResponsesAPIAgentServerInstanceConfig maybe_get_server_instance_config format_almost_server_warning",
     "the known settings are nemo_gym.config.settings": "NEMO_GYM_RESERVED_TOP_LEVEL_KEYS",
     "call materialize_prompts, or use `gym dataset render`": "MaterializePromptsConfig",
-    "a data set of a configuration is nemo_gym.config.datasets.Dataset": "DatasetConfig",
-    "the references of an instance are nemo_gym.config.instances.Instance.references": "is_server_ref",
-    "use pydantic.BaseModel": "BaseNeMoGymCLIConfig",
     "use CaptureStore": "ModelCallCaptureConfig make_capture_store",
-    "subclass SimpleResourcesServer": "BaseResourcesServer",
-    "subclass SimpleResponsesAPIAgent": "BaseResponsesAPIAgent",
-    "subclass SimpleResponsesAPIModel": "BaseResponsesAPIModel",
-    "use load_skill_directory, whose result has the digest and the front matter": "hash_skill_dir "
-    "parse_skill_md",
     _COLLECT: "SharedRolloutCollectionConfig E2ERolloutCollectionConfig",
     "use `gym eval aggregate`": "RolloutAggregationConfig RolloutAggregationHelper",
     "use nemo_gym.wire.jsonl.read_rows": "loads_jsonl_line",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from pydantic import BaseModel
 
 from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.config.errors import ConfigError
-from nemo_gym.config.skills import files_of, load_skills
+from nemo_gym.config.skills import SKILL_FILE, digest, files_of, load_skills, read_skill
 from nemo_gym.serving.checkouts import checkouts
+
+SKILL_MD_FILENAME: Final = SKILL_FILE
 
 
 class SkillMetadata(BaseModel):
@@ -44,6 +47,23 @@ def load_skill_directory(path: str) -> SkillsRef:
     except ConfigError as error:
         raise InvalidInput(str(error)) from None
     return SkillsRef.model_validate(msgspec.to_builtins(skills))
+
+
+def hash_skill_dir(root: Path) -> str:
+    """A digest of the paths and bytes of all files."""
+    return digest(root)
+
+
+def parse_skill_md(skill_md_path: Path) -> SkillMetadata:
+    """The front matter of a skill.
+
+    Raises:
+        InvalidInput: it has no front matter, or one that can't be read.
+    """
+    try:
+        return SkillMetadata.model_validate(msgspec.to_builtins(read_skill(skill_md_path)))
+    except ConfigError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def stage_skills(path: str, dest_skills_dir: Path) -> None:
