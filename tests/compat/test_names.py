@@ -78,6 +78,11 @@ benchmarks: BenchmarkConfig
 base_responses_api_model: CaptureStore ModelCallRecord read_model_call_records
 base_responses_api_model: merge_model_call_capture_into_record _CaptureMiddleware
 base_responses_api_model: aggregate_model_call_metrics
+base_resources_server: BaseResourcesServer
+base_responses_api_agent: BaseResponsesAPIAgent
+base_responses_api_model: BaseResponsesAPIModel
+config_types: BaseNeMoGymCLIConfig BaseRunServerTypeConfig DatasetConfig is_server_ref AGENT_REF_KEY
+skills: hash_skill_dir parse_skill_md load_skill_directory SkillsRef SKILL_MD_FILENAME
 global_config: GlobalConfigDictParser
 sandbox.providers.apptainer: ApptainerProvider provider
 sandbox.providers.docker: DockerProvider DockerCreateConfig

@@ -397,19 +397,23 @@ def _describe_many(columns: Mapping[str, Sequence[float]]) -> dict[str, float]:
     single: list[str] = []
     deviates = False
     for name, column in columns.items():
-        values = sorted(value for value in column if value == value)
+        total = math.fsum(column)
+        if total == total:
+            values = sorted(column)
+        else:
+            values = sorted(value for value in column if value == value)
+            total = math.fsum(values)
         if not values:
             continue
         count = len(values)
-        mean = math.fsum(values) / count
+        mean = total / count
         figures[f"mean/{name}"] = mean
         figures[f"max/{name}"] = values[-1]
         figures[f"min/{name}"] = values[0]
         figures[f"median/{name}"] = (values[(count - 1) // 2] + values[count // 2]) / 2
         if count > 1:
             deviates = True
-            squares = math.fsum((value - mean) ** 2 for value in values)
-            figures[f"std/{name}"] = math.sqrt(squares / (count - 1))
+            figures[f"std/{name}"] = math.dist(values, [mean] * count) / math.sqrt(count - 1)
         elif len(column) == 1:
             single.append(name)
     if not deviates:
