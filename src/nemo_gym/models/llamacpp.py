@@ -137,7 +137,7 @@ def find_weights() -> Path:
 
 
 def faster_weights(weights: Path) -> Path:
-    """The same weights as Q8_0. They are converted once (in a second) and stay in the user's cache; when
+    """The same weights as Q8_0. They are converted once (in a few seconds) and stay in the user's cache; when
     that fails, the result is `weights` itself."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nemo-gym"
     target = cache / f"{weights.name.split('.')[0]}-{weights.stat().st_size}.Q8_0.gguf"
