@@ -15,6 +15,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.loopback_model import LoopbackModel
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.errors import AgentFault, ModelUnreachable, RolloutError, UsageError
 from nemo_gym.wire.params import RequestParams
 from tests.support.processes import until_dead
@@ -197,7 +198,7 @@ async def test_a_model_without_a_door_is_a_clear_failure() -> None:
     agent = program("ask('x')")
     row = {"responses_create_params": ask("x"), "_ng_task_index": 0, "_ng_rollout_index": 0}
     model = ScriptedModel(lambda _: "yes")
-    rollout = await attempt(agent, row, LocalEnvironment(Folder()), model, seconds=None)
+    rollout = await attempt(agent, row, LocalEnvironment(Folder()), model, limit=TimeLimit(None))
     assert "nemo_gym.serving.loopback_model" in str(rollout.failure)
 
 

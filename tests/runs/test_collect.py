@@ -15,6 +15,7 @@ from nemo_gym.agents.tool_loop import ToolLoop
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
 from nemo_gym.runs.collect import Collector, NextRow, attempt
 from nemo_gym.runs.limiter import Fixed, Limiter
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.errors import ModelDenied, ModelError, RolloutError, TaskUnfit
 from nemo_gym.wire.items import assistant, message_text
 from nemo_gym.wire.params import RequestParams
@@ -330,5 +331,5 @@ class Unfit(Watched):
 
 async def test_rows_that_an_environment_refuses_end_as_failures() -> None:
     (row,) = rows("answer")
-    rollout = await attempt(ToolLoop(), row, LocalEnvironment(Unfit()), Obedient(), seconds=None)
+    rollout = await attempt(ToolLoop(), row, LocalEnvironment(Unfit()), Obedient(), limit=TimeLimit(None))
     assert isinstance(rollout.failure, TaskUnfit)

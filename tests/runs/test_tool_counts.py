@@ -14,6 +14,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.runs.collect import attempt
 from nemo_gym.runs.metrics import MetricsAccumulator
 from nemo_gym.runs.tool_counts import NO_SUCH_TOOL, ToolCount, ToolCounts, count_tools, read_counts
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.items import Item, assistant, function_call, function_call_output
 from nemo_gym.wire.params import RequestParams, ask, input_items
 
@@ -45,7 +46,7 @@ class Caller(Model):
 
 async def test_calls_and_errors_by_tool_are_in_the_row_and_in_the_metrics() -> None:
     row = {"responses_create_params": ask("go"), "_ng_task_index": 0, "_ng_rollout_index": 0}
-    rollout = await attempt(ToolLoop(), row, LocalEnvironment(Desk()), Caller(), seconds=5)
+    rollout = await attempt(ToolLoop(), row, LocalEnvironment(Desk()), Caller(), limit=TimeLimit(5))
 
     counted = rollout.to_row()["ng_tool_calls"]
     assert counted["broken"]["calls"] == counted["broken"]["errors"] == 2

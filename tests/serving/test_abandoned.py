@@ -19,6 +19,7 @@ from nemo_gym.runs.collect import attempt
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.support.time_limit import TimeLimit
 
 ROW = {"responses_create_params": {"input": "Anything?"}, "expected_answer": "No."}
 
@@ -43,7 +44,7 @@ async def test_a_rollout_past_its_deadline_frees_the_engine():
             async with served(agent_app(ToolLoop(), link, model, "a", AppOptions())) as agent_url:
                 agent = RemoteRun(url=agent_url)
                 rollout = await attempt(
-                    agent, ROW, LocalEnvironment(RemotePlaceholder()), NoModel(), seconds=2.0
+                    agent, ROW, LocalEnvironment(RemotePlaceholder()), NoModel(), limit=TimeLimit(2.0)
                 )
                 async with asyncio.timeout(30):
                     await freed.wait()

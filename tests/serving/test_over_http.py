@@ -25,6 +25,7 @@ from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.limits import Limits
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.stats.reward_scale import RewardScale
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.params import RequestParams, input_items
 
@@ -129,7 +130,9 @@ async def test_a_rollout_is_the_same_row_in_this_process_and_over_http(name):
         for index, task in zip(range(3), tasks, strict=False):
             row = {"_ng_task_index": index, "_ng_rollout_index": 0, **msgspec.to_builtins(task)}
             here, there = [
-                (await attempt(agent, row, link, ScriptedModel(every_tool_once), seconds=60)).to_row()
+                (
+                    await attempt(agent, row, link, ScriptedModel(every_tool_once), limit=TimeLimit(60))
+                ).to_row()
                 for link in (local, remote)
             ]
             there["ng_timing"] = here["ng_timing"]
@@ -158,7 +161,7 @@ async def test_steps_that_add_up_to_more_than_is_declared_are_the_same_fault_ove
         about = await fetch_description(url)
         remote = RemoteEnvironment(url, about=about)
         here, there = [
-            await attempt(StepLoop(), row, link, ScriptedModel(lambda _: "x"), seconds=60)
+            await attempt(StepLoop(), row, link, ScriptedModel(lambda _: "x"), limit=TimeLimit(60))
             for link in (LocalEnvironment(Generous()), remote)
         ]
         await remote.aclose()

@@ -11,6 +11,7 @@ from nemo_gym.agents.trajectory import LoopAgent, Trajectory, outcome_of
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.history import is_empty
 from nemo_gym.wire.items import FunctionCall, Item, function_call_output
 from nemo_gym.wire.rollout import Reward
@@ -51,7 +52,7 @@ class ToolLoop(SingleCall):
     ) -> None:
         super().__init__(turn_timeout=turn_timeout)
         self.max_steps = max_steps
-        self.tool_timeout = tool_timeout
+        self._tool_limit = TimeLimit(tool_timeout)
 
     async def act(self, trajectory: Trajectory, session: Session, environment: EnvironmentLink) -> str:
         for _ in range(self.max_steps):
@@ -83,11 +84,14 @@ class ToolLoop(SingleCall):
     async def _run_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
         if is_empty(call["arguments"]):
             call = {**call, "arguments": "{}"}
+        timeout = self._tool_limit.start()
         try:
-            async with asyncio.timeout(self.tool_timeout):
+            async with timeout:
                 return await self.call_tool(session, environment, call)
         except TimeoutError:
-            return tool_error(f"{call['name']} did not finish within {self.tool_timeout:g} seconds")
+            return tool_error(f"{call['name']} did not finish within {self._tool_limit.seconds:g} seconds")
+        finally:
+            self._tool_limit.end(timeout)
 
     async def call_tool(self, session: Session, environment: EnvironmentLink, call: FunctionCall) -> str:
         """The output of one tool call."""

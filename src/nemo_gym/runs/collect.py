@@ -14,6 +14,7 @@ from nemo_gym.environments.resources import Resources
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
 from nemo_gym.runs.tool_counts import count_tools
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
 from nemo_gym.wire.exception_text import is_fault, is_of_group, message_of, origin, short_traceback
 from nemo_gym.wire.rollout import Rollout, Timing, details_of, partial_of, row_of
@@ -47,7 +48,7 @@ class Collector:
         self.model = model
         self._limiter = limiter
         self._resources = resources or Resources()
-        self._rollout_timeout = rollout_timeout
+        self._limit = TimeLimit(rollout_timeout)
         self._active = 0
         self._exhausted = False
         self._broken = False
@@ -114,7 +115,7 @@ class Collector:
                                 row,
                                 self._environment,
                                 self.model,
-                                seconds=self._rollout_timeout,
+                                limit=self._limit,
                                 is_ending=is_ending,
                             )
                         )
@@ -136,20 +137,20 @@ async def attempt(
     environment: EnvironmentLink,
     model: Model,
     *,
-    seconds: float | None,
+    limit: TimeLimit,
     is_ending: Callable[[], bool] | None = None,
 ) -> Rollout:
     """Run one rollout within its time. It ends scored or failed; only a cancellation raises.
 
     Args:
-        seconds: how long it may take; None sets no limit.
+        limit: the time that it may take.
         is_ending: whether the run is ending, for a caller that knows.
     """
     began, began_at = monotonic(), time()
     cancels = _Cancels(is_ending)
-    deadline = asyncio.timeout(seconds)
+    timeout = limit.start()
     try:
-        async with deadline:
+        async with timeout:
             rollout = await agent.run(row, environment, model)
         cancels.are_real(None)
         rollout.timing["total_s"] = monotonic() - began
@@ -160,11 +161,13 @@ async def attempt(
             raise asyncio.CancelledError from None
         if not is_fault(error):
             raise
-        if deadline.expired():
-            failure = RolloutTimeout(f"not finished within {seconds:g} seconds")
+        if timeout.expired():
+            failure = RolloutTimeout(f"not finished within {limit.seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)
         partial, details, row = partial_of(error), details_of(error), row_of(error) or row
+    finally:
+        limit.end(timeout)
     timing: Timing = {"started_at": began_at, "total_s": monotonic() - began}
     rollout = Rollout.failed(row, failure, partial=partial, details=details, timing=timing)
     count_tools(rollout)

@@ -24,6 +24,7 @@ from nemo_gym.serving.openapi import ApiRoute
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.rollout_prefix import RolloutTag, rollout_tag
 from nemo_gym.serving.schemas import PARAMS, RESPONSE
+from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.model_call import find_rollout_id
@@ -71,12 +72,14 @@ def agent_app(
         recorder = options.recorder(RolloutTag(rollout_id, is_captured))
         return model if recorder is None else RecordedModel(model, rollout_id, recorder, model_ref=model_ref)
 
+    limit = TimeLimit(rollout_timeout)
+
     async def run(request: Request) -> JsonResponse:
         body = await read_object(request)
         params_of(body, keys.PARAMS)
         row = {key: value for key, value in body.items() if key not in keys.RESULT_KEYS}
         rollout = await cancel_on_disconnect(
-            request, attempt(agent, row, target, model_for(request, row), seconds=rollout_timeout)
+            request, attempt(agent, row, target, model_for(request, row), limit=limit)
         )
         return JsonResponse(rollout.to_row())
 
