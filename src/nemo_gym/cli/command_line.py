@@ -52,9 +52,9 @@ def explain(error: Any, words: Sequence[str]) -> str:
         return ""
     option: str = getattr(error, "option_name", "")
     if option.startswith("-") and hasattr(error, "possibilities"):
-        known: Sequence[str] = getattr(error, "possibilities", None) or []
-        near = [flag for flag in known if len(option) > 4 and flag.startswith(option)][:1]
-        near = near or get_close_matches(option, known, n=1, cutoff=_CLOSE)
+        options: Sequence[str] = getattr(error, "possibilities", None) or []
+        near = [flag for flag in options if len(option) > 4 and flag.startswith(option)][:1]
+        near = near or get_close_matches(option, options, n=1, cutoff=_CLOSE)
         hint = f" Did you mean {near[0]!r}?" if near else _as_setting(option, words, error.ctx)
         return f"No such option: {option}.{hint}".removesuffix(".")
     if near := getattr(error, "possibilities", None):

@@ -15,8 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.stores import CaptureStore, MemoryCapture
-from nemo_gym.environments.session import Session
-from nemo_gym.models.base import Model
+from nemo_gym.models.base import Model, WrappedModel
 from nemo_gym.models.harness_model import RestoringModel
 from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.host import LoopbackServer
@@ -31,7 +30,7 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 
-class LoopbackModel(ServedModel):
+class LoopbackModel(WrappedModel, ServedModel):
     """A model behind a server at a free port of 127.0.0.1, started at the first visit.
 
     Args:
@@ -43,32 +42,21 @@ class LoopbackModel(ServedModel):
     def __init__(
         self, model: Model, *, store: CaptureStore | None = None, limits: Limits | None = None
     ) -> None:
-        self.name = model.name
-        self._model = model
+        super().__init__(model)
         self._store = store
         self._limits = limits or Limits()
         self._visits: dict[str, ASGIApp] = {}
         self._server = LoopbackServer("model", self._app)
 
-    @property
-    def pushbacks(self) -> int:
-        return self._model.pushbacks
-
     async def responses(self, params: RequestParams) -> Response:
-        return await self._model.responses(params)
-
-    def for_session(self, session: Session) -> Model:
-        return self._model.for_session(session)
-
-    async def check(self) -> None:
-        await self._model.check()
+        return await self.inner.responses(params)
 
     @asynccontextmanager
     async def visit(self, rollout_id: str, sampling: Mapping[str, Any]) -> AsyncGenerator[_Visit, None]:
         if check_rollout_id(rollout_id) in self._visits:
             rollout_id = f"{rollout_id[:160]}.{uuid4().hex}"
         store = self._store or MemoryCapture()
-        model = RestoringModel(self._model.for_session_id(rollout_id), ConversationRestorer(), sampling)
+        model = RestoringModel(self.inner.for_session_id(rollout_id), ConversationRestorer(), sampling)
         token = Secret.random()
         options = AppOptions(token=token, capture=store, limits=self._limits)
         self._visits[rollout_id] = model_app(model, name=self.name, options=options)
@@ -80,7 +68,7 @@ class LoopbackModel(ServedModel):
 
     async def aclose(self) -> None:
         await self._server.aclose()
-        await self._model.aclose()
+        await super().aclose()
 
     def _app(self) -> Starlette:
         return Starlette(routes=[Mount("", self._route)], middleware=[Middleware(RolloutPrefix)])

@@ -42,10 +42,6 @@ class RewardScale:
                 "clamp it, or declare the true range"
             )
 
-    def solves(self, reward: float) -> bool:
-        """Whether a reward means that the task is solved."""
-        return reward >= self.solved_at - self.slack
-
 
 UNKNOWN_SCALE: Final = RewardScale()
 """The scale of an environment that declares none."""

@@ -30,15 +30,15 @@ def draw(environment: Environment, seed: int, n: int) -> Drawn:
     Raises:
         TasksError: `tasks()` has a mistake.
     """
-    drawn: Drawn = {}
+    rows_by_split: Drawn = {}
     for split in SPLITS:
         try:
-            drawn[split] = [decode(encode(row)) for row in own_tasks(environment, split, seed, n)]
+            rows_by_split[split] = [decode(encode(row)) for row in own_tasks(environment, split, seed, n)]
         except TasksError:
             raise
         except UsageError:
             continue  # There is no such split.
-    return drawn
+    return rows_by_split
 
 
 async def draw_elsewhere(environment: Environment, seed: int, n: int) -> Drawn | None:

@@ -85,8 +85,8 @@ def golden(environment: Environment, played: Sequence[tuple[Golden, Trace]], fin
             findings.add("golden", f"{where}: {case.kind} promises {promised:g}; seen: {trace.error}")
         elif trace.reward and not math.isclose(trace.reward.value, promised, rel_tol=1e-6, abs_tol=1e-9):
             cause = "the case, its task, verify or reward_range is wrong"
-            seen = f"{trace.reward.value:g}{_last_output(trace)}"
-            findings.add("golden", f"{where}: {case.kind} promises {promised:g}; seen: {seen}; {cause}")
+            actual = f"{trace.reward.value:g}{_last_output(trace)}"
+            findings.add("golden", f"{where}: {case.kind} promises {promised:g}; seen: {actual}; {cause}")
     findings.note("golden", f"{len(played)} cases")
 
 
@@ -165,17 +165,17 @@ def reward_range(environment: Environment, traces: Sequence[Trace], findings: Fi
     names: dict[frozenset[str], str] = {}
     slack = 1e-9 * max(1.0, abs(low), abs(high))
     for trace in traces:
-        where, seen = f"case {trace.script.name!r}", trace.reward
+        where, reward = f"case {trace.script.name!r}", trace.reward
         if _not_finite(trace):
             findings.add("reward_range", f"{where}: promised: a finite reward; seen: {trace.error}")
-        if seen is None:
+        if reward is None:
             continue
-        if not low - slack <= seen.value <= high + slack:
+        if not low - slack <= reward.value <= high + slack:
             cause = "clamp the sum, or declare the true reward_range"
             findings.add(
-                "reward_range", f"{where}: promised: {low:g} to {high:g}; seen: {seen.value:g}; {cause}"
+                "reward_range", f"{where}: promised: {low:g} to {high:g}; seen: {reward.value:g}; {cause}"
             )
-        names.setdefault(frozenset(seen.components or ()), where)
+        names.setdefault(frozenset(reward.components or ()), where)
     if len(names) > 1:
         (one, case), (other, other_case), *_ = names.items()
         findings.add(
@@ -211,13 +211,13 @@ async def stalls(on: Stage, traces: Sequence[Trace], findings: Findings) -> None
                 worst[hook] = trace
     findings.note("event_loop", f"longest stall {longest * 1000:.0f} ms")
     for hook, trace in worst.items():
-        seen = [trace.stalls[hook]]
-        while len(seen) <= _CONFIRMATIONS and seen[-1].seconds > STALL_SECONDS:
+        stalls_of_hook = [trace.stalls[hook]]
+        while len(stalls_of_hook) <= _CONFIRMATIONS and stalls_of_hook[-1].seconds > STALL_SECONDS:
             again = (await on.play(trace.script)).stalls
             if hook not in again:
                 break
-            seen.append(again[hook])
-        least = min(seen, key=lambda stall: stall.seconds)
+            stalls_of_hook.append(again[hook])
+        least = min(stalls_of_hook, key=lambda stall: stall.seconds)
         if least.seconds > STALL_SECONDS:
             kind = "computing" if least.cpu > least.seconds / 2 else "sleeping or blocked"
             findings.add(
@@ -257,8 +257,8 @@ async def tools(on: Stage, scripts: Sequence[Script], traces: Sequence[Trace], f
             for tool in bound.values():
                 await _try_wrong_arguments(on, session, tool, findings)
         for tool in bound.values():
-            seen = [(call, output) for call, output in calls if call["name"] == tool.name]
-            await _try_valid_arguments(on, scripts[0], tool, seen, findings)
+            calls_of_tool = [(call, output) for call, output in calls if call["name"] == tool.name]
+            await _try_valid_arguments(on, scripts[0], tool, calls_of_tool, findings)
     except RolloutError:
         return  # Other checks report a task that can't be seeded or closed.
 
@@ -318,16 +318,16 @@ async def _try_valid_arguments(
     on: Stage,
     script: Script,
     tool: BoundTool,
-    seen: Sequence[tuple[FunctionCall, str]],
+    calls: Sequence[tuple[FunctionCall, str]],
     findings: Findings,
 ) -> None:
     """Find a tool that raises in every call of cases and oracles, or in a call with plausible arguments."""
-    if not any(_is_carried_out(output) for _, output in seen):
+    if not any(_is_carried_out(output) for _, output in calls):
         arguments = encode(plausible(tool.schema, "x")).decode()
         call = function_call(tool.name, arguments, call_id="call_0")
         async with on.link.session(script.row) as session:
-            seen = [*seen, (call, await on.link.call(session, call))]
-    run = [(call, output) for call, output in seen if _is_carried_out(output)]
+            calls = [*calls, (call, await on.link.call(session, call))]
+    run = [(call, output) for call, output in calls if _is_carried_out(output)]
     if run and all(has_raised(tool.name, output) for _, output in run):
         call, output = run[0]
         findings.add(
@@ -376,10 +376,10 @@ def _value(reward: Reward) -> tuple[float, dict[str, float]]:
     return reward.value, dict(reward.components or {})
 
 
-def _second_verify(trace: Trace, seen: str) -> str:
+def _second_verify(trace: Trace, actual: str) -> str:
     return (
         f"case {trace.script.name!r}: promised: verify gives the same again for the same session and "
-        f"response; seen: {_words(trace.reward)}, then {seen}; likely cause: verify changes session.state"
+        f"response; seen: {_words(trace.reward)}, then {actual}; likely cause: verify changes session.state"
     )
 
 
