@@ -6,8 +6,10 @@ SETUP := $(VENV)/.installed
 VLLM_PYTHON ?= python3.11
 VLLM := .venv-vllm
 AGENTS := .venv-agents
+AGREEMENT := .venv-agreement
+TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
 
-.PHONY: rollouts test test-vllm test-interop test-agents test-browser lint bench docs format clean
+.PHONY: rollouts test test-vllm test-interop test-agents test-agreement test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -36,6 +38,16 @@ test-interop: $(SETUP) ## Against the original package and verifiers, each in an
 
 test-agents: $(SETUP) $(AGENTS)/.installed ## The real mini-SWE-agent, Claude Code, Codex and OpenCode; npm.
 	PATH="$(CURDIR)/$(AGENTS)/bin:$(CURDIR)/$(AGENTS)/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -n 0 tests/interop/real_agents.py
+
+test-agreement: $(TOPICS:%=test-agreement-%) ## Verdicts beside those of published graders, each in an environment of its own.
+
+test-agreement-%: $(AGREEMENT)/%/.installed
+	$(AGREEMENT)/$*/bin/python -m pytest tests/agreement/$*.py
+
+$(AGREEMENT)/%/.installed: tests/agreement/%.txt
+	$(PYTHON) -m venv $(AGREEMENT)/$*
+	$(AGREEMENT)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . -r $< pytest pytest-asyncio hypothesis
+	touch $@
 
 test-browser: $(SETUP) ## A foreign page in the real Chromium against every kind of server; needs `apt-get install chromium`.
 	@command -v chromium >/dev/null || { echo "no chromium: run apt-get install --no-install-recommends chromium, then again"; exit 1; }
@@ -72,4 +84,4 @@ $(AGENTS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(AGENTS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nemo_gym.environments.base import Step as Step
     from nemo_gym.environments.base import StepEnvironment as StepEnvironment
     from nemo_gym.environments.blocking_hooks import blocking as blocking
+    from nemo_gym.environments.generated_tasks import generate_tasks as generate_tasks
     from nemo_gym.environments.session import Session as Session
     from nemo_gym.environments.tool import ToolError as ToolError
     from nemo_gym.environments.tool import tool as tool
@@ -61,6 +62,7 @@ _HOMES = {
     "ask": "wire.params",
     "blocking": "environments.blocking_hooks",
     "collect": "assembly.collect",
+    "generate_tasks": "environments.generated_tasks",
     "model": "assembly.model",
     "tool": "environments.tool",
 }

@@ -21,7 +21,7 @@ from nemo_gym.wire.task import Row
 Drawn: TypeAlias = dict[str, list[Row]]
 """Rows by split; only splits that the environment has."""
 
-SPLITS: Final = ("train", "validation", "example")
+SPLITS: Final = ("train", "validation", "test", "example")
 
 
 def draw(environment: Environment, seed: int, n: int) -> Drawn:
