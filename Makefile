@@ -42,11 +42,14 @@ test-agents: $(SETUP) $(AGENTS)/.installed ## The real mini-SWE-agent, Claude Co
 test-agreement: $(TOPICS:%=test-agreement-%) ## Verdicts beside those of published graders, each in an environment of its own.
 
 test-agreement-%: $(AGREEMENT)/%/.installed
-	$(AGREEMENT)/$*/bin/python -m pytest tests/agreement/$*.py
+	$(AGREEMENT)/$*/bin/python -m pytest -n 0 tests/agreement/$*.py
+
+.PRECIOUS: $(AGREEMENT)/%/.installed
 
 $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 	$(PYTHON) -m venv $(AGREEMENT)/$*
-	$(AGREEMENT)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . -r $< pytest pytest-asyncio hypothesis
+	$(AGREEMENT)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . -r $< \
+		pytest pytest-xdist pytest-asyncio hypothesis
 	touch $@
 
 test-browser: $(SETUP) ## A foreign page in the real Chromium against every kind of server; needs `apt-get install chromium`.
