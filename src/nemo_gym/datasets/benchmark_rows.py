@@ -229,7 +229,8 @@ def instruction_row(record: Row) -> Row:
             argument that another record has; those are left out.
     """
     kwargs = [
-        {name: value for name, value in (one or {}).items() if value is not None} for one in record["kwargs"]
+        {name: value for name, value in (one or dict[str, Any]()).items() if value is not None}
+        for one in record["kwargs"]
     ]
     names = ("prompt", "instruction_id_list")
     return {"id": record["key"], **{name: record[name] for name in names}, "kwargs": kwargs}

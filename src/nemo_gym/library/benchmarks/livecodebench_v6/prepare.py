@@ -53,4 +53,4 @@ def tests_of(text: str) -> list[dict[str, str]]:
     if not inflater.eof:
         raise ValueError(f"tests of more than {_MOST_BYTES >> 20} MiB")
     texts = [text for code, text, _ in pickletools.genops(data) if code.name in _TEXT]
-    return json.loads(texts[0])
+    return json.loads(str(texts[0]))
