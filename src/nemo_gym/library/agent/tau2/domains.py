@@ -61,8 +61,7 @@ def _new_database(domain: Domain) -> Any:
 def _database_as_json(domain: Domain) -> tuple[Any, str]:
     """The type of a domain's database, and its content."""
     database: Any = _example(domain).tools.db
-    kind: Any = type(database)
-    return kind, database.model_dump_json()
+    return database.__class__, database.model_dump_json()
 
 
 @cache

@@ -136,7 +136,7 @@ class Tau2(StepEnvironment):
     def oracle(self, task: Task, session: Session) -> str | list[Item]:
         """The right actions one after the other, and then the facts for the customer."""
         actions = cast("list[dict[str, Any]]", task.evaluation_criteria["actions"] or [])
-        done = session.state.setdefault("oracle", 0)
+        done: int = session.state.setdefault("oracle", 0)
         session.state["oracle"] += 1
         if done < len(actions):
             action = actions[done]
