@@ -185,7 +185,7 @@ _FUNCTIONS: Final = frozenset(
     }
 )
 _LIMITS: Final = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 16 << 20,
+    sqlite3.SQLITE_LIMIT_LENGTH: 8 << 20,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1 << 18,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1000,
@@ -268,7 +268,7 @@ def _refusal(error: Exception, denied: str) -> Refusal:
 def _fetch(cursor: Any, limits: Limits) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     size = 0
-    while batch := cursor.fetchmany(200):
+    while batch := cursor.fetchmany(16):
         rows += [tuple(_plain(cell) for cell in row) for row in batch]
         size += sum(_size(cell) for row in batch for cell in row)
         if len(rows) > limits.rows or size > limits.bytes:

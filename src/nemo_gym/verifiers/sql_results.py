@@ -169,9 +169,7 @@ def _same_cell(left: Any, right: Any, tolerance: float) -> bool:
     return type(left) is type(right) and left == right
 
 
-def _positions(
-    condition_cols: Sequence[int | Sequence[int]], count: int
-) -> Iterator[Sequence[int]]:
+def _positions(condition_cols: Sequence[int | Sequence[int]], count: int) -> Iterator[Sequence[int]]:
     nested = [columns for columns in condition_cols if not isinstance(columns, int)]
     if nested and (len(nested) != len(condition_cols) or len(nested) != count):
         raise ValueError(f"condition_cols has {len(condition_cols)} entries for {count} gold results")
