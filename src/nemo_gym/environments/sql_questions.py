@@ -207,8 +207,8 @@ def _best_of_each(d: Domain, rng: random.Random) -> tuple[str, str]:
     number = d.number_column
     return (
         f"Among the {d.things} with a {number} below {limit} that have one of the {d.events} in {year} or "
-        f"later: return, for each {d.kind_column}, the {d.kind_column}, and the title and the {number} of the "
-        f"one with the highest {number}.",
+        f"later: return, for each {d.kind_column}, the {d.kind_column}, and the title and the {number} of "
+        f"the one with the highest {number}.",
         f"SELECT kind, title, number FROM (SELECT t.{d.kind_column} AS kind, t.title, t.{number} AS number, "
         f"rank() OVER (PARTITION BY t.{d.kind_column} ORDER BY t.{number} DESC) AS place FROM {d.things} t "
         f"WHERE t.{number} < {limit} AND EXISTS (SELECT 1 FROM {d.events} e WHERE e.{d.thing_key} = t.id "
@@ -222,10 +222,10 @@ def _top_actor(d: Domain, rng: random.Random) -> tuple[str, str]:
     total = f"sum(e.{d.amount_column})"
     return (
         f"{_SINGLE} of the {d.actors} has the highest total {d.amount_words} over the {d.events} from "
-        f"{start} to {end} of {d.things} whose {d.kind_column} is '{kind}'? Return the name and that total.",
+        f"{start} to {end} of {d.things} whose {d.kind_column} is '{kind}'? Return the name and the total.",
         f"WITH s AS (SELECT a.name AS name, {total} AS total {_joined(d)} WHERE t.{d.kind_column} = "
-        f"'{kind}' AND e.year BETWEEN {start} AND {end} GROUP BY a.id) SELECT name, total FROM s WHERE total = "
-        "(SELECT max(total) FROM s)",
+        f"'{kind}' AND e.year BETWEEN {start} AND {end} GROUP BY a.id) SELECT name, total FROM s "
+        "WHERE total = (SELECT max(total) FROM s)",
     )
 
 
