@@ -19,7 +19,7 @@ MEMORY = Database(script=SCRIPT)
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[SqlRunner]:
-    runner = SqlRunner(Limits(seconds=0.4, rows=1000, bytes=1 << 20, memory_mib=512), workers=2)
+    runner = SqlRunner(Limits(seconds=0.15, rows=1000, bytes=1 << 20, memory_mib=512), workers=2)
     yield runner
     runner.close()
 
@@ -124,7 +124,7 @@ def test_duckdb_files_are_read_only_and_reach_nothing_else(tmp_path: Path) -> No
     path = tmp_path / "a.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE t AS SELECT 1.5::DECIMAL(4,2) a, DATE '2024-05-01' d, [1, 2] l")
-    runner = SqlRunner(Limits(seconds=1, rows=1000, memory_mib=4096), workers=1)
+    runner = SqlRunner(Limits(seconds=0.3, rows=1000, memory_mib=4096), workers=1)
     database = Database(path=str(path), engine="duckdb")
     try:
         assert runner.query(database, "SELECT * FROM t").rows == [[1.5, "2024-05-01", "[1, 2]"]]
