@@ -9,7 +9,7 @@ from typing import Final
 
 from nemo_gym.environments.sql_worker import Database
 
-__all__ = ["DOMAINS", "Domain", "generated_database", "read_generated"]
+__all__ = ["DOMAINS", "Domain", "generated_database", "hidden_database", "read_generated"]
 
 GENERATED: Final = "generated"
 
@@ -232,6 +232,11 @@ def generated_database(name: str, seed: str) -> Database:
     ]
     tables = zip(domain.tables, (actors, things, events), strict=True)
     return Database(script=domain.schema + "".join(_inserts(table, rows) for table, rows in tables))
+
+
+def hidden_database(name: str, seed: str) -> Database:
+    """A second database of the same schema with other rows, which the model never sees."""
+    return generated_database(name, f"{seed} hidden")
 
 
 def read_generated(db_id: str) -> tuple[str, str] | None:

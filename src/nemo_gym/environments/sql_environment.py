@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from nemo_gym.environments.base import Config, Environment
-from nemo_gym.environments.sql_databases import generated_database, read_generated
-from nemo_gym.environments.sql_runner import Database, Limits, Outcome, SqlRunner
+from nemo_gym.environments.sql_databases import generated_database, hidden_database, read_generated
+from nemo_gym.environments.sql_runner import Database, Limits, Outcome, Rule, SqlRunner
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.rollout import Reward
 
@@ -62,6 +62,17 @@ class SqlEnvironment(Environment):
                     engine = "duckdb" if ending == ".duckdb" else "sqlite"
                     return Database(path=str(path.resolve()), engine=engine)
         raise TaskUnfit(f"there is no {db_id}/{db_id}.sqlite in the folder {folder!r} (setting databases)")
+
+    def compare_twin(self, db_id: str, sql: str, rule: Rule, gold_sql: list[str]) -> list[Outcome]:
+        """The outcome on the hidden twin of a generated database; nothing for another one.
+
+        Raises:
+            TaskUnfit: the right query fails.
+        """
+        if not gold_sql or not (generated := read_generated(db_id)):
+            return []
+        rule = structs.replace(rule, allow_empty=True)
+        return [self.runner.compare(hidden_database(*generated), sql, rule, gold_sql=gold_sql)]
 
     def aclose(self) -> None:
         """End the processes that run the queries."""

@@ -10,10 +10,17 @@ from functools import cache
 from threading import Lock
 from typing import Any, Final
 
-from nemo_gym.environments.sql_databases import DOMAINS, GENERATED, YEARS, Domain, generated_database
+from nemo_gym.environments.sql_databases import (
+    DOMAINS,
+    GENERATED,
+    YEARS,
+    Domain,
+    generated_database,
+    hidden_database,
+)
 from nemo_gym.environments.sql_worker import Database
 
-__all__ = ["Question", "draw_question", "hidden_database"]
+__all__ = ["Question", "draw_question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,6 @@ def draw_question(rng: random.Random, level: int) -> Question:
         twin = run_own(hidden_database(domain.name, seed), sql)
         if rows and twin and set(rows) != set(twin) and len(rows) <= 40 and _is_clear(text, rows, twin):
             return Question(f"{GENERATED}/{domain.name}/{seed}", text, sql, rows)
-
-
-def hidden_database(name: str, seed: str) -> Database:
-    """A second database of the same schema with other rows, which the model never sees."""
-    return generated_database(name, f"{seed} hidden")
 
 
 def run_own(database: Database, sql: str) -> list[tuple[Any, ...]]:

@@ -27,7 +27,7 @@ KINDS: list[type[SqlEnvironment]] = [Sql, BirdSql, Spider2Lite]
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.__name__)
 def environment(request: pytest.FixtureRequest) -> Iterator[SqlEnvironment]:
-    environment = request.param({"seconds": 0.3})
+    environment = request.param()
     yield environment
     environment.aclose()
 
@@ -39,9 +39,11 @@ def test_golden_cases_earn_what_they_say(environment: SqlEnvironment) -> None:
 
 def test_hacks_do_not_pay_and_honest_answers_do(environment: SqlEnvironment) -> None:
     hacks = (environment.folder() / "redteam.jsonl").read_text().splitlines()
+    impatient = type(environment)({"seconds": 0.2})
     for hack in map(json.loads, hacks):
-        reward = play(environment, hack["task"], hack["output"])
+        reward = play(impatient if hack["family"] == "bomb" else environment, hack["task"], hack["output"])
         assert reward.value == float(hack["expected"] == "full"), (hack["name"], reward.details)
+    impatient.aclose()
 
 
 @pytest.mark.parametrize("level", range(5))
@@ -58,8 +60,8 @@ def test_the_oracle_earns_all_and_an_empty_policy_nothing(kind: type[SqlEnvironm
 
 def test_every_level_has_enough_distinct_tasks() -> None:
     environment = Sql({"level": 0})
-    keys = [task.question for split in ("train", "test") for task in environment.tasks(split, 0, 700)]
-    assert len(keys) == len(set(keys)) >= 900
+    keys = [task.question for split in ("train", "test") for task in environment.tasks(split, 0, 850)]
+    assert len(keys) == len(set(keys)) >= 1000
 
 
 def test_the_tools_show_the_schema_and_rows() -> None:

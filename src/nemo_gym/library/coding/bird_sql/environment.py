@@ -64,8 +64,9 @@ class BirdSql(SqlEnvironment):
         if sql is None:
             return reward_of(None)
         rule = Rule(name="bird", allow_empty=self.config.allow_empty_results)
-        database = self.database(facts.db_id)
-        return reward_of(sql, self.runner.compare(database, sql, rule, gold_sql=[facts.gold_sql]))
+        gold = [facts.gold_sql]
+        outcome = self.runner.compare(self.database(facts.db_id), sql, rule, gold_sql=gold)
+        return reward_of(sql, outcome, *self.compare_twin(facts.db_id, sql, rule, gold))
 
     def oracle(self, task: BirdTask, session: Session) -> str:
         return f"```sql\n{task.verifier_metadata.gold_sql}\n```"

@@ -94,7 +94,7 @@ class Spider2Lite(SqlEnvironment):
         outcome = self.runner.compare(
             self.database(facts.db_id), sql, rule, gold_sql=[] if golds else facts.queries, gold_results=golds
         )
-        return reward_of(sql, outcome)
+        return reward_of(sql, outcome, *self.compare_twin(facts.db_id, sql, rule, facts.queries))
 
     def oracle(self, task: SpiderTask, session: Session) -> str | None:
         queries = task.verifier_metadata.queries

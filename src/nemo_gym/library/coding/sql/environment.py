@@ -10,7 +10,7 @@ from msgspec import Struct
 from nemo_gym import Response, Reward, Session, Task, ToolError, ask, blocking, generate_tasks, tool
 from nemo_gym.environments.sql_databases import DOMAINS, Domain, read_generated
 from nemo_gym.environments.sql_environment import SqlEnvironment, reward_of
-from nemo_gym.environments.sql_questions import draw_question, hidden_database
+from nemo_gym.environments.sql_questions import draw_question
 from nemo_gym.environments.sql_runner import Rule
 from nemo_gym.verifiers.sql_results import extract_sql
 from nemo_gym.wire.errors import TaskUnfit
@@ -94,11 +94,9 @@ class Sql(SqlEnvironment):
         sql = extract_sql(response.final_text)
         if sql is None:
             return reward_of(None)
-        databases = (self.database(facts.db_id), hidden_database(*names(task)))
-        outcomes = [
-            self.runner.compare(database, sql, RULE, gold_sql=[facts.gold_sql]) for database in databases
-        ]
-        return reward_of(sql, *outcomes)
+        gold = [facts.gold_sql]
+        visible = self.runner.compare(self.database(facts.db_id), sql, RULE, gold_sql=gold)
+        return reward_of(sql, visible, *self.compare_twin(facts.db_id, sql, RULE, gold))
 
     def oracle(self, task: SqlTask, session: Session) -> str:
         return f"```sql\n{task.verifier_metadata.gold_sql}\n```"
