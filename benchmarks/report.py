@@ -10,6 +10,7 @@ from pathlib import Path
 
 import subjects
 import turns
+import verdicts
 import workload
 from measure import Usage
 
@@ -63,6 +64,7 @@ class Report:
     skipped: dict[tuple[str, Cell], str] = field(default_factory=dict)
     memory_runs: list[Result] = field(default_factory=list)
     turns: list[turns.Turns] = field(default_factory=list)
+    verdicts: list[verdicts.Rate] = field(default_factory=list)
 
     def present(self, subject: str, label: str) -> None:
         self.labels[subject] = label
@@ -108,6 +110,8 @@ class Report:
         ]
         if self.turns:
             parts += ["## Thirty turns of 400 tokens, with ids\n", _TURNS, *turns.markdown(self.turns), ""]
+        if self.verdicts:
+            parts += ["## Verdicts and isolated code\n", _VERDICTS, *verdicts.markdown(self.verdicts), ""]
         if self.memory_runs:
             parts += ["## Long runs of this project\n", *self._detail_rows(self.memory_runs)]
         parts += [
@@ -240,6 +244,12 @@ _TURNS = f"""\
 {turns.ROLLOUTS} conversations of {turns.TURNS} turns of {turns.TOKENS} tokens with a policy that returns its
 ids. *loop* sends each conversation once for each turn, with the ids of the last answer alone, and does
 nothing else. Both figures of *ours* are to be at most {turns.LIMIT} times the loop's.
+"""
+
+
+_VERDICTS = """\
+Verdicts in a second of one core's time, on texts that all differ, and isolated runs of code in a second on
+the clock, with all cores.
 """
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from nemo_gym.wire.masking import forget_secrets
+from tests.support.forked import FORKS
 
 SUPPORT = Path(__file__).parent / "support"
 ECHO = str(SUPPORT / "echo_env.py")
@@ -86,43 +83,24 @@ def start_server() -> Iterator[StartServer]:
         yield start
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    """At the end of the tests, end the process whose forks run the `gym` command."""
+    yield
+    FORKS.close()
+
+
 @pytest.fixture(scope="session")
-def gym() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def gym() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the `gym` command to its end, in a fork of a process that has imported it."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        command = [sys.executable, str(SUPPORT / "preloaded.py"), str(theirs.fileno())]
-        server = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        theirs.close()
-        yield partial(run_gym, ours)
-    server.wait()
+    return run_gym
 
 
 def run_gym(
-    server: socket.socket, *words: object, cwd: Path | None = None, timeout: float = 120
+    *words: object, cwd: Path | None = None, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """Have one command run; what it printed and its exit code.
-
-    Raises:
-        subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
-    """
-    request = {"words": [*map(str, words)], "cwd": str(cwd or Path.cwd()), "environ": dict(os.environ)}
-    with open(os.devnull) as stdin, TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
-        line = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(server, [line], [file.fileno() for file in (stdin, stdout, stderr)])
-        server.sendall(line[sent:])
-        server.settimeout(None)
-        with server.makefile() as answers:
-            pid = int(answers.readline())
-            timer = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
-            timer.start()
-            code = int(answers.readline())
-            timer.cancel()
-        if timer.finished.is_set() and code == -signal.SIGKILL:
-            raise subprocess.TimeoutExpired(list(map(str, words)), timeout)
-        stdout.seek(0)
-        stderr.seek(0)
-        return subprocess.CompletedProcess(words, code, stdout.read(), stderr.read())
+    """Have one command run, as `ForkServer.run`."""
+    return FORKS.run(words, cwd=cwd or Path.cwd(), environ=os.environ, timeout=timeout)
 
 
 def write_echo_tasks(path: Path, count: int, *, right_every: int = 2) -> Path:

@@ -11,13 +11,15 @@ import asyncio
 import base64
 import hashlib
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 REPOS: dict[str, dict[str, Any]] = {}
@@ -28,6 +30,10 @@ ITEMS: list[str] = []
 COLLECTION = "acme/gym-0123456789abcdef01234567"
 TOKEN = "hf_test_0123456789"
 LARGE = 4096
+RANGES: list[int] = []
+"""The first byte of each download."""
+CUTS: list[None] = []
+"""One entry for each download of a large file that is still to be cut off."""
 
 
 def repo_of(request: Request) -> dict[str, Any]:
@@ -45,6 +51,16 @@ def files_of(request: Request) -> dict[str, bytes]:
     if not found:
         raise HTTPException(404, headers={"X-Error-Code": "RevisionNotFound"})
     return found[0]
+
+
+def load(folder: Path) -> None:
+    for home in folder.glob("*/*/"):
+        files = {
+            str(path.relative_to(home)): path.read_bytes()
+            for path in sorted(home.rglob("*"))
+            if path.is_file()
+        }
+        REPOS[str(home.relative_to(folder))] = {"private": False, "revisions": {"main": files}, "commits": []}
 
 
 def signed_in(request: Request) -> None:
@@ -134,8 +150,23 @@ async def resolve(request: Request) -> Response:
     content = files.get(request.path_params["path"])
     if content is None:
         raise HTTPException(404, headers={"X-Error-Code": "EntryNotFound", **headers})
-    headers |= {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "Content-Length": str(len(content))}
-    return Response(b"" if request.method == "HEAD" else content, headers=headers)
+    headers |= {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "Accept-Ranges": "bytes"}
+    if request.method == "HEAD":
+        return Response(headers={**headers, "Content-Length": str(len(content))})
+    first = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+    RANGES.append(first)
+    if CUTS and first == 0 and len(content) > LARGE:
+        CUTS.pop()
+        return StreamingResponse(half_of(content), headers={**headers, "Content-Length": str(len(content))})
+    if first:
+        headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+    return Response(content[first:], 206 if first else 200, headers=headers)
+
+
+async def half_of(content: bytes) -> AsyncIterator[bytes]:
+    """Half of a file; then the connection ends."""
+    yield content[: len(content) // 2]
+    raise ConnectionError("cut off")
 
 
 async def collect(request: Request) -> Response:
@@ -167,13 +198,13 @@ async def state(_: Request) -> Response:
         name: {
             **repo,
             "revisions": {
-                revision: {path: content.decode() for path, content in files.items()}
+                revision: {path: content.decode(errors="replace") for path, content in files.items()}
                 for revision, files in repo["revisions"].items()
             },
         }
         for name, repo in REPOS.items()
     }
-    return JSONResponse({"repos": repos, "items": ITEMS})
+    return JSONResponse({"repos": repos, "items": ITEMS, "ranges": RANGES})
 
 
 async def failed(_: Request, error: Exception) -> Response:
@@ -203,9 +234,13 @@ app = Starlette(
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=parser.parse_args().port, log_level="warning")
-    )
+    parser.add_argument("--folder", type=Path, help="Public repositories: OWNER/NAME/FILE.")
+    parser.add_argument("--cuts", type=int, default=0, help="How many downloads are cut off.")
+    options = parser.parse_args()
+    CUTS.extend([None] * options.cuts)
+    if options.folder:
+        load(options.folder)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=options.port, log_level="warning"))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked import FORKS
+
 PATIENCE_S = 60.0
 
 COUNTER = """
@@ -52,17 +54,8 @@ class Gym:
         self.env = {**os.environ, "XDG_RUNTIME_DIR": str(self.runtime)}
 
     def __call__(self, *words: object, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            self._argv(words),
-            cwd=self.folder,
-            env={**self.env, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        """Run a command to its end, in a fork of a process that has imported it."""
+        return FORKS.run(words, cwd=self.folder, environ={**self.env, **env}, timeout=PATIENCE_S)
 
     def start(self, *words: object, **env: str) -> str:
         """Start servers in the background; what was printed."""

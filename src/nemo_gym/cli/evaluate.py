@@ -53,6 +53,8 @@ def prepare(
     for one in benchmarks:
         how = "was there" if one.cached else "prepared"
         echo(f"{one.name:<24} {number(one.rows):>9} rows  {how}  {one.path}")
+        if one.origin:
+            echo(f"{'':<24} {one.origin}")
 
 
 class ProfileOptions(msgspec.Struct):

@@ -83,7 +83,14 @@ def run(
     Example: gym run mcqa -i tasks.jsonl -o out.jsonl --model-url http://localhost:8000/v1 -m my-model
 
     Example: gym run --config run.yaml --split validation -o out.jsonl
+
+    Example: gym run --benchmark math500,gpqa_diamond -o results/suite --model-url http://localhost:8000/v1
     """
+    if any("," in names for names in benchmark or []):
+        options_of_each = locals()
+        from nemo_gym.cli.suite import run_suite
+
+        run_suite(run, options_of_each, [name for names in benchmark or [] for name in names.split(",")])
     from nemo_gym.assembly.arguments import Arguments, check_settings
     from nemo_gym.assembly.job import assembly_of_arguments
     from nemo_gym.cli.collection import collect_run, collect_with_driver, print_plan

@@ -41,7 +41,12 @@ Environments: TypeAlias = Annotated[
     _selector("--environment", metavar="NAME[/FLAVOR]", help="An environment's configuration."),
 ]
 Benchmarks: TypeAlias = Annotated[
-    list[str] | None, _selector("--benchmark", metavar="NAME[/FLAVOR]", help="A benchmark's configuration.")
+    list[str] | None,
+    _selector(
+        "--benchmark",
+        metavar="NAME[/FLAVOR]",
+        help="A benchmark's configuration. `gym run` takes several with commas between, and compares them.",
+    ),
 ]
 ModelTypes: TypeAlias = Annotated[
     list[str] | None,

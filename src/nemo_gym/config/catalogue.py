@@ -83,7 +83,6 @@ def list_all_environments(roots: Sequence[Path]) -> list[EnvironmentEntry]:
     for info in list_environments(roots=roots):
         if info.source == BUILT_IN:
             entry = _environment(Workload(info.name, "environment", library()[info.name], None))
-            entry.source = BUILT_IN
         else:
             entry = EnvironmentEntry(
                 name=info.name, domain=info.domain, description=info.description, source=info.source
@@ -149,7 +148,7 @@ def _text(entry: Entry) -> str:
 
 
 def _benchmark(workload: Workload, roots: Sequence[Path]) -> BenchmarkEntry:
-    entry = BenchmarkEntry(name=workload.name, source=str(workload.folder), config=str(workload.config))
+    entry = BenchmarkEntry(name=workload.name, source=workload.source, config=str(workload.config))
     try:
         config = workload.resolve(search_dirs=roots)
         agent = main_agent(config)
@@ -173,7 +172,7 @@ def _environment(workload: Workload) -> EnvironmentEntry:
     entry = EnvironmentEntry(
         name=workload.name,
         kind=workload.kind,
-        source=str(workload.folder),
+        source=workload.source,
         config=str(workload.config or ""),
     )
     if not workload.manifest.exists():

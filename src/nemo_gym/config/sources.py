@@ -24,6 +24,8 @@ MAX_BYTES: Final = 4 << 20
 """Of one file."""
 
 INSTALLED: Final = Path(discovery.__file__).parents[2]
+BUILT_IN: Final = INSTALLED / "nemo_gym" / "library"
+"""The root of the benchmarks that come with this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Sources:
 
 def search_roots(search_dirs: Sequence[Path] = ()) -> list[Path]:
     """The folders in which relative paths are looked up, the first match counts: `search_dirs`, those of
-    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder in which this package is installed."""
-    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED]))
+    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder of this package, its library."""
+    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED, BUILT_IN]))
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path | None:

@@ -14,6 +14,7 @@ from nemo_gym.config.manifest_file import MANIFEST, read_manifest
 from nemo_gym.config.resolve import Config, resolve
 from nemo_gym.config.selectors import candidates
 from nemo_gym.config.server_kinds import PLACEHOLDER
+from nemo_gym.config.sources import BUILT_IN
 from nemo_gym.wire.errors import UsageError, did_you_mean
 
 GROUPS: Final[dict[Kind, str]] = {"environment": "environments", "benchmark": "benchmarks"}
@@ -31,6 +32,11 @@ class Workload:
     folder: Path
     config: Path | None
     """Its configuration; None when there is none."""
+
+    @property
+    def source(self) -> str:
+        """`built-in`, or its folder."""
+        return "built-in" if self.folder.is_relative_to(BUILT_IN) else str(self.folder)
 
     @property
     def manifest(self) -> Path:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -18,6 +19,16 @@ from nemo_gym.wire.jsonl import encode, read_rows
 
 class HubError(GymError):
     """The hub can't be reached, or refuses a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A data set repository at one revision."""
+
+    revision: str
+    files: tuple[str, ...]
+    license: str
+    """As its card names it; empty when it names none."""
 
 
 class Hub:
@@ -75,6 +86,28 @@ class Hub:
             HubError: the hub can't be reached, or has no such repository.
         """
         return list(self._splits(repository, revision)[1])
+
+    def snapshot(self, repository: str, *, revision: str | None = None) -> Snapshot:
+        """The files of a repository at a revision; None is the current one.
+
+        Raises:
+            HubError: the hub can't be reached, or has no such repository or revision.
+        """
+        sha, files, card = self._list_files(repository, revision)
+        terms: Any = card.get("license") or ""
+        return Snapshot(
+            sha or "main", tuple(files), str(terms) if isinstance(terms, str) else ", ".join(terms)
+        )
+
+    def cached_file(self, repository: str, file: str, revision: str) -> Path:
+        """A file in the library's own cache. A download that is cut off goes on where it ended.
+
+        Raises:
+            HubError: there is no such file, the hub can't be reached, or it refuses.
+        """
+        with _hub_errors(repository):
+            location = self._api.hf_hub_download(repository, file, repo_type="dataset", revision=revision)
+        return Path(location)
 
     def publish(
         self,
@@ -157,6 +190,7 @@ def _folder_beside(path: Path) -> Generator[Path, None, None]:
 def _hub_errors(what: str) -> Generator[None, None, None]:
     """Turn errors of the library into errors of one line."""
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         HTTPError,  # pyright: ignore[reportPrivateImportUsage]  # of whichever client the library uses
@@ -170,6 +204,10 @@ def _hub_errors(what: str) -> Generator[None, None, None]:
         yield
     except RevisionNotFoundError:
         raise HubError(f"{what}: the hub has no such revision") from None
+    except GatedRepoError:
+        raise HubError(
+            f"{what}: accept its terms on its page at the hub, and give a token (HF_TOKEN or hf_token)"
+        ) from None
     except RepositoryNotFoundError:
         raise HubError(
             f"{what}: the hub has no such data set, or it is private and needs a token (HF_TOKEN or hf_token)"

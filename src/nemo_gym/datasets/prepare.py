@@ -15,6 +15,7 @@ import msgspec
 from nemo_gym.config.datasets import Dataset
 from nemo_gym.config.instances import Instance
 from nemo_gym.config.sources import find_file
+from nemo_gym.datasets.benchmark_rows import LOCK, read_lock
 from nemo_gym.datasets.prepare_child import Request
 from nemo_gym.support.processes import Ended, run_program
 from nemo_gym.wire.errors import GymError, UsageError
@@ -39,6 +40,8 @@ class PreparedBenchmark(msgspec.Struct, frozen=True):
     rows: int
     cached: bool
     """Whether the file existed before."""
+    origin: str = ""
+    """The data set on the hub, its revision and its licence; empty for other data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ async def _prepare(
     benchmark: _Benchmark, roots: Sequence[Path], settings: PrepareSettings, turn: asyncio.Semaphore
 ) -> PreparedBenchmark:
     if benchmark.file is not None and settings.use_cached_prepared_benchmarks:
-        return PreparedBenchmark(benchmark.name, str(benchmark.file), _count(benchmark.file), cached=True)
+        return _prepared(benchmark.name, benchmark.file, cached=True)
     request = Request(str(benchmark.script), settings.prepare_script_args, [str(root) for root in roots])
     async with turn:
         process = await run_program(
@@ -105,8 +108,12 @@ async def _prepare(
             seconds=_LONGEST_S,
             stdin=msgspec.json.encode(request),
         )
-    path = _result_path(benchmark, process)
-    return PreparedBenchmark(benchmark.name, str(path), _count(path), cached=False)
+    return _prepared(benchmark.name, _result_path(benchmark, process), cached=False)
+
+
+def _prepared(name: str, path: Path, *, cached: bool) -> PreparedBenchmark:
+    lock = read_lock(path.parent.parent / LOCK)
+    return PreparedBenchmark(name, str(path), _count(path), cached, lock.origin if lock else "")
 
 
 def _result_path(benchmark: _Benchmark, process: Ended) -> Path:

@@ -1,0 +1,1 @@
+"""Customer service of tau2-bench: airline and retail."""

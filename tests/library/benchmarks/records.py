@@ -1,0 +1,203 @@
+"""Five own records of each benchmark's data set on the hub, with the true columns of its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pyarrow
+from pyarrow import parquet
+
+
+class Repository(NamedTuple):
+    """A data set on the hub."""
+
+    name: str
+    file: str
+    license: str
+    records: Sequence[dict[str, Any]]
+    answers: Sequence[str]
+    """The final answer that each row must expect."""
+
+    def content(self) -> bytes:
+        """The file."""
+        if self.file.endswith(".parquet"):
+            target = io.BytesIO()
+            parquet.write_table(pyarrow.Table.from_pylist(list(self.records)), target)
+            return target.getvalue()
+        if self.file.endswith(".csv"):
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(self.records[0]))
+            writer.writeheader()
+            writer.writerows(self.records)
+            return text.getvalue().encode()
+        return "".join(f"{json.dumps(record)}\n" for record in self.records).encode()
+
+
+SUMS = [(f"What is {a} + {b}?", str(a + b)) for a, b in ((1, 2), (20, 30), (1000, 234), (7, 8), (400, 4))]
+CHOICES = [("Which of these is a colour?", ["blue", "seven", "cat", "run"], 0)] * 3 + [
+    ("Which of these is a number?", ["blue", "seven", "cat", "run"], 1),
+    ("Which of these is an animal?", ["blue", "seven", "cat", "run"], 2),
+]
+LETTERS = [*("ABCDEFGHIJ"[right] for _, _, right in CHOICES)]
+
+REPOSITORIES: dict[str, Repository] = {
+    "gsm8k": Repository(
+        "openai/gsm8k",
+        "main/test-00000-of-00001.parquet",
+        "mit",
+        [
+            {"question": question, "answer": f"We add. <<1+2=3>>\n#### {int(answer):,}"}
+            for question, answer in SUMS
+        ],
+        [answer for _, answer in SUMS],
+    ),
+    "math500": Repository(
+        "HuggingFaceH4/MATH-500",
+        "test.jsonl",
+        "",
+        [
+            {
+                "problem": question,
+                "solution": rf"It is $\boxed{{{answer}}}$.",
+                "answer": answer,
+                "subject": "Prealgebra",
+                "level": 1,
+                "unique_id": f"test/prealgebra/{number}.json",
+            }
+            for number, (question, answer) in enumerate(SUMS)
+        ],
+        [answer for _, answer in SUMS],
+    ),
+    "aime24": Repository(
+        "HuggingFaceH4/aime_2024",
+        "data/train-00000-of-00001.parquet",
+        "",
+        [
+            {
+                "id": 60 + number,
+                "problem": question,
+                "solution": "We add.",
+                "answer": answer.zfill(3),
+                "url": "https://example.org/problem",
+                "year": "2024",
+            }
+            for number, (question, answer) in enumerate(SUMS)
+        ],
+        [answer for _, answer in SUMS],
+    ),
+    "aime25": Repository(
+        "MathArena/aime_2025",
+        "data/train-00000-of-00001.parquet",
+        "cc-by-nc-sa-4.0",
+        [
+            {"problem_idx": number, "problem": question, "answer": int(answer), "problem_type": ["Algebra"]}
+            for number, (question, answer) in enumerate(SUMS, start=1)
+        ],
+        [answer for _, answer in SUMS],
+    ),
+    "amc23": Repository(
+        "math-ai/amc23",
+        "data/test-00000-of-00001.parquet",
+        "",
+        [
+            {
+                "id": number,
+                "question": question,
+                "answer": f"{answer}.0",
+                "url": "https://example.org/problem",
+            }
+            for number, (question, answer) in enumerate(SUMS)
+        ],
+        [answer for _, answer in SUMS],
+    ),
+    "olympiadbench": Repository(
+        "Hothan/OlympiadBench",
+        "OlympiadBench/OE_TO_maths_en_COMP/OE_TO_maths_en_COMP.parquet",
+        "apache-2.0",
+        [
+            {
+                "id": number,
+                "question": question,
+                "solution": ["We add."],
+                "final_answer": [f"${answer}$"] if number else ["$x=2$", "$x=-2$"],
+                "context": None,
+                "modality": "Text-only",
+                "difficulty": "Competition",
+                "is_multiple_answer": not number,
+                "unit": None,
+                "answer_type": "Numerical",
+                "error": None,
+                "question_type": "Open-ended",
+                "subfield": "Algebra",
+                "subject": "Math",
+                "language": "English",
+            }
+            for number, (question, answer) in enumerate(SUMS)
+        ],
+        ["x=2, x=-2", *(answer for _, answer in SUMS[1:])],
+    ),
+    "gpqa_diamond": Repository(
+        "Idavidrein/gpqa",
+        "gpqa_diamond.csv",
+        "cc-by-4.0",
+        [
+            {
+                "Question": f"{question} Number {number}.",
+                "Correct Answer": f"{options[right]}\n",
+                **{
+                    f"Incorrect Answer {place}": option
+                    for place, option in enumerate([*options[:right], *options[right + 1 :]], start=1)
+                },
+                "High-level domain": "Chemistry",
+                "Subdomain": "Organic Chemistry",
+                "Record ID": f"rec{number}",
+            }
+            for number, (question, options, right) in enumerate(CHOICES)
+        ],
+        [options[right] for _, options, right in CHOICES],
+    ),
+    "mmlu_pro": Repository(
+        "TIGER-Lab/MMLU-Pro",
+        "data/test-00000-of-00001.parquet",
+        "mit",
+        [
+            {
+                "question_id": number,
+                "question": question,
+                "options": options,
+                "answer": "ABCDEFGHIJ"[right],
+                "answer_index": right,
+                "cot_content": "",
+                "category": "other",
+                "src": "own",
+            }
+            for number, (question, options, right) in enumerate(CHOICES)
+        ],
+        LETTERS,
+    ),
+    "supergpqa": Repository(
+        "m-a-p/SuperGPQA",
+        "SuperGPQA-all.jsonl",
+        "odc-by",
+        [
+            {
+                "uuid": f"{number:032x}",
+                "question": question,
+                "options": options,
+                "answer": options[right],
+                "answer_letter": "ABCDEFGHIJ"[right],
+                "discipline": "Science",
+                "field": "Words",
+                "subfield": "Words",
+                "difficulty": "easy",
+                "is_calculation": False,
+            }
+            for number, (question, options, right) in enumerate(CHOICES)
+        ],
+        LETTERS,
+    ),
+}

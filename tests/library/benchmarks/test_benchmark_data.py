@@ -1,0 +1,202 @@
+"""Every benchmark of the library is prepared from a local hub, and its rows can be run and scored."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from huggingface_hub import constants
+
+from nemo_gym.config.manifest_file import read_manifest
+from nemo_gym.config.prompts import load_prompt
+from nemo_gym.config.resolve import Config
+from nemo_gym.config.sources import search_roots
+from nemo_gym.config.workloads import Workload, find_workloads
+from nemo_gym.environments.base import Environment
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.runs.task_sources import Source, source_rows
+from nemo_gym.wire.errors import GymError
+from nemo_gym.wire.task import Row
+from tests.conftest import StartEndpoint
+from tests.library.benchmarks.records import REPOSITORIES
+from tests.library.playing import play, play_oracle
+from tests.support.started import Gym
+
+BENCHMARKS = {one.name: one for one in find_workloads(search_roots()) if one.kind == "benchmark"}
+LICENSE = "cc-by-4.0"
+
+
+def put(folder: Path, repository: str, file: str, content: bytes, license: str = "") -> None:
+    path = folder / repository / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    card = json.dumps({"license": license} if license else {})
+    (folder / repository / "README.md").write_text(f"---\n{card}\n---\n")
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repositories")
+    for one in REPOSITORIES.values():
+        put(folder, one.name, one.file, one.content(), one.license)
+    return folder
+
+
+@pytest.fixture
+def use_hub(
+    start_endpoint: StartEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Make this process use a local hub, with an empty cache and an empty working directory."""
+
+    def use(folder: Path, **options: Any) -> str:
+        url = start_endpoint("hub_server.py", folder=folder, **options).removesuffix("/v1")
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.chdir(tmp_path)
+        return url
+
+    return use
+
+
+def prepare(workload: Workload) -> Path:
+    return runpy.run_path(str(workload.folder / "prepare.py"))["prepare"]()
+
+
+def rows_of(workload: Workload, path: Path) -> tuple[Environment, list[Row]]:
+    """The environment of a benchmark, and its rows with their prompts."""
+    config: Config = workload.resolve()
+    (server,), (agent,) = config.of("resources_servers"), config.of("responses_api_agents")
+    environment = find_environment(server.implementation)(
+        {key: value for key, value in server.settings.items() if key not in ("domain", "description")}
+    )
+    (dataset,) = agent.datasets
+    prompt = load_prompt(dataset.prompt_config, search_roots()) if dataset.prompt_config else None
+    source = Source(path=path, prompt=prompt)
+    rows = source_rows(environment, (source,), split="benchmark", seed=0, limit=None)
+    return environment, [row for row, _ in rows]
+
+
+def expected(row: Row) -> str:
+    answer = row["expected_answer"]
+    options = {letter: text for option in row.get("options", ()) for letter, text in option.items()}
+    return options[answer] if "choices" in row and "domain" in row else answer
+
+
+@pytest.mark.parametrize("name", sorted(REPOSITORIES))
+def test_rows_from_the_hub_are_scored(name: str, repositories: Path, use_hub: Callable[..., str]) -> None:
+    use_hub(repositories)
+    repository, workload = REPOSITORIES[name], BENCHMARKS[name]
+
+    path = prepare(workload)
+
+    environment, rows = rows_of(workload, path)
+    assert [expected(row) for row in rows] == list(repository.answers)
+    for row in rows:
+        question = row["responses_create_params"]["input"][-1]["content"]
+        assert row["question"] in question
+        assert "{" not in question.replace("\\boxed{", "")
+        assert play_oracle(environment, row).value == environment.reward_range[1]
+        assert play(environment, row, "").value == environment.reward_range[0]
+    lock = json.loads((path.parent.parent / "lock.json").read_text())
+    assert (lock["repository"], lock["license"]) == (repository.name, repository.license)
+    assert list(lock["files"]) == [repository.file]
+
+
+@pytest.mark.parametrize("name", sorted(BENCHMARKS))
+def test_the_manifest_agrees_with_the_configuration(name: str) -> None:
+    workload = BENCHMARKS[name]
+    manifest, config = read_manifest(workload.manifest), workload.resolve()
+    (server,), (agent,) = config.of("resources_servers"), config.of("responses_api_agents")
+    environment = find_environment(server.implementation)
+    assert (manifest.resources_server, manifest.agent_server) == (server.implementation, agent.implementation)
+    assert manifest.name == name == workload.folder.name
+    assert manifest.domain == environment.domain
+    assert manifest.reward.range == environment.reward_range
+    (declared,), (described,) = agent.datasets, manifest.datasets
+    for field in ("name", "type", "jsonl_fpath", "prepare_script", "prompt_config", "num_repeats"):
+        assert getattr(declared, field) == getattr(described, field)
+
+
+def test_a_change_on_the_hub_does_not_reach_a_benchmark_that_is_locked(
+    tmp_path: Path, use_hub: Callable[..., str]
+) -> None:
+    folder, repository = tmp_path / "hub", REPOSITORIES["math500"]
+    put(folder, repository.name, repository.file, repository.content())
+    use_hub(folder)
+    path = prepare(BENCHMARKS["math500"])
+    first = path.read_bytes()
+    put(folder, repository.name, repository.file, repository.content().replace(b"1 + 2", b"2 + 1"))
+    use_hub(folder)  # the same repository at a new revision, without the old one
+
+    with pytest.raises(GymError, match="the hub has no such revision"):
+        prepare(BENCHMARKS["math500"])
+
+    assert path.read_bytes() == first
+
+
+def test_a_file_that_differs_from_the_first_download_is_refused(
+    tmp_path: Path, repositories: Path, use_hub: Callable[..., str]
+) -> None:
+    use_hub(repositories)
+    path = prepare(BENCHMARKS["math500"])
+    lock = path.parent.parent / "lock.json"
+    facts = json.loads(lock.read_text())
+    lock.write_text(json.dumps({**facts, "files": {"test.jsonl": "0" * 64}}))
+
+    with pytest.raises(GymError, match=r"test.jsonl has the checksum .* delete .*lock.json to accept"):
+        prepare(BENCHMARKS["math500"])
+
+
+@pytest.fixture
+def gym(tmp_path: Path) -> Gym:
+    return Gym(tmp_path)
+
+
+def test_a_download_that_was_cut_off_goes_on_where_it_ended(
+    tmp_path: Path, use_hub: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = REPOSITORIES["math500"]
+    put(tmp_path / "hub", repository.name, repository.file, repository.content() * 20)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1024)
+    url = use_hub(tmp_path / "hub", cuts=1)
+
+    path = prepare(BENCHMARKS["math500"])
+
+    assert len(path.read_text().splitlines()) == 100
+    with urlopen(f"{url}/state") as answer:
+        first, second = json.load(answer)["ranges"]
+    assert first == 0
+    assert second > 0
+
+
+def test_a_suite_has_one_table(gym: Gym, repositories: Path, start_endpoint: StartEndpoint) -> None:
+    url = start_endpoint("hub_server.py", folder=repositories).removesuffix("/v1")
+    gym.env |= {"HF_ENDPOINT": url, "HF_HOME": str(gym.folder / "hub"), "HF_HUB_DISABLE_XET": "1"}
+    done = gym("eval", "prepare", "--benchmark", "gsm8k", "--benchmark", "mmlu_pro")
+    assert done.returncode == 0, done.stderr
+    assert "openai/gsm8k at" in done.stdout
+    assert "licence: mit" in done.stdout
+    gym.script("def answer(params):\n    return '\\\\boxed{3}'\n")
+    words = ("--model-type", "scripted", "-m", "script.py:answer")
+
+    suite = gym("run", "--benchmark", "gsm8k,mmlu_pro", *words, "-o", "out")
+
+    assert suite.returncode == 0, suite.stderr
+    table = suite.stdout[suite.stdout.rindex("solved at best") :]
+    cells = [[cell.strip() for cell in line.split("│")[1:5]] for line in table.splitlines() if "of 5" in line]
+    assert cells == [["gsm8k", "5", "5 of 5", "0.200"], ["mmlu_pro", "5", "5 of 5", "0.000"]]
+    as_json = gym("run", "--benchmark", "gsm8k,math500", *words, "-o", "out2", "--json")
+    assert as_json.returncode == 2
+    reports = json.loads(as_json.stdout)["benchmarks"]
+    assert reports["gsm8k"]["summary"]["scored"] == 5
+    assert reports["math500"] is None
+    assert "math500: " in as_json.stderr
+    assert "`gym eval prepare` makes it" in as_json.stderr
