@@ -1,0 +1,1 @@
+"""Multi-hop questions over a searchable library of a fictional world, with citations."""

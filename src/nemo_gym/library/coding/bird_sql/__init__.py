@@ -1,0 +1,1 @@
+"""Questions about given databases, with the comparison of BIRD."""

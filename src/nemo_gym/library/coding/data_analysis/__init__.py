@@ -1,0 +1,1 @@
+"""Questions over CSV files, answered with a Python interpreter in a sandbox."""
