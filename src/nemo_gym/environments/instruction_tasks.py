@@ -126,5 +126,6 @@ def _choose(rng: random.Random, level: int, kinds: Sequence[Kind]) -> list[Kind]
     if level == 1:
         return [rng.choice(kinds)]
     together = [kind for kind in kinds if not kind.is_alone]
-    alone = rng.sample([kind for kind in kinds if kind.is_alone], rng.randint(0, 1))
+    single = [kind for kind in kinds if kind.is_alone]
+    alone = rng.sample(single, min(len(single), rng.randint(0, 1)))
     return alone + rng.sample(together, level - len(alone))
