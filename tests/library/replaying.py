@@ -19,11 +19,11 @@ def rows(environment: Environment, split: str = "test", n: int | None = 40) -> l
 
 
 def check_oracle_and_null(environment: Environment, n: int = 40, *, lowest: float = 0.0) -> None:
-    """The oracle earns the highest reward on every task, an empty or evasive answer the lowest."""
+    """The oracle earns the highest reward on every task, an empty, evasive or copied answer the lowest."""
     link = LocalEnvironment(environment)
     for row in rows(environment, n=n):
         assert play_oracle(link, row).value == environment.reward_range[1], row
-        for text in ("", "I don't know."):
+        for text in ("", "I don't know.", row["responses_create_params"]["input"][-1]["content"]):
             assert play(link, row, text).value == lowest, row
 
 

@@ -93,12 +93,15 @@ def writing_task(
 ) -> WritingTask:
     """Draw a task: one easy instruction at level 0, one of any kind at level 1, and 2 to 4 at levels 2 to 4.
 
-    `pays` is the reward for what a text follows; a task that pays for one of `NO_ANSWERS` is drawn again.
+    `pays` is the reward for what a text follows; a task that pays for one of `NO_ANSWERS` or for its own
+    prompt is drawn again.
     """
     for _ in range(_ATTEMPTS):
         task = _draw(rng, level, kinds)
         checks = check_instructions(task.ids, task.kwargs)
-        if checks.strict(task.answer).all and not any(pays(checks.strict(text)) for text in NO_ANSWERS):
+        if checks.strict(task.answer).all and not any(
+            pays(checks.strict(text)) for text in (*NO_ANSWERS, task.prompt)
+        ):
             return task
     raise RuntimeError(f"no task of level {level} after {_ATTEMPTS} attempts")
 
@@ -116,7 +119,7 @@ def _draw(rng: random.Random, level: int, kinds: Sequence[Kind]) -> WritingTask:
     plans = [kind.plan(rng, draft) for kind in order]
     lines = "\n".join(f"- {words}" for _, words in plans)
     which = "each" if len(plans) > 1 else "this"
-    prompt = f"Write a short text about {topic}. Follow {which} instruction:\n{lines}"
+    prompt = f"A short text about {topic} is needed. Follow {which} instruction:\n{lines}"
     return WritingTask(prompt, [kind.id for kind in order], [values for values, _ in plans], draft.text)
 
 

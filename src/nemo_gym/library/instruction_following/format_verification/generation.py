@@ -22,11 +22,12 @@ def layout(rng: random.Random, level: int) -> tuple[str, dict[str, Any], str]:
 
 def _markers(rng: random.Random, level: int) -> tuple[str, dict[str, Any], str]:
     before, after = rng.choice((("[", "]"), ("[^", "]"), ("(", ")"), ("{", "}"), ("<", ">"))[: 1 + level])
-    markers = [f"{before}{number}{after}" for number in rng.sample(range(1, 60), 1 + level)]
+    numbers = rng.sample(range(2, 60), 1 + level)
+    markers = [f"{before}{number}{after}" for number in numbers]
     topic = rng.choice(TOPICS)
     prompt = (
-        f"Write a short text about {topic}. It has the citation markers {', '.join(markers)} and no other "
-        "marker of this form."
+        f"Write a short text about {topic}. It cites the sources {', '.join(map(str, numbers))} and no others, "
+        f"each with a marker: its number in the form {before}1{after}"
     )
     answer = " ".join(f"This is known about {topic} {marker}." for marker in markers)
     return prompt, {"type": "citation", "expected_markers": markers}, answer

@@ -6,7 +6,6 @@ import random
 import string
 
 from nemo_gym.environments.instruction_tasks import WORDS, Draft, Kind, Plan
-from nemo_gym.verifiers.instructions.counts import PERSON_NAMES
 from nemo_gym.verifiers.instructions.units import word_runs
 
 _PALINDROMES = (
@@ -42,13 +41,6 @@ def conjunctions(rng: random.Random, draft: Draft) -> Plan:
     return {"small_n": count}, f"Use at least {count} different coordinating conjunctions, such as and."
 
 
-def person_names(rng: random.Random, draft: Draft) -> Plan:
-    count = rng.randint(1, 6)
-    names = rng.sample(PERSON_NAMES, count + 4)
-    draft.sentences += [f"Here is {name}." for name in names[:count]]
-    return {"N": count}, f"Mention at least {count} of these people: {', '.join(sorted(names))}."
-
-
 def numbers(rng: random.Random, draft: Draft) -> Plan:
     count = rng.randint(1, 5)
     draft.sentences += [f"Once there were {rng.randint(2, 99)} of them." for _ in range(count)]
@@ -68,7 +60,10 @@ def palindromes(rng: random.Random, draft: Draft) -> Plan:
 
 def punctuation(_: random.Random, draft: Draft) -> Plan:
     draft.sentences.append("Is it so?! Well, yes; it is: now! Why?")
-    return {}, "Use each of the marks . , ; : ! ? and besides an interrobang, which is written ?!"
+    return {}, (
+        "Use the full stop, comma, colon, semicolon, question mark and exclamation mark, and besides an "
+        "interrobang: a question mark with an exclamation mark right after it."
+    )
 
 
 def parentheses(_: random.Random, draft: Draft) -> Plan:
@@ -125,14 +120,6 @@ def thesis(_: random.Random, draft: Draft) -> Plan:
     return {}, "Begin with a thesis in italics, marked with the HTML tag <i>, and go on after it."
 
 
-def output_template(_: random.Random, draft: Draft) -> Plan:
-    draft.after.append("My Answer: it is good. My Conclusion: it stays. Future Outlook: it grows.")
-    return (
-        {},
-        "End with this template: My Answer: [answer] My Conclusion: [conclusion] Future Outlook: [outlook]",
-    )
-
-
 def start_verb(_: random.Random, draft: Draft) -> Plan:
     draft.sentences.insert(0, "Consider this.")
     return {}, "Begin with a verb."
@@ -140,7 +127,7 @@ def start_verb(_: random.Random, draft: Draft) -> Plan:
 
 def sub_bullets(_: random.Random, draft: Draft) -> Plan:
     draft.after += ["* one point\n - a part of it", "* one more point\n - a part of that"]
-    return {}, "Include bullet points with * and under each of them at least one sub-bullet with -"
+    return {}, "Include bullet points with asterisks, and under each of them a sub-bullet with a hyphen."
 
 
 def no_bullets_bullets(_: random.Random, draft: Draft) -> Plan:
@@ -182,7 +169,6 @@ KINDS = (
     Kind(id="count:word_count_range", plan=word_count_range, is_easy=True, is_alone=True),
     Kind(id="count:unique_word_count", plan=unique_word_count, is_easy=True),
     Kind(id="count:conjunctions", plan=conjunctions, is_easy=True),
-    Kind(id="count:person_names", plan=person_names, is_easy=True),
     Kind(id="count:numbers", plan=numbers, is_easy=True),
     Kind(id="count:pronouns", plan=pronouns, is_easy=True),
     Kind(id="words:palindrome", plan=palindromes),
@@ -195,7 +181,6 @@ KINDS = (
     Kind(id="count:keywords_multiple", plan=keywords_multiple),
     Kind(id="format:list", plan=list_items),
     Kind(id="format:thesis", plan=thesis),
-    Kind(id="format:output_template", plan=output_template),
     Kind(id="words:start_verb", plan=start_verb, is_easy=True, is_alone=True),
     Kind(id="format:sub-bullets", plan=sub_bullets, is_alone=True),
     Kind(id="format:no_bullets_bullets", plan=no_bullets_bullets, is_alone=True),
@@ -204,4 +189,4 @@ KINDS = (
     Kind(id="format:no_whitespace", plan=no_whitespace, is_alone=True),
     Kind(id="words:alphabet", plan=alphabet, is_alone=True),
 )
-"""Kinds that need no further library and that a refusal does not follow."""
+"""Kinds that need no further library and that neither a refusal nor a copy of the prompt follows."""
