@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias
 from nemo_gym.verifiers.instructions import check_instructions
 from nemo_gym.verifiers.instructions.following import Following
 from nemo_gym.verifiers.instructions.units import listed
+from nemo_gym.wire.items import Item, assistant, user
+from nemo_gym.wire.params import RequestParams
 
 NO_ANSWERS: Final = ("I don't know.", "I do not know", "Sorry, I can't help with that.")
 """Answers that must not follow the instructions of a task."""
@@ -104,6 +106,14 @@ def writing_task(
         ):
             return task
     raise RuntimeError(f"no task of level {level} after {_ATTEMPTS} attempts")
+
+
+def with_examples(examples: Sequence[tuple[str, str]], prompt: str) -> RequestParams:
+    """A request with solved prompts as earlier turns, without which a small model seldom keeps to a form."""
+    items: list[Item] = []
+    for number, (question, answer) in enumerate(examples):
+        items += [user(question), assistant(answer, id=f"msg_{number}")]
+    return {"input": [*items, user(prompt)]}
 
 
 _ATTEMPTS: Final = 1000

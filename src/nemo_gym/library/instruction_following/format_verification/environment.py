@@ -10,6 +10,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.instruction_tasks import with_examples
 from nemo_gym.library.instruction_following.format_verification.generation import layout
 from nemo_gym.verifiers.layouts import LayoutVerdict, check_lines, check_markers
 from nemo_gym.verifiers.text import strip_reasoning
@@ -49,7 +50,17 @@ class FormatVerification(Environment):
         return generate_tasks(self, self.make, _content, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> LayoutTask:
-        """Draw a task."""
+        """Draw a task; at level 0 two solved ones come before it."""
+        task = self.draw(rng)
+        if self.config.level == 0:
+            demonstrations = random.Random("solved")
+            solved = [self.draw(demonstrations) for _ in range(2)]
+            examples = [(_content(one), one.verifier_metadata["answer"]) for one in solved]
+            task.responses_create_params = {**with_examples(examples, _content(task))}
+        return task
+
+    def draw(self, rng: random.Random) -> LayoutTask:
+        """Draw a task without solved ones."""
         prompt, fields, answer = layout(rng, self.config.level)
         return LayoutTask(
             responses_create_params={**ask(prompt)},

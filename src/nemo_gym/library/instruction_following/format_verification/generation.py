@@ -26,8 +26,8 @@ def _markers(rng: random.Random, level: int) -> tuple[str, dict[str, Any], str]:
     markers = [f"{before}{number}{after}" for number in numbers]
     topic = rng.choice(TOPICS)
     prompt = (
-        f"Write a short text about {topic}. It cites the sources {', '.join(map(str, numbers))} and no others, "
-        f"each with a marker: its number in the form {before}1{after}"
+        f"Write a short text about {topic}. It cites the sources {', '.join(map(str, numbers))} and no "
+        f"others, each with a marker: its number in the form {before}1{after}"
     )
     answer = " ".join(f"This is known about {topic} {marker}." for marker in markers)
     return prompt, {"type": "citation", "expected_markers": markers}, answer

@@ -11,6 +11,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.instruction_tasks import with_examples
 from nemo_gym.library.instruction_following.structured_outputs.generation import SUBJECTS, document, sample
 from nemo_gym.verifiers.documents import DocumentType, Schema, plain_value
 from nemo_gym.verifiers.schema_conformance import check_document, check_value, read_schema
@@ -59,7 +60,17 @@ class StructuredOutputs(Environment):
         )
 
     def make(self, rng: random.Random) -> DocumentTask:
-        """Draw a task."""
+        """Draw a task; at level 0 two solved ones come before it."""
+        task = self.draw(rng)
+        if self.config.level == 0:
+            demonstrations = random.Random("solved")
+            solved = [self.draw(demonstrations) for _ in range(2)]
+            examples = [(_content(one), one.verifier_metadata["answer"]) for one in solved]
+            task.responses_create_params = {**with_examples(examples, _content(task))}
+        return task
+
+    def draw(self, rng: random.Random) -> DocumentTask:
+        """Draw a task without solved ones."""
         level: int = self.config.level
         by_tool = level == 4 and rng.random() < 0.3
         kind = "json" if level == 0 or by_tool else rng.choice(FORMATS)
@@ -148,6 +159,11 @@ class StructuredOutputs(Environment):
             return read_schema(task.schema_str)
         except ValueError as error:
             raise TaskUnfit(f"schema_str: {error}") from None
+
+
+def _content(task: DocumentTask) -> str:
+    params: dict[str, Any] = task.responses_create_params
+    return params["input"][-1]["content"]
 
 
 def _tool(name: str, parameters: dict[str, Any]) -> FunctionTool:
