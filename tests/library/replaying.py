@@ -18,7 +18,7 @@ def rows(environment: Environment, split: str = "test", n: int | None = 40) -> l
     return [task_to_row(task) for task in environment.tasks(split, 0, n)]
 
 
-def check_oracle_and_null(environment: Environment, n: int = 40, *, lowest: float = 0.0) -> None:
+def check_oracle_and_null(environment: Environment, n: int = 24, *, lowest: float = 0.0) -> None:
     """The oracle earns the highest reward on every task, an empty, evasive or copied answer the lowest."""
     link = LocalEnvironment(environment)
     for row in rows(environment, n=n):

@@ -31,7 +31,7 @@ def test_every_kind_of_instruction_is_drawn() -> None:
     ids = {
         id
         for level in (1, 3)
-        for row in rows(InstructionFollowing({"level": level}), n=300)
+        for row in rows(InstructionFollowing({"level": level}), n=200)
         for id in row["instruction_id_list"]
     }
 
