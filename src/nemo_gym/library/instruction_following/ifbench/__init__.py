@@ -1,0 +1,1 @@
+"""Harder writing instructions, with a strict and a loose verdict."""

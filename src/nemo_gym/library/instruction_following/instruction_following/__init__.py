@@ -1,0 +1,1 @@
+"""Writing under instructions that a program can verify."""

@@ -1,0 +1,1 @@
+"""Documents that conform to a JSON Schema."""
