@@ -8,6 +8,7 @@ from typing import Final
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import ToolError
 from nemo_gym.library.agent.workplace_assistant.data import Row, base, record_id
+from nemo_gym.verifiers.end_state import folded
 
 CASE_SENSITIVE: Final = frozenset({"status", "list_name", "board"})
 """Columns with fixed spellings; in the others upper and lower case are the same."""
@@ -101,6 +102,4 @@ def office_of(session: Session) -> Office:
 
 
 def _fold(row: Row | None) -> Row | None:
-    if row is None:
-        return None
-    return {column: value if column in CASE_SENSITIVE else value.lower() for column, value in row.items()}
+    return None if row is None else folded(row, case_sensitive=CASE_SENSITIVE)

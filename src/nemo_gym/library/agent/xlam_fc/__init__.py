@@ -1,0 +1,1 @@
+"""Function calling: a request, tools, and the calls that it needs."""

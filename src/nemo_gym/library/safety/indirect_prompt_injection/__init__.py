@@ -1,0 +1,1 @@
+"""Office work with tools whose results try to give orders."""
