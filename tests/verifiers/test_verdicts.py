@@ -29,6 +29,8 @@ RANGES = {"score": (1.0, 5.0)}
         ("CORRECT", LETTERS, None),
         ("A.\nB.", LETTERS, None),
         ("Neither A nor B", LETTERS, None),
+        ("A or B?", LETTERS, None),
+        ("A because it fits. Not B.", LETTERS, None),
         ("", LETTERS, None),
         ("b", LETTERS, None),
         ('{"verdict": "A"}', LETTERS, "A"),

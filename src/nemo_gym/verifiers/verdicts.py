@@ -59,7 +59,7 @@ def one_label(text: str, labels: Sequence[str]) -> str | None:
     pattern = "|".join(map(_bounded, ordered))
     matches = list(re.finditer(pattern, text))
     last = text.rstrip(_END)
-    if matches and last.removesuffix(matches[-1][0]).rstrip(" *(\"'").endswith(_SENTENCE_ENDS):
+    if matches and matches[-1].end() == len(last) and _ends_sentence(text[: matches[-1].start()]):
         matches = [match for match in matches if not _is_article(match, text)]
     seen = {match[0] for match in matches}
     return seen.pop() if len(seen) == 1 else None
@@ -97,6 +97,10 @@ def _bounded(label: str) -> str:
     before = r"(?<!\w)" if label[0].isalnum() else ""
     after = r"(?!\w)" if label[-1].isalnum() else ""
     return before + re.escape(label) + after
+
+
+def _ends_sentence(text: str) -> bool:
+    return text.rstrip(" *(\"'").endswith(_SENTENCE_ENDS)
 
 
 def _is_article(match: re.Match[str], text: str) -> bool:

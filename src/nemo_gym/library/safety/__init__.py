@@ -1,0 +1,1 @@
+"""Curated environments about safe behaviour."""
