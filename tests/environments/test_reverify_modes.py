@@ -9,11 +9,26 @@ import pytest
 
 import nemo_gym
 from nemo_gym import Environment, Response, Session, StepEnvironment, tool
+from nemo_gym.environments.conformance.stand_in import answer_as, stand_ins
 from nemo_gym.environments.discovery import find_environment, list_environments
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.reverify_mode import reverify_mode
+from nemo_gym.models.scripted import ScriptedModel
 
-STATELESS = {"mcqa", "string_match", "reasoning", "math_with_judge", "workplace_assistant"}
+STATELESS = {
+    "simpleqa",
+    "abstention",
+    "equivalence_llm_judge",
+    "xstest",
+    "rubric",
+    "mcqa",
+    "string_match",
+    "reasoning",
+    "math_with_judge",
+    "workplace_assistant",
+}
+VERDICTS = {"simpleqa": "B", "abstention": "C", "equivalence_llm_judge": "[[A!=B]]", "rubric": "YES"}
+"""What the judges of the environments that need one say."""
 EVERY = sorted(info.name for info in list_environments(roots=[]))
 
 
@@ -65,11 +80,13 @@ def test_every_built_in_environment_has_a_mode(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(STATELESS))
 async def test_what_is_stateless_scores_a_stored_trajectory_as_it_did_live(name: str) -> None:
     kind = find_environment(name, roots=[])
-    link = LocalEnvironment(kind())
+    link = LocalEnvironment(kind(), resources=stand_ins(kind.asks if name in VERDICTS else ()))
+    answer_as({"judge": VERDICTS.get(name, "")})
+    models = {"judge": ScriptedModel(lambda _: VERDICTS[name])} if name in VERDICTS else {}
     made = [
         rollout
         for model in ("oracle", "random")
-        async for rollout in nemo_gym.collect(kind, model, limit=4, seed=1)
+        async for rollout in nemo_gym.collect(kind, model, limit=4, seed=1, models=models)
     ]
     assert len(made) == 8
     for rollout in made:

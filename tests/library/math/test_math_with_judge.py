@@ -121,20 +121,27 @@ def judged(texts: list[str], text: str = r"\boxed{8}", settings: dict[str, Any] 
     [
         ([f"Same. {A}", A], 1.0, [A, A]),
         ([A, f"No: {B}"], 0.0, [A, B]),
-        ([f"{B} and not {A}"], 0.0, [B]),
+        ([f"{B} and not {A}", B], 0.0, [B]),
         ([f"<think>{A}?</think>{B}"], 0.0, [B]),
-        (["I can't say."], 0.0, [None]),
+        (["I can't say.", "", A, B], 0.0, [A, B]),
     ],
 )
-def test_a_judge_is_asked_in_both_orders_and_the_first_label_counts(
+def test_a_judge_is_asked_in_both_orders_and_again_without_one_clear_label(
     texts: list[str], reward: float, labels: list[str | None]
 ):
     row, *requests = judged(texts)
     assert (row["reward"], row["library_reward"], row["extracted_answer"]) == (reward, 0.0, "8")
     assert [one["verdict_label"] for one in row["judge_evaluations"]] == labels
     prompts = [request["input"][-1]["content"] for request in requests]
-    orders = ["Answer A:\n7\n\nAnswer B:\n8", "Answer A:\n8\n\nAnswer B:\n7"][: len(prompts)]
-    assert [order in prompt for order, prompt in zip(orders, prompts, strict=True)] == [True] * len(prompts)
+    assert len(prompts) == len(texts)
+    assert prompts[0].index("\n7\n") < prompts[0].index("\n8\n")
+    if len(labels) == 2:
+        assert prompts[-1].index("\n8\n") < prompts[-1].index("\n7\n")
+
+
+def test_a_judge_without_a_clear_verdict_gives_no_reward():
+    row, *requests = judged([f"{A} or {B}"] * 3)
+    assert (row["_ng_failure_class"], "reward" in row, len(requests)) == ("judge_failed", False, 3)
 
 
 @pytest.mark.parametrize(

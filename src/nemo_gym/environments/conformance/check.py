@@ -74,12 +74,13 @@ async def check_environment(
     drawn = await _draw(factory, environment, seed, tasks, findings)
     changed = "tasks" if random.getstate() != state else None
     rows = [row for split in SPLITS for row in drawn.get(split, [])][:tasks]
-    oracle = [_script(f"oracle of task {n}", row, None, 1000 + n) for n, row in enumerate(rows)]
+    right, wrong = (_answers(golden, kind) for kind in ("full_reward", "zero_reward"))
+    oracle = [_script(f"oracle of task {n}", row, None, 1000 + n, right) for n, row in enumerate(rows)]
     scripts = [*(script for _, script in golden), *oracle]
 
     async with stage(factory, seed, supply) as first_stage:
         played = await first_stage.play_all(scripts)
-        hostile = await first_stage.play_all(_hostile_scripts(first_stage, scripts))
+        hostile = await first_stage.play_all(_hostile_scripts(first_stage, scripts, wrong))
     by_script = {trace.script.name: trace for trace in played}
     first = [trace for trace in played if trace.has_answer or trace.script.output is not None]
     scripts = [trace.script for trace in first]
@@ -128,6 +129,14 @@ def _golden_scripts(environment: Environment, findings: Findings) -> list[tuple[
     return scripts
 
 
+def _answers(golden: list[tuple[Golden, Script]], kind: str) -> Answers:
+    """The answers of the asked models in the first known case of a kind that has some."""
+    for case, _ in golden:
+        if case.kind == kind and case.models:
+            return case.models
+    return {}
+
+
 def _script(
     name: str, row: Row, output: list[Item] | None, index: int, models: Answers | None = None
 ) -> Script:
@@ -173,21 +182,21 @@ def _check_rows(environment: Environment, drawn: Drawn, findings: Findings) -> N
                 findings.add("tasks", f"split {split!r}, task {index}: {error}")
 
 
-def _hostile_scripts(on: Stage, scripts: list[Script]) -> list[Script]:
+def _hostile_scripts(on: Stage, scripts: list[Script], models: Answers) -> list[Script]:
     """Every hostile text on the first two tasks, every hostile tool call on the first."""
     hostile: list[Script] = []
     for script in scripts[:_HOSTILE_TASKS]:
         for what, text in HOSTILE_TEXTS.items():
             output: list[Item] = [assistant(text)] * (_HOSTILE_STEPS if on.link.steps else 1)
-            hostile.append(Script(f"{what} on the task of {script.name}", script.row, output))
-        hostile.append(Script(f"no output at all on the task of {script.name}", script.row, []))
+            hostile.append(Script(f"{what} on the task of {script.name}", script.row, output, models))
+        hostile.append(Script(f"no output at all on the task of {script.name}", script.row, [], models))
     if on.link.steps:
         return hostile
     for script in scripts[:1]:
         for bound in bind_tools(on.environment).values():
             for what, call in hostile_calls(bound.schema):
                 name = f"{what} on the task of {script.name}"
-                hostile.append(Script(name, script.row, [call, assistant("done")]))
+                hostile.append(Script(name, script.row, [call, assistant("done")], models))
     return hostile
 
 

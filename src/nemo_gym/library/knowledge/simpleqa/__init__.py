@@ -1,0 +1,1 @@
+"""Short questions about facts, graded by a judge."""

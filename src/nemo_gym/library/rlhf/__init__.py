@@ -1,0 +1,1 @@
+"""Curated environments about preferences of people."""

@@ -1,0 +1,1 @@
+"""Answers that a judge checks against the items of a rubric."""

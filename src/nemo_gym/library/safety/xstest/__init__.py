@@ -1,0 +1,1 @@
+"""Requests that only look unsafe, and requests that are."""
