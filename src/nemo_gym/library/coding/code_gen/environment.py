@@ -1,5 +1,6 @@
 """Programming problems: a program in Python passes hidden tests, in a sandbox."""
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator, Mapping
@@ -213,7 +214,7 @@ async def grade(runner: CodeRunner, cases: list[Case], seconds: float) -> dict[s
     for number, case in enumerate(cases):
         run = await case.run(runner, seconds)
         taken += run.seconds
-        code, message = judge(run, case)
+        code, message = await asyncio.to_thread(judge, run, case)
         result.append(code or True)
         if code:
             metadata = {"error_code": code, "error_message": message, "test": number}
