@@ -1,0 +1,254 @@
+"""A script for a sandbox: it runs untrusted code on one input after the other, each in a child process.
+
+The first line of its standard input is the program, and every further line a case. For each case a line goes
+back, with the number and the nonce of the case and with what the code printed or returned. The code gets
+inputs only: the expected values are outside the sandbox. The script needs only the standard library.
+"""
+
+import builtins
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from typing import Any, cast
+
+MAX_DEPTH = 50
+MAX_ERROR = 2000
+MAX_DIGITS = 50_000
+"""The most digits of a number that the code writes or reads."""
+PLAIN = (type(None), bool, int, str)
+SERIES: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+
+Case = dict[str, Any]
+
+
+def encode(value: Any, depth: int = 0) -> Any:
+    """A value as JSON that keeps its type, when that is exactly one of Python's own plain types.
+
+    Raises:
+        TypeError, ValueError: it is of another type, or nested too deep.
+    """
+    kind = cast("type[object]", type(value))
+    if kind in PLAIN:
+        return value
+    if depth == MAX_DEPTH:
+        raise ValueError(f"the value is more than {MAX_DEPTH} levels deep")
+    if kind is float:
+        return value if math.isfinite(value) else ["float", repr(value)]
+    if kind is complex:
+        return ["complex", [encode(value.real), encode(value.imag)]]
+    if kind is bytes:
+        return ["bytes", value.hex()]
+    if kind is dict:
+        return ["dict", [[encode(each, depth + 1) for each in pair] for pair in value.items()]]
+    if SERIES.get(kind.__name__) is kind:
+        return [kind.__name__, [encode(each, depth + 1) for each in value]]
+    raise TypeError(f"a value of the type {kind.__name__} is not a plain value")
+
+
+def decode(data: Any) -> Any:
+    """The value of a result of `encode`.
+
+    Raises:
+        ValueError, TypeError: it is not a result of `encode`.
+    """
+    if type(data) in PLAIN or type(data) is float:
+        return data
+    kind, content = data
+    if kind == "float":
+        return float(content)
+    if kind == "complex":
+        real, imaginary = map(decode, content)
+        return complex(real, imaginary)
+    if kind == "bytes":
+        return bytes.fromhex(content)
+    if kind == "dict":
+        return {decode(key): decode(value) for key, value in content}
+    if kind in SERIES:
+        return SERIES[kind](decode(each) for each in content)
+    raise ValueError("no value")
+
+
+IMPORTS = """
+import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string, sys
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter, OrderedDict, defaultdict, deque
+from functools import cache, cmp_to_key, lru_cache, reduce
+from heapq import heapify, heappop, heappush, heappushpop, heapreplace, nlargest, nsmallest
+from itertools import accumulate, chain, combinations, count, cycle, groupby, permutations, product
+from math import ceil, comb, factorial, floor, gcd, inf, isqrt, lcm, log, log2, sqrt
+from typing import *
+"""
+"""Names that the programs of contests use without an import."""
+
+
+def serve(commands: int, answers: int) -> None:
+    """Answer every case until the stream ends."""
+    with os.fdopen(commands, "rb") as lines:
+        program = json.loads(next(lines))
+        names: dict[str, Any] = {}
+        exec(IMPORTS, names)  # noqa: S102
+        for line in lines:
+            case = json.loads(line)
+            answer = Run(program, case, names, (commands, answers)).answer()
+            if answer is None:  # This is the child, which ends as every program does.
+                return
+            _write(answers, json.dumps(answer).encode() + b"\n")
+
+
+class Run:
+    """The code's run on one case."""
+
+    def __init__(
+        self, program: dict[str, Any], case: Case, names: dict[str, Any], private: tuple[int, ...]
+    ) -> None:
+        self._program, self._case, self._names, self._private = program, case, names, private
+
+    def answer(self) -> Case | None:
+        """The answer; None in the child."""
+        output, errors = os.pipe(), os.pipe()
+        start = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for number in (*self._private, output[0], errors[0]):
+                os.dup2(nothing, number, inheritable=False)
+            self._child(output[1], errors[1])
+            return None
+        os.close(output[1])
+        os.close(errors[1])
+        reader = Reader(child, (output[0], errors[0]), int(self._program["max_bytes"]))
+        status = reader.read(start + float(self._case["seconds"]))
+        return {
+            "id": self._case["id"],
+            "nonce": self._case["nonce"],
+            "status": status,
+            "output": reader.texts[0].decode("utf-8", "replace"),
+            "error": reader.texts[1].decode("utf-8", "replace")[-MAX_ERROR:],
+            "seconds": time.monotonic() - start,
+        }
+
+    def _child(self, output: int, errors: int) -> None:
+        function = self._program["function"]
+        os.dup2(errors, 2)
+        if function is None:
+            os.dup2(output, 1)
+            os.dup2(_file_of(self._case["input"].encode("utf-8", "replace")), 0)
+            names = {**self._names, "__name__": "__main__", "__builtins__": builtins}
+            exec(compile(self._program["code"], "solution.py", "exec"), names)  # noqa: S102
+            return
+        try:
+            value = self._call(function)
+            _write(output, json.dumps(encode(value)).encode())
+        except BaseException as error:
+            os.write(2, "".join(traceback.format_exception(error))[-MAX_ERROR:].encode("utf-8", "replace"))
+            os._exit(1)
+        os._exit(0)
+
+    def _call(self, function: str) -> Any:
+        names: dict[str, Any] = {**self._names, "__name__": "solution", "__builtins__": builtins}
+        exec(compile(self._program["code"], "solution.py", "exec"), names)  # noqa: S102
+        subject: Any = names.get(function)
+        if subject is None and "Solution" in names:
+            solution: Any = names["Solution"]
+            subject = getattr(solution(), function, None)
+        if subject is None:
+            raise NameError(f"the code defines no {function}")
+        return subject(*decode(self._case["arguments"]))
+
+
+class Reader:
+    """Reads what a child writes, until it ends or exceeds a limit, and ends it.
+
+    Args:
+        child: the number of its process.
+        pipes: its output, and its errors, of which only the end is kept.
+    """
+
+    def __init__(self, child: int, pipes: tuple[int, int], max_bytes: int) -> None:
+        self._child, self._pipes, self._max_bytes = child, pipes, max_bytes
+        self._open = set(pipes)
+        self.texts = (bytearray(), bytearray())
+
+    def read(self, deadline: float) -> str:
+        """Why the child ended: `ok`, `error`, `timeout` or `limit`."""
+        code: int | None = None
+        status = ""
+        while not status:
+            self._drain(0.02 if code is None else 0.0)
+            if len(self.texts[0]) > self._max_bytes:
+                status = "limit"
+            elif code is not None:
+                status = "error" if code else "ok"
+            elif time.monotonic() > deadline:
+                status = "timeout"
+            else:
+                code = self._code()
+        self._kill()
+        if code is None:
+            os.waitpid(self._child, 0)
+        for number in self._pipes:
+            os.close(number)
+        del self.texts[0][self._max_bytes :]
+        return status
+
+    def _code(self) -> int | None:
+        number, status = os.waitpid(self._child, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if number else None
+
+    def _kill(self) -> None:
+        """End the child and the processes that it left in its group."""
+        for end in (os.killpg, os.kill):
+            try:
+                end(self._child, signal.SIGKILL)
+            except OSError:
+                continue
+
+    def _drain(self, seconds: float) -> None:
+        """Read what is there, or wait a moment for it."""
+        if not self._open:
+            time.sleep(min(seconds, 0.001))
+        ready = select.select(list(self._open), [], [], seconds if self._open else 0)[0]
+        while ready and len(self.texts[0]) <= self._max_bytes:
+            for number in ready:
+                data = os.read(number, 1 << 16)
+                text = self.texts[self._pipes.index(number)]
+                text += data
+                if not data:
+                    self._open.discard(number)
+            del self.texts[1][:-MAX_ERROR]
+            ready = select.select(list(self._open), [], [], 0)[0] if seconds == 0 else []
+
+
+def _write(number: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def _file_of(data: bytes) -> int:
+    number = os.memfd_create("input")
+    _write(number, data)
+    os.lseek(number, 0, os.SEEK_SET)
+    return number
+
+
+def main() -> None:
+    """Keep the standard streams private, and serve."""
+    commands, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.chdir("/tmp")  # noqa: S108
+    sys.argv = ["solution.py"]
+    builtins.exit = builtins.quit = sys.exit
+    sys.set_int_max_str_digits(MAX_DIGITS)
+    serve(commands, answers)
+
+
+if __name__ == "__main__":
+    main()

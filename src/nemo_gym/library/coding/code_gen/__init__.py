@@ -1,0 +1,1 @@
+"""Write a program that passes hidden tests."""

@@ -1,0 +1,1 @@
+"""Complete a Python function that passes base and further tests."""

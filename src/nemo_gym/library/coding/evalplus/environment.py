@@ -1,0 +1,174 @@
+"""Functions to complete, checked on base and further inputs against a reference solution."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from nemo_gym import Environment, Response, Reward, Session, Task, ask
+from nemo_gym.environments.code_tests import CodeRun, CodeRunner, code_runner
+from nemo_gym.verifiers.plain_values import same_value
+from nemo_gym.verifiers.text import last_code_block, strip_reasoning
+from nemo_gym.wire.errors import TaskUnfit, UsageError
+from nemo_gym.wire.jsonl import read_rows
+
+PROMPT = (
+    "Complete this Python function. Reply with the whole function in one ```python block.\n\n```python\n{}```"
+)
+FLOAT_TOLERANCE = 1e-6
+SPLITS = {"train": range(7), "validation": range(7, 8), "test": range(8, 9), "example": range(9, 10)}
+"""For each split the remainders, by 10, of the places of its problems in the file."""
+REFERENCE_S = 20.0
+"""The most seconds of the reference solution for one input."""
+
+
+class Problem(msgspec.Struct):
+    """A problem of the file."""
+
+    task_id: str
+    prompt: str
+    entry_point: str
+    canonical_solution: str
+    base_input: list[list[Any]]
+    plus_input: list[list[Any]] = []
+    atol: float = 0.0
+
+
+class Expected(NamedTuple):
+    """What the reference solution returns for an input, and how long it takes."""
+
+    value: Any
+    seconds: float
+
+
+class EvalPlus(Environment):
+    """Complete a Python function that passes base and further tests."""
+
+    domain = "coding"
+    stateless = True
+
+    class Config(Environment.Config):
+        problems_file: str | None = None
+        """A JSON Lines file of problems; None takes the problems of this environment."""
+        min_time_limit: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+        """The least time limit of one input, in seconds."""
+        gt_time_limit_factor: Annotated[float, msgspec.Meta(ge=1)] = 4.0
+        """How many times as long as the reference solution the code may take."""
+
+    class Task(Task):
+        verifier_metadata: dict[str, Any]  # pyright: ignore[reportGeneralTypeIssues]
+        """Its `task_id` names the problem."""
+
+    @cached_property
+    def problems(self) -> dict[str, Problem]:
+        """The problems by their ids.
+
+        Raises:
+            UsageError: the file is missing, or a line is no problem.
+        """
+        path = Path(self.config.problems_file or self.folder() / "problems.jsonl")
+        try:
+            problems = [msgspec.convert(row, Problem) for _, row in read_rows(path)]
+        except (OSError, msgspec.ValidationError) as error:
+            raise UsageError(f"problems_file {path}: {error}") from None
+        return {problem.task_id: problem for problem in problems}
+
+    @cached_property
+    def _expected(self) -> dict[str, list[Expected]]:
+        return {}
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
+        self.check_split(split, SPLITS)
+        problems = [each for i, each in enumerate(self.problems.values()) if i % 10 in SPLITS[split]]
+        random.Random(f"{split} {seed}").shuffle(problems)
+        return (
+            self.Task(
+                task_id=problem.task_id,
+                responses_create_params=dict(ask(PROMPT.format(problem.prompt))),
+                verifier_metadata={"task_id": problem.task_id},
+            )
+            for problem in problems
+        )
+
+    def problem(self, task: Task) -> Problem:
+        """The problem of a row.
+
+        Raises:
+            TaskUnfit: there is none with its id, or it has no inputs.
+        """
+        name = str(task.verifier_metadata.get("task_id"))
+        problem = self.problems.get(name)
+        if problem is None or not problem.base_input:
+            raise TaskUnfit(f"verifier_metadata.task_id: there is no problem {name[:80]!r} with inputs")
+        return problem
+
+    def seed(self, task: Task, session: Session) -> None:
+        self.problem(task)
+
+    async def verify(self, task: Task, response: Response, session: Session) -> Reward:
+        problem = self.problem(task)
+        code = completed(problem, last_code_block(strip_reasoning(response.final_text), "python"))
+        if code is None:
+            return Reward(0.0, details={"extracted_answer": None, "reason": "no_answer"})
+        expected = await self.expected(problem, session)
+        async with code_runner(session, code, function=problem.entry_point) as runner:
+            passed = await self.count_passed(runner, problem, expected)
+        base = passed >= len(problem.base_input)
+        plus = passed == len(expected)
+        details = {"extracted_answer": code, "base": base, "plus": plus, "tests_passed": passed}
+        return Reward(float(plus), details={**details, "reason": "right" if plus else "wrong"})
+
+    async def count_passed(self, runner: CodeRunner, problem: Problem, expected: list[Expected]) -> int:
+        """How many inputs pass before the first one that does not."""
+        inputs = [*problem.base_input, *problem.plus_input]
+        for number, (arguments, right) in enumerate(zip(inputs, expected, strict=True)):
+            limit = max(self.config.min_time_limit, self.config.gt_time_limit_factor * right.seconds)
+            run = await runner.call(arguments, seconds=limit)
+            if run.status != "ok" or not await asyncio.to_thread(is_right, run, right.value, problem.atol):
+                return number
+        return len(expected)
+
+    async def expected(self, problem: Problem, session: Session) -> list[Expected]:
+        """The values of the reference solution, which runs once, in a sandbox of its own.
+
+        Raises:
+            TaskUnfit: it fails for an input.
+        """
+        if problem.task_id not in self._expected:
+            values: list[Expected] = []
+            code = problem.prompt + problem.canonical_solution
+            async with code_runner(session, code, function=problem.entry_point) as runner:
+                for arguments in (*problem.base_input, *problem.plus_input):
+                    run = await runner.call(arguments, seconds=REFERENCE_S)
+                    try:
+                        values.append(Expected(run.value(), run.seconds))
+                    except ValueError:
+                        raise TaskUnfit(
+                            f"problem {problem.task_id}: the reference solution fails: {run.status} "
+                            f"{run.error[-200:]}"
+                        ) from None
+            self._expected[problem.task_id] = values
+        return self._expected[problem.task_id]
+
+    def oracle(self, task: Task, session: Session) -> str:
+        problem = self.problem(task)
+        return f"```python\n{problem.prompt}{problem.canonical_solution}```"
+
+
+def completed(problem: Problem, code: str | None) -> str | None:
+    """The code with the prompt before it, unless it defines the function itself."""
+    if not code or not code.strip():
+        return None
+    return code if f"def {problem.entry_point}" in code else problem.prompt + code
+
+
+def is_right(run: CodeRun, expected: object, atol: float) -> bool:
+    """Whether a run's value is the expected one."""
+    try:
+        return same_value(run.value(), expected, tolerance=atol or FLOAT_TOLERANCE)
+    except ValueError:
+        return False

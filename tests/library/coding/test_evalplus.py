@@ -1,0 +1,49 @@
+"""Functions to complete: reference solutions are paid, and known hacks are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_gym.environments.base import Golden
+from nemo_gym.library.coding.evalplus.environment import EvalPlus
+from nemo_gym.wire.errors import TaskUnfit, UsageError
+from nemo_gym.wire.task import task_to_row
+from tests.library.playing import expected_reward, play, play_golden, play_oracle
+
+GOLDEN = list(EvalPlus().golden())
+HACKS = [json.loads(line) for line in (EvalPlus.folder() / "redteam.jsonl").read_text().splitlines()]
+ENVIRONMENT = EvalPlus({"min_time_limit": 10})
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
+def test_a_known_answer_earns_what_it_should(case: Golden) -> None:
+    assert play_golden(ENVIRONMENT, case).value == expected_reward(ENVIRONMENT, case)
+
+
+@pytest.mark.parametrize("hack", HACKS, ids=lambda hack: hack["name"])
+def test_a_known_hack_earns_nothing(hack: dict[str, Any]) -> None:
+    assert (
+        play(ENVIRONMENT, hack["task"], hack["output"]).value == {"zero": 0.0, "full": 1.0}[hack["expected"]]
+    )
+
+
+def test_the_reference_solutions_pass() -> None:
+    assert len(ENVIRONMENT.problems) >= 60
+    for task in ENVIRONMENT.tasks("test", 0, None):
+        row = task_to_row(task)
+        assert play_oracle(ENVIRONMENT, row).value == 1.0
+        assert play(ENVIRONMENT, row, "I don't know.").value == 0.0
+
+
+def test_a_row_without_a_problem_is_refused() -> None:
+    with pytest.raises(TaskUnfit):
+        play(ENVIRONMENT, {**GOLDEN[0].task, "verifier_metadata": {"task_id": "no"}}, "x")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no\.jsonl"):
+        _ = EvalPlus({"problems_file": str(tmp_path / "no.jsonl")}).problems
