@@ -121,12 +121,13 @@ def judged(texts: list[str], text: str = r"\boxed{8}", settings: dict[str, Any] 
     [
         ([f"Same. {A}", A], 1.0, [A, A]),
         ([A, f"No: {B}"], 0.0, [A, B]),
-        ([f"{B} and not {A}"], 0.0, [B]),
+        ([f"{B} and not {A}"], 0.0, [None]),
+        ([f"He wrote {A}. {B}"], 0.0, [None]),
         ([f"<think>{A}?</think>{B}"], 0.0, [B]),
         (["I can't say."], 0.0, [None]),
     ],
 )
-def test_a_judge_is_asked_in_both_orders_and_the_first_label_counts(
+def test_a_judge_is_asked_in_both_orders_and_must_give_one_label(
     texts: list[str], reward: float, labels: list[str | None]
 ):
     row, *requests = judged(texts)

@@ -84,11 +84,11 @@ class MathWithJudge(Environment):
         prompt = ANSWERS.format(question=question, a=a, b=b)
         params = {**self.config.judge_responses_create_params, "input": [system(INSTRUCTIONS), user(prompt)]}
         response = await self.models["judge"].responses(cast("RequestParams", params))
-        label = LABEL.search(strip_reasoning(response.final_text))
+        labels = set(LABEL.findall(strip_reasoning(response.final_text)))
         return {
             "responses_create_params": params,
             "response": response.data,
-            "verdict_label": label and label[0],
+            "verdict_label": labels.pop() if len(labels) == 1 else None,
         }
 
     def compute_metrics(self, tasks: list[list[Row]]) -> dict[str, Any]:
