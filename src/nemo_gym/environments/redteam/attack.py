@@ -157,7 +157,7 @@ def _label(trace: Trace) -> str:
 
 def _rows(environment: Environment, seed: int, n: int) -> list[Row]:
     by_split = draw(environment, seed, n + _OTHERS)
-    rows = by_split.get("test") or next((rows for rows in by_split.values() if rows), [])
+    rows = by_split.get("test") or next((rows for rows in by_split.values() if rows), list[Row]())
     return [{**row, keys.TASK_INDEX: index, keys.ROLLOUT_INDEX: 0} for index, row in enumerate(rows)]
 
 

@@ -13,7 +13,7 @@ from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import read_rows
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Hack(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -52,8 +52,8 @@ class General(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The answer of every model that the environment asks. Such a line is only for environments that ask."""
     actions: Literal["text", "spray", "late", "no_calls", "unknown", "none", "together"] = "text"
     """The tool calls around the text: those of the oracle, every tool with every value of the task, those
-    of the oracle after the text, or no calls. The last three are for step environments alone: the text as every
-    action, no action, or all of the oracle's actions at once."""
+    of the oracle after the text, or no calls. The last three are for step environments alone: the text as
+    every action, no action, or all of the oracle's actions at once."""
 
 
 class HackFile(msgspec.Struct):
