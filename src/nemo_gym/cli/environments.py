@@ -12,6 +12,7 @@ import typer
 
 from nemo_gym.cli import run_options as options
 from nemo_gym.cli.output import print_json, safe_text
+from nemo_gym.cli.redteam import check_built_in, check_names, in_processes, print_all, redteam
 from nemo_gym.cli.selection import Json
 from nemo_gym.cli.words import read_asks, read_settings
 from nemo_gym.wire.errors import GymError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from nemo_gym.environments.conformance.check import CheckReport
 
 app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
+
+
+app.command()(redteam)
 
 
 @app.command("list", hidden=True)
@@ -122,10 +126,14 @@ def _print_first_task(console: Console, environment: Environment) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="A name, `path.py` or `path.py:Class`.")],
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A name, `path.py` or `path.py:Class`.")] = "",
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every built-in environment.")] = False,
+    baseline_tasks: Annotated[
+        int, typer.Option(min=0, help="The tasks for the mean rewards of the oracle and of an empty answer.")
+    ] = 8,
     seed: Annotated[int, typer.Option(help="The seed of the tasks to try.")] = 0,
     ask: options.Asks = None,
     json: Json = False,
@@ -143,6 +151,10 @@ def check(
     from nemo_gym.runs.component_specs import EnvironmentSpec
     from nemo_gym.runs.loop import run_async
 
+    check_names(name, every, settings)
+    if every:
+        job = partial(check_built_in, baseline_tasks=baseline_tasks, seed=seed)
+        sys.exit(print_all(in_processes(job), _summary, as_json=json))
     kind = find_environment(name)
     spec = with_asked(EnvironmentSpec(name, read_settings(settings or [])), read_asks(ask or []))
     build = partial(build_environment, kind, spec.settings)
@@ -152,11 +164,17 @@ def check(
         if supply is not None:
             async with aclosing(supply()) as resources:
                 await resources.check()
-        return await check_environment(build, seed=seed, supply=supply)
+        return await check_environment(build, baseline_tasks=baseline_tasks, seed=seed, supply=supply)
 
     report = run_async(check_all())
     print_check(name, report, as_json=json)
     sys.exit(0 if report.passed else 1)
+
+
+def _summary(report: CheckReport) -> str:
+    failures = [f"\n      {result.name}: {result.message}" for result in report.results if not result.passed]
+    means = next((result.message for result in report.results if result.name == "baselines"), "")
+    return "".join(failures) or means
 
 
 def print_check(name: str, report: CheckReport, *, as_json: bool) -> None:

@@ -74,6 +74,10 @@ class Environment:
     asks: ClassVar[tuple[str, ...]] = ()
     """Names of the models that the environment itself asks, such as `("judge",)`. The run or the server
     supplies them as `self.models[name]`."""
+    oracle_exception: ClassVar[str] = ""
+    """Why the oracle does not reach the top reward, such as "cards are chance"; empty where it does."""
+    null_exception: ClassVar[str] = ""
+    """Why an answer without content earns a reward; empty where it earns none."""
     domain: ClassVar[str] = "other"
     expose_tools_over_mcp: ClassVar[bool] = False
     """Whether a server of the environment offers its tools over MCP too. A setting of that name in the

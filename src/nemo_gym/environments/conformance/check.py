@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nemo_gym.environments.base import Environment, Golden
 from nemo_gym.environments.conformance import judging
+from nemo_gym.environments.conformance.baselines import baselines
 from nemo_gym.environments.conformance.drawing import (
     SPLITS,
     Drawn,
@@ -47,6 +48,7 @@ async def check_environment(
     factory: Callable[[], Environment],
     *,
     tasks: int = 8,
+    baseline_tasks: int = 8,
     seed: int = 0,
     supply: Callable[[], Resources] | None = None,
 ) -> CheckReport:
@@ -55,6 +57,7 @@ async def check_environment(
     Args:
         factory: builds a new environment object; it is called several times.
         tasks: how many tasks of each split are drawn, and how many of them the oracle plays.
+        baseline_tasks: on how many tasks the oracle's mean reward and that of an empty answer are measured.
         seed: the seed of the tasks and the sessions.
         supply: creates the resources of an environment object. None supplies stand-ins for the models that it
             asks; they answer as a golden case says, or else `NO_ANSWER`.
@@ -108,6 +111,8 @@ async def check_environment(
     judging.hostile(hostile, findings)
     stages = [first_stage, second_stage, third_stage, crowded_stage]
     judging.closing(stages, [*played, *hostile, *second, *third, *crowded], findings)
+    if drawn and baseline_tasks and findings.is_clean:
+        await baselines(factory, findings, tasks=baseline_tasks, seed=seed, supply=supply)
     return CheckReport(environment.name(), findings.results())
 
 

@@ -23,7 +23,7 @@ from nemo_gym.wire.task import task_from_row
 
 CHECKS = (
     "golden", "tasks", "determinism", "reward_range", "isolation", "repeatable_verify", "hostile_text",
-    "event_loop", "tools", "close",
+    "event_loop", "tools", "close", "baselines",
 )  # fmt: skip
 """The names of the promises, in the order of the report."""
 STALL_SECONDS = 0.5
@@ -54,6 +54,11 @@ class Findings:
     def note(self, check: str, remark: str) -> None:
         """Set the remark for a promise that is not broken."""
         self._notes[check] = remark
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no promise is broken so far."""
+        return not any(self._problems.values())
 
     def results(self) -> tuple[CheckResult, ...]:
         """One result for every check."""

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, cast
 
 from nemo_gym.environments.base import Environment
@@ -57,6 +58,9 @@ class Trace:
     """The outputs of tools and steps."""
     calls: list[tuple[FunctionCall, str]] = field(default_factory=list[tuple[FunctionCall, str]])
     """The tool calls, each with its output."""
+    items: list[Item] = field(default_factory=list[Item])
+    """The model's items that were played, and the outputs of its calls."""
+    seconds: float = 0.0
     stalls: dict[str, Stall] = field(default_factory=dict[str, Stall])
 
     @property
@@ -82,12 +86,13 @@ class Stage:
         self.watch.restart()
         answer_as(script.models)
         trace = Trace(script)
+        start = perf_counter()
         try:
             async with asyncio.timeout(SCRIPT_SECONDS):
                 await self._play(trace, verify_twice)
         except TimeoutError:
             trace.error = f"it did not end in {SCRIPT_SECONDS:.0f} s"
-        trace.stalls = self.watch.stalls
+        trace.stalls, trace.seconds = self.watch.stalls, perf_counter() - start
         return trace
 
     async def play_all(self, scripts: list[Script], *, verify_twice: bool = False) -> list[Trace]:
@@ -119,7 +124,7 @@ class Stage:
                 trace.close_error = str(error)
 
     async def _play_tools(self, trace: Trace, session: Session, verify_twice: bool) -> None:
-        items: list[Item] = []
+        items = trace.items
         asks_oracle = trace.script.output is None
         turn = copy.deepcopy(trace.script.output)
         for _ in range(_ORACLE_TURNS):
@@ -149,6 +154,7 @@ class Stage:
             if action is None:
                 break
             await asyncio.sleep(0)
+            trace.items += action
             step = await self.link.step(session, Response.of(action))
             trace.outputs.append(step.observation or "")
             total += step.reward

@@ -29,6 +29,8 @@ class Blackjack(StepEnvironment):
 
     domain = "games"
     reward_range = (-1.0, 1.0)
+    oracle_exception = "the cards decide: the best strategy wins about as often as it loses"
+    null_exception = "an answer without an action stands, which sometimes wins"
     max_steps = 24
     """No hand takes more answers: 21 aces count 21, and the next card brings the hand over 21."""
 

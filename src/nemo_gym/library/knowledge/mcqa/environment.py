@@ -1,6 +1,6 @@
 """Multiple-choice questions: which option does the model pick, and is it the right one?"""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -9,9 +9,11 @@ from nemo_gym.environments.session import Session
 from nemo_gym.stats.passes import highest_k_metrics
 from nemo_gym.verifiers.choice import GradingMode, grade_choice
 from nemo_gym.verifiers.patterns import check_patterns
+from nemo_gym.wire.items import message_text
+from nemo_gym.wire.params import input_items
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
-from nemo_gym.wire.task import Task
+from nemo_gym.wire.task import Row, Task
 
 
 class Mcqa(Environment):
@@ -54,7 +56,11 @@ class Mcqa(Environment):
         options = {
             letter: text for option in task.options for letter, text in option.items() if text is not None
         }
-        answer = grade_choice(response.final_text, options, self.mode(task), task.patterns)
+        # An echo of the prompt is no answer, although its example of a box may hold the right letter.
+        text = response.final_text
+        for prompt in prompts_of(session.row):
+            text = text.replace(prompt, "")
+        answer = grade_choice(text, options, self.mode(task), task.patterns)
         right_answer = task.expected_answer.upper()
         details = {"extracted_answer": answer, "expected_answer": right_answer}
         return Reward(float(answer == right_answer), details=details)
@@ -71,3 +77,14 @@ class Mcqa(Environment):
     def oracle(self, task: Task, session: Session) -> str:
         answer = task.expected_answer.upper()
         return f"Answer: {answer}" if "colon" in self.mode(task) else f"\\boxed{{{answer}}}"
+
+
+def prompts_of(row: Row) -> list[str]:
+    """The user's messages of a row that are longer than an answer."""
+    items = input_items(row.get("responses_create_params") or {"input": ""})
+    texts = [message_text(item).strip() for item in items if item["type"] == "message"]
+    return [text for text in texts if len(text) >= MIN_ECHO]
+
+
+MIN_ECHO: Final = 40
+"""A shorter message may be a part of an honest answer."""

@@ -1,0 +1,102 @@
+"""Plays the oracle and an answer without content, to see their mean rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from nemo_gym.environments.base import Environment, StepEnvironment
+from nemo_gym.environments.conformance.drawing import SPLITS
+from nemo_gym.environments.conformance.judging import Findings
+from nemo_gym.environments.conformance.replay import Script, Stage, Trace, stage
+from nemo_gym.environments.resources import Resources
+from nemo_gym.environments.task_source import own_tasks
+from nemo_gym.wire import keys
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import Item, assistant
+from nemo_gym.wire.jsonl import decode, encode
+from nemo_gym.wire.task import Row
+
+
+async def baselines(
+    factory: Callable[[], Environment],
+    findings: Findings,
+    *,
+    tasks: int,
+    seed: int,
+    supply: Callable[[], Resources] | None = None,
+) -> None:
+    """Compare the mean rewards of both with the reward range, over tasks of the split `test`.
+
+    Args:
+        factory: builds a new environment object.
+        findings: gets a problem, or a note with the means.
+        tasks: the most tasks.
+        seed: the seed of the tasks and the sessions.
+        supply: creates the resources; None supplies stand-ins.
+    """
+    async with stage(factory, seed, supply) as on:
+        split, rows = _rows(on.environment, tasks, seed)
+        if not rows:
+            findings.note("baselines", "no tasks of its own")
+            return
+        oracle = await on.play_all([Script("the oracle", row, None) for row in rows])
+        null = await on.play_all([_null(on, row, index) for index, row in enumerate(rows)])
+    _judge(on.environment, f"{len(rows)} {split} tasks", oracle, null, findings)
+
+
+def _judge(
+    environment: Environment, where: str, oracle: list[Trace], null: list[Trace], findings: Findings
+) -> None:
+    low, high = environment.reward_range
+    floor = max(low, min(0.0, high))
+    notes: list[str] = []
+    if all(trace.has_answer for trace in oracle):
+        mean = _mean(oracle, low)
+        notes.append(f"oracle {mean:.3g}")
+        if environment.oracle_exception:
+            notes.append(f"exception: {environment.oracle_exception}")
+        elif mean < high - (1 - ORACLE_LEAST) * (high - floor):
+            promise = f"promised: the oracle earns {high:g}, or oracle_exception says why not"
+            findings.add("baselines", f"{promise}; seen: {mean:.3g} in {where}")
+    else:
+        notes.append("the oracle has no answer")
+    mean = _mean(null, low)
+    notes.append(f"no content {mean:.3g}")
+    if environment.null_exception:
+        notes.append(f"exception: {environment.null_exception}")
+    elif mean > floor + NULL_MOST * (high - floor):
+        promise = "promised: an answer without content earns nothing, or null_exception says why it does"
+        findings.add("baselines", f"{promise}; seen: {mean:.3g} in {where}")
+    findings.note("baselines", f"{where}: {'; '.join(notes)}")
+
+
+def _null(on: Stage, row: Row, index: int) -> Script:
+    text = NULL_TEXTS[index % len(NULL_TEXTS)]
+    steps = on.environment.max_steps if isinstance(on.environment, StepEnvironment) else 1
+    answer: Item = assistant(text)
+    return Script("an answer without content", row, [answer] * steps)
+
+
+def _rows(environment: Environment, n: int, seed: int) -> tuple[str, list[Row]]:
+    """The first rows of the split `test`, or else of the first split that there is."""
+    for split in ("test", *SPLITS):
+        try:
+            rows: list[Row] = [decode(encode(row)) for row in own_tasks(environment, split, seed, n)]
+        except UsageError:
+            continue
+        return split, [{**row, keys.TASK_INDEX: at, keys.ROLLOUT_INDEX: 0} for at, row in enumerate(rows[:n])]
+    return "", []
+
+
+def _mean(traces: list[Trace], low: float) -> float:
+    """The mean reward, where an error counts as the lowest reward."""
+    return sum(trace.reward.value if trace.reward else low for trace in traces) / len(traces)
+
+
+NULL_TEXTS: Final = ("", "I don't know.")
+"""The texts of the answers without content, for the tasks in turn."""
+ORACLE_LEAST: Final = 0.99
+"""The least mean reward of the oracle, as a part of the top reward."""
+NULL_MOST: Final = 0.05
+"""The highest mean reward of an answer without content, as a part of the top reward."""

@@ -1,0 +1,1 @@
+"""The red team: do known reward hacks pay in an environment?"""
