@@ -13,6 +13,7 @@ from nemo_gym import sandbox as room  # loads nothing before the first sandbox
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
 
 if TYPE_CHECKING:
+    from nemo_gym.sandbox.program import Program, ProgramResult
     from nemo_gym.sandbox.providers.base import SandboxProvider
     from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
     from nemo_gym.sandbox.spec import SandboxSpec
@@ -42,6 +43,7 @@ class SandboxPool:
         self._provider: SandboxProvider | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(self.limit)
+        self._programs = asyncio.Semaphore(self.limit)
         self._in_use = 0
 
     def lease(self) -> SandboxLease:
@@ -51,6 +53,22 @@ class SandboxPool:
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
         """A sandbox that takes a place alone."""
         return self.lease().sandbox(spec)
+
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a one-shot program in a sandbox of its own. At most `limit` run at the same time, beside
+        the sandboxes of the holders, so that a holder with a sandbox can run one.
+
+        Raises:
+            SandboxCreateError: the sandbox can't be created.
+            SandboxStopped: the sandbox failed while the program ran.
+        """
+        self._follow_loop()
+        async with self._programs:
+            self._in_use += 1
+            try:
+                return await room.run_in_fresh_sandbox(self.provider(), program)
+            finally:
+                self._in_use -= 1
 
     async def take_place(self) -> None:
         """Wait until fewer than `limit` holders have a sandbox."""
@@ -92,6 +110,7 @@ class SandboxPool:
         if self._loop is not loop:
             self._loop, self._provider, self._in_use = loop, None, 0
             self._places = asyncio.Semaphore(self.limit)
+            self._programs = asyncio.Semaphore(self.limit)
 
 
 class SandboxLease:
@@ -108,6 +127,13 @@ class SandboxLease:
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
         """A sandbox that starts when it is entered or awaited."""
         return LeasedSandbox(self, spec)
+
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a program, which needs no place of this holder. Raises like `SandboxPool.run_python`."""
+        self._check_open()
+        result = await self._pool.run_python(program)
+        self.isolation[self._pool.provider().name] = result.isolation
+        return result
 
     async def start(self, spec: SandboxSpec | None) -> AsyncSandbox:
         """A started sandbox; `stop` ends it.
