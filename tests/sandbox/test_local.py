@@ -270,8 +270,8 @@ class TestIsolation:
             assert processes < 10
             assert parent.return_code != 0
             assert set(devices.stdout.split()) == {
-                "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
-                "urandom", "zero",
+                "core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+                "tty", "urandom", "zero",
             }  # fmt: skip
         else:
             assert "NOT isolated" in (await said(caplog))

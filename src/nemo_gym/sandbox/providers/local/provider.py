@@ -26,7 +26,7 @@ from nemo_gym.sandbox.errors import (
 )
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
-from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
+from nemo_gym.sandbox.providers.local.layout import USER, Layout
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
 from nemo_gym.sandbox.providers.local.settings import (
@@ -343,7 +343,7 @@ class LocalProvider:
         if spec.limits.cpu:
             usable = sorted(os.sched_getaffinity(0))
             cores = random.sample(usable, min(ceil(spec.limits.cpu), len(usable)))
-        user = INSIDE_ID if layout.jailed else NOBODY if os.geteuid() == 0 else None
+        user = None if layout.owner is None else INSIDE_ID if layout.jailed else layout.owner
         return {
             "jail": layout.jail(self._create) if layout.jailed else None,
             "user": user,

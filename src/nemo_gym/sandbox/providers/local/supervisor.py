@@ -3,7 +3,7 @@ ends with it. The supervisor itself ends when the other end of its control socke
 
 It runs in the sandbox, without privileges, and does what the provider requests: start a program, kill one,
 open a file, create a socket. So the provider reaches only what sandboxed code could reach itself. It needs
-the standard library only, because it starts without site packages, and imports it before the jail closes.
+the standard library only: it runs as a program, without site packages, and can't see this package.
 
 A message is JSON in one packet, with file descriptors beside it. The answer to `{"id": n, "op": ...}` is
 `{"id": n, ...}`. At the end of a program comes `{"ended": run, "code": ..., "cpu_s": ..., "peak_kib": ...}`.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import ctypes
 import errno
 import fcntl
 import json
@@ -22,19 +23,23 @@ import selectors
 import signal
 import socket
 import stat
+import struct
 import sys
 import termios
 from time import monotonic
 from types import FrameType
 from typing import Any
 
-from nemo_gym.sandbox.providers.local import jail, syscalls
-
 PACKET_BYTES = 1 << 18
 """The longest message."""
 
+_MOST_FDS = 4096
 _MOST_SWEEPS = 100
 _LONGEST_PATH = 4096
+_libc = ctypes.CDLL(None, use_errno=True)
+# <linux/prctl.h>, <linux/seccomp.h>
+_PR_DEATHSIG, _PR_DUMPABLE, _PR_SECCOMP, _PR_SUBREAPER, _PR_NO_NEW_PRIVS = 1, 4, 22, 36, 38
+_MODE_FILTER = 2
 _NEVER_CAUGHT = {signal.SIGKILL, signal.SIGSTOP}
 
 
@@ -42,38 +47,32 @@ def main(control_fd: int) -> None:
     """Serve the other end of a socket until it closes or the sandbox's time is over."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
+    os.closerange(3, control_fd)  # what bubblewrap left open
+    os.closerange(control_fd + 1, _MOST_FDS)
     plan = decoded(control.recv(PACKET_BYTES))
     deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
+    jailed = plan["jailed"]
     try:
-        if os.getuid() == 0:
-            os.setgroups([])
-        if plan["jail"] is not None:
-            jail.leave_namespaces(plan["jail"])
-            _say(control, {"unshared": True})
-            control.recv(PACKET_BYTES)  # by now the ids are mapped
-            child = os.fork()
-            if child:
-                control.close()
-                _, status = os.waitpid(child, 0)
-                os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-            jail.close(plan["jail"])
-        jail.drop_privileges(plan["user"], die_with_parent=plan["jail"] is not None)
+        _become_user(plan["user"])
+        for option, value in (
+            (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0),
+            (_PR_DEATHSIG, signal.SIGKILL if jailed else 0),
+        ):  # fmt: skip
+            _check(_libc.prctl(option, value, 0, 0, 0))
         _ignore_signals()
-        with contextlib.nullcontext() if plan["jail"] is not None else contextlib.suppress(OSError):
-            syscalls.forbid(os.getpid())
+        if plan["filter"]:
+            _filter_calls(bytes.fromhex(plan["filter"]))
         os.chdir(plan["workdir"])
     except OSError as error:
-        _say(
-            control,
-            {"failed": f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"},
-        )
+        place = f" ({error.filename})" if error.filename else ""
+        _say(control, {"failed": f"{error.strerror or error}{place}"})
         os._exit(1)
     _say(control, {"ready": os.getpid()})
-    supervisor = Supervisor(control, plan["limits"], plan["cores"], jailed=plan["jail"] is not None)
+    supervisor = Supervisor(control, plan["limits"], plan["cores"], jailed=jailed)
     try:
         supervisor.serve(deadline)
     finally:
-        if plan["jail"] is None:
+        if not jailed:
             kill_descendants()
         os._exit(0)
 
@@ -287,6 +286,29 @@ def kill_descendants() -> None:
             os.waitpid(-1, 0)
 
 
+def _become_user(user: int | None) -> None:
+    """Become `user` for good, without other groups. The capabilities of root are lost."""
+    if user is None:
+        return
+    with contextlib.suppress(PermissionError):
+        os.setgroups([])  # a user namespace has none
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def _filter_calls(program: bytes) -> None:
+    code = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
+    with contextlib.suppress(OSError):
+        _check(_libc.prctl(_PR_SECCOMP, _MODE_FILTER, header, 0, 0))
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
 def _make_folders(path: str) -> None:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise OSError(errno.ENAMETOOLONG, "the path is too long")
@@ -349,3 +371,7 @@ def _say(control: socket.socket, message: dict[str, Any], fds: list[int] | None 
         control.sendmsg([json.dumps(message).encode()], rights)
     except (BrokenPipeError, ConnectionResetError):
         sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
