@@ -80,6 +80,7 @@ async def test_nothing_of_a_run_is_left_for_the_next() -> None:
 
 
 async def test_the_row_has_the_isolation() -> None:
+    pool = SandboxPool()
     session = Session(
         {}, task_from_row({"responses_create_params": {"input": "x"}}, Task), id="1", seed=0, tools=[]
     )
@@ -89,6 +90,7 @@ async def test_the_row_has_the_isolation() -> None:
     await session.sandboxes.aclose()
     with pytest.raises(SandboxStopped):
         await session.run_python(Program(""))
+    await pool.aclose()
 
 
 async def test_a_program_sees_nothing_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ class Session:
 
     def _lease(self) -> SandboxLease:
         if self.sandboxes is None:
-            self.sandboxes = (self._pool or SandboxPool()).lease()
+            self.sandboxes = (self._pool or SandboxPool()).lease(last=self._pool is None)
         return self.sandboxes
 
 

@@ -46,9 +46,13 @@ class SandboxPool:
         self._programs = asyncio.Semaphore(self.limit)
         self._in_use = 0
 
-    def lease(self) -> SandboxLease:
-        """A lease for one holder, which the holder closes."""
-        return SandboxLease(self)
+    def lease(self, *, last: bool = False) -> SandboxLease:
+        """A lease for one holder, which the holder closes.
+
+        Args:
+            last: the pool has no other user, so that the end of the lease closes it.
+        """
+        return SandboxLease(self, closes_pool=last)
 
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
         """A sandbox that takes a place alone."""
@@ -66,7 +70,7 @@ class SandboxPool:
         async with self._programs:
             self._in_use += 1
             try:
-                return await room.run_in_fresh_sandbox(self.provider(), program)
+                return await room.run_program(self.provider(), program)
             finally:
                 self._in_use -= 1
 
@@ -116,8 +120,9 @@ class SandboxPool:
 class SandboxLease:
     """The sandboxes of one holder. All of them share one place in the pool, and `aclose` ends them all."""
 
-    def __init__(self, pool: SandboxPool) -> None:
+    def __init__(self, pool: SandboxPool, *, closes_pool: bool = False) -> None:
         self._pool = pool
+        self._closes_pool = closes_pool
         self._open: set[AsyncSandbox] = set()
         self._first = asyncio.Lock()
         self._closed = False
@@ -176,6 +181,8 @@ class SandboxLease:
         """End every sandbox that still runs, also when this is cancelled. No more can be started."""
         self._closed = True
         async with AsyncExitStack() as stack:
+            if self._closes_pool:
+                stack.push_async_callback(self._pool.aclose)
             for sandbox in self._open:
                 stack.push_async_callback(self.stop, sandbox)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
+from nemo_gym.sandbox.providers.base import RunsPrograms, SandboxProvider
 from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
 from nemo_gym.sandbox.spec import SandboxExecResult, SandboxSpec
 
@@ -83,6 +84,14 @@ class ProgramResult:
     peak_memory_mib: float
     isolation: str
     """The isolation that held, such as `namespaces`."""
+
+
+async def run_program(provider: SandboxProvider, program: Program) -> ProgramResult:
+    """Run a program in the provider's own way, or else in a sandbox of its own. Raises like
+    `run_in_fresh_sandbox`."""
+    if isinstance(provider, RunsPrograms):
+        return await provider.run_python(program)
+    return await run_in_fresh_sandbox(provider, program)
 
 
 async def run_in_fresh_sandbox(provider: Provider, program: Program) -> ProgramResult:

@@ -43,6 +43,10 @@ class End(NamedTuple):
     cpu_s: float
     peak_kib: int
     """The resident memory of the largest of them."""
+    excess: str = ""
+    """`memory` or `files` if everything was killed because the sandbox had too much of it."""
+    signal: int | None = None
+    """The signal that killed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +132,33 @@ class Control:
             OSError: it can't be started.
             SandboxStopped: the sandbox is gone.
         """
-        run = Run(next(self._numbers), uuid.uuid4().hex, self._loop.create_future())
+        mark = uuid.uuid4().hex
+        request = {"op": "run", "argv": list(argv), "env": {**env, MARK: mark}, "cwd": cwd, "tty": tty}
+        return await self._begin(request, fds, mark)
+
+    async def run_python(self, env: Mapping[str, str], memory: int, fds: Sequence[int]) -> Run:
+        """Start a program in a fork of a warm supervisor.
+
+        Args:
+            env: its variables.
+            memory: bytes for the whole sandbox.
+            fds: its input, its outputs, and a file with the program.
+
+        Raises:
+            OSError: it can't be started.
+            SandboxStopped: the sandbox is gone.
+        """
+        request = {"op": "python", "env": dict(env), "memory": memory, "cwd": None, "tty": False}
+        return await self._begin(request, fds, "")
+
+    async def reset(self) -> bool:
+        """Kill everything and delete all files of a warm sandbox. Return whether it is as new."""
+        answer, _ = await self._ask({"op": "reset"})
+        return bool(answer.get("clean"))
+
+    async def _begin(self, request: dict[str, Any], fds: Sequence[int], mark: str) -> Run:
+        run = Run(next(self._numbers), mark, self._loop.create_future())
         self._ends[run.number] = run.end
-        request = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
         try:
             await self._ask(request, fds, run.number)
         except BaseException as error:
@@ -247,9 +275,9 @@ class Control:
         if "ended" in message:
             end = self._ends.pop(message["ended"], None)
             if end is not None and not end.done():
-                code = message["code"]
-                code = 128 - code if code < 0 else code
-                end.set_result(End(code, message["cpu_s"], message["peak_kib"]))
+                number = -message["code"] if message["code"] < 0 else None
+                code = message["code"] if number is None else 128 + number
+                end.set_result(End(code, message["cpu_s"], message["peak_kib"], message["excess"], number))
             return
         waiting = self._answers.get(message["id"]) if "id" in message else self._greeting
         if waiting is None or waiting.done():

@@ -27,7 +27,8 @@ INSIDE_ID: Final = 1000
 SUPERVISOR: Final = "/run/supervisor.py"
 """The path of the supervisor's program inside."""
 
-_SHARED: Final = "/dev/shm"  # noqa: S108 - the jail's own
+SHARED: Final = "/dev/shm"  # noqa: S108 - the jail's own
+_MEMORY_BYTES: Final = 256 << 20
 _SHARED_BYTES: Final = 64 << 20
 
 
@@ -69,7 +70,10 @@ def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None,
     for path in _parents([*jail["writable"].values(), *jail["readable"], *jail["texts"].values(), "/run/x"]):
         words += ["--dir", path]
     for source, target in jail["writable"].items():
-        words += ["--bind", source, target]
+        if jail["in_memory"]:
+            words += ["--perms", "1777", "--size", str(_MEMORY_BYTES), "--tmpfs", target]
+        else:
+            words += ["--bind", source, target]
     for path in jail["readable"]:
         words += _showing(path)
     for source, target in jail["texts"].items():
@@ -78,7 +82,7 @@ def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None,
     for path in jail["hidden"]:
         if any(Path(path).is_relative_to(shown) for shown in jail["readable"]):
             words += ["--tmpfs", path, "--remount-ro", path]
-    words += ["--dev", "/dev", "--perms", "1777", "--size", str(_SHARED_BYTES), "--tmpfs", _SHARED]
+    words += ["--dev", "/dev", "--perms", "1777", "--size", str(_SHARED_BYTES), "--tmpfs", SHARED]
     words += ["--remount-ro", "/dev", "--proc", "/proc", "--remount-ro", "/proc"]
     for path in ("/var", "/sys", "/mnt", "/srv"):
         words += ["--dir", path]

@@ -68,14 +68,7 @@ class Layout:
 
     def environment(self) -> dict[str, str]:
         """The variables of the code inside. None comes from this process."""
-        return {
-            "PATH": search_path(),
-            "LANG": "C.UTF-8",
-            "HOME": self.home,
-            "TMPDIR": self.tmp,
-            "USER": USER,
-            "PWD": self.workdir,
-        }
+        return _environment(self.workdir, self.home, self.tmp)
 
     def inside(self, path: str) -> str:
         """A path inside; a relative one is below the working directory.
@@ -88,7 +81,7 @@ class Layout:
             raise PermissionError(f"{path} is outside the sandbox's folder {self.workdir}")
         return full
 
-    def jail(self, create: LocalCreateConfig) -> dict[str, Any]:
+    def jail(self, create: LocalCreateConfig, *, in_memory: bool = False) -> dict[str, Any]:
         """The plan of the supervisor's jail."""
         texts = {
             "/etc/passwd": f"{USER}:x:{INSIDE_ID}:{INSIDE_ID}::{HOME}:/bin/sh\n",
@@ -103,6 +96,7 @@ class Layout:
         return {
             "network": create.network,
             "outside": self.owner,
+            "in_memory": in_memory,
             "readable": [*_SYSTEM, *_settings(), *_python(), *map(os.path.abspath, create.readable)],
             "hidden": [str(Path(nemo_gym.__file__).parent)],
             "texts": {str(self._text_file(path)): path for path in texts},
@@ -128,6 +122,22 @@ _SETTINGS: Final = (
     "profile", "protocols", "python3*", "services", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 """Names in /etc that programs need to start. None of them has a secret."""
+
+
+def inside_environment() -> dict[str, str]:
+    """The variables of a program in a jail without a spec."""
+    return _environment(WORKDIR, HOME, "/tmp")  # noqa: S108 - the jail's own
+
+
+def _environment(workdir: str, home: str, tmp: str) -> dict[str, str]:
+    return {
+        "PATH": search_path(),
+        "LANG": "C.UTF-8",
+        "HOME": home,
+        "TMPDIR": tmp,
+        "USER": USER,
+        "PWD": workdir,
+    }
 
 
 def _unique_id() -> int:
