@@ -209,7 +209,8 @@ class LocalProvider:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         await asyncio.wait([out.drained, err.drained], timeout=_DRAIN_S)
         usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
-        return SandboxExecResult(out.text, err.text, end.code, usage=usage)
+        excess = f"\n[killed: the sandbox had too much {end.excess}]\n" if end.excess else ""
+        return SandboxExecResult(out.text, err.text + excess, end.code, usage=usage)
 
     async def _outputs(self, sandbox: LocalSandbox) -> tuple[Output, Output]:
         """Two pipes that are closed with the sandbox at the latest."""

@@ -366,11 +366,13 @@ def _memory_of_processes() -> int:
 
 def _emptied(path: str) -> bool:
     """Delete the files of a folder, and return whether nothing else of a program can be in it."""
-    for name in os.listdir(path):
-        with contextlib.suppress(OSError):
+    try:
+        for name in os.listdir(path):
             os.unlink(f"{path}/{name}")
-    mode = stat.S_IMODE(os.stat(path).st_mode)
-    return mode == 0o1777 and not os.listdir(path) and not os.listxattr(path)
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        return mode == 0o1777 and not os.listdir(path) and not os.listxattr(path)
+    except OSError:
+        return False
 
 
 def _no_shared_objects() -> bool:
