@@ -9,7 +9,7 @@ AGENTS := .venv-agents
 AGREEMENT := .venv-agreement
 TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
 
-.PHONY: rollouts test test-vllm test-interop test-agents test-agreement test-browser lint bench docs format clean
+.PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -26,6 +26,9 @@ lint: $(SETUP) ## Format, rules, types, and the one-way imports between rooms.
 format: $(SETUP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+test-sandbox: $(SETUP) ## 1,000 hostile programs: each ends within its limit plus a second, and leaves nothing.
+	HOSTILE_ROUNDS=25 $(BIN)/python -m pytest -n 0 -s tests/sandbox/test_hostile.py
 
 test-vllm: $(SETUP) $(VLLM)/model/model.safetensors ## Token ids from the real vLLM on the CPU; minutes, 5 GB.
 	$(BIN)/python -m pytest -n 0 tests/vllm/engine.py

@@ -196,6 +196,14 @@ class TestLimits:
             limits = await sandbox.exec("ulimit -f; ulimit -c; ulimit -n")
         assert limits.stdout.split() == [str(1024 << 10), "0", "1024"]
 
+    async def test_memory_of_all_processes_together_is_bounded(self, tmp_path):
+        code = "import mmap; m = mmap.mmap(-1, 1 << 30)\nfor n in range(0, 1 << 30, 4096): m[n] = 1"
+        spec = SandboxSpec(resources={"memory_mib": 200}, files={"code.py": code})
+        async with await AsyncSandbox("local", spec).start() as sandbox:
+            result = await sandbox.exec("for i in 1 2 3; do python3 code.py & done; wait", timeout_s=60)
+            assert (result.return_code, "too much memory" in result.stderr) == (137, True)
+            assert (await sandbox.exec("echo still here")).stdout == "still here\n"
+
     async def test_cores_are_as_many_as_asked_for(self, provider):
         async with await AsyncSandbox(provider, SandboxSpec(resources={"cpu": 0.5})).start() as sandbox:
             assert (await sandbox.exec("nproc")).stdout == "1\n"
@@ -270,8 +278,8 @@ class TestIsolation:
             assert processes < 10
             assert parent.return_code != 0
             assert set(devices.stdout.split()) == {
-                "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
-                "urandom", "zero",
+                "core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+                "tty", "urandom", "zero",
             }  # fmt: skip
         else:
             assert "NOT isolated" in (await said(caplog))

@@ -14,6 +14,7 @@ from nemo_gym.wire.params import FunctionTool
 from nemo_gym.wire.task import Row, Task
 
 if TYPE_CHECKING:
+    from nemo_gym.sandbox.program import Program, ProgramResult
     from nemo_gym.sandbox.spec import SandboxSpec
 
 
@@ -91,9 +92,21 @@ class Session:
         `await session.sandbox(spec)` keeps it until the session ends. The first sandbox of a session waits
         until the pool has a place; the session's next ones do not wait. The end of the session closes them.
         """
+        return self._lease().sandbox(spec)
+
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a one-shot Python program in a sandbox of its own. It needs no sandbox of this session.
+
+        Raises:
+            SandboxCreateError: the sandbox can't be created, so that the rollout is not scored.
+            SandboxStopped: the sandbox failed while the program ran.
+        """
+        return await self._lease().run_python(program)
+
+    def _lease(self) -> SandboxLease:
         if self.sandboxes is None:
-            self.sandboxes = (self._pool or SandboxPool()).lease()
-        return self.sandboxes.sandbox(spec)
+            self.sandboxes = (self._pool or SandboxPool()).lease(last=self._pool is None)
+        return self.sandboxes
 
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("session", default=None)

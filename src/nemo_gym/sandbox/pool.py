@@ -13,6 +13,7 @@ from nemo_gym import sandbox as room  # loads nothing before the first sandbox
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
 
 if TYPE_CHECKING:
+    from nemo_gym.sandbox.program import Program, ProgramResult
     from nemo_gym.sandbox.providers.base import SandboxProvider
     from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
     from nemo_gym.sandbox.spec import SandboxSpec
@@ -42,15 +43,36 @@ class SandboxPool:
         self._provider: SandboxProvider | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = asyncio.Semaphore(self.limit)
+        self._programs = asyncio.Semaphore(self.limit)
         self._in_use = 0
 
-    def lease(self) -> SandboxLease:
-        """A lease for one holder, which the holder closes."""
-        return SandboxLease(self)
+    def lease(self, *, last: bool = False) -> SandboxLease:
+        """A lease for one holder, which the holder closes.
+
+        Args:
+            last: the pool has no other user, so that the end of the lease closes it.
+        """
+        return SandboxLease(self, closes_pool=last)
 
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
         """A sandbox that takes a place alone."""
         return self.lease().sandbox(spec)
+
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a one-shot program in a sandbox of its own. At most `limit` run at the same time, beside
+        the sandboxes of the holders, so that a holder with a sandbox can run one.
+
+        Raises:
+            SandboxCreateError: the sandbox can't be created.
+            SandboxStopped: the sandbox failed while the program ran.
+        """
+        self._follow_loop()
+        async with self._programs:
+            self._in_use += 1
+            try:
+                return await room.run_program(self.provider(), program)
+            finally:
+                self._in_use -= 1
 
     async def take_place(self) -> None:
         """Wait until fewer than `limit` holders have a sandbox."""
@@ -92,13 +114,15 @@ class SandboxPool:
         if self._loop is not loop:
             self._loop, self._provider, self._in_use = loop, None, 0
             self._places = asyncio.Semaphore(self.limit)
+            self._programs = asyncio.Semaphore(self.limit)
 
 
 class SandboxLease:
     """The sandboxes of one holder. All of them share one place in the pool, and `aclose` ends them all."""
 
-    def __init__(self, pool: SandboxPool) -> None:
+    def __init__(self, pool: SandboxPool, *, closes_pool: bool = False) -> None:
         self._pool = pool
+        self._closes_pool = closes_pool
         self._open: set[AsyncSandbox] = set()
         self._first = asyncio.Lock()
         self._closed = False
@@ -108,6 +132,13 @@ class SandboxLease:
     def sandbox(self, spec: SandboxSpec | None = None) -> LeasedSandbox:
         """A sandbox that starts when it is entered or awaited."""
         return LeasedSandbox(self, spec)
+
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a program, which needs no place of this holder. Raises like `SandboxPool.run_python`."""
+        self._check_open()
+        result = await self._pool.run_python(program)
+        self.isolation[self._pool.provider().name] = result.isolation
+        return result
 
     async def start(self, spec: SandboxSpec | None) -> AsyncSandbox:
         """A started sandbox; `stop` ends it.
@@ -150,6 +181,8 @@ class SandboxLease:
         """End every sandbox that still runs, also when this is cancelled. No more can be started."""
         self._closed = True
         async with AsyncExitStack() as stack:
+            if self._closes_pool:
+                stack.push_async_callback(self._pool.aclose)
             for sandbox in self._open:
                 stack.push_async_callback(self.stop, sandbox)
 

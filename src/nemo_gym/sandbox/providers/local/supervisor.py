@@ -3,7 +3,7 @@ ends with it. The supervisor itself ends when the other end of its control socke
 
 It runs in the sandbox, without privileges, and does what the provider requests: start a program, kill one,
 open a file, create a socket. So the provider reaches only what sandboxed code could reach itself. It needs
-the standard library only, because it starts without site packages, and imports it before the jail closes.
+the standard library only: it runs as a program, without site packages, and can't see this package.
 
 A message is JSON in one packet, with file descriptors beside it. The answer to `{"id": n, "op": ...}` is
 `{"id": n, ...}`. At the end of a program comes `{"ended": run, "code": ..., "cpu_s": ..., "peak_kib": ...}`.
@@ -12,29 +12,51 @@ A message is JSON in one packet, with file descriptors beside it. The answer to 
 from __future__ import annotations
 
 import array
+import atexit
+import builtins
 import contextlib
+import ctypes
 import errno
 import fcntl
+import gc
+import importlib
 import json
+import linecache
 import os
 import resource
 import selectors
 import signal
+import site
 import socket
 import stat
+import struct
 import sys
 import termios
+import threading
+import traceback
+import types
 from time import monotonic
 from types import FrameType
-from typing import Any
-
-from nemo_gym.sandbox.providers.local import jail, syscalls
+from typing import Any, NoReturn
 
 PACKET_BYTES = 1 << 18
 """The longest message."""
 
+_MOST_FDS = 4096
+_MOST_RIGHTS = 4
 _MOST_SWEEPS = 100
+_WATCH_S = 0.03
+_MOST_FILES = 20_000
+_SHARED_OBJECTS = ("shm", "sem", "msg")
 _LONGEST_PATH = 4096
+_libc = ctypes.CDLL(None, use_errno=True)
+# <linux/prctl.h>, <linux/seccomp.h>
+_PR_DEATHSIG, _PR_DUMPABLE, _PR_SECCOMP, _PR_SUBREAPER, _PR_NO_NEW_PRIVS = 1, 4, 22, 36, 38
+_MODE_FILTER = 2
+_USUAL_MODULES = (
+    "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io",
+    "itertools", "math", "operator", "random", "re", "string", "typing",
+)  # fmt: skip
 _NEVER_CAUGHT = {signal.SIGKILL, signal.SIGSTOP}
 
 
@@ -42,38 +64,36 @@ def main(control_fd: int) -> None:
     """Serve the other end of a socket until it closes or the sandbox's time is over."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
+    os.closerange(3, control_fd)  # what bubblewrap left open
+    os.closerange(control_fd + 1, _MOST_FDS)
     plan = decoded(control.recv(PACKET_BYTES))
     deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
+    jailed = plan["jailed"]
     try:
-        if os.getuid() == 0:
-            os.setgroups([])
-        if plan["jail"] is not None:
-            jail.leave_namespaces(plan["jail"])
-            _say(control, {"unshared": True})
-            control.recv(PACKET_BYTES)  # by now the ids are mapped
-            child = os.fork()
-            if child:
-                control.close()
-                _, status = os.waitpid(child, 0)
-                os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-            jail.close(plan["jail"])
-        jail.drop_privileges(plan["user"], die_with_parent=plan["jail"] is not None)
+        _become_user(plan["user"])
+        for option, value in (
+            (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0),
+            (_PR_DEATHSIG, signal.SIGKILL if jailed else 0),
+        ):  # fmt: skip
+            _check(_libc.prctl(option, value, 0, 0, 0))
         _ignore_signals()
-        with contextlib.nullcontext() if plan["jail"] is not None else contextlib.suppress(OSError):
-            syscalls.forbid(os.getpid())
+        if plan["filter"]:
+            _filter_calls(bytes.fromhex(plan["filter"]))
         os.chdir(plan["workdir"])
     except OSError as error:
-        _say(
-            control,
-            {"failed": f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"},
-        )
+        place = f" ({error.filename})" if error.filename else ""
+        _say(control, {"failed": f"{error.strerror or error}{place}"})
         os._exit(1)
+    supervisor = Supervisor(
+        control, plan["limits"], plan["cores"], jailed=jailed, memory=plan["memory"], mounts=plan["mounts"]
+    )
+    if plan["warm"]:
+        _warm_up()
     _say(control, {"ready": os.getpid()})
-    supervisor = Supervisor(control, plan["limits"], plan["cores"], jailed=plan["jail"] is not None)
     try:
         supervisor.serve(deadline)
     finally:
-        if plan["jail"] is None:
+        if not jailed:
             kill_descendants()
         os._exit(0)
 
@@ -82,12 +102,22 @@ class Supervisor:
     """Carries out the requests that come over the control socket."""
 
     def __init__(
-        self, control: socket.socket, limits: dict[str, int], cores: list[int] | None, *, jailed: bool
+        self,
+        control: socket.socket,
+        limits: dict[str, int],
+        cores: list[int] | None,
+        *,
+        jailed: bool,
+        memory: int | None,
+        mounts: list[str],
     ) -> None:
         self._control = control
         self._jailed = jailed
         self._limits = limits
         self._cores = cores
+        self._memory = memory
+        self._mounts = mounts
+        self._excess = ""
         self._runs: dict[int, int] = {}
         """Process id by run."""
 
@@ -101,6 +131,9 @@ class Supervisor:
         ready.register(wake, selectors.EVENT_READ)
         while deadline is None or monotonic() < deadline:
             timeout = None if deadline is None else max(0.0, deadline - monotonic())
+            if self._jailed and self._memory and (self._runs or _children()):
+                self._watch()
+                timeout = _WATCH_S if timeout is None else min(timeout, _WATCH_S)
             for key, _ in ready.select(timeout):
                 if key.fd == wake:
                     with contextlib.suppress(BlockingIOError):
@@ -127,6 +160,14 @@ class Supervisor:
                     self._kill(request["run"], request["mark"])
                 case "clear":
                     self._clear()
+                case "python":
+                    self._memory = request["memory"]
+                    self._runs[request["id"]] = self._run(request, fds)
+                case "reset":
+                    self._clear()
+                    answer["clean"] = (
+                        not [path for path in self._mounts if not _emptied(path)] and _no_shared_objects()
+                    )
                 case "open":
                     descriptors.append(open_file(request["path"], write=request["write"]))
                 case _:
@@ -147,11 +188,20 @@ class Supervisor:
         Raises:
             OSError: it can't be started.
         """
+        self._excess = ""
         read, write = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(request, fds)
+                self._become(request, fds[:3])
+                if request["op"] == "run":
+                    os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
+                program = _unpacked(fds[3])
+                _limit(resource.RLIMIT_DATA, request["memory"])
+                os.environ.clear()
+                os.environ.update(request["env"])
+                os.closerange(3, _MOST_FDS)
+                _play(program["code"], program["arguments"])
             except (OSError, ValueError) as error:
                 os.write(write, json.dumps(_failure(error)).encode())
             finally:
@@ -179,11 +229,19 @@ class Supervisor:
         if self._cores is not None:
             os.sched_setaffinity(0, self._cores)
         for name, most in self._limits.items():
-            kind = getattr(resource, name)
-            _, hard = resource.getrlimit(kind)
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(kind, (most, most))
-        os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606
+            _limit(getattr(resource, name), most)
+
+    def _watch(self) -> None:
+        """Kill everything when all processes and files in memory are more than the limit of the sandbox."""
+        used, files = _memory_of_processes(), 0
+        for path in self._mounts:
+            state = os.statvfs(path)
+            used += (state.f_blocks - state.f_bfree) * state.f_frsize
+            files += state.f_files - state.f_ffree
+        if used > (self._memory or used) or files > _MOST_FILES:
+            self._excess = "memory" if used > (self._memory or used) else "files"
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
 
     def _signal(self, run: int, number: int) -> None:
         pid = self._runs.get(run)
@@ -231,7 +289,7 @@ class Supervisor:
         for run, pid in list(self._runs.items()):
             if pid == ended:
                 del self._runs[run]
-                _say(self._control, {"ended": run, **_end(status, used)})
+                _say(self._control, {"ended": run, **_end(status, used), "excess": self._excess})
         return ended != 0
 
 
@@ -243,7 +301,7 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     """
     fds = array.array("i")
     data, rights, _, _ = control.recvmsg(
-        PACKET_BYTES, socket.CMSG_LEN(3 * fds.itemsize), socket.MSG_CMSG_CLOEXEC
+        PACKET_BYTES, socket.CMSG_LEN(_MOST_RIGHTS * fds.itemsize), socket.MSG_CMSG_CLOEXEC
     )
     for _, _, right in rights:
         fds.frombytes(right[: len(right) - len(right) % fds.itemsize])
@@ -285,6 +343,119 @@ def kill_descendants() -> None:
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(-1, 0)
+
+
+def _limit(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
+
+
+def _memory_of_processes() -> int:
+    """Bytes of memory that all other processes and their shared segments have. A page that several processes
+    share counts for each of them."""
+    total = 0
+    for pid in _processes():
+        if pid != 1:
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
+                for line in file:
+                    if line.startswith((b"RssAnon:", b"RssShmem:", b"VmSwap:")):
+                        total += int(line.split()[1]) << 10
+    return total
+
+
+def _emptied(path: str) -> bool:
+    """Delete the files of a folder, and return whether nothing else of a program can be in it."""
+    try:
+        for name in os.listdir(path):
+            os.unlink(f"{path}/{name}")
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        return mode == 0o1777 and not os.listdir(path) and not os.listxattr(path)
+    except OSError:
+        return False
+
+
+def _no_shared_objects() -> bool:
+    """Whether no System V object is left, which lives longer than its processes."""
+    for name in _SHARED_OBJECTS:
+        with open(f"/proc/sysvipc/{name}", "rb") as file:
+            if len(file.read(4096).splitlines()) > 1:
+                return False
+    return True
+
+
+def _warm_up() -> None:
+    """Import what a program needs to start, and what most programs import."""
+    site.main()
+    for name in _USUAL_MODULES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def _unpacked(fd: int) -> dict[str, Any]:
+    """The program of a descriptor. Only the process that runs it reads it, so that no other one
+    ever has it in its memory."""
+    with os.fdopen(fd, "rb") as file:
+        program = decoded(file.read())
+    for path, text in program["files"].items():
+        _make_folders(os.path.dirname(path))
+        with open(path, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    return program
+
+
+def _play(code: str, arguments: list[str]) -> NoReturn:
+    """Run a program as the interpreter does, in this process."""
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.argv[:] = ["program.py", *arguments]
+    sys.path.insert(0, os.getcwd())
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    vars(module).update(__file__="program.py", __builtins__=builtins)
+    linecache.cache["program.py"] = (len(code), None, code.splitlines(keepends=True), "program.py")
+    status: object = 0
+    try:
+        exec(compile(code, "program.py", "exec"), vars(module))  # noqa: S102 - the jail is made for it
+    except SystemExit as end:
+        status = end.code
+    except BaseException as error:
+        traceback.print_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        status = 1
+    try:
+        threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        if status is not None and not isinstance(status, int):
+            sys.stderr.write(f"{status}\n")
+            status = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit((status or 0) & 0xFF if isinstance(status, int | None) else 1)
+
+
+def _become_user(user: int | None) -> None:
+    """Become `user` for good, without other groups. The capabilities of root are lost."""
+    if user is None:
+        return
+    with contextlib.suppress(PermissionError):
+        os.setgroups([])  # a user namespace has none
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def _filter_calls(program: bytes) -> None:
+    code = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
+    with contextlib.suppress(OSError):
+        _check(_libc.prctl(_PR_SECCOMP, _MODE_FILTER, header, 0, 0))
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
 
 
 def _make_folders(path: str) -> None:
@@ -349,3 +520,7 @@ def _say(control: socket.socket, message: dict[str, Any], fds: list[int] | None 
         control.sendmsg([json.dumps(message).encode()], rights)
     except (BrokenPipeError, ConnectionResetError):
         sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -2,96 +2,117 @@
 
 The code runs as the same user as its supervisor, because the jail has one user only. So it could signal the
 supervisor or change its limits. Such calls do nothing and return success, so that a program that tries goes
-on as before. Calls that reach things which no namespace separates, such as keyrings, are refused.
+on as before. Calls that reach things which no namespace separates, such as keyrings, are refused, and so are
+calls that only attackers of the kernel make in a sandbox.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
-from errno import EPERM
-from typing import NamedTuple
+from errno import ENOSYS, EPERM
+from typing import Final
+
+MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""<linux/audit.h>. The columns of the tables below are in this order."""
+
+ON_FIRST: Final = {
+    "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+}  # fmt: skip
+"""Calls whose first argument is a process (<asm/unistd.h>)."""
+
+ON_SECOND: Final = {"setpriority": ((141, 140), 2), "ioprio_set": ((251, 30), 3)}
+"""Calls whose second argument is a process; with this first argument (PRIO_USER, IOPRIO_WHO_USER) it is a
+user."""
+
+REFUSED: Final = {
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280),
+    "userfaultfd": (323, 282), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427), "ptrace": (101, 117), "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271), "process_madvise": (440, 440), "pidfd_getfd": (438, 438),
+    "kcmp": (312, 272), "perf_event_open": (298, 241), "unshare": (272, 97), "setns": (308, 268),
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
+    "move_mount": (429, 429), "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431),
+    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
+    "delete_module": (176, 106), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
+    "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264), "acct": (163, 89),
+    "quotactl": (179, 60), "syslog": (103, 116), "settimeofday": (164, 170), "clock_settime": (227, 112),
+    "adjtimex": (159, 171), "clock_adjtime": (305, 266), "fanotify_init": (300, 262), "vhangup": (153, 58),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "mq_open": (240, 180), "shmget": (29, 194),
+}  # fmt: skip
+"""Calls that fail with EPERM. The last four make memory or names that no process shows."""
+
+_MISSING: Final = {"clone3": (435, 435)}
+"""Calls that fail as on an old kernel, because a filter can't read their arguments; libc uses `clone`."""
+
+CLONE: Final = (56, 220)
+IOCTL: Final = (16, 29)
+SOCKET: Final = (41, 198)
+SOCKETPAIR: Final = (53, 199)
+NEW_NAMESPACES: Final = 0x7E020000
+"""<linux/sched.h>: CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
+TERMINAL_INPUT: Final = (0x5412, 0x541C)
+"""<asm-generic/ioctls.h>: TIOCSTI, TIOCLINUX."""
+DOMAINS: Final = (1, 2, 10)
+"""AF_UNIX, AF_INET, AF_INET6: the kinds of sockets that code inside can have."""
 
 
-class _Table(NamedTuple):
-    """The numbers of system calls of one kind of machine (<asm/unistd.h>, <linux/audit.h>)."""
-
-    architecture: int
-    on_first: tuple[int, ...]
-    """Calls whose first argument is a process: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo,
-    pidfd_open, prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr."""
-    on_second: tuple[int, ...]
-    """Calls whose second argument is a process: setpriority, ioprio_set. By their first it can be a user."""
-    never: tuple[int, ...]
-    """add_key, request_key, keyctl, bpf, userfaultfd, io_uring_setup, io_uring_enter, io_uring_register."""
-    socket: int
-
-
-_TABLES = {
-    "x86_64": _Table(
-        0xC000003E,
-        (62, 200, 234, 129, 297, 434, 302, 203, 144, 142, 314),
-        (141, 251),
-        (248, 249, 250, 321, 323, 425, 426, 427),
-        41,
-    ),
-    "aarch64": _Table(
-        0xC00000B7,
-        (129, 130, 131, 138, 240, 434, 261, 122, 119, 118, 274),
-        (140, 30),
-        (217, 218, 219, 280, 282, 425, 426, 427),
-        198,
-    ),
-}
-
-
-def forbid(supervisor: int) -> None:
-    """Filter these calls from now on, in this process and in all that it starts.
+def filter_program(supervisor: int, machine: str = os.uname().machine) -> bytes:
+    """The filter as BPF instructions.
 
     Args:
         supervisor: the process that no call may change or signal.
+        machine: the kind of machine, as `uname -m` prints it.
 
     Raises:
-        OSError: the kernel has no such filters, or the machine is not a known one.
+        OSError: the machine is not a known one.
     """
-    table = _TABLES.get(os.uname().machine)
-    if table is None:
-        raise OSError(f"system calls can't be filtered on {os.uname().machine}")
-    program = _program(table, supervisor)
-    code = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, header, 0, 0) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"system calls can't be filtered: {os.strerror(error)}")
-
-
-def _program(table: _Table, supervisor: int) -> bytes:
-    refuse, pretend = _code(_RETURN, _REFUSED | EPERM), _code(_RETURN, _REFUSED)
+    if machine not in MACHINES:
+        raise OSError(f"system calls can't be filtered on {machine}")
+    column = list(MACHINES).index(machine)
+    refuse, pretend = _code(_RETURN, _ERROR | EPERM), _code(_RETURN, _ERROR)
     lines = [
         # Calls of another machine's kind, which have other numbers, are refused.
-        _code(_LOAD, _ARCHITECTURE), _code(_IF_EQUAL, table.architecture, 1, 0), refuse,
+        _code(_LOAD, _ARCHITECTURE), _code(_IF_EQUAL, MACHINES[machine], 1, 0), refuse,
         _code(_LOAD, _NUMBER), _code(_IF_ANY_BIT, _X32, 0, 1), refuse,
     ]  # fmt: skip
-    for number in table.never:
-        lines += [_code(_IF_EQUAL, number, 0, 1), refuse]
-    for numbers, argument in ((table.on_first, 0), (table.on_second, 1)):
-        for number in numbers:
-            lines += _if_argument(number, argument, supervisor, pretend)
-    for number, whole_user in zip(table.on_second, (_PRIO_USER, _IOPRIO_WHO_USER), strict=True):
-        lines += _if_argument(number, 0, whole_user, pretend)
-    lines += _if_argument(table.socket, 0, _AF_VSOCK, refuse)
+    for numbers in REFUSED.values():
+        lines += [_code(_IF_EQUAL, numbers[column], 0, 1), refuse]
+    for numbers in _MISSING.values():
+        lines += [_code(_IF_EQUAL, numbers[column], 0, 1), _code(_RETURN, _ERROR | ENOSYS)]
+    for numbers in ON_FIRST.values():
+        lines += _if_argument(numbers[column], 0, [supervisor], pretend)
+    for numbers, whole_user in ON_SECOND.values():
+        lines += _if_argument(numbers[column], 1, [supervisor], pretend)
+        lines += _if_argument(numbers[column], 0, [whole_user], pretend)
+    lines += _if_argument(IOCTL[column], 1, TERMINAL_INPUT, refuse)
+    lines += _if_argument(CLONE[column], 0, [NEW_NAMESPACES], refuse, _IF_ANY_BIT)
+    for numbers in (SOCKET, SOCKETPAIR):
+        lines += _unless_argument(numbers[column], 0, DOMAINS, refuse)
     return b"".join([*lines, _code(_RETURN, _ALLOWED)])
 
 
-def _if_argument(number: int, argument: int, value: int, end: bytes) -> list[bytes]:
+def _if_argument(
+    number: int, argument: int, values: list[int] | tuple[int, ...], end: bytes, test: int = 0x15
+) -> list[bytes]:
     """Instructions that end a call with `end` if the lower half of an argument, which is all that the kernel
-    reads, has this value."""
+    reads, passes a test with one of the values."""
+    tests = [line for value in values for line in (_code(test, value, 0, 1), end)]
     return [
-        _code(_IF_EQUAL, number, 0, 4),
-        _code(_LOAD, _ARGUMENTS + 8 * argument), _code(_IF_EQUAL, value, 0, 1), end,
-        _code(_LOAD, _NUMBER),
+        _code(_IF_EQUAL, number, 0, len(tests) + 2),
+        _code(_LOAD, _ARGUMENTS + 8 * argument), *tests, _code(_LOAD, _NUMBER),
+    ]  # fmt: skip
+
+
+def _unless_argument(number: int, argument: int, values: tuple[int, ...], end: bytes) -> list[bytes]:
+    tests = [_code(_IF_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
+    return [
+        _code(_IF_EQUAL, number, 0, len(tests) + 3),
+        _code(_LOAD, _ARGUMENTS + 8 * argument), *tests, end, _code(_LOAD, _NUMBER),
     ]  # fmt: skip
 
 
@@ -99,11 +120,8 @@ def _code(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> by
     return struct.pack("HBBI", operation, if_true, if_false, value)
 
 
-_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 # <linux/bpf_common.h>, <linux/filter.h>: 32-bit loads from `struct seccomp_data`, comparisons with a constant
 _LOAD, _IF_EQUAL, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-_REFUSED, _ALLOWED = 0x00050000, 0x7FFF0000
+_ERROR, _ALLOWED = 0x00050000, 0x7FFF0000
 _X32 = 0x40000000
-_AF_VSOCK = 40
-_PRIO_USER, _IOPRIO_WHO_USER = 2, 3  # <sys/resource.h>, <linux/ioprio.h>
