@@ -74,8 +74,8 @@ def _judge(
 def _null(on: Stage, row: Row, index: int) -> Script:
     text = NULL_TEXTS[index % len(NULL_TEXTS)]
     steps = on.environment.max_steps if isinstance(on.environment, StepEnvironment) else 1
-    answer: Item = assistant(text)
-    return Script("an answer without content", row, [answer] * steps)
+    answers: list[Item] = [assistant(text)] * steps
+    return Script("an answer without content", row, answers)
 
 
 def _rows(environment: Environment, n: int, seed: int) -> tuple[str, list[Row]]:
