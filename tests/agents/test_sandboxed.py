@@ -148,7 +148,7 @@ def tried(*address):
 say("seen.json", json.dumps({{
     "this machine": tried("127.0.0.1", {port}),
     "elsewhere": tried("192.0.2.1", 80),
-    "names": [name for _, name in socket.if_nameindex()],
+    "names": [line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line],
     "shadow": os.path.exists("/etc/shadow"),
     "repo": os.path.exists({str(folder.place)!r}),
     "package": os.path.exists({str(Path(__file__))!r}),

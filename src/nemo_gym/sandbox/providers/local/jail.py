@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -66,13 +67,13 @@ def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None,
         words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         words += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID)]
-    for path in _parents([*jail["writable"].values(), *jail["readable"], *jail["texts"].values(), "/run/x"]):
-        words += ["--dir", path]
+    words += _parents(jail["writable"].values())
     for source, target in jail["writable"].items():
         if jail["in_memory"]:
             words += ["--perms", "1777", "--size", str(_MEMORY_BYTES), "--tmpfs", target]
         else:
             words += ["--bind", source, target]
+    words += _parents([*jail["readable"], *jail["texts"].values(), SUPERVISOR])
     for path in jail["readable"]:
         words += _showing(path)
     for source, target in jail["texts"].items():
@@ -100,9 +101,10 @@ def map_ids(pid: int, outside: int) -> None:
         (folder / name).write_text(f"0 0 1\n{INSIDE_ID} {outside} 1\n")
 
 
-def _parents(paths: list[str]) -> list[str]:
-    """The folders above some paths, which bubblewrap would create for the user inside only."""
-    return sorted({str(parent) for path in paths for parent in Path(path).parents[:-1]})
+def _parents(paths: Iterable[str]) -> list[str]:
+    """The words for the folders above some paths, which bubblewrap would else create for root inside only."""
+    folders = sorted({str(parent) for path in paths for parent in Path(path).parents[:-1]})
+    return [word for folder in folders for word in ("--dir", folder)]
 
 
 def _showing(path: str) -> list[str]:
