@@ -231,7 +231,7 @@ def _write(number: int, data: bytes) -> None:
 
 
 def _file_of(data: bytes) -> int:
-    number = os.memfd_create("input")
+    number = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)  # noqa: S108
     _write(number, data)
     os.lseek(number, 0, os.SEEK_SET)
     return number

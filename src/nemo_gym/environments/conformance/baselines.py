@@ -9,6 +9,7 @@ from nemo_gym.environments.base import Environment, StepEnvironment
 from nemo_gym.environments.conformance.drawing import SPLITS
 from nemo_gym.environments.conformance.judging import Findings
 from nemo_gym.environments.conformance.replay import Script, Stage, Trace, stage
+from nemo_gym.environments.conformance.stand_in import Answers
 from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.task_source import own_tasks
 from nemo_gym.wire import keys
@@ -25,6 +26,8 @@ async def baselines(
     tasks: int,
     seed: int,
     supply: Callable[[], Resources] | None = None,
+    right: Answers,
+    wrong: Answers,
 ) -> None:
     """Compare the mean rewards of both with the reward range, over tasks of the split `test`.
 
@@ -34,14 +37,16 @@ async def baselines(
         tasks: the most tasks.
         seed: the seed of the tasks and the sessions.
         supply: creates the resources; None supplies stand-ins.
+        right: the answers of the stand-ins about the oracle.
+        wrong: those about the answer without content.
     """
     async with stage(factory, seed, supply) as on:
         split, rows = _rows(on.environment, tasks, seed)
         if not rows:
             findings.note("baselines", "no tasks of its own")
             return
-        oracle = await on.play_all([Script("the oracle", row, None) for row in rows])
-        null = await on.play_all([_null(on, row, index) for index, row in enumerate(rows)])
+        oracle = await on.play_all([Script("the oracle", row, None, right) for row in rows])
+        null = await on.play_all([_null(on, row, index, wrong) for index, row in enumerate(rows)])
     _judge(on.environment, f"{len(rows)} {split} tasks", oracle, null, findings)
 
 
@@ -71,11 +76,11 @@ def _judge(
     findings.note("baselines", f"{where}: {'; '.join(notes)}")
 
 
-def _null(on: Stage, row: Row, index: int) -> Script:
+def _null(on: Stage, row: Row, index: int, models: Answers) -> Script:
     text = NULL_TEXTS[index % len(NULL_TEXTS)]
     steps = on.environment.max_steps if isinstance(on.environment, StepEnvironment) else 1
     answers: list[Item] = [assistant(text)] * steps
-    return Script("an answer without content", row, answers)
+    return Script("an answer without content", row, answers, models)
 
 
 def _rows(environment: Environment, n: int, seed: int) -> tuple[str, list[Row]]:

@@ -112,7 +112,9 @@ async def check_environment(
     stages = [first_stage, second_stage, third_stage, crowded_stage]
     judging.closing(stages, [*played, *hostile, *second, *third, *crowded], findings)
     if drawn and baseline_tasks and findings.is_clean:
-        await baselines(factory, findings, tasks=baseline_tasks, seed=seed, supply=supply)
+        await baselines(
+            factory, findings, tasks=baseline_tasks, seed=seed, supply=supply, right=right, wrong=wrong
+        )
     return CheckReport(environment.name(), findings.results())
 
 
