@@ -18,7 +18,9 @@ from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.workloads import Workload, find_workloads
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.conformance.stand_in import answer_as, stand_ins
 from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.task import Row
@@ -98,13 +100,18 @@ def test_rows_from_the_hub_are_scored(name: str, repositories: Path, use_hub: Ca
     path = prepare(workload)
 
     environment, rows = rows_of(workload, path)
-    assert [expected(row) for row in rows] == list(repository.answers)
-    for row in rows:
-        question = row["responses_create_params"]["input"][-1]["content"]
-        assert row["question"] in question
-        assert "{" not in question.replace("\\boxed{", "")
-        assert play_oracle(environment, row).value == environment.reward_range[1]
-        assert play(environment, row, "").value == environment.reward_range[0]
+    assert len(rows) == 5
+    if repository.answers:
+        assert [expected(row) for row in rows] == list(repository.answers)
+    link = LocalEnvironment(environment, resources=stand_ins(environment.asks))
+    for number, row in enumerate(rows):
+        message = row["responses_create_params"]["input"][-1]["content"]
+        assert row.get("question", "") in message
+        assert "{question}" not in message
+        answer_as({"judge": "A"})
+        right = play(link, row, repository.outputs[number]) if repository.outputs else play_oracle(link, row)
+        answer_as({"judge": "C"})
+        assert (play(link, row, "").value, right.value) == environment.reward_range
     lock = json.loads((path.parent.parent / "lock.json").read_text())
     assert (lock["repository"], lock["license"]) == (repository.name, repository.license)
     assert list(lock["files"]) == [repository.file]
