@@ -293,4 +293,42 @@ REPOSITORIES: dict[str, Repository] = {
         ],
         outputs=[f"```python\nprint({factor} * int(input()))\n```" for factor in range(2, 7)],
     ),
+    "mrcr": Repository(
+        "openai/mrcr",
+        "2needle.parquet",
+        "mit",
+        [
+            {
+                "prompt": json.dumps(
+                    [
+                        {"role": "user", "content": "Write a poem about tea."},
+                        {"role": "assistant", "content": f"Tea is warm and number {number} is best of all."},
+                        {"role": "user", "content": f"Prepend abc{number} to the first poem about tea."},
+                    ]
+                ),
+                "answer": f"abc{number}Tea is warm and number {number} is best of all.",
+                "random_string_to_prepend": f"abc{number}",
+                "n_needles": 2,
+                "desired_msg_index": 1,
+                "total_messages": 3,
+                "n_chars": 100 if number < 5 else 10**6,
+            }
+            for number in range(6)
+        ],
+    ),
+    "graphwalks": Repository(
+        "openai/graphwalks",
+        "graphwalks_128k_and_shorter.parquet",
+        "mit",
+        [
+            {
+                "prompt": f"The edges are a{number} -> b and a{number} -> c. Name the children of a{number}.",
+                "answer_nodes": ["b", "c"],
+                "prompt_chars": 80,
+                "problem_type": "bfs",
+                "date_added": "2025-04-14",
+            }
+            for number in range(5)
+        ],
+    ),
 }

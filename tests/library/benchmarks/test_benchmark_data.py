@@ -97,6 +97,28 @@ def test_rows_from_the_hub_are_scored(name: str, repositories: Path, use_hub: Ca
     assert list(lock["files"]) == [repository.file]
 
 
+@pytest.mark.parametrize(
+    ("name", "count"), [("arc_agi_1", 400), ("ifbench", 294), ("ruler", 13), ("tau2", 164)]
+)
+def test_rows_from_packages_and_generators_are_whole(
+    name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = runpy.run_path(str(BENCHMARKS[name].folder / "prepare.py"))
+    path = script["prepare"](**({"length": 60, "tasks": 1} if name == "ruler" else {}))
+
+    environment, rows = rows_of(BENCHMARKS[name], path)
+
+    assert len(rows) >= count
+    if environment.asks:
+        return  # Episodes with the customer are played in the tests of the environment.
+    link = LocalEnvironment(environment)
+    for row in rows[:5]:
+        if name != "ifbench":  # The package has no right answers.
+            assert play_oracle(link, row).value == environment.reward_range[1]
+        assert play(link, row, "").value == environment.reward_range[0]
+
+
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_the_manifest_agrees_with_the_configuration(name: str) -> None:
     workload = BENCHMARKS[name]
