@@ -28,9 +28,9 @@ from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import FunctionCall, Item, function_call
 
 INTRODUCTION: Final = """\
-You are the assistant of an office, with tools for its people, meetings, tickets, customers and mail. The week \
-has several days. Do everything that a day asks for, and nothing else; then write a short final answer, which \
-ends the day. The next message brings the next day. Remember what earlier days tell you.
+You are the assistant of an office, with tools for its people, meetings, tickets, customers and mail. The \
+week has several days. Do everything that a day asks for, and nothing else; then write a short final answer, \
+which ends the day. The next message brings the next day. Remember what earlier days tell you.
 
 """
 MAX_CALLS: Final = 64
