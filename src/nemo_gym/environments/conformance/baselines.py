@@ -36,10 +36,12 @@ async def baselines(
         findings: gets a problem, or a note with the means.
         tasks: the most tasks.
         seed: the seed of the tasks and the sessions.
-        supply: creates the resources; None supplies stand-ins.
+        supply: creates the resources; None supplies stand-ins, if the environment needs a model.
         right: the answers of the stand-ins about the oracle.
         wrong: those about the answer without content.
     """
+    if supply is None and not list(factory().needed_models()):
+        supply = Resources
     async with stage(factory, seed, supply) as on:
         split, rows = _rows(on.environment, tasks, seed)
         if not rows:
