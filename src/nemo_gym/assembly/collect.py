@@ -32,6 +32,7 @@ from nemo_gym.environments.resources import ModelMissing
 from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.models.base import Model
 from nemo_gym.runs.asked_specs import asked_spec
+from nemo_gym.runs.cohort_rows import check_cohorts
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, resolve_specs
 from nemo_gym.runs.plan import PlanOptions, check_rows, expand, task_rows
@@ -137,8 +138,16 @@ async def collect(
         await (collector.model.check if isinstance(agent, Agent) else collector.check)()
         source = Path(tasks) if isinstance(tasks, str) else tasks
         bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
+
+        def rows() -> Iterable[tuple[Row, int]]:
+            checked = _rows(built, source, collector.agent, bounds)
+            if environment_spec.url:
+                return checked
+            in_flight = orders.first_in_flight
+            return check_cohorts(checked, built, num_repeats=num_repeats, in_flight=in_flight)
+
         if isinstance(source, Path | Sequence):
-            for _ in _rows(built, source, collector.agent, bounds):
+            for _ in rows():
                 pass
         how = PlanOptions(
             num_repeats=options.num_repeats or 1,
@@ -146,7 +155,7 @@ async def collect(
             sampling=options.sampling,
             seed=seed,
         )
-        plan = expand(_rows(built, source, collector.agent, bounds), how)
+        plan = expand(rows(), how)
         async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
             async for rollout in rollouts:
                 yield rollout

@@ -211,6 +211,11 @@ class Environment:
         """The most important metrics; by default every mean."""
         return mean_metrics(agent_metrics)
 
+    def cohort_size(self, task: Any) -> int:
+        """How many rollouts of a task `verify` compares with one another. It waits for all of them, so a run
+        with fewer repeats or fewer rollouts in flight is refused."""
+        return 1
+
     def oracle(self, task: Any, session: Session) -> str | list[Item] | None:
         """The next answer of a perfect model, for baselines; None when it is unknown."""
         return None

@@ -144,7 +144,7 @@ class WorkerPool:
             limit=1 << 26,
             start_new_session=True,
         )
-        return _Worker(process, self._orders.concurrency or min(16, self._orders.most))
+        return _Worker(process, self._orders.first_in_flight)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -17,6 +17,7 @@ from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.environments.rewards import Rewards
+from nemo_gym.runs.cohort_rows import check_cohorts
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, resolve_specs
 from nemo_gym.runs.environment_metrics import OwnMetrics
@@ -235,6 +236,11 @@ class Run:
         names = {OTHERS, options.agent}
         if isinstance(job.num_repeats, Mapping):
             rows = _collect_names(rows, names)
+        if not job.environment.url:
+            orders = self._orders
+            rows = check_cohorts(
+                rows, environment, num_repeats=job.num_repeats, in_flight=orders.first_in_flight
+            )
         twins = Twins()
         for _, line in expand(check_rows(rows, agent, job.agent_name), options, twins=twins):
             yield line

@@ -63,6 +63,11 @@ class Orders(msgspec.Struct):
     secrets: list[str] = []
     """Texts that this worker masks in everything that it shows."""
 
+    @property
+    def first_in_flight(self) -> int:
+        """How many rollouts this process runs at the same time when it begins."""
+        return self.concurrency or min(16, self.most)
+
 
 class Report(msgspec.Struct, array_like=True):
     """The result of one rollout, and how many rollouts the worker wants in flight."""
@@ -112,7 +117,7 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
     limiter = (
         Fixed(orders.concurrency)
         if orders.concurrency
-        else Adaptive(lambda: model.pushbacks, start=min(16, orders.most), most=orders.most)
+        else Adaptive(lambda: model.pushbacks, start=orders.first_in_flight, most=orders.most)
     )
     if orders.capture is not None:
         agent = CapturedAgent(agent, orders.capture)
