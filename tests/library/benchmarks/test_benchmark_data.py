@@ -98,7 +98,7 @@ def test_rows_from_the_hub_are_scored(name: str, repositories: Path, use_hub: Ca
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("arc_agi_1", 400), ("ifbench", 294), ("ruler", 13), ("tau2", 164)]
+    ("name", "count"), [("arc_agi_1", 400), ("bfcl_v3", 3000), ("ifbench", 294), ("ruler", 13), ("tau2", 164)]
 )
 def test_rows_from_packages_and_generators_are_whole(
     name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -43,7 +43,7 @@ class DeviceSettings(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """0: one wish that nothing blocks, with the call; 1: one that may need a switch; 2 to 4: as many, with
+        """0: one wish that nothing blocks, with the call; 1: one that may need a switch; 2 to 4: as many,
         the battery saver or the airplane mode on; from 3 on both."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[PhoneTask]:
