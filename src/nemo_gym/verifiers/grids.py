@@ -14,7 +14,7 @@ __all__ = ["MAX_SIDE", "Grid", "grid_text", "is_grid", "read_grid", "read_last_g
 Grid = list[list[int]]
 MAX_SIDE: Final = 64
 """The most rows and the most cells of a row."""
-_MAX_TEXT: Final = 40_000
+_MAX_TEXT: Final = 20_000
 
 
 def is_grid(value: object) -> bool:
@@ -52,7 +52,7 @@ def read_last_grid(text: str) -> Grid | None:
     r"""The grid of a response: in its last `\boxed{}`, or else its last block of rows or of JSON lists.
 
     A block of rows is a run of lines of numbers. Blank lines, fences and words end it. Reasoning in
-    `<think>` never counts, and a grid that later words take back is none. Only the last 40,000 characters
+    `<think>` never counts, and a grid that later words take back is none. Only the last 20,000 characters
     are read.
     """
     text = strip_reasoning(text)[-_MAX_TEXT:]
@@ -89,7 +89,7 @@ def _last_block(text: str) -> tuple[Grid | None, int]:
     place = end = len(text)
     for line in reversed(text.splitlines(keepends=True)):
         row = _row(line)
-        if row is None and block:
+        if (row is None and block) or len(block) > MAX_SIDE:
             break
         if row is not None:
             block.append(row)
@@ -119,4 +119,4 @@ def _checked(rows: object) -> Grid | None:
 
 
 _ROW = re.compile(r"\[?[0-9 ,|\t]{1,400}\]?,?", re.ASCII)
-_JSON_GRID = re.compile(r"\[[0-9\[\],\s]{1,40000}\]", re.ASCII)
+_JSON_GRID = re.compile(r"\[[0-9\[\],\s]{1,20000}\]", re.ASCII)

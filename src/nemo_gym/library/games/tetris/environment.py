@@ -21,6 +21,8 @@ from nemo_gym.wire.items import Item, assistant
 MAX_MOVES: Final = 100
 MOVES_AN_ANSWER: Final = 10
 """The most moves of one answer; further moves are ignored."""
+MAX_TEXT: Final = 20_000
+"""The characters of an answer that are read."""
 MOVE_REWARD: Final = -0.1
 LINE_REWARD: Final = 10.0
 MAX_LINES: Final = 2
@@ -53,7 +55,7 @@ class Tetris(StepEnvironment):
     solved_at = 0.0
     """Moves cost less than 10 together, so a game with a cleared line earns 0 or more, and others less."""
     max_steps = MAX_MOVES
-    oracle_exception = "a cleared line pays 10 and each move costs 0.1: about 9 is the best of most boards"
+    oracle_exception = "a cleared line pays 10 and each move costs 0.1: 9 or 19 is the best of most boards"
 
     class Config(Config):
         dim_x: Side = 4
@@ -150,7 +152,7 @@ def view(session: Session) -> str:
 
 def moves_in(text: str) -> list[str]:
     """The first moves of an answer, in order, without those in its reasoning."""
-    matches = itertools.islice(MOVE.finditer(strip_reasoning(text)), MOVES_AN_ANSWER)
+    matches = itertools.islice(MOVE.finditer(strip_reasoning(text)[:MAX_TEXT]), MOVES_AN_ANSWER)
     return [match[1].capitalize() for match in matches]
 
 

@@ -211,10 +211,10 @@ class Expression:
 
 def draw_expression(rng: random.Random, operations: int) -> Expression:
     """A chain of so many operations on whole numbers and the results so far."""
-    number = rng.randint(2, 20)
+    number = rng.randint(2, 30)
     problem, operand = Expression(str(number), float(number), []), number
     for place in range(operations):
-        name, number = rng.choice(list(SIGNS)), rng.randint(2, 20)
+        name, number = rng.choice(list(SIGNS)), rng.randint(2, 30)
         is_swapped = name != "divide" and rng.random() < 0.4
         values = [problem.value, number][:: -1 if is_swapped else 1]
         texts = [problem.text, str(number)][:: -1 if is_swapped else 1]

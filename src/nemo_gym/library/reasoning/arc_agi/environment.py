@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ class ArcAgi(Environment):
         if (task.mode or self.config.mode) == "inductive":
             answer, reason = await run_transform(response.final_text, task.test_input, session)
         else:
-            answer = read_last_grid(response.final_text)
+            answer = await asyncio.to_thread(read_last_grid, response.final_text)
             reason = "no_answer" if answer is None else ""
         reason = reason or ("right" if answer == task.expected_output else "wrong")
         details = {"extracted_answer": answer and grid_text(answer), "reason": reason}

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from nemo_gym import Reward, Session, Task, ask, generate_tasks
+from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
 from nemo_gym.verifiers.arithmetic_expression import Expression, read_expression
 from nemo_gym.verifiers.exact import extract_answer
@@ -17,7 +17,7 @@ from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.response import Response
 
-LEVELS: Final = ((3, 9), (4, 15), (4, 50), (5, 99), (6, 99))
+LEVELS: Final = ((3, 12), (4, 20), (4, 50), (5, 99), (6, 99))
 """How many numbers a task has, and the largest of them, at each level."""
 MAX_TARGET: Final = 999
 MAX_NUMBERS: Final = 12
@@ -43,7 +43,7 @@ class Countdown(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """From 3 numbers up to 9 to 6 numbers up to 99."""
+        """From 3 numbers up to 12 to 6 numbers up to 99."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[CountdownTask]:
         return generate_tasks(
@@ -76,6 +76,7 @@ class Countdown(Environment):
         if not all(0 <= number < 10**9 for number in task.numbers):
             raise TaskUnfit("numbers has an entry below 0 or above 999999999")
 
+    @blocking
     def verify(self, task: CountdownTask, response: Response, session: Session) -> Reward:
         answer = answer_in(response.final_text)
         expression = None if answer is None else _without_result(answer, task.target)
