@@ -43,8 +43,8 @@ class DeviceSettings(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """0: one wish that nothing blocks, with the call; 1: one that may need a switch; 2 to 4: as many, with
-        the battery saver or the airplane mode on; from 3 on both."""
+        """0: one wish that nothing blocks, with the call; 1: one that may need a switch; 2 to 4: as many,
+        with the battery saver or the airplane mode on; from 3 on both."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[PhoneTask]:
         return generate_tasks(self, self.draw, _key, split=split, seed=seed, n=n)
