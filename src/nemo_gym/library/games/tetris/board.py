@@ -69,19 +69,19 @@ class Board:
         lines = self.height - len(kept)
         cells = frozenset((x, y + lines) for y, row in enumerate(kept) for x in row)
         topped_out = bool(kept and lines == 0 and kept[0])
-        piece, *following = self.following or (self.piece,)
+        pieces = self.following or (self.piece,)
         return replace(
             self,
             full=cells,
-            piece=piece,
-            following=tuple(following),
+            piece=pieces[0],
+            following=pieces[1:],
             lines=self.lines + lines,
             is_topped_out=topped_out or not self.following,
         )
 
     def text(self) -> str:
         """The board as rows of tokens."""
-        piece = set() if self.is_over else set(self.piece.places())
+        piece: set[Cell] = set() if self.is_over else set(self.piece.places())
         return "\n".join(
             " ".join(
                 "X" if (x, y) in piece else "#" if (x, y) in self.full else "_" for x in range(self.width)

@@ -31,6 +31,19 @@ BoxType = Annotated[int, msgspec.Meta(ge=1, le=3)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_MOVES)]
 
 
+class TetrisTask(Task):
+    """A game, by its pieces and its board."""
+
+    seed: int | str | None = None
+    """Decides the pieces. Without a seed, each rollout has its own pieces."""
+    dim_x: int | None = None
+    dim_y: int | None = None
+    box_type: int | None = None
+    max_steps: int | None = None
+    metadata: dict[str, Any] | None = None
+    """May hold all of these fields instead. The settings apply to fields that are in neither place."""
+
+
 class Tetris(StepEnvironment):
     """Move falling pieces with Left, Right and Down until a line of a small board is full."""
 
@@ -52,33 +65,25 @@ class Tetris(StepEnvironment):
         max_steps: Limit = MAX_MOVES
         """The most moves of an episode."""
 
-    class Task(Task):
-        seed: int | str | None = None
-        """Decides the pieces. Without a seed, each rollout has its own pieces."""
-        dim_x: int | None = None
-        dim_y: int | None = None
-        box_type: int | None = None
-        max_steps: int | None = None
-        metadata: dict[str, Any] | None = None
-        """May hold all of these fields instead. The settings apply to fields that are in neither place."""
+    Task = TetrisTask
 
-    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[TetrisTask]:
         return generate_tasks(self, self.make, lambda task: str(task.seed), split=split, seed=seed, n=n)
 
-    def make(self, rng: random.Random) -> Task:
+    def make(self, rng: random.Random) -> TetrisTask:
         """Draw a game in which a line can be cleared."""
         while True:
             number = rng.getrandbits(40)
             settings = self.config
             board = make_board(random.Random(number), settings.dim_x, settings.dim_y, settings.box_type)
             if shortest_line(board):
-                return self.Task(
+                return TetrisTask(
                     responses_create_params={**ask(prompt(settings.max_steps))},
                     seed=number,
                     **msgspec.structs.asdict(settings),
                 )
 
-    def setup(self, task: Task) -> Setup:
+    def setup(self, task: TetrisTask) -> Setup:
         """The row's fields, completed by its metadata and then by the settings."""
         fields = {name: value for name, value in msgspec.structs.asdict(task).items() if value is not None}
         settings = {**msgspec.structs.asdict(self.config), **(task.metadata or {}), **fields}
@@ -87,7 +92,7 @@ class Tetris(StepEnvironment):
         except msgspec.ValidationError as error:
             raise TaskUnfit(f"task does not fit {self.name()}: {error}") from None
 
-    def reset(self, task: Task, session: Session) -> str:
+    def reset(self, task: TetrisTask, session: Session) -> str:
         setup = self.setup(task)
         rng = session.rng if setup.seed is None else random.Random(setup.seed)
         session.state["board"] = make_board(rng, setup.dim_x, setup.dim_y, setup.box_type)
@@ -115,7 +120,7 @@ class Tetris(StepEnvironment):
             info={"solved": board.lines > 0, "lines": board.lines},
         )
 
-    def oracle(self, task: Task, session: Session) -> list[Item] | None:
+    def oracle(self, task: TetrisTask, session: Session) -> list[Item] | None:
         """The next move of a shortest way to a line; None when the search finds none."""
         plan: list[str] | None = session.state.get("plan")
         if plan is None:

@@ -30,6 +30,16 @@ Level = Annotated[int, msgspec.Meta(ge=0, le=4)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_TURNS)]
 
 
+class TextAdventureTask(Task):
+    """A world and its limit."""
+
+    seed: int | str
+    """Decides the world."""
+    level: Level = 0
+    max_turns: Limit | None = None
+    """The most commands; None leaves it to the level."""
+
+
 class TextAdventure(StepEnvironment):
     """Explore a house with short commands: find keys, open chests, and fetch a treasure."""
 
@@ -40,20 +50,15 @@ class TextAdventure(StepEnvironment):
         level: Level = 0
         """From 2 rooms to 11 rooms with 3 locked doors and 4 chests."""
 
-    class Task(Task):
-        seed: int | str
-        """Decides the world."""
-        level: Level = 0
-        max_turns: Limit | None = None
-        """The most commands; None leaves it to the level."""
+    Task = TextAdventureTask
 
-    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[TextAdventureTask]:
         return generate_tasks(self, self.make, world_text, split=split, seed=seed, n=n)
 
-    def make(self, rng: random.Random) -> Task:
+    def make(self, rng: random.Random) -> TextAdventureTask:
         """Draw a world."""
-        level = self.config.level
-        return self.Task(
+        level: int = self.config.level
+        return TextAdventureTask(
             responses_create_params={**ask(RULES)},
             seed=rng.getrandbits(48),
             level=level,
@@ -61,7 +66,7 @@ class TextAdventure(StepEnvironment):
         )
 
     @blocking
-    def reset(self, task: Task, session: Session) -> str:
+    def reset(self, task: TextAdventureTask, session: Session) -> str:
         world = session.state["world"] = world_of(task)
         session.state["here"] = here = Position(world.start)
         session.state["turns_left"] = task.max_turns or TURNS[task.level]
@@ -84,7 +89,7 @@ class TextAdventure(StepEnvironment):
             info={"solved": solved, "commands_left": left},
         )
 
-    def oracle(self, task: Task, session: Session) -> list[Item] | None:
+    def oracle(self, task: TextAdventureTask, session: Session) -> list[Item] | None:
         """The next command of a shortest game."""
         plan: list[str] | None = session.state.get("plan")
         if plan is None:
@@ -93,12 +98,12 @@ class TextAdventure(StepEnvironment):
         return [assistant(plan.pop(0))] if plan else None
 
 
-def world_of(task: TextAdventure.Task) -> World:
+def world_of(task: TextAdventureTask) -> World:
     """The world of a row."""
     return make_world(random.Random(f"{task.level} {task.seed}"), task.level)
 
 
-def world_text(task: TextAdventure.Task) -> str:
+def world_text(task: TextAdventureTask) -> str:
     """What makes a world different from others."""
     world = world_of(task)
     return repr((world.start, world.exits, sorted(map(sorted, world.locks)), world.chests, world.items))

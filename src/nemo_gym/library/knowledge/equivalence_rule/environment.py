@@ -57,7 +57,7 @@ class EquivalenceRule(Environment):
     def make(self, rng: random.Random) -> EquivalenceRuleTask:
         """Draw a text and what to do with it."""
         level: int = self.config.level
-        words = rng.sample(VOCABULARY, WORDS[level])
+        words: list[str] = rng.sample(VOCABULARY, WORDS[level])
         changes = list(CHANGES)[: 1 if level == 0 else None]
         request = rng.choice(changes)
         question = f"{request} Answer with nothing but the result.\n\n{' '.join(words)}"

@@ -84,7 +84,8 @@ class Ruler(Environment):
     def make(self, rng: random.Random, names: list[str]) -> RulerTask:
         """Draw a task of one of the subsets."""
         subset = rng.choice(names)
-        length = self.config.length or LENGTHS[self.config.level]
+        level: int = self.config.level
+        length: int = self.config.length or LENGTHS[level]
         problem = SUBSETS[subset](rng, length)
         return RulerTask(
             responses_create_params={**ask(problem.question)},

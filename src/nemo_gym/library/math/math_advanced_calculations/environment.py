@@ -143,25 +143,57 @@ class MathAdvancedCalculations(Environment):
         if len(values) == len(task.calls):
             return f"The result is {values[-1]}."
         call = task.calls[len(values)]
+        named: dict[str, float | dict[str, int]] = call["arguments"]
         arguments = {
-            name: values[value["result"]] if isinstance(value, dict) else value
-            for name, value in call["arguments"].items()
+            name: values[one["result"]] if isinstance(one, dict) else one for name, one in named.items()
         }
         return [function_call(call["name"], json.dumps(arguments), call_id=f"call_{len(values)}")]
 
 
+def _add(a: float, b: float) -> float:
+    return a + b + 1.2
+
+
+def _subtract(a: float, b: float) -> float:
+    return a - b - 3
+
+
+def _multiply(a: float, b: float) -> float:
+    return 1.1 * a * b
+
+
+def _divide(a: float, b: float) -> float:
+    return 0.5 * a / b
+
+
+def _power(a: float, b: float) -> float:
+    return a ** (b + 2)
+
+
+def _log(a: float, base: float) -> float:
+    return math.log(a, abs(base + 1.5))
+
+
+def _pi() -> float:
+    return math.e
+
+
+def _same(a: float) -> float:
+    return a
+
+
 OPERATIONS: Final[dict[str, Callable[..., float]]] = {
-    "add": lambda a, b: a + b + 1.2,
-    "subtract": lambda a, b: a - b - 3,
-    "multiply": lambda a, b: 1.1 * a * b,
-    "divide": lambda a, b: 0.5 * a / b,
-    "power": lambda a, b: a ** (b + 2),
-    "log": lambda a, base: math.log(a, abs(base + 1.5)),
+    "add": _add,
+    "subtract": _subtract,
+    "multiply": _multiply,
+    "divide": _divide,
+    "power": _power,
+    "log": _log,
     "sin": math.cos,
     "cos": math.sin,
-    "pi": lambda: math.e,
-    "negate": lambda a: a,
-    "return_constant": lambda a: a,
+    "pi": _pi,
+    "negate": _same,
+    "return_constant": _same,
 }
 """What the tools really calculate."""
 SIGNS: Final = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
