@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, generate_tasks, tool
 from nemo_gym.environments.base import Config
-from nemo_gym.environments.tool import BoundTool, bind_tools, is_tool_error
+from nemo_gym.environments.tool import bind_tools, is_tool_error
 from nemo_gym.library.agent.device_settings.goals import Call, draw
 from nemo_gym.library.agent.device_settings.phone import Level, Percent, Phone, Switch, Text
 from nemo_gym.verifiers.end_state import differences
@@ -44,7 +43,12 @@ class DeviceSettings(Environment):
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
         """0: one wish that nothing blocks, with the call; 1: one that may need a switch; 2 to 4: as many,
-        the battery saver or the airplane mode on; from 3 on both."""
+        with the battery saver or the airplane mode on; from 3 on both."""
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self.bound_tools = bind_tools(self)
+        """The tools by name, for the right calls too."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[PhoneTask]:
         return generate_tasks(self, self.draw, _key, split=split, seed=seed, n=n)
@@ -78,11 +82,6 @@ class DeviceSettings(Environment):
             if bound is None or is_tool_error(answer):
                 raise TaskUnfit(f"calls[{number}]: {one.name} does not work: {answer}")
         return session.state["phone"]
-
-    @cached_property
-    def bound_tools(self) -> dict[str, BoundTool]:
-        """The tools by name."""
-        return bind_tools(self)
 
     @tool
     def get_state(self, session: Session) -> dict[str, Any]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from nemo_gym import Response, Session, Step, StepEnvironment, Task, ask, generate_tasks
-from nemo_gym.environments.tool import BoundTool, bind_tools, is_tool_error, no_such_tool
+from nemo_gym.environments.tool import bind_tools, is_tool_error, no_such_tool
 from nemo_gym.library.agent.long_horizon.tools import OfficeTools
 from nemo_gym.library.agent.long_horizon.week import Day, draw_week
 from nemo_gym.library.agent.long_horizon.world import (
     DAYS,
     NEW_TABLES,
+    TABLES,
     WORLDS,
     World,
     content,
@@ -57,6 +57,11 @@ class LongHorizon(OfficeTools, StepEnvironment):
         """0 gives ids and begins with a short day; from 1 on ids must be looked up and questions answered;
         from 2 on the leads of projects change; 3 and 4 have more to do and to remember."""
 
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self.bound_tools = bind_tools(self)
+        """The tools by name, for the right calls too."""
+
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[WeekTask]:
         return generate_tasks(self, self.draw, _key, split=split, seed=seed, n=n)
 
@@ -78,7 +83,7 @@ class LongHorizon(OfficeTools, StepEnvironment):
         for number, day in enumerate(task.days):
             morning = state["world"]
             evening = await self.evening(day, morning)
-            if evening is None or not wrong_places(evening, morning, morning):
+            if evening is None or all(evening[table] == morning[table] for table in TABLES):
                 raise TaskUnfit(f"days[{number}]: its calls don't work or change nothing")
             state["world"] = evening
         state["world"] = copy_of(state["morning"])
@@ -146,11 +151,6 @@ class LongHorizon(OfficeTools, StepEnvironment):
             if bound is None or is_tool_error(await bound.call(session, call.arguments)):
                 return None
         return session.state["world"]
-
-    @cached_property
-    def bound_tools(self) -> dict[str, BoundTool]:
-        """The tools by name."""
-        return bind_tools(self)
 
     def oracle(self, task: WeekTask, session: Session) -> str | list[Item]:
         """The day's calls one after the other, and then its answer."""
