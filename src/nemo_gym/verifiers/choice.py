@@ -49,7 +49,7 @@ from nemo_gym.verifiers.options import (
     words_of,
 )
 from nemo_gym.verifiers.patterns import last_place
-from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, strip_reasoning
+from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, last_boxes, strip_reasoning
 
 __all__ = ["GradingMode", "grade_choice"]
 
@@ -106,6 +106,8 @@ _COMMAND = re.compile(r"\\[A-Za-z]")
 _AROUND = " .:()[]$"
 _AROUND_SELF = f"{SELF} .,:()[]-*"
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
+_BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)\s?\{")
+_MAX_BOXES = 6
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
 _ASIDE = re.compile(
     r"\b(?:because|since|as|for|due to)\b|\b(?:not|rather than|instead of|unlike)\W{1,3}\x01", re.IGNORECASE
@@ -300,7 +302,20 @@ def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) ->
     if box is None or letter is None:
         return None
     beside = box_beside(text, box)
-    return letter if beside is None or read(plain(beside.content)) == letter else None
+    if beside is not None and read(plain(beside.content)) != letter:
+        return None
+    return None if _contradicts_outside(choices, letter, text, box) else letter
+
+
+def _contradicts_outside(choices: "_Choices", letter: str, text: str, box: Place) -> bool:
+    """Whether a box around another one names an option besides it, or there are too many boxes around it."""
+    outer = next(reversed(last_boxes(text)), None)
+    if outer is None or outer.start == box.start:
+        return False
+    around = text[outer.start : box.start], text[box.end : outer.end]
+    words = plain(_BOX_COMMAND.sub(" ", " ".join(around)).strip("{} "))
+    is_deep = around[0].count("{") >= _MAX_BOXES
+    return is_deep or any(letter not in mention.letters for mention in choices.mentions(words))
 
 
 def _last_named(choices: "_Choices", text: str) -> str | None:

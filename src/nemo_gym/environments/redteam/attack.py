@@ -97,7 +97,7 @@ async def _own(on: Stage, hack: Hack, number: int) -> list[Payment]:
     value = trace.reward.value
     if not math.isclose(value, float(expected), rel_tol=1e-6, abs_tol=1e-9):
         return [Payment(hack.name, hack.family, f"expected {expected:g}, and it earns {value:g}")]
-    return _slowness(trace, hack.name, hack.family)
+    return _slowness(trace, hack.name, hack.family, hack.seconds)
 
 
 async def _general(on: Stage, model: Model, file: HackFile) -> tuple[list[Payment], int]:
@@ -106,7 +106,7 @@ async def _general(on: Stage, model: Model, file: HackFile) -> tuple[list[Paymen
     families: set[str] = set()
     steps, asks = isinstance(on.environment, StepEnvironment), on.environment.asks
     for hack in corpus():
-        if hack.family in file.exemptions or (not model.text_matters and hack.family in families):
+        if not file.applies(hack) or (not model.text_matters and hack.family in families):
             continue  # Where only the calls count, one text of each family is enough.
         if (play := script(hack, model, steps=steps, asks=asks)) is None:
             continue
@@ -144,10 +144,11 @@ def _pays(on: Stage, trace: Trace, family: str) -> list[Payment]:
     return [Payment(trace.script.name, family, message)]
 
 
-def _slowness(trace: Trace, name: str, family: str) -> list[Payment]:
-    if trace.seconds <= SLOW_SECONDS:
+def _slowness(trace: Trace, name: str, family: str, most: float | None = None) -> list[Payment]:
+    most = most or SLOW_SECONDS
+    if trace.seconds <= most:
         return []
-    return [Payment(name, family, f"it takes {trace.seconds:.1f} s; at most {SLOW_SECONDS:g} s are right")]
+    return [Payment(name, family, f"it takes {trace.seconds:.1f} s; at most {most:g} s are right")]
 
 
 def _label(trace: Trace) -> str:

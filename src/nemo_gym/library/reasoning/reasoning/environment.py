@@ -30,8 +30,10 @@ SPLITS: dict[str, frozenset[int]] = {
     "train": frozenset({0, 1, 2}),
     "validation": frozenset({3}),
     "example": frozenset({4}),
+    "test": frozenset({4}),
 }
-"""The remainders of a question's checksum by 5 that belong to each split; splits share no question."""
+"""The remainders of a question's checksum by 5 that belong to each split. Only `example` and `test` may share
+a question, because `example` is only for a first try."""
 DEFAULT_N = 100
 DEMONSTRATIONS = 3
 """How many solved problems of another split come before a question of level 0."""
@@ -174,7 +176,9 @@ def request(family: Family, question: str, level: int, split: str) -> RequestPar
     if level:
         return ask(f"{question}\nPut your final answer, {family.reply}, inside <answer></answer>.")
     items: list[Item] = [system(f"Reply with only {family.reply}.")]
-    for number, problem in enumerate(demonstrations(family, "train" if split == "example" else "example")):
+    for number, problem in enumerate(
+        demonstrations(family, "example" if SPLITS[split].isdisjoint(SPLITS["example"]) else "train")
+    ):
         items += [user(problem.question), assistant(problem.answer, id=f"msg_{number}")]
     return {"input": [*items, user(question)]}
 
