@@ -139,9 +139,13 @@ def test_scoring_again_keeps_the_weights_or_changes_them(gym: Gym) -> None:
         return rewards(gym, name)
 
     assert again("same.jsonl") == EXPECTED
+    metrics = [(gym.folder / f"{name}_aggregate_metrics.json").read_text() for name in ("old", "same")]
+    assert metrics[0] == metrics[1]
     assert again("plain.jsonl", "--reward-weights", "", "--shape", "") == [0.5, 1.5, 0.5, 1.5]
     assert "reward" not in manifest(gym, "plain")["identity"]
     assert again("other.jsonl", "--reward-weights", "format=0", "--limit", "2") == [-0.5, 0.5]
+    merged = gym("eval", "aggregate", "-i", "old.jsonl,other.jsonl", "-o", "all.jsonl")
+    assert (merged.returncode, "different weights or shapes" in merged.stderr) == (2, True)
     mixture = gym("eval", "reverify", "--rollouts", "old.jsonl", "-o", "other.jsonl", "--append")
     assert (mixture.returncode, "other weights or shapes" in mixture.stderr) == (2, True)
 

@@ -57,10 +57,10 @@ def terms_again(source: RunPaths, weights: str | None, shapes: list[str] | None)
     Raises:
         UsageError: one is not valid.
     """
-    recorded = load_manifest(source.manifest).identity.reward if source.manifest.exists() else {}
+    recorded = load_manifest(source.manifest).terms if source.manifest.exists() else RewardTerms()
     return RewardTerms.of(
-        recorded.get("weights") if weights is None else weights,
-        recorded.get("shapes") if shapes is None else [shape for shape in shapes if shape],
+        recorded.weights if weights is None else weights,
+        recorded.shapes if shapes is None else [shape for shape in shapes if shape],
     )
 
 
@@ -114,8 +114,7 @@ def _beside(job: Job, plan: RecordedPlan) -> Job:
 
 def _refuse_mixture(target: RunPaths, terms: RewardTerms) -> None:
     """Refuse to append rewards to others that have other weights or shapes."""
-    present = load_manifest(target.manifest).identity.reward if target.manifest.exists() else {}
-    if present != terms.public():
+    if target.manifest.exists() and load_manifest(target.manifest).terms != terms:
         raise UsageError(
             f"{target.rollouts} has rewards with other weights or shapes: choose another output"
         ).about("output", "reward_weights")

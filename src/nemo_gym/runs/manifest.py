@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, cast
 
 import msgspec
 
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.environments.rewards import Rewards
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
@@ -64,6 +65,16 @@ class Manifest(msgspec.Struct):
     def scale(self) -> RewardScale:
         """What the rewards of the run can be."""
         return UNKNOWN_SCALE if self.rewards is None else self.rewards.scale
+
+    @property
+    def terms(self) -> RewardTerms:
+        """The weights and shapes of the run's rewards.
+
+        Raises:
+            UsageError: they are not valid.
+        """
+        reward = self.identity.reward
+        return RewardTerms.of(reward.get("weights"), reward.get("shapes"))
 
     @property
     def environment_name(self) -> str:
