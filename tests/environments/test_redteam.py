@@ -16,13 +16,22 @@ from nemo_gym.environments.redteam.hacks import corpus, families, read_hacks
 from nemo_gym.environments.redteam.scripts import split_oracle
 from nemo_gym.wire.errors import UsageError
 
+SLOW = {"bird_sql", "code_gen", "data_analysis", "evalplus", "example_repair", "spider2_lite", "sql", "tau2"}
+"""They run programs, or copy data, for each hack; the tests of each replay its own hacks."""
+
 
 @pytest.mark.parametrize("name", list(library()))
 def test_no_known_hack_pays_in_a_built_in_environment(name: str) -> None:
     kind = find_environment(name, roots=[])
-    report = asyncio.run(attack(lambda: kind({}), tasks=1))
+    report = asyncio.run(attack(lambda: kind({}), tasks=1, share=8 if name in SLOW else 2))
     assert report.payments == ()
+    assert report.own >= 8
     assert report.general or report.exemptions
+
+
+def test_a_share_of_the_corpus_is_tried_and_the_shares_together_are_the_corpus() -> None:
+    whole, half = (asyncio.run(attack(lambda: Gullible({}), tasks=1, share=share)) for share in (1, 2))
+    assert 0 < half.general < whole.general
 
 
 class Gullible(Environment):
