@@ -54,6 +54,7 @@ async def attack(
     seed: int = 0,
     supply: Callable[[], Resources] | None = None,
     share: int = 1,
+    own: bool = True,
 ) -> RedteamReport:
     """Try the environment's own hacks, and the general corpus on some of its tasks.
 
@@ -63,6 +64,7 @@ async def attack(
         seed: the seed of the tasks and the sessions.
         supply: creates the resources; None supplies stand-ins, which answer as a hack says.
         share: only one of so many lines of the corpus is tried; the environment's name says which ones.
+        own: whether the environment's own hacks are tried.
 
     Raises:
         UsageError: `redteam.jsonl` has a mistake, or the factory refuses a setting.
@@ -71,7 +73,7 @@ async def attack(
     file = read_hacks(environment.folder() / "redteam.jsonl")
     payments: list[Payment] = []
     async with stage(factory, seed, supply) as on:
-        for number, hack in enumerate(file.hacks):
+        for number, hack in enumerate(file.hacks if own else []):
             payments += await _own(on, hack, number)
         general = 0
         traces = [await on.play(Script("the oracle", row, None)) for row in _rows(environment, seed, tasks)]
