@@ -16,7 +16,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import open_regular
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that must be the same for two halves of a run to belong together."""
 
     environment: dict[str, Any]
@@ -28,6 +28,8 @@ class Identity(msgspec.Struct, frozen=True):
     sampling: dict[str, Any]
     inputs: dict[str, Any]
     """`source`, `limit`, `repeats`, `seed`, `split`, and for a file its `sha256`."""
+    reward: dict[str, Any] = {}
+    """The `weights` of reward components and the `shapes`, where the run sets them."""
 
 
 _LAST_SECOND: Final = 253_402_300_799

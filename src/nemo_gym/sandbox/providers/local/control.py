@@ -16,6 +16,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, Final, NamedTuple
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
@@ -321,7 +322,8 @@ async def _spawn(jail: dict[str, Any] | None, channel: int, errors: IO[bytes]) -
         (info, info_end), (wait, ready) = _pipe(stack), _pipe(stack)
         arguments = jail_arguments(jail, info=info_end.fileno(), ready=wait.fileno(), filter=filter.fileno())
         fds += [info_end.fileno(), wait.fileno()]
-        process = await _start([*arguments, *words], fds, errors, extra_groups=[])
+        # Inside, the groups of this process could not be left any more. uvloop has no `extra_groups`.
+        process = await _start([*arguments, *words], fds, errors, preexec_fn=partial(os.setgroups, []))
         info_end.close()
         try:
             map_ids(await asyncio.to_thread(_child_of, info), jail["outside"])
