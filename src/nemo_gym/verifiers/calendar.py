@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from nemo_gym.verifiers.opposition import is_opposed
+from nemo_gym.verifiers.text import is_reordered
 
 MAX_EVENTS: Final = 200
 MAX_TEXT: Final = 100_000
@@ -62,7 +63,7 @@ def check_schedule(text: str, events: list[Event]) -> ScheduleVerdict:
         return ScheduleVerdict("right")
     text = text[:MAX_TEXT]
     lists = list(islice(_lists(text), _MAX_LISTS))
-    if not lists:
+    if not lists or is_reordered(text):
         return ScheduleVerdict("no_answer")
     first, start, end = lists[0]
     answer = msgspec.json.encode(first).decode()[:1000]

@@ -49,7 +49,15 @@ from nemo_gym.verifiers.options import (
     words_of,
 )
 from nemo_gym.verifiers.patterns import last_place
-from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, last_boxes, strip_reasoning
+from nemo_gym.verifiers.text import (
+    Place,
+    answer_places,
+    box_beside,
+    is_reordered,
+    last_box,
+    last_boxes,
+    strip_reasoning,
+)
 
 __all__ = ["GradingMode", "grade_choice"]
 
@@ -84,6 +92,8 @@ def grade_choice(
     """
     choices = _choices(tuple(options.items()))
     text = strip_reasoning(text)
+    if is_reordered(text):
+        return None
     if output_regex:
         place = last_place([output_regex] if isinstance(output_regex, str) else output_regex, text)
         if place is not None:
@@ -108,6 +118,7 @@ _AROUND_SELF = f"{SELF} .,:()[]-*"
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
 _BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _MAX_BOXES = 6
+_NUMBER = re.compile(r"\d+")
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
 _ASIDE = re.compile(
     r"\b(?:because|since|as|for|due to)\b|\b(?:not|rather than|instead of|unlike)\W{1,3}\x01", re.IGNORECASE
@@ -205,6 +216,8 @@ class _Choices(Options):
             return self.letter(bare)
         places = [place for place, char in enumerate(answer[: MAX_ANSWER + 1]) if char.isalpha()]
         if len(places) != 1 or len(answer) > MAX_ANSWER or NOT_LONE.search(answer) or denies(answer):
+            return None
+        if len(_NUMBER.findall(answer)) > 1:
             return None
         letter = self.letter(answer[places[0]])
         if letter is None or adjoins(answer, places[0]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -52,6 +53,8 @@ async def attack(
     tasks: int = 2,
     seed: int = 0,
     supply: Callable[[], Resources] | None = None,
+    share: int = 1,
+    own: bool = True,
 ) -> RedteamReport:
     """Try the environment's own hacks, and the general corpus on some of its tasks.
 
@@ -60,6 +63,8 @@ async def attack(
         tasks: on how many tasks the general corpus is tried.
         seed: the seed of the tasks and the sessions.
         supply: creates the resources; None supplies stand-ins, which answer as a hack says.
+        share: only one of so many lines of the corpus is tried; the environment's name says which ones.
+        own: whether the environment's own hacks are tried.
 
     Raises:
         UsageError: `redteam.jsonl` has a mistake, or the factory refuses a setting.
@@ -68,12 +73,12 @@ async def attack(
     file = read_hacks(environment.folder() / "redteam.jsonl")
     payments: list[Payment] = []
     async with stage(factory, seed, supply) as on:
-        for number, hack in enumerate(file.hacks):
+        for number, hack in enumerate(file.hacks if own else []):
             payments += await _own(on, hack, number)
         general = 0
         traces = [await on.play(Script("the oracle", row, None)) for row in _rows(environment, seed, tasks)]
         for trace in traces[:tasks]:
-            more, tried = await _general(on, await _model(on, trace, traces), file)
+            more, tried = await _general(on, await _model(on, trace, traces), file, share)
             payments += more
             general += tried
     return RedteamReport(environment.name(), len(file.hacks), general, tuple(payments), file.exemptions)
@@ -100,12 +105,13 @@ async def _own(on: Stage, hack: Hack, number: int) -> list[Payment]:
     return _slowness(trace, hack.name, hack.family, hack.seconds)
 
 
-async def _general(on: Stage, model: Model, file: HackFile) -> tuple[list[Payment], int]:
+async def _general(on: Stage, model: Model, file: HackFile, share: int) -> tuple[list[Payment], int]:
     payments: list[Payment] = []
     tried = 0
     families: set[str] = set()
     steps, asks = isinstance(on.environment, StepEnvironment), on.environment.asks
-    for hack in corpus():
+    first = zlib.crc32(on.environment.name().encode()) % share
+    for hack in corpus()[first::share]:
         if not file.applies(hack) or (not model.text_matters and hack.family in families):
             continue  # Where only the calls count, one text of each family is enough.
         if (play := script(hack, model, steps=steps, asks=asks)) is None:
