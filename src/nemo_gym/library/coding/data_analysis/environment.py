@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, generate_tasks, tool
 from nemo_gym.environments.base import Config
-from nemo_gym.library.coding.data_analysis.interpreter import Interpreter
+from nemo_gym.environments.python_interpreter import Interpreter
 from nemo_gym.library.coding.data_analysis.questions import Case, draw_case
 from nemo_gym.verifiers.exact import extract_answer, normalize
 from nemo_gym.wire.errors import TaskUnfit
@@ -94,7 +94,7 @@ class DataAnalysis(Environment):
             code: The code.
         """
         interpreter: Interpreter = session.state["interpreter"]
-        return await interpreter.run(code[:100_000].encode("utf-8", "replace").decode())
+        return (await interpreter.run(code)).text
 
     def verify(self, task: AnalysisTask, response: Response, session: Session) -> Reward:
         answer = extract_answer(response.final_text, "final_answer")

@@ -9,17 +9,38 @@ from typing import Final
 
 import msgspec
 
-from nemo_gym import Session, ToolError
-from nemo_gym.library.coding.data_analysis import shell
+from nemo_gym.environments import interpreter_script
+from nemo_gym.environments.session import Session
+from nemo_gym.environments.tool import ToolError
 from nemo_gym.sandbox import AsyncSandbox, SandboxCreateError, SandboxPtyError, SandboxSpec
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
+from nemo_gym.sandbox.program import without_surrogates
 from nemo_gym.sandbox.pty import Pty
 from nemo_gym.wire.errors import EnvironmentFault
 
+MAX_CODE: Final = 100_000
+"""The most characters of the code of one call; what is longer is cut."""
 _SCRIPT: Final = "interpreter_of_the_session.py"
-_SOURCE: Final = inspect.getsource(shell)
+_SOURCE: Final = inspect.getsource(interpreter_script)
 _MAX_LINE: Final = 1 << 18
 _LIMITS: Final = {"file_mib": 16, "cpu_s": 120, "processes": 32}
+
+
+class CodeResult(msgspec.Struct, frozen=True):
+    """What came of some code."""
+
+    stdout: str
+    stderr: str
+    result: str | None = None
+    """The value of its last expression, as Python writes it."""
+    error: str | None = None
+    """The end of the traceback of its exception."""
+
+    @property
+    def text(self) -> str:
+        """All of it, as an interactive interpreter shows it."""
+        value = "" if self.result is None else f"{self.result}\n"
+        return self.stdout + self.stderr + value + (self.error or "")
 
 
 class Interpreter:
@@ -33,8 +54,8 @@ class Interpreter:
         self._sandbox: AsyncSandbox | None = None
         self._program: Pty | None = None
 
-    async def run(self, code: str) -> str:
-        """The output of some code.
+    async def run(self, code: str) -> CodeResult:
+        """Run some code.
 
         Raises:
             ToolError: it does not end in time or ends the interpreter, whose variables are then gone.
@@ -44,8 +65,8 @@ class Interpreter:
             program = await self._start()
             try:
                 async with asyncio.timeout(self._seconds):
-                    await program.write(msgspec.json.encode(code) + b"\n")
-                    return msgspec.json.decode(await _line(program), type=str)
+                    await program.write(msgspec.json.encode(without_surrogates(code[:MAX_CODE])) + b"\n")
+                    return msgspec.json.decode(await _line(program), type=CodeResult)
             except TimeoutError:
                 problem = f"The code did not end within {self._seconds:g} seconds."
             except (SandboxPtyError, SandboxStopped, msgspec.DecodeError, UnicodeError, EOFError):

@@ -1,0 +1,1 @@
+"""Mathematics with a Python interpreter that keeps its variables."""
