@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from msgspec import Meta
 
@@ -103,10 +103,10 @@ def says_why(text: str) -> bool:
 
 
 def arguments_of(values: Mapping[str, Any], required: Collection[str] = ()) -> dict[str, Any]:
-    """The first possible value of each argument; one that may be left out is left out, unless it is required."""
+    """The first possible value of each argument. One that may be left out is left out, unless required."""
     arguments: dict[str, Any] = {}
     for name, choices in values.items():
-        texts: list[Any] = choices if isinstance(choices, list) else [choices]
+        texts = cast("list[Any]", choices) if isinstance(choices, list) else [choices]
         given = [choice for choice in texts if choice != ""]
         if given and (name in required or len(given) == len(texts)):
             arguments[name] = plain(given[0])
