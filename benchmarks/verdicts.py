@@ -13,11 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import nemo_gym
+from nemo_gym.sandbox import Program, SandboxPool
 from nemo_gym.verifiers.choice import grade_choice
 from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.math import grade
 
 N = 2_000
+PROGRAMS = 1_000
+ROLLOUTS = 200
 WORDS = "After some thought about the question, we see what the answer must be"
 OPTIONS = {"A": "oxygen", "B": "carbon dioxide", "C": "helium", "D": "nitrogen"}
 
@@ -70,7 +74,27 @@ def _rate(verdict: Callable[[int], object]) -> float:
 
 
 async def _code() -> list[Rate]:
-    return []
+    """One-shot programs, and rollouts of `code_gen` whose answers are right."""
+    SandboxPool().provider()  # The imports are not part of the first run.
+    pool = SandboxPool()
+    start = time.perf_counter()
+    await pool.run_python(Program("print(1)"))
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    programs = (Program("print(int(input()) * 2)", stdin=str(n)) for n in range(PROGRAMS))
+    results = await asyncio.gather(*map(pool.run_python, programs))
+    rate = PROGRAMS / (time.perf_counter() - start)
+    assert [result.stdout for result in results] == [f"{2 * n}\n" for n in range(PROGRAMS)]
+    await pool.aclose()
+    start = time.perf_counter()
+    rollouts = [one async for one in nemo_gym.collect("code_gen", "oracle", limit=ROLLOUTS, seed=1)]
+    verified = ROLLOUTS / (time.perf_counter() - start)
+    assert {one.reward for one in rollouts} == {1.0}
+    return [
+        Rate("isolated programs", rate, 150),
+        Rate("first isolated program (1 / its seconds)", 1 / first, 1 / 0.060),
+        Rate("rollouts of `code_gen`, 12 hidden tests each", verified, 100),
+    ]
 
 
 if __name__ == "__main__":
