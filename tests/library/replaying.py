@@ -40,7 +40,7 @@ def check_hacks(environment: Environment) -> None:
     low, high = environment.reward_range
     link = LocalEnvironment(environment)
     lines = (environment.folder() / "redteam.jsonl").read_text(encoding="utf-8").splitlines()
-    hacks = [json.loads(line) for line in lines]
+    hacks = [hack for hack in map(json.loads, lines) if "not_applicable" not in hack]
     assert sum(hack["expected"] == "zero" for hack in hacks) >= 8
     assert any(hack["expected"] == "full" for hack in hacks)
     for hack in hacks:
