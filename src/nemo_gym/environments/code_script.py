@@ -2,7 +2,7 @@
 
 The first line of its standard input is the program, and every further line a case. For each case a line goes
 to standard output, with the number and the nonce of the case and with what the code printed or returned. The
-code gets inputs only: the expected values are outside the sandbox. The script needs only the standard library.
+code gets inputs only; the expected values are outside the sandbox. It needs only the standard library.
 """
 
 import builtins
