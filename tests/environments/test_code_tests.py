@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
 import pytest
 
+from nemo_gym.environments import code_tests
 from nemo_gym.environments.code_script import decode, encode
-from nemo_gym.environments.code_tests import CodeRunner, code_runner
+from nemo_gym.environments.code_tests import CodeCase, CodeRun, run_cases
 from nemo_gym.sandbox import SandboxPool
 
 IGNORES_SIGNALS = """
@@ -23,28 +21,24 @@ while True:
 """
 
 
-@asynccontextmanager
-async def opened(code: str, function: str | None = None) -> AsyncGenerator[CodeRunner]:
+async def runs_of(code: str, cases: list[CodeCase], function: str | None = None) -> list[CodeRun]:
     pool = SandboxPool()
     try:
-        async with code_runner(pool, code, function=function) as runner:
-            yield runner
+        return [run async for run in run_cases(pool, code, cases, function=function)]
     finally:
         await pool.aclose()
 
 
 async def test_one_sandbox_runs_many_inputs_apart_from_each_other() -> None:
     code = "import builtins\nn = int(input())\nprint(n, hasattr(builtins, 'mark'))\nbuiltins.mark = 1"
-    async with opened(code) as runner:
-        runs = [await runner.run(f"{n}\n", seconds=5) for n in range(4)]
+    runs = await runs_of(code, [CodeCase(f"{n}\n") for n in range(4)])
     assert [run.output for run in runs] == [f"{n} False\n" for n in range(4)]
     assert {run.status for run in runs} == {"ok"}
 
 
 async def test_a_function_returns_plain_values_with_their_types() -> None:
     code = "def f(x, y): return x, {y: [1.5, True, None, b'a', 2j]}, {3}, float('inf')"
-    async with opened(code, "f") as runner:
-        run = await runner.call([(1, 2), "k"], seconds=5)
+    (run,) = await runs_of(code, [CodeCase(arguments=[(1, 2), "k"])], "f")
     assert run.value() == ((1, 2), {"k": [1.5, True, None, b"a", 2j]}, {3}, float("inf"))
 
 
@@ -66,20 +60,40 @@ async def test_a_function_returns_plain_values_with_their_types() -> None:
     ids=["loop", "signals", "closed", "flood", "exit", "memory", "syntax", "lone", "nul", "deep", "kill"],
 )  # fmt: skip
 async def test_a_hostile_program_ends_with_its_reason(code: str, status: str) -> None:
-    async with opened(code) as runner:
-        run = await runner.run("", seconds=0.5)
+    (run,) = await runs_of(code, [CodeCase(seconds=0.5), CodeCase()])
     assert run.status == status
 
 
-async def test_a_program_that_stops_its_script_gets_no_more_inputs() -> None:
-    async with opened("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\nprint(1)") as runner:
-        runner_runs = [await runner.run("", seconds=-4.5) for _ in range(2)]
-    assert [run.status for run in runner_runs] == ["timeout", "lost"]
+async def test_a_program_that_stops_its_script_gets_no_more_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_tests, "MARGIN_S", 1.0)
+    code = "import os, signal\nif input() == '2': os.kill(os.getppid(), signal.SIGSTOP)\nprint(1)"
+    runs = await runs_of(code, [CodeCase(str(n), seconds=1) for n in range(4)])
+    assert [run.status for run in runs] == ["ok", "ok", "timeout"]
+
+
+async def test_many_slow_or_long_outputs_take_several_runs() -> None:
+    code = "import time\ntime.sleep(0.4)\nprint(input() * 900_000)"
+    runs = await runs_of(code, [CodeCase(str(n)) for n in range(5)])
+    assert [run.output for run in runs] == [str(n) * 900_000 + "\n" for n in range(5)]
+
+
+async def test_a_program_that_uses_all_memory_ends_the_tests() -> None:
+    runs = await runs_of("x = []\nwhile True: x.append(bytes(range(256)) * 40_000)", [CodeCase()] * 2)
+    assert [run.status for run in runs] in (["lost"], ["error"])
+
+
+async def test_a_forged_answer_of_the_wrong_nonce_is_none() -> None:
+    code = """import os
+with open(f"/proc/{os.getppid()}/fd/1", "w") as answers:
+    answers.write('{"id":0,"nonce":"","status":"ok","output":"7","error":"","seconds":0}' + chr(10))
+"""
+    runs = await runs_of(code, [CodeCase()] * 2)
+    assert [run.status for run in runs if run.output] == []
 
 
 async def test_a_process_that_is_left_behind_does_not_delay_the_answer() -> None:
-    async with opened("import os, time\nif os.fork() == 0: time.sleep(60)\nelse: print(1)") as runner:
-        run = await runner.run("", seconds=30)
+    code = "import os, time\nif os.fork() == 0: time.sleep(60)\nelse: print(1)"
+    (run,) = await runs_of(code, [CodeCase(seconds=30)])
     assert (run.status, run.output) == ("ok", "1\n")
     assert run.seconds < 20
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import cast
 
 from nemo_gym.environments.base import Environment, Golden
@@ -16,12 +17,14 @@ from nemo_gym.wire.task import Row
 
 def play_oracle(where: Environment | LocalEnvironment, row: Row, *, max_turns: int = 20) -> Reward:
     """The reward of a rollout in which the environment's own oracle answers, one turn at a time."""
-    return asyncio.run(_play_oracle(_link(where), row, max_turns))
+    link = _link(where)
+    return asyncio.run(_closing(link, _play_oracle(link, row, max_turns)))
 
 
 def play(where: Environment | LocalEnvironment, row: Row, output: str | list[Item]) -> Reward:
     """The reward of a trajectory whose tool calls are carried out in order."""
-    return asyncio.run(_play(_link(where), row, output))
+    link = _link(where)
+    return asyncio.run(_closing(link, _play(link, row, output)))
 
 
 def play_golden(where: Environment | LocalEnvironment, golden: Golden) -> Reward:
@@ -45,6 +48,14 @@ async def carry_out(link: LocalEnvironment, session: Session, items: list[Item])
         if item["type"] == "function_call":
             done.append(function_call_output(item["call_id"], await link.call(session, item)))
     return done
+
+
+async def _closing(link: LocalEnvironment, playing: Awaitable[Reward]) -> Reward:
+    """Close the warm sandboxes before the event loop ends."""
+    try:
+        return await playing
+    finally:
+        await link.environment.resources.sandboxes.aclose()
 
 
 def _link(where: Environment | LocalEnvironment) -> LocalEnvironment:

@@ -1,8 +1,8 @@
 """A script for a sandbox: it runs untrusted code on one input after the other, each in a child process.
 
 The first line of its standard input is the program, and every further line a case. For each case a line goes
-back, with the number and the nonce of the case and with what the code printed or returned. The code gets
-inputs only: the expected values are outside the sandbox. The script needs only the standard library.
+to standard output, with the number and the nonce of the case and with what the code printed or returned. The
+code gets inputs only; the expected values are outside the sandbox. It needs only the standard library.
 """
 
 import builtins
@@ -86,18 +86,28 @@ from typing import *
 """Names that the programs of contests use without an import."""
 
 
+STOP_S = 1.0
+MAX_TEXT = 8 << 20
+"""When its answers took so many seconds or have so many characters, the script leaves the other cases to its
+next run, so that a wrong answer ends the tests."""
+
+
 def serve(commands: int, answers: int) -> None:
-    """Answer every case until the stream ends."""
+    """Answer the cases in turn, up to the first one that fails."""
     with os.fdopen(commands, "rb") as lines:
         program = json.loads(next(lines))
         names: dict[str, Any] = {}
         exec(IMPORTS, names)  # noqa: S102
+        seconds, size = 0.0, 0
         for line in lines:
             case = json.loads(line)
             answer = Run(program, case, names, (commands, answers)).answer()
             if answer is None:  # This is the child, which ends as every program does.
                 return
             _write(answers, json.dumps(answer).encode() + b"\n")
+            seconds, size = seconds + answer["seconds"], size + len(answer["output"])
+            if answer["status"] != "ok" or seconds > STOP_S or size > MAX_TEXT:
+                return
 
 
 class Run:

@@ -1,15 +1,13 @@
 """Runs a model's program on the inputs of tests, in a sandbox that never sees what they expect.
 
 ```python
-async with code_runner(session, code, function="double") as runner:
-    run = await runner.call([3])
+async for run in run_cases(session, code, [CodeCase(arguments=[3])], function="double"):
     passed = run.status == "ok" and same_value(run.value(), 6)
 ```
 
-One sandbox runs all inputs of a program, each in a process of its own, and gets one input at a time. Only
-text comes back: the caller compares it with the expected value (`verifiers.program_output`,
-`verifiers.plain_values`). A program can change its own process, and even the script that starts it, but what
-it sends has to be right.
+One run in a sandbox takes many inputs of a program, each in a process of its own. Only text comes back: the
+caller compares it with the expected value (`verifiers.program_output`, `verifiers.plain_values`). A program
+can change its own process, and even the script that starts it, but what it sends has to be right.
 """
 
 from __future__ import annotations
@@ -18,8 +16,7 @@ import asyncio
 import inspect
 import json
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -27,22 +24,40 @@ import msgspec
 from nemo_gym.environments import code_script
 from nemo_gym.environments.code_script import decode, encode
 from nemo_gym.environments.session import Session
-from nemo_gym.sandbox import SandboxCreateError, SandboxPool, SandboxPtyError, SandboxSpec
-from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
-from nemo_gym.sandbox.pty import Pty
+from nemo_gym.sandbox import Program, ProgramResult, SandboxCreateError, SandboxPool
+from nemo_gym.sandbox.errors import InvalidSandbox, SandboxFileError, SandboxStopped
 from nemo_gym.wire.errors import EnvironmentFault
 
 MAX_OUTPUT: Final = 1 << 20
 """The most bytes that a program may print or return for one input."""
 MAX_CODE: Final = 1 << 20
 """The most characters of a program."""
-_MAX_LINE: Final = 7 * MAX_OUTPUT
-"""The most bytes of an answer, in which JSON may write one byte as six."""
-_MARGIN_S: Final = 5.0
-"""Seconds in addition to the time limit that a busy machine has for an answer."""
-_SCRIPT: Final = "code_script.py"
+_MAX_BYTES: Final = 7 * (code_script.MAX_TEXT + MAX_OUTPUT)
+"""The most bytes of the answers of a run, in which JSON may write one byte as six."""
+MARGIN_S: Final = 5.0
+"""Seconds in addition to the time limit that a busy machine has for the answers of a run."""
+_MAX_CASES: Final = 100
+"""The most cases of a run."""
+_SOURCE: Final = inspect.getsource(code_script)
 
 Status = Literal["ok", "error", "timeout", "limit", "lost"]
+
+
+class CodeCase(msgspec.Struct, frozen=True):
+    """An input for a program: a text at its standard input, or arguments of its function."""
+
+    text: str = ""
+    arguments: Sequence[object] | None = None
+    """Plain values."""
+    seconds: float = 10.0
+    """The time limit."""
+
+    def line(self, number: int, nonce: str) -> str:
+        """It as JSON for the script."""
+        case = {"id": number, "nonce": nonce, "seconds": self.seconds, "input": self.text}
+        if self.arguments is not None:
+            case["arguments"] = encode(list(self.arguments))
+        return json.dumps(case) + "\n"
 
 
 class CodeRun(msgspec.Struct, frozen=True):
@@ -50,7 +65,7 @@ class CodeRun(msgspec.Struct, frozen=True):
 
     status: Status
     """`error`: it raised an exception or ended with another exit code than 0; `limit`: too much output;
-    `lost`: the program stopped the script that runs it, so there is no answer."""
+    `lost`: there is no answer, because it used all memory or ended the script that runs it."""
     output: str = ""
     """What it printed, or the JSON of what its function returned."""
     error: str = ""
@@ -80,93 +95,65 @@ class _Answer(msgspec.Struct):
     seconds: float
 
 
-class CodeRunner:
-    """A program in a sandbox, ready for inputs."""
-
-    def __init__(self, pty: Pty) -> None:
-        self._pty = pty
-        self._buffer = bytearray()
-        self._count = 0
-        self._lost = False
-
-    async def run(self, stdin: str, *, seconds: float) -> CodeRun:
-        """Run the program on a text at its standard input, for at most so many seconds."""
-        return await self._ask({"input": stdin}, seconds)
-
-    async def call(self, arguments: Sequence[object], *, seconds: float) -> CodeRun:
-        """Call the program's function with plain values."""
-        return await self._ask({"arguments": encode(list(arguments))}, seconds)
-
-    async def _ask(self, case: Mapping[str, Any], seconds: float) -> CodeRun:
-        if self._lost:
-            return CodeRun("lost")
-        self._count += 1
-        nonce = secrets.token_hex(16)
-        line = json.dumps({"id": self._count, "nonce": nonce, "seconds": seconds, **case}) + "\n"
-        try:
-            async with asyncio.timeout(seconds + _MARGIN_S):
-                await self._pty.write(line.encode())
-                answer = await asyncio.to_thread(_read_answer, await self._line())
-        except TimeoutError:
-            self._lost = True
-            return CodeRun("timeout", seconds=seconds)
-        except (SandboxPtyError, SandboxStopped):
-            answer = None
-        if answer is None or (answer.id, answer.nonce) != (self._count, nonce):
-            self._lost = True
-            return CodeRun("lost")
-        return CodeRun(answer.status, answer.output, answer.error, answer.seconds)
-
-    async def _line(self) -> bytes:
-        """The next line; empty when there is none."""
-        start = 0
-        while (end := self._buffer.find(b"\n", start)) < 0:
-            start = len(self._buffer)
-            data = await self._pty.read()
-            if not data or start > _MAX_LINE:
-                return b""
-            self._buffer += data
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line
-
-
-def _read_answer(line: bytes) -> _Answer | None:
-    try:
-        return msgspec.json.decode(line, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
-@asynccontextmanager
-async def code_runner(
-    holder: Session | SandboxPool, code: str, *, function: str | None = None, memory_mib: int = 1024
-) -> AsyncGenerator[CodeRunner]:
-    """A program in a sandbox of its own, which ends with the block.
+async def run_cases(
+    holder: Session | SandboxPool,
+    code: str,
+    cases: Sequence[CodeCase],
+    *,
+    function: str | None = None,
+    memory_mib: int = 1024,
+) -> AsyncIterator[CodeRun]:
+    """What a program does with each input, in their order, up to the first one that it does not survive.
 
     Args:
         function: the name of its function, or of a method of its class `Solution`; None for a program that
             reads standard input.
 
     Raises:
-        EnvironmentFault: no sandbox can be created, so nothing is known about the program.
+        EnvironmentFault: the sandbox can't be created or fails, so nothing is known about the program.
     """
-    program = {"code": code[:MAX_CODE], "function": function, "max_bytes": MAX_OUTPUT}
+    settings = {"code": code[:MAX_CODE], "function": function, "max_bytes": MAX_OUTPUT}
+    first = 0
+    while first < len(cases):
+        part = cases[first : first + _MAX_CASES]
+        nonce = secrets.token_hex(16)
+        lines = [json.dumps(settings) + "\n", *(case.line(first + n, nonce) for n, case in enumerate(part))]
+        result = await _run(holder, "".join(lines), part, memory_mib)
+        runs = await asyncio.to_thread(lambda: list(_read(result, nonce, first)))  # noqa: B023
+        if not runs or (len(runs) < len(part) and result.reason != "ok"):
+            runs.append(CodeRun("timeout" if result.reason == "timeout" else "lost"))
+        for run in runs:
+            yield run
+            if run.status != "ok":
+                return
+        first += len(runs)
+
+
+async def _run(
+    holder: Session | SandboxPool, stdin: str, cases: Sequence[CodeCase], memory_mib: int
+) -> ProgramResult:
+    longest = max(case.seconds for case in cases)
+    program = Program(
+        _SOURCE,
+        stdin,
+        # The script ends after a second unless a case takes longer.
+        timeout_s=longest + code_script.STOP_S + MARGIN_S,
+        memory_mib=memory_mib,
+        max_output_bytes=_MAX_BYTES,
+    )
     try:
-        async with (
-            holder.sandbox(_spec(memory_mib)) as sandbox,
-            await sandbox.pty.exec(f"exec python3 -I -S -X utf8 {_SCRIPT} 2>/dev/null", pty=False) as pty,
-        ):
-            await pty.write(json.dumps(program).encode() + b"\n")
-            yield CodeRunner(pty)
-    except (SandboxCreateError, InvalidSandbox, SandboxPtyError) as error:
+        return await holder.run_python(program)
+    except (SandboxCreateError, InvalidSandbox, SandboxFileError, SandboxStopped) as error:
         raise EnvironmentFault(f"the program can't be run: {error}") from None
 
 
-def _spec(memory_mib: int) -> SandboxSpec:
-    limits = {"file_mib": 64, "processes": 64}
-    return SandboxSpec(
-        files={_SCRIPT: inspect.getsource(code_script)},
-        resources={"memory_mib": memory_mib},
-        provider_options={"local": {"limits": limits}},
-    )
+def _read(result: ProgramResult, nonce: str, first: int) -> Iterator[CodeRun]:
+    """The answers, up to the first one that is missing or not the script's."""
+    for number, line in enumerate(result.stdout.splitlines()):
+        try:
+            answer = msgspec.json.decode(line, type=_Answer)
+        except (msgspec.MsgspecError, UnicodeError):
+            return
+        if (answer.id, answer.nonce) != (first + number, nonce):
+            return
+        yield CodeRun(answer.status, answer.output, answer.error, answer.seconds)

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, generate_tasks
-from nemo_gym.environments.code_tests import CodeRun, CodeRunner, code_runner
+from nemo_gym.environments.code_tests import CodeCase, CodeRun, run_cases
 from nemo_gym.library.coding.code_gen.problems import (
     EXAMPLES,
     FAMILY_OF,
@@ -135,8 +135,9 @@ class CodeGen(Environment):
         if not code:
             return Reward(0.0, details=details)
         function = metadata.unit_tests.fn_name
-        async with code_runner(session, code, function=function) as runner:
-            outcome = await grade(runner, cases, self.config.unit_test_timeout_secs)
+        seconds = self.config.unit_test_timeout_secs
+        runs = run_cases(session, code, [case.code_case(seconds) for case in cases], function=function)
+        outcome = await grade(runs, cases)
         passed = len(outcome["result"]) == len(cases) and all(each is True for each in outcome["result"])
         return Reward(float(passed), details={**details, **outcome, "reason": "right" if passed else "wrong"})
 
@@ -164,10 +165,9 @@ class Case(msgspec.Struct, frozen=True):
     expected: Any
     arguments: list[Any] | None = None
 
-    async def run(self, runner: CodeRunner, seconds: float) -> CodeRun:
-        if self.arguments is None:
-            return await runner.run(self.text, seconds=seconds)
-        return await runner.call(self.arguments, seconds=seconds)
+    def code_case(self, seconds: float) -> CodeCase:
+        """Its input with a time limit."""
+        return CodeCase(self.text, self.arguments, seconds)
 
     def is_right(self, run: CodeRun) -> bool:
         """Whether the program's output is the expected one."""
@@ -206,15 +206,15 @@ def read_cases(tests: UnitTests) -> list[Case]:
         raise TaskUnfit(f"unit_tests: expected JSON, an argument on each line: {error}") from None
 
 
-async def grade(runner: CodeRunner, cases: list[Case], seconds: float) -> dict[str, Any]:
+async def grade(runs: AsyncIterator[CodeRun], cases: list[Case]) -> dict[str, Any]:
     """The columns about the tests, which end with the first one that is not passed."""
     result: list[bool | int] = []
     taken = 0.0
     metadata: dict[str, Any] = {}
-    for number, case in enumerate(cases):
-        run = await case.run(runner, seconds)
+    async for run in runs:
+        number = len(result)
         taken += run.seconds
-        code, message = await asyncio.to_thread(judge, run, case)
+        code, message = await asyncio.to_thread(judge, run, cases[number])
         result.append(code or True)
         if code:
             metadata = {"error_code": code, "error_message": message, "test": number}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask
-from nemo_gym.environments.code_tests import CodeRun, CodeRunner, code_runner
+from nemo_gym.environments.code_tests import CodeCase, CodeRun, run_cases
 from nemo_gym.verifiers.plain_values import same_value
 from nemo_gym.verifiers.text import last_code_block, strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit, UsageError
@@ -36,6 +36,11 @@ class Problem(msgspec.Struct):
     base_input: list[list[Any]]
     plus_input: list[list[Any]] = []
     atol: float = 0.0
+
+    @property
+    def inputs(self) -> list[list[Any]]:
+        """All inputs."""
+        return [*self.base_input, *self.plus_input]
 
 
 class Expected(NamedTuple):
@@ -115,22 +120,28 @@ class EvalPlus(Environment):
         if code is None:
             return Reward(0.0, details={"extracted_answer": None, "reason": "no_answer"})
         expected = await self.expected(problem, session)
-        async with code_runner(session, code, function=problem.entry_point) as runner:
-            passed = await self.count_passed(runner, problem, expected)
+        passed = await self.count_passed(session, code, problem, expected)
         base = passed >= len(problem.base_input)
         plus = passed == len(expected)
         details = {"extracted_answer": code, "base": base, "plus": plus, "tests_passed": passed}
         return Reward(float(plus), details={**details, "reason": "right" if plus else "wrong"})
 
-    async def count_passed(self, runner: CodeRunner, problem: Problem, expected: list[Expected]) -> int:
+    async def count_passed(
+        self, session: Session, code: str, problem: Problem, expected: list[Expected]
+    ) -> int:
         """How many inputs pass before the first one that does not."""
-        inputs = [*problem.base_input, *problem.plus_input]
-        for number, (arguments, right) in enumerate(zip(inputs, expected, strict=True)):
-            limit = max(self.config.min_time_limit, self.config.gt_time_limit_factor * right.seconds)
-            run = await runner.call(arguments, seconds=limit)
-            if run.status != "ok" or not await asyncio.to_thread(is_right, run, right.value, problem.atol):
-                return number
-        return len(expected)
+        least, factor = self.config.min_time_limit, self.config.gt_time_limit_factor
+        cases = [
+            CodeCase(arguments=arguments, seconds=max(least, factor * right.seconds))
+            for arguments, right in zip(problem.inputs, expected, strict=True)
+        ]
+        passed = 0
+        async for run in run_cases(session, code, cases, function=problem.entry_point):
+            value = expected[passed].value
+            if run.status != "ok" or not await asyncio.to_thread(is_right, run, value, problem.atol):
+                break
+            passed += 1
+        return passed
 
     async def expected(self, problem: Problem, session: Session) -> list[Expected]:
         """The values of the reference solution, which runs once, in a sandbox of its own.
@@ -141,16 +152,15 @@ class EvalPlus(Environment):
         if problem.task_id not in self._expected:
             values: list[Expected] = []
             code = problem.prompt + problem.canonical_solution
-            async with code_runner(session, code, function=problem.entry_point) as runner:
-                for arguments in (*problem.base_input, *problem.plus_input):
-                    run = await runner.call(arguments, seconds=REFERENCE_S)
-                    try:
-                        values.append(Expected(run.value(), run.seconds))
-                    except ValueError:
-                        raise TaskUnfit(
-                            f"problem {problem.task_id}: the reference solution fails: {run.status} "
-                            f"{run.error[-200:]}"
-                        ) from None
+            cases = [CodeCase(arguments=each, seconds=REFERENCE_S) for each in problem.inputs]
+            async for run in run_cases(session, code, cases, function=problem.entry_point):
+                try:
+                    values.append(Expected(run.value(), run.seconds))
+                except ValueError:
+                    raise TaskUnfit(
+                        f"problem {problem.task_id}: the reference solution fails: {run.status} "
+                        f"{run.error[-200:]}"
+                    ) from None
             self._expected[problem.task_id] = values
         return self._expected[problem.task_id]
 

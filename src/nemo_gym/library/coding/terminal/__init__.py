@@ -1,0 +1,1 @@
+"""Tasks in a sandboxed shell, verified by the files that are there at the end."""
