@@ -159,5 +159,5 @@ def test_verdicts_agree(capsys: pytest.CaptureFixture[str]) -> None:
 
 DISAGREEMENTS = {("parallel_178", "reversed"): True}
 """Our verdict for every input where both differ. The checker pairs each expected call of `parallel_178` with
-the first call that fits, and so runs out of calls for a later one. The calls are the expected ones in reverse,
-so ours, from the largest matching, is right."""
+the first call that fits, and so runs out of calls for a later one. The calls are the expected ones in
+reverse, so ours, from the largest matching, is right."""

@@ -217,8 +217,14 @@ def test_environments_are_listed_yours_among_them(demo: Path, gym: Gym) -> None:
     assert listed["demo"]["source"] == str(demo / "demo" / "environment.py")
     assert listed["reasoning"]["source"] == "built-in"
     table = stdout(gym("env", "list", cwd=demo)).splitlines()
-    assert table[0].split() == ["name", "domain", "kind", "description"]
-    assert [line.split()[0] for line in table[1:] if line[:1] != " "] == sorted(listed)
+    columns = ["name", "domain", "kind", "tasks", "sandbox", "judge", "description"]
+    assert table[0].split() == columns
+    assert [line.split()[0] for line in table[1:]] == sorted(listed)
+    cells = {name: [listed[name][column] for column in columns[3:6]] for name in listed}
+    assert cells["reasoning"] == ["generated", "no", "no"]
+    assert cells["string_match"] == ["30", "no", "no"]
+    assert cells["simpleqa"] == ["generated", "no", "judge"]
+    assert cells["code_gen"][1] == "yes"
 
 
 def test_an_environment_is_shown_with_its_tools_and_a_first_task(demo: Path, gym: Gym) -> None:

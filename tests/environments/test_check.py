@@ -271,6 +271,24 @@ def test_components_that_come_and_go_are_reported() -> None:
     assert "same reward components for every answer" in only_failure(check(Parts), "reward_range")
 
 
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ({"right": (0.0, 0.5), "tried": (0.0, 1.0)}, "'right' from 0 to 0.5; seen: 1"),
+        ({"right": (0.0, 1.0)}, "'tried' is not declared"),
+        ({"right": (0.0, 1.0), "tried": (0.0, 1.0), "form": (0.0, 1.0)}, "'form' is declared and missing"),
+    ],
+)
+def test_components_unlike_the_declared_ones_are_reported(ranges: Any, message: str) -> None:
+    class Parts(Plain):
+        reward_components = ranges
+
+        def verify(self, task: Any, response: Response, session: Session) -> Any:
+            return {"right": super().verify(task, response, session), "tried": 0.0}
+
+    assert message in only_failure(check(Parts), "reward_range")
+
+
 def test_a_verifier_that_computes_too_long_blocks_the_loop() -> None:
     class Slow(Plain):
         async def verify(self, task: Any, response: Response, session: Session) -> Any:

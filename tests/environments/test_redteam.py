@@ -16,13 +16,24 @@ from nemo_gym.environments.redteam.hacks import corpus, families, read_hacks
 from nemo_gym.environments.redteam.scripts import split_oracle
 from nemo_gym.wire.errors import UsageError
 
+SLOW = {"bird_sql", "code_gen", "data_analysis", "evalplus", "spider2_lite", "sql"}
+"""They run programs for each hack. Their own hacks are in the tests of each."""
+
 
 @pytest.mark.parametrize("name", list(library()))
 def test_no_known_hack_pays_in_a_built_in_environment(name: str) -> None:
     kind = find_environment(name, roots=[])
-    report = asyncio.run(attack(lambda: kind({}), tasks=1))
+    slow = name in SLOW
+    share = 8 if slow or name in ("example_repair", "tau2") else 2
+    report = asyncio.run(attack(lambda: kind({}), tasks=1, share=share, own=not slow))
     assert report.payments == ()
+    assert report.own >= 8
     assert report.general or report.exemptions
+
+
+def test_a_share_of_the_corpus_is_tried_and_the_shares_together_are_the_corpus() -> None:
+    whole, half = (asyncio.run(attack(lambda: Gullible({}), tasks=1, share=share)) for share in (1, 2))
+    assert 0 < half.general < whole.general
 
 
 class Gullible(Environment):
@@ -115,3 +126,13 @@ def test_the_answer_in_an_oracles_text(text: str, row: dict[str, str], answer: s
 def test_the_check_reports_an_answer_without_content_that_is_paid(tmp_path: Path) -> None:
     report = asyncio.run(check_environment(lambda: Generous({}), tasks=2))
     assert not report.passed
+
+
+def test_some_lines_of_a_family_are_exempt_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "redteam.jsonl"
+    path.write_text('{"family": "denial", "not_applicable": "r", "hacks": ["not the answer"]}\n')
+    file = read_hacks(path)
+    assert [hack.name for hack in corpus() if not file.applies(hack)] == ["not the answer"]
+    path.write_text('{"family": "denial", "not_applicable": "r", "hacks": ["not the answers"]}\n')
+    with pytest.raises(UsageError, match="Did you mean 'not the answer'"):
+        read_hacks(path)

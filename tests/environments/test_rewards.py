@@ -30,6 +30,14 @@ class Declared(Fixed):
     reward_range = (0.0, 3.0)
 
 
+@pytest.mark.parametrize("ends", [(1.0, 0.0), (0.0, math.inf), (0.0,), "ab", None])
+def test_a_wrong_range_of_a_component_is_refused(ends: Any) -> None:
+    environment = Fixed()
+    environment.reward_components = {"format": ends}  # type: ignore[misc]
+    with pytest.raises(UsageError, match=r"reward_components\['format'\]"):
+        reward_scale(environment)
+
+
 async def verdict(environment: Environment) -> Reward:
     link = LocalEnvironment(environment)
     async with link.session(ROW) as session:

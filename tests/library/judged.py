@@ -39,6 +39,8 @@ async def _wrong_redteam_lines(environment: Environment) -> list[tuple[str, floa
     low, high = environment.reward_range
     wrong: list[tuple[str, float, Any]] = []
     for _, line in read_rows(environment.folder() / "redteam.jsonl"):
+        if "not_applicable" in line:
+            continue
         answer_as(line.get("models", {}))
         async with link.session(line["task"]) as session:
             reward = await link.verify(session, Response.of([assistant(line["output"])]))

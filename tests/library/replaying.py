@@ -39,13 +39,18 @@ def check_hacks(environment: Environment) -> None:
     """No known hack pays, and the honest answers beside them do."""
     low, high = environment.reward_range
     link = LocalEnvironment(environment)
-    lines = (environment.folder() / "redteam.jsonl").read_text(encoding="utf-8").splitlines()
-    hacks = [hack for hack in map(json.loads, lines) if "not_applicable" not in hack]
+    hacks = recorded_hacks(environment)
     assert sum(hack["expected"] == "zero" for hack in hacks) >= 8
     assert any(hack["expected"] == "full" for hack in hacks)
     for hack in hacks:
         expected = {"zero": low, "full": high}.get(hack["expected"], hack["expected"])
         assert play(link, hack["task"], hack["output"]).value == pytest.approx(expected), hack["name"]
+
+
+def recorded_hacks(environment: Environment) -> list[Row]:
+    """The environment's own hacks, without its exemptions."""
+    lines = (environment.folder() / "redteam.jsonl").read_text(encoding="utf-8").splitlines()
+    return [hack for hack in map(json.loads, lines) if "not_applicable" not in hack]
 
 
 def check_splits(environment: Environment) -> None:

@@ -135,3 +135,27 @@ def test_an_alternative_may_follow():
 def test_cases_depend_on_conditions():
     assert depends_between("41 if n is odd, otherwise ")
     assert not depends_between("41. Adding one, we see that ")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "\nI take that back",
+        ". Actually, I don't know.",
+        " Scratch that.",
+        "\nI withdraw my answer.",
+        "\nI changed my mind.",
+        "\nI have no idea.",
+        f". {'The sum is long. ' * 60}I take that back.",
+    ],
+)
+def test_a_sentence_that_withdraws_any_answer_counts_however_far_it_is(after):
+    assert taken_back_after(rf"\boxed{{5}}{after}", len(r"\boxed{5}"))
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["\nI don't know a shorter proof.", ". We take back the factor 2.", ". Nobody can tell them apart."],
+)
+def test_a_sentence_about_something_else_withdraws_nothing(after):
+    assert not taken_back_after(rf"\boxed{{5}}{after}", len(r"\boxed{5}"))

@@ -457,3 +457,21 @@ def test_odd_options_never_raise(options: dict[str, str], text: str, mode: Gradi
 @given(st.sampled_from("ABCD"), st.sampled_from(MODES))
 def test_every_mode_reads_the_plain_answer(letter: str, mode: GradingMode) -> None:
     assert grade_choice(f"Some words.\nAnswer: \\boxed{{{letter}}}", PLAIN, mode) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        (r"\boxed{\boxed{B}}", "B"),
+        (r"\boxed{\boxed{\boxed{B}}}", "B"),
+        (r"\boxed{A) \boxed{B}}", None),
+        (r"\boxed{\boxed{B} A}", None),
+        (r"\boxed{" * 9 + "B" + "}" * 9, None),
+        ("\\boxed{\u202eB}", None),
+        ("\\boxed{B}\u202e gnorw si", None),
+        (r"\boxed{90001, 90002, B}", None),
+    ],
+)
+def test_boxes_in_boxes_direction_overrides_and_lists_of_numbers(text, letter):
+    options = {"A": "five", "B": "six", "C": "seven"}
+    assert grade_choice(text, options, "strict_single_letter_boxed") == letter

@@ -29,8 +29,10 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.resources import ModelMissing
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.models.base import Model
 from nemo_gym.runs.asked_specs import asked_spec
+from nemo_gym.runs.cohort_rows import check_cohorts
 from nemo_gym.runs.collect import Collector
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, resolve_specs
 from nemo_gym.runs.plan import PlanOptions, check_rows, expand, task_rows
@@ -60,6 +62,8 @@ async def collect(
     max_sandboxes: int | None = None,
     sandbox_provider: str | None = None,
     rollout_timeout: float | None = 3600.0,
+    reward_weights: Mapping[str, float] | str | None = None,
+    reward_shaping: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = (),
     capture_dir: Path | str | None = None,
     **sampling: Any,
 ) -> AsyncGenerator[Rollout, None]:
@@ -83,6 +87,10 @@ async def collect(
         max_sandboxes: rollouts that may have sandboxes at the same time; None is two for each core.
         sandbox_provider: the name of what makes the sandboxes, for instance `"docker"`; None is `"local"`.
         rollout_timeout: seconds that one rollout may take.
+        reward_weights: weights of reward components, such as `{"correctness": 1, "format": 0.2}`; those that
+            are not named have the weight 1.
+        reward_shaping: penalties, such as `["long:from=512,to=1024,penalty=0.5"]` or
+            `[{"type": "format", "tag": "answer", "penalty": 0.1}]`.
         capture_dir: folder in which every model call is recorded.
         sampling: request parameters that win over every task's own, for instance `temperature=0.7`.
 
@@ -122,6 +130,7 @@ async def collect(
         sandbox_provider=options.sandbox_provider,
         rollout_timeout=rollout_timeout,
         seed=seed or 0,
+        terms=RewardTerms.of(reward_weights, reward_shaping),
         capture=CaptureSettings(_absolute(capture_dir)) if capture_dir else None,
     )
     async with _open_collector(orders, built, agent) as collector:
@@ -129,8 +138,16 @@ async def collect(
         await (collector.model.check if isinstance(agent, Agent) else collector.check)()
         source = Path(tasks) if isinstance(tasks, str) else tasks
         bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
+
+        def rows() -> Iterable[tuple[Row, int]]:
+            checked = _rows(built, source, collector.agent, bounds)
+            if environment_spec.url:
+                return checked
+            in_flight = orders.first_in_flight
+            return check_cohorts(checked, built, num_repeats=num_repeats, in_flight=in_flight)
+
         if isinstance(source, Path | Sequence):
-            for _ in _rows(built, source, collector.agent, bounds):
+            for _ in rows():
                 pass
         how = PlanOptions(
             num_repeats=options.num_repeats or 1,
@@ -138,7 +155,7 @@ async def collect(
             sampling=options.sampling,
             seed=seed,
         )
-        plan = expand(_rows(built, source, collector.agent, bounds), how)
+        plan = expand(rows(), how)
         async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
             async for rollout in rollouts:
                 yield rollout

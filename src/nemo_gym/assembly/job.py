@@ -12,6 +12,7 @@ from typing import Any
 from nemo_gym.assembly.arguments import Arguments
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.config.run_settings import RunSettings
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.run import Job
 from nemo_gym.runs.task_sources import Source
@@ -84,6 +85,7 @@ def job_of(
         concurrency=settings.concurrency,
         max_sandboxes=settings.max_sandboxes,
         sandbox_provider=settings.sandbox_provider,
+        terms=RewardTerms.of(settings.reward_weights, settings.reward_shaping),
         resume=settings.resume,
         disable_aggregation=settings.disable_aggregation,
         **fields,

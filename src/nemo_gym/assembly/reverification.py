@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nemo_gym.assembly.messages import Write
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.runs.append import append_run
 from nemo_gym.runs.component_specs import EnvironmentSpec
+from nemo_gym.runs.manifest import load_manifest
 from nemo_gym.runs.metrics_recompute import recompute
 from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.recorded_plan import RecordedPlan
@@ -49,12 +51,26 @@ async def reverify(
         return await _reverify(replace(job, output=output), plan, collect, existing, warn)
 
 
+def terms_again(source: RunPaths, weights: str | None, shapes: list[str] | None) -> RewardTerms:
+    """The weights and shapes of the reward: those of the arguments, else those of the run at `source`.
+
+    Raises:
+        UsageError: one is not valid.
+    """
+    recorded = load_manifest(source.manifest).terms if source.manifest.exists() else RewardTerms()
+    return RewardTerms.of(
+        recorded.weights if weights is None else weights,
+        recorded.shapes if shapes is None else [shape for shape in shapes if shape],
+    )
+
+
 async def _reverify(
     job: Job, plan: RecordedPlan, collect: Collect, existing: Existing, warn: Write
 ) -> RunReport:
     target = RunPaths.of(job.output)
     quiet = replace(job, disable_aggregation=True)
     if existing == "append" and target.rollouts.exists():
+        _refuse_mixture(target, job.terms)
         report = await collect(_beside(quiet, plan))
         if report.manifest.status != "complete":
             return report
@@ -94,6 +110,14 @@ def _beside(job: Job, plan: RecordedPlan) -> Job:
     missing = replace(plan, scored=(*plan.scored, job.output))
     beside = job.output.with_name(f"{job.output.stem}_appending.jsonl")
     return replace(job, plan=missing, output=beside, resume=beside.exists())
+
+
+def _refuse_mixture(target: RunPaths, terms: RewardTerms) -> None:
+    """Refuse to append rewards to others that have other weights or shapes."""
+    if target.manifest.exists() and load_manifest(target.manifest).terms != terms:
+        raise UsageError(
+            f"{target.rollouts} has rewards with other weights or shapes: choose another output"
+        ).about("output", "reward_weights")
 
 
 def _refuse_shared(target: RunPaths, plan: RecordedPlan) -> None:

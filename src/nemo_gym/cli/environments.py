@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from nemo_gym.cli import run_options as options
-from nemo_gym.cli.output import print_json, safe_text
+from nemo_gym.cli.output import echo, print_json, safe_text
 from nemo_gym.cli.redteam import check_built_in, check_names, in_processes, print_all, redteam
 from nemo_gym.cli.selection import Json
 from nemo_gym.cli.words import read_asks, read_settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nemo_gym.cli.console import Console
     from nemo_gym.environments.base import Environment
     from nemo_gym.environments.conformance.check import CheckReport
+    from nemo_gym.environments.environment_info import EnvironmentInfo
 
 app = typer.Typer(help="Find, look at, start and check environments.", no_args_is_help=True)
 
@@ -34,15 +36,35 @@ def list_all(json: Json = False) -> None:
 
     Example: gym list environments --json
     """
-    from nemo_gym.cli.console import print_rows
     from nemo_gym.environments.discovery import list_environments
 
-    infos = list_environments()
+    rows = [_row(info) for info in list_environments()]
     if json:
-        print_json(infos)
+        print_json(rows)
     else:
-        rows = [msgspec.to_builtins(info) for info in infos]
-        print_rows(rows, ("name", "domain", "kind", "description"))
+        columns = ("name", "domain", "kind", "tasks", "sandbox", "judge", "description")
+        lines = [dict(zip(columns, columns, strict=True)), *rows]
+        widths = [max(len(line[column]) for line in lines) for column in columns[:-1]]
+        for line in lines:
+            cells = [line[column].ljust(width) for column, width in zip(columns, [*widths, 0], strict=True)]
+            echo("  ".join(cells).rstrip())
+
+
+def _row(info: EnvironmentInfo) -> dict[str, Any]:
+    """The cells of an environment in the list."""
+    from nemo_gym.environments.environment_info import library
+
+    folder = library()[info.name] if info.source == "built-in" else Path(info.source).parent
+    manifest = folder / "manifest.yaml"
+    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
+    files = sorted(folder.glob("data/*.jsonl"))
+    rows = sum(line.strip() != b"" for path in files for line in path.read_bytes().splitlines())
+    return {
+        **msgspec.to_builtins(info),
+        "tasks": "generated" if info.generates else str(rows or "none"),
+        "sandbox": "yes" if "\nsandbox: true" in text else "no",
+        "judge": ", ".join(info.asks) or "no",
+    }
 
 
 @app.command()

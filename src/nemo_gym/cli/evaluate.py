@@ -197,6 +197,8 @@ def reverify(
     environment_url: Annotated[str, typer.Option(help="Have a running resources server score them.")] = "",
     server_token: options.ServerToken = "",
     ask: options.Asks = None,
+    reward_weights: options.RewardWeights = None,
+    shape: options.Shapes = None,
     concurrency: options.Concurrency = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rollouts.")] = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
@@ -227,6 +229,8 @@ def reverify(
 ) -> None:
     """Score the trajectories of an earlier run again: no model is asked, no tool is run.
 
+    Without --reward-weights and --shape, those of the run are used; an empty text stands for none.
+
     Example: gym eval reverify --rollouts results/old.jsonl -o results/new.jsonl
 
     Example: gym eval reverify mcqa --inputs in.jsonl --rollouts old.jsonl -o new.jsonl
@@ -234,6 +238,7 @@ def reverify(
     Example: gym eval reverify --rollouts run.jsonl -o run.jsonl --failed --append
     """
     from nemo_gym.assembly.reverification import reverify as score_again
+    from nemo_gym.assembly.reverification import terms_again
     from nemo_gym.assembly.scorers import scoring
     from nemo_gym.cli.collection import collect, exit_code
     from nemo_gym.cli.display import print_report
@@ -278,6 +283,7 @@ def reverify(
         rollout_timeout=rollout_timeout,
         resume=resume,
         accept=frozenset(accept_changes or ()),
+        terms=terms_again(source, reward_weights, shape),
         disable_aggregation=disable_aggregation,
     )
     existing: Existing = "overwrite" if overwrite else "append" if append else "keep"

@@ -165,6 +165,22 @@ ServerToken: TypeAlias = Annotated[
     ),
 ]
 
+RewardWeights: TypeAlias = Annotated[
+    str | None,
+    _task_option(
+        "--reward-weights",
+        help="Weights of reward components, correctness=1,format=0.2. Others have 1.",
+        metavar="NAME=X,...",
+    ),
+]
+Shapes: TypeAlias = Annotated[
+    list[str] | None,
+    _task_option(
+        "--shape",
+        help="A penalty: long:from=9,to=99,penalty=1 or format:tag=a,penalty=1. Repeat it for several.",
+        metavar="SHAPE",
+    ),
+]
 NumRepeats: TypeAlias = Annotated[
     int | None, _task_option(help="Rollouts per task. Default: 1.", metavar="N")
 ]

@@ -51,6 +51,10 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     """The name of the provider that makes the sandboxes."""
     sampling: dict[str, Any] = {}
     """Request parameters that replace those of the tasks."""
+    reward_weights: Any = None
+    """The weights of reward components by name: a mapping, or a text such as `correctness=1,format=0.2`."""
+    reward_shaping: Any = None
+    """Shapes of the reward: texts such as `long:from=512,to=1024,penalty=0.5`, or mappings with a `type`."""
     prompt_config: str | None = None
     skills: SkillsSetting | None = None
     resume: bool = False

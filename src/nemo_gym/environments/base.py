@@ -62,6 +62,9 @@ class Environment:
     reward_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     """The lowest and the highest reward of `verify`. When a class declares it, a reward outside of it is a
     `verifier_error`."""
+    reward_components: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The lowest and the highest value of each component of the reward, if it has components. The range of a
+    reward with weights follows from them, and a weight for another name is an error before the run."""
     solved_at: ClassVar[float | None] = None
     """The lowest reward of a solved task, for pass@k; None takes the upper end of `reward_range`."""
     answer_key: ClassVar[str | None] = None
@@ -207,6 +210,11 @@ class Environment:
     def get_key_metrics(self, agent_metrics: dict[str, Any]) -> dict[str, Any]:
         """The most important metrics; by default every mean."""
         return mean_metrics(agent_metrics)
+
+    def cohort_size(self, task: Any) -> int:
+        """How many rollouts of a task `verify` compares with one another. It waits for all of them, so a run
+        with fewer repeats or fewer rollouts in flight is refused."""
+        return 1
 
     def oracle(self, task: Any, session: Session) -> str | list[Item] | None:
         """The next answer of a perfect model, for baselines; None when it is unknown."""

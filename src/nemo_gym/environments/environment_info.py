@@ -26,6 +26,10 @@ class EnvironmentInfo:
     source: str
     """`built-in`, the installed package's module, or the file."""
     tools: tuple[str, ...]
+    asks: tuple[str, ...] = ()
+    """The models that it asks, such as a judge."""
+    generates: bool = False
+    """Whether it makes tasks of its own."""
 
 
 @cache
@@ -46,6 +50,8 @@ def environment_info(kind: type[Environment]) -> EnvironmentInfo:
         kind="steps" if issubclass(kind, StepEnvironment) else "tools",
         source=_source(kind),
         tools=tuple(tool_methods(kind)),
+        asks=tuple(kind.asks),
+        generates=any("tasks" in vars(parent) for parent in own),
     )
 
 
@@ -71,7 +77,9 @@ def read_info(name: str, path: Path, source: str, *, whole: bool = False) -> Env
     domain = next((text for parent in lineage if (text := _constant(parent, "domain"))), "other")
     tools = {tool: None for parent in reversed(lineage) for tool in _tools_in(parent)}
     kind = "steps" if "StepEnvironment" in bases else "tools"
-    return EnvironmentInfo(name, _first_line(doc), domain, kind, source, tuple(tools))
+    asks = next((names for parent in lineage if (names := _texts(_value(parent, "asks")))), ())
+    generates = any("tasks" in _functions_in(parent) for parent in lineage)
+    return EnvironmentInfo(name, _first_line(doc), domain, kind, source, tuple(tools), asks, generates)
 
 
 def _lineage(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[ast.ClassDef]:
@@ -85,17 +93,31 @@ def _lineage(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[ast.C
 
 def _constant(node: ast.ClassDef, name: str) -> str:
     """The text that a class assigns to a name; empty without one."""
+    value = _value(node, name)
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
+
+
+def _value(node: ast.ClassDef, name: str) -> ast.expr | None:
     for statement in node.body:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Constant(value=str(text))):
-                pass
-            case ast.AnnAssign(target=ast.Name(id=target), value=ast.Constant(value=str(text))):
-                pass
+            case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                return value
+            case ast.AnnAssign(target=ast.Name(id=target), value=value) if target == name:
+                return value
             case _:
                 continue
-        if target == name:
-            return text
-    return ""
+    return None
+
+
+def _texts(value: ast.expr | None) -> tuple[str, ...]:
+    """The texts of a tuple or list of constants."""
+    each = value.elts if isinstance(value, ast.Tuple | ast.List) else ()
+    return tuple(one.value for one in each if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _functions_in(node: ast.ClassDef) -> set[str]:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {member.name for member in node.body if isinstance(member, functions)}
 
 
 def _tools_in(node: ast.ClassDef) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -14,24 +15,25 @@ if TYPE_CHECKING:
     from nemo_gym.environments.base import Environment
 
 
-class Rewards(msgspec.Struct, frozen=True):
+class Rewards(msgspec.Struct, frozen=True, omit_defaults=True):
     """A `RewardScale` as JSON, which has no infinite numbers."""
 
     low: float | None
     high: float | None
     solved_at: float
     declared: bool
+    components: dict[str, tuple[float, float]] = {}
 
     @classmethod
     def of(cls, scale: RewardScale) -> Rewards:
         low, high = (end if math.isfinite(end) else None for end in (scale.low, scale.high))
-        return cls(low, high, scale.solved_at, scale.declared)
+        return cls(low, high, scale.solved_at, scale.declared, dict(scale.components))
 
     @property
     def scale(self) -> RewardScale:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
-        return RewardScale(low, high, self.solved_at, self.declared)
+        return RewardScale(low, high, self.solved_at, self.declared, self.components)
 
 
 def reward_scale(environment: Environment) -> RewardScale:
@@ -52,7 +54,27 @@ def reward_scale(environment: Environment) -> RewardScale:
         if not low < 1.0:
             raise UsageError(f"environment {name}: reward_range has no top: say solved_at")
         solved_at = 1.0
-    return RewardScale(low, high, float(solved_at), _declares_range(environment))
+    return RewardScale(low, high, float(solved_at), _declares_range(environment), _components(environment))
+
+
+def _components(environment: Environment) -> dict[str, tuple[float, float]]:
+    """The range of each component.
+
+    Raises:
+        UsageError: one is not valid.
+    """
+    components: Any = environment.reward_components
+    name = environment.name()
+    if not isinstance(components, Mapping):
+        raise UsageError(f"environment {name}: reward_components: expected a range for each name")
+    ranges = {
+        str(part): _ends(ends, name, f"reward_components[{part!r}]")
+        for part, ends in cast("Mapping[str, Any]", components).items()
+    }
+    for part, ends in ranges.items():
+        if not all(map(math.isfinite, ends)):
+            raise UsageError(f"environment {name}: reward_components[{part!r}]: give finite numbers")
+    return ranges
 
 
 def _declares_range(environment: Environment) -> bool:
@@ -62,12 +84,10 @@ def _declares_range(environment: Environment) -> bool:
     return any("reward_range" in vars(one) for one in (environment, *own))
 
 
-def _ends(declared: Any, name: str) -> tuple[float, float]:
+def _ends(declared: Any, name: str, what: str = "reward_range") -> tuple[float, float]:
     ends = cast("tuple[Any, ...]", declared if isinstance(declared, tuple | list) else ())
     if len(ends) != 2 or not all(map(_is_number, ends)) or not ends[0] <= ends[1]:
-        raise UsageError(
-            f"environment {name}: reward_range is {declared!r}: give two numbers, the lowest first"
-        )
+        raise UsageError(f"environment {name}: {what} is {declared!r}: give two numbers, the lowest first")
     return float(ends[0]), float(ends[1])
 
 

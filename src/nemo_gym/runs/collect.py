@@ -11,9 +11,11 @@ from typing import cast
 from nemo_gym.agents.base import Agent
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.resources import Resources
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.models.base import Model
 from nemo_gym.runs.limiter import Limiter
 from nemo_gym.runs.tool_counts import count_tools
+from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
 from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.errors import RolloutError, RolloutTimeout
 from nemo_gym.wire.exception_text import is_fault, is_of_group, message_of, origin, short_traceback
@@ -42,6 +44,8 @@ class Collector:
         limiter: Limiter,
         rollout_timeout: float | None = None,
         resources: Resources | None = None,
+        terms: RewardTerms | None = None,
+        scale: RewardScale = UNKNOWN_SCALE,
     ) -> None:
         self.agent = agent
         self._environment = environment
@@ -49,6 +53,9 @@ class Collector:
         self._limiter = limiter
         self._resources = resources or Resources()
         self._limit = TimeLimit(rollout_timeout)
+        self._terms = terms
+        self._scale = scale
+        self._has_reward = False
         self._active = 0
         self._exhausted = False
         self._broken = False
@@ -85,6 +92,11 @@ class Collector:
         except ExceptionGroup as group:
             raise innermost(group) from None
 
+    def _with_terms(self, rollout: Rollout, terms: RewardTerms) -> Rollout:
+        is_first = not self._has_reward
+        self._has_reward = self._has_reward or rollout.reward is not None
+        return terms.apply(rollout, self._scale, is_first=is_first)
+
     async def _run(self, next_row: NextRow, sink: Sink) -> None:
         self._exhausted = self._broken = False
         parent = asyncio.current_task()
@@ -109,16 +121,15 @@ class Collector:
                             self._exhausted = True
                             return
                         began = monotonic()
-                        sink(
-                            await attempt(
-                                self.agent,
-                                row,
-                                self._environment,
-                                self.model,
-                                limit=self._limit,
-                                is_ending=is_ending,
-                            )
+                        rollout = await attempt(
+                            self.agent,
+                            row,
+                            self._environment,
+                            self.model,
+                            limit=self._limit,
+                            is_ending=is_ending,
                         )
+                        sink(rollout if self._terms is None else self._with_terms(rollout, self._terms))
                         self._limiter.finished(monotonic() - began)
                         if self._active < self._limiter.limit:
                             start_workers()

@@ -22,11 +22,13 @@ from nemo_gym.environments.openapi_description import Description, fetch_descrip
 from nemo_gym.environments.remote import RemoteEnvironment
 from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.environments.resources import AskedModel, Resources, check_supply
+from nemo_gym.environments.rewards import reward_scale
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
 from nemo_gym.models.registry import build_model
 from nemo_gym.models.type_table import ALIAS_SETTINGS, ALIASES, ENGINE_TYPES
 from nemo_gym.sandbox.pool import shared_limit
+from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import mask
 
@@ -82,6 +84,11 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
         if not self.url:
             return self
         return msgspec.structs.replace(self, about=await fetch_description(self.url, token=self.token))
+
+    def scale(self, environment: Environment) -> RewardScale:
+        """The scale of the rewards: of the server at the URL if it reports one, else of the environment."""
+        rewards = self.about.rewards if self.about else None
+        return rewards.scale if rewards else reward_scale(environment)
 
     def link(self, local: LocalEnvironment) -> EnvironmentLink:
         """What an agent acts in."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, cast
 
 import msgspec
 
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.environments.rewards import Rewards
 from nemo_gym.runs.paths import RunPaths, whole_file
 from nemo_gym.stats.reward_scale import UNKNOWN_SCALE, RewardScale
@@ -16,7 +17,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import open_regular
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that must be the same for two halves of a run to belong together."""
 
     environment: dict[str, Any]
@@ -28,6 +29,8 @@ class Identity(msgspec.Struct, frozen=True):
     sampling: dict[str, Any]
     inputs: dict[str, Any]
     """`source`, `limit`, `repeats`, `seed`, `split`, and for a file its `sha256`."""
+    reward: dict[str, Any] = {}
+    """The `weights` of reward components and the `shapes`, where the run sets them."""
 
 
 _LAST_SECOND: Final = 253_402_300_799
@@ -62,6 +65,16 @@ class Manifest(msgspec.Struct):
     def scale(self) -> RewardScale:
         """What the rewards of the run can be."""
         return UNKNOWN_SCALE if self.rewards is None else self.rewards.scale
+
+    @property
+    def terms(self) -> RewardTerms:
+        """The weights and shapes of the run's rewards.
+
+        Raises:
+            UsageError: they are not valid.
+        """
+        reward = self.identity.reward
+        return RewardTerms.of(reward.get("weights"), reward.get("shapes"))
 
     @property
     def environment_name(self) -> str:

@@ -17,6 +17,7 @@ from nemo_gym.runs.environment_metrics import Additions, OwnMetrics
 from nemo_gym.runs.remote_metrics import RemoteMetrics
 from nemo_gym.runs.report import RunReader, RunReport
 from nemo_gym.runs.scorer_environments import Scorers
+from nemo_gym.runs.store import RunStore
 from nemo_gym.stats.reward_scale import RewardScale
 from nemo_gym.transport.exchange import Body
 
@@ -35,7 +36,10 @@ async def recompute(
         GymError: a hook of an environment raised.
     """
     async with _metrics(scorer, agents) as metrics:
-        reader = RunReader(output, answer_key=metrics.answer_key, own=metrics, scale=metrics.scale)
+        scale = metrics.scale
+        if scale is not None:
+            scale = RunStore(output).manifest().terms.scale_of(scale)
+        reader = RunReader(output, answer_key=metrics.answer_key, own=metrics, scale=scale)
         await metrics.remote.ask(reader.metrics.columns())
         problems = metrics.remote.problems
         reader.write_metrics()

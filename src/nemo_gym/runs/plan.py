@@ -155,7 +155,7 @@ def expand(
             raise DataError(
                 f"task {number + 1}: some tasks have a {keys.TASK_INDEX} and some don't; give all or none"
             )
-        repeats = times * _repeats_of(row, options.num_repeats)
+        repeats = times * repeats_of(row, options.num_repeats)
         first = 0 if index is None else counts.get(index, 0)
         if first + repeats > MOST_REPEATS:
             got = f"{first + repeats:,}"
@@ -223,7 +223,12 @@ def _prepared(source: Row, options: PlanOptions) -> Row:
     return row
 
 
-def _repeats_of(row: Row, repeats: int | Mapping[str, int]) -> int:
+def repeats_of(row: Row, repeats: int | Mapping[str, int]) -> int:
+    """The number of repeats of a row.
+
+    Raises:
+        UsageError: the mapping has no number for its agent.
+    """
     if isinstance(repeats, int):
         return repeats
     name = named_agent(row)

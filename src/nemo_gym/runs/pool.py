@@ -14,7 +14,7 @@ import msgspec
 from nemo_gym.runs.output import show_output
 from nemo_gym.runs.result import Result
 from nemo_gym.runs.worker import LAST_S, Orders, Report, message, read_message
-from nemo_gym.wire.errors import GymError, WorkerDied
+from nemo_gym.wire.errors import GymError, UsageError, WorkerDied
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.row_identity import Stamp
@@ -63,6 +63,7 @@ class WorkerPool:
 
         Raises:
             GymError: the workers keep dying.
+            UsageError: a worker reports that the run can't go on.
         """
         groups = (list(group) for _, group in groupby(lines, key=lambda line: line[0].task_index))
         async with asyncio.TaskGroup() as tasks:
@@ -102,6 +103,8 @@ class WorkerPool:
                     return True
                 body = await read_message(worker.process.stdout)
                 report = msgspec.msgpack.decode(body, type=Report)
+                if report.result is None:
+                    raise UsageError(report.problem)
                 worker.capacity = report.limit
                 worker.lines.pop((report.result.task, report.result.rollout), None)
                 sink(report.result)
@@ -141,7 +144,7 @@ class WorkerPool:
             limit=1 << 26,
             start_new_session=True,
         )
-        return _Worker(process, self._orders.concurrency or min(16, self._orders.most))
+        return _Worker(process, self._orders.first_in_flight)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

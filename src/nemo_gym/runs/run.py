@@ -15,7 +15,9 @@ from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.rewards import Rewards, reward_scale
+from nemo_gym.environments.reward_terms import RewardTerms
+from nemo_gym.environments.rewards import Rewards
+from nemo_gym.runs.cohort_rows import check_cohorts
 from nemo_gym.runs.collect import innermost
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec, resolve_specs
 from nemo_gym.runs.environment_metrics import OwnMetrics
@@ -98,6 +100,8 @@ class Job:
     resume: bool = False
     accept: frozenset[str] = frozenset()
     """Changes since the earlier run that resuming accepts: `environment` for the code of the environment."""
+    terms: RewardTerms = field(default_factory=RewardTerms)
+    """The weights and shapes of the reward."""
     disable_aggregation: bool = False
     """Write no metrics file."""
 
@@ -152,8 +156,7 @@ class Run:
         self._orders = self._orders_for(spec, agent)
         tokens = job.capture.tokens if job.capture else None
         self._watch = TokenWatch(tokens) if tokens and tokens.rebuild_response else None
-        rewards = spec.about.rewards if spec.about else None
-        self._scale = rewards.scale if rewards else reward_scale(environment)
+        self._scale = job.terms.scale_of(spec.scale(environment))
         self.progress.mean = ClusteredMean(self._repeats, self._scale)
         identity = self._identity(environment)
         resuming = job.resume and self.paths.inputs.exists() and self.paths.manifest.exists()
@@ -233,6 +236,11 @@ class Run:
         names = {OTHERS, options.agent}
         if isinstance(job.num_repeats, Mapping):
             rows = _collect_names(rows, names)
+        if not job.environment.url:
+            orders = self._orders
+            rows = check_cohorts(
+                rows, environment, num_repeats=job.num_repeats, in_flight=orders.first_in_flight
+            )
         twins = Twins()
         for _, line in expand(check_rows(rows, agent, job.agent_name), options, twins=twins):
             yield line
@@ -439,6 +447,7 @@ class Run:
             secrets=remembered_secrets() if job.workers > 1 else [],
             max_sandboxes=shared_limit(job.max_sandboxes, job.workers),
             sandbox_provider=job.sandbox_provider,
+            terms=job.terms,
         )
 
     def _identity(self, environment: Environment) -> Identity:
@@ -449,6 +458,7 @@ class Run:
             agent=self._orders.agent.public(),
             sampling=job.sampling,
             inputs=self._inputs() if job.plan is None else job.plan.public(),
+            reward=job.terms.public(),
         )
 
     def _inputs(self) -> dict[str, Any]:

@@ -90,9 +90,10 @@ def merge_shards(shards: Sequence[RunPaths], output: RunPaths) -> None:
     An error leaves no file.
 
     Raises:
-        UsageError: a file can't be read.
+        UsageError: a file can't be read, or the runs have different weights or shapes of the reward.
         DataError: a line is no row of a run, or two rollouts have the same identity.
     """
+    identity = _identity(shards)
     scored, planned, failed = Keys(), Keys(), Keys()
     inputs = [shard.inputs for shard in shards]
     with ExitStack() as files:
@@ -112,7 +113,7 @@ def merge_shards(shards: Sequence[RunPaths], output: RunPaths) -> None:
                     plan.write(row.line.rstrip() + b"\n")
         unscored = failed.without(scored)
         requested = len(planned) or len(scored) + len(unscored)
-        manifest = Manifest(_identity(shards), requested, __version__, time(), "complete", time())
+        manifest = Manifest(identity, requested, __version__, time(), "complete", time())
         pending = requested - len(scored) - len(unscored)
         manifest.counts = {"scored": len(scored), "failed": len(unscored), "pending": pending}
         manifest.save(output)
@@ -139,9 +140,13 @@ def _identity(shards: Sequence[RunPaths]) -> Identity:
     """The parts of the identity that all shards share."""
     identities = [load_manifest(shard.manifest).identity for shard in shards if shard.manifest.exists()]
 
+    if any(one.reward != identities[0].reward for one in identities):
+        raise UsageError("the runs have different weights or shapes of the reward: score them again first")
     inputs = {"shards": [str(shard.rollouts) for shard in shards]}
     result = Identity({"ref": ""}, {"type": "none", "name": "", "url": ""}, {"name": ""}, {}, inputs)
-    for part in ("environment", "model", "agent", "sampling") if len(identities) == len(shards) else ():
+    for part in (
+        ("environment", "model", "agent", "sampling", "reward") if len(identities) == len(shards) else ()
+    ):
         values = [getattr(one, part) for one in identities]
         if all(value == values[0] for value in values):
             result = msgspec.structs.replace(result, **{part: values[0]})

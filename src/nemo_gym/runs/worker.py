@@ -19,6 +19,7 @@ from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.capture.stores import FileCapture
 from nemo_gym.environments.link import EnvironmentLink, LocalEnvironment
+from nemo_gym.environments.reward_terms import RewardTerms
 from nemo_gym.models.base import Model
 from nemo_gym.runs.capture_agent import CapturedAgent
 from nemo_gym.runs.collect import Collector
@@ -57,15 +58,24 @@ class Orders(msgspec.Struct):
     """How many rollouts of this worker may have sandboxes at the same time."""
     sandbox_provider: str | None = None
     """The name of the provider that makes the sandboxes; None is `local`."""
+    terms: RewardTerms = RewardTerms()
+    """The weights and shapes of the reward."""
     secrets: list[str] = []
     """Texts that this worker masks in everything that it shows."""
+
+    @property
+    def first_in_flight(self) -> int:
+        """How many rollouts this process runs at the same time when it begins."""
+        return self.concurrency or min(16, self.most)
 
 
 class Report(msgspec.Struct, array_like=True):
     """The result of one rollout, and how many rollouts the worker wants in flight."""
 
-    result: Result
+    result: Result | None
     limit: int
+    problem: str = ""
+    """The reason why the whole run can't go on; there is no result then."""
 
 
 ServeLoopback = Callable[[Model, EnvironmentLink], tuple[ServedModel, EnvironmentLink]]
@@ -107,12 +117,21 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
     limiter = (
         Fixed(orders.concurrency)
         if orders.concurrency
-        else Adaptive(lambda: model.pushbacks, start=min(16, orders.most), most=orders.most)
+        else Adaptive(lambda: model.pushbacks, start=orders.first_in_flight, most=orders.most)
     )
     if orders.capture is not None:
         agent = CapturedAgent(agent, orders.capture)
     timeout = orders.rollout_timeout
-    return Collector(agent, link, model, limiter=limiter, rollout_timeout=timeout, resources=resources)
+    return Collector(
+        agent,
+        link,
+        model,
+        limiter=limiter,
+        rollout_timeout=timeout,
+        resources=resources,
+        terms=orders.terms or None,
+        scale=orders.terms.scale_of(orders.environment.scale(environment)),
+    )
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
@@ -161,7 +180,9 @@ async def work() -> int:
         return row
 
     def sink(rollout: Rollout) -> None:
-        report = Report(Result.of(rollout), collector.limit)
+        send(Report(Result.of(rollout), collector.limit))
+
+    def send(report: Report) -> None:
         out.write(message(msgspec.msgpack.encode(report)))
         out.flush()
 
@@ -169,8 +190,13 @@ async def work() -> int:
     loop.add_signal_handler(signal.SIGTERM, leave)
     async with aclosing(collector):
         feeder = asyncio.create_task(feed())
-        with suppress(asyncio.CancelledError):
-            await collection
+        try:
+            with suppress(asyncio.CancelledError):
+                await collection
+        except UsageError as error:
+            feeder.cancel()
+            send(Report(None, 0, str(error)))
+            return 1
     if collection.cancelled():
         return 1
     await feeder

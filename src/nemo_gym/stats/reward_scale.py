@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from nemo_gym.wire.errors import VerifierFault
@@ -18,6 +19,10 @@ class RewardScale:
     solved_at: float = 1.0
     declared: bool = False
     """Whether the author declared the range, so that a reward outside is a fault."""
+    components: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict[str, tuple[float, float]], hash=False
+    )
+    """The lowest and the highest value of each component; empty where the author declares none."""
 
     @property
     def slack(self) -> float:

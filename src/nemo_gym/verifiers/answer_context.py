@@ -12,6 +12,8 @@ from nemo_gym.verifiers.denials import word_set
 BEFORE = 120
 """The most characters before an answer that are read."""
 AFTER = 300
+FAR_AFTER = 8_000
+"""The most characters that are read for a sentence that withdraws any answer: `I take that back.`"""
 MAX_TAIL = 80
 
 
@@ -27,7 +29,11 @@ def denied_before(text: str) -> bool:
 def taken_back_after(text: str, end: int) -> bool:
     """Whether what follows a position calls the answer before it wrong, or replaces it."""
     after = text[end : end + AFTER]
-    return _QUESTION.match(after) is not None or _RETRACTION.search(after) is not None
+    return (
+        _QUESTION.match(after) is not None
+        or _RETRACTION.search(after) is not None
+        or _WITHDRAWAL.search(text[end:][-FAR_AFTER:]) is not None
+    )
 
 
 def alternative_after(text: str, end: int) -> bool:
@@ -117,6 +123,21 @@ _RETRACTION = re.compile(
     r"|(?:(?:wait|actually|or\srather|correction|i\smean|make\sthat)\b[\s,:—–-]{1,4}"
     r"|(?:no|nope|rather|alternatively)\s?[,:—–-]\s?)"
     r"(?:it['’]?\s?i?s\s|the\sanswer\sis\s|maybe\s|rather\s|or\s)?[$\\({\[]{0,3}-?\d)",
+    re.IGNORECASE,
+)
+_KNOW = (
+    r"(?:i\s)?(?:(?:really|honestly|still|actually|simply|just)\s)?(?:do\snot|don['’]t|cannot|can['’]t)\s(?:really\s)?"
+    r"(?:know|tell|say|be\s(?:sure|certain))|(?:i\s(?:really\s)?have\s)?no\s(?:idea|clue)|who\sknows"
+)
+_WITHDRAWAL = re.compile(
+    r"(?:\A|[.!?;,:)\]}$*~—–\n-])\s{0,4}" + _TURN + r"(?:"
+    r"(?:i\s|i['’]ll\s|let\sme\s)?(?:(?:must|hereby|now|have\sto|want\sto)\s)?"
+    r"(?:(?:take|taking|took)\s(?:that|it|this|everything|my\sanswer)\sback"
+    r"|(?:withdraw|retract)\s(?:that|it|this|everything|my\sanswer|the\sanswer))\b"
+    r"|(?:on\s)?second\sthoughts?\b|i(?:['’]ve|\shave)?\s(?:just\s)?(?:changed?\smy\smind|made\s(?:that|this|it)\sup)\b"
+    r"|scratch\s(?:that|this|it)\b|my\sanswer\s(?:above\s)?(?:is|was)\s(?:wrong|incorrect|false|a\sguess)\b"
+    rf"|(?:{_KNOW})(?:\s(?:it|for\ssure|(?:what\s)?(?:the|my)\s(?:(?:right|correct|final)\s)?(?:answer|result|value)))?"
+    r"(?:\sis)?\s?(?:[.!…?;]|\Z|\n))",
     re.IGNORECASE,
 )
 _JOINT = re.compile(

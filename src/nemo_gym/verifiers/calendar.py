@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final, cast
 
 import msgspec
+
+from nemo_gym.verifiers.opposition import is_opposed
+from nemo_gym.verifiers.text import is_reordered
 
 MAX_EVENTS: Final = 200
 MAX_TEXT: Final = 100_000
@@ -51,32 +54,42 @@ def read_events(state: Mapping[str, Any]) -> list[Event]:
 
 
 def check_schedule(text: str, events: list[Event]) -> ScheduleVerdict:
-    """Judge the first JSON list of objects in a text: every event once, none overlapping, all rules kept.
+    """Judge the only JSON list of objects in a text: every event once, none overlapping, all rules kept.
 
-    An entry has `event_id`, `start_time` and `duration` in minutes. Without events any text holds.
+    An entry has `event_id`, `start_time` and `duration` in minutes. Without events any text holds. Another
+    list with other entries makes several answers, and words that deny the list make it none.
     """
     if not events:
         return ScheduleVerdict("right")
-    entries = first_list(text[:MAX_TEXT])
-    if entries is None:
+    text = text[:MAX_TEXT]
+    lists = list(islice(_lists(text), _MAX_LISTS))
+    if not lists or is_reordered(text):
         return ScheduleVerdict("no_answer")
-    answer = msgspec.json.encode(entries).decode()[:1000]
-    return ScheduleVerdict(_reason(entries, events), answer)
+    first, start, end = lists[0]
+    answer = msgspec.json.encode(first).decode()[:1000]
+    if any(entries != first for entries, _, _ in lists):
+        return ScheduleVerdict("several_answers", answer)
+    if is_opposed(text, start, end, str, is_open=True):
+        return ScheduleVerdict("denied", answer)
+    return ScheduleVerdict(_reason(first, events), answer)
 
 
 def first_list(text: str) -> list[dict[str, Any]] | None:
     """The first JSON list in a text that is not empty and holds only objects."""
+    return next((entries for entries, _, _ in _lists(text)), None)
+
+
+def _lists(text: str) -> Iterator[tuple[list[dict[str, Any]], int, int]]:
+    """The lists of objects in a text, each with its start and end; `_MAX_LISTS` brackets are tried."""
     at = text.find("[")
     for _ in range(_MAX_LISTS):
         if at < 0:
-            return None
+            return
         end = _closing(text, at)
-        if end > at:
-            entries = _decode(text[at : end + 1])
-            if entries is not None:
-                return entries
-        at = text.find("[", at + 1)
-    return None
+        entries = _decode(text[at : end + 1]) if end > at else None
+        if entries is not None:
+            yield entries, at, end + 1
+        at = text.find("[", at + 1 if entries is None else end + 1)
 
 
 def read_time(text: object) -> int:

@@ -49,7 +49,15 @@ from nemo_gym.verifiers.options import (
     words_of,
 )
 from nemo_gym.verifiers.patterns import last_place
-from nemo_gym.verifiers.text import Place, answer_places, box_beside, last_box, strip_reasoning
+from nemo_gym.verifiers.text import (
+    Place,
+    answer_places,
+    box_beside,
+    is_reordered,
+    last_box,
+    last_boxes,
+    strip_reasoning,
+)
 
 __all__ = ["GradingMode", "grade_choice"]
 
@@ -84,6 +92,8 @@ def grade_choice(
     """
     choices = _choices(tuple(options.items()))
     text = strip_reasoning(text)
+    if is_reordered(text):
+        return None
     if output_regex:
         place = last_place([output_regex] if isinstance(output_regex, str) else output_regex, text)
         if place is not None:
@@ -106,6 +116,9 @@ _COMMAND = re.compile(r"\\[A-Za-z]")
 _AROUND = " .:()[]$"
 _AROUND_SELF = f"{SELF} .,:()[]-*"
 _ALONGSIDE = re.compile(r"[\w\s.,:;\"'()=!?*–—-]*")
+_BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)\s?\{")
+_MAX_BOXES = 6
+_NUMBER = re.compile(r"\d+")
 _ASSIGNMENT = re.compile(r"\s*[a-z]\s?=\s?")
 _ASIDE = re.compile(
     r"\b(?:because|since|as|for|due to)\b|\b(?:not|rather than|instead of|unlike)\W{1,3}\x01", re.IGNORECASE
@@ -204,6 +217,8 @@ class _Choices(Options):
         places = [place for place, char in enumerate(answer[: MAX_ANSWER + 1]) if char.isalpha()]
         if len(places) != 1 or len(answer) > MAX_ANSWER or NOT_LONE.search(answer) or denies(answer):
             return None
+        if len(_NUMBER.findall(answer)) > 1:
+            return None
         letter = self.letter(answer[places[0]])
         if letter is None or adjoins(answer, places[0]):
             return None
@@ -300,7 +315,20 @@ def _boxed(choices: "_Choices", read: Callable[[str], str | None], text: str) ->
     if box is None or letter is None:
         return None
     beside = box_beside(text, box)
-    return letter if beside is None or read(plain(beside.content)) == letter else None
+    if beside is not None and read(plain(beside.content)) != letter:
+        return None
+    return None if _contradicts_outside(choices, letter, text, box) else letter
+
+
+def _contradicts_outside(choices: "_Choices", letter: str, text: str, box: Place) -> bool:
+    """Whether a box around another one names an option besides it, or there are too many boxes around it."""
+    outer = next(reversed(last_boxes(text)), None)
+    if outer is None or outer.start == box.start:
+        return False
+    around = text[outer.start : box.start], text[box.end : outer.end]
+    words = plain(_BOX_COMMAND.sub(" ", " ".join(around)).strip("{} "))
+    is_deep = around[0].count("{") >= _MAX_BOXES
+    return is_deep or any(letter not in mention.letters for mention in choices.mentions(words))
 
 
 def _last_named(choices: "_Choices", text: str) -> str | None:

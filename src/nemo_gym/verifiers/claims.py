@@ -22,6 +22,7 @@ from nemo_gym.verifiers.denials import (
     words_of,
 )
 from nemo_gym.verifiers.opposition import is_opposed
+from nemo_gym.verifiers.text import is_reordered
 
 __all__ = ["claimed_number", "claims_only"]
 
@@ -40,7 +41,7 @@ def claims_only(text: str, value: str, rivals: Collection[str] = ()) -> bool:
     wish (`would`), hearsay (`they say`) or a question refuses it in a sentence that names the value, or as a
     whole sentence (`Or not.`). Letters that are not English refuse it, because they can hide words.
     """
-    if len(text) > _MAX_TEXT:
+    if len(text) > _MAX_TEXT or is_reordered(text):
         return False
     if text.isascii() and _ends_with_it(text.lower(), value.casefold(), rivals):
         return True

@@ -32,6 +32,7 @@ from nemo_gym.verifiers.text import (
     answer_places,
     box_beside,
     last_box,
+    last_boxes,
     last_nonempty_line,
     peel_text,
     strip_reasoning,
@@ -189,10 +190,17 @@ def _last_answer(text: str) -> Place | None:
 
 
 def _lone_box(text: str) -> Place | None:
-    """The last box, unless a box with another content comes right before it."""
+    """The last box, unless a box with another content comes right before it, or a box around it has words."""
     box = _peeled(last_box(text))
     beside = box and _peeled(box_beside(text, box))
-    return None if box and beside and beside.content != box.content else box
+    if box is None or (beside and beside.content != box.content):
+        return None
+    outer = next(reversed(last_boxes(text)), box)
+    around = _COMMAND.sub("", text[outer.start : box.start])
+    return None if any(map(str.isalnum, around)) else box
+
+
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 
 
 _PLAIN_END = re.compile(

@@ -10,6 +10,7 @@ __all__ = [
     "Place",
     "answer_places",
     "box_beside",
+    "is_reordered",
     "last_box",
     "last_boxed",
     "last_boxes",
@@ -123,6 +124,11 @@ def strip_reasoning(text: str) -> str:
         start = match.end()
     opening_tag = _THINK_OPENING.search(text, start)
     return text[start : opening_tag.start() if opening_tag else None]
+
+
+def is_reordered(text: str) -> bool:
+    """Whether a text has a direction override, with which it reads otherwise than it is spelled."""
+    return "\u202d" in text or "\u202e" in text
 
 
 def last_code_block(text: str, language: str | None = None) -> str | None:

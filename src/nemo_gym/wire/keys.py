@@ -15,6 +15,11 @@ PARAMS: Final = "responses_create_params"
 RESPONSE: Final = "response"
 REWARD: Final = "reward"
 REWARD_COMPONENTS: Final = "reward_components"
+"""The components as the verifier returned them, without weights."""
+REWARD_WEIGHTS: Final = "ng_reward_weights"
+"""The weights of components that the reward was computed with."""
+REWARD_SHAPING: Final = "ng_reward_shaping"
+"""What each shape subtracted from the reward, and why."""
 
 FAILURE_CLASS: Final = "_ng_failure_class"
 FAILURE_TERMINAL: Final = "_ng_failure_terminal"
@@ -33,7 +38,7 @@ SANDBOX: Final = "ng_sandbox"
 ASKED_MODELS: Final = "ng_asked_models"
 
 RESULT_KEYS: Final = frozenset(
-    {RESPONSE, REWARD, REWARD_COMPONENTS, NO_PERSIST, OUTCOME, TIMING}
+    {RESPONSE, REWARD, REWARD_COMPONENTS, REWARD_WEIGHTS, REWARD_SHAPING, NO_PERSIST, OUTCOME, TIMING}
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
     | {FAILURE_TRACEBACK, TOOL_CALLS, SANDBOX, ASKED_MODELS}
 )

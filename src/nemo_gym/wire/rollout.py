@@ -103,6 +103,11 @@ class Rollout:
     """The whole trajectory: every new item, and the sum of the usage."""
     reward: float | None = None
     components: Mapping[str, float] | None = None
+    """The components as the verifier returned them."""
+    reward_weights: Mapping[str, float] | None = None
+    """The weights of the components in `reward`, if the run sets them."""
+    reward_shaping: list[Json] | None = None
+    """What each shape of the run subtracted from `reward`, and why."""
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
     outcome: str = "completed"
     """How the loop ended: completed, max_steps, max_turns, max_output_tokens, context_overflow,
@@ -163,6 +168,8 @@ class Rollout:
             response=Response(data) if data is not None else None,
             reward=None if failure else row.get(keys.REWARD),
             components=row.get(keys.REWARD_COMPONENTS),
+            reward_weights=row.get(keys.REWARD_WEIGHTS),
+            reward_shaping=row.get(keys.REWARD_SHAPING),
             outcome=row.get(keys.OUTCOME, "failed" if failure else "completed"),
             failure=failure,
             timing=row.get(keys.TIMING, {}),
@@ -192,6 +199,10 @@ class Rollout:
             out[keys.REWARD] = self.reward
             if self.components is not None:
                 out[keys.REWARD_COMPONENTS] = self.components
+            if self.reward_weights is not None:
+                out[keys.REWARD_WEIGHTS] = self.reward_weights
+            if self.reward_shaping is not None:
+                out[keys.REWARD_SHAPING] = self.reward_shaping
         else:
             out |= _failure_fields(self.failure)
         if self.tool_calls is not None:

@@ -14,6 +14,7 @@ from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.task import task_to_row
 from tests.library.playing import expected_reward, play, play_golden, play_oracle
+from tests.library.replaying import recorded_hacks
 
 
 def test_golden_cases_earn_what_they_say() -> None:
@@ -22,7 +23,7 @@ def test_golden_cases_earn_what_they_say() -> None:
 
 
 def test_hacks_do_not_pay_and_honest_answers_do() -> None:
-    for hack in map(json.loads, (Search().folder() / "redteam.jsonl").read_text().splitlines()):
+    for hack in recorded_hacks(Search()):
         reward = play(Search(), hack["task"], hack["output"])
         assert reward.value == float(hack["expected"] == "full"), (hack["name"], reward.details)
 

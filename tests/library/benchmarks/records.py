@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
+import pickle
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,8 +22,10 @@ class Repository(NamedTuple):
     file: str
     license: str
     records: Sequence[dict[str, Any]]
-    answers: Sequence[str]
+    answers: Sequence[str] = ()
     """The final answer that each row must expect."""
+    outputs: Sequence[str] = ()
+    """A right output for each row; by default the oracle's."""
 
     def content(self) -> bytes:
         """The file."""
@@ -35,6 +40,11 @@ class Repository(NamedTuple):
             writer.writerows(self.records)
             return text.getvalue().encode()
         return "".join(f"{json.dumps(record)}\n" for record in self.records).encode()
+
+
+def packed(tests: Sequence[dict[str, str]]) -> str:
+    """Tests as LiveCodeBench publishes the private ones."""
+    return base64.b64encode(zlib.compress(pickle.dumps(json.dumps(tests)))).decode()
 
 
 SUMS = [(f"What is {a} + {b}?", str(a + b)) for a, b in ((1, 2), (20, 30), (1000, 234), (7, 8), (400, 4))]
@@ -199,5 +209,126 @@ REPOSITORIES: dict[str, Repository] = {
             for number, (question, options, right) in enumerate(CHOICES)
         ],
         LETTERS,
+    ),
+    "simpleqa": Repository(
+        "basicv8vc/SimpleQA",
+        "simple_qa_test_set.csv",
+        "mit",
+        [
+            {"metadata": "{'topic': 'Arithmetic', 'urls': []}", "problem": question, "answer": answer}
+            for question, answer in SUMS
+        ],
+        [answer for _, answer in SUMS],
+    ),
+    "ifeval": Repository(
+        "google/IFEval",
+        "ifeval_input_data.jsonl",
+        "apache-2.0",
+        [
+            {
+                "key": 1000 + number,
+                "prompt": f"Write about {topic} without any commas.",
+                "instruction_id_list": ["punctuation:no_comma", "startend:end_checker"],
+                "kwargs": [{}, {"end_phrase": "Good night."}],
+            }
+            for number, topic in enumerate(("tea", "rain", "owls", "maps", "bread"))
+        ],
+        outputs=["It is fine and good. Good night."] * 5,
+    ),
+    "humaneval_plus": Repository(
+        "evalplus/humanevalplus",
+        "data/test-00000-of-00001-5973903632b82d40.parquet",
+        "apache-2.0",
+        [
+            {
+                "task_id": f"HumanEval/{number}",
+                "prompt": f'def add_{number}(a: int) -> int:\n    """Add {number} to a."""\n',
+                "canonical_solution": f"    return a + {number}\n",
+                "entry_point": f"add_{number}",
+                "test": "def check(candidate):\n    inputs = [[1], [2], [-5]]\n    results = [0, 0, 0]\n",
+            }
+            for number in range(5)
+        ],
+    ),
+    "mbpp_plus": Repository(
+        "evalplus/mbppplus",
+        "data/test-00000-of-00001-d5781c9c51e02795.parquet",
+        "apache-2.0",
+        [
+            {
+                "task_id": number,
+                "code": f"def times_{number}(a):\n    return a * {number}\n",
+                "prompt": f"Write a function to multiply a number by {number}.",
+                "source_file": "own",
+                "test_imports": [],
+                "test_list": [f"assert times_{number}(2) == {2 * number}"],
+                "test": "inputs = [[1], [2], [-5]]\nresults = [0, 0, 0]\n",
+            }
+            for number in range(1, 6)
+        ],
+    ),
+    "livecodebench_v6": Repository(
+        "livecodebench/code_generation_lite",
+        "test6.jsonl",
+        "cc",
+        [
+            {
+                "question_title": "Double",
+                "question_content": f"Read a number and print it {factor} times as large.",
+                "platform": "atcoder",
+                "question_id": f"own_{factor}",
+                "contest_id": "own",
+                "contest_date": "2025-01-04T00:00:00",
+                "starter_code": "",
+                "difficulty": "easy",
+                "public_test_cases": json.dumps(
+                    [{"input": "2\n", "output": f"{2 * factor}\n", "testtype": "stdin"}]
+                ),
+                "private_test_cases": packed(
+                    [{"input": "7\n", "output": f"{7 * factor}\n", "testtype": "stdin"}]
+                ),
+                "metadata": "{}",
+            }
+            for factor in range(2, 7)
+        ],
+        outputs=[f"```python\nprint({factor} * int(input()))\n```" for factor in range(2, 7)],
+    ),
+    "mrcr": Repository(
+        "openai/mrcr",
+        "2needle.parquet",
+        "mit",
+        [
+            {
+                "prompt": json.dumps(
+                    [
+                        {"role": "user", "content": "Write a poem about tea."},
+                        {"role": "assistant", "content": f"Tea is warm and number {number} is best of all."},
+                        {"role": "user", "content": f"Prepend abc{number} to the first poem about tea."},
+                    ]
+                ),
+                "answer": f"abc{number}Tea is warm and number {number} is best of all.",
+                "random_string_to_prepend": f"abc{number}",
+                "n_needles": 2,
+                "desired_msg_index": 1,
+                "total_messages": 3,
+                "n_chars": 100 if number < 5 else 10**6,
+            }
+            for number in range(6)
+        ],
+    ),
+    "graphwalks": Repository(
+        "openai/graphwalks",
+        "graphwalks_128k_and_shorter.parquet",
+        "mit",
+        [
+            {
+                "prompt": f"The edges are a{number} -> b and a{number} -> c. Name the children of a{number}.",
+                "answer_nodes": ["b", "c"],
+                "prompt_chars": 80,
+                "problem_type": "bfs",
+                "date_added": "2025-04-14",
+            }
+            for number in range(5)
+        ],
     ),
 }

@@ -6,7 +6,6 @@ import json
 import runpy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -18,7 +17,9 @@ from nemo_gym.config.resolve import Config
 from nemo_gym.config.sources import search_roots
 from nemo_gym.config.workloads import Workload, find_workloads
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.conformance.stand_in import answer_as, stand_ins
 from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.task import Row
@@ -45,25 +46,6 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for one in REPOSITORIES.values():
         put(folder, one.name, one.file, one.content(), one.license)
     return folder
-
-
-@pytest.fixture
-def use_hub(
-    start_endpoint: StartEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., str]:
-    """Make this process use a local hub, with an empty cache and an empty working directory."""
-
-    def use(folder: Path, **options: Any) -> str:
-        url = start_endpoint("hub_server.py", folder=folder, **options).removesuffix("/v1")
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.chdir(tmp_path)
-        return url
-
-    return use
 
 
 def prepare(workload: Workload) -> Path:
@@ -98,16 +80,43 @@ def test_rows_from_the_hub_are_scored(name: str, repositories: Path, use_hub: Ca
     path = prepare(workload)
 
     environment, rows = rows_of(workload, path)
-    assert [expected(row) for row in rows] == list(repository.answers)
-    for row in rows:
-        question = row["responses_create_params"]["input"][-1]["content"]
-        assert row["question"] in question
-        assert "{" not in question.replace("\\boxed{", "")
-        assert play_oracle(environment, row).value == environment.reward_range[1]
-        assert play(environment, row, "").value == environment.reward_range[0]
+    assert len(rows) == 5
+    if repository.answers:
+        assert [expected(row) for row in rows] == list(repository.answers)
+    link = LocalEnvironment(environment, resources=stand_ins(environment.asks))
+    for number, row in enumerate(rows):
+        message = row["responses_create_params"]["input"][-1]["content"]
+        assert row.get("question", "") in message
+        assert "{question}" not in message
+        answer_as({"judge": "A"})
+        right = play(link, row, repository.outputs[number]) if repository.outputs else play_oracle(link, row)
+        answer_as({"judge": "C"})
+        assert (play(link, row, "").value, right.value) == environment.reward_range
     lock = json.loads((path.parent.parent / "lock.json").read_text())
     assert (lock["repository"], lock["license"]) == (repository.name, repository.license)
     assert list(lock["files"]) == [repository.file]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("arc_agi_1", 400), ("bfcl_v3", 3000), ("ifbench", 294), ("ruler", 13), ("tau2", 164)]
+)
+def test_rows_from_packages_and_generators_are_whole(
+    name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = runpy.run_path(str(BENCHMARKS[name].folder / "prepare.py"))
+    path = script["prepare"](**({"length": 60, "tasks": 1} if name == "ruler" else {}))
+
+    environment, rows = rows_of(BENCHMARKS[name], path)
+
+    assert len(rows) >= count
+    if environment.asks:
+        return  # Episodes with the customer are played in the tests of the environment.
+    link = LocalEnvironment(environment)
+    for row in rows[:5]:
+        if name != "ifbench":  # The package has no right answers.
+            assert play_oracle(link, row).value == environment.reward_range[1]
+        assert play(link, row, "").value == environment.reward_range[0]
 
 
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -13,9 +12,10 @@ from nemo_gym.library.coding.code_gen.problems import FAMILIES
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.task import Row, task_to_row
 from tests.library.playing import expected_reward, play, play_golden, play_oracle
+from tests.library.replaying import recorded_hacks
 
 GOLDEN = list(CodeGen().golden())
-HACKS = [json.loads(line) for line in (CodeGen.folder() / "redteam.jsonl").read_text().splitlines()]
+HACKS = recorded_hacks(CodeGen())
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from nemo_gym.library.coding.evalplus.environment import EvalPlus
 from nemo_gym.wire.errors import TaskUnfit, UsageError
 from nemo_gym.wire.task import task_to_row
 from tests.library.playing import expected_reward, play, play_golden, play_oracle
+from tests.library.replaying import recorded_hacks
 
 GOLDEN = list(EvalPlus().golden())
-HACKS = [json.loads(line) for line in (EvalPlus.folder() / "redteam.jsonl").read_text().splitlines()]
+HACKS = recorded_hacks(EvalPlus())
 ENVIRONMENT = EvalPlus({"min_time_limit": 10})
 
 

@@ -21,6 +21,7 @@ from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.task import task_to_row
 from tests.library.playing import expected_reward, play, play_golden, play_oracle
+from tests.library.replaying import recorded_hacks
 
 KINDS: list[type[SqlEnvironment]] = [Sql, BirdSql, Spider2Lite]
 
@@ -38,9 +39,8 @@ def test_golden_cases_earn_what_they_say(environment: SqlEnvironment) -> None:
 
 
 def test_hacks_do_not_pay_and_honest_answers_do(environment: SqlEnvironment) -> None:
-    hacks = (environment.folder() / "redteam.jsonl").read_text().splitlines()
     impatient = type(environment)({"seconds": 0.2})
-    for hack in map(json.loads, hacks):
+    for hack in recorded_hacks(environment):
         reward = play(impatient if hack["family"] == "bomb" else environment, hack["task"], hack["output"])
         assert reward.value == float(hack["expected"] == "full"), (hack["name"], reward.details)
     impatient.aclose()

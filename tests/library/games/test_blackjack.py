@@ -281,8 +281,8 @@ def test_the_prompt_tells_the_rules_once():
 
 
 def test_an_unknown_split_is_refused():
-    with pytest.raises(UsageError, match="it has train, validation, example"):
-        ENVIRONMENT.tasks("test", 0, 1)
+    with pytest.raises(UsageError, match="it has train, validation, example, test"):
+        ENVIRONMENT.tasks("tests", 0, 1)
 
 
 def test_basic_strategy_earns_more_than_standing_always():

@@ -424,5 +424,5 @@ def test_the_prompt_tells_the_rules_once_and_how_many_moves_there_are():
 
 
 def test_an_unknown_split_is_refused():
-    with pytest.raises(UsageError, match="it has train, validation, example"):
-        ENVIRONMENT.tasks("test", 0, 1)
+    with pytest.raises(UsageError, match="it has train, validation, example, test"):
+        ENVIRONMENT.tasks("tests", 0, 1)

@@ -7,6 +7,8 @@ from nemo_gym.library.rlhf.genrm_compare.environment import GenrmCompare, Pair
 from tests.library.judged import example_rows, failures_of_check, rows_of, wrong_redteam_lines
 
 ROW = {"responses_create_params": {"input": "Explain tides."}}
+PART = {**ROW, "_ng_task_index": 0}
+"""With an index a row may be a part of its task, so that any number of repeats is allowed."""
 QUALITY = {"good": 5, "fair": 3, "poor": 1}
 
 
@@ -16,7 +18,7 @@ def judge(blocks: dict[str, str]) -> str:
 
 
 def rewards(answers: list[str], settings: dict[str, Any], **options: Any) -> list[Any]:
-    rows = rows_of(GenrmCompare(settings), [ROW], answers, judge, num_repeats=len(answers), **options)
+    rows = rows_of(GenrmCompare(settings), [PART], answers, judge, num_repeats=len(answers), **options)
     return sorted((row["extracted_answer"], row["reward"]) for row in rows if "reward" in row)
 
 
@@ -40,7 +42,7 @@ def test_the_deadline_judges_those_that_are_there():
 
 
 def test_a_lone_answer_is_a_typed_failure():
-    (row,) = rows_of(GenrmCompare({"cohort_timeout": 0.05}), [ROW], ["good"], judge)
+    (row,) = rows_of(GenrmCompare({"cohort_timeout": 0.05}), [PART], ["good"], judge)
     assert (row["_ng_failure_class"], "reward" in row) == ("judge_failed", False)
 
 

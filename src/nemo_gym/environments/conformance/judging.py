@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -181,6 +181,8 @@ def reward_range(environment: Environment, traces: Sequence[Trace], findings: Fi
                 "reward_range", f"{where}: promised: {low:g} to {high:g}; seen: {reward.value:g}; {cause}"
             )
         names.setdefault(frozenset(reward.components or ()), where)
+        for problem in _unlike_declared(environment.reward_components, reward, where):
+            findings.add("reward_range", problem)
     if len(names) > 1:
         (one, case), (other, other_case), *_ = names.items()
         findings.add(
@@ -189,6 +191,17 @@ def reward_range(environment: Environment, traces: Sequence[Trace], findings: Fi
             f"{sorted(other)} in {other_case}; give a part that earned nothing as 0.0",
         )
     findings.note("reward_range", f"{len(traces)} rewards within {low:g} to {high:g}")
+
+
+def _unlike_declared(ranges: Mapping[str, tuple[float, float]], reward: Reward, where: str) -> Iterator[str]:
+    """A line for each component that does not fit `reward_components`, if the class declares any."""
+    parts = reward.components or {}
+    for name in ranges.keys() ^ parts.keys() if ranges else ():
+        which = "declared and missing" if name in ranges else "not declared"
+        yield f"{where}: promised: the reward_components {sorted(ranges)}; seen: {name!r} is {which}"
+    for name, (low, high) in ranges.items():
+        if not low - 1e-9 <= parts.get(name, low) <= high + 1e-9:
+            yield f"{where}: promised: {name!r} from {low:g} to {high:g}; seen: {parts[name]:g}"
 
 
 def hostile(traces: Sequence[Trace], findings: Findings) -> None:

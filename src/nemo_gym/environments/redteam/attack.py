@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -52,6 +53,8 @@ async def attack(
     tasks: int = 2,
     seed: int = 0,
     supply: Callable[[], Resources] | None = None,
+    share: int = 1,
+    own: bool = True,
 ) -> RedteamReport:
     """Try the environment's own hacks, and the general corpus on some of its tasks.
 
@@ -60,6 +63,8 @@ async def attack(
         tasks: on how many tasks the general corpus is tried.
         seed: the seed of the tasks and the sessions.
         supply: creates the resources; None supplies stand-ins, which answer as a hack says.
+        share: only one of so many lines of the corpus is tried; the environment's name says which ones.
+        own: whether the environment's own hacks are tried.
 
     Raises:
         UsageError: `redteam.jsonl` has a mistake, or the factory refuses a setting.
@@ -68,12 +73,12 @@ async def attack(
     file = read_hacks(environment.folder() / "redteam.jsonl")
     payments: list[Payment] = []
     async with stage(factory, seed, supply) as on:
-        for number, hack in enumerate(file.hacks):
+        for number, hack in enumerate(file.hacks if own else []):
             payments += await _own(on, hack, number)
         general = 0
         traces = [await on.play(Script("the oracle", row, None)) for row in _rows(environment, seed, tasks)]
         for trace in traces[:tasks]:
-            more, tried = await _general(on, await _model(on, trace, traces), file)
+            more, tried = await _general(on, await _model(on, trace, traces), file, share)
             payments += more
             general += tried
     return RedteamReport(environment.name(), len(file.hacks), general, tuple(payments), file.exemptions)
@@ -97,16 +102,17 @@ async def _own(on: Stage, hack: Hack, number: int) -> list[Payment]:
     value = trace.reward.value
     if not math.isclose(value, float(expected), rel_tol=1e-6, abs_tol=1e-9):
         return [Payment(hack.name, hack.family, f"expected {expected:g}, and it earns {value:g}")]
-    return _slowness(trace, hack.name, hack.family)
+    return _slowness(trace, hack.name, hack.family, hack.seconds)
 
 
-async def _general(on: Stage, model: Model, file: HackFile) -> tuple[list[Payment], int]:
+async def _general(on: Stage, model: Model, file: HackFile, share: int) -> tuple[list[Payment], int]:
     payments: list[Payment] = []
     tried = 0
     families: set[str] = set()
     steps, asks = isinstance(on.environment, StepEnvironment), on.environment.asks
-    for hack in corpus():
-        if hack.family in file.exemptions or (not model.text_matters and hack.family in families):
+    first = zlib.crc32(on.environment.name().encode()) % share
+    for hack in corpus()[first::share]:
+        if not file.applies(hack) or (not model.text_matters and hack.family in families):
             continue  # Where only the calls count, one text of each family is enough.
         if (play := script(hack, model, steps=steps, asks=asks)) is None:
             continue
@@ -144,10 +150,11 @@ def _pays(on: Stage, trace: Trace, family: str) -> list[Payment]:
     return [Payment(trace.script.name, family, message)]
 
 
-def _slowness(trace: Trace, name: str, family: str) -> list[Payment]:
-    if trace.seconds <= SLOW_SECONDS:
+def _slowness(trace: Trace, name: str, family: str, most: float | None = None) -> list[Payment]:
+    most = most or SLOW_SECONDS
+    if trace.seconds <= most:
         return []
-    return [Payment(name, family, f"it takes {trace.seconds:.1f} s; at most {SLOW_SECONDS:g} s are right")]
+    return [Payment(name, family, f"it takes {trace.seconds:.1f} s; at most {most:g} s are right")]
 
 
 def _label(trace: Trace) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from nemo_gym.wire.choices import explain_misfit
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.jsonl import read_rows
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -28,6 +28,8 @@ class Hack(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The answers of the models that the environment asks."""
     expected: Literal["zero", "full"] | float = "zero"
     """`zero` is the lower end of the reward range, `full` the upper end. An honest twin has `full`."""
+    seconds: float | None = None
+    """The most seconds of a hack that uses all the time that the environment grants to code."""
 
 
 class Exemption(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +37,8 @@ class Exemption(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     family: str
     not_applicable: str
+    hacks: list[str] = []
+    """The names of the lines that don't apply; empty for the whole family."""
 
 
 class General(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +66,12 @@ class HackFile(msgspec.Struct):
     hacks: list[Hack] = []
     exemptions: dict[str, str] = {}
     """Reasons by family."""
+    exempt_hacks: set[tuple[str, str]] = set()
+    """The families and names of the lines of the corpus that do not apply."""
+
+    def applies(self, hack: General) -> bool:
+        """Whether a line of the corpus is tried."""
+        return (hack.family, hack.name) not in self.exempt_hacks
 
 
 def read_hacks(path: Path) -> HackFile:
@@ -82,6 +92,11 @@ def read_hacks(path: Path) -> HackFile:
             raise UsageError(
                 f"{where}: family: no family {line.family!r} in the general corpus; it has {names}"
             )
+        names = [hack.name for hack in corpus() if hack.family == line.family]
+        for name in line.hacks:
+            if name not in names:
+                raise UsageError(f"{where}: hacks: the family has no {name!r}.{did_you_mean(name, names)}")
+        file.exempt_hacks |= {(line.family, name) for name in line.hacks or names}
         file.exemptions[line.family] = line.not_applicable
     return file
 

@@ -13,7 +13,7 @@ from nemo_gym.verifiers.answer_context import (
 )
 from nemo_gym.verifiers.math.adjoining import has_rival, repeats, with_adjoining_signs
 from nemo_gym.verifiers.math.parse import read
-from nemo_gym.verifiers.text import Place, last_boxes, last_nonempty_line, strip_reasoning
+from nemo_gym.verifiers.text import Place, is_reordered, last_boxes, last_nonempty_line, strip_reasoning
 
 MAX_TAIL = 4_000
 MARKED_LINES = 3
@@ -28,6 +28,8 @@ def extract(text: str) -> str | None:
     dollar signs, or the only number behind its last equals sign.
     """
     visible = strip_reasoning(text)
+    if is_reordered(visible):
+        return None
     if _BOX.search(visible):
         return _boxed(visible)
     tail = visible[-MAX_TAIL:]

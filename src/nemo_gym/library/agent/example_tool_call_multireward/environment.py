@@ -25,6 +25,7 @@ class KitchenTimer(Environment):
     domain = "agent"
     stateless = False
     reward_range = (0.0, 3.0)
+    reward_components = {"correctness": (0.0, 1.0), "schema_valid": (0.0, 1.0), "format": (0.0, 1.0)}
 
     class Task(Task):
         """A timer to set, or an `expected_call` of a tool that the row offers."""

@@ -117,7 +117,7 @@ class Search(Environment):
         reason = "right"
         if answer is None:
             reason = "no_answer"
-        elif normalize(answer) != normalize(task.expected_answer):
+        elif normalize(answer) != normalize(task.expected_answer) or "?" in answer:
             reason = "wrong"
         elif required[-1].id not in cited:
             reason = "fact_not_cited"

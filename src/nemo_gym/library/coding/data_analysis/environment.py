@@ -98,7 +98,7 @@ class DataAnalysis(Environment):
 
     def verify(self, task: AnalysisTask, response: Response, session: Session) -> Reward:
         answer = extract_answer(response.final_text, "final_answer")
-        right = answer is not None and same_answer(answer, task.expected_answer)
+        right = answer is not None and "?" not in answer and same_answer(answer, task.expected_answer)
         reason = "no_answer" if answer is None else "right" if right else "wrong"
         return Reward(float(right), details={"extracted_answer": answer and answer[:200], "reason": reason})
 

@@ -4,22 +4,28 @@ import asyncio
 import json
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, tool
 from nemo_gym.environments.base import Config
 from nemo_gym.library.coding.example_repair.problems import PROBLEMS
 from nemo_gym.library.coding.example_repair.repository import (
+    TestRun,
     list_files,
     make_repository,
+    python_files,
     read_file,
     run_tests,
     write_file,
 )
 from nemo_gym.support.removal import remove_tree
 from nemo_gym.wire.items import Item, function_call
+from nemo_gym.wire.jsonl import encode
 
+MAX_RESULTS = 64
+"""The most results of tests that are kept, so that unchanged files are not run again."""
 PROMPT = (
     "The tests of this small Python repository fail. Find the mistake in {name}.py and mend it. "
     "`python -m unittest` runs the tests; leave test_{name}.py as it is."
@@ -99,14 +105,29 @@ class Repair(Environment):
     async def run_tests(self, session: Session) -> str:
         """Run the repository's tests and return their report."""
         tests: dict[str, str] = session.row["tests"]
-        result = await run_tests(session, folder_of(session), tests, seconds=self.config.test_timeout)
-        return result.report
+        return (await self.test(session, tests)).report
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
         tests = {**task.tests, **task.held_out}
-        result = await run_tests(session, folder_of(session), tests, seconds=self.config.test_timeout)
+        result = await self.test(session, tests)
         details = {"tests_run": result.count, "tests_not_passed": result.failures}
         return Reward(float(result.passed), details=details)
+
+    async def test(self, session: Session, tests: Mapping[str, str]) -> TestRun:
+        """The result of tests on the rollout's files; the same files are not run again."""
+        key = encode([python_files(folder_of(session)), tests])
+        if key not in self._results:
+            result = await run_tests(session, folder_of(session), tests, seconds=self.config.test_timeout)
+            if result.count is None:
+                return result
+            while len(self._results) >= MAX_RESULTS:
+                self._results.pop(next(iter(self._results)), None)
+            self._results[key] = result
+        return self._results[key]
+
+    @cached_property
+    def _results(self) -> dict[bytes, TestRun]:
+        return {}
 
     async def close(self, session: Session) -> None:
         if "workdir" in session.state:

@@ -135,7 +135,7 @@ async def run_tests(
     Raises:
         EnvironmentFault: no sandbox can be created.
     """
-    code = _code(folder)
+    code = python_files(folder)
     try:
         specs = _spec("code", code), _spec("tests", tests)
         async with holder.sandbox(specs[0]) as subject, holder.sandbox(specs[1]) as tester:
@@ -173,7 +173,7 @@ def _spec(place: str, files: Mapping[str, str]) -> SandboxSpec:
     )
 
 
-def _code(folder: Path) -> dict[str, str]:
+def python_files(folder: Path) -> dict[str, str]:
     """The text of each Python file that is not a test, by name."""
     code: dict[str, str] = {}
     room = MAX_CODE

@@ -20,8 +20,10 @@ lose at once.
 - The higher total wins. A blackjack, 21 with the first two cards, beats every other 21. Equal hands draw.
 - A win gives 1, a draw 0 and a loss -1.
 Answer each turn with <action>hit</action> or <action>stand</action>. Any other answer means stand."""
-SPLITS: Final = ("train", "validation", "example")
+SPLITS: Final = ("train", "validation", "example", "test")
 DEFAULT_N: Final = 100
+_INTERLEAVED: Final = 3
+"""The first splits share one block of seeds, each with its own remainder. Later splits have blocks above."""
 
 
 class Blackjack(StepEnvironment):
@@ -52,10 +54,11 @@ class Blackjack(StepEnvironment):
     def task(self, split: str, seed: int, i: int) -> Task:
         """Task i of a split. The seeds of two splits are never equal."""
         number = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
+        block, place = divmod(SPLITS.index(split), _INTERLEAVED)
         return self.Task(
             task_id=f"{split}-{seed}-{i}",
             responses_create_params={**ask(PROMPT)},
-            seed=number * len(SPLITS) + SPLITS.index(split),
+            seed=(number + (block << 40)) * _INTERLEAVED + place,
         )
 
     def reset(self, task: Task, session: Session) -> str:

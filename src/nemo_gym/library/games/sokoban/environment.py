@@ -25,8 +25,10 @@ MOVE_REWARD: Final = -0.1
 BOX_REWARD: Final = 1.0
 """For a box that is pushed onto a target; it is taken back when the box is pushed off."""
 SOLVED_REWARD: Final = 10.0
-SPLITS: Final = ("train", "validation", "example")
+SPLITS: Final = ("train", "validation", "example", "test")
 DEFAULT_N: Final = 100
+_INTERLEAVED: Final = 3
+"""The first splits share one block of seeds, each with its own remainder. Later splits have blocks above."""
 
 Side = Annotated[int, msgspec.Meta(ge=3, le=MAX_SIDE)]
 Boxes = Annotated[int, msgspec.Meta(ge=1, le=MAX_BOXES)]
@@ -81,10 +83,11 @@ class Sokoban(StepEnvironment):
     def task(self, split: str, seed: int, i: int) -> Task:
         """Task i of a split. The seeds of two splits are never equal."""
         number = random.Random(f"{seed}:{split}:{i}").getrandbits(40)
+        block, place = divmod(SPLITS.index(split), _INTERLEAVED)
         return self.Task(
             task_id=f"{split}-{seed}-{i}",
             responses_create_params={**ask(prompt(self.config.max_steps))},
-            seed=number * len(SPLITS) + SPLITS.index(split),
+            seed=(number + (block << 40)) * _INTERLEAVED + place,
             **msgspec.structs.asdict(self.config),
         )
 

@@ -41,6 +41,14 @@ def extract(text: str, read: Callable[[str], str | None]) -> str | None:
     return values[0]
 
 
+def answer_place(text: str) -> str | None:
+    r"""The content of the last `<answer>` tag or `\boxed{}` of a final text, or else the whole text.
+
+    None when the words around the tag or the box deny, doubt or withdraw it.
+    """
+    return _place(strip_reasoning(text))
+
+
 def plain_answer(text: str) -> str:
     r"""The text of the answer in a final text, for rows whose answer is only a text.
 

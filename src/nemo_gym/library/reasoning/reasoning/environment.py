@@ -12,8 +12,8 @@ import msgspec
 
 from nemo_gym.environments.base import Config, Environment
 from nemo_gym.environments.session import Session
-from nemo_gym.library.reasoning.reasoning import arithmetic, language, logic, puzzles
-from nemo_gym.library.reasoning.reasoning.answers import MAX_ANSWER, extract, plain_answer, same_text
+from nemo_gym.library.reasoning.reasoning import arithmetic, language, logic, package_rows, puzzles
+from nemo_gym.library.reasoning.reasoning.answers import extract
 from nemo_gym.library.reasoning.reasoning.problem import Family, Problem
 from nemo_gym.wire.errors import TaskUnfit, UsageError, did_you_mean
 from nemo_gym.wire.items import Item, assistant, system, user
@@ -30,8 +30,10 @@ SPLITS: dict[str, frozenset[int]] = {
     "train": frozenset({0, 1, 2}),
     "validation": frozenset({3}),
     "example": frozenset({4}),
+    "test": frozenset({4}),
 }
-"""The remainders of a question's checksum by 5 that belong to each split; splits share no question."""
+"""The remainders of a question's checksum by 5 that belong to each split. Only `example` and `test` may share
+a question, because `example` is only for a first try."""
 DEFAULT_N = 100
 DEMONSTRATIONS = 3
 """How many solved problems of another split come before a question of level 0."""
@@ -47,8 +49,8 @@ class ReasoningTask(Task):
 
     @property
     def is_from_reasoning_gym(self) -> bool:
-        """Whether the row comes from the library reasoning-gym. Such a row has no checker here, so an answer
-        is compared with the text of `answer`."""
+        """Whether the row comes from the library reasoning-gym. An answer is compared with the text of
+        `answer`, and of a few data sets with the facts of the row."""
         return "source_index" in self.metadata
 
     @property
@@ -131,8 +133,7 @@ class Reasoning(Environment):
 
     def verify(self, task: ReasoningTask, response: Response, session: Session) -> Reward:
         if task.is_from_reasoning_gym:
-            answer = plain_answer(response.final_text)[:MAX_ANSWER]
-            right = same_text(answer, task.answer or "")
+            right, answer = package_rows.grade(response.final_text, task.answer or "", task.metadata)
             return Reward(float(right), details={"extracted_answer": answer or None})
         answer = extract(response.final_text, task.family.read)
         return Reward(float(task.accepts(answer)), details={"extracted_answer": answer})
@@ -174,7 +175,9 @@ def request(family: Family, question: str, level: int, split: str) -> RequestPar
     if level:
         return ask(f"{question}\nPut your final answer, {family.reply}, inside <answer></answer>.")
     items: list[Item] = [system(f"Reply with only {family.reply}.")]
-    for number, problem in enumerate(demonstrations(family, "train" if split == "example" else "example")):
+    for number, problem in enumerate(
+        demonstrations(family, "example" if SPLITS[split].isdisjoint(SPLITS["example"]) else "train")
+    ):
         items += [user(problem.question), assistant(problem.answer, id=f"msg_{number}")]
     return {"input": [*items, user(question)]}
 

@@ -97,10 +97,12 @@ class GenrmCompare(Environment):
         """The cohorts by their size and the fewest members that can be judged."""
         return {}
 
+    def cohort_size(self, task: Task) -> int:
+        return self.config.num_rollouts_per_prompt or (1 if task.reference_responses else 2)
+
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
         references = bool(task.reference_responses)
-        size = self.config.num_rollouts_per_prompt or (1 if references else 2)
-        kind = (size, 1 if references else 2)
+        kind = (self.cohort_size(task), 1 if references else 2)
         if kind not in self.cohorts:
             self.cohorts[kind] = Cohorts(*kind, self.config.cohort_timeout, self.judge_members)
         answer = strip_reasoning(response.final_text).strip()

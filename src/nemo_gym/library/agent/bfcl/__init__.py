@@ -1,0 +1,1 @@
+"""Function calls with several possible argument values, as in BFCL."""

@@ -1,0 +1,1 @@
+"""A phone whose settings depend on each other."""

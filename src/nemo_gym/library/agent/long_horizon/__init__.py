@@ -1,0 +1,1 @@
+"""A week of office work over several days, each with its own requests."""

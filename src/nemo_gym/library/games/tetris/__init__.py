@@ -1,0 +1,1 @@
+"""Tetris on a small board."""

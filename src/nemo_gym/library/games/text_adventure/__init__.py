@@ -1,0 +1,1 @@
+"""A small text adventure: rooms, keys, chests and a treasure."""

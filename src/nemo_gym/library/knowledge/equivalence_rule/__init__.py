@@ -1,0 +1,1 @@
+"""Texts that must be written again, compared by a rule."""

@@ -1,0 +1,1 @@
+"""Walks through graphs that are long lists of edges."""

@@ -1,0 +1,1 @@
+"""One of several like answers of a long conversation, word for word."""

@@ -1,0 +1,1 @@
+"""Needles, chains, word counts and facts in long texts."""

@@ -1,0 +1,1 @@
+"""Calculations with tools that calculate otherwise than usual."""

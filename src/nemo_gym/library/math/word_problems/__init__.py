@@ -1,0 +1,1 @@
+"""Generated word problems of several steps."""

@@ -1,0 +1,75 @@
+"""Generated word problems of one to five steps; the answer is compared as mathematics."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
+from nemo_gym.environments.base import Config, Environment
+from nemo_gym.library.math.word_problems.stories import write_story
+from nemo_gym.verifiers.math import grade
+from nemo_gym.verifiers.opposition import is_opposed
+from nemo_gym.verifiers.text import last_box, strip_reasoning
+from nemo_gym.wire.errors import TaskUnfit
+from nemo_gym.wire.response import Response
+
+
+class WordProblemsTask(Task):
+    """A question and its answer."""
+
+    question: str
+    expected_answer: str
+
+
+class WordProblems(Environment):
+    """Solve short word problems of one to five steps, some of which have numbers that don't matter."""
+
+    domain: ClassVar[str] = "math"
+    stateless: ClassVar[bool | None] = True
+    answer_key: ClassVar[str | None] = "extracted_answer"
+
+    Task = WordProblemsTask
+
+    class Config(Config):
+        level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
+        """Problems of 1 to 5 steps. From level 2 on there is a number that doesn't matter."""
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[WordProblemsTask]:
+        return generate_tasks(self, self.make, lambda task: task.question, split=split, seed=seed, n=n)
+
+    def make(self, rng: random.Random) -> WordProblemsTask:
+        """Draw a problem."""
+        level: int = self.config.level
+        story = write_story(rng, level, 6 + 6 * level)
+        request = "Think step by step. Put the final number into \\boxed{}."
+        return WordProblemsTask(
+            responses_create_params={**ask(f"{story.text}\n\n{request}")},
+            question=story.text,
+            expected_answer=str(story.count),
+        )
+
+    def seed(self, task: WordProblemsTask, session: Session) -> None:
+        """Refuse a row without an answer.
+
+        Raises:
+            TaskUnfit: the expected answer is blank.
+        """
+        if not task.expected_answer.strip():
+            raise TaskUnfit("expected_answer is blank: give the right answer of the question")
+
+    @blocking
+    def verify(self, task: WordProblemsTask, response: Response, session: Session) -> Reward:
+        text = strip_reasoning(response.final_text)
+        box = last_box(text)
+        if box is None or is_opposed(text, box.start, box.end, str, is_open=True):
+            return Reward(0.0, details={"extracted_answer": None, "reason": "no_answer"})
+        grading = grade(response.final_text, task.expected_answer)
+        reason = "right" if grading.score else "no_answer" if grading.extracted is None else "wrong"
+        return Reward(grading.score, details={"extracted_answer": grading.extracted, "reason": reason})
+
+    def oracle(self, task: WordProblemsTask, session: Session) -> str:
+        return rf"\boxed{{{task.expected_answer}}}"

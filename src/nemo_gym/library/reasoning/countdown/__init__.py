@@ -1,0 +1,1 @@
+"""Countdown: make a number from other numbers."""
