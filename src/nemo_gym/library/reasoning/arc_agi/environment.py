@@ -12,7 +12,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, ask, generate_tasks
 from nemo_gym.environments.base import Config, Environment
-from nemo_gym.environments.code_tests import MAX_CODE, code_runner
+from nemo_gym.environments.code_tests import MAX_CODE, CodeCase, run_cases
 from nemo_gym.library.reasoning.arc_agi.transformations import draw_change
 from nemo_gym.verifiers.grids import Grid, grid_text, is_grid, read_last_grid
 from nemo_gym.verifiers.text import last_code_block, strip_reasoning
@@ -125,8 +125,8 @@ async def run_transform(text: str, grid: Grid, session: Session) -> tuple[Grid |
     code = last_code_block(strip_reasoning(text))
     if not code or len(code) > MAX_CODE:
         return None, "no_answer"
-    async with code_runner(session, code, function="transform") as runner:
-        run = await runner.call([grid], seconds=PROGRAM_SECONDS)
+    case = CodeCase(arguments=[grid], seconds=PROGRAM_SECONDS)
+    (run,) = [run async for run in run_cases(session, code, [case], function="transform")]
     if run.status != "ok":
         return None, run.status
     try:
