@@ -7,7 +7,7 @@ import re
 from typing import Final, cast
 
 from nemo_gym.verifiers.opposition import is_opposed
-from nemo_gym.verifiers.text import last_box, strip_reasoning
+from nemo_gym.verifiers.text import last_box, last_boxes, strip_reasoning
 
 __all__ = ["MAX_SIDE", "Grid", "grid_text", "is_grid", "read_grid", "read_last_grid"]
 
@@ -15,6 +15,7 @@ Grid = list[list[int]]
 MAX_SIDE: Final = 64
 """The most rows and the most cells of a row."""
 _MAX_TEXT: Final = 20_000
+_COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 
 
 def is_grid(value: object) -> bool:
@@ -58,6 +59,9 @@ def read_last_grid(text: str) -> Grid | None:
     text = strip_reasoning(text)[-_MAX_TEXT:]
     box = last_box(text)
     if box is None and "\\boxed" in text:
+        return None
+    outer = next(reversed(last_boxes(text)), box)
+    if box and outer and any(map(str.isalnum, _COMMAND.sub("", text[outer.start : box.start]))):
         return None
     if box is None:
         grid, end = _last_list(text) if text.rfind("]]") > _last_row(text) else _last_block(text)
