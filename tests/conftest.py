@@ -68,6 +68,27 @@ def start_endpoint() -> Iterator[StartEndpoint]:
 
 
 @pytest.fixture
+def use_hub(
+    start_endpoint: StartEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Make this process use a local hub, with an empty cache and an empty working directory."""
+
+    from huggingface_hub import constants
+
+    def use(folder: Path, **options: Any) -> str:
+        url = start_endpoint("hub_server.py", folder=folder, **options).removesuffix("/v1")
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.chdir(tmp_path)
+        return url
+
+    return use
+
+
+@pytest.fixture
 def start_server() -> Iterator[StartServer]:
     """Start a `gym_server.py` with the given options; its base URL, and the process to kill."""
     with ExitStack() as stack:

@@ -17,6 +17,7 @@ from nemo_gym.models.scripted import ScriptedModel
 
 STATEFUL = {
     "blackjack",
+    "device_settings",
     "example_mcp_weather",
     "example_multi_step",
     "example_repair",
@@ -24,8 +25,14 @@ STATEFUL = {
     "example_single_tool_call",
     "example_tool_call_multireward",
     "genrm_compare",
+    "long_horizon",
+    "math_advanced_calculations",
+    "multi_agent",
     "sokoban",
     "tau2",
+    "terminal",
+    "tetris",
+    "text_adventure",
     "web_shop",
 }
 """Environments whose verdict depends on a state that a stored rollout does not have."""
@@ -97,6 +104,7 @@ async def test_what_is_stateless_scores_a_stored_trajectory_as_it_did_live(name:
         stored = Response(dict(rollout.response.data))
         async with link.session(dict(rollout.row)) as session:
             assert (await link.verify(session, stored)).value == rollout.reward
+    await link.aclose()
 
 
 def test_a_compat_server_says_what_its_configuration_says(tmp_path: Path) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,6 +76,9 @@ def in_processes(job: Callable[[str], Any]) -> list[Any]:
     from nemo_gym.environments.environment_info import library
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(job, library()))
 
@@ -89,6 +89,8 @@ def check_built_in(name: str, *, baseline_tasks: int, seed: int) -> CheckReport:
     from nemo_gym.environments.discovery import find_environment
 
     kind = find_environment(name, roots=[])
+    import asyncio
+
     return asyncio.run(check_environment(lambda: kind({}), baseline_tasks=baseline_tasks, seed=seed))
 
 
@@ -98,6 +100,8 @@ def attack_built_in(name: str, *, tasks: int, seed: int) -> RedteamReport:
     from nemo_gym.environments.redteam.attack import attack
 
     kind = find_environment(name, roots=[])
+    import asyncio
+
     return asyncio.run(attack(lambda: kind({}), tasks=tasks, seed=seed))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from nemo_gym.config.builtins import builtin_config
 from nemo_gym.config.model_flavors import flavors
 from nemo_gym.config.server_kinds import as_kind, builtin_names
-from nemo_gym.config.sources import find_file
+from nemo_gym.config.sources import BUILT_IN, find_file
 from nemo_gym.environments.discovery import list_environments
 from nemo_gym.models.meanings import ready_meaning
 from nemo_gym.wire.errors import UsageError, did_you_mean
@@ -77,7 +77,10 @@ def _flavors(setting: str, folder: str, roots: Sequence[Path]) -> set[str]:
 def _names(group: str, roots: Sequence[Path]) -> list[str]:
     kind = as_kind(group)
     folders = [
-        folder for root in roots for folder in (root / group).glob("*") if any(folder.glob("**/*.yaml"))
+        folder
+        for root in (*roots, BUILT_IN)
+        for folder in (root / group).glob("*")
+        if any(folder.glob("**/*.yaml"))
     ]
     if kind == "resources_servers":
         return [folder.name for folder in folders] + [info.name for info in list_environments(roots=roots)]

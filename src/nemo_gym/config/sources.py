@@ -25,7 +25,7 @@ MAX_BYTES: Final = 4 << 20
 
 INSTALLED: Final = Path(discovery.__file__).parents[2]
 BUILT_IN: Final = INSTALLED / "nemo_gym" / "library"
-"""The root of the benchmarks that come with this package."""
+"""The root of the benchmarks that come with this package; it is looked in after the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Sources:
 
 def search_roots(search_dirs: Sequence[Path] = ()) -> list[Path]:
     """The folders in which relative paths are looked up, the first match counts: `search_dirs`, those of
-    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder of this package, its library."""
-    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED, BUILT_IN]))
+    NEMO_GYM_EXTRA_ROOTS, the working directory, the folder in which this package is installed."""
+    return list(dict.fromkeys([*search_dirs, *discovery.search_roots(), INSTALLED]))
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path | None:
@@ -171,4 +171,4 @@ def _beside(place: Path) -> list[str]:
 
 def _places(path: str, roots: Sequence[Path]) -> list[Path]:
     location = Path(path).expanduser()
-    return [location] if location.is_absolute() else [root / location for root in roots]
+    return [location] if location.is_absolute() else [root / location for root in (*roots, BUILT_IN)]

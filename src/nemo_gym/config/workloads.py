@@ -103,7 +103,7 @@ def find_workloads(roots: Sequence[Path]) -> list[Workload]:
 
 
 def _workloads_in(kind: Kind, group: str, roots: Sequence[Path]) -> Iterator[Workload]:
-    for root in roots:
+    for root in (*roots, BUILT_IN):
         for folder in (root.absolute() / group).glob("*/"):
             config = _config_in(folder)
             if config or (folder / MANIFEST).is_file():

@@ -70,6 +70,7 @@ class LongHorizon(OfficeTools, StepEnvironment):
         number = rng.randrange(WORLDS)
         days = draw_week(rng, number, self.config.level)
         params = dict(ask(INTRODUCTION + days[0].request))
+        params["tools"] = [bound.schema for bound in self.bound_tools.values()]  # also behind a URL
         return WeekTask(responses_create_params=params, world=number, days=days)
 
     async def reset(self, task: WeekTask, session: Session) -> None:
