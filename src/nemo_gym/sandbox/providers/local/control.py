@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxS
 from nemo_gym.sandbox.providers.local import supervisor
 from nemo_gym.sandbox.providers.local.jail import SUPERVISOR, jail_arguments, map_ids
 from nemo_gym.sandbox.providers.local.syscalls import filter_program
+from nemo_gym.support.finishing import finish
 
 log: Final = logging.getLogger(__name__)
 
@@ -88,7 +90,8 @@ class Control:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
             errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on each way out
             try:
-                process = await _spawn(plan["jail"], theirs.fileno(), errors)
+                # A start that breaks off can leave a process behind; a whole one ends with its channel.
+                process = await finish(_spawn(plan["jail"], theirs.fileno(), errors))
             except BaseException as error:
                 ours.close()
                 errors.close()
@@ -325,10 +328,14 @@ async def _spawn(jail: dict[str, Any] | None, channel: int, errors: IO[bytes]) -
         # Inside, the groups of this process could not be left any more. uvloop has no `extra_groups`.
         process = await _start([*arguments, *words], fds, errors, preexec_fn=partial(os.setgroups, []))
         info_end.close()
+        child = asyncio.ensure_future(asyncio.to_thread(_child_of, info))
         try:
-            map_ids(await asyncio.to_thread(_child_of, info), jail["outside"])
+            map_ids(await asyncio.shield(child), jail["outside"])
             ready.write(b"x")
         except BaseException:
+            # Until its ids are mapped, bubblewrap's child would outlive its parent.
+            with contextlib.suppress(Exception):
+                os.kill(await child, signal.SIGKILL)
             process.kill()
             raise
         return process
