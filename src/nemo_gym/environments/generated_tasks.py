@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from nemo_gym.environments.base import Environment
 from nemo_gym.wire.task import Task
@@ -24,10 +25,21 @@ DEFAULT_N: Final = 1000
 _MAX_REPEATS: Final = 2000
 
 
+def whole_request(task: Task) -> str:
+    """The request of a task as JSON."""
+    return json.dumps(task.responses_create_params)
+
+
+def last_message(task: Task) -> str:
+    """The text of the last message of a task; empty without one."""
+    items: Any = (task.responses_create_params or {}).get("input", "")
+    return items if isinstance(items, str) else str(items[-1].get("content", "")) if items else ""
+
+
 def generate_tasks(
     environment: Environment,
     make: Callable[[random.Random], T],
-    key: Callable[[T], str],
+    key: Callable[[T], str] = whole_request,
     *,
     split: str,
     seed: int,
@@ -41,7 +53,7 @@ def generate_tasks(
     Args:
         environment: whose name an error message has.
         make: draws a task with a generator of random numbers, and uses no other randomness.
-        key: what makes a task a different one, such as the question.
+        key: what makes a task a different one, such as the question; by default its request.
         split: `train`, `validation`, `test` or `example`.
         n: the most tasks; None is 1,000.
 

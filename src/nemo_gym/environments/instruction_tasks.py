@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, cast
 
+from msgspec import Meta
+
+from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import generate_tasks
+from nemo_gym.environments.session import Session
 from nemo_gym.verifiers.instructions import check_instructions
 from nemo_gym.verifiers.instructions.following import Following
 from nemo_gym.verifiers.instructions.units import listed
+from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import Item, assistant, user
-from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.params import RequestParams, ask
+from nemo_gym.wire.task import Task
 
 NO_ANSWERS: Final = ("I don't know.", "I do not know", "Sorry, I can't help with that.")
 """Answers that must not follow the instructions of a task."""
@@ -106,6 +113,78 @@ def writing_task(
         ):
             return task
     raise RuntimeError(f"no task of level {level} after {_ATTEMPTS} attempts")
+
+
+class WritingRow(Task):
+    """A prompt whose instructions a program can verify."""
+
+    prompt: str
+    instruction_id_list: list[str]
+    kwargs: list[dict[str, Any] | None]
+    grading_mode: Literal["binary", "fraction"] = "binary"
+    id: str | int | None = None
+
+    def reward(self, following: Following) -> float:
+        """The part of the instructions that are followed, or whether all are."""
+        return following.fraction if self.grading_mode == "fraction" else float(following.all)
+
+
+class WritingConfig(Config):
+    """Settings of an environment of writing tasks."""
+
+    level: Annotated[int, Meta(ge=0, le=4)] = 0
+    """The difficulty of the generated tasks: an easy instruction, any, and 2 to 4 together."""
+
+
+class WritingEnvironment(Environment):
+    """An environment whose tasks are prompts with instructions that a program can verify."""
+
+    domain: ClassVar[str] = "instruction_following"
+    stateless: ClassVar[bool | None] = True
+    Task = WritingRow
+    Config: ClassVar[type[Config]] = WritingConfig
+    kinds: ClassVar[Sequence[Kind]]
+    """The instructions of the generated tasks."""
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[WritingRow]:
+        return generate_tasks(self, self.make, lambda task: task.prompt, split=split, seed=seed, n=n)
+
+    def make(self, rng: random.Random) -> WritingRow:
+        """Draw a task."""
+        kind = cast("type[WritingRow]", self.Task)
+        blank = kind(prompt="", instruction_id_list=[], kwargs=[])  # with the kind's own grading mode
+        task = writing_task(rng, self.config.level, self.kinds, blank.reward)
+        return kind(
+            responses_create_params={**ask(task.prompt)},
+            prompt=task.prompt,
+            instruction_id_list=task.ids,
+            kwargs=[*task.kwargs],
+            verifier_metadata={"answer": task.answer},
+        )
+
+    def seed(self, task: WritingRow, session: Session) -> None:
+        """Refuse a row with an instruction that is unknown or has unfit arguments.
+
+        Raises:
+            TaskUnfit: with the instruction and the reason.
+        """
+        try:
+            check_instructions(task.instruction_id_list, task.kwargs)
+        except ValueError as error:
+            raise TaskUnfit(str(error)) from None
+
+    def oracle(self, task: WritingRow, session: Session) -> str | None:
+        return task.verifier_metadata.get("answer")
+
+
+def details_of(following: Following, text: str) -> dict[str, Any]:
+    """The columns about a text and what it follows."""
+    return {
+        "follow_all_instructions": following.all,
+        "follow_instruction_list": [*following.each],
+        "extracted_answer": text.strip()[:200] or None,
+        "reason": "right" if following.all else "wrong" if text.strip() else "no_answer",
+    }
 
 
 def with_examples(examples: Sequence[tuple[str, str]], prompt: str) -> RequestParams:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, generate_tasks
 from nemo_gym.environments import generated_calls
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.verifiers.possible_calls import match_possible
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.verifiers.tool_calls import read_calls
@@ -124,4 +125,4 @@ def plain(value: Any) -> Any:
 
 def question(task: Bfcl.Task) -> str:
     """What makes a task a different one."""
-    return f"{task.responses_create_params['input'][-1]['content']} {bool(task.possible_calls)}"
+    return f"{last_message(task)} {bool(task.possible_calls)}"

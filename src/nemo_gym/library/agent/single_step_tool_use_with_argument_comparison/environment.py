@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from nemo_gym import Environment, Response, Reward, Session, generate_tasks
 from nemo_gym.environments import generated_calls
 from nemo_gym.environments.base import Config
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.verifiers.tool_calls import (
     BatchMode,
@@ -75,7 +76,7 @@ class SingleStepToolUseWithArgumentComparison(Environment):
         expected_action: Action
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task]:
-        return generate_tasks(self, self._draw, _question, split=split, seed=seed, n=n)
+        return generate_tasks(self, self._draw, last_message, split=split, seed=seed, n=n)
 
     async def call_tool(self, call: FunctionCall, session: Session) -> str | None:
         return "The call is recorded."
@@ -159,7 +160,3 @@ def _score_message(calls: list[Call], text: str) -> CallScore:
     if calls:
         return CallScore(0.0, "call_instead_of_message")
     return CallScore(1.0, "right") if text.strip() else CallScore(0.0, "no_answer")
-
-
-def _question(task: SingleStepToolUseWithArgumentComparison.Task) -> str:
-    return task.responses_create_params["input"][-1]["content"]

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from nemo_gym import Environment, Response, Reward, Session, generate_tasks
 from nemo_gym.environments import generated_calls
 from nemo_gym.environments.base import Config
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.verifiers.tool_calls import Call, match_all, read_arguments, read_calls
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import FunctionCall, Item, function_call
@@ -39,7 +40,7 @@ class XlamFc(Environment):
         """The calls, in any order."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task]:
-        return generate_tasks(self, self._draw, _question, split=split, seed=seed, n=n)
+        return generate_tasks(self, self._draw, last_message, split=split, seed=seed, n=n)
 
     async def call_tool(self, call: FunctionCall, session: Session) -> str | None:
         return "The call is recorded."
@@ -93,7 +94,3 @@ def expected_calls(answers: list[ExpectedCall]) -> list[Call]:
             raise TaskUnfit(f"expected_answers: the arguments of {answer.name} are not a JSON object")
         calls.append(Call(answer.name, arguments))
     return calls
-
-
-def _question(task: XlamFc.Task) -> str:
-    return task.responses_create_params["input"][-1]["content"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
@@ -36,14 +35,7 @@ class Calendar(Environment):
         """The events of the generated tasks: 2 in one message at first, 6 with later constraints at last."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[CalendarTask]:
-        return generate_tasks(
-            self,
-            self.make,
-            lambda task: json.dumps(task.responses_create_params),
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, self.make, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> CalendarTask:
         """Draw a task."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from nemo_gym import Reward, Session, Task, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.verifiers.citations import CitationRule, check_citations
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
@@ -53,7 +54,7 @@ class CitationIf(Environment):
         """The documents and questions of the generated tasks: 2 and 1 at first, 10 and 4 at last."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[CitationTask]:
-        return generate_tasks(self, self.make, _content, split=split, seed=seed, n=n)
+        return generate_tasks(self, self.make, last_message, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> CitationTask:
         """Draw a task. From level 2 on some tasks demand that nothing is cited."""
@@ -106,11 +107,6 @@ class CitationIf(Environment):
 
     def oracle(self, task: CitationTask, session: Session) -> str | None:
         return None if task.expected_lines is None else "\n".join(task.expected_lines)
-
-
-def _content(task: CitationTask) -> str:
-    params: dict[str, Any] = task.responses_create_params
-    return params["input"][-1]["content"]
 
 
 def _rule(task: CitationTask) -> CitationRule:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from nemo_gym import Reward, Session, Task, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.environments.instruction_tasks import with_examples
 from nemo_gym.library.instruction_following.format_verification.generation import layout
 from nemo_gym.verifiers.layouts import LayoutVerdict, check_lines, check_markers
@@ -47,7 +48,7 @@ class FormatVerification(Environment):
         """The number of lines, forms and markers of the generated tasks."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[LayoutTask]:
-        return generate_tasks(self, self.make, _content, split=split, seed=seed, n=n)
+        return generate_tasks(self, self.make, last_message, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> LayoutTask:
         """Draw a task; at level 0 two solved ones come before it."""
@@ -55,8 +56,8 @@ class FormatVerification(Environment):
         if self.config.level == 0:
             demonstrations = random.Random("solved")
             solved = [self.draw(demonstrations) for _ in range(2)]
-            examples = [(_content(one), one.verifier_metadata["answer"]) for one in solved]
-            task.responses_create_params = {**with_examples(examples, _content(task))}
+            examples = [(last_message(one), one.verifier_metadata["answer"]) for one in solved]
+            task.responses_create_params = {**with_examples(examples, last_message(task))}
         return task
 
     def draw(self, rng: random.Random) -> LayoutTask:
@@ -89,11 +90,6 @@ class FormatVerification(Environment):
 
     def oracle(self, task: LayoutTask, session: Session) -> str | None:
         return task.verifier_metadata.get("answer")
-
-
-def _content(task: LayoutTask) -> str:
-    params: dict[str, Any] = task.responses_create_params
-    return params["input"][-1]["content"]
 
 
 def _check(task: LayoutTask, text: str) -> LayoutVerdict:

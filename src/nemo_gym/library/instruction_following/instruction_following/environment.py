@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
-import msgspec
-
-from nemo_gym import Reward, Session, Task, blocking, generate_tasks
-from nemo_gym.environments.base import Config, Environment
-from nemo_gym.environments.instruction_tasks import writing_task
+from nemo_gym import Reward, Session, blocking
+from nemo_gym.environments.instruction_tasks import Kind, WritingEnvironment, WritingRow, details_of
 from nemo_gym.library.instruction_following.instruction_following.kinds import KINDS
 from nemo_gym.verifiers.instructions import check_instructions
 from nemo_gym.verifiers.text import strip_reasoning
-from nemo_gym.wire.errors import TaskUnfit
-from nemo_gym.wire.params import ask
 from nemo_gym.wire.response import Response
 
 
-class WritingRow(Task):
-    """A prompt whose instructions a program can verify."""
-
-    prompt: str
-    instruction_id_list: list[str]
-    kwargs: list[dict[str, Any] | None]
-    grading_mode: Literal["binary", "fraction"] = "binary"
-    id: str | int | None = None
-
-
-class InstructionFollowing(Environment):
+class InstructionFollowing(WritingEnvironment):
     """Write a text that follows instructions about its words, length, form and case."""
 
-    domain: ClassVar[str] = "instruction_following"
-    stateless: ClassVar[bool | None] = True
-
-    Task = WritingRow
-
-    class Config(Config):
-        level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """The difficulty of the generated tasks: an easy instruction, any, and 2 to 4 together."""
-
-    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[WritingRow]:
-        return generate_tasks(self, self.make, lambda task: task.prompt, split=split, seed=seed, n=n)
-
-    def make(self, rng: random.Random) -> WritingRow:
-        """Draw a task."""
-        task = writing_task(rng, self.config.level, KINDS, lambda following: float(following.all))
-        return WritingRow(
-            responses_create_params={**ask(task.prompt)},
-            prompt=task.prompt,
-            instruction_id_list=task.ids,
-            kwargs=[*task.kwargs],
-            verifier_metadata={"answer": task.answer},
-        )
-
-    def seed(self, task: WritingRow, session: Session) -> None:
-        """Refuse a row with an instruction that is unknown or has unfit arguments.
-
-        Raises:
-            TaskUnfit: with the instruction and the reason.
-        """
-        try:
-            check_instructions(task.instruction_id_list, task.kwargs)
-        except ValueError as error:
-            raise TaskUnfit(str(error)) from None
+    kinds: ClassVar[Sequence[Kind]] = KINDS
 
     @blocking
     def verify(self, task: WritingRow, response: Response, session: Session) -> Reward:
         text = strip_reasoning(response.final_text)
         following = check_instructions(task.instruction_id_list, task.kwargs).strict(text)
-        value = float(following.all) if task.grading_mode == "binary" else following.fraction
-        reason = "right" if following.all else "wrong" if text.strip() else "no_answer"
-        details = {
-            "follow_all_instructions": following.all,
-            "follow_instruction_list": [*following.each],
-            "extracted_answer": text.strip()[:200] or None,
-            "reason": reason,
-        }
-        return Reward(value, details=details)
-
-    def oracle(self, task: WritingRow, session: Session) -> str | None:
-        return task.verifier_metadata.get("answer")
+        return Reward(task.reward(following), details=details_of(following, text))

@@ -11,6 +11,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.environments.instruction_tasks import with_examples
 from nemo_gym.library.instruction_following.structured_outputs.generation import SUBJECTS, document, sample
 from nemo_gym.verifiers.documents import DocumentType, Schema, plain_value
@@ -50,14 +51,7 @@ class StructuredOutputs(Environment):
         nested objects, patterns, and documents as arguments of a tool."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[DocumentTask]:
-        return generate_tasks(
-            self,
-            self.make,
-            lambda task: json.dumps(task.responses_create_params),
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, self.make, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> DocumentTask:
         """Draw a task; at level 0 two solved ones come before it."""
@@ -65,8 +59,8 @@ class StructuredOutputs(Environment):
         if self.config.level == 0:
             demonstrations = random.Random("solved")
             solved = [self.draw(demonstrations) for _ in range(2)]
-            examples = [(_content(one), one.verifier_metadata["answer"]) for one in solved]
-            task.responses_create_params = {**with_examples(examples, _content(task))}
+            examples = [(last_message(one), one.verifier_metadata["answer"]) for one in solved]
+            task.responses_create_params = {**with_examples(examples, last_message(task))}
         return task
 
     def draw(self, rng: random.Random) -> DocumentTask:
@@ -159,11 +153,6 @@ class StructuredOutputs(Environment):
             return read_schema(task.schema_str)
         except ValueError as error:
             raise TaskUnfit(f"schema_str: {error}") from None
-
-
-def _content(task: DocumentTask) -> str:
-    params: dict[str, Any] = task.responses_create_params
-    return params["input"][-1]["content"]
 
 
 def _tool(name: str, parameters: dict[str, Any]) -> FunctionTool:

@@ -10,6 +10,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.verifiers.sequence_similarity import prefix_weighted_similarity, sequence_similarity, squeezed
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
@@ -45,14 +46,7 @@ class EquivalenceRule(Environment):
         """Texts of 3 to 24 words; from level 1 on they must be changed too."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[EquivalenceRuleTask]:
-        return generate_tasks(
-            self,
-            self.make,
-            lambda task: task.responses_create_params["input"][-1]["content"],
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, self.make, last_message, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> EquivalenceRuleTask:
         """Draw a text and what to do with it."""

@@ -43,14 +43,7 @@ class Graphwalks(Environment):
         """Graphs of 6, 12, 40, 150 or 600 nodes; the prompt has 1,000 to 25,000 characters."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[GraphwalksTask]:
-        return generate_tasks(
-            self,
-            self.make,
-            lambda task: json.dumps(task.responses_create_params),
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, self.make, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> GraphwalksTask:
         """Draw a graph and a question about it that has an answer."""

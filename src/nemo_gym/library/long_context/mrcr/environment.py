@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final
@@ -47,14 +46,7 @@ class Mrcr(Environment):
         """From 2 requests with short answers to 150 requests, of which 8 are alike."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[MrcrTask]:
-        return generate_tasks(
-            self,
-            self.make,
-            lambda task: json.dumps(task.responses_create_params),
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, self.make, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> MrcrTask:
         """Draw a conversation."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -54,14 +53,7 @@ class Ruler(Environment):
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[RulerTask]:
         """Raises `UsageError` for an unknown subset or split."""
         names = self.subsets()
-        return generate_tasks(
-            self,
-            lambda rng: self.make(rng, names),
-            lambda task: json.dumps(task.responses_create_params),
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, lambda rng: self.make(rng, names), split=split, seed=seed, n=n)
 
     def subsets(self) -> list[str]:
         """The subsets of the settings.

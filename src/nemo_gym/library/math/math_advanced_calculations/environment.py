@@ -13,6 +13,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, ToolError, ask, generate_tasks, tool
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.items import Item, function_call
 from nemo_gym.wire.response import Response
@@ -43,14 +44,7 @@ class MathAdvancedCalculations(Environment):
         """Expressions with 1 to 5 operations, each of which needs the results before it."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[MathAdvancedCalculationsTask]:
-        return generate_tasks(
-            self,
-            self.make,
-            lambda task: task.responses_create_params["input"][-1]["content"],
-            split=split,
-            seed=seed,
-            n=n,
-        )
+        return generate_tasks(self, self.make, last_message, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> MathAdvancedCalculationsTask:
         """Draw an expression, whose value is not the usual one."""

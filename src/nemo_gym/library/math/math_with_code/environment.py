@@ -65,7 +65,7 @@ class MathWithCode(Environment):
         """The most seconds of one call of the tool."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[MathTask]:
-        return generate_tasks(self, self.draw, key, split=split, seed=seed, n=n)
+        return generate_tasks(self, self.draw, split=split, seed=seed, n=n)
 
     def draw(self, rng: random.Random) -> MathTask:
         """A task of the level of the settings, whose prompt does not have its answer."""
@@ -162,8 +162,3 @@ def plain(text: str) -> str:
     """A result without dollar signs, blanks around it, and commas between thousands."""
     text = text.strip().strip("$").strip()
     return re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))", "", text) if "," in text[:600] else text
-
-
-def key(task: MathTask) -> str:
-    """What makes a task a different one: its prompt."""
-    return json.dumps(task.responses_create_params)

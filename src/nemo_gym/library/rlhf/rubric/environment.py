@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from nemo_gym import Environment, Response, Reward, Session, Task, generate_tasks
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.environments.judge import ask_label
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.params import ask
@@ -67,7 +68,7 @@ class Rubric(Environment):
             reference = f"About {topic}: {together}{end}"
             return self.Task(responses_create_params={**ask(prompt)}, rubric=points, reference=reference)
 
-        return generate_tasks(self, make, request_of, split=split, seed=seed, n=n)
+        return generate_tasks(self, make, last_message, split=split, seed=seed, n=n)
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
         answer = strip_reasoning(response.final_text).strip()
@@ -75,7 +76,7 @@ class Rubric(Environment):
             return Reward(0.0, details={"extracted_answer": None, "reason": "no_answer", "rubric_scores": []})
         scores: list[float] = []
         for item in task.rubric:
-            data = {"REQUEST": request_of(task), "POINT": item.question, "ANSWER": answer}
+            data = {"REQUEST": last_message(task), "POINT": item.question, "ANSWER": answer}
             params = self.config.judge_responses_create_params
             verdict = await ask_label(self.models["judge"], INSTRUCTIONS, data, LABELS, params=params)
             scores.append(float(verdict.value == item.pass_criteria))
@@ -100,9 +101,3 @@ def aggregate(scores: Sequence[float], weights: Sequence[float], how: Aggregatio
             return min(scores)
         case "max" | "any":
             return max(scores)
-
-
-def request_of(task: Task) -> str:
-    """The text of the request."""
-    items: Any = (task.responses_create_params or {}).get("input", "")
-    return items if isinstance(items, str) else str(items[-1].get("content", "")) if items else ""

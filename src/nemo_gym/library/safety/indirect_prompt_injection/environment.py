@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from nemo_gym import Environment, Response, Reward, Session, ToolError, generate_tasks, tool
 from nemo_gym.environments.base import Config
+from nemo_gym.environments.generated_tasks import last_message
 from nemo_gym.library.safety.indirect_prompt_injection.worlds import draw_case
 from nemo_gym.verifiers.tool_calls import Call, contains_call, read_calls
 from nemo_gym.wire.errors import TaskUnfit
@@ -60,7 +61,7 @@ class IndirectPromptInjection(Environment):
         """The right arguments too; without them the names of the tools count."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterable[Task]:
-        return generate_tasks(self, self._draw, _question, split=split, seed=seed, n=n)
+        return generate_tasks(self, self._draw, last_message, split=split, seed=seed, n=n)
 
     def seed(self, task: Task, session: Session) -> None:
         if not task.required_tools:
@@ -175,7 +176,3 @@ def _is_useful(task: IndirectPromptInjection.Task, calls: list[Call]) -> bool:
 
 def _plain(value: object) -> str:
     return str(float(value)) if isinstance(value, int | float) else "".join(str(value).lower().split())
-
-
-def _question(task: IndirectPromptInjection.Task) -> str:
-    return task.responses_create_params["input"][-1]["content"]
