@@ -11,6 +11,7 @@ from msgspec import Meta, structs
 
 from nemo_gym.environments.base import Config, Environment
 from nemo_gym.environments.sql_databases import generated_database, hidden_database, read_generated
+from nemo_gym.environments.sql_questions import Question
 from nemo_gym.environments.sql_runner import Database, Limits, Outcome, Rule, SqlRunner
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.rollout import Reward
@@ -77,6 +78,19 @@ class SqlEnvironment(Environment):
     def aclose(self) -> None:
         """End the processes that run the queries."""
         self.runner.close()
+
+
+def query_prompt(question: Question) -> str:
+    """The request for the query of a question, with the tables of the database."""
+    return (
+        f"{question.domain.schema}\nWrite one SQLite query that answers the question.\nQuestion: "
+        f"{question.text}\nGive the query in a ```sql block."
+    )
+
+
+def query_key(db_id: str, gold_sql: str) -> str:
+    """What makes a generated task a different one: the business and the right query."""
+    return f"{db_id.rsplit('/', 1)[0]}: {gold_sql}"
 
 
 def reward_of(sql: str | None, *outcomes: Outcome) -> Reward:

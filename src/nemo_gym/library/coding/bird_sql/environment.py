@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from nemo_gym import Response, Reward, Session, Task, ask, blocking, generate_tasks
-from nemo_gym.environments.sql_environment import SqlConfig, SqlEnvironment, reward_of
+from nemo_gym.environments.sql_environment import (
+    SqlConfig,
+    SqlEnvironment,
+    query_key,
+    query_prompt,
+    reward_of,
+)
 from nemo_gym.environments.sql_questions import draw_question
 from nemo_gym.environments.sql_runner import Rule
 from nemo_gym.verifiers.sql_results import extract_sql
@@ -46,12 +52,8 @@ class BirdSql(SqlEnvironment):
         """A task of the level of the settings."""
         level: int = self.config.level
         question = draw_question(rng, level)
-        text = (
-            f"{question.domain.schema}\nWrite one SQLite query that answers the question.\nQuestion: "
-            f"{question.text}\nGive the query in a ```sql block."
-        )
         facts = Facts(db_id=question.db_id, gold_sql=question.gold_sql, difficulty=DIFFICULTIES[level])
-        return BirdTask(responses_create_params=dict(ask(text)), verifier_metadata=facts)
+        return BirdTask(responses_create_params=dict(ask(query_prompt(question))), verifier_metadata=facts)
 
     def seed(self, task: BirdTask, session: Session) -> None:
         """Refuse a row whose database is missing."""
@@ -74,5 +76,4 @@ class BirdSql(SqlEnvironment):
 
 def key(task: BirdTask) -> str:
     """What makes a task a different one: the query and the business."""
-    facts = task.verifier_metadata
-    return f"{facts.db_id.rsplit('/', 1)[0]}: {facts.gold_sql}"
+    return query_key(task.verifier_metadata.db_id, str(task.verifier_metadata.gold_sql))

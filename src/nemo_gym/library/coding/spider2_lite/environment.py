@@ -9,7 +9,13 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from nemo_gym import Response, Reward, Session, Task, ask, blocking, generate_tasks
-from nemo_gym.environments.sql_environment import SqlConfig, SqlEnvironment, reward_of
+from nemo_gym.environments.sql_environment import (
+    SqlConfig,
+    SqlEnvironment,
+    query_key,
+    query_prompt,
+    reward_of,
+)
 from nemo_gym.environments.sql_questions import draw_question
 from nemo_gym.environments.sql_runner import Rule
 from nemo_gym.library.coding.spider2_lite.results import read_results
@@ -59,10 +65,6 @@ class Spider2Lite(SqlEnvironment):
         """A task of the level of the settings; its right result stands in the row."""
         level: int = self.config.level
         question = draw_question(rng, level)
-        text = (
-            f"{question.domain.schema}\nWrite one SQLite query that answers the question.\nQuestion: "
-            f"{question.text}\nGive the query in a ```sql block."
-        )
         facts = Facts(
             db_id=question.db_id,
             gold_sql=question.gold_sql,
@@ -70,7 +72,7 @@ class Spider2Lite(SqlEnvironment):
             difficulty=level,
             ignore_order=True,
         )
-        return SpiderTask(responses_create_params=dict(ask(text)), verifier_metadata=facts)
+        return SpiderTask(responses_create_params=dict(ask(query_prompt(question))), verifier_metadata=facts)
 
     def seed(self, task: SpiderTask, session: Session) -> None:
         """Refuse a row whose database or right result is missing."""
@@ -119,5 +121,4 @@ def results(facts: Facts) -> list[list[list[Any]]]:
 
 def key(task: SpiderTask) -> str:
     """What makes a task a different one: the query and the business."""
-    facts = task.verifier_metadata
-    return f"{facts.db_id.rsplit('/', 1)[0]}: {facts.gold_sql}"
+    return query_key(task.verifier_metadata.db_id, str(task.verifier_metadata.gold_sql))

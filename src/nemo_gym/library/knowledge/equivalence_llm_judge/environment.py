@@ -1,19 +1,16 @@
 """Free answers: a judge says whether the answer means the same as the expected one, in both orders."""
 
-import random
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from nemo_gym import Environment, Response, Reward, Session, Task, blocking, generate_tasks
+from nemo_gym import Response, Reward, Session, blocking
 from nemo_gym.environments.judge import ask_label
-from nemo_gym.environments.short_questions import short_question
+from nemo_gym.environments.judged_questions import JudgedQuestions, QuestionConfig, QuestionRow
 from nemo_gym.verifiers.patterns import check_patterns, last_match
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
-from nemo_gym.wire.params import ask
 
 INSTRUCTIONS = """\
 You compare two answers to one question. You do not answer the question.
@@ -21,18 +18,10 @@ They are equal when they say the same, in whatever words or notation.
 They are not equal when one is missing, hedges, names several alternatives, or says more that is false."""
 
 
-class EquivalenceLlmJudge(Environment):
+class EquivalenceLlmJudge(JudgedQuestions):
     """Answer a question freely; a judge says whether the answer is equivalent to the expected one."""
 
-    asks = ("judge",)
-    domain = "knowledge"
-    stateless = True
-
-    class Config(Environment.Config):
-        level: Annotated[int, Meta(ge=0, le=4)] = 0
-        """The difficulty of the generated questions."""
-        judge_responses_create_params: dict[str, Any] = {}
-        """Request parameters of the judge's calls."""
+    class Config(QuestionConfig):
         judge_equal_label: Annotated[str, Meta(min_length=1)] = "[[A=B]]"
         judge_not_equal_label: Annotated[str, Meta(min_length=1)] = "[[A!=B]]"
         check_twice_swap: bool = True
@@ -46,9 +35,7 @@ class EquivalenceLlmJudge(Environment):
         """Whether the whole answer is compared when the match of the pattern is not equal."""
         reward_if_full_generation_succeeds: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
-    class Task(Task):
-        question: str
-        expected_answer: str
+    class Task(QuestionRow):
         template_metadata: dict[str, Any] | None = None
         """`output_regex`: the data set's own pattern or patterns for the answer."""
 
@@ -59,19 +46,9 @@ class EquivalenceLlmJudge(Environment):
             patterns: str | list[str] | None = msgspec.convert(value, str | list[str] | None)
             return [patterns] if isinstance(patterns, str) else patterns or []
 
-    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
-        def make(rng: random.Random) -> "EquivalenceLlmJudge.Task":
-            question, answer = short_question(rng, self.config.level)
-            return self.Task(
-                responses_create_params={**ask(question)}, question=question, expected_answer=answer
-            )
-
-        return generate_tasks(self, make, lambda task: task.question, split=split, seed=seed, n=n)
-
     @blocking
     def seed(self, task: Task, session: Session) -> None:
-        if not task.expected_answer.strip():
-            raise TaskUnfit("expected_answer is blank: give the right answer of the question")
+        super().seed(task, session)
         try:
             check_patterns(task.patterns)
         except ValueError as error:
@@ -120,6 +97,3 @@ class EquivalenceLlmJudge(Environment):
             if verdict.value != labels[0]:
                 return self.config.reward_if_swap_fails if is_swapped else 0.0
         return 1.0
-
-    def oracle(self, task: Task, session: Session) -> str:
-        return task.expected_answer
