@@ -13,9 +13,8 @@ import typer
 
 from nemo_gym.cli import run_options as options
 from nemo_gym.cli.output import echo, print_json, safe_text
-from nemo_gym.cli.redteam import check_built_in, check_names, in_processes, print_all, redteam
+from nemo_gym.cli.redteam import check_built_in, check_names, in_processes, print_all, redteam, subject
 from nemo_gym.cli.selection import Json
-from nemo_gym.cli.words import read_asks, read_settings
 from nemo_gym.wire.errors import GymError
 
 if TYPE_CHECKING:
@@ -55,16 +54,24 @@ def _row(info: EnvironmentInfo) -> dict[str, Any]:
     from nemo_gym.environments.environment_info import library
 
     folder = library()[info.name] if info.source == "built-in" else Path(info.source).parent
-    manifest = folder / "manifest.yaml"
-    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
     files = sorted(folder.glob("data/*.jsonl"))
     rows = sum(line.strip() != b"" for path in files for line in path.read_bytes().splitlines())
     return {
         **msgspec.to_builtins(info),
         "tasks": "generated" if info.generates else str(rows or "none"),
-        "sandbox": "yes" if "\nsandbox: true" in text else "no",
+        "sandbox": "yes" if _manifest(folder / "manifest.yaml").get("sandbox") else "no",
         "judge": ", ".join(info.asks) or "no",
     }
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """The fields of a manifest; none where it is missing or can't be read."""
+    from nemo_gym.config.sources import read_yaml
+
+    try:
+        return read_yaml(path) if path.is_file() else {}
+    except GymError:
+        return {}
 
 
 @app.command()
@@ -166,21 +173,14 @@ def check(
 
     Example: gym env check reasoning level=2 --seed 7
     """
-    from nemo_gym.environments.build import build_environment
     from nemo_gym.environments.conformance.check import check_environment
-    from nemo_gym.environments.discovery import find_environment
-    from nemo_gym.runs.asked_specs import with_asked
-    from nemo_gym.runs.component_specs import EnvironmentSpec
     from nemo_gym.runs.loop import run_async
 
     check_names(name, every, settings)
     if every:
         job = partial(check_built_in, baseline_tasks=baseline_tasks, seed=seed)
         sys.exit(print_all(in_processes(job), _summary, as_json=json))
-    kind = find_environment(name)
-    spec = with_asked(EnvironmentSpec(name, read_settings(settings or [])), read_asks(ask or []))
-    build = partial(build_environment, kind, spec.settings)
-    supply = spec.resources if spec.models else None
+    build, supply = subject(name, settings, ask)
 
     async def check_all() -> CheckReport:
         if supply is not None:

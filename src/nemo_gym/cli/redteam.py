@@ -17,8 +17,10 @@ from nemo_gym.cli.words import read_asks, read_settings
 from nemo_gym.wire.errors import UsageError
 
 if TYPE_CHECKING:
+    from nemo_gym.environments.base import Environment
     from nemo_gym.environments.conformance.check import CheckReport
     from nemo_gym.environments.redteam.attack import RedteamReport
+    from nemo_gym.environments.resources import Resources
 
 
 def redteam(
@@ -38,21 +40,14 @@ def redteam(
 
     Example: gym env redteam --all
     """
-    from nemo_gym.environments.build import build_environment
-    from nemo_gym.environments.discovery import find_environment
     from nemo_gym.environments.redteam.attack import attack
-    from nemo_gym.runs.asked_specs import with_asked
-    from nemo_gym.runs.component_specs import EnvironmentSpec
     from nemo_gym.runs.loop import run_async
 
     check_names(name, every, settings)
     if every:
         job = partial(attack_built_in, tasks=tasks, seed=seed)
         sys.exit(print_all(in_processes(job), _summary, as_json=json))
-    kind = find_environment(name)
-    spec = with_asked(EnvironmentSpec(name, read_settings(settings or [])), read_asks(ask or []))
-    build = partial(build_environment, kind, spec.settings)
-    supply = spec.resources if spec.models else None
+    build, supply = subject(name, settings, ask)
     report = run_async(attack(build, tasks=tasks, seed=seed, supply=supply))
     if json:
         print_json(report)
@@ -71,14 +66,32 @@ def check_names(name: str, every: bool, settings: Sequence[str] | None) -> None:
         raise UsageError("give the name of one environment, or --all without a name or settings")
 
 
+def subject(
+    name: str, settings: Sequence[str] | None, asks: Sequence[str] | None
+) -> tuple[Callable[[], Environment], Callable[[], Resources] | None]:
+    """What builds the environment of a command line, and what creates its resources, if it names models.
+
+    Raises:
+        UsageError: there is no such environment, or a word can't be read.
+    """
+    from nemo_gym.environments.build import build_environment
+    from nemo_gym.environments.discovery import find_environment
+    from nemo_gym.runs.asked_specs import with_asked
+    from nemo_gym.runs.component_specs import EnvironmentSpec
+
+    kind = find_environment(name)
+    spec = with_asked(EnvironmentSpec(name, read_settings(settings or [])), read_asks(asks or []))
+    return partial(build_environment, kind, spec.settings), spec.resources if spec.models else None
+
+
 def in_processes(job: Callable[[str], Any]) -> list[Any]:
     """The results of a job for every built-in environment, worked on in a process for each processor."""
-    from nemo_gym.environments.environment_info import library
-
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
+    from nemo_gym.environments.environment_info import library
+
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(job, library()))
 
@@ -87,22 +100,20 @@ def check_built_in(name: str, *, baseline_tasks: int, seed: int) -> CheckReport:
     """The conformance check of a built-in environment with its default settings."""
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
+    from nemo_gym.runs.loop import run_async
 
     kind = find_environment(name, roots=[])
-    import asyncio
-
-    return asyncio.run(check_environment(lambda: kind({}), baseline_tasks=baseline_tasks, seed=seed))
+    return run_async(check_environment(lambda: kind({}), baseline_tasks=baseline_tasks, seed=seed))
 
 
 def attack_built_in(name: str, *, tasks: int, seed: int) -> RedteamReport:
     """The hacks against a built-in environment with its default settings."""
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.environments.redteam.attack import attack
+    from nemo_gym.runs.loop import run_async
 
     kind = find_environment(name, roots=[])
-    import asyncio
-
-    return asyncio.run(attack(lambda: kind({}), tasks=tasks, seed=seed))
+    return run_async(attack(lambda: kind({}), tasks=tasks, seed=seed))
 
 
 def print_all(reports: Sequence[Any], summary: Callable[[Any], str], *, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from nemo_gym.cli.command_line import with_flags
 from nemo_gym.cli.console import stdout_console
 from nemo_gym.cli.output import echo, number, percent, print_error, print_json, score
 from nemo_gym.runs.metrics import RunSummary
@@ -71,8 +72,8 @@ def _exit_code(run: Callable[..., None], options: Mapping[str, Any], name: str) 
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except GymError as error:
-        print_error(f"{name}: {error}")
-        return 2 if isinstance(error, UsageError) else 1
+        print_error(f"{name}: {with_flags(error)}")
+        return error.exit_code
     return 0
 
 

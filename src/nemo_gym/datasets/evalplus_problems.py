@@ -67,14 +67,6 @@ _WRAPPERS = frozenset(
 def _is_json(value: Any) -> bool:
     """Whether a value stays the same through JSON."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(value)) == value and not _has_other_types(value)
+        return msgspec.json.decode(msgspec.json.encode(value)) == value
     except (TypeError, ValueError, OverflowError):
         return False
-
-
-def _has_other_types(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(map(_has_other_types, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-    if isinstance(value, dict):
-        return any(not isinstance(key, str) or _has_other_types(one) for key, one in value.items())  # pyright: ignore
-    return not isinstance(value, str | int | float | bool | None)
