@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -15,6 +14,8 @@ from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.wire.items import Item, assistant
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row, task_to_row
+from tests.library.playing import expected_reward
+from tests.library.replaying import recorded_hacks
 
 Answer = str | list[Item]
 
@@ -26,6 +27,16 @@ def episode(
     models: Mapping[str, str | list[str]] | None = None,
 ) -> list[Step]:
     """The steps of an episode; without answers the oracle's."""
+    return play_episode(environment, row, answers, models)[1]
+
+
+def play_episode(
+    environment: StepEnvironment,
+    row: Row,
+    answers: Sequence[Answer] | None = None,
+    models: Mapping[str, str | list[str]] | None = None,
+) -> tuple[list[str], list[Step]]:
+    """The observations and the steps of an episode; without answers the oracle's."""
     return asyncio.run(_episode(environment, row, answers, models or {}))
 
 
@@ -38,20 +49,21 @@ async def _episode(
     row: Row,
     answers: Sequence[Answer] | None,
     models: Mapping[str, str | list[str]],
-) -> list[Step]:
+) -> tuple[list[str], list[Step]]:
     answer_as(models)
     link = LocalEnvironment(environment, resources=stand_ins(environment.asks))
     steps: list[Step] = []
     async with link.session(row) as session:
-        await link.reset(session)
+        observations = [(await link.reset(session)).text or ""]
         for number in range(link.max_steps if answers is None else len(answers)):
             answer = environment.oracle(session.task, session) if answers is None else answers[number]
             assert answer is not None
             items: list[Item] = [assistant(answer)] if isinstance(answer, str) else answer
             steps.append(await link.step(session, Response.of(items)))
+            observations.append(steps[-1].observation or "")
             if steps[-1].terminated or steps[-1].truncated:
                 break
-    return steps
+    return observations, steps
 
 
 def check_baselines(environment: StepEnvironment, n: int = 10) -> None:
@@ -67,25 +79,26 @@ def check_baselines(environment: StepEnvironment, n: int = 10) -> None:
 
 
 def check_lines(environment: StepEnvironment) -> None:
-    """Golden cases and known hacks earn what their lines say."""
+    """Golden cases and known hacks earn what their lines say; at least eight hacks earn the lowest reward."""
+    hacks = check_recorded(environment)
+    assert sum(hack["expected"] == "zero" for hack in hacks) >= 8
+    assert any(hack["expected"] == "full" for hack in hacks)
+
+
+def check_recorded(environment: StepEnvironment) -> list[Row]:
+    """Golden cases and known hacks earn what their lines say; the hacks."""
     low, high = environment.reward_range
     cases = list(environment.golden())
     assert len(cases) >= 8
     for case in cases:
-        expected = case.expected_reward if case.kind == "partial_reward" else None
-        expected = {"full_reward": high}.get(case.kind, low) if expected is None else expected
         earned = total(episode(environment, case.task, _steps(case.output), case.models))
-        assert earned == pytest.approx(expected), case.name
-    hacks = [
-        json.loads(line) for line in (environment.folder() / "redteam.jsonl").read_text("utf-8").splitlines()
-    ]
-    hacks = [hack for hack in hacks if "output" in hack]
-    assert sum(hack["expected"] == "zero" for hack in hacks) >= 8
-    assert any(hack["expected"] == "full" for hack in hacks)
+        assert earned == pytest.approx(expected_reward(environment, case)), case.name
+    hacks = recorded_hacks(environment)
     for hack in hacks:
         expected = {"zero": low, "full": high}.get(hack["expected"], hack["expected"])
         earned = total(episode(environment, hack["task"], _steps(hack["output"]), hack.get("models")))
         assert earned == pytest.approx(expected), hack["name"]
+    return hacks
 
 
 def _steps(output: str | list[Any]) -> list[Answer]:

@@ -16,9 +16,9 @@ from nemo_gym.environments.conformance.stand_in import answer_as, stand_ins
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.wire.items import assistant
-from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
+from tests.library.replaying import recorded_hacks
 
 Judge = Callable[[dict[str, str]], str]
 """The text of a judge for the blocks of its prompt, by their names."""
@@ -38,9 +38,7 @@ async def _wrong_redteam_lines(environment: Environment) -> list[tuple[str, floa
     link = LocalEnvironment(environment, resources=stand_ins(environment.asks))
     low, high = environment.reward_range
     wrong: list[tuple[str, float, Any]] = []
-    for _, line in read_rows(environment.folder() / "redteam.jsonl"):
-        if "not_applicable" in line:
-            continue
+    for line in recorded_hacks(environment):
         answer_as(line.get("models", {}))
         async with link.session(line["task"]) as session:
             reward = await link.verify(session, Response.of([assistant(line["output"])]))
