@@ -217,19 +217,19 @@ _MAX_BRANCHES: Final = 50
 
 def _branches(schema: Any, root: Schema) -> list[Schema]:
     """The schema with what its local references and its alternatives say."""
-    found: list[Schema] = []
+    branches: list[Schema] = []
     waiting: list[Any] = [schema]
-    while waiting and len(found) < _MAX_BRANCHES:
+    while waiting and len(branches) < _MAX_BRANCHES:
         branch = waiting.pop(0)
         if not isinstance(branch, dict):
             continue
         fields = cast("dict[str, Any]", branch)
-        found.append(fields)
+        branches.append(fields)
         if isinstance(reference := fields.get("$ref"), str):
             waiting.append(_target(reference, root))
         for word in ("anyOf", "oneOf", "allOf"):
             waiting += fields.get(word, [])
-    return found
+    return branches
 
 
 def _target(reference: str, root: Schema) -> Any:

@@ -38,18 +38,15 @@ def match_possible(
     described: dict[str, Mapping[str, Any]] = {
         function["name"]: function["parameters"] for function in functions
     }
-    wanted: list[tuple[str, Mapping[str, Sequence[Any]]]] = [
-        (name, answers) for item in possible for name, answers in item.items()
-    ]
-    targets = [Call(name, {"index": index}) for index, (name, _) in enumerate(wanted)]
+    expected = [one for item in possible for one in item.items()]
 
-    def matches(target: Call, call: Call) -> bool:
-        name, answers = wanted[cast("int", (target.arguments or {})["index"])]
+    def matches(target: tuple[str, Mapping[str, Sequence[Any]]], call: Call) -> bool:
+        name, answers = target
         return name == call.name and not explain_call(described.get(name, {}), answers, call.arguments)
 
-    if count_matches(targets, calls, matches) == len(calls):
+    if count_matches(expected, calls, matches) == len(calls):
         return CallScore(1.0, "right")
-    name, answers = wanted[0]
+    name, answers = expected[0]
     if len(calls) > 1 or name != calls[0].name:
         return CallScore(0.0, "wrong_call")
     return CallScore(0.0, explain_call(described.get(name, {}), answers, calls[0].arguments))

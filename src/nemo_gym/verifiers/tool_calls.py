@@ -8,7 +8,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
+
+E = TypeVar("E")
+A = TypeVar("A")
 
 Arguments: TypeAlias = dict[str, Any]
 BatchMode = Literal["binary_strict", "fractional", "f1"]
@@ -77,10 +80,12 @@ def same_json(left: object, right: object) -> bool:
 
 def contains_call(expected: Call, actual: Call) -> bool:
     """Whether a call has the expected name and every expected argument; it may have further ones."""
-    given = actual.arguments
-    if expected.arguments is None or given is None or expected.name != actual.name:
+    arguments = actual.arguments
+    if expected.arguments is None or arguments is None or expected.name != actual.name:
         return False
-    return all(key in given and same_json(value, given[key]) for key, value in expected.arguments.items())
+    return all(
+        key in arguments and same_json(value, arguments[key]) for key, value in expected.arguments.items()
+    )
 
 
 def match_all(expected: Sequence[Call], actual: Sequence[Call]) -> CallScore:
@@ -93,9 +98,7 @@ def match_all(expected: Sequence[Call], actual: Sequence[Call]) -> CallScore:
     return CallScore(1.0, "right") if right else CallScore(0.0, "wrong_call")
 
 
-def count_matches(
-    expected: Sequence[Call], actual: Sequence[Call], matches: Callable[[Call, Call], bool]
-) -> int:
+def count_matches(expected: Sequence[E], actual: Sequence[A], matches: Callable[[E, A], bool]) -> int:
     """The size of the largest matching between expected and actual calls, each used once at most."""
     options = [[index for index, call in enumerate(actual) if matches(want, call)] for want in expected]
     owner: dict[int, int] = {}

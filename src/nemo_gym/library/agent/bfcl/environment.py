@@ -48,7 +48,8 @@ class Bfcl(Environment):
         tools: list[dict[str, Any]] = [dict(tool) for tool in request.tools]
         if fits := rng.randrange(6) > 0 or all(tool["name"] in names for tool in tools):
             possible = [
-                {name: {key: [value] for key, value in given.items()}} for name, given in request.calls
+                {name: {key: [value] for key, value in arguments.items()}}
+                for name, arguments in request.calls
             ]
         else:
             possible = []
@@ -108,9 +109,9 @@ def arguments_of(values: Mapping[str, Any], required: Collection[str] = ()) -> d
     arguments: dict[str, Any] = {}
     for name, choices in values.items():
         texts = cast("list[Any]", choices) if isinstance(choices, list) else [choices]
-        given = [choice for choice in texts if choice != ""]
-        if given and (name in required or len(given) == len(texts)):
-            arguments[name] = plain(given[0])
+        options = [choice for choice in texts if choice != ""]
+        if options and (name in required or len(options) == len(texts)):
+            arguments[name] = plain(options[0])
     return arguments
 
 

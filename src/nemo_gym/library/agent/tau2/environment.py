@@ -116,8 +116,8 @@ class Tau2(StepEnvironment):
         facts: list[str] = criteria["communicate_info"] or []
         goal = digest_after(domain, json.dumps(criteria["actions"] or []))
         digest = state["world"].digest if "world" in state else digest_after(domain, "[]")
-        said = [text for speaker, text in state["dialogue"] if speaker == "customer service"]
-        spoken = plain("\n".join(said[1:]))
+        messages = [text for speaker, text in state["dialogue"] if speaker == "customer service"]
+        spoken = plain("\n".join(messages[1:]))
         parts = {
             "database": float(digest == goal),
             "communication": float(all(is_said(one, spoken) for one in facts)),

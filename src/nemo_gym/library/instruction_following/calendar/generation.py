@@ -40,10 +40,10 @@ def conversation(rng: random.Random, level: int) -> tuple[list[Item], dict[str, 
     high = -(-max(plan.start + plan.duration for plan in plans) // 60) * 60
     for plan in plans:
         plan.constraint = _constraint(rng, plan, level)
-    told = rng.sample(plans, len(plans))
-    for number, plan in enumerate(told, 1):
+    order = rng.sample(plans, len(plans))
+    for number, plan in enumerate(order, 1):
         plan.id = str(number)
-    items = _messages(rng, told, level, clock(low), clock(high))
+    items = _messages(rng, order, level, clock(low), clock(high))
     state = {
         plan.id: {
             "event_id": plan.id,
@@ -52,7 +52,7 @@ def conversation(rng: random.Random, level: int) -> tuple[list[Item], dict[str, 
             "min_time": clock(low),
             "max_time": clock(high),
         }
-        for plan in told
+        for plan in order
     }
     answer = [
         {
@@ -61,7 +61,7 @@ def conversation(rng: random.Random, level: int) -> tuple[list[Item], dict[str, 
             "start_time": clock(plan.start),
             "duration": plan.duration,
         }
-        for plan in told
+        for plan in order
     ]
     return items, state, json.dumps(answer)
 

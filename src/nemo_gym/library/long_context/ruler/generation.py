@@ -35,13 +35,13 @@ def needles(kind: str, *, keys: int, values: int = 1, queries: int = 1, full: bo
     def make(rng: random.Random, length: int) -> Problem:
         count = max(keys, length // 12) if kind == "needles" else keys
         names = _codes(rng, count) if full else _pairs_of_words(rng, count)
-        wanted = names[:queries]
-        numbers = {name: _values(rng, values if name in wanted else 1, full) for name in names}
+        targets = names[:queries]
+        numbers = {name: _values(rng, values if name in targets else 1, full) for name in names}
         lines = [_NEEDLE.format(name=name, value=one) for name in names for one in numbers[name]]
         text = _hide(rng, lines, [] if kind == "needles" else _hay(rng, kind, length))
-        outputs = [one for name in wanted for one in numbers[name]]
+        outputs = [one for name in targets for one in numbers[name]]
         question = (
-            f"{text}\n\nWhich special magic values does the text give for {_listing(wanted)}? "
+            f"{text}\n\nWhich special magic values does the text give for {_listing(targets)}? "
             "Answer with nothing but the values."
         )
         rivals = [one for name in names[queries:] for one in numbers[name]]

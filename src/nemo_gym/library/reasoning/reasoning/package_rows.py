@@ -28,11 +28,11 @@ def grade(text: str, answer: str, facts: Facts) -> tuple[bool, str]:
     place = answer_place(text)
     if place is not None and place.strip() == answer.strip():
         return True, place.strip()[:MAX_ANSWER]
-    given = plain_answer(text)[:MAX_ANSWER]
-    if same_text(given, answer):
-        return True, given
+    extract = plain_answer(text)[:MAX_ANSWER]
+    if same_text(extract, answer):
+        return True, extract
     checker = CHECKERS.get(str(facts.get("source_dataset")))
-    return checker is not None and bool(given) and checker(given, answer, facts), given
+    return checker is not None and bool(extract) and checker(extract, answer, facts), extract
 
 
 def _makes_target(given: str, _: str, facts: Facts) -> bool:
