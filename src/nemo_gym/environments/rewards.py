@@ -77,6 +77,22 @@ def _components(environment: Environment) -> dict[str, tuple[float, float]]:
     return ranges
 
 
+def floor_of(reward_range: tuple[float, float]) -> float:
+    """The reward of an answer that is worth nothing: the lower end of the range, or 0 inside of it."""
+    low, high = reward_range
+    return max(low, min(0.0, high))
+
+
+def pays(reward: float, reward_range: tuple[float, float]) -> bool:
+    """Whether a reward is more than an answer without content may earn."""
+    floor = floor_of(reward_range)
+    return reward > floor + _TOLERANCE * (reward_range[1] - floor)
+
+
+_TOLERANCE = 0.05
+"""The part of the range above its floor that counts as nothing."""
+
+
 def _declares_range(environment: Environment) -> bool:
     """Whether a class of the author, or the object itself, sets `reward_range`."""
     kinds = type(environment).__mro__

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 from nemo_gym.environments.base import Environment, StepEnvironment
-from nemo_gym.environments.conformance.drawing import SPLITS
+from nemo_gym.environments.conformance.drawing import rows_to_play
 from nemo_gym.environments.conformance.judging import Findings
 from nemo_gym.environments.conformance.replay import Script, Stage, Trace, stage
 from nemo_gym.environments.conformance.stand_in import Answers
 from nemo_gym.environments.resources import Resources
-from nemo_gym.environments.task_source import own_tasks
-from nemo_gym.wire import keys
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.environments.rewards import floor_of, pays
 from nemo_gym.wire.items import Item, assistant
-from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.task import Row
 
 
@@ -43,7 +40,7 @@ async def baselines(
     if supply is None and not list(factory().needed_models()):
         supply = Resources
     async with stage(factory, seed, supply) as on:
-        split, rows = _rows(on.environment, tasks, seed)
+        split, rows = rows_to_play(on.environment, seed, tasks)
         if not rows:
             findings.note("baselines", "no tasks of its own")
             return
@@ -56,7 +53,7 @@ def _judge(
     environment: Environment, where: str, oracle: list[Trace], null: list[Trace], findings: Findings
 ) -> None:
     low, high = environment.reward_range
-    floor = max(low, min(0.0, high))
+    floor = floor_of(environment.reward_range)
     notes: list[str] = []
     if all(trace.has_answer for trace in oracle):
         mean = _mean(oracle, low)
@@ -72,7 +69,7 @@ def _judge(
     notes.append(f"no content {mean:.3g}")
     if environment.null_exception:
         notes.append(f"exception: {environment.null_exception}")
-    elif mean > floor + NULL_MOST * (high - floor):
+    elif pays(mean, environment.reward_range):
         promise = "promised: an answer without content earns nothing, or null_exception says why it does"
         findings.add("baselines", f"{promise}; seen: {mean:.3g} in {where}")
     findings.note("baselines", f"{where}: {'; '.join(notes)}")
@@ -85,17 +82,6 @@ def _null(on: Stage, row: Row, index: int, models: Answers) -> Script:
     return Script("an answer without content", row, answers, models)
 
 
-def _rows(environment: Environment, n: int, seed: int) -> tuple[str, list[Row]]:
-    """The first rows of the split `test`, or else of the first split that there is."""
-    for split in ("test", *SPLITS):
-        try:
-            rows: list[Row] = [decode(encode(row)) for row in own_tasks(environment, split, seed, n)]
-        except UsageError:
-            continue
-        return split, [{**row, keys.TASK_INDEX: at, keys.ROLLOUT_INDEX: 0} for at, row in enumerate(rows[:n])]
-    return "", []
-
-
 def _mean(traces: list[Trace], low: float) -> float:
     """The mean reward, where an error counts as the lowest reward."""
     return sum(trace.reward.value if trace.reward else low for trace in traces) / len(traces)
@@ -105,5 +91,3 @@ NULL_TEXTS: Final = ("", "I don't know.")
 """The texts of the answers without content, for the tasks in turn."""
 ORACLE_LEAST: Final = 0.99
 """The least mean reward of the oracle, as a part of the top reward."""
-NULL_MOST: Final = 0.05
-"""The highest mean reward of an answer without content, as a part of the top reward."""

@@ -14,6 +14,7 @@ import msgspec
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.discovery import reference, resolve_reference
 from nemo_gym.environments.task_source import TasksError, own_tasks
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.task import Row
@@ -22,6 +23,24 @@ Drawn: TypeAlias = dict[str, list[Row]]
 """Rows by split; only splits that the environment has."""
 
 SPLITS: Final = ("train", "validation", "test", "example")
+
+
+def rows_to_play(environment: Environment, seed: int, n: int) -> tuple[str, list[Row]]:
+    """The first rows of the split `test`, or else of the first split that has some, numbered as tasks.
+
+    Raises:
+        TasksError: `tasks()` has a mistake.
+    """
+    for split in ("test", *SPLITS):
+        try:
+            rows = [decode(encode(row)) for row in own_tasks(environment, split, seed, n)]
+        except TasksError:
+            raise
+        except UsageError:
+            continue  # There is no such split.
+        if rows:
+            return split, [{**row, keys.TASK_INDEX: at, keys.ROLLOUT_INDEX: 0} for at, row in enumerate(rows)]
+    return "", []
 
 
 def draw(environment: Environment, seed: int, n: int) -> Drawn:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from nemo_gym.environments.base import Environment, StepEnvironment
-from nemo_gym.environments.conformance.drawing import draw
+from nemo_gym.environments.conformance.drawing import rows_to_play
 from nemo_gym.environments.conformance.replay import Script, Stage, Trace, as_items, stage
 from nemo_gym.environments.redteam.hacks import Hack, HackFile, corpus, read_hacks
 from nemo_gym.environments.redteam.scripts import Model, answer_of, model_of, script
 from nemo_gym.environments.resources import Resources
+from nemo_gym.environments.rewards import pays
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant, message_text
-from nemo_gym.wire.task import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ async def attack(
         for number, hack in enumerate(file.hacks if own else []):
             payments += await _own(on, hack, number)
         general = 0
-        traces = [await on.play(Script("the oracle", row, None)) for row in _rows(environment, seed, tasks)]
+        _, rows = rows_to_play(environment, seed, tasks + _OTHERS)
+        traces = [await on.play(Script("the oracle", row, None)) for row in rows]
         for trace in traces[:tasks]:
             more, tried = await _general(on, await _model(on, trace, traces), file, share)
             payments += more
@@ -135,9 +136,7 @@ async def _model(on: Stage, trace: Trace, traces: list[Trace]) -> Model:
 
 
 def _pays(on: Stage, trace: Trace, family: str) -> list[Payment]:
-    low, high = on.environment.reward_range
-    floor = max(low, min(0.0, high))
-    if trace.reward is None or trace.reward.value <= floor + TOLERANCE * (high - floor):
+    if trace.reward is None or not pays(trace.reward.value, on.environment.reward_range):
         return []
     text = next(
         (
@@ -162,14 +161,6 @@ def _label(trace: Trace) -> str:
     return str(row.get("task_id") or row.get(keys.TASK_INDEX))
 
 
-def _rows(environment: Environment, seed: int, n: int) -> list[Row]:
-    by_split = draw(environment, seed, n + _OTHERS)
-    rows = by_split.get("test") or next((rows for rows in by_split.values() if rows), list[Row]())
-    return [{**row, keys.TASK_INDEX: index, keys.ROLLOUT_INDEX: 0} for index, row in enumerate(rows)]
-
-
-TOLERANCE: Final = 0.05
-"""The part of the reward range above its lower end, or above 0, that a hack of the corpus may earn."""
 SLOW_SECONDS: Final = 10.0
 """A script that takes longer has stopped the verifier."""
 _OTHERS: Final = 3
