@@ -111,3 +111,15 @@ def test_what_is_no_plain_value_is_refused() -> None:
     for value in (object(), type("Int", (int,), {})(3), deep):
         with pytest.raises((TypeError, ValueError)):
             encode(value)
+
+
+async def test_every_case_runs_though_the_program_does_not_survive_some() -> None:
+    code = "import os\nn = int(input())\nif n == 1: 1 / 0\nif n == 2: os.kill(os.getppid(), 9)\nprint(n)"
+    pool = SandboxPool()
+    try:
+        cases = [CodeCase(f"{n}\n") for n in range(5)]
+        runs = [run async for run in run_cases(pool, code, cases, every_case=True)]
+    finally:
+        await pool.aclose()
+    assert [run.status for run in runs] == ["ok", "error", "lost", "ok", "ok"]
+    assert [run.output for run in runs] == ["0\n", "", "", "3\n", "4\n"]

@@ -102,17 +102,24 @@ async def run_cases(
     *,
     function: str | None = None,
     memory_mib: int = 1024,
+    every_case: bool = False,
 ) -> AsyncIterator[CodeRun]:
     """What a program does with each input, in their order, up to the first one that it does not survive.
 
     Args:
         function: the name of its function, or of a method of its class `Solution`; None for a program that
             reads standard input.
+        every_case: go on after an input that the program does not survive.
 
     Raises:
         EnvironmentFault: the sandbox can't be created or fails, so nothing is known about the program.
     """
-    settings = {"code": code[:MAX_CODE], "function": function, "max_bytes": MAX_OUTPUT}
+    settings = {
+        "code": code[:MAX_CODE],
+        "function": function,
+        "max_bytes": MAX_OUTPUT,
+        "every_case": every_case,
+    }
     first = 0
     while first < len(cases):
         part = cases[first : first + _MAX_CASES]
@@ -124,7 +131,7 @@ async def run_cases(
             runs.append(CodeRun("timeout" if result.reason == "timeout" else "lost"))
         for run in runs:
             yield run
-            if run.status != "ok":
+            if run.status != "ok" and not every_case:
                 return
         first += len(runs)
 

@@ -1,0 +1,203 @@
+"""Tests of a repository that a model has changed: calls of its code, and their expected results.
+
+```python
+tests = [CallTest("adds", "total([1, 2])", setup="from shop.sums import total", expected="3")]
+results = await run_call_tests(session, {"shop/sums.py": text}, tests)
+```
+
+Each call runs in a process of its own, in a sandbox that gets the repository and the calls. The expected
+results stay outside: a value comes back as JSON and is compared by its exact type. So the repository can't
+read what is expected, and nothing that it does to its own process makes a wrong value right.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import builtins
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.environments import repository_script
+from nemo_gym.environments.code_tests import MAX_CODE, CodeCase, CodeRun, run_cases
+from nemo_gym.environments.session import Session
+from nemo_gym.sandbox import SandboxPool
+from nemo_gym.verifiers.plain_values import same_value
+from nemo_gym.wire.errors import TaskUnfit
+
+MAX_TESTS: Final = 500
+MAX_TEXT: Final = 20_000
+"""The most characters of a call, its setup or its expected result."""
+MAX_REPOSITORY: Final = 512 << 10
+"""The most characters of all files of a repository together."""
+MAX_PATH: Final = 200
+TOLERANCE: Final = 1e-9
+_SOURCE: Final = inspect.getsource(repository_script)
+
+
+class CallTest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A call and its expected result: either `expected` or `raises`."""
+
+    name: str
+    call: str
+    """A Python expression."""
+    setup: str = ""
+    """Python statements before the call, such as imports."""
+    expected: str | None = None
+    """A Python literal, such as `[(1, 'a')]`: the value of the expression."""
+    raises: str | None = None
+    """The name of a built-in exception class that the call has to raise, or a subclass of it."""
+
+    def passes(self, run: CodeRun) -> bool:
+        """Whether a run of the call gives the expected result."""
+        try:
+            kind, result = run.value() if run.status == "ok" else ("", None)
+        except (ValueError, TypeError):
+            return False
+        if kind == "raises" and self.raises is not None:
+            return issubclass(getattr(builtins, str(result), object), exception_named(self.raises))
+        if kind == "value" and self.expected is not None:
+            return same_value(result, literal(self.expected), tolerance=TOLERANCE)
+        return False
+
+
+class CallResults(msgspec.Struct, frozen=True):
+    """The names of the tests that pass, and of all others."""
+
+    passed: list[str]
+    failed: list[str]
+
+    @property
+    def all_pass(self) -> bool:
+        """Whether every test passes, and there is one."""
+        return bool(self.passed) and not self.failed
+
+    @property
+    def passed_share(self) -> float:
+        """The share of the tests that pass."""
+        return len(self.passed) / max(1, len(self.passed) + len(self.failed))
+
+
+def check_tests(tests: Sequence[CallTest]) -> None:
+    """Check that tests can be scored.
+
+    Raises:
+        TaskUnfit: there are none or too many, or one of them has no name of its own, no valid Python or not
+            exactly one valid expected result.
+    """
+    if not 0 < len(tests) <= MAX_TESTS:
+        raise TaskUnfit(f"the row has {len(tests)} tests; expected 1 to {MAX_TESTS}")
+    if len({test.name for test in tests}) < len(tests):
+        raise TaskUnfit("two tests of the row have the same name")
+    for test in tests:
+        try:
+            _check_test(test)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+            raise TaskUnfit(f"test {test.name[:80]!r}: {str(error)[:200]}") from None
+
+
+def _check_test(test: CallTest) -> None:
+    if max(map(len, (test.call, test.setup, test.expected or ""))) > MAX_TEXT:
+        raise ValueError(f"a text of it is longer than {MAX_TEXT} characters")
+    ast.parse(test.setup)
+    ast.parse(test.call, mode="eval")
+    if (test.expected is None) is (test.raises is None):
+        raise ValueError("expected exactly one of `expected` and `raises`")
+    if test.expected is not None:
+        value = literal(test.expected)
+        if not same_value(value, value):
+            raise ValueError("`expected` is not a plain value")
+    if test.raises is not None:
+        exception_named(test.raises)
+
+
+def check_files(files: Mapping[str, str]) -> None:
+    """Check the files of a row.
+
+    Raises:
+        TaskUnfit: there are none, they are too large, or a path is not a plain path below a folder.
+    """
+    if not files or sum(map(len, files.values())) > MAX_REPOSITORY:
+        raise TaskUnfit(f"files: expected at least one and together at most {MAX_REPOSITORY} characters")
+    for name in files:
+        plain = name == str(PurePosixPath(name)) and name[:1] not in ("/", ".") and len(name) <= MAX_PATH
+        if not plain or ".." in name.split("/") or "\0" in name:
+            raise TaskUnfit(f"files: {name[:80]!r} is not a plain path below the working directory")
+
+
+async def run_call_tests(
+    holder: Session | SandboxPool,
+    files: Mapping[str, str],
+    tests: Sequence[CallTest],
+    *,
+    seconds: float = 60.0,
+    seconds_each: float = 5.0,
+) -> CallResults:
+    """The results of tests on a repository. A test that is not reached within `seconds` has failed.
+
+    Args:
+        files: the text of each file by its path.
+        seconds_each: the time limit of one test.
+
+    Raises:
+        EnvironmentFault: the sandbox can't be created or fails.
+        TaskUnfit: the tests can't be scored.
+    """
+    await asyncio.to_thread(check_tests, tests)
+    code = f"{_SOURCE}\nFILES = {dict(files)!r}\n"
+    passed: list[str] = []
+    if len(code) <= MAX_CODE:
+        deadline = time.monotonic() + seconds
+        cases = [CodeCase(arguments=[test.setup, test.call], seconds=seconds_each) for test in tests]
+        runs: Any = run_cases(holder, code, cases, function="outcome", every_case=True)
+        async with aclosing(runs):
+            waiting = iter(tests)
+            async for run in runs:
+                test = next(waiting)
+                if await asyncio.to_thread(test.passes, run):
+                    passed.append(test.name)
+                if time.monotonic() > deadline:
+                    break
+    return CallResults(passed, [test.name for test in tests if test.name not in set(passed)])
+
+
+def literal(text: str) -> Any:
+    """The value of a Python literal.
+
+    Raises:
+        ValueError, SyntaxError, TypeError, RecursionError, MemoryError: it is no literal.
+    """
+    return ast.literal_eval(text)
+
+
+def exception_named(name: str) -> type[Exception]:
+    """The built-in exception class of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        return kind
+    raise ValueError(f"{name[:80]!r} is not the name of a built-in exception class")
+
+
+def unittest_file(tests: Sequence[CallTest]) -> str:
+    """The text of a file for `python -m unittest` with the same tests."""
+    lines = ["import unittest", "", "", "class Tests(unittest.TestCase):"]
+    for test in tests:
+        lines += [
+            f"    def test_{test.name}(self):",
+            *(f"        {line}" for line in test.setup.splitlines()),
+        ]
+        if test.raises is not None:
+            lines += [f"        with self.assertRaises({test.raises}):", f"            {test.call}", ""]
+        else:
+            lines += [f"        self.assertEqual({test.call}, {test.expected})", ""]
+    return "\n".join(lines)

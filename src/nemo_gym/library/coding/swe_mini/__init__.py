@@ -1,0 +1,1 @@
+"""Repair a small Python repository from a description of the symptom."""

@@ -1,0 +1,1 @@
+"""Repositories without a bug. Tasks copy their text, and compute expected results with them."""

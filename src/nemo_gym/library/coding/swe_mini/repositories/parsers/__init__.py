@@ -1,0 +1,1 @@
+"""Parsers of expressions, settings, lines of a table and queries."""

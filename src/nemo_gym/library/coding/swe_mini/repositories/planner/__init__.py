@@ -1,0 +1,1 @@
+"""Times of a day, slots, bookings and the order of tasks."""

@@ -1,0 +1,1 @@
+"""Stock, orders and deliveries of a warehouse."""
