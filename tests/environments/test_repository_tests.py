@@ -71,14 +71,18 @@ async def test_values_are_compared_by_their_exact_types_and_exceptions_by_their_
     ]
     results = await results_of([*right, *wrong])
     assert results.passed == [test.name for test in right]
-    assert results.failed == [test.name for test in wrong]
+    assert list(results.failed) == [test.name for test in wrong]
+    assert results.failed["other value"] == "returns 6"
+    assert results.failed["other class"] == "raises 'LookupError'"
+    assert results.failed["setup"].startswith("error: ImportError: cannot import name 'nothing'")
+    assert results.failed["object"].startswith("error: TypeError")
 
 
 async def test_every_test_is_reported_though_the_code_ends_its_process() -> None:
     calls = ("double(1)", "leave()", "double(1)", "end()", "sleep()", "double(1)")
     tests = [CallTest(str(number), call, SETUP, expected="2") for number, call in enumerate(calls)]
     results = await results_of(tests, seconds_each=1.0)
-    assert (results.passed, results.failed) == (["0", "2", "5"], ["1", "3", "4"])
+    assert (results.passed, list(results.failed)) == (["0", "2", "5"], ["1", "3", "4"])
     assert results.passed_share == 0.5
     assert not results.all_pass
 
@@ -91,12 +95,12 @@ async def test_tests_beyond_the_time_limit_fail() -> None:
 async def test_a_repository_that_is_too_large_fails_every_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository_tests, "MAX_CODE", 1000)
     results = await results_of([CallTest("one", "1", expected="1")])
-    assert results.failed == ["one"]
+    assert list(results.failed) == ["one"]
 
 
 def test_no_results_are_no_success() -> None:
-    assert not CallResults([], []).all_pass
-    assert CallResults([], []).passed_share == 0.0
+    assert not CallResults([], {}).all_pass
+    assert CallResults([], {}).passed_share == 0.0
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ STATEFUL = {
     "math_advanced_calculations",
     "multi_agent",
     "sokoban",
+    "swe_mini",
     "tau2",
     "terminal",
     "tetris",

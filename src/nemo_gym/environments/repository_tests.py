@@ -38,6 +38,8 @@ MAX_REPOSITORY: Final = 512 << 10
 """The most characters of all files of a repository together."""
 MAX_PATH: Final = 200
 TOLERANCE: Final = 1e-9
+_MAX_PROBLEM: Final = 200
+_NOT_REACHED: Final = "the time or the room for the tests is used up"
 _SOURCE: Final = inspect.getsource(repository_script)
 
 
@@ -54,24 +56,28 @@ class CallTest(msgspec.Struct, frozen=True, omit_defaults=True):
     raises: str | None = None
     """The name of a built-in exception class that the call has to raise, or a subclass of it."""
 
-    def passes(self, run: CodeRun) -> bool:
-        """Whether a run of the call gives the expected result."""
+    def problem(self, run: CodeRun) -> str | None:
+        """What is wrong about a run of the call; None if it gives the expected result."""
+        if run.status != "ok":
+            return f"{run.status}: {(run.error.splitlines() or [''])[-1]}"[:_MAX_PROBLEM]
         try:
-            kind, result = run.value() if run.status == "ok" else ("", None)
+            kind, result = run.value()
         except (ValueError, TypeError):
-            return False
+            return "returns no plain value"
         if kind == "raises" and self.raises is not None:
-            return issubclass(getattr(builtins, str(result), object), exception_named(self.raises))
-        if kind == "value" and self.expected is not None:
-            return same_value(result, literal(self.expected), tolerance=TOLERANCE)
-        return False
+            right = issubclass(getattr(builtins, str(result), object), exception_named(self.raises))
+        elif kind == "value" and self.expected is not None:
+            right = same_value(result, literal(self.expected), tolerance=TOLERANCE)
+        else:
+            right = False
+        return None if right else f"{'raises' if kind == 'raises' else 'returns'} {result!r}"[:_MAX_PROBLEM]
 
 
 class CallResults(msgspec.Struct, frozen=True):
-    """The names of the tests that pass, and of all others."""
+    """The names of the tests that pass, and of all others with what is wrong."""
 
     passed: list[str]
-    failed: list[str]
+    failed: dict[str, str]
 
     @property
     def all_pass(self) -> bool:
@@ -136,8 +142,8 @@ async def run_call_tests(
     files: Mapping[str, str],
     tests: Sequence[CallTest],
     *,
-    seconds: float = 60.0,
-    seconds_each: float = 5.0,
+    seconds: float = 120.0,
+    seconds_each: float = 10.0,
 ) -> CallResults:
     """The results of tests on a repository. A test that is not reached within `seconds` has failed.
 
@@ -151,20 +157,21 @@ async def run_call_tests(
     """
     await asyncio.to_thread(check_tests, tests)
     code = f"{_SOURCE}\nFILES = {dict(files)!r}\n"
-    passed: list[str] = []
+    problems: dict[str, str | None] = {}
     if len(code) <= MAX_CODE:
         deadline = time.monotonic() + seconds
-        cases = [CodeCase(arguments=[test.setup, test.call], seconds=seconds_each) for test in tests]
+        limit = max(0.1, min(seconds, seconds_each))
+        cases = [CodeCase(arguments=[test.setup, test.call], seconds=limit) for test in tests]
         runs: Any = run_cases(holder, code, cases, function="outcome", every_case=True)
         async with aclosing(runs):
             waiting = iter(tests)
             async for run in runs:
                 test = next(waiting)
-                if await asyncio.to_thread(test.passes, run):
-                    passed.append(test.name)
+                problems[test.name] = await asyncio.to_thread(test.problem, run)
                 if time.monotonic() > deadline:
                     break
-    return CallResults(passed, [test.name for test in tests if test.name not in set(passed)])
+    failed = {test.name: problem for test in tests if (problem := problems.get(test.name, _NOT_REACHED))}
+    return CallResults([test.name for test in tests if test.name not in failed], failed)
 
 
 def literal(text: str) -> Any:

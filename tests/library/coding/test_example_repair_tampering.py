@@ -13,12 +13,10 @@ import pytest
 from nemo_gym import Response, Session
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.coding.example_repair.environment import Repair
-from nemo_gym.library.coding.example_repair.repository import run_tests, sandboxes, write_file
 from nemo_gym.support.processes import clean_environment, run_program
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.task import task_to_row
 
-SANDBOXES = sandboxes()
 LIE = b'{"count": 9, "failures": 0, "report": ""}\n'
 PATCH = """
 import unittest
@@ -268,7 +266,7 @@ async def reward(link: LocalEnvironment, session: Session) -> float:
 @pytest.mark.parametrize("attack", TAMPERING)
 async def test_tampering_pays_nothing_and_leaves_nothing(attack: str, tmp_path: Path) -> None:
     spill = tmp_path / "spill"
-    async with opened(2.0 if attack in ENDLESS else 60.0) as (link, session, folder):
+    async with opened(1.0 if attack in ENDLESS else 60.0) as (link, session, folder):
         broken = (folder / "inventory.py").read_text()
         reach = f"try:\n    open({str(spill)!r}, 'w')\nexcept OSError:\n    pass\n"
         (folder / "inventory.py").write_text(f"{broken}\n{reach}\n{TAMPERING[attack]}\n")
@@ -290,42 +288,8 @@ async def test_known_answers_pass_the_tests_that_are_seen_and_pay_nothing() -> N
     async with opened() as (link, session, folder):
         (folder / "inventory.py").write_text(KNOWN)
         report = await link.call(session, function_call("run_tests", "{}", call_id="c"))
-        assert "OK" in report
+        assert "0 fail" in report
         assert await reward(link, session) == 0.0
-
-
-async def test_a_skipped_test_has_not_passed(tmp_path: Path) -> None:
-    tests = "import unittest\nclass T(unittest.TestCase):\n    {}def test_f(self):\n        pass\n"
-    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests.format("")}, seconds=60)
-    assert tested.passed
-    skipped = tests.format("@unittest.skip('no')\n    ")
-    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": skipped}, seconds=60)
-    assert (tested.count, tested.failures, tested.passed) == (1, 1, False)
-
-
-@pytest.mark.parametrize("tests", ["", "import unittest\nclass T(unittest.TestCase):\n    pass\n"])
-async def test_no_tests_are_not_passed(tests: str, tmp_path: Path) -> None:
-    assert not (await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests}, seconds=60)).passed
-
-
-async def test_all_tests_that_are_there_must_be_run(tmp_path: Path) -> None:
-    tests = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        pass\n"
-    fewer = tests + "    def test_b(self):\n        pass\n    del test_b\n"
-    tested = await run_tests(SANDBOXES, tmp_path, {"test_x.py": fewer}, seconds=60)
-    assert not tested.passed
-    assert tested.report.startswith("Only 1 of 2 tests were run.")
-
-
-async def test_where_a_mistake_is_and_what_was_printed_is_reported(tmp_path: Path) -> None:
-    write_file(tmp_path, "division.py", "def f(x):\n    print('x is', x)\n    return 1 / x\n")
-    tests = (
-        "import unittest\nimport division\nclass T(unittest.TestCase):\n"
-        "    def test_f(self):\n        division.f(0)\n"
-    )
-    report = (await run_tests(SANDBOXES, tmp_path, {"test_x.py": tests}, seconds=60)).report
-    assert "ZeroDivisionError: division by zero" in report
-    assert 'File "./division.py", line 3, in f' in report
-    assert report.endswith("Printed by the code:\nx is 0")
 
 
 @pytest.mark.parametrize("path", ["d/" * 25 + "x.py", "x" * 600, "a\0b", "x" * 300 + ".py"])

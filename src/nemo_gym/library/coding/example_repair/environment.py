@@ -4,28 +4,32 @@ import asyncio
 import json
 import random
 import tempfile
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask, tool
 from nemo_gym.environments.base import Config
-from nemo_gym.library.coding.example_repair.problems import PROBLEMS
-from nemo_gym.library.coding.example_repair.repository import (
-    TestRun,
+from nemo_gym.environments.repository_files import (
     list_files,
     make_repository,
-    python_files,
     read_file,
-    run_tests,
+    text_files,
     write_file,
 )
+from nemo_gym.environments.repository_tests import (
+    MAX_REPOSITORY,
+    CallResults,
+    CallTest,
+    check_files,
+    check_tests,
+    run_call_tests,
+    unittest_file,
+)
+from nemo_gym.library.coding.example_repair.problems import PROBLEMS
 from nemo_gym.support.removal import remove_tree
 from nemo_gym.wire.items import Item, function_call
-from nemo_gym.wire.jsonl import encode
 
-MAX_RESULTS = 64
-"""The most results of tests that are kept, so that unchanged files are not run again."""
 PROMPT = (
     "The tests of this small Python repository fail. Find the mistake in {name}.py and mend it. "
     "`python -m unittest` runs the tests; leave test_{name}.py as it is."
@@ -40,17 +44,17 @@ class Repair(Environment):
 
     class Config(Config):
         test_timeout: float = 60.0
-        """The most seconds of the tests. Code that computes without a pause is stopped earlier."""
+        """The most seconds of the tests."""
 
     class Task(Task):
         files: dict[str, str]
         """The text of each file of the broken repository, by its path."""
-        tests: dict[str, str]
-        """Its tests. The score runs these texts, even when the model changes the files."""
-        solution: dict[str, str]
-        """Files that make the tests pass."""
-        held_out: dict[str, str] = {}
+        tests: list[CallTest]
+        """Its tests, which the tool `run_tests` runs."""
+        held_out: list[CallTest] = []
         """More tests for the score, which are not in the repository."""
+        solution: dict[str, str] = {}
+        """Files that make the tests pass."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Task]:
         bugs = [(problem, bug) for problem in PROBLEMS for bug in range(len(problem.bugs))]
@@ -63,18 +67,23 @@ class Repair(Environment):
             self.Task(
                 task_id=f"{problem.name}_{bug}",
                 responses_create_params=dict(ask(PROMPT.format(name=problem.name))),
-                files={f"{problem.name}.py": problem.broken(bug)},
-                tests={f"test_{problem.name}.py": problem.tests},
+                files={
+                    f"{problem.name}.py": problem.broken(bug),
+                    f"test_{problem.name}.py": unittest_file(problem.tests),
+                },
+                tests=list(problem.tests),
+                held_out=list(problem.held_out),
                 solution={f"{problem.name}.py": problem.source},
-                held_out={f"test_{problem.name}_further.py": problem.held_out},
             )
             for problem, bug in bugs
         )
 
     async def seed(self, task: Task, session: Session) -> None:
+        check_files(task.files)
+        await asyncio.to_thread(check_tests, [*task.tests, *task.held_out])
         folder = Path(tempfile.mkdtemp(prefix="gym-repair-"))
         session.state["workdir"] = str(folder)
-        await make_repository(folder, {**task.files, **task.tests})
+        await make_repository(folder, task.files)
 
     @tool
     def list_files(self, session: Session) -> list[str]:
@@ -103,31 +112,22 @@ class Repair(Environment):
 
     @tool
     async def run_tests(self, session: Session) -> str:
-        """Run the repository's tests and return their report."""
-        tests: dict[str, str] = session.row["tests"]
-        return (await self.test(session, tests)).report
+        """Run the repository's tests, and return how many pass and what is wrong about the others."""
+        task: Any = session.task
+        results = await self.test(session, task.tests)
+        lines = [f"{name}: {problem}" for name, problem in results.failed.items()]
+        return "\n".join([f"{len(results.passed)} tests pass, {len(lines)} fail.", *lines])
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        tests = {**task.tests, **task.held_out}
-        result = await self.test(session, tests)
-        details = {"tests_run": result.count, "tests_not_passed": result.failures}
-        return Reward(float(result.passed), details=details)
+        results = await self.test(session, [*task.tests, *task.held_out])
+        details = {"tests_run": len(task.tests) + len(task.held_out), "tests_not_passed": len(results.failed)}
+        return Reward(float(results.all_pass), details=details)
 
-    async def test(self, session: Session, tests: Mapping[str, str]) -> TestRun:
-        """The result of tests on the rollout's files; the same files are not run again."""
-        key = encode([python_files(folder_of(session)), tests])
-        if key not in self._results:
-            result = await run_tests(session, folder_of(session), tests, seconds=self.config.test_timeout)
-            if result.count is None:
-                return result
-            while len(self._results) >= MAX_RESULTS:
-                self._results.pop(next(iter(self._results)), None)
-            self._results[key] = result
-        return self._results[key]
-
-    @cached_property
-    def _results(self) -> dict[bytes, TestRun]:
-        return {}
+    async def test(self, session: Session, tests: list[CallTest]) -> CallResults:
+        """The results of tests on the Python files of the rollout's repository."""
+        files = await asyncio.to_thread(text_files, folder_of(session), MAX_REPOSITORY)
+        code = {name: text for name, text in files.items() if name.endswith(".py")}
+        return await run_call_tests(session, code, tests, seconds=self.config.test_timeout)
 
     async def close(self, session: Session) -> None:
         if "workdir" in session.state:

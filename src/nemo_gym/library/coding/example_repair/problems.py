@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from nemo_gym.environments.repository_tests import CallTest
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -12,8 +14,9 @@ class Problem:
 
     name: str
     source: str
-    tests: str
-    held_out: str
+    tests: tuple[CallTest, ...]
+    """Tests that are also in the repository."""
+    held_out: tuple[CallTest, ...]
     """More tests, which the model does not see."""
     bugs: tuple[tuple[str, str], ...]
     """Pairs of the right text and the wrong text in its place."""
@@ -25,6 +28,22 @@ class Problem:
             raise ValueError(f"{self.name}: {right!r} must occur once")
         return self.source.replace(right, wrong)
 
+
+STOCK: Final = """\
+from inventory import Inventory
+stock = Inventory()
+stock.add('pear', 3)
+stock.add('apple')
+"""
+MANY: Final = """\
+from inventory import Inventory
+stock = Inventory()
+for name, count in [('fig', 2), ('date', 5), ('fig', 4), ('nut', 1), ('date', 7)]:
+    stock.add(name, count)
+"""
+INTERVAL: Final = "from intervals import covered, gaps, merge"
+NUMERAL: Final = "from roman import from_roman, to_roman"
+LINE: Final = "from wrapping import justify, wrap"
 
 INVENTORY: Final = Problem(
     name="inventory",
@@ -56,62 +75,30 @@ class Inventory:
     def names(self):
         return sorted(self._counts)
 ''',
-    tests="""import unittest
-
-from inventory import Inventory
-
-
-class InventoryTest(unittest.TestCase):
-    def setUp(self):
-        self.stock = Inventory()
-        self.stock.add("pear", 3)
-        self.stock.add("apple")
-
-    def test_adding_again_adds_up(self):
-        self.stock.add("pear", 2)
-        self.assertEqual(self.stock.total(), 6)
-
-    def test_taking_all_forgets_the_name(self):
-        self.stock.take("pear", 3)
-        self.assertEqual(self.stock.names(), ["apple"])
-
-    def test_taking_too_many_changes_nothing(self):
-        with self.assertRaises(LookupError):
-            self.stock.take("apple", 2)
-        self.assertEqual(self.stock.total(), 4)
-
-    def test_names_are_sorted(self):
-        self.assertEqual(self.stock.names(), ["apple", "pear"])
-
-    def test_adding_nothing_is_refused(self):
-        with self.assertRaises(ValueError):
-            self.stock.add("plum", 0)
-""",
-    held_out="""import unittest
-
-from inventory import Inventory
-
-
-class FurtherInventoryTest(unittest.TestCase):
-    def test_what_was_added_can_be_taken_bit_by_bit(self):
-        stock = Inventory()
-        left = {}
-        for name, count in [("fig", 2), ("date", 5), ("fig", 4), ("nut", 1), ("date", 7)]:
-            stock.add(name, count)
-            left[name] = left.get(name, 0) + count
-            self.assertEqual(stock.total(), sum(left.values()))
-            self.assertEqual(stock.names(), sorted(left))
-        for name in ("date", "fig", "nut"):
-            while name in left:
-                with self.assertRaises(LookupError):
-                    stock.take(name, left[name] + 1)
-                stock.take(name)
-                left[name] -= 1
-                if left[name] == 0:
-                    del left[name]
-                self.assertEqual(stock.total(), sum(left.values()))
-                self.assertEqual(stock.names(), sorted(left))
-""",
+    tests=(
+        CallTest("adding_again_adds_up", "stock.total()", STOCK + "stock.add('pear', 2)", expected="6"),
+        CallTest(
+            "taking_all_forgets_the_name",
+            "stock.names()",
+            STOCK + "stock.take('pear', 3)",
+            expected="['apple']",
+        ),
+        CallTest("taking_too_many_is_refused", "stock.take('apple', 2)", STOCK, raises="LookupError"),
+        CallTest("names_are_sorted", "stock.names()", STOCK, expected="['apple', 'pear']"),
+        CallTest("adding_nothing_is_refused", "stock.add('plum', 0)", STOCK, raises="ValueError"),
+    ),
+    held_out=(
+        CallTest(
+            "many_add_up", "(stock.total(), stock.names())", MANY, expected="(19, ['date', 'fig', 'nut'])"
+        ),
+        CallTest(
+            "taken_bit_by_bit",
+            "[(stock.take('fig'), stock.total(), len(stock.names()))[1:] for _ in range(6)]",
+            MANY,
+            expected="[(18, 3), (17, 3), (16, 3), (15, 3), (14, 3), (13, 2)]",
+        ),
+        CallTest("one_too_many_is_refused", "stock.take('date', 13)", MANY, raises="LookupError"),
+    ),
     bugs=(
         ("self._counts.get(name, 0) + count", "count"),
         ("if count > have:", "if count > have + 1:"),
@@ -143,49 +130,28 @@ def gaps(intervals):
     merged = merge(intervals)
     return [(left[1], right[0]) for left, right in zip(merged, merged[1:])]
 ''',
-    tests="""import unittest
-
-from intervals import covered, gaps, merge
-
-
-class IntervalsTest(unittest.TestCase):
-    def test_overlapping_intervals_become_one(self):
-        self.assertEqual(merge([(5, 9), (1, 6)]), [(1, 9)])
-
-    def test_touching_intervals_become_one(self):
-        self.assertEqual(merge([(1, 3), (3, 4)]), [(1, 4)])
-
-    def test_an_interval_inside_another_vanishes(self):
-        self.assertEqual(merge([(1, 10), (2, 3)]), [(1, 10)])
-
-    def test_overlap_counts_once(self):
-        self.assertEqual(covered([(0, 4), (2, 6), (8, 9)]), 7)
-
-    def test_gaps_lie_between(self):
-        self.assertEqual(gaps([(8, 9), (0, 4)]), [(4, 8)])
-""",
-    held_out="""import random
-import unittest
-
-from intervals import covered, gaps, merge
-
-
-class FurtherIntervalsTest(unittest.TestCase):
-    def test_they_cover_what_their_numbers_do(self):
-        random.seed(7)
-        for count in range(1, 13):
-            starts = [random.randrange(30) for _ in range(count)]
-            intervals = [(start, start + random.randrange(1, 9)) for start in starts]
-            numbers = {number for start, end in intervals for number in range(start, end)}
-            whole = range(min(numbers), max(numbers) + 1)
-            merged = merge(intervals)
-            within = [number for start, end in merged for number in range(start, end)]
-            self.assertEqual(within, sorted(numbers))
-            self.assertEqual(covered(intervals), len(numbers))
-            missing = [number for start, end in gaps(intervals) for number in range(start, end)]
-            self.assertEqual(missing, [number for number in whole if number not in numbers])
-            self.assertTrue(all(left[1] < right[0] for left, right in zip(merged, merged[1:])))
-""",
+    tests=(
+        CallTest("overlapping_ones_are_joined", "merge([(5, 9), (1, 6)])", INTERVAL, expected="[(1, 9)]"),
+        CallTest("touching_ones_are_joined", "merge([(1, 3), (3, 4)])", INTERVAL, expected="[(1, 4)]"),
+        CallTest("one_inside_another_vanishes", "merge([(1, 10), (2, 3)])", INTERVAL, expected="[(1, 10)]"),
+        CallTest("overlap_counts_once", "covered([(0, 4), (2, 6), (8, 9)])", INTERVAL, expected="7"),
+        CallTest("gaps_lie_between", "gaps([(8, 9), (0, 4)])", INTERVAL, expected="[(4, 8)]"),
+    ),
+    held_out=(
+        CallTest(
+            "many_are_joined",
+            "merge([(12, 15), (0, 5), (3, 4), (5, 7), (9, 12)])",
+            INTERVAL,
+            expected="[(0, 7), (9, 15)]",
+        ),
+        CallTest("many_cover", "covered([(20, 24), (2, 9), (3, 5), (23, 30)])", INTERVAL, expected="17"),
+        CallTest(
+            "many_gaps",
+            "gaps([(20, 24), (2, 9), (3, 5), (11, 13)])",
+            INTERVAL,
+            expected="[(9, 11), (13, 20)]",
+        ),
+    ),
     bugs=(
         ("start <= merged[-1][1]", "start < merged[-1][1]"),
         ("max(merged[-1][1], end)", "end"),
@@ -225,57 +191,42 @@ def from_roman(numeral):
         raise ValueError(f"{numeral!r} is no Roman numeral")
     return number
 ''',
-    tests="""import unittest
-
-from roman import from_roman, to_roman
-
-
-class RomanTest(unittest.TestCase):
-    def test_known_numerals(self):
-        known = {1: "I", 4: "IV", 9: "IX", 14: "XIV", 44: "XLIV", 90: "XC", 444: "CDXLIV", 1987: "MCMLXXXVII"}
-        for number, numeral in known.items():
-            self.assertEqual(to_roman(number), numeral)
-
-    def test_there_and_back(self):
-        for number in range(1, 4000, 13):
-            self.assertEqual(from_roman(to_roman(number)), number)
-
-    def test_what_has_no_numeral_is_refused(self):
-        for number in (0, 4000):
-            with self.assertRaises(ValueError):
-                to_roman(number)
-
-    def test_what_is_no_numeral_is_refused(self):
-        for numeral in ("IIII", "VX", "ABC", "IC"):
-            with self.assertRaises(ValueError):
-                from_roman(numeral)
-""",
-    held_out="""import unittest
-
-from roman import from_roman, to_roman
-
-PLACES = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
-
-
-def numeral(number):
-    text = ""
-    for place, digit in enumerate(f"{number:04}"):
-        letters = {0: "M??", 1: "CDM", 2: "XLC", 3: "IVX"}[place]
-        text += PLACES[int(digit)].translate(str.maketrans("IVX", letters))
-    return text
-
-
-class FurtherRomanTest(unittest.TestCase):
-    def test_numerals_are_made_digit_by_digit(self):
-        for number in [*range(1, 101), *range(103, 4000, 97)]:
-            self.assertEqual(to_roman(number), numeral(number))
-            self.assertEqual(from_roman(numeral(number)), number)
-
-    def test_other_spellings_are_refused(self):
-        for text in ("IIX", "XXXX", "CMC", "VV", "MMMM", "i", "XIIII", "IVI"):
-            with self.assertRaises(ValueError):
-                from_roman(text)
-""",
+    tests=(
+        CallTest(
+            "known_numerals",
+            "[to_roman(number) for number in (1, 4, 9, 14, 44, 90, 444, 1987)]",
+            NUMERAL,
+            expected="['I', 'IV', 'IX', 'XIV', 'XLIV', 'XC', 'CDXLIV', 'MCMLXXXVII']",
+        ),
+        CallTest(
+            "there_and_back",
+            "[number for number in range(1, 4000, 13) if from_roman(to_roman(number)) != number]",
+            NUMERAL,
+            expected="[]",
+        ),
+        CallTest("nothing_has_no_numeral", "to_roman(0)", NUMERAL, raises="ValueError"),
+        CallTest("too_much_has_no_numeral", "to_roman(4000)", NUMERAL, raises="ValueError"),
+        CallTest("four_equal_letters_are_refused", "from_roman('IIII')", NUMERAL, raises="ValueError"),
+        CallTest("other_letters_are_refused", "from_roman('ABC')", NUMERAL, raises="ValueError"),
+    ),
+    held_out=(
+        CallTest(
+            "more_numerals",
+            "[to_roman(number) for number in (3, 8, 19, 49, 96, 199, 390, 494, 949, 1999, 2776, 3888)]",
+            NUMERAL,
+            expected="['III', 'VIII', 'XIX', 'XLIX', 'XCVI', 'CXCIX', 'CCCXC', 'CDXCIV', 'CMXLIX', "
+            "'MCMXCIX', 'MMDCCLXXVI', 'MMMDCCCLXXXVIII']",
+        ),
+        CallTest(
+            "more_numbers",
+            "[from_roman(numeral) for numeral in ('VIII', 'XIX', 'XCVI', 'CMXLIX', 'MMDCCLXXVI')]",
+            NUMERAL,
+            expected="[8, 19, 96, 949, 2776]",
+        ),
+        CallTest("a_wrong_order_is_refused", "from_roman('IIX')", NUMERAL, raises="ValueError"),
+        CallTest("a_longer_spelling_is_refused", "from_roman('XXXX')", NUMERAL, raises="ValueError"),
+        CallTest("small_letters_are_refused", "from_roman('i')", NUMERAL, raises="ValueError"),
+    ),
     bugs=(
         ("while number >= value:", "while number > value:"),
         ('(90, "XC")', '(90, "LC")'),
@@ -313,60 +264,32 @@ def justify(line, width):
     parts = [word + " " * (share + (place < extra)) for place, word in enumerate(words[:-1])]
     return "".join(parts) + words[-1]
 ''',
-    tests="""import unittest
-
-from wrapping import justify, wrap
-
-
-class WrappingTest(unittest.TestCase):
-    def test_lines_are_filled(self):
-        self.assertEqual(wrap("a bb ccc dddd", 6), ["a bb", "ccc", "dddd"])
-
-    def test_a_line_may_be_exactly_as_wide(self):
-        self.assertEqual(wrap("aa bb cc", 5), ["aa bb", "cc"])
-
-    def test_a_line_is_never_wider(self):
-        self.assertEqual(wrap("aa bb", 4), ["aa", "bb"])
-
-    def test_no_words_give_no_lines(self):
-        self.assertEqual(wrap("  ", 5), [])
-
-    def test_spaces_are_shared_from_the_left(self):
-        self.assertEqual(justify("a b c", 8), "a   b  c")
-
-    def test_one_word_stays_as_it_is(self):
-        self.assertEqual(justify("word", 8), "word")
-""",
-    held_out="""import random
-import unittest
-
-from wrapping import justify, wrap
-
-
-class FurtherWrappingTest(unittest.TestCase):
-    def test_lines_hold_as_many_words_as_fit(self):
-        random.seed(7)
-        for width in range(5, 15):
-            words = ["x" * random.randrange(1, 6) for _ in range(12)]
-            lines = wrap("  ".join(words), width)
-            self.assertEqual(" ".join(lines).split(), words)
-            self.assertTrue(all(len(line) <= width for line in lines))
-            for line, following in zip(lines, lines[1:]):
-                self.assertGreater(len(line) + 1 + len(following.split()[0]), width)
-
-    def test_a_justified_line_is_exactly_as_wide(self):
-        for width in range(9, 20):
-            line = justify("ab c  def", width)
-            self.assertEqual(len(line), width)
-            self.assertEqual(line.split(), ["ab", "c", "def"])
-            first, second = (len(part) for part in line.replace("ab", "|").replace("c", "|").split("|")[1:3])
-            self.assertIn(first - (second - 3), (0, 1))
-
-    def test_a_line_without_two_words_has_nothing_to_share(self):
-        for line in ("", "a", "nine", "longer-than-that"):
-            for width in (1, 4, 20):
-                self.assertEqual(justify(line, width), line)
-""",
+    tests=(
+        CallTest("lines_are_filled", "wrap('a bb ccc dddd', 6)", LINE, expected="['a bb', 'ccc', 'dddd']"),
+        CallTest("a_line_may_be_full", "wrap('aa bb cc', 5)", LINE, expected="['aa bb', 'cc']"),
+        CallTest("a_line_is_never_wider", "wrap('aa bb', 4)", LINE, expected="['aa', 'bb']"),
+        CallTest("no_words_give_no_lines", "wrap('  ', 5)", LINE, expected="[]"),
+        CallTest("spaces_are_shared_from_the_left", "justify('a b c', 8)", LINE, expected="'a   b  c'"),
+        CallTest("one_word_stays_as_it_is", "justify('word', 8)", LINE, expected="'word'"),
+    ),
+    held_out=(
+        CallTest(
+            "more_lines",
+            "wrap('x xxx xx xxxxx xx x xxxx', 6)",
+            LINE,
+            expected="['x xxx', 'xx', 'xxxxx', 'xx x', 'xxxx']",
+        ),
+        CallTest("a_full_line", "wrap('aaa bbb ccc', 7)", LINE, expected="['aaa bbb', 'ccc']"),
+        CallTest("a_narrow_line", "wrap('aaa bbb', 6)", LINE, expected="['aaa', 'bbb']"),
+        CallTest("equal_spaces", "justify('ab c  def', 14)", LINE, expected="'ab    c    def'"),
+        CallTest("unequal_spaces", "justify('ab c def', 13)", LINE, expected="'ab    c   def'"),
+        CallTest(
+            "nothing_to_share",
+            "[justify(line, 4) for line in ('', 'nine', 'longer-than-that')]",
+            LINE,
+            expected="['', 'nine', 'longer-than-that']",
+        ),
+    ),
     bugs=(
         ("len(line) + 1 + len(word) <= width", "len(line) + len(word) <= width"),
         ("    if line:\n        lines.append(line)\n    return lines", "    return lines"),

@@ -71,8 +71,8 @@ class SweMini(Environment):
         """Higher levels have more modules and say less about the place of the bug; 4 has two bugs."""
         seconds: Annotated[float, Meta(gt=0, le=300)] = 20.0
         """The time limit of one command."""
-        test_seconds: Annotated[float, Meta(gt=0, le=600)] = 60.0
-        """The time limit of all hidden tests together. A single test has five seconds."""
+        test_seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
+        """The time limit of all hidden tests together. A single test has ten seconds."""
         passed_share_weight: Annotated[float, Meta(ge=0, lt=1)] = 0.0
         """The part of the reward for the share of the hidden tests that pass; the rest is for all of them."""
 
@@ -190,13 +190,14 @@ class SweMini(Environment):
                 await sandbox.download_folder(FOLDER, folder, most_bytes=MAX_FOLDER)
                 files = await asyncio.to_thread(text_files, Path(folder), MAX_REPOSITORY)
             except (ArchiveRefused, SandboxFileError, SandboxStopped) as error:
-                return self.reward(CallResults([], []), "unreadable", [str(error)[:300]])
+                return self.reward(CallResults([], {}), "unreadable", [str(error)[:300]])
         changed = sorted(name for name in {*files, *task.files} if files.get(name) != task.files.get(name))
         if not changed:
-            return self.reward(CallResults([], []), "unchanged", [])
+            return self.reward(CallResults([], {}), "unchanged", [])
         seconds = self.config.test_seconds
         results = await run_call_tests(session, files, task.hidden_tests, seconds=seconds)
-        return self.reward(results, "right" if results.all_pass else "wrong", results.failed[:20])
+        problems = [f"{name}: {problem}" for name, problem in results.failed.items()][:20]
+        return self.reward(results, "right" if results.all_pass else "wrong", problems)
 
     def reward(self, results: CallResults, reason: str, problems: list[str]) -> Reward:
         """The reward of the results; a repository that is as it was earns nothing."""
