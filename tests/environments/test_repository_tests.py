@@ -81,7 +81,7 @@ async def test_values_are_compared_by_their_exact_types_and_exceptions_by_their_
 async def test_every_test_is_reported_though_the_code_ends_its_process() -> None:
     calls = ("double(1)", "leave()", "double(1)", "end()", "sleep()", "double(1)")
     tests = [CallTest(str(number), call, SETUP, expected="2") for number, call in enumerate(calls)]
-    results = await results_of(tests, seconds_each=1.0)
+    results = await results_of(tests, seconds_each=4.0)
     assert (results.passed, list(results.failed)) == (["0", "2", "5"], ["1", "3", "4"])
     assert results.passed_share == 0.5
     assert not results.all_pass
@@ -89,7 +89,7 @@ async def test_every_test_is_reported_though_the_code_ends_its_process() -> None
 
 async def test_tests_beyond_the_time_limit_fail() -> None:
     tests = [CallTest(str(number), "double(1)", SETUP, expected="2") for number in range(3)]
-    assert len((await results_of(tests, seconds=0.0)).failed) == 2
+    assert {"1", "2"} <= set((await results_of(tests, seconds=0.0)).failed)
 
 
 async def test_a_repository_that_is_too_large_fails_every_test(monkeypatch: pytest.MonkeyPatch) -> None:
