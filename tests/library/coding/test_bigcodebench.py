@@ -177,6 +177,14 @@ def test_a_failure_after_the_tests_of_a_class_counts() -> None:
     assert play(ENVIRONMENT, row(end), RIGHT.replace("2 * n", "2")).value == 0.0
 
 
+def test_a_file_that_the_answer_writes_is_no_module_of_the_tests() -> None:
+    test = (
+        "    def test_a(self):\n        import colorsys\n        assert colorsys.ONE_THIRD < task_func(0.5)\n"
+    )
+    line = "open('colorsys.py', 'w').write('ONE_THIRD = 1')"
+    assert play(ENVIRONMENT, row(test), RIGHT.replace("```python", f"```python\n{line}")).value == 1.0
+
+
 def test_an_answer_may_use_what_the_reference_uses() -> None:
     code = "```python\nimport gc\ndef task_func(n):\n    gc.collect()\n    return 2 * n\n```"
     assert play(ENVIRONMENT, row(), code).details["failure"] == "suite: refused import gc"
