@@ -60,7 +60,7 @@ class Suite:
         # Files that the solution writes are no modules of the tests.
         sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]
         if folder := self._receive():
-            sys.path.append(folder)
+            sys.path.insert(0, folder)
         machinery = [*_MACHINERY, *_mocking(self._receive())]
         module = types.ModuleType(MODULE)
         module.__file__ = f"{MODULE}.py"
@@ -361,7 +361,7 @@ class Parent:
 def missing(libraries: list[str], folder: str) -> list[str]:
     """The libraries that can't be imported here."""
     if folder:
-        sys.path.append(folder)
+        sys.path.insert(0, folder)
     return [name for name in libraries if not _is_here(name)]
 
 
