@@ -49,10 +49,12 @@ test-agreement-%: $(AGREEMENT)/%/.installed
 
 .PRECIOUS: $(AGREEMENT)/%/.installed
 
+# Some packages install their own `tests`, which would hide the folder here.
 $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 	$(PYTHON) -m venv $(AGREEMENT)/$*
 	$(AGREEMENT)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . -r $< \
 		pytest pytest-xdist pytest-asyncio hypothesis
+	rm -rf $(AGREEMENT)/$*/lib/python3*/site-packages/tests
 	touch $@
 
 test-browser: $(SETUP) ## A foreign page in the real Chromium against every kind of server; needs `apt-get install chromium`.

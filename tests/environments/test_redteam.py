@@ -16,7 +16,7 @@ from nemo_gym.environments.redteam.hacks import corpus, families, read_hacks
 from nemo_gym.environments.redteam.scripts import split_oracle
 from nemo_gym.wire.errors import UsageError
 
-SLOW = {"bird_sql", "code_gen", "data_analysis", "evalplus", "spider2_lite", "sql", "swe_mini"}
+SLOW = {"bigcodebench", "bird_sql", "code_gen", "data_analysis", "evalplus", "spider2_lite", "sql", "swe_mini"}
 """They run programs for each hack. Their own hacks are in the tests of each."""
 
 

@@ -293,6 +293,26 @@ REPOSITORIES: dict[str, Repository] = {
         ],
         outputs=[f"```python\nprint({factor} * int(input()))\n```" for factor in range(2, 7)],
     ),
+    "bigcodebench": Repository(
+        "bigcode/bigcodebench",
+        "data/v0.1.4-00000-of-00001.parquet",
+        "apache-2.0",
+        [
+            {
+                "task_id": f"BigCodeBench/{number}",
+                "complete_prompt": f'import math\ndef task_func(a):\n    """Add {number} to floor(a)."""\n',
+                "instruct_prompt": f"Add {number} to floor(a). Start with:\n```\ndef task_func(a):\n```",
+                "canonical_solution": f"    return math.floor(a) + {number}",
+                "code_prompt": "import math\ndef task_func(a):\n",
+                "test": "import unittest\nclass TestCases(unittest.TestCase):\n    def test_case_1(self):\n"
+                f"        self.assertEqual(task_func(2.5), {2 + number})\n",
+                "entry_point": "task_func",
+                "doc_struct": '{"description": ["Add."]}',
+                "libs": "['math']",
+            }
+            for number in range(5)
+        ],
+    ),
     "mrcr": Repository(
         "openai/mrcr",
         "2needle.parquet",

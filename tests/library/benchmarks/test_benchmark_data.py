@@ -97,6 +97,22 @@ def test_rows_from_the_hub_are_scored(name: str, repositories: Path, use_hub: Ca
     assert list(lock["files"]) == [repository.file]
 
 
+def test_bigcodebench_has_hard_tasks_and_prompts_to_complete(
+    tmp_path: Path, use_hub: Callable[..., str]
+) -> None:
+    full = REPOSITORIES["bigcodebench"]
+    hard = full._replace(name="bigcode/bigcodebench-hard", records=full.records[:2])
+    put(tmp_path / "hub", hard.name, hard.file, hard.content(), hard.license)
+    use_hub(tmp_path / "hub")
+    script = runpy.run_path(str(BENCHMARKS["bigcodebench"].folder / "prepare.py"))
+
+    path = script["prepare"](subset="hard", prompt="complete")
+
+    _, rows = rows_of(BENCHMARKS["bigcodebench"], path)
+    assert len(rows) == 2
+    assert full.records[1]["complete_prompt"] in rows[1]["responses_create_params"]["input"][0]["content"]
+
+
 @pytest.mark.parametrize(
     ("name", "count"), [("arc_agi_1", 400), ("bfcl_v3", 3000), ("ifbench", 294), ("ruler", 13), ("tau2", 164)]
 )

@@ -1,6 +1,7 @@
 """Functions to complete, checked on base and further inputs against a reference solution."""
 
 import asyncio
+import math
 import random
 from collections.abc import Iterator
 from functools import cached_property
@@ -11,7 +12,6 @@ import msgspec
 
 from nemo_gym import Environment, Response, Reward, Session, Task, ask
 from nemo_gym.environments.code_tests import CodeCase, CodeRun, run_cases
-from nemo_gym.verifiers.plain_values import same_value
 from nemo_gym.verifiers.text import last_code_block, strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit, UsageError
 from nemo_gym.wire.jsonl import read_rows
@@ -20,6 +20,9 @@ PROMPT = (
     "Complete this Python function. Reply with the whole function in one ```python block.\n\n```python\n{}```"
 )
 FLOAT_TOLERANCE = 1e-6
+"""The largest difference of two floats, in a problem without `atol`."""
+RELATIVE_TOLERANCE = 1e-7
+"""The largest difference of two floats in addition, relative to the expected one."""
 SPLITS = {"train": range(7), "validation": range(7, 8), "test": range(8, 9), "example": range(9, 10)}
 """For each split the remainders, by 10, of the places of its problems in the file."""
 REFERENCE_S = 20.0
@@ -177,8 +180,36 @@ def completed(problem: Problem, code: str | None) -> str | None:
 
 
 def is_right(run: CodeRun, expected: object, atol: float) -> bool:
-    """Whether a run's value is the expected one."""
+    """Whether a run's value is right by the rule of EvalPlus: it equals the expected one, where 1 equals 1.0
+    and True, or it has the same type and its floats are near.
+
+    The values come out of JSON, so that all of them have Python's own types and compare as those do.
+    """
     try:
-        return same_value(run.value(), expected, tolerance=atol or FLOAT_TOLERANCE)
+        value = run.value()
     except ValueError:
         return False
+    return value == expected or is_near(
+        value, expected, atol or (FLOAT_TOLERANCE if are_floats(expected) else 0.0)
+    )
+
+
+def are_floats(expected: Any) -> bool:
+    """Whether a value is a float, or a list or tuple of floats alone."""
+    items = expected if type(expected) in (list, tuple) else [expected]
+    return all(type(item) is float for item in items)
+
+
+def is_near(value: Any, expected: Any, atol: float) -> bool:
+    """Whether a value has the type of the expected one and differs only by floats within the tolerance."""
+    if not atol or type(value) is not type(expected):
+        return False
+    if type(expected) in (list, tuple):
+        pairs = zip(value, expected, strict=False)
+        return len(value) == len(expected) and all(
+            one == other or is_near(one, other, atol) for one, other in pairs
+        )
+    return type(expected) is float and (
+        abs(value - expected) <= atol + RELATIVE_TOLERANCE * abs(expected)
+        or (math.isnan(value) and math.isnan(expected))
+    )
