@@ -87,7 +87,7 @@ async def test_escapes_are_not_possible(
         abstract.listen()
         known = (
             f"SECRET = {str(secret)!r}; PORT = {server.getsockname()[1]}; OUTSIDE = {os.getpid()}\n"
-            f"ABSTRACT = '\\0gym-{os.getpid()}'\n"
+            f"ABSTRACT = '\\0gym-{os.getpid()}'; GROUP = {os.getpid()}\n"
         )
         for name, code in ESCAPES.items():
             result = await pool.run_python(Program(IMPORTS + CALL + known + code))

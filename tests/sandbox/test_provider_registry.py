@@ -83,7 +83,7 @@ def test_a_name_is_given_once():
         ({"local": {"create": {"isolate": 1}}}, "no setting 'isolate'. Did you mean 'isolation'"),
         (
             {"local": {"create": {"isolation": "requird"}}},
-            "expected one of required, auto, off, not 'requird'",
+            "expected one of required, auto, namespaces, landlock, off, not 'requird'",
         ),
         ({"docker": {"exec": 3}}, "expected a mapping"),
     ],

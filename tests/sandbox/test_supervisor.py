@@ -15,36 +15,37 @@ from nemo_gym.sandbox.providers.local import LocalProvider
 PYTHON = "import ctypes, os, resource, signal\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
 SABOTAGE = {
-    "every signal": "for number in signal.valid_signals():\n    os.kill(1, number)",
-    "interrupt": "os.kill(1, signal.SIGINT)",
+    "every signal": "for number in signal.valid_signals():\n    os.kill(FIRST, number)",
+    "interrupt": "os.kill(FIRST, signal.SIGINT)",
     "every signal, often": (
         "for _ in range(2000):\n"
-        "    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):\n        os.kill(1, number)"
+        "    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):\n        os.kill(FIRST, number)"
     ),
     "to everybody": "signal.signal(signal.SIGINT, signal.SIG_IGN); os.kill(-1, signal.SIGINT)",
-    "by a descriptor": "signal.pidfd_send_signal(os.open('/proc/1', os.O_RDONLY), signal.SIGINT)",
-    "no open files": "resource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))",
-    "no processes": "resource.prlimit(1, resource.RLIMIT_NPROC, (0, 0))",
-    "no memory": "resource.prlimit(1, resource.RLIMIT_AS, (0, 0))",
-    "no data": "resource.prlimit(1, resource.RLIMIT_DATA, (0, 0))",
-    "no time": "resource.prlimit(1, resource.RLIMIT_CPU, (0, 0))",
-    "no stack": "resource.prlimit(1, resource.RLIMIT_STACK, (0, 0))",
-    "no files": "resource.prlimit(1, resource.RLIMIT_FSIZE, (0, 0))",
+    "by a descriptor": "signal.pidfd_send_signal(os.open(f'/proc/{FIRST}', os.O_RDONLY), signal.SIGINT)",
+    "no open files": "resource.prlimit(FIRST, resource.RLIMIT_NOFILE, (0, 0))",
+    "no processes": "resource.prlimit(FIRST, resource.RLIMIT_NPROC, (0, 0))",
+    "no memory": "resource.prlimit(FIRST, resource.RLIMIT_AS, (0, 0))",
+    "no data": "resource.prlimit(FIRST, resource.RLIMIT_DATA, (0, 0))",
+    "no time": "resource.prlimit(FIRST, resource.RLIMIT_CPU, (0, 0))",
+    "no stack": "resource.prlimit(FIRST, resource.RLIMIT_STACK, (0, 0))",
+    "no files": "resource.prlimit(FIRST, resource.RLIMIT_FSIZE, (0, 0))",
     "no open files, by the bare call": (
         "print(libc.syscall({'x86_64': 302, 'aarch64': 261}[os.uname().machine],"
-        " ctypes.c_long((7 << 32) | 1), 7, bytes(16), None))"
+        " ctypes.c_long((7 << 32) | FIRST), 7, bytes(16), None))"
     ),
-    "least important": "os.setpriority(os.PRIO_PROCESS, 1, 19)",
+    "least important": "os.setpriority(os.PRIO_PROCESS, FIRST, 19)",
     "least important, as all of its user's": "os.setpriority(os.PRIO_USER, 0, 19)",
     "least important, by its user's number": "os.setpriority(os.PRIO_USER, os.getuid(), 19)",
     "last at the disk, as all of its user's": (
         "libc.syscall({'x86_64': 251, 'aarch64': 30}[os.uname().machine], 3, os.getuid(), (3 << 13) | 0)"
     ),
-    "only when nothing else runs": "os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0))",
-    "traced": "libc.ptrace(16, 1, 0, 0)",
-    "overwritten": "open('/proc/1/mem', 'wb').write(b'x')",
-    "out of memory first": "open('/proc/1/oom_score_adj', 'w').write('1000')",
+    "only when nothing else runs": "os.sched_setscheduler(FIRST, os.SCHED_IDLE, os.sched_param(0))",
+    "traced": "libc.ptrace(16, FIRST, 0, 0)",
+    "overwritten": "open(f'/proc/{FIRST}/mem', 'wb').write(b'x')",
+    "out of memory first": "open(f'/proc/{FIRST}/oom_score_adj', 'w').write('1000')",
 }
+"""Each attacks FIRST, the process of the supervisor."""
 PRIORITY = "ps -o ni= -p 1; ionice -p 1"
 
 PROVIDER = LocalProvider(create={"isolation": "required"})
@@ -58,7 +59,7 @@ async def sandbox() -> AsyncIterator[AsyncSandbox]:
 
 @pytest.mark.parametrize("sabotage", SABOTAGE)
 async def test_sabotage_of_the_supervisor_has_no_effect(sabotage: str, tmp_path: Path) -> None:
-    spec = SandboxSpec(files={"sabotage.py": PYTHON + SABOTAGE[sabotage]})
+    spec = SandboxSpec(files={"sabotage.py": f"{PYTHON}FIRST = 1\n{SABOTAGE[sabotage]}"})
     async with AsyncSandbox(PROVIDER, spec) as sandbox:
         await sandbox.start()
         before = await sandbox.exec(PRIORITY)

@@ -96,6 +96,54 @@ ESCAPES: Final = {
     "terminal input": "assert libc.ioctl(0, 0x5412, b'x') == 0",
     "inherited descriptors": "print([os.readlink(f'/proc/self/fd/{n}') for n in range(3, 1024)][0])",
     "chroot": "os.chroot('/tmp')",
+    "truncate outside": "os.truncate(SECRET, 0)",
+    "delete outside": "os.remove(SECRET)",
+    "link from outside": "os.link(SECRET, 'link'); print(open('link').read())",
+    "link to outside": "os.symlink(SECRET, 'symlink'); print(open('symlink').read())",
+    "mode outside": "os.chmod(SECRET, 0o777); assert os.stat(SECRET).st_mode & 0o777 == 0o777",
+    "time outside": "os.utime(SECRET, (1, 1)); assert os.stat(SECRET).st_mtime == 1",
+    "attribute outside": "os.setxattr(SECRET, 'user.x', b'1')",
+    "names outside": "print(os.listdir(os.path.dirname(SECRET)))",
+    "watch outside": (
+        "assert libc.inotify_add_watch(libc.inotify_init(), os.path.dirname(SECRET).encode(), 0xFFF) >= 0"
+    ),
+    "socket with a name": "socket.socket(socket.AF_UNIX).connect(SECRET + '.socket')",
+    "datagram to a name": (
+        "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', SECRET + '.socket')"
+    ),
+    "command outside": "print(open(f'/proc/{OUTSIDE}/cmdline').read())",
+    "environment outside": "print(open(f'/proc/{OUTSIDE}/environ').read())",
+    "memory outside": "open(f'/proc/{OUTSIDE}/mem', 'rb')",
+    "limit outside": "resource.prlimit(OUTSIDE, resource.RLIMIT_CPU, (1, 1))",
+    "priority outside": "os.setpriority(os.PRIO_PROCESS, OUTSIDE, 19)",
+    "cores outside": "os.sched_setaffinity(OUTSIDE, {0})",
+    "stop outside": "signal.pidfd_send_signal(os.pidfd_open(OUTSIDE), signal.SIGCONT)",
+    "message queue of system V": "assert libc.msgget(GROUP, 0) >= 0",
+    "semaphore of system V": "assert libc.semget(GROUP, 1, 0) >= 0",
     "kernel log": "assert libc.klogctl(3, ctypes.create_string_buffer(10), 10) >= 0",
 }
-"""Each raises an exception inside, because what it tries is not possible."""
+"""Each raises an exception inside, because what it tries is not possible. They know a file with a secret, a
+process and sockets outside."""
+
+EXCESSES: Final = {
+    "300 processes": (
+        "for _ in range(300):\n    if os.fork() == 0: time.sleep(600)\nprint('done', flush=True)"
+    ),
+    "400 MB": (
+        "for n in range(4):\n"
+        "    with open(f'{n}', 'wb') as f:\n        for _ in range(100): f.write(b'x' * (1 << 20))\n"
+        "print('done', flush=True)"
+    ),
+    "400 MB in deleted files": (
+        "x = []\nfor n in range(4):\n    f = open(f'{n}', 'wb'); os.remove(f'{n}'); x.append(f)\n"
+        "    for _ in range(100): f.write(b'x' * (1 << 20))\n"
+        "time.sleep(5); print('done', flush=True)"
+    ),
+    "2 GB of memory": "x = bytearray(2 << 30)\nprint('done', flush=True)",
+    "2 GB of memory in many": (
+        "r, w = os.pipe()\nfor _ in range(8):\n"
+        "    if os.fork() == 0: x = b'x' * (256 << 20); os.write(w, b'x'); time.sleep(600)\n"
+        "for _ in range(8): os.read(r, 1)\nprint('done', flush=True)"
+    ),
+}
+"""None of them gets as far as printing a word."""

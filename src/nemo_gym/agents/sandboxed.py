@@ -244,8 +244,9 @@ def _provider_settings(name: str, own: Any, network: str | None, program: str) -
     elif name in ("apptainer", "docker"):
         create.setdefault("network", "none")
     if name == "local":
-        if create.setdefault("isolation", "required") != "required":
+        if create.get("isolation", "required") not in ("required", "namespaces"):
             raise InvalidSandbox("sandbox: local.create.isolation: an agent is isolated or has no sandbox")
+        create["isolation"] = "namespaces"  # Landlock would leave the agent without its model server
         create["readable"] = [*create.get("readable", ()), *needed_by(program)]
     return {**own, "create": create} if create else dict(own)
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
 from nemo_gym.sandbox.providers.base import RunsPrograms, SandboxProvider
 from nemo_gym.sandbox.sandbox import AsyncSandbox, Provider
-from nemo_gym.sandbox.spec import SandboxExecResult, SandboxSpec
+from nemo_gym.sandbox.spec import SandboxExecResult, SandboxResources, SandboxSpec
 
 Reason = Literal["ok", "timeout", "oom", "limit", "denied", "infra"]
 
@@ -112,7 +112,8 @@ async def run_in_fresh_sandbox(provider: Provider, program: Program) -> ProgramR
         RUNNER: _SOURCE,
         ".stdin": without_surrogates(program.stdin),
     }
-    async with AsyncSandbox(provider, SandboxSpec(files=files)) as sandbox:
+    resources = SandboxResources(memory_mib=program.memory_mib)
+    async with AsyncSandbox(provider, SandboxSpec(files=files, resources=resources)) as sandbox:
         await sandbox.start()
         try:
             command = f"exec python3 -I -B {RUNNER}"

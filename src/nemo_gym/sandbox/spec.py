@@ -146,7 +146,7 @@ class SandboxUsage:
     peak_memory_mib: float
     """Of the largest process."""
     source: str
-    """The name of the measurement, such as `wait4`."""
+    """The name of the measurement, `wait4`, or `cgroup` for the CPU time of the whole sandbox."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from typing import IO, Any, Final, NamedTuple
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
 from nemo_gym.sandbox.providers.local import supervisor
+from nemo_gym.sandbox.providers.local.groups import Group
 from nemo_gym.sandbox.providers.local.jail import SUPERVISOR, jail_arguments, map_ids
-from nemo_gym.sandbox.providers.local.syscalls import filter_program
+from nemo_gym.sandbox.providers.local.landlock import rulesets
+from nemo_gym.sandbox.providers.local.syscalls import filter_program, strict_filter
 from nemo_gym.support.finishing import finish
 
 log: Final = logging.getLogger(__name__)
@@ -65,8 +67,11 @@ class Run:
 class Control:
     """One supervisor: requests go to it, and its answers come back."""
 
-    def __init__(self, channel: socket.socket, process: Process) -> None:
+    def __init__(self, channel: socket.socket, process: Process, group: Group | None = None) -> None:
+        self.group = group
+        """The control group of the programs, while they can join it."""
         self._channel = channel
+        self._own_group = group
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
@@ -89,32 +94,62 @@ class Control:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
             errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on each way out
+            spawning = asyncio.ensure_future(_spawn(plan["jail"], theirs.fileno(), errors))
             try:
-                # A start that breaks off can leave a process behind; a whole one ends with its channel.
-                process = await finish(_spawn(plan["jail"], theirs.fileno(), errors))
+                # A start that breaks off can leave a process behind, so it goes on to its end.
+                process = await finish(spawning)
             except BaseException as error:
                 ours.close()
                 errors.close()
+                if not spawning.cancelled() and spawning.exception() is None:
+                    await spawning.result().wait()  # it ends without the other end of its channel
+                if plan["group"] is not None:
+                    await finish(asyncio.to_thread(plan["group"].remove))
                 if isinstance(error, OSError):
                     raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
                 raise
         with errors:
-            control = cls(ours, process)
+            control = cls(ours, process, plan["group"])
             try:
-                jailed = plan["jail"] is not None
-                filter = "" if jailed else filter_program(process.pid).hex()
-                await control._send({**plan, "jail": None, "jailed": jailed, "filter": filter})
-                greeting = await control._greeting
-                if "failed" in greeting:
-                    raise SandboxCreateError(str(greeting["failed"])[:500])
+                await control._greet(plan)
             except BaseException as error:
                 await control.close()
                 if isinstance(error, SandboxStopped):
                     errors.seek(0)
                     why = errors.read(500).decode("utf-8", "replace").strip() or "it ended at its start"
                     raise SandboxCreateError(f"the sandbox's supervisor can't be started: {why}") from error
+                if isinstance(error, OSError):
+                    raise SandboxCreateError(f"the sandbox can't be isolated: {error}") from error
                 raise
         return control
+
+    async def _greet(self, plan: dict[str, Any]) -> None:
+        """Send the plan, and return when the supervisor is ready.
+
+        Raises:
+            OSError: a rule or a descriptor can't be created.
+            SandboxCreateError: the supervisor can't carry out the plan.
+            SandboxStopped: it has ended.
+        """
+        jailed, rules = plan["jail"] is not None, plan["landlock"]
+        with ExitStack() as stack:
+            files: dict[str, int] = {}
+            filter = "" if jailed else filter_program(self._process.pid).hex()
+            if rules is not None:
+                files |= stack.enter_context(rulesets(**rules["rulesets"]))
+                filter = strict_filter(self._process.pid, **rules["filter"]).hex()
+            if self.group is not None:
+                files |= stack.enter_context(self.group.files())
+            message = {
+                **plan, "jail": None, "landlock": None, "group": None,
+                "jailed": jailed, "filter": filter, "files": list(files),
+            }  # fmt: skip
+            await self._send(message, list(files.values()))
+        greeting = await self._greeting
+        if "failed" in greeting:
+            raise SandboxCreateError(str(greeting["failed"])[:500])
+        if not greeting["grouped"]:
+            self.group = None
 
     @property
     def running(self) -> bool:
@@ -211,6 +246,8 @@ class Control:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+        if self._own_group is not None:
+            await finish(asyncio.to_thread(self._own_group.remove))
 
     async def _ask_fd(self, request: dict[str, Any]) -> int:
         _, fds = await self._ask(request)
@@ -346,6 +383,11 @@ async def _start(words: list[str], fds: list[int], errors: IO[bytes], **options:
         *words, pass_fds=fds, env={}, cwd="/", stdin=DEVNULL, stdout=DEVNULL, stderr=errors,
         start_new_session=True, **options,
     )  # fmt: skip
+
+
+def nothing_file() -> IO[bytes]:
+    """/dev/null, for reading and writing."""
+    return open(os.devnull, "r+b", 0)
 
 
 def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:

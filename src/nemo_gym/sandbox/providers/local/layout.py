@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import nemo_gym
 from nemo_gym.sandbox.errors import SandboxCreateError
+from nemo_gym.sandbox.providers.local import landlock
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID
 from nemo_gym.sandbox.providers.local.settings import LocalCreateConfig
 from nemo_gym.sandbox.spec import SandboxSpec
@@ -41,8 +42,12 @@ class Layout:
     """The user of the code, as this machine sees it; None is the user of this process."""
 
     @classmethod
-    def make(cls, create: LocalCreateConfig, spec: SandboxSpec, *, jailed: bool) -> Self:
+    def make(cls, create: LocalCreateConfig, spec: SandboxSpec, *, jailed: bool, unique: bool = True) -> Self:
         """New folders.
+
+        Args:
+            jailed: whether the code has its own namespaces.
+            unique: whether the code runs as a user of its own where this process is root.
 
         Raises:
             SandboxCreateError: they can't be created, or the spec's workdir is not possible.
@@ -50,8 +55,8 @@ class Layout:
         workdir = os.path.normpath(spec.workdir or WORKDIR)
         if not jailed and spec.workdir is not None:
             raise SandboxCreateError(
-                f"workdir {spec.workdir!r} can't be used without isolation, which this kernel does not "
-                "permit or the settings turn off: leave it out"
+                f"workdir {spec.workdir!r} can't be used without isolation by namespaces, which this kernel "
+                "does not permit or the settings turn off: leave it out"
             )
         if workdir == "/" or workdir.startswith(("/proc", "/dev")):
             raise SandboxCreateError(f"workdir {workdir!r} can't be the working directory")
@@ -59,7 +64,7 @@ class Layout:
             folder = Path(tempfile.mkdtemp(prefix="gym-sandbox-", dir=create.folder))
             for name in ("work", "tmp", "home", "texts"):
                 (folder / name).mkdir()
-            owner = _give_away(folder, _unique_id() if jailed else NOBODY) if os.geteuid() == 0 else None
+            owner = _give_away(folder, _unique_id() if unique else NOBODY) if os.geteuid() == 0 else None
         except OSError as error:
             raise SandboxCreateError(f"no folder for a sandbox can be created: {error}") from error
         if jailed:
@@ -107,6 +112,16 @@ class Layout:
             },
         }
 
+    def rules(self, create: LocalCreateConfig) -> dict[str, int]:
+        """The rights of Landlock by path, in a sandbox without namespaces."""
+        hidden = [str(Path(nemo_gym.__file__).parent)]
+        readable = [*_SYSTEM, *_settings(), *_python(), *_MACHINE, *map(os.path.abspath, create.readable)]
+        if create.network == "host":
+            readable += ["/etc/hosts", "/etc/resolv.conf"]
+        rules = {rule: right for path in readable for rule, right in landlock.without(path, hidden).items()}
+        rules |= dict.fromkeys(_DEVICES, landlock.USE)
+        return rules | dict.fromkeys((self.workdir, self.home, self.tmp), landlock.WRITE)
+
     def _text_file(self, path: str) -> Path:
         return self.folder / "texts" / Path(path).name
 
@@ -122,6 +137,12 @@ _SETTINGS: Final = (
     "profile", "protocols", "python3*", "services", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 """Names in /etc that programs need to start. None of them has a secret."""
+_DEVICES: Final = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty"))
+_MACHINE: Final = (
+    *(f"/proc/{name}" for name in ("cpuinfo", "loadavg", "meminfo", "stat", "uptime", "version")),
+    "/sys/devices/system/cpu",
+)
+"""Descriptions of this machine, which name no process."""
 
 
 def inside_environment() -> dict[str, str]:

@@ -23,11 +23,14 @@ from nemo_gym.sandbox.errors import (
     SandboxCreateError,
     SandboxFileError,
     SandboxStopped,
+    SandboxUnsupported,
 )
 from nemo_gym.sandbox.program import Program, ProgramResult, run_in_fresh_sandbox
-from nemo_gym.sandbox.providers.local.control import Control, End, Run
+from nemo_gym.sandbox.providers.local.control import Control, End, Run, nothing_file
+from nemo_gym.sandbox.providers.local.groups import Group, Groups
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID, SHARED
-from nemo_gym.sandbox.providers.local.layout import USER, Layout, inside_environment
+from nemo_gym.sandbox.providers.local.landlock import reason_against, version
+from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout, inside_environment
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.programs import Programs
 from nemo_gym.sandbox.providers.local.session import LocalSession, open_session
@@ -37,6 +40,7 @@ from nemo_gym.sandbox.providers.local.settings import (
     LocalLimitsConfig,
     LocalOptions,
 )
+from nemo_gym.sandbox.providers.local.walls import check_walls
 from nemo_gym.sandbox.relay import at_address, http_address
 from nemo_gym.sandbox.spec import (
     RUNTIME_FAILURE,
@@ -59,6 +63,12 @@ _COPY_S: Final = 600.0
 _PIECE: Final = 1 << 20
 _DRAIN_S: Final = 0.25
 """Seconds to wait for output after a command has ended, when a process that it left holds the pipe open."""
+_DISK_MIB: Final = 256
+"""All files of a sandbox that has no file system of its own, unless its spec has a limit."""
+_NO_NETWORK: Final = (
+    "can't be reached with `isolation: landlock`, which permits no sockets: set `network: host`, or use a "
+    "machine that permits user namespaces"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,14 @@ class Isolation:
     """A sandbox has its own files, processes, users and devices, and its own network unless the settings give
     it the machine's."""
     why_not: str = ""
+    """Why there are no namespaces, and why Landlock is not enough."""
+    landlock: bool = False
+    """A sandbox has no namespaces, but rules of the kernel close the same things to it."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the code is isolated."""
+        return self.namespaces or self.landlock
 
 
 @dataclass(slots=True)
@@ -109,6 +127,7 @@ class LocalProvider:
         self._exec = settings_of(LocalExecConfig, exec, "local.exec")
         self._limits = settings_of(LocalLimitsConfig, limits, "local.limits")
         self._shell = (shutil.which("bash") or "sh") if self._exec.shell == "auto" else self._exec.shell
+        self._groups = Groups(self._create.cgroup)
         self._isolation: Isolation | None = None
         self._probing = asyncio.Lock()
         self._live: dict[str, SandboxHandle] = {}
@@ -119,7 +138,7 @@ class LocalProvider:
         async with self._probing:
             if self._isolation is None:
                 self._isolation = await self._probe()
-                if not self._isolation.namespaces and self._create.isolation != "required":
+                if not self._isolation.holds and self._create.isolation in ("auto", "off"):
                     log.warning(
                         "sandboxes are NOT isolated (%s): commands can use this machine's network and reach "
                         "the files of the user they run as",
@@ -128,32 +147,35 @@ class LocalProvider:
         return self._isolation
 
     def isolation_of(self, handle: SandboxHandle) -> str:
-        """`namespaces`, with `host network` where the settings say so, or `none`."""
-        if not _sandbox(handle).isolation.namespaces:
+        """`namespaces` or `landlock`, with `host network` where the settings say so, or `none`."""
+        isolation = _sandbox(handle).isolation
+        if not isolation.holds:
             return "none"
-        return self._name_of_isolation()
+        return self._name_of_isolation("namespaces" if isolation.namespaces else "landlock")
 
-    def _name_of_isolation(self) -> str:
-        return "namespaces" if self._create.network == "none" else "namespaces, host network"
+    def _name_of_isolation(self, kind: str = "namespaces") -> str:
+        return kind if self._create.network == "none" else f"{kind}, host network"
 
     async def create(self, spec: SandboxSpec) -> SandboxHandle:
         """A sandbox that is ready for commands.
 
         Raises:
-            NotIsolated: this machine permits no namespaces, and they are required.
+            NotIsolated: this machine can't isolate sandboxes as the settings require.
             SandboxCreateError: it can't be created, or this provider does not support a field of the spec.
         """
         self._check(spec)
         isolation = await self.isolation()
-        if not isolation.namespaces and self._create.isolation == "required":
+        if not isolation.holds and self._create.isolation not in ("auto", "off"):
             raise NotIsolated(isolation.why_not)
-        layout = Layout.make(self._create, spec, jailed=isolation.namespaces)
+        if spec.ports and isolation.landlock and self._create.network == "none":
+            raise SandboxCreateError(f"ports {list(spec.ports)} {_NO_NETWORK}")
+        layout = Layout.make(self._create, spec, jailed=isolation.namespaces, unique=isolation.holds)
         handle = SandboxHandle(layout.folder.name, self.name, None)
         try:
             async with asyncio.timeout(spec.ready_timeout_s or self._create.start_timeout_s):
                 handle.raw = sandbox = LocalSandbox(
                     layout,
-                    control := await Control.start(self._plan(layout, spec)),
+                    control := await self._start(layout, spec, isolation),
                     Ports(control),
                     {**layout.environment(), **spec.env},
                     isolation,
@@ -189,8 +211,10 @@ class LocalProvider:
         _check_user(user)
         sandbox = _sandbox(handle)
         out, err = await self._outputs(sandbox)
+        group = sandbox.control.group
+        before = None if group is None else group.cpu_s()
         try:
-            with out.end, err.end, _nothing() as nothing:
+            with out.end, err.end, nothing_file() as nothing:
                 run = await sandbox.control.run(
                     [self._shell, "-c", command],
                     {**sandbox.env, **(env or {})},
@@ -208,7 +232,7 @@ class LocalProvider:
         except OSError as error:
             return SandboxExecResult(None, f"the command can't be started: {error}", RUNTIME_FAILURE, "start")
         await asyncio.wait([out.drained, err.drained], timeout=_DRAIN_S)
-        usage = SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
+        usage = _usage(end, group, before)
         excess = f"\n[killed: the sandbox had too much {end.excess}]\n" if end.excess else ""
         return SandboxExecResult(out.text, err.text + excess, end.code, usage=usage)
 
@@ -250,7 +274,7 @@ class LocalProvider:
         try:
             await sandbox.control.clear()
             with await Output.pipe(1 << 12) as err:
-                with err.end, _nothing() as nothing:
+                with err.end, nothing_file() as nothing:
                     run = await sandbox.control.run(
                         packing_words(sandbox.layout.inside(path)),
                         sandbox.env,
@@ -284,10 +308,12 @@ class LocalProvider:
         its loopback interface, and reaches nothing else.
 
         Raises:
-            SandboxUnsupported: the URL is not http.
+            SandboxUnsupported: the URL is not http, or a sandbox without namespaces has no network.
             OSError: no port can be opened there.
         """
         sandbox = _sandbox(handle)
+        if sandbox.isolation.landlock and self._create.network == "none":
+            raise SandboxUnsupported(f"servers outside {_NO_NETWORK}")
         if not self._has_own_network(sandbox):
             return url
         return at_address(url, "127.0.0.1", await sandbox.ports.inside(*http_address(url)))
@@ -325,16 +351,55 @@ class LocalProvider:
             raise SandboxCreateError("the local provider needs Linux: use docker here")
         if self._create.isolation == "off":
             return Isolation(False, "the settings say so")
+        why: list[str] = []
+        if self._create.isolation != "landlock":
+            isolation = Isolation(True)
+            try:
+                await self._try(isolation)
+            except SandboxCreateError as error:
+                why.append(str(error))
+            else:
+                return isolation
+        if self._create.isolation != "namespaces":
+            isolation = Isolation(False, "; ".join(why), landlock=True)
+            try:
+                await self._try(isolation)
+            except SandboxCreateError as error:
+                why.append(f"Landlock is not enough: {error}")
+            else:
+                return isolation
+        return Isolation(False, "; ".join(why))
+
+    async def _try(self, isolation: Isolation) -> None:
+        """Start a sandbox, and see that it holds.
+
+        Raises:
+            SandboxCreateError: it can't be started, or does not hold.
+        """
+        if isolation.landlock and (reason := reason_against(version(), root=os.geteuid() == 0)):
+            raise SandboxCreateError(reason)
         spec = SandboxSpec()
-        layout = Layout.make(self._create, spec, jailed=True)
+        layout = Layout.make(self._create, spec, jailed=isolation.namespaces)
         try:
-            control = await Control.start(self._plan(layout, spec))
-            await control.close()
-        except SandboxCreateError as error:
-            return Isolation(False, str(error))
+            control = await self._start(layout, spec, isolation)
+            try:
+                if isolation.landlock:
+                    await check_walls(control, layout, network=self._create.network == "host")
+            finally:
+                await control.close()
         finally:
             await finish(asyncio.to_thread(layout.remove))
-        return Isolation(True)
+
+    async def _start(
+        self, layout: Layout, spec: SandboxSpec, isolation: Isolation, *, warm: bool = False
+    ) -> Control:
+        if isolation.landlock and layout.owner == NOBODY:
+            raise SandboxCreateError("this process can't run programs as a user of their own")
+        plan = self._plan(layout, spec, isolation, warm=warm)
+        control = await Control.start(plan)
+        if plan["group"] is not None and control.group is None:
+            self._groups.give_up()
+        return control
 
     def _check(self, spec: SandboxSpec) -> None:
         if spec.image is not None and not self._create.ignore_image:
@@ -349,11 +414,11 @@ class LocalProvider:
         """Run a one-shot program in a warm sandbox, or in a fresh one where nothing is isolated.
 
         Raises:
-            NotIsolated: this machine permits no namespaces, and they are required.
+            NotIsolated: this machine can't isolate sandboxes as the settings require.
             SandboxCreateError: no sandbox can be started.
             SandboxStopped: the sandbox failed while the program ran.
         """
-        if self._isolation is None and self._create.isolation != "off":
+        if self._isolation is None and self._create.isolation not in ("landlock", "off"):
             async with self._probing:  # the first sandbox is the test of the isolation
                 with suppress(SandboxCreateError):
                     self._programs.add(await self._start_warm())
@@ -368,32 +433,52 @@ class LocalProvider:
         layout = Layout.make(self._create, spec, jailed=True)
         try:
             async with asyncio.timeout(self._create.start_timeout_s):
-                return await Control.start(self._plan(layout, spec, warm=True))
+                return await self._start(layout, spec, Isolation(True), warm=True)
         except TimeoutError:
             raise SandboxCreateError("the sandbox was not ready in time") from None
         finally:
             await finish(asyncio.to_thread(layout.remove))
 
-    def _plan(self, layout: Layout, spec: SandboxSpec, *, warm: bool = False) -> dict[str, Any]:
+    def _plan(
+        self, layout: Layout, spec: SandboxSpec, isolation: Isolation, *, warm: bool = False
+    ) -> dict[str, Any]:
         """The first message to the supervisor."""
         cores = None
         if spec.limits.cpu:
             usable = sorted(os.sched_getaffinity(0))
             cores = random.sample(usable, min(ceil(spec.limits.cpu), len(usable)))
         user = None if layout.owner is None else INSIDE_ID if layout.jailed else layout.owner
+        limits = self._rlimits(spec, isolation)
+        folders = [layout.workdir, layout.home, layout.tmp]
         return {
             "jail": layout.jail(self._create, in_memory=warm) if layout.jailed else None,
+            "landlock": self._walls(layout) if isolation.landlock else None,
+            "group": self._groups.create(
+                memory=limits.get("RLIMIT_DATA"),
+                processes=limits.get("RLIMIT_NPROC"),
+            ),
+            "folders": folders if isolation.landlock else [],
+            "disk": limits.get("RLIMIT_FSIZE"),
+            "shares_user": isolation.landlock and layout.owner is None,
             "user": user,
             "workdir": layout.workdir,
             "ttl_s": spec.ttl_s,
             "cores": cores,
-            "limits": (limits := self._rlimits(spec, jailed=layout.jailed)),
+            "limits": limits,
             "memory": limits.get("RLIMIT_DATA"),
             "warm": warm,
-            "mounts": [SHARED, *([layout.workdir, layout.home, layout.tmp] if warm else [])],
+            "mounts": [] if isolation.landlock else [SHARED, *(folders if warm else [])],
         }
 
-    def _rlimits(self, spec: SandboxSpec, *, jailed: bool) -> dict[str, int]:
+    def _walls(self, layout: Layout) -> dict[str, Any]:
+        """What keeps a sandbox without namespaces closed."""
+        network = self._create.network == "host"
+        return {
+            "rulesets": {"rules": layout.rules(self._create), "network": network, "version": version()},
+            "filter": {"network": network, "owner": layout.owner is None},
+        }
+
+    def _rlimits(self, spec: SandboxSpec, isolation: Isolation) -> dict[str, int]:
         """The limits of the settings, unless the spec has others."""
         options = settings_of(LocalOptions, spec.provider_options.get(self.name), _OPTIONS)
         limits = {**asdict(self._limits), **options.limits}
@@ -401,13 +486,15 @@ class LocalProvider:
         memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
         files = [own.file_mib, None if spec_limits.disk_gib is None else spec_limits.disk_gib << 10]
         largest = min((size for size in files if size is not None), default=None)
+        if isolation.landlock and spec_limits.disk_gib is None:
+            largest = min(largest or _DISK_MIB, _DISK_MIB)
         rlimits = {
             "RLIMIT_CORE": 0,
             "RLIMIT_DATA": None if memory is None else memory << 20,
             "RLIMIT_FSIZE": None if largest is None else largest << 20,
             "RLIMIT_CPU": own.cpu_s,
             "RLIMIT_NOFILE": own.open_files,
-            "RLIMIT_NPROC": own.processes if jailed else None,
+            "RLIMIT_NPROC": own.processes if isolation.holds else None,
         }
         return {name: most for name, most in rlimits.items() if most is not None}
 
@@ -415,12 +502,22 @@ class LocalProvider:
         for path, text in spec.files.items():
             await _write(sandbox, path, BytesIO(text.encode("utf-8", "surrogateescape")), 0o644)
         if spec.entrypoint:
-            with _nothing() as nothing:
+            with nothing_file() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
 
 
-def _nothing() -> IO[bytes]:
-    return open(os.devnull, "r+b", 0)
+def _usage(end: End, group: Group | None, before: float | None) -> SandboxUsage:
+    """The usage of a command.
+
+    Args:
+        end: its end.
+        group: the control group of the sandbox.
+        before: the CPU seconds of the group when the command started.
+    """
+    after = None if group is None else group.cpu_s()
+    if before is None or after is None:
+        return SandboxUsage(end.cpu_s, end.peak_kib / 1024, "wait4")
+    return SandboxUsage(after - before, end.peak_kib / 1024, "cgroup")
 
 
 async def _end_of(control: Control, run: Run, limit: float) -> End:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from nemo_gym.sandbox.config import default_isolation
 from nemo_gym.sandbox.errors import InvalidSandbox
+
+_ISOLATIONS: Final = ("required", "auto", "namespaces", "landlock", "off")
 
 
 @dataclass(frozen=True)
 class LocalCreateConfig:
     """How a sandbox is created."""
 
-    isolation: Literal["required", "auto", "off"] = field(default_factory=default_isolation)
-    """`required`: namespaces, or an error where the kernel does not permit them; `auto`: a warning there;
+    isolation: Literal["required", "auto", "namespaces", "landlock", "off"] = field(
+        default_factory=default_isolation
+    )
+    """`required`: namespaces; Landlock where the kernel permits none; an error where Landlock is not enough.
+    `auto`: the same, with a warning in place of the error. `namespaces`, `landlock`: this one, or an error.
     `off`: none. By default `required`, and `auto` after `allow_unsafe()`."""
     network: Literal["none", "host"] = "none"
     """`host` gives the sandbox this machine's network."""
@@ -26,9 +31,12 @@ class LocalCreateConfig:
     folder: str | None = None
     """The folder for the sandboxes' folders; by default the system's temporary folder."""
     start_timeout_s: float = 30.0
+    cgroup: str | None = None
+    """The control group (version 2) in which each sandbox gets a group of its own; by default the group of
+    this process. Where no group can be created, processes are counted instead."""
 
     def __post_init__(self) -> None:
-        for name, choices in (("isolation", ("required", "auto", "off")), ("network", ("none", "host"))):
+        for name, choices in (("isolation", _ISOLATIONS), ("network", ("none", "host"))):
             value = getattr(self, name)
             if value not in choices:
                 raise InvalidSandbox(

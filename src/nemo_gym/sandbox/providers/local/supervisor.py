@@ -19,6 +19,7 @@ import ctypes
 import errno
 import fcntl
 import gc
+import glob
 import importlib
 import json
 import linecache
@@ -43,7 +44,7 @@ PACKET_BYTES = 1 << 18
 """The longest message."""
 
 _MOST_FDS = 4096
-_MOST_RIGHTS = 4
+_MOST_RIGHTS = 8
 _MOST_SWEEPS = 100
 _WATCH_S = 0.03
 _MOST_FILES = 20_000
@@ -53,6 +54,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # <linux/prctl.h>, <linux/seccomp.h>
 _PR_DEATHSIG, _PR_DUMPABLE, _PR_SECCOMP, _PR_SUBREAPER, _PR_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 _MODE_FILTER = 2
+_RESTRICT_SELF = 446  # <asm-generic/unistd.h>: landlock_restrict_self
+_DISK_LOAD = 0.05
+"""The share of the time that may go into measuring the files of a sandbox."""
 _USUAL_MODULES = (
     "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io",
     "itertools", "math", "operator", "random", "re", "string", "typing",
@@ -66,7 +70,9 @@ def main(control_fd: int) -> None:
     control.set_inheritable(False)
     os.closerange(3, control_fd)  # what bubblewrap left open
     os.closerange(control_fd + 1, _MOST_FDS)
-    plan = decoded(control.recv(PACKET_BYTES))
+    data, fds = receive(control)
+    plan = decoded(data)
+    files = dict(zip(plan["files"], fds, strict=True))
     deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
     jailed = plan["jailed"]
     try:
@@ -76,23 +82,31 @@ def main(control_fd: int) -> None:
             (_PR_DEATHSIG, signal.SIGKILL if jailed else 0),
         ):  # fmt: skip
             _check(_libc.prctl(option, value, 0, 0, 0))
+        grouped = "processes" in files and _can_join(files["processes"])
         _ignore_signals()
-        if plan["filter"]:
-            _filter_calls(bytes.fromhex(plan["filter"]))
+        if "outer" in files:
+            _restrict(files.pop("outer"))
+            _check_alone()
+        elif plan["filter"]:
+            with contextlib.suppress(OSError):
+                _filter_calls(bytes.fromhex(plan["filter"]))
         os.chdir(plan["workdir"])
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         _say(control, {"failed": f"{error.strerror or error}{place}"})
         os._exit(1)
-    supervisor = Supervisor(
-        control, plan["limits"], plan["cores"], jailed=jailed, memory=plan["memory"], mounts=plan["mounts"]
-    )
+    if not grouped:
+        for kind in ("processes", "events", "memory"):
+            files.pop(kind, None)
+    supervisor = Supervisor(control, plan, files)
     if plan["warm"]:
         _warm_up()
-    _say(control, {"ready": os.getpid()})
+    _say(control, {"ready": os.getpid(), "grouped": grouped})
     try:
         supervisor.serve(deadline)
     finally:
+        if "inner" in files:
+            kill_everybody()
         if not jailed:
             kill_descendants()
         os._exit(0)
@@ -101,22 +115,29 @@ def main(control_fd: int) -> None:
 class Supervisor:
     """Carries out the requests that come over the control socket."""
 
-    def __init__(
-        self,
-        control: socket.socket,
-        limits: dict[str, int],
-        cores: list[int] | None,
-        *,
-        jailed: bool,
-        memory: int | None,
-        mounts: list[str],
-    ) -> None:
+    def __init__(self, control: socket.socket, plan: dict[str, Any], files: dict[str, int]) -> None:
+        """
+        Args:
+            control: the socket.
+            plan: the first message.
+            files: descriptors: `inner`, the rules of Landlock for programs, and those of a control group.
+        """
         self._control = control
-        self._jailed = jailed
-        self._limits = limits
-        self._cores = cores
-        self._memory = memory
-        self._mounts = mounts
+        self._jailed: bool = plan["jailed"]
+        self._limits: dict[str, int] = plan["limits"]
+        self._cores: list[int] | None = plan["cores"]
+        self._memory: int | None = plan["memory"]
+        self._mounts: list[str] = plan["mounts"]
+        self._folders: list[str] = plan["folders"]
+        self._disk: int | None = plan["disk"]
+        self._shares_user: bool = plan["shares_user"]
+        self._filter = bytes.fromhex(plan["filter"])
+        self._files = files
+        self._confined = "inner" in files
+        self._alone = self._jailed or self._confined
+        """Whether a signal to everybody reaches the processes of this sandbox only."""
+        self._next_size = 0.0
+        self._shortages = 0
         self._excess = ""
         self._runs: dict[int, int] = {}
         """Process id by run."""
@@ -131,7 +152,7 @@ class Supervisor:
         ready.register(wake, selectors.EVENT_READ)
         while deadline is None or monotonic() < deadline:
             timeout = None if deadline is None else max(0.0, deadline - monotonic())
-            if self._jailed and self._memory and (self._runs or _children()):
+            if self._alone and self._memory and (self._runs or _children()):
                 self._watch()
                 timeout = _WATCH_S if timeout is None else min(timeout, _WATCH_S)
             for key, _ in ready.select(timeout):
@@ -162,6 +183,8 @@ class Supervisor:
                     self._clear()
                 case "python":
                     self._memory = request["memory"]
+                    if "memory" in self._files:
+                        os.pwrite(self._files["memory"], str(self._memory).encode(), 0)
                     self._runs[request["id"]] = self._run(request, fds)
                 case "reset":
                     self._clear()
@@ -169,7 +192,7 @@ class Supervisor:
                         not [path for path in self._mounts if not _emptied(path)] and _no_shared_objects()
                     )
                 case "open":
-                    descriptors.append(open_file(request["path"], write=request["write"]))
+                    descriptors.append(self._open(request["path"], write=request["write"]))
                 case _:
                     descriptors.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM).detach())
         except (OSError, ValueError) as error:
@@ -228,20 +251,43 @@ class Supervisor:
             os.chdir(request["cwd"])
         if self._cores is not None:
             os.sched_setaffinity(0, self._cores)
+        if "processes" in self._files:
+            os.write(self._files["processes"], b"0")
         for name, most in self._limits.items():
-            _limit(getattr(resource, name), most)
+            others = _processes_of_user() if self._shares_user and name == "RLIMIT_NPROC" else 0
+            _limit(getattr(resource, name), most + others)
+        if self._confined:
+            _check(_libc.prctl(_PR_DEATHSIG, signal.SIGKILL, 0, 0, 0))
+            _restrict(self._files["inner"])
+            _filter_calls(self._filter)
+
+    def _open(self, path: str, *, write: bool) -> int:
+        """A descriptor of a file that programs can open too.
+
+        Raises:
+            OSError: it can't be opened.
+        """
+        fd = open_file(path, write=write)
+        if self._confined and os.fstat(fd).st_dev == os.stat("/proc").st_dev:
+            os.close(fd)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return fd
 
     def _watch(self) -> None:
-        """Kill everything when all processes and files in memory are more than the limit of the sandbox."""
-        used, files = _memory_of_processes(), 0
+        """Kill everything when all processes and files are more than the limits of the sandbox."""
+        used, files = _memory_of_processes(_processes() if self._jailed else descendants()), 0
         for path in self._mounts:
             state = os.statvfs(path)
             used += (state.f_blocks - state.f_bfree) * state.f_frsize
             files += state.f_files - state.f_ffree
-        if used > (self._memory or used) or files > _MOST_FILES:
+        disk = 0
+        if self._folders and monotonic() > self._next_size:
+            start = monotonic()
+            disk, files = size_of(self._folders)
+            self._next_size = monotonic() + (monotonic() - start) / _DISK_LOAD
+        if used > (self._memory or used) or files > _MOST_FILES or disk > (self._disk or disk):
             self._excess = "memory" if used > (self._memory or used) else "files"
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
+            kill_everybody()
 
     def _signal(self, run: int, number: int) -> None:
         pid = self._runs.get(run)
@@ -256,7 +302,11 @@ class Supervisor:
         killed: set[int] = set()
         empty = 0
         for _ in range(_MOST_SWEEPS):
-            pids = {pid for pid in _processes() if _belongs(pid, session, mark_bytes)} - killed
+            pids = {
+                pid
+                for pid in (descendants() if self._confined else _processes())
+                if _belongs(pid, session, mark_bytes)
+            } - killed
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -266,11 +316,10 @@ class Supervisor:
                 return
 
     def _clear(self) -> None:
-        """Kill everything in the sandbox, and return when it is gone. The first process of a process
-        namespace kills all others at once, so that none of them can start another."""
-        if self._jailed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
+        """Kill everything in the sandbox, and return when it is gone. Where a signal reaches all processes of
+        the sandbox at once, none of them can start another."""
+        if self._alone:
+            kill_everybody()
             while self._reap_one(0):
                 pass
         else:
@@ -289,8 +338,18 @@ class Supervisor:
         for run, pid in list(self._runs.items()):
             if pid == ended:
                 del self._runs[run]
+                if not self._excess and self._memory_was_short():
+                    self._excess = "memory"
                 _say(self._control, {"ended": run, **_end(status, used), "excess": self._excess})
         return ended != 0
+
+    def _memory_was_short(self) -> bool:
+        """Whether the kernel has killed the processes of the control group since the last time."""
+        if "events" not in self._files:
+            return False
+        counts = dict(line.split() for line in os.pread(self._files["events"], 4096, 0).splitlines())
+        before, self._shortages = self._shortages, int(counts.get(b"oom_kill", 0))
+        return self._shortages > before
 
 
 def receive(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -335,6 +394,46 @@ def decoded(data: bytes) -> dict[str, Any]:
     return json.loads(data.decode("utf-8", "surrogatepass"))
 
 
+def descendants() -> list[int]:
+    """The processes that this process started, directly or not. It is a subreaper, so that none can leave."""
+    pids = _children()
+    for pid in pids:  # it grows meanwhile
+        for path in glob.glob(f"/proc/{pid}/task/*/children"):
+            with contextlib.suppress(OSError), open(path) as file:
+                pids += [int(word) for word in file.read().split()]
+    return pids
+
+
+def size_of(folders: list[str]) -> tuple[int, int]:
+    """Bytes on the disk and number of the files in folders, counted up to the limit, and the bytes of deleted
+    files that a process still has open."""
+    size = files = 0
+    seen: set[tuple[int, int]] = set()
+    places = list(folders)
+    while places and files <= _MOST_FILES:
+        with contextlib.suppress(OSError), os.scandir(places.pop()) as entries:
+            for entry in entries:
+                files += 1
+                with contextlib.suppress(OSError):
+                    size += entry.stat(follow_symlinks=False).st_blocks << 9
+                    if entry.is_dir(follow_symlinks=False):
+                        places.append(entry.path)
+    for path in (path for pid in descendants() for path in glob.glob(f"/proc/{pid}/fd/*")):
+        with contextlib.suppress(OSError):
+            state = os.stat(path)
+            file = state.st_dev, state.st_ino
+            if not state.st_nlink and stat.S_ISREG(state.st_mode) and file not in seen:
+                seen.add(file)
+                size += state.st_blocks << 9
+    return size, files
+
+
+def kill_everybody() -> None:
+    """Kill all other processes that this one may signal. Call it only where they are those of the sandbox."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+
+
 def kill_descendants() -> None:
     """Kill and reap everything that this process started, directly or not."""
     while children := _children():
@@ -351,11 +450,11 @@ def _limit(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def _memory_of_processes() -> int:
-    """Bytes of memory that all other processes and their shared segments have. A page that several processes
-    share counts for each of them."""
+def _memory_of_processes(pids: list[int]) -> int:
+    """Bytes of memory that processes and their shared segments have, without the first process. A page that
+    several processes share counts for each of them."""
     total = 0
-    for pid in _processes():
+    for pid in pids:
         if pid != 1:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
                 for line in file:
@@ -448,8 +547,47 @@ def _become_user(user: int | None) -> None:
 def _filter_calls(program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
-    with contextlib.suppress(OSError):
-        _check(_libc.prctl(_PR_SECCOMP, _MODE_FILTER, header, 0, 0))
+    _check(_libc.prctl(_PR_SECCOMP, _MODE_FILTER, header, 0, 0))
+
+
+def _restrict(rules: int) -> None:
+    """Restrict this process and its children for good to the rules of Landlock in a descriptor."""
+    _check(_libc.syscall(_RESTRICT_SELF, rules, 0))
+
+
+def _check_alone() -> None:
+    """Make sure that a signal to everybody can't leave this sandbox.
+
+    Raises:
+        OSError: it can.
+    """
+    try:
+        os.kill(os.getppid(), 0)
+    except PermissionError:
+        return
+    raise OSError(errno.EPERM, "Landlock does not keep signals inside")
+
+
+def _can_join(processes: int) -> bool:
+    """Whether a process of this sandbox can move into the control group."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(OSError):
+            os.write(processes, b"0")
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _processes_of_user() -> int:
+    """The number of processes and threads that have the user of this process (RLIMIT_NPROC counts them)."""
+    total, user = 0, str(os.getuid()).encode()
+    for pid in _processes():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
+            fields = dict(line.split(b":", 1) for line in file)
+            if fields[b"Uid"].split()[0] == user:
+                total += int(fields[b"Threads"])
+    return total
 
 
 def _check(result: int) -> None:

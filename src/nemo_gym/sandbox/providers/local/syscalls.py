@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import struct
-from errno import ENOSYS, EPERM
+from collections.abc import Iterable
+from errno import ENOSYS, EOPNOTSUPP, EPERM
 from typing import Final
 
 MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -60,6 +61,46 @@ TERMINAL_INPUT: Final = (0x5412, 0x541C)
 DOMAINS: Final = (1, 2, 10)
 """AF_UNIX, AF_INET, AF_INET6: the kinds of sockets that code inside can have."""
 
+SHARED_REFUSED: Final = {
+    "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
+    "semtimedop": (220, 192), "semctl": (66, 191), "msgget": (68, 186), "msgsnd": (69, 189),
+    "msgrcv": (70, 188), "msgctl": (71, 187), "mq_unlink": (241, 181), "inotify_init": (253, None),
+    "inotify_init1": (294, 26), "inotify_add_watch": (254, 27),
+}  # fmt: skip
+"""Calls that fail with EPERM in a sandbox without namespaces, because they reach objects of this machine that
+Landlock does not control."""
+
+ATTRIBUTES: Final = {
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "getxattr": (191, 8),
+    "lgetxattr": (192, 9), "fgetxattr": (193, 10), "listxattr": (194, 11), "llistxattr": (195, 12),
+    "flistxattr": (196, 13), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "setxattrat": (463, 463), "getxattrat": (464, 464), "listxattrat": (465, 465),
+    "removexattrat": (466, 466), "file_getattr": (468, 468), "file_setattr": (469, 469),
+}  # fmt: skip
+"""Calls that fail there as in a file system without extended attributes."""
+
+OWNED: Final = {
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
+}  # fmt: skip
+"""Calls that do nothing there and return success if the code runs as the user of this process, who owns other
+files: modes, owners and times stay as they are."""
+
+ONLY_ITSELF: Final = {
+    "prlimit64": 0, "sched_setaffinity": 0, "sched_setscheduler": 0, "sched_setparam": 0, "sched_setattr": 0,
+    "setpriority": 1, "ioprio_set": 1,
+}  # fmt: skip
+"""Calls that can change only the process itself there, and the place of the argument that is the process."""
+
+FCNTL: Final = (72, 25)
+OWNERS: Final = (8, 10, 15, 1024, 1026)
+"""<linux/fcntl.h>: F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY, which send signals."""
+FILE_FLAGS: Final = (0x8901, 0x8902, 0x40086602, 0x401C5820)
+"""FIOSETOWN, SIOCSPGRP, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR."""
+PAIR_TYPES: Final = tuple(kind | flags for kind in (1, 5) for flags in (0, 0x800, 0x80000, 0x80800))
+"""SOCK_STREAM and SOCK_SEQPACKET, which reach no other address once they are connected."""
+
 
 def filter_program(supervisor: int, machine: str = os.uname().machine) -> bytes:
     """The filter as BPF instructions.
@@ -71,19 +112,61 @@ def filter_program(supervisor: int, machine: str = os.uname().machine) -> bytes:
     Raises:
         OSError: the machine is not a known one.
     """
+    column = _column(machine)
+    return b"".join([*_calls_of(machine), *_rules(supervisor, column), _code(_RETURN, _ALLOWED)])
+
+
+def strict_filter(supervisor: int, *, network: bool, owner: bool, machine: str = os.uname().machine) -> bytes:
+    """The filter of a program in a sandbox without namespaces.
+
+    Args:
+        supervisor: the process that no call may change or signal.
+        network: whether internet sockets are permitted.
+        owner: whether the code runs as a user who owns files outside.
+        machine: the kind of machine, as `uname -m` prints it.
+
+    Raises:
+        OSError: the machine is not a known one.
+    """
+    column = _column(machine)
+    refuse, pretend = _refusal(EPERM), _refusal(0)
+    lines = _ending(SHARED_REFUSED.values(), column, refuse)
+    lines += _ending(OWNED.values() if owner else (), column, pretend)
+    lines += _ending(ATTRIBUTES.values(), column, _refusal(EOPNOTSUPP))
+    # `kill` reaches a group of processes by a negative number, and all processes by -1.
+    lines += _if_argument(ON_FIRST["kill"][column], 0, [-supervisor & _WORD, _WORD], pretend)
+    for numbers, whole_user in ON_SECOND.values():
+        lines += _if_argument(numbers[column], 0, [whole_user], refuse)
+    for name, argument in ONLY_ITSELF.items():
+        numbers = ON_FIRST[name] if name in ON_FIRST else ON_SECOND[name][0]
+        lines += _unless_argument(numbers[column], argument, (0,), refuse)
+    lines += _if_argument(FCNTL[column], 1, OWNERS, refuse)
+    lines += _if_argument(IOCTL[column], 1, FILE_FLAGS, refuse)
+    lines += _unless_argument(SOCKET[column], 0, DOMAINS[1:] if network else (), refuse)
+    lines += _unless_argument(SOCKETPAIR[column], 0, DOMAINS[:1], refuse)
+    lines += _unless_argument(SOCKETPAIR[column], 1, PAIR_TYPES, refuse)
+    return b"".join([*_calls_of(machine), *lines, *_rules(supervisor, column), _code(_RETURN, _ALLOWED)])
+
+
+def _column(machine: str) -> int:
     if machine not in MACHINES:
         raise OSError(f"system calls can't be filtered on {machine}")
-    column = list(MACHINES).index(machine)
-    refuse, pretend = _code(_RETURN, _ERROR | EPERM), _code(_RETURN, _ERROR)
-    lines = [
-        # Calls of another machine's kind, which have other numbers, are refused.
+    return list(MACHINES).index(machine)
+
+
+def _calls_of(machine: str) -> list[bytes]:
+    """Calls of another machine's kind, which have other numbers, are refused."""
+    refuse = _refusal(EPERM)
+    return [
         _code(_LOAD, _ARCHITECTURE), _code(_IF_EQUAL, MACHINES[machine], 1, 0), refuse,
         _code(_LOAD, _NUMBER), _code(_IF_ANY_BIT, _X32, 0, 1), refuse,
     ]  # fmt: skip
-    for numbers in REFUSED.values():
-        lines += [_code(_IF_EQUAL, numbers[column], 0, 1), refuse]
-    for numbers in _MISSING.values():
-        lines += [_code(_IF_EQUAL, numbers[column], 0, 1), _code(_RETURN, _ERROR | ENOSYS)]
+
+
+def _rules(supervisor: int, column: int) -> list[bytes]:
+    refuse, pretend = _refusal(EPERM), _refusal(0)
+    lines = _ending(REFUSED.values(), column, refuse)
+    lines += _ending(_MISSING.values(), column, _refusal(ENOSYS))
     for numbers in ON_FIRST.values():
         lines += _if_argument(numbers[column], 0, [supervisor], pretend)
     for numbers, whole_user in ON_SECOND.values():
@@ -93,7 +176,20 @@ def filter_program(supervisor: int, machine: str = os.uname().machine) -> bytes:
     lines += _if_argument(CLONE[column], 0, [NEW_NAMESPACES], refuse, _IF_ANY_BIT)
     for numbers in (SOCKET, SOCKETPAIR):
         lines += _unless_argument(numbers[column], 0, DOMAINS, refuse)
-    return b"".join([*lines, _code(_RETURN, _ALLOWED)])
+    return lines
+
+
+def _ending(calls: Iterable[tuple[int, int | None]], column: int, end: bytes) -> list[bytes]:
+    """Instructions that end some calls. A number is None if the machine has no such call."""
+    numbers = [call[column] for call in calls]
+    return [
+        line for number in numbers if number is not None for line in (_code(_IF_EQUAL, number, 0, 1), end)
+    ]
+
+
+def _refusal(error: int) -> bytes:
+    """The end of a call that does nothing: an error, or success for 0."""
+    return _code(_RETURN, _ERROR | error)
 
 
 def _if_argument(
@@ -124,4 +220,4 @@ def _code(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> by
 _LOAD, _IF_EQUAL, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _ERROR, _ALLOWED = 0x00050000, 0x7FFF0000
-_X32 = 0x40000000
+_X32, _WORD = 0x40000000, 0xFFFFFFFF
