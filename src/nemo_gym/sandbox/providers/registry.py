@@ -18,6 +18,7 @@ _BUILT_IN: Final = {
     "docker": "nemo_gym.sandbox.providers.docker:DockerProvider",
     "local": "nemo_gym.sandbox.providers.local:LocalProvider",
     "opensandbox": "nemo_gym.sandbox.providers.opensandbox:OpenSandboxProvider",
+    "remote": "nemo_gym.sandbox.providers.remote:RemoteProvider",
 }
 _by_name: dict[str, Callable[..., SandboxProvider]] = {}
 
