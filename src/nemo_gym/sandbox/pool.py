@@ -228,10 +228,8 @@ def named_pool(setting: str | Mapping[str, Any] | None, limit: int | None) -> Sa
         InvalidSandbox: there is no such provider, its settings don't fit, or the limit is below 1.
     """
     provider = provider_setting(setting, {})
-    if isinstance(provider, dict):
-        room.create_provider(provider)
-    elif setting:
-        room.get_provider_class(provider)
+    if setting:
+        room.create_provider({provider: None} if isinstance(provider, str) else provider)
     return SandboxPool(provider, limit=limit)
 
 

@@ -30,7 +30,7 @@ _TRANSFER_S: Final = 600.0
 _CANCEL_S: Final = 5.0
 _DOWN_S: Final = 30.0
 """Seconds for which a server that did not answer is the last choice."""
-_PATIENCE: Final = Retry(attempts=7, budget=120.0, base=0.2, cap=4.0)
+_PATIENCE: Final = Retry(attempts=7, budget=40.0, base=0.2, cap=4.0)
 """About ten seconds of refused connections."""
 
 
@@ -89,11 +89,12 @@ class Server:
         return RemoteSandbox(self, started.sandbox, started.isolation)
 
     async def close(self, sandbox: str) -> None:
-        """End a sandbox."""
+        """End a sandbox. On a server that did not answer lately its lease ends it."""
         self._leases.discard(sandbox)
         if not self._leases:
             await self._stop_renewing()
-        await self.order(messages.Close(sandbox), messages.Nothing)
+        if not self.is_down:
+            await self.order(messages.Close(sandbox), messages.Nothing)
 
     async def order(self, order: messages.Order, answer: type[T]) -> T:
         """The answer to an order. A cancellation is passed on to the server.
@@ -149,7 +150,8 @@ class Server:
             while reply.status == messages.PENDING:
                 reply = await self._post(messages.ANSWERS, encode({"key": key}))
         except asyncio.CancelledError:
-            await finish(self._cancel(key))
+            if not self.is_down:
+                await finish(self._cancel(key))
             raise
         finally:
             self._orders -= 1
