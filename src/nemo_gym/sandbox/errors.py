@@ -42,7 +42,7 @@ class SandboxStopped(GymError, RuntimeError):
     """The sandbox ended while it was in use: its time to live passed, or somebody killed it."""
 
 
-class SandboxUnreachable(ServerUnreachable, RuntimeError):
+class SandboxUnreachable(ServerUnreachable):
     """The server of a sandbox is gone, or no longer has the sandbox. It says nothing about the code inside,
     so it fails the rollout and is never scored."""
 

@@ -228,9 +228,9 @@ def named_pool(setting: str | Mapping[str, Any] | None, limit: int | None) -> Sa
         InvalidSandbox: there is no such provider, its settings don't fit, or the limit is below 1.
     """
     provider = provider_setting(setting, {})
-    if setting:
+    if provider:
         room.create_provider({provider: None} if isinstance(provider, str) else provider)
-    return SandboxPool(provider, limit=limit)
+    return SandboxPool(provider or "local", limit=limit)
 
 
 def shared_limit(limit: int | None, processes: int) -> int:

@@ -43,6 +43,8 @@ REFUSED: Final = 409
 ORDER_HEADER: Final = "x-gym-order"
 """The header with the order of an upload, whose body is the file."""
 BYTES: Final = "application/octet-stream"
+MOST_OUTPUT: Final = 16 << 20
+"""Bytes of each output of a program."""
 
 
 class SpecFields(msgspec.Struct):
@@ -97,6 +99,8 @@ class ProgramFields(msgspec.Struct):
         )
 
     def program(self) -> Program:
+        if self.max_output_bytes > MOST_OUTPUT:
+            raise InvalidSandbox(f"Program.max_output_bytes: a server returns at most {MOST_OUTPUT}")
         return Program(
             _text(self.code),
             _text(self.stdin),

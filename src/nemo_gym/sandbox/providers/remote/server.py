@@ -130,7 +130,9 @@ class Server:
         return (await self._post(messages.FILES, body, within=_TRANSFER_S)).content
 
     async def aclose(self) -> None:
-        """Close every connection. Sandboxes that are still open end with their leases."""
+        """End every sandbox that is still open, and close every connection."""
+        with suppress(SandboxUnreachable):
+            await asyncio.gather(*(self.close(sandbox) for sandbox in list(self._leases)))
         await self._stop_renewing()
         await self._service.aclose()
 
