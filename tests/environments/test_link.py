@@ -22,6 +22,7 @@ from nemo_gym import (
 )
 from nemo_gym.environments import link as link_module
 from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.sandbox.errors import SandboxUnreachable
 from nemo_gym.wire.errors import EnvironmentFault, JudgeFailed, ModelTimeout, TaskUnfit, VerifierFault
 from nemo_gym.wire.items import assistant, function_call
 
@@ -289,6 +290,22 @@ async def test_a_judge_that_fails_is_not_the_verifier_s_fault() -> None:
     async with link.session(row()) as session:
         with pytest.raises(JudgeFailed, match="ModelTimeout: the judge did not answer"):
             await link.verify(session, ANSWER)
+
+
+async def test_a_tool_whose_sandbox_server_is_gone_fails_the_rollout() -> None:
+    class Shell(Environment):
+        @tool
+        def run(self) -> str:
+            """Run."""
+            raise SandboxUnreachable("the server is gone")
+
+        def verify(self, task: Any, response: Response, session: Session) -> float:
+            return 0.0
+
+    link = LocalEnvironment(Shell())
+    async with link.session(row()) as session:
+        with pytest.raises(SandboxUnreachable, match="the server is gone"):
+            await link.call(session, function_call("run", "{}", call_id="c"))
 
 
 class Countdown(StepEnvironment):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from nemo_gym.sandbox.config import allow_unsafe, default_isolation
+from nemo_gym.sandbox.config import allow_unsafe, default_isolation, provider_setting
+from nemo_gym.sandbox.errors import InvalidSandbox
 
 VARIABLE = "NEMO_GYM_ALLOW_UNSAFE"
 PROGRAM = "from nemo_gym.sandbox.config import default_isolation; print(default_isolation())"
@@ -58,3 +60,32 @@ def test_the_word_of_a_process_that_has_ended_weakens_nothing() -> None:
     assert mark
     assert in_a_child(**{VARIABLE: mark}) == "required"
     assert in_a_child(**{VARIABLE: f"{os.getpid()}-1"}) == "required"
+
+
+BLOCKS = {
+    "farm": {"default_metadata": {"team": "a"}, "remote": {"url": "http://a:1"}},
+    "level": 3,
+    "two": {"a": 1, "b": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "provider"),
+    [
+        (None, None),
+        ("", None),
+        ("docker", "docker"),
+        ("level", "level"),
+        ("farm", {"remote": {"url": "http://a:1"}}),
+        ({"docker": {"create": {"network": "none"}}}, {"docker": {"create": {"network": "none"}}}),
+        ("remote=http://b:2/x?y=z", {"remote": {"url": "http://b:2/x?y=z"}}),
+    ],
+)
+def test_a_setting_selects_a_provider(setting: Any, provider: Any) -> None:
+    assert provider_setting(setting, BLOCKS) == provider
+
+
+@pytest.mark.parametrize("setting", ["two", {"a": {}, "b": {}}])
+def test_a_block_has_one_provider(setting: Any) -> None:
+    with pytest.raises(InvalidSandbox, match="exactly one provider key"):
+        provider_setting(setting, BLOCKS)

@@ -263,3 +263,5 @@ async def test_a_pool_by_name_checks_its_provider_at_once() -> None:
     assert (pool.provider().name, pool.limit) == ("apptainer", 3)
     with pytest.raises(InvalidSandbox, match="Unknown sandbox provider 'dokcer'"):
         named_pool("dokcer", None)
+    with pytest.raises(InvalidSandbox, match=r"docker\.create: no setting 'netwrk'"):
+        named_pool({"docker": {"create": {"netwrk": "none"}}}, None)

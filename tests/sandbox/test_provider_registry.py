@@ -32,7 +32,7 @@ def plug_in(monkeypatch, *names: str, value: str = f"{__name__}:Mine") -> None:
 
 
 def test_the_shipped_ones_are_there():
-    assert list_providers() == ["apptainer", "docker", "local", "opensandbox"]
+    assert list_providers() == ["apptainer", "docker", "local", "monty", "opensandbox", "remote"]
     assert get_provider_class("docker") is DockerProvider
     assert get_provider_class("apptainer") is ApptainerProvider
     assert isinstance(create_provider({"local": None}), LocalProvider)
@@ -76,7 +76,8 @@ def test_a_name_is_given_once():
         ({"docker": {}, "local": {}}, "exactly one provider"),
         (
             {"podman": {}},
-            "Unknown sandbox provider 'podman'. Available providers: apptainer, docker, local, opensandbox",
+            "Unknown sandbox provider 'podman'. Available providers: apptainer, docker, local, monty, "
+            "opensandbox, remote",
         ),
         ({"local": []}, "as a mapping"),
         ({"local": {"made": {}}}, "unexpected keyword argument 'made'"),

@@ -22,6 +22,7 @@ from nemo_gym.compat.server_utils import ServerClient
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.library.agent.example_mcp_weather.environment import McpWeather
 from nemo_gym.models.scripted import ScriptedModel
+from nemo_gym.sandbox import SandboxPool
 from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.environment_tools import OfferedTools
@@ -31,6 +32,7 @@ from nemo_gym.serving.loopback_model import LoopbackModel
 from nemo_gym.serving.loopback_tools import LoopbackTools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
+from nemo_gym.serving.sandbox_app import sandbox_app
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind
 
@@ -43,6 +45,7 @@ KINDS = {
     "fastapi": "/verify",
     "model_door": "/v1/responses",
     "tools_door": "/mcp",
+    "sandboxes": "/sandboxes/orders",
 }
 """Every kind of server, and a path where something could be started or read."""
 
@@ -103,7 +106,7 @@ def _reply(_: object) -> str:
 
 
 async def _start(ports: dict[str, int], opened: AsyncExitStack) -> None:
-    host, options = Host(), AppOptions()
+    host, sandboxes, options = Host(), Host(files=True), AppOptions()
     link, model = LocalEnvironment(McpWeather()), ScriptedModel(_reply)
     settings = {"host": "127.0.0.1", "port": 1, "entrypoint": "app.py", "name": "old", "domain": "math"}
     old = Verifier(config=BaseResourcesServerConfig(**settings), server_client=MagicMock(spec=ServerClient))
@@ -115,11 +118,13 @@ async def _start(ports: dict[str, int], opened: AsyncExitStack) -> None:
         "model": model_app(model, name="model", options=options),
         "fastapi": old.served_app(),
     }
+    apps["sandboxes"] = sandbox_app(SandboxPool(), options)
     for name, app in apps.items():
         listener = bind("127.0.0.1", 0, name)
         ports[name] = listener.getsockname()[1]
-        await host.serve(name, app, listener)
-    opened.push_async_callback(host.stop, list(apps), grace_s=1.0)
+        await (sandboxes if name == "sandboxes" else host).serve(name, app, listener)
+    for one in (host, sandboxes):
+        opened.push_async_callback(one.stop, list(apps), grace_s=1.0)
     ports["mcp"] = ports["environment"]
     served = await opened.enter_async_context(LoopbackModel(model))
     visit = await opened.enter_async_context(served.visit("0-0", {}))

@@ -60,7 +60,7 @@ async def collect(
     seed: int | None = None,
     concurrency: int | None = None,
     max_sandboxes: int | None = None,
-    sandbox_provider: str | None = None,
+    sandbox_provider: str | dict[str, Any] | None = None,
     rollout_timeout: float | None = 3600.0,
     reward_weights: Mapping[str, float] | str | None = None,
     reward_shaping: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = (),
@@ -85,7 +85,8 @@ async def collect(
         seed: fixes tasks, sessions and, where the back end can, sampling.
         concurrency: rollouts in flight; None adapts to the back end.
         max_sandboxes: rollouts that may have sandboxes at the same time; None is two for each core.
-        sandbox_provider: the name of what makes the sandboxes, for instance `"docker"`; None is `"local"`.
+        sandbox_provider: what makes the sandboxes: a name such as `"docker"`, `"remote=http://10.0.0.7:9000"`,
+            or `{name: settings}`; None is `"local"`.
         rollout_timeout: seconds that one rollout may take.
         reward_weights: weights of reward components, such as `{"correctness": 1, "format": 0.2}`; those that
             are not named have the weight 1.

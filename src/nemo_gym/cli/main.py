@@ -23,6 +23,7 @@ from nemo_gym.cli import (
     packages,
     rollouts,
     runs,
+    sandboxes,
     servers,
     testing,
 )
@@ -62,6 +63,7 @@ app.add_typer(evaluate.app, name="eval")
 app.add_typer(environments.app, name="env")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(runs.app, name="runs")
+app.add_typer(sandboxes.app, name="sandbox")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")

@@ -200,7 +200,11 @@ MaxSandboxes: TypeAlias = Annotated[
 ]
 SandboxProvider: TypeAlias = Annotated[
     str,
-    _run_option(help="The sandbox provider: docker, apptainer, ... Default: local.", metavar="NAME"),
+    _run_option(
+        help="The sandbox provider: docker, apptainer, ..., remote=URL, or the name of a block of the "
+        "configuration. Default: local.",
+        metavar="NAME",
+    ),
 ]
 Workers: TypeAlias = Annotated[int, _run_option(min=1, help="Worker processes.", metavar="N")]
 Seed: TypeAlias = Annotated[

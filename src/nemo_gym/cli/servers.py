@@ -57,7 +57,7 @@ def start(
     Example: gym env start mcqa --model-type chat --model-url http://localhost:8000/v1 -m my-model
     """
     began = time()
-    _need_extra()
+    need_serve_extra()
     from nemo_gym.assembly.asks import ask_changes
     from nemo_gym.assembly.endpoint_wait import READINESS
     from nemo_gym.cli.environment_settings import with_environment_settings
@@ -89,7 +89,7 @@ def start(
             config,
             roots=selection.roots(),
             logs=Path(folder).absolute(),
-            token=_token(token_file, token_env, needed=needs_token(config)),
+            token=read_token_options(token_file, token_env, needed=needs_token(config)),
             isolate=isolate,
             grace_s=grace,
             ready_s=ready_timeout,
@@ -130,7 +130,7 @@ def status(
 
     Example: gym env status --json
     """
-    _need_extra()
+    need_serve_extra()
     from nemo_gym.cli.console import print_servers
     from nemo_gym.serving.gym_control import servers_of
     from nemo_gym.serving.running_gyms import running_gyms, runtime_folder
@@ -169,7 +169,12 @@ def stop(
         sys.stdout.write(f"{how} the servers of {state.head_url} (process {state.pid})\n")
 
 
-def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
+def read_token_options(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
+    """The token in a file or an environment variable, or else a random one where one is needed.
+
+    Raises:
+        UsageError: there are both, or it can't be read.
+    """
     from nemo_gym.serving.running_gyms import check_token, read_token
     from nemo_gym.serving.secrets import Secret
 
@@ -184,7 +189,12 @@ def _token(file: Path | None, variable: str, *, needed: bool) -> Secret | None:
     return Secret.random() if needed else None
 
 
-def _need_extra() -> None:
+def need_serve_extra() -> None:
+    """Check that the packages of servers are installed.
+
+    Raises:
+        UsageError: one is not.
+    """
     missing = [name for name in ("starlette", "uvicorn", "httptools", "itsdangerous") if not find_spec(name)]
     if missing:
         raise UsageError(f"{', '.join(missing)} can't be imported: pip install 'nemo-gym[serve]'")

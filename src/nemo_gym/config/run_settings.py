@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from nemo_gym.config.errors import ConfigError
+from nemo_gym.sandbox.config import provider_setting
 from nemo_gym.wire.choices import explain_misfit
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.params import check_typed_params
@@ -47,8 +48,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     """Rollouts in flight."""
     max_sandboxes: Count | None = None
     """Rollouts that may have sandboxes at the same time."""
-    sandbox_provider: str | None = None
-    """The name of the provider that makes the sandboxes."""
+    sandbox_provider: str | dict[str, Any] | None = None
+    """The provider that makes the sandboxes: its name, `NAME=URL`, a block, or the name of one."""
     sampling: dict[str, Any] = {}
     """Request parameters that replace those of the tasks."""
     reward_weights: Any = None
@@ -99,6 +100,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
         params = settings.sampling | self.sampling
         check_sampling(params)
         own = {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
+        if provider := own.get("sandbox_provider", settings.sandbox_provider):
+            own["sandbox_provider"] = provider_setting(provider, tree)
         return msgspec.structs.replace(settings, **{**own, "sampling": params})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -43,8 +43,8 @@ class Settings(msgspec.Struct, frozen=True):
     cache_dir: str = "cache"
     max_sandboxes: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How many sessions of one server may have sandboxes at the same time."""
-    sandbox_provider: str | None = None
-    """The name of the provider that makes the sandboxes."""
+    sandbox_provider: str | dict[str, Any] | None = None
+    """The provider that makes the sandboxes: its name, `NAME=URL`, a block, or the name of one."""
 
     def __post_init__(self) -> None:
         if self.port_range_low > self.port_range_high:

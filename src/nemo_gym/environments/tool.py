@@ -22,7 +22,7 @@ from nemo_gym.environments.parameters import (
     with_field,
 )
 from nemo_gym.environments.session import Session
-from nemo_gym.wire.errors import JudgeFailed, UsageError, did_you_mean
+from nemo_gym.wire.errors import JudgeFailed, ServerUnreachable, UsageError, did_you_mean
 from nemo_gym.wire.exception_text import is_fault, message_of, origin, text_of
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import FunctionTool
@@ -102,9 +102,10 @@ def answer_of(error: BaseException, name: str) -> str:
     """The text for the model after an exception of a tool. The log has the line of each exception once.
 
     Raises:
-        BaseException: the exception itself, when the tool is not at fault, such as a judge's failure.
+        BaseException: the exception itself, when the tool is not at fault, such as the failure of a judge
+            or of the server of a sandbox.
     """
-    if not is_fault(error) or isinstance(error, JudgeFailed):
+    if not is_fault(error) or isinstance(error, JudgeFailed | ServerUnreachable):
         raise error
     if isinstance(error, ToolError):
         return tool_error(text_of(error))

@@ -88,7 +88,7 @@ class Job:
     """Rollouts in flight over all workers; None adapts to the endpoint."""
     max_sandboxes: int | None = None
     """Rollouts that may have sandboxes at the same time, over all workers; None is the pool's default."""
-    sandbox_provider: str | None = None
+    sandbox_provider: str | dict[str, Any] | None = None
     """The name of the provider that makes the sandboxes; None is `local`."""
     workers: int = 1
     rollout_timeout: float | None = 3600.0

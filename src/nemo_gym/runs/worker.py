@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -56,8 +56,8 @@ class Orders(msgspec.Struct):
     """What of the model calls is kept; None is nothing."""
     max_sandboxes: int | None = None
     """How many rollouts of this worker may have sandboxes at the same time."""
-    sandbox_provider: str | None = None
-    """The name of the provider that makes the sandboxes; None is `local`."""
+    sandbox_provider: str | dict[str, Any] | None = None
+    """The provider that makes the sandboxes; None is `local`."""
     terms: RewardTerms = RewardTerms()
     """The weights and shapes of the reward."""
     secrets: list[str] = []

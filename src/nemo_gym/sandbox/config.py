@@ -45,6 +45,28 @@ def resolve_provider_config(
     return block
 
 
+def provider_setting(
+    setting: str | Mapping[str, Any] | None, blocks: Mapping[str, Any]
+) -> str | dict[str, Any] | None:
+    """The provider that the setting `sandbox_provider` selects, as `SandboxPool` takes it.
+
+    Args:
+        setting: the name of a provider or of a block, `NAME=URL`, or a block; empty for none.
+        blocks: the configuration that has blocks by name.
+
+    Raises:
+        InvalidSandbox: a block has not exactly one provider.
+    """
+    if not setting:
+        return None
+    if isinstance(setting, Mapping):
+        return resolve_provider_config(setting)
+    if isinstance(blocks.get(setting), Mapping):
+        return resolve_provider_config(setting, blocks)
+    name, equals, url = setting.partition("=")
+    return {name: {"url": url}} if equals else setting
+
+
 def resolve_provider_metadata(
     sandbox_provider: str | Mapping[str, Any], named_configs: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

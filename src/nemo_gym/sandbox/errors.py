@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemo_gym.wire.errors import GymError, UsageError
+from nemo_gym.wire.errors import GymError, ServerUnreachable, UsageError
 
 
 class InvalidSandbox(UsageError, ValueError):
@@ -40,6 +40,11 @@ class SandboxNotStarted(GymError, RuntimeError):
 
 class SandboxStopped(GymError, RuntimeError):
     """The sandbox ended while it was in use: its time to live passed, or somebody killed it."""
+
+
+class SandboxUnreachable(ServerUnreachable):
+    """The server of a sandbox is gone, or no longer has the sandbox. It says nothing about the code inside,
+    so it fails the rollout and is never scored."""
 
 
 class SandboxFileError(GymError, OSError):

@@ -6,17 +6,18 @@ import asyncio
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from nemo_gym.sandbox.archive import PACKED, packing_words
-from nemo_gym.sandbox.errors import ArchiveIncomplete, SandboxFileError
+from nemo_gym.sandbox.errors import ArchiveIncomplete, ArchiveRefused, SandboxFileError
 from nemo_gym.sandbox.extraction import unpack
 from nemo_gym.sandbox.providers.base import PacksFolders, SandboxHandle, SandboxProvider
 from nemo_gym.support.finishing import finish
 
 _COPY_S: Final = 600.0
+_PIECE: Final = 1 << 20
 _ARCHIVE: Final = "/tmp/gym-folder.tar"  # noqa: S108 - the sandbox's own
 
 
@@ -46,39 +47,74 @@ async def copy_folder(
         OSError: it can't be read or written.
     """
     name = PurePosixPath(path).name
-    if not isinstance(provider, PacksFolders):
-        await _copy_archive(provider, handle, path, target, most_bytes)
+    if isinstance(provider, PacksFolders):
+        await _through_pipe(provider, handle, path, lambda source: _unpack(source, target, most_bytes, name))
         return
-    read, write = os.pipe()
-    source, pipe = os.fdopen(read, "rb"), os.fdopen(write, "wb", 0)
-    unpacking = asyncio.ensure_future(asyncio.to_thread(_unpack, source, target, most_bytes, name))
+    with tempfile.TemporaryDirectory(prefix="gym-download-") as folder:
+        archive = Path(folder, "archive.tar")
+        await _pack_inside(provider, handle, path, archive)
+        source = open(archive, "rb")  # noqa: ASYNC230, SIM115 - a new file; `_unpack` closes it
+        await finish(asyncio.to_thread(_unpack, source, target, most_bytes, name))
+
+
+async def save_archive(
+    provider: SandboxProvider, handle: SandboxHandle, path: str, target: Path, *, most_bytes: int
+) -> None:
+    """Write an archive of a folder to a new file outside, once nothing runs inside any more if the provider
+    can end it. The archive is not trusted.
+
+    Raises:
+        ArchiveRefused: it is too large.
+        OSError: it can't be read or written.
+    """
+    if isinstance(provider, PacksFolders):
+        await _through_pipe(provider, handle, path, lambda source: _save(source, target, most_bytes))
+        return
+    await _pack_inside(provider, handle, path, target)
+    if os.stat(target).st_size > most_bytes:
+        raise _too_large(most_bytes)
+
+
+async def _through_pipe(
+    provider: PacksFolders, handle: SandboxHandle, path: str, read: Callable[[IO[bytes]], None]
+) -> None:
+    """Pack a folder into a pipe from which `read` reads in a thread and which it closes."""
+    reading, writing = os.pipe()
+    source, pipe = os.fdopen(reading, "rb"), os.fdopen(writing, "wb", 0)
+    work = asyncio.ensure_future(asyncio.to_thread(read, source))
     try:
         with pipe:
             await provider.pack_folder(handle, path, pipe)
     except BaseException as error:
-        await asyncio.wait([unpacking])
-        refusal = unpacking.exception()
+        await asyncio.wait([work])
+        refusal = work.exception()
         if isinstance(error, Exception) and not isinstance(refusal, ArchiveIncomplete | None):
-            raise refusal from error  # unpacking stopped reading, which is why packing failed
+            raise refusal from error  # the reader stopped, which is why packing failed
         raise
-    await finish(unpacking)
+    await finish(work)
 
 
-async def _copy_archive(
-    provider: SandboxProvider, handle: SandboxHandle, path: str, target: Path, most_bytes: int
-) -> None:
+async def _pack_inside(provider: SandboxProvider, handle: SandboxHandle, path: str, target: Path) -> None:
     packed = await provider.exec(
         handle, f"{shlex.join(packing_words(path))} > {_ARCHIVE}", cwd="/", timeout_s=_COPY_S
     )
     if packed.return_code not in PACKED:
         raise SandboxFileError(f"{path} can't be packed: {(packed.stderr or '').strip()[-500:]}")
-    with tempfile.TemporaryDirectory(prefix="gym-download-") as folder:
-        archive = Path(folder, "archive.tar")
-        await provider.download_file(handle, _ARCHIVE, archive)
-        source = open(archive, "rb")  # noqa: ASYNC230, SIM115 - a new file; `_unpack` closes it
-        await finish(asyncio.to_thread(_unpack, source, target, most_bytes, PurePosixPath(path).name))
+    await provider.download_file(handle, _ARCHIVE, target)
 
 
 def _unpack(source: IO[bytes], target: Path, most_bytes: int, name: str) -> None:
     with source:
         unpack(source, target, most_bytes=most_bytes, below=name)
+
+
+def _save(source: IO[bytes], target: Path, most_bytes: int) -> None:
+    with source, target.open("wb") as file:
+        while piece := source.read(_PIECE):
+            file.write(piece)
+            if file.tell() > most_bytes:
+                raise _too_large(most_bytes)
+
+
+def _too_large(most_bytes: int) -> ArchiveRefused:
+    return ArchiveRefused(f"the archive is larger than {most_bytes} bytes")

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from nemo_gym import sandbox as room  # loads nothing before the first sandbox
+from nemo_gym.sandbox.config import provider_setting
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxStopped
 
 if TYPE_CHECKING:
@@ -216,18 +217,19 @@ def default_limit() -> int:
     return 2 * cores
 
 
-def named_pool(provider: str | None, limit: int | None) -> SandboxPool:
+def named_pool(setting: str | Mapping[str, Any] | None, limit: int | None) -> SandboxPool:
     """A pool whose provider is checked at once.
 
     Args:
-        provider: its name; None is `local`.
+        setting: the name of a provider, `NAME=URL`, or a block `{name: settings}`; None is `local`.
         limit: as for `SandboxPool`.
 
     Raises:
-        InvalidSandbox: there is no such provider, or the limit is below 1.
+        InvalidSandbox: there is no such provider, its settings don't fit, or the limit is below 1.
     """
+    provider = provider_setting(setting, {})
     if provider:
-        room.get_provider_class(provider)
+        room.create_provider({provider: None} if isinstance(provider, str) else provider)
     return SandboxPool(provider or "local", limit=limit)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxNotStarted, SandboxUnsupported
-from nemo_gym.sandbox.folders import copy_folder, upload_texts
+from nemo_gym.sandbox.folders import copy_folder, save_archive, upload_texts
 from nemo_gym.sandbox.providers.base import (
     HandsOver,
     LaysOutFiles,
@@ -154,6 +154,16 @@ class AsyncSandbox:
         await copy_folder(
             self._provider, self._started(), remote_path, Path(local_path), most_bytes=most_bytes
         )
+
+    async def save_archive(self, remote_path: str, local_path: Path, *, most_bytes: int) -> None:
+        """End everything that runs inside, as `download_folder` does, and write an archive of a folder to a
+        new file. It is not trusted: do not unpack it with other programs.
+
+        Raises:
+            ArchiveRefused: it is too large.
+            OSError: it can't be read or written.
+        """
+        await save_archive(self._provider, self._started(), remote_path, local_path, most_bytes=most_bytes)
 
     async def status(self) -> SandboxStatus:
         """The status of the sandbox."""

@@ -31,6 +31,7 @@ def base_app(
     *,
     lifespan: Lifespan[Starlette] | None = None,
     about: Mapping[str, Any] | None = None,
+    file_bytes: int = 0,
 ) -> Starlette:
     """An app with these routes, and the routes and middleware of every server.
 
@@ -38,6 +39,7 @@ def base_app(
         label: `ClassName___instance_name` (see `server_label`); names the cookie, and the server in errors.
         routes: tried in order, after those of every server; an `ApiRoute` is in the OpenAPI document.
         about: facts for clients, as `x-nemo-gym` in the document's `info`.
+        file_bytes: the largest body that is a file; 0 where bodies are JSON only.
     """
     own = [ApiRoute("/", live, method="GET", summary="Whether the server is up.", answer=_STATUS)]
     document = openapi_document(label, [*own, *routes], about or {})
@@ -63,7 +65,7 @@ def base_app(
             Middleware(RolloutPrefix),
             Middleware(SessionCookie, label=label, secret=options.cookie_secret),
             Middleware(ErrorForms, label=label),
-            Middleware(LimitRequests, limits=options.limits),
+            Middleware(LimitRequests, limits=options.limits, file_bytes=file_bytes),
         ],
         exception_handlers={HTTPException: on_http_error},
         lifespan=lifespan,

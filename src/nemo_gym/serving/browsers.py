@@ -22,6 +22,8 @@ from nemo_gym.wire.errors import UsageError
 
 ALLOWED_HOSTS: Final = "allowed_hosts"
 """The setting with more host names of the servers."""
+FILE: Final = b"application/octet-stream"
+"""The content type of a body that is a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,15 @@ class WebPageGuard:
     Args:
         bound: the address that the server is bound to.
         names: more host names of the server.
+        files: whether a body may also be `application/octet-stream`, which a browser sends only after a
+            preflight request.
     """
 
-    def __init__(self, app: ASGIApp, *, bound: str = "127.0.0.1", names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, *, bound: str = "127.0.0.1", names: Iterable[str] = (), files: bool = False
+    ) -> None:
         self.app = app
+        self._kinds = frozenset({b"application/json", *([FILE] if files else [])})
         self._bound_everywhere = bound in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
         own = [*names, bound] if is_loopback(bound) else [*names, bound, socket.gethostname()]
         self._names = frozenset(plain_name(name) for name in own if name)
@@ -89,7 +96,7 @@ class WebPageGuard:
         if scope.get("method", "GET") in _WITHOUT_BODY:
             return None
         kind = headers.get(b"content-type")
-        if kind == b"application/json" or not _has_body(headers) or _is_json(kind):
+        if kind in self._kinds or not _has_body(headers) or _is_json(kind):
             return None
         return 415, "a body must be JSON, sent with the header Content-Type: application/json"
 

@@ -27,10 +27,12 @@ class Host:
     Args:
         names: host names of the servers, besides the names of loopback and the addresses of the sockets.
         header_bytes: the most bytes of the headers of a request; `HEAD_BYTES` are always allowed.
+        files: whether bodies may be files.
     """
 
-    def __init__(self, names: Iterable[str] = (), *, header_bytes: int = 0) -> None:
+    def __init__(self, names: Iterable[str] = (), *, header_bytes: int = 0, files: bool = False) -> None:
         self._names = frozenset(names)
+        self._files = files
         self._header_bytes = header_bytes
         self._servers: dict[str, _AppServer] = {}
         logging.getLogger("uvicorn.error").addFilter(_is_relevant)
@@ -41,7 +43,7 @@ class Host:
         Raises:
             Exception: the lifespan of the app raises it.
         """
-        server = _AppServer(app, listener, self._names, self._header_bytes)
+        server = _AppServer(app, listener, self._names, self._header_bytes, files=self._files)
         await server.start()
         self._servers[name] = server
 
@@ -57,13 +59,19 @@ class Host:
 
 class _AppServer:
     def __init__(
-        self, app: Starlette, listener: socket.socket, names: frozenset[str], header_bytes: int
+        self,
+        app: Starlette,
+        listener: socket.socket,
+        names: frozenset[str],
+        header_bytes: int,
+        *,
+        files: bool,
     ) -> None:
         self._app = app
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
-                WebPageGuard(app, bound=listener.getsockname()[0], names=names),
+                WebPageGuard(app, bound=listener.getsockname()[0], names=names, files=files),
                 http=protocol(header_bytes),
                 ws="none",
                 lifespan="off",

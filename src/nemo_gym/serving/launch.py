@@ -18,6 +18,7 @@ from nemo_gym.config.implementations import implementation_folder
 from nemo_gym.config.instances import Instance, find_instances
 from nemo_gym.config.resolve import Config
 from nemo_gym.config.tree import Tree
+from nemo_gym.sandbox.config import provider_setting
 from nemo_gym.serving.browsers import allowed_hosts
 from nemo_gym.serving.head import HEAD
 from nemo_gym.serving.limits import Limits
@@ -78,7 +79,7 @@ class Launch(msgspec.Struct, kw_only=True):
             token=Secret(self.token) if self.token else None,
             limits=Limits.of(self.tree),
             max_sandboxes=self.tree.get("max_sandboxes"),
-            sandbox_provider=self.tree.get("sandbox_provider"),
+            sandbox_provider=provider_setting(self.tree.get("sandbox_provider"), self.tree),
             host_names=self.host_names,
             profile=profile_of(self.tree, process),
             capture=call_store(self.tree),

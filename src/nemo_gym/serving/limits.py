@@ -11,6 +11,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nemo_gym.serving.browsers import FILE
 from nemo_gym.wire.errors import UsageError
 
 SETTING: Final = "request_limits"
@@ -65,19 +66,25 @@ class LimitRequests:
 
     A body is checked as it arrives, before it is decoded. The middleware raises `HTTPException`, which other
     middleware turns into an answer.
+
+    Args:
+        file_bytes: the limit of a body that is a file (`application/octet-stream`), in which no values are
+            counted; 0 treats it like every other body.
     """
 
-    def __init__(self, app: ASGIApp, *, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: Limits, file_bytes: int = 0) -> None:
         self.app = app
         self.limits = limits
+        self._file_bytes = file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         limits = self.limits
-        self._check_headers(scope)
-        body = _Body(limits)
+        is_file = self._file_bytes > 0 and (b"content-type", FILE) in scope["headers"]
+        body = _File(self._file_bytes) if is_file else _Body(limits)
+        self._check_headers(scope, body)
         has_answer = False
 
         async def receive_and_count() -> Message:
@@ -102,14 +109,35 @@ class LimitRequests:
                 raise
             raise HTTPException(504, f"no answer within {limits.request_s:g} seconds") from None
 
-    def _check_headers(self, scope: Scope) -> None:
+    def _check_headers(self, scope: Scope, body: _File | _Body) -> None:
         size = 0
         for name, value in scope["headers"]:
             size += len(name) + len(value)
-            if name == b"content-length" and _length(value) > self.limits.body_bytes:
-                raise _too_large(self.limits)
+            if name == b"content-length":
+                body.check_size(_length(value))
         if size > self.limits.header_bytes:
             raise HTTPException(431, f"the request headers are larger than {self.limits.header_bytes} bytes")
+
+
+class _File:
+    """The part of a file that has arrived."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+
+    def add(self, part: bytes, *, more: bool) -> None:
+        """Add the next part.
+
+        Raises:
+            HTTPException: 413, the file is too large.
+        """
+        self._bytes += len(part)
+        self.check_size(self._bytes)
+
+    def check_size(self, size: int) -> None:
+        if size > self._most:
+            raise HTTPException(413, f"the file is larger than {self._most} bytes")
 
 
 class _Body:
@@ -136,8 +164,7 @@ class _Body:
         """
         limits = self._limits
         self._bytes += len(part)
-        if self._bytes > limits.body_bytes:
-            raise _too_large(limits)
+        self.check_size(self._bytes)
         self._parts.append(part)
         if self._bytes > min(limits.body_containers, limits.body_values, limits.body_keys):
             self._count()
@@ -147,6 +174,10 @@ class _Body:
             if nests_deeper(whole, limits.nesting):
                 raise _too_deep(limits)
             self._parts = []
+
+    def check_size(self, size: int) -> None:
+        if size > self._limits.body_bytes:
+            raise _too_large(self._limits)
 
     def _count(self) -> None:
         limits = self._limits

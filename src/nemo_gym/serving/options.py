@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from nemo_gym.capture.recorder import Recorder, Recorders
 from nemo_gym.serving.limits import Limits
@@ -22,8 +23,8 @@ class AppOptions:
     limits: Limits = field(default_factory=Limits)
     max_sandboxes: int | None = None
     """The most sessions with sandboxes at the same time; None for the pool's default."""
-    sandbox_provider: str | None = None
-    """The name of the provider that makes the sandboxes; None is `local`."""
+    sandbox_provider: str | dict[str, Any] | None = None
+    """The provider that makes the sandboxes; None is `local`."""
     host_names: frozenset[str] = frozenset()
     """Host names of the servers, besides those of loopback."""
     capture: Recorder | None = None

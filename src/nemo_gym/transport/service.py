@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from time import monotonic
 from typing import Final
 
@@ -52,11 +53,13 @@ class Service:
         body: Body,
         *,
         cookies: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
         within: float | None = None,
         max_answer: int | None = None,
     ) -> Reply:
         """The answer to one POST, with any status. `cookies` are sent and updated by the answer.
+        `headers` are sent beside those of the service, or in their place.
 
         A request that the server may have begun is sent again only if it is `repeatable`: then also after
         lost connections, 429, 502, 503 and 504. `within` (seconds of one attempt) and `max_answer` (bytes)
@@ -73,10 +76,12 @@ class Service:
             reply, fault = None, None
             if self._breaker.is_open:
                 await self._admit(give_up)
-            headers = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else None
+            own = dict(headers or {})
+            if jar:
+                own["cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
             try:
                 reply = await self._connections.exchange(
-                    "POST", path, body, headers=headers, within=within, max_answer=max_answer
+                    "POST", path, body, headers=own, within=within, max_answer=max_answer
                 )
                 self._breaker.record_success()
                 jar.update(reply.cookies)

@@ -17,7 +17,9 @@ _BUILT_IN: Final = {
     "apptainer": "nemo_gym.sandbox.providers.apptainer:ApptainerProvider",
     "docker": "nemo_gym.sandbox.providers.docker:DockerProvider",
     "local": "nemo_gym.sandbox.providers.local:LocalProvider",
+    "monty": "nemo_gym.sandbox.providers.monty:MontyProvider",
     "opensandbox": "nemo_gym.sandbox.providers.opensandbox:OpenSandboxProvider",
+    "remote": "nemo_gym.sandbox.providers.remote:RemoteProvider",
 }
 _by_name: dict[str, Callable[..., SandboxProvider]] = {}
 
