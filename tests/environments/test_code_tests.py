@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from nemo_gym.environments import code_tests
 from nemo_gym.environments.code_script import decode, encode
 from nemo_gym.environments.code_tests import CodeCase, CodeRun, run_cases
-from nemo_gym.sandbox import SandboxPool
+from nemo_gym.sandbox import Program, ProgramResult, SandboxPool
 
 IGNORES_SIGNALS = """
 import signal
@@ -21,19 +23,88 @@ while True:
 """
 
 
-async def runs_of(code: str, cases: list[CodeCase], function: str | None = None) -> list[CodeRun]:
+async def runs_of(
+    code: str,
+    cases: list[CodeCase],
+    function: str | None = None,
+    is_right: Callable[[int, CodeRun], bool] = lambda number, run: True,
+    memory_mib: int = 1024,
+) -> list[CodeRun]:
     pool = SandboxPool()
     try:
-        return [run async for run in run_cases(pool, code, cases, function=function)]
+        judged = run_cases(pool, code, cases, is_right, function=function, memory_mib=memory_mib)
+        return [run async for run in judged]
     finally:
         await pool.aclose()
 
 
-async def test_one_sandbox_runs_many_inputs_apart_from_each_other() -> None:
-    code = "import builtins\nn = int(input())\nprint(n, hasattr(builtins, 'mark'))\nbuiltins.mark = 1"
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
+    """The programs that run in sandboxes."""
+    programs: list[Program] = []
+    run_python = SandboxPool.run_python
+
+    async def counted(pool: SandboxPool, program: Program) -> ProgramResult:
+        programs.append(program)
+        return await run_python(pool, program)
+
+    monkeypatch.setattr(SandboxPool, "run_python", counted)
+    return programs
+
+
+USUAL_ENDS = {  # Each of them runs four times in one process.
+    "names": "if 'mark' in globals(): 1 / 0\nmark = 1\nprint(input())",
+    "exit": "import sys\nprint(input())\nsys.exit()",
+    "thread": "import threading\nthreading.Thread(target=lambda: print(input())).start()",
+    "atexit": "import atexit\natexit.register(lambda: print(input()))",
+    "streams": """import sys, io
+sys.stdout = open(1, 'w')
+sys.stdin = io.StringIO(open(0).read())
+print(input())""",
+    "descriptors": "import os\nos.write(1, os.read(0, 99))\nos.close(0)\nos.close(1)",
+    "arguments": "import sys\nassert sys.argv == ['solution.py']\nsys.argv.clear()\nprint(input())",
+    "recursion": """import sys
+assert sys.getrecursionlimit() == 1000
+sys.setrecursionlimit(9999)
+print(input())""",
+}
+
+
+@pytest.mark.parametrize("code", USUAL_ENDS.values(), ids=USUAL_ENDS)
+async def test_one_process_runs_many_inputs(code: str, programs: list[Program]) -> None:
     runs = await runs_of(code, [CodeCase(f"{n}\n") for n in range(4)])
-    assert [run.output for run in runs] == [f"{n} False\n" for n in range(4)]
-    assert {run.status for run in runs} == {"ok"}
+    assert [(run.status, run.output) for run in runs] == [("ok", f"{n}\n") for n in range(4)]
+    assert len(programs) == 1
+
+
+DISTURBANCES = {
+    "wrong": "import builtins\nprint(input() if not hasattr(builtins, 'mark') else 'x')\nbuiltins.mark = 1",
+    "error": "import builtins\nprint(input())\nassert not hasattr(builtins, 'mark')\nbuiltins.mark = 1",
+    "exit": "import os\nprint(input(), flush=True)\nos._exit(0)",
+    "signal": "import os, sys\nprint(input(), flush=True)\nif sys.path[0] == 'x': os.abort()\nsys.path[0] = 'x'",
+    "time": "import time\ntime.sleep(0.3)\nprint(input())",
+    "child": "import os, time\nprint(input(), flush=True)\nif os.fork() == 0: time.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("code", DISTURBANCES.values(), ids=DISTURBANCES)
+async def test_an_input_that_may_fail_because_of_the_one_before_runs_apart(
+    code: str, programs: list[Program]
+) -> None:
+    expected = [f"{n}\n" for n in range(5)]
+    cases = [CodeCase(text) for text in expected]
+    runs = await runs_of(code, cases, is_right=lambda number, run: run.output == expected[number])
+    assert [(run.status, run.output) for run in runs] == [("ok", text) for text in expected]
+    assert '"together": true' in programs[0].stdin
+
+
+async def test_a_wrong_output_ends_the_tests(programs: list[Program]) -> None:
+    cases = [CodeCase(str(n)) for n in range(4)]
+    runs = await runs_of("print(input())", cases, is_right=lambda number, run: number < 2)
+    assert [run.status for run in runs] == ["ok", "ok", "wrong"]
+    runs = await runs_of("print(input())", cases, is_right=lambda number, run: False)
+    assert [run.status for run in runs] == ["wrong"]
+    assert ['"together": true' in program.stdin for program in programs] == [True, False, True]
 
 
 async def test_a_function_returns_plain_values_with_their_types() -> None:
@@ -66,7 +137,10 @@ async def test_a_hostile_program_ends_with_its_reason(code: str, status: str) ->
 
 async def test_a_program_that_stops_its_script_gets_no_more_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code_tests, "MARGIN_S", 1.0)
-    code = "import os, signal\nif input() == '2': os.kill(os.getppid(), signal.SIGSTOP)\nprint(1)"
+    code = """import os, signal
+if input() == '2':
+    for each in (os.getppid(), os.getpid()): os.kill(each, signal.SIGSTOP)
+print(1)"""
     runs = await runs_of(code, [CodeCase(str(n), seconds=1) for n in range(4)])
     assert [run.status for run in runs] == ["ok", "ok", "timeout"]
 
@@ -78,17 +152,37 @@ async def test_many_slow_or_long_outputs_take_several_runs() -> None:
 
 
 async def test_a_program_that_uses_all_memory_ends_the_tests() -> None:
-    runs = await runs_of("x = []\nwhile True: x.append(bytes(range(256)) * 40_000)", [CodeCase()] * 2)
+    code = "x = []\nwhile True: x.append(bytes(range(256)) * 40_000)"
+    runs = await runs_of(code, [CodeCase()] * 2, memory_mib=200)
     assert [run.status for run in runs] in (["lost"], ["error"])
 
 
 async def test_a_forged_answer_of_the_wrong_nonce_is_none() -> None:
     code = """import os
-with open(f"/proc/{os.getppid()}/fd/1", "w") as answers:
-    answers.write('{"id":0,"nonce":"","status":"ok","output":"7","error":"","seconds":0}' + chr(10))
+line = b'{"id":0,"nonce":"","status":"ok","output":"7","error":"","seconds":0}' + bytes([10])
+for number in range(3, 100):
+    try:
+        os.write(number, line)
+    except OSError:
+        continue
 """
     runs = await runs_of(code, [CodeCase()] * 2)
-    assert [run.status for run in runs if run.output] == []
+    assert [run for run in runs if run.output == "7"] == []
+
+
+async def test_a_program_that_writes_the_answers_itself_needs_the_right_ones() -> None:
+    code = """import json, os, sys
+frame = sys._getframe()
+while 'answers' not in frame.f_locals: frame = frame.f_back
+for number in range(9):
+    answer = {'id': number, 'nonce': frame.f_locals['case']['nonce'], 'status': 'ok', 'output': '7'}
+    line = json.dumps({**answer, 'error': '', 'seconds': 0}).encode() + bytes([10])
+    os.write(frame.f_locals['answers'], line)
+os._exit(0)
+"""
+    cases, expected = [CodeCase()] * 2, ["7", "8"]
+    runs = await runs_of(code, cases, is_right=lambda number, run: run.output == expected[number])
+    assert [run.status for run in runs] == ["ok", "error"]
 
 
 async def test_a_process_that_is_left_behind_does_not_delay_the_answer() -> None:

@@ -1,10 +1,16 @@
-"""A script for a sandbox: it runs untrusted code on one input after the other, each in a child process.
+"""A script for a sandbox: it runs untrusted code on one input after the other.
 
 The first line of its standard input is the program, and every further line a case. For each case a line goes
 to standard output, with the number and the nonce of the case and with what the code printed or returned. The
 code gets inputs only; the expected values are outside the sandbox. It needs only the standard library.
+
+Where the program says `together`, all cases run in the process of the script, each with new global names.
+That is fast, and the code can do whatever it wants to the script. But all that it can send is outputs, and
+those have to be right. A case that fails there may have failed because of the one before it, so the script
+ends without an answer, and the case runs once more `apart`: in a child process of its own.
 """
 
+import atexit
 import builtins
 import json
 import math
@@ -12,8 +18,10 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterable
 from typing import Any, cast
 
 MAX_DEPTH = 50
@@ -90,6 +98,7 @@ STOP_S = 1.0
 MAX_TEXT = 8 << 20
 """When its answers took so many seconds or have so many characters, the script leaves the other cases to its
 next run, so that a wrong answer ends the tests."""
+STREAMS = ((0, "r", "surrogateescape"), (1, "w", "surrogateescape"), (2, "w", "backslashreplace"))
 
 
 def serve(commands: int, answers: int) -> None:
@@ -98,17 +107,113 @@ def serve(commands: int, answers: int) -> None:
         program = json.loads(next(lines))
         names: dict[str, Any] = {}
         exec(IMPORTS, names)  # noqa: S102
-        seconds, size = 0.0, 0
-        for line in lines:
-            case = json.loads(line)
-            answer = Run(program, case, names, (commands, answers)).answer()
-            if answer is None:  # This is the child, which ends as every program does.
-                return
-            _write(answers, json.dumps(answer).encode() + b"\n")
-            seconds, size = seconds + answer["seconds"], size + len(answer["output"])
-            failed = answer["status"] != "ok" and not program["every_case"]
-            if failed or seconds > STOP_S or size > MAX_TEXT:
-                return
+        if program["together"]:
+            serve_together(program, lines, names, answers)
+        else:
+            serve_apart(program, lines, names, (commands, answers))
+
+
+def serve_together(
+    program: dict[str, Any], lines: Iterable[bytes], names: dict[str, Any], answers: int
+) -> None:
+    """Answer the cases in this process, up to the first one that does not end well in it. An error in the
+    first case is an answer, because nothing ran before it."""
+    stage = Stage(program, names)
+    signal.setitimer(signal.ITIMER_REAL, STOP_S)  # The signal ends this process.
+    size = 0
+    for number, line in enumerate(list(lines)):
+        case = json.loads(line)
+        start = time.monotonic()
+        status, output = stage.play(case)
+        seconds = time.monotonic() - start
+        size += len(output)
+        late = seconds > float(case["seconds"])
+        if late or (number and status != "ok") or len(output) > program["max_bytes"] or size > MAX_TEXT:
+            return
+        _answer(answers, case, status, output, stage.errors(), seconds)
+        if status != "ok":
+            return
+
+
+def serve_apart(
+    program: dict[str, Any], lines: Iterable[bytes], names: dict[str, Any], private: tuple[int, int]
+) -> None:
+    """Answer each case with a child process."""
+    seconds, size = 0.0, 0
+    for line in lines:
+        case = json.loads(line)
+        result = Run(program, case, names, private).result()
+        if result is None:  # This is the child, which ends as every program does.
+            return
+        _answer(private[1], case, *result)
+        status, output, _, taken = result
+        seconds, size = seconds + taken, size + len(output)
+        failed = status != "ok" and not program["every_case"]
+        if failed or seconds > STOP_S or size > MAX_TEXT:
+            return
+
+
+class Stage:
+    """Plays cases in this process, with a new standard input and output for each."""
+
+    def __init__(self, program: dict[str, Any], names: dict[str, Any]) -> None:
+        self._program, self._names = program, names
+        self._code: Any = None
+        self._files = [_file_of(b"") for _ in STREAMS]
+        self._recursion = sys.getrecursionlimit()
+
+    def play(self, case: Case) -> tuple[str, bytes]:
+        """Whether the code ends well, and what it prints or returns."""
+        self._open_streams(case["input"].encode("utf-8", "replace"))
+        names = {**self._names, "__builtins__": builtins}
+        status, value = "ok", b""
+        try:
+            value = self._run(case, names)
+        except SystemExit as end:
+            if end.code is not None and not (isinstance(end.code, int) and end.code & 0xFF == 0):
+                status = "error"
+                os.write(2, str(end.code).encode("utf-8", "replace"))
+        except BaseException as error:
+            status = "error"
+            os.write(2, _last_words(error))
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        names.clear()  # Files among them close now, and not while the next case runs.
+        if self._program["function"] is not None:
+            return status, value
+        return status, os.pread(self._files[1], self._program["max_bytes"] + 1, 0)
+
+    def errors(self) -> bytes:
+        """The end of what the code wrote to standard error."""
+        return os.pread(self._files[2], MAX_ERROR, max(0, os.fstat(self._files[2]).st_size - MAX_ERROR))
+
+    def _run(self, case: Case, names: dict[str, Any]) -> bytes:
+        function = self._program["function"]
+        if self._code is None:
+            self._code = compile(self._program["code"], "solution.py", "exec")
+        names["__name__"] = "__main__" if function is None else "solution"
+        exec(self._code, names)  # noqa: S102
+        return b"" if function is None else _returned(names, function, case)
+
+    def _open_streams(self, text: bytes) -> None:
+        sys.setrecursionlimit(self._recursion)
+        sys.argv[:] = ["solution.py"]
+        sys.stdin = sys.__stdin__ = sys.stdout = sys.__stdout__ = sys.stderr = sys.__stderr__ = None
+        for (number, _, _), file in zip(STREAMS, self._files, strict=True):
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.dup2(file, number)
+        _write(self._files[0], text)
+        os.lseek(self._files[0], 0, os.SEEK_SET)
+        sys.stdin, sys.stdout, sys.stderr = (
+            open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
+            for number, mode, errors in STREAMS
+        )
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
 
 class Run:
@@ -119,8 +224,8 @@ class Run:
     ) -> None:
         self._program, self._case, self._names, self._private = program, case, names, private
 
-    def answer(self) -> Case | None:
-        """The answer; None in the child."""
+    def result(self) -> tuple[str, bytes, bytes, float] | None:
+        """The status, the output, the errors and the seconds; None in the child."""
         output, errors = os.pipe(), os.pipe()
         start = time.monotonic()
         child = os.fork()
@@ -135,42 +240,25 @@ class Run:
         os.close(errors[1])
         reader = Reader(child, (output[0], errors[0]), int(self._program["max_bytes"]))
         status = reader.read(start + float(self._case["seconds"]))
-        return {
-            "id": self._case["id"],
-            "nonce": self._case["nonce"],
-            "status": status,
-            "output": reader.texts[0].decode("utf-8", "replace"),
-            "error": reader.texts[1].decode("utf-8", "replace")[-MAX_ERROR:],
-            "seconds": time.monotonic() - start,
-        }
+        return status, bytes(reader.texts[0]), bytes(reader.texts[1]), time.monotonic() - start
 
     def _child(self, output: int, errors: int) -> None:
         function = self._program["function"]
         os.dup2(errors, 2)
+        names = {**self._names, "__name__": "__main__", "__builtins__": builtins}
         if function is None:
             os.dup2(output, 1)
             os.dup2(_file_of(self._case["input"].encode("utf-8", "replace")), 0)
-            names = {**self._names, "__name__": "__main__", "__builtins__": builtins}
             exec(compile(self._program["code"], "solution.py", "exec"), names)  # noqa: S102
             return
         try:
-            value = self._call(function)
-            _write(output, json.dumps(encode(value)).encode())
+            names["__name__"] = "solution"
+            exec(compile(self._program["code"], "solution.py", "exec"), names)  # noqa: S102
+            _write(output, _returned(names, function, self._case))
         except BaseException as error:
-            os.write(2, "".join(traceback.format_exception(error))[-MAX_ERROR:].encode("utf-8", "replace"))
+            os.write(2, _last_words(error))
             os._exit(1)
         os._exit(0)
-
-    def _call(self, function: str) -> Any:
-        names: dict[str, Any] = {**self._names, "__name__": "solution", "__builtins__": builtins}
-        exec(compile(self._program["code"], "solution.py", "exec"), names)  # noqa: S102
-        subject: Any = names.get(function)
-        if subject is None and "Solution" in names:
-            solution: Any = names["Solution"]
-            subject = getattr(solution(), function, None)
-        if subject is None:
-            raise NameError(f"the code defines no {function}")
-        return subject(*decode(self._case["arguments"]))
 
 
 class Reader:
@@ -234,6 +322,32 @@ class Reader:
                     self._open.discard(number)
             del self.texts[1][:-MAX_ERROR]
             ready = select.select(list(self._open), [], [], 0)[0] if seconds == 0 else []
+
+
+def _returned(names: dict[str, Any], function: str, case: Case) -> bytes:
+    """What the function returns for a case, as JSON."""
+    subject: Any = names.get(function)
+    if subject is None and "Solution" in names:
+        subject = getattr(names["Solution"](), function, None)
+    if subject is None:
+        raise NameError(f"the code defines no {function}")
+    return json.dumps(encode(subject(*decode(case["arguments"])))).encode()
+
+
+def _answer(answers: int, case: Case, status: str, output: bytes, errors: bytes, seconds: float) -> None:
+    answer = {
+        "id": case["id"],
+        "nonce": case["nonce"],
+        "status": status,
+        "output": output.decode("utf-8", "replace"),
+        "error": errors.decode("utf-8", "replace")[-MAX_ERROR:],
+        "seconds": seconds,
+    }
+    _write(answers, json.dumps(answer).encode() + b"\n")
+
+
+def _last_words(error: BaseException) -> bytes:
+    return "".join(traceback.format_exception(error))[-MAX_ERROR:].encode("utf-8", "replace")
 
 
 def _write(number: int, data: bytes) -> None:

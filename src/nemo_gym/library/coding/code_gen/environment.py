@@ -1,6 +1,5 @@
 """Programming problems: a program in Python passes hidden tests, in a sandbox."""
 
-import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -136,8 +135,13 @@ class CodeGen(Environment):
             return Reward(0.0, details=details)
         function = metadata.unit_tests.fn_name
         seconds = self.config.unit_test_timeout_secs
-        runs = run_cases(session, code, [case.code_case(seconds) for case in cases], function=function)
-        outcome = await grade(runs, cases)
+        inputs = [case.code_case(seconds) for case in cases]
+
+        def is_right(number: int, run: CodeRun) -> bool:
+            return cases[number].is_right(run)
+
+        runs = run_cases(session, code, inputs, is_right, function=function)
+        outcome = await grade(runs)
         passed = len(outcome["result"]) == len(cases) and all(each is True for each in outcome["result"])
         return Reward(float(passed), details={**details, **outcome, "reason": "right" if passed else "wrong"})
 
@@ -206,29 +210,31 @@ def read_cases(tests: UnitTests) -> list[Case]:
         raise TaskUnfit(f"unit_tests: expected JSON, an argument on each line: {error}") from None
 
 
-async def grade(runs: AsyncIterator[CodeRun], cases: list[Case]) -> dict[str, Any]:
+async def grade(runs: AsyncIterator[CodeRun]) -> dict[str, Any]:
     """The columns about the tests, which end with the first one that is not passed."""
     result: list[bool | int] = []
     taken = 0.0
     metadata: dict[str, Any] = {}
     async for run in runs:
-        number = len(result)
         taken += run.seconds
-        code, message = await asyncio.to_thread(judge, run, cases[number])
-        result.append(code or True)
+        code, message = code_of(run)
         if code:
-            metadata = {"error_code": code, "error_message": message, "test": number}
-            break
+            metadata = {"error_code": code, "error_message": message, "test": len(result)}
+        result.append(code or True)
     return {"result": result, "metadata": metadata, "unit_tests_time_taken": round(taken, 4)}
 
 
-def judge(run: CodeRun, case: Case) -> tuple[int, str]:
+def code_of(run: CodeRun) -> tuple[int, str]:
     """A code and a message; the code is 0 for a right output."""
-    if run.status == "timeout":
-        return TIME_LIMIT, "Time Limit Exceeded"
-    if run.status != "ok":
-        return RUNTIME_ERROR, f"Runtime Error: {run.error.strip()[-300:] or run.status}"
-    return (0, "") if case.is_right(run) else (WRONG_ANSWER, "Wrong Answer")
+    match run.status:
+        case "ok":
+            return 0, ""
+        case "wrong":
+            return WRONG_ANSWER, "Wrong Answer"
+        case "timeout":
+            return TIME_LIMIT, "Time Limit Exceeded"
+        case _:
+            return RUNTIME_ERROR, f"Runtime Error: {run.error.strip()[-300:] or run.status}"
 
 
 def shows_reasoning(text: str) -> bool:

@@ -1,6 +1,5 @@
 """Functions to complete, checked on base and further inputs against a reference solution."""
 
-import asyncio
 import math
 import random
 from collections.abc import Iterator
@@ -138,13 +137,12 @@ class EvalPlus(Environment):
             CodeCase(arguments=arguments, seconds=max(least, factor * right.seconds))
             for arguments, right in zip(problem.inputs, expected, strict=True)
         ]
-        passed = 0
-        async for run in run_cases(session, code, cases, function=problem.entry_point):
-            value = expected[passed].value
-            if run.status != "ok" or not await asyncio.to_thread(is_right, run, value, problem.atol):
-                break
-            passed += 1
-        return passed
+
+        def passes(number: int, run: CodeRun) -> bool:
+            return is_right(run, expected[number].value, problem.atol)
+
+        runs = run_cases(session, code, cases, passes, function=problem.entry_point)
+        return sum([run.status == "ok" async for run in runs])
 
     async def expected(self, problem: Problem, session: Session) -> list[Expected]:
         """The values of the reference solution, which runs once, in a sandbox of its own.

@@ -61,7 +61,9 @@ _USUAL_MODULES = (
     "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io",
     "itertools", "math", "operator", "random", "re", "string", "typing",
 )  # fmt: skip
-_NEVER_CAUGHT = {signal.SIGKILL, signal.SIGSTOP}
+_signals: Any = importlib.import_module("_signal")
+"""`signal` without its enums, which take longer than the system calls."""
+_CAUGHT = [int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}]
 
 
 def main(control_fd: int) -> None:
@@ -139,6 +141,7 @@ class Supervisor:
         self._next_size = 0.0
         self._shortages = 0
         self._excess = ""
+        self._next_watch = 0.0
         self._runs: dict[int, int] = {}
         """Process id by run."""
 
@@ -153,7 +156,8 @@ class Supervisor:
         while deadline is None or monotonic() < deadline:
             timeout = None if deadline is None else max(0.0, deadline - monotonic())
             if self._alone and self._memory and (self._runs or _children()):
-                self._watch()
+                if monotonic() >= self._next_watch:
+                    self._watch()
                 timeout = _WATCH_S if timeout is None else min(timeout, _WATCH_S)
             for key, _ in ready.select(timeout):
                 if key.fd == wake:
@@ -212,6 +216,7 @@ class Supervisor:
             OSError: it can't be started.
         """
         self._excess = ""
+        self._next_watch = monotonic() + _WATCH_S
         read, write = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
@@ -241,8 +246,8 @@ class Supervisor:
     def _become(self, request: dict[str, Any], fds: list[int]) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in signal.valid_signals() - _NEVER_CAUGHT:
-            signal.signal(number, signal.SIG_DFL)
+        for number in _CAUGHT:
+            _signals.signal(number, _signals.SIG_DFL)
         for place, fd in enumerate(fds):
             os.dup2(fd, place)
         if request["tty"]:
@@ -275,6 +280,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Kill everything when all processes and files are more than the limits of the sandbox."""
+        self._next_watch = monotonic() + _WATCH_S
         used, files = _memory_of_processes(_processes() if self._jailed else descendants()), 0
         for path in self._mounts:
             state = os.statvfs(path)
@@ -607,8 +613,8 @@ def _make_folders(path: str) -> None:
 
 def _ignore_signals() -> None:
     """No signal ends the supervisor. The programs that it starts get the defaults again."""
-    for number in signal.valid_signals() - _NEVER_CAUGHT:
-        signal.signal(number, signal.SIG_IGN)
+    for number in _CAUGHT:
+        _signals.signal(number, _signals.SIG_IGN)
 
 
 def _failure(error: OSError | ValueError) -> dict[str, Any]:
