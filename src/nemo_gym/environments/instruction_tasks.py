@@ -199,7 +199,7 @@ def _draw(rng: random.Random, level: int, kinds: Sequence[Kind]) -> WritingTask:
     plans = [kind.plan(rng, draft) for kind in order]
     lines = "\n".join(f"- {words}" for _, words in plans)
     which = "each" if len(plans) > 1 else "this"
-    prompt = f"A short text about {topic} is needed. Follow {which} instruction:\n{lines}"
+    prompt = f"Please write a short text about {topic}. Follow {which} instruction:\n{lines}"
     return WritingTask(prompt, [kind.id for kind in order], [values for values, _ in plans], draft.text)
 
 
