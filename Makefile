@@ -9,7 +9,7 @@ AGENTS := .venv-agents
 AGREEMENT := .venv-agreement
 TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
 
-.PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-browser lint bench docs format clean
+.PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-benchmarks test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -56,6 +56,9 @@ $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 		pytest pytest-xdist pytest-asyncio hypothesis
 	rm -rf $(AGREEMENT)/$*/lib/python3*/site-packages/tests
 	touch $@
+
+test-benchmarks: $(SETUP) ## Every row of the benchmarks that come from packages or a generator; minutes.
+	$(BIN)/python -m pytest -n 0 -s tests/library/benchmarks/full.py
 
 test-browser: $(SETUP) ## A foreign page in the real Chromium against every kind of server; needs `apt-get install chromium`.
 	@command -v chromium >/dev/null || { echo "no chromium: run apt-get install --no-install-recommends chromium, then again"; exit 1; }

@@ -81,7 +81,7 @@ def test_a_file_that_is_there_stays_when_asked_and_arguments_arrive(gym: Gym) ->
 
 def test_several_are_prepared_and_one_that_fails_does_not_keep_the_others_from_it(gym: Gym) -> None:
     benchmark(gym, "broken", "def prepare():\n    raise ValueError('no such page')\n")
-    done = gym("eval", "prepare", "--benchmark", "tiny", "--benchmark", "broken", "--processes", 2)
+    done = gym("eval", "prepare", "--benchmark", "tiny,broken", "--processes", 2)
     assert done.returncode == 1
     assert "ValueError: no such page" in done.stderr
     assert "broken: " in done.stderr

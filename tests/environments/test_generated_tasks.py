@@ -7,8 +7,10 @@ import random
 import pytest
 
 from nemo_gym.environments.base import Environment
-from nemo_gym.environments.generated_tasks import SPLIT_SHARES, generate_tasks
+from nemo_gym.environments.generated_tasks import SPLIT_SHARES, after_solved_tasks, generate_tasks
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import message_text
+from nemo_gym.wire.params import ask
 from nemo_gym.wire.task import Task
 
 
@@ -45,3 +47,19 @@ def test_no_number_means_a_thousand_tasks_and_no_task_comes_twice() -> None:
 def test_a_wrong_split_is_refused_at_the_call() -> None:
     with pytest.raises(UsageError, match="no split 'tset'; it has train, validation, test, example"):
         numbers("tset", 0, 1)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_two_solved_tasks_with_different_answers_come_first_and_never_the_task_itself(number: int) -> None:
+    def sum_task(number: int) -> Sums.Task:
+        return Sums.Task(responses_create_params={**ask(f"{number} + 1?")}, question=str(number))
+
+    task = after_solved_tasks(
+        sum_task(number), lambda rng: sum_task(rng.randrange(4)), lambda one: str(int(one.question) + 1)
+    )
+
+    messages = [message_text(item) for item in task.responses_create_params["input"]]
+    first, answer, second, other_answer, last = messages
+    assert last == f"{number} + 1?"
+    assert (first, second) == (f"{int(answer) - 1} + 1?", f"{int(other_answer) - 1} + 1?")
+    assert len({first, second, last}) == 3

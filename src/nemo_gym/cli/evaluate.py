@@ -35,7 +35,7 @@ def prepare(
 ) -> None:
     """Make the data of benchmarks: run the prepare() of every benchmark that is declared, and check its file.
 
-    Example: gym eval prepare --benchmark aime24
+    Example: gym eval prepare --benchmark arc_agi_1,ifbench
 
     Example: gym eval prepare --config suite.yaml --processes 4 --use-cached
     """

@@ -102,7 +102,7 @@ class ConfigSelection:
         selectors = {
             "resources_server": self.resources_server,
             "environment": self.environment,
-            "benchmark": self.benchmark,
+            "benchmark": [name for names in self.benchmark or () for name in names.split(",")],
             "model_type": self.model_type,
         }
         verbose = ["++verbose=true"] if is_verbose() else []

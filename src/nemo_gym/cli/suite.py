@@ -55,7 +55,8 @@ def run_suite(run: Callable[..., None], options: Mapping[str, Any], benchmarks: 
     if options["json"]:
         print_json({"benchmarks": reports})
     elif not options["dry_run"]:
-        _print_table({name: _summary(_file(folder, name)) for name in codes})
+        begun = {name for name, code in codes.items() if code != UsageError.exit_code}
+        _print_table({name: _summary(_file(folder, name)) if name in begun else None for name in codes})
     sys.exit(max(codes.values()))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from nemo_gym.environments.base import Environment
+from nemo_gym.wire.items import Item, assistant, user
 from nemo_gym.wire.task import Task
 
 T = TypeVar("T", bound=Task)
@@ -34,6 +35,29 @@ def last_message(task: Task) -> str:
     """The text of the last message of a task; empty without one."""
     items: Any = (task.responses_create_params or {}).get("input", "")
     return items if isinstance(items, str) else str(items[-1].get("content", "")) if items else ""
+
+
+def after_solved_tasks(task: T, draw: Callable[[random.Random], T], answer: Callable[[T], str]) -> T:
+    """Put two solved tasks before a task, as earlier turns, so that a small model keeps to the form.
+
+    They are the same ones for every task (but never the task itself), and their answers differ.
+
+    Args:
+        task: its request has one message.
+        draw: draws such a task with a generator of random numbers.
+        answer: the right answer to a task.
+    """
+    prompt, rng = last_message(task), random.Random("solved")
+    examples: dict[str, str] = {}
+    while len(examples) < 2:
+        example = draw(rng)
+        if (question := last_message(example)) != prompt:
+            examples.setdefault(answer(example), question)
+    items: list[Item] = []
+    for number, (text, question) in enumerate(examples.items()):
+        items += [user(question), assistant(text, id=f"msg_{number}")]
+    task.responses_create_params = {"input": [*items, user(prompt)]}
+    return task
 
 
 def generate_tasks(

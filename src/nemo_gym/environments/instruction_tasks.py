@@ -16,8 +16,7 @@ from nemo_gym.verifiers.instructions import check_instructions
 from nemo_gym.verifiers.instructions.following import Following
 from nemo_gym.verifiers.instructions.units import listed
 from nemo_gym.wire.errors import TaskUnfit
-from nemo_gym.wire.items import Item, assistant, user
-from nemo_gym.wire.params import RequestParams, ask
+from nemo_gym.wire.params import ask
 from nemo_gym.wire.task import Task
 
 NO_ANSWERS: Final = ("I don't know.", "I do not know", "Sorry, I can't help with that.")
@@ -187,14 +186,6 @@ def details_of(following: Following, text: str) -> dict[str, Any]:
     }
 
 
-def with_examples(examples: Sequence[tuple[str, str]], prompt: str) -> RequestParams:
-    """A request with solved prompts as earlier turns, without which a small model seldom keeps to a form."""
-    items: list[Item] = []
-    for number, (question, answer) in enumerate(examples):
-        items += [user(question), assistant(answer, id=f"msg_{number}")]
-    return {"input": [*items, user(prompt)]}
-
-
 _ATTEMPTS: Final = 1000
 
 
@@ -208,7 +199,7 @@ def _draw(rng: random.Random, level: int, kinds: Sequence[Kind]) -> WritingTask:
     plans = [kind.plan(rng, draft) for kind in order]
     lines = "\n".join(f"- {words}" for _, words in plans)
     which = "each" if len(plans) > 1 else "this"
-    prompt = f"A short text about {topic} is needed. Follow {which} instruction:\n{lines}"
+    prompt = f"Please write a short text about {topic}. Follow {which} instruction:\n{lines}"
     return WritingTask(prompt, [kind.id for kind in order], [values for values, _ in plans], draft.text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
@@ -12,23 +11,17 @@ import pytest
 from huggingface_hub import constants
 
 from nemo_gym.config.manifest_file import read_manifest
-from nemo_gym.config.prompts import load_prompt
-from nemo_gym.config.resolve import Config
-from nemo_gym.config.sources import search_roots
-from nemo_gym.config.workloads import Workload, find_workloads
-from nemo_gym.environments.base import Environment
 from nemo_gym.environments.conformance.stand_in import answer_as, stand_ins
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
-from nemo_gym.runs.task_sources import Source, source_rows
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.task import Row
 from tests.conftest import StartEndpoint
+from tests.library.benchmarks.preparing import BENCHMARKS, prepare, rows_of
 from tests.library.benchmarks.records import REPOSITORIES
 from tests.library.playing import play, play_oracle
 from tests.support.started import Gym
 
-BENCHMARKS = {one.name: one for one in find_workloads(search_roots()) if one.kind == "benchmark"}
 LICENSE = "cc-by-4.0"
 
 
@@ -46,24 +39,6 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for one in REPOSITORIES.values():
         put(folder, one.name, one.file, one.content(), one.license)
     return folder
-
-
-def prepare(workload: Workload) -> Path:
-    return runpy.run_path(str(workload.folder / "prepare.py"))["prepare"]()
-
-
-def rows_of(workload: Workload, path: Path) -> tuple[Environment, list[Row]]:
-    """The environment of a benchmark, and its rows with their prompts."""
-    config: Config = workload.resolve()
-    (server,), (agent,) = config.of("resources_servers"), config.of("responses_api_agents")
-    environment = find_environment(server.implementation)(
-        {key: value for key, value in server.settings.items() if key not in ("domain", "description")}
-    )
-    (dataset,) = agent.datasets
-    prompt = load_prompt(dataset.prompt_config, search_roots()) if dataset.prompt_config else None
-    source = Source(path=path, prompt=prompt)
-    rows = source_rows(environment, (source,), split="benchmark", seed=0, limit=None)
-    return environment, [row for row, _ in rows]
 
 
 def expected(row: Row) -> str:
@@ -120,8 +95,7 @@ def test_rows_from_packages_and_generators_are_whole(
     name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    script = runpy.run_path(str(BENCHMARKS[name].folder / "prepare.py"))
-    path = script["prepare"](**({"length": 60, "tasks": 1} if name == "ruler" else {}))
+    path = prepare(BENCHMARKS[name], **({"length": 60, "tasks": 1} if name == "ruler" else {}))
 
     environment, rows = rows_of(BENCHMARKS[name], path)
 
@@ -218,6 +192,10 @@ def test_a_suite_has_one_table(gym: Gym, repositories: Path, start_endpoint: Sta
     table = suite.stdout[suite.stdout.rindex("solved at best") :]
     cells = [[cell.strip() for cell in line.split("│")[1:5]] for line in table.splitlines() if "of 5" in line]
     assert cells == [["gsm8k", "5", "5 of 5", "0.200"], ["mmlu_pro", "5", "5 of 5", "0.000"]]
+    again = gym("run", "--benchmark", "gsm8k,mmlu_pro", *words, "-o", "out")
+    assert again.returncode == 2
+    assert "out/gsm8k.jsonl exists already" in again.stderr
+    assert again.stdout.count("not run") == 2
     as_json = gym("run", "--benchmark", "gsm8k,math500", *words, "-o", "out2", "--json")
     assert as_json.returncode == 2
     reports = json.loads(as_json.stdout)["benchmarks"]

@@ -10,7 +10,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, generate_tasks
 from nemo_gym.environments.base import Config, Environment
-from nemo_gym.environments.generated_tasks import last_message
+from nemo_gym.environments.generated_tasks import after_solved_tasks, last_message
 from nemo_gym.verifiers.citations import CitationRule, check_citations
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
@@ -51,13 +51,19 @@ class CitationIf(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """The documents and questions of the generated tasks: 2 and 1 at first, 10 and 4 at last."""
+        """The documents and questions of the generated tasks: 2 and 1 at first, after two solved tasks, and
+        10 and 4 at last."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[CitationTask]:
         return generate_tasks(self, self.make, last_message, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> CitationTask:
-        """Draw a task. From level 2 on some tasks demand that nothing is cited."""
+        """Draw a task; at level 0 two solved ones come before it."""
+        task = self.draw(rng)
+        return task if self.config.level > 0 else after_solved_tasks(task, self.draw, right_answer)
+
+    def draw(self, rng: random.Random) -> CitationTask:
+        """Draw a task without solved ones. From level 2 on some tasks demand that nothing is cited."""
         level: int = self.config.level
         names = _NAMES.split(",")
         pairs = rng.sample([(name, fact) for name in names for fact in _FACTS], 2 + 2 * level)
@@ -106,7 +112,12 @@ class CitationIf(Environment):
         return Reward(float(verdict.holds), details=details)
 
     def oracle(self, task: CitationTask, session: Session) -> str | None:
-        return None if task.expected_lines is None else "\n".join(task.expected_lines)
+        return None if task.expected_lines is None else right_answer(task)
+
+
+def right_answer(task: CitationTask) -> str:
+    """The lines that a row expects."""
+    return "\n".join(task.expected_lines or ())
 
 
 def _rule(task: CitationTask) -> CitationRule:

@@ -11,8 +11,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
-from nemo_gym.environments.generated_tasks import last_message
-from nemo_gym.environments.instruction_tasks import with_examples
+from nemo_gym.environments.generated_tasks import after_solved_tasks
 from nemo_gym.library.instruction_following.structured_outputs.generation import SUBJECTS, document, sample
 from nemo_gym.verifiers.documents import DocumentType, Schema, plain_value
 from nemo_gym.verifiers.schema_conformance import check_document, check_value, read_schema
@@ -56,12 +55,9 @@ class StructuredOutputs(Environment):
     def make(self, rng: random.Random) -> DocumentTask:
         """Draw a task; at level 0 two solved ones come before it."""
         task = self.draw(rng)
-        if self.config.level == 0:
-            demonstrations = random.Random("solved")
-            solved = [self.draw(demonstrations) for _ in range(2)]
-            examples = [(last_message(one), one.verifier_metadata["answer"]) for one in solved]
-            task.responses_create_params = {**with_examples(examples, last_message(task))}
-        return task
+        if self.config.level > 0:
+            return task
+        return after_solved_tasks(task, self.draw, lambda one: one.verifier_metadata["answer"])
 
     def draw(self, rng: random.Random) -> DocumentTask:
         """Draw a task without solved ones."""

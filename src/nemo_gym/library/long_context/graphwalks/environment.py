@@ -11,6 +11,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import after_solved_tasks
 from nemo_gym.verifiers.text import last_nonempty_line, strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.response import Response
@@ -40,13 +41,19 @@ class Graphwalks(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """Graphs of 6, 12, 40, 150 or 600 nodes; the prompt has 1,000 to 25,000 characters."""
+        """Graphs of 6, 12, 40, 150 or 600 nodes, in 500 to 27,000 characters. At level 0 two solved tasks
+        come first."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[GraphwalksTask]:
         return generate_tasks(self, self.make, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> GraphwalksTask:
-        """Draw a graph and a question about it that has an answer."""
+        """Draw a task; at level 0 two solved ones come before it."""
+        task = self.draw(rng)
+        return task if self.config.level > 0 else after_solved_tasks(task, self.draw, right_answer)
+
+    def draw(self, rng: random.Random) -> GraphwalksTask:
+        """Draw a graph and a question about it that has an answer, without solved ones."""
         level: int = self.config.level
         count = NODES[level]
         names = [f"{rng.getrandbits(32):08x}" for _ in range(count)]
@@ -65,7 +72,7 @@ class Graphwalks(Environment):
             )
             answer = sorted(nodes_at_depth(edges, node, depth))
         if not answer:
-            return self.make(rng)
+            return self.draw(rng)
         return GraphwalksTask(
             responses_create_params={**ask(prompt(edges, question))},
             expected_answer=json.dumps(answer),
@@ -92,7 +99,12 @@ class Graphwalks(Environment):
         )
 
     def oracle(self, task: GraphwalksTask, session: Session) -> str:
-        return f"{MARKER} [{', '.join(sorted(expected_nodes(task)))}]"
+        return right_answer(task)
+
+
+def right_answer(task: GraphwalksTask) -> str:
+    """The nodes that a row expects."""
+    return f"{MARKER} [{', '.join(sorted(expected_nodes(task)))}]"
 
 
 def prompt(edges: Collection[tuple[str, ...]], question: str) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import after_solved_tasks
 from nemo_gym.library.math.word_problems.stories import write_story
 from nemo_gym.verifiers.math import grade
 from nemo_gym.verifiers.opposition import is_opposed
@@ -36,20 +37,27 @@ class WordProblems(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """Problems of 1 to 5 steps. From level 2 on there is a number that doesn't matter."""
+        """Problems of 1 to 5 steps. At level 0 two solved problems come first, and most numbers go up to 5.
+        From level 2 on there is a number that doesn't matter."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[WordProblemsTask]:
         return generate_tasks(self, self.make, lambda task: task.question, split=split, seed=seed, n=n)
 
     def make(self, rng: random.Random) -> WordProblemsTask:
-        """Draw a problem."""
+        """Draw a problem; at level 0 two solved ones come before it."""
+        problem = self.draw(rng)
+        return after_solved_tasks(problem, self.draw, solution) if self.config.level == 0 else problem
+
+    def draw(self, rng: random.Random) -> WordProblemsTask:
+        """Draw a problem without solved ones."""
         level: int = self.config.level
-        story = write_story(rng, level, 6 + 6 * level)
-        request = "Think step by step. Put the final number into \\boxed{}."
+        story = write_story(rng, level, 5 if level == 0 else 6 + 6 * level)
+        request = f"{'Think step by step. ' * (level > 0)}Put the final number into \\boxed{{}}."
         return WordProblemsTask(
             responses_create_params={**ask(f"{story.text}\n\n{request}")},
             question=story.text,
             expected_answer=str(story.count),
+            verifier_metadata={"working": story.working},
         )
 
     def seed(self, task: WordProblemsTask, session: Session) -> None:
@@ -73,3 +81,9 @@ class WordProblems(Environment):
 
     def oracle(self, task: WordProblemsTask, session: Session) -> str:
         return rf"\boxed{{{task.expected_answer}}}"
+
+
+def solution(task: WordProblemsTask) -> str:
+    """The working of a problem of one step, and its answer in a box."""
+    answer = task.expected_answer
+    return f"{task.verifier_metadata['working']} = {answer}\n\\boxed{{{answer}}}"

@@ -21,6 +21,13 @@ class Story:
     thing: str
     count: int
     text: str
+    working: str = ""
+    """How the number of the opening comes about, such as `3 + 4`."""
+
+    def open(self, sentence: str, working: str, count: int) -> bool:
+        """Begin with a sentence, after which there are so many things."""
+        self.working = working
+        return self.add(sentence, count)
 
     def add(self, sentence: str, count: int | Fraction) -> bool:
         """Append a sentence, after which there are so many things."""
@@ -51,37 +58,38 @@ def write_story(rng: random.Random, steps: int, largest: int) -> Story:
 
 def _bags(rng: random.Random, story: Story, largest: int) -> bool:
     a, b = rng.randint(2, largest), rng.randint(2, largest)
-    return story.add(f"{story.person} has {a} bags with {b} {story.thing} in each.", a * b)
+    return story.open(f"{story.person} has {a} bags with {b} {story.thing} in each.", f"{a} * {b}", a * b)
 
 
 def _two_days(rng: random.Random, story: Story, largest: int) -> bool:
     a, b = rng.randint(2, largest), rng.randint(2, largest)
-    return story.add(f"{story.person} collects {a} {story.thing} on Monday and {b} on Tuesday.", a + b)
+    text = f"{story.person} collects {a} {story.thing} on Monday and {b} on Tuesday."
+    return story.open(text, f"{a} + {b}", a + b)
 
 
 def _more_than(rng: random.Random, story: Story, largest: int) -> bool:
     a, b = rng.randint(2, largest), rng.randint(2, largest)
     text = f"{story.friend} has {a} {story.thing}, and {story.person} has {b} more than {story.friend}."
-    return story.add(text, a + b)
+    return story.open(text, f"{a} + {b}", a + b)
 
 
 def _fewer_than(rng: random.Random, story: Story, largest: int) -> bool:
     b = rng.randint(2, largest)
     a = b + rng.randint(2, largest)
     text = f"{story.friend} has {a} {story.thing}. {story.person} has {b} fewer than {story.friend}."
-    return story.add(text, a - b)
+    return story.open(text, f"{a} - {b}", a - b)
 
 
 def _rows(rng: random.Random, story: Story, largest: int) -> bool:
     a, b = rng.randint(2, largest), rng.randint(2, largest)
-    return story.add(f"{story.person} lays out {story.thing} in {a} rows of {b}.", a * b)
+    return story.open(f"{story.person} lays out {story.thing} in {a} rows of {b}.", f"{a} * {b}", a * b)
 
 
 def _daily(rng: random.Random, story: Story, largest: int) -> bool:
     a, weeks = rng.randint(2, largest), rng.randint(1, 3)
     unit = "week" if weeks == 1 else f"{weeks} weeks"
     text = f"{story.person} gets {a} {story.thing} a day, every day for {'a ' * (weeks == 1)}{unit}."
-    return story.add(text, 7 * weeks * a)
+    return story.open(text, f"{7 * weeks} * {a}", 7 * weeks * a)
 
 
 def _budget(rng: random.Random, story: Story, largest: int) -> bool:
@@ -89,25 +97,25 @@ def _budget(rng: random.Random, story: Story, largest: int) -> bool:
     text = (
         f"One of the {story.thing} costs {price} coins. {story.person} spends {price * count} coins on them."
     )
-    return story.add(text, count)
+    return story.open(text, f"{price * count} / {price}", count)
 
 
 def _dozens(rng: random.Random, story: Story, largest: int) -> bool:
     dozens, more = rng.randint(1, largest), rng.randint(1, 11)
     text = f"{story.person} buys {dozens} dozen {story.thing} and finds {more} more."
-    return story.add(text, 12 * dozens + more)
+    return story.open(text, f"12 * {dozens} + {more}", 12 * dozens + more)
 
 
 def _share_of(rng: random.Random, story: Story, largest: int) -> bool:
     people, each = rng.randint(2, 9), rng.randint(2, largest)
     text = f"{people} friends share {people * each} {story.thing} equally. {story.person} is one of them."
-    return story.add(text, each)
+    return story.open(text, f"{people * each} / {people}", each)
 
 
 def _times_as_many(rng: random.Random, story: Story, largest: int) -> bool:
     a, factor = rng.randint(2, largest), rng.randint(2, 6)
     text = f"{story.friend} has {a} {story.thing}, and {story.person} has {factor} times as many."
-    return story.add(text, factor * a)
+    return story.open(text, f"{factor} * {a}", factor * a)
 
 
 def _gets(rng: random.Random, story: Story) -> bool:

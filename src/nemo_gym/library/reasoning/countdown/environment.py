@@ -10,6 +10,7 @@ import msgspec
 
 from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
+from nemo_gym.environments.generated_tasks import after_solved_tasks
 from nemo_gym.verifiers.arithmetic_expression import Expression, read_expression
 from nemo_gym.verifiers.exact import extract_answer
 from nemo_gym.verifiers.opposition import is_opposed_before
@@ -17,7 +18,7 @@ from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.response import Response
 
-LEVELS: Final = ((3, 12), (4, 20), (4, 50), (5, 99), (6, 99))
+LEVELS: Final = ((2, 40), (4, 20), (4, 50), (5, 99), (6, 99))
 """How many numbers a task has, and the largest of them, at each level."""
 MAX_TARGET: Final = 999
 MAX_NUMBERS: Final = 12
@@ -43,7 +44,7 @@ class Countdown(Environment):
 
     class Config(Config):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
-        """From 3 numbers up to 12 to 6 numbers up to 99."""
+        """From 2 numbers up to 40, after two solved tasks, to 6 numbers up to 99."""
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[CountdownTask]:
         return generate_tasks(
@@ -51,18 +52,23 @@ class Countdown(Environment):
         )
 
     def make(self, rng: random.Random) -> CountdownTask:
-        """Draw a task that has a solution."""
+        """Draw a task that has a solution; at level 0 two solved ones come before it."""
+        task = self.draw(rng)
+        return task if self.config.level > 0 else after_solved_tasks(task, self.draw, solution)
+
+    def draw(self, rng: random.Random) -> CountdownTask:
+        """Draw a task without solved ones."""
         level: int = self.config.level
         count, largest = LEVELS[level]
         while True:
             numbers = sorted(rng.randint(1, largest) for _ in range(count))
-            solution, target = _combine(rng, numbers)
+            expression, target = _combine(rng, numbers)
             if target <= MAX_TARGET and target not in numbers:
                 return CountdownTask(
                     responses_create_params={**ask(prompt(numbers, target))},
                     numbers=numbers,
                     target=target,
-                    solution=solution,
+                    solution=expression,
                 )
 
     def seed(self, task: CountdownTask, session: Session) -> None:
@@ -84,15 +90,22 @@ class Countdown(Environment):
         return Reward(float(reason == "right"), details={"extracted_answer": answer, "reason": reason})
 
     def oracle(self, task: CountdownTask, session: Session) -> str | None:
-        return task.solution and f"Answer: {task.solution}"
+        return task.solution and solution(task)
+
+
+def solution(task: CountdownTask) -> str:
+    """The right answer of a generated task."""
+    return f"Answer: {task.solution}"
 
 
 def prompt(numbers: list[int], target: int) -> str:
     """The question."""
+    example = (
+        "7 from 3 and 4:\nAnswer: 3 + 4" if len(numbers) < 3 else "14 from 2, 3 and 4:\nAnswer: 2 + 3 * 4"
+    )
     return (
         f"Make {target} from the numbers {', '.join(map(str, numbers))}. Use every number exactly once, with "
-        "+ - * / and brackets. End with one line of this form, for example for 14 from 2, 3 and 4:\n"
-        "Answer: 2 + 3 * 4"
+        f"+ - * / and brackets. End with one line of this form, for example for {example}"
     )
 
 
