@@ -106,7 +106,7 @@ class GenrmCompare(Environment):
         if kind not in self.cohorts:
             self.cohorts[kind] = Cohorts(*kind, self.config.cohort_timeout, self.judge_members)
         answer = strip_reasoning(response.final_text).strip()
-        key = (session.row.get(keys.TASK_INDEX), blake2b(msgspec.json.encode(task)).digest())
+        key = (session.row.get(keys.TASK_INDEX), digest_of(task))
         score = await self.cohorts[kind].join(key, Member(task, answer))
         return Reward(score, details={"extracted_answer": answer[:200] or None, "reason": "compared"})
 
@@ -168,6 +168,13 @@ class GenrmCompare(Environment):
 def read_pair(text: str) -> dict[str, float] | None:
     """The two scores and the ranking in a judge's text."""
     return read_scores(text, RANGES)
+
+
+def digest_of(task: Any) -> bytes:
+    """The same for all rollouts of a task, whose request parameters may differ, such as the seed."""
+    request = task.responses_create_params or {}
+    facts = [request.get("input"), task.principle, task.reference_responses]
+    return blake2b(msgspec.json.encode(facts)).digest()
 
 
 def conversation_of(task: Task) -> str:
