@@ -32,7 +32,7 @@ from nemo_gym.runs.plan import task_rows
 
 HERE: Final = Path(__file__).resolve()
 ENVIRONMENTS: Final[dict[str, dict[str, Any]]] = {
-    "mcqa": {},
+    "equivalence_rule": {"level": 2},
     "word_problems": {"level": 2},
     "code_gen": {"level": 1},
     "sql": {"level": 1},
@@ -264,7 +264,7 @@ def main() -> None:
     args = parser.parse_args()
     mixture = measure_mixture(args.tasks, concurrency=args.concurrency)
     print("\n".join(markdown(mixture)))
-    if not mixture.is_whole:
+    if not mixture.is_whole or mixture.collector_mib >= MOST_MIB:
         sys.exit("\n".join([*mixture.left[:20], f"exit code {mixture.exit_code}", mixture.log]))
 
 
