@@ -4,6 +4,7 @@
     python benchmarks/bench.py --quick    floor and this project, small, under 4 minutes
     python benchmarks/bench.py --only ours,inspect-ai
     python benchmarks/bench.py --only turns --out /tmp/turns.md
+    python benchmarks/bench.py --only mixture --out /tmp/mixture.md
 
 Writes benchmarks/RESULTS.md. Linux only: CPU and memory are read from the kernel's accounts.
 """
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import measure
+import mixture
 import report
 import subjects
 import turns
@@ -43,6 +45,11 @@ TURNS = "turns"
 
 VERDICTS = "verdicts"
 """What `--only` calls the rates of verifiers and of isolated code."""
+
+MIXTURE = "mixture"
+"""What `--only` calls the run that mixes ten environments. Nothing else runs it, as it takes minutes."""
+
+ALL = (*subjects.NAMES, TURNS, VERDICTS, MIXTURE)
 
 START_ROLLOUTS = 16
 """Rollouts of the run that shows what starting costs."""
@@ -91,9 +98,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="few rollouts, one repeat, no peers unless asked"
     )
-    parser.add_argument(
-        "--only", help=f"comma-separated subset of {', '.join([*subjects.NAMES, TURNS, VERDICTS])}"
-    )
+    parser.add_argument("--only", help=f"comma-separated subset of {', '.join(ALL)}")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None, help="run the peers")
     parser.add_argument(
         "--peer-minutes", type=float, help="time limit for each peer (default: 5 to 12, see subjects.py)"
@@ -113,8 +118,10 @@ def main() -> None:
             bench.run_turns()
         if VERDICTS in names:
             bench.run_verdicts()
+        if MIXTURE in names:
+            bench.run_mixture()
         for name in names:
-            if name not in (*subjects.OWN, TURNS, VERDICTS):
+            if name not in (*subjects.OWN, TURNS, VERDICTS, MIXTURE):
                 bench.run_peer(name, args.peer_minutes)
     print(f"wrote {args.out.name}")
 
@@ -159,6 +166,13 @@ class Bench:
         """Count the verdicts and the isolated runs of code in a second; under a minute."""
         self.report.verdicts = verdicts.measure()
         print("\n".join(verdicts.markdown(self.report.verdicts)), flush=True)
+        self._write()
+
+    def run_mixture(self) -> None:
+        """Run ten environments together; some minutes."""
+        tasks = 100 if self.quick else 1000
+        self.report.mixture = mixture.measure_mixture(tasks, ignore=frozenset({self.mock.pid}))
+        print("\n".join(mixture.markdown(self.report.mixture)), flush=True)
         self._write()
 
     def run_peer(self, name: str, minutes: float | None) -> None:
@@ -287,10 +301,8 @@ def _names(only: str | None, *, with_peers: bool) -> list[str]:
         return [*own, TURNS, VERDICTS, *(name for name in subjects.NAMES if with_peers and name not in own)]
     asked = [name.strip() for name in only.split(",")]
     for name in asked:
-        if name not in (*subjects.NAMES, TURNS, VERDICTS):
-            sys.exit(
-                f"--only: no subject {name!r}; there are: {', '.join([*subjects.NAMES, TURNS, VERDICTS])}"
-            )
+        if name not in ALL:
+            sys.exit(f"--only: no subject {name!r}; there are: {', '.join(ALL)}")
     return asked
 
 

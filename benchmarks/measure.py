@@ -15,6 +15,8 @@ from pathlib import Path
 
 SAMPLE_S = 0.2
 GRACE_S = 10.0
+LEFT_S = 1.0
+"""After so many seconds, a process that outlives the command counts as left behind."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Usage:
     """Most processes alive at one sample."""
     exit_code: int | None
     """None when it was stopped at the time limit."""
+    command_rss_mib: float
+    """Peak resident memory of the command's own process, to the last sample."""
+    left: tuple[str, ...]
+    """The processes that outlive the command by more than a second."""
 
 
 def run(
@@ -63,15 +69,18 @@ def run(
             start_new_session=True,
         )
     exit_code: int | None = None
+    command_rss_mib = 0.0
     handle = os.pidfd_open(child.pid)
     try:
         while not select.select([handle], [], [], SAMPLE_S)[0]:
             tree.sample()
+            command_rss_mib = max(command_rss_mib, _peak_rss_mib(child.pid))
             if time.monotonic() - started > timeout_s:
                 break
         else:
             exit_code = tree.reap(child.pid)
         wall_s = time.monotonic() - started
+        left = tree.after(LEFT_S) if exit_code is not None else ()
         tree.drain(GRACE_S if exit_code is not None else 0.0)
     finally:
         os.close(handle)
@@ -84,6 +93,8 @@ def run(
         wall_s=wall_s,
         processes=tree.processes,
         exit_code=exit_code,
+        command_rss_mib=command_rss_mib,
+        left=left,
     )
 
 
@@ -121,6 +132,13 @@ class _Tree:
             while self._reap_ended() and time.monotonic() < deadline:
                 time.sleep(0.05)
             self._signal(number)
+
+    def after(self, seconds: float) -> tuple[str, ...]:
+        """The command lines of the processes that are still alive after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while self._reap_ended() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return tuple(_command_line(stat.pid) for stat in self._descendants())
 
     def kill(self) -> None:
         """End whatever is left."""
@@ -186,6 +204,22 @@ def _all_processes() -> list[_Stat]:
         cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS
         stats.append(_Stat(int(entry), fields[0], int(fields[1]), cpu_s, int(fields[21]) * _PAGE_MIB))
     return stats
+
+
+def _peak_rss_mib(pid: int) -> float:
+    try:
+        status = Path("/proc", str(pid), "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    peaks = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(next(peaks, "0")) / 1024
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return "a process that has just ended"
 
 
 def _become_subreaper() -> None:

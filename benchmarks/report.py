@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mixture
 import subjects
 import turns
 import verdicts
@@ -65,6 +66,7 @@ class Report:
     memory_runs: list[Result] = field(default_factory=list)
     turns: list[turns.Turns] = field(default_factory=list)
     verdicts: list[verdicts.Rate] = field(default_factory=list)
+    mixture: mixture.Mixture | None = None
 
     def present(self, subject: str, label: str) -> None:
         self.labels[subject] = label
@@ -112,6 +114,8 @@ class Report:
             parts += ["## Thirty turns of 400 tokens, with ids\n", _TURNS, *turns.markdown(self.turns), ""]
         if self.verdicts:
             parts += ["## Verdicts and isolated code\n", _VERDICTS, *verdicts.markdown(self.verdicts), ""]
+        if self.mixture:
+            parts += ["## Ten environments in one run\n", _MIXTURE, *mixture.markdown(self.mixture), ""]
         if self.memory_runs:
             parts += ["## Long runs of this project\n", *self._detail_rows(self.memory_runs)]
         parts += [
@@ -250,6 +254,13 @@ nothing else. Both figures of *ours* are to be at most {turns.LIMIT} times the l
 _VERDICTS = """\
 Verdicts in a second of one core's time, on texts that all differ, and isolated runs of code in a second on
 the clock, with all cores.
+"""
+
+
+_MIXTURE = """\
+One `gym run` with a configuration of ten environments of different kinds. The oracle of each acts as the
+model; two of them ask a scripted judge. The environments run in the collector's process, code and SQL in
+child processes. The memory is that of the collector, the largest of all samples.
 """
 
 

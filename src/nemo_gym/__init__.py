@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nemo_gym.environments.base import StepEnvironment as StepEnvironment
     from nemo_gym.environments.blocking_hooks import blocking as blocking
     from nemo_gym.environments.generated_tasks import generate_tasks as generate_tasks
+    from nemo_gym.environments.route import route as route
     from nemo_gym.environments.session import Session as Session
     from nemo_gym.environments.tool import ToolError as ToolError
     from nemo_gym.environments.tool import tool as tool
@@ -64,6 +65,7 @@ _HOMES = {
     "collect": "assembly.collect",
     "generate_tasks": "environments.generated_tasks",
     "model": "assembly.model",
+    "route": "environments.route",
     "tool": "environments.tool",
 }
 

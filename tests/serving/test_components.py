@@ -6,10 +6,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from nemo_gym.config.instances import Instance
+from nemo_gym.library.reasoning.reasoning.environment import Reasoning
 from nemo_gym.models.call_limit import LimitedModel
 from nemo_gym.models.chat import ChatModel
 from nemo_gym.models.replicas import ReplicatedModel
 from nemo_gym.models.responses import ResponsesModel
+from nemo_gym.runs.plan import task_rows
 from nemo_gym.serving.components import Components, model_of
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.wire.errors import UsageError
@@ -59,11 +61,30 @@ async def test_an_agent_that_does_not_fit_the_environment_says_which_one_does() 
         await made.app("mine")
 
 
-async def test_an_oracle_needs_one_environment_to_look_at() -> None:
+async def test_each_agent_has_an_oracle_of_its_own_environment() -> None:
     other = Instance("other", "resources_servers", "reasoning", {}, "app.py")
-    made = components(model("oracle"), other)
-    with pytest.raises(UsageError, match="exactly one environment"):
-        await made.app("policy_model")
+    second = agent("second", resources_server={"type": "resources_servers", "name": "other"})
+    made = components(model("oracle"), agent("mine"), other, second)
+    task = next(task_rows(Reasoning(), None, split="test", limit=1))
+    for name, row in (("mine", {**ROW, "expected_answer": "A"}), ("second", task)):
+        with TestClient(await made.app(name)) as client:
+            assert client.post("/run", json=row).json()["reward"] == 1.0
+    await made.aclose()
+
+
+async def test_an_oracle_needs_the_environment_of_its_agent() -> None:
+    references = {"model_server": {"type": "responses_api_models", "name": "policy_model"}}
+    alone = Instance("alone", "responses_api_agents", "simple_agent", references, "app.py")
+    made = components(model("oracle"), alone)
+    with pytest.raises(UsageError, match="alone: the oracle needs the agent's environment"):
+        await made.app("alone")
+
+
+async def test_an_oracle_at_its_own_address_answers_nobody() -> None:
+    made = components(model("oracle"))
+    with TestClient(await made.app("policy_model")) as client:
+        answer = client.post("/v1/responses", json={"input": "2 + 2?"})
+    assert (answer.status_code, "only the agents" in answer.text) == (400, True)
 
 
 def test_the_original_names_of_a_models_settings_are_understood() -> None:

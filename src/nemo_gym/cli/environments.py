@@ -165,6 +165,7 @@ def check(
     ] = 8,
     seed: Annotated[int, typer.Option(help="The seed of the tasks to try.")] = 0,
     ask: options.Asks = None,
+    sandbox_provider: options.SandboxProvider = "",
     json: Json = False,
 ) -> None:
     """Prove that an environment keeps its promises: golden cases, determinism, isolation, hostile text.
@@ -178,9 +179,11 @@ def check(
 
     check_names(name, every, settings)
     if every:
-        job = partial(check_built_in, baseline_tasks=baseline_tasks, seed=seed)
+        job = partial(
+            check_built_in, baseline_tasks=baseline_tasks, seed=seed, sandbox_provider=sandbox_provider
+        )
         sys.exit(print_all(in_processes(job), _summary, as_json=json))
-    build, supply = subject(name, settings, ask)
+    build, supply = subject(name, settings, ask, sandbox_provider)
 
     async def check_all() -> CheckReport:
         if supply is not None:

@@ -200,6 +200,8 @@ def reverify(
     reward_weights: options.RewardWeights = None,
     shape: options.Shapes = None,
     concurrency: options.Concurrency = None,
+    max_sandboxes: options.MaxSandboxes = None,
+    sandbox_provider: options.SandboxProvider = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rollouts.")] = None,
     rollout_timeout: options.RolloutTimeout = 3600.0,
     force: Annotated[
@@ -264,6 +266,12 @@ def reverify(
         scored=(rollouts,) if kind else (),
         limit=limit,
     )
+    if selection.is_configured:
+        flags = options.sandbox_changes(max_sandboxes, sandbox_provider)
+        selection = replace(selection, words=[*flags, *(selection.words or [])])
+    run_settings = RunSettings.of(
+        concurrency=concurrency, max_sandboxes=max_sandboxes, sandbox_provider=sandbox_provider or None
+    )
     chosen = scoring(
         selection,
         rollouts,
@@ -279,7 +287,9 @@ def reverify(
         agent=plan.agent,
         plan=plan,
         output=output,
-        concurrency=RunSettings.of(concurrency=concurrency).concurrency,
+        concurrency=run_settings.concurrency,
+        max_sandboxes=run_settings.max_sandboxes,
+        sandbox_provider=run_settings.sandbox_provider,
         rollout_timeout=rollout_timeout,
         resume=resume,
         accept=frozenset(accept_changes or ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,7 @@ def redteam(
     tasks: Annotated[int, typer.Option(min=0, help="On how many tasks the general hacks are tried.")] = 2,
     seed: Annotated[int, typer.Option(help="The seed of the tasks.")] = 0,
     ask: options.Asks = None,
+    sandbox_provider: options.SandboxProvider = "",
     json: Json = False,
 ) -> None:
     """Try known reward hacks on an environment, and report every one that pays.
@@ -45,9 +47,9 @@ def redteam(
 
     check_names(name, every, settings)
     if every:
-        job = partial(attack_built_in, tasks=tasks, seed=seed)
+        job = partial(attack_built_in, tasks=tasks, seed=seed, sandbox_provider=sandbox_provider)
         sys.exit(print_all(in_processes(job), _summary, as_json=json))
-    build, supply = subject(name, settings, ask)
+    build, supply = subject(name, settings, ask, sandbox_provider)
     report = run_async(attack(build, tasks=tasks, seed=seed, supply=supply))
     if json:
         print_json(report)
@@ -67,9 +69,10 @@ def check_names(name: str, every: bool, settings: Sequence[str] | None) -> None:
 
 
 def subject(
-    name: str, settings: Sequence[str] | None, asks: Sequence[str] | None
+    name: str, settings: Sequence[str] | None, asks: Sequence[str] | None, sandbox_provider: str
 ) -> tuple[Callable[[], Environment], Callable[[], Resources] | None]:
-    """What builds the environment of a command line, and what creates its resources, if it names models.
+    """What builds the environment of a command line, and what creates its resources, if it names models or a
+    provider of sandboxes.
 
     Raises:
         UsageError: there is no such environment, or a word can't be read.
@@ -81,7 +84,26 @@ def subject(
 
     kind = find_environment(name)
     spec = with_asked(EnvironmentSpec(name, read_settings(settings or [])), read_asks(asks or []))
-    return partial(build_environment, kind, spec.settings), spec.resources if spec.models else None
+    supply = _with_provider(kind, sandbox_provider, spec.resources if spec.models else None)
+    return partial(build_environment, kind, spec.settings), supply
+
+
+def _with_provider(
+    kind: type[Environment], sandbox_provider: str, supply: Callable[[], Resources] | None = None
+) -> Callable[[], Resources] | None:
+    """What creates the resources of an environment; None for those of the check itself.
+
+    Raises:
+        InvalidSandbox: there is no such provider.
+    """
+    from nemo_gym.environments.conformance.stand_in import stand_ins
+    from nemo_gym.sandbox.pool import named_pool
+
+    if not sandbox_provider:
+        return supply
+    named_pool(sandbox_provider, None)
+    others = supply or partial(stand_ins, kind.asks)
+    return lambda: replace(others(), sandboxes=named_pool(sandbox_provider, None))
 
 
 def in_processes(job: Callable[[str], Any]) -> list[Any]:
@@ -96,24 +118,28 @@ def in_processes(job: Callable[[str], Any]) -> list[Any]:
         return list(pool.map(job, library()))
 
 
-def check_built_in(name: str, *, baseline_tasks: int, seed: int) -> CheckReport:
+def check_built_in(name: str, *, baseline_tasks: int, seed: int, sandbox_provider: str) -> CheckReport:
     """The conformance check of a built-in environment with its default settings."""
     from nemo_gym.environments.conformance.check import check_environment
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.runs.loop import run_async
 
     kind = find_environment(name, roots=[])
-    return run_async(check_environment(lambda: kind({}), baseline_tasks=baseline_tasks, seed=seed))
+    supply = _with_provider(kind, sandbox_provider)
+    return run_async(
+        check_environment(lambda: kind({}), baseline_tasks=baseline_tasks, seed=seed, supply=supply)
+    )
 
 
-def attack_built_in(name: str, *, tasks: int, seed: int) -> RedteamReport:
+def attack_built_in(name: str, *, tasks: int, seed: int, sandbox_provider: str) -> RedteamReport:
     """The hacks against a built-in environment with its default settings."""
     from nemo_gym.environments.discovery import find_environment
     from nemo_gym.environments.redteam.attack import attack
     from nemo_gym.runs.loop import run_async
 
     kind = find_environment(name, roots=[])
-    return run_async(attack(lambda: kind({}), tasks=tasks, seed=seed))
+    supply = _with_provider(kind, sandbox_provider)
+    return run_async(attack(lambda: kind({}), tasks=tasks, seed=seed, supply=supply))
 
 
 def print_all(reports: Sequence[Any], summary: Callable[[Any], str], *, as_json: bool) -> int:

@@ -99,8 +99,7 @@ def run(
     from nemo_gym.config.run_settings import RunSettings
 
     words = [word for word in (environment, *(settings or [])) if word]
-    sandbox_flags = {"max_sandboxes": max_sandboxes, "sandbox_provider": sandbox_provider}
-    flags = [f"++{key}={value}" for key, value in sandbox_flags.items() if value]
+    flags = options.sandbox_changes(max_sandboxes, sandbox_provider)
     selection = ConfigSelection(
         words=words,
         config=config,

@@ -254,3 +254,9 @@ ModelReady: TypeAlias = Annotated[
         metavar="SECONDS",
     ),
 ]
+
+
+def sandbox_changes(max_sandboxes: int | None, sandbox_provider: str) -> list[str]:
+    """The changes to a configuration that the flags for sandboxes stand for."""
+    flags = {"max_sandboxes": max_sandboxes, "sandbox_provider": sandbox_provider}
+    return [f"++{key}={value}" for key, value in flags.items() if value]

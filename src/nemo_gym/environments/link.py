@@ -17,6 +17,7 @@ from nemo_gym.environments.blocking_hooks import end_threads
 from nemo_gym.environments.mcp_tools import McpTools, check_sdk
 from nemo_gym.environments.resources import Resources
 from nemo_gym.environments.rewards import reward_scale
+from nemo_gym.environments.route import BoundRoute, bind_routes
 from nemo_gym.environments.session import CURRENT, Session
 from nemo_gym.environments.tool import answer_of, bind_tools, no_such_tool
 from nemo_gym.stats.reward_scale import RewardScale
@@ -96,6 +97,8 @@ class LocalEnvironment:
         self._tools = bind_tools(environment)
         self.tools = [tool.schema for tool in self._tools.values()]
         """The schema of every tool."""
+        self.routes = bind_routes(environment, self._tools)
+        """The routes of the environment's own, for its server."""
         self._has_mcp = type(environment).mcp_servers is not Environment.mcp_servers
         if self._has_mcp:
             check_sdk(environment.name())
@@ -250,6 +253,19 @@ class LocalEnvironment:
             raise JudgeFailed(message_of(error)) from error
         except BaseException as error:
             raise_fault(error, VerifierFault, "verify")
+
+    async def answer(self, route: BoundRoute, body: Any) -> Any:
+        """The answer of one of the environment's own routes.
+
+        Raises:
+            RolloutError: the method raises, or a model that it asks gives no answer.
+        """
+        try:
+            return await _settle(route.function(body))
+        except ModelError as error:
+            raise JudgeFailed(message_of(error)) from error
+        except BaseException as error:
+            raise_fault(error, EnvironmentFault, route.path)
 
     async def aclose(self) -> None:
         """Run the environment's `aclose`, then close its sandboxes and threads. An exception of `aclose` is

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TextIO
 
+from nemo_gym.support.pipe_end import PipeEnd
 from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.safe_text import printable
 
@@ -33,7 +34,7 @@ async def show_output(*streams: TextIO) -> AsyncGenerator[tuple[int, ...]]:
                 ends.append(end)
                 reader = StreamReader()
                 transport, _ = await loop.connect_read_pipe(
-                    partial(StreamReaderProtocol, reader), os.fdopen(source, "rb", 0)
+                    partial(StreamReaderProtocol, reader), PipeEnd.file(source)
                 )
                 stack.callback(transport.close)
                 tasks.append(asyncio.create_task(_show(reader, stream)))

@@ -25,6 +25,7 @@ from nemo_gym.environments.remote_placeholder import RemotePlaceholder
 from nemo_gym.environments.resources import AskedModel, ModelMissing, Resources, check_supply
 from nemo_gym.models.asked_model import CountedModel
 from nemo_gym.models.base import Model
+from nemo_gym.models.baselines import OracleModel
 from nemo_gym.models.responses import ResponsesModel
 from nemo_gym.runs.asked_specs import asked_spec
 from nemo_gym.runs.component_specs import AgentSpec, ModelSpec
@@ -40,11 +41,12 @@ from nemo_gym.serving.loopback_tools import open_tools
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.sockets import http_url, reachable
-from nemo_gym.wire.errors import GymError, ModelDenied, UsageError
+from nemo_gym.wire.errors import GymError, ModelDenied, ModelRejected, UsageError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
 MODEL_SERVER: Final = "model_server"
+ORACLE: Final = "oracle"
 RESOURCES_SERVER: Final = "resources_server"
 
 
@@ -141,9 +143,8 @@ class Components:
     def _model(self, name: str) -> Model:
         if name not in self._models:
             instance = self._instances[name]
-            oracle = instance.implementation == "oracle"
-            link = self._only_environment() if oracle else None
-            model = self._shared_engine(instance) or model_of(instance, link)
+            oracle = instance.implementation == ORACLE
+            model = OutsideOracle() if oracle else self._shared_engine(instance) or model_of(instance)
             self._models[name] = self._close_later(model)
         return self._models[name]
 
@@ -155,13 +156,6 @@ class Components:
         settings = {key: value for key, value in instance.settings.items() if key != MODEL_SERVER}
         there = {"base_url": self._url(reference.name), "api_key": self._token, "model": instance.name}
         return ModelSpec.of_instance(instance.implementation, settings | there).build(None)
-
-    def _only_environment(self) -> LocalEnvironment:
-        """The environment for a model that needs one: an oracle."""
-        names = [one.name for one in self._instances.values() if one.kind == "resources_servers"]
-        if len(names) != 1 or names[0] not in self._here:
-            raise UsageError("an oracle needs exactly one environment, in the same process")
-        return self._environment(names[0])
 
     async def _agent_app(self, instance: Instance) -> Starlette:
         references = instance.references
@@ -206,7 +200,7 @@ class Components:
 
     def _model_of(self, instance: Instance, agent: Agent) -> Model:
         reference = instance.references.get(MODEL_SERVER)
-        model = self._model_at(reference) if reference else MissingModel()
+        model = self._policy(instance, reference) if reference else MissingModel()
         if agent.needs_served_model:
             capture = self._options.capture
             loopback = LoopbackModel(
@@ -217,6 +211,15 @@ class Components:
             self._exit_stack.push_async_callback(loopback.aclose)
             return loopback
         return model
+
+    def _policy(self, agent: Instance, reference: Reference) -> Model:
+        """The model of an agent. An oracle looks into the agent's own environment."""
+        if self._instances[reference.name].implementation != ORACLE:
+            return self._model_at(reference)
+        environment = agent.references.get(RESOURCES_SERVER)
+        if environment is None or environment.name not in self._here:
+            raise UsageError(f"{agent.name}: the oracle needs the agent's environment in the same process")
+        return OracleModel(self._environment(environment.name))
 
     def _model_at(self, reference: Reference) -> Model:
         if reference.name in self._here:
@@ -251,13 +254,13 @@ class Components:
         return model
 
 
-def model_of(instance: Instance, link: LocalEnvironment | None = None) -> Model:
+def model_of(instance: Instance) -> Model:
     """The back end of a model instance.
 
     Raises:
         UsageError: there is no such type, or its settings are wrong.
     """
-    return ModelSpec.of_instance(instance.implementation, instance.settings).build(link)
+    return ModelSpec.of_instance(instance.implementation, instance.settings).build(None)
 
 
 class MissingModel(Model):
@@ -265,3 +268,12 @@ class MissingModel(Model):
 
     async def responses(self, params: RequestParams) -> Response:
         raise ModelDenied("this agent has no model_server in the configuration")
+
+
+class OutsideOracle(Model):
+    """The oracle at its own address, where no rollout is. Each agent has an oracle of its environment."""
+
+    name = ORACLE
+
+    async def responses(self, params: RequestParams) -> Response:
+        raise ModelRejected("the oracle answers only the agents of the environments in its process")

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.reverify_mode import reverify_mode
 from nemo_gym.environments.rewards import Rewards
+from nemo_gym.environments.route import BoundRoute
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import no_such_tool
 from nemo_gym.serving.answers import JsonResponse, echo, text_answer
@@ -96,6 +97,7 @@ class _Server:
                 summary="Whether stored trajectories can be scored again.",
                 answer={"enum": ["stateless", "unsupported", "unknown"]},
             ),
+            *map(self._own_route, self._link.routes),
             *([] if self._link.steps else [self._tool_route()]),
         ]
 
@@ -151,6 +153,18 @@ class _Server:
                 media_type="*/*",
             )
         return ApiRoute("/{tool}", self.tool, operations=operations)
+
+    def _own_route(self, route: BoundRoute) -> ApiRoute:
+        async def answer(request: Request) -> JsonResponse:
+            body = await read_object(request)
+            try:
+                form = msgspec.convert(body, route.body)
+            except msgspec.ValidationError as error:
+                raise InvalidBody.of(error) from None
+            return JsonResponse(await self._link.answer(route, form))
+
+        body, schema = msgspec.json.schema(route.body), msgspec.json.schema(route.answer)
+        return ApiRoute(route.path, answer, summary=route.summary, body=body, answer=schema)
 
     async def seed_session(self, request: Request) -> JsonResponse:
         row = await read_object(request)

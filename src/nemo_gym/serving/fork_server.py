@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from nemo_gym.support.pipe_end import PipeEnd
+
 LONGEST_PACKET: Final = 1 << 16
 
 
@@ -52,7 +54,7 @@ class ForkedProcess:
         Args:
             limit: bytes of the longest line of its output.
         """
-        loop, output, file = asyncio.get_running_loop(), os.fdopen(stdout, "rb", 0), os.fdopen(stdin, "wb", 0)
+        loop, output, file = asyncio.get_running_loop(), PipeEnd.file(stdout), PipeEnd.file(stdin)
         reader = self.stdout = asyncio.StreamReader(limit)
         read, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
         self._transports.append(read)

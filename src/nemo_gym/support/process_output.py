@@ -6,6 +6,8 @@ import asyncio
 import os
 from typing import IO, Self
 
+from nemo_gym.support.pipe_end import PipeEnd
+
 
 class Output(asyncio.Protocol):
     """The beginning and the end of the data in a pipe. Leaving its context closes both ends of the pipe.
@@ -30,7 +32,7 @@ class Output(asyncio.Protocol):
     async def pipe(cls, most: int) -> Self:
         """The output of a new pipe."""
         read, write = os.pipe()
-        reading, writing = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
+        reading, writing = PipeEnd.file(read), os.fdopen(write, "wb", 0)
         try:
             _, output = await asyncio.get_running_loop().connect_read_pipe(
                 lambda: cls(most, writing), reading

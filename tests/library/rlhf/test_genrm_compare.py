@@ -36,6 +36,11 @@ def test_the_repeats_of_a_task_are_compared_with_one_another(comparison: str):
     assert rewards(["poor", "good", "fair"], settings) == [("fair", 3.0), ("good", 5.0), ("poor", 1.0)]
 
 
+def test_repeats_with_sampling_seeds_of_their_own_are_one_cohort():
+    settings = {"num_rollouts_per_prompt": 2, "cohort_timeout": 60}
+    assert rewards(["poor", "good"], settings, seed=7) == [("good", 5.0), ("poor", 1.0)]
+
+
 def test_the_deadline_judges_those_that_are_there():
     settings = {"num_rollouts_per_prompt": 8, "cohort_timeout": 0.2}
     assert rewards(["poor", "good"], settings) == [("good", 5.0), ("poor", 1.0)]

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nemo_gym import Environment, Response, Reward, Session, Task
+from nemo_gym import Environment, Response, Reward, Session, Task, blocking
 from nemo_gym.environments.judge import ask_label
+from nemo_gym.environments.second_opinion import MathVerify, SecondOpinion
 from nemo_gym.stats.passes import compute_pass_majority_metrics, highest_k_metrics
 from nemo_gym.verifiers.math import grade
 from nemo_gym.verifiers.text import strip_reasoning
@@ -35,11 +36,18 @@ class MathWithJudge(Environment):
         one."""
         judge_responses_create_params: dict[str, Any] = {}
         """Request parameters of the judge's calls, such as `temperature`."""
+        second_opinion: SecondOpinion = None
+        """`math_verify` also pays an answer that this package calls equal to the expected one. It is wrong at
+        times."""
 
     class Task(Task):
         question: str
         expected_answer: str
         """LaTeX or plain notation; dollar signs or a box around it are ignored."""
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self.math_verify = MathVerify() if self.config.second_opinion else None
 
     def needed_models(self) -> Iterable[str]:
         return self.asks if self.config.should_use_judge else ()
@@ -56,6 +64,10 @@ class MathWithJudge(Environment):
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
         grading = grade(response.final_text, task.expected_answer)
         details: dict[str, Any] = {"library_reward": grading.score, "extracted_answer": grading.extracted}
+        if self.math_verify and not grading.score and grading.extracted:
+            details["math_verify"] = await self.ask_math_verify(grading.extracted, task.expected_answer)
+            if details["math_verify"]:
+                return Reward(1.0, details=details)
         use_judge = self.config.should_use_judge
         if use_judge is None:
             use_judge = "judge" in self.models
@@ -72,6 +84,16 @@ class MathWithJudge(Environment):
             if evaluations[-1]["verdict_label"] != EQUAL:
                 return Reward(0.0, details=details)
         return Reward(1.0, details=details)
+
+    @blocking
+    def ask_math_verify(self, answer: str, expected: str) -> bool | None:
+        """The second opinion on an answer that is not symbolically equal."""
+        assert self.math_verify is not None
+        return self.math_verify.equal(answer, expected)
+
+    def aclose(self) -> None:
+        if self.math_verify:
+            self.math_verify.close()
 
     async def compare(self, question: str, a: str, b: str) -> dict[str, Any]:
         """Ask the judge whether two answers are equal; the result has the request, the response and the

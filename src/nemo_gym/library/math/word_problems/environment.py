@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from nemo_gym import Reward, Session, Task, ask, blocking, generate_tasks
 from nemo_gym.environments.base import Config, Environment
 from nemo_gym.environments.generated_tasks import after_solved_tasks
+from nemo_gym.environments.second_opinion import MathVerify, SecondOpinion
 from nemo_gym.library.math.word_problems.stories import write_story
 from nemo_gym.verifiers.math import grade
 from nemo_gym.verifiers.opposition import is_opposed
@@ -39,6 +40,13 @@ class WordProblems(Environment):
         level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
         """Problems of 1 to 5 steps. At level 0 two solved problems come first, and most numbers go up to 5.
         From level 2 on there is a number that doesn't matter."""
+        second_opinion: SecondOpinion = None
+        """`math_verify` also pays an answer that this package calls equal to the expected one. It is wrong at
+        times."""
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self.math_verify = MathVerify() if self.config.second_opinion else None
 
     def tasks(self, split: str, seed: int, n: int | None) -> Iterator[WordProblemsTask]:
         return generate_tasks(self, self.make, lambda task: task.question, split=split, seed=seed, n=n)
@@ -76,8 +84,17 @@ class WordProblems(Environment):
         if box is None or is_opposed(text, box.start, box.end, str, is_open=True):
             return Reward(0.0, details={"extracted_answer": None, "reason": "no_answer"})
         grading = grade(response.final_text, task.expected_answer)
-        reason = "right" if grading.score else "no_answer" if grading.extracted is None else "wrong"
-        return Reward(grading.score, details={"extracted_answer": grading.extracted, "reason": reason})
+        details: dict[str, Any] = {"extracted_answer": grading.extracted}
+        score = grading.score
+        if self.math_verify and not score and grading.extracted:
+            details["math_verify"] = self.math_verify.equal(grading.extracted, task.expected_answer)
+            score = float(bool(details["math_verify"]))
+        reason = "right" if score else "no_answer" if grading.extracted is None else "wrong"
+        return Reward(score, details={**details, "reason": reason})
+
+    def aclose(self) -> None:
+        if self.math_verify:
+            self.math_verify.close()
 
     def oracle(self, task: WordProblemsTask, session: Session) -> str:
         return rf"\boxed{{{task.expected_answer}}}"

@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from itertools import combinations
+from statistics import fmean
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from nemo_gym import Environment, Response, Reward, Session, Task, generate_tasks
+from nemo_gym import Environment, Response, Reward, Session, Task, generate_tasks, route
 from nemo_gym.environments.cohorts import Cohorts
 from nemo_gym.environments.judge import ask_judge
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.verifiers.verdicts import read_scores
 from nemo_gym.wire import keys
+from nemo_gym.wire.errors import TaskUnfit, UsageError
+from nemo_gym.wire.items import check_items
 from nemo_gym.wire.params import ask
 
 RANGES = {"score_1": (1.0, 5.0), "score_2": (1.0, 5.0), "ranking": (1.0, 6.0)}
@@ -55,6 +58,34 @@ class Member(NamedTuple):
 
     task: Any
     answer: str
+
+
+class CompareRequest(msgspec.Struct):
+    """Responses to one conversation."""
+
+    conversation_history: list[dict[str, Any]]
+    response_objs: Annotated[list[dict[str, Any]], Meta(min_length=2, max_length=64)]
+    principle: str | None = None
+    """What counts."""
+
+
+class Comparison(msgspec.Struct):
+    """What a judge says about a pair, in the order in which it sees the two."""
+
+    response_i: int
+    response_j: int
+    judge_idx: int
+    score_1: float
+    score_2: float
+    ranking: float
+
+
+class CompareAnswer(msgspec.Struct):
+    """The reward of each response, and where it comes from."""
+
+    rewards: list[float]
+    comparison_results: list[Comparison]
+    metrics: dict[str, float]
 
 
 class GenrmCompare(Environment):
@@ -106,7 +137,7 @@ class GenrmCompare(Environment):
         if kind not in self.cohorts:
             self.cohorts[kind] = Cohorts(*kind, self.config.cohort_timeout, self.judge_members)
         answer = strip_reasoning(response.final_text).strip()
-        key = (session.row.get(keys.TASK_INDEX), blake2b(msgspec.json.encode(task)).digest())
+        key = (session.row.get(keys.TASK_INDEX), digest_of(task))
         score = await self.cohorts[kind].join(key, Member(task, answer))
         return Reward(score, details={"extracted_answer": answer[:200] or None, "reason": "compared"})
 
@@ -114,24 +145,45 @@ class GenrmCompare(Environment):
         """The rewards of the members of a cohort."""
         task = members[0].task
         answers = [member.answer for member in members] + task.reference_responses
-        rewards = await self.compare(conversation_of(task), answers, task.principle)
-        return rewards[: len(members)]
+        comparisons = await self.compare(conversation_of(task), answers, task.principle)
+        return rewards_of(comparisons, len(answers))[: len(members)]
 
-    async def compare(self, conversation: str, answers: Sequence[str], principle: str | None) -> list[float]:
-        """The mean score of each answer over its comparisons.
+    @route("/compare")
+    async def compare_responses(self, body: CompareRequest) -> CompareAnswer:
+        """Compare the responses of one conversation in pairs; no session is needed."""
+        answers = [answer_of(place, response) for place, response in enumerate(body.response_objs)]
+        conversation = conversation_text(body.conversation_history)
+        comparisons = await self.compare(conversation, answers, body.principle)
+        rewards = rewards_of(comparisons, len(answers))
+        ties = sum(one.score_1 == one.score_2 for one in comparisons)
+        metrics = {
+            "mean_reward": fmean(rewards),
+            "lowest_reward": min(rewards),
+            "highest_reward": max(rewards),
+            "comparisons": float(len(comparisons)),
+            "tie_rate": ties / len(comparisons),
+        }
+        return CompareAnswer(rewards, comparisons, metrics)
+
+    async def compare(
+        self, conversation: str, answers: Sequence[str], principle: str | None
+    ) -> list[Comparison]:
+        """The judge's scores of each pair.
 
         Raises:
             JudgeFailed: the judge gives no scores for a pair.
         """
         pairs = self.pairs(len(answers))
-        results = await asyncio.gather(
-            *(self.compare_pair(conversation, answers[a], answers[b], principle) for a, b in pairs)
+        verdicts = (
+            self.compare_pair(conversation, answers[pair.first], answers[pair.second], principle)
+            for pair in pairs
         )
-        scores: list[list[float]] = [[] for _ in answers]
-        for (first, second), (score_1, score_2) in zip(pairs, results, strict=True):
-            scores[first].append(score_1)
-            scores[second].append(score_2)
-        return [sum(each) / len(each) for each in scores]
+        scores = await asyncio.gather(*verdicts)
+        each = len(pairs) // self.config.num_judges_per_comparison
+        return [
+            Comparison(pair.first, pair.second, number // each, **verdict)
+            for number, (pair, verdict) in enumerate(zip(pairs, scores, strict=True))
+        ]
 
     def pairs(self, n: int) -> list[Pair]:
         """The pairs that are judged, each as often as the settings say."""
@@ -144,17 +196,15 @@ class GenrmCompare(Environment):
 
     async def compare_pair(
         self, conversation: str, a: str, b: str, principle: str | None
-    ) -> tuple[float, float]:
-        """The scores of two answers. Equal scores are shifted by what the ranking says."""
+    ) -> dict[str, float]:
+        """The two scores and the ranking of a pair."""
         data = {"CONVERSATION": conversation, "ANSWER 1": a, "ANSWER 2": b}
         instructions = f"{INSTRUCTIONS}\nWhat counts: {principle}" if principle else INSTRUCTIONS
         params = self.config.judge_responses_create_params
         verdict = await ask_judge(
             self.models["judge"], instructions, data, read_pair, form=FORM, params=params
         )
-        first, second, ranking = (verdict.value[name] for name in RANGES)
-        shift = MIDDLE - ranking if first == second else 0.0
-        return first + shift, second - shift
+        return verdict.value
 
     async def aclose(self) -> None:
         for cohorts in self.cohorts.values():
@@ -170,9 +220,42 @@ def read_pair(text: str) -> dict[str, float] | None:
     return read_scores(text, RANGES)
 
 
+def digest_of(task: Any) -> bytes:
+    """The same for all rollouts of a task, whose request parameters may differ, such as the seed."""
+    request: dict[str, Any] = task.responses_create_params or {}
+    facts: list[Any] = [request.get("input"), task.principle, task.reference_responses]
+    return blake2b(msgspec.json.encode(facts)).digest()
+
+
+def rewards_of(comparisons: Sequence[Comparison], n: int) -> list[float]:
+    """The mean score of each of `n` answers. Equal scores are shifted by what the ranking says."""
+    scores: list[list[float]] = [[] for _ in range(n)]
+    for one in comparisons:
+        shift = MIDDLE - one.ranking if one.score_1 == one.score_2 else 0.0
+        scores[one.response_i].append(one.score_1 + shift)
+        scores[one.response_j].append(one.score_2 - shift)
+    return [fmean(each) for each in scores]
+
+
+def answer_of(place: int, response: dict[str, Any]) -> str:
+    """The final text of a response, without its reasoning.
+
+    Raises:
+        TaskUnfit: it is no response.
+    """
+    try:
+        check_items(response.get("output"), f"response_objs[{place}].output")
+    except UsageError as error:
+        raise TaskUnfit(str(error)) from None
+    return strip_reasoning(Response(response).final_text).strip()
+
+
 def conversation_of(task: Task) -> str:
-    """The conversation as text, each message after its role."""
+    """The conversation of a task as text."""
     items: Any = (task.responses_create_params or {}).get("input", "")
-    if isinstance(items, str):
-        return items
-    return "\n\n".join(f"{item.get('role', '')}: {item.get('content', '')}" for item in items)
+    return items if isinstance(items, str) else conversation_text(items)
+
+
+def conversation_text(messages: Sequence[Any]) -> str:
+    """Messages as text, each after its role."""
+    return "\n\n".join(f"{item.get('role', '')}: {item.get('content', '')}" for item in messages)
