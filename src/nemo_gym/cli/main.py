@@ -25,6 +25,7 @@ from nemo_gym.cli import (
     runs,
     servers,
     testing,
+    training,
 )
 from nemo_gym.cli.command_line import (
     VERBOSE,
@@ -62,6 +63,8 @@ app.add_typer(evaluate.app, name="eval")
 app.add_typer(environments.app, name="env")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(runs.app, name="runs")
+app.command("export")(training.export)
+app.add_typer(training.tokens_app, name="tokens")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")
