@@ -147,7 +147,7 @@ def test_every_branch_of_a_captured_rollout_is_a_sequence() -> None:
 def test_step_rewards_belong_to_the_turns() -> None:
     items = chain([([1], [2]), ([3], [4])])
 
-    (fits,) = sequences(scored(items, ng_step_rewards=[0.5, 1]))
+    (fits,) = sequences(scored(items, ng_step_rewards=[0.5, 1]).to_row())
     (differs,) = sequences(scored(items, ng_step_rewards=[0.5]))
 
     assert fits.step_rewards is not None

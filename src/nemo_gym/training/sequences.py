@@ -33,8 +33,6 @@ Bools = npt.NDArray[np.bool_]
 
 UNKNOWN_VERSION: Final = -1
 """The policy version of a token that the policy did not sample, or whose version nobody recorded."""
-STEP_REWARDS: Final = "ng_step_rewards"
-"""The column of the reward of each step of an episode."""
 TRUNCATED_OUTCOMES: Final = frozenset(
     {"max_steps", "max_turns", "max_output_tokens", "context_overflow", "truncated"}
 )
@@ -269,7 +267,7 @@ def _branches(
 
 
 def _step_rewards(row: Mapping[str, Any]) -> list[float] | None:
-    rewards = row.get(STEP_REWARDS)
+    rewards = row.get(keys.STEP_REWARDS)
     if not isinstance(rewards, list):
         return None
     numbers = cast("list[Any]", rewards)

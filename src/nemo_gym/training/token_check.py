@@ -74,7 +74,7 @@ def check_tokens(items: Sequence[Item], decode: Decode | None = None) -> list[Fi
 
     Args:
         items: the output of a rollout, expanded or packed.
-        decode: the tokenizer's decoding, special tokens included. Without it the cause of a break is `unknown`.
+        decode: the tokenizer's decoding, special tokens included. Without it a break is `unknown`.
     """
     if not any(_has_tokens(item) for item in items):
         return []

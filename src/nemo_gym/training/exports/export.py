@@ -64,7 +64,7 @@ def export(
         DataError: a line of the run is not a row of a run.
     """
     if format not in FORMAT_NAMES:
-        raise UsageError(f"there is no format {format!r}{did_you_mean(format, FORMAT_NAMES)}")
+        raise UsageError(f"there is no format {format!r}.{did_you_mean(format, FORMAT_NAMES)}")
     if not 0 <= validation < 1:
         raise UsageError(f"validation: expected a share from 0 to below 1, got {validation:g}")
     if validation and format in ("parquet", "atif"):
