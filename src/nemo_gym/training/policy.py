@@ -67,6 +67,12 @@ class Policy(ABC):
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        end = self.tokenizer.eos_token_id
+        return frozenset({end} if isinstance(end, int) else end or ())
+
     @abstractmethod
     async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
         """One answer to each prompt, in their order."""

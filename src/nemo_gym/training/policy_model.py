@@ -38,7 +38,7 @@ class PolicyModel(Model):
         self.policy = policy
         self.name = policy.name
         self._max_tokens = max_tokens
-        self._prompts = Prompts(policy.tokenizer, template_arguments)
+        self._prompts = Prompts(policy, template_arguments)
         self._batches = _Batches(policy)
 
     async def responses(self, params: RequestParams) -> Response:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any, cast
 
 from nemo_gym.models.tokens import sampled_so_far
-from nemo_gym.training.policy import Tokenizer
+from nemo_gym.training.policy import Policy
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.history import as_json_object
@@ -28,8 +28,9 @@ class Prompts:
         template_arguments: further arguments of the chat template, such as `enable_thinking`.
     """
 
-    def __init__(self, tokenizer: Tokenizer, template_arguments: Mapping[str, Any] | None = None) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, policy: Policy, template_arguments: Mapping[str, Any] | None = None) -> None:
+        self._tokenizer = policy.tokenizer
+        self._end_ids = policy.end_ids
         self._arguments = dict(template_arguments or {})
         self._turn_end: str | None = None
 
@@ -52,14 +53,8 @@ class Prompts:
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of sampled ids, without the token that ended them."""
-        ids = ids[:-1] if ids and ids[-1] in self.end_ids else ids
+        ids = ids[:-1] if ids and ids[-1] in self._end_ids else ids
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
-
-    @property
-    def end_ids(self) -> frozenset[int]:
-        """The tokens that end an answer."""
-        end = self._tokenizer.eos_token_id
-        return frozenset({end} if isinstance(end, int) else end or ())
 
     def _after(self, answer: Mapping[str, Any], news: Messages, tools: Any, last: int) -> str:
         """The text that the template adds after an answer whose last token is `last`."""
@@ -76,7 +71,7 @@ class Prompts:
                 "the chat template changes what stands before a message: it can't be continued"
             )
         end = self._end_of_turn(tools)
-        if last in self.end_ids:
+        if last in self._end_ids:
             end = end.removeprefix(self._tokenizer.decode([last], skip_special_tokens=False))
         return end + whole[len(before) :]
 

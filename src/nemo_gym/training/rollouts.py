@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, fields
 from itertools import count
@@ -188,6 +188,19 @@ class Rollouts:
             group.append(rollout)
             if len(group) == repeats:
                 yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
+
+    def trl_rollout_func(self) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
+        """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`)."""
+        from nemo_gym.training.trainers.trl import rollout_func
+
+        return rollout_func(self)
+
+    @property
+    def trl_reward(self) -> Callable[..., list[float | None]]:
+        """The `reward_funcs` that goes with it."""
+        from nemo_gym.training.trainers.trl import reward
+
+        return reward
 
     async def update(self, weights: Any, version: int) -> None:
         """Give the policy new weights."""
