@@ -34,14 +34,15 @@ class StepLoop(LoopAgent):
         if first.text:
             trajectory.open_with(user(first.text))
         info: dict[str, Any] = dict(first.info)
-        total, outcome = 0.0, "truncated"
+        rewards: list[float] = []
+        outcome = "truncated"
         for _ in range(self.max_steps or environment.max_steps):
             answer = await trajectory.ask()
             if outcome_of(answer) == "context_overflow":
                 outcome = "context_overflow"
                 break
             step = await environment.step(session, answer)
-            total += step.reward
+            rewards.append(step.reward)
             info |= step.info
             trajectory.items.extend(_tool_outputs(step.info))
             if step.observation:
@@ -49,9 +50,11 @@ class StepLoop(LoopAgent):
             if step.terminated or step.truncated:
                 outcome = "terminated" if step.terminated else "truncated"
                 break
+        total = sum(rewards)
         session.scale.check(total, "the step rewards add up to")
         is_over = outcome == "terminated"
         details: dict[str, Any] = {"terminated": is_over, "truncated": not is_over, "info": info}
+        details[keys.STEP_REWARDS] = rewards
         if keys.ASKED_MODELS in info:
             details[keys.ASKED_MODELS] = info.pop(keys.ASKED_MODELS)
         return Reward(total, details=details), outcome

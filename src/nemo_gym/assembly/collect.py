@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
@@ -102,15 +103,90 @@ async def collect(
     """
     _check_sampling(sampling)
     _check_kinds(environment=environment, model=model, tasks=tasks, agent=agent)
-    _check_numbers(seed=seed, rollout_timeout=rollout_timeout)
-    options = RunSettings.of(
-        split=split,
-        limit=limit or None,
-        num_repeats=num_repeats,
+    options = RunSettings.of(split=split, limit=limit or None, num_repeats=num_repeats, sampling=sampling)
+    async with open_collection(
+        environment,
+        model,
+        settings=settings,
+        agent=agent,
+        agent_settings=agent_settings,
+        models=models,
+        seed=seed,
         concurrency=concurrency,
         max_sandboxes=max_sandboxes,
         sandbox_provider=sandbox_provider,
-        sampling=sampling,
+        rollout_timeout=rollout_timeout,
+        reward_weights=reward_weights,
+        reward_shaping=reward_shaping,
+        capture_dir=capture_dir,
+    ) as collection:
+        how = PlanOptions(num_repeats=options.num_repeats or 1, sampling=options.sampling, seed=seed)
+        bounds = Bounds(split=split, seed=seed or 0, limit=limit)
+        plan = collection.plan(Path(tasks) if isinstance(tasks, str) else tasks, how, bounds)
+        async with aclosing(_stream(collection.collector, plan)) as rollouts:
+            async for rollout in rollouts:
+                yield rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """An environment, an agent and a model that are ready to run rollouts."""
+
+    collector: Collector
+    environment: Environment
+    orders: Orders
+
+    def plan(
+        self, source: Iterable[Task | Row] | Path | None, options: PlanOptions, bounds: Bounds
+    ) -> Iterator[Row]:
+        """The rows of every (task, repeat), lazily. A file or a sequence is checked as a whole before.
+
+        Raises:
+            UsageError: a task doesn't fit the environment or the agent.
+        """
+
+        def rows() -> Iterable[tuple[Row, int]]:
+            checked = _rows(self.environment, source, self.collector.agent, bounds)
+            if self.orders.environment.url:
+                return checked
+            repeats = options.num_repeats if isinstance(options.num_repeats, int) else 1
+            in_flight = self.orders.first_in_flight
+            return check_cohorts(checked, self.environment, num_repeats=repeats, in_flight=in_flight)
+
+        if isinstance(source, Path | Sequence):
+            for _ in rows():
+                pass
+        return (row for row, _ in expand(rows(), replace(options, agent=self.orders.agent.label)))
+
+
+@asynccontextmanager
+async def open_collection(
+    environment: Environment | type[Environment] | str | None,
+    model: Model | ModelSpec | str | None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    agent: Agent | str | None = None,
+    agent_settings: Mapping[str, Any] | None = None,
+    models: Mapping[str, Model | ModelSpec | Mapping[str, Any]] | None = None,
+    seed: int | None = None,
+    concurrency: int | None = None,
+    max_sandboxes: int | None = None,
+    sandbox_provider: str | dict[str, Any] | None = None,
+    rollout_timeout: float | None = 3600.0,
+    reward_weights: Mapping[str, float] | str | None = None,
+    reward_shaping: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = (),
+    capture_dir: Path | str | None = None,
+) -> AsyncGenerator[Collection, None]:
+    """What `collect` runs, built and checked, closed at the end of the block; arguments as of `collect`.
+
+    Raises:
+        UsageError: a name, a keyword or a value is wrong.
+        GymError: the model or a server can't be reached.
+    """
+    _check_kinds(environment=environment, model=model, agent=agent)
+    _check_numbers(seed=seed, rollout_timeout=rollout_timeout)
+    options = RunSettings.of(
+        concurrency=concurrency, max_sandboxes=max_sandboxes, sandbox_provider=sandbox_provider
     )
     if environment is None and not isinstance(agent, Agent) and agent != "remote_run":
         Arguments().check_choice(agent or "")
@@ -137,29 +213,7 @@ async def collect(
     async with _open_collector(orders, built, agent) as collector:
         # The owner of an agent object checks it.
         await (collector.model.check if isinstance(agent, Agent) else collector.check)()
-        source = Path(tasks) if isinstance(tasks, str) else tasks
-        bounds = _Bounds(split=split, seed=seed or 0, limit=limit)
-
-        def rows() -> Iterable[tuple[Row, int]]:
-            checked = _rows(built, source, collector.agent, bounds)
-            if environment_spec.url:
-                return checked
-            in_flight = orders.first_in_flight
-            return check_cohorts(checked, built, num_repeats=num_repeats, in_flight=in_flight)
-
-        if isinstance(source, Path | Sequence):
-            for _ in rows():
-                pass
-        how = PlanOptions(
-            num_repeats=options.num_repeats or 1,
-            agent=agent_spec.label,
-            sampling=options.sampling,
-            seed=seed,
-        )
-        plan = expand(rows(), how)
-        async with aclosing(_stream(collector, (row for row, _ in plan))) as rollouts:
-            async for rollout in rollouts:
-                yield rollout
+        yield Collection(collector, built, orders)
 
 
 @asynccontextmanager
@@ -185,7 +239,7 @@ async def _open_collector(
         environment.resources = before
 
 
-class _Bounds(TypedDict):
+class Bounds(TypedDict):
     """The tasks that are run."""
 
     split: str
@@ -194,7 +248,7 @@ class _Bounds(TypedDict):
 
 
 def _rows(
-    environment: Environment, source: Iterable[Task | Row] | Path | None, agent: Agent, bounds: _Bounds
+    environment: Environment, source: Iterable[Task | Row] | Path | None, agent: Agent, bounds: Bounds
 ) -> Iterator[tuple[Row, int]]:
     """The tasks, each once; raises for one that the environment or the agent doesn't take."""
     rows = task_rows(environment, source, **bounds)
@@ -225,7 +279,7 @@ def _check_kinds(**components: Any) -> None:
         is_class = name == "environment" and isinstance(value, type) and issubclass(value, Environment)
         if value is not None and not isinstance(value, kinds) and not is_class:
             raise UsageError(f"{name}: expected {expected}, got {value!r:.80}")
-    if isinstance(components["tasks"], Mapping):
+    if isinstance(components.get("tasks"), Mapping):
         raise UsageError("tasks: expected an iterable of tasks, got one task: put it into a list")
 
 

@@ -26,6 +26,7 @@ from nemo_gym.cli import (
     sandboxes,
     servers,
     testing,
+    training,
 )
 from nemo_gym.cli.command_line import (
     VERBOSE,
@@ -64,6 +65,8 @@ app.add_typer(environments.app, name="env")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(runs.app, name="runs")
 app.add_typer(sandboxes.app, name="sandbox")
+app.command("export")(training.export)
+app.add_typer(training.tokens_app, name="tokens")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from nemo_gym.wire import keys
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.token_packing import has_tokens, pack_row
 
 
 class Result(msgspec.Struct, array_like=True):
@@ -36,7 +39,7 @@ class Result(msgspec.Struct, array_like=True):
         return cls(
             task=rollout.row[keys.TASK_INDEX],
             rollout=rollout.row[keys.ROLLOUT_INDEX],
-            line=encode(rollout.to_row()) + b"\n",
+            line=encode(_with_ids_once(rollout)) + b"\n",
             reward=rollout.reward,
             failure=None if failure is None else failure.failure_class,
             error="" if failure is None else str(failure),
@@ -44,3 +47,8 @@ class Result(msgspec.Struct, array_like=True):
             seconds=rollout.timing.get("total_s", 0.0),
             pending=failure is not None and failure.pending,
         )
+
+
+def _with_ids_once(rollout: Rollout) -> dict[str, Any]:
+    row = rollout.to_row()
+    return pack_row(row) if rollout.response is not None and has_tokens(rollout.response.output) else row

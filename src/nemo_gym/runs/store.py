@@ -6,7 +6,9 @@ import os
 from array import array
 from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import isclose
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -128,6 +130,18 @@ class RunStore:
             DataError: a line is not a row of a run, or a part of it has another type.
         """
         return map(read_rollout, self.rows(selection))
+
+    def groups(self, selection: Selection = SCORED) -> Iterator[list[Rollout]]:
+        """The rollouts of a selection task by task, each list in the order of its repeats.
+
+        Raises:
+            UsageError: there is no such run.
+            DataError: a line is not a row of a run, or a part of it has another type.
+        """
+        index = self._indexed()
+        places = (place for place in index if self._takes(selection, place))
+        for _, group in groupby(places, key=attrgetter("task")):
+            yield [read_rollout(self._rollouts.row(self._path(place), place)) for place in group]
 
     def row(self, task: int, repeat: int = 0) -> KeyedLine:
         """The row of one rollout.

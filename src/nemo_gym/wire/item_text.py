@@ -35,9 +35,8 @@ def news_after(beginning: bytes, items: list[Item]) -> list[Item]:
 
 def from_model(item: Item) -> bool:
     """Whether an item is the model's own."""
-    return item["type"] in ("function_call", "reasoning") or (
-        item["type"] == "message" and item["role"] == "assistant"
-    )
+    kind = item.get("type", "message")
+    return kind in ("function_call", "reasoning") or (kind == "message" and item.get("role") == "assistant")
 
 
 def _item_key(item: Item) -> bytes | None:

@@ -36,15 +36,20 @@ TOOL_CALLS: Final = "ng_tool_calls"
 SANDBOX: Final = "ng_sandbox"
 """How the sandboxes of a session were isolated from the machine, by provider."""
 ASKED_MODELS: Final = "ng_asked_models"
+STEP_REWARDS: Final = "ng_step_rewards"
+"""The reward of each step of an episode."""
 
+DETAIL_KEYS: Final = frozenset({SANDBOX, ASKED_MODELS, STEP_REWARDS})
+"""Columns of a result that are among a rollout's details."""
 RESULT_KEYS: Final = frozenset(
     {RESPONSE, REWARD, REWARD_COMPONENTS, REWARD_WEIGHTS, REWARD_SHAPING, NO_PERSIST, OUTCOME, TIMING}
     | {FAILURE_CLASS, FAILURE_TERMINAL, FAILURE_ERROR, FAILURE_HTTP_STATUS, FAILURE_BODY, FAILURE_JUDGE_ERROR}
-    | {FAILURE_TRACEBACK, TOOL_CALLS, SANDBOX, ASKED_MODELS}
+    | {FAILURE_TRACEBACK, TOOL_CALLS}
+    | DETAIL_KEYS
 )
 """Keys that only a result may have. The plan drops those of an earlier result from an input row."""
 
-RESERVED: Final = (RESULT_KEYS - {SANDBOX, ASKED_MODELS}) | {
+RESERVED: Final = (RESULT_KEYS - DETAIL_KEYS) | {
     *(TASK_INDEX, ROLLOUT_INDEX, ATTEMPT_INDEX, ROLLOUT_ID, AGENT_REF, PARAMS)
 }
 """Keys whose meaning is fixed: no column of a verifier may use them."""

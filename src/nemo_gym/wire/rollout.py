@@ -15,6 +15,7 @@ from nemo_gym.wire.items import Json
 from nemo_gym.wire.masking import without_secrets
 from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
+from nemo_gym.wire.token_packing import expand_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ class Rollout:
     @classmethod
     def from_row(cls, row: Row) -> Rollout:
         """The rollout in a row of a file; further columns of the verifier stay in `row`."""
+        row = expand_row(row)
         data = row.get(keys.RESPONSE)
         failure = failure_of(row)
         return cls(
@@ -170,6 +172,7 @@ class Rollout:
             components=row.get(keys.REWARD_COMPONENTS),
             reward_weights=row.get(keys.REWARD_WEIGHTS),
             reward_shaping=row.get(keys.REWARD_SHAPING),
+            details={key: row[key] for key in keys.DETAIL_KEYS if key in row},
             outcome=row.get(keys.OUTCOME, "failed" if failure else "completed"),
             failure=failure,
             timing=row.get(keys.TIMING, {}),

@@ -1,0 +1,178 @@
+"""`gym export` and `gym tokens`: what a trainer gets from a run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nemo_gym.cli.output import echo, print_json
+from nemo_gym.cli.selection import Json
+from nemo_gym.wire.errors import UsageError
+
+tokens_app = typer.Typer(help="Check the tokens of rollouts.", no_args_is_help=True)
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The rollouts file of a run.")]
+
+
+class Format(StrEnum):
+    """The formats of `training.exports.formats`."""
+
+    sft = "sft"
+    dpo = "dpo"
+    dpo_trl = "dpo_trl"
+    kto = "kto"
+    grpo = "grpo"
+    openai = "openai"
+    sharegpt = "sharegpt"
+    parquet = "parquet"
+    atif = "atif"
+
+
+class Answers(StrEnum):
+    """The answers that are trained on."""
+
+    all = "all"
+    last = "last"
+
+
+def export(
+    run: RunPath,
+    format: Annotated[Format, typer.Option(help="The format of the rows.")] = Format.sft,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file or folder. [default: beside the run]")
+    ] = None,
+    min_reward: Annotated[float | None, typer.Option(help="Take rollouts with at least this reward.")] = None,
+    best_of: Annotated[
+        bool, typer.Option("--best-of", help="Take only the best rollout of each task.")
+    ] = False,
+    max_per_task: Annotated[
+        int | None, typer.Option(min=1, help="Take at most so many rollouts of a task, the best ones.")
+    ] = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Keep rollouts with the same words.")
+    ] = False,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Take rollouts too that a limit cut off.")
+    ] = False,
+    min_margin: Annotated[
+        float, typer.Option(min=0, help="dpo: the rewards of a pair differ by more than this.")
+    ] = 0.0,
+    pairs_per_task: Annotated[int, typer.Option(min=1, help="dpo: the most pairs of a task.")] = 1,
+    threshold: Annotated[float, typer.Option(help="kto: the least reward of a good completion.")] = 0.5,
+    loss_on: Annotated[
+        Answers, typer.Option(help="sft, openai: the answers to train on, all or only the last one.")
+    ] = Answers.all,
+    validation: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=0.99,
+            help="The share of tasks for validation.jsonl, beside training.jsonl in a folder.",
+        ),
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Write a run's rollouts as training data, in the order of its tasks, with a card that counts them.
+
+    Example: gym export results/workplace_assistant.jsonl --format sft --min-reward 1 --best-of
+
+    Example: gym export results/mcqa.jsonl --format dpo --min-margin 0.5 -o pairs.jsonl
+    """
+    _need_numpy()
+    from nemo_gym.training.exports.export import export as write
+    from nemo_gym.training.exports.formats import FormatOptions
+    from nemo_gym.training.exports.selection import Choice
+
+    report = write(
+        run,
+        format.value,
+        output,
+        choice=Choice(
+            incomplete=incomplete,
+            min_reward=min_reward,
+            duplicates=duplicates,
+            best_of=best_of,
+            max_per_task=max_per_task,
+        ),
+        options=FormatOptions(
+            loss_on=loss_on.value,
+            min_margin=min_margin,
+            pairs_per_task=pairs_per_task,
+            threshold=threshold,
+        ),
+        validation=validation,
+    )
+    if json:
+        print_json(report)
+        return
+    echo(f"{report.rollouts:,} rollouts of {report.tasks:,} tasks -> {report.path}")
+    for name, count in report.rows.items():
+        echo(f"  {name:<24} {count:>9,} rows")
+    for name, count in report.left_out.items():
+        echo(f"  left out: {name.replace('_', ' '):<14} {count:>9,}")
+
+
+@tokens_app.callback()
+def group() -> None:
+    """Check the tokens of rollouts."""
+
+
+@tokens_app.command()
+def check(
+    run: RunPath,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer.json or a model's folder, to show text and causes.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Print at most so many findings.")] = 20,
+    json: Json = False,
+) -> None:
+    """Say whether a trainer can join the model calls of each rollout into one sequence of tokens, and if not,
+    why. Exit code 1 if any can't be joined.
+
+    Example: gym tokens check results/workplace_assistant.jsonl --tokenizer models/qwen3-4b
+    """
+    _need_numpy()
+    from nemo_gym.training.token_report import check_run
+    from nemo_gym.training.tokenizer import load_decode
+
+    report = check_run(run, None if tokenizer is None else load_decode(tokenizer), most=most)
+    if json:
+        print_json(report)
+    else:
+        _print_report(report)
+    if report.broken:
+        raise typer.Exit(1)
+
+
+def _print_report(report: Any) -> None:
+    from nemo_gym.training.token_check import MEANINGS
+
+    echo(f"{report.rollouts:,} rollouts: {report.with_tokens:,} with tokens, {report.broken:,} broken")
+    for cause, count in report.causes.items():
+        echo(f"  {cause:<22} {count:>7,}  {MEANINGS[cause]}")
+    for one in report.findings:
+        finding = one.finding
+        echo()
+        echo(f"{one.place}: task {one.task}, repeat {one.repeat}, item {finding.item}: {finding.cause}")
+        if finding.detail:
+            echo(f"  {finding.detail}")
+        if finding.position is not None:
+            echo(f"  first different token: {finding.position} of the prompt")
+            echo(f"  sampled before: {finding.expected_ids}")
+            echo(f"  in the prompt:  {finding.actual_ids}")
+        if finding.expected_text is not None:
+            echo(f"  sampled before: {finding.expected_text!r}")
+            echo(f"  in the prompt:  {finding.actual_text!r}")
+        if finding.repairable is not None:
+            can = "repairs it (splice_sampled_ids)" if finding.repairable else "does not repair it"
+            echo(f"  putting the sampled tokens in place of the rewritten past {can}")
+
+
+def _need_numpy() -> None:
+    try:
+        import numpy  # noqa: F401 # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        raise UsageError("this command needs numpy: pip install 'nemo-gym[training]'") from None

@@ -1,0 +1,212 @@
+"""A run's rollouts in the format of a trainer, with a card that counts what was taken and left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from nemo_gym.runs.store import RunStore, Selection
+from nemo_gym.training.exports import atif
+from nemo_gym.training.exports.formats import FORMATS, FormatOptions, Formatter
+from nemo_gym.training.exports.parquet import column_values, write_parquet
+from nemo_gym.training.exports.selection import Choice, Example, Selector
+from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.jsonl import encode
+
+FORMAT_NAMES: Final = (*FORMATS, "parquet", "atif")
+
+
+class ExportReport(msgspec.Struct, kw_only=True):
+    """What an export has read and written."""
+
+    format: str
+    run: str
+    path: str
+    tasks: int
+    rollouts: int
+    rows: dict[str, int]
+    """The number of rows by the name of the file."""
+    left_out: dict[str, int]
+    """The number of rollouts, and of tasks without a pair, by the reason."""
+    choice: Choice
+    options: FormatOptions
+
+
+def export(
+    run: Path,
+    format: str,
+    target: Path | None = None,
+    *,
+    choice: Choice | None = None,
+    options: FormatOptions | None = None,
+    validation: float = 0.0,
+) -> ExportReport:
+    """Write a run's rollouts in a format, in the order of task and repeat, and a card beside them.
+
+    Args:
+        run: the rollouts file of a run.
+        format: one of `FORMAT_NAMES`.
+        target: the file, or the folder of `atif` and of an export with `validation`; None is beside the run.
+        validation: the share of tasks that go to `validation.jsonl`, the others to `training.jsonl`; all
+            rollouts of a task go to the same file.
+
+    Raises:
+        UsageError: there is no such run or format, or a value is out of its range.
+        DataError: a line of the run is not a row of a run.
+    """
+    if format not in FORMAT_NAMES:
+        raise UsageError(f"there is no format {format!r}.{did_you_mean(format, FORMAT_NAMES)}")
+    if not 0 <= validation < 1:
+        raise UsageError(f"validation: expected a share from 0 to below 1, got {validation:g}")
+    if validation and format in ("parquet", "atif"):
+        raise UsageError(f"validation: {format} has one file or folder; export twice from two runs instead")
+    choice = choice or Choice()
+    if format == "grpo":  # advantages need every rollout of a group
+        choice = msgspec.structs.replace(choice, duplicates=True)
+    selector = Selector(choice)
+    settings = msgspec.structs.replace(options or FormatOptions(), run=run.stem)
+    path = target or _default_path(run, format, is_folder=bool(validation))
+    groups = selector.groups(RunStore(run).groups(Selection(failed=True)))
+    left_out: Counter[str] = Counter()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if format == "parquet":
+        with _replacing(path) as unfinished:
+            rows = {path.name: write_parquet(unfinished, _columns(groups, settings.run))}
+    elif format == "atif":
+        rows = {path.name: _write_trajectories(path, groups, settings.run)}
+    else:
+        formatter = Formatter(FORMATS[format], settings, left_out)
+        rows = _write_lines(path, groups, formatter, validation)
+    report = ExportReport(
+        format=format,
+        run=str(run),
+        path=str(path),
+        tasks=selector.tasks,
+        rollouts=selector.rollouts,
+        rows=rows,
+        left_out={name: count for name, count in sorted((selector.left_out + left_out).items()) if count},
+        choice=choice,
+        options=settings,
+    )
+    _card_path(path).write_text(card(report), encoding="utf-8")
+    return report
+
+
+def card(report: ExportReport) -> str:
+    """The card of an export, as Markdown."""
+    lines = [
+        f"# {Path(report.run).stem}: {report.format}",
+        "",
+        f"From `{Path(report.run).name}`: {report.rollouts:,} rollouts of {report.tasks:,} tasks.",
+        "",
+        "| Written | Rows |",
+        "|---|---:|",
+        *(f"| `{name}` | {count:,} |" for name, count in report.rows.items()),
+        "",
+        "| Left out | Count |",
+        "|---|---:|",
+        *(f"| {name.replace('_', ' ')} | {count:,} |" for name, count in report.left_out.items()),
+        "",
+        "| Rule | Value |",
+        "|---|---|",
+        *(
+            f"| {name.replace('_', ' ')} | {value} |"
+            for part in (report.choice, report.options)
+            for name, value in msgspec.structs.asdict(part).items()
+            if name != "run"
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _default_path(run: Path, format: str, *, is_folder: bool) -> Path:
+    if format == "atif" or is_folder:
+        return run.with_name(f"{run.stem}.{format}")
+    return run.with_name(f"{run.stem}.parquet" if format == "parquet" else f"{run.stem}.{format}.jsonl")
+
+
+def _card_path(path: Path) -> Path:
+    return path / "README.md" if path.is_dir() else path.with_name(f"{path.name}.card.md")
+
+
+def _columns(groups: Iterable[list[Example]], run: str) -> Iterator[dict[str, Any]]:
+    return (column_values(example, run) for group in groups for example in group)
+
+
+def _write_lines(
+    path: Path, groups: Iterable[list[Example]], formatter: Formatter, validation: float
+) -> dict[str, int]:
+    if not validation:
+        with _replacing(path) as unfinished, unfinished.open("wb") as file:
+            count = 0
+            for group in groups:
+                for row in formatter.rows(group):
+                    file.write(encode(row) + b"\n")
+                    count += 1
+        return {path.name: count}
+    counts = {"training.jsonl": 0, "validation.jsonl": 0}
+    with _replacing(path) as folder:
+        folder.mkdir()
+        with (
+            (folder / "training.jsonl").open("wb") as training,
+            (folder / "validation.jsonl").open("wb") as held,
+        ):
+            files = {"training.jsonl": training, "validation.jsonl": held}
+            for group in groups:
+                name = "validation.jsonl" if _share(group[0]) < validation else "training.jsonl"
+                for row in formatter.rows(group):
+                    files[name].write(encode(row) + b"\n")
+                    counts[name] += 1
+    return counts
+
+
+def _write_trajectories(path: Path, groups: Iterable[list[Example]], run: str) -> int:
+    count = 0
+    with _replacing(path) as folder:
+        folder.mkdir()
+        for group in groups:
+            for example in group:
+                content = msgspec.json.format(encode(atif.trajectory(example, run)), indent=1)
+                (folder / f"{atif.name(example, run)}.json").write_bytes(content)
+                count += 1
+    return count
+
+
+def _share(example: Example) -> float:
+    """A number from 0 to below 1 that depends only on the task, so every export splits in the same way."""
+    digest = blake2b(encode(example.conversation.prompt), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+@contextmanager
+def _replacing(path: Path) -> Generator[Path]:
+    """A path beside `path`, which takes its place once it is whole.
+
+    Raises:
+        UsageError: `path` can't be written, or is a folder that no export has written.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from None
+    try:
+        unfinished = folder / path.name
+        yield unfinished
+        if path.is_dir():
+            if not (path / "README.md").is_file():
+                raise UsageError(f"{path} is a folder that is not an earlier export: choose another --output")
+            shutil.rmtree(path)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,318 @@
+"""`Rollouts`: what a training loop collects with, built once for the whole training."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, fields
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from nemo_gym.agents.base import Agent
+from nemo_gym.assembly.collect import Bounds, Collection, open_collection
+from nemo_gym.environments.base import Environment
+from nemo_gym.models.base import Model
+from nemo_gym.runs.component_specs import ModelSpec
+from nemo_gym.runs.plan import PlanOptions, task_rows
+from nemo_gym.training.policy import Policy
+from nemo_gym.training.policy_model import PolicyModel
+from nemo_gym.training.sequences import TokenSequence, sequences
+from nemo_gym.wire import keys
+from nemo_gym.wire.chat import chat_request
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.params import RequestParams
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.task import Row, Task
+
+ROW_ID = "row_id"
+"""The key of a task's number in the rows of `Rollouts.dataset` and in the first message of their prompts."""
+T = TypeVar("T")
+TaskLike = int | Task | Mapping[str, Any]
+"""A row id, a row of `Rollouts.dataset`, a `Task`, or a task row."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CollectedRollout(Rollout):
+    """A rollout of `Rollouts`, with its place in the request."""
+
+    group: int
+    """The place of its task among the rows of the request; its repeats are one group."""
+    _sequences: list[TokenSequence] = field(default_factory=list[TokenSequence], repr=False)
+
+    @property
+    def sequences(self) -> list[TokenSequence]:
+        """The token sequences, the main branch first."""
+        if not self._sequences:
+            self._sequences = sequences(self)
+        return self._sequences
+
+    @property
+    def untrainable(self) -> str | None:
+        """Why the main sequence must not be trained on, or None."""
+        return self.sequences[0].mask
+
+
+class Rollouts:
+    """Collects rollouts again and again with one environment, one agent and one model.
+
+    Use it as a context manager: `with` in ordinary code, where it has an event loop in a thread of its own,
+    or `async with`. A rollout that fails is in its place in the results, without a reward, and `untrainable`
+    says so.
+
+    Args:
+        environment: as of `nemo_gym.collect`.
+        policy: samples the tokens; its prompts begin with the ids of the rollout so far.
+        model: a model as of `nemo_gym.collect`, in place of `policy`.
+        max_steps: the most model calls of a rollout; None leaves it to the agent.
+        max_tokens: the most tokens of an answer, where a task does not say it.
+        template_arguments: further arguments of the chat template.
+        concurrency: rollouts in flight.
+        sampling: request parameters that win over every task's own, for instance `temperature=1.0`.
+        options: further arguments of `nemo_gym.collect`: `models`, `seed`, `rollout_timeout` ...
+    """
+
+    def __init__(
+        self,
+        environment: Environment | type[Environment] | str,
+        *,
+        policy: Policy | None = None,
+        model: Model | ModelSpec | str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        agent: Agent | str | None = None,
+        agent_settings: Mapping[str, Any] | None = None,
+        max_steps: int | None = None,
+        max_tokens: int = 1024,
+        template_arguments: Mapping[str, Any] | None = None,
+        concurrency: int = 512,
+        sampling: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if (policy is None) == (model is None):
+            raise UsageError("Rollouts: give a policy, or a model")
+        self.policy = policy
+        if policy is not None:
+            model = PolicyModel(policy, max_tokens=max_tokens, template_arguments=template_arguments)
+        steps = {} if max_steps is None else {"max_steps": max_steps}
+        self._arguments: dict[str, Any] = {
+            "environment": environment,
+            "model": model,
+            "settings": settings,
+            "agent": agent,
+            "agent_settings": {**(agent_settings or {}), **steps},
+            "concurrency": concurrency,
+            **options,
+        }
+        self._seed: int | None = options.get("seed")
+        self._sampling = dict(sampling or {})
+        self._tasks: list[Row] = []
+        self._numbers = count()
+        self._open: _Open | None = None
+        self._stack = AsyncExitStack()
+        self._thread: _LoopThread | None = None
+
+    async def __aenter__(self) -> Self:
+        collection = await self._stack.enter_async_context(open_collection(**self._arguments))
+        self._open = _Open(collection)
+        self._stack.push_async_callback(self._open.aclose)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = None
+        await self._stack.aclose()
+
+    def __enter__(self) -> Self:
+        self._thread = _LoopThread()
+        try:
+            return self._thread.run(self.__aenter__())
+        except BaseException:
+            self._thread.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        thread = self._thread
+        assert thread is not None
+        try:
+            thread.run(self.__aexit__(None, None, None))
+        finally:
+            thread.close()
+            self._thread = None
+
+    def dataset(self, split: str = "train", n: int | None = None) -> list[dict[str, Any]]:
+        """Tasks of the environment as rows of a trainer's data set: `prompt`, chat messages, and `row_id`,
+        which the first message has too, for trainers that hand on nothing but the prompt.
+
+        Raises:
+            UsageError: the environment has no such split.
+        """
+        environment = self._opened().collection.environment
+        rows: list[dict[str, Any]] = []
+        for task in task_rows(environment, None, split=split, seed=self._seed or 0, limit=n):
+            number = len(self._tasks)
+            self._tasks.append(task)
+            params = cast("RequestParams", task[keys.PARAMS])
+            first, *rest = chat_request(params)["messages"] or [{"role": "user", "content": ""}]
+            rows.append({"prompt": [{**first, ROW_ID: number}, *rest], ROW_ID: number})
+        return rows
+
+    async def collect(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
+        """Every rollout of the tasks in input order, the repeats of each task together."""
+        return list(await asyncio.gather(*self._submit(tasks, repeats)))
+
+    def collect_sync(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
+        """The same for ordinary code, inside of `with`."""
+        if self._thread is None:
+            raise UsageError("Rollouts: collect_sync needs `with Rollouts(...)`")
+        return self._thread.run(self.collect(tasks, repeats=repeats))
+
+    async def stream(
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1
+    ) -> AsyncGenerator[CollectedRollout, None]:
+        """Every rollout of the tasks as it ends."""
+        for finished in asyncio.as_completed(self._submit(tasks, repeats)):
+            yield await finished
+
+    async def groups(
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1
+    ) -> AsyncGenerator[list[CollectedRollout], None]:
+        """The rollouts of each task together, in the order of their repeats, once the last one has ended."""
+        waiting: dict[int, list[CollectedRollout]] = {}
+        async for rollout in self.stream(tasks, repeats=repeats):
+            group = waiting.setdefault(rollout.group, [])
+            group.append(rollout)
+            if len(group) == repeats:
+                yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
+
+    def trl_rollout_func(self) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
+        """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`)."""
+        from nemo_gym.training.trainers.trl import rollout_func
+
+        return rollout_func(self)
+
+    @property
+    def trl_reward(self) -> Callable[..., list[float | None]]:
+        """The `reward_funcs` that goes with it."""
+        from nemo_gym.training.trainers.trl import reward
+
+        return reward
+
+    async def update(self, weights: Any, version: int) -> None:
+        """Give the policy new weights."""
+        if self.policy is None:
+            raise UsageError("Rollouts: a model's server takes its weights itself")
+        await self.policy.update(weights, version)
+        self.policy.version = version
+
+    def task(self, one: TaskLike) -> Task | Row:
+        """The task of a row id, of a row of `dataset`, or `one` itself.
+
+        Raises:
+            UsageError: there is no such row.
+        """
+        number = one.get(ROW_ID) if isinstance(one, Mapping) else one
+        if not isinstance(number, int):
+            return cast("Task | Row", one)
+        if not 0 <= number < len(self._tasks):
+            raise UsageError(f"there is no row {number}: dataset() has given {len(self._tasks)} rows")
+        return self._tasks[number]
+
+    def _submit(self, tasks: Iterable[TaskLike], repeats: int) -> list[asyncio.Future[CollectedRollout]]:
+        opened = self._opened()
+        source = [_unstamped(self.task(one)) for one in tasks]
+        options = PlanOptions(num_repeats=repeats, sampling=self._sampling, seed=self._seed)
+        bounds = Bounds(split="train", seed=self._seed or 0, limit=None)
+        rows = list(opened.collection.plan(source, options, bounds))
+        return [opened.submit({**row, keys.ROLLOUT_ID: f"t{next(self._numbers)}"}) for row in rows]
+
+    def _opened(self) -> _Open:
+        if self._open is None:
+            raise UsageError("Rollouts: use it inside of `with` or `async with`")
+        return self._open
+
+
+def _unstamped(task: Task | Row) -> Task | Row:
+    """A row without an index: its place is its identity, also for a row that comes several times."""
+    if isinstance(task, Task):
+        return task
+    return {name: value for name, value in task.items() if name not in (keys.TASK_INDEX, keys.ROLLOUT_INDEX)}
+
+
+class _Open:
+    """The collector, which runs until it is closed, and the rollouts that callers wait for."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self._rows: asyncio.Queue[Row] = asyncio.Queue()
+        self._waiting: dict[str, asyncio.Future[CollectedRollout]] = {}
+        self._run = asyncio.create_task(collection.collector.run(self._next, self._finish))
+        self._run.add_done_callback(self._end)
+
+    def submit(self, row: Row) -> asyncio.Future[CollectedRollout]:
+        """The future of a row with an id of its own."""
+        future = asyncio.get_running_loop().create_future()
+        if self._run.done():
+            future.set_exception(_error_of(self._run))
+            return future
+        self._waiting[row[keys.ROLLOUT_ID]] = future
+        self._rows.put_nowait(row)
+        return future
+
+    async def aclose(self) -> None:
+        """Cancel the rollouts in flight and wait for the end of their sessions."""
+        self._run.cancel()
+        await asyncio.gather(self._run, return_exceptions=True)
+
+    async def _next(self) -> Row:
+        while True:
+            row = await self._rows.get()
+            if not self._waiting[row[keys.ROLLOUT_ID]].cancelled():
+                return row
+            del self._waiting[row[keys.ROLLOUT_ID]]
+
+    def _finish(self, rollout: Rollout) -> None:
+        values = {one.name: getattr(rollout, one.name) for one in fields(rollout)}
+        result = CollectedRollout(**values, group=rollout.task_index)
+        future = self._waiting.pop(rollout.row[keys.ROLLOUT_ID])
+        if not future.done():
+            future.set_result(result)
+
+    def _end(self, run: asyncio.Task[None]) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(_error_of(run))
+        self._waiting.clear()
+
+
+def _error_of(run: asyncio.Task[None]) -> BaseException:
+    error = None if run.cancelled() else run.exception()
+    return error or UsageError("Rollouts: it is closed")
+
+
+class _LoopThread:
+    """An event loop in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rollouts", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of the work; an interruption of the caller cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Stop the loop, once what it still runs has ended."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

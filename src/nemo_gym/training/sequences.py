@@ -1,0 +1,274 @@
+"""Token sequences of a rollout: what the policy saw and sampled, as arrays.
+
+A branch of a rollout is one sequence. Its prompt is that of the first model call; its completion is
+everything after it, sampled tokens and the tokens that the environment added between them. The invariant: the
+prompt of every later call is exactly what stands before its sampled tokens, so `prompt_ids` and
+`completion_ids` together are what the model saw. Where that is not so, the sequence ends before the break and
+has a `mask`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
+from nemo_gym.capture.trajectory import TRAJECTORY
+from nemo_gym.wire import keys
+from nemo_gym.wire.chat_tokens import MAX_LOG_PROB
+from nemo_gym.wire.items import TOKEN_FIELDS
+from nemo_gym.wire.json_values import object_of, objects_of
+from nemo_gym.wire.rollout import Rollout
+from nemo_gym.wire.token_packing import ADDED
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+UNKNOWN_VERSION: Final = -1
+"""The policy version of a token that the policy did not sample, or whose version nobody recorded."""
+TRUNCATED_OUTCOMES: Final = frozenset(
+    {"max_steps", "max_turns", "max_output_tokens", "context_overflow", "truncated"}
+)
+"""Outcomes of rollouts that were cut off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSequence:
+    """One branch of a rollout. P is the number of prompt tokens, C that of completion tokens, T of turns."""
+
+    prompt_ids: Ints
+    """[P], the prompt of the first model call."""
+    completion_ids: Ints
+    """[C], everything after it."""
+    loss_mask: Bools
+    """[C], true for the tokens that the policy sampled and that are trained on."""
+    logprobs: Floats
+    """[C], the policy's log-probabilities at sampling time; 0 where it did not sample."""
+    versions: Ints
+    """[C], the policy version that sampled each token, or `UNKNOWN_VERSION`."""
+    turns: Ints
+    """[T, 2], start and end of each model call's tokens in the completion."""
+    step_rewards: Floats | None = None
+    """[T], the reward of each step, where the environment gives one for every model call."""
+    reward: float | None = None
+    """The reward of the whole rollout; None when it failed."""
+    components: Mapping[str, float] = field(default_factory=dict[str, float])
+    task_index: int = 0
+    rollout_index: int = 0
+    branch: int = 0
+    """0 is the main branch."""
+    truncated: bool = False
+    """Whether the rollout was cut off by a limit."""
+    mask: str | None = None
+    """Why a trainer must not use this sequence, or None: `failed`, `flagged` (the row says so), `no_tokens`,
+    `tokens_not_contiguous`, `bad_tokens`, or a reason of `wire.call_tree.Mask`."""
+
+    def __len__(self) -> int:
+        """P + C."""
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+    @property
+    def ids(self) -> Ints:
+        """[P + C], what the model saw and sampled."""
+        return np.concatenate((self.prompt_ids, self.completion_ids))
+
+
+class TokenFault(ValueError):
+    """The token fields of an item are not what a policy can have sampled."""
+
+
+_Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokens of one model call, as its item carries them."""
+
+    prompt_token_ids: list[_Id] | None = None
+    added_prompt_token_ids: list[_Id] | None = None
+    """In a packed row what the prompt adds to the tokens before it, in place of `prompt_token_ids`."""
+    generation_token_ids: list[_Id]
+    generation_log_probs: list[float]
+    weight_version: _Id | list[_Id] | None = None
+    """The policy version of all sampled tokens, or of each of them."""
+    loss_mask: list[Annotated[int, msgspec.Meta(ge=0, le=1)]] | None = None
+    """For each sampled token 1 if it is trained on; None is all of them."""
+
+
+def sequences(rollout: Rollout | Mapping[str, Any], *, split: bool = False) -> list[TokenSequence]:
+    """The sequences of a rollout or of a row of a rollouts file, the main branch first.
+
+    Args:
+        split: where a prompt does not continue what stands before it, start another sequence with that
+            prompt, instead of masking the branch. Every part is still exactly what the model saw.
+
+    Returns:
+        At least one sequence; one without tokens where the rollout has none.
+    """
+    rollout = rollout if isinstance(rollout, Rollout) else Rollout.from_row(dict(rollout))
+    row = {**rollout.row, **rollout.details}
+    flag = _flag(rollout, row)
+    frame = _Frame(rollout, _step_rewards(row))
+    out: list[TokenSequence] = []
+    for place, (items, reason) in enumerate(_branches(rollout, row)):
+        for part in _parts(items, split=split):
+            mask = flag or (None if split and reason == "tokens_not_contiguous" else reason)
+            out.append(frame.sequence(part, branch=place, mask=mask or part.mask))
+    return out
+
+
+def read_span(item: Mapping[str, Any]) -> Span | None:
+    """The token fields of an item; None when it has none.
+
+    Raises:
+        TokenFault: a field is missing or has another type, an id is negative, a log-probability is above 0
+            or not a number, or the lengths differ.
+    """
+    if all(item.get(name) is None for name in TOKEN_FIELDS):
+        return None
+    try:
+        span = msgspec.convert(item, Span)
+    except msgspec.ValidationError as error:
+        raise TokenFault(str(error)) from None
+    if (span.prompt_token_ids is None) == (span.added_prompt_token_ids is None):
+        raise TokenFault(f"sampled tokens need one of {TOKEN_FIELDS[0]} and {ADDED}")
+    count = len(span.generation_token_ids)
+    for name in ("generation_log_probs", "loss_mask", "weight_version"):
+        values = getattr(span, name)
+        if isinstance(values, list) and len(cast("list[Any]", values)) != count:
+            raise TokenFault(f"{count} sampled tokens, but {len(cast('list[Any]', values))} of {name}")
+    log_probs = span.generation_log_probs
+    if log_probs and not -math.inf < min(log_probs) <= max(log_probs) <= MAX_LOG_PROB:
+        raise TokenFault("a log-probability is above 0 or not a finite number")
+    return span
+
+
+@dataclass(slots=True)
+class _Part:
+    """Spans that continue each other."""
+
+    prompt: list[int] = field(default_factory=list[int])
+    completion: list[int] = field(default_factory=list[int])
+    sampled: list[tuple[int, int, Span]] = field(default_factory=list[tuple[int, int, Span]])
+    """Start and end in the completion, and the span itself."""
+    mask: str | None = None
+
+    def continues(self, span: Span) -> bool:
+        prompt = span.prompt_token_ids
+        if not self.sampled or prompt is None:
+            return True
+        known = len(self.prompt)
+        return (
+            prompt[:known] == self.prompt and prompt[known : known + len(self.completion)] == self.completion
+        )
+
+    def add(self, span: Span) -> None:
+        prompt = span.prompt_token_ids
+        if self.sampled:
+            whole = len(self.prompt) + len(self.completion)
+            self.completion.extend(
+                prompt[whole:] if prompt is not None else span.added_prompt_token_ids or ()
+            )
+        elif prompt is None:
+            raise TokenFault(f"{ADDED} without tokens before it")
+        else:
+            self.prompt = prompt
+        start = len(self.completion)
+        self.completion.extend(span.generation_token_ids)
+        self.sampled.append((start, len(self.completion), span))
+
+
+def _parts(items: Sequence[Mapping[str, Any]], *, split: bool) -> list[_Part]:
+    parts = [_Part()]
+    try:
+        for item in items:
+            span = read_span(item)
+            if span is None:
+                continue
+            if not parts[-1].continues(span):
+                if not split:
+                    parts[-1].mask = "tokens_not_contiguous"
+                    return parts
+                parts.append(_Part())
+            parts[-1].add(span)
+    except TokenFault:
+        parts[-1].mask = "bad_tokens"
+    if not parts[-1].sampled and parts[-1].mask is None:
+        parts[-1].mask = "no_tokens"
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What every sequence of a rollout has."""
+
+    rollout: Rollout
+    step_rewards: Sequence[float] | None
+
+    def sequence(self, part: _Part, *, branch: int, mask: str | None) -> TokenSequence:
+        size = len(part.completion)
+        loss_mask, logprobs = np.zeros(size, np.bool_), np.zeros(size, np.float32)
+        versions = np.full(size, UNKNOWN_VERSION, np.int32)
+        for start, end, span in part.sampled:
+            loss_mask[start:end] = True if span.loss_mask is None else span.loss_mask
+            logprobs[start:end] = span.generation_log_probs
+            if span.weight_version is not None:
+                versions[start:end] = span.weight_version
+        turns = np.array([(start, end) for start, end, _ in part.sampled], np.int32).reshape(-1, 2)
+        steps = self.step_rewards if branch == 0 and len(self.step_rewards or ()) == len(turns) else None
+        return TokenSequence(
+            prompt_ids=np.array(part.prompt, np.int32),
+            completion_ids=np.array(part.completion, np.int32),
+            loss_mask=loss_mask,
+            logprobs=logprobs,
+            versions=versions,
+            turns=turns,
+            step_rewards=None if steps is None else np.array(steps, np.float32),
+            reward=self.rollout.reward,
+            components=self.rollout.components or {},
+            task_index=self.rollout.row.get(keys.TASK_INDEX, 0),
+            rollout_index=self.rollout.row.get(keys.ROLLOUT_INDEX, 0),
+            branch=branch,
+            truncated=self.rollout.outcome in TRUNCATED_OUTCOMES,
+            mask=mask,
+        )
+
+
+def _flag(rollout: Rollout, row: Mapping[str, Any]) -> str | None:
+    if rollout.failure is not None or rollout.reward is None:
+        return "failed"
+    captured = object_of(row.get(TOKEN_CAPTURE)).get("masked")
+    if captured is None and (
+        row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True
+    ):
+        return "flagged"
+    return None
+
+
+def _branches(
+    rollout: Rollout, row: Mapping[str, Any]
+) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
+    """The items of every branch, and why it must not be trained on."""
+    output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
+    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
+    yield output, cast("str | None", reports[0].get("masked")) if reports else None
+    invocations = {
+        one.get("invocation_id"): one for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
+    }
+    for report in reports[1:]:
+        items = objects_of(invocations.get(report.get("invocation_id"), {}).get("conversation"))
+        yield items, cast("str | None", report.get("masked"))
+
+
+def _step_rewards(row: Mapping[str, Any]) -> list[float] | None:
+    rewards = row.get(keys.STEP_REWARDS)
+    if not isinstance(rewards, list):
+        return None
+    numbers = cast("list[Any]", rewards)
+    return numbers if all(type(one) in (int, float) for one in numbers) else None

@@ -1,0 +1,1 @@
+"""The hooks of trainers, one module each."""

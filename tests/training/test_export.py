@@ -1,0 +1,287 @@
+"""`gym export`: files that trainers read, with every rollout accounted for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from trajectories import chain, scored, tool_rollout, with_tokens
+
+from nemo_gym.runs.result import Result
+from nemo_gym.training.exports.export import FORMAT_NAMES, ExportReport, export
+from nemo_gym.training.exports.formats import FormatOptions
+from nemo_gym.training.exports.selection import Choice
+from nemo_gym.wire.errors import ModelTimeout, UsageError
+from nemo_gym.wire.items import assistant, function_call
+from nemo_gym.wire.rollout import Rollout
+
+
+def write_run(folder: Path, rollouts: Sequence[Rollout]) -> Path:
+    """A run's files, as the collector writes them."""
+    run = folder / "run.jsonl"
+    run.write_bytes(b"".join(Result.of(one).line for one in rollouts if one.failure is None))
+    failures = folder / "run_failures.jsonl"
+    failures.write_bytes(b"".join(Result.of(one).line for one in rollouts if one.failure is not None))
+    return run
+
+
+def rows_of(report: ExportReport) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(report.path).read_text().splitlines()]
+
+
+def test_sft_keeps_reasoning_calls_tools_and_words(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [tool_rollout(arguments='{ "city" : "Oslo" }')])
+
+    (row,) = rows_of(export(run, "sft"))
+
+    call = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{ "city" : "Oslo" }'},
+    }
+    assert row["messages"] == [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": "How is the weather? (0)"},
+        {"role": "assistant", "content": "", "reasoning_content": "I look it up.", "tool_calls": [call]},
+        {"role": "tool", "content": "rain, 4 °C", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It rains (0)."},
+    ]
+    assert row["tools"][0]["function"]["name"] == "weather"
+    assert row["loss_mask"] == [0, 0, 1, 0, 1]
+    assert row["metadata"]["agent"] == "weather_agent"
+    assert (row["metadata"]["task_index"], row["metadata"]["reward"]) == (0, 1.0)
+
+
+def test_only_the_last_answer_may_be_trained_on(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [tool_rollout()])
+
+    (sft,) = rows_of(export(run, "sft", options=FormatOptions(loss_on="last")))
+    (openai,) = rows_of(export(run, "openai", options=FormatOptions(loss_on="last")))
+
+    assert sft["loss_mask"] == [0, 0, 0, 0, 1]
+    assert [message.get("weight") for message in openai["messages"]] == [None, None, 0, None, 1]
+    assert "reasoning_content" not in openai["messages"][2]
+
+
+def test_rows_are_in_the_order_of_tasks_whatever_ended_first(tmp_path: Path) -> None:
+    rollouts = [tool_rollout(task=task, repeat=repeat) for task in (2, 0, 1) for repeat in (1, 0)]
+
+    rows = rows_of(export(write_run(tmp_path, rollouts), "sft"))
+
+    places = [(row["metadata"]["task_index"], row["metadata"]["rollout_index"]) for row in rows]
+    assert places == [(task, repeat) for task in range(3) for repeat in range(2)]
+
+
+def test_every_rollout_is_written_or_counted(tmp_path: Path) -> None:
+    image = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": ""}]}
+    rollouts = [
+        tool_rollout(task=0),
+        tool_rollout(0.2, task=1),
+        tool_rollout(task=2, arguments='{"city": '),
+        tool_rollout(task=3, repeat=0),
+        Rollout.failed(tool_rollout(task=4).row, ModelTimeout("slow")),
+        scored([image], task=5),
+        scored([assistant("cut")], task=6),
+        scored([function_call("strange", "{}", call_id="c")], task=7),
+        scored([assistant("same")], task=8, repeat=0),
+        scored([assistant("same")], task=8, repeat=1),
+    ]
+    rollouts[6].outcome = "max_output_tokens"
+
+    report = export(write_run(tmp_path, rollouts), "sft", choice=Choice(min_reward=0.5))
+
+    assert report.rollouts == len(rollouts)
+    assert report.left_out == {
+        "duplicate": 1,
+        "failed": 1,
+        "incomplete": 1,
+        "low_reward": 1,
+        "malformed_arguments": 1,
+        "no_answer": 1,
+        "unknown_tool": 1,
+    }
+    assert sum(report.rows.values()) + sum(report.left_out.values()) == report.rollouts
+    card = Path(f"{report.path}.card.md").read_text()
+    assert "| malformed arguments | 1 |" in card
+    assert "| min reward | 0.5 |" in card
+
+
+def test_the_best_of_a_task(tmp_path: Path) -> None:
+    rewards = [0.1, 0.9, 0.9, 0.5]
+    run = write_run(tmp_path, [tool_rollout(reward, repeat=place) for place, reward in enumerate(rewards)])
+
+    best = rows_of(export(run, "sft", choice=Choice(best_of=True)))
+    two = rows_of(export(run, "sft", choice=Choice(max_per_task=3)))
+
+    assert [row["metadata"]["rollout_index"] for row in best] == [1]
+    assert [row["metadata"]["rollout_index"] for row in two] == [1, 2, 3]
+
+
+def test_pairs_are_the_best_with_the_worst_and_never_a_tie(tmp_path: Path) -> None:
+    rollouts = [
+        tool_rollout(reward, task=0, repeat=place) for place, reward in enumerate([0.0, 1.0, 0.5, 0.5])
+    ]
+    rollouts += [tool_rollout(0.5, task=1, repeat=place) for place in range(3)]
+    run = write_run(tmp_path, rollouts)
+
+    report = export(run, "dpo", options=FormatOptions(pairs_per_task=4))
+    (pair,) = rows_of(report)
+
+    assert [one["rank"] for one in pair["completions"]] == [0, 1]
+    assert pair["completions"][0]["completion"][-1]["content"] == "It rains (1)."
+    assert pair["completions"][1]["completion"][-1]["content"] == "It rains (0)."
+    assert [message["role"] for message in pair["context"]] == ["system", "user"]
+    assert pair["margin"] == 1.0
+    assert report.left_out == {"task_without_a_pair": 1}
+    assert rows_of(export(run, "dpo", options=FormatOptions(min_margin=1.0))) == []
+
+
+def test_trl_has_the_same_pair_in_its_own_columns(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [tool_rollout(reward, repeat=place) for place, reward in enumerate([0.0, 1.0])])
+
+    (pair,) = rows_of(export(run, "dpo"))
+    (other,) = rows_of(export(run, "dpo_trl"))
+
+    assert other["prompt"] == pair["context"]
+    assert [other["chosen"], other["rejected"]] == [one["completion"] for one in pair["completions"]]
+
+
+def test_kto_labels_by_the_threshold(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [tool_rollout(reward, repeat=place) for place, reward in enumerate([0.4, 0.5])])
+
+    assert [row["label"] for row in rows_of(export(run, "kto"))] == [False, True]
+
+
+def test_groups_have_every_reward_and_their_tokens(tmp_path: Path) -> None:
+    rollouts = [
+        scored(chain([([1, 2], [3])]), 0.0, repeat=0),
+        scored(chain([([1, 2], [3])]), 1.0, repeat=1),
+        scored([with_tokens(assistant("x"), [1], [2], generation_log_probs=[1.0])], 0.5, repeat=2),
+    ]
+
+    (group,) = rows_of(export(write_run(tmp_path, rollouts), "grpo"))
+
+    assert group["rewards"] == [0.0, 1.0, 0.5]
+    assert [round(one, 3) for one in group["advantages"]] == [-1.225, 1.225, 0.0]
+    assert group["tokens"][0]["completion_ids"] == [3]
+    assert group["tokens"][2] is None, "broken tokens are not delivered"
+
+
+def test_sharegpt_has_calls_and_observations(tmp_path: Path) -> None:
+    (row,) = rows_of(export(write_run(tmp_path, [tool_rollout()]), "sharegpt"))
+
+    assert row["system"] == "Be short."
+    assert [(turn["from"], turn["value"]) for turn in row["conversations"]] == [
+        ("human", "How is the weather? (0)"),
+        ("gpt", "<think>I look it up.</think>"),
+        ("function_call", '{"name":"weather","arguments":{"city":"Oslo"}}'),
+        ("observation", "rain, 4 °C"),
+        ("gpt", "It rains (0)."),
+    ]
+
+
+def test_parquet_has_one_schema_for_all_runs(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    one = export(write_run(first, [tool_rollout()]), "parquet")
+    other = export(write_run(second, [scored(chain([([1, 2], [3, 4])]), 0.5)]), "parquet")
+
+    table, tokens = pq.read_table(one.path), pq.read_table(other.path)
+
+    assert table.schema == tokens.schema
+    assert table["completion"][0].as_py()[0]["tool_calls"][0]["arguments"] == '{"city":"Oslo"}'
+    assert tokens["completion_ids"][0].as_py() == [3, 4]
+    assert tokens["loss_mask"][0].as_py() == [True, True]
+    assert table["mask"][0].as_py() == "no_tokens"
+
+
+def test_a_trajectory_is_a_file(tmp_path: Path) -> None:
+    report = export(write_run(tmp_path, [tool_rollout()]), "atif")
+
+    (path,) = Path(report.path).glob("*.json")
+    steps = json.loads(path.read_text())["steps"]
+    assert [(step["step_id"], step["source"]) for step in steps] == [
+        (1, "system"),
+        (2, "user"),
+        (3, "agent"),
+        (4, "agent"),
+    ]
+    assert steps[2]["tool_calls"][0]["arguments"] == {"city": "Oslo"}
+    assert steps[2]["observation"]["results"] == [{"source_call_id": "c1", "content": "rain, 4 °C"}]
+
+
+def test_tasks_are_split_as_a_whole(tmp_path: Path) -> None:
+    rollouts = [tool_rollout(task=task, repeat=repeat) for task in range(40) for repeat in range(2)]
+
+    report = export(write_run(tmp_path, rollouts), "sft", validation=0.25)
+
+    parts = {
+        name: [
+            json.loads(line)["metadata"]["task_index"]
+            for line in (Path(report.path) / name).read_text().splitlines()
+        ]
+        for name in ("training.jsonl", "validation.jsonl")
+    }
+    assert {name: len(tasks) for name, tasks in parts.items()} == report.rows
+    assert sorted(parts["training.jsonl"] + parts["validation.jsonl"]) == sorted([*range(40)] * 2)
+    assert not set(parts["training.jsonl"]) & set(parts["validation.jsonl"])
+    assert 0 < len(parts["validation.jsonl"]) < 40
+
+
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path, format: str) -> None:
+    rollouts = [tool_rollout(place % 2, task=place // 4, repeat=place % 4) for place in range(12)]
+    run = write_run(tmp_path, rollouts)
+
+    def contents() -> dict[str, bytes]:
+        path = Path(export(run, format, tmp_path / "out").path)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        return {file.name: file.read_bytes() for file in files}
+
+    first = contents()
+    assert first == contents()
+    assert all(first.values())
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "mine"
+    target.mkdir()
+    (target / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(UsageError, match="not an earlier export"):
+        export(write_run(tmp_path, [tool_rollout()]), "atif", target)
+
+    assert (target / "thesis.txt").read_text() == "years of work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "run.jsonl", "run_failures.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"format": "sfd"}, "no format 'sfd'. Did you mean 'sft'?"),
+        ({"format": "sft", "validation": 1.0}, "validation: expected a share"),
+        ({"format": "atif", "validation": 0.5}, "atif has one file or folder"),
+    ],
+)
+def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        export(write_run(tmp_path, [tool_rollout()]), **arguments)
+
+    assert message in str(error.value)
+
+
+def test_no_such_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such run"):
+        export(tmp_path / "none.jsonl", "sft")
+
+
+def test_the_report_is_json(tmp_path: Path) -> None:
+    report = export(write_run(tmp_path, [tool_rollout()]), "sft")
+
+    assert msgspec.json.decode(msgspec.json.encode(report), type=ExportReport) == report
