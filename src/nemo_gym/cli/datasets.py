@@ -126,6 +126,20 @@ def render(
     echo(f"{count:,} rows -> {target}")
 
 
+@app.command()
+def expand(
+    input: Annotated[Path, typer.Argument(help="A rollouts file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The rows with every prompt in full, JSONL.")],
+) -> None:
+    """Write the rows of a rollouts file with the token ids of every prompt in full, for other programs.
+
+    Example: gym dataset expand results/mcqa.jsonl -o full.jsonl
+    """
+    from nemo_gym.datasets.expand import expand as expand_file
+
+    echo(f"{expand_file(input, output):,} rows -> {output}")
+
+
 class Storage(StrEnum):
     """Where data sets are stored."""
 
