@@ -152,20 +152,7 @@ class BigCodeBench(Environment):
             EnvironmentFault: there is no sandbox, so nothing is known about the code.
         """
         nonce = secrets.token_hex(16)
-        request = {
-            "nonce": nonce,
-            "head": problem.code_prompt,
-            "answer": code,
-            "entry_point": problem.entry_point,
-            "reference": problem.reference,
-            "test": problem.test,
-            "libraries": [name.partition(".")[0] for name in problem.libs],
-            "packages": self.config.packages or "",
-            "seconds": seconds,
-        }
-        program = Program(
-            _SOURCE, json.dumps(request), timeout_s=seconds + MARGIN_S, memory_mib=self.config.memory_mib
-        )
+        program = self._program(problem, {"nonce": nonce, "answer": code, "seconds": seconds})
         try:
             result = await session.run_python(program)
         except (SandboxCreateError, InvalidSandbox, SandboxFileError, SandboxStopped) as error:
@@ -177,6 +164,19 @@ class BigCodeBench(Environment):
         if run is None or run.nonce != nonce:
             return SuiteRun(nonce, "timeout" if result.reason == "timeout" else "ended", {}, seconds)
         return run
+
+    def _program(self, problem: Problem, request: dict[str, Any]) -> Program:
+        whole = {
+            **request,
+            "head": problem.code_prompt,
+            "entry_point": problem.entry_point,
+            "reference": problem.reference,
+            "test": problem.test,
+            "libraries": [name.partition(".")[0] for name in problem.libs],
+            "packages": self.config.packages or "",
+        }
+        seconds = request["seconds"] + MARGIN_S
+        return Program(_SOURCE, json.dumps(whole), timeout_s=seconds, memory_mib=self.config.memory_mib)
 
     def oracle(self, task: Task, session: Session) -> str:
         return f"```python\n{task.verifier_metadata.reference}\n```"
