@@ -95,7 +95,7 @@ class SweMini(Environment):
         Raises:
             TaskUnfit: the row has no tests, or files or tests that can't be scored.
         """
-        check_files(task.files)
+        await asyncio.to_thread(check_files, task.files)
         await asyncio.to_thread(check_tests, task.hidden_tests)
         spec = SandboxSpec(
             files={f"{FOLDER}/{name}": text for name, text in task.files.items()},
