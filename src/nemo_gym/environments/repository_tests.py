@@ -126,8 +126,8 @@ def check_files(files: Mapping[str, str]) -> None:
     """Check the files of a row.
 
     Raises:
-        TaskUnfit: there are none or too many, they are too large or not in UTF-8, or a path is not a plain path
-            below a folder.
+        TaskUnfit: there are none or too many, they are too large or not in UTF-8, or a path is not a plain
+            path below a folder.
     """
     if not 0 < len(files) <= MAX_FILES:
         raise TaskUnfit(f"files: the row has {len(files)}; expected 1 to {MAX_FILES}")
@@ -156,7 +156,7 @@ async def run_call_tests(
     tests: Sequence[CallTest],
     *,
     seconds: float = 120.0,
-    seconds_each: float = 10.0,
+    seconds_each: float = 4.0,
 ) -> CallResults:
     """The results of tests on a repository. A test that is not reached has failed.
 
