@@ -131,14 +131,21 @@ def test_no_tests_too_many_tests_and_equal_names_are_refused() -> None:
             check_tests(tests)
 
 
-@pytest.mark.parametrize("name", ["", "../x", "/x", "a//b", "./a", "a/../b", "a\0", "x" * 300, ".git/hooks"])
+@pytest.mark.parametrize(
+    "name", ["", "../x", "/x", "a//b", "./a", "a/../b", "a\0", "x" * 600, ".git/hooks", ".", "\ud800"]
+)
 def test_files_outside_of_the_repository_are_refused(name: str) -> None:
     with pytest.raises(TaskUnfit):
         check_files({name: ""})
 
 
-def test_no_files_and_large_files_are_refused() -> None:
-    for files in ({}, {"a": "x" * (1 << 20)}):
+def test_hidden_files_are_files_like_others() -> None:
+    check_files({".gitignore": "", ".github/workflows/test.yaml": "é"})
+
+
+def test_no_files_too_many_large_files_and_lone_surrogates_are_refused() -> None:
+    many = {str(number): "" for number in range(501)}
+    for files in ({}, many, {"a": "x" * (1 << 20)}, {"a": "\0" * (1 << 18)}, {"a": "\udc80"}):
         with pytest.raises(TaskUnfit):
             check_files(files)
 

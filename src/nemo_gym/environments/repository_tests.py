@@ -25,6 +25,7 @@ import msgspec
 
 from nemo_gym.environments import repository_script
 from nemo_gym.environments.code_tests import MAX_CODE, CodeCase, CodeRun, run_cases
+from nemo_gym.environments.repository_files import MAX_DEPTH, MAX_FILES, MAX_PATH
 from nemo_gym.environments.session import Session
 from nemo_gym.sandbox import SandboxPool
 from nemo_gym.verifiers.plain_values import same_value
@@ -34,8 +35,7 @@ MAX_TESTS: Final = 500
 MAX_TEXT: Final = 20_000
 """The most characters of a call, its setup or its expected result."""
 MAX_REPOSITORY: Final = 512 << 10
-"""The most characters of all files of a repository together."""
-MAX_PATH: Final = 200
+"""The most bytes of all files of a repository together."""
 TOLERANCE: Final = 1e-9
 _MAX_PROBLEM: Final = 200
 _NOT_REACHED: Final = "the time or the room for the tests is used up"
@@ -126,14 +126,28 @@ def check_files(files: Mapping[str, str]) -> None:
     """Check the files of a row.
 
     Raises:
-        TaskUnfit: there are none, they are too large, or a path is not a plain path below a folder.
+        TaskUnfit: there are none or too many, they are too large or not in UTF-8, or a path is not a plain
+            path below a folder.
     """
-    if not files or sum(map(len, files.values())) > MAX_REPOSITORY:
-        raise TaskUnfit(f"files: expected at least one and together at most {MAX_REPOSITORY} characters")
-    for name in files:
-        plain = name == str(PurePosixPath(name)) and name[:1] not in ("/", ".") and len(name) <= MAX_PATH
-        if not plain or ".." in name.split("/") or "\0" in name:
+    if not 0 < len(files) <= MAX_FILES:
+        raise TaskUnfit(f"files: the row has {len(files)}; expected 1 to {MAX_FILES}")
+    for name, text in files.items():
+        parts = name.split("/")
+        plain = name == str(PurePosixPath(name)) and name[0] != "/" and len(name) <= MAX_PATH
+        if (
+            not plain
+            or {".", "..", ".git", "__pycache__"} & {*parts}
+            or len(parts) > MAX_DEPTH
+            or "\0" in name
+        ):
             raise TaskUnfit(f"files: {name[:80]!r} is not a plain path below the working directory")
+        try:
+            (name + text).encode()
+        except UnicodeEncodeError:
+            raise TaskUnfit(f"files: {name[:80]!r} has a lone surrogate, which UTF-8 can't encode") from None
+    size = max(len(repr(dict(files))), sum(len(text.encode()) for text in files.values()))
+    if size > MAX_REPOSITORY:
+        raise TaskUnfit(f"files: together {size} bytes; expected at most {MAX_REPOSITORY}")
 
 
 async def run_call_tests(
@@ -142,7 +156,7 @@ async def run_call_tests(
     tests: Sequence[CallTest],
     *,
     seconds: float = 120.0,
-    seconds_each: float = 10.0,
+    seconds_each: float = 4.0,
 ) -> CallResults:
     """The results of tests on a repository. A test that is not reached has failed.
 

@@ -79,7 +79,7 @@ class Repair(Environment):
         )
 
     async def seed(self, task: Task, session: Session) -> None:
-        check_files(task.files)
+        await asyncio.to_thread(check_files, task.files)
         await asyncio.to_thread(check_tests, [*task.tests, *task.held_out])
         folder = Path(tempfile.mkdtemp(prefix="gym-repair-"))
         session.state["workdir"] = str(folder)

@@ -71,8 +71,10 @@ class SweMini(Environment):
         """Higher levels have more modules and say less about the place of the bug; 4 has two bugs."""
         seconds: Annotated[float, Meta(gt=0, le=300)] = 20.0
         """The time limit of one command."""
-        test_seconds: Annotated[float, Meta(gt=0, le=600)] = 120.0
-        """The time limit of all hidden tests together. A single test has ten seconds."""
+        test_seconds: Annotated[float, Meta(gt=0, le=300)] = 4.0
+        """The time limit of one hidden test."""
+        all_tests_seconds: Annotated[float, Meta(gt=0, le=3600)] = 120.0
+        """The time limit of all hidden tests together."""
         passed_share_weight: Annotated[float, Meta(ge=0, lt=1)] = 0.0
         """The part of the reward for the share of the hidden tests that pass; the rest is for all of them."""
 
@@ -95,7 +97,7 @@ class SweMini(Environment):
         Raises:
             TaskUnfit: the row has no tests, or files or tests that can't be scored.
         """
-        check_files(task.files)
+        await asyncio.to_thread(check_files, task.files)
         await asyncio.to_thread(check_tests, task.hidden_tests)
         spec = SandboxSpec(
             files={f"{FOLDER}/{name}": text for name, text in task.files.items()},
@@ -194,8 +196,13 @@ class SweMini(Environment):
         changed = sorted(name for name in {*files, *task.files} if files.get(name) != task.files.get(name))
         if not changed:
             return self.reward(CallResults([], {}), "unchanged", [])
-        seconds = self.config.test_seconds
-        results = await run_call_tests(session, files, task.hidden_tests, seconds=seconds)
+        results = await run_call_tests(
+            session,
+            files,
+            task.hidden_tests,
+            seconds=self.config.all_tests_seconds,
+            seconds_each=self.config.test_seconds,
+        )
         problems = [f"{name}: {problem}" for name, problem in results.failed.items()][:20]
         return self.reward(results, "right" if results.all_pass else "wrong", problems)
 
