@@ -129,7 +129,8 @@ class Supervisor:
         self._memory: int | None = plan["memory"]
         self._mounts: list[str] = plan["mounts"]
         self._folders: list[str] = plan["folders"]
-        self._disk: int | None = plan["disk"]
+        self._disk: int = plan["disk"] or sys.maxsize
+        self._largest: int | None = self._disk
         self._shares_user: bool = plan["shares_user"]
         self._filter = bytes.fromhex(plan["filter"])
         self._files = files
@@ -251,7 +252,7 @@ class Supervisor:
             os.chdir(request["cwd"])
         if self._cores is not None:
             os.sched_setaffinity(0, self._cores)
-        if "processes" in self._files:
+        if "memory" in self._files or ("processes" in self._files and request["op"] == "run"):
             os.write(self._files["processes"], b"0")
         for name, most in self._limits.items():
             others = _processes_of_user() if self._shares_user and name == "RLIMIT_NPROC" else 0
@@ -280,14 +281,27 @@ class Supervisor:
             state = os.statvfs(path)
             used += (state.f_blocks - state.f_bfree) * state.f_frsize
             files += state.f_files - state.f_ffree
-        disk = 0
+        full = False
         if self._folders and monotonic() > self._next_size:
             start = monotonic()
-            disk, files = size_of(self._folders)
+            size, files = size_of(self._folders)
+            full = self._is_full(size)
             self._next_size = monotonic() + (monotonic() - start) / _DISK_LOAD
-        if used > (self._memory or used) or files > _MOST_FILES or disk > (self._disk or disk):
+        if used > (self._memory or used) or files > _MOST_FILES or full:
             self._excess = "memory" if used > (self._memory or used) else "files"
             kill_everybody()
+
+    def _is_full(self, size: int) -> bool:
+        """Whether the files have grown beyond their limit. Those that were too large for an earlier command
+        stay, so that the next one can delete them."""
+        if self._largest is None:
+            self._largest = max(size, self._disk)
+        full = size > self._largest
+        if full:
+            self._largest = None
+        elif size <= self._disk:
+            self._largest = self._disk
+        return full
 
     def _signal(self, run: int, number: int) -> None:
         pid = self._runs.get(run)
