@@ -74,30 +74,12 @@ def main(control_fd: int) -> None:
     plan = decoded(data)
     files = dict(zip(plan["files"], fds, strict=True))
     deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
-    jailed = plan["jailed"]
     try:
-        _become_user(plan["user"])
-        for option, value in (
-            (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0),
-            (_PR_DEATHSIG, signal.SIGKILL if jailed else 0),
-        ):  # fmt: skip
-            _check(_libc.prctl(option, value, 0, 0, 0))
-        grouped = "processes" in files and _can_join(files["processes"])
-        _ignore_signals()
-        if "outer" in files:
-            _restrict(files.pop("outer"))
-            _check_alone()
-        elif plan["filter"]:
-            with contextlib.suppress(OSError):
-                _filter_calls(bytes.fromhex(plan["filter"]))
-        os.chdir(plan["workdir"])
+        grouped = _isolate(plan, files)
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         _say(control, {"failed": f"{error.strerror or error}{place}"})
         os._exit(1)
-    if not grouped:
-        for kind in ("processes", "events", "memory"):
-            files.pop(kind, None)
     supervisor = Supervisor(control, plan, files)
     if plan["warm"]:
         _warm_up()
@@ -107,7 +89,7 @@ def main(control_fd: int) -> None:
     finally:
         if "inner" in files:
             kill_everybody()
-        if not jailed:
+        if not plan["jailed"]:
             kill_descendants()
         os._exit(0)
 
@@ -546,6 +528,34 @@ def _play(code: str, arguments: list[str]) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit((status or 0) & 0xFF if isinstance(status, int | None) else 1)
+
+
+def _isolate(plan: dict[str, Any], files: dict[str, int]) -> bool:
+    """Become what the plan says, for good. Return whether programs can join the control group, whose
+    descriptors are dropped otherwise.
+
+    Raises:
+        OSError: it is not possible.
+    """
+    _become_user(plan["user"])
+    for option, value in (
+        (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0),
+        (_PR_DEATHSIG, signal.SIGKILL if plan["jailed"] else 0),
+    ):  # fmt: skip
+        _check(_libc.prctl(option, value, 0, 0, 0))
+    grouped = "processes" in files and _can_join(files["processes"])
+    if not grouped:
+        for kind in ("processes", "events", "memory"):
+            files.pop(kind, None)
+    _ignore_signals()
+    if "outer" in files:
+        _restrict(files.pop("outer"))
+        _check_alone()
+    elif plan["filter"]:
+        with contextlib.suppress(OSError):
+            _filter_calls(bytes.fromhex(plan["filter"]))
+    os.chdir(plan["workdir"])
+    return grouped
 
 
 def _become_user(user: int | None) -> None:
