@@ -13,7 +13,7 @@ import pytest
 
 from nemo_gym.sandbox import AsyncSandbox, Program, SandboxPool, SandboxSpec
 from nemo_gym.sandbox.providers.local import LocalProvider
-from nemo_gym.sandbox.providers.local.groups import Groups, own_group
+from nemo_gym.sandbox.providers.local.groups import Groups, limiting_group, own_group
 
 MEMORY = 64 << 20
 
@@ -132,6 +132,17 @@ class TestACopy:
 
 
 class TestTheOwnGroup:
+    def test_a_place_passes_limits_on(self, tmp_path: Path) -> None:
+        (own := tmp_path / "own").mkdir()
+        assert limiting_group(None) is None
+        assert limiting_group(own) is None
+        (tmp_path / "cgroup.subtree_control").write_text("cpu memory pids\n")
+        assert limiting_group(own) == tmp_path
+        (own / "cgroup.subtree_control").write_text("cpu memory\n")
+        assert limiting_group(own) == tmp_path
+        (own / "cgroup.subtree_control").write_text("memory pids\n")
+        assert limiting_group(own) == own
+
     @pytest.mark.parametrize(
         ("group", "mount", "inside"),
         [
@@ -168,12 +179,15 @@ class TestTheRealKernel:
 
     async def test_cpu_time_is_that_of_all_processes(self) -> None:
         burn = "import time\nwhile time.process_time() < 0.3: pass"
+        burn += "\nopen('end', 'w')"
         code = f"import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: exec({burn!r})\n"
-        provider = LocalProvider()
+        provider = LocalProvider(create={"cgroup": str(own_group() or "/nowhere")})
         async with AsyncSandbox(provider, SandboxSpec(files={"burn.py": code})) as sandbox:
             await sandbox.start()
             control = sandbox._handle.raw.control
-            result = await sandbox.exec(f"{sys.executable.split('/')[-1]} burn.py; sleep 1.2")
+            result = await sandbox.exec(
+                f"{sys.executable.split('/')[-1]} burn.py; until [ -e end ]; do sleep 0.05; done"
+            )
             assert result.usage is not None
             group = control.group
             if group is None:
@@ -186,7 +200,7 @@ class TestTheRealKernel:
         assert group is None or not group.folder.exists()
 
     async def test_a_group_with_processes_is_killed_and_removed(self) -> None:
-        group = Groups(None).create(memory=None, processes=None)
+        group = Groups(str(own_group() or "/nowhere")).create(memory=None, processes=None)
         if group is None:
             assert not os.access(own_group() or "/nowhere", os.W_OK)
             return

@@ -26,11 +26,12 @@ class Groups:
     """The place for the groups of one provider's sandboxes.
 
     Args:
-        folder: an existing group that this process may divide; None is the group of this process.
+        folder: an existing group that this process may divide; None is a group that passes limits on, if
+            there is one.
     """
 
     def __init__(self, folder: str | None) -> None:
-        self._folder = Path(folder) if folder else own_group()
+        self._folder = Path(folder) if folder else limiting_group(own_group())
         self._usable = self._folder is not None and os.access(self._folder, os.W_OK)
         if self._usable:
             self._remove_old()
@@ -119,6 +120,21 @@ class Group:
                 time.sleep(_PAUSE_S)
             else:
                 return
+
+
+def limiting_group(own: Path | None) -> Path | None:
+    """The group of this process or the one above it, if it passes limits on to new groups in it.
+    A process takes milliseconds to move into a group, which nothing but a limit is worth.
+
+    Args:
+        own: the folder of the group of this process.
+    """
+    for folder in (own, own.parent) if own else ():
+        with suppress(OSError):
+            controllers = (folder / "cgroup.subtree_control").read_text().split()
+            if os.access(folder, os.W_OK) and {"memory", "pids"} <= set(controllers):
+                return folder
+    return None
 
 
 def own_group(proc: Path = Path("/proc/self")) -> Path | None:

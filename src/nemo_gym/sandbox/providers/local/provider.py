@@ -357,7 +357,7 @@ class LocalProvider:
             try:
                 await self._try(isolation)
             except SandboxCreateError as error:
-                why.append(str(error))
+                why.append(_line(error))
             else:
                 return isolation
         if self._create.isolation != "namespaces":
@@ -365,7 +365,7 @@ class LocalProvider:
             try:
                 await self._try(isolation)
             except SandboxCreateError as error:
-                why.append(f"Landlock is not enough: {error}")
+                why.append(f"Landlock is not enough: {_line(error)}")
             else:
                 return isolation
         return Isolation(False, "; ".join(why))
@@ -504,6 +504,10 @@ class LocalProvider:
         if spec.entrypoint:
             with nothing_file() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _usage(end: End, group: Group | None, before: float | None) -> SandboxUsage:

@@ -33,7 +33,8 @@ class LocalCreateConfig:
     start_timeout_s: float = 30.0
     cgroup: str | None = None
     """The control group (version 2) in which each sandbox gets a group of its own; by default the group of
-    this process. Where no group can be created, processes are counted instead."""
+    this process or the one above it. Where no group with limits can be created, processes are counted
+    instead."""
 
     def __post_init__(self) -> None:
         for name, choices in (("isolation", _ISOLATIONS), ("network", ("none", "host"))):

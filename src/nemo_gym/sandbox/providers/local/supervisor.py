@@ -76,30 +76,12 @@ def main(control_fd: int) -> None:
     plan = decoded(data)
     files = dict(zip(plan["files"], fds, strict=True))
     deadline = None if plan["ttl_s"] is None else monotonic() + plan["ttl_s"]
-    jailed = plan["jailed"]
     try:
-        _become_user(plan["user"])
-        for option, value in (
-            (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0),
-            (_PR_DEATHSIG, signal.SIGKILL if jailed else 0),
-        ):  # fmt: skip
-            _check(_libc.prctl(option, value, 0, 0, 0))
-        grouped = "processes" in files and _can_join(files["processes"])
-        _ignore_signals()
-        if "outer" in files:
-            _restrict(files.pop("outer"))
-            _check_alone()
-        elif plan["filter"]:
-            with contextlib.suppress(OSError):
-                _filter_calls(bytes.fromhex(plan["filter"]))
-        os.chdir(plan["workdir"])
+        grouped = _isolate(plan, files)
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         _say(control, {"failed": f"{error.strerror or error}{place}"})
         os._exit(1)
-    if not grouped:
-        for kind in ("processes", "events", "memory"):
-            files.pop(kind, None)
     supervisor = Supervisor(control, plan, files)
     if plan["warm"]:
         _warm_up()
@@ -109,7 +91,7 @@ def main(control_fd: int) -> None:
     finally:
         if "inner" in files:
             kill_everybody()
-        if not jailed:
+        if not plan["jailed"]:
             kill_descendants()
         os._exit(0)
 
@@ -131,7 +113,8 @@ class Supervisor:
         self._memory: int | None = plan["memory"]
         self._mounts: list[str] = plan["mounts"]
         self._folders: list[str] = plan["folders"]
-        self._disk: int | None = plan["disk"]
+        self._disk: int = plan["disk"] or sys.maxsize
+        self._largest: int | None = self._disk
         self._shares_user: bool = plan["shares_user"]
         self._filter = bytes.fromhex(plan["filter"])
         self._files = files
@@ -256,7 +239,7 @@ class Supervisor:
             os.chdir(request["cwd"])
         if self._cores is not None:
             os.sched_setaffinity(0, self._cores)
-        if "processes" in self._files:
+        if "memory" in self._files or ("processes" in self._files and request["op"] == "run"):
             os.write(self._files["processes"], b"0")
         for name, most in self._limits.items():
             others = _processes_of_user() if self._shares_user and name == "RLIMIT_NPROC" else 0
@@ -286,14 +269,27 @@ class Supervisor:
             state = os.statvfs(path)
             used += (state.f_blocks - state.f_bfree) * state.f_frsize
             files += state.f_files - state.f_ffree
-        disk = 0
+        full = False
         if self._folders and monotonic() > self._next_size:
             start = monotonic()
-            disk, files = size_of(self._folders)
+            size, files = size_of(self._folders)
+            full = self._is_full(size)
             self._next_size = monotonic() + (monotonic() - start) / _DISK_LOAD
-        if used > (self._memory or used) or files > _MOST_FILES or disk > (self._disk or disk):
+        if used > (self._memory or used) or files > _MOST_FILES or full:
             self._excess = "memory" if used > (self._memory or used) else "files"
             kill_everybody()
+
+    def _is_full(self, size: int) -> bool:
+        """Whether the files have grown beyond their limit. Those that were too large for an earlier command
+        stay, so that the next one can delete them."""
+        if self._largest is None:
+            self._largest = max(size, self._disk)
+        full = size > self._largest
+        if full:
+            self._largest = None
+        elif size <= self._disk:
+            self._largest = self._disk
+        return full
 
     def _signal(self, run: int, number: int) -> None:
         pid = self._runs.get(run)
@@ -538,6 +534,34 @@ def _play(code: str, arguments: list[str]) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit((status or 0) & 0xFF if isinstance(status, int | None) else 1)
+
+
+def _isolate(plan: dict[str, Any], files: dict[str, int]) -> bool:
+    """Become what the plan says, for good. Return whether programs can join the control group, whose
+    descriptors are dropped otherwise.
+
+    Raises:
+        OSError: it is not possible.
+    """
+    _become_user(plan["user"])
+    for option, value in (
+        (_PR_NO_NEW_PRIVS, 1), (_PR_SUBREAPER, 1), (_PR_DUMPABLE, 0),
+        (_PR_DEATHSIG, signal.SIGKILL if plan["jailed"] else 0),
+    ):  # fmt: skip
+        _check(_libc.prctl(option, value, 0, 0, 0))
+    grouped = "processes" in files and _can_join(files["processes"])
+    if not grouped:
+        for kind in ("processes", "events", "memory"):
+            files.pop(kind, None)
+    _ignore_signals()
+    if "outer" in files:
+        _restrict(files.pop("outer"))
+        _check_alone()
+    elif plan["filter"]:
+        with contextlib.suppress(OSError):
+            _filter_calls(bytes.fromhex(plan["filter"]))
+    os.chdir(plan["workdir"])
+    return grouped
 
 
 def _become_user(user: int | None) -> None:
