@@ -45,6 +45,7 @@ class Orders:
         self._most_running = most_running
         self._most_bytes = most_bytes
         self._works: OrderedDict[str, _Work] = OrderedDict()
+        self._running = 0
         self._past: OrderedDict[str, None] = OrderedDict()
         """Keys whose answers are dropped: these orders must not be carried out again."""
 
@@ -58,9 +59,12 @@ class Orders:
         if key in self._past:
             raise SandboxUnreachable("the answer to this order is no longer kept")
         if key not in self._works:
-            if sum(not one.task.done() for one in self._works.values()) >= self._most_running:
+            if self._running >= self._most_running:
                 raise HTTPException(429, "too many orders are running", headers={"retry-after": "1"})
-            self._works[key] = _Work(asyncio.create_task(_carry_out(work)))
+            task = asyncio.create_task(_carry_out(work))
+            task.add_done_callback(self._note_end)
+            self._works[key] = _Work(task)
+            self._running += 1
         return await self.repeat(key)
 
     async def repeat(self, key: str) -> Answer | None:
@@ -113,6 +117,9 @@ class Orders:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _note_end(self, _: asyncio.Task[Answer]) -> None:
+        self._running -= 1
 
     def _forget(self, key: str) -> None:
         self._past[key] = None
