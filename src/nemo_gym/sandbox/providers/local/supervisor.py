@@ -33,11 +33,13 @@ import struct
 import sys
 import termios
 import threading
-import traceback
 import types
 from time import monotonic
 from types import FrameType
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # The first program need not wait for `typing`.
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 PACKET_BYTES = 1 << 18
 """The longest message."""
@@ -55,7 +57,7 @@ _PR_DEATHSIG, _PR_DUMPABLE, _PR_SECCOMP, _PR_SUBREAPER, _PR_NO_NEW_PRIVS = 1, 4,
 _MODE_FILTER = 2
 _USUAL_MODULES = (
     "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io",
-    "itertools", "math", "operator", "random", "re", "string", "typing",
+    "itertools", "math", "operator", "random", "re", "string", "traceback", "typing",
 )  # fmt: skip
 _signals: Any = importlib.import_module("_signal")
 """`signal` without its enums, which take longer than the system calls."""
@@ -87,10 +89,11 @@ def main(control_fd: int) -> None:
         _say(control, {"failed": f"{error.strerror or error}{place}"})
         os._exit(1)
     supervisor = Supervisor(
-        control, plan["limits"], plan["cores"], jailed=jailed, memory=plan["memory"], mounts=plan["mounts"]
-    )
+        control, plan["limits"], plan["cores"], jailed=jailed, memory=plan["memory"], mounts=plan["mounts"],
+        cold=plan["warm"],
+    )  # fmt: skip
     if plan["warm"]:
-        _warm_up()
+        _show_packages()
     _say(control, {"ready": os.getpid()})
     try:
         supervisor.serve(deadline)
@@ -112,6 +115,7 @@ class Supervisor:
         jailed: bool,
         memory: int | None,
         mounts: list[str],
+        cold: bool,
     ) -> None:
         self._control = control
         self._jailed = jailed
@@ -119,6 +123,7 @@ class Supervisor:
         self._cores = cores
         self._memory = memory
         self._mounts = mounts
+        self._cold = cold
         self._excess = ""
         self._next_watch = 0.0
         self._runs: dict[int, int] = {}
@@ -137,7 +142,8 @@ class Supervisor:
             if self._jailed and self._memory and (self._runs or _children()):
                 if monotonic() >= self._next_watch:
                     self._watch()
-                timeout = _WATCH_S if timeout is None else min(timeout, _WATCH_S)
+                until = max(0.0, self._next_watch - monotonic())
+                timeout = until if timeout is None else min(timeout, until)
             for key, _ in ready.select(timeout):
                 if key.fd == wake:
                     with contextlib.suppress(BlockingIOError):
@@ -184,6 +190,9 @@ class Supervisor:
         _say(self._control, answer, descriptors)
         for fd in descriptors:
             os.close(fd)
+        if self._cold and request["op"] == "reset":
+            self._cold = False  # The first program need not wait for it.
+            _warm_up()
         return True
 
     def _run(self, request: dict[str, Any], fds: list[int]) -> int:
@@ -390,9 +399,17 @@ def _no_shared_objects() -> bool:
     return True
 
 
+def _show_packages() -> None:
+    """Let programs use the installed packages, `exit` and `help`, as `site` does. The .pth files are left
+    out: they may take longer than the start of the interpreter."""
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    sys.path += filter(os.path.isdir, site.getsitepackages())
+
+
 def _warm_up() -> None:
-    """Import what a program needs to start, and what most programs import."""
-    site.main()
+    """Import what most programs import."""
     for name in _USUAL_MODULES:
         importlib.import_module(name)
     gc.collect()
@@ -427,6 +444,7 @@ def _play(code: str, arguments: list[str]) -> NoReturn:
     except SystemExit as end:
         status = end.code
     except BaseException as error:
+        traceback = importlib.import_module("traceback")
         traceback.print_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
         status = 1
     try:
