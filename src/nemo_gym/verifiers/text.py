@@ -44,10 +44,12 @@ def last_boxed(text: str) -> str | None:
 
 def last_box(text: str) -> Place | None:
     """Return what `last_boxed` returns, with its place."""
-    for start, inside in _box_openings(text):
-        end = _closing(text, inside)
-        return None if end < 0 else Place(text[inside:end].strip(), start, end + 1)
-    return None
+    opening = _last_opening(text, len(text))
+    if opening is None:
+        return None
+    start, inside = opening.span()
+    end = _closing(text, inside)
+    return None if end < 0 else Place(text[inside:end].strip(), start, end + 1)
 
 
 def last_boxes(text: str, limit: int = 8) -> list[Place]:
@@ -55,7 +57,11 @@ def last_boxes(text: str, limit: int = 8) -> list[Place]:
 
     None of them when the very last is never closed, or only after 10,000 characters.
     """
-    openings = list(islice(_box_openings(text), limit))[::-1]
+    openings: list[tuple[int, int]] = []
+    while len(openings) < limit and (
+        opening := _last_opening(text, openings[0][0] if openings else len(text))
+    ):
+        openings.insert(0, opening.span())
     boxes: list[Place] = []
     for start, inside in openings:
         if boxes and start < boxes[-1].end:
@@ -106,11 +112,16 @@ def strip_reasoning(text: str) -> str:
     if "<" not in text:
         return text
     lowered = _lowered(text)
-    start = max(
-        lowered.rfind(f"</{tag}>") + len(f"</{tag}>") if f"</{tag}>" in lowered else 0 for tag in _TAGS
-    )
-    ends = [place for tag in _TAGS if (place := lowered.find(f"<{tag}>", start)) >= 0]
-    return text[start : min(ends, default=None)]
+    start, end = 0, len(text)
+    for tag in ("</think>", "</thinking>"):
+        place = lowered.rfind(tag)
+        if place >= 0:
+            start = max(start, place + len(tag))
+    for tag in ("<think>", "<thinking>"):
+        place = lowered.find(tag, start, end)
+        if place >= 0:
+            end = place
+    return text[start:end]
 
 
 def is_reordered(text: str) -> bool:
@@ -196,7 +207,6 @@ _COMMANDS = (
 _WRAPPER_OR_BRACE = re.compile(rf"\\(?:{_COMMANDS})\{{|\\[A-Za-z]+|\\.|[{{}}]", re.DOTALL)
 _DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"))
 _MAX_DELIMITER_DEPTH = 4
-_TAGS = ("think", "thinking")
 _COLON = re.compile(r"[\s*_]*[:：]")
 _FINAL = re.compile(r"\bfinal\s{1,8}\Z", re.IGNORECASE)
 _EMPHASIS = " \t\r\n*_`"
@@ -212,16 +222,16 @@ def _lowered(text: str) -> str:
     return text.replace("\u0130", "I").lower()
 
 
-def _box_openings(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of the openings of boxes, the last first. A pattern would be far slower."""
-    start = len(text)
+def _last_opening(text: str, end: int) -> re.Match[str] | None:
+    """The last opening of a box before a place. A pattern for it would be far slower in a long text."""
     for _ in range(_MAX_WORDS):
-        start = text.rfind("box", 0, start)
-        if start < 0:
-            return
-        slash = text.rfind("\\", max(0, start - 2), start)
+        end = text.rfind("box", 0, end)
+        if end < 0:
+            return None
+        slash = text.rfind("\\", max(0, end - 2), end)
         if slash >= 0 and (opening := _BOX_OPENING.match(text, slash)):
-            yield opening.span()
+            return opening
+    return None
 
 
 def _closing(text: str, inside: int) -> int:
