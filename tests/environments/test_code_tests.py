@@ -81,7 +81,10 @@ DISTURBANCES = {
     "wrong": "import builtins\nprint(input() if not hasattr(builtins, 'mark') else 'x')\nbuiltins.mark = 1",
     "error": "import builtins\nprint(input())\nassert not hasattr(builtins, 'mark')\nbuiltins.mark = 1",
     "exit": "import os\nprint(input(), flush=True)\nos._exit(0)",
-    "signal": "import os, sys\nprint(input(), flush=True)\nif sys.path[0] == 'x': os.abort()\nsys.path[0] = 'x'",
+    "signal": """import os, sys
+print(input(), flush=True)
+if sys.path[0] == 'x': os.abort()
+sys.path[0] = 'x'""",
     "time": "import time\ntime.sleep(0.3)\nprint(input())",
     "child": "import os, time\nprint(input(), flush=True)\nif os.fork() == 0: time.sleep(60)",
 }

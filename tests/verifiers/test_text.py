@@ -1,5 +1,7 @@
 """Finding the answer inside model text."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -247,3 +249,21 @@ def test_what_is_put_into_the_last_box_comes_out(content: str) -> None:
 @given(st.text(alphabet="ab\n #\t", max_size=60))
 def test_what_is_put_into_a_fence_comes_out(code: str) -> None:
     assert last_code_block(f"text\n```python\n{code}\n```\nmore", "python") == code
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: last_boxed(r"\boxed{" + "1" * 9_000 + "}"), "1" * 9_000),
+        (lambda: last_boxed(r"\boxed{" + "1" * 11_000 + "}"), None),
+        (lambda: last_boxed(r"\boxed{7}" + " box" * 900), "7"),
+        (lambda: last_boxed(r"\boxed{7}" + " box" * 1_100), None),
+        (lambda: marked_answers("Answer: 7\n" + "answer " * 900), ["7"]),
+        (lambda: marked_answers("Answer: 7\n" + "answer " * 1_100), []),
+        (lambda: last_code_block("```\nx\n```" + "\n" * 19_000), "x"),
+        (lambda: last_code_block("```\nx\n```" + "\n" * 21_000), None),
+        (lambda: strip_reasoning("\u0130<THINK>\u0130</Thinking>\u0130 7 <think>"), "\u0130 7 "),
+    ],
+)
+def test_a_search_ends_at_its_limit(call: Callable[[], object], expected: object) -> None:
+    assert call() == expected

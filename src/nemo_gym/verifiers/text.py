@@ -1,7 +1,6 @@
 """Find the answer inside model text: boxes, tags, code fences and last lines, all in linear time."""
 
 import re
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -36,8 +35,8 @@ def last_boxed(text: str) -> str | None:
     r"""Return the stripped content of the last `\boxed{...}` or `\fbox{...}`.
 
     Braces balance; `\{` and `\}` are characters, not braces. Of nested boxes the innermost last one
-    counts. None when there is no box or the last one is never closed: an earlier box is not consulted,
-    because a cut-off answer is no answer.
+    counts. None when there is no box or the last one is never closed, or only after 10,000 characters: an
+    earlier box is not consulted, because a cut-off answer is no answer.
     """
     box = last_box(text)
     return None if box is None else box.content
@@ -45,23 +44,12 @@ def last_boxed(text: str) -> str | None:
 
 def last_box(text: str) -> Place | None:
     """Return what `last_boxed` returns, with its place."""
-    if "\\" not in text:
+    opening = _last_opening(text, len(text))
+    if opening is None:
         return None
-    start = begin = -1
-    for opening in _BOX_OPENING.finditer(text):
-        start, begin = opening.span()
-    if start < 0:
-        return None
-    depth = 1
-    for match in _BRACE.finditer(text, begin):
-        token = match.group()
-        if token == "{":
-            depth += 1
-        elif token == "}":
-            depth -= 1
-            if depth == 0:
-                return Place(text[begin : match.start()].strip(), start, match.end())
-    return None
+    start, inside = opening.span()
+    end = _closing(text, inside)
+    return None if end < 0 else Place(text[inside:end].strip(), start, end + 1)
 
 
 def last_boxes(text: str, limit: int = 8) -> list[Place]:
@@ -69,7 +57,11 @@ def last_boxes(text: str, limit: int = 8) -> list[Place]:
 
     None of them when the very last is never closed, or only after 10,000 characters.
     """
-    openings = deque((match.span() for match in _BOX_OPENING.finditer(text)), maxlen=limit)
+    openings: list[tuple[int, int]] = []
+    while len(openings) < limit and (
+        opening := _last_opening(text, openings[0][0] if openings else len(text))
+    ):
+        openings.insert(0, opening.span())
     boxes: list[Place] = []
     for start, inside in openings:
         if boxes and start < boxes[-1].end:
@@ -119,11 +111,17 @@ def strip_reasoning(text: str) -> str:
     """
     if "<" not in text:
         return text
-    start = 0
-    for match in _THINK_CLOSING.finditer(text):
-        start = match.end()
-    opening_tag = _THINK_OPENING.search(text, start)
-    return text[start : opening_tag.start() if opening_tag else None]
+    lowered = _lowered(text)
+    start, end = 0, len(text)
+    for tag in ("</think>", "</thinking>"):
+        place = lowered.rfind(tag)
+        if place >= 0:
+            start = max(start, place + len(tag))
+    for tag in ("<think>", "<thinking>"):
+        place = lowered.find(tag, start, end)
+        if place >= 0:
+            end = place
+    return text[start:end]
 
 
 def is_reordered(text: str) -> bool:
@@ -139,8 +137,11 @@ def last_code_block(text: str, language: str | None = None) -> str | None:
         language: only blocks whose info string begins with this word count (case is ignored;
             `python` also takes `py` and `python3`).
 
-    A fence that is never closed is not a block. None when no block fits.
+    A fence that is never closed is not a block. None when no block fits, or the text has more than 20,000
+    lines.
     """
+    if text.count("\n") > _MAX_LINES:
+        return None
     block: str | None = None
     fence = ""
     indent = 0
@@ -206,13 +207,31 @@ _COMMANDS = (
 _WRAPPER_OR_BRACE = re.compile(rf"\\(?:{_COMMANDS})\{{|\\[A-Za-z]+|\\.|[{{}}]", re.DOTALL)
 _DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"))
 _MAX_DELIMITER_DEPTH = 4
-_THINK_OPENING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_THINK_CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _COLON = re.compile(r"[\s*_]*[:：]")
 _FINAL = re.compile(r"\bfinal\s{1,8}\Z", re.IGNORECASE)
 _EMPHASIS = " \t\r\n*_`"
 _MAX_ANSWER = 10_000
+_MAX_WORDS = 1_000
+"""So many of the last words `answer` may be markers, and of the last words `box` boxes."""
+_MAX_LINES = 20_000
 _ALIASES = {"python": ("py", "python3")}
+
+
+def _lowered(text: str) -> str:
+    """The text in small letters, each at its place: only one character has another length as a small one."""
+    return text.replace("\u0130", "I").lower()
+
+
+def _last_opening(text: str, end: int) -> re.Match[str] | None:
+    """The last opening of a box before a place. A pattern for it would be far slower in a long text."""
+    for _ in range(_MAX_WORDS):
+        end = text.rfind("box", 0, end)
+        if end < 0:
+            return None
+        slash = text.rfind("\\", max(0, end - 2), end)
+        if slash >= 0 and (opening := _BOX_OPENING.match(text, slash)):
+            return opening
+    return None
 
 
 def _closing(text: str, inside: int) -> int:
@@ -227,18 +246,18 @@ def _closing(text: str, inside: int) -> int:
 
 def _answer_markers(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every marker, the last first. A pattern would be far slower than this search."""
-    lowered = text.lower()
-    if len(lowered) != len(text):
-        lowered = "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
-    start = lowered.rfind("answer")
-    while start >= 0:
+    lowered = _lowered(text)
+    start = len(lowered)
+    for _ in range(_MAX_WORDS):
+        start = lowered.rfind("answer", 0, start)
+        if start < 0:
+            return
         if colon := _COLON.match(text, start + len("answer")):
             final = _FINAL.search(text, max(0, start - 16), start)
             if final:
                 yield final.start(), colon.end()
             elif not (start and (text[start - 1].isalnum() or text[start - 1] == "_")):
                 yield start, colon.end()
-        start = lowered.rfind("answer", 0, start)
 
 
 def _unwrap_commands(s: str) -> str:

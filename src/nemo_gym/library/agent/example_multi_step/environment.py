@@ -1,6 +1,9 @@
 """Tool calls that need the results of earlier ones."""
 
 import json
+from typing import Annotated
+
+import msgspec
 
 from nemo_gym import Environment, Response, Session, Task, tool
 from nemo_gym.wire.items import Item, function_call
@@ -19,7 +22,9 @@ class SynonymValues(Environment):
         """The synonyms in the prompt; only the oracle reads them."""
 
     @tool
-    def get_synonym_value(self, session: Session, synonym: str) -> int:
+    def get_synonym_value(
+        self, session: Session, synonym: Annotated[str, msgspec.Meta(max_length=1000)]
+    ) -> int:
         """Return the value of one synonym."""
         value = sum(map(ord, synonym))
         session.state.setdefault("values", []).append(value)

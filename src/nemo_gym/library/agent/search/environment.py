@@ -109,6 +109,7 @@ class Search(Environment):
             raise ToolError("There is no document with this id.")
         return f"{entity.name} [{entity.id}]\n{entity.text}"
 
+    @blocking
     def verify(self, task: SearchTask, response: Response, session: Session) -> Reward:
         required = evidence(task)
         answer = extract_answer(response.final_text, "final_answer")

@@ -123,12 +123,14 @@ class Terminal(Environment):
 
     async def verify(self, task: TerminalTask, response: Response, session: Session) -> Reward:
         sandbox: AsyncSandbox = session.state["sandbox"]
-        with tempfile.TemporaryDirectory(prefix="gym-terminal-") as folder:
-            try:
-                await sandbox.download_folder(FOLDER, folder, most_bytes=MAX_FILES)
-                problem = await asyncio.to_thread(difference, task, Path(folder))
-            except (ArchiveRefused, SandboxFileError, SandboxStopped) as error:
-                problem = f"the files can't be read: {error}"
+        folder = tempfile.TemporaryDirectory(prefix="gym-terminal-")
+        try:
+            await sandbox.download_folder(FOLDER, folder.name, most_bytes=MAX_FILES)
+            problem = await asyncio.to_thread(difference, task, Path(folder.name))
+        except (ArchiveRefused, SandboxFileError, SandboxStopped) as error:
+            problem = f"the files can't be read: {error}"
+        finally:
+            await asyncio.to_thread(folder.cleanup)
         reason = "wrong" if problem else "right"
         details = {"reason": reason, "extracted_answer": None, "difference": problem and problem[:300]}
         return Reward(float(problem is None), details=details)

@@ -7,7 +7,7 @@ from nemo_gym import Environment, Response, Reward, Session, Task, blocking
 from nemo_gym.environments.judge import ask_label
 from nemo_gym.environments.second_opinion import MathVerify, SecondOpinion
 from nemo_gym.stats.passes import compute_pass_majority_metrics, highest_k_metrics
-from nemo_gym.verifiers.math import grade
+from nemo_gym.verifiers.math import MathGrade, grade
 from nemo_gym.verifiers.text import strip_reasoning
 from nemo_gym.wire.errors import TaskUnfit
 from nemo_gym.wire.task import Row
@@ -62,7 +62,7 @@ class MathWithJudge(Environment):
             raise TaskUnfit("expected_answer is blank: give the right answer of the question")
 
     async def verify(self, task: Task, response: Response, session: Session) -> Reward:
-        grading = grade(response.final_text, task.expected_answer)
+        grading = await self.grade(response.final_text, task.expected_answer)
         details: dict[str, Any] = {"library_reward": grading.score, "extracted_answer": grading.extracted}
         if self.math_verify and not grading.score and grading.extracted:
             details["math_verify"] = await self.ask_math_verify(grading.extracted, task.expected_answer)
@@ -84,6 +84,11 @@ class MathWithJudge(Environment):
             if evaluations[-1]["verdict_label"] != EQUAL:
                 return Reward(0.0, details=details)
         return Reward(1.0, details=details)
+
+    @blocking
+    def grade(self, text: str, expected: str) -> MathGrade:
+        """The verdict of the library. A very long text takes some milliseconds."""
+        return grade(text, expected)
 
     @blocking
     def ask_math_verify(self, answer: str, expected: str) -> bool | None:

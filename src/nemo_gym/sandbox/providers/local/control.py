@@ -23,7 +23,13 @@ from typing import IO, Any, Final, NamedTuple
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
 from nemo_gym.sandbox.providers.local import supervisor
 from nemo_gym.sandbox.providers.local.groups import Group
-from nemo_gym.sandbox.providers.local.jail import SUPERVISOR, jail_arguments, map_ids
+from nemo_gym.sandbox.providers.local.jail import (
+    SUPERVISOR,
+    dropping_groups,
+    jail_arguments,
+    map_ids,
+    supervisor_bytecode,
+)
 from nemo_gym.sandbox.providers.local.landlock import rulesets
 from nemo_gym.sandbox.providers.local.syscalls import filter_program, strict_filter
 from nemo_gym.support.finishing import finish
@@ -352,18 +358,22 @@ async def _spawn(jail: dict[str, Any] | None, channel: int, errors: IO[bytes]) -
     with ExitStack() as stack:
         if jail is None:
             return await _start(words, fds, errors)
-        filter = stack.enter_context(tempfile.TemporaryFile())
-        filter.write(filter_program(_FIRST))
-        filter.seek(0)
-        fds.append(filter.fileno())
+        filter = _file(stack, filter_program(_FIRST))
+        bytecode = _file(stack, supervisor_bytecode())
+        fds += [filter, bytecode]
         if jail["outside"] is None:
-            arguments = jail_arguments(jail, info=None, ready=None, filter=filter.fileno())
+            arguments = jail_arguments(jail, info=None, ready=None, filter=filter, program=bytecode)
             return await _start([*arguments, *words], fds, errors)
         (info, info_end), (wait, ready) = _pipe(stack), _pipe(stack)
-        arguments = jail_arguments(jail, info=info_end.fileno(), ready=wait.fileno(), filter=filter.fileno())
+        arguments = jail_arguments(
+            jail, info=info_end.fileno(), ready=wait.fileno(), filter=filter, program=bytecode
+        )
         fds += [info_end.fileno(), wait.fileno()]
-        # Inside, the groups of this process could not be left any more. uvloop has no `extra_groups`.
-        process = await _start([*arguments, *words], fds, errors, preexec_fn=partial(os.setgroups, []))
+        # Inside, the groups of this process could not be left any more. A function that runs before the start
+        # makes Python copy this process, which takes milliseconds. uvloop has no `extra_groups`.
+        prefix = await asyncio.to_thread(dropping_groups)
+        options = {} if prefix else {"preexec_fn": partial(os.setgroups, [])}
+        process = await _start([*prefix, *arguments, *words], fds, errors, **options)
         info_end.close()
         child = asyncio.ensure_future(asyncio.to_thread(_child_of, info))
         try:
@@ -388,6 +398,13 @@ async def _start(words: list[str], fds: list[int], errors: IO[bytes], **options:
 def nothing_file() -> IO[bytes]:
     """/dev/null, for reading and writing."""
     return open(os.devnull, "r+b", 0)
+
+
+def _file(stack: ExitStack, data: bytes) -> int:
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    file.write(data)
+    file.seek(0)
+    return file.fileno()
 
 
 def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:

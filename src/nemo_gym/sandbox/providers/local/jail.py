@@ -7,6 +7,7 @@ process is root, the user inside is mapped to one that nothing else on this mach
 
 from __future__ import annotations
 
+import marshal
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +28,7 @@ from nemo_gym.sandbox.providers.local import supervisor
 INSIDE_ID: Final = 1000
 """The user and the group inside."""
 
-SUPERVISOR: Final = "/run/supervisor.py"
+SUPERVISOR: Final = "/run/supervisor.pyc"
 """The path of the supervisor's program inside."""
 
 SHARED: Final = "/dev/shm"  # noqa: S108 - the jail's own
@@ -48,7 +51,26 @@ def bwrap() -> str:
     return max(paths, key=_version) if len(paths) > 1 else paths[0]
 
 
-def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None, filter: int) -> list[str]:
+@cache
+def dropping_groups() -> list[str]:
+    """The words before a command that is to have no groups; none if there is no program for it."""
+    words = [shutil.which("setpriv") or "", "--clear-groups", "--"]
+    with suppress(OSError, subprocess.SubprocessError):
+        if words[0] and subprocess.run([*words, "true"], capture_output=True, timeout=10).returncode == 0:
+            return words
+    return []
+
+
+@cache
+def supervisor_bytecode() -> bytes:
+    """The supervisor's program as a .pyc file (see `py_compile`), so that no sandbox compiles it."""
+    loader = SourceFileLoader(supervisor.__name__, supervisor.__file__)
+    return MAGIC_NUMBER + bytes(12) + marshal.dumps(loader.get_code(supervisor.__name__))
+
+
+def jail_arguments(
+    jail: dict[str, Any], *, info: int | None, ready: int | None, filter: int, program: int
+) -> list[str]:
     """The command line of bubblewrap, before the program that it starts.
 
     Args:
@@ -56,6 +78,7 @@ def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None,
         info: where bubblewrap writes the number of its child, if this process maps the ids.
         ready: where it waits until they are mapped.
         filter: a file with the seccomp filter.
+        program: a file with the supervisor's program.
     """
     words = [
         bwrap(), "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
@@ -78,7 +101,7 @@ def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None,
         words += _showing(path)
     for source, target in jail["texts"].items():
         words += ["--ro-bind", source, target]
-    words += ["--ro-bind", supervisor.__file__, SUPERVISOR]
+    words += ["--perms", "0444", "--ro-bind-data", str(program), SUPERVISOR]
     for path in jail["hidden"]:
         if any(Path(path).is_relative_to(shown) for shown in jail["readable"]):
             words += ["--tmpfs", path, "--remount-ro", path]

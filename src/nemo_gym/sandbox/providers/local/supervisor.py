@@ -34,11 +34,13 @@ import struct
 import sys
 import termios
 import threading
-import traceback
 import types
 from time import monotonic
 from types import FrameType
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # The first program need not wait for `typing`.
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 PACKET_BYTES = 1 << 18
 """The longest message."""
@@ -59,7 +61,7 @@ _DISK_LOAD = 0.05
 """The share of the time that may go into measuring the files of a sandbox."""
 _USUAL_MODULES = (
     "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "io",
-    "itertools", "math", "operator", "random", "re", "string", "typing",
+    "itertools", "math", "operator", "random", "re", "string", "traceback", "typing",
 )  # fmt: skip
 _signals: Any = importlib.import_module("_signal")
 """`signal` without its enums, which take longer than the system calls."""
@@ -84,7 +86,7 @@ def main(control_fd: int) -> None:
         os._exit(1)
     supervisor = Supervisor(control, plan, files)
     if plan["warm"]:
-        _warm_up()
+        _show_packages()
     _say(control, {"ready": os.getpid(), "grouped": grouped})
     try:
         supervisor.serve(deadline)
@@ -123,6 +125,7 @@ class Supervisor:
         """Whether a signal to everybody reaches the processes of this sandbox only."""
         self._next_size = 0.0
         self._shortages = 0
+        self._cold: bool = plan["warm"]
         self._excess = ""
         self._next_watch = 0.0
         self._runs: dict[int, int] = {}
@@ -141,7 +144,8 @@ class Supervisor:
             if self._alone and self._memory and (self._runs or _children()):
                 if monotonic() >= self._next_watch:
                     self._watch()
-                timeout = _WATCH_S if timeout is None else min(timeout, _WATCH_S)
+                until = max(0.0, self._next_watch - monotonic())
+                timeout = until if timeout is None else min(timeout, until)
             for key, _ in ready.select(timeout):
                 if key.fd == wake:
                     with contextlib.suppress(BlockingIOError):
@@ -190,6 +194,9 @@ class Supervisor:
         _say(self._control, answer, descriptors)
         for fd in descriptors:
             os.close(fd)
+        if self._cold and request["op"] == "reset":
+            self._cold = False  # The first program need not wait for it.
+            _warm_up()
         return True
 
     def _run(self, request: dict[str, Any], fds: list[int]) -> int:
@@ -485,9 +492,17 @@ def _no_shared_objects() -> bool:
     return True
 
 
+def _show_packages() -> None:
+    """Let programs use the installed packages, `exit` and `help`, as `site` does. The .pth files are left
+    out: they may take longer than the start of the interpreter."""
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    sys.path += filter(os.path.isdir, site.getsitepackages())
+
+
 def _warm_up() -> None:
-    """Import what a program needs to start, and what most programs import."""
-    site.main()
+    """Import what most programs import."""
     for name in _USUAL_MODULES:
         importlib.import_module(name)
     gc.collect()
@@ -522,6 +537,7 @@ def _play(code: str, arguments: list[str]) -> NoReturn:
     except SystemExit as end:
         status = end.code
     except BaseException as error:
+        traceback = importlib.import_module("traceback")
         traceback.print_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
         status = 1
     try:

@@ -1,0 +1,107 @@
+"""No hook of a built-in environment keeps the event loop for more than 5 ms, whatever the answer is.
+
+The limit is CPU time of the loop's thread, so that the load of the machine does not matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from nemo_gym import Environment, Golden, Response, Session, Task
+from nemo_gym.environments.conformance.replay import Script, Stage, as_items, stage
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.environment_info import library
+from nemo_gym.environments.redteam.hacks import read_hacks
+from nemo_gym.wire.items import assistant
+
+LIMIT_S = 0.005
+CONFIRMATIONS = 3
+"""A hook that took longer is tried again so often, because its first call may import something."""
+NOT_IN_A_RUN = {"oracle"}
+SLOW = {
+    "bird_sql", "calendar", "code_gen", "data_analysis", "evalplus", "example_repair", "math_with_code",
+    "spider2_lite", "sql", "tau2", "terminal",
+}  # fmt: skip
+"""Each script of these runs programs or a long conversation, so only some are played."""
+UNITS = (
+    "\\boxed{",
+    "<answer>",
+    "Answer: ",
+    "</think>",
+    "<think>",
+    "```\n",
+    "{[(",
+    "a ",
+    "1,",
+    "\u0130",
+    "\\",
+)
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize("name", list(library()))
+def test_no_hook_keeps_the_event_loop(name: str) -> None:
+    kind = find_environment(name, roots=[])
+    assert asyncio.run(stalls_of(kind)) == {}
+
+
+class Slow(Environment):
+    """Counts for a long time."""
+
+    def golden(self) -> list[Golden]:
+        return [
+            Golden(
+                name="the answer",
+                kind="full_reward",
+                task={"responses_create_params": {"input": "Count."}},
+                output="a" * MEBIBYTE,
+            )
+        ]
+
+    def verify(self, task: Task, response: Response, session: Session) -> float:
+        return float(sum(map(ord, response.final_text)) > 0)
+
+
+def test_a_verifier_that_keeps_the_event_loop_is_reported() -> None:
+    assert ("verify", "the answer") in asyncio.run(stalls_of(Slow))
+
+
+async def stalls_of(kind: type[Environment]) -> dict[tuple[str, str], float]:
+    """Seconds by hook and script."""
+    stalls: dict[tuple[str, str], float] = {}
+    async with stage(lambda: kind({}), 0) as on:
+        for script in scripts_of(on.environment):
+            for hook, seconds in (await measure(on, script)).items():
+                stalls[hook, script.name] = seconds
+    return stalls
+
+
+async def measure(on: Stage, script: Script) -> dict[str, float]:
+    """The hooks that keep the loop for too long each time, with their shortest time."""
+    slow: dict[str, float] = {}
+    for attempt in range(1 + CONFIRMATIONS):
+        stalls = (await on.play(script)).stalls
+        before = slow
+        slow = {
+            hook: min(stall.cpu, before.get(hook, stall.cpu))
+            for hook, stall in stalls.items()
+            if stall.cpu > LIMIT_S and hook not in NOT_IN_A_RUN and (attempt == 0 or hook in before)
+        }
+        if not slow:
+            break
+    return slow
+
+
+def scripts_of(environment: Environment) -> list[Script]:
+    """The known cases, the known hacks, and very long answers."""
+    most = 4 if environment.name() in SLOW else None
+    golden = list(environment.golden())[:most]
+    hacks = read_hacks(environment.folder() / "redteam.jsonl").hacks[:most]
+    scripts = [Script(case.name, case.task, as_items(case.output, "output"), case.models) for case in golden]
+    scripts += [Script(hack.name, hack.task, as_items(hack.output, "output"), hack.models) for hack in hacks]
+    for unit in UNITS[:most] if golden else ():
+        text = (unit * (MEBIBYTE // len(unit)))[:MEBIBYTE]
+        scripts.append(Script(f"1 MB of {unit!r}", golden[0].task, [assistant(text)], golden[0].models))
+    return scripts
