@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from loopback import served
 
@@ -19,6 +21,7 @@ from nemo_gym.serving.secrets import Secret
 from nemo_gym.wire.errors import GymError
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, task_to_row
+from tests.support.sandboxed import runs_programs
 
 ENVIRONMENTS = [
     info.name
@@ -30,10 +33,8 @@ ENVIRONMENTS = [
 
 def rows(name: str) -> list[Row]:
     """A few tasks of an environment."""
-    return [
-        task_to_row(task)
-        for _, task in zip(range(4), find_environment(name)().tasks("train", 0, 4), strict=False)
-    ]
+    n = 1 if runs_programs(name) else 4
+    return [task_to_row(task) for task in islice(find_environment(name)().tasks("train", 0, n), n)]
 
 
 def told(rollouts: list[Rollout]) -> list[tuple[object, ...]]:

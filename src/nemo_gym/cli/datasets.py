@@ -129,7 +129,9 @@ def render(
 @app.command()
 def expand(
     input: Annotated[Path, typer.Argument(help="A rollouts file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The rows with every prompt in full, JSONL.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The rows with every prompt in full, JSONL.")
+    ],
 ) -> None:
     """Write the rows of a rollouts file with the token ids of every prompt in full, for other programs.
 

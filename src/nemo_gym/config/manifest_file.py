@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias, cast, get_args, get_origin, get_type_hints
 
@@ -75,7 +76,7 @@ def _type_problems(value: Any, kind: Any, place: Place) -> Iterator[tuple[Place,
 
 
 def _field_problems(value: Tree, kind: type[msgspec.Struct], place: Place) -> Iterator[tuple[Place, str]]:
-    hints = get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     missing = [
         field.name for field in msgspec.structs.fields(kind) if field.required and field.name not in value
     ]
@@ -86,6 +87,11 @@ def _field_problems(value: Tree, kind: type[msgspec.Struct], place: Place) -> It
             yield from _type_problems(item, hints[key], (*place, key))
         else:
             yield (*place, str(key)), f"there is no such field.{nearest(str(key), hints)}"
+
+
+@cache
+def _hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _explain(problem: str, value: Any, kind: Any) -> str:

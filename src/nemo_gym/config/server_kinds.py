@@ -6,7 +6,7 @@ import inspect
 from typing import Final, Literal, TypeAlias, get_args
 
 from nemo_gym.agents import registry as agents
-from nemo_gym.environments.discovery import find_environment, list_environments
+from nemo_gym.environments.discovery import find_environment, installed_names
 from nemo_gym.models import registry as models
 
 ServerKind: TypeAlias = Literal["resources_servers", "responses_api_agents", "responses_api_models"]
@@ -24,7 +24,7 @@ def builtin_names(kind: ServerKind) -> list[str]:
     """Implementations that need no folder, the names of the original package included."""
     match kind:
         case "resources_servers":
-            return [info.name for info in list_environments(roots=[])]
+            return installed_names()
         case "responses_api_agents":
             return sorted({*agents.AGENTS, *agents.ALIASES})
         case "responses_api_models":

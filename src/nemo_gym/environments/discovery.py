@@ -13,6 +13,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -87,9 +88,14 @@ def list_environments(*, roots: Sequence[Path] | None = None) -> list[Environmen
             infos[point.name] = _entry_point_info(point)
     for name, folder in library().items():
         if name not in infos:
-            info = read_info(name, folder / "environment.py", "built-in", whole=True)
-            infos[name] = info or environment_info(_of_library(name))
+            infos[name] = _built_in_info(name, folder)
     return [infos[name] for name in sorted(infos)]
+
+
+def installed_names() -> list[str]:
+    """The names of the environments of installed packages and of the built-in ones, in order."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return sorted({*(point.name for point in points), *library()})
 
 
 def reference(kind: type[Environment]) -> str | None:
@@ -113,6 +119,12 @@ def resolve_reference(ref: str) -> type[Environment]:
         return find_environment(ref)
     module, _, name = ref.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+@cache
+def _built_in_info(name: str, folder: Path) -> EnvironmentInfo:
+    info = read_info(name, folder / "environment.py", "built-in", whole=True)
+    return info or environment_info(_of_library(name))
 
 
 def _of_library(name: str) -> type[Environment]:
