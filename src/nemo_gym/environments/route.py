@@ -24,8 +24,8 @@ RESERVED: Final = frozenset(
 def route(path: str) -> Callable[[F], F]:
     """Serve a method of an Environment at `POST <path>`, in addition to the routes of every environment.
 
-    The method has one parameter, whose type hint is the form of the JSON body: a struct of msgspec, or
-    anything else that JSON can be read as. The type hint of its result is the form of the answer. The first
+    The method has one parameter, whose type hint is the form of the body, a JSON object: a struct of msgspec,
+    a dataclass, a `TypedDict` or a dict. The type hint of its result is the form of the answer. The first
     line of the docstring describes it. It may be sync or async; mark it with `@blocking` below `@route` if it
     takes milliseconds. It belongs to no session, and raises `TaskUnfit` for a body that it can't answer.
 
