@@ -17,8 +17,8 @@ from nemo_gym.environments.redteam.scripts import split_oracle
 from nemo_gym.wire.errors import UsageError
 
 SLOW = {
-    "bigcodebench", "bird_sql", "code_gen", "data_analysis", "evalplus", "math_with_code", "spider2_lite", "sql",
-    "swe_mini", "terminal",
+    "bigcodebench", "bird_sql", "code_gen", "data_analysis", "evalplus", "math_with_code", "spider2_lite",
+    "sql", "swe_mini", "terminal",
 }  # fmt: skip
 """They run programs for each hack. Their own hacks are in the tests of each."""
 

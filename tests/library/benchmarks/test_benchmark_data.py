@@ -79,9 +79,8 @@ def test_bigcodebench_has_hard_tasks_and_prompts_to_complete(
     hard = full._replace(name="bigcode/bigcodebench-hard", records=full.records[:2])
     put(tmp_path / "hub", hard.name, hard.file, hard.content(), hard.license)
     use_hub(tmp_path / "hub")
-    script = runpy.run_path(str(BENCHMARKS["bigcodebench"].folder / "prepare.py"))
 
-    path = script["prepare"](subset="hard", prompt="complete")
+    path = prepare(BENCHMARKS["bigcodebench"], subset="hard", prompt="complete")
 
     _, rows = rows_of(BENCHMARKS["bigcodebench"], path)
     assert len(rows) == 2
