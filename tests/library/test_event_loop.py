@@ -96,7 +96,7 @@ async def measure(on: Stage, script: Script) -> dict[str, float]:
 
 def scripts_of(environment: Environment) -> list[Script]:
     """The known cases, the known hacks, and very long answers."""
-    most = 4 if environment.name() in SLOW else None
+    most = 2 if environment.name() in SLOW else None
     golden = list(environment.golden())[:most]
     hacks = read_hacks(environment.folder() / "redteam.jsonl").hacks[:most]
     scripts = [Script(case.name, case.task, as_items(case.output, "output"), case.models) for case in golden]
