@@ -106,6 +106,10 @@ async def test_programs_run_in_the_servers_warm_interpreters(provider: RemotePro
         pool.run_python(Program("print('\udc80')", stdin="\ud800")),
     )
     assert late.reason == "timeout"
+    full = await pool.run_python(
+        Program("print(end='\\0' * 3_000_000)", timeout_s=20, max_output_bytes=2_000_000)
+    )
+    assert (full.stdout, full.truncated) == ("\0" * 2_000_000, True)
     assert (odd.reason, odd.exit_code) == ("ok", 1)
 
 

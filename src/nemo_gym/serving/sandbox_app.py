@@ -172,7 +172,7 @@ class _SandboxServer:
             case messages.Create(spec):
                 return _started(await self._sandboxes.create(spec.spec()), self._sandboxes.lease_s)
             case messages.RunPython(program):
-                return await self._sandboxes.pool.run_python(program.program())
+                return messages.ProgramEnd.of(await self._sandboxes.pool.run_python(program.program()))
             case messages.Close(sandbox):
                 await self._sandboxes.close(sandbox)
                 return messages.Nothing()

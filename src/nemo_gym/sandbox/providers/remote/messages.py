@@ -7,7 +7,7 @@ the key.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -27,7 +27,7 @@ from nemo_gym.sandbox.errors import (
     SandboxUnreachable,
     SandboxUnsupported,
 )
-from nemo_gym.sandbox.program import Program
+from nemo_gym.sandbox.program import Program, ProgramResult
 from nemo_gym.sandbox.spec import SandboxPtySpec, SandboxSpec
 
 ORDERS: Final = "/sandboxes/orders"
@@ -43,7 +43,7 @@ REFUSED: Final = 409
 ORDER_HEADER: Final = "x-gym-order"
 """The header with the order of an upload, whose body is the file."""
 BYTES: Final = "application/octet-stream"
-MOST_OUTPUT: Final = 16 << 20
+MOST_OUTPUT: Final = 64 << 20
 """Bytes of each output of a program."""
 
 
@@ -248,6 +248,21 @@ class Started(msgspec.Struct):
     isolation: str
     lease_s: float
     """Seconds without a sign of life from its client after which the server ends it."""
+
+
+class ProgramEnd(msgspec.Struct):
+    """A `ProgramResult`. Its outputs are bytes, so that no text grows much on the way."""
+
+    result: ProgramResult
+    stdout: bytes
+    stderr: bytes
+
+    @classmethod
+    def of(cls, result: ProgramResult) -> ProgramEnd:
+        return cls(replace(result, stdout="", stderr=""), _bytes(result.stdout), _bytes(result.stderr))
+
+    def program_result(self) -> ProgramResult:
+        return replace(self.result, stdout=_text(self.stdout), stderr=_text(self.stderr))
 
 
 class Word(msgspec.Struct):

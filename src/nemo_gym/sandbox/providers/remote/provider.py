@@ -127,7 +127,8 @@ class RemoteProvider:
             SandboxUnreachable: no server answers.
         """
         order = messages.RunPython(messages.ProgramFields.of(program))
-        return await self._on_any(lambda server: server.order(order, ProgramResult))
+        end = await self._on_any(lambda server: server.order(order, messages.ProgramEnd))
+        return end.program_result()
 
     async def upload_file(self, handle: SandboxHandle, source_path: Path, target_path: str) -> None:
         try:

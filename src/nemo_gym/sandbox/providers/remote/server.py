@@ -228,5 +228,5 @@ def _error_of(reply: Reply) -> Exception:
     return error
 
 
-_SPARE: Final = 64 << 20
+_SPARE: Final = 4 * messages.MOST_OUTPUT
 """Bytes of an answer beside a file: the output of a command or a program."""
