@@ -34,6 +34,9 @@ settings.load_profile("steady")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# A `pytest` that a test starts needs no plugin that takes longer to load than its tests to run.
+os.environ.setdefault("PYTEST_ADDOPTS", "-p no:schemathesis")
+
 # All that collecting makes stays to the end: looking for garbage in it is a quarter of its time.
 gc.disable()
 
