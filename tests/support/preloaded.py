@@ -23,6 +23,7 @@ from importlib import import_module
 
 from nemo_gym.cli.main import main
 from nemo_gym.environments.discovery import list_environments
+from nemo_gym.serving.fork_server_main import PRELOADED as SERVER_PROGRAMS
 
 PRELOAD = (
     "nemo_gym.assembly.job",
@@ -38,6 +39,7 @@ PRELOAD = (
     "nemo_gym.environments.conformance.check",
     "nemo_gym.config.catalogue",
     "nemo_gym.library.knowledge.mcqa.environment",
+    *SERVER_PROGRAMS,
 )
 
 
