@@ -8,8 +8,10 @@ VLLM := .venv-vllm
 AGENTS := .venv-agents
 AGREEMENT := .venv-agreement
 TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
+TRAINERS := $(basename $(notdir $(wildcard tests/trainers/*.txt)))
+TRAINER_VENVS := .venv-trainers
 
-.PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-benchmarks test-browser lint bench docs format clean
+.PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-benchmarks test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -57,6 +59,19 @@ $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 	rm -rf $(AGREEMENT)/$*/lib/python3*/site-packages/tests
 	touch $@
 
+test-trainers: $(TRAINERS:%=test-trainers-%) ## The real trainers, each in an environment of its own; minutes, 2 GB.
+
+test-trainers-%: $(TRAINER_VENVS)/%/.installed
+	$(TRAINER_VENVS)/$*/bin/python -m pytest -n 0 tests/trainers/$*.py
+
+.PRECIOUS: $(TRAINER_VENVS)/%/.installed
+
+$(TRAINER_VENVS)/%/.installed: tests/trainers/%.txt
+	$(PYTHON) -m venv $(TRAINER_VENVS)/$*
+	$(TRAINER_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[hf]' -r $< \
+		pytest pytest-xdist pytest-asyncio hypothesis
+	touch $@
+
 test-benchmarks: $(SETUP) ## Every row of the benchmarks that come from packages or a generator; minutes.
 	$(BIN)/python -m pytest -n 0 -s tests/library/benchmarks/full.py
 
@@ -96,4 +111,4 @@ $(AGENTS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

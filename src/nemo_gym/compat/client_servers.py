@@ -41,6 +41,7 @@ class ClientServer(Service):
         body: Body,
         *,
         cookies: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
         within: float | None = None,
         max_answer: int | None = None,
