@@ -141,6 +141,16 @@ async def test_groups_come_as_they_finish() -> None:
     assert order[-1] == 0
 
 
+async def test_a_flow_gives_each_step_its_groups() -> None:
+    async with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+        flow = gym.flow(gym.dataset(n=8), repeats=2, in_flight=4)
+        steps = [await flow.take(3) for _ in range(3)]
+        await flow.aclose()
+
+    assert [group.task["row_id"] for step in steps for group in step] == [*range(8)]
+    assert [len(group.rollouts) for group in steps[0]] == [2, 2, 2]
+
+
 async def test_a_failure_is_in_its_place() -> None:
     def fail(prompt: str) -> str:
         if "1 + 2" in prompt:

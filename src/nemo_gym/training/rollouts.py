@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -17,9 +17,10 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.models.base import Model
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.plan import PlanOptions, task_rows
+from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.training.flow import GroupFlow
 from nemo_gym.training.policy import Policy
 from nemo_gym.training.policy_model import PolicyModel
-from nemo_gym.training.sequences import TokenSequence, sequences
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError
@@ -32,27 +33,6 @@ ROW_ID = "row_id"
 T = TypeVar("T")
 TaskLike = int | Task | Mapping[str, Any]
 """A row id, a row of `Rollouts.dataset`, a `Task`, or a task row."""
-
-
-@dataclass(slots=True, kw_only=True)
-class CollectedRollout(Rollout):
-    """A rollout of `Rollouts`, with its place in the request."""
-
-    group: int
-    """The place of its task among the rows of the request; its repeats are one group."""
-    _sequences: list[TokenSequence] = field(default_factory=list[TokenSequence], repr=False)
-
-    @property
-    def sequences(self) -> list[TokenSequence]:
-        """The token sequences, the main branch first."""
-        if not self._sequences:
-            self._sequences = sequences(self)
-        return self._sequences
-
-    @property
-    def untrainable(self) -> str | None:
-        """Why the main sequence must not be trained on, or None."""
-        return self.sequences[0].mask
 
 
 class Rollouts:
@@ -188,6 +168,20 @@ class Rollouts:
             group.append(rollout)
             if len(group) == repeats:
                 yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
+
+    def flow(
+        self, tasks: Iterable[TaskLike], *, repeats: int, in_flight: int, **options: Any
+    ) -> GroupFlow[TaskLike]:
+        """Groups for training steps, of which more are started than a step needs; `options` as of
+        `GroupFlow`."""
+
+        def version() -> int:
+            return self.policy.version if self.policy else 0
+
+        def collect(task: TaskLike) -> Coroutine[Any, Any, list[CollectedRollout]]:
+            return self.collect([task], repeats=repeats)
+
+        return GroupFlow(collect, tasks, in_flight=in_flight, version=version, **options)
 
     def trl_rollout_func(self) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
         """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`)."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from nemo_gym.training.rollouts import ROW_ID, CollectedRollout, Rollouts
+from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.training.rollouts import ROW_ID, Rollouts
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.json_values import objects_of
 

@@ -1,0 +1,173 @@
+"""Groups for training steps: more are started than a step needs, so a slow task holds up no step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.wire.errors import UsageError
+
+Task = TypeVar("Task")
+Collect = Callable[[Task], Awaitable[list[CollectedRollout]]]
+"""Collects all repeats of a task, for instance `lambda task: rollouts.collect([task], repeats=8)`."""
+Filter = Callable[[Sequence[CollectedRollout]], str | None]
+"""Why a group is left out, or None."""
+
+
+@dataclass(slots=True)
+class Group(Generic[Task]):
+    """All repeats of a task."""
+
+    number: int
+    """Groups are numbered in the order in which they were started."""
+    task: Task
+    step: int
+    """The step in which it was started, from 1."""
+    rollouts: list[CollectedRollout] = field(default_factory=list[CollectedRollout])
+
+    @property
+    def oldest_version(self) -> int | None:
+        """The oldest policy version among the tokens that are trained on; None where no version is known."""
+        known = [
+            int(sequence.versions[sequence.loss_mask].min())
+            for rollout in self.rollouts
+            for sequence in rollout.sequences
+            if sequence.mask is None and sequence.loss_mask.any()
+        ]
+        return min((version for version in known if version >= 0), default=None)
+
+
+class GroupFlow(Generic[Task]):
+    """Gives each training step its groups, and keeps the others running.
+
+    Groups that are not ready when a step has enough are not lost: they run on, and the oldest ones that are
+    ready come first in the next step. No step ends before the groups that were started more than `max_age`
+    steps ago, so slow and hard tasks come as often as they were started.
+
+    Args:
+        collect: collects a group.
+        tasks: the tasks in their order, for instance an endless iterator.
+        in_flight: groups that run or are ready at the same time; at least as many as a step takes.
+        filters: the first reason that one gives leaves a group out; `counts` has the number of each reason.
+        max_age: how many steps later than it was started a group may be waited for.
+        max_staleness: a group with tokens of a version that is older than the current one by more than this
+            is collected again; None takes any.
+        version: the current policy version.
+    """
+
+    def __init__(
+        self,
+        collect: Collect[Task],
+        tasks: Iterable[Task],
+        *,
+        in_flight: int,
+        filters: Sequence[Filter] = (),
+        max_age: int = 1,
+        max_staleness: int | None = None,
+        version: Callable[[], int] = lambda: 0,
+    ) -> None:
+        if in_flight < 1 or max_age < 0:
+            raise UsageError("GroupFlow: in_flight must be at least 1, and max_age at least 0")
+        self._collect = collect
+        self._tasks = iter(tasks)
+        self._again: deque[Task] = deque()
+        self._in_flight = in_flight
+        self._filters = filters
+        self._max_age = max_age
+        self._max_staleness = max_staleness
+        self._version = version
+        self._running: dict[asyncio.Task[list[CollectedRollout]], Group[Task]] = {}
+        self._ready: list[Group[Task]] = []
+        self._step = 0
+        self._started = 0
+        self.counts: Counter[str] = Counter()
+        """Groups that were `delivered`, and those that were left out or collected again, by the reason."""
+
+    async def take(self, count: int) -> list[Group[Task]]:
+        """The next `count` groups, in the order in which they were started; fewer when the tasks end.
+
+        Raises:
+            BaseException: the first error of `collect`.
+        """
+        self._step += 1
+        while True:
+            self._start(max(self._in_flight, count))
+            old = any(self._step - group.step > self._max_age for group in self._running.values())
+            if (len(self._ready) >= count and not old) or not self._running:
+                break
+            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            for work in done:
+                group = self._running.pop(work)
+                group.rollouts = work.result()
+                self._keep(group)
+        self._ready.sort(key=lambda group: group.number)
+        groups, self._ready = self._ready[:count], self._ready[count:]
+        self.counts["delivered"] += len(groups)
+        return groups
+
+    async def aclose(self) -> None:
+        """Cancel what still runs."""
+        for work in self._running:
+            work.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+
+    def _start(self, most: int) -> None:
+        for task in self._next_tasks(most):
+            self._started += 1
+            group = Group(self._started, task, self._step)
+            self._running[asyncio.ensure_future(_awaited(self._collect(task)))] = group
+
+    def _next_tasks(self, most: int) -> Iterator[Task]:
+        while len(self._running) + len(self._ready) < most:
+            if self._again:
+                yield self._again.popleft()
+                continue
+            try:
+                yield next(self._tasks)
+            except StopIteration:
+                return
+
+    def _keep(self, group: Group[Task]) -> None:
+        if (reason := next(filter(None, (one(group.rollouts) for one in self._filters)), None)) is not None:
+            self.counts[reason] += 1
+            return
+        oldest = group.oldest_version if self._max_staleness is not None else None
+        if oldest is not None and self._version() - oldest > (self._max_staleness or 0):
+            self.counts["stale"] += 1
+            self._again.append(group.task)
+            return
+        self._ready.append(group)
+
+
+async def _awaited(work: Awaitable[list[CollectedRollout]]) -> list[CollectedRollout]:
+    return await work
+
+
+def zero_variance(group: Sequence[CollectedRollout]) -> str | None:
+    """Leave out groups whose rewards are all equal: their advantages are 0."""
+    rewards = {rollout.reward for rollout in group if rollout.reward is not None}
+    return "zero_variance" if len(rewards) < 2 else None
+
+
+def all_truncated(group: Sequence[CollectedRollout]) -> str | None:
+    """Leave out groups of which every rollout was cut off by a limit."""
+    return "all_truncated" if all(rollout.sequences[0].truncated for rollout in group) else None
+
+
+def untrainable(group: Sequence[CollectedRollout]) -> str | None:
+    """Leave out groups without a rollout that may be trained on."""
+    return "untrainable" if all(rollout.untrainable for rollout in group) else None
+
+
+def longer_than(tokens: int) -> Filter:
+    """Leave out groups with a sequence of more than so many tokens."""
+
+    def over_long(group: Sequence[CollectedRollout]) -> str | None:
+        return "over_long" if any(len(rollout.sequences[0]) > tokens for rollout in group) else None
+
+    return over_long

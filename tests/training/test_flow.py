@@ -1,0 +1,174 @@
+"""`GroupFlow`: steps get their groups early, and slow tasks come as often as others."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import selectors
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from trajectories import chain, scored
+
+from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.training.flow import GroupFlow, all_truncated, longer_than, untrainable, zero_variance
+from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.rollout import Rollout
+
+
+def collected(rollout: Rollout) -> CollectedRollout:
+    fields = {name: getattr(rollout, name) for name in Rollout.__slots__}
+    return CollectedRollout(**fields, group=0)
+
+
+def rollouts_of(*rewards: float, tokens: int = 2, **more: Any) -> list[CollectedRollout]:
+    return [collected(scored(chain([([1], [2] * (tokens - 1))], **more), reward)) for reward in rewards]
+
+
+class VirtualTime(selectors.SelectSelector):
+    """Time passes at once: what would be waited for is added to the clock."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.now += timeout or 0.0
+        return super().select(0)
+
+
+def run_virtual(work: Coroutine[Any, Any, Any]) -> Any:
+    selector = VirtualTime()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now  # type: ignore[method-assign]
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(work)
+
+
+SIGMA = math.log(20) / 2.3263
+"""The lognormal distribution whose 99th percentile is 20 times its median."""
+
+
+def lognormal_tasks(seed: int) -> Iterator[tuple[int, float]]:
+    """(difficulty from 0 to 9, seconds of the slowest of 8 repeats); hard tasks take up to twice as long."""
+    rng = random.Random(seed)
+    while True:
+        difficulty = rng.randrange(10)
+        seconds = max(rng.lognormvariate(0, SIGMA) for _ in range(8)) * (1 + difficulty / 9)
+        yield difficulty, seconds
+
+
+async def collect(task: tuple[int, float]) -> list[CollectedRollout]:
+    await asyncio.sleep(task[1])
+    return []
+
+
+def test_the_first_three_quarters_take_less_than_half_of_the_time_of_all() -> None:
+    async def seconds_until(groups: int, seed: int) -> float:
+        tasks = lognormal_tasks(seed)
+        flow = GroupFlow(collect, (next(tasks) for _ in range(512)), in_flight=512)
+        await flow.take(groups)
+        elapsed = asyncio.get_running_loop().time()
+        await flow.aclose()
+        return elapsed
+
+    for seed in range(5):
+        assert run_virtual(seconds_until(384, seed)) < 0.5 * run_virtual(seconds_until(512, seed))
+
+
+def test_hard_tasks_are_delivered_as_often_as_they_are_drawn() -> None:
+    async def shares(seed: int) -> list[float]:
+        drawn: Counter[int] = Counter()
+
+        def tasks() -> Iterator[tuple[int, float]]:
+            for task in lognormal_tasks(seed):
+                drawn[task[0]] += 1
+                yield task
+
+        flow = GroupFlow(collect, tasks(), in_flight=512)
+        delivered: Counter[int] = Counter()
+        for _ in range(5):
+            groups = await flow.take(384)
+            delivered.update(group.task[0] for group in groups)
+        await flow.aclose()
+        assert delivered.total() == 5 * 384
+        return [delivered[one] / delivered.total() - drawn[one] / drawn.total() for one in range(10)]
+
+    for seed in range(5):
+        assert max(map(abs, run_virtual(shares(seed)))) < 0.02
+
+
+async def test_no_group_is_lost_and_the_oldest_come_first() -> None:
+    rng = random.Random(0)
+
+    async def collect(task: int) -> list[CollectedRollout]:
+        for _ in range(rng.randrange(20)):
+            await asyncio.sleep(0)
+        return []
+
+    flow = GroupFlow(collect, range(100), in_flight=16)
+    steps = []
+    while groups := await flow.take(10):
+        steps.append([group.task for group in groups])
+
+    assert sorted(task for step in steps for task in step) == list(range(100))
+    assert all(step == sorted(step) for step in steps)
+    assert flow.counts == {"delivered": 100}
+
+
+async def test_what_a_filter_leaves_out_is_counted_and_replaced() -> None:
+    async def collect(task: int) -> list[CollectedRollout]:
+        if task % 2:
+            return rollouts_of(1.0, 1.0)
+        return rollouts_of(0.0, 1.0, tokens=50 if task == 4 else 2)
+
+    flow = GroupFlow(collect, count(), in_flight=4, filters=[zero_variance, longer_than(20)])
+    groups = await flow.take(6)
+    await flow.aclose()
+
+    assert [group.task for group in groups] == [0, 2, 6, 8, 10, 12]
+    assert flow.counts["delivered"] == 6
+    assert flow.counts["over_long"] == 1
+    assert flow.counts["zero_variance"] >= 6
+
+
+async def test_stale_groups_are_collected_again() -> None:
+    versions = iter([0, 1, 2, 2])
+
+    async def collect(task: int) -> list[CollectedRollout]:
+        return rollouts_of(0.0, 1.0, weight_version=next(versions))
+
+    flow = GroupFlow(collect, ["a", "b", "c"], in_flight=3, max_staleness=1, version=lambda: 2)
+    groups = await flow.take(3)
+
+    assert [group.task for group in groups] == ["b", "c", "a"]
+    assert [group.oldest_version for group in groups] == [1, 2, 2]
+    assert flow.counts == {"stale": 1, "delivered": 3}
+
+
+def test_each_filter_has_its_reason() -> None:
+    cut = rollouts_of(0.0, 1.0)
+    for rollout in cut:
+        rollout.outcome = "max_output_tokens"
+    broken = rollouts_of(0.0, 1.0, loss_mask=[2])
+
+    assert zero_variance(rollouts_of(1.0, 1.0)) == "zero_variance"
+    assert zero_variance(rollouts_of(0.0, 1.0)) is None
+    assert all_truncated(cut) == "all_truncated"
+    assert all_truncated(rollouts_of(0.0)) is None
+    assert untrainable(broken) == "untrainable"
+    assert untrainable(rollouts_of(0.0)) is None
+    assert longer_than(1)(rollouts_of(0.0)) == "over_long"
+    assert longer_than(2)(rollouts_of(0.0)) is None
+
+
+async def test_an_error_of_the_collection_is_raised() -> None:
+    async def collect(task: int) -> list[CollectedRollout]:
+        raise RuntimeError("the engine is gone")
+
+    with pytest.raises(RuntimeError, match="the engine is gone"):
+        await GroupFlow(collect, range(3), in_flight=2).take(1)
+    with pytest.raises(UsageError, match="in_flight"):
+        GroupFlow(collect, range(3), in_flight=0)
