@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nemo_gym.cli.output import echo, print_json
+from nemo_gym.cli import run_options as options
+from nemo_gym.cli.output import echo, print_error, print_json
 from nemo_gym.cli.selection import Json
+from nemo_gym.cli.servers import need_serve_extra, read_token_options
+from nemo_gym.cli.words import read_settings
 from nemo_gym.wire.errors import UsageError
 
+if TYPE_CHECKING:
+    import socket
+
+    from nemo_gym.serving.options import AppOptions
+    from nemo_gym.training.rollouts import Rollouts
+
+serve_app = typer.Typer(help="Serve rollouts to a trainer.", no_args_is_help=True)
 tokens_app = typer.Typer(help="Check the tokens of rollouts.", no_args_is_help=True)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The rollouts file of a run.")]
@@ -113,6 +124,91 @@ def export(
         echo(f"  {name:<24} {count:>9,} rows")
     for name, count in report.left_out.items():
         echo(f"  left out: {name.replace('_', ' '):<14} {count:>9,}")
+
+
+@serve_app.callback()
+def serve_group() -> None:
+    """Serve rollouts to a trainer."""
+
+
+@serve_app.command("rollouts")
+def serve_rollouts(
+    environment: Annotated[str, typer.Argument(help="A name, `path.py` or `path.py:Class`.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(help="Where batches are kept until their clients delete them.")
+    ] = Path("results/batches"),
+    model_type: options.ModelType = "chat",
+    model: options.ModelName = "",
+    model_url: options.ModelUrls = None,
+    model_api_key: options.ModelKey = "",
+    max_steps: options.MaxSteps = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Rollouts in flight.")] = 512,
+    ahead: Annotated[
+        int, typer.Option(min=1, help="Groups of a batch that may be finished before they are read.")
+    ] = 256,
+    host: Annotated[str, typer.Option(help="The address of the service.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 takes any free one.")] = 9100,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token that callers must send.")
+    ] = None,
+    token_env: Annotated[
+        str, typer.Option(metavar="VARIABLE", help="An environment variable with that token.")
+    ] = "",
+) -> None:
+    """Collect batches of tasks for a trainer over HTTP. After a kill, the same command goes on with them.
+
+    Example: gym serve rollouts mcqa --model-type vllm --model-url http://localhost:8000/v1 -m my-model
+    """
+    _need_numpy()
+    need_serve_extra()
+    from nemo_gym.assembly.model import model as model_spec
+    from nemo_gym.runs.loop import run_async
+    from nemo_gym.serving.options import AppOptions
+    from nemo_gym.serving.sockets import bind, is_loopback
+    from nemo_gym.training.rollouts import Rollouts
+
+    token = read_token_options(token_file, token_env, needed=not is_loopback(host))
+    urls = model_url or []
+    spec = model_spec(urls[0] if len(urls) == 1 else urls, model, type=model_type, api_key=model_api_key)
+    listener = bind(host, port, "the rollout service")
+    if token and not token_file and not token_env:
+        echo(f"token: {token.reveal()}   (shown once; clients set NEMO_GYM_SERVER_TOKEN)")
+    rollouts = Rollouts(
+        environment,
+        model=spec,
+        settings=read_settings(settings or []),
+        max_steps=max_steps,
+        concurrency=concurrency,
+    )
+    sys.exit(run_async(_serve(rollouts, folder, ahead, AppOptions(token=token), listener, host)))
+
+
+async def _serve(
+    rollouts: Rollouts, folder: Path, ahead: int, app_options: AppOptions, listener: socket.socket, host: str
+) -> int:
+    from nemo_gym.serving.host import Host
+    from nemo_gym.serving.sockets import http_url
+    from nemo_gym.serving.stop_signals import stop_event
+    from nemo_gym.training.rollout_app import rollout_app
+    from nemo_gym.training.rollout_service import RolloutService
+
+    stop, server = stop_event(_GRACE_S, print_error), Host()
+    async with rollouts:
+        app = rollout_app(RolloutService(rollouts, folder, ahead=ahead), app_options)
+        await server.serve(_NAME, app, listener)
+        echo(f"rollout service ready at {http_url(host, listener.getsockname()[1])}")
+        sys.stdout.flush()
+        await stop.wait()
+        await server.stop([_NAME], grace_s=_GRACE_S)
+    return 0
+
+
+_NAME = "rollouts"
+_GRACE_S = 1.0
+"""Seconds for requests in flight when the service stops; its batches go on at the next start."""
 
 
 @tokens_app.callback()

@@ -131,9 +131,8 @@ class Rollouts:
         Raises:
             UsageError: the environment has no such split.
         """
-        environment = self._opened().collection.environment
         rows: list[dict[str, Any]] = []
-        for task in task_rows(environment, None, split=split, seed=self._seed or 0, limit=n):
+        for task in self.own_tasks(split, n):
             number = len(self._tasks)
             self._tasks.append(task)
             params = cast("RequestParams", task[keys.PARAMS])
@@ -202,6 +201,24 @@ class Rollouts:
             raise UsageError("Rollouts: a model's server takes its weights itself")
         await self.policy.update(weights, version)
         self.policy.version = version
+
+    def check(self, tasks: Iterable[TaskLike]) -> None:
+        """Check that tasks fit the environment and the agent.
+
+        Raises:
+            UsageError: one does not; the message has its number.
+        """
+        source = [_unstamped(self.task(one)) for one in tasks]
+        self._opened().collection.plan(source, PlanOptions(), Bounds(split="train", seed=0, limit=None))
+
+    def own_tasks(self, split: str = "train", n: int | None = None) -> list[Row]:
+        """The first tasks of the environment itself.
+
+        Raises:
+            UsageError: it has no such split.
+        """
+        environment = self._opened().collection.environment
+        return list(task_rows(environment, None, split=split, seed=self._seed or 0, limit=n))
 
     def task(self, one: TaskLike) -> Task | Row:
         """The task of a row id, of a row of `dataset`, or `one` itself.

@@ -46,8 +46,10 @@ class Timeouts:
 class NoAnswer(Exception):
     """A request got no answer, or not a whole one."""
 
-    def __init__(self, message: str, *, sent: bool, late: bool = False) -> None:
+    def __init__(self, message: str, *, sent: bool, late: bool = False, status: int = 0) -> None:
         super().__init__(message)
+        self.status = status
+        """The status of an answer that is not the expected one; 0 where there is none."""
         self.sent = sent
         """False when the server has certainly not seen the request, so that it is safe to send it again."""
         self.late = late
@@ -170,6 +172,31 @@ class Connections:
         except _FAILURES as error:
             raise _no_answer(error, self.proxy) from None
         return Reply(response.status.as_int(), reply_headers, content)
+
+    async def lines(self, path: str) -> AsyncGenerator[bytes]:
+        """The lines of the answer to a GET as they come, with their newlines.
+
+        Raises:
+            NoAnswer: there is no answer, its status is not 200, or it ends within a line.
+        """
+        client = self._client or self._connect()
+        rest = b""
+        try:
+            response = await client.request(_METHODS["GET"], self.url + path)
+            status = response.status.as_int()
+            if status != 200:
+                text = bytes(await response.bytes())[:400].decode("utf-8", "replace")
+                raise NoAnswer(f"status {status}: {text}", sent=True, status=status)
+            async with response.stream() as stream:
+                async for chunk in stream:
+                    if not isinstance(chunk, wreq.HeaderMap):
+                        *whole, rest = (rest + bytes(chunk)).split(b"\n")
+                        for line in whole:
+                            yield line + b"\n"
+        except _FAILURES as error:
+            raise _no_answer(error, self.proxy) from None
+        if rest:
+            raise NoAnswer("the answer ends within a line", sent=True)
 
     async def aclose(self) -> None:
         """Close every connection."""
