@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from nemo_gym.wire.masking import forget_secrets
+from nemo_gym.wire.token_packing import expand_row
 from tests.support.forked import FORKS
 
 SUPPORT = Path(__file__).parent / "support"
@@ -153,5 +154,5 @@ def write_echo_tasks(path: Path, count: int, *, right_every: int = 2) -> Path:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """All rows of a JSONL file."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """All rows of a JSONL file, with every prompt in full."""
+    return [expand_row(json.loads(line)) for line in path.read_text().splitlines()]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nemo_gym.environments.environment_info import library
+from nemo_gym.wire.token_packing import expand_row
 from tests.compat.trainer import message_log
 from tests.conftest import StartEndpoint
 from tests.support.black_box import APP
@@ -51,7 +52,7 @@ def box_config(gym: Gym, url: str, *, box: dict[str, Any] | None = None, **top: 
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [expand_row(json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def test_a_black_box_s_rollouts_are_rebuilt_from_the_captured_tokens(

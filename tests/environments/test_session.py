@@ -139,4 +139,6 @@ def test_a_session_without_sandboxes_loads_nothing_of_them() -> None:
         "print([name for name in sys.modules if name.startswith('nemo_gym.sandbox.')])\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout == "['nemo_gym.sandbox.errors', 'nemo_gym.sandbox.pool']\n"
+    assert ended.stdout == (
+        "['nemo_gym.sandbox.errors', 'nemo_gym.sandbox.config', 'nemo_gym.sandbox.pool']\n"
+    )

@@ -89,9 +89,10 @@ def serve_in_background(launch: Launch) -> int:
             process.terminate()
             process.wait()
             raise
-    return _print_outcome(
-        msgspec.json.decode(content, type=Report) if content else None, launch, logs / OUTPUT
-    )
+    report = msgspec.json.decode(content, type=Report) if content else None
+    if report is None or report.error:
+        process.wait()  # A failed start leaves no process.
+    return _print_outcome(report, launch, logs / OUTPUT)
 
 
 def is_secret_visible(launch: Launch) -> bool:

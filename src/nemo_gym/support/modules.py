@@ -8,8 +8,9 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.exception_text import text_of
@@ -47,7 +48,7 @@ def load_file(path: Path) -> ModuleType:
         return loaded
     if path.suffix != ".py":
         raise UsageError(f"{path}: expected a Python file (NAME.py), or a folder with an environment.py")
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -64,6 +65,14 @@ def load_file(path: Path) -> ModuleType:
         when = "" if isinstance(error, SyntaxError) else " when it is imported"
         raise UsageError(f"{explained(error, path)}{when}") from error
     return module
+
+
+class _SourceLoader(SourceFileLoader):
+    """Compiles a file each time: a .pyc file misses a change within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 _siblings: dict[str, Path] = {}

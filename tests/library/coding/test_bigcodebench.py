@@ -217,7 +217,7 @@ def test_an_answer_without_an_end_is_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\0", "\ud800", "(" * 100_000, "a\n" * 150_000, "x = " + "-" * 50_000 + "1"]
+    "text", ["\0", "\ud800", "(" * 100_000, "a\n" * 15_000 + "(", "x = " + "-" * 50_000 + "1"]
 )
 def test_any_text_is_scored(text: str) -> None:
     reward = play(ENVIRONMENT, row(), f"```python\n{text}\n```")
