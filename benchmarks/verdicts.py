@@ -21,7 +21,7 @@ from nemo_gym.verifiers.choice import grade_choice
 from nemo_gym.verifiers.exact import extract_answer, match_strings
 from nemo_gym.verifiers.math import grade
 
-N = 2_000
+N = 10_000
 PROGRAMS = 1_000
 ROLLOUTS = 200
 STARTS = 5

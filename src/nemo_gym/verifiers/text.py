@@ -200,6 +200,7 @@ def last_nonempty_line(text: str) -> str:
 _BOX_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _BETWEEN_BOXES = " \t\r\n$*,;/&|+"
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_STEPS = {"{": 1, "}": -1}
 _COMMANDS = (
     "text|textbf|textit|textrm|textsf|texttt|textup|textnormal|mbox|emph|"
     "mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|bm|boldsymbol"
@@ -236,9 +237,15 @@ def _last_opening(text: str, end: int) -> re.Match[str] | None:
 
 def _closing(text: str, inside: int) -> int:
     """Return the position of the brace that closes the one before `inside`, or -1 if it is far or missing."""
+    first = text.find("}", inside, inside + _MAX_ANSWER)
+    if first < 0:
+        return -1
+    content = text[inside:first]
+    if "{" not in content and "\\" not in content:
+        return first
     depth = 1
     for match in _BRACE.finditer(text, inside, inside + _MAX_ANSWER):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        depth += _STEPS.get(match[0], 0)
         if depth == 0:
             return match.start()
     return -1
