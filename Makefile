@@ -33,7 +33,7 @@ test-sandbox: $(SETUP) ## 1,000 hostile programs: each ends within its limit plu
 	HOSTILE_ROUNDS=25 $(BIN)/python -m pytest -n 0 -s tests/sandbox/test_hostile.py
 
 test-vllm: $(SETUP) $(VLLM)/model/model.safetensors ## Token ids from the real vLLM on the CPU; minutes, 5 GB.
-	$(BIN)/python -m pytest -n 0 tests/vllm/engine.py
+	$(BIN)/python -m pytest -n 0 tests/real_vllm/engine.py
 
 test-interop: $(SETUP) ## Against the original package and verifiers, each in an environment of its own; Python 3.13.
 	cd benchmarks && $(CURDIR)/$(BIN)/python -c 'import subjects; subjects.find("nemo-gym"), subjects.find("verifiers")'
@@ -101,8 +101,8 @@ $(VLLM)/.installed:
 	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
-$(VLLM)/model/model.safetensors: $(VLLM)/.installed tests/vllm/convert.py
-	$(VLLM)/bin/python tests/vllm/convert.py "$$($(BIN)/python -c 'from nemo_gym.models.llamacpp import find_weights; print(find_weights())')" $(VLLM)/model
+$(VLLM)/model/model.safetensors: $(VLLM)/.installed tests/real_vllm/convert.py
+	$(VLLM)/bin/python tests/real_vllm/convert.py "$$($(BIN)/python -c 'from nemo_gym.models.llamacpp import find_weights; print(find_weights())')" $(VLLM)/model
 
 $(AGENTS)/.installed:
 	$(PYTHON) -m venv $(AGENTS)

@@ -23,6 +23,7 @@ from nemo_gym.training import Rollouts, Sampled, Sampling
 from nemo_gym.training.exports.export import export
 from nemo_gym.training.hf_policy import HFPolicy
 
+pytestmark = pytest.mark.filterwarnings("default")  # those of the trainers are theirs
 TAGS = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
 TEMPLATE = """
 {%- for message in messages -%}
@@ -106,14 +107,15 @@ def logprobs_of(model: Any, prompt: list[int], ids: list[int]) -> list[float]:
 
 
 @pytest.fixture
-def policy() -> ForcedPolicy:
+def policy(tmp_path: Path) -> ForcedPolicy:
     torch.manual_seed(0)
     spy = tokenizer()
     config = LlamaConfig(
         vocab_size=len(spy), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=1024, pad_token_id=0, eos_token_id=2, bos_token_id=None,
     )  # fmt: skip
-    return ForcedPolicy(LlamaForCausalLM(config), spy)
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")  # DPO loads it again as its reference
+    return ForcedPolicy(LlamaForCausalLM.from_pretrained(tmp_path / "model"), spy)
 
 
 def test_a_multi_turn_tool_environment_trains_on_the_sampled_tokens(

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Final
 
+from nemo_gym.support.finishing import finish
 from nemo_gym.training.batch_files import BatchFiles, FinishedGroup, Order, batches_in
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.rollouts import Rollouts
@@ -192,8 +193,7 @@ class RolloutService:
         rollouts = await self._rollouts.collect([task], repeats=batch.order.repeats)
         group = FinishedGroup(f"{batch.order.id}-{number}", number, [])
         group.rollouts = [_row(one, group, [before, self.version]) for one in rollouts]
-        await asyncio.to_thread(batch.files.append, group)
-        batch.note_finished(number)
+        await finish(batch.keep(group))
 
 
 class _Batch:
@@ -213,8 +213,10 @@ class _Batch:
         self._read = 0
         self._change = asyncio.Event()
 
-    def note_finished(self, number: int) -> None:
-        self.finished.add(number)
+    async def keep(self, group: FinishedGroup) -> None:
+        """Make a group durable, then let it be read."""
+        await asyncio.to_thread(self.files.append, group)
+        self.finished.add(group.group)
         self.count += 1
         self.running -= 1
         self._wake()

@@ -30,7 +30,9 @@ def column_values(example: Example, run: str) -> dict[str, Any]:
         "task_index": columns["task_index"],
         "rollout_index": columns["rollout_index"],
         "reward": columns["reward"],
-        "reward_components": list(columns.get("reward_components", {}).items()),
+        "reward_components": [
+            {"name": name, "value": value} for name, value in columns.get("reward_components", {}).items()
+        ],
         "outcome": columns["outcome"],
         "prompt": [_message(one) for one in example.conversation.prompt],
         "completion": [_message(one) for one in example.conversation.completion],
@@ -79,7 +81,7 @@ def _schema(pa: Any) -> Any:
         "task_index": pa.int64(),
         "rollout_index": pa.int32(),
         "reward": pa.float64(),
-        "reward_components": pa.map_(text, pa.float64()),
+        "reward_components": pa.list_(pa.struct([("name", text), ("value", pa.float64())])),
         "outcome": text,
         "prompt": pa.list_(message),
         "completion": pa.list_(message),
