@@ -51,7 +51,10 @@ class HFPolicy(Policy):
         folder = path.parent if path.is_file() else path
         options = {"dtype": torch.float32, "local_files_only": True, **source, **options}
         tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True, **source)
-        return cls(library.AutoModelForCausalLM.from_pretrained(folder, **options), tokenizer)
+        model: Any = library.AutoModelForCausalLM.from_pretrained(folder, **options)
+        if source:
+            _forget_quantisation(model)
+        return cls(model, tokenizer)
 
     async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
         return await asyncio.to_thread(self._generate, prompts, sampling)
@@ -98,6 +101,14 @@ class HFPolicy(Policy):
         count = next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))
         values = [min(value, 0.0) for value in logprobs[:count]]
         return Sampled(ids=ids[:count], logprobs=values, ended=bool(count) and ids[count - 1] in ends)
+
+
+def _forget_quantisation(model: Any) -> None:
+    """Let a model from a GGUF file be trained and saved: its weights are plain floats now."""
+    model.is_quantized, model.hf_quantizer = False, None
+    for name in ("quantization_config", "_pre_quantization_dtype"):
+        if hasattr(model.config, name):
+            delattr(model.config, name)
 
 
 def _sampling_options(sampling: Sampling) -> dict[str, Any]:
