@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from nemo_gym.training.sequences import TokenSequence, sequences
 from nemo_gym.wire.rollout import Rollout
+
+ROW_ID: Final = "row_id"
+"""The key of a task's number in the rows of `Rollouts.dataset` and in the first message of their prompts."""
 
 
 @dataclass(slots=True, kw_only=True)

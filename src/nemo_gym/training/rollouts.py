@@ -17,10 +17,11 @@ from nemo_gym.environments.base import Environment
 from nemo_gym.models.base import Model
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.plan import PlanOptions, task_rows
-from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.training.flow import GroupFlow
 from nemo_gym.training.policy import Policy
 from nemo_gym.training.policy_model import PolicyModel
+from nemo_gym.training.trainers import trl
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError
@@ -28,8 +29,6 @@ from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
 
-ROW_ID = "row_id"
-"""The key of a task's number in the rows of `Rollouts.dataset` and in the first message of their prompts."""
 T = TypeVar("T")
 TaskLike = int | Task | Mapping[str, Any]
 """A row id, a row of `Rollouts.dataset`, a `Task`, or a task row."""
@@ -183,17 +182,16 @@ class Rollouts:
         return GroupFlow(collect, tasks, in_flight=in_flight, version=version, **options)
 
     def trl_rollout_func(self) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
-        """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`)."""
-        from nemo_gym.training.trainers.trl import rollout_func
-
-        return rollout_func(self)
+        """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`), for the time inside of
+        `with`."""
+        if self.policy is None:
+            raise UsageError("TRL needs the tokens of a policy: Rollouts(..., policy=...)")
+        return trl.rollout_func(self.collect_sync, min(self.policy.end_ids))
 
     @property
     def trl_reward(self) -> Callable[..., list[float | None]]:
         """The `reward_funcs` that goes with it."""
-        from nemo_gym.training.trainers.trl import reward
-
-        return reward
+        return trl.reward
 
     async def update(self, weights: Any, version: int) -> None:
         """Give the policy new weights."""

@@ -111,7 +111,7 @@ def sequences(rollout: Rollout | Mapping[str, Any], *, split: bool = False) -> l
     Returns:
         At least one sequence; one without tokens where the rollout has none.
     """
-    rollout = rollout if isinstance(rollout, Rollout) else Rollout.from_row(dict(rollout))
+    rollout = rollout if isinstance(rollout, Rollout) else Rollout.from_row(dict(rollout), expand=False)
     row = {**rollout.row, **rollout.details}
     flag = _flag(rollout, row)
     frame = _Frame(rollout, _step_rewards(row))

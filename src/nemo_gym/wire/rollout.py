@@ -160,9 +160,14 @@ class Rollout:
         )
 
     @classmethod
-    def from_row(cls, row: Row) -> Rollout:
-        """The rollout in a row of a file; further columns of the verifier stay in `row`."""
-        row = expand_row(row)
+    def from_row(cls, row: Row, *, expand: bool = True) -> Rollout:
+        """The rollout in a row of a file; further columns of the verifier stay in `row`.
+
+        Args:
+            expand: put the whole prompt on every model call (`wire.token_packing`).
+        """
+        if expand:
+            row = expand_row(row)
         data = row.get(keys.RESPONSE)
         failure = failure_of(row)
         return cls(

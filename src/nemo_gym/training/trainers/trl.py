@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from nemo_gym.training.collected import CollectedRollout
-from nemo_gym.training.rollouts import ROW_ID, Rollouts
+from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.json_values import objects_of
 
@@ -20,22 +19,24 @@ REWARD: Final = "ng_reward"
 """The field of the rollouts' rewards, which TRL hands on to reward functions."""
 
 
-def rollout_func(rollouts: Rollouts) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
-    """The hook `GRPOTrainer(rollout_func=...)`; use it inside of `with Rollouts(...)`.
+def rollout_func(
+    collect: Callable[[list[int]], list[CollectedRollout]], end: int
+) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
+    """The hook `GRPOTrainer(rollout_func=...)`.
+
+    Args:
+        collect: the rollouts of row ids, in their order.
+        end: a token that ends an answer.
 
     Its result has, for N prompts in their order, `prompt_ids`, `completion_ids`, `logprobs` and `env_mask` (1
     for a sampled token), lists of N lists of ints or floats, and `ng_reward`, N floats or None.
     """
-    if rollouts.policy is None:
-        raise UsageError("trl: Rollouts needs a policy, which gives the tokens")
-    end = min(rollouts.policy.end_ids)
 
-    def collect(prompts: list[Any], _trainer: Any) -> dict[str, list[Any]]:
-        results = rollouts.collect_sync([_row_id(prompt) for prompt in prompts])
-        columns = [_columns(one, end) for one in results]
+    def hook(prompts: list[Any], _trainer: Any) -> dict[str, list[Any]]:
+        columns = [_columns(one, end) for one in collect([_row_id(prompt) for prompt in prompts])]
         return {name: [one[name] for one in columns] for name in columns[0]} if columns else {}
 
-    return collect
+    return hook
 
 
 def reward(
