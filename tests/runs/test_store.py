@@ -15,8 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym.runs.result import Result
 from nemo_gym.runs.store import EVERY, SCORED, RunStore, Selection
 from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.items import assistant
+from nemo_gym.wire.response import Response
+from nemo_gym.wire.rollout import Reward, Rollout
 from nemo_gym.wire.row_identity import KeyedLine
 
 Row = dict[str, Any]
@@ -297,3 +301,23 @@ async def test_lines_of_other_programs_are_reported_or_refused(tmp_path: Path) -
     assert [str(one).partition(": ")[0].rpartition(":")[2] for one in problems] == ["2", "4"]
     with pytest.raises(DataError, match=r"out\.jsonl:2: not a row of a run"):
         await anext(store.follow())
+
+
+def test_token_ids_are_once_in_the_file_and_whole_in_what_is_read(tmp_path: Path) -> None:
+    first = {
+        **assistant("a"),
+        "prompt_token_ids": [1],
+        "generation_token_ids": [2],
+        "generation_log_probs": [-1.0],
+    }
+    second = {**first, "prompt_token_ids": [1, 2, 3]}
+    rollout = Rollout.scored(row(0), Response.of([first, second]), Reward(1.0))
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(Result.of(rollout).line)
+
+    (again,) = RunStore(path).rollouts()
+
+    assert json.loads(path.read_text())["response"]["output"][1]["added_prompt_token_ids"] == [3]
+    assert again.response is not None
+    assert again.response.output == [first, second]
+    assert [one.task_index for group in RunStore(path).groups() for one in group] == [0]

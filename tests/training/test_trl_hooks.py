@@ -46,7 +46,7 @@ def test_a_rollout_that_fails_is_one_end_token_without_a_reward() -> None:
 def test_mistakes_are_one_line() -> None:
     with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
         hook = gym.trl_rollout_func()
-        with pytest.raises(UsageError, match="must be made of Rollouts.dataset"):
+        with pytest.raises(UsageError, match=r"must be made of Rollouts\.dataset"):
             hook(["What is 1 + 2?"], None)
     with pytest.raises(UsageError, match="needs the rollout_func"):
         trl.reward(["text"])

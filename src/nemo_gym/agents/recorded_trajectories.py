@@ -17,6 +17,7 @@ from nemo_gym.wire.rollout import Reward, Rollout, keep_partial
 from nemo_gym.wire.row_identity import keyed_lines, line_at
 from nemo_gym.wire.row_index import RowIndex
 from nemo_gym.wire.task import Row
+from nemo_gym.wire.token_packing import expand_row
 from nemo_gym.wire.validation import read_response
 
 
@@ -43,7 +44,7 @@ class RecordedTrajectories(Agent):
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
         earlier = self._earlier_row(row)
         try:
-            response = read_response(earlier.get(keys.RESPONSE))
+            response = read_response(expand_row(earlier).get(keys.RESPONSE))
         except ValueError as error:
             raise RolloutError(f"{self._path}: the recorded response can't be used: {error}") from None
         began = monotonic()

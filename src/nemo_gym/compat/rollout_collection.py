@@ -44,6 +44,7 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.task import Row
+from nemo_gym.wire.token_packing import expand_row
 
 NG_FAILURE_CLASS_KEY: Final = keys.FAILURE_CLASS
 NG_NO_PERSIST_KEY: Final = keys.NO_PERSIST
@@ -124,7 +125,7 @@ class RolloutCollectionHelper:
         if manifest.status != "complete":
             raise GymError(f"{manifest.reason}; resume_from_cache continues the collection")
         log.info("%s: %s", job.output, manifest.counts)
-        return sorted((row for _, row in read_rows(job.output)), key=_place)
+        return sorted((expand_row(row) for _, row in read_rows(job.output)), key=_place)
 
     def setup_server_client(self, head_server_config: BaseServerConfig | None = None) -> ServerClient:
         """A client that calls the servers by their names. A subclass may return another client, which then
