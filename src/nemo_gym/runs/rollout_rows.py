@@ -12,6 +12,7 @@ from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import check_params
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.row_identity import KeyedLine
+from nemo_gym.wire.token_packing import expand_row
 from nemo_gym.wire.validation import read_response
 
 
@@ -24,13 +25,14 @@ def read_rollout(row: KeyedLine) -> Rollout:
     try:
         fields = decode(row.line)
         msgspec.convert(fields, _Checked)
+        fields = expand_row(fields)
         check_params(fields.get(keys.PARAMS))
         if fields.get(keys.RESPONSE) is not None:
             fields[keys.RESPONSE] = _checked_response(fields[keys.RESPONSE])
     except (msgspec.DecodeError, ValueError, RecursionError, UsageError) as error:
         problem = str(error).replace("$.", "")
         raise DataError(f"{row.path}: {row.name} can't be shown: {problem} (line {row.number})") from None
-    return Rollout.from_row(fields)
+    return Rollout.from_row(fields, expand=False)
 
 
 def _checked_response(data: Any) -> Any:
