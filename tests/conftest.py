@@ -53,6 +53,30 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+LONG = (
+    "environments/test_check.py::test_every_built_in", "environments/test_redteam.py::test_no_known_hack",
+    "library/test_event_loop.py", "library/coding/", "cli/test_running_servers.py", "cli/test_run_config.py",
+    "cli/test_shared_process.py", "cli/test_workloads.py", "cli/test_end_to_end.py", "cli/test_servers.py",
+    "runs/test_reliability.py", "docs/test_write_function.py", "serving/test_fork_server.py",
+    "models/test_local_vllm.py", "models/test_embedded.py",
+)  # fmt: skip
+"""The beginnings of the names of long tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the long tests, so that none of them is the last one to run."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.nodeid.removeprefix("tests/").startswith(LONG)]
+    chosen = set(long)
+    others = [item for item in items if item not in chosen]
+    share = -(-len(others) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*long[worker::workers], *others[worker * share : (worker + 1) * share])
+    ]
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`: a little more than one a core, as many tests wait for other processes."""
     return len(os.sched_getaffinity(0)) + 3

@@ -36,7 +36,7 @@ BROKEN = Path(__file__).parent / "broken"
 
 
 def check(factory: Callable[[], Environment], tasks: int = 4) -> CheckReport:
-    return asyncio.run(check_environment(factory, tasks=tasks))
+    return asyncio.run(check_environment(factory, tasks=tasks, baseline_tasks=2 * tasks))
 
 
 def failures(report: CheckReport) -> dict[str, str]:
