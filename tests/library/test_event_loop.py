@@ -17,7 +17,7 @@ from nemo_gym.environments.redteam.hacks import read_hacks
 from nemo_gym.wire.items import assistant
 
 LIMIT_S = 0.005
-CONFIRMATIONS = 3
+CONFIRMATIONS = 12
 """A hook that took longer is tried again so often, because its first call may import something."""
 NOT_IN_A_RUN = {"oracle"}
 SLOW = {
