@@ -18,11 +18,12 @@ from nemo_gym.wire.items import assistant
 
 LIMIT_S = 0.005
 CONFIRMATIONS = 12
-"""A hook that took longer is tried again so often, because its first call may import something."""
+"""A hook that took longer is tried again so often: its first call may import something, and processes beside
+it slow it down."""
 NOT_IN_A_RUN = {"oracle"}
 SLOW = {
-    "bird_sql", "calendar", "code_gen", "data_analysis", "evalplus", "example_repair", "math_with_code",
-    "spider2_lite", "sql", "tau2", "terminal",
+    "bigcodebench", "bird_sql", "calendar", "code_gen", "data_analysis", "evalplus", "example_repair", "math_with_code",
+    "spider2_lite", "sql", "swe_mini", "tau2", "terminal",
 }  # fmt: skip
 """Each script of these runs programs or a long conversation, so only some are played."""
 UNITS = (
