@@ -22,8 +22,8 @@ CONFIRMATIONS = 12
 it slow it down."""
 NOT_IN_A_RUN = {"oracle"}
 SLOW = {
-    "bigcodebench", "bird_sql", "calendar", "code_gen", "data_analysis", "evalplus", "example_repair", "math_with_code",
-    "spider2_lite", "sql", "swe_mini", "tau2", "terminal",
+    "bigcodebench", "bird_sql", "calendar", "code_gen", "data_analysis", "evalplus", "example_repair",
+    "math_with_code", "spider2_lite", "sql", "swe_mini", "tau2", "terminal",
 }  # fmt: skip
 """Each script of these runs programs or a long conversation, so only some are played."""
 UNITS = (
