@@ -8,7 +8,7 @@ VLLM := .venv-vllm
 AGENTS := .venv-agents
 AGREEMENT := .venv-agreement
 TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
-TRAINERS := $(basename $(notdir $(wildcard tests/trainers/*.txt)))
+TRAINERS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/trainers/*/requirements.txt))))
 TRAINER_VENVS := .venv-trainers
 
 .PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-benchmarks test-browser lint bench docs format clean
@@ -62,14 +62,18 @@ $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 test-trainers: $(TRAINERS:%=test-trainers-%) ## The real trainers, each in an environment of its own; minutes, 2 GB.
 
 test-trainers-%: $(TRAINER_VENVS)/%/.installed
-	$(TRAINER_VENVS)/$*/bin/python -m pytest -n 0 tests/trainers/$*.py
+	$(TRAINER_VENVS)/$*/bin/python -m pytest -n 0 tests/trainers/$*/*.py
 
 .PRECIOUS: $(TRAINER_VENVS)/%/.installed
 
-$(TRAINER_VENVS)/%/.installed: tests/trainers/%.txt
+# What a trainer needs a GPU or a compiler for is left out: its `no_deps.txt` is installed without requirements.
+$(TRAINER_VENVS)/%/.installed: tests/trainers/%/requirements.txt
 	$(PYTHON) -m venv $(TRAINER_VENVS)/$*
 	$(TRAINER_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[hf]' -r $< \
 		pytest pytest-xdist pytest-asyncio hypothesis
+	if [ -f tests/trainers/$*/no_deps.txt ]; then \
+		$(TRAINER_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			-r tests/trainers/$*/no_deps.txt; fi
 	touch $@
 
 test-benchmarks: $(SETUP) ## Every row of the benchmarks that come from packages or a generator; minutes.

@@ -7,8 +7,8 @@ import trl
 from datasets import Dataset
 
 from nemo_gym.models.llamacpp import find_weights
+from nemo_gym.models.policies.hf import HFPolicy
 from nemo_gym.training import Rollouts, batch
-from nemo_gym.training.hf_policy import HFPolicy
 
 policy = HFPolicy.load(find_weights())
 config = trl.GRPOConfig(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trajectories import chain, scored
 
 from nemo_gym.training import batch
 from nemo_gym.wire.errors import ModelTimeout, UsageError
 from nemo_gym.wire.rollout import Rollout
+from tests.support.trajectories import chain, scored
 
 
 def test_sequences_are_padded_on_the_right() -> None:

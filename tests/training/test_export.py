@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from trajectories import chain, scored, tool_rollout, with_tokens
 
 from nemo_gym.runs.result import Result
 from nemo_gym.training.exports.export import FORMAT_NAMES, ExportReport, export
@@ -19,6 +18,7 @@ from nemo_gym.training.exports.selection import Choice
 from nemo_gym.wire.errors import ModelTimeout, UsageError
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.rollout import Rollout
+from tests.support.trajectories import chain, scored, tool_rollout, with_tokens
 
 
 def write_run(folder: Path, rollouts: Sequence[Rollout]) -> Path:

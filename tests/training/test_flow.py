@@ -12,12 +12,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from trajectories import chain, scored
 
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.flow import GroupFlow, all_truncated, longer_than, untrainable, zero_variance
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.rollout import Rollout
+from tests.support.trajectories import chain, scored
 
 
 def collected(rollout: Rollout) -> CollectedRollout:

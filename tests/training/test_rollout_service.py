@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-from policies import ScriptedPolicy
 from test_rollouts import Adder, solve
 
 from nemo_gym import ask
@@ -27,6 +26,7 @@ from nemo_gym.training.rollout_app import rollout_app
 from nemo_gym.training.rollout_client import GroupOfRollouts, RolloutClient, ServiceGone
 from nemo_gym.training.rollout_service import RolloutService
 from nemo_gym.wire.errors import UsageError
+from tests.support.policies import ScriptedPolicy
 
 TASKS = [{"responses_create_params": ask(f"{a} + 2 = ?"), "a": a, "b": 2} for a in range(6)]
 

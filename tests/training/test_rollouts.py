@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from policies import ChatTokenizer, ScriptedPolicy
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
 from nemo_gym.training import Rollouts, Sampled, Sampling, batch
 from nemo_gym.wire.errors import UsageError
+from tests.support.policies import ChatTokenizer, ScriptedPolicy
 
 
 class Adder(Environment):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trajectories import Turn, chain, scored, with_tokens
 
 from nemo_gym.training import sequences
 from nemo_gym.wire.errors import ModelTimeout
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.token_packing import pack_row
+from tests.support.trajectories import Turn, chain, scored, with_tokens
 
 ids = st.lists(st.integers(0, 50_000), max_size=6)
 turns = st.lists(

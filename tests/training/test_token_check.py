@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from trajectories import with_tokens
 
 from nemo_gym.training.token_check import Cause, check_tokens, spliced
 from nemo_gym.wire.items import assistant, function_call, function_call_output, user
 from nemo_gym.wire.token_packing import pack_items
+from tests.support.trajectories import with_tokens
 
 END = 3
 MERGED = {500: "he", 501: "ll"}

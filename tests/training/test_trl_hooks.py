@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from policies import ChatTokenizer, ScriptedPolicy
 from test_rollouts import Adder, solve
 
 from nemo_gym.training import Rollouts
 from nemo_gym.training.trainers import trl
 from nemo_gym.wire.errors import UsageError
+from tests.support.policies import ChatTokenizer, ScriptedPolicy
 
 END = ChatTokenizer.eos_token_id
 

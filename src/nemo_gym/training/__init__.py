@@ -1,9 +1,9 @@
 """What a trainer learns from: rollouts of its policy, token sequences, batches, and exports of runs."""
 
+from nemo_gym.models.policies import Policy, Sampled, Sampling, Tokenizer
 from nemo_gym.training.batches import Batch, batch
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.flow import Group, GroupFlow
-from nemo_gym.training.policy import Policy, Sampled, Sampling, Tokenizer
 from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.training.sequences import TokenSequence, sequences
 

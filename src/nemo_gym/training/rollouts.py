@@ -15,12 +15,12 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.assembly.collect import Bounds, Collection, open_collection
 from nemo_gym.environments.base import Environment
 from nemo_gym.models.base import Model
+from nemo_gym.models.policies.base import Policy
+from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.plan import PlanOptions, task_rows
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.training.flow import GroupFlow
-from nemo_gym.training.policy import Policy
-from nemo_gym.training.policy_model import PolicyModel
 from nemo_gym.training.trainers import trl
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request

@@ -1,4 +1,4 @@
-"""TRL's own GRPO trainer learns from rollouts of this package: `make test-trainers-trl_grpo`.
+"""TRL's own GRPO trainer learns from rollouts of this package: `make test-trainers-trl`.
 
 The model is tiny and random, so the answers are forced: a policy samples the script's tokens, with the
 log-probabilities that the model gives them. What is tested is that the trainer sees exactly these tokens.
@@ -19,9 +19,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
+from nemo_gym.models.policies.hf import HFPolicy
 from nemo_gym.training import Rollouts, Sampled, Sampling
 from nemo_gym.training.exports.export import export
-from nemo_gym.training.hf_policy import HFPolicy
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of the trainers are theirs
 TAGS = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from policies import ChatTokenizer, ScriptedPolicy
-from trajectories import with_tokens
 
-from nemo_gym.training.prompts import Prompts
+from nemo_gym.models.policies.prompts import Prompts
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.items import assistant, function_call, function_call_output, user
 from nemo_gym.wire.params import RequestParams
+from tests.support.policies import ChatTokenizer, ScriptedPolicy
+from tests.support.trajectories import with_tokens
 
 END = ChatTokenizer.eos_token_id
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, cast
 
+from nemo_gym.models.policies.base import Policy
 from nemo_gym.models.tokens import sampled_so_far
-from nemo_gym.training.policy import Policy
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import ModelRejected
 from nemo_gym.wire.history import as_json_object

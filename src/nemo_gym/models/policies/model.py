@@ -11,10 +11,10 @@ from time import time
 from typing import Any, cast
 
 from nemo_gym.models.base import Model
+from nemo_gym.models.policies.answers import answer_items
+from nemo_gym.models.policies.base import Policy, Sampled, Sampling
+from nemo_gym.models.policies.prompts import Prompts
 from nemo_gym.models.remote import context_overflow
-from nemo_gym.training.answers import answer_items
-from nemo_gym.training.policy import Policy, Sampled, Sampling
-from nemo_gym.training.prompts import Prompts
 from nemo_gym.wire.errors import ModelError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemo_gym.training.answers import answer_items
+from nemo_gym.models.policies.answers import answer_items
 from nemo_gym.wire.items import message_text
 
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1,  "b": [2]}}\n</tool_call>'

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
-from nemo_gym.training.policy import Policy, Sampled, Sampling, Tokenizer
+from nemo_gym.models.policies.base import Policy, Sampled, Sampling, Tokenizer
 from nemo_gym.wire.errors import UsageError
 
 
