@@ -28,6 +28,8 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 1024
     """The most tokens of each answer."""
+    seed: int | None = None
+    """The same seed gives the same answer to the same prompt, where the policy can do that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.policies.answers import answer_items
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling
 from nemo_gym.models.policies.prompts import Prompts
-from nemo_gym.models.remote import context_overflow
+from nemo_gym.models.remote import context_overflow, request_seed
 from nemo_gym.wire.errors import ModelError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
@@ -54,6 +54,7 @@ class PolicyModel(Model):
             temperature=1.0 if temperature is None else temperature,
             top_p=1.0 if top_p is None else top_p,
             max_tokens=most,
+            seed=request_seed(params),
         )
         version = self.policy.version
         sampled = await self._sample(prompt, sampling)
