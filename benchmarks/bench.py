@@ -31,6 +31,7 @@ import measure
 import mixture
 import report
 import subjects
+import training
 import turns
 import verdicts
 import workload
@@ -46,10 +47,13 @@ TURNS = "turns"
 VERDICTS = "verdicts"
 """What `--only` calls the rates of verifiers and of isolated code."""
 
+TRAINING = "training"
+"""What `--only` calls the figures of what trainers wait for."""
+
 MIXTURE = "mixture"
 """What `--only` calls the run that mixes ten environments. Nothing else runs it, as it takes minutes."""
 
-ALL = (*subjects.NAMES, TURNS, VERDICTS, MIXTURE)
+ALL = (*subjects.NAMES, TURNS, VERDICTS, TRAINING, MIXTURE)
 
 START_ROLLOUTS = 16
 """Rollouts of the run that shows what starting costs."""
@@ -118,10 +122,12 @@ def main() -> None:
             bench.run_turns()
         if VERDICTS in names:
             bench.run_verdicts()
+        if TRAINING in names:
+            bench.run_training()
         if MIXTURE in names:
             bench.run_mixture()
         for name in names:
-            if name not in (*subjects.OWN, TURNS, VERDICTS, MIXTURE):
+            if name not in (*subjects.OWN, TURNS, VERDICTS, TRAINING, MIXTURE):
                 bench.run_peer(name, args.peer_minutes)
     print(f"wrote {args.out.name}")
 
@@ -166,6 +172,12 @@ class Bench:
         """Count the verdicts and the isolated runs of code in a second; under a minute."""
         self.report.verdicts = verdicts.measure()
         print("\n".join(verdicts.markdown(self.report.verdicts)), flush=True)
+        self._write()
+
+    def run_training(self) -> None:
+        """Measure what trainers wait for; a minute."""
+        self.report.training = training.measure()
+        print("\n".join(training.markdown(self.report.training)), flush=True)
         self._write()
 
     def run_mixture(self) -> None:
@@ -298,7 +310,8 @@ def _median(results: list[Result]) -> Result:
 def _names(only: str | None, *, with_peers: bool) -> list[str]:
     if only is None:
         own = [name for name in subjects.NAMES if name in subjects.OWN]
-        return [*own, TURNS, VERDICTS, *(name for name in subjects.NAMES if with_peers and name not in own)]
+        extra = [TURNS, VERDICTS, TRAINING]
+        return [*own, *extra, *(name for name in subjects.NAMES if with_peers and name not in own)]
     asked = [name.strip() for name in only.split(",")]
     for name in asked:
         if name not in ALL:

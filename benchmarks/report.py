@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mixture
 import subjects
+import training
 import turns
 import verdicts
 import workload
@@ -66,6 +67,7 @@ class Report:
     memory_runs: list[Result] = field(default_factory=list)
     turns: list[turns.Turns] = field(default_factory=list)
     verdicts: list[verdicts.Rate] = field(default_factory=list)
+    training: list[training.Figure] = field(default_factory=list)
     mixture: mixture.Mixture | None = None
 
     def present(self, subject: str, label: str) -> None:
@@ -114,6 +116,8 @@ class Report:
             parts += ["## Thirty turns of 400 tokens, with ids\n", _TURNS, *turns.markdown(self.turns), ""]
         if self.verdicts:
             parts += ["## Verdicts and isolated code\n", _VERDICTS, *verdicts.markdown(self.verdicts), ""]
+        if self.training:
+            parts += ["## What trainers wait for\n", _TRAINING, *training.markdown(self.training), ""]
         if self.mixture:
             parts += ["## Ten environments in one run\n", _MIXTURE, *mixture.markdown(self.mixture), ""]
         if self.memory_runs:
@@ -254,6 +258,12 @@ nothing else. Both figures of *ours* are to be at most {turns.LIMIT} times the l
 _VERDICTS = """\
 Verdicts in a second of one core's time, on texts that all differ, and isolated runs of code in a second on
 the clock, with all cores.
+"""
+
+
+_TRAINING = """\
+Token sequences of rollouts of 8 turns in a second of CPU time; the size of a file with tokens; and what
+rollouts wait for new weights of the model in this process (`training.py`, `weight_update.py`).
 """
 
 

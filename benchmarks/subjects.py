@@ -78,6 +78,30 @@ def find(name: str) -> Subject:
     return _peer(next(peer for peer in PEERS if peer.name == name))
 
 
+def python_with(name: str) -> Path:
+    """The Python of the virtual environment with `peers/NAME.txt`, made again when that file has changed.
+
+    Raises:
+        Unavailable: it can't be installed here.
+    """
+    pins = HERE / "peers" / f"{name}.txt"
+    home = PEER_ENVIRONMENTS / name
+    python = home / "bin" / "python"
+    stamp = home / "requirements.sha256"
+    digest = hashlib.sha256(pins.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest and python.exists():
+        return python
+    asked = re.match(r"# python (3\.\d+)\n", pins.read_text())
+    if asked is None:
+        raise Unavailable(f"{pins.name} does not begin with `# python 3.x`")
+    print(f"installing {name} (once) ...", flush=True)
+    shutil.rmtree(home, ignore_errors=True)
+    _install_step([_find_python(asked[1]), "-m", "venv", str(home)])
+    _install_step([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(pins)])
+    stamp.write_text(digest)
+    return python
+
+
 def plain_reason(text: str) -> str:
     """The last line of an error output, without addresses and absolute paths."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -108,7 +132,7 @@ def _floor() -> Subject:
 
 
 def _peer(peer: Peer) -> Subject:
-    python = _installed(peer)
+    python = python_with(peer.name)
     script = HERE / "peers" / peer.script
 
     def write_tasks(path: Path, kind: workload.Kind, rollouts: int) -> None:
@@ -131,26 +155,6 @@ def _peer(peer: Peer) -> Subject:
     version, on = subprocess.check_output([python, "-c", ask, peer.package], text=True).split()
     label = f"{peer.package} {version} (Python {on})"
     return Subject(peer.name, label, write_tasks, command, tally, peer.minutes)
-
-
-def _installed(peer: Peer) -> Path:
-    """The Python of the peer's virtual environment, made anew when its requirements have changed."""
-    pins = HERE / "peers" / f"{peer.name}.txt"
-    home = PEER_ENVIRONMENTS / peer.name
-    python = home / "bin" / "python"
-    stamp = home / "requirements.sha256"
-    digest = hashlib.sha256(pins.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest and python.exists():
-        return python
-    asked = re.match(r"# python (3\.\d+)\n", pins.read_text())
-    if asked is None:
-        raise Unavailable(f"{pins.name} does not begin with `# python 3.x`")
-    print(f"installing {peer.name} (once) ...", flush=True)
-    shutil.rmtree(home, ignore_errors=True)
-    _install_step([_find_python(asked[1]), "-m", "venv", str(home)])
-    _install_step([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(pins)])
-    stamp.write_text(digest)
-    return python
 
 
 def _install_step(command: list[str]) -> None:
