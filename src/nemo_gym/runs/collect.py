@@ -82,6 +82,12 @@ class Collector:
         """How many rollouts may be in flight now."""
         return self._limiter.limit
 
+    async def attempt(self, row: Row, agent: Agent) -> Rollout:
+        """One rollout of another agent, beside those of `run` and not counted by the limiter. It has the same
+        environment, time limit and reward terms."""
+        rollout = await attempt(agent, row, self._environment, self.model, limit=self._limit)
+        return rollout if self._terms is None else self._with_terms(rollout, self._terms)
+
     async def run(self, next_row: NextRow, sink: Sink) -> None:
         """Run every row to its end. A cancellation drops the rollouts in flight and closes their sessions.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ from nemo_gym.runs.plan import PlanOptions, task_rows
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.training.flow import GroupFlow
 from nemo_gym.training.trainers import trl
+from nemo_gym.training.trainers.trl_environments import TrlEnvironments
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError
@@ -145,9 +147,11 @@ class Rollouts:
 
     def collect_sync(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
         """The same for ordinary code, inside of `with`."""
-        if self._thread is None:
-            raise UsageError("Rollouts: collect_sync needs `with Rollouts(...)`")
-        return self._thread.run(self.collect(tasks, repeats=repeats))
+        return self._loop_thread().run(self.collect(tasks, repeats=repeats))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run work in the event loop of `with`, beside the caller."""
+        return self._loop_thread().start(work)
 
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
@@ -187,6 +191,14 @@ class Rollouts:
         if self.policy is None:
             raise UsageError("TRL needs the tokens of a policy: Rollouts(..., policy=...)")
         return trl.rollout_func(self.collect_sync, min(self.policy.end_ids))
+
+    def trl_environments(self, split: str = "train", n: int | None = None) -> TrlEnvironments:
+        """The hook `GRPOTrainer(environment_factory=...)` of TRL (`training.trainers.trl_environments`), for
+        the time inside of `with`. TRL samples by itself: no policy is needed, `model="none"` will do."""
+        collector, run = self._opened().collection.collector, self._loop_thread().run
+        environments = TrlEnvironments(self.dataset(split, n), self._row, collector, run)
+        self._stack.push_async_callback(environments.aclose)
+        return environments
 
     @property
     def trl_reward(self) -> Callable[..., list[float | None]]:
@@ -233,11 +245,24 @@ class Rollouts:
 
     def _submit(self, tasks: Iterable[TaskLike], repeats: int) -> list[asyncio.Future[CollectedRollout]]:
         opened = self._opened()
+        return [opened.submit(row) for row in self._rows(tasks, repeats)]
+
+    def _rows(self, tasks: Iterable[TaskLike], repeats: int) -> list[Row]:
         source = [_unstamped(self.task(one)) for one in tasks]
         options = PlanOptions(num_repeats=repeats, sampling=self._sampling, seed=self._seed)
         bounds = Bounds(split="train", seed=self._seed or 0, limit=None)
-        rows = list(opened.collection.plan(source, options, bounds))
-        return [opened.submit({**row, keys.ROLLOUT_ID: f"t{next(self._numbers)}"}) for row in rows]
+        rows = self._opened().collection.plan(source, options, bounds)
+        return [{**row, keys.ROLLOUT_ID: f"t{next(self._numbers)}"} for row in rows]
+
+    def _row(self, number: int, repeat: int) -> Row:
+        """The row of one rollout that no request has."""
+        (row,) = self._rows([number], 1)
+        return {**row, keys.TASK_INDEX: number, keys.ROLLOUT_INDEX: repeat}
+
+    def _loop_thread(self) -> _LoopThread:
+        if self._thread is None:
+            raise UsageError("Rollouts: ordinary code needs `with Rollouts(...)`")
+        return self._thread
 
     def _opened(self) -> _Open:
         if self._open is None:
@@ -313,12 +338,15 @@ class _LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work; an interruption of the caller cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.start(work)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Stop the loop, once what it still runs has ended."""
