@@ -193,7 +193,7 @@ def test_a_multi_turn_tool_environment_trains_where_trl_samples(spy: SpyTokenize
 
 
 def assert_the_loss_saw_the_sampled_tokens(trainer: WatchedTrainer) -> None:
-    """Each answer that was sampled for a step stands in a row of its loss, with the same log-probabilities."""
+    """Each answer of a step stands in a row of its loss, with the same log-probabilities."""
     differences: list[float] = []
     assert len(trainer.losses) == len(trainer.sampled)
     for (input_ids, attention_mask, logps), sampled in zip(trainer.losses, trainer.sampled, strict=True):

@@ -96,11 +96,13 @@ class ForcedPolicy(HFPolicy):
         self.script = Script(spy)
 
     async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-        return [self._forced(prompt) for prompt in prompts]
+        with self._lock:  # against new weights between two answers
+            return [self._forced(prompt) for prompt in prompts]
 
     def _forced(self, prompt: list[int]) -> Sampled:
         ids = self.script.ids(prompt)
-        return Sampled(ids=ids, logprobs=logprobs_of(self.model, prompt, ids), ended=True)
+        values = logprobs_of(self.model, prompt, ids)
+        return Sampled(ids=ids, logprobs=values, ended=True, version=self.version)
 
 
 def logprobs_of(model: Any, prompt: list[int], ids: list[int]) -> list[float]:

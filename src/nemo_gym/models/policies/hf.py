@@ -60,12 +60,21 @@ class HFPolicy(Policy):
         return await asyncio.to_thread(self._generate, prompts, sampling)
 
     async def update(self, weights: Mapping[str, Any], version: int) -> None:
-        """Take the tensors of a `state_dict`, between two batches."""
-        await asyncio.to_thread(self._load, weights)
+        """Take the tensors of a `state_dict`, between two batches. Those that it lacks stay: trainers send
+        neither buffers nor the second name of tied weights.
 
-    def _load(self, weights: Mapping[str, Any]) -> None:
+        Raises:
+            UsageError: the model has no such tensor.
+        """
+        await asyncio.to_thread(self._load, weights, version)
+
+    def _load(self, weights: Mapping[str, Any], version: int) -> None:
         with self._lock:
-            self.model.load_state_dict(weights)
+            unknown = weights.keys() - self.model.state_dict().keys()
+            if unknown:
+                raise UsageError(f"the weights have {min(unknown)!r}, which {self.name} has not")
+            self.model.load_state_dict(weights, strict=False)
+            self.version = version
 
     def _generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
         torch, longest = self._torch, max(map(len, prompts))
@@ -74,7 +83,7 @@ class HFPolicy(Policy):
         mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self.model.device
         with self._lock, torch.no_grad():
-            was_training = self.model.training
+            was_training, version = self.model.training, self.version
             self.model.eval()
             try:
                 output = self.model.generate(
@@ -92,15 +101,15 @@ class HFPolicy(Policy):
             ids = output.sequences[:, longest:]
             logits = torch.stack(output.logits, dim=1).float() / (sampling.temperature or 1.0)
             logprobs = torch.log_softmax(logits, -1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
-        return [
-            self._sampled(row, values) for row, values in zip(ids.tolist(), logprobs.tolist(), strict=True)
-        ]
+        pairs = zip(ids.tolist(), logprobs.tolist(), strict=True)
+        return [self._sampled(row, values, version) for row, values in pairs]
 
-    def _sampled(self, ids: list[int], logprobs: list[float]) -> Sampled:
+    def _sampled(self, ids: list[int], logprobs: list[float], version: int) -> Sampled:
         ends = self.end_ids
         count = next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))
         values = [min(value, 0.0) for value in logprobs[:count]]
-        return Sampled(ids=ids[:count], logprobs=values, ended=bool(count) and ids[count - 1] in ends)
+        ended = bool(count) and ids[count - 1] in ends
+        return Sampled(ids=ids[:count], logprobs=values, ended=ended, version=version)
 
 
 def _forget_quantisation(model: Any) -> None:
