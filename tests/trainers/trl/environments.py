@@ -22,6 +22,7 @@ from transformers.utils import get_json_schema
 from nemo_gym import Environment, Response, Session, Task, ask, tool
 from nemo_gym.environments.tool import bind_tools
 from nemo_gym.training import Rollouts
+from nemo_gym.wire.items import FunctionCall
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of the trainers are theirs
 # How TRL reads the tool calls of this chat template.
@@ -134,12 +135,12 @@ def spy(tmp_path: Path) -> SpyTokenizer:
     return spy
 
 
-def trained(environments: Any, spy: SpyTokenizer, folder: Path, steps: int) -> WatchedTrainer:
+def trained(environments: Any, script: Script, folder: Path, steps: int) -> WatchedTrainer:
     model = ForcedModel.from_pretrained(folder / "model")
-    model.script = Script(spy)
+    model.script = script
     trainer = WatchedTrainer(
         model=model,
-        processing_class=spy,
+        processing_class=script.tokenizer,
         args=trl.GRPOConfig(
             output_dir=str(folder / "out"),
             per_device_train_batch_size=8,
@@ -169,7 +170,7 @@ def test_a_multi_turn_tool_environment_trains_where_trl_samples(spy: SpyTokenize
         environments = gym.trl_environments(n=8)
         environments.rows[:] = [row for row in environments.rows if row["row_id"] not in (1, 3)]
         before = [*LlamaForCausalLM.from_pretrained(tmp_path / "model").parameters()]
-        trainer = trained(environments, spy, tmp_path, steps=3)
+        trainer = trained(environments, Script(spy), tmp_path, steps=3)
         assert desk.events["opened"] == desk.events["closed"] == 3 * 8 + 1, "one session saw the tools"
 
     assert len(desk.sums) == 24, "each rollout called the tool of the environment"
@@ -232,7 +233,7 @@ def test_a_failed_verify_is_no_reward_and_an_error_of_a_tool_is_a_text(
     with Rollouts(desk, model="none") as gym:
         environments = gym.trl_environments(n=4)
         environments.rows[:] = [row for row in environments.rows if row["row_id"] in (1, 3)]
-        trainer = trained(environments, spy, tmp_path, steps=1)
+        trainer = trained(environments, Script(spy), tmp_path, steps=1)
 
     (entry,) = [entry for entry in trainer.state.log_history if "reward" in entry]
     assert environments.failures == {"VerifierFault": 4}
@@ -245,3 +246,50 @@ def test_a_failed_verify_is_no_reward_and_an_error_of_a_tool_is_a_text(
         "add failed: RuntimeError: out of paper"
     }
     assert desk.events["opened"] == desk.events["closed"] == 9
+
+
+class Shops(Environment):
+    """Each task has a tool of its own."""
+
+    class Task(Task):
+        name: str
+
+    def __init__(self) -> None:
+        self.bought: Counter[tuple[str, str]] = Counter()
+
+    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Any]:
+        for name in ("bread", "milk"):
+            schema = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+            offered = {"type": "function", "name": name, "parameters": schema, "strict": False}
+            yield {"responses_create_params": {**ask(f"{name} please"), "tools": [offered]}, "name": name}
+
+    async def call_tool(self, call: FunctionCall, session: Session) -> str:
+        self.bought[session.task.name, call["name"]] += 1
+        return "sold"
+
+    async def verify(self, task: Shops.Task, response: Response, session: Session) -> float:
+        return float(response.final_text == "thanks")
+
+
+class Shopper(Script):
+    """Calls the tool that the prompt names, and the other one too, which is not offered."""
+
+    def text(self, prompt: str) -> str:
+        if "<|im_start|>tool\n" in prompt:
+            self.count += 1
+            return "thanks" if self.count % 2 else "no"
+        return "".join(
+            f'<tool_call>{{"name": "{name}", "arguments": {{"count": 1}}}}</tool_call>'
+            for name in ("bread", "milk")
+        )
+
+
+def test_tasks_with_different_tools_train_together(spy: SpyTokenizer, tmp_path: Path) -> None:
+    shops = Shops()
+    with Rollouts(shops, model="none") as gym:
+        trainer = trained(gym.trl_environments(), Shopper(spy), tmp_path, steps=1)
+
+    assert shops.bought == {("bread", "bread"): 4, ("milk", "milk"): 4}
+    (entry,) = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert entry["reward"] == pytest.approx(0.5)
+    assert entry["tools/failure_frequency"] == 0.5

@@ -77,15 +77,16 @@ class Script:
         self.count = 0
 
     def ids(self, prompt: list[int]) -> list[int]:
-        text = self.tokenizer.decode(prompt, skip_special_tokens=False)
-        if "<|im_start|>tool\n" in text:
-            self.count += 1
-            result = text.rsplit("<|im_start|>tool\n", 1)[1].split("<|im_end|>")[0]
-            answer = result if self.count % 2 else "no idea"
-        else:
-            a = text.rsplit("<|im_start|>user\n", 1)[1].split(" ")[0]
-            answer = f'<tool_call>{{"name": "add",  "arguments": {{"a":{a}, "b":2}}}}</tool_call>'
+        answer = self.text(self.tokenizer.decode(prompt, skip_special_tokens=False))
         return PreTrainedTokenizerFast.encode(self.tokenizer, f"{answer}<|im_end|>", add_special_tokens=False)
+
+    def text(self, prompt: str) -> str:
+        if "<|im_start|>tool\n" in prompt:
+            self.count += 1
+            result = prompt.rsplit("<|im_start|>tool\n", 1)[1].split("<|im_end|>")[0]
+            return result if self.count % 2 else "no idea"
+        a = prompt.rsplit("<|im_start|>user\n", 1)[1].split(" ")[0]
+        return f'<tool_call>{{"name": "add",  "arguments": {{"a":{a}, "b":2}}}}</tool_call>'
 
 
 class ForcedPolicy(HFPolicy):
