@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from nemo_gym.training import Rollouts, Sampled, Sampling
 from nemo_gym.training.trainers import trl
 from nemo_gym.training.trainers.schema_methods import method_of
 from nemo_gym.training.trainers.trl_async import AsyncWorker, PolicyWeights
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import ServerUnreachable, UsageError
 from nemo_gym.wire.items import FunctionCall
 from tests.support.policies import ChatTokenizer, ScriptedPolicy
@@ -192,6 +194,36 @@ def test_a_rollout_that_fails_has_no_reward_and_its_reason_is_counted(a: int, re
     assert desk.events.count("opened") == 3
 
 
+class Slow(Desk):
+    @tool
+    async def wait(self) -> str:
+        """Wait for ever."""
+        return str(await asyncio.Event().wait())
+
+
+def test_tools_and_rollouts_end_within_the_limits_of_the_rollouts() -> None:
+    with Rollouts(Slow(), model="none", agent_settings={"tool_timeout": 0.01}) as gym:
+        spec = gym.trl_environments(n=1)
+        instance = spec.environment_factory()
+        instance.reset(**spec.rows[0])
+        assert instance.wait() == '{"error":"wait did not finish within 0.01 seconds"}'
+    with Rollouts(Slow(), model="none", rollout_timeout=1.0) as gym:
+        spec = gym.trl_environments(n=1)
+        instance = spec.environment_factory()
+        instance.reset(**spec.rows[0])
+        assert instance.wait() == '{"error":"This rollout has failed."}'
+        assert spec.reward_funcs([[]], environments=[instance]) == [None]
+        assert spec.failures == {"RolloutTimeout": 1}
+
+
+def test_a_message_that_no_item_can_be_is_no_reward() -> None:
+    with Rollouts(Desk(), model="none") as gym:
+        spec = gym.trl_environments(n=1)
+        instance = spec.environment_factory()
+        instance.reset(**spec.rows[0])
+        assert spec.reward_funcs([[{"role": "robot", "content": "beep"}]], environments=[instance]) == [None]
+
+
 class Shops(Environment):
     """Every task has a tool of its own in its row."""
 
@@ -333,7 +365,7 @@ class Examined(Adder):
     """Verifies every third rollout not at all, and of the others one as right."""
 
     async def verify(self, task: Adder.Task, response: Response, session: Session) -> dict[str, float]:
-        number = session.row["_ng_rollout_index"]
+        number = session.row[keys.ROLLOUT_INDEX]
         if number == 2:
             raise RuntimeError("the examiner is ill")
         return {"right": float(number == 0)}

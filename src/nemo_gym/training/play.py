@@ -14,6 +14,7 @@ from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import tool_error
 from nemo_gym.runs.collect import Collector
 from nemo_gym.wire.chat import params_from_chat
+from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.exception_text import message_of
 from nemo_gym.wire.history import arguments_text
 from nemo_gym.wire.items import Item, function_call
@@ -30,11 +31,12 @@ class Play:
     """One rollout, from its seed on. It lives in the event loop of its collector.
 
     Args:
-        collector: runs it, with the collector's environment, time limit and reward terms.
+        collector: runs it, with the collector's environment, time limits and reward terms.
     """
 
     def __init__(self, collector: Collector, row: Row) -> None:
-        self._agent = _Outside()
+        usual = collector.agent
+        self._agent = _Outside(usual.tool_timeout if isinstance(usual, ToolLoop) else 60.0)
         self._calls = 0
         self.rollout = asyncio.ensure_future(collector.attempt(row, self._agent))
         """The rollout, once it has ended. It ends early when it fails."""
@@ -72,7 +74,10 @@ class Play:
         Args:
             messages: assistant and tool messages of Chat Completions, with or without the ids of calls.
         """
-        self._agent.answer(_items(messages))
+        try:
+            self._agent.answer(_items(messages))
+        except UsageError as error:  # there is no item for such a message
+            self._agent.fail(error)
         return await self.rollout
 
     async def aclose(self) -> None:
@@ -84,8 +89,8 @@ class Play:
 class _Outside(ToolLoop):
     """The agent of a `Play`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tool_timeout: float) -> None:
+        super().__init__(tool_timeout=tool_timeout)
         loop = asyncio.get_running_loop()
         self._seeded: asyncio.Future[tuple[Session, EnvironmentLink]] = loop.create_future()
         self._answer: asyncio.Future[list[Item]] = loop.create_future()

@@ -179,8 +179,8 @@ def _environment_class(owner: TrlEnvironments, text: str) -> type[_Environment]:
             self.ng_slot.reset(row[ROW_ID])
 
     for tool in json.loads(text):
-        name = tool["name"]
-        if name.startswith("_") or name in ("reset", "get_reward", "ng_slot"):
+        name = tool.get("name", "")
+        if not name or name.startswith("_") or name in ("reset", "get_reward", "ng_slot"):
             raise UsageError(f"trl: no tool can have the name {name!r} in TRL: {OTHER_HOOK}")
         setattr(Environment, name, method_of(tool, _call))
     return Environment
