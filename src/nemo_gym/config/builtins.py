@@ -111,7 +111,7 @@ def policy_settings(implementation: str) -> Tree:
     match implementation:
         case "embedded" | "random" | "oracle":
             return {}
-        case "scripted" | "replay" | "local_vllm":
+        case "hf" | "scripted" | "replay" | "local_vllm":
             return {"name": name}
         case "local_vllm_model":
             return {"model": name}

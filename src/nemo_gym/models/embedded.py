@@ -14,8 +14,8 @@ from typing import Any, Final, cast
 from nemo_gym.models import chatml
 from nemo_gym.models.base import Model
 from nemo_gym.models.llamacpp import Completion, Engine, faster_weights, find_weights
-from nemo_gym.models.remote import context_overflow, json_object
-from nemo_gym.wire.errors import ModelError, ModelRejected
+from nemo_gym.models.remote import context_overflow, request_seed
+from nemo_gym.wire.errors import ModelError
 from nemo_gym.wire.items import Item, Json, assistant
 from nemo_gym.wire.params import FunctionTool, RequestParams, input_items
 from nemo_gym.wire.response import Response, Usage
@@ -159,10 +159,7 @@ def _prompt_ids(engine: Engine, turns: list[chatml.Turn]) -> list[int]:
 
 
 def _sampling(params: RequestParams) -> dict[str, Any]:
-    metadata = params.get("metadata")
-    seed = json_object(metadata, "extra_body").get("seed") if metadata else None
-    if seed is not None and not isinstance(seed, int):
-        raise ModelRejected(f"seed: expected an integer, got {seed!r}")
+    seed = request_seed(params)
     temperature, top_p = params.get("temperature"), params.get("top_p")
     temperature = 1.0 if temperature is None else temperature
     request = {

@@ -7,7 +7,7 @@ from typing import Final
 from nemo_gym.models.presets import PROVIDERS
 from nemo_gym.models.type_table import ALIASES, TYPES
 
-LOCAL_TYPES: Final = ("embedded", "scripted", "replay", "random", "oracle")
+LOCAL_TYPES: Final = ("embedded", "hf", "scripted", "replay", "random", "oracle")
 """Model types that answer in this process."""
 NAMELESS_TYPES: Final = ("embedded", "random", "oracle")
 """Model types with exactly one model, which take no model name."""
@@ -15,6 +15,7 @@ NAMELESS_TYPES: Final = ("embedded", "random", "oracle")
 _OPENAI: Final = "type responses (or chat) at https://api.openai.com/v1"
 _LOCAL: Final = "type chat with the URL of the server that runs it"
 _WEIGHTS: Final = "type local_vllm with the name of its weights, or vllm with a URL"
+_FOLDER: Final = "type hf with the folder of its weights"
 _MEANINGS: Final = {
     "openai": _OPENAI,
     "gpt": _OPENAI,
@@ -33,9 +34,8 @@ _MEANINGS: Final = {
     "lmstudio": _LOCAL,
     "tgi": _LOCAL,
     "nim": _LOCAL,
-    "hf": _WEIGHTS,
-    "huggingface": _WEIGHTS,
-    "transformers": _WEIGHTS,
+    "huggingface": _FOLDER,
+    "transformers": _FOLDER,
     "local": _WEIGHTS,
     "mock": "type scripted, random or oracle",
     "test": "type scripted, random or oracle",

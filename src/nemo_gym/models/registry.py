@@ -30,7 +30,8 @@ def build_model(
 
     Args:
         type: one of `TYPES`, a hosted provider (`PROVIDERS`), or an alias.
-        name: the endpoint's model name; for `scripted` a `path.py:function`, for `replay` a recording.
+        name: the endpoint's model name; for `scripted` a `path.py:function`, for `replay` a recording,
+            for `hf` a folder of weights or a GGUF file.
         url: base URL. Several URLs serve copies of one model, and a session uses one of them while it works.
         timeout: the most seconds of one attempt at a call.
         record: a file that every call is recorded to.
@@ -48,7 +49,7 @@ def build_model(
         model = open_endpoint(kind, urls, name, api_key=api_key, timeout=timeout, settings=settings)
     elif settings:
         raise UsageError(f"model type {type!r} has no settings, but {', '.join(settings)} is given")
-    elif kind in ("scripted", "replay"):
+    elif kind in ("hf", "scripted", "replay"):
         if not name:
             raise UsageError(f"model type {type!r} needs a name").about("model")
         model = load(TYPES[kind])(name)

@@ -133,6 +133,19 @@ class RemoteModel(EndpointModel):
                 body["metadata"] = rest
 
 
+def request_seed(params: RequestParams) -> int | None:
+    """The seed of a request.
+
+    Raises:
+        ModelRejected: it is not a whole number.
+    """
+    metadata = params.get("metadata")
+    seed = json_object(metadata, "extra_body").get("seed") if metadata else None
+    if seed is not None and not isinstance(seed, int):
+        raise ModelRejected(f"seed: expected an integer, got {seed!r}")
+    return seed
+
+
 def json_object(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
     """The JSON object whose text is a value of a request's metadata; empty when there is no such value.
 

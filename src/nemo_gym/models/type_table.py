@@ -23,6 +23,7 @@ ENGINE_TYPES: Final = ("genrm", "local_vllm")
 """Types for which an engine is started when there is no URL."""
 TYPES: Final = {
     "embedded": "embedded:EmbeddedModel",
+    "hf": "policies.hf:HFModel",
     **ENDPOINT_TYPES,
     "scripted": "scripted:ScriptedModel",
     "replay": "replay:ReplayModel",

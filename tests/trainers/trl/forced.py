@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,15 @@ class ForcedPolicy(HFPolicy):
     def __init__(self, model: Any, spy: SpyTokenizer) -> None:
         super().__init__(model, spy)
         self.script = Script(spy)
+        self._busy = asyncio.Lock()  # no weights come within an answer
 
     async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-        with self._lock:  # against new weights between two answers
+        async with self._busy:
             return [self._forced(prompt) for prompt in prompts]
+
+    async def update(self, weights: Any, version: int) -> None:
+        async with self._busy:
+            await super().update(weights, version)
 
     def _forced(self, prompt: list[int]) -> Sampled:
         ids = self.script.ids(prompt)

@@ -1,20 +1,30 @@
-"""A policy in this process: a language model of `transformers`, with exact ids and log-probabilities."""
+"""A language model of `transformers` in this process, with exact ids and log-probabilities."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling, Tokenizer
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.models.policies.hf_rows import Row, Rows
+from nemo_gym.models.policies.model import PolicyModel
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+T = TypeVar("T")
+Weights = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""A `state_dict`, or its items."""
 
 
 class HFPolicy(Policy):
-    """Samples with a PyTorch model, which a trainer may train at the same time of turns.
+    """Samples with a PyTorch model. Requests join the batch between two tokens, and so do new weights.
+
+    A trainer may train the same model, as long as it does not wait for rollouts at the same time. The
+    log-probabilities are those of the distribution that was sampled from; at temperature 0, those of 1.
 
     Args:
         model: a causal language model of `transformers`.
@@ -26,12 +36,16 @@ class HFPolicy(Policy):
         self.model = model
         self.context = getattr(model.config, "max_position_embeddings", None)
         self.name = str(getattr(model.config, "name_or_path", "") or "hf")
-        self._torch: Any = import_module("torch")
-        self._lock = threading.Lock()
+        self._rows = Rows(model, self.end_ids)
+        self._guard = threading.Lock()
+        self._arrivals: list[Row] = []
+        self._swaps: list[Callable[[], None]] = []
+        self._running = False
 
     @classmethod
     def load(cls, path: Path | str, **options: Any) -> Self:
-        """The model and the tokenizer of a folder or of a GGUF file, in 32-bit floats; nothing is downloaded.
+        """The model and the tokenizer of a folder or of a GGUF file, in 32-bit floats on the CPU; nothing is
+        downloaded.
 
         Args:
             options: of `AutoModelForCausalLM.from_pretrained`, such as `dtype` or `device_map`.
@@ -50,66 +64,156 @@ class HFPolicy(Policy):
         source = {"gguf_file": path.name} if path.is_file() else {}
         folder = path.parent if path.is_file() else path
         options = {"dtype": torch.float32, "local_files_only": True, **source, **options}
-        tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True, **source)
-        model: Any = library.AutoModelForCausalLM.from_pretrained(folder, **options)
+        try:
+            tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True, **source)
+            model: Any = library.AutoModelForCausalLM.from_pretrained(folder, **options)
+        except (OSError, ValueError, ImportError) as error:
+            raise UsageError(
+                f"{path}: not a model that transformers can load: {_first_line(error)}"
+            ) from None
         if source:
             _forget_quantisation(model)
         return cls(model, tokenizer)
 
-    async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-        return await asyncio.to_thread(self._generate, prompts, sampling)
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The end token of the tokenizer, and those of the model's generation settings."""
+        more = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
+        return super().end_ids | frozenset({more} if isinstance(more, int) else more or ())
 
-    async def update(self, weights: Mapping[str, Any], version: int) -> None:
-        """Take the tensors of a `state_dict`, between two batches. Those that it lacks stay: trainers send
-        neither buffers nor the second name of tied weights.
+    async def sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
+        answer: asyncio.Future[Sampled] = asyncio.get_running_loop().create_future()
+        row = Row(prompt, sampling, partial(_settle, answer))
+        self._give(row)
+        try:
+            return await answer
+        finally:
+            row.cancelled = True
+
+    async def update(self, weights: Weights, version: int) -> None:
+        """Take new weights between two tokens; rollouts in flight go on with them.
+
+        The new tensors are made ready before and exchanged at once, so no request waits for a copy.
+
+        Args:
+            weights: all weights of the model or some of them, by the names of its `state_dict`.
 
         Raises:
-            UsageError: the model has no such tensor.
+            UsageError: a name or a shape is wrong.
         """
-        await asyncio.to_thread(self._load, weights, version)
+        ready = await asyncio.to_thread(self._ready_weights, weights)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def _load(self, weights: Mapping[str, Any], version: int) -> None:
-        with self._lock:
-            unknown = weights.keys() - self.model.state_dict().keys()
-            if unknown:
-                raise UsageError(f"the weights have {min(unknown)!r}, which {self.name} has not")
-            self.model.load_state_dict(weights, strict=False)
+        def swap() -> None:
+            for old, new in ready:
+                old.data = new
             self.version = version
+            _settle(done, None)
 
-    def _generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-        torch, longest = self._torch, max(map(len, prompts))
-        end = min(self.end_ids)
-        padded = [[end] * (longest - len(prompt)) + prompt for prompt in prompts]
-        mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        device = self.model.device
-        with self._lock, torch.no_grad():
-            was_training, version = self.model.training, self.version
-            self.model.eval()
-            try:
-                output = self.model.generate(
-                    input_ids=torch.tensor(padded, device=device),
-                    attention_mask=torch.tensor(mask, device=device),
-                    max_new_tokens=sampling.max_tokens,
-                    eos_token_id=sorted(self.end_ids),
-                    pad_token_id=end,
-                    return_dict_in_generate=True,
-                    output_logits=True,
-                    **_sampling_options(sampling),
+        self._give(swap)
+        await done
+
+    def _ready_weights(self, weights: Weights) -> list[tuple[Any, Any]]:
+        torch: Any = import_module("torch")
+        mine = {
+            **dict(self.model.named_parameters(remove_duplicate=False)),
+            **dict(self.model.named_buffers()),
+        }
+        ready: list[tuple[Any, Any]] = []
+        for name, value in dict(weights).items():
+            old = mine.get(name)
+            if old is None:
+                raise UsageError(
+                    f"update: the model has no weights {name!r}.{did_you_mean(name, list(mine))}"
                 )
-            finally:
-                self.model.train(was_training)
-            ids = output.sequences[:, longest:]
-            logits = torch.stack(output.logits, dim=1).float() / (sampling.temperature or 1.0)
-            logprobs = torch.log_softmax(logits, -1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
-        pairs = zip(ids.tolist(), logprobs.tolist(), strict=True)
-        return [self._sampled(row, values, version) for row, values in pairs]
+            if old.shape != value.shape:
+                shapes = f"{tuple(value.shape)} instead of {tuple(old.shape)}"
+                raise UsageError(f"update: {name} has the shape {shapes}")
+            new = torch.empty_like(old, requires_grad=False)
+            ready.append((old, new.copy_(value.detach())))
+        return ready
 
-    def _sampled(self, ids: list[int], logprobs: list[float], version: int) -> Sampled:
-        ends = self.end_ids
-        count = next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))
-        values = [min(value, 0.0) for value in logprobs[:count]]
-        ended = bool(count) and ids[count - 1] in ends
-        return Sampled(ids=ids[:count], logprobs=values, ended=ended, version=version)
+    def _give(self, work: Row | Callable[[], None]) -> None:
+        """Queue a request or new weights for the thread, which ends when it has nothing to do."""
+        with self._guard:
+            if isinstance(work, Row):
+                self._arrivals.append(work)
+            else:
+                self._swaps.append(work)
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="hf-policy", daemon=True).start()
+
+    def _run(self) -> None:
+        was_training = self.model.training
+        self.model.eval()
+        ended: list[Row] = []
+        while True:
+            with self._guard:
+                swaps, self._swaps = self._swaps, []
+                arrivals = self._take()
+                more = self._running = bool(swaps or arrivals or self._rows)
+                if not more:
+                    # Before the last answers are given: a trainer may go on with the model at once.
+                    self.model.train(was_training)
+            for row in ended:
+                row.deliver(row.sampled(ended=bool(row.ids) and row.ids[-1] in self.end_ids))
+            if not more:
+                return
+            for swap in swaps:
+                swap()
+            ended = self._advance(arrivals)
+
+    def _take(self) -> list[Row]:
+        """The requests that join now."""
+        waiting = [row for row in self._arrivals if not row.cancelled]
+        room = self.max_batch - len(self._rows) if self._rows.can_join else 0
+        self._arrivals = waiting[room:]
+        return waiting[:room]
+
+    def _advance(self, arrivals: list[Row]) -> list[Row]:
+        """One more token for every row; the rows that have ended."""
+        torch: Any = import_module("torch")
+        try:
+            with torch.no_grad():
+                ended = self._rows.step(self.version) if self._rows else []
+                return ended + (self._rows.join(arrivals, self.version) if arrivals else [])
+        except Exception as error:  # the requests in flight fail, and the next ones may work
+            for row in {id(row): row for row in [*self._rows.clear(), *arrivals]}.values():
+                row.deliver(error)
+            return []
+
+
+class HFModel(PolicyModel):
+    """The model type `hf`: a folder or a GGUF file, on a GPU if there is one.
+
+    Args:
+        path: of the folder or the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        policy = HFPolicy.load(path)
+        torch: Any = import_module("torch")
+        if torch.cuda.is_available():
+            policy.model.to("cuda")
+        policy.name = Path(path).stem
+        super().__init__(policy)
+
+
+def _settle(future: asyncio.Future[T], result: T | BaseException) -> None:
+    """Give a future its result from another thread."""
+    loop = future.get_loop()
+
+    def settle() -> None:
+        if future.done():
+            return
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(settle)
 
 
 def _forget_quantisation(model: Any) -> None:
@@ -120,7 +224,5 @@ def _forget_quantisation(model: Any) -> None:
             delattr(model.config, name)
 
 
-def _sampling_options(sampling: Sampling) -> dict[str, Any]:
-    if sampling.temperature <= 0:
-        return {"do_sample": False}
-    return {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]

@@ -14,14 +14,15 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.policies.answers import answer_items
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling
 from nemo_gym.models.policies.prompts import Prompts
-from nemo_gym.models.remote import context_overflow
+from nemo_gym.models.remote import context_overflow, request_seed
 from nemo_gym.wire.errors import ModelError
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response, Usage
 
 
 class PolicyModel(Model):
-    """Asks a policy. Requests that wait at the same time are sampled as one batch.
+    """Asks a policy. Requests that wait at the same time are sampled as one batch, unless the policy takes
+    each prompt as it comes (`Policy.sample`).
 
     Args:
         max_tokens: the most tokens of an answer, where a request does not say it.
@@ -53,10 +54,23 @@ class PolicyModel(Model):
             temperature=1.0 if temperature is None else temperature,
             top_p=1.0 if top_p is None else top_p,
             max_tokens=most,
+            seed=request_seed(params),
         )
         version = self.policy.version
-        sampled = await self._batches.sample(prompt, sampling)
+        sampled = await self._sample(prompt, sampling)
         return self._response(params, prompt, sampled, version)
+
+    async def _sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
+        if not self.policy.samples_singly:
+            return await self._batches.sample(prompt, sampling)
+        try:
+            return await self.policy.sample(prompt, sampling)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise ModelError("the policy cancelled its sample") from None
+        except Exception as error:
+            raise _model_error(error) from error
 
     def _response(self, params: RequestParams, prompt: list[int], sampled: Sampled, version: int) -> Response:
         ids = [int(token) for token in sampled.ids]
@@ -151,24 +165,51 @@ class _Batches:
         return batch
 
     async def _generate(self, batch: list[_Request]) -> None:
+        work = asyncio.ensure_future(self._policy.generate([one.prompt for one in batch], batch[0].sampling))
+        _cancel_when_unwanted(work, [one.answer for one in batch])
+        failure: ModelError
         try:
-            answers = await self._policy.generate([one.prompt for one in batch], batch[0].sampling)
+            answers = await work
             if len(answers) != len(batch):
                 raise ModelError(f"the policy gave {len(answers)} answers to {len(batch)} prompts")
         except asyncio.CancelledError:
-            for one in batch:
-                one.answer.cancel()
-            raise
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                for one in batch:
+                    one.answer.cancel()
+                raise
+            failure = ModelError("the policy cancelled its batch")
         except Exception as error:
-            failure = error if isinstance(error, ModelError) else ModelError(f"the policy failed: {error!r}")
-            failure.__cause__ = error if failure is not error else None
-            for one in batch:
+            failure = _model_error(error)
+        else:
+            for one, answer in zip(batch, answers, strict=True):
                 if not one.answer.done():
-                    one.answer.set_exception(failure)
+                    one.answer.set_result(answer)
             return
-        for one, answer in zip(batch, answers, strict=True):
+        for one in batch:
             if not one.answer.done():
-                one.answer.set_result(answer)
+                one.answer.set_exception(failure)
+
+
+def _cancel_when_unwanted(work: asyncio.Future[Any], answers: list[asyncio.Future[Sampled]]) -> None:
+    """Cancel the work of a batch once every answer of it has been cancelled."""
+    wanted = len(answers)
+
+    def note(_: asyncio.Future[Sampled]) -> None:
+        nonlocal wanted
+        wanted -= 1
+        if wanted == 0:
+            work.cancel()
+
+    for answer in answers:
+        answer.add_done_callback(note)
+
+
+def _model_error(error: Exception) -> ModelError:
+    if isinstance(error, ModelError):
+        return error
+    failure = ModelError(f"the policy failed: {error!r}")
+    failure.__cause__ = error
+    return failure
 
 
 _TURNS = 3
