@@ -82,12 +82,6 @@ class Collector:
         """How many rollouts may be in flight now."""
         return self._limiter.limit
 
-    async def attempt(self, row: Row, agent: Agent) -> Rollout:
-        """One rollout of another agent, beside those of `run` and not counted by the limiter. It has the same
-        environment, time limit and reward terms."""
-        rollout = await attempt(agent, row, self._environment, self.model, limit=self._limit)
-        return rollout if self._terms is None else self._with_terms(rollout, self._terms)
-
     async def run(self, next_row: NextRow, sink: Sink) -> None:
         """Run every row to its end. A cancellation drops the rollouts in flight and closes their sessions.
 
@@ -97,6 +91,12 @@ class Collector:
             await self._run(next_row, sink)
         except ExceptionGroup as group:
             raise innermost(group) from None
+
+    async def attempt(self, row: Row, agent: Agent) -> Rollout:
+        """One rollout of another agent, beside those of `run` and not counted by the limiter. It has the same
+        environment, time limit and reward terms."""
+        rollout = await attempt(agent, row, self._environment, self.model, limit=self._limit)
+        return rollout if self._terms is None else self._with_terms(rollout, self._terms)
 
     def _with_terms(self, rollout: Rollout, terms: RewardTerms) -> Rollout:
         is_first = not self._has_reward

@@ -147,11 +147,7 @@ class Rollouts:
 
     def collect_sync(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
         """The same for ordinary code, inside of `with`."""
-        return self._loop_thread().run(self.collect(tasks, repeats=repeats))
-
-    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run work in the event loop of `with`, beside the caller."""
-        return self._loop_thread().start(work)
+        return self._in_thread(self.collect(tasks, repeats=repeats))
 
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
@@ -195,10 +191,17 @@ class Rollouts:
     def trl_environments(self, split: str = "train", n: int | None = None) -> TrlEnvironments:
         """The hook `GRPOTrainer(environment_factory=...)` of TRL (`training.trainers.trl_environments`), for
         the time inside of `with`. TRL samples by itself: no policy is needed, `model="none"` will do."""
-        collector, run = self._opened().collection.collector, self._loop_thread().run
-        environments = TrlEnvironments(self.dataset(split, n), self._row, collector, run)
+        collector = self._opened().collection.collector
+        environments = TrlEnvironments(self.dataset(split, n), self._row, collector, self._in_thread)
         self._stack.push_async_callback(environments.aclose)
         return environments
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run work in the event loop of `with`, beside the caller, at the longest until its end."""
+        if self._thread is None:
+            work.close()
+            raise UsageError("Rollouts: start needs `with Rollouts(...)`")
+        return self._thread.start(work)
 
     @property
     def trl_reward(self) -> Callable[..., list[float | None]]:
@@ -259,10 +262,11 @@ class Rollouts:
         (row,) = self._rows([number], 1)
         return {**row, keys.TASK_INDEX: number, keys.ROLLOUT_INDEX: repeat}
 
-    def _loop_thread(self) -> _LoopThread:
+    def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
         if self._thread is None:
+            work.close()
             raise UsageError("Rollouts: ordinary code needs `with Rollouts(...)`")
-        return self._thread
+        return self._thread.run(work)
 
     def _opened(self) -> _Open:
         if self._open is None:
