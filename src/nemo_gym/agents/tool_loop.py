@@ -52,6 +52,7 @@ class ToolLoop(SingleCall):
     ) -> None:
         super().__init__(turn_timeout=turn_timeout)
         self.max_steps = max_steps
+        self.tool_timeout = tool_timeout
         self._tool_limit = TimeLimit(tool_timeout)
 
     async def act(self, trajectory: Trajectory, session: Session, environment: EnvironmentLink) -> str:

@@ -92,6 +92,12 @@ class Collector:
         except ExceptionGroup as group:
             raise innermost(group) from None
 
+    async def attempt(self, row: Row, agent: Agent) -> Rollout:
+        """One rollout of another agent, beside those of `run` and not counted by the limiter. It has the same
+        environment, time limit and reward terms."""
+        rollout = await attempt(agent, row, self._environment, self.model, limit=self._limit)
+        return rollout if self._terms is None else self._with_terms(rollout, self._terms)
+
     def _with_terms(self, rollout: Rollout, terms: RewardTerms) -> Rollout:
         is_first = not self._has_reward
         self._has_reward = self._has_reward or rollout.reward is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ from nemo_gym.runs.plan import PlanOptions, task_rows
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.training.flow import GroupFlow
 from nemo_gym.training.trainers import trl
+from nemo_gym.training.trainers.trl_environments import TrlEnvironments
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError
@@ -145,9 +147,7 @@ class Rollouts:
 
     def collect_sync(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
         """The same for ordinary code, inside of `with`."""
-        if self._thread is None:
-            raise UsageError("Rollouts: collect_sync needs `with Rollouts(...)`")
-        return self._thread.run(self.collect(tasks, repeats=repeats))
+        return self._in_thread(self.collect(tasks, repeats=repeats))
 
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
@@ -187,6 +187,21 @@ class Rollouts:
         if self.policy is None:
             raise UsageError("TRL needs the tokens of a policy: Rollouts(..., policy=...)")
         return trl.rollout_func(self.collect_sync, min(self.policy.end_ids))
+
+    def trl_environments(self, split: str = "train", n: int | None = None) -> TrlEnvironments:
+        """The hook `GRPOTrainer(environment_factory=...)` of TRL (`training.trainers.trl_environments`), for
+        the time inside of `with`. TRL samples by itself: no policy is needed, `model="none"` will do."""
+        collector = self._opened().collection.collector
+        environments = TrlEnvironments(self.dataset(split, n), self._row, collector, self._in_thread)
+        self._stack.push_async_callback(environments.aclose)
+        return environments
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run work in the event loop of `with`, beside the caller, at the longest until its end."""
+        if self._thread is None:
+            work.close()
+            raise UsageError("Rollouts: start needs `with Rollouts(...)`")
+        return self._thread.start(work)
 
     @property
     def trl_reward(self) -> Callable[..., list[float | None]]:
@@ -233,11 +248,25 @@ class Rollouts:
 
     def _submit(self, tasks: Iterable[TaskLike], repeats: int) -> list[asyncio.Future[CollectedRollout]]:
         opened = self._opened()
+        return [opened.submit(row) for row in self._rows(tasks, repeats)]
+
+    def _rows(self, tasks: Iterable[TaskLike], repeats: int) -> list[Row]:
         source = [_unstamped(self.task(one)) for one in tasks]
         options = PlanOptions(num_repeats=repeats, sampling=self._sampling, seed=self._seed)
         bounds = Bounds(split="train", seed=self._seed or 0, limit=None)
-        rows = list(opened.collection.plan(source, options, bounds))
-        return [opened.submit({**row, keys.ROLLOUT_ID: f"t{next(self._numbers)}"}) for row in rows]
+        rows = self._opened().collection.plan(source, options, bounds)
+        return [{**row, keys.ROLLOUT_ID: f"t{next(self._numbers)}"} for row in rows]
+
+    def _row(self, number: int, repeat: int) -> Row:
+        """The row of one rollout that no request has."""
+        (row,) = self._rows([number], 1)
+        return {**row, keys.TASK_INDEX: number, keys.ROLLOUT_INDEX: repeat}
+
+    def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._thread is None:
+            work.close()
+            raise UsageError("Rollouts: ordinary code needs `with Rollouts(...)`")
+        return self._thread.run(work)
 
     def _opened(self) -> _Open:
         if self._open is None:
@@ -311,9 +340,12 @@ class _LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="rollouts", daemon=True)
         self._thread.start()
 
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work; an interruption of the caller cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.start(work)
         try:
             return future.result()
         except BaseException:
@@ -321,7 +353,15 @@ class _LoopThread:
             raise
 
     def close(self) -> None:
-        """Stop the loop, once what it still runs has ended."""
+        """Cancel what still runs, and stop the loop."""
+        self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -7,7 +7,6 @@ log-probabilities that the model gives them. What is tested is that the trainer 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,107 +14,17 @@ import pytest
 import torch
 import trl
 from datasets import Dataset, load_dataset
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from forced import Adder, ForcedPolicy, logprobs_of, make_policy
 
-from nemo_gym import Environment, Response, Session, Task, ask, tool
-from nemo_gym.models.policies.hf import HFPolicy
-from nemo_gym.training import Rollouts, Sampled, Sampling
+from nemo_gym.training import Rollouts
 from nemo_gym.training.exports.export import export
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of the trainers are theirs
-TAGS = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
-TEMPLATE = """
-{%- for message in messages -%}
-<|im_start|>{{ message.role }}
-{{ message.content }}
-{%- for call in message.tool_calls or [] -%}
-<tool_call>{{ call.function | tojson }}</tool_call>
-{%- endfor -%}
-<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt -%}<|im_start|>assistant
-{% endif -%}
-"""
-
-
-class Adder(Environment):
-    """Add two numbers with a tool."""
-
-    class Task(Task):
-        a: int
-
-    def tasks(self, split: str, seed: int, n: int | None) -> Iterator[Any]:
-        return ({"responses_create_params": ask(f"{a} + 2 = ?"), "a": a} for a in range(n or 8))
-
-    @tool
-    async def add(self, a: int, b: int) -> str:
-        """Add two numbers."""
-        return str(a + b)
-
-    async def verify(self, task: Adder.Task, response: Response, session: Session) -> float:
-        return float(response.final_text == str(task.a + 2))
-
-
-class SpyTokenizer(PreTrainedTokenizerFast):
-    """Keeps every text that is tokenised."""
-
-    texts: list[str]
-
-    def encode(self, text: Any, *arguments: Any, **options: Any) -> list[int]:
-        self.__dict__.setdefault("texts", []).append(text)
-        return super().encode(text, *arguments, **options)
-
-
-def tokenizer() -> SpyTokenizer:
-    chars = [chr(code) for code in range(32, 127)] + ["\n"]
-    vocabulary = {token: number for number, token in enumerate([*TAGS, *chars])}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token=" "))
-    inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    inner.decoder = decoders.Fuse()
-    spy = SpyTokenizer(tokenizer_object=inner, pad_token="<|pad|>", eos_token="<|im_end|>")
-    spy.add_special_tokens({"additional_special_tokens": TAGS[1:2] + TAGS[3:]})
-    spy.chat_template = TEMPLATE
-    return spy
-
-
-class ForcedPolicy(HFPolicy):
-    """Answers by script, with the model's own log-probabilities. Every second answer is wrong."""
-
-    count = 0
-
-    async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-        return [self._forced(prompt) for prompt in prompts]
-
-    def _forced(self, prompt: list[int]) -> Sampled:
-        text = self.tokenizer.decode(prompt, skip_special_tokens=False)
-        if "<|im_start|>tool\n" in text:
-            self.count += 1
-            result = text.rsplit("<|im_start|>tool\n", 1)[1].split("<|im_end|>")[0]
-            answer = result if self.count % 2 else "no idea"
-        else:
-            a = text.rsplit("<|im_start|>user\n", 1)[1].split(" ")[0]
-            answer = f'<tool_call>{{"name": "add",  "arguments": {{"a":{a}, "b":2}}}}</tool_call>'
-        ids = PreTrainedTokenizerFast.encode(self.tokenizer, f"{answer}<|im_end|>", add_special_tokens=False)
-        return Sampled(ids=ids, logprobs=logprobs_of(self.model, prompt, ids), ended=True)
-
-
-def logprobs_of(model: Any, prompt: list[int], ids: list[int]) -> list[float]:
-    with torch.no_grad():
-        logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1].float()
-    return torch.log_softmax(logits, -1).gather(-1, torch.tensor(ids).unsqueeze(-1)).squeeze(-1).tolist()
 
 
 @pytest.fixture
 def policy(tmp_path: Path) -> ForcedPolicy:
-    torch.manual_seed(0)
-    spy = tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(spy), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=1024, pad_token_id=0, eos_token_id=2, bos_token_id=None,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")  # DPO loads it again as its reference
-    return ForcedPolicy(LlamaForCausalLM.from_pretrained(tmp_path / "model"), spy)
+    return make_policy(tmp_path / "model")  # a folder, because DPO loads it again as its reference
 
 
 def test_a_multi_turn_tool_environment_trains_on_the_sampled_tokens(
