@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -148,6 +149,14 @@ class Rollouts:
         if self._thread is None:
             raise UsageError("Rollouts: collect_sync needs `with Rollouts(...)`")
         return self._thread.run(self.collect(tasks, repeats=repeats))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run work in the event loop of `with`, beside the caller; its result comes as a future of
+        `concurrent.futures`."""
+        if self._thread is None:
+            work.close()
+            raise UsageError("Rollouts: start needs `with Rollouts(...)`")
+        return self._thread.start(work)
 
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
@@ -313,12 +322,15 @@ class _LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work; an interruption of the caller cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.start(work)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Stop the loop, once what it still runs has ended."""
