@@ -70,6 +70,15 @@ class Guess(Environment):
         return float(response.final_text.startswith(str(task.a)))
 
 
+class Closing(Adder):
+    """Counts the sessions that are closed."""
+
+    closed = 0
+
+    async def close(self, session: Session) -> None:
+        Closing.closed += 1
+
+
 class Twice(SingleCall):
     """Asks twice, each time with nothing but the task."""
 
@@ -92,12 +101,15 @@ class Rig:
         self.config.generator.inference_engine.enable_ray_prometheus_stats = False
         self.config.trainer.train_batch_size = self.config.trainer.policy_mini_batch_size = 3
         self.config.generator.n_samples_per_prompt = REPEATS
-        self.config.generator.step_wise_trajectories = options.get("step_wise", False)
+        self.config.generator.step_wise_trajectories = options.pop("step_wise", False)
         self.client = RemoteInferenceClient(
             proxy_url=url, server_urls=[url], data_parallel_size=1, tokenizer=self.tokenizer
         )
         environment = build_environment(options.pop("environment", Adder))
-        self.generator = SkyRLGenerator(environment, self.tokenizer, self.client, **options)
+        self.config.generator.max_turns = options.pop("max_turns", 4)
+        self.config.generator.apply_overlong_filtering = options.pop("apply_overlong_filtering", False)
+        generator = self.config.generator
+        self.generator = SkyRLGenerator.of(generator, environment, self.tokenizer, self.client, **options)
         rows = dataset_rows(task_rows(environment, None, limit=3))
         (folder / "train.jsonl").write_bytes(b"".join(encode(row) + b"\n" for row in rows))
         self.dataset = PromptDataset(str(folder / "train.jsonl"), self.tokenizer, 4096, num_workers=1)
@@ -220,7 +232,7 @@ async def test_a_rollout_that_rewrites_its_history_is_masked_or_several_step_wis
     url: str, engine: Engine, tmp_path: Path
 ) -> None:
     engine.answer = lambda prompt: question(prompt)
-    rig = Rig(url, engine, tmp_path, step_wise=True, agent=Twice(), environment=Guess)
+    rig = Rig(url, engine, tmp_path, step_wise=True, agent=Twice(), max_steps=None, environment=Guess)
 
     output = await rig.generate()
     rewards = list(output["rewards"])
@@ -235,7 +247,29 @@ async def test_a_rollout_that_rewrites_its_history_is_masked_or_several_step_wis
     assert output["loss_masks"] == [[1, 1]] * 24
     assert data["loss_mask"].sum().item() == 48
     with pytest.raises(ModelError, match="none of the 12"):
-        await Rig(url, engine, tmp_path, agent=Twice(), environment=Guess).generate()
+        await Rig(url, engine, tmp_path, agent=Twice(), max_steps=None, environment=Guess).generate()
+
+
+async def test_the_settings_of_the_generator_hold(url: str, engine: Engine, tmp_path: Path) -> None:
+    rig = Rig(url, engine, tmp_path, max_turns=1, apply_overlong_filtering=True)
+
+    output = await rig.generate()
+
+    assert output["stop_reasons"] == ["length"] * 12
+    assert output["rewards"] == [0.125] * 12
+    assert not any(map(sum, output["loss_masks"]))
+    rig.config.generator.zero_reward_on_non_stop = True
+    with pytest.raises(UsageError, match="zero_reward_on_non_stop can't be honoured"):
+        SkyRLGenerator.of(rig.config.generator, Adder, rig.tokenizer, rig.client)
+
+
+def test_the_end_of_the_event_loop_closes_the_environment(url: str, engine: Engine, tmp_path: Path) -> None:
+    rig = Rig(url, engine, tmp_path, environment=Closing)
+
+    for number in (1, 2):
+        output = asyncio.run(rig.generator.generate(rig.batch()[0]))
+        assert len(output["response_ids"]) == 12
+        assert Closing.closed == 12 * number
 
 
 async def test_several_batches_at_the_same_time_share_the_environment(

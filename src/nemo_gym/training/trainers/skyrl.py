@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from nemo_gym.models.policies import Policy, Sampled, Sampling, Tokenizer
@@ -67,6 +68,7 @@ class SkyRLGenerator:
         context: the most tokens of a prompt and its answer together; None is no limit.
         step_wise: give a row for each part of a rollout whose prompt doesn't continue the tokens before it
             (`generator.step_wise_trajectories`), instead of masking such a rollout.
+        masks_truncated: leave rollouts that a limit cut off out of the loss; their rewards count.
         model_name: the name of the policy at the engines; None is the client's own.
         template_arguments: further arguments of the chat template.
         options: of `Rollouts`, such as `settings`, `max_steps` and `concurrency`.
@@ -80,6 +82,7 @@ class SkyRLGenerator:
         *,
         context: int | None = None,
         step_wise: bool = False,
+        masks_truncated: bool = False,
         model_name: str | None = None,
         template_arguments: Mapping[str, Any] | None = None,
         **options: Any,
@@ -90,37 +93,61 @@ class SkyRLGenerator:
         self._client = client
         self._context = context
         self._step_wise = step_wise
+        self._masks_truncated = masks_truncated
         self._model_name = model_name
         self._template_arguments = template_arguments
         self._models = RolloutModels()
-        self._gym = Rollouts(environment, model=self._models, **options)
-        self._opening: asyncio.Task[Rollouts] | None = None
+        self._make_gym = partial(Rollouts, environment, model=self._models, **options)
+        self._open: _Open | None = None
+
+    @classmethod
+    def of(cls, config: Any, environment: Any, tokenizer: Tokenizer, client: Any, **options: Any) -> Self:
+        """The generator with the settings of `cfg.generator` of SkyRL; `options` win over them.
+
+        Raises:
+            UsageError: a setting can't be honoured.
+        """
+        if config.zero_reward_on_non_stop:
+            raise UsageError("skyrl: zero_reward_on_non_stop can't be honoured; apply_overlong_filtering can")
+        longest: int | None = config.max_input_length
+        settings: dict[str, Any] = {
+            "max_steps": config.max_turns,
+            "context": longest and longest + config.sampling_params.max_generate_length,
+            "step_wise": config.step_wise_trajectories,
+            "masks_truncated": config.apply_overlong_filtering,
+            "template_arguments": dict(config.chat_template_kwargs),
+        }
+        return cls(environment, tokenizer, client, **{**settings, **options})
 
     async def generate(self, input_batch: Mapping[str, Any], disable_tqdm: bool = False) -> dict[str, Any]:
         """The rollouts of a `GeneratorInput` as a `GeneratorOutput`, in input order.
 
         Raises:
+            UsageError: a task doesn't fit the environment.
             ModelError: no rollout of the batch can be trained on.
         """
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._gym.__aenter__())
-        await asyncio.shield(self._opening)
+        gym = await self._opened()
         tasks = [task_of(extras) for extras in input_batch["env_extras"]]
+        gym.check(tasks)
         sampling = dict(input_batch.get("sampling_params") or {})
         ids = input_batch.get("trajectory_ids") or [None] * len(tasks)
         rollouts = await asyncio.gather(
-            *(self._collect(task, sampling, one) for task, one in zip(tasks, ids, strict=True))
+            *(self._collect(gym, task, sampling, one) for task, one in zip(tasks, ids, strict=True))
         )
         return self._output(rollouts, ids)
 
     async def aclose(self) -> None:
         """Close the environment. The end of the trainer's event loop does it too."""
-        if self._opening is not None:
-            await self._opening
-            self._opening = None
-            await self._gym.__aexit__(None, None, None)
+        if self._open is not None:
+            await self._open.aclose()
+            self._open = None
 
-    async def _collect(self, task: Row, sampling: dict[str, Any], id: Any) -> CollectedRollout:
+    async def _opened(self) -> Rollouts:
+        if self._open is None or self._open.loop is not asyncio.get_running_loop():
+            self._open = _Open(self._make_gym())
+        return await asyncio.shield(self._open.gym)
+
+    async def _collect(self, gym: Rollouts, task: Row, sampling: dict[str, Any], id: Any) -> CollectedRollout:
         session = uuid4().hex if id is None else f"{id.instance_id}_{id.repetition_id}"
         policy = _EnginePolicy(self._tokenizer, self._client, sampling, session, self._model_name)
         policy.context = self._context
@@ -130,7 +157,7 @@ class SkyRLGenerator:
             template_arguments=self._template_arguments,
         )
         try:
-            return await self._models.collect(self._gym, task, model)
+            return await self._models.collect(gym, task, model)
         finally:
             await self._client.finish_session(session)
 
@@ -147,7 +174,7 @@ class SkyRLGenerator:
             [place if id is None else id.instance_id for place, id in enumerate(ids)],
         )
         rows = [
-            _row(part, rollout, min(self._end_ids), reward=reward if part is each[-1] else 0.0)
+            self._row(part, rollout, reward=reward if part is each[-1] else 0.0)
             | {"trajectory_ids": id, "is_last_step": part is each[-1]}
             for rollout, each, reward, id in zip(rollouts, parts, rewards, ids, strict=True)
             for part in each
@@ -167,8 +194,49 @@ class SkyRLGenerator:
             "rollout_metrics": metrics | _metrics(rollouts, reasons),
         }
 
+    def _row(self, part: TokenSequence, rollout: CollectedRollout, *, reward: float) -> dict[str, Any]:
+        """One row of the output; where there are no tokens it is one end token outside of the loss."""
+        end = [min(self._end_ids)]
+        ids = part.completion_ids.tolist() or end
+        masked = part.mask is not None or not len(part.completion_ids)
+        masked = masked or (self._masks_truncated and part.truncated)
+        return {
+            "prompt_token_ids": part.prompt_ids.tolist() or end,
+            "response_ids": ids,
+            "rewards": reward,
+            "loss_masks": [0] * len(ids) if masked else part.loss_mask.astype(int).tolist(),
+            "stop_reasons": "error" if part.mask else "length" if part.truncated else "stop",
+            "rollout_logprobs": part.logprobs.tolist() or [0.0],
+            "trajectory_generation_times": rollout.timing.get("total_s", 0.0),
+            "env_metrics": dict(rollout.components or {}),
+        }
+
 
 _MAX_TOKENS: Final = 1024
+
+
+class _Open:
+    """An open environment, in a task of its own, which the end of the event loop cancels and waits for."""
+
+    def __init__(self, gym: Rollouts) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.gym: asyncio.Future[Rollouts] = self.loop.create_future()
+        self._end = asyncio.Event()
+        self._task = self.loop.create_task(self._keep(gym))
+
+    async def aclose(self) -> None:
+        self._end.set()
+        await self._task
+
+    async def _keep(self, gym: Rollouts) -> None:
+        try:
+            async with gym:
+                self.gym.set_result(gym)
+                await self._end.wait()
+        except Exception as error:
+            if self.gym.done():
+                raise
+            self.gym.set_exception(error)
 
 
 def neutral_rewards(rewards: Sequence[float | None], groups: Sequence[Any]) -> list[float]:
@@ -195,22 +263,6 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _row(part: TokenSequence, rollout: CollectedRollout, end: int, *, reward: float) -> dict[str, Any]:
-    """One row of the output; where there are no tokens it is one end token outside of the loss."""
-    ids = part.completion_ids.tolist() or [end]
-    trained = part.mask is None and len(part.completion_ids)
-    return {
-        "prompt_token_ids": part.prompt_ids.tolist() or [end],
-        "response_ids": ids,
-        "rewards": reward,
-        "loss_masks": part.loss_mask.astype(int).tolist() if trained else [0] * len(ids),
-        "stop_reasons": "error" if part.mask else "length" if part.truncated else "stop",
-        "rollout_logprobs": part.logprobs.tolist() or [0.0],
-        "trajectory_generation_times": rollout.timing.get("total_s", 0.0),
-        "env_metrics": dict(rollout.components or {}),
-    }
-
-
 def _metrics(rollouts: Sequence[CollectedRollout], reasons: Sequence[str | None]) -> dict[str, float]:
     """How many rollouts can't be trained on, by reason, and the means of the reward's components."""
     metrics: dict[str, float] = {"nemo_gym/untrainable": sum(reason is not None for reason in reasons)}
@@ -235,7 +287,8 @@ class _EnginePolicy(Policy):
         self._name = name
 
     async def sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
-        params = {**self._sampling, "max_tokens": sampling.max_tokens}
+        most = min(sampling.max_tokens, self._sampling.get("max_tokens") or sampling.max_tokens)
+        params = {**self._sampling, "max_tokens": most}
         if params.get("logprobs") is None:
             params["logprobs"] = 1
         version = getattr(self._client, "weight_version", None)
