@@ -266,8 +266,14 @@ async def test_the_settings_of_the_generator_hold(url: str, engine: Engine, tmp_
 def test_the_end_of_the_event_loop_closes_the_environment(url: str, engine: Engine, tmp_path: Path) -> None:
     rig = Rig(url, engine, tmp_path, environment=Closing)
 
+    async def step() -> dict[str, Any]:
+        try:
+            return await rig.generator.generate(rig.batch()[0])
+        finally:
+            await rig.client.teardown()
+
     for number in (1, 2):
-        output = asyncio.run(rig.generator.generate(rig.batch()[0]))
+        output = asyncio.run(step())
         assert len(output["response_ids"]) == 12
         assert Closing.closed == 12 * number
 

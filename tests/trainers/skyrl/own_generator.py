@@ -173,7 +173,7 @@ def test_threads_play_several_episodes_at_the_same_time_and_one_may_be_left_earl
 
     with registered(Adder) as gym:
         rows = dataset_rows(gym.own_tasks(n=4))
-        both = threading.Barrier(len(rows))
+        both = threading.Barrier(len(rows), timeout=60)
         threads = [threading.Thread(target=run, args=item) for item in enumerate(rows)]
         for thread in threads:
             thread.start()

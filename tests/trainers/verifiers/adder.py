@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
@@ -13,6 +14,8 @@ class Adder(Environment):
 
     class Config(Environment.Config):
         breaks: bool = False
+        closes: str = ""
+        """A pipe into which it writes when a session closes."""
 
     class Task(Task):
         a: int
@@ -24,6 +27,10 @@ class Adder(Environment):
     async def add(self, a: int, b: int) -> str:
         """Add two numbers."""
         return str(a + b)
+
+    async def close(self, session: Session) -> None:
+        if self.config.closes:
+            Path(self.config.closes).write_text("closed")
 
     async def verify(self, task: Adder.Task, response: Response, session: Session) -> dict[str, float]:
         if self.config.breaks:

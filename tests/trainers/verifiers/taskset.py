@@ -7,6 +7,8 @@ server with vLLM's token route that answers by script.
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -176,6 +178,27 @@ async def test_an_engine_that_fails_is_an_error_and_no_reward(
     assert trace.errors[-1].type == "ProviderError"
     assert "out of memory" in trace.errors[-1].message
     assert trace.rewards == {}
+
+
+async def test_a_rollout_that_the_trainer_cancels_closes_its_session(
+    engine: Engine, url: str, tmp_path: Path
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def wait(prompt: str) -> str:
+        begun.set()
+        end.wait(60)
+        return play(prompt)
+
+    engine.answer = wait
+    os.mkfifo(tmp_path / "closed")
+    async with working(engine, url, tmp_path, settings={"closes": str(tmp_path / "closed")}) as worker:
+        closed = asyncio.create_task(asyncio.to_thread((tmp_path / "closed").read_text))
+        run = asyncio.create_task(worker.run(0))
+        await asyncio.to_thread(begun.wait, 60)
+        run.cancel()
+        assert await closed == "closed"
+        end.set()
 
 
 async def test_a_limit_of_verifiers_ends_the_agent_and_what_there_is_gets_scored(
