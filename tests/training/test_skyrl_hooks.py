@@ -28,11 +28,12 @@ def test_the_reward_of_a_failed_rollout_moves_the_mean_of_no_group() -> None:
     rewards = neutral_rewards([1.0, None, 0.0, None, None, 0.5], ["a", "a", "a", "b", "b", "c"])
 
     assert rewards == [1.0, 0.5, 0.0, 0.5, 0.5, 0.5]
+    assert neutral_rewards([None, None], ["a", "a"], earlier=0.25) == [0.25, 0.25]
 
 
 def test_mistakes_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="none of the 2 rollouts"):
-        neutral_rewards([None, None], ["a", "b"])
+        neutral_rewards([None, None], ["a", "b"], earlier=0.25)
     with pytest.raises(UsageError, match=r"must be made of dataset_rows"):
         task_of({"question": "1 + 2"})
     monkeypatch.setitem(sys.modules, "skyrl_gym", None)

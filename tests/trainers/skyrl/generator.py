@@ -20,7 +20,7 @@ from skyrl.backends.skyrl_train.inference_servers.engine_utils import get_sampli
 from skyrl.backends.skyrl_train.inference_servers.remote_inference_client import RemoteInferenceClient
 from skyrl.train.config import SkyRLTrainConfig
 from skyrl.train.dataset import PromptDataset
-from skyrl.train.generators.utils import prepare_generator_input
+from skyrl.train.generators.utils import concatenate_generator_outputs, prepare_generator_input
 from skyrl.train.trainer import RayPPOTrainer
 
 from nemo_gym import Environment, Response, Session, Task
@@ -44,6 +44,7 @@ class Play:
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
+        self.breaks_always = False
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -53,7 +54,7 @@ class Play:
             return call(question(prompt))
         with self._lock:
             count = self._counts[result] = self._counts.get(result, -1) + 1
-        if question(prompt) in self.broken and count % 2:
+        if question(prompt) in self.broken and (count % 2 or self.breaks_always):
             raise RuntimeError("out of memory")
         return result if count in (0, 3) else "no idea"
 
@@ -217,6 +218,34 @@ async def test_a_rollout_that_fails_is_masked_and_moves_no_baseline(
         assert sum(output["rewards"][place]) == 0.625, "the mean of the others of its group"
         assert data["advantages"][place].abs().max().item() < 1e-6
     assert rig.trainer.all_metrics["nemo_gym/untrainable/failed"] == 2
+
+
+async def test_the_asynchronous_trainer_gets_a_masked_group_when_all_of_it_fails(
+    url: str, engine: Engine, tmp_path: Path
+) -> None:
+    rig = Rig(url, engine, tmp_path)
+    batch, _ = rig.batch()
+    groups = [
+        {
+            name: value[at : at + REPEATS] if isinstance(value, list) else value
+            for name, value in batch.items()
+        }
+        for at in range(0, 3 * REPEATS, REPEATS)
+    ]
+
+    outputs = [await rig.generator.generate(groups[0], disable_tqdm=True)]
+    engine.answer.broken = {"1"}
+    engine.answer.breaks_always = True
+    outputs += [await rig.generator.generate(group, disable_tqdm=True) for group in groups[1:]]
+    await rig.generator.aclose()
+    await rig.client.teardown()
+    whole = concatenate_generator_outputs(outputs)
+    _, data = rig.learn(whole, rig.batch()[1])
+
+    assert outputs[1]["rewards"] == [0.625] * 4, "the mean of the group before"
+    assert not any(map(sum, outputs[1]["loss_masks"]))
+    assert sorted(outputs[2]["rewards"]) == [0.125, 0.125, 1.125, 1.125]
+    assert data["loss_mask"][REPEATS : 2 * REPEATS].sum().item() == 0
 
 
 async def test_a_batch_without_any_rollout_to_train_on_is_an_error(

@@ -3,6 +3,7 @@
 `BasePPOExp.get_generator` returns a `SkyRLGenerator` instead of SkyRL's own one. The trainer wants a number
 as the reward of every row. A rollout that can't be trained on has a loss mask of zeros and, so that it moves
 no baseline, the mean reward of its group, or of the batch if its whole group failed; never a zero of its own.
+The fully asynchronous trainer asks for one group at a time, so there it is the mean of the batch before.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class SkyRLGenerator:
         self._models = RolloutModels()
         self._make_gym = partial(Rollouts, environment, model=self._models, **options)
         self._open: _Open | None = None
+        self._mean_reward: float | None = None
 
     @classmethod
     def of(cls, config: Any, environment: Any, tokenizer: Tokenizer, client: Any, **options: Any) -> Self:
@@ -124,7 +126,7 @@ class SkyRLGenerator:
 
         Raises:
             UsageError: a task doesn't fit the environment.
-            ModelError: no rollout of the batch can be trained on.
+            ModelError: no rollout of several groups, or of the first one, can be trained on.
         """
         gym = await self._opened()
         tasks = [task_of(extras) for extras in input_batch["env_extras"]]
@@ -169,10 +171,10 @@ class SkyRLGenerator:
             for rollout in rollouts
         ]
         reasons = [None if any(part.mask is None for part in each) else each[0].mask for each in parts]
-        rewards = neutral_rewards(
-            [None if reason else one.reward for one, reason in zip(rollouts, reasons, strict=True)],
-            [place if id is None else id.instance_id for place, id in enumerate(ids)],
-        )
+        known = [None if reason else one.reward for one, reason in zip(rollouts, reasons, strict=True)]
+        groups = [place if id is None else id.instance_id for place, id in enumerate(ids)]
+        rewards = neutral_rewards(known, groups, earlier=self._mean_reward)
+        self._mean_reward = _mean(rewards)
         rows = [
             self._row(part, rollout, reward=reward if part is each[-1] else 0.0)
             | {"trajectory_ids": id, "is_last_step": part is each[-1]}
@@ -239,9 +241,14 @@ class _Open:
             self.gym.set_exception(error)
 
 
-def neutral_rewards(rewards: Sequence[float | None], groups: Sequence[Any]) -> list[float]:
+def neutral_rewards(
+    rewards: Sequence[float | None], groups: Sequence[Any], *, earlier: float | None = None
+) -> list[float]:
     """The rewards with the mean of the others of its group in the place of each None, or of all others if its
     group has none.
+
+    Args:
+        earlier: stands for the rewards of a single group that has none.
 
     Raises:
         ModelError: there is no reward at all.
@@ -252,7 +259,9 @@ def neutral_rewards(rewards: Sequence[float | None], groups: Sequence[Any]) -> l
             known.setdefault(group, []).append(reward)
     every = [reward for each in known.values() for reward in each]
     if not every:
-        raise ModelError(f"skyrl: none of the {len(rewards)} rollouts of the batch can be trained on")
+        if earlier is None or len(set(groups)) > 1:
+            raise ModelError(f"skyrl: none of the {len(rewards)} rollouts of the batch can be trained on")
+        every = [earlier]
     return [
         reward if reward is not None else _mean(known.get(group) or every)
         for reward, group in zip(rewards, groups, strict=True)
