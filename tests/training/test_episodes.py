@@ -120,3 +120,15 @@ async def test_each_rollout_asks_its_own_model() -> None:
 
     assert [one.reward for one in rollouts] == [1.0] * 6
     assert not any("_ng_model_number" in one.row for one in rollouts)
+
+
+def test_ordinary_code_plays_an_episode_in_the_loop_of_with() -> None:
+    with Rollouts(Adder, model=models) as gym:
+        episode = Episode(partial(models.collect, gym, gym.own_tasks(n=1)[0]))
+        gym.start(episode.begin()).result()
+        rollout = gym.start(episode.answer(say("2"))).result()
+
+    assert isinstance(rollout, CollectedRollout)
+    assert rollout.reward == 1.0
+    with pytest.raises(UsageError, match="start needs `with"):
+        gym.start(asyncio.sleep(0))
