@@ -149,6 +149,14 @@ class Rollouts:
         """The same for ordinary code, inside of `with`."""
         return self._in_thread(self.collect(tasks, repeats=repeats))
 
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run work in the event loop of `with`, beside the caller; its result comes as a future of
+        `concurrent.futures`."""
+        if self._thread is None:
+            work.close()
+            raise UsageError("Rollouts: start needs `with Rollouts(...)`")
+        return self._thread.start(work)
+
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
     ) -> AsyncGenerator[CollectedRollout, None]:
@@ -351,6 +359,9 @@ class _LoopThread:
         except BaseException:
             future.cancel()
             raise
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Cancel what still runs, and stop the loop."""
