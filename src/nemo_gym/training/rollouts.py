@@ -150,8 +150,7 @@ class Rollouts:
         return self._in_thread(self.collect(tasks, repeats=repeats))
 
     def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run work in the event loop of `with`, beside the caller; its result comes as a future of
-        `concurrent.futures`."""
+        """Run work in the event loop of `with`, beside the caller, at the longest until the end of `with`."""
         if self._thread is None:
             work.close()
             raise UsageError("Rollouts: start needs `with Rollouts(...)`")
@@ -203,13 +202,6 @@ class Rollouts:
         environments = TrlEnvironments(self.dataset(split, n), self._row, collector, self._in_thread)
         self._stack.push_async_callback(environments.aclose)
         return environments
-
-    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run work in the event loop of `with`, beside the caller, at the longest until its end."""
-        if self._thread is None:
-            work.close()
-            raise UsageError("Rollouts: start needs `with Rollouts(...)`")
-        return self._thread.start(work)
 
     @property
     def trl_reward(self) -> Callable[..., list[float | None]]:
@@ -359,9 +351,6 @@ class _LoopThread:
         except BaseException:
             future.cancel()
             raise
-
-    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Cancel what still runs, and stop the loop."""
