@@ -10,9 +10,11 @@ AGREEMENT := .venv-agreement
 TOPICS := $(basename $(notdir $(wildcard tests/agreement/*.txt)))
 TRAINERS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/trainers/*/requirements.txt))))
 TRAINER_VENVS := .venv-trainers
+SIBLINGS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/siblings/*/requirements.txt))))
+SIBLING_VENVS := .venv-siblings
 TRAIN := .venv-train
 
-.PHONY: rollouts train-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-benchmarks test-browser lint bench docs format clean
+.PHONY: rollouts train-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-siblings test-benchmarks test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
@@ -68,17 +70,29 @@ test-trainers: $(TRAINERS:%=test-trainers-%) ## The real trainers, each in an en
 test-trainers-%: $(TRAINER_VENVS)/%/.installed
 	$(TRAINER_VENVS)/$*/bin/python -m pytest -n 0 tests/trainers/$*/*.py
 
-.PRECIOUS: $(TRAINER_VENVS)/%/.installed
+test-siblings: $(SIBLINGS:%=test-siblings-%) ## The real packages of the NeMo family, each in an environment of its own; minutes, GB.
 
-# What a trainer needs a GPU or a compiler for is left out: its `no_deps.txt` is installed without requirements.
+test-siblings-%: $(SIBLING_VENVS)/%/.installed
+	$(SIBLING_VENVS)/$*/bin/python -m pytest -n 0 tests/siblings/$*/*.py
+
+.PRECIOUS: $(TRAINER_VENVS)/%/.installed $(SIBLING_VENVS)/%/.installed
+
 $(TRAINER_VENVS)/%/.installed: tests/trainers/%/requirements.txt
-	$(PYTHON) -m venv $(TRAINER_VENVS)/$*
-	$(TRAINER_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check -e '.[hf]' -r $< \
+	$(call install_beside,[hf])
+
+$(SIBLING_VENVS)/%/.installed: tests/siblings/%/requirements.txt
+	$(call install_beside,)
+
+# This package with an extra, and the requirements of a folder of tests, whose first line may ask for `# python 3.12`.
+# `no_deps.txt` beside them has packages whose own requirements need a GPU or a compiler.
+define install_beside
+	$(or $(shell sed -n 's/^# python \(3[.0-9]*\)$$/python\1/p' $<),$(PYTHON)) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.$(1)' -r $< \
 		pytest pytest-xdist pytest-asyncio hypothesis
-	if [ -f tests/trainers/$*/no_deps.txt ]; then \
-		$(TRAINER_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-			-r tests/trainers/$*/no_deps.txt; fi
+	if [ -f $(<D)/no_deps.txt ]; then \
+		$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(<D)/no_deps.txt; fi
 	touch $@
+endef
 
 test-benchmarks: $(SETUP) ## Every row of the benchmarks that come from packages or a generator; minutes.
 	$(BIN)/python -m pytest -n 0 -s tests/library/benchmarks/full.py
@@ -125,4 +139,4 @@ $(AGENTS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(TRAIN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(SIBLING_VENVS) $(TRAIN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
