@@ -83,10 +83,14 @@ $(TRAINER_VENVS)/%/.installed: tests/trainers/%/requirements.txt
 $(SIBLING_VENVS)/%/.installed: tests/siblings/%/requirements.txt
 	$(call install_beside,)
 
+# A Python of the version: on PATH, or of pyenv.
+python_of = $(if $(1),$(or $(shell for one in python$(1) $(HOME)/.pyenv/versions/$(1).*/bin/python; do \
+	$$one --version >/dev/null 2>&1 && echo $$one && break; done),python$(1)),$(PYTHON))
+
 # This package with an extra, and the requirements of a folder of tests, whose first line may ask for `# python 3.12`.
 # `no_deps.txt` beside them has packages whose own requirements need a GPU or a compiler.
 define install_beside
-	$(or $(shell sed -n 's/^# python \(3[.0-9]*\)$$/python\1/p' $<),$(PYTHON)) -m venv $(@D)
+	$(call python_of,$(shell sed -n 's/^# python \(3[.0-9]*\)$$/\1/p' $<)) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.$(1)' -r $< \
 		pytest pytest-xdist pytest-asyncio hypothesis
 	if [ -f $(<D)/no_deps.txt ]; then \
