@@ -51,7 +51,7 @@ class _Config(dict[str, int]):
 
 async def test_the_calls_of_a_rollout_have_one_id_and_the_trainers_parameters() -> None:
     loop = Loop([65, END])
-    policy = verl.ServerPolicy(loop, PARAMS, priority=5)
+    policy = verl.ServerPolicy(loop, PARAMS, 5)
 
     sampled = await policy.sample([1, 2, 3], Sampling(temperature=0.1, max_tokens=6))
     await policy.sample([1, 2, 3, 65, END, 4], Sampling(max_tokens=3))
@@ -65,6 +65,14 @@ async def test_the_calls_of_a_rollout_have_one_id_and_the_trainers_parameters() 
     assert first["priority"] == 5
     assert policy.steps == [3, 4, 3, 4]
     assert policy.context == 3 + 6
+
+
+async def test_with_full_determinism_the_id_is_that_of_the_priority() -> None:
+    loop = Loop([65, END], full_determinism=True)
+
+    await verl.ServerPolicy(loop, PARAMS, 5).sample([1], Sampling())
+
+    assert loop.calls[0]["id"] == "det-5"
 
 
 @pytest.mark.parametrize(

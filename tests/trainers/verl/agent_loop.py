@@ -1,14 +1,17 @@
 """verl's own agent loop workers collect rollouts of this package: `make test-trainers-verl`.
 
-The configuration, the data set, the workers, the registry and the batches are verl's. Its inference servers
-need a GPU, so a script answers in their place, with the arguments and the results of verl's client. A
-dictionary replaces the store that verl's default trainer fills.
+The configuration, the data set, the workers, the client, its load balancer, the registry and the batches are
+verl's. Its inference servers need a GPU, so a script answers in their place. No cluster is started: handles
+of actors call their objects in this process, and a dictionary replaces the store of verl's default trainer.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
@@ -25,6 +28,7 @@ from verl.experimental.agent_loop.agent_loop import (
 from verl.protocol import DataProto
 from verl.trainer.ppo.v1 import agent_loop_tq
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
+from verl.workers.rollout.llm_server import GlobalRequestLoadBalancer, LLMServerClient
 from verl.workers.rollout.replica import TokenOutput
 
 from nemo_gym.training.trainers import verl as adapter
@@ -37,33 +41,69 @@ ADDER = f"{Path(__file__).parents[2] / 'support' / 'adder.py'}:Adder"
 SETTINGS = {"environment": ADDER, "settings": {"broken": [5]}, "max_steps": 4}
 
 
-class Servers:
-    """Answers as verl's client of its servers does. Each answer comes from a later version of the weights."""
+class Server:
+    """Answers as a server of verl does. The second answer of a rollout comes from later weights."""
 
-    def __init__(self, answer: Callable[[str], str] = solve) -> None:
+    def __init__(self, calls: list[dict[str, Any]]) -> None:
         self.tokenizer = chat_tokenizer()
-        self.answer = answer
-        self.calls: list[dict[str, Any]] = []
+        self.calls = calls
 
     async def generate(
-        self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any], priority: int = 0
+        self,
+        *,
+        request_id: str,
+        prompt_ids: list[int],
+        sampling_params: dict[str, Any],
+        image_data: None,
+        video_data: None,
+        priority: int = 0,
     ) -> TokenOutput:
-        text = self.answer(self.tokenizer.decode(prompt_ids))
+        text = solve(self.tokenizer.decode(prompt_ids))
         ids = self.tokenizer.encode(f"{text}<|im_end|>")[: sampling_params["max_tokens"]]
-        step = 7 + len([one for one in self.calls if one["id"] == request_id])
         logprobs = [-0.5 - place for place in range(len(ids))] if sampling_params["logprobs"] else None
-        self.calls.append({"id": request_id, "prompt": prompt_ids, "answer": ids, **sampling_params})
+        step = 8 if any(begins(prompt_ids, call) for call in self.calls) else 7
+        self.calls.append({"server": self, "prompt": prompt_ids, "answer": ids, **sampling_params})
         return TokenOutput(
-            token_ids=ids,
-            log_probs=logprobs,
-            stop_reason="completed",
-            extra_fields={"global_steps": step, "min_global_steps": step, "max_global_steps": step},
+            token_ids=ids, log_probs=logprobs, stop_reason="completed", extra_fields={"global_steps": step}
         )
 
-    def rollout(self, place: int) -> list[dict[str, Any]]:
-        """The calls of one rollout."""
-        ids = list(dict.fromkeys(call["id"] for call in self.calls))
-        return [call for call in self.calls if call["id"] == ids[place]]
+
+class Handle:
+    """A handle of an actor of Ray, in this process."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.actor, name)
+
+        def remote(*arguments: Any, **named: Any) -> Awaitable[Any]:
+            result = method(*arguments, **named)
+            return result if inspect.isawaitable(result) else asyncio.ensure_future(value_of(result))
+
+        return SimpleNamespace(remote=remote)
+
+
+async def value_of(value: Any) -> Any:
+    return value
+
+
+def begins(prompt: list[int], call: dict[str, Any]) -> bool:
+    """Whether a prompt continues the answer of a call."""
+    before = [*call["prompt"], *call["answer"]]
+    return prompt[: len(before)] == before
+
+
+def rollout_of(calls: list[dict[str, Any]], first: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first and the second call of the rollout that begins with a call."""
+    return first, next(call for call in calls if begins(call["prompt"], first))
+
+
+def client_of(config: Any) -> tuple[LLMServerClient, list[dict[str, Any]]]:
+    """verl's client with its load balancer and two servers, and the calls that these get."""
+    calls: list[dict[str, Any]] = []
+    servers = {name: Handle(Server(calls)) for name in ("one", "other")}
+    return LLMServerClient(config, Handle(GlobalRequestLoadBalancer(servers))), calls
 
 
 @pytest.fixture
@@ -122,20 +162,20 @@ async def test_a_multi_turn_tool_rollout_becomes_a_batch_of_exactly_the_sampled_
     config: Callable[..., Any], tmp_path: Path
 ) -> None:
     trainer = config()
-    worker = AgentLoopWorker(trainer, servers := Servers())
+    client, calls = client_of(trainer)
+    worker = AgentLoopWorker(trainer, client)
 
-    rows = rows_of(trainer, tmp_path, 3)
-    output = await worker.generate_sequences(batch_of([row for row in rows for _ in range(2)]))
+    output = await worker.generate_sequences(batch_of(rows_of(trainer, tmp_path, 5)))
 
-    assert output.batch["responses"].shape == (6, 160)
-    assert len({call["id"] for call in servers.calls}) == 6, "each rollout has an id of its own"
-    assert output.non_tensor_batch["__num_turns__"].tolist() == [4] * 6
-    assert output.batch["rm_scores"].sum(1).tolist() == [1.0] * 6
-    for place in range(6):
+    assert output.batch["responses"].shape == (5, 160)
+    assert output.non_tensor_batch["__num_turns__"].tolist() == [4] * 5
+    assert output.batch["rm_scores"].sum(1).tolist() == [1.0] * 5
+    assert len({call["server"] for call in calls}) == 2
+    for place in range(5):
         seen = output.batch["input_ids"][place][output.batch["attention_mask"][place].bool()].tolist()
-        rollouts = map(servers.rollout, range(6))
-        calls = next(one for one in rollouts if [*one[-1]["prompt"], *one[-1]["answer"]] == seen)
-        first, last = calls
+        first, last = rollout_of(calls, next(call for call in calls if begins(seen, call)))
+        assert [*last["prompt"], *last["answer"]] == seen
+        assert first["server"] is last["server"], "all calls of a rollout go to the same server"
         begin, middle = len(first["prompt"]), len(last["prompt"])
         sampled = [*first["answer"], *last["answer"]]
         between = middle - begin - len(first["answer"])
@@ -150,9 +190,9 @@ async def test_a_multi_turn_tool_rollout_becomes_a_batch_of_exactly_the_sampled_
         expected = torch.tensor([*values[0], *[0.0] * between, *values[1], *padding])
         assert torch.equal(output.batch["rollout_log_probs"][place], expected)
         assert output.batch["rm_scores"][place][len(mask) - 1] == 1.0
-    assert output.non_tensor_batch["min_global_steps"].tolist() == [7] * 6
-    assert output.non_tensor_batch["max_global_steps"].tolist() == [8] * 6
-    assert output.non_tensor_batch["ng_masked"].tolist() == [0.0] * 6
+    assert output.non_tensor_batch["min_global_steps"].tolist() == [7] * 5
+    assert output.non_tensor_batch["max_global_steps"].tolist() == [8] * 5
+    assert output.non_tensor_batch["ng_masked"].tolist() == [0.0] * 5
 
 
 async def test_the_sampling_parameters_are_those_of_the_trainer(
@@ -165,13 +205,14 @@ async def test_the_sampling_parameters_are_those_of_the_trainer(
         "actor_rollout_ref.rollout.calculate_log_probs=False",
         "actor_rollout_ref.rollout.val_kwargs.temperature=0.1",
     )
-    worker = AgentLoopWorker(trainer, servers := Servers())
+    client, calls = client_of(trainer)
+    worker = AgentLoopWorker(trainer, client)
     rows = rows_of(trainer, tmp_path, 1)
 
     output = await worker.generate_sequences(batch_of(rows))
     await worker.generate_sequences(batch_of(rows, validate=True))
 
-    first, last, validation = servers.calls[:3]
+    first, last, validation = calls[:3]
     assert (first["temperature"], first["top_p"], first["top_k"]) == (0.7, 0.9, 20)
     assert validation["temperature"] == 0.1
     assert first["max_tokens"] == 160
@@ -183,11 +224,12 @@ async def test_a_rollout_at_the_limit_is_cut_where_the_server_stopped_and_flagge
     config: Callable[..., Any], tmp_path: Path
 ) -> None:
     trainer = config("data.max_response_length=24")
-    worker = AgentLoopWorker(trainer, servers := Servers())
+    client, calls = client_of(trainer)
+    worker = AgentLoopWorker(trainer, client)
 
     output = await worker.generate_sequences(batch_of(rows_of(trainer, tmp_path, 1)))
 
-    (call,) = servers.calls
+    (call,) = calls
     assert output.batch["responses"][0].tolist() == call["answer"]
     assert output.batch["response_mask"].sum() == 24
     assert output.non_tensor_batch["ng_truncated"].tolist() == [1.0]
@@ -203,7 +245,7 @@ async def test_in_the_older_trainer_a_failed_rollout_is_a_token_outside_of_the_l
     config: Callable[..., Any], tmp_path: Path, place: int, override: str, reason: str
 ) -> None:
     trainer = config(override, "data.filter_overlong_prompts=False")
-    worker = AgentLoopWorker(trainer, Servers())
+    worker = AgentLoopWorker(trainer, client_of(trainer)[0])
 
     output = await worker.generate_sequences(batch_of(rows_of(trainer, tmp_path, 8)[place : place + 1]))
 
@@ -240,7 +282,8 @@ async def test_in_the_default_trainer_a_failed_rollout_is_a_failure_and_others_a
     monkeypatch.setattr(agent_loop_tq, "tq", store := Store())
     trainer = config("actor_rollout_ref.rollout.n=2")
     kind = agent_loop_tq.AgentLoopWorkerTQ.__ray_metadata__.modified_class
-    worker = kind(trainer, servers := Servers())
+    client, calls = client_of(trainer)
+    worker = kind(trainer, client)
     rows = rows_of(trainer, tmp_path, 8)
     sampling = {"temperature": 1.0, "top_p": 1.0, "logprobs": True}
     trajectory = {"step": 7, "sample_index": 0, "rollout_n": 0, "validate": False}
@@ -250,12 +293,11 @@ async def test_in_the_default_trainer_a_failed_rollout_is_a_failure_and_others_a
 
     assert store.status == {"good": "finished", "bad": "failure"}
     assert sorted(store.fields) == ["good_0_0", "good_1_0"]
-    for key, calls in zip(sorted(store.fields), map(servers.rollout, range(2)), strict=True):
-        got, last = store.fields[key], calls[-1]
+    first, last = rollout_of(calls, calls[0])
+    for key, got in store.fields.items():
         assert got["input_ids"].tolist() == [*last["prompt"], *last["answer"]]
-        assert got["responses"][got["loss_mask"].bool()].tolist() == [
-            token for call in calls for token in call["answer"]
-        ]
+        sampled = got["responses"][got["loss_mask"].bool()].tolist()
+        assert sampled == [*first["answer"], *last["answer"]]
         assert got["rm_scores"].tolist() == [*[0.0] * (len(got["responses"]) - 1), 1.0]
         assert store.tags[key]["min_global_steps"] == 7
         assert store.tags[key]["max_global_steps"] == 8
@@ -265,7 +307,7 @@ async def test_all_loops_of_a_process_share_one_environment(
     config: Callable[..., Any], tmp_path: Path
 ) -> None:
     trainer = config()
-    worker = AgentLoopWorker(trainer, Servers())
+    worker = AgentLoopWorker(trainer, client_of(trainer)[0])
     arguments = {
         "trainer_config": DictConfigWrap(trainer),
         "server_manager": worker.llm_client,
@@ -287,7 +329,7 @@ async def test_a_data_set_without_our_column_is_named_in_the_error(
     config: Callable[..., Any], tmp_path: Path
 ) -> None:
     trainer = config()
-    worker = AgentLoopWorker(trainer, Servers())
+    worker = AgentLoopWorker(trainer, client_of(trainer)[0])
     (row,) = rows_of(trainer, tmp_path, 1)
     del row[adapter.ROW]
 

@@ -111,10 +111,10 @@ class ServerPolicy(Policy):
     Args:
         loop: the agent loop.
         sampling_params: as verl passes them to the loop.
-        extra: further arguments of the server manager.
+        priority: of the rollout among all of the batch, as verl passes it to the loop.
     """
 
-    def __init__(self, loop: Any, sampling_params: Mapping[str, Any], **extra: Any) -> None:
+    def __init__(self, loop: Any, sampling_params: Mapping[str, Any], priority: int = 0) -> None:
         super().__init__(loop.tokenizer)
         config = loop.rollout_config
         self.prompt_length, self.response_length = int(config.prompt_length), int(config.response_length)
@@ -125,8 +125,8 @@ class ServerPolicy(Policy):
         self._max_length = config.get("max_model_len") or self.context
         self._servers = loop.server_manager
         self._params = dict(sampling_params)
-        self._extra = extra
-        self._request_id = uuid4().hex
+        self._priority = priority
+        self._request_id = f"det-{priority}" if config.get("full_determinism") else uuid4().hex
         self._opened = False
 
     async def sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
@@ -137,7 +137,7 @@ class ServerPolicy(Policy):
             self._request_id,
             prompt_ids=prompt,
             sampling_params={**self._params, "max_tokens": most},
-            **self._extra,
+            priority=self._priority,
         )
         ids: list[int] = output.token_ids
         if output.stop_reason in ("aborted", "abort"):
@@ -181,7 +181,7 @@ def _loop_class() -> Any:
 
         async def run(self, sampling_params: dict[str, Any], **fields: Any) -> Any:
             row = row_of(fields.get(ROW), f"verl: the column {ROW!r} of the data set")
-            policy = ServerPolicy(self, sampling_params, priority=int(fields.get("priority") or 0))
+            policy = ServerPolicy(self, sampling_params, int(fields.get("priority") or 0))
             rollout = await self.rollouts.collect(
                 row,
                 policy,
