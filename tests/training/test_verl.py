@@ -132,4 +132,4 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"empty\.jsonl: there are no tasks"):
         verl.write_dataset(tmp_path / "train.parquet", ADDER, file=empty)
     with pytest.raises(UsageError, match=r"can't be imported .*: pip install verl"):
-        verl.agent_loop(environment=ADDER)
+        verl.agent_loop({"environment": ADDER})

@@ -38,7 +38,7 @@ from tests.support.adder import solve
 from tests.support.hf_tokenizer import chat_tokenizer
 
 ADDER = f"{Path(__file__).parents[2] / 'support' / 'adder.py'}:Adder"
-SETTINGS = {"environment": ADDER, "settings": {"broken": [5]}, "max_steps": 4}
+ROLLOUTS = {"environment": ADDER, "settings": {"broken": [5]}, "max_steps": 4}
 
 
 class Server:
@@ -113,12 +113,13 @@ async def loops(tmp_path: Path) -> AsyncIterator[Path]:
     path.write_text(
         "- name: nemo_gym\n"
         "  _target_: nemo_gym.training.trainers.verl.agent_loop\n"
-        f"  environment: {ADDER}\n"
-        "  settings: {broken: [5]}\n"
-        "  max_steps: 4\n"
+        "  rollouts:\n"
+        f"    environment: {ADDER}\n"
+        "    settings: {broken: [5]}\n"
+        "    max_steps: 4\n"
     )
     yield path
-    await adapter.single_rollouts(encode(SETTINGS)).aclose()
+    await adapter.single_rollouts(encode(ROLLOUTS)).aclose()
 
 
 @pytest.fixture
@@ -322,7 +323,7 @@ async def test_all_loops_of_a_process_share_one_environment(
     await worker.generate_sequences(batch_of(rows_of(trainer, tmp_path, 1)))
 
     assert isinstance(one, AgentLoopBase)
-    assert one.rollouts is other.rollouts is adapter.single_rollouts(encode(SETTINGS))
+    assert one.rollouts is other.rollouts is adapter.single_rollouts(encode(ROLLOUTS))
 
 
 async def test_a_data_set_without_our_column_is_named_in_the_error(

@@ -5,8 +5,7 @@ verl starts one agent loop per rollout. `agent_loop_config_path` names this one:
 ```yaml
 - name: nemo_gym
   _target_: nemo_gym.training.trainers.verl.agent_loop
-  environment: workplace_assistant
-  max_steps: 8
+  rollouts: {environment: workplace_assistant, max_steps: 8}
 ```
 
 The data set (`write_dataset`) carries the task row. A rollout that can't be trained on is an error for verl's
@@ -35,32 +34,26 @@ from nemo_gym.wire.jsonl import encode
 
 ROW: Final = "ng_row"
 """The column of the data set with the task row as JSON text."""
-_OF_VERL: Final = (
-    *("trainer_config", "server_manager", "tokenizer", "processor", "dataset_cls", "data_config"),
-    "hf_model_type",
-)
 logger = logging.getLogger(__name__)
 
 
-def agent_loop(**arguments: Any) -> Any:
+def agent_loop(rollouts: Mapping[str, Any], **of_verl: Any) -> Any:
     """The agent loop of one rollout, an `AgentLoopBase` of verl.
 
     Args:
-        arguments: those of `AgentLoopBase`, which verl adds, and those of `Rollouts`: `environment`,
-            `settings`, `agent`, `max_steps` ...
+        rollouts: arguments of `Rollouts`: `environment`, `settings`, `agent`, `max_steps` ...
+        of_verl: arguments of `AgentLoopBase`, which verl adds.
 
     Raises:
         UsageError: verl is not installed.
     """
-    of_verl = {name: arguments.pop(name) for name in _OF_VERL if name in arguments}
-    settings = {name: _plain(value) for name, value in arguments.items() if name not in ("name", "tools")}
-    return _loop_class()(rollouts=single_rollouts(encode(settings)), **of_verl)
+    return _loop_class()(single_rollouts(encode(_plain(rollouts))), **of_verl)
 
 
 @cache
-def single_rollouts(settings: bytes) -> SingleRollouts:
-    """What all agent loops of this process with these settings (a JSON object) collect with."""
-    return SingleRollouts(**msgspec.json.decode(settings))
+def single_rollouts(arguments: bytes) -> SingleRollouts:
+    """What all agent loops of this process with these arguments (a JSON object) collect with."""
+    return SingleRollouts(**msgspec.json.decode(arguments))
 
 
 def write_dataset(
@@ -175,7 +168,7 @@ def _loop_class() -> Any:
     class GymAgentLoop(base):
         """Collects one rollout."""
 
-        def __init__(self, *, rollouts: SingleRollouts, **of_verl: Any) -> None:
+        def __init__(self, rollouts: SingleRollouts, **of_verl: Any) -> None:
             base.__init__(self, **of_verl)
             self.rollouts = rollouts
 
