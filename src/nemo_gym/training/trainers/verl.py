@@ -9,8 +9,9 @@ verl starts one agent loop per rollout. `agent_loop_config_path` names this one:
 ```
 
 The data set (`write_dataset`) carries the task row. A rollout that can't be trained on is an error for verl's
-default trainer, which then leaves it out of its group. The older trainer (`use_v1=False`) would stop at an
-error, and it wants a reward for each rollout: there it is one token outside of the loss, and a warning.
+default trainers: the synchronous one leaves it out of its group, the asynchronous ones replace the group. The
+older trainer (`use_v1=False`) would stop at an error, and it wants a reward for each rollout: there it is one
+token outside of the loss, with the reward 0, which moves the mean of its group, and a warning.
 """
 
 from __future__ import annotations
