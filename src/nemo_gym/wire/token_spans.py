@@ -57,7 +57,7 @@ def read_span(item: Mapping[str, Any]) -> Span | None:
         if isinstance(values, list) and len(cast("list[Any]", values)) != count:
             raise TokenFault(f"{count} sampled tokens, but {len(cast('list[Any]', values))} of {name}")
     log_probs = span.generation_log_probs
-    if log_probs and not -math.inf < min(log_probs) <= max(log_probs) <= MAX_LOG_PROB:
+    if not math.isfinite(sum(log_probs)) or max(log_probs, default=0.0) > MAX_LOG_PROB:
         raise TokenFault("a log-probability is above 0 or not a finite number")
     return span
 
