@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import selectors
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -18,6 +17,7 @@ from nemo_gym.training.flow import GroupFlow, all_truncated, longer_than, untrai
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored
+from tests.support.virtual_time import run_virtual
 
 
 def collected(rollout: Rollout) -> CollectedRollout:
@@ -27,24 +27,6 @@ def collected(rollout: Rollout) -> CollectedRollout:
 
 def rollouts_of(*rewards: float, tokens: int = 2, **more: Any) -> list[CollectedRollout]:
     return [collected(scored(chain([([1], [2] * (tokens - 1))], **more), reward)) for reward in rewards]
-
-
-class VirtualTime(selectors.SelectSelector):
-    """Time passes at once: what would be waited for is added to the clock."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        self.now += timeout or 0.0
-        return super().select(0)
-
-
-def run_virtual(work: Coroutine[Any, Any, Any]) -> Any:
-    selector = VirtualTime()
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.time = lambda: selector.now  # type: ignore[method-assign]
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(work)
 
 
 SIGMA = math.log(20) / 2.3263

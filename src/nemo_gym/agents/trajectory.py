@@ -59,6 +59,8 @@ class Trajectory:
             ModelError: the model failed, or its answer took longer than `turn_timeout`.
         """
         request: RequestParams = {**self.params, "input": self.opening + self.items}
+        if self._turn_timeout is not None:
+            await self._model.ready()
         began = monotonic()
         try:
             if self._turn_timeout is None:
