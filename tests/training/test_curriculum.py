@@ -156,7 +156,7 @@ def test_a_reward_profile_gives_tasks_and_pass_rates(tmp_path: Path) -> None:
     assert rates == [0.5, 0.25, None]
     assert profile_tasks(profile.tasks, solved_at=0.5)[1] == [0.5, 1.0, None]
     assert next(Curriculum(tasks, rates))["q"] in ("q0", "q1", "q2")
-    with pytest.raises(DataError, match="out.jsonl:1: expected a line of a reward profile"):
+    with pytest.raises(DataError, match="expected a line of a reward profile"):
         profile_tasks(tmp_path / "out.jsonl")
 
 

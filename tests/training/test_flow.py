@@ -147,7 +147,7 @@ async def test_every_group_that_was_started_is_in_the_summary() -> None:
     await flow.take(0)
     assert flow.summary().endswith("deferred 2")
     await flow.aclose()
-    assert flow.summary().endswith("stale 1, cancelled 1, waiting 1, running 0, deferred 1")
+    assert flow.summary().endswith("stale 1, cancelled 2, waiting 1, running 0, deferred 1")
 
 
 async def test_a_closed_flow_knows_what_was_not_delivered() -> None:

@@ -178,7 +178,10 @@ class GroupFlow(Generic[Task]):
         for task in self._next_tasks(most):
             self._started += 1
             group = Group(self._started, task, self._step)
-            self._running[asyncio.ensure_future(_awaited(self._collect(task)))] = group
+            self._running[asyncio.create_task(self._collected(task))] = group
+
+    async def _collected(self, task: Task) -> list[CollectedRollout]:
+        return await self._collect(task)
 
     def _next_tasks(self, most: int) -> Iterator[Task]:
         while len(self._running) + len(self._ready) < most:
@@ -210,10 +213,6 @@ _OTHER_COUNTS = frozenset({"delivered", "stale", "cancelled"})
 
 def _listed(parts: Sequence[str]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
-
-
-async def _awaited(work: Awaitable[list[CollectedRollout]]) -> list[CollectedRollout]:
-    return await work
 
 
 def zero_variance(group: Sequence[CollectedRollout]) -> str | None:
