@@ -134,14 +134,13 @@ def tokens_of(row: dict[str, Any]) -> list[int]:
     return [token for item in row["response"]["output"] for token in item.get("generation_token_ids", ())]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    ("source", "repeated"),
+    ("source", "repeated", "workers"),
     [
-        pytest.param(tools_environment(REPLAYED), True, id="tools made again"),
-        pytest.param(tools_environment(SNAPSHOT), False, id="tools, snapshot"),
-        pytest.param(STEPS.format(declaration=REPLAYED), True, id="steps made again"),
-        pytest.param(STEPS.format(declaration=SNAPSHOT), False, id="steps, snapshot"),
+        pytest.param(tools_environment(REPLAYED), True, 1, id="tools made again"),
+        pytest.param(tools_environment(SNAPSHOT), False, 2, id="tools, snapshot, in workers"),
+        pytest.param(STEPS.format(declaration=REPLAYED), True, 1, id="steps made again"),
+        pytest.param(STEPS.format(declaration=SNAPSHOT), False, 1, id="steps, snapshot"),
     ],
 )
 def test_only_the_missing_turns_are_asked_for(
@@ -215,6 +214,16 @@ def test_without_the_option_nothing_is_kept(tmp_path: Path, start_endpoint: Star
     killed.run_until_held_and_kill()
 
     assert not killed.turns.parent.exists()
+
+
+def test_a_configuration_has_the_option_too(tmp_path: Path, gym: Gym) -> None:
+    keys = "environment: reasoning\nmodel: random\nlimit: 1\njournal_turns: true\n"
+    (tmp_path / "run.yaml").write_text(keys)
+
+    done = gym("run", "--config", tmp_path / "run.yaml", "-o", tmp_path / "out.jsonl")
+
+    assert done.returncode == 0, done.stderr
+    assert "warning: the turns are not kept, and a killed rollout starts again" in done.stderr
 
 
 def test_mistakes_are_one_line(tmp_path: Path, start_endpoint: StartEndpoint, gym: Gym) -> None:
