@@ -35,6 +35,9 @@ class Model(ABC):
                 context window is not an error: the Response is empty and incomplete.
         """
 
+    async def ready(self) -> None:  # noqa: B027 - most models are always ready
+        """Wait until a call may begin, for a caller that limits the time of a call."""
+
     def for_session(self, session: Session) -> Model:
         """The model to use during one rollout: this one, unless it needs to know the session."""
         return self.for_session_id(session.id)
@@ -72,6 +75,9 @@ class WrappedModel(Model):
     @property
     def pushbacks(self) -> int:
         return self.inner.pushbacks
+
+    async def ready(self) -> None:
+        await self.inner.ready()
 
     def for_session(self, session: Session) -> Model:
         return self._around(self.inner.for_session(session))

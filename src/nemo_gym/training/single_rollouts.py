@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
-from uuid import uuid4
+from typing import Any
 
-from nemo_gym.environments.session import Session
-from nemo_gym.models.base import Model
 from nemo_gym.models.policies.base import Policy
 from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.training.rollout_models import RolloutModels
 from nemo_gym.training.rollouts import Rollouts
-from nemo_gym.wire.errors import ModelRejected
-from nemo_gym.wire.params import RequestParams
-from nemo_gym.wire.response import Response
 from nemo_gym.wire.task import Row
-
-POLICY: Final = "ng_policy"
-"""The column of a row that names the policy of its rollout."""
-
 
 class SingleRollouts:
     """Collects single rollouts in the event loop of the caller, many at the same time.
@@ -34,7 +25,7 @@ class SingleRollouts:
 
     def __init__(self, **arguments: Any) -> None:
         self._arguments = arguments
-        self._model = _ModelOfRow()
+        self._models = RolloutModels()
         self._open: dict[asyncio.AbstractEventLoop, asyncio.Future[Rollouts]] = {}
 
     async def collect(
@@ -52,15 +43,8 @@ class SingleRollouts:
             template_arguments: further arguments of the chat template.
         """
         rollouts = await self._rollouts()
-        name = uuid4().hex
-        self._model.models[name] = PolicyModel(
-            policy, max_tokens=max_tokens, template_arguments=template_arguments
-        )
-        try:
-            (rollout,) = await rollouts.collect([{**row, POLICY: name}])
-        finally:
-            del self._model.models[name]
-        return rollout
+        model = PolicyModel(policy, max_tokens=max_tokens, template_arguments=template_arguments)
+        return await self._models.collect(rollouts, row, model)
 
     async def aclose(self) -> None:
         """Close the `Rollouts` of this event loop."""
@@ -72,25 +56,10 @@ class SingleRollouts:
         loop = asyncio.get_running_loop()
         opening = self._open.get(loop)
         if opening is None or _has_failed(opening):
-            rollouts = Rollouts(model=self._model, **self._arguments)
+            rollouts = Rollouts(model=self._models, **self._arguments)
             opening = self._open[loop] = asyncio.ensure_future(rollouts.__aenter__())
         return await asyncio.shield(opening)
 
 
 def _has_failed(opening: asyncio.Future[Rollouts]) -> bool:
     return opening.done() and (opening.cancelled() or opening.exception() is not None)
-
-
-class _ModelOfRow(Model):
-    """Asks for each rollout the model that its row names."""
-
-    name = "policy"
-
-    def __init__(self) -> None:
-        self.models: dict[str, PolicyModel] = {}
-
-    def for_session(self, session: Session) -> Model:
-        return self.models[session.row[POLICY]]
-
-    async def responses(self, params: RequestParams) -> Response:
-        raise ModelRejected("a policy per rollout serves agents in this process only, not programs")

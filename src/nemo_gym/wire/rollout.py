@@ -92,6 +92,8 @@ class Timing(TypedDict, total=False):
     tool_s: float
     verify_s: float
     model_calls: int
+    resumed_turns: int
+    """Turns of an earlier process, which were not asked for again."""
 
 
 @dataclass(slots=True, kw_only=True)

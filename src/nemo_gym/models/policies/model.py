@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import time
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.policies.answers import answer_items
@@ -40,7 +41,6 @@ class PolicyModel(Model):
         self.name = policy.name
         self._max_tokens = max_tokens
         self._prompts = Prompts(policy, template_arguments)
-        self._batches = _Batches(policy)
 
     async def responses(self, params: RequestParams) -> Response:
         prompt = self._prompts.ids(params)
@@ -62,7 +62,7 @@ class PolicyModel(Model):
 
     async def _sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
         if not self.policy.samples_singly:
-            return await self._batches.sample(prompt, sampling)
+            return await _batches_of(self.policy).sample(prompt, sampling)
         try:
             return await self.policy.sample(prompt, sampling)
         except asyncio.CancelledError:
@@ -118,7 +118,11 @@ class _Request:
 
 
 class _Batches:
-    """Collects requests into batches of one sampling. While a batch runs, the next one fills."""
+    """Collects requests into batches of one sampling. While a batch runs, the next one fills.
+
+    All models of one policy have the same batches in an event loop, so that several environments fill them
+    together.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -210,6 +214,15 @@ def _model_error(error: Exception) -> ModelError:
     failure = ModelError(f"the policy failed: {error!r}")
     failure.__cause__ = error
     return failure
+
+
+def _batches_of(policy: Policy) -> _Batches:
+    loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batches]
+    loops = vars(policy).setdefault("_batches_of_loops", WeakKeyDictionary())
+    loop = asyncio.get_running_loop()
+    if (batches := loops.get(loop)) is None:
+        batches = loops[loop] = _Batches(policy)
+    return batches
 
 
 _TURNS = 3
