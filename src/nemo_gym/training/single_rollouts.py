@@ -13,6 +13,7 @@ from nemo_gym.training.rollout_models import RolloutModels
 from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.wire.task import Row
 
+
 class SingleRollouts:
     """Collects single rollouts in the event loop of the caller, many at the same time.
 
