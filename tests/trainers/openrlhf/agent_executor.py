@@ -112,6 +112,7 @@ class Run:
         responses = await self.actor.generate_responses(
             row["prompt"], row["label"], params, max_len, self.actor.llm.tokenizer, num_samples=n
         )
+        assert params.max_tokens == sampling.get("max_tokens"), "all rollouts of a prompt share it"
         return [self.samples._process_response_into_experience(one, max_len=max_len) for one in responses]
 
     async def aclose(self) -> None:
