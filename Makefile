@@ -88,13 +88,15 @@ python_of = $(if $(1),$(or $(shell for one in python$(1) $(HOME)/.pyenv/versions
 	$$one --version >/dev/null 2>&1 && echo $$one && break; done),python$(1)),$(PYTHON))
 
 # This package with an extra, and the requirements of a folder of tests, whose first line may ask for `# python 3.12`.
-# `no_deps.txt` beside them has packages whose own requirements need a GPU or a compiler.
+# `no_deps.txt` beside them has packages whose own requirements need a GPU or a compiler. Some packages install
+# their own `tests`, which would hide the folder here.
 define install_beside
 	$(call python_of,$(shell sed -n 's/^# python \(3[.0-9]*\)$$/\1/p' $<)) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.$(1)' -r $< \
 		pytest pytest-xdist pytest-asyncio hypothesis
 	if [ -f $(<D)/no_deps.txt ]; then \
 		$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(<D)/no_deps.txt; fi
+	rm -rf $(@D)/lib/python3*/site-packages/tests
 	touch $@
 endef
 
