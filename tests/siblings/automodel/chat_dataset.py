@@ -1,4 +1,4 @@
-"""NeMo AutoModel's `ChatDataset` reads exported rollouts: `make test-trainers-automodel`."""
+"""NeMo AutoModel's `ChatDataset` reads exported rollouts: `make test-siblings-automodel`."""
 
 from __future__ import annotations
 

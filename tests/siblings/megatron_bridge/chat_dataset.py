@@ -1,4 +1,4 @@
-"""Megatron-Bridge's `GPTSFTChatDataset` reads exported rollouts: `make test-trainers-megatron_bridge`.
+"""Megatron-Bridge's `GPTSFTChatDataset` reads exported rollouts: `make test-siblings-megatron_bridge`.
 
 Its packages import CUDA libraries for its models, so their `__init__` modules are left out. All that the data
 set itself uses is real, the tokenizer of Megatron Core too.
