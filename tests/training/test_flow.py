@@ -188,6 +188,23 @@ async def test_stale_groups_are_collected_again() -> None:
     assert flow.counts == {"stale": 1, "delivered": 3}
 
 
+async def test_a_group_that_becomes_stale_while_it_waits_is_collected_again() -> None:
+    version = 0
+
+    async def collect(task: int) -> list[CollectedRollout]:
+        return rollouts_of(0.0, 1.0, weight_version=version)
+
+    flow = GroupFlow(collect, range(4), in_flight=4, max_staleness=1, version=lambda: version)
+    assert [group.task for group in await flow.take(1)] == [0]
+    version = 1
+    assert [group.task for group in await flow.take(1)] == [1]
+    version = 2
+    groups = await flow.take(2)
+
+    assert [(group.task, group.oldest_version) for group in groups] == [(2, 2), (3, 2)]
+    assert flow.counts == {"delivered": 4, "stale": 2}
+
+
 def test_each_filter_has_its_reason() -> None:
     cut = rollouts_of(0.0, 1.0)
     for rollout in cut:

@@ -117,6 +117,20 @@ async def test_one_flow_collects_from_several_environments() -> None:
     assert [len(batch) for batch in policy.batches] == [16, 16]
 
 
+async def test_stale_groups_of_a_mixture_are_collected_again() -> None:
+    policy = ScriptedPolicy(solve)
+    async with Rollouts(Adder, policy=policy) as gym:
+        mixture = Mixture({"add": (gym.dataset(n=8), 1.0)})
+        flow = mixture.flow({"add": gym}, repeats=1, in_flight=3, max_staleness=0)
+        await flow.take(1)
+        await gym.update(solve, 3)
+        groups = await flow.take(3)
+        await flow.aclose()
+
+    assert flow.counts["stale"] == 2
+    assert [group.oldest_version for group in groups] == [3, 3, 3]
+
+
 def test_mistakes_are_one_line() -> None:
     with pytest.raises(UsageError, match="source s1: expected a weight of 0 or more, got -1"):
         mixture_of(1, -1)

@@ -116,6 +116,9 @@ class GroupFlow(Generic[Task]):
             BaseException: the first error of `collect`.
         """
         self._step += 1
+        ready, self._ready = self._ready, []
+        for group in ready:
+            self._add_ready(group)
         while True:
             self._start(max(self._in_flight, count))
             old = any(self._step - group.step > self._max_age for group in self._running.values())
@@ -199,6 +202,10 @@ class GroupFlow(Generic[Task]):
         if (reason := next(filter(None, (one(group.rollouts) for one in self._filters)), None)) is not None:
             self.counts[reason] += 1
             return
+        self._add_ready(group)
+
+    def _add_ready(self, group: Group[Task]) -> None:
+        """Let a group wait for a step, unless it is stale."""
         oldest = group.oldest_version if self._max_staleness is not None else None
         if oldest is not None and self._version() - oldest > (self._max_staleness or 0):
             self.counts["stale"] += 1

@@ -34,6 +34,9 @@ class TaskSource(Protocol[Drawn]):
 class Collects(Protocol):
     """What is used of `Rollouts`."""
 
+    @property
+    def version(self) -> int: ...
+
     async def collect(self, tasks: list[Any], *, repeats: int) -> list[CollectedRollout]: ...
 
 
@@ -168,7 +171,14 @@ class Mixture:
         async def collect(task: MixedTask) -> list[CollectedRollout]:
             return await rollouts[task.source].collect([task.task], repeats=repeats)
 
-        return GroupFlow(collect, self, in_flight=in_flight, source=lambda task: task.source, **options)
+        return GroupFlow(
+            collect,
+            self,
+            in_flight=in_flight,
+            version=lambda: max(one.version for one in rollouts.values()),
+            source=lambda task: task.source,
+            **options,
+        )
 
     def state(self) -> dict[str, Any]:
         """The state of the mixture and of its sources, as JSON."""

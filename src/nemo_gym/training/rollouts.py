@@ -176,7 +176,8 @@ class Rollouts:
                 yield await finished
         finally:
             for future in futures:
-                future.cancel()
+                if not future.cancel() and not future.cancelled():
+                    future.exception()  # seen, so that nobody logs it
 
     async def groups(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
@@ -197,13 +198,10 @@ class Rollouts:
         """Groups for training steps, of which more are started than a step needs; `options` as of
         `GroupFlow`."""
 
-        def version() -> int:
-            return self.policy.version if self.policy else 0
-
         def collect(task: TaskLike) -> Coroutine[Any, Any, list[CollectedRollout]]:
             return self.collect([task], repeats=repeats)
 
-        return GroupFlow(collect, tasks, in_flight=in_flight, version=version, **options)
+        return GroupFlow(collect, tasks, in_flight=in_flight, version=lambda: self.version, **options)
 
     def trl_rollout_func(self) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
         """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`), for the time inside of
@@ -224,6 +222,11 @@ class Rollouts:
     def trl_reward(self) -> Callable[..., list[float | None]]:
         """The `reward_funcs` that goes with it."""
         return trl.reward
+
+    @property
+    def version(self) -> int:
+        """The version of the policy's weights; 0 for a model."""
+        return self.policy.version if self.policy else 0
 
     async def pause(self, *, wait: bool = True) -> None:
         """Let no further model call begin until `resume`, for a weight update that can't happen in flight.

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -56,15 +56,14 @@ class PolicyModel(Model):
             max_tokens=most,
             seed=request_seed(params),
         )
-        version = self.policy.version
-        sampled = await self._sample(prompt, sampling)
-        return self._response(params, prompt, sampled, version)
+        return self._response(params, prompt, await self._sample(prompt, sampling))
 
     async def _sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
         if not self.policy.samples_singly:
             return await _batches_of(self.policy).sample(prompt, sampling)
+        version = self.policy.version
         try:
-            return await self.policy.sample(prompt, sampling)
+            return _versioned(await self.policy.sample(prompt, sampling), version)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
@@ -72,7 +71,7 @@ class PolicyModel(Model):
         except Exception as error:
             raise _model_error(error) from error
 
-    def _response(self, params: RequestParams, prompt: list[int], sampled: Sampled, version: int) -> Response:
+    def _response(self, params: RequestParams, prompt: list[int], sampled: Sampled) -> Response:
         ids = [int(token) for token in sampled.ids]
         if len(ids) != len(sampled.logprobs):
             raise ModelError(
@@ -86,11 +85,7 @@ class PolicyModel(Model):
             prompt_token_ids=prompt,
             generation_token_ids=ids,
             generation_log_probs=[float(value) for value in sampled.logprobs],
-            weight_version=version
-            if versions is None
-            else versions
-            if isinstance(versions, int)
-            else list(versions),
+            weight_version=versions if isinstance(versions, int) else list(versions or ()),
         )
         usage: Usage = {
             "input_tokens": len(prompt),
@@ -169,6 +164,7 @@ class _Batches:
         return batch
 
     async def _generate(self, batch: list[_Request]) -> None:
+        version = self._policy.version
         work = asyncio.ensure_future(self._policy.generate([one.prompt for one in batch], batch[0].sampling))
         _cancel_when_unwanted(work, [one.answer for one in batch])
         failure: ModelError
@@ -187,7 +183,7 @@ class _Batches:
         else:
             for one, answer in zip(batch, answers, strict=True):
                 if not one.answer.done():
-                    one.answer.set_result(answer)
+                    one.answer.set_result(_versioned(answer, version))
             return
         for one in batch:
             if not one.answer.done():
@@ -206,6 +202,11 @@ def _cancel_when_unwanted(work: asyncio.Future[Any], answers: list[asyncio.Futur
 
     for answer in answers:
         answer.add_done_callback(note)
+
+
+def _versioned(sampled: Sampled, version: int) -> Sampled:
+    """The answer with the version of the policy when its sampling began, if it has none of its own."""
+    return replace(sampled, version=version) if sampled.version is None else sampled
 
 
 def _model_error(error: Exception) -> ModelError:
