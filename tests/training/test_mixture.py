@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import json
 from collections import Counter
 from itertools import islice
 from typing import Any
@@ -115,6 +116,22 @@ async def test_one_flow_collects_from_several_environments() -> None:
     assert flow.sources == {"add": 6, "double": 2}
     assert "delivered 8 (add 75.0 %, double 25.0 %)" in flow.summary()
     assert [len(batch) for batch in policy.batches] == [16, 16]
+
+
+async def test_a_flow_goes_on_with_the_tasks_that_were_pending_in_an_earlier_one() -> None:
+    policy = ScriptedPolicy(solve)
+    async with Rollouts(Adder, policy=policy) as gym:
+        mixture = Mixture({"add": (gym.dataset(n=8), 1.0)})
+        flow = mixture.flow({"add": gym}, repeats=1, in_flight=4)
+        await flow.take(1)
+        saved = json.loads(json.dumps(flow.pending))
+        await flow.aclose()
+        later = mixture.flow({"add": gym}, repeats=1, in_flight=4, first=saved)
+        groups = await later.take(3)
+        await later.aclose()
+
+    assert len(saved) == 3
+    assert [list(group.task) for group in groups] == saved
 
 
 async def test_stale_groups_of_a_mixture_are_collected_again() -> None:

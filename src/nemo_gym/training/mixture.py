@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
@@ -153,13 +153,21 @@ class Mixture:
             cast("Observes[Any]", source).observe(task.task, rollouts)
 
     def flow(
-        self, rollouts: Mapping[str, Collects], *, repeats: int, in_flight: int, **options: Any
+        self,
+        rollouts: Mapping[str, Collects],
+        *,
+        repeats: int,
+        in_flight: int,
+        first: Iterable[Sequence[Any]] = (),
+        **options: Any,
     ) -> GroupFlow[MixedTask]:
         """One flow of the groups of all sources; `group.task.source` names a group's source.
 
         Args:
             rollouts: what collects the tasks of each source: an open `Rollouts` for each environment, all
                 with the same policy and in the same event loop.
+            first: tasks that come before all others, such as `pending` of an earlier flow, also after it was
+                written and read as JSON.
             options: as of `GroupFlow`.
 
         Raises:
@@ -177,6 +185,7 @@ class Mixture:
             in_flight=in_flight,
             version=lambda: max(one.version for one in rollouts.values()),
             source=lambda task: task.source,
+            first=[MixedTask(*one) for one in first],
             **options,
         )
 
