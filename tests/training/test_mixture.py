@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import json
 from collections import Counter
 from itertools import islice
 from typing import Any
