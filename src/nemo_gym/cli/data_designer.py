@@ -1,4 +1,4 @@
-"""`gym data-designer`: NeMo Data Designer's data sets as tasks, and its configurations for environments here."""
+"""`gym data-designer`: data sets of NeMo Data Designer as tasks, and configurations that make them."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ def preset(
 def create(
     config: Annotated[Path, typer.Argument(help="A configuration of Data Designer, YAML.")],
     num_records: Annotated[int, typer.Option("--num-records", "-n", min=1, help="Records to generate.")] = 40,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The folder of its data sets.")
-    ] = Path("artifacts"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of its data sets.")] = Path(
+        "artifacts"
+    ),
     name: Annotated[str, typer.Option(help="The data set's name, a folder in it.")] = "dataset",
     model_url: ModelUrl = "",
     model: ModelName = "",

@@ -79,7 +79,7 @@ async def roll_out_record(
     *,
     models: Fields[str, ModelSpec] | None = None,
     max_steps: int | None = None,
-    timeout: float = 3600.0,
+    most_seconds: float = 3600.0,
     sampling: Fields[str, Any] | None = None,
 ) -> tuple[Cell, list[dict[str, Any]] | None]:
     """A rollout of the task of a record, and its conversation as chat messages. It never raises."""
@@ -95,7 +95,7 @@ async def roll_out_record(
             models=dict(models or {}),
             agent_settings=None if max_steps is None else {"max_steps": max_steps},
             concurrency=1,
-            rollout_timeout=timeout,
+            rollout_timeout=most_seconds,
             **dict(sampling or {}),
         )
         async with aclosing(rollouts):

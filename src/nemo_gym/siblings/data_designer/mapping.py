@@ -21,8 +21,8 @@ from nemo_gym.siblings.data_designer.columns import (
 )
 from nemo_gym.siblings.data_designer.config import read_yaml
 from nemo_gym.wire import keys
-from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
 from nemo_gym.wire.chat import params_from_chat
+from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.json_values import objects
 from nemo_gym.wire.task import Row
@@ -85,7 +85,7 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tools: str | list[Any] = ""
     """A column with the tools, or the tools themselves."""
     fields: dict[str, str | Value] = {}
-    """The task's other fields by name, each with its column. A name may have dots: `verifier_metadata.db_id`."""
+    """The task's other fields by name, each with its column. A name may have dots, for a field in another."""
     metadata: list[str] | None = None
     """The columns that are kept beside the task, in `data_designer.columns`. By default all that nothing else
     uses and that are numbers or short texts."""
@@ -215,7 +215,9 @@ def read_mapping(document: dict[str, Any], where: str) -> Mapping:
         hint = nearest_field(error, Mapping) if unknown_field(error) else ""
         raise UsageError(f"{where}: {explain_misfit(error, Mapping).replace('$.', '')}{hint}") from None
     if not (mapping.base or mapping.input or mapping.fields):
-        raise UsageError(f"{where}: a mapping needs `input` (a column or messages) or `base` (a column of tasks)")
+        raise UsageError(
+            f"{where}: a mapping needs `input` (a column or messages) or `base` (a column of tasks)"
+        )
     return mapping
 
 

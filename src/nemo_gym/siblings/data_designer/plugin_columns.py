@@ -45,7 +45,7 @@ class GymRollout(_Rollout):
             self._model(config.model_alias),
             models={name: self._model(alias) for name, alias in config.models.items()},
             max_steps=config.max_steps,
-            timeout=config.timeout,
+            most_seconds=config.timeout,
             sampling=self._sampling(config.model_alias),
         )
         (value, error), trace = await in_background(work)

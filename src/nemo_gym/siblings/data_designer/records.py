@@ -70,9 +70,7 @@ class Dataset:
         if self.config is None:
             return []
         columns: list[dict[str, Any]] = load_config(self.config)["data_designer"]["columns"]
-        return [
-            one["name"] for one in columns if one.get("column_type") == "sampler" and not one.get("drop")
-        ]
+        return [one["name"] for one in columns if one.get("column_type") == "sampler" and not one.get("drop")]
 
 
 def open_dataset(source: Path, *, native: bool = False) -> Dataset:
