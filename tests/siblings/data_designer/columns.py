@@ -1,4 +1,4 @@
-"""The columns `gym-verify` and `gym-rollout`, and our route as a remote validator, in the real Data Designer."""
+"""The columns `gym-verify` and `gym-rollout`, and our route as a remote validator, with the real package."""
 
 from __future__ import annotations
 

@@ -138,10 +138,12 @@ def as_json(value: Any) -> Any:
         case list() | tuple():
             return [as_json(item) for item in cast("list[Any]", value)]
         case datetime.datetime() | datetime.date() | datetime.time():
-            return value.isoformat()
+            return value.isoformat() if value == value else None  # a missing time is unequal to itself
         case bytes():
             return base64.b64encode(value).decode()
         case decimal.Decimal() | uuid.UUID() | datetime.timedelta():
             return str(value)
+        case _ if hasattr(value, "tolist"):  # NumPy's values and arrays
+            return as_json(value.tolist())
         case _:
-            return str(value)
+            return None if type(value).__name__ == "NAType" else str(value)  # pandas' missing value
