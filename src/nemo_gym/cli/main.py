@@ -21,6 +21,7 @@ from nemo_gym.cli import (
     evaluate,
     init,
     packages,
+    refinement,
     rollouts,
     runs,
     sandboxes,
@@ -68,6 +69,7 @@ app.add_typer(sandboxes.app, name="sandbox")
 app.command("export")(training.export)
 app.add_typer(training.tokens_app, name="tokens")
 app.add_typer(training.serve_app, name="serve")
+app.add_typer(refinement.app, name="data-designer")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")

@@ -1,4 +1,4 @@
-"""Tests of whether two samples differ by more than chance, and how much of a difference between groups is real."""
+"""Whether two samples differ by more than chance, and how much of a difference of groups is noise."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
-    """The statistic of a test and its two-sided p-value."""
+class Difference:
+    """The result of a test: its statistic, and the p-value of no difference."""
 
     statistic: float
     p_value: float
@@ -17,10 +17,10 @@ class TestResult:
     """Degrees of freedom of a chi-square statistic."""
 
 
-def two_proportions(first: tuple[int, int], second: tuple[int, int]) -> TestResult | None:
-    """The two-proportion z-test with the pooled variance: z = (p2 - p1) / sqrt(p (1 - p) (1/n1 + 1/n2)), where
-    p is the share in both samples together (Fleiss, Levin and Paik 2003, "Statistical Methods for Rates and
-    Proportions", section 3.1, without the correction for continuity).
+def two_proportions(first: tuple[int, int], second: tuple[int, int]) -> Difference | None:
+    """The two-proportion z-test with the pooled variance: z = (p2 - p1) / sqrt(p (1 - p) (1/n1 + 1/n2)),
+    where p is the share in both samples together (Fleiss, Levin and Paik 2003, "Statistical Methods for Rates
+    and Proportions", without the correction for continuity).
 
     Args:
         first: hits and trials of the first sample.
@@ -37,13 +37,13 @@ def two_proportions(first: tuple[int, int], second: tuple[int, int]) -> TestResu
     if variance <= 0:
         return None
     z = (hits2 / trials2 - hits1 / trials1) / math.sqrt(variance)
-    return TestResult(z, math.erfc(abs(z) / math.sqrt(2)))
+    return Difference(z, math.erfc(abs(z) / math.sqrt(2)))
 
 
-def homogeneity(first: Sequence[int], second: Sequence[int]) -> TestResult | None:
+def homogeneity(first: Sequence[int], second: Sequence[int]) -> Difference | None:
     """Pearson's chi-square test that two samples have the same shares of k categories: the sum over both
-    samples of (observed - expected)^2 / expected, with k - 1 degrees of freedom (Fleiss, Levin and Paik 2003,
-    "Statistical Methods for Rates and Proportions", section 9.1).
+    samples of (observed - expected)^2 / expected, with k - 1 degrees of freedom (Pearson 1900; Fleiss, Levin
+    and Paik 2003, "Statistical Methods for Rates and Proportions").
 
     Args:
         first: counts of the k categories in the first sample.
@@ -62,7 +62,7 @@ def homogeneity(first: Sequence[int], second: Sequence[int]) -> TestResult | Non
             expected = sum(pair) * total / sum(totals)
             statistic += (observed - expected) ** 2 / expected
     degrees = len(pairs) - 1
-    return TestResult(statistic, chi_square_tail(statistic, degrees), degrees)
+    return Difference(statistic, chi_square_tail(statistic, degrees), degrees)
 
 
 def chi_square_tail(value: float, degrees: int) -> float:
@@ -88,9 +88,10 @@ def chi_square_tail(value: float, degrees: int) -> float:
 def shrunk_means(groups: Sequence[Sequence[float]]) -> list[float] | None:
     """The mean of each group, moved towards the mean of all by the part of its distance that is noise.
 
-    The mean of group v of n values becomes m + B (m_v - m) with B = t / (t + s/n). The variance t between groups
-    is the estimate of DerSimonian and Laird (1986, "Meta-analysis in clinical trials"); s is the pooled variance
-    inside groups, to which one value with the variance of all values counts, so that it is never zero by luck.
+    The mean of group v of n values becomes m + B (m_v - m) with B = t / (t + s/n). The variance t between
+    groups is the estimate of DerSimonian and Laird (1986, "Meta-analysis in clinical trials"). The variance s
+    is the pooled one inside groups, to which one value with the variance of all values is added: it is never
+    zero by luck.
 
     Returns:
         None where the groups differ by no more than chance lets expect (t = 0).

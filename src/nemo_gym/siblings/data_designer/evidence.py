@@ -1,4 +1,4 @@
-"""What the rollouts of a run showed about the tasks that Data Designer made: by task, and by sampler value."""
+"""What the rollouts of a run showed about tasks of Data Designer: by task, and by sampler value."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class TaskResult:
 
     @property
     def spread(self) -> float:
-        """4 r (1 - r) for the share r of solved rollouts: 0 where all rollouts are alike, 1 where half of them
-        solve the task. It is the variance of the reward, which group-relative training learns from."""
+        """4 r (1 - r) for the share r of solved rollouts: 0 where all rollouts are alike, 1 where half of
+        them solve the task. It is the variance of the reward, which group-relative training learns from."""
         return 4 * self.rate * (1 - self.rate)
 
     @property
@@ -163,8 +163,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspicionRule:
-    """A label is suspected where at least `least_rollouts` rollouts of the task were scored, none of them solved
-    it, all have the same answer, and the other tasks of a run that is `strong` are solved at this rate or more."""
+    """A label is suspected where at least `least_rollouts` rollouts of the task were scored, none of them
+    solved it, all have the same answer, and the mean pass rate of the other tasks is `strong` or more."""
 
     least_rollouts: int = 3
     strong: float = 0.5
@@ -181,7 +181,7 @@ def read_evidence(
     Args:
         run: the rollouts file.
         columns: the sampler columns to look for.
-        answer_key: the column with the extracted answer; empty tries the usual names, and the final text last.
+        answer_key: the column with the extracted answer; empty tries the usual names, then the final text.
         rule: when a label is suspected.
 
     Raises:
@@ -209,8 +209,8 @@ def read_evidence(
         raise UsageError(f"{run}: no rollout was scored, so there is nothing to learn from")
     if columns and not any(task.values for task in tasks):
         raise UsageError(
-            f"{run}: no row has a sampler column of the configuration ({', '.join(columns)}): keep them beside "
-            "the task, at the top of the row or in its metadata"
+            f"{run}: no row has a sampler column of the configuration ({', '.join(columns)}): keep them "
+            "beside the task, at the top of the row or in its metadata"
         )
     evidence = Evidence(
         run=run, environment=environment, model=model, tasks=tasks, unscored=unscored, failed=failed

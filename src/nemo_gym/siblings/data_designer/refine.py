@@ -109,11 +109,11 @@ def refine_files(
     """Read a run and a configuration, and write the next configuration, with the seed rows beside it.
 
     Raises:
-        UsageError: a file can't be read or written, or the run has nothing about the configuration's samplers.
+        UsageError: a file can't be read or written, or the run has no column of the samplers.
         DataError: a line of the run is not a row of a run.
     """
     document = load_config(config)
-    columns = [column["name"] for column in _samplers(document)]
+    columns = [column["name"] for column in _samplers(document) if _varies(column)]
     if not columns:
         raise UsageError(f"{config}: it has no sampler columns, so there are no weights to refine")
     evidence = read_evidence(run, columns, answer_key=answer_key, rule=rule)
@@ -235,8 +235,8 @@ class _Reweighting:
         )
 
     def _subcategory(self, column: Column) -> None:
-        """A subcategory has no weights. Where they are needed it becomes a category, with the weights for each
-        value of its parent as conditional parameters, which draws the same values."""
+        """A subcategory has no weights. Where they are needed it becomes a category, with the weights for
+        each value of its parent as conditional parameters, which draws the same values."""
         name, params = column["name"], cast("dict[str, Any]", column["params"])
         parent, lists = params["category"], cast("dict[str, list[Value]]", params["values"])
         if column.get("conditional_params"):
@@ -381,8 +381,8 @@ def _add_seeds(evidence: Evidence, options: RefineOptions, refinement: Refinemen
             target["prompt"] += _EXAMPLE
     else:
         refinement.notes.append(
-            f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use {{{{ {PREFIX}prompt }}}} in a "
-            "prompt, or --example-in COLUMN"
+            f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use {{{{ {PREFIX}prompt }}}} "
+            "in a prompt, or --example-in COLUMN"
         )
 
 
@@ -392,8 +392,8 @@ _EXAMPLE: Final = (
 
 
 def instructive(evidence: Evidence, most: int) -> list[TaskResult]:
-    """Failures to learn from: tasks that some rollouts solve come first, those nearest to one half of them, then
-    tasks that no rollout solves. Suspected labels and tasks without a prompt are none."""
+    """Failures to learn from: tasks that some rollouts solve come first, those nearest to one half of them,
+    then tasks that no rollout solves. Suspected labels and tasks without a prompt are none."""
     tasks = [
         task for task in evidence.tasks if task.solved < task.scored and not task.suspect and task.prompt
     ]
@@ -438,6 +438,14 @@ def _check(options: RefineOptions, config: dict[str, Any]) -> None:
 def _samplers(config: dict[str, Any]) -> list[Column]:
     columns = cast("list[Column]", config["data_designer"]["columns"])
     return [column for column in columns if column.get("column_type") == "sampler"]
+
+
+def _varies(column: Column) -> bool:
+    """Whether the sampler has a choice: a subcategory with one value for each of its parent's has none."""
+    values = column.get("params", {}).get("values")
+    if not isinstance(values, dict):
+        return True
+    return any(len(one) > 1 for one in cast("dict[str, list[Value]]", values).values())
 
 
 def _is_categorical(column: Column) -> bool:
@@ -503,7 +511,7 @@ def _equality(condition: str) -> tuple[str, str] | None:
 
 
 def _holds(equality: tuple[str, str] | None) -> Condition:
-    """Whether a task meets an equality; True for a condition that is none, or about a column that it lacks."""
+    """Whether a task meets an equality; True without one, and for a task that lacks the column."""
     if equality is None:
         return _always
     column, name = equality
