@@ -24,7 +24,7 @@ class Aim(StrEnum):
 @app.command()
 def refine(
     rollouts: Annotated[Path, typer.Option(help="The rollouts file of a run over the data set's tasks.")],
-    config: Annotated[Path, typer.Option(help="The configuration that the data set was made with, YAML.")],
+    config: Annotated[Path, typer.Option(help="The configuration of the data set, YAML.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The next configuration.")],
     report: Annotated[
         Path | None, typer.Option(help="A folder for the report: report.html, report.md and its charts.")
@@ -32,7 +32,7 @@ def refine(
     aim: Annotated[
         Aim,
         typer.Option(
-            help="More weight for values with a low pass rate, or for values whose tasks are solved sometimes."
+            help="More weight for values with a low pass rate, or for those that are solved at times."
         ),
     ] = Aim.weakness,
     floor: Annotated[
@@ -54,11 +54,11 @@ def refine(
         int, typer.Option(min=2, help="Suspected labels: rollouts that a task needs at least.")
     ] = 3,
     strong: Annotated[
-        float, typer.Option(min=0, max=1, help="Suspected labels: the pass rate that the run needs at least.")
+        float, typer.Option(min=0, max=1, help="Suspected labels: the least pass rate of the run.")
     ] = 0.5,
     json: Json = False,
 ) -> None:
-    """Write the next configuration of Data Designer from what rollouts showed: weights, skipped columns, seeds.
+    """Write the next configuration of Data Designer from what rollouts showed: weights, skips, seeds.
 
     Example: gym data-designer refine --rollouts run.jsonl --config config.yaml -o next.yaml --report report
     """
@@ -112,7 +112,7 @@ def advise(
     config: Annotated[Path, typer.Argument(help="A configuration of Data Designer, YAML.")],
     json: Json = False,
 ) -> None:
-    """Name the columns that only simulate what an environment here executes, each with the way to switch over.
+    """Name the columns that only simulate what an environment executes, each with the way to switch over.
 
     Example: gym data-designer advise config.yaml
     """

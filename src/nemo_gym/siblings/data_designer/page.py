@@ -169,7 +169,8 @@ def _plain(text: str) -> str:
 
 _STYLE: Final = """
 :root{color-scheme:light}
-body{margin:0;background:#f5f7fa;color:#1f2933;font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+body{margin:0;background:#f5f7fa;color:#1f2933;font:15px/1.55 system-ui,-apple-system,"Segoe UI",
+Roboto,sans-serif}
 main{max-width:860px;margin:32px auto;padding:36px 48px 48px;background:#fff;border:1px solid #e4e7eb;
 border-radius:10px}
 h1{margin:0 0 4px;font-size:27px;line-height:1.25}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,19 +17,31 @@ from nemo_gym.siblings.data_designer.evidence import (
     SuspicionRule,
     TaskResult,
     Value,
-    has_value,
     read_evidence,
     text_of,
 )
 from nemo_gym.siblings.data_designer.files import whole_file
+from nemo_gym.siblings.data_designer.samplers import (
+    Column,
+    Condition,
+    all_values,
+    always,
+    converted,
+    equality,
+    holds,
+    is_categorical,
+    literal,
+    own_value,
+    samplers,
+    shares,
+    varies,
+)
 from nemo_gym.stats.two_samples import shrunk_means
 from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.task import Row
 
-Column: TypeAlias = dict[str, Any]
 Aim: TypeAlias = Literal["weakness", "learnable"]
-Condition: TypeAlias = Callable[[TaskResult], bool]
 
 SEEDS_SUFFIX: Final = ".hard.jsonl"
 """The end of the name of a file with seed rows that `refine` writes."""
@@ -113,7 +124,7 @@ def refine_files(
         DataError: a line of the run is not a row of a run.
     """
     document = load_config(config)
-    columns = [column["name"] for column in _samplers(document) if _varies(column)]
+    columns = [column["name"] for column in samplers(document) if varies(column)]
     if not columns:
         raise UsageError(f"{config}: it has no sampler columns, so there are no weights to refine")
     evidence = read_evidence(run, columns, answer_key=answer_key, rule=rule)
@@ -144,7 +155,7 @@ def refine(
     options = options or RefineOptions()
     _check(options, config)
     refinement = Refinement(config=deepcopy(config))
-    for column in _samplers(refinement.config):
+    for column in samplers(refinement.config):
         if column["name"] in evidence.columns:
             _Reweighting(evidence, options, refinement).column(column)
     if options.skip:
@@ -201,20 +212,20 @@ class _Reweighting:
 
     def _category(self, column: Column) -> None:
         conditions = cast("dict[str, dict[str, Any]]", column.get("conditional_params") or {})
-        parsed = {text: _equality(text) for text in conditions}
+        parsed = {text: equality(text) for text in conditions}
         for text, params in conditions.items():
-            self._params(column, params, text, _holds(parsed[text]))
+            self._params(column, params, text, holds(parsed[text]))
         equalities = [one for one in parsed.values() if one is not None]
         if len(equalities) == len(conditions):
             self._params(
-                column, column["params"], "", lambda task: not any(_holds(one)(task) for one in equalities)
+                column, column["params"], "", lambda task: not any(holds(one)(task) for one in equalities)
             )
         else:
-            self._params(column, column["params"], "", _always)
+            self._params(column, column["params"], "", always)
 
     def _params(self, column: Column, params: dict[str, Any], text: str, condition: Condition) -> None:
         values = cast("list[Value]", params["values"])
-        before = _shares(params.get("weights"), len(values))
+        before = shares(params.get("weights"), len(values))
         after = self._weights(column["name"], values, before, condition)
         if after is None:
             where = f" where {text}" if text else ""
@@ -244,9 +255,9 @@ class _Reweighting:
             return
         changes: dict[str, WeightChange] = {}
         for own, values in lists.items():
-            before = _shares(None, len(values))
-            condition = f"{parent} == {_literal(_own_value(self.refinement.config, parent, own))}"
-            after = self._weights(name, values, before, _holds((parent, own)))
+            before = shares(None, len(values))
+            condition = f"{parent} == {literal(own_value(self.refinement.config, parent, own))}"
+            after = self._weights(name, values, before, holds((parent, own)))
             changes[condition] = WeightChange(
                 column=name,
                 condition=condition,
@@ -296,17 +307,13 @@ _REASONS: Final[dict[Aim, str]] = {
 }
 
 
-def _always(_: TaskResult) -> bool:
-    return True
-
-
 def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinement) -> None:
     parts = cast("dict[str, Any]", refinement.config["data_designer"])
     targets = [one for one in cast("list[Column]", parts["columns"]) if one.get("column_type") in LLM_TYPES]
     clauses: dict[str, str] = {}
-    for column in _samplers(refinement.config):
+    for column in samplers(refinement.config):
         name = cast("str", column["name"])
-        groups = evidence.by_value(name) if _is_categorical(column) else {}
+        groups = evidence.by_value(name) if is_categorical(column) else {}
         mastered = [
             one.label
             for one in groups.values()
@@ -315,11 +322,11 @@ def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinemen
         if mastered and len(mastered) == len(groups):
             refinement.notes.append(f"{name}: every value is mastered, so nothing is skipped: make it harder")
             continue
-        own = {text_of(value): value for value in _values(column)}
+        own = {text_of(value): value for value in all_values(column)}
         for label in mastered:
             if label in own:
-                value = _converted(own[label], column.get("convert_to"))
-                clauses[f"{name} = {label}"] = f"{name} == {_literal(value)}"
+                value = converted(own[label], column.get("convert_to"))
+                clauses[f"{name} = {label}"] = f"{name} == {literal(value)}"
     if not clauses or not targets:
         return
     for target in targets:
@@ -357,9 +364,7 @@ def _add_seeds(evidence: Evidence, options: RefineOptions, refinement: Refinemen
     if (given := parts.get("seed_config")) and not _is_own_seed(given):
         refinement.notes.append("the configuration has seeds of its own, which stay; no failures are added")
         return
-    columns = [
-        column["name"] for column in _samplers(refinement.config) if column["name"] in evidence.columns
-    ]
+    columns = [column["name"] for column in samplers(refinement.config) if column["name"] in evidence.columns]
     tasks = instructive(evidence, options.seeds)
     if not tasks:
         refinement.notes.append("no task failed in a way that makes it a good seed")
@@ -433,86 +438,3 @@ def _check(options: RefineOptions, config: dict[str, Any]) -> None:
         raise UsageError(
             f"there is no LLM column {options.example_in!r}.{did_you_mean(options.example_in, names)}"
         )
-
-
-def _samplers(config: dict[str, Any]) -> list[Column]:
-    columns = cast("list[Column]", config["data_designer"]["columns"])
-    return [column for column in columns if column.get("column_type") == "sampler"]
-
-
-def _varies(column: Column) -> bool:
-    """Whether the sampler has a choice: a subcategory with one value for each of its parent's has none."""
-    values = column.get("params", {}).get("values")
-    if not isinstance(values, dict):
-        return True
-    return any(len(one) > 1 for one in cast("dict[str, list[Value]]", values).values())
-
-
-def _is_categorical(column: Column) -> bool:
-    return column.get("sampler_type") in ("category", "subcategory")
-
-
-def _values(column: Column) -> list[Value]:
-    """All values that a category or subcategory can have."""
-    values = column["params"]["values"]
-    lists: list[Any] = list(cast("dict[str, Any]", values).values()) if isinstance(values, dict) else [values]
-    lists += [
-        params["values"] for params in cast("dict[str, Any]", column.get("conditional_params") or {}).values()
-    ]
-    return [value for values in lists for value in values]
-
-
-def _own_value(config: dict[str, Any], parent: str, text: str) -> Value:
-    """The value of a parent category whose text is a key of its subcategory."""
-    for column in _samplers(config):
-        if column["name"] == parent:
-            for value in _values(column):
-                if text_of(value) == text:
-                    return _converted(value, column.get("convert_to"))
-    return text
-
-
-def _converted(value: Value, to: Any) -> Value:
-    """A value as the sampler's `convert_to` makes it."""
-    match to:
-        case "str":
-            return str(value)
-        case "int":
-            return int(value)
-        case "float":
-            return float(value)
-        case _:
-            return value
-
-
-def _shares(weights: Any, number: int) -> list[float]:
-    if not weights:
-        return [1 / number] * number
-    total = sum(weights)
-    return [weight / total for weight in weights]
-
-
-def _literal(value: Value) -> str:
-    """A value in a Jinja expression."""
-    return json.dumps(value) if isinstance(value, str) else str(value)
-
-
-def _equality(condition: str) -> tuple[str, str] | None:
-    """The column and the text of the value in a condition `column == value`; None for another condition."""
-    match = re.fullmatch(
-        r"\s*(\w+)\s*==\s*(?:'([^'\\]*)'|(\"(?:[^\"\\]|\\.)*\")|(-?\d+(?:\.\d+)?))\s*", condition
-    )
-    if match is None:
-        return None
-    name, single, double, number = match.groups()
-    if number is not None:
-        return name, text_of(float(number))
-    return name, single if single is not None else json.loads(double)
-
-
-def _holds(equality: tuple[str, str] | None) -> Condition:
-    """Whether a task meets an equality; True without one, and for a task that lacks the column."""
-    if equality is None:
-        return _always
-    column, name = equality
-    return lambda task: column not in task.values or has_value(task, column, name)

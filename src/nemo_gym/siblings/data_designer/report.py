@@ -160,8 +160,8 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
 
 
 def grouped(evidence: Evidence, column: str) -> list[GroupResult]:
-    """The tasks by the values of a column, the weakest first. Numbers with many values are put into four ranges
-    with about the same number of tasks, in the order of the ranges."""
+    """The tasks by the values of a column, the weakest first. Numbers with many values are put into four
+    ranges with about the same number of tasks, in the order of the ranges."""
     groups = list(evidence.by_value(column).values())
     values = [task.values[column] for task in evidence.tasks if column in task.values]
     numbers = sorted(float(one) for one in values if isinstance(one, int | float))
