@@ -16,6 +16,7 @@ from nemo_gym import __version__
 from nemo_gym.cli import (
     catalogue,
     configs,
+    data_designer,
     datasets,
     environments,
     evaluate,
@@ -73,6 +74,7 @@ app.add_typer(refinement.app, name="data-designer")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")
+app.add_typer(data_designer.app, name="data-designer")
 
 
 @app.callback(invoke_without_command=True)
