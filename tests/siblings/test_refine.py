@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 from nemo_gym.siblings.data_designer.config import write_yaml
 from nemo_gym.siblings.data_designer.evidence import SuspicionRule, read_evidence
@@ -17,7 +18,6 @@ from nemo_gym.siblings.data_designer.refine import (
     refine_files,
 )
 from nemo_gym.wire.errors import UsageError
-from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 LLM = {"name": "text", "column_type": "llm-text", "model_alias": "m", "prompt": "Write about {{ topic }}."}
 
@@ -307,7 +307,7 @@ def test_rows_without_any_sampler_column_are_an_error_that_says_what_to_do(tmp_p
 
 
 def test_an_unknown_column_for_the_example_is_an_error(run):
-    with pytest.raises(UsageError, match="no LLM column 'txet'.*text"):
+    with pytest.raises(UsageError, match=r"no LLM column 'txet'.*text"):
         refine(topic_config(LLM), read_evidence(run, ["topic"]), RefineOptions(example_in="txet"))
 
 

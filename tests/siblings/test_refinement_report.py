@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 import yaml
+from support.designed_runs import task_rows, topic_config, topic_run, write_run
 from typer.testing import CliRunner
 
 from nemo_gym.cli.main import app
@@ -15,7 +16,6 @@ from nemo_gym.siblings.data_designer.evidence import read_evidence
 from nemo_gym.siblings.data_designer.page import Page, Paragraph, Table, write_page
 from nemo_gym.siblings.data_designer.refine import refine
 from nemo_gym.siblings.data_designer.report import refinement_page
-from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Runs over tasks of Data Designer, written as their files would be, for the tests of what is learnt from them."""
+"""Runs over tasks of Data Designer, for the tests of what is learnt from them."""
 
 from __future__ import annotations
 
@@ -53,14 +53,17 @@ def write_run(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def topic_run(path: Path, solved: dict[str, int], *, tasks: int = 10, repeats: int = 4) -> Path:
-    """A run over tasks of topics, of whose rollouts so many in ten are solved: the first ones of each task, so
-    that tasks differ."""
+    """A run over tasks of topics.
+
+    Args:
+        solved: by topic, how many of ten rollouts solve a task; half of the tasks are easier and half harder,
+            unless that is none or all.
+    """
     rows: list[dict[str, Any]] = []
     for topic, tenths in solved.items():
         for task in range(tasks):
-            hits = round(
-                repeats * min(1.0, max(0.0, tenths / 10 + (0.25 if task % 2 else -0.25) * (0 < tenths < 10)))
-            )
+            shift = 0.0 if tenths in (0, 10) else 0.25 if task % 2 else -0.25
+            hits = round(repeats * min(1.0, max(0.0, tenths / 10 + shift)))
             answers = ["right"] * hits + [f"wrong {task} {place}" for place in range(repeats - hits)]
             rows += task_rows(len(rows) // repeats, answers, topic=topic)
     return write_run(path, rows)

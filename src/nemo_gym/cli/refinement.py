@@ -11,8 +11,6 @@ import typer
 from nemo_gym.cli.output import echo, print_json, print_note
 from nemo_gym.cli.selection import Json
 
-app = typer.Typer(help="Work with NeMo Data Designer.", no_args_is_help=True)
-
 
 class Aim(StrEnum):
     """What gets more weight."""
@@ -21,7 +19,6 @@ class Aim(StrEnum):
     learnable = "learnable"
 
 
-@app.command()
 def refine(
     rollouts: Annotated[Path, typer.Option(help="The rollouts file of a run over the data set's tasks.")],
     config: Annotated[Path, typer.Option(help="The configuration of the data set, YAML.")],
@@ -107,7 +104,6 @@ def refine(
         echo(str(report / "report.html"))
 
 
-@app.command()
 def advise(
     config: Annotated[Path, typer.Argument(help="A configuration of Data Designer, YAML.")],
     json: Json = False,
