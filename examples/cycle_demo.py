@@ -1,7 +1,7 @@
 """The closed loop with Data Designer: bootstrap, refine, iterate; `make cycle-demo`.
 
-Each cycle generates tasks with Data Designer, collects rollouts, and writes the next configuration. Every step
-is a command that is printed, so it can be run by hand. By default the data set is made of samplers and
+Each cycle generates tasks with Data Designer, collects rollouts, and writes the next configuration. Every
+step is a command that is printed, so it can be run by hand. By default the data set is made of samplers and
 templates and the embedded model answers: no key, no network, no GPU. With --model-url, a chat endpoint also
 words the questions.
 """

@@ -63,7 +63,7 @@ def test_weights_skips_and_seeds_are_accepted_by_its_own_validation(tmp_path):
             "name": "code",
             "column_type": "llm-code",
             "code_lang": "python",
-            "prompt": "Code for {{ text }}.",
+            "prompt": "For {{ text }}.",
         },
         {**LLM, "name": "other", "skip": {"when": "{{ topic == 'hard' }}", "value": ""}},
         model_configs=[MODEL],

@@ -1,4 +1,4 @@
-"""Cycles of data set, rollouts and refinement, compared: whether the weak category grew by more than chance."""
+"""Cycles of data set, rollouts and refinement, compared: did the weak value grow by more than chance?"""
 
 from __future__ import annotations
 
