@@ -5,13 +5,13 @@ import runpy
 from pathlib import Path
 
 import pytest
+from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 from nemo_gym.siblings.data_designer.cycle import cycle_page, p_text, shift
 from nemo_gym.siblings.data_designer.evidence import read_evidence
 from nemo_gym.siblings.data_designer.refine import refine
 from nemo_gym.wire.items import assistant
 from nemo_gym.wire.response import Response
-from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

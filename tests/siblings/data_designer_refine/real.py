@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 from nemo_gym.siblings.data_designer.config import load_config, write_yaml
 from nemo_gym.siblings.data_designer.cycle import shift
@@ -19,7 +20,6 @@ from nemo_gym.siblings.data_designer.records import open_dataset
 from nemo_gym.siblings.data_designer.refine import RefineOptions, refine_files
 from nemo_gym.siblings.data_designer.samplers import all_values, is_categorical, samplers
 from nemo_gym.siblings.data_designer.tasks import import_tasks
-from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 DEMO = Path(__file__).parents[3] / "examples" / "cycle_demo"
 MODEL = {"alias": "m", "model": "x", "provider": "nvidia"}
@@ -44,7 +44,7 @@ def refined(run, config, tmp_path, **options):
 
 
 def run_of(config, tmp_path, rate):
-    """A run over tasks with every value of the categorical samplers; `rate(column, place)` of ten are solved."""
+    """A run over tasks with every value of the samplers, of whose rollouts `rate` in ten are solved."""
     columns = [column for column in samplers(config) if is_categorical(column)]
     rows = []
     for place in range(120):
@@ -73,7 +73,9 @@ def test_weights_skips_and_seeds_are_accepted_by_its_own_validation(tmp_path):
 
     validate_config(following)
     columns = {one["name"]: one for one in load_config(following)["data_designer"]["columns"]}
-    assert columns["text"]["skip"] and columns["code"]["skip"] and "hard_prompt" in columns["text"]["prompt"]
+    assert columns["text"]["skip"]
+    assert columns["code"]["skip"]
+    assert "hard_prompt" in columns["text"]["prompt"]
 
 
 def test_its_command_line_accepts_the_configuration(tmp_path):
