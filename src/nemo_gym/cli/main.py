@@ -22,6 +22,7 @@ from nemo_gym.cli import (
     evaluate,
     init,
     packages,
+    refinement,
     rollouts,
     runs,
     sandboxes,
@@ -61,6 +62,8 @@ environments.app.command("validate")(configs.validate)
 environments.app.command("start")(servers.start)
 environments.app.command("status")(servers.status)
 environments.app.command("stop")(servers.stop)
+data_designer.app.command("refine")(refinement.refine)
+data_designer.app.command("advise")(refinement.advise)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(environments.app, name="env")
 app.add_typer(datasets.app, name="dataset")
