@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, TypedDict, Unpack, cast
 import msgspec
 
 from nemo_gym.models.base import Model
+from nemo_gym.models.guardrails import GuardrailsSettings
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.http import Endpoint
 from nemo_gym.transport.retry import Retry
@@ -30,6 +31,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True):
     default_headers: dict[str, str] = {}
     max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The most calls of all sessions together that are in progress at once; None means no limit."""
+    guardrails: GuardrailsSettings | None = None
+    """A NeMo Guardrails server that checks the input and the output of every call."""
 
 
 class Access(TypedDict, total=False):

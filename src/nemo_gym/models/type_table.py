@@ -15,6 +15,7 @@ ENDPOINT_TYPES: Final = {
     "azure": "azure:AzureModel",
     "litellm": "litellm:LitellmModel",
     "genrm": "genrm:GenrmModel",
+    "guardrails": "guardrails_proxy:GuardrailsProxyModel",
     "local_vllm": "local_vllm:LocalVllmModel",
     "local_vllm_proxy": "local_vllm_proxy:LocalVllmProxyModel",
 }
