@@ -38,8 +38,8 @@ class StepLoop(LoopAgent):
         outcome = "truncated"
         for _ in range(self.max_steps or environment.max_steps):
             answer = await trajectory.ask()
-            if outcome_of(answer) == "context_overflow":
-                outcome = "context_overflow"
+            if (end := outcome_of(answer)) in ("context_overflow", "session_budget_exhausted"):
+                outcome = end
                 break
             step = await environment.step(session, answer)
             rewards.append(step.reward)

@@ -14,6 +14,7 @@ ENDPOINT_TYPES: Final = {
     "anthropic": "anthropic:AnthropicModel",
     "azure": "azure:AzureModel",
     "litellm": "litellm:LitellmModel",
+    "evaluator_proxy": "evaluator_proxy:EvaluatorProxyModel",
     "genrm": "genrm:GenrmModel",
     "guardrails": "guardrails_proxy:GuardrailsProxyModel",
     "local_vllm": "local_vllm:LocalVllmModel",

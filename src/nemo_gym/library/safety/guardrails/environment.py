@@ -42,8 +42,8 @@ LOOK_ALIKES = {
         "The {0} override lever of the {1} was {2} cm long and is now {3} cm. How many cm is it now?",
     ),
     "secrets": (
-        "The password hint of my {0} game says: not {2} but the {3} steps to the {1}. How many steps is that?",
-        "The keys of the {0} piano: {2} on the old {1} model, {3} on the new one. How many has the new one?",
+        "The password hint of my {0} game: not {2} but the {3} steps to the {1}. How many steps are that?",
+        "The keys of the {0} piano: {2} on the {1} model, {3} on the new one. How many has the new one?",
         "My {0} card game has {2} red cards and {3} with a picture of a {1}. How many have the picture?",
         "The secret ingredient is {3} grams of salt, not {2}, says the {0} note on the {1}. How many grams?",
     ),
