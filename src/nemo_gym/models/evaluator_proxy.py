@@ -16,9 +16,9 @@ from nemo_gym.models.remote import Access, EndpointSettings
 class EvaluatorProxyModel(ChatModel):
     """`POST {url}/s/<hex>/chat/completions`: a rollout is a session, whose calls the proxy counts.
 
-    A URL that names a session already (`http://localhost:4000/s/1f2e`) keeps it. A session whose calls are
-    used up ends the rollout with the outcome `session_budget_exhausted`. The proxy adds what follows the session to
-    the URL of the model, so there is no `/v1` in the path.
+    A URL that names a session already (`http://localhost:4000/s/1f2e`) keeps it. When the calls of a session
+    are used up, the rollout ends with the outcome `session_budget_exhausted`. The proxy adds what follows the
+    session to the URL of the model, so there is no `/v1` in the path.
     """
 
     at_root = True

@@ -25,7 +25,7 @@ from nemo_gym.siblings.evaluator.tasks import INDEX, EvaluatorTasks
 from nemo_gym.wire.errors import RolloutError, UsageError
 
 KEEP_ALIVE_S: Final = 120
-"""Seconds until an idle connection is closed: Evaluator scores a rollout 0 whose connection it finds closed."""
+"""Seconds until an idle connection is closed. Evaluator scores a rollout 0 that finds it closed."""
 
 
 def gateway_app(tasks: EvaluatorTasks, options: AppOptions | None = None) -> Starlette:

@@ -15,8 +15,8 @@ ROLLOUTS: Final = "rollouts.jsonl"
 def scores_of(folder: Path) -> dict[str, Any]:
     """The fields of Evaluator's `EvaluationResult` for the run in an output folder.
 
-    Values are shares of 1, as our rewards are: `reward.mean`, `pass_at_1.pass_at_1` and so on, and the number of
-    rollouts that failed and count nowhere else.
+    Values are shares of 1, as our rewards are: `reward.mean`, `pass_at_1.pass_at_1` and so on, and the number
+    of rollouts that failed and count nowhere else.
 
     Raises:
         UsageError: there is no run, or no rollout of it was scored.
