@@ -155,10 +155,11 @@ def _tools_file() -> str:
 
 
 class TestTasks:
-    async def test_an_environment_of_steps_is_refused_with_what_would_do(self) -> None:
-        with pytest.raises(UsageError, match="one answer: use its solver gym_delegation"):
-            async with EvaluatorTasks(TaskSource(environment=f"{__file__}:Steps", input=_tools_file())):
-                pass
+    async def test_steps_are_no_answer_as_text(self) -> None:
+        async with EvaluatorTasks(TaskSource(environment=f"{__file__}:Steps", input=_tools_file())) as tasks:
+            assert tasks.seed(0).prompt == "hi"
+            with pytest.raises(TaskUnfit, match="not one answer: use Evaluator's solver gym_delegation"):
+                await tasks.verify(0, "hello")
 
     async def test_an_answer_as_text_can_not_call_tools(self) -> None:
         async with EvaluatorTasks(TaskSource(environment=f"{__file__}:Tools", input=_tools_file())) as tasks:

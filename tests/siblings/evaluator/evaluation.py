@@ -29,7 +29,7 @@ BIN = Path(sys.executable).parent
 SUPPORT = Path(__file__).parents[2] / "support"
 PLUGIN = Path(plugin.__file__)
 REPEATS = 2
-QUIET = {"NEMO_TELEMETRY_ENABLED": "false", "PYTHONWARNINGS": "ignore"}
+QUIET = {"NEMO_TELEMETRY_ENABLED": "false", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ async def test_a_delegated_rollout_has_the_reward_of_our_agent(
     endpoint: str, tasks_file: Path, tmp_path: Path
 ) -> None:
     command = [str(BIN / "gym"), "env", "start", "mcqa", "--model-type", "chat", "-m", "m"]
-    with program([*command, "--model-url", endpoint, "--port", "0"], until="head") as line:
+    with program([*command, "--model-url", endpoint, "--port", "0"], until=" head ") as line:
         head = next(word for word in line.split() if word.startswith("http"))
         benchmark = {
             "name": f"{PLUGIN}:nemo_gym",

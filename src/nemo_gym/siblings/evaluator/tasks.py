@@ -93,11 +93,6 @@ class EvaluatorTasks:
         )
         self._collection = await self._stack.enter_async_context(opening)
         try:
-            if self._collection.collector.agent.plays == "steps":
-                raise UsageError(
-                    f"environment {source.environment} has reset and step, and a benchmark of Evaluator "
-                    "one answer: use its solver gym_delegation with a server of `gym env start`"
-                )
             bounds = Bounds(split=source.split, seed=source.seed or 0, limit=source.limit)
             tasks = Path(source.input) if source.input else None
             self.rows = list(self._collection.plan(tasks, PlanOptions(seed=source.seed), bounds))
@@ -138,6 +133,8 @@ class EvaluatorTasks:
             RolloutError: the answer can't be scored, which is no reward of 0.
         """
         assert self._collection is not None
+        if self._collection.collector.agent.plays == "steps":
+            raise TaskUnfit(f"{self.source.environment} has reset and step, not one answer: {_DELEGATE}")
         rollout = await self._collection.collector.attempt(self._row(number), _TextAnswer(answer))
         if rollout.failure is not None:
             raise rollout.failure
@@ -161,10 +158,7 @@ class _TextAnswer(LoopAgent):
         self, trajectory: Trajectory, session: Session, environment: EnvironmentLink
     ) -> tuple[Reward, str]:
         if trajectory.params.get("tools"):
-            raise TaskUnfit(
-                "the task has tools, and one answer as text can't call them: use Evaluator's solver "
-                "gym_delegation with trust_reward, and a server of `gym env start`"
-            )
+            raise TaskUnfit(f"the task has tools, which an answer as text can't call: {_DELEGATE}")
         trajectory.items.append(assistant(self._text))
         began = monotonic()
         reward = await environment.verify(session, trajectory.response())
@@ -200,6 +194,7 @@ def _expected(row: Row) -> str:
 
 
 _CONCURRENCY: Final = 512
+_DELEGATE: Final = "use Evaluator's solver gym_delegation with trust_reward, and a server of `gym env start`"
 _ANSWERS: Final = ("expected_answer", "answer", "expected", "target")
 _NOT_COLUMNS: Final = frozenset(
     {"self", "response", "expected", "sandbox", INDEX, keys.AGENT_REF, *keys.RESERVED}
