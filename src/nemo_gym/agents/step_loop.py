@@ -42,8 +42,8 @@ class StepLoop(LoopAgent):
         outcome = "truncated"
         for _ in range(self.max_steps or environment.max_steps):
             answer = await trajectory.ask()
-            if outcome_of(answer) == "context_overflow":
-                outcome = "context_overflow"
+            if (end := outcome_of(answer)) in ("context_overflow", "session_budget_exhausted"):
+                outcome = end
                 break
             turn = partial(_step, environment, session, answer)
             step = Step(**await trajectory.environment_turn(turn))

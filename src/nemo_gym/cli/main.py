@@ -20,6 +20,7 @@ from nemo_gym.cli import (
     datasets,
     environments,
     evaluate,
+    evaluator,
     init,
     packages,
     refinement,
@@ -72,6 +73,8 @@ app.add_typer(sandboxes.app, name="sandbox")
 app.command("export")(training.export)
 app.add_typer(training.tokens_app, name="tokens")
 app.add_typer(training.serve_app, name="serve")
+training.serve_app.command("evaluator")(evaluator.serve)
+app.add_typer(evaluator.app, name="evaluator")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")

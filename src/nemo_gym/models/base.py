@@ -17,6 +17,8 @@ class Model(ABC):
 
     name: str = ""
     """The model's name at its endpoint."""
+    hides_tokens: str = ""
+    """Why its answers can't have token ids, as one line for the user; empty where they may."""
 
     @property
     def pushbacks(self) -> int:
@@ -71,6 +73,7 @@ class WrappedModel(Model):
     def __init__(self, inner: Model) -> None:
         self.inner = inner
         self.name = inner.name
+        self.hides_tokens = inner.hides_tokens
 
     @property
     def pushbacks(self) -> int:

@@ -112,6 +112,8 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
     if orders.turns:
         keep_turns(agent, orders.turns)
     model = orders.model.build(local)
+    if model.hides_tokens and orders.capture is not None and orders.capture.tokens is not None:
+        raise UsageError(model.hides_tokens).about("model_type")
     if agent.needs_served_model:
         if serve_loopback is None:
             name = orders.agent.name

@@ -31,7 +31,10 @@ Bools = npt.NDArray[np.bool_]
 UNKNOWN_VERSION: Final = -1
 """The policy version of a token that the policy did not sample, or whose version nobody recorded."""
 TRUNCATED_OUTCOMES: Final = frozenset(
-    {"max_steps", "max_turns", "max_output_tokens", "context_overflow", "truncated"}
+    {
+        *("max_steps", "max_turns", "max_output_tokens", "context_overflow", "truncated"),
+        "session_budget_exhausted",
+    }
 )
 """Outcomes of rollouts that were cut off."""
 

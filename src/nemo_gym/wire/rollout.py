@@ -114,7 +114,7 @@ class Rollout:
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
     outcome: str = "completed"
     """How the loop ended: completed, max_steps, max_turns, max_output_tokens, context_overflow,
-    content_filter, terminated, truncated, or failed."""
+    session_budget_exhausted, content_filter, terminated, truncated, or failed."""
     failure: RolloutError | None = None
     timing: Timing = field(default_factory=Timing)
     tool_calls: Mapping[str, Mapping[str, Json]] | None = None
