@@ -14,6 +14,7 @@ ENDPOINT_TYPES: Final = {
     "anthropic": "anthropic:AnthropicModel",
     "azure": "azure:AzureModel",
     "litellm": "litellm:LitellmModel",
+    "nim": "nim:NimModel",
     "genrm": "genrm:GenrmModel",
     "local_vllm": "local_vllm:LocalVllmModel",
     "local_vllm_proxy": "local_vllm_proxy:LocalVllmProxyModel",
