@@ -67,14 +67,17 @@ class Tokens(NamedTuple):
     @property
     def words(self) -> Tokens:
         """The words and figures, without symbols."""
-        is_word = self.numbers >> _KIND_SHIFT != _SYMBOL
-        texts = [text for text, keep in zip(self.texts, is_word.tolist(), strict=True) if keep]
-        return Tokens(texts, self.numbers[is_word])
+        return self._of_kinds(_FIGURE)
 
     @property
-    def long_words(self) -> Numbers:
-        """The numbers of the words that are neither figures nor single letters."""
-        return self.numbers[self.numbers >> _KIND_SHIFT == _WORD]
+    def long_words(self) -> Tokens:
+        """The words that are neither figures nor single letters."""
+        return self._of_kinds(_WORD)
+
+    def _of_kinds(self, least: int) -> Tokens:
+        chosen = self.numbers >> _KIND_SHIFT >= least
+        texts = [text for text, keep in zip(self.texts, chosen.tolist(), strict=True) if keep]
+        return Tokens(texts, self.numbers[chosen])
 
 
 def ngrams(numbers: Numbers, size: int) -> Numbers:

@@ -33,7 +33,7 @@ def problem(text: str, tokens: Tokens, limits: Limits) -> tuple[str, str] | None
         return "too_short", f"{count} words"
     if limits.max_words is not None and count > limits.max_words:
         return "too_long", f"{count} words"
-    long_words = tokens.long_words
+    long_words = tokens.long_words.numbers
     if len(long_words) >= _LEAST:
         triples = ngrams(long_words, 3)
         share = 1 - len(np.unique(triples)) / len(triples)

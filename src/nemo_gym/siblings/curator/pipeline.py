@@ -76,17 +76,18 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _filters(plan: dict[str, Any], folder: Path) -> dict[str, tuple[Any, str]]:
     """Each filter and the column that it reads, by the column of its scores."""
-    string = import_module("nemo_curator.stages.text.filters.heuristic.string")
-    repetition = import_module("nemo_curator.stages.text.filters.heuristic.repetition")
+    heuristic = "nemo_curator.stages.text.filters.heuristic"
+    string, repetition = import_module(f"{heuristic}.string"), import_module(f"{heuristic}.repetition")
     limits = plan["limits"]
-    most_words = limits["max_words"] or sys.maxsize
-    filters: dict[str, tuple[Any, str]] = {
-        "word_count": (string.WordCountFilter(limits["min_words"], most_words), "text"),
-        "alpha_numeric": (string.NonAlphaNumericFilter(plan["max_symbols"]), "text"),
+    words = string.WordCountFilter(limits["min_words"], limits["max_words"] or sys.maxsize)
+    repeated = repetition.RepeatingDuplicateNGramsFilter(REPEATED, limits["max_repetition"])
+    symbols = string.NonAlphaNumericFilter(plan["max_symbols"])
+    adapted = _adapted_filter()
+    filters = {
+        "word_count": (adapted(words, _words), "text"),
+        "alpha_numeric": (adapted(symbols, _letters), "text"),
+        "repetition": (adapted(repeated, _long_words), "text"),
     }
-    if limits["min_words"] >= REPEATED:  # the filter refuses every text of fewer words
-        one = repetition.RepeatingDuplicateNGramsFilter(REPEATED, limits["max_repetition"])
-        filters["repetition"] = (one, "text")
     leaks = leak_filter()
     for place, name in enumerate(plan["benchmarks"]):
         for column in ("text", "system"):
@@ -96,6 +97,43 @@ def _filters(plan: dict[str, Any], folder: Path) -> dict[str, tuple[Any, str]]:
 
 REPEATED = 3
 """The words of a passage that is repeated."""
+LEAST_LONG_WORDS = 30
+"""Shorter texts are not repetitive."""
+
+
+def _adapted_filter() -> Callable[..., Any]:
+    """The class of a filter of Curator that gets another text than the row's. Curator finds words at spaces
+    and letters in English only: to it, a Chinese sentence is one word without letters."""
+    base: Any = import_module("nemo_curator.stages.text.filters").DocumentFilter
+
+    class AdaptedFilter(base):
+        def __init__(self, inner: Any, adapt: Callable[[str], str | None]) -> None:
+            base.__init__(self)
+            self._name = inner.name
+            self._inner, self._adapt = inner, adapt
+
+        def score_document(self, text: str) -> float:
+            """The score of the filter; 0.0 when there is too little text for it."""
+            adapted = self._adapt(text)
+            return 0.0 if adapted is None else float(self._inner.score_document(adapted))
+
+        def keep_document(self, scores: float) -> bool:
+            return self._inner.keep_document(scores)
+
+    return AdaptedFilter
+
+
+def _words(text: str) -> str:
+    return " ".join(import_module("gym_ngrams").Tokens.of(text).words.texts)
+
+
+def _long_words(text: str) -> str | None:
+    words = import_module("gym_ngrams").Tokens.of(text).long_words.texts
+    return " ".join(words) if len(words) >= LEAST_LONG_WORDS else None
+
+
+def _letters(text: str) -> str:
+    return "".join("a" if one.isalnum() or one.isspace() else one for one in text)
 
 
 def leak_filter() -> Callable[[Path], Any]:
