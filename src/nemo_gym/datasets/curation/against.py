@@ -27,13 +27,14 @@ def read_against(name: str, roots: Sequence[Path], size: int = MOST_WORDS) -> tu
         UsageError: there is no such benchmark or file, or it has no rows, or no text that is long enough.
     """
     paths = [Path(name)] if Path(name).is_file() else _benchmark_files(name, roots)
-    texts = [list(row_texts(record)) for path in paths for record in read_records(path)]
-    if not texts:
+    benchmark = Benchmark.of(
+        name, (list(row_texts(one)) for path in paths for one in read_records(path)), size
+    )
+    if not benchmark.rows:
         raise UsageError(f"--against {name}: there is nothing in it")
-    benchmark = Benchmark.of(name, texts, size)
     if not benchmark.size:
         raise UsageError(f"--against {name}: it has no text of at least 8 words to compare with")
-    return benchmark, AgainstReport(name, len(texts), benchmark.size)
+    return benchmark, AgainstReport(name, benchmark.rows, benchmark.size)
 
 
 def _benchmark_files(name: str, roots: Sequence[Path]) -> list[Path]:

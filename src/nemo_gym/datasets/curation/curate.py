@@ -160,7 +160,7 @@ class Duplicates:
         return found
 
     def _judge(self, line: Line, shingles: tuple[Numbers, Signature] | None) -> Removal | None:
-        key, rest = line.text.key, rest_digest(line.row)
+        key, rest = line.text.key, rest_digest(line.row, self._settings.fields)
         if first := self._first.get(key):
             number, first_rest = first
             if self._settings.by_text or rest == first_rest:
@@ -216,8 +216,8 @@ def _templates(path: Path, fields: Sequence[str]) -> dict[bytes, Numbers]:
     they counted, short questions in a long template would all be near duplicates."""
     counts: defaultdict[bytes, Counter[int]] = defaultdict(Counter)
     sizes: Counter[bytes] = Counter()
-    for number, offset, line in _sample(path):
-        text = _read_line(path, number, offset, line, fields).text
+    texts = [_read_line(path, number, offset, line, fields).text for number, offset, line in _sample(path)]
+    for text in {text.key: text for text in texts}.values():
         if text.text is not None:
             sizes[text.frame] += 1
             counts[text.frame].update(_shingles(Tokens.of(text.text)).tolist())

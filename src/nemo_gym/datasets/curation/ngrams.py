@@ -116,8 +116,10 @@ class Benchmark:
     """The n-grams of a benchmark. An n-gram in more than two rows and more than a tenth of them is left out:
     it is the prompt's, and the prompt is no leak."""
 
-    def __init__(self, name: str, indexes: dict[int, _Index]) -> None:
+    def __init__(self, name: str, indexes: dict[int, _Index], rows: int = 0) -> None:
         self.name = name
+        self.rows = rows
+        """The number of its rows, when it was not read from a file."""
         self._indexes = indexes
 
     @classmethod
@@ -137,7 +139,7 @@ class Benchmark:
                     length = min(len(numbers), size)
                     found.setdefault(length, []).append((row, ngrams(numbers, length)))
         most = max(2, count // 10)
-        return cls(name, {length: _index(parts, most) for length, parts in sorted(found.items())})
+        return cls(name, {length: _index(parts, most) for length, parts in sorted(found.items())}, count)
 
     @property
     def size(self) -> int:

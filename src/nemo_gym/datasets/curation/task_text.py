@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, cast
 
+import msgspec
+
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError
 from nemo_gym.wire.json_values import objects_of
-from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.task import Row, named_agent
 
 
@@ -62,19 +62,16 @@ def task_text(row: Row, fields: Sequence[str] = ()) -> TaskText:
     return TaskText("\n".join(parts.texts) if parts.texts else None, system, frame)
 
 
-def rest_digest(row: Row) -> bytes:
-    """A digest of a row without its ids and its input: what the verifier gets."""
-    params: Any = row.get(keys.PARAMS)
-    rest = _without_ids(
-        {name: value for name, value in row.items() if name not in (keys.PARAMS, keys.AGENT_REF)}
-    )
-    if isinstance(params, dict):
-        rest[keys.PARAMS] = {
-            name: value
-            for name, value in sorted(cast("Row", params).items())
-            if name not in ("input", "tools")
-        }
-    return _digest(sorted(rest.items()))
+def rest_digest(row: Row, fields: Sequence[str] = ()) -> bytes:
+    """A digest of what a row has beside its ids and the text that is compared."""
+    rest = _without_ids({name: value for name, value in row.items() if name != keys.AGENT_REF})
+    params: Any = rest.get(keys.PARAMS)
+    has_input = isinstance(params, dict) and "input" in params
+    if not (fields or has_input):
+        rest = _without_texts(rest)
+    for field in (*fields, f"{keys.PARAMS}.input", f"{keys.PARAMS}.tools"):
+        _drop(rest, field)
+    return _digest(rest)
 
 
 def row_name(row: Row, number: int) -> str | int:
@@ -91,7 +88,14 @@ def row_texts(row: Any) -> Iterator[str]:
 
 
 _NAMES: Final = ("id", "task_id", "uuid", keys.TASK_INDEX)
-_ID: Final = re.compile(r"(.*_)?(id|uuid|idx|index)", re.IGNORECASE)
+_IDS: Final = frozenset(
+    {
+        "example_id", "guid", "id", "idx", "index", "instance_id", "problem_id", "prompt_id", "question_id",
+        "row_id", "row_index", "sample_id", "sample_index", "source_index", "task_id", "task_index", "uuid",
+        keys.TASK_INDEX, keys.ROLLOUT_INDEX, keys.ATTEMPT_INDEX, keys.ROLLOUT_ID,
+    }
+)  # fmt: skip
+"""Columns that name a row and say nothing about its task."""
 
 
 class _Parts:
@@ -140,12 +144,38 @@ def _value(row: Row, field: str) -> Any:
     return value
 
 
+def _drop(row: Row, field: str) -> None:
+    *path, last = field.split(".")
+    value: Any = row
+    for name in path:
+        value = cast("Row", value).get(name) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        cast("Row", value).pop(last, None)
+
+
 def _without_ids(value: Any) -> Any:
+    """A copy without ids; lists are the same."""
     if not isinstance(value, dict):
         return value
     pairs = cast("Row", value).items()
-    return {name: _without_ids(one) for name, one in pairs if not _ID.fullmatch(name)}
+    return {name: _without_ids(one) for name, one in pairs if name.lower() not in _IDS}
+
+
+def _without_texts(value: Any) -> Any:
+    match value:
+        case str():
+            return None
+        case dict():
+            pairs = cast("Row", value).items()
+            return {name: _without_texts(one) for name, one in pairs}
+        case list():
+            return [_without_texts(one) for one in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _digest(value: Any) -> bytes:
-    return blake2b(encode(value), digest_size=16).digest()
+    return blake2b(_sorted(value), digest_size=16).digest()
+
+
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
