@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,7 +75,7 @@ def curate_with_curator(
         report.against = [one for _, one in against]
         benchmarks = [benchmark for benchmark, _ in against]
         removals: dict[int, Removal] = {}
-        kept: dict[str, str] = {}
+        kept: dict[str, bytes] = {}
         if _write_view(source, folder, settings, benchmarks):
             _run("score", program, folder)
             removals = _failures(folder)
@@ -199,9 +200,14 @@ def _write_ids(path: Path, removals: Mapping[int, Removal]) -> None:
         )
 
 
-def _read_kept(folder: Path) -> dict[str, str]:
-    """The rows that Curator kept, by id."""
-    return {row["id"]: row["gym_row"] for path in sorted((folder / "kept").iterdir()) for row in _read(path)}
+def _read_kept(folder: Path) -> dict[str, bytes]:
+    """A digest of each row that Curator kept, by id."""
+    paths = sorted((folder / "kept").iterdir())
+    return {row["id"]: _digest(row["gym_row"]) for path in paths for row in _read(path)}
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
@@ -215,7 +221,7 @@ def _decoded(file: BinaryIO) -> Iterator[dict[str, Any]]:
             yield msgspec.json.decode(line)
 
 
-def _check_kept(line: Line, kept: dict[str, str]) -> None:
+def _check_kept(line: Line, kept: dict[str, bytes]) -> None:
     """Take a row out of those that Curator kept.
 
     Raises:
@@ -224,9 +230,9 @@ def _check_kept(line: Line, kept: dict[str, str]) -> None:
     if line.text.text is None:
         return
     expected = view_row(line)
-    row = kept.pop(expected["id"], None)
-    if row != expected["gym_row"]:
-        what = "lost" if row is None else "changed"
+    digest = kept.pop(expected["id"], None)
+    if digest != _digest(expected["gym_row"]):
+        what = "lost" if digest is None else "changed"
         raise GymError(f"NeMo Curator {what} the row of line {line.number}")
 
 
