@@ -16,6 +16,7 @@ from nemo_gym import __version__
 from nemo_gym.cli import (
     catalogue,
     configs,
+    curation,
     data_designer,
     datasets,
     environments,
@@ -67,6 +68,7 @@ data_designer.app.command("refine")(refinement.refine)
 data_designer.app.command("advise")(refinement.advise)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(environments.app, name="env")
+datasets.app.command("curate")(curation.curate)
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(runs.app, name="runs")
 app.add_typer(sandboxes.app, name="sandbox")

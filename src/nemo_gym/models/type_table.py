@@ -15,6 +15,7 @@ ENDPOINT_TYPES: Final = {
     "azure": "azure:AzureModel",
     "litellm": "litellm:LitellmModel",
     "evaluator_proxy": "evaluator_proxy:EvaluatorProxyModel",
+    "nim": "nim:NimModel",
     "genrm": "genrm:GenrmModel",
     "guardrails": "guardrails_proxy:GuardrailsProxyModel",
     "local_vllm": "local_vllm:LocalVllmModel",

@@ -1,0 +1,1 @@
+"""Curates a file of tasks: no duplicates, no junk, and no task of a benchmark."""
