@@ -157,10 +157,13 @@ def test_a_column_that_does_not_exist_is_one_error_with_the_nearest_name(
     [
         ({"inputs": "a"}, "m.yaml: Object contains unknown field `inputs`. Did you mean 'input'?"),
         ({"environment": "mcqa"}, "m.yaml: a mapping needs `input`"),
-        ({"input": "a", "fields": {"x": {"column": "a", "value": 1}}}, "m.yaml: give one of `column`"),
+        (
+            {"input": "a", "fields": {"x": {"column": "a", "value": 1}}},
+            "m.yaml: fields.x: give one of `column`",
+        ),
         (
             {"input": "a", "fields": {"x": {"column": "a", "as": "jsn"}}},
-            "m.yaml: Invalid enum value 'jsn': one of as_is, text, json, json_text, calls, answer",
+            "m.yaml: fields.x: Invalid enum value 'jsn' - at `as`",
         ),
     ],
 )
@@ -437,6 +440,7 @@ def test_the_tools_of_an_environment_answer_over_standard_input_with_a_fresh_ses
     assert answers[0]["result"]["serverInfo"]["name"] == "workplace_assistant"
     assert len(answers[1]["result"]["tools"]) == 27
     assert answers[2]["result"] == answers[3]["result"]
+    assert not answers[2]["result"]["isError"]
     assert answers[4]["result"]["isError"]
     assert answers[5]["error"]["code"] == -32601
     assert answers[None]["error"]["code"] == -32700

@@ -156,6 +156,10 @@ def tools(
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
+    input: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", help="A file of tasks: every session has the first one."),
+    ] = None,
 ) -> None:
     """Serve an environment's tools to an MCP client over standard input and output, as a `stdio` provider.
 
@@ -165,4 +169,4 @@ def tools(
     """
     from nemo_gym.siblings.data_designer.tool_server import serve_tools
 
-    serve_tools(environment, read_settings(settings or []))
+    serve_tools(environment, read_settings(settings or []), input)

@@ -22,6 +22,7 @@ from nemo_gym.siblings.data_designer.mapping import ORIGIN, Mapping, is_short
 from nemo_gym.siblings.data_designer.records import NATIVE, Dataset, open_dataset
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import RolloutError, UsageError
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import check_typed_params
 from nemo_gym.wire.task import Row, Task
@@ -120,7 +121,7 @@ class _Builder:
         if mapping is None:
             row = {name: value for name, value in record.items() if value is not None}
             kept = row.pop(ORIGIN, None)
-            columns = kept.get("columns", {}) if isinstance(kept, dict) else {}
+            columns = object_of(object_of(kept).get("columns"))
         else:
             if refusal := mapping.refusal(record):
                 raise Unmappable(refusal)
