@@ -14,17 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym.assembly.ready_components import ReadyModel
 from nemo_gym.cli.main import main
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.result import Result
 from nemo_gym.siblings.data_designer.column_tasks import column_mapping, roll_out_record, verify_record
+from nemo_gym.siblings.data_designer.columns import Unmappable
 from nemo_gym.siblings.data_designer.config import load_config
 from nemo_gym.siblings.data_designer.mapping import Mapping, load_mapping, read_mapping
 from nemo_gym.siblings.data_designer.presets import find_preset, preset_names, write_preset
 from nemo_gym.siblings.data_designer.records import as_json, open_dataset
 from nemo_gym.siblings.data_designer.seed_rows import rollout_seeds, task_seeds
 from nemo_gym.siblings.data_designer.tasks import ImportReport, import_tasks
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import ModelTimeout, UsageError
 from tests.support.trajectories import scored, tool_rollout
 
 MATH = {
@@ -71,6 +73,23 @@ TRACE = [
         "tool_call_id": None,
     },
 ]
+
+
+DIALOGUE = """
+from nemo_gym import Observation, Response, Session, Step, StepEnvironment, Task
+
+
+class Dialogue(StepEnvironment):
+    \"\"\"Greet a customer.\"\"\"
+
+    asks = ("user",)
+
+    async def reset(self, task: Task, session: Session) -> Observation:
+        return Observation(await self.models["user"].text("Begin."))
+
+    def step(self, action: Response, session: Session) -> Step:
+        return Step(reward=0.5, terminated=True)
+"""
 
 
 def write_parquet(folder: Path, records: list[dict[str, Any]], name: str = "batch_00000.parquet") -> Path:
@@ -365,11 +384,7 @@ async def test_a_failed_verification_is_null_with_its_reason(change: dict[str, A
     assert problem.startswith(error)
 
 
-async def test_a_rollout_of_a_record_has_its_reward_and_conversation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from nemo_gym.assembly.ready_components import ReadyModel
-
+async def test_a_rollout_of_a_record_has_its_reward_and_conversation() -> None:
     model = ReadyModel(model=ScriptedModel(lambda _: "\\boxed{7}"))
 
     (value, error), trace = await roll_out_record(column_mapping(MATH, "", {}), RECORD, model)
@@ -380,6 +395,114 @@ async def test_a_rollout_of_a_record_has_its_reward_and_conversation(
     assert trace is not None
     assert [one["role"] for one in trace] == ["user", "assistant"]
     assert trace[1]["content"] == [{"type": "text", "text": "\\boxed{7}"}]
+
+
+async def test_a_rollout_of_steps_asks_the_models_that_its_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "dialogue.py"
+    path.write_text(DIALOGUE)
+    mapping = column_mapping({"environment": str(path), "input": "topic"}, "", {})
+    user = ReadyModel(model=ScriptedModel(lambda _: "Hello, I am the customer."))
+
+    (value, error), trace = await roll_out_record(
+        mapping, RECORD, ReadyModel(model=ScriptedModel(lambda _: "Good day.")), models={"user": user}
+    )
+
+    assert error is None
+    assert value is not None
+    assert value["reward"] == 0.5
+    assert trace is not None
+    said = [one["content"][0]["text"] for one in trace]
+    assert said[:3] == ["bread", "Hello, I am the customer.", "Good day."]
+
+
+async def test_a_failed_rollout_is_null_with_its_reason() -> None:
+    def down(_: Any) -> str:
+        raise ModelTimeout("the model is asleep")
+
+    (value, error), _ = await roll_out_record(
+        column_mapping(MATH, "", {}), RECORD, ReadyModel(model=ScriptedModel(down)), most_seconds=60
+    )
+
+    assert value is None
+    assert error is not None
+    assert "the model is asleep" in error
+
+
+def test_a_base_task_keeps_what_the_mapping_does_not_replace() -> None:
+    base = {"responses_create_params": {"input": "Hi", "temperature": 0.5}, "who": {"name": "Bo", "age": 7}}
+    tools = [{"type": "function", "function": {"name": "send", "parameters": {"type": "object"}}}]
+    mapping = Mapping(base="gym_task", tools="tools", fields={"who.name": "name"})
+
+    task = mapping.task({"gym_task": json.dumps(base), "name": "Ada", "tools": json.dumps(tools)})
+
+    assert task == {
+        "responses_create_params": {
+            "input": "Hi",
+            "temperature": 0.5,
+            "tools": [{"type": "function", "name": "send", "parameters": {"type": "object"}}],
+        },
+        "who": {"name": "Ada", "age": 7},
+    }
+
+
+def test_calls_that_a_tool_refused_are_no_label() -> None:
+    failed = [
+        *TRACE[:3],
+        {"role": "tool", "tool_call_id": "c1", "content": '{"error":"send failed: no address"}'},
+    ]
+    mapping = Mapping(input="ask", fields={"calls": read_value({"column": "trace", "as": "calls"})})
+
+    with pytest.raises(Unmappable, match="trace has no tool call that succeeded"):
+        mapping.task({"ask": "Mail Bo.", "trace": failed})
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["create", "c.yaml"], "this needs Data Designer (No module named 'data_designer"),
+        (["validate", "c.yaml"], "this needs Data Designer (No module named 'data_designer"),
+        (
+            ["preset", "math_problems", "-o", "c.yaml"],
+            "there is no preset 'math_problems'. Did you mean 'math_word_problems'?",
+        ),
+        (["tools", "word_problems"], "environment word_problems has no tools"),
+        (["import", "nowhere", "-o", "t.jsonl"], "nowhere: there is no such file or folder"),
+        (
+            ["import", "c.yaml", "--preset", "sql", "--mapping", "m", "-o", "t"],
+            "--mapping and --preset exclude",
+        ),
+    ],
+)
+def test_a_command_that_can_not_work_says_why_in_one_line(
+    words: list[str],
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text("columns: []\n")
+    monkeypatch.setattr(sys, "argv", ["gym", "data-designer", *words])
+
+    with pytest.raises(SystemExit) as exit:
+        main()
+
+    assert exit.value.code == 2
+    assert capsys.readouterr().err.startswith(f"gym: {line}")
+
+
+def test_the_command_writes_a_preset_and_lists_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (["preset", "sql", "-o", str(tmp_path / "c.yaml")], ["presets"], ["presets", "--json"]):
+        monkeypatch.setattr(sys, "argv", ["gym", "data-designer", *words])
+        with pytest.raises(SystemExit):
+            main()
+
+    out = capsys.readouterr().out
+    assert load_config(tmp_path / "c.yaml") == load_config(find_preset("sql").config_path)
+    assert '"environment": "workplace_assistant"' in out
+    assert all(out.count(name) >= 2 for name in preset_names())
 
 
 def test_tasks_are_seed_rows_with_the_whole_task(tmp_path: Path) -> None:

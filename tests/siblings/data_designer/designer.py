@@ -13,7 +13,7 @@ import yaml
 
 from nemo_gym.siblings.data_designer.records import open_dataset
 
-HOME = tempfile.mkdtemp(prefix="data-designer-")
+HOME = Path(tempfile.mkdtemp(prefix="data-designer-"))
 MODELS = [
     {
         "alias": "writer",
@@ -24,11 +24,11 @@ MODELS = [
 ]
 
 
-def program(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def program(name: str, *arguments: object, home: Path = HOME) -> subprocess.CompletedProcess[str]:
     """`gym` or `data-designer` of this environment, run to its end."""
-    home = {"DATA_DESIGNER_HOME": HOME, "NEMO_TELEMETRY_ENABLED": "false", "COLUMNS": "200"}
+    variables = {"DATA_DESIGNER_HOME": str(home), "NEMO_TELEMETRY_ENABLED": "false", "COLUMNS": "200"}
     command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
-    return subprocess.run(command, env={**os.environ, **home}, capture_output=True, text=True)
+    return subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True)
 
 
 def create(config: Path, n: int, url: str, *, name: str = "dataset") -> Path:

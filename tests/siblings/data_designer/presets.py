@@ -75,6 +75,16 @@ def test_its_own_validation_accepts_the_configuration(name: str, tmp_path: Path)
     assert "Configuration is valid" in ended.stdout
 
 
+def test_its_own_command_runs_a_preset_with_the_provider_beside_it(url: str, tmp_path: Path) -> None:
+    config = write_preset("math_word_problems", tmp_path / "config.yaml", model_url=url, model="mine")[0]
+
+    ended = program("data-designer", "create", config, "-n", 3, "-o", tmp_path / "out", home=tmp_path)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    mapping = find_preset("math_word_problems").mapping
+    assert import_tasks(tmp_path / "out" / "dataset", tmp_path / "tasks.jsonl", mapping).tasks == 3
+
+
 @every
 def test_forty_records_give_forty_tasks_that_the_environment_takes(dataset: Path, tmp_path: Path) -> None:
     report = import_tasks(dataset, tmp_path / "tasks.jsonl", find_preset(dataset.name).mapping)
