@@ -101,7 +101,7 @@ def write_parquet(folder: Path, records: list[dict[str, Any]], name: str = "batc
 
 
 def rows_of(report: ImportReport) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in report.path.read_text().splitlines()]
+    return [json.loads(line) for line in Path(report.path).read_text().splitlines()]
 
 
 def test_records_become_tasks_with_their_nested_values_and_their_other_columns(tmp_path: Path) -> None:
@@ -212,9 +212,18 @@ def test_records_that_are_no_task_are_named_and_counted(tmp_path: Path) -> None:
     assert (report.records, report.tasks) == (4, 1)
     assert [(one.place, one.reason) for one in report.left_out] == [
         ("set.jsonl:2", "problem.answer is null"),
-        ("set.jsonl:3", "problem.question has no 'question'"),
+        ("set.jsonl:3", "problem is null"),
         ("set.jsonl:4", "topic is salt, not bread"),
     ]
+
+
+def test_a_failed_verdict_is_the_reason_to_leave_a_record_out(tmp_path: Path) -> None:
+    record = {**RECORD, "check": None, "check__error": "the judge is asleep"}
+    mapping = read_mapping({**MATH, "require": {"check.is_valid": True}}, "mapping")
+
+    report = import_tasks(write_parquet(tmp_path / "set", [record]), tmp_path / "tasks.jsonl", mapping)
+
+    assert [one.reason for one in report.left_out] == ["check is null: the judge is asleep"]
 
 
 def test_the_environment_refuses_what_it_can_not_run(tmp_path: Path) -> None:
@@ -326,7 +335,14 @@ def test_the_command_names_what_it_leaves_out(
     out, err = capsys.readouterr()
     assert exit.value.code in (0, None)
     assert out.startswith("2 records -> 1 tasks, 1 left out -> ")
-    assert err == "gym: left out set.jsonl:2: problem.question has no 'question'\n"
+    assert err == "gym: left out set.jsonl:2: problem is null\n"
+
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--json"])
+    with pytest.raises(SystemExit):
+        main()
+
+    report = json.loads(capsys.readouterr().out)
+    assert (report["records"], report["tasks"], len(report["left_out"])) == (2, 1, 1)
 
 
 def test_every_preset_has_a_configuration_and_a_mapping_that_fit(tmp_path: Path) -> None:
@@ -371,7 +387,8 @@ async def test_the_verdict_on_a_record_is_that_of_the_environment() -> None:
     ("change", "error"),
     [
         ({"problem": {**RECORD["problem"], "answer": " "}}, "expected_answer is blank"),
-        ({"problem": None}, "problem.question has no 'question'"),
+        ({"problem": None}, "problem is null"),
+        ({"problem": {}}, "problem.question has no 'question'"),
         ({"solution": None}, "the answer is null"),
         ({"solution": 7}, "the answer is int: expected a text"),
     ],

@@ -47,13 +47,13 @@ def import_dataset(
     """
     from nemo_gym.siblings.data_designer.mapping import load_mapping
     from nemo_gym.siblings.data_designer.presets import find_preset
-    from nemo_gym.siblings.data_designer.tasks import import_tasks, rows_of_report
+    from nemo_gym.siblings.data_designer.tasks import import_tasks, left_out_lines
 
     if mapping and preset:
         raise UsageError("--mapping and --preset exclude each other: give one")
     chosen = load_mapping(mapping) if mapping else find_preset(preset).mapping if preset else None
     report = import_tasks(source, output, chosen, environment=environment, limit=limit)
-    for line in rows_of_report(report, MOST_LINES):
+    for line in left_out_lines(report, MOST_LINES):
         print_error(line)
     if json:
         print_json(report)

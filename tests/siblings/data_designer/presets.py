@@ -152,4 +152,4 @@ def test_the_customers_of_the_service_preset_are_new_and_their_actions_the_real_
 
 
 def rows_of(report: ImportReport) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in report.path.read_text().splitlines()]
+    return [json.loads(line) for line in Path(report.path).read_text().splitlines()]

@@ -50,8 +50,12 @@ def value_at(record: dict[str, Any], path: str) -> Any:
     """
     if path in record:
         return record[path]
-    value: Any = record
-    for part in path.split("."):
+    column, *parts = path.split(".")
+    value = _inside(record, column, path)
+    if value is None and parts:
+        error = record.get(f"{column}__error")  # the column of a generator that gives null for a failure
+        raise Unmappable(f"{column} is null{f': {error}' if error else ''}")
+    for part in parts:
         value = _inside(_decoded(value), part, path)
     return value
 

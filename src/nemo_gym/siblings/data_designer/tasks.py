@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,17 +38,12 @@ class LeftOut(msgspec.Struct, frozen=True):
 class ImportReport(msgspec.Struct, kw_only=True):
     """What an import wrote and what it left out."""
 
-    path: Path
+    path: str
     records: int = 0
     tasks: int = 0
     environment: str = ""
     """The environment that checked the tasks; empty where none is named."""
     left_out: list[LeftOut] = []
-
-    @property
-    def reasons(self) -> Counter[str]:
-        """How many records were left out for each reason."""
-        return Counter(one.reason for one in self.left_out)
 
 
 def import_tasks(
@@ -90,8 +84,8 @@ async def _import(
             f"(or a schema_transform processor named {NATIVE})"
         )
     ref = environment or (mapping.environment if mapping else "")
-    report = ImportReport(path=output, environment=ref)
-    builder = _Builder(dataset, mapping, set(dataset.sampled_columns()))
+    report = ImportReport(path=str(output), environment=ref)
+    builder = _Builder(dataset, mapping, dataset.sampled_columns())
     async with _link(ref, mapping.settings if mapping else {}) as link:
         with whole_file(output) as file:
             for number, (place, record) in enumerate(dataset.records()):
@@ -114,7 +108,7 @@ class _Builder:
 
     dataset: Dataset
     mapping: Mapping | None
-    sampled: set[str]
+    sampled: list[str]
 
     def row(self, number: int, record: Row) -> Row:
         mapping = self.mapping
@@ -162,7 +156,7 @@ async def _link(ref: str, settings: dict[str, Any]) -> AsyncGenerator[LocalEnvir
         await link.aclose()
 
 
-def rows_of_report(report: ImportReport, most: int) -> Iterator[str]:
+def left_out_lines(report: ImportReport, most: int) -> Iterator[str]:
     """Lines that name the records which were left out; at most so many, then their number."""
     for one in report.left_out[:most]:
         yield f"left out {one.place}: {one.reason}"
