@@ -64,7 +64,7 @@ def test_each_row_has_the_verdict_of_the_environment(caller: TestClient) -> None
     ("row", "reason"),
     [
         ({"name": "Ada", "answer": "crash"}, "verify raised LookupError: no such thing"),
-        ({"name": "Ada", "answer": "judge"}, "the judge is asleep"),
+        ({"name": "Ada", "answer": "judge"}, "ModelTimeout: the judge is asleep"),
         ({"name": 7, "answer": "x"}, "task does not fit naming: Expected `str`, got `int`"),
         ({"answer": "x"}, "task does not fit naming: missing column `name`"),
         ({"name": "Ada", "answer": None}, "the answer is null"),

@@ -14,17 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_gym.assembly.ready_components import ReadyModel
 from nemo_gym.cli.main import main
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.result import Result
 from nemo_gym.siblings.data_designer.column_tasks import column_mapping, roll_out_record, verify_record
+from nemo_gym.siblings.data_designer.columns import Unmappable
 from nemo_gym.siblings.data_designer.config import load_config
 from nemo_gym.siblings.data_designer.mapping import Mapping, load_mapping, read_mapping
 from nemo_gym.siblings.data_designer.presets import find_preset, preset_names, write_preset
 from nemo_gym.siblings.data_designer.records import as_json, open_dataset
 from nemo_gym.siblings.data_designer.seed_rows import rollout_seeds, task_seeds
 from nemo_gym.siblings.data_designer.tasks import ImportReport, import_tasks
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import ModelTimeout, UsageError
 from tests.support.trajectories import scored, tool_rollout
 
 MATH = {
@@ -73,6 +75,23 @@ TRACE = [
 ]
 
 
+DIALOGUE = """
+from nemo_gym import Observation, Response, Session, Step, StepEnvironment, Task
+
+
+class Dialogue(StepEnvironment):
+    \"\"\"Greet a customer.\"\"\"
+
+    asks = ("user",)
+
+    async def reset(self, task: Task, session: Session) -> Observation:
+        return Observation(await self.models["user"].text("Begin."))
+
+    def step(self, action: Response, session: Session) -> Step:
+        return Step(reward=0.5, terminated=True)
+"""
+
+
 def write_parquet(folder: Path, records: list[dict[str, Any]], name: str = "batch_00000.parquet") -> Path:
     """A data set as Data Designer lays it out."""
     files = folder / "parquet-files"
@@ -82,7 +101,7 @@ def write_parquet(folder: Path, records: list[dict[str, Any]], name: str = "batc
 
 
 def rows_of(report: ImportReport) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in report.path.read_text().splitlines()]
+    return [json.loads(line) for line in Path(report.path).read_text().splitlines()]
 
 
 def test_records_become_tasks_with_their_nested_values_and_their_other_columns(tmp_path: Path) -> None:
@@ -157,10 +176,13 @@ def test_a_column_that_does_not_exist_is_one_error_with_the_nearest_name(
     [
         ({"inputs": "a"}, "m.yaml: Object contains unknown field `inputs`. Did you mean 'input'?"),
         ({"environment": "mcqa"}, "m.yaml: a mapping needs `input`"),
-        ({"input": "a", "fields": {"x": {"column": "a", "value": 1}}}, "m.yaml: give one of `column`"),
+        (
+            {"input": "a", "fields": {"x": {"column": "a", "value": 1}}},
+            "m.yaml: fields.x: give one of `column`",
+        ),
         (
             {"input": "a", "fields": {"x": {"column": "a", "as": "jsn"}}},
-            "m.yaml: Invalid enum value 'jsn': one of as_is, text, json, json_text, calls, answer",
+            "m.yaml: fields.x: Invalid enum value 'jsn' - at `as`",
         ),
     ],
 )
@@ -190,9 +212,18 @@ def test_records_that_are_no_task_are_named_and_counted(tmp_path: Path) -> None:
     assert (report.records, report.tasks) == (4, 1)
     assert [(one.place, one.reason) for one in report.left_out] == [
         ("set.jsonl:2", "problem.answer is null"),
-        ("set.jsonl:3", "problem.question has no 'question'"),
+        ("set.jsonl:3", "problem is null"),
         ("set.jsonl:4", "topic is salt, not bread"),
     ]
+
+
+def test_a_failed_verdict_is_the_reason_to_leave_a_record_out(tmp_path: Path) -> None:
+    record = {**RECORD, "check": None, "check__error": "the judge is asleep"}
+    mapping = read_mapping({**MATH, "require": {"check.is_valid": True}}, "mapping")
+
+    report = import_tasks(write_parquet(tmp_path / "set", [record]), tmp_path / "tasks.jsonl", mapping)
+
+    assert [one.reason for one in report.left_out] == ["check is null: the judge is asleep"]
 
 
 def test_the_environment_refuses_what_it_can_not_run(tmp_path: Path) -> None:
@@ -304,7 +335,14 @@ def test_the_command_names_what_it_leaves_out(
     out, err = capsys.readouterr()
     assert exit.value.code in (0, None)
     assert out.startswith("2 records -> 1 tasks, 1 left out -> ")
-    assert err == "gym: left out set.jsonl:2: problem.question has no 'question'\n"
+    assert err == "gym: left out set.jsonl:2: problem is null\n"
+
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--json"])
+    with pytest.raises(SystemExit):
+        main()
+
+    report = json.loads(capsys.readouterr().out)
+    assert (report["records"], report["tasks"], len(report["left_out"])) == (2, 1, 1)
 
 
 def test_every_preset_has_a_configuration_and_a_mapping_that_fit(tmp_path: Path) -> None:
@@ -349,7 +387,8 @@ async def test_the_verdict_on_a_record_is_that_of_the_environment() -> None:
     ("change", "error"),
     [
         ({"problem": {**RECORD["problem"], "answer": " "}}, "expected_answer is blank"),
-        ({"problem": None}, "problem.question has no 'question'"),
+        ({"problem": None}, "problem is null"),
+        ({"problem": {}}, "problem.question has no 'question'"),
         ({"solution": None}, "the answer is null"),
         ({"solution": 7}, "the answer is int: expected a text"),
     ],
@@ -362,11 +401,7 @@ async def test_a_failed_verification_is_null_with_its_reason(change: dict[str, A
     assert problem.startswith(error)
 
 
-async def test_a_rollout_of_a_record_has_its_reward_and_conversation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from nemo_gym.assembly.ready_components import ReadyModel
-
+async def test_a_rollout_of_a_record_has_its_reward_and_conversation() -> None:
     model = ReadyModel(model=ScriptedModel(lambda _: "\\boxed{7}"))
 
     (value, error), trace = await roll_out_record(column_mapping(MATH, "", {}), RECORD, model)
@@ -377,6 +412,114 @@ async def test_a_rollout_of_a_record_has_its_reward_and_conversation(
     assert trace is not None
     assert [one["role"] for one in trace] == ["user", "assistant"]
     assert trace[1]["content"] == [{"type": "text", "text": "\\boxed{7}"}]
+
+
+async def test_a_rollout_of_steps_asks_the_models_that_its_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "dialogue.py"
+    path.write_text(DIALOGUE)
+    mapping = column_mapping({"environment": str(path), "input": "topic"}, "", {})
+    user = ReadyModel(model=ScriptedModel(lambda _: "Hello, I am the customer."))
+
+    (value, error), trace = await roll_out_record(
+        mapping, RECORD, ReadyModel(model=ScriptedModel(lambda _: "Good day.")), models={"user": user}
+    )
+
+    assert error is None
+    assert value is not None
+    assert value["reward"] == 0.5
+    assert trace is not None
+    said = [one["content"][0]["text"] for one in trace]
+    assert said[:3] == ["bread", "Hello, I am the customer.", "Good day."]
+
+
+async def test_a_failed_rollout_is_null_with_its_reason() -> None:
+    def down(_: Any) -> str:
+        raise ModelTimeout("the model is asleep")
+
+    (value, error), _ = await roll_out_record(
+        column_mapping(MATH, "", {}), RECORD, ReadyModel(model=ScriptedModel(down)), most_seconds=60
+    )
+
+    assert value is None
+    assert error is not None
+    assert "the model is asleep" in error
+
+
+def test_a_base_task_keeps_what_the_mapping_does_not_replace() -> None:
+    base = {"responses_create_params": {"input": "Hi", "temperature": 0.5}, "who": {"name": "Bo", "age": 7}}
+    tools = [{"type": "function", "function": {"name": "send", "parameters": {"type": "object"}}}]
+    mapping = Mapping(base="gym_task", tools="tools", fields={"who.name": "name"})
+
+    task = mapping.task({"gym_task": json.dumps(base), "name": "Ada", "tools": json.dumps(tools)})
+
+    assert task == {
+        "responses_create_params": {
+            "input": "Hi",
+            "temperature": 0.5,
+            "tools": [{"type": "function", "name": "send", "parameters": {"type": "object"}}],
+        },
+        "who": {"name": "Ada", "age": 7},
+    }
+
+
+def test_calls_that_a_tool_refused_are_no_label() -> None:
+    failed = [
+        *TRACE[:3],
+        {"role": "tool", "tool_call_id": "c1", "content": '{"error":"send failed: no address"}'},
+    ]
+    mapping = Mapping(input="ask", fields={"calls": read_value({"column": "trace", "as": "calls"})})
+
+    with pytest.raises(Unmappable, match="trace has no tool call that succeeded"):
+        mapping.task({"ask": "Mail Bo.", "trace": failed})
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["create", "c.yaml"], "this needs Data Designer (No module named 'data_designer"),
+        (["validate", "c.yaml"], "this needs Data Designer (No module named 'data_designer"),
+        (
+            ["preset", "math_problems", "-o", "c.yaml"],
+            "there is no preset 'math_problems'. Did you mean 'math_word_problems'?",
+        ),
+        (["tools", "word_problems"], "environment word_problems has no tools"),
+        (["import", "nowhere", "-o", "t.jsonl"], "nowhere: there is no such file or folder"),
+        (
+            ["import", "c.yaml", "--preset", "sql", "--mapping", "m", "-o", "t"],
+            "--mapping and --preset exclude",
+        ),
+    ],
+)
+def test_a_command_that_can_not_work_says_why_in_one_line(
+    words: list[str],
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text("columns: []\n")
+    monkeypatch.setattr(sys, "argv", ["gym", "data-designer", *words])
+
+    with pytest.raises(SystemExit) as exit:
+        main()
+
+    assert exit.value.code == 2
+    assert capsys.readouterr().err.startswith(f"gym: {line}")
+
+
+def test_the_command_writes_a_preset_and_lists_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (["preset", "sql", "-o", str(tmp_path / "c.yaml")], ["presets"], ["presets", "--json"]):
+        monkeypatch.setattr(sys, "argv", ["gym", "data-designer", *words])
+        with pytest.raises(SystemExit):
+            main()
+
+    out = capsys.readouterr().out
+    assert load_config(tmp_path / "c.yaml") == load_config(find_preset("sql").config_path)
+    assert '"environment": "workplace_assistant"' in out
+    assert all(out.count(name) >= 2 for name in preset_names())
 
 
 def test_tasks_are_seed_rows_with_the_whole_task(tmp_path: Path) -> None:
@@ -437,6 +580,7 @@ def test_the_tools_of_an_environment_answer_over_standard_input_with_a_fresh_ses
     assert answers[0]["result"]["serverInfo"]["name"] == "workplace_assistant"
     assert len(answers[1]["result"]["tools"]) == 27
     assert answers[2]["result"] == answers[3]["result"]
+    assert not answers[2]["result"]["isError"]
     assert answers[4]["result"]["isError"]
     assert answers[5]["error"]["code"] == -32601
     assert answers[None]["error"]["code"] == -32700

@@ -47,7 +47,7 @@ class SchemaEndpoint:
     def message(self, request: dict[str, Any]) -> dict[str, Any]:
         prompt = "\n".join(plain(one.get("content")) for one in request["messages"])
         rng = random.Random(json.dumps(request, sort_keys=True))
-        if schema := re.search(r"<response_schema>\s*(.*?)\s*</response_schema>", prompt, re.DOTALL):
+        if schema := re.search(r"<response_schema>\n(.*?)\n</response_schema>", prompt, re.DOTALL):
             value = self.value(json.loads(schema[1]), prompt, rng)
             return {"content": f"```json\n{json.dumps(value)}\n```"}
         if request.get("tools") and not any(one["role"] == "tool" for one in request["messages"]):

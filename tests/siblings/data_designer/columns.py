@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 import threading
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from designer import generate
+from designer import generate, program, write_config
 
 from nemo_gym.environments.answer_verdict import answer_verdict
 from nemo_gym.environments.discovery import find_environment
@@ -22,7 +21,6 @@ from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.options import AppOptions
 from tests.support.schema_endpoint import SchemaEndpoint, schema_endpoint
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of Data Designer are its own
 RECORDS = 24
 FAULTY = """
 from nemo_gym import Environment, Response, Reward, Session, Task
@@ -181,11 +179,13 @@ def test_a_rollout_column_has_the_reward_and_the_conversation(url: str, tmp_path
     assert rewards == {0.0, 1.0}
 
 
-def test_a_configuration_with_a_wrong_mapping_is_refused(url: str, tmp_path: Path) -> None:
+def test_a_configuration_with_a_wrong_mapping_is_refused(tmp_path: Path) -> None:
     column = {"name": "check", "column_type": "gym-verify", "mapping": "math_word_problem", "answer": "said"}
 
-    with pytest.raises(Exception, match="Did you mean 'math_word_problems'"):
-        generate(tmp_path, word_columns(column), 1, url)
+    ended = program("gym", "data-designer", "validate", write_config(tmp_path, word_columns(column)))
+
+    assert ended.returncode == 2
+    assert "Did you mean 'math_word_problems'?" in ended.stderr.splitlines()[-1]
 
 
 class served:
@@ -206,9 +206,3 @@ class served:
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
-
-
-def test_the_answers_of_the_endpoint_are_json_where_asked() -> None:
-    value = SchemaEndpoint().value({"type": "array", "items": {"type": "integer"}}, "", random.Random(0))
-
-    assert json.loads(json.dumps(value)) == value

@@ -9,19 +9,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-import designer  # noqa: F401  # sets the home of Data Designer
 import pytest
-from typer.testing import CliRunner
+from designer import create, program
 
 from nemo_gym.assembly.collect import collect
 from nemo_gym.environments.discovery import find_environment
-from nemo_gym.siblings.data_designer.generation import create_dataset
 from nemo_gym.siblings.data_designer.presets import find_preset, preset_names, write_preset
 from nemo_gym.siblings.data_designer.records import open_dataset
 from nemo_gym.siblings.data_designer.tasks import ImportReport, import_tasks
 from tests.support.schema_endpoint import SchemaEndpoint, schema_endpoint, sentence
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of Data Designer are its own
 RECORDS = 40
 
 
@@ -59,9 +56,7 @@ def url() -> Any:
 def dataset(request: pytest.FixtureRequest, url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
     config = write_preset(request.param, folder / "config.yaml", model_url=url, model="mine")[0]
-    return create_dataset(
-        config, folder / "artifacts", records=RECORDS, name=request.param, model_url=url, model="mine"
-    )
+    return create(config, RECORDS, url, name=request.param)
 
 
 every = pytest.mark.parametrize("dataset", preset_names(), indirect=True, scope="module")
@@ -72,14 +67,22 @@ native = pytest.mark.parametrize(
 
 @pytest.mark.parametrize("name", preset_names())
 def test_its_own_validation_accepts_the_configuration(name: str, tmp_path: Path) -> None:
-    from data_designer.cli.main import app
-
     paths = write_preset(name, tmp_path / "config.yaml")
 
-    result = CliRunner().invoke(app, ["validate", str(paths[0])])
+    ended = program("data-designer", "validate", paths[0])
 
-    assert result.exit_code == 0, result.output
-    assert "Configuration is valid" in result.output
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Configuration is valid" in ended.stdout
+
+
+def test_its_own_command_runs_a_preset_with_the_provider_beside_it(url: str, tmp_path: Path) -> None:
+    config = write_preset("math_word_problems", tmp_path / "config.yaml", model_url=url, model="mine")[0]
+
+    ended = program("data-designer", "create", config, "-n", 3, "-o", tmp_path / "out", home=tmp_path)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    mapping = find_preset("math_word_problems").mapping
+    assert import_tasks(tmp_path / "out" / "dataset", tmp_path / "tasks.jsonl", mapping).tasks == 3
 
 
 @every
@@ -149,4 +152,4 @@ def test_the_customers_of_the_service_preset_are_new_and_their_actions_the_real_
 
 
 def rows_of(report: ImportReport) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in report.path.read_text().splitlines()]
+    return [json.loads(line) for line in Path(report.path).read_text().splitlines()]

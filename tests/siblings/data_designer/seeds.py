@@ -15,7 +15,6 @@ from nemo_gym.training.exports.export import export
 from tests.support.schema_endpoint import SchemaEndpoint, schema_endpoint
 from tests.support.trajectories import scored, tool_rollout
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of Data Designer are its own
 ASK = {"name": "hint", "column_type": "llm-text", "model_alias": "writer", "prompt": "{{ gym_prompt }}"}
 
 

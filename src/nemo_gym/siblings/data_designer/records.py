@@ -13,8 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 
-from nemo_gym.siblings.data_designer.config import load_config
+import msgspec
+
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.task import Row
 
@@ -69,7 +71,11 @@ class Dataset:
         one."""
         if self.config is None:
             return []
-        columns: list[dict[str, Any]] = load_config(self.config)["data_designer"]["columns"]
+        try:
+            document: Any = msgspec.json.decode(self.config.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise UsageError(f"{self.config}: can't be read ({error})") from None
+        columns = objects_of(object_of(object_of(document).get("data_designer")).get("columns"))
         return [one["name"] for one in columns if one.get("column_type") == "sampler" and not one.get("drop")]
 
 
