@@ -311,6 +311,18 @@ def test_an_unknown_column_for_the_example_is_an_error(run):
         refine(topic_config(LLM), read_evidence(run, ["topic"]), RefineOptions(example_in="txet"))
 
 
+def test_identifiers_and_times_are_not_looked_at(tmp_path):
+    rows = [row for task in range(4) for row in task_rows(task, ["right", "no"], topic="easy", id=f"u{task}")]
+    config = topic_config({"name": "id", "column_type": "sampler", "sampler_type": "uuid", "params": {}})
+    write_yaml(tmp_path / "config.yaml", config)
+
+    evidence, _ = refine_files(
+        write_run(tmp_path / "run.jsonl", rows), tmp_path / "config.yaml", tmp_path / "next.yaml"
+    )
+
+    assert evidence.columns == ["topic"]
+
+
 def test_a_configuration_without_samplers_is_an_error(run, tmp_path):
     write_yaml(tmp_path / "config.yaml", {"columns": [LLM]})
 

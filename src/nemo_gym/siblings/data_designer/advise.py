@@ -125,6 +125,9 @@ def _says(pattern: str) -> Callable[[Column], bool]:
 _ABOUT_CORRECTNESS = _says(
     r"\b(correct(ly|ness)?|right answer|accura(te|cy)|passes|would (run|pass|work|compile)|bugs?|wrong)\b"
 )
+_ABOUT_STYLE = _says(
+    r"\b(readab\w+|style|stylistic\w*|efficien\w+|idiomatic|pythonic|naming|comments?|documentation|docstrings?)\b"
+)
 _ABOUT_CODE = _says(r"\b(code|program|script|function|implementation|unit tests?|python|javascript)\b")
 _ABOUT_SQL = _says(r"\bsql\b|\b(database )?quer(y|ies)\b.*\b(database|tables?|schema)\b")
 _ABOUT_MATH = _says(
@@ -175,6 +178,12 @@ _DIFFICULTY = _says(
 )
 _SOLVED_DIFFICULTY = _says(r"\bdifficulty\b|\bhow (hard|difficult)\b")
 
+
+def _is_about_style_only(column: Column) -> bool:
+    """Whether a judge is about taste, for which there is no test."""
+    return _ABOUT_STYLE(column) and not _ABOUT_CORRECTNESS(column)
+
+
 RULES: Final = (
     Rule(
         "judge_of_sql",
@@ -185,7 +194,9 @@ RULES: Final = (
         "sql",
         "gym data-designer preset sql -o sql.yaml, and replace the judge by its `gym-verify` column",
         lambda column, columns: (
-            _is_judge(column) and (any(map(_is_sql, _references(column, columns))) or _ABOUT_SQL(column))
+            _is_judge(column)
+            and (any(map(_is_sql, _references(column, columns))) or _ABOUT_SQL(column))
+            and not _is_about_style_only(column)
         ),
     ),
     Rule(
@@ -197,7 +208,7 @@ RULES: Final = (
         lambda column, columns: (
             _is_judge(column)
             and (
-                any(map(_is_program, _references(column, columns)))
+                (any(map(_is_program, _references(column, columns))) and not _is_about_style_only(column))
                 or (_ABOUT_CODE(column) and _ABOUT_CORRECTNESS(column))
             )
         ),

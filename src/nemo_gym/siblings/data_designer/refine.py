@@ -30,11 +30,11 @@ from nemo_gym.siblings.data_designer.samplers import (
     equality,
     holds,
     is_categorical,
+    is_readable,
     literal,
     own_value,
     samplers,
     shares,
-    varies,
 )
 from nemo_gym.stats.two_samples import shrunk_means
 from nemo_gym.wire.errors import UsageError, did_you_mean
@@ -124,7 +124,7 @@ def refine_files(
         DataError: a line of the run is not a row of a run.
     """
     document = load_config(config)
-    columns = [column["name"] for column in samplers(document) if varies(column)]
+    columns = [column["name"] for column in samplers(document) if is_readable(column)]
     if not columns:
         raise UsageError(f"{config}: it has no sampler columns, so there are no weights to refine")
     evidence = read_evidence(run, columns, answer_key=answer_key, rule=rule)
