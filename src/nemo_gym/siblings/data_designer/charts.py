@@ -11,7 +11,7 @@ BLUE, ORANGE, GREY, GREEN, RED, SKY = "#0072b2", "#e69f00", "#c3c9d0", "#009e73"
 PALETTE: Final = (RED, ORANGE, "#cc79a7", SKY, "#8a8f98", "#f0e442")
 """Colours that readers with colour blindness can tell apart (Okabe and Ito)."""
 _INK, _SOFT, _GRID = "#1f2933", "#616e7c", "#e4e7eb"
-_WIDTH, _LEFT, _RIGHT = 760, 150, 96
+_WIDTH, _LEFT, _RIGHT = 760, 150, 120
 _FONT: Final = "font-family='system-ui,-apple-system,Segoe UI,Roboto,sans-serif'"
 
 
@@ -97,8 +97,9 @@ def stacked(rows: Sequence[tuple[str, Mapping[str, int]]], title: str) -> str:
 
 
 def lines(series: Mapping[str, Sequence[float | None]], labels: Sequence[str], title: str, axis: str) -> str:
-    """A line for each name over the same labels, on a scale from 0 to 100%; None is a gap."""
-    colours = (BLUE, ORANGE, GREEN, RED, "#cc79a7", SKY)
+    """A line for each name over the same labels, on a scale from 0 to 100%, the first in red; None is a
+    gap."""
+    colours = (RED, BLUE, GREEN, ORANGE, "#cc79a7", SKY)
     height, top, left, right = 190, 40, 48, 150
     across = (_WIDTH - left - right) / max(1, len(labels) - 1)
     body: list[str] = [_text(left, 20, axis, size=12, colour=_SOFT)]

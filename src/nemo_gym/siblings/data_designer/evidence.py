@@ -132,6 +132,12 @@ class Evidence:
     strong: bool = False
     """Whether the run solves enough for the search for wrong labels."""
 
+    @property
+    def subject(self) -> str:
+        """The environment and the model, for people."""
+        name = self.environment.rsplit("/", 1)[-1].removesuffix(".py")
+        return " · ".join(part for part in (name, self.model) if part)
+
     def group(
         self, condition: Callable[[TaskResult], bool] = lambda _: True, label: str = "all"
     ) -> GroupResult:
@@ -274,7 +280,7 @@ class _Reader:
         if rollout.failure is not None:
             return f"failed: {rollout.failure.failure_class}"
         if rollout.outcome != "completed":
-            return rollout.outcome.replace("_", " ")
+            return f"stopped: {rollout.outcome.replace('_', ' ')}"
         if not self._answer(rollout):
             return "no answer"
         return "partial reward" if (rollout.reward or 0.0) > self.scale.low else "wrong answer"

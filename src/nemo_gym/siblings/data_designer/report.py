@@ -40,7 +40,7 @@ def refinement_page(
     """
     options, rule = options or RefineOptions(), rule or SuspicionRule()
     total = evidence.group()
-    subject = " · ".join(part for part in (evidence.environment, evidence.model, evidence.run.name) if part)
+    subject = " · ".join(part for part in (evidence.subject, evidence.run.name) if part)
     page = Page(
         title="What the rollouts showed, and the next data set",
         subtitle=f"{subject}{f' → {name}' if name else ''}",
@@ -206,12 +206,15 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
         "Number of tasks. At the two ends (grey) all rollouts are alike, so group-relative training learns "
         "nothing from these tasks.",
     )
-    groups = [evidence.group(), *(one for column in evidence.columns for one in _few(evidence, column))]
+    groups = [("all", evidence.group())]
+    groups += [
+        (f"{column}: {one.label}", one) for column in evidence.columns for one in _few(evidence, column)
+    ]
     yield Table(
         ["Value", "Tasks", "Rollouts", "Pass rate", "Never solved", "Always solved", "Reward variance"],
         [
             [
-                one.label,
+                _short(label, 60),
                 f"{len(one.tasks)}",
                 f"{one.rollouts}",
                 f"{one.rate:.0%}",
@@ -219,7 +222,7 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
                 f"{one.always}",
                 f"{one.spread:.2f}",
             ]
-            for one in groups
+            for label, one in groups
         ],
         frozenset(range(1, 7)),
     )
