@@ -44,7 +44,7 @@ def read_options():
     )
     parser.add_argument("--cycles", type=int, default=3)
     parser.add_argument("--records", type=int, default=300, help="rows of each data set")
-    parser.add_argument("--tasks", type=int, default=75, help="rows that the model answers")
+    parser.add_argument("--tasks", type=int, default=60, help="rows that the model answers")
     parser.add_argument("--repeats", type=int, default=4, help="rollouts of a task")
     parser.add_argument("--max-tokens", type=int, default=24, help="tokens of an answer")
     parser.add_argument("--model-url", default="", help="a chat endpoint, instead of the embedded model")

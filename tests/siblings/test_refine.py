@@ -270,6 +270,16 @@ def test_a_label_is_suspected_where_a_strong_run_gives_the_same_other_answer(tmp
     assert 8 not in [task.index for task in instructive(evidence, 10)]
 
 
+def test_a_value_that_the_model_cannot_do_is_weak_and_not_wrongly_labelled(tmp_path):
+    rows = [row for task in range(20) for row in task_rows(task, ["right"] * 4, topic="easy")]
+    rows += [row for task in range(20, 26) for row in task_rows(task, ["the same"] * 4, topic="hard")]
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic"])
+
+    assert evidence.strong
+    assert evidence.suspects == []
+    assert evidence.by_value("topic")["hard"].rate == 0
+
+
 def test_a_weak_run_says_nothing_about_labels(tmp_path):
     rows = [row for task in range(8) for row in task_rows(task, ["a", "b", "c", "right"], topic="easy")]
     rows += task_rows(8, ["other"] * 4, topic="hard")

@@ -188,9 +188,8 @@ RULES: Final = (
     Rule(
         "judge_of_sql",
         "a model judges whether a SQL query is right",
-        "two queries are equal when their results are: the query runs on a real database, and on a hidden "
-        "one with "
-        "other rows; a judge accepts queries that fail",
+        "two queries are equal when their results are: the query runs on a real database, and on a "
+        "hidden one with other rows; a judge accepts queries that fail",
         "sql",
         "gym data-designer preset sql -o sql.yaml, and replace the judge by its `gym-verify` column",
         lambda column, columns: (
@@ -219,8 +218,8 @@ RULES: Final = (
         "the difficulty of a task for a model is the share of its rollouts that solve it, which a run "
         "measures",
         "that of the tasks",
-        "gym run ENVIRONMENT -i tasks.jsonl --num-repeats 8 -o run.jsonl, then gym data-designer refine "
-        "--rollouts run.jsonl --config CONFIG.yaml -o next.yaml",
+        "gym run ENVIRONMENT -i tasks.jsonl --num-repeats 8 -o run.jsonl, then gym data-designer "
+        "refine --rollouts run.jsonl --config CONFIG.yaml -o next.yaml",
         lambda column, _: (
             _DIFFICULTY(column) and (_is_text(column) or (_is_judge(column) and _SOLVED_DIFFICULTY(column)))
         ),
@@ -274,12 +273,11 @@ RULES: Final = (
     Rule(
         "simulated_tool",
         "a model invents the result of a tool",
-        "real tools keep a state: what is written is found again, and a wrong call is an error; the end "
-        "state can be "
-        "verified",
+        "real tools keep a state: what is written is found again, and a wrong call is an error; the "
+        "end state can be verified",
         "workplace_assistant, or your own",
-        "tool_configs with `providers: [gym-workplace_assistant]` and a `tool_alias` on the column, then "
-        "gym data-designer create CONFIG.yaml; own tools: gym env init my_tools",
+        "tool_configs with `providers: [gym-workplace_assistant]` and a `tool_alias` on the column, "
+        "then gym data-designer create CONFIG.yaml; own tools: gym env init my_tools",
         lambda column, _: _is_text(column) and _RESULT_OF_TOOL(column),
     ),
     Rule(
@@ -287,8 +285,8 @@ RULES: Final = (
         "a model writes all sides of a conversation",
         "the policy meets a user model turn by turn, and what it did is verified at the end",
         "tau2",
-        "gym data-designer preset customer_service -o service.yaml, then gym run on its tasks with --ask "
-        "user.model=...",
+        "gym data-designer preset customer_service -o service.yaml, then gym run on its tasks with "
+        "--ask user.model=...",
         lambda column, _: _is_text(column) and _DIALOGUE(column),
     ),
     Rule(

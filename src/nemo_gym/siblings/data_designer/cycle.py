@@ -111,8 +111,8 @@ def cycle_page(cycles: Sequence[Cycle], column: str, *, reports: Sequence[str] =
     )
     page.blocks += [
         Paragraph(
-            "Data Designer writes the tasks of a cycle, the model answers them, the environment verifies the "
-            "answers, and the refinement gives the weak values more weight in the next cycle."
+            "Data Designer writes the tasks of a cycle, the model answers them, the environment "
+            "verifies the answers, and the refinement gives the weak values more weight in the next cycle."
         ),
         Heading("What is in each data set"),
         Chart(
@@ -135,9 +135,8 @@ def cycle_page(cycles: Sequence[Cycle], column: str, *, reports: Sequence[str] =
         _rates_table(runs, groups, names, labels),
         Paragraph(
             "Where the model does not learn between the cycles, as in the demo, the rate of each value "
-            "changes "
-            "by chance only, and the rate of all falls because the data set gets harder. Where it is trained "
-            "between the cycles, the weak value's rate is what should rise."
+            "changes by chance only, and the rate of all falls because the data set gets harder. Where "
+            "it is trained between the cycles, the weak value's rate is what should rise."
         ),
     ]
     if reports:
@@ -167,11 +166,10 @@ def _tests(cycles: Sequence[Cycle], column: str) -> list[Paragraph | Table]:
             ["Cycles", f"{value}, before", "after", "z", "p", "χ² (df)", "p"], rows, frozenset(range(1, 7))
         ),
         Paragraph(
-            f"Two tests of whether the rows moved: z is the two-proportion test of the share of “{value}” "
-            f"with "
-            "pooled variance, z = (p₂ − p₁) / √(p (1 − p) (1/n₁ + 1/n₂)); χ² is Pearson's test of the "
-            "shares of "
-            "all values (both in Fleiss, Levin and Paik 2003, Statistical Methods for Rates and Proportions)."
+            "Two tests of whether the rows moved: z is the two-proportion test of the share of "
+            f"“{value}” with pooled variance, z = (p₂ − p₁) / √(p (1 − p) (1/n₁ + 1/n₂)); χ² is "
+            "Pearson's test of the shares of all values (both in Fleiss, Levin and Paik 2003, "
+            "Statistical Methods for Rates and Proportions)."
         ),
     ]
 

@@ -340,8 +340,8 @@ def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinemen
         refinement.skips.append(Skip(target["name"], when, list(clauses)))
     if refinement.skips:
         refinement.notes.append(
-            "rows of mastered values have no LLM text: leave them out of the next run; the tasks of this run "
-            "show whether the model forgets them"
+            "rows of mastered values have no LLM text: leave them out of the next run; the tasks of "
+            "this run show whether the model forgets them"
         )
 
 
@@ -386,8 +386,8 @@ def _add_seeds(evidence: Evidence, options: RefineOptions, refinement: Refinemen
             target["prompt"] += _EXAMPLE
     else:
         refinement.notes.append(
-            f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use {{{{ {PREFIX}prompt }}}} "
-            "in a prompt, or --example-in COLUMN"
+            f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use "
+            f"{{{{ {PREFIX}prompt }}}} in a prompt, or --example-in COLUMN"
         )
 
 

@@ -73,8 +73,8 @@ def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
         if 1 < len(groups) <= _MOST_VALUES:
             weak, strong = groups[0], groups[-1]
             items.append(
-                f"{column}: “{weak.label}” is the weakest ({weak.rate:.0%} solved), “{strong.label}” the "
-                f"strongest ({strong.rate:.0%})."
+                f"{column}: “{weak.label}” is the weakest ({weak.rate:.0%} solved), “{strong.label}” "
+                f"the strongest ({strong.rate:.0%})."
             )
     for change in refinement.weights:
         place = max(range(len(change.after)), key=lambda place: change.after[place] - change.before[place])
@@ -110,12 +110,11 @@ def _changes(refinement: Refinement, options: RefineOptions) -> Iterator[Block]:
         yield Paragraph(f"{len(refinement.weights) - _MOST_VALUES} more changes are in the configuration.")
     measure = "4 r (1 − r)" if options.aim == "learnable" else "1 − r"
     yield Paragraph(
-        f"The rule: weight = {options.floor:g} / number of values + {1 - options.floor:g} × score / sum of "
-        f"scores. The score of a value is the mean of {measure} over its tasks, where r is the share of "
-        f"rollouts "
-        "that solved a task, moved towards the mean of all values by the part of the difference that is "
-        "noise "
-        "(DerSimonian and Laird 1986). A value without tasks keeps its weight."
+        f"The rule: weight = {options.floor:g} / number of values + {1 - options.floor:g} × score / "
+        f"sum of scores. The score of a value is the mean of {measure} over its tasks, where r is the "
+        "share of rollouts that solved a task, moved towards the mean of all values by the part of "
+        "the difference that is noise (DerSimonian and Laird 1986). A value without tasks keeps its "
+        "weight."
     )
     if refinement.skips:
         yield Table(
@@ -154,8 +153,8 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
         yield Chart(
             f"pass_rate_{place}",
             charts.shares(rows, f"Pass rate by {column}"),
-            f"Solved rollouts by {column}, the weakest first, with 95% intervals (tasks as clusters)."
-            f"{more if len(groups) > _MOST_VALUES else ''}",
+            f"Solved rollouts by {column}, the weakest first, with 95% intervals (tasks as "
+            f"clusters).{more if len(groups) > _MOST_VALUES else ''}",
         )
 
 
@@ -203,8 +202,8 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
         charts.histogram(
             rows, "Tasks by the share of solved rollouts", "share of rollouts that solve the task"
         ),
-        "Number of tasks. At the two ends (grey) all rollouts are alike, so group-relative training learns "
-        "nothing from these tasks.",
+        "Number of tasks. At the two ends (grey) all rollouts are alike, so group-relative training "
+        "learns nothing from these tasks.",
     )
     groups = [("all", evidence.group())]
     groups += [
@@ -256,15 +255,13 @@ def _suspects(evidence: Evidence, rule: SuspicionRule) -> Iterator[Block]:
     yield Heading("Suspected wrong labels")
     yield Paragraph(
         f"The rule: at least {rule.least_rollouts} rollouts of a task were scored, none solved it, all "
-        f"have the "
-        f"same answer, and the mean pass rate of the other tasks is {rule.strong:.0%} or more. Suspects "
-        f"count in "
-        "no rate, and are no seeds."
+        "have the same answer, and the mean pass rate of the other tasks, and of those with the same "
+        f"values, is {rule.strong:.0%} or more. Suspects count in no rate, and are no seeds."
     )
     if not evidence.strong:
         yield Paragraph(
-            "This run is too weak for the rule: where most answers are wrong, an answer that repeats says "
-            "nothing about the label."
+            "This run is too weak for the rule: where most answers are wrong, an answer that repeats "
+            "says nothing about the label."
         )
     elif not evidence.suspects:
         yield Paragraph("None.")
