@@ -43,7 +43,7 @@ def read_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cycles", type=int, default=3)
-    parser.add_argument("--records", type=int, default=300, help="rows of each data set")
+    parser.add_argument("--records", type=int, default=1000, help="rows of each data set")
     parser.add_argument("--tasks", type=int, default=60, help="rows that the model answers")
     parser.add_argument("--repeats", type=int, default=4, help="rollouts of a task")
     parser.add_argument("--max-tokens", type=int, default=24, help="tokens of an answer")

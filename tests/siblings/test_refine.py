@@ -177,6 +177,24 @@ def test_llm_columns_are_skipped_for_mastered_values(run):
     assert [skip.values for skip in refinement.skips] == [["topic = easy"]] * 2
 
 
+def test_a_mastered_subcategory_of_a_mastered_value_needs_no_condition_of_its_own(tmp_path):
+    rows = []
+    for topic, item, is_solved in [("easy", "a", 1), ("easy", "b", 1), ("hard", "c", 1), ("hard", "d", 0)]:
+        for _ in range(8):
+            rows += task_rows(len(rows) // 2, ["right" if is_solved else "no"] * 2, topic=topic, item=item)
+    item = {
+        "name": "item",
+        "column_type": "sampler",
+        "sampler_type": "subcategory",
+        "params": {"category": "topic", "values": {"easy": ["a", "b"], "hard": ["c", "d"]}},
+    }
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic", "item"])
+
+    (skip,) = refine(topic_config(item, LLM, topics=["easy", "hard"]), evidence).skips
+
+    assert skip.when == '{{ topic == "easy" or item == "c" }}'
+
+
 def test_a_skip_condition_does_not_grow_when_the_same_value_stays_mastered(run):
     evidence = read_evidence(run, ["topic"])
     once = refine(topic_config(LLM), evidence)

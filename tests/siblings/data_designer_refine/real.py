@@ -165,9 +165,9 @@ def test_the_second_cycle_has_more_rows_of_the_weakest_topic_than_chance_lets_ex
     solved = {"known capitals": 8, "other capitals": 5, "products": 1}
     config, cycles = DEMO / "config.yaml", []
     for cycle in (1, 2):
-        folder = create_dataset(config, tmp_path / "artifacts", records=200, name=f"cycle_{cycle}")
+        folder = create_dataset(config, tmp_path / "artifacts", records=800, name=f"cycle_{cycle}")
         report = import_tasks(folder, tmp_path / "tasks.jsonl", environment=str(DEMO / "short_questions.py"))
-        assert (report.records, report.tasks, report.left_out) == (200, 200, [])
+        assert (report.records, report.tasks, report.left_out) == (800, 800, [])
         rows = []
         for place, line in enumerate((tmp_path / "tasks.jsonl").read_text().splitlines()):
             topic = json.loads(line)["data_designer"]["columns"]["topic"]

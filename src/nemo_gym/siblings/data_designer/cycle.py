@@ -188,15 +188,17 @@ def _rates_table(
 ) -> Table:
     rows = [[name, *(_cell(one.get(name)) for one in groups)] for name in names]
     rows.append(["all", *(_cell(one.group()) for one in cycles)])
-    return Table(["Pass rate (95% interval)", *labels], rows, frozenset(range(1, len(labels) + 1)))
+    return Table(
+        ["Pass rate of the tasks (95% interval)", *labels], rows, frozenset(range(1, len(labels) + 1))
+    )
 
 
 def _cell(group: GroupResult | None) -> str:
     if group is None or not group.tasks:
         return "no tasks"
     interval = group.interval
-    ends = f" ({interval[0]:.0%} to {interval[1]:.0%})" if interval else ""
-    return f"{group.rate:.0%}{ends}, {len(group.tasks)} tasks"
+    ends = f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
+    return f"{group.rate:.0%} of {len(group.tasks)}{ends}"
 
 
 def _rate(group: GroupResult | None) -> str:

@@ -76,13 +76,14 @@ def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
                 f"{column}: “{weak.label}” is the weakest ({weak.rate:.0%} solved), “{strong.label}” "
                 f"the strongest ({strong.rate:.0%})."
             )
-    for change in refinement.weights:
+    for change in _whole(refinement):
         place = max(range(len(change.after)), key=lambda place: change.after[place] - change.before[place])
-        where = f" where {change.condition}" if change.condition else ""
         items.append(
-            f"The next data set has more of {change.column} = {change.values[place]}{where}: "
+            f"The next data set has more of {change.column} = {change.values[place]}: "
             f"{change.after[place]:.0%} of the rows instead of {change.before[place]:.0%}."
         )
+    for column in dict.fromkeys(change.column for change in _conditional(refinement)):
+        items.append(f"The weights of {column} change under conditions, see below.")
     if not refinement.weights:
         items.append("No weight changes: the values of each sampler differ by no more than chance.")
     if refinement.skips:
@@ -91,23 +92,38 @@ def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
     if refinement.seeds:
         items.append(f"{len(refinement.seeds)} instructive failures are seed rows.")
     if evidence.suspects:
-        items.append(f"{len(evidence.suspects)} labels may be wrong: look at them before the next run.")
+        items.append(f"Labels that may be wrong: {len(evidence.suspects)}. Look at them before the next run.")
     yield Bullets(items)
 
 
 def _changes(refinement: Refinement, options: RefineOptions) -> Iterator[Block]:
     yield Heading("What changes")
-    for place, change in enumerate(refinement.weights[:_MOST_VALUES]):
-        where = f" where {change.condition}" if change.condition else ""
+    for place, change in enumerate(_whole(refinement)):
         yield Chart(
             f"weights_{place}",
             charts.before_after(
                 _largest_changes(change), f"Weights of {change.column}", ("this data set", "next data set")
             ),
-            f"Weights of {change.column}{where}: {change.reason}.",
+            f"Weights of {change.column}: {change.reason}.",
         )
-    if len(refinement.weights) > _MOST_VALUES:
-        yield Paragraph(f"{len(refinement.weights) - _MOST_VALUES} more changes are in the configuration.")
+    conditional = _conditional(refinement)
+    if conditional:
+        yield Table(
+            ["Sampler", "Where", "New weights, the largest first"],
+            [
+                [
+                    change.column,
+                    _short(change.condition, 80),
+                    ", ".join(
+                        f"{_short(value, 40)} {before:.0%} → {after:.0%}"
+                        for value, before, after in _largest_changes(change)[:_MOST_EXAMPLES]
+                    ),
+                ]
+                for change in conditional[:_MOST_VALUES]
+            ],
+        )
+    if len(conditional) > _MOST_VALUES:
+        yield Paragraph(f"{len(conditional) - _MOST_VALUES} more changes are in the configuration.")
     measure = "4 r (1 − r)" if options.aim == "learnable" else "1 − r"
     yield Paragraph(
         f"The rule: weight = {options.floor:g} / number of values + {1 - options.floor:g} × score / "
@@ -121,6 +137,16 @@ def _changes(refinement: Refinement, options: RefineOptions) -> Iterator[Block]:
             ["LLM column", "Not generated when"],
             [[skip.column, skip.when] for skip in refinement.skips],
         )
+
+
+def _whole(refinement: Refinement) -> list[WeightChange]:
+    """Changes of the parameters of a column itself."""
+    return [change for change in refinement.weights if not change.condition]
+
+
+def _conditional(refinement: Refinement) -> list[WeightChange]:
+    """Changes of parameters under a condition."""
+    return [change for change in refinement.weights if change.condition]
 
 
 def _largest_changes(change: WeightChange) -> list[tuple[str, float, float]]:
@@ -139,13 +165,15 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
         groups = grouped(evidence, column)
         if len(groups) < 2:
             continue
+        weak = min(groups, key=lambda one: one.rate)
+        order = "the weakest first" if weak is groups[0] else "the weakest in red"
         rows = [
             Share(
                 one.label,
                 one.rate,
                 one.interval,
                 f"{one.rate:.0%} of {len(one.tasks)} tasks",
-                charts.RED if one is groups[0] else charts.BLUE,
+                charts.RED if one is weak else charts.BLUE,
             )
             for one in groups[:_MOST_VALUES]
         ]
@@ -153,7 +181,7 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
         yield Chart(
             f"pass_rate_{place}",
             charts.shares(rows, f"Pass rate by {column}"),
-            f"Solved rollouts by {column}, the weakest first, with 95% intervals (tasks as "
+            f"Solved rollouts by {column}, {order}, with 95% intervals (tasks as "
             f"clusters).{more if len(groups) > _MOST_VALUES else ''}",
         )
 
