@@ -15,8 +15,7 @@ import time
 from pathlib import Path
 
 from nemo_gym.siblings.data_designer.config import load_config, write_yaml
-from nemo_gym.siblings.data_designer.cycle import cycle_page, shift
-from nemo_gym.siblings.data_designer.evidence import read_evidence
+from nemo_gym.siblings.data_designer.cycle import cycle_page, read_cycle, shift
 from nemo_gym.siblings.data_designer.page import write_page
 
 FOLDER = Path(__file__).parent / "cycle_demo"
@@ -29,14 +28,14 @@ def main():
     began = time.monotonic()
     config = options.output / "config_1.yaml"
     write_yaml(config, first_config(options))
-    runs, reports = [], []
+    cycles, reports = [], []
     for cycle in range(1, options.cycles + 1):
         print(f"\ncycle {cycle}", flush=True)
-        run, config = one_cycle(cycle, config, options)
-        runs.append(read_evidence(run, [COLUMN]))
-        reports.append(f"report_{cycle}/report.html")
-    write_page(cycle_page(runs, COLUMN, reports=reports), options.output / "report")
-    return conclude(runs, options, time.monotonic() - began)
+        tasks, run, config = one_cycle(cycle, config, options)
+        cycles.append(read_cycle(tasks, run, COLUMN))
+        reports.append(f"../report_{cycle}/report.html")
+    write_page(cycle_page(cycles, COLUMN, reports=reports), options.output / "report")
+    return conclude(cycles, options, time.monotonic() - began)
 
 
 def read_options():
@@ -44,7 +43,8 @@ def read_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cycles", type=int, default=3)
-    parser.add_argument("--records", type=int, default=90, help="tasks of a cycle")
+    parser.add_argument("--records", type=int, default=1000, help="rows of each data set")
+    parser.add_argument("--tasks", type=int, default=60, help="rows that the model answers")
     parser.add_argument("--repeats", type=int, default=4, help="rollouts of a task")
     parser.add_argument("--max-tokens", type=int, default=24, help="tokens of an answer")
     parser.add_argument("--model-url", default="", help="a chat endpoint, instead of the embedded model")
@@ -82,7 +82,7 @@ def first_config(options):
 
 
 def one_cycle(cycle, config, options):
-    """Generate, collect and refine; the rollouts file and the next configuration."""
+    """Generate, collect and refine; the tasks, the rollouts and the next configuration."""
     folder = options.output
     tasks, run = folder / f"tasks_{cycle}.jsonl", folder / f"run_{cycle}.jsonl"
     environment = str(FOLDER / "short_questions.py")
@@ -90,47 +90,49 @@ def one_cycle(cycle, config, options):
     following = folder / f"config_{cycle + 1}.yaml"
     name = f"cycle_{cycle}"
     gym(
-        "data-designer",
-        "create",
-        config,
-        "-n",
-        options.records,
-        "-o",
-        folder / "artifacts",
-        "--name",
-        name,
-        *endpoint,
+        *("data-designer", "create", config, "-n", options.records),
+        *("-o", folder / "artifacts", "--name", name, *endpoint),
+        log=folder / f"create_{cycle}.txt",
     )
     gym("data-designer", "import", folder / "artifacts" / name, "-o", tasks, "--environment", environment)
     gym(
-        *("run", environment, "-i", tasks, "-o", run, "--num-repeats", options.repeats),
+        *("run", environment, "-i", tasks, "-o", run),
+        *("--limit", options.tasks, "--num-repeats", options.repeats),
         *("--max-output-tokens", options.max_tokens, "--temperature", 0.4, "--seed", cycle, *endpoint),
     )
     report = folder / f"report_{cycle}"
     gym("data-designer", "refine", "--rollouts", run, "--config", config, "-o", following, "--report", report)
-    return run, following
+    return tasks, run, following
 
 
-def gym(*words):
+def gym(*words, log=None):
+    """Run a command. With a log its output goes there, and is printed only if it fails."""
     words = [str(word) for word in words]
     print(f"$ gym {shlex.join(words)}", flush=True)
-    subprocess.run(
-        [sys.executable, "-m", "nemo_gym.cli.main", *words],
-        check=True,
+    result = subprocess.run(
+        [sys.executable, "-m", "nemo_gym", *words],
         env={**os.environ, "NEMO_TELEMETRY_ENABLED": "false"},
+        stdout=subprocess.PIPE if log else None,
+        stderr=subprocess.STDOUT if log else None,
+        check=False,
     )
+    if log:
+        log.write_bytes(result.stdout)
+    if result.returncode:
+        raise SystemExit(f"{result.stdout.decode() if log else ''}gym {words[0]} failed")
 
 
-def conclude(runs, options, seconds):
+def conclude(cycles, options, seconds):
     """Print the table of cycles and the test; the exit code says whether the rows moved to the weak topic."""
-    print(f"\n{'topic':<12}" + "".join(f"{f'cycle {number}':>22}" for number in range(1, len(runs) + 1)))
-    groups = [run.by_value(COLUMN) for run in runs]
+    print(f"\n{'topic':<18}" + "".join(f"{f'cycle {number}':>24}" for number in range(1, len(cycles) + 1)))
+    groups = [cycle.evidence.by_value(COLUMN) for cycle in cycles]
     for name in groups[0]:
         cells = [
-            f"{len(one[name].tasks)} tasks, {one[name].rate:.0%}" if name in one else "none" for one in groups
+            f"{cycle.rows.get(name, 0)} rows, {one[name].rate:.0%} solved" if name in one else "none"
+            for cycle, one in zip(cycles, groups, strict=True)
         ]
-        print(f"{name:<12}" + "".join(f"{cell:>22}" for cell in cells))
-    moved = shift(runs[0], runs[1], COLUMN)
+        print(f"{name:<18}" + "".join(f"{cell:>24}" for cell in cells))
+    moved = shift(cycles[0], cycles[1], COLUMN)
     test = moved.proportion
     print(
         f"\nrows of the weakest topic, {moved.value}: {moved.before[0]} of {moved.before[1]}, then ", end=""

@@ -126,6 +126,13 @@ def test_a_plain_column_raises_no_alarm(column):
     )
 
 
+@pytest.mark.parametrize("column", [PROGRAM, QUERY], ids=["program", "query"])
+def test_a_judge_of_the_style_of_code_is_left_alone(column):
+    prompt = f"How readable is {{{{ {column['name']} }}}}? Rate naming and comments."
+
+    assert rules(column, judge(prompt)) == []
+
+
 def test_a_judge_of_style_that_sees_no_code_is_left_alone_beside_code():
     assert rules(PROGRAM, judge("Is the explanation {{ task }} friendly?")) == []
 

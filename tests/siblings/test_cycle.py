@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
-from nemo_gym.siblings.data_designer.cycle import cycle_page, p_text, shift
+from nemo_gym.siblings.data_designer.cycle import Cycle, cycle_page, p_text, read_cycle, shift
 from nemo_gym.siblings.data_designer.evidence import read_evidence
 from nemo_gym.siblings.data_designer.refine import refine
 from nemo_gym.wire.items import assistant
+from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.response import Response
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -23,7 +24,7 @@ def cycle(tmp_path, name, counts, solved):
         for _ in range(count):
             hits = solved[topic]
             rows += task_rows(len(rows) // 4, ["right"] * hits + ["no"] * (4 - hits), topic=topic)
-    return read_evidence(write_run(tmp_path / f"{name}.jsonl", rows), ["topic"])
+    return Cycle(read_evidence(write_run(tmp_path / f"{name}.jsonl", rows), ["topic"]), counts)
 
 
 SOLVED = {"easy": 4, "middle": 2, "hard": 1}
@@ -49,6 +50,21 @@ def test_rows_that_move_to_the_weakest_value_are_told_from_chance(cycles):
     assert moved.mixture.degrees == 2
 
 
+def test_rows_are_counted_in_the_tasks_also_those_without_rollouts(tmp_path):
+    rows = [
+        row
+        for place in range(6)
+        for row in task_rows(place, ["right"], topic="easy" if place % 3 else "hard")
+    ]
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_bytes(b"".join(encode(row) + b"\n" for row in rows))
+
+    read = read_cycle(tasks, write_run(tmp_path / "run.jsonl", rows[:2]), "topic")
+
+    assert read.rows == {"hard": 2, "easy": 4}
+    assert len(read.evidence.tasks) == 2
+
+
 def test_equal_data_sets_show_no_shift(cycles):
     assert shift(cycles[0], cycles[0], "topic").proportion.p_value == 1.0
 
@@ -58,11 +74,12 @@ def test_a_data_set_drawn_with_the_refined_weights_has_shifted(tmp_path):
         topic_run(tmp_path / "run.jsonl", {"easy": 10, "middle": 5, "hard": 2}, tasks=40), ["topic"]
     )
     (change,) = refine(topic_config(), first).weights
+    before = Cycle(first, {"easy": 40, "middle": 40, "hard": 40})
     counts = {
         str(value): round(120 * weight) for value, weight in zip(change.values, change.after, strict=True)
     }
 
-    moved = shift(first, cycle(tmp_path, "second", counts, SOLVED), "topic")
+    moved = shift(before, cycle(tmp_path, "second", counts, SOLVED), "topic")
 
     assert moved.value == "hard"
     assert moved.proportion.statistic > 0

@@ -177,6 +177,24 @@ def test_llm_columns_are_skipped_for_mastered_values(run):
     assert [skip.values for skip in refinement.skips] == [["topic = easy"]] * 2
 
 
+def test_a_mastered_subcategory_of_a_mastered_value_needs_no_condition_of_its_own(tmp_path):
+    rows = []
+    for topic, item, is_solved in [("easy", "a", 1), ("easy", "b", 1), ("hard", "c", 1), ("hard", "d", 0)]:
+        for _ in range(8):
+            rows += task_rows(len(rows) // 2, ["right" if is_solved else "no"] * 2, topic=topic, item=item)
+    item = {
+        "name": "item",
+        "column_type": "sampler",
+        "sampler_type": "subcategory",
+        "params": {"category": "topic", "values": {"easy": ["a", "b"], "hard": ["c", "d"]}},
+    }
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic", "item"])
+
+    (skip,) = refine(topic_config(item, LLM, topics=["easy", "hard"]), evidence).skips
+
+    assert skip.when == '{{ topic == "easy" or item == "c" }}'
+
+
 def test_a_skip_condition_does_not_grow_when_the_same_value_stays_mastered(run):
     evidence = read_evidence(run, ["topic"])
     once = refine(topic_config(LLM), evidence)
@@ -270,6 +288,16 @@ def test_a_label_is_suspected_where_a_strong_run_gives_the_same_other_answer(tmp
     assert 8 not in [task.index for task in instructive(evidence, 10)]
 
 
+def test_a_value_that_the_model_cannot_do_is_weak_and_not_wrongly_labelled(tmp_path):
+    rows = [row for task in range(20) for row in task_rows(task, ["right"] * 4, topic="easy")]
+    rows += [row for task in range(20, 26) for row in task_rows(task, ["the same"] * 4, topic="hard")]
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic"])
+
+    assert evidence.strong
+    assert evidence.suspects == []
+    assert evidence.by_value("topic")["hard"].rate == 0
+
+
 def test_a_weak_run_says_nothing_about_labels(tmp_path):
     rows = [row for task in range(8) for row in task_rows(task, ["a", "b", "c", "right"], topic="easy")]
     rows += task_rows(8, ["other"] * 4, topic="hard")
@@ -309,6 +337,18 @@ def test_rows_without_any_sampler_column_are_an_error_that_says_what_to_do(tmp_p
 def test_an_unknown_column_for_the_example_is_an_error(run):
     with pytest.raises(UsageError, match=r"no LLM column 'txet'.*text"):
         refine(topic_config(LLM), read_evidence(run, ["topic"]), RefineOptions(example_in="txet"))
+
+
+def test_identifiers_and_times_are_not_looked_at(tmp_path):
+    rows = [row for task in range(4) for row in task_rows(task, ["right", "no"], topic="easy", id=f"u{task}")]
+    config = topic_config({"name": "id", "column_type": "sampler", "sampler_type": "uuid", "params": {}})
+    write_yaml(tmp_path / "config.yaml", config)
+
+    evidence, _ = refine_files(
+        write_run(tmp_path / "run.jsonl", rows), tmp_path / "config.yaml", tmp_path / "next.yaml"
+    )
+
+    assert evidence.columns == ["topic"]
 
 
 def test_a_configuration_without_samplers_is_an_error(run, tmp_path):

@@ -130,6 +130,24 @@ def test_numbers_with_many_values_are_shown_in_ranges(tmp_path):
     assert "30 to 39" in page.html()
 
 
+def test_weights_under_conditions_are_a_table(tmp_path):
+    rows = []
+    for item, is_solved in [("a", 1), ("b", 0)]:
+        for _ in range(8):
+            rows += task_rows(len(rows) // 2, ["right" if is_solved else "no"] * 2, topic="easy", item=item)
+    item = {
+        "name": "item",
+        "column_type": "sampler",
+        "sampler_type": "subcategory",
+        "params": {"category": "topic", "values": {"easy": ["a", "b"]}},
+    }
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic", "item"])
+
+    text = refinement_page(evidence, refine(topic_config(item, topics=["easy"]), evidence)).markdown()
+
+    assert '| item | topic == "easy" | b 50% → ' in text
+
+
 def test_a_suspected_label_is_named(tmp_path):
     rows = [row for task in range(8) for row in task_rows(task, ["right"] * 3, topic="easy")]
     rows += task_rows(8, ["seven"] * 3, topic="hard")

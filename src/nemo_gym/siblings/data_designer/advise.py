@@ -125,6 +125,9 @@ def _says(pattern: str) -> Callable[[Column], bool]:
 _ABOUT_CORRECTNESS = _says(
     r"\b(correct(ly|ness)?|right answer|accura(te|cy)|passes|would (run|pass|work|compile)|bugs?|wrong)\b"
 )
+_ABOUT_STYLE = _says(
+    r"\b(readab\w+|style|stylistic\w*|efficien\w+|idiomatic|pythonic|naming|comments?|documentation|docstrings?)\b"
+)
 _ABOUT_CODE = _says(r"\b(code|program|script|function|implementation|unit tests?|python|javascript)\b")
 _ABOUT_SQL = _says(r"\bsql\b|\b(database )?quer(y|ies)\b.*\b(database|tables?|schema)\b")
 _ABOUT_MATH = _says(
@@ -175,17 +178,24 @@ _DIFFICULTY = _says(
 )
 _SOLVED_DIFFICULTY = _says(r"\bdifficulty\b|\bhow (hard|difficult)\b")
 
+
+def _is_about_style_only(column: Column) -> bool:
+    """Whether a judge is about taste, for which there is no test."""
+    return _ABOUT_STYLE(column) and not _ABOUT_CORRECTNESS(column)
+
+
 RULES: Final = (
     Rule(
         "judge_of_sql",
         "a model judges whether a SQL query is right",
-        "two queries are equal when their results are: the query runs on a real database, and on a hidden "
-        "one with "
-        "other rows; a judge accepts queries that fail",
+        "two queries are equal when their results are: the query runs on a real database, and on a "
+        "hidden one with other rows; a judge accepts queries that fail",
         "sql",
         "gym data-designer preset sql -o sql.yaml, and replace the judge by its `gym-verify` column",
         lambda column, columns: (
-            _is_judge(column) and (any(map(_is_sql, _references(column, columns))) or _ABOUT_SQL(column))
+            _is_judge(column)
+            and (any(map(_is_sql, _references(column, columns))) or _ABOUT_SQL(column))
+            and not _is_about_style_only(column)
         ),
     ),
     Rule(
@@ -197,7 +207,7 @@ RULES: Final = (
         lambda column, columns: (
             _is_judge(column)
             and (
-                any(map(_is_program, _references(column, columns)))
+                (any(map(_is_program, _references(column, columns))) and not _is_about_style_only(column))
                 or (_ABOUT_CODE(column) and _ABOUT_CORRECTNESS(column))
             )
         ),
@@ -208,8 +218,8 @@ RULES: Final = (
         "the difficulty of a task for a model is the share of its rollouts that solve it, which a run "
         "measures",
         "that of the tasks",
-        "gym run ENVIRONMENT -i tasks.jsonl --num-repeats 8 -o run.jsonl, then gym data-designer refine "
-        "--rollouts run.jsonl --config CONFIG.yaml -o next.yaml",
+        "gym run ENVIRONMENT -i tasks.jsonl --num-repeats 8 -o run.jsonl, then gym data-designer "
+        "refine --rollouts run.jsonl --config CONFIG.yaml -o next.yaml",
         lambda column, _: (
             _DIFFICULTY(column) and (_is_text(column) or (_is_judge(column) and _SOLVED_DIFFICULTY(column)))
         ),
@@ -263,12 +273,11 @@ RULES: Final = (
     Rule(
         "simulated_tool",
         "a model invents the result of a tool",
-        "real tools keep a state: what is written is found again, and a wrong call is an error; the end "
-        "state can be "
-        "verified",
+        "real tools keep a state: what is written is found again, and a wrong call is an error; the "
+        "end state can be verified",
         "workplace_assistant, or your own",
-        "tool_configs with `providers: [gym-workplace_assistant]` and a `tool_alias` on the column, then "
-        "gym data-designer create CONFIG.yaml; own tools: gym env init my_tools",
+        "tool_configs with `providers: [gym-workplace_assistant]` and a `tool_alias` on the column, "
+        "then gym data-designer create CONFIG.yaml; own tools: gym env init my_tools",
         lambda column, _: _is_text(column) and _RESULT_OF_TOOL(column),
     ),
     Rule(
@@ -276,8 +285,8 @@ RULES: Final = (
         "a model writes all sides of a conversation",
         "the policy meets a user model turn by turn, and what it did is verified at the end",
         "tau2",
-        "gym data-designer preset customer_service -o service.yaml, then gym run on its tasks with --ask "
-        "user.model=...",
+        "gym data-designer preset customer_service -o service.yaml, then gym run on its tasks with "
+        "--ask user.model=...",
         lambda column, _: _is_text(column) and _DIALOGUE(column),
     ),
     Rule(

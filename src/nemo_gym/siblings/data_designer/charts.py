@@ -11,7 +11,7 @@ BLUE, ORANGE, GREY, GREEN, RED, SKY = "#0072b2", "#e69f00", "#c3c9d0", "#009e73"
 PALETTE: Final = (RED, ORANGE, "#cc79a7", SKY, "#8a8f98", "#f0e442")
 """Colours that readers with colour blindness can tell apart (Okabe and Ito)."""
 _INK, _SOFT, _GRID = "#1f2933", "#616e7c", "#e4e7eb"
-_WIDTH, _LEFT, _RIGHT = 760, 150, 96
+_WIDTH, _LEFT, _RIGHT = 760, 170, 120
 _FONT: Final = "font-family='system-ui,-apple-system,Segoe UI,Roboto,sans-serif'"
 
 
@@ -97,9 +97,10 @@ def stacked(rows: Sequence[tuple[str, Mapping[str, int]]], title: str) -> str:
 
 
 def lines(series: Mapping[str, Sequence[float | None]], labels: Sequence[str], title: str, axis: str) -> str:
-    """A line for each name over the same labels, on a scale from 0 to 100%; None is a gap."""
-    colours = (BLUE, ORANGE, GREEN, RED, "#cc79a7", SKY)
-    height, top, left, right = 190, 40, 48, 150
+    """A line for each name over the same labels, on a scale from 0 to 100%, the first in red; None is a
+    gap."""
+    colours = (RED, BLUE, GREEN, ORANGE, "#cc79a7", SKY)
+    height, top, left, right = 190, 40, 48, 200
     across = (_WIDTH - left - right) / max(1, len(labels) - 1)
     body: list[str] = [_text(left, 20, axis, size=12, colour=_SOFT)]
     for part in range(0, 101, 25):
@@ -127,7 +128,7 @@ def lines(series: Mapping[str, Sequence[float | None]], labels: Sequence[str], t
         ]
         last = next((value for value in reversed(values) if value is not None), None)
         if points and last is not None:
-            ends.append((points[-1][1], f"{name} {last:.0%}", colour))
+            ends.append((points[-1][1], f"{_short(name)} {last:.0%}", colour))
     body += [
         _text(_WIDTH - right + 14, y + 4, name, size=13, colour=colour, bold=True)
         for y, name, colour in _apart(ends, 17)
@@ -166,8 +167,12 @@ def _legend(colours: Mapping[str, str]) -> str:
 
 
 def _label(text: str, y: float) -> str:
-    short = text if len(text) <= 20 else f"{text[:19]}…"
-    return _text(_LEFT - 12, y, short, size=13, anchor="end")
+    return _text(_LEFT - 12, y, _short(text), size=13, anchor="end")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 20 else f"{text[:19]}…"
 
 
 def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:

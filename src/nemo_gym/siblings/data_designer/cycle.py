@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nemo_gym.siblings.data_designer import charts
-from nemo_gym.siblings.data_designer.evidence import Evidence, GroupResult
-from nemo_gym.siblings.data_designer.page import Bullets, Chart, Heading, Page, Paragraph, Table
+from nemo_gym.siblings.data_designer.evidence import (
+    Evidence,
+    GroupResult,
+    column_value,
+    read_evidence,
+    text_of,
+)
+from nemo_gym.siblings.data_designer.page import Chart, Heading, Links, Page, Paragraph, Table
 from nemo_gym.stats.two_samples import Difference, homogeneity, two_proportions
+from nemo_gym.wire.jsonl import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +39,24 @@ class Shift:
         return self.after[0] / self.after[1] - self.before[0] / self.before[1]
 
 
-def row_counts(evidence: Evidence, column: str) -> dict[str, int]:
-    """Tasks of each value of a column, the weakest value first."""
-    return {name: len(one.tasks) + one.suspects for name, one in evidence.by_value(column).items()}
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A data set and what the rollouts of its tasks, or of some of them, showed."""
+
+    evidence: Evidence
+    rows: Mapping[str, int]
+    """The rows of the data set by the value of the column that is compared."""
+
+
+def read_cycle(tasks: Path, run: Path, column: str) -> Cycle:
+    """The cycle of a file of tasks and a run over them.
+
+    Raises:
+        UsageError: a file can't be read, or no row has the column.
+    """
+    values = (column_value(row, column) for _, row in read_rows(tasks))
+    rows = Counter(text_of(value) for value in values if value is not None)
+    return Cycle(read_evidence(run, [column]), rows)
 
 
 def weakest(evidence: Evidence, column: str) -> str:
@@ -40,15 +64,15 @@ def weakest(evidence: Evidence, column: str) -> str:
     return next(iter(evidence.by_value(column)))
 
 
-def shift(first: Evidence, second: Evidence, column: str, value: str = "") -> Shift:
+def shift(first: Cycle, second: Cycle, column: str, value: str = "") -> Shift:
     """How the rows moved to a value.
 
     Args:
         value: by default the weakest of the first cycle.
     """
-    value = value or weakest(first, column)
-    before, after = row_counts(first, column), row_counts(second, column)
-    names = list(before | after)
+    value = value or weakest(first.evidence, column)
+    before, after = first.rows, second.rows
+    names = list(dict.fromkeys([*before, *after]))
     hits = [(counts.get(value, 0), sum(counts.values())) for counts in (before, after)]
     return Shift(
         value,
@@ -59,44 +83,41 @@ def shift(first: Evidence, second: Evidence, column: str, value: str = "") -> Sh
     )
 
 
-def cycle_page(cycles: Sequence[Evidence], column: str, *, reports: Sequence[str] = ()) -> Page:
+def cycle_page(cycles: Sequence[Cycle], column: str, *, reports: Sequence[str] = ()) -> Page:
     """The page about several cycles.
 
     Args:
-        cycles: what the rollouts of each cycle showed, at least two.
+        cycles: at least two.
         column: the sampler column whose values are compared.
-        reports: the report of each refinement, as a path to show.
+        reports: the report of each refinement, as a path from the page.
     """
-    first, last = cycles[0], cycles[-1]
+    runs = [one.evidence for one in cycles]
+    first, last = runs[0], runs[-1]
     labels = [f"cycle {number}" for number in range(1, len(cycles) + 1)]
-    groups = [one.by_value(column) for one in cycles]
+    groups = [one.by_value(column) for one in runs]
     names = list(dict.fromkeys(name for one in groups for name in one))
     weak = names[0]
-    whole = shift(first, last, column)
+    whole = shift(cycles[0], cycles[-1], column)
     page = Page(
         title="Bootstrap, refine, iterate",
-        subtitle=" · ".join(
-            part for part in (first.environment, first.model, f"{len(cycles)} cycles by “{column}”") if part
-        ),
+        subtitle=" · ".join(part for part in (first.subject, f"{len(cycles)} cycles by “{column}”") if part),
         figures=[
             (weak, "weakest value of the first cycle"),
             (f"{whole.before[0] / whole.before[1]:.0%} → {whole.after[0] / whole.after[1]:.0%}", "its rows"),
             (f"{groups[0][weak].rate:.0%} → {_rate(groups[-1].get(weak))}", "its pass rate"),
             (f"{first.group().rate:.0%} → {last.group().rate:.0%}", "pass rate of all"),
-            (f"{sum(one.group().rollouts for one in cycles):,}", "scored rollouts"),
+            (f"{sum(one.group().rollouts for one in runs):,}", "scored rollouts"),
         ],
     )
     page.blocks += [
         Paragraph(
-            "Data Designer writes the tasks of a cycle, the model answers them, the environment verifies the "
-            "answers, and the refinement gives the weak values more weight in the next cycle."
+            "Data Designer writes the tasks of a cycle, the model answers them, the environment "
+            "verifies the answers, and the refinement gives the weak values more weight in the next cycle."
         ),
         Heading("What is in each data set"),
         Chart(
             "rows",
-            charts.lines(
-                _row_shares(cycles, column, names), labels, f"Rows by {column}", "share of the rows"
-            ),
+            charts.lines(_row_shares(cycles, names), labels, f"Rows by {column}", "share of the rows"),
             f"Share of the rows by {column}.",
         ),
         *_tests(cycles, column),
@@ -111,21 +132,21 @@ def cycle_page(cycles: Sequence[Evidence], column: str, *, reports: Sequence[str
             ),
             f"Pass rate by {column} in each cycle.",
         ),
-        _rates_table(cycles, groups, names, labels),
+        _rates_table(runs, groups, names, labels),
         Paragraph(
             "Where the model does not learn between the cycles, as in the demo, the rate of each value "
-            "changes "
-            "by chance only, and the rate of all falls because the data set gets harder. Where it is trained "
-            "between the cycles, the weak value's rate is what should rise."
+            "changes by chance only, and the rate of all falls because the data set gets harder. Where "
+            "it is trained between the cycles, the weak value's rate is what should rise."
         ),
     ]
     if reports:
-        page.blocks += [Heading("The report of each refinement"), Bullets(list(reports))]
+        links = [(f"after cycle {number}", path) for number, path in enumerate(reports, start=1)]
+        page.blocks += [Heading("The report of each refinement"), Links(links)]
     return page
 
 
-def _tests(cycles: Sequence[Evidence], column: str) -> list[Paragraph | Table]:
-    value = weakest(cycles[0], column)
+def _tests(cycles: Sequence[Cycle], column: str) -> list[Paragraph | Table]:
+    value = weakest(cycles[0].evidence, column)
     rows: list[list[str]] = []
     for number, cycle in enumerate(cycles[1:], start=2):
         one = shift(cycles[0], cycle, column, value)
@@ -145,20 +166,18 @@ def _tests(cycles: Sequence[Evidence], column: str) -> list[Paragraph | Table]:
             ["Cycles", f"{value}, before", "after", "z", "p", "χ² (df)", "p"], rows, frozenset(range(1, 7))
         ),
         Paragraph(
-            f"Two tests of whether the rows moved: z is the two-proportion test of the share of “{value}” "
-            f"with "
-            "pooled variance, z = (p₂ − p₁) / √(p (1 − p) (1/n₁ + 1/n₂)); χ² is Pearson's test of the "
-            "shares of "
-            "all values (both in Fleiss, Levin and Paik 2003, Statistical Methods for Rates and Proportions)."
+            "Two tests of whether the rows moved: z is the two-proportion test of the share of "
+            f"“{value}” with pooled variance, z = (p₂ − p₁) / √(p (1 − p) (1/n₁ + 1/n₂)); χ² is "
+            "Pearson's test of the shares of all values (both in Fleiss, Levin and Paik 2003, "
+            "Statistical Methods for Rates and Proportions)."
         ),
     ]
 
 
-def _row_shares(
-    cycles: Sequence[Evidence], column: str, names: Sequence[str]
-) -> dict[str, list[float | None]]:
-    counts = [row_counts(one, column) for one in cycles]
-    return {name: [one.get(name, 0) / max(1, sum(one.values())) for one in counts] for name in names}
+def _row_shares(cycles: Sequence[Cycle], names: Sequence[str]) -> dict[str, list[float | None]]:
+    return {
+        name: [one.rows.get(name, 0) / max(1, sum(one.rows.values())) for one in cycles] for name in names
+    }
 
 
 def _rates_table(
@@ -169,15 +188,17 @@ def _rates_table(
 ) -> Table:
     rows = [[name, *(_cell(one.get(name)) for one in groups)] for name in names]
     rows.append(["all", *(_cell(one.group()) for one in cycles)])
-    return Table(["Pass rate (95% interval)", *labels], rows, frozenset(range(1, len(labels) + 1)))
+    return Table(
+        ["Pass rate of the tasks (95% interval)", *labels], rows, frozenset(range(1, len(labels) + 1))
+    )
 
 
 def _cell(group: GroupResult | None) -> str:
     if group is None or not group.tasks:
         return "no tasks"
     interval = group.interval
-    ends = f" ({interval[0]:.0%} to {interval[1]:.0%})" if interval else ""
-    return f"{group.rate:.0%}{ends}, {len(group.tasks)} tasks"
+    ends = f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
+    return f"{group.rate:.0%} of {len(group.tasks)}{ends}"
 
 
 def _rate(group: GroupResult | None) -> str:

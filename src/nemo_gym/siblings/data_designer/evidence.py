@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,6 +132,12 @@ class Evidence:
     strong: bool = False
     """Whether the run solves enough for the search for wrong labels."""
 
+    @property
+    def subject(self) -> str:
+        """The environment and the model, for people."""
+        name = self.environment.rsplit("/", 1)[-1].removesuffix(".py")
+        return " · ".join(part for part in (name, self.model) if part)
+
     def group(
         self, condition: Callable[[TaskResult], bool] = lambda _: True, label: str = "all"
     ) -> GroupResult:
@@ -164,7 +170,9 @@ class Evidence:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspicionRule:
     """A label is suspected where at least `least_rollouts` rollouts of the task were scored, none of them
-    solved it, all have the same answer, and the mean pass rate of the other tasks is `strong` or more."""
+    solved it, all have the same answer, and the mean pass rate of the other tasks is `strong` or more: of all
+    of them, and of those with the same value of a sampler, where there are at least 3. So a value that the
+    model can't do has no suspects."""
 
     least_rollouts: int = 3
     strong: float = 0.5
@@ -209,8 +217,8 @@ def read_evidence(
         raise UsageError(f"{run}: no rollout was scored, so there is nothing to learn from")
     if columns and not any(task.values for task in tasks):
         raise UsageError(
-            f"{run}: no row has a sampler column of the configuration ({', '.join(columns)}): keep them "
-            "beside the task, at the top of the row or in its metadata"
+            f"{run}: no row has a sampler column of the configuration ({', '.join(columns)}): keep "
+            "them beside the task, at the top of the row or in its metadata"
         )
     evidence = Evidence(
         run=run, environment=environment, model=model, tasks=tasks, unscored=unscored, failed=failed
@@ -231,14 +239,32 @@ def has_value(task: TaskResult, column: str, name: str) -> bool:
 
 
 def _with_suspects(evidence: Evidence, rule: SuspicionRule) -> Evidence:
-    candidates = {
-        task.index for task in evidence.tasks if task.same_wrong and task.scored >= rule.least_rollouts
-    }
-    others = [task.rate for task in evidence.tasks if task.index not in candidates]
-    if not others or sum(others) / len(others) < rule.strong:
-        return evidence
-    tasks = [replace(task, suspect=task.index in candidates) for task in evidence.tasks]
-    return replace(evidence, tasks=tasks, strong=True)
+    """The evidence with its suspects marked. A candidate counts as unsolved for the others."""
+    totals, counts = defaultdict[tuple[str, str], float](float), Counter[tuple[str, str]]()
+    for task in evidence.tasks:
+        for place in _places(task):
+            totals[place] += task.rate
+            counts[place] += 1
+
+    def is_suspect(task: TaskResult) -> bool:
+        if not task.same_wrong or task.scored < rule.least_rollouts or len(evidence.tasks) < 2:
+            return False
+        peers = [place for place in _places(task) if counts[place] > _FEW or place == _ALL]
+        return all(totals[place] / (counts[place] - 1) >= rule.strong for place in peers)
+
+    tasks = [replace(task, suspect=is_suspect(task)) for task in evidence.tasks]
+    strong = totals[_ALL] / counts[_ALL] >= rule.strong
+    return replace(evidence, tasks=tasks, strong=strong)
+
+
+_ALL: Final = ("", "")
+_FEW: Final = 3
+"""With fewer other tasks a value's pass rate says nothing."""
+
+
+def _places(task: TaskResult) -> list[tuple[str, str]]:
+    """All tasks together, and the values of the task."""
+    return [_ALL, *((name, text_of(value)) for name, value in task.values.items())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +300,7 @@ class _Reader:
         if rollout.failure is not None:
             return f"failed: {rollout.failure.failure_class}"
         if rollout.outcome != "completed":
-            return rollout.outcome.replace("_", " ")
+            return f"stopped: {rollout.outcome.replace('_', ' ')}"
         if not self._answer(rollout):
             return "no answer"
         return "partial reward" if (rollout.reward or 0.0) > self.scale.low else "wrong answer"

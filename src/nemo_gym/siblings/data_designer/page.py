@@ -45,7 +45,14 @@ class Chart:
     caption: str
 
 
-Block = Heading | Paragraph | Bullets | Table | Chart
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Files beside the page, each with its path from there."""
+
+    items: Sequence[tuple[str, str]]
+
+
+Block = Heading | Paragraph | Bullets | Table | Chart | Links
 
 
 @dataclass(slots=True)
@@ -106,6 +113,9 @@ def _html_block(block: Block) -> str:
             return f"<p>{_html(text)}</p>"
         case Bullets(items):
             return f"<ul>{''.join(f'<li>{_html(item)}</li>' for item in items)}</ul>"
+        case Links(items):
+            links = (f"<li><a href='{_html(path)}'>{_html(text)}</a></li>" for text, path in items)
+            return f"<ul>{''.join(links)}</ul>"
         case Chart(_, svg, caption):
             return f"<figure>{svg}<figcaption>{_html(caption)}</figcaption></figure>"
         case Table(columns, rows, numbers):
@@ -133,6 +143,8 @@ def _markdown_block(block: Block) -> str:
             return _markdown(text)
         case Bullets(items):
             return "\n".join(f"- {_markdown(item)}" for item in items)
+        case Links(items):
+            return "\n".join(f"- [{_markdown(text)}]({path})" for text, path in items)
         case Chart(name, _, caption):
             return f"![{_markdown(caption)}]({name}.svg)"
         case Table(columns, rows, numbers):
@@ -179,7 +191,7 @@ p{margin:8px 0}
 .subtitle{color:#616e7c;margin:0 0 20px}
 .tiles{display:flex;flex-wrap:wrap;gap:12px}
 .tile{flex:1 1 120px;padding:12px 14px;background:#f5f7fa;border-radius:8px}
-.tile b{display:block;font-size:23px;line-height:1.25}
+.tile b{display:block;font-size:20px;line-height:1.35;white-space:nowrap}
 .tile span{color:#616e7c;font-size:13px}
 figure{margin:14px 0 10px}
 figure svg{display:block;width:100%;height:auto}
@@ -187,9 +199,11 @@ figcaption{color:#616e7c;font-size:13px;margin-top:6px}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;margin:10px 0}
 th,td{text-align:left;vertical-align:top;padding:6px 10px;border-bottom:1px solid #e4e7eb;
-overflow-wrap:anywhere}
+overflow-wrap:break-word}
 th{color:#616e7c;font-weight:600;font-size:13px}
+th{white-space:nowrap}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+a{color:#0072b2}
 ul{padding-left:20px;margin:8px 0}
 @media(max-width:700px){main{margin:0;padding:20px;border:0}}
 @media print{body{background:#fff}main{border:0;margin:0 auto}h2,figure,tr{break-inside:avoid}}

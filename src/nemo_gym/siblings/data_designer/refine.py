@@ -14,9 +14,11 @@ import msgspec
 from nemo_gym.siblings.data_designer.config import load_config, write_yaml
 from nemo_gym.siblings.data_designer.evidence import (
     Evidence,
+    GroupResult,
     SuspicionRule,
     TaskResult,
     Value,
+    has_value,
     read_evidence,
     text_of,
 )
@@ -30,11 +32,11 @@ from nemo_gym.siblings.data_designer.samplers import (
     equality,
     holds,
     is_categorical,
+    is_readable,
     literal,
     own_value,
     samplers,
     shares,
-    varies,
 )
 from nemo_gym.stats.two_samples import shrunk_means
 from nemo_gym.wire.errors import UsageError, did_you_mean
@@ -124,7 +126,7 @@ def refine_files(
         DataError: a line of the run is not a row of a run.
     """
     document = load_config(config)
-    columns = [column["name"] for column in samplers(document) if varies(column)]
+    columns = [column["name"] for column in samplers(document) if is_readable(column)]
     if not columns:
         raise UsageError(f"{config}: it has no sampler columns, so there are no weights to refine")
     evidence = read_evidence(run, columns, answer_key=answer_key, rule=rule)
@@ -311,6 +313,7 @@ def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinemen
     parts = cast("dict[str, Any]", refinement.config["data_designer"])
     targets = [one for one in cast("list[Column]", parts["columns"]) if one.get("column_type") in LLM_TYPES]
     clauses: dict[str, str] = {}
+    conditions: list[tuple[str, str]] = []
     for column in samplers(refinement.config):
         name = cast("str", column["name"])
         groups = evidence.by_value(name) if is_categorical(column) else {}
@@ -324,7 +327,8 @@ def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinemen
             continue
         own = {text_of(value): value for value in all_values(column)}
         for label in mastered:
-            if label in own:
+            if label in own and not _is_covered(groups[label], conditions):
+                conditions.append((name, label))
                 value = converted(own[label], column.get("convert_to"))
                 clauses[f"{name} = {label}"] = f"{name} == {literal(value)}"
     if not clauses or not targets:
@@ -340,9 +344,14 @@ def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinemen
         refinement.skips.append(Skip(target["name"], when, list(clauses)))
     if refinement.skips:
         refinement.notes.append(
-            "rows of mastered values have no LLM text: leave them out of the next run; the tasks of this run "
-            "show whether the model forgets them"
+            "rows of mastered values have no LLM text: leave them out of the next run; the tasks of "
+            "this run show whether the model forgets them"
         )
+
+
+def _is_covered(group: GroupResult, conditions: Sequence[tuple[str, str]]) -> bool:
+    """Whether other mastered values already hold for all of the tasks."""
+    return all(any(has_value(task, *one) for one in conditions) for task in group.tasks)
 
 
 def _with_clauses(skip: Any, clauses: list[str]) -> str | None:
@@ -386,8 +395,8 @@ def _add_seeds(evidence: Evidence, options: RefineOptions, refinement: Refinemen
             target["prompt"] += _EXAMPLE
     else:
         refinement.notes.append(
-            f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use {{{{ {PREFIX}prompt }}}} "
-            "in a prompt, or --example-in COLUMN"
+            f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use "
+            f"{{{{ {PREFIX}prompt }}}} in a prompt, or --example-in COLUMN"
         )
 
 

@@ -40,7 +40,7 @@ def refinement_page(
     """
     options, rule = options or RefineOptions(), rule or SuspicionRule()
     total = evidence.group()
-    subject = " · ".join(part for part in (evidence.environment, evidence.model, evidence.run.name) if part)
+    subject = " · ".join(part for part in (evidence.subject, evidence.run.name) if part)
     page = Page(
         title="What the rollouts showed, and the next data set",
         subtitle=f"{subject}{f' → {name}' if name else ''}",
@@ -73,16 +73,17 @@ def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
         if 1 < len(groups) <= _MOST_VALUES:
             weak, strong = groups[0], groups[-1]
             items.append(
-                f"{column}: “{weak.label}” is the weakest ({weak.rate:.0%} solved), “{strong.label}” the "
-                f"strongest ({strong.rate:.0%})."
+                f"{column}: “{weak.label}” is the weakest ({weak.rate:.0%} solved), “{strong.label}” "
+                f"the strongest ({strong.rate:.0%})."
             )
-    for change in refinement.weights:
+    for change in _whole(refinement):
         place = max(range(len(change.after)), key=lambda place: change.after[place] - change.before[place])
-        where = f" where {change.condition}" if change.condition else ""
         items.append(
-            f"The next data set has more of {change.column} = {change.values[place]}{where}: "
+            f"The next data set has more of {change.column} = {change.values[place]}: "
             f"{change.after[place]:.0%} of the rows instead of {change.before[place]:.0%}."
         )
+    for column in dict.fromkeys(change.column for change in _conditional(refinement)):
+        items.append(f"The weights of {column} change under conditions, see below.")
     if not refinement.weights:
         items.append("No weight changes: the values of each sampler differ by no more than chance.")
     if refinement.skips:
@@ -91,37 +92,61 @@ def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
     if refinement.seeds:
         items.append(f"{len(refinement.seeds)} instructive failures are seed rows.")
     if evidence.suspects:
-        items.append(f"{len(evidence.suspects)} labels may be wrong: look at them before the next run.")
+        items.append(f"Labels that may be wrong: {len(evidence.suspects)}. Look at them before the next run.")
     yield Bullets(items)
 
 
 def _changes(refinement: Refinement, options: RefineOptions) -> Iterator[Block]:
     yield Heading("What changes")
-    for place, change in enumerate(refinement.weights[:_MOST_VALUES]):
-        where = f" where {change.condition}" if change.condition else ""
+    for place, change in enumerate(_whole(refinement)):
         yield Chart(
             f"weights_{place}",
             charts.before_after(
                 _largest_changes(change), f"Weights of {change.column}", ("this data set", "next data set")
             ),
-            f"Weights of {change.column}{where}: {change.reason}.",
+            f"Weights of {change.column}: {change.reason}.",
         )
-    if len(refinement.weights) > _MOST_VALUES:
-        yield Paragraph(f"{len(refinement.weights) - _MOST_VALUES} more changes are in the configuration.")
+    conditional = _conditional(refinement)
+    if conditional:
+        yield Table(
+            ["Sampler", "Where", "New weights, the largest first"],
+            [
+                [
+                    change.column,
+                    _short(change.condition, 80),
+                    ", ".join(
+                        f"{_short(value, 40)} {before:.0%} → {after:.0%}"
+                        for value, before, after in _largest_changes(change)[:_MOST_EXAMPLES]
+                    ),
+                ]
+                for change in conditional[:_MOST_VALUES]
+            ],
+        )
+    if len(conditional) > _MOST_VALUES:
+        yield Paragraph(f"{len(conditional) - _MOST_VALUES} more changes are in the configuration.")
     measure = "4 r (1 − r)" if options.aim == "learnable" else "1 − r"
     yield Paragraph(
-        f"The rule: weight = {options.floor:g} / number of values + {1 - options.floor:g} × score / sum of "
-        f"scores. The score of a value is the mean of {measure} over its tasks, where r is the share of "
-        f"rollouts "
-        "that solved a task, moved towards the mean of all values by the part of the difference that is "
-        "noise "
-        "(DerSimonian and Laird 1986). A value without tasks keeps its weight."
+        f"The rule: weight = {options.floor:g} / number of values + {1 - options.floor:g} × score / "
+        f"sum of scores. The score of a value is the mean of {measure} over its tasks, where r is the "
+        "share of rollouts that solved a task, moved towards the mean of all values by the part of "
+        "the difference that is noise (DerSimonian and Laird 1986). A value without tasks keeps its "
+        "weight."
     )
     if refinement.skips:
         yield Table(
             ["LLM column", "Not generated when"],
             [[skip.column, skip.when] for skip in refinement.skips],
         )
+
+
+def _whole(refinement: Refinement) -> list[WeightChange]:
+    """Changes of the parameters of a column itself."""
+    return [change for change in refinement.weights if not change.condition]
+
+
+def _conditional(refinement: Refinement) -> list[WeightChange]:
+    """Changes of parameters under a condition."""
+    return [change for change in refinement.weights if change.condition]
 
 
 def _largest_changes(change: WeightChange) -> list[tuple[str, float, float]]:
@@ -140,13 +165,15 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
         groups = grouped(evidence, column)
         if len(groups) < 2:
             continue
+        weak = min(groups, key=lambda one: one.rate)
+        order = "the weakest first" if weak is groups[0] else "the weakest in red"
         rows = [
             Share(
                 one.label,
                 one.rate,
                 one.interval,
                 f"{one.rate:.0%} of {len(one.tasks)} tasks",
-                charts.RED if one is groups[0] else charts.BLUE,
+                charts.RED if one is weak else charts.BLUE,
             )
             for one in groups[:_MOST_VALUES]
         ]
@@ -154,8 +181,8 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
         yield Chart(
             f"pass_rate_{place}",
             charts.shares(rows, f"Pass rate by {column}"),
-            f"Solved rollouts by {column}, the weakest first, with 95% intervals (tasks as clusters)."
-            f"{more if len(groups) > _MOST_VALUES else ''}",
+            f"Solved rollouts by {column}, {order}, with 95% intervals (tasks as "
+            f"clusters).{more if len(groups) > _MOST_VALUES else ''}",
         )
 
 
@@ -203,15 +230,18 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
         charts.histogram(
             rows, "Tasks by the share of solved rollouts", "share of rollouts that solve the task"
         ),
-        "Number of tasks. At the two ends (grey) all rollouts are alike, so group-relative training learns "
-        "nothing from these tasks.",
+        "Number of tasks. At the two ends (grey) all rollouts are alike, so group-relative training "
+        "learns nothing from these tasks.",
     )
-    groups = [evidence.group(), *(one for column in evidence.columns for one in _few(evidence, column))]
+    groups = [("all", evidence.group())]
+    groups += [
+        (f"{column}: {one.label}", one) for column in evidence.columns for one in _few(evidence, column)
+    ]
     yield Table(
         ["Value", "Tasks", "Rollouts", "Pass rate", "Never solved", "Always solved", "Reward variance"],
         [
             [
-                one.label,
+                _short(label, 60),
                 f"{len(one.tasks)}",
                 f"{one.rollouts}",
                 f"{one.rate:.0%}",
@@ -219,7 +249,7 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
                 f"{one.always}",
                 f"{one.spread:.2f}",
             ]
-            for one in groups
+            for label, one in groups
         ],
         frozenset(range(1, 7)),
     )
@@ -253,15 +283,13 @@ def _suspects(evidence: Evidence, rule: SuspicionRule) -> Iterator[Block]:
     yield Heading("Suspected wrong labels")
     yield Paragraph(
         f"The rule: at least {rule.least_rollouts} rollouts of a task were scored, none solved it, all "
-        f"have the "
-        f"same answer, and the mean pass rate of the other tasks is {rule.strong:.0%} or more. Suspects "
-        f"count in "
-        "no rate, and are no seeds."
+        "have the same answer, and the mean pass rate of the other tasks, and of those with the same "
+        f"values, is {rule.strong:.0%} or more. Suspects count in no rate, and are no seeds."
     )
     if not evidence.strong:
         yield Paragraph(
-            "This run is too weak for the rule: where most answers are wrong, an answer that repeats says "
-            "nothing about the label."
+            "This run is too weak for the rule: where most answers are wrong, an answer that repeats "
+            "says nothing about the label."
         )
     elif not evidence.suspects:
         yield Paragraph("None.")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from nemo_gym.siblings.data_designer.evidence import TaskResult, Value, has_value, text_of
 
 Column: TypeAlias = dict[str, Any]
 Condition: TypeAlias = Callable[[TaskResult], bool]
+_UNREADABLE: Final = ("uuid", "person", "person_from_faker", "datetime", "timedelta")
 
 
 def samplers(config: dict[str, Any]) -> list[Column]:
@@ -19,8 +20,11 @@ def samplers(config: dict[str, Any]) -> list[Column]:
     return [column for column in columns if column.get("column_type") == "sampler"]
 
 
-def varies(column: Column) -> bool:
-    """Whether the sampler has a choice: a subcategory with one value for each of its parent's has none."""
+def is_readable(column: Column) -> bool:
+    """Whether pass rates by the values say something: not for identifiers, persons and times, and not
+    for a subcategory with one value for each of its parent's."""
+    if column.get("sampler_type") in _UNREADABLE:
+        return False
     values = column.get("params", {}).get("values")
     if not isinstance(values, dict):
         return True
@@ -33,7 +37,9 @@ def is_categorical(column: Column) -> bool:
 
 
 def all_values(column: Column) -> list[Value]:
-    """All values that a category or subcategory can have."""
+    """All values that a category or subcategory can have; none for another sampler."""
+    if not is_categorical(column):
+        return []
     values = column["params"]["values"]
     lists: list[Any] = list(cast("dict[str, Any]", values).values()) if isinstance(values, dict) else [values]
     lists += [
