@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappush, heappushpop
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -69,9 +69,11 @@ def curate(
         UsageError: the file is missing or empty, or a library is missing.
         DataError: a line is not a JSON object, or lacks a column.
     """
-    duplicates = Duplicates(source, settings)
     benchmarks = [benchmark for benchmark, _ in against]
-    with open_output(source, target, removed, msgspec.to_builtins(settings)) as output:
+    with (
+        open_output(source, target, removed, msgspec.to_builtins(settings)) as output,
+        Duplicates(source, settings) as duplicates,
+    ):
         output.report.against = [report for _, report in against]
         for lines in in_batches(read_lines(source, settings.fields)):
             judged: list[tuple[Line, Removal | None, Tokens | None]] = []
@@ -144,6 +146,12 @@ class Duplicates:
         self._templates = _templates(source, settings.fields) if self._near else {}
         self._file = open_regular(source)
         self.same_text = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def judge(self, lines: Sequence[tuple[Line, Tokens]]) -> dict[int, Removal]:
         """The duplicates among some rows and all earlier ones, by line."""
