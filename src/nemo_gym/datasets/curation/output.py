@@ -55,6 +55,8 @@ class Report(msgspec.Struct, kw_only=True):
     examples: dict[str, list[Example]] = {}
     same_text: int = 0
     """Rows that stay although they have the text of an earlier row, because their other columns differ."""
+    near_text: int = 0
+    """About how many rows stay although they are nearly the same as an earlier row, for the same reason."""
     without_text: int = 0
     """Rows without any text, which stay because there is nothing to compare."""
     against: list[AgainstReport] = []

@@ -81,7 +81,7 @@ def curate_with_curator(
             removals = _failures(folder)
             with Duplicates(source, settings) as duplicates:
                 removals |= _find_duplicates(source, settings, duplicates, removals)
-                report.same_text = duplicates.same_text
+                report.same_text, report.near_text = duplicates.same_text, duplicates.near_text
             _write_ids(folder / "duplicates.jsonl", removals)
             _run("remove", program, folder)
             kept = _read_kept(folder)
