@@ -144,7 +144,7 @@ class Duplicates:
         """The lines of later rows with the same text and another rest."""
         self._offsets: dict[int, int] = {}
         self._near = None if settings.near is None else NearDuplicates(settings.near, self._shingles_at)
-        self._alike = None if settings.near is None else NearDuplicates(settings.near, most=1)
+        self._alike = None if settings.near is None else NearDuplicates(settings.near, most=1, bands=8)
         """Rows whose other columns may differ, only to count them."""
         self._templates = _templates(source, settings.fields) if self._near else {}
         self._file = open_regular(source)

@@ -40,25 +40,36 @@ class NearDuplicates:
         shingles_of: returns the sorted shingles of an earlier text by its number, from which the similarity
             is computed. Without it, the similarity is estimated.
         most: the most texts of one bucket.
+        bands: how many of the 20 bands are used; fewer need less memory and find less.
     """
 
     def __init__(
-        self, threshold: float, shingles_of: Callable[[int], Numbers] | None = None, *, most: int = 100
+        self,
+        threshold: float,
+        shingles_of: Callable[[int], Numbers] | None = None,
+        *,
+        most: int = 100,
+        bands: int = _BANDS,
     ) -> None:
         self._threshold = threshold
         self._shingles_of = shingles_of and lru_cache(maxsize=4096)(shingles_of)
         self._most = most
-        self._buckets: list[dict[int, list[int]]] = [{} for _ in range(_BANDS)]
+        self._buckets: list[dict[int, int | list[int]]] = [{} for _ in range(bands)]
+        """The places of the texts in each bucket of a band; a number alone needs less memory than a list."""
         self._signatures = np.empty((1024, _BANDS * _ROWS), np.uint32)
         self._numbers: list[int] = []
 
     def find(self, signature: Signature, group: bytes, shingles: Numbers) -> Neighbour | None:
         """The most similar earlier text of the group, if it is similar enough."""
-        near = {
-            place
-            for bucket, band in zip(self._buckets, _bands(signature, group), strict=True)
-            for place in bucket.get(band, ())
-        }
+        near = set[int]()
+        for bucket, band in zip(self._buckets, _bands(signature, group), strict=False):
+            match bucket.get(band):
+                case int(place):
+                    near.add(place)
+                case list(places):
+                    near.update(places)
+                case None:
+                    pass
         if not near:
             return None
         places = np.array(sorted(near))
@@ -82,10 +93,14 @@ class NearDuplicates:
             self._signatures = np.concatenate([self._signatures, np.empty_like(self._signatures)])
         self._signatures[place] = signature
         self._numbers.append(number)
-        for bucket, band in zip(self._buckets, _bands(signature, group), strict=True):
-            places = bucket.setdefault(band, [])
-            if len(places) < self._most:
-                places.append(place)
+        for bucket, band in zip(self._buckets, _bands(signature, group), strict=False):
+            match bucket.setdefault(band, place):
+                case int(first):
+                    if first != place and self._most > 1:
+                        bucket[band] = [first, place]
+                case list(others):
+                    if len(others) < self._most:
+                        others.append(place)
 
 
 def signatures(shingles: Sequence[Numbers]) -> Signature:
