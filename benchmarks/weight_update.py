@@ -13,6 +13,7 @@ import json
 import statistics
 import sys
 import time
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -69,16 +70,21 @@ def main() -> None:
     policy = TimedPolicy(LlamaForCausalLM(config), Tokens())
     policy.max_batch = ROLLOUTS
     asyncio.run(run(policy))
-    pairs = list(zip(policy.moments[2:], policy.moments[3:], strict=False))
-    quiet = [later - earlier for (earlier, old), (later, new) in pairs if old == new]
-    swaps = [later - earlier for (earlier, old), (later, new) in pairs if old != new]
-    median = statistics.median(quiet)
+    moments, versions = zip(*policy.moments[2:], strict=True)
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    swaps = [place for place, pair in enumerate(pairwise(versions)) if pair[0] != pair[1]]
+    # A forward pass takes longer the more tokens there are, so each is compared with those around it.
+    stalls = [
+        gaps[place] - statistics.median(gaps[place - 3 : place] + gaps[place + 1 : place + 4])
+        for place in swaps
+    ]
     figures = {
         "rollouts": ROLLOUTS,
         "parameters": policy.model.num_parameters(),
-        "median_ms": median,
-        "longest_ms": max(swaps),
-        "stall_ms": max(max(swaps) - median, 0.0),
+        "median_ms": statistics.median(gaps),
+        "updates": len(swaps),
+        "median_stall_ms": statistics.median(stalls),
+        "longest_stall_ms": max(stalls),
     }
     sys.stdout.write(json.dumps(figures) + "\n")
 

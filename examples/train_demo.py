@@ -143,7 +143,7 @@ def evaluate(name, options):
     print(f"\n{name} training:", flush=True)
     subprocess.run(
         [
-            *(sys.executable, "-m", "nemo_gym.cli.main", "run", options.environment, *options.settings),
+            *(Path(sys.executable).with_name("gym"), "run", options.environment, *options.settings),
             *("--split", "test", "--limit", "64", "--num-repeats", "4", "--seed", "0"),
             *("--model-type", "hf", "--model", model, "--max-output-tokens", str(options.max_tokens)),
             *("--output", str(options.output / f"{name}.jsonl")),
@@ -164,6 +164,7 @@ def write_curves(curves, folder):
         label = "control, shuffled rewards" if run == "control" else run
         axes.plot(list(curve), list(curve.values()), marker="o", label=label, **style)
     axes.set(xlabel="training step", ylabel="mean reward on held-out tasks", ylim=(0, 1))
+    axes.set_xticks(list(next(iter(curves.values()))))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
 from nemo_gym.environments.environment_info import library
+from nemo_gym.training import sequences
 from tests.compat.trainer import Actor, free_port, is_free, message_log
 from tests.conftest import StartEndpoint
 
@@ -81,11 +82,16 @@ def test_multi_turn_rollouts_are_contiguous_token_sequences(
     actor.rh.poll()
 
 
-def test_a_server_that_retokenises_past_turns_is_noticed(start: Start, start_endpoint: StartEndpoint) -> None:
+def test_a_server_that_retokenises_past_turns_gives_masked_samples_that_end_no_training(
+    start: Start, start_endpoint: StartEndpoint
+) -> None:
     actor = start([start_endpoint("token_server.py", splice=0)], MULTI_STEP)
-    results = asyncio.run(actor.run_rollouts(rows(1)))
-    with pytest.raises(AssertionError, match="not contiguous"):
-        message_log(results[0])
+    result = asyncio.run(actor.run_rollouts(rows(1)))[0]
+    assert result["mask_sample"] is True
+    assert result["_ng_token_capture"]["masked"] == "tokens_not_contiguous"
+    assert "the prompt must begin with the" in result["_ng_token_capture"]["detail"]
+    assert len(message_log(result)) == 2  # what the first call saw and sampled
+    assert sequences(result)[0].mask == "tokens_not_contiguous"
 
 
 def test_the_components_of_a_reward_sum_up(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from nemo_gym.server_utils import HEAD_SERVER_KEY_NAME, BaseServerConfig
 from omegaconf import DictConfig
 
 from nemo_gym.cli import GlobalConfigDictParserConfig, RunHelper
+from tests.support.nemo_rl import post_process
 
 TRAINING = "responses_api_models/vllm_model/configs/vllm_model_for_training.yaml"
 
@@ -20,7 +20,14 @@ TRAINING = "responses_api_models/vllm_model/configs/vllm_model_for_training.yaml
 class Actor:
     """NeMo RL's environment actor: the same calls in the same order."""
 
-    def __init__(self, urls: Sequence[str], *configs: str, host: str = "127.0.0.1", **own: Any) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *configs: str,
+        host: str = "127.0.0.1",
+        head_host: str = "0.0.0.0",
+        **own: Any,
+    ) -> None:
         self.port = free_port()
         config: dict[str, Any] = {"config_paths": [*configs, TRAINING], **own}
         config["policy_model_name"] = "policy"
@@ -32,7 +39,7 @@ class Actor:
         config.setdefault("global_aiohttp_connector_limit_per_host", 16_384)
         config.setdefault("global_aiohttp_connector_limit", 65_536)
         config["ray_head_node_address"] = "192.0.2.1:6379"
-        config[HEAD_SERVER_KEY_NAME] = {"host": "0.0.0.0", "port": self.port}
+        config[HEAD_SERVER_KEY_NAME] = {"host": head_host, "port": self.port}
         self.rh = RunHelper()
         self.rh.start(
             global_config_dict_parser_config=GlobalConfigDictParserConfig(
@@ -55,27 +62,8 @@ class Actor:
 
 
 def message_log(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """A rollout as a trainer takes it (CONTRACT 11.3): masked prompt tokens, trained generated ones."""
-    seen: list[int] = []
-    messages: list[dict[str, Any]] = []
-    for item in result["response"]["output"]:
-        if not item.get("generation_token_ids"):
-            continue
-        prompt, sampled = item["prompt_token_ids"], item["generation_token_ids"]
-        log_probs = item["generation_log_probs"]
-        assert prompt[: len(seen)] == seen, "the tokens of successive calls are not contiguous"
-        assert len(sampled) == len(log_probs)
-        assert all(map(math.isfinite, log_probs))
-        messages.append({"role": "user", "token_ids": prompt[len(seen) :]})
-        messages.append({"role": "assistant", "token_ids": sampled, "generation_logprobs": log_probs})
-        seen = prompt + sampled
-    assert messages, "nothing to train on"
-    assert isinstance(result["reward"], float)
-    components = result.get("reward_components")
-    if components is not None:
-        assert math.isclose(sum(components.values()), result["reward"], rel_tol=1e-5, abs_tol=1e-6)
-    assert result["responses_create_params"]["input"]
-    return messages
+    """A rollout as NeMo RL takes it: masked prompt tokens, trained generated ones."""
+    return post_process(result).messages
 
 
 def free_port() -> int:

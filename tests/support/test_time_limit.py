@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from nemo_gym.support.time_limit import TimeLimit
+from tests.support.virtual_time import run_virtual
 
 
 async def within(limit: TimeLimit, seconds: float) -> str:
@@ -73,3 +74,32 @@ def test_another_event_loop_has_its_own_timers() -> None:
 
     asyncio.run(abandon())
     assert asyncio.run(within(limit, 60)) == "expired"
+
+
+def test_a_pause_does_not_count() -> None:
+    async def ends() -> list[float]:
+        limit, loop = TimeLimit(10), asyncio.get_running_loop()
+
+        async def late(start: float) -> float:
+            await asyncio.sleep(start)
+            assert await within(limit, 5000) == "expired"
+            return loop.time()
+
+        async def pauses() -> None:
+            await asyncio.sleep(4)
+            limit.pause()
+            limit.pause()
+            await asyncio.sleep(100)
+            limit.resume()
+            limit.resume()
+            await asyncio.sleep(1)
+            limit.pause()
+            await asyncio.sleep(1000)
+            limit.resume()
+
+        pausing = asyncio.create_task(pauses())
+        results = await asyncio.gather(*(late(start) for start in (0, 2, 50, 500)))
+        await pausing
+        return results
+
+    assert run_virtual(ends()) == pytest.approx([1110, 1112, 1114, 1115])

@@ -6,7 +6,8 @@ the server tokenises a text, never in what it samples, which is bytes: so re-tok
 other ids than were sampled, as a real tokenizer now and then does.
 
 The policy looks up the value of every synonym by the tools of `example_multi_step`, one call a turn with a
-thought before it, then hands all values in. Without tools it says what it was asked to say (`say X`).
+thought before it, then hands all values in. Asked to `call N times`, it calls the first tool that often and
+says that it is done. Without tools, or when it is asked to `say X`, it says X.
 """
 
 from __future__ import annotations
@@ -83,8 +84,10 @@ def sampled_prefix(messages: list[dict[str, Any]]) -> list[int] | None:
 def answer(messages: list[dict[str, Any]], tools: list[Any]) -> tuple[str, str, dict[str, Any] | None]:
     """(thought, text, tool call) of the policy."""
     asked = next(said(message) for message in reversed(messages) if message["role"] == "user")
-    if not tools:
+    if not tools or asked.startswith("say "):
         return "", asked.removeprefix("say "), None
+    if wanted := re.search(r"call (\d+) times", asked):
+        return calling(tools, int(wanted[1]), sum(message["role"] == "tool" for message in messages))
     results = [said(message) for message in messages if message["role"] == "tool"]
     synonyms = asked.partition(": ")[2].partition(". ")[0].split(", ")
     if len(results) < len(synonyms):
@@ -96,7 +99,15 @@ def answer(messages: list[dict[str, Any]], tools: list[Any]) -> tuple[str, str, 
     return "", "All values are handed in.", None
 
 
-def call(name: str, arguments: dict[str, Any], results: list[str]) -> dict[str, Any]:
+def calling(tools: list[Any], wanted: int, done: int) -> tuple[str, str, dict[str, Any] | None]:
+    if done >= wanted:
+        return "", "Done.", None
+    name = tools[0]["function"]["name"]
+    argument = "cmd" if name == "exec_command" else "command"
+    return f"call {done + 1}", "", call(name, {argument: f"echo {done}"}, [None] * done)
+
+
+def call(name: str, arguments: dict[str, Any], results: list[Any]) -> dict[str, Any]:
     function = {"name": name, "arguments": json.dumps(arguments, separators=(",", ":"))}
     return {"id": f"call_{len(results)}", "type": "function", "function": function}
 

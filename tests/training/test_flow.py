@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import selectors
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -18,6 +17,7 @@ from nemo_gym.training.flow import GroupFlow, all_truncated, longer_than, untrai
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored
+from tests.support.virtual_time import run_virtual
 
 
 def collected(rollout: Rollout) -> CollectedRollout:
@@ -27,24 +27,6 @@ def collected(rollout: Rollout) -> CollectedRollout:
 
 def rollouts_of(*rewards: float, tokens: int = 2, **more: Any) -> list[CollectedRollout]:
     return [collected(scored(chain([([1], [2] * (tokens - 1))], **more), reward)) for reward in rewards]
-
-
-class VirtualTime(selectors.SelectSelector):
-    """Time passes at once: what would be waited for is added to the clock."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        self.now += timeout or 0.0
-        return super().select(0)
-
-
-def run_virtual(work: Coroutine[Any, Any, Any]) -> Any:
-    selector = VirtualTime()
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.time = lambda: selector.now  # type: ignore[method-assign]
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(work)
 
 
 SIGMA = math.log(20) / 2.3263
@@ -134,6 +116,64 @@ async def test_what_a_filter_leaves_out_is_counted_and_replaced() -> None:
     assert flow.counts["zero_variance"] >= 6
 
 
+async def test_every_group_that_was_started_is_in_the_summary() -> None:
+    hold = asyncio.Event()
+    versions = iter([2, 0, 2, 2, 2, 2, 2, 2])
+
+    async def collect(task: str) -> list[CollectedRollout]:
+        if task == "slow":
+            await hold.wait()
+        rewards = (1.0, 1.0) if task == "easy" else (0.0, 1.0)
+        tokens = 50 if task == "long" else 2
+        return rollouts_of(*rewards, tokens=tokens, weight_version=next(versions) if task == "math" else 2)
+
+    tasks = ["slow", "easy", "math", "math", "easy", "long", "code", "math", "math", "code"]
+    flow = GroupFlow(
+        collect,
+        tasks,
+        in_flight=6,
+        filters=[zero_variance, longer_than(20)],
+        source=str,
+        max_staleness=1,
+        version=lambda: 2,
+    )
+    assert flow.summary() == "step 0: started 0, delivered 0, left out 0, waiting 0, running 0, deferred 0"
+    await flow.take(4)
+
+    assert flow.summary() == (
+        "step 1: started 10 (2.50 for each delivered), delivered 4 (code 25.0 %, math 75.0 %), "
+        "left out 3 (over_long 1, zero_variance 2), stale 1, waiting 1, running 1, deferred 0"
+    )
+    await flow.take(0)
+    assert flow.summary().endswith("deferred 2")
+    await flow.aclose()
+    assert flow.summary().endswith("stale 1, cancelled 2, waiting 1, running 0, deferred 1")
+
+
+async def test_a_closed_flow_knows_what_was_not_delivered() -> None:
+    started: list[int] = []
+
+    async def collect(task: int) -> list[CollectedRollout]:
+        started.append(task)
+        if task in (1, 3):
+            await asyncio.Event().wait()
+        return rollouts_of(0.0, 1.0)
+
+    flow = GroupFlow(collect, range(10), in_flight=5)
+    assert [group.task for group in await flow.take(2)] == [0, 2]
+    assert flow.pending == [1, 3, 4]
+    await flow.aclose()
+    assert sorted(flow.pending) == [1, 3, 4]
+    assert "cancelled 2" in flow.summary()
+
+    again = GroupFlow(collect, range(5, 10), in_flight=5, first=flow.pending)
+    started.clear()
+    step = asyncio.create_task(again.take(1))
+    await step
+    assert started[:3] == flow.pending
+    await again.aclose()
+
+
 async def test_stale_groups_are_collected_again() -> None:
     versions = iter([0, 1, 2, 2])
 
@@ -146,6 +186,23 @@ async def test_stale_groups_are_collected_again() -> None:
     assert [group.task for group in groups] == ["b", "c", "a"]
     assert [group.oldest_version for group in groups] == [1, 2, 2]
     assert flow.counts == {"stale": 1, "delivered": 3}
+
+
+async def test_a_group_that_becomes_stale_while_it_waits_is_collected_again() -> None:
+    version = 0
+
+    async def collect(task: int) -> list[CollectedRollout]:
+        return rollouts_of(0.0, 1.0, weight_version=version)
+
+    flow = GroupFlow(collect, range(4), in_flight=4, max_staleness=1, version=lambda: version)
+    assert [group.task for group in await flow.take(1)] == [0]
+    version = 1
+    assert [group.task for group in await flow.take(1)] == [1]
+    version = 2
+    groups = await flow.take(2)
+
+    assert [(group.task, group.oldest_version) for group in groups] == [(2, 2), (3, 2)]
+    assert flow.counts == {"delivered": 4, "stale": 2}
 
 
 def test_each_filter_has_its_reason() -> None:

@@ -84,6 +84,7 @@ def test_an_item_may_leave_tokens_out_of_the_loss() -> None:
         {"generation_log_probs": [-0.5]},
         {"generation_log_probs": [-0.5, 0.5]},
         {"generation_log_probs": [-0.5, float("-inf")]},
+        {"generation_log_probs": [-0.5, float("nan")]},
         {"generation_log_probs": None},
         {"generation_token_ids": [1, -2]},
         {"generation_token_ids": [1, "2"]},
@@ -111,6 +112,8 @@ def test_broken_tokens_are_masked(fields: dict[str, Any]) -> None:
         (scored([{"type": "message", "role": "assistant", "content": "a"}]), "no_tokens"),
         (scored(chain([([1], [2])]), mask_sample=True), "flagged"),
         (scored(chain([([1], [2])]), instance_config={"mask_sample": True}), "flagged"),
+        (scored(chain([([1], [2])]), _ng_token_capture={"masked": "source_failed"}), "source_failed"),
+        (scored(chain([([1], [2])]), _ng_token_capture={"masked": "no_calls", "branches": []}), "no_calls"),
         (Rollout.failed({"_ng_task_index": 3}, ModelTimeout("down")), "failed"),
     ],
 )

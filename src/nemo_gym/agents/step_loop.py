@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from nemo_gym.agents.trajectory import LoopAgent, Trajectory, outcome_of
+from nemo_gym.environments.base import Step
 from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.environments.session import Session
 from nemo_gym.wire import keys
 from nemo_gym.wire.items import Item, user
+from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Reward
 
 
@@ -22,6 +25,7 @@ class StepLoop(LoopAgent):
     """
 
     plays = "steps"
+    keeps_turns = True
 
     def __init__(self, *, max_steps: int | None = None, turn_timeout: float | None = None) -> None:
         super().__init__(turn_timeout=turn_timeout)
@@ -38,10 +42,11 @@ class StepLoop(LoopAgent):
         outcome = "truncated"
         for _ in range(self.max_steps or environment.max_steps):
             answer = await trajectory.ask()
-            if outcome_of(answer) == "context_overflow":
-                outcome = "context_overflow"
+            if (end := outcome_of(answer)) in ("context_overflow", "session_budget_exhausted"):
+                outcome = end
                 break
-            step = await environment.step(session, answer)
+            turn = partial(_step, environment, session, answer)
+            step = Step(**await trajectory.environment_turn(turn))
             rewards.append(step.reward)
             info |= step.info
             trajectory.items.extend(_tool_outputs(step.info))
@@ -58,6 +63,10 @@ class StepLoop(LoopAgent):
         if keys.ASKED_MODELS in info:
             details[keys.ASKED_MODELS] = info.pop(keys.ASKED_MODELS)
         return Reward(total, details=details), outcome
+
+
+async def _step(environment: EnvironmentLink, session: Session, answer: Response) -> dict[str, Any]:
+    return (await environment.step(session, answer))._asdict()
 
 
 def _tool_outputs(info: dict[str, Any]) -> list[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -47,6 +48,8 @@ class ToolLoop(SingleCall):
         turn_timeout: the most seconds of one model call with its retries; None leaves it to the model.
     """
 
+    keeps_turns = True
+
     def __init__(
         self, *, max_steps: int = 32, tool_timeout: float = 60.0, turn_timeout: float | None = None
     ) -> None:
@@ -61,9 +64,9 @@ class ToolLoop(SingleCall):
             if answer.incomplete_reason:
                 return outcome_of(answer)
             calls = answer.open_calls
-            if calls:
-                trajectory.items.extend(await self._run_tools(trajectory, session, environment, calls))
-            elif answer.messages:
+            run = partial(self._run_tools, trajectory, session, environment, calls)
+            trajectory.items.extend(await trajectory.environment_turn(run))
+            if answer.messages and not calls:
                 return "completed"
         return "max_steps"
 
@@ -74,6 +77,8 @@ class ToolLoop(SingleCall):
         environment: EnvironmentLink,
         calls: list[FunctionCall],
     ) -> list[Item]:
+        if not calls:
+            return []
         began = monotonic()
         if len(calls) == 1 or trajectory.params.get("parallel_tool_calls") is False:
             outputs = [await self._run_tool(session, environment, call) for call in calls]

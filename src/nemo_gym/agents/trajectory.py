@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
+from collections.abc import Awaitable, Callable
 from time import monotonic, time
+from typing import Any, ClassVar, Final
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.environments.link import EnvironmentLink
+from nemo_gym.agents.turns import NotRestored, Turn, TurnFile, TurnFolder, TurnLog, rollout_name
+from nemo_gym.environments.link import EnvironmentLink, RestorableLink
 from nemo_gym.environments.session import Session
 from nemo_gym.models.base import Model
 from nemo_gym.transport.http import failure_before
@@ -19,6 +23,8 @@ from nemo_gym.wire.response import Response, Usage, add_usage
 from nemo_gym.wire.rollout import Reward, Rollout, Timing, keep_partial
 from nemo_gym.wire.task import Row
 
+log: Final = logging.getLogger(__name__)
+
 
 class Trajectory:
     """Holds the model's answers and the items that an agent adds between them.
@@ -28,7 +34,13 @@ class Trajectory:
     """
 
     def __init__(
-        self, row: Row, session: Session, model: Model, *, turn_timeout: float | None = None
+        self,
+        row: Row,
+        session: Session,
+        model: Model,
+        *,
+        turn_timeout: float | None = None,
+        turns: TurnLog | None = None,
     ) -> None:
         params: RequestParams = row[keys.PARAMS]
         if session.tools and "tools" not in params:
@@ -44,6 +56,8 @@ class Trajectory:
         self._session = session
         self._model = model
         self._turn_timeout = turn_timeout
+        self._turns = turns
+        self._answer_s = 0.0
         self._usage: Usage | None = None
         self._last = Response.of(self.items)
 
@@ -58,7 +72,11 @@ class Trajectory:
         Raises:
             ModelError: the model failed, or its answer took longer than `turn_timeout`.
         """
+        if self._turns is not None and (turn := self._turns.earlier_turn()) is not None:
+            return self._take_earlier(turn)
         request: RequestParams = {**self.params, "input": self.opening + self.items}
+        if self._turn_timeout is not None:
+            await self._model.ready()
         began = monotonic()
         try:
             if self._turn_timeout is None:
@@ -69,8 +87,34 @@ class Trajectory:
         except TimeoutError as error:
             raise self._no_answer(error) from None
         finally:
-            self.timing["model_s"] = self.timing.get("model_s", 0.0) + monotonic() - began
-            self.timing["model_calls"] = self.timing.get("model_calls", 0) + 1
+            self._answer_s = monotonic() - began
+            self._count_call()
+        return self._take(answer)
+
+    async def environment_turn(self, act: Callable[[], Awaitable[Any]]) -> Any:
+        """What the environment does with the last answer; the turn is complete then.
+
+        `act` does it and returns the result as JSON. It is not called for a turn whose state is restored from
+        a snapshot.
+
+        Raises:
+            NotRestored: the turn is one of an earlier process, and does not come to the same result.
+        """
+        if self._turns is None:
+            return await act()
+        return await self._turns.result(self._last, self._answer_s, act)
+
+    def _take_earlier(self, turn: Turn) -> Response:
+        self._answer_s = turn.model_s
+        self.timing["resumed_turns"] = self.timing.get("resumed_turns", 0) + 1
+        self._count_call()
+        return self._take(Response(turn.answer))
+
+    def _count_call(self) -> None:
+        self.timing["model_s"] = self.timing.get("model_s", 0.0) + self._answer_s
+        self.timing["model_calls"] = self.timing.get("model_calls", 0) + 1
+
+    def _take(self, answer: Response) -> Response:
         self.items.extend(answer.output)
         self._usage = add_usage(self._usage, answer.usage)
         self._last = answer
@@ -107,12 +151,42 @@ class LoopAgent(Agent):
         turn_timeout: the most seconds of one model call with its retries; None leaves it to the model.
     """
 
+    keeps_turns: ClassVar[bool] = False
+    """Whether `play` gives each turn of the environment to `Trajectory.environment_turn` and does nothing
+    else between two answers, so that a rollout can go on after its last turn. A subclass says it again."""
+
     def __init__(self, *, turn_timeout: float | None = None) -> None:
         self.turn_timeout = turn_timeout
+        self.turns: TurnFolder | None = None
+        """Where the turns of unfinished rollouts are kept; None keeps none."""
 
     async def run(self, row: Row, environment: EnvironmentLink, model: Model) -> Rollout:
+        if self.turns is None or not isinstance(environment, RestorableLink) or not environment.restores:
+            return await self._run(row, environment, model)
+        file = self.turns.file(row)
+        if earlier := await asyncio.to_thread(file.read):
+            try:
+                return await self._run(row, environment, model, file, earlier)
+            except NotRestored as error:
+                log.warning("%s starts again: %s", rollout_name(row), error)
+        file.delete()
+        return await self._run(row, environment, model, file)
+
+    async def _run(
+        self,
+        row: Row,
+        environment: EnvironmentLink,
+        model: Model,
+        file: TurnFile | None = None,
+        earlier: list[Turn] | None = None,
+    ) -> Rollout:
         async with environment.session(row) as session:
-            trajectory = Trajectory(row, session, model.for_session(session), turn_timeout=self.turn_timeout)
+            turns = None
+            if file is not None and isinstance(environment, RestorableLink):
+                turns = TurnLog(file, environment, session, earlier or [])
+            trajectory = Trajectory(
+                row, session, model.for_session(session), turn_timeout=self.turn_timeout, turns=turns
+            )
             try:
                 reward, outcome = await self.play(trajectory, session, environment)
             except BaseException as error:

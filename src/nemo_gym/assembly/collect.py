@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ from nemo_gym.agents.model_access import ServedModel
 from nemo_gym.assembly.arguments import Arguments
 from nemo_gym.assembly.loopback import open_loopback
 from nemo_gym.assembly.ready_components import (
+    AroundModel,
     LentModel,
     ReadyAgent,
     ReadyEnvironment,
@@ -176,8 +177,12 @@ async def open_collection(
     reward_weights: Mapping[str, float] | str | None = None,
     reward_shaping: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = (),
     capture_dir: Path | str | None = None,
+    around_model: Callable[[Model], Model] | None = None,
 ) -> AsyncGenerator[Collection, None]:
     """What `collect` runs, built and checked, closed at the end of the block; arguments as of `collect`.
+
+    Args:
+        around_model: makes the model that is asked from the one that is given or built.
 
     Raises:
         UsageError: a name, a keyword or a value is wrong.
@@ -191,6 +196,8 @@ async def open_collection(
     if environment is None and not isinstance(agent, Agent) and agent != "remote_run":
         Arguments().check_choice(agent or "")
     model_spec = _model_spec(model)
+    if around_model is not None:
+        model_spec = AroundModel.of(model_spec, around_model)
     environment_spec = _with_models(_environment_spec(environment, dict(settings or {})), models or {})
     agent_spec = _agent_spec(agent, dict(agent_settings or {}))
     try:

@@ -88,6 +88,7 @@ def job_of(
         terms=RewardTerms.of(settings.reward_weights, settings.reward_shaping),
         resume=settings.resume,
         disable_aggregation=settings.disable_aggregation,
+        journal_turns=settings.journal_turns,
         **fields,
     )
 

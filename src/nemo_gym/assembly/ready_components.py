@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from functools import cache
 
 from nemo_gym.agents.base import Agent
 from nemo_gym.agents.remote_run import RemoteRun
 from nemo_gym.environments.base import Environment
+from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.models.base import Model, WrappedModel
 from nemo_gym.models.embedded import EmbeddedModel
 from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
@@ -35,6 +37,23 @@ class ReadyModel(ModelSpec, frozen=True, kw_only=True):
 
     def build(self, link: object = None) -> Model:
         return self.model
+
+
+class AroundModel(ModelSpec, frozen=True, kw_only=True):
+    """A model of another spec, with something around it."""
+
+    inner: ModelSpec
+    around: Callable[[Model], Model]
+
+    @classmethod
+    def of(cls, spec: ModelSpec, around: Callable[[Model], Model]) -> ModelSpec:
+        """The spec of a model with something around it."""
+        if isinstance(spec, ReadyModel):
+            return ReadyModel(model=around(spec.model))
+        return cls(type=spec.type, name=spec.name, url=spec.url, inner=spec, around=around)
+
+    def build(self, link: LocalEnvironment | None = None) -> Model:
+        return self.around(self.inner.build(link))
 
 
 class ReadyAgent(AgentSpec, frozen=True, kw_only=True):

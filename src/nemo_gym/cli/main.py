@@ -17,11 +17,14 @@ from nemo_gym.cli import (
     catalogue,
     configs,
     curation,
+    data_designer,
     datasets,
     environments,
     evaluate,
+    evaluator,
     init,
     packages,
+    refinement,
     rollouts,
     runs,
     sandboxes,
@@ -61,6 +64,8 @@ environments.app.command("validate")(configs.validate)
 environments.app.command("start")(servers.start)
 environments.app.command("status")(servers.status)
 environments.app.command("stop")(servers.stop)
+data_designer.app.command("refine")(refinement.refine)
+data_designer.app.command("advise")(refinement.advise)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(environments.app, name="env")
 datasets.app.command("curate")(curation.curate)
@@ -70,9 +75,12 @@ app.add_typer(sandboxes.app, name="sandbox")
 app.command("export")(training.export)
 app.add_typer(training.tokens_app, name="tokens")
 app.add_typer(training.serve_app, name="serve")
+training.serve_app.command("evaluator")(evaluator.serve)
+app.add_typer(evaluator.app, name="evaluator")
 app.add_typer(catalogue.app, name="list")
 app.command("search")(catalogue.search)
 app.add_typer(testing.package_app, name="dev")
+app.add_typer(data_designer.app, name="data-designer")
 
 
 @app.callback(invoke_without_command=True)

@@ -73,6 +73,7 @@ def run(
     max_failures: options.MaxFailures = None,
     resume: options.Resume = False,
     accept_changes: options.AcceptChanges = None,
+    journal_turns: options.JournalTurns = False,
     disable_aggregation: options.NoMetrics = False,
     model_ready_timeout: options.ModelReady = None,
     dry_run: options.DryRun = False,
@@ -132,6 +133,7 @@ def run(
         prompt_config=prompt_config or None,
         resume=resume,
         disable_aggregation=disable_aggregation,
+        journal_turns=journal_turns,
         model_ready_timeout=model_ready_timeout,
         dry_run=dry_run,
     )

@@ -238,6 +238,13 @@ AcceptChanges: TypeAlias = Annotated[
         "their scores.",
     ),
 ]
+JournalTurns: TypeAlias = Annotated[
+    bool,
+    _output_option(
+        "--journal-turns",
+        help="Keep the turns of unfinished rollouts, so that --resume goes on after the last one.",
+    ),
+]
 NoMetrics: TypeAlias = Annotated[
     bool, _output_option("--disable-aggregation", help="Write no file of aggregate metrics.")
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nemo_gym.serving.options import AppOptions
     from nemo_gym.training.rollouts import Rollouts
 
-serve_app = typer.Typer(help="Serve rollouts to a trainer.", no_args_is_help=True)
+serve_app = typer.Typer(help="Serve rollouts to a trainer, or tasks to NeMo Evaluator.", no_args_is_help=True)
 tokens_app = typer.Typer(help="Check the tokens of rollouts.", no_args_is_help=True)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The rollouts file of a run.")]
@@ -128,7 +128,7 @@ def export(
 
 @serve_app.callback()
 def serve_group() -> None:
-    """Serve rollouts to a trainer."""
+    """Serve rollouts to a trainer, or tasks to NeMo Evaluator."""
 
 
 @serve_app.command("rollouts")

@@ -20,6 +20,7 @@ from nemo_gym.compat.captures import CapturedServers, configured_capture
 from nemo_gym.compat.client import GlobalAIOHTTPAsyncClientConfig
 from nemo_gym.compat.client_servers import ClientAgents, servers_of
 from nemo_gym.compat.collection_config import RolloutCollectionConfig as RolloutCollectionConfig
+from nemo_gym.compat.delivery import checked_result
 from nemo_gym.compat.errors import InvalidInput
 from nemo_gym.compat.global_config import (
     get_global_config_dict,
@@ -42,8 +43,8 @@ from nemo_gym.serving.checkouts import checkouts
 from nemo_gym.serving.sockets import http_url, reachable
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import GymError, UsageError
-from nemo_gym.wire.jsonl import read_rows
-from nemo_gym.wire.task import Row
+from nemo_gym.wire.jsonl import encode, read_rows
+from nemo_gym.wire.task import Row, named_agent
 from nemo_gym.wire.token_packing import expand_row
 
 NG_FAILURE_CLASS_KEY: Final = keys.FAILURE_CLASS
@@ -73,6 +74,9 @@ class RolloutCollectionHelper:
     ) -> Generator[Awaitable[Finished], None, None]:
         """Start a rollout of every row. Each awaitable returns the next rollout that ends, as (row, result).
 
+        A result whose tokens can't be trained on has `mask_sample`, and the reason in
+        `_ng_token_capture.masked`.
+
         Iterate inside an event loop. When the iteration ends early, the other rollouts are cancelled.
 
         Args:
@@ -91,7 +95,11 @@ class RolloutCollectionHelper:
 
         async def finish(row: Row) -> Finished:
             async with turn:
-                return row, await agents.result_of(row)
+                result = await agents.result_of(row)
+            try:
+                return row, checked_result(result)
+            except ValueError as error:
+                raise RolloutFailed(f"agent {named_agent(row)!r}: {error}", 502, encode(result)) from None
 
         tasks = [asyncio.ensure_future(finish(row)) for row in examples]
         try:

@@ -60,6 +60,8 @@ class RunSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename=_KEYS)
     skills: SkillsSetting | None = None
     resume: bool = False
     disable_aggregation: bool = False
+    journal_turns: bool = False
+    """Keep the turns of unfinished rollouts, so that `resume` goes on after the last one."""
     rollout_collection_driver: str | None = None
     """A function `pkg.mod:func` of the user that collects in place of the collector."""
     dry_run: bool = False

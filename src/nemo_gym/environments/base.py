@@ -74,6 +74,10 @@ class Environment:
     stateless: ClassVar[bool | None] = None
     """Whether `verify` needs only the row and the response, so that stored rollouts can be scored again. None
     means unknown, or True for an environment without tools and without `seed`."""
+    restorable: ClassVar[bool] = False
+    """Whether the same task, seed and tool calls (or steps) always give the same outputs and the same state,
+    and change nothing outside of the session. A rollout whose process was killed can then go on
+    (`--journal-turns`): its tool calls are made again, without the model. `snapshot` is the other way."""
     asks: ClassVar[tuple[str, ...]] = ()
     """Names of the models that the environment itself asks, such as `("judge",)`. The run or the server
     supplies them as `self.models[name]`."""
@@ -166,6 +170,14 @@ class Environment:
     def verify(self, task: Any, response: Response, session: Session) -> Any:
         """Score the rollout with a number, a mapping of named components, or a `Reward`. May be async."""
         raise NotImplementedError(f"{type(self).__name__} has no verify()")
+
+    def snapshot(self, session: Session) -> Any:
+        """The state of the session as JSON, after each turn, for `restore`. May be async."""
+        raise NotImplementedError(f"{type(self).__name__} has no snapshot()")
+
+    def restore(self, state: Any, session: Session) -> Any:
+        """Bring a session that was just seeded (and reset) to a state of `snapshot`. May be async."""
+        raise NotImplementedError(f"{type(self).__name__} has no restore()")
 
     async def call_tool(self, call: FunctionCall, session: Session) -> str | None:
         """Answer a call of a tool that is not a `@tool` of this class, such as a tool of another program.

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from time import monotonic
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Literal, NoReturn, Protocol, runtime_checkable
 
 from nemo_gym.environments.base import Environment, Observation, Step, StepEnvironment
 from nemo_gym.environments.blocking_hooks import end_threads
@@ -75,6 +75,34 @@ class EnvironmentLink(Protocol):
         ...
 
 
+Restores = Literal["", "replay", "snapshot"]
+"""How a session is brought to where it was: not at all, by the same calls, or by a snapshot of its state."""
+
+
+@runtime_checkable
+class RestorableLink(Protocol):
+    """A link whose sessions may be brought to where they were in another process."""
+
+    @property
+    def restores(self) -> Restores: ...
+
+    async def snapshot(self, session: Session) -> Any:
+        """The state of a session as JSON."""
+        ...
+
+    async def restore(self, session: Session, state: Any) -> None:
+        """Bring a session that was just seeded to a state."""
+        ...
+
+
+def restores(environment: Environment) -> Restores:
+    """How the sessions of an environment are restored."""
+    kind = type(environment)
+    if kind.snapshot is not Environment.snapshot and kind.restore is not Environment.restore:
+        return "snapshot"
+    return "replay" if environment.restorable else ""
+
+
 class LocalEnvironment:
     """An environment in this process and event loop."""
 
@@ -107,6 +135,17 @@ class LocalEnvironment:
         self._open: OrderedDict[str, _Open] = OrderedDict()
         """The open sessions; the one that is unused for the longest time comes first."""
         self._had_sessions = False
+
+    @property
+    def restores(self) -> Restores:
+        """How its sessions are restored."""
+        return restores(self.environment)
+
+    async def snapshot(self, session: Session) -> Any:
+        return await self._ask(session, lambda: self.environment.snapshot(session), "snapshot")
+
+    async def restore(self, session: Session, state: Any) -> None:
+        await self._ask(session, lambda: self.environment.restore(state, session), "restore")
 
     def session(self, row: Row) -> AbstractAsyncContextManager[Session]:
         return _OpenSession(self, row)

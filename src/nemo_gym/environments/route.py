@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 RESERVED: Final = frozenset(
     {"seed_session", "verify", "reset", "step", "close", "aggregate_metrics", "reverify_mode", "mcp"}
-    | {"openapi.json", "docs", "stats", "ng-rollout"}
+    | {"openapi.json", "docs", "stats", "ng-rollout", "data_designer"}
 )
 """The first parts of the paths that every server of an environment has."""
 

@@ -17,6 +17,8 @@ class Model(ABC):
 
     name: str = ""
     """The model's name at its endpoint."""
+    hides_tokens: str = ""
+    """Why its answers can't have token ids, as one line for the user; empty where they may."""
 
     @property
     def pushbacks(self) -> int:
@@ -34,6 +36,9 @@ class Model(ABC):
             ModelError: the call failed and its retry budget is spent. A prompt that is too long for the
                 context window is not an error: the Response is empty and incomplete.
         """
+
+    async def ready(self) -> None:  # noqa: B027 - most models are always ready
+        """Wait until a call may begin, for a caller that limits the time of a call."""
 
     def for_session(self, session: Session) -> Model:
         """The model to use during one rollout: this one, unless it needs to know the session."""
@@ -68,10 +73,14 @@ class WrappedModel(Model):
     def __init__(self, inner: Model) -> None:
         self.inner = inner
         self.name = inner.name
+        self.hides_tokens = inner.hides_tokens
 
     @property
     def pushbacks(self) -> int:
         return self.inner.pushbacks
+
+    async def ready(self) -> None:
+        await self.inner.ready()
 
     def for_session(self, session: Session) -> Model:
         return self._around(self.inner.for_session(session))

@@ -72,7 +72,7 @@ class ChatModel(RemoteModel):
         """
         request = self._request(params, field)
         try:
-            response = await self.endpoint.post(self.path, request, self._parse)
+            response = await self.endpoint.post(self.path, request, self._parse, at_root=self.at_root)
         except ContextOverflow:
             raise
         except ModelRejected:

@@ -9,6 +9,7 @@ import msgspec
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.call_limit import LimitedModel
+from nemo_gym.models.guardrails import GuardedModel
 from nemo_gym.models.presets import PROVIDERS, key_of
 from nemo_gym.models.remote import EndpointSettings, UrlModel
 from nemo_gym.models.replicas import ReplicatedModel
@@ -66,6 +67,8 @@ def endpoint_model(
         model = build(urls[0])
     else:
         model = ReplicatedModel(urls, build)
+    if values.guardrails is not None:
+        model = GuardedModel(model, values.guardrails)
     limit = values.max_concurrent_requests
     return model if limit is None else LimitedModel(model, limit)
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any, ClassVar, TypedDict, Unpack, cast
 import msgspec
 
 from nemo_gym.models.base import Model
+from nemo_gym.models.guardrails import GuardrailsSettings
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.http import Endpoint
 from nemo_gym.transport.retry import Retry
-from nemo_gym.wire.errors import ContextOverflow, ModelRejected
+from nemo_gym.wire.errors import ContextOverflow, ModelRejected, SessionBudgetExhausted
 from nemo_gym.wire.jsonl import decode
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
@@ -30,6 +31,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True):
     default_headers: dict[str, str] = {}
     max_concurrent_requests: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The most calls of all sessions together that are in progress at once; None means no limit."""
+    guardrails: GuardrailsSettings | None = None
+    """A NeMo Guardrails server that checks the input and the output of every call."""
 
 
 class Access(TypedDict, total=False):
@@ -89,6 +92,8 @@ class EndpointModel(UrlModel):
             return await self._ask(params)
         except ContextOverflow:
             return context_overflow(self.name)
+        except SessionBudgetExhausted:
+            return _cut_off(self.name, "session_budget_exhausted")
 
     async def check(self) -> None:
         await self.endpoint.check()
@@ -109,9 +114,11 @@ class RemoteModel(EndpointModel):
 
     path: str
     """The route below the URL."""
+    at_root: bool = False
+    """Whether it stands beside `/v1`."""
 
     async def _ask(self, params: RequestParams) -> Response:
-        return await self.endpoint.post(self.path, self._request(params), self._parse)
+        return await self.endpoint.post(self.path, self._request(params), self._parse, at_root=self.at_root)
 
     @abstractmethod
     def _request(self, params: RequestParams) -> bytes: ...
@@ -166,6 +173,11 @@ def json_object(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
 
 def context_overflow(model: str) -> Response:
     """The answer of a model when the prompt is too long for its context window."""
+    return _cut_off(model, "context_overflow")
+
+
+def _cut_off(model: str, detail: str) -> Response:
+    """An empty answer that ends the rollout."""
     response = Response.of([], model=model, incomplete="max_output_tokens")
-    response.data["incomplete_details"]["detail"] = "context_overflow"
+    response.data["incomplete_details"]["detail"] = detail
     return response

@@ -14,8 +14,10 @@ ENDPOINT_TYPES: Final = {
     "anthropic": "anthropic:AnthropicModel",
     "azure": "azure:AzureModel",
     "litellm": "litellm:LitellmModel",
+    "evaluator_proxy": "evaluator_proxy:EvaluatorProxyModel",
     "nim": "nim:NimModel",
     "genrm": "genrm:GenrmModel",
+    "guardrails": "guardrails_proxy:GuardrailsProxyModel",
     "local_vllm": "local_vllm:LocalVllmModel",
     "local_vllm_proxy": "local_vllm_proxy:LocalVllmProxyModel",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from time import monotonic, time
 from typing import cast
 
@@ -56,6 +57,7 @@ class Collector:
         self._terms = terms
         self._scale = scale
         self._has_reward = False
+        self._flights: dict[int, Flight] = {}
         self._active = 0
         self._exhausted = False
         self._broken = False
@@ -81,6 +83,20 @@ class Collector:
     def limit(self) -> int:
         """How many rollouts may be in flight now."""
         return self._limiter.limit
+
+    def drop(self, row: Row) -> None:
+        """Cancel the rollout of this row object, if it is in flight: its session is closed, and it ends as a
+        failure."""
+        if (flight := self._flights.get(id(row))) is not None:
+            flight.drop()
+
+    def pause_deadlines(self) -> None:
+        """Let the time of rollouts stand still, until `resume_deadlines`."""
+        self._limit.pause()
+
+    def resume_deadlines(self) -> None:
+        """Let the time of rollouts count again."""
+        self._limit.resume()
 
     async def run(self, next_row: NextRow, sink: Sink) -> None:
         """Run every row to its end. A cancellation drops the rollouts in flight and closes their sessions.
@@ -127,14 +143,19 @@ class Collector:
                             self._exhausted = True
                             return
                         began = monotonic()
-                        rollout = await attempt(
-                            self.agent,
-                            row,
-                            self._environment,
-                            self.model,
-                            limit=self._limit,
-                            is_ending=is_ending,
-                        )
+                        flight = self._flights[id(row)] = Flight()
+                        try:
+                            rollout = await attempt(
+                                self.agent,
+                                row,
+                                self._environment,
+                                self.model,
+                                limit=self._limit,
+                                is_ending=is_ending,
+                                flight=flight,
+                            )
+                        finally:
+                            del self._flights[id(row)]
                         sink(rollout if self._terms is None else self._with_terms(rollout, self._terms))
                         self._limiter.finished(monotonic() - began)
                         if self._active < self._limiter.limit:
@@ -148,6 +169,20 @@ class Collector:
             start_workers()
 
 
+@dataclass(slots=True)
+class Flight:
+    """A rollout in flight, which can be dropped."""
+
+    timeout: asyncio.Timeout | None = None
+    dropped: bool = False
+
+    def drop(self) -> None:
+        """Cancel the rollout."""
+        if self.timeout is not None and not self.dropped and not self.timeout.expired():
+            self.dropped = True
+            self.timeout.reschedule(asyncio.get_running_loop().time())
+
+
 async def attempt(
     agent: Agent,
     row: Row,
@@ -156,16 +191,20 @@ async def attempt(
     *,
     limit: TimeLimit,
     is_ending: Callable[[], bool] | None = None,
+    flight: Flight | None = None,
 ) -> Rollout:
     """Run one rollout within its time. It ends scored or failed; only a cancellation raises.
 
     Args:
         limit: the time that it may take.
         is_ending: whether the run is ending, for a caller that knows.
+        flight: lets the caller drop the rollout.
     """
     began, began_at = monotonic(), time()
     cancels = _Cancels(is_ending)
     timeout = limit.start()
+    if flight is not None:
+        flight.timeout = timeout
     try:
         async with timeout:
             rollout = await agent.run(row, environment, model)
@@ -178,7 +217,9 @@ async def attempt(
             raise asyncio.CancelledError from None
         if not is_fault(error):
             raise
-        if timeout.expired():
+        if flight is not None and flight.dropped:
+            failure = RolloutError("dropped: nobody waits for it any more")
+        elif timeout.expired():
             failure = RolloutTimeout(f"not finished within {limit.seconds:g} seconds")
         else:
             failure = error if isinstance(error, RolloutError) else unexpected(error)

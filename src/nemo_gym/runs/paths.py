@@ -47,6 +47,11 @@ class RunPaths:
             manifest=beside("_manifest.json"),
         )
 
+    @property
+    def turns(self) -> Path:
+        """The folder with the turns of unfinished rollouts, where a run keeps them."""
+        return self.rollouts.with_name(f"{self.rollouts.stem}_turns")
+
     def existing(self) -> list[Path]:
         """The files that exist."""
         every = (self.rollouts, self.inputs, self.failures, self.metrics, self.manifest)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from nemo_gym import __version__
 from nemo_gym.agents.base import Agent
+from nemo_gym.agents.turns import TurnFolder
 from nemo_gym.capture.settings import CaptureSettings
 from nemo_gym.environments.base import Environment
 from nemo_gym.environments.reward_terms import RewardTerms
@@ -34,6 +35,7 @@ from nemo_gym.runs.result import Result
 from nemo_gym.runs.resume import check_files, check_plan, grow, is_extension, refuse_changes
 from nemo_gym.runs.task_sources import Source, digest_of, source_rows
 from nemo_gym.runs.token_watch import TokenWatch
+from nemo_gym.runs.turn_watch import TurnWatch, turn_notes
 from nemo_gym.runs.worker import Orders, ServeLoopback, build_collector
 from nemo_gym.sandbox.pool import shared_limit
 from nemo_gym.stats.statistics import ClusteredMean
@@ -104,6 +106,8 @@ class Job:
     """The weights and shapes of the reward."""
     disable_aggregation: bool = False
     """Write no metrics file."""
+    journal_turns: bool = False
+    """Keep each turn of unfinished rollouts on disk, so that a killed rollout goes on after its last turn."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -171,6 +175,8 @@ class Run:
         collector = build_collector(self._orders, serve_loopback=self._serve_loopback if alone else None)
         try:
             await collector.check()
+            if job.journal_turns:
+                self.notes += turn_notes(collector.agent, environment, job.capture)
             rows = self._plan_rows(environment, collector.agent)
             if resuming:
                 self._resume(identity, rows)
@@ -219,6 +225,7 @@ class Run:
         self._manifest.save(self.paths)
         self._ledger = Ledger()
         self._journal = Journal(self.paths.rollouts, self.paths.failures)
+        TurnFolder(self.paths.turns).clear()
         self.progress.requested = requested
 
     def _task_rows(self, environment: Environment, agent: Agent) -> Iterator[bytes]:
@@ -288,7 +295,8 @@ class Run:
         Raises:
             GymError: the model can't be reached, or the journal can't be written.
         """
-        for listener in self._listeners:
+        turns = TurnFolder(self.paths.turns)
+        for listener in (*self._listeners, *([TurnWatch(turns)] if self.job.journal_turns else [])):
             self._journal.subscribe(listener, on_failure=partial(self._note_listener, listener))
         async with self._watched(), self._journal as journal:
             await self._until_stopped(self._engine(journal))
@@ -296,6 +304,8 @@ class Run:
             self.stop(str(journal.error))
             self._count(Ledger.read(self.paths.rollouts, self.paths.failures, self._scale))
         progress, manifest = self.progress, self._manifest
+        if not progress.pending:
+            turns.clear()
         if progress.interrupted:
             self.stop(f"rollouts given up by a server that was being shut down: {progress.interrupted}")
         manifest.status, manifest.reason, manifest.ended_at = self._status, self._reason, time()
@@ -448,6 +458,7 @@ class Run:
             max_sandboxes=shared_limit(job.max_sandboxes, job.workers),
             sandbox_provider=job.sandbox_provider,
             terms=job.terms,
+            turns=str(self.paths.turns.absolute()) if job.journal_turns else "",
         )
 
     def _identity(self, environment: Environment) -> Identity:

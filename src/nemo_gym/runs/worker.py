@@ -27,6 +27,7 @@ from nemo_gym.runs.component_specs import AgentSpec, EnvironmentSpec, ModelSpec
 from nemo_gym.runs.limiter import Adaptive, Fixed
 from nemo_gym.runs.loop import run_async
 from nemo_gym.runs.result import Result
+from nemo_gym.runs.turn_watch import keep_turns
 from nemo_gym.sandbox.pool import named_pool
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.jsonl import decode
@@ -60,6 +61,8 @@ class Orders(msgspec.Struct):
     """The provider that makes the sandboxes; None is `local`."""
     terms: RewardTerms = RewardTerms()
     """The weights and shapes of the reward."""
+    turns: str = ""
+    """The folder in which the turns of unfinished rollouts are kept; empty keeps none."""
     secrets: list[str] = []
     """Texts that this worker masks in everything that it shows."""
 
@@ -106,7 +109,11 @@ def build_collector(orders: Orders, *, serve_loopback: ServeLoopback | None = No
     if link is not local and orders.model.type == "oracle":
         raise UsageError("the oracle looks into the environment, which is at a URL here")
     agent = orders.agent.build()
+    if orders.turns:
+        keep_turns(agent, orders.turns)
     model = orders.model.build(local)
+    if model.hides_tokens and orders.capture is not None and orders.capture.tokens is not None:
+        raise UsageError(model.hides_tokens).about("model_type")
     if agent.needs_served_model:
         if serve_loopback is None:
             name = orders.agent.name

@@ -20,6 +20,7 @@ from nemo_gym.environments.rewards import Rewards
 from nemo_gym.environments.route import BoundRoute
 from nemo_gym.environments.session import Session
 from nemo_gym.environments.tool import no_such_tool
+from nemo_gym.serving.answer_routes import answer_route
 from nemo_gym.serving.answers import JsonResponse, echo, text_answer
 from nemo_gym.serving.app import base_app, server_label
 from nemo_gym.serving.bodies import decode_object, read_object, response_of
@@ -97,6 +98,7 @@ class _Server:
                 summary="Whether stored trajectories can be scored again.",
                 answer={"enum": ["stateless", "unsupported", "unknown"]},
             ),
+            answer_route(self._link),
             *map(self._own_route, self._link.routes),
             *([] if self._link.steps else [self._tool_route()]),
         ]

@@ -28,10 +28,19 @@ class Host:
         names: host names of the servers, besides the names of loopback and the addresses of the sockets.
         header_bytes: the most bytes of the headers of a request; `HEAD_BYTES` are always allowed.
         files: whether bodies may be files.
+        keep_alive_s: seconds until an idle connection is closed.
     """
 
-    def __init__(self, names: Iterable[str] = (), *, header_bytes: int = 0, files: bool = False) -> None:
+    def __init__(
+        self,
+        names: Iterable[str] = (),
+        *,
+        header_bytes: int = 0,
+        files: bool = False,
+        keep_alive_s: int = KEEP_ALIVE_S,
+    ) -> None:
         self._names = frozenset(names)
+        self._keep_alive_s = keep_alive_s
         self._files = files
         self._header_bytes = header_bytes
         self._servers: dict[str, _AppServer] = {}
@@ -43,7 +52,14 @@ class Host:
         Raises:
             Exception: the lifespan of the app raises it.
         """
-        server = _AppServer(app, listener, self._names, self._header_bytes, files=self._files)
+        server = _AppServer(
+            app,
+            listener,
+            self._names,
+            self._header_bytes,
+            files=self._files,
+            keep_alive_s=self._keep_alive_s,
+        )
         await server.start()
         self._servers[name] = server
 
@@ -66,6 +82,7 @@ class _AppServer:
         header_bytes: int,
         *,
         files: bool,
+        keep_alive_s: int,
     ) -> None:
         self._app = app
         self._listener = listener
@@ -79,7 +96,7 @@ class _AppServer:
                 access_log=logging.getLogger().isEnabledFor(logging.INFO),
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_keep_alive=keep_alive_s,
                 backlog=BACKLOG,
             )
         )

@@ -1,1 +1,1 @@
-"""The other members of the NeMo family: what they give, as tasks and models here, and what they take from here."""
+"""The other members of the NeMo family: what they give, as tasks and models, and what they take."""

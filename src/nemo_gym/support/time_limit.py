@@ -24,9 +24,12 @@ class TimeLimit:
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
         self._ends: dict[Timeout, float] = {}
-        """The loop's time at which each timeout expires, in that order."""
+        """The time of `_clock` at which each timeout expires, in that order."""
         self._loop: AbstractEventLoop | None = None
         self._timer: TimerHandle | None = None
+        self._paused_at: float | None = None
+        self._paused_s = 0.0
+        """Seconds of the pauses that are over."""
 
     def start(self) -> Timeout:
         """A timeout that begins now. Enter it before anything else is awaited."""
@@ -38,9 +41,8 @@ class TimeLimit:
                 return asyncio.timeout(self.seconds)
             self._loop = loop
         timeout = asyncio.timeout(None)
-        self._ends[timeout] = end = loop.time() + self.seconds
-        if self._timer is None:
-            self._timer = loop.call_at(end, self._expire, loop)
+        self._ends[timeout] = self._clock(loop) + self.seconds
+        self._wait(loop)
         return timeout
 
     def end(self, timeout: Timeout) -> None:
@@ -49,12 +51,38 @@ class TimeLimit:
             self._timer.cancel()
             self._timer = None
 
+    def pause(self) -> None:
+        """Let no time count until `resume`."""
+        if self._paused_at is None:
+            self._paused_at = asyncio.get_running_loop().time()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def resume(self) -> None:
+        """Let time count again."""
+        if self._paused_at is not None:
+            loop = asyncio.get_running_loop()
+            self._paused_s += loop.time() - self._paused_at
+            self._paused_at = None
+            self._wait(loop)
+
+    def _clock(self, loop: AbstractEventLoop) -> float:
+        """The loop's time without the pauses."""
+        return (loop.time() if self._paused_at is None else self._paused_at) - self._paused_s
+
+    def _wait(self, loop: AbstractEventLoop) -> None:
+        """Set the timer to the first end."""
+        if self._timer is None and self._paused_at is None and self._ends:
+            first = next(iter(self._ends.values()))
+            self._timer = loop.call_at(first + self._paused_s, self._expire, loop)
+
     def _expire(self, loop: AbstractEventLoop) -> None:
         self._timer = None
         while self._ends:
             timeout, end = next(iter(self._ends.items()))
-            if end > loop.time():
-                self._timer = loop.call_at(end, self._expire, loop)
+            if end > self._clock(loop):
+                self._wait(loop)
                 return
             del self._ends[timeout]
-            timeout.reschedule(end)
+            timeout.reschedule(end + self._paused_s)

@@ -3,21 +3,27 @@
 from nemo_gym.models.policies import Policy, Sampled, Sampling, Tokenizer
 from nemo_gym.training.batches import Batch, batch
 from nemo_gym.training.collected import CollectedRollout
+from nemo_gym.training.curriculum import Curriculum, profile_tasks
 from nemo_gym.training.flow import Group, GroupFlow
+from nemo_gym.training.mixture import Mixture, Shuffled
 from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.training.sequences import TokenSequence, sequences
 
 __all__ = [
     "Batch",
     "CollectedRollout",
+    "Curriculum",
     "Group",
     "GroupFlow",
+    "Mixture",
     "Policy",
     "Rollouts",
     "Sampled",
     "Sampling",
+    "Shuffled",
     "TokenSequence",
     "Tokenizer",
     "batch",
+    "profile_tasks",
     "sequences",
 ]

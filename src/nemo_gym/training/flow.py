@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.wire.errors import UsageError
@@ -16,6 +16,18 @@ Collect = Callable[[Task], Awaitable[list[CollectedRollout]]]
 """Collects all repeats of a task, for instance `lambda task: rollouts.collect([task], repeats=8)`."""
 Filter = Callable[[Sequence[CollectedRollout]], str | None]
 """Why a group is left out, or None."""
+
+
+Observed = TypeVar("Observed", contravariant=True)
+
+
+@runtime_checkable
+class Observes(Protocol[Observed]):
+    """A source of tasks that learns from the groups of its tasks, such as `Curriculum`."""
+
+    def observe(self, task: Observed, rollouts: Sequence[CollectedRollout]) -> None:
+        """Learn from a group."""
+        ...
 
 
 @dataclass(slots=True)
@@ -50,13 +62,16 @@ class GroupFlow(Generic[Task]):
 
     Args:
         collect: collects a group.
-        tasks: the tasks in their order, for instance an endless iterator.
+        tasks: the tasks in their order, for instance an endless iterator. One that `Observes` gets every
+            group that was collected.
         in_flight: groups that run or are ready at the same time; at least as many as a step takes.
         filters: the first reason that one gives leaves a group out; `counts` has the number of each reason.
         max_age: how many steps later than it was started a group may be waited for.
         max_staleness: a group with tokens of a version that is older than the current one by more than this
             is collected again; None takes any.
         version: the current policy version.
+        source: the name of a task's source, for `summary` and `sources`.
+        first: tasks that come before the others, such as the `pending` ones of an earlier flow.
     """
 
     def __init__(
@@ -69,12 +84,16 @@ class GroupFlow(Generic[Task]):
         max_age: int = 1,
         max_staleness: int | None = None,
         version: Callable[[], int] = lambda: 0,
+        source: Callable[[Task], str] | None = None,
+        first: Iterable[Task] = (),
     ) -> None:
         if in_flight < 1 or max_age < 0:
             raise UsageError("GroupFlow: in_flight must be at least 1, and max_age at least 0")
         self._collect = collect
         self._tasks = iter(tasks)
-        self._again: deque[Task] = deque()
+        self._observer = cast("Observes[Task]", tasks) if isinstance(tasks, Observes) else None
+        self._source = source
+        self._again: deque[Task] = deque(first)
         self._in_flight = in_flight
         self._filters = filters
         self._max_age = max_age
@@ -85,7 +104,10 @@ class GroupFlow(Generic[Task]):
         self._step = 0
         self._started = 0
         self.counts: Counter[str] = Counter()
-        """Groups that were `delivered`, and those that were left out or collected again, by the reason."""
+        """Groups that were `delivered`, and those that were left out by the reason, collected again (`stale`)
+        or `cancelled`."""
+        self.sources: Counter[str] = Counter()
+        """Groups that were delivered, by their source."""
 
     async def take(self, count: int) -> list[Group[Task]]:
         """The next `count` groups, in the order in which they were started; fewer when the tasks end.
@@ -94,6 +116,9 @@ class GroupFlow(Generic[Task]):
             BaseException: the first error of `collect`.
         """
         self._step += 1
+        ready, self._ready = self._ready, []
+        for group in ready:
+            self._add_ready(group)
         while True:
             self._start(max(self._in_flight, count))
             old = any(self._step - group.step > self._max_age for group in self._running.values())
@@ -107,20 +132,59 @@ class GroupFlow(Generic[Task]):
         self._ready.sort(key=lambda group: group.number)
         groups, self._ready = self._ready[:count], self._ready[count:]
         self.counts["delivered"] += len(groups)
+        if self._source is not None:
+            self.sources.update(self._source(group.task) for group in groups)
         return groups
 
+    @property
+    def pending(self) -> list[Task]:
+        """The tasks that were drawn and whose groups were neither delivered nor left out, the oldest first. A
+        flow that goes on elsewhere gets them as `first`."""
+        groups = sorted([*self._running.values(), *self._ready], key=lambda group: group.number)
+        return [*(group.task for group in groups), *self._again]
+
+    def summary(self) -> str:
+        """A line for a log: the groups that were started, and what became of them.
+
+        `started` is the sum of those that are delivered, left out, stale, cancelled, waiting and running.
+        Waiting ones are ready for a step; deferred ones were started in an earlier step than the last one and
+        still wait or run.
+        """
+        counts, started = self.counts, self._started
+        delivered = counts["delivered"]
+        left_out = {name: n for name, n in sorted(counts.items()) if name not in _OTHER_COUNTS and n}
+        deferred = [one for one in (*self._running.values(), *self._ready) if one.step < self._step]
+        per_group = f" ({started / delivered:.2f} for each delivered)" if delivered else ""
+        shares = [f"{name} {100 * n / delivered:.1f} %" for name, n in sorted(self.sources.items())]
+        parts = [
+            f"started {started}{per_group}",
+            f"delivered {delivered}{_listed(shares)}",
+            f"left out {sum(left_out.values())}{_listed([f'{name} {n}' for name, n in left_out.items()])}",
+            *(f"{name} {counts[name]}" for name in ("stale", "cancelled") if counts[name]),
+            f"waiting {len(self._ready)}",
+            f"running {len(self._running)}",
+            f"deferred {len(deferred)}",
+        ]
+        return f"step {self._step}: {', '.join(parts)}"
+
     async def aclose(self) -> None:
-        """Cancel what still runs."""
-        for work in self._running:
+        """Cancel what still runs; it is still `pending`."""
+        running, self._running = self._running, {}
+        if running:
+            self.counts["cancelled"] += len(running)
+            self._again.extend(group.task for group in running.values())
+        for work in running:
             work.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._running.clear()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _start(self, most: int) -> None:
         for task in self._next_tasks(most):
             self._started += 1
             group = Group(self._started, task, self._step)
-            self._running[asyncio.ensure_future(_awaited(self._collect(task)))] = group
+            self._running[asyncio.create_task(self._collected(task))] = group
+
+    async def _collected(self, task: Task) -> list[CollectedRollout]:
+        return await self._collect(task)
 
     def _next_tasks(self, most: int) -> Iterator[Task]:
         while len(self._running) + len(self._ready) < most:
@@ -133,9 +197,15 @@ class GroupFlow(Generic[Task]):
                 return
 
     def _keep(self, group: Group[Task]) -> None:
+        if self._observer is not None:
+            self._observer.observe(group.task, group.rollouts)
         if (reason := next(filter(None, (one(group.rollouts) for one in self._filters)), None)) is not None:
             self.counts[reason] += 1
             return
+        self._add_ready(group)
+
+    def _add_ready(self, group: Group[Task]) -> None:
+        """Let a group wait for a step, unless it is stale."""
         oldest = group.oldest_version if self._max_staleness is not None else None
         if oldest is not None and self._version() - oldest > (self._max_staleness or 0):
             self.counts["stale"] += 1
@@ -144,8 +214,12 @@ class GroupFlow(Generic[Task]):
         self._ready.append(group)
 
 
-async def _awaited(work: Awaitable[list[CollectedRollout]]) -> list[CollectedRollout]:
-    return await work
+_OTHER_COUNTS = frozenset({"delivered", "stale", "cancelled"})
+"""The counts that are not of groups that were left out."""
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def zero_variance(group: Sequence[CollectedRollout]) -> str | None:

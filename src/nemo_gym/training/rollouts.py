@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import fields
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -16,6 +17,7 @@ from nemo_gym.agents.base import Agent
 from nemo_gym.assembly.collect import Bounds, Collection, open_collection
 from nemo_gym.environments.base import Environment
 from nemo_gym.models.base import Model
+from nemo_gym.models.gated import Gate, GatedModel
 from nemo_gym.models.policies.base import Policy
 from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.runs.component_specs import ModelSpec
@@ -95,8 +97,11 @@ class Rollouts:
         self._thread: _LoopThread | None = None
 
     async def __aenter__(self) -> Self:
-        collection = await self._stack.enter_async_context(open_collection(**self._arguments))
-        self._open = _Open(collection)
+        gate = Gate()
+        collection = await self._stack.enter_async_context(
+            open_collection(**self._arguments, around_model=partial(GatedModel, gate=gate))
+        )
+        self._open = _Open(collection, gate)
         self._stack.push_async_callback(self._open.aclose)
         return self
 
@@ -142,7 +147,11 @@ class Rollouts:
         return rows
 
     async def collect(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
-        """Every rollout of the tasks in input order, the repeats of each task together."""
+        """Every rollout of the tasks in input order, the repeats of each task together.
+
+        A cancellation drops the rollouts: those that wait never start, the others are cancelled with their
+        model calls, and their sessions are closed.
+        """
         return list(await asyncio.gather(*self._submit(tasks, repeats)))
 
     def collect_sync(self, tasks: Iterable[TaskLike], *, repeats: int = 1) -> list[CollectedRollout]:
@@ -159,20 +168,29 @@ class Rollouts:
     async def stream(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
     ) -> AsyncGenerator[CollectedRollout, None]:
-        """Every rollout of the tasks as it ends."""
-        for finished in asyncio.as_completed(self._submit(tasks, repeats)):
-            yield await finished
+        """Every rollout of the tasks as it ends. The end of the iteration drops the others, as a cancellation
+        of `collect` does; leave it early within `contextlib.aclosing` to have that happen at once."""
+        futures = self._submit(tasks, repeats)
+        try:
+            for finished in asyncio.as_completed(futures):
+                yield await finished
+        finally:
+            for future in futures:
+                if not future.cancel() and not future.cancelled():
+                    future.exception()  # seen, so that nobody logs it
 
     async def groups(
         self, tasks: Iterable[TaskLike], *, repeats: int = 1
     ) -> AsyncGenerator[list[CollectedRollout], None]:
-        """The rollouts of each task together, in the order of their repeats, once the last one has ended."""
+        """The rollouts of each task together, in the order of their repeats, once the last one has ended. The
+        end of the iteration drops the others, as that of `stream` does."""
         waiting: dict[int, list[CollectedRollout]] = {}
-        async for rollout in self.stream(tasks, repeats=repeats):
-            group = waiting.setdefault(rollout.group, [])
-            group.append(rollout)
-            if len(group) == repeats:
-                yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
+        async with aclosing(self.stream(tasks, repeats=repeats)) as rollouts:
+            async for rollout in rollouts:
+                group = waiting.setdefault(rollout.group, [])
+                group.append(rollout)
+                if len(group) == repeats:
+                    yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
 
     def flow(
         self, tasks: Iterable[TaskLike], *, repeats: int, in_flight: int, **options: Any
@@ -180,13 +198,10 @@ class Rollouts:
         """Groups for training steps, of which more are started than a step needs; `options` as of
         `GroupFlow`."""
 
-        def version() -> int:
-            return self.policy.version if self.policy else 0
-
         def collect(task: TaskLike) -> Coroutine[Any, Any, list[CollectedRollout]]:
             return self.collect([task], repeats=repeats)
 
-        return GroupFlow(collect, tasks, in_flight=in_flight, version=version, **options)
+        return GroupFlow(collect, tasks, in_flight=in_flight, version=lambda: self.version, **options)
 
     def trl_rollout_func(self) -> Callable[[list[Any], Any], dict[str, list[Any]]]:
         """The hook `GRPOTrainer(rollout_func=...)` of TRL (`training.trainers.trl`), for the time inside of
@@ -208,12 +223,45 @@ class Rollouts:
         """The `reward_funcs` that goes with it."""
         return trl.reward
 
+    @property
+    def version(self) -> int:
+        """The version of the policy's weights; 0 for a model."""
+        return self.policy.version if self.policy else 0
+
+    async def pause(self, *, wait: bool = True) -> None:
+        """Let no further model call begin until `resume`, for a weight update that can't happen in flight.
+
+        Rollouts keep their sessions, and their time limits don't count the pause. An agent at a URL asks its
+        model itself, so its calls go on.
+
+        Args:
+            wait: return when the model calls that run have ended; otherwise they run on. A cancellation of
+                the wait resumes.
+        """
+        await self._opened().pause(wait=wait)
+
+    def pause_sync(self, *, wait: bool = True) -> None:
+        """The same for ordinary code, inside of `with`."""
+        self._in_thread(self.pause(wait=wait))
+
+    def resume(self) -> None:
+        """Let model calls begin again. It may be called in `with` and in `async with`."""
+        opened = self._opened()
+        if self._thread is None:
+            opened.resume()
+        else:
+            self._thread.call(opened.resume)
+
     async def update(self, weights: Any, version: int) -> None:
         """Give the policy new weights."""
         if self.policy is None:
             raise UsageError("Rollouts: a model's server takes its weights itself")
         await self.policy.update(weights, version)
         self.policy.version = version
+
+    def update_sync(self, weights: Any, version: int) -> None:
+        """The same for ordinary code, inside of `with`."""
+        self._in_thread(self.update(weights, version))
 
     def check(self, tasks: Iterable[TaskLike]) -> None:
         """Check that tasks fit the environment and the agent.
@@ -284,8 +332,9 @@ def _unstamped(task: Task | Row) -> Task | Row:
 class _Open:
     """The collector, which runs until it is closed, and the rollouts that callers wait for."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, gate: Gate) -> None:
         self.collection = collection
+        self._gate = gate
         self._rows: asyncio.Queue[Row] = asyncio.Queue()
         self._waiting: dict[str, asyncio.Future[CollectedRollout]] = {}
         self._run = asyncio.create_task(collection.collector.run(self._next, self._finish))
@@ -298,6 +347,7 @@ class _Open:
             future.set_exception(_error_of(self._run))
             return future
         self._waiting[row[keys.ROLLOUT_ID]] = future
+        future.add_done_callback(partial(self._note_cancellation, row))
         self._rows.put_nowait(row)
         return future
 
@@ -305,6 +355,23 @@ class _Open:
         """Cancel the rollouts in flight and wait for the end of their sessions."""
         self._run.cancel()
         await asyncio.gather(self._run, return_exceptions=True)
+
+    async def pause(self, *, wait: bool) -> None:
+        """Hold the model calls back. A cancellation of the wait lets them go on."""
+        self.collection.collector.pause_deadlines()
+        try:
+            await self._gate.close(wait=wait)
+        except BaseException:
+            self.resume()
+            raise
+
+    def resume(self) -> None:
+        self._gate.open()
+        self.collection.collector.resume_deadlines()
+
+    def _note_cancellation(self, row: Row, future: asyncio.Future[CollectedRollout]) -> None:
+        if future.cancelled():
+            self.collection.collector.drop(row)
 
     async def _next(self) -> Row:
         while True:
@@ -351,6 +418,10 @@ class _LoopThread:
         except BaseException:
             future.cancel()
             raise
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the loop, soon."""
+        self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
         """Cancel what still runs, and stop the loop."""

@@ -9,23 +9,20 @@ has a `mask`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
 from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
-from nemo_gym.wire.chat_tokens import MAX_LOG_PROB
-from nemo_gym.wire.items import TOKEN_FIELDS
 from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.token_packing import ADDED
+from nemo_gym.wire.token_spans import Span, TokenFault, read_span
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -34,7 +31,10 @@ Bools = npt.NDArray[np.bool_]
 UNKNOWN_VERSION: Final = -1
 """The policy version of a token that the policy did not sample, or whose version nobody recorded."""
 TRUNCATED_OUTCOMES: Final = frozenset(
-    {"max_steps", "max_turns", "max_output_tokens", "context_overflow", "truncated"}
+    {
+        *("max_steps", "max_turns", "max_output_tokens", "context_overflow", "truncated"),
+        "session_budget_exhausted",
+    }
 )
 """Outcomes of rollouts that were cut off."""
 
@@ -67,8 +67,8 @@ class TokenSequence:
     truncated: bool = False
     """Whether the rollout was cut off by a limit."""
     mask: str | None = None
-    """Why a trainer must not use this sequence, or None: `failed`, `flagged` (the row says so), `no_tokens`,
-    `tokens_not_contiguous`, `bad_tokens`, or a reason of `wire.call_tree.Mask`."""
+    """Why a trainer must not use this sequence, or None: `failed`, `flagged` (the row says so), `no_calls`,
+    `source_failed`, a reason of `wire.token_spans.TokenProblem`, or one of `wire.call_tree.Mask`."""
 
     def __len__(self) -> int:
         """P + C."""
@@ -78,27 +78,6 @@ class TokenSequence:
     def ids(self) -> Ints:
         """[P + C], what the model saw and sampled."""
         return np.concatenate((self.prompt_ids, self.completion_ids))
-
-
-class TokenFault(ValueError):
-    """The token fields of an item are not what a policy can have sampled."""
-
-
-_Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
-
-
-class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """The tokens of one model call, as its item carries them."""
-
-    prompt_token_ids: list[_Id] | None = None
-    added_prompt_token_ids: list[_Id] | None = None
-    """In a packed row what the prompt adds to the tokens before it, in place of `prompt_token_ids`."""
-    generation_token_ids: list[_Id]
-    generation_log_probs: list[float]
-    weight_version: _Id | list[_Id] | None = None
-    """The policy version of all sampled tokens, or of each of them."""
-    loss_mask: list[Annotated[int, msgspec.Meta(ge=0, le=1)]] | None = None
-    """For each sampled token 1 if it is trained on; None is all of them."""
 
 
 def sequences(rollout: Rollout | Mapping[str, Any], *, split: bool = False) -> list[TokenSequence]:
@@ -121,32 +100,6 @@ def sequences(rollout: Rollout | Mapping[str, Any], *, split: bool = False) -> l
             mask = flag or (None if split and reason == "tokens_not_contiguous" else reason)
             out.append(frame.sequence(part, branch=place, mask=mask or part.mask))
     return out
-
-
-def read_span(item: Mapping[str, Any]) -> Span | None:
-    """The token fields of an item; None when it has none.
-
-    Raises:
-        TokenFault: a field is missing or has another type, an id is negative, a log-probability is above 0
-            or not a number, or the lengths differ.
-    """
-    if all(item.get(name) is None for name in TOKEN_FIELDS):
-        return None
-    try:
-        span = msgspec.convert(item, Span)
-    except msgspec.ValidationError as error:
-        raise TokenFault(str(error)) from None
-    if (span.prompt_token_ids is None) == (span.added_prompt_token_ids is None):
-        raise TokenFault(f"sampled tokens need one of {TOKEN_FIELDS[0]} and {ADDED}")
-    count = len(span.generation_token_ids)
-    for name in ("generation_log_probs", "loss_mask", "weight_version"):
-        values = getattr(span, name)
-        if isinstance(values, list) and len(cast("list[Any]", values)) != count:
-            raise TokenFault(f"{count} sampled tokens, but {len(cast('list[Any]', values))} of {name}")
-    log_probs = span.generation_log_probs
-    if log_probs and not -math.inf < min(log_probs) <= max(log_probs) <= MAX_LOG_PROB:
-        raise TokenFault("a log-probability is above 0 or not a finite number")
-    return span
 
 
 @dataclass(slots=True)
@@ -243,10 +196,10 @@ class _Frame:
 def _flag(rollout: Rollout, row: Mapping[str, Any]) -> str | None:
     if rollout.failure is not None or rollout.reward is None:
         return "failed"
-    captured = object_of(row.get(TOKEN_CAPTURE)).get("masked")
-    if captured is None and (
-        row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True
-    ):
+    column = object_of(row.get(TOKEN_CAPTURE))
+    if (captured := column.get("masked")) is not None:
+        return None if column.get("branches") else str(captured)
+    if row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True:
         return "flagged"
     return None
 

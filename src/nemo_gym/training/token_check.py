@@ -12,9 +12,9 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from nemo_gym.training.sequences import Span, TokenFault, read_span
 from nemo_gym.wire.item_text import from_model
 from nemo_gym.wire.items import TOKEN_FIELDS, Item, Message, message_text
+from nemo_gym.wire.token_spans import Span, TokenFault, read_span
 
 Decode = Callable[[Sequence[int]], str]
 """The text of token ids."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final, TypeVar
@@ -19,6 +20,7 @@ from nemo_gym.wire.errors import (
     ModelTimeout,
     ModelUnreachable,
     RateLimited,
+    SessionBudgetExhausted,
     chain,
 )
 
@@ -186,6 +188,8 @@ def _status_error(url: str, status: int, content: bytes) -> ModelError:
 
     body = content[:_BODY_BYTES].decode("utf-8", "replace")
     message = f"{url} answered HTTP {status}: {' '.join(body.split())[:300] or '(empty body)'}"
+    if status == 429 and _BUDGET.search(content):
+        return SessionBudgetExhausted(message, http_status=status, body=body)
     if is_overflow(status, content):
         return ContextOverflow(message, http_status=status, body=body)
     if 300 <= status < 400 or is_denied(status, content):
@@ -198,6 +202,8 @@ def _status_error(url: str, status: int, content: bytes) -> ModelError:
 _BODY_BYTES: Final = 2000
 """Bytes of the body of a refusal that are part of the error."""
 _PROXY_STATUSES: Final = frozenset({407, 502, 503, 504})
+_BUDGET: Final = re.compile(rb'"code"\s*:\s*"session_budget_exhausted"')
+"""The code of NeMo Evaluator's adapter proxy."""
 _RETRY_STATUSES: Final = frozenset({408, 409, 425, 429, *range(500, 600)})
 _ACCOUNT_DENIED: Final = "the key or the account was refused"
 _DENIED: Final = {

@@ -90,6 +90,11 @@ class ModelRejected(ModelError):
     terminal = True
 
 
+class SessionBudgetExhausted(ModelRejected):
+    """The proxy before the endpoint ends the rollout, whose calls are used up; models return an incomplete
+    Response instead."""
+
+
 class ContextOverflow(ModelRejected):
     """The conversation no longer fits the context window; models return an incomplete Response instead."""
 

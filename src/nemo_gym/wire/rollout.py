@@ -92,6 +92,8 @@ class Timing(TypedDict, total=False):
     tool_s: float
     verify_s: float
     model_calls: int
+    resumed_turns: int
+    """Turns of an earlier process, which were not asked for again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Rollout:
     details: Mapping[str, Json] = field(default_factory=dict[str, Json])
     outcome: str = "completed"
     """How the loop ended: completed, max_steps, max_turns, max_output_tokens, context_overflow,
-    content_filter, terminated, truncated, or failed."""
+    session_budget_exhausted, content_filter, terminated, truncated, or failed."""
     failure: RolloutError | None = None
     timing: Timing = field(default_factory=Timing)
     tool_calls: Mapping[str, Mapping[str, Json]] | None = None

@@ -116,6 +116,29 @@ async def test_a_request_that_is_cancelled_before_its_batch_is_not_sampled() -> 
     assert not any("two" in prompt for prompt in engine.running)
 
 
+async def test_tokens_have_the_version_at_which_their_sampling_began() -> None:
+    engine = BatchEngine()
+    model = PolicyModel(engine)
+    first = ask(model, "one")
+    await engine.running_prompts(1)
+    second = ask(model, "two")
+    await asyncio.sleep(0)
+    engine.version = 7
+    engine.go.set()
+
+    answers = await asyncio.gather(first, second)
+    assert [answer.output[0]["weight_version"] for answer in answers] == [0, 7]  # type: ignore[typeddict-item]
+
+
+async def test_several_environments_fill_the_batches_of_one_policy_together() -> None:
+    policy = ScriptedPolicy(lambda _: "y")
+    one, two = PolicyModel(policy), PolicyModel(policy, max_tokens=1024)
+
+    await asyncio.gather(ask(one, "a"), ask(two, "b"))
+
+    assert [len(batch) for batch in policy.batches] == [2]
+
+
 @pytest.mark.parametrize("kind", [Engine, BatchEngine])
 async def test_an_engine_that_cancels_or_fails_is_an_error_of_the_request(kind: type[Engine]) -> None:
     class Broken(kind):  # type: ignore[valid-type, misc]

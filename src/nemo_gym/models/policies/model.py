@@ -6,9 +6,10 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from nemo_gym.models.base import Model
 from nemo_gym.models.policies.answers import answer_items
@@ -40,7 +41,6 @@ class PolicyModel(Model):
         self.name = policy.name
         self._max_tokens = max_tokens
         self._prompts = Prompts(policy, template_arguments)
-        self._batches = _Batches(policy)
 
     async def responses(self, params: RequestParams) -> Response:
         prompt = self._prompts.ids(params)
@@ -56,15 +56,14 @@ class PolicyModel(Model):
             max_tokens=most,
             seed=request_seed(params),
         )
-        version = self.policy.version
-        sampled = await self._sample(prompt, sampling)
-        return self._response(params, prompt, sampled, version)
+        return self._response(params, prompt, await self._sample(prompt, sampling))
 
     async def _sample(self, prompt: list[int], sampling: Sampling) -> Sampled:
         if not self.policy.samples_singly:
-            return await self._batches.sample(prompt, sampling)
+            return await _batches_of(self.policy).sample(prompt, sampling)
+        version = self.policy.version
         try:
-            return await self.policy.sample(prompt, sampling)
+            return _versioned(await self.policy.sample(prompt, sampling), version)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
@@ -72,7 +71,7 @@ class PolicyModel(Model):
         except Exception as error:
             raise _model_error(error) from error
 
-    def _response(self, params: RequestParams, prompt: list[int], sampled: Sampled, version: int) -> Response:
+    def _response(self, params: RequestParams, prompt: list[int], sampled: Sampled) -> Response:
         ids = [int(token) for token in sampled.ids]
         if len(ids) != len(sampled.logprobs):
             raise ModelError(
@@ -86,11 +85,7 @@ class PolicyModel(Model):
             prompt_token_ids=prompt,
             generation_token_ids=ids,
             generation_log_probs=[float(value) for value in sampled.logprobs],
-            weight_version=version
-            if versions is None
-            else versions
-            if isinstance(versions, int)
-            else list(versions),
+            weight_version=versions if isinstance(versions, int) else list(versions or ()),
         )
         usage: Usage = {
             "input_tokens": len(prompt),
@@ -118,7 +113,11 @@ class _Request:
 
 
 class _Batches:
-    """Collects requests into batches of one sampling. While a batch runs, the next one fills."""
+    """Collects requests into batches of one sampling. While a batch runs, the next one fills.
+
+    All models of one policy have the same batches in an event loop, so that several environments fill them
+    together.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -165,6 +164,7 @@ class _Batches:
         return batch
 
     async def _generate(self, batch: list[_Request]) -> None:
+        version = self._policy.version
         work = asyncio.ensure_future(self._policy.generate([one.prompt for one in batch], batch[0].sampling))
         _cancel_when_unwanted(work, [one.answer for one in batch])
         failure: ModelError
@@ -183,7 +183,7 @@ class _Batches:
         else:
             for one, answer in zip(batch, answers, strict=True):
                 if not one.answer.done():
-                    one.answer.set_result(answer)
+                    one.answer.set_result(_versioned(answer, version))
             return
         for one in batch:
             if not one.answer.done():
@@ -204,12 +204,26 @@ def _cancel_when_unwanted(work: asyncio.Future[Any], answers: list[asyncio.Futur
         answer.add_done_callback(note)
 
 
+def _versioned(sampled: Sampled, version: int) -> Sampled:
+    """The answer with the version of the policy when its sampling began, if it has none of its own."""
+    return replace(sampled, version=version) if sampled.version is None else sampled
+
+
 def _model_error(error: Exception) -> ModelError:
     if isinstance(error, ModelError):
         return error
     failure = ModelError(f"the policy failed: {error!r}")
     failure.__cause__ = error
     return failure
+
+
+def _batches_of(policy: Policy) -> _Batches:
+    loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Batches]
+    loops = vars(policy).setdefault("_batches_of_loops", WeakKeyDictionary())
+    loop = asyncio.get_running_loop()
+    if (batches := loops.get(loop)) is None:
+        batches = loops[loop] = _Batches(policy)
+    return batches
 
 
 _TURNS = 3

@@ -128,6 +128,17 @@ def card(report: ExportReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def line(row: dict[str, Any]) -> bytes:
+    """A row as a line of JSON, also for readers that split text at every line end of Unicode."""
+    text = encode(row)
+    for end, escaped in _LINE_ENDS:
+        text = text.replace(end, escaped)
+    return text + b"\n"
+
+
+_LINE_ENDS: Final = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\x85\u2028\u2029")
+
+
 def _default_path(run: Path, format: str, *, is_folder: bool) -> Path:
     if format == "atif" or is_folder:
         return run.with_name(f"{run.stem}.{format}")
@@ -150,7 +161,7 @@ def _write_lines(
             count = 0
             for group in groups:
                 for row in formatter.rows(group):
-                    file.write(encode(row) + b"\n")
+                    file.write(line(row))
                     count += 1
         return {path.name: count}
     counts = {"training.jsonl": 0, "validation.jsonl": 0}
@@ -164,7 +175,7 @@ def _write_lines(
             for group in groups:
                 name = "validation.jsonl" if _share(group[0]) < validation else "training.jsonl"
                 for row in formatter.rows(group):
-                    files[name].write(encode(row) + b"\n")
+                    files[name].write(line(row))
                     counts[name] += 1
     return counts
 

@@ -152,13 +152,14 @@ def grpo(formatter: Formatter, group: Sequence[Example]) -> Iterator[Row]:
     rewards = [one.reward for one in examples]
     mean, deviation = fmean(rewards), pstdev(rewards)
     talk = examples[0].conversation
+    tokens = [_tokens(one) for one in examples]
     yield {
         "prompt": talk.prompt,
         **({"tools": talk.tools} if talk.tools else {}),
         "completions": [one.conversation.completion for one in examples],
         "rewards": rewards,
         "advantages": [(reward - mean) / deviation if deviation > 0 else 0.0 for reward in rewards],
-        "tokens": [_tokens(one) for one in examples],
+        "tokens": tokens if any(tokens) else None,  # pyarrow can't read a list that is null everywhere
         "metadata": [origin(one, formatter.options.run) for one in examples],
     }
 

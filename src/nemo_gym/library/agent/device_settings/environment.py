@@ -37,6 +37,7 @@ class DeviceSettings(Environment):
     """Operate a phone whose settings depend on each other, so that it ends in the right state."""
 
     domain = "agent"
+    restorable = True
     stateless = False
     Task = PhoneTask
 

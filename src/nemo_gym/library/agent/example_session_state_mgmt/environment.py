@@ -8,6 +8,7 @@ class Counter(Environment):
     """Tutorial: bring a counter to its expected value; every rollout has its own counter."""
 
     domain = "agent"
+    restorable = True
     stateless = False
 
     class Task(Task):

@@ -48,6 +48,7 @@ class LongHorizon(OfficeTools, StepEnvironment):
     """Do the office work of a week with more than 60 tool calls; each day counts for itself."""
 
     domain = "agent"
+    restorable = True
     stateless = False
     max_steps = 300
     Task = WeekTask

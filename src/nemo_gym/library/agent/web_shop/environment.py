@@ -74,6 +74,7 @@ class WebShop(Environment):
     """Order the right products in a web shop by HTTP, to the right address, and nothing else."""
 
     domain = "agent"
+    restorable = True
     stateless = False
     Task = ShopTask
 

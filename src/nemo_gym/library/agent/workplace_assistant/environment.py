@@ -57,6 +57,7 @@ class WorkplaceAssistant(
     """Do office work with 27 tools over email, calendar, web analytics, project tasks and customers."""
 
     domain = "agent"
+    restorable = True
     stateless = True
 
     class Task(Task):

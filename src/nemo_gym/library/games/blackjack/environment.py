@@ -30,6 +30,7 @@ class Blackjack(StepEnvironment):
     """Play one hand of blackjack against a dealer: hit or stand."""
 
     domain = "games"
+    restorable = True
     reward_range = (-1.0, 1.0)
     oracle_exception = "the cards decide: the best strategy wins about as often as it loses"
     null_exception = "an answer without an action stands, which sometimes wins"

@@ -39,6 +39,7 @@ class Sokoban(StepEnvironment):
     """Push boxes onto targets in a small walled room, with moves Up, Down, Left and Right."""
 
     domain = "games"
+    restorable = True
     oracle_exception = "the top of the range is for a level with the most boxes; most levels have fewer"
     reward_range = (MAX_MOVES * MOVE_REWARD, SOLVED_REWARD + MAX_BOXES * (BOX_REWARD + MOVE_REWARD))
     """From no box on a target after all moves, to the most boxes on targets after one move each."""

@@ -50,6 +50,7 @@ class Tetris(StepEnvironment):
     """Move falling pieces with Left, Right and Down until a line of a small board is full."""
 
     domain = "games"
+    restorable = True
     reward_range = (MAX_MOVES * MOVE_REWARD, MAX_LINES * LINE_REWARD + MOVE_REWARD)
     """From no line after all moves, to two lines after one move."""
     solved_at = 0.0

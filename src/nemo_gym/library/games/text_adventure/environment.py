@@ -44,6 +44,7 @@ class TextAdventure(StepEnvironment):
     """Explore a house with short commands: find keys, open chests, and fetch a treasure."""
 
     domain = "games"
+    restorable = True
     max_steps = MAX_TURNS
 
     class Config(Config):

@@ -1,0 +1,1 @@
+"""NeMo Gym as a harness of NeMo Evaluator 0.2."""

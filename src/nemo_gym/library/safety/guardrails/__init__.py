@@ -1,0 +1,1 @@
+"""Requests that rails must block, and requests that only look like them."""

@@ -1,0 +1,64 @@
+"""Configurations of Data Designer as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+from nemo_gym.siblings.data_designer.files import whole_file
+from nemo_gym.wire.errors import UsageError, did_you_mean
+
+PARTS: Final = (
+    "columns", "model_configs", "tool_configs", "seed_config", "constraints", "profilers", "processors",
+)  # fmt: skip
+"""The parts of a configuration."""
+_CONFIG: Final = "data_designer"
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """A configuration in the full form, `{data_designer: {columns, ...}, library_version: ...}`. A file may
+    also have the parts at the top.
+
+    Raises:
+        UsageError: it can't be read, or is no configuration.
+    """
+    document = read_yaml(path)
+    if _CONFIG not in document:
+        document = {_CONFIG: document}
+    parts = document[_CONFIG]
+    if not isinstance(parts, dict) or not isinstance(cast("dict[str, Any]", parts).get("columns"), list):
+        raise UsageError(f"{path}: expected a Data Designer configuration, with a list `columns`")
+    for name in cast("dict[str, Any]", parts):
+        if name not in PARTS:
+            raise UsageError(f"{path}: a configuration has no part {name!r}.{did_you_mean(name, PARTS)}")
+    return document
+
+
+def write_yaml(path: Path, document: dict[str, Any]) -> None:
+    """Write a document whole or not at all.
+
+    Raises:
+        UsageError: the path can't be written.
+    """
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The object in a YAML file.
+
+    Raises:
+        UsageError: it can't be read, or holds something else.
+    """
+    try:
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: expected an object, got {type(document).__name__}")
+    return cast("dict[str, Any]", document)
