@@ -19,6 +19,8 @@ from nemo_gym.datasets.curation.curate import CurateSettings, curate
 from nemo_gym.datasets.curation.ngrams import Benchmark, Tokens
 from nemo_gym.datasets.curation.output import Report
 from nemo_gym.datasets.curation.quality import Limits
+from nemo_gym.environments.discovery import find_environment
+from nemo_gym.environments.task_source import own_tasks
 from nemo_gym.wire.errors import DataError, UsageError
 from nemo_gym.wire.items import system, user
 from tests.support.planted_tasks import REASONS, WORDS, Planted
@@ -137,12 +139,31 @@ class TestDuplicates:
             if all(len(own & triples[one]) < 0.8 * len(own | triples[one]) for one in expected):
                 expected.append(place)
 
-        rows = [asks(" ".join(text), place=place) for place, text in enumerate(texts)]
+        rows = [asks(" ".join(text), id=place) for place, text in enumerate(texts)]
         kept, _ = curated(tmp_path, rows, CurateSettings())
 
-        same_text = {place for place in range(200) if texts[place] in [texts[one] for one in expected]}
-        assert {row["place"] for row in kept} == set(expected) | same_text
-        assert 40 < len(expected) < 150
+        assert [row["id"] for row in kept] == expected
+        assert 100 < len(expected) < 180
+
+    def test_nearly_the_same_question_with_another_answer_stays_and_is_counted(self, tmp_path: Path) -> None:
+        schema = " ".join(words(4, 90))
+        rows = [
+            asks(f"{schema} How many doctors?", answer=3, id=1),
+            asks(f"{schema} How many farmers?", answer=8, id=2),
+            asks(f"{schema} How many farmers are there?", answer=8, id=3),
+        ]
+        kept, report = curated(tmp_path, rows, CurateSettings())
+        assert kept == rows[:2]
+        assert (report.near_text, report.removed) == (1, {"near_duplicate": 1})
+        kept, _ = curated(tmp_path, rows, CurateSettings(by_text=True))
+        assert kept == rows[:1]
+
+    @pytest.mark.parametrize("name", ["blackjack", "countdown", "multi_agent", "sql", "tetris"])
+    def test_the_tasks_of_an_environment_stay(self, tmp_path: Path, name: str) -> None:
+        rows = list(own_tasks(find_environment(name)(), "train", 1, 60))
+        kept, _ = curated(tmp_path, rows, CurateSettings())
+        assert len(rows) == 60
+        assert kept == json.loads(json.dumps(rows))
 
     def test_short_questions_in_a_long_template_are_not_near_duplicates(self, tmp_path: Path) -> None:
         template = " ".join(words(2, 120))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.models.nemotron import FAMILIES, family_of
 from nemo_gym.models.nim import NVIDIA_URL
+from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.wire.errors import ModelDenied, ModelRejected, UsageError
 from nemo_gym.wire.items import system, user
 from nemo_gym.wire.response import Response
@@ -107,6 +109,15 @@ class TestReasoning:
     )
     def test_names_of_hubs_and_of_endpoints_are_known(self, name: str, family: str) -> None:
         assert family_of(name).name == family
+
+    @pytest.mark.parametrize(("text", "thinks"), [("on", True), ("off", False), ("'on'", True)])
+    async def test_yaml_reads_on_and_off_as_bools(self, text: str, thinks: bool) -> None:
+        nim = Nim()
+        with serving(nim) as url:
+            settings = {"url": url, "name": V3, "api_key": KEY} | yaml.safe_load(f"reasoning: {text}")
+            async with ModelSpec.of_instance("nim", settings).build(None) as model:
+                await model.responses({"input": QUESTION})
+        assert nim.requests[0]["chat_template_kwargs"] == {"enable_thinking": thinks}
 
     def test_a_model_without_a_switch_is_refused_before_the_run(self) -> None:
         with pytest.raises(UsageError, match=r"no settings for the reasoning of 'meta/.*known are Llama"):

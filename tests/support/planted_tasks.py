@@ -43,7 +43,7 @@ class Planted:
         rows[9]["verifier_metadata"] = {"seven": "7", "list": [1, "1", None, 1.0, {"a": []}], "big": 2**60}
         rows += [
             {**rows[3], "id": "copy", "uuid": "other"},
-            {**rows[4], "id": "spaces", "responses_create_params": {"input": good[4].replace(" ", "\n  ")}},
+            task("spaces", [user(good[4].replace(" ", "\n  "))], 4),
             task("one_word", [user(good[5].replace("costs", "cost"))], 5),
             task("short", [user("hm")], 0),
             task("empty", [user("")], 0),
@@ -58,10 +58,9 @@ class Planted:
         ]
         rng.shuffle(rows)
         lines = [line(row, rng) for row in rows]
-        lines[0] = b"\xef\xbb\xbf" + lines[0]
         lines[-1] = lines[-1].rstrip()
         self.tasks = folder / "tasks.jsonl"
-        self.tasks.write_bytes(b"".join(lines[:20]) + b"\n \n" + b"".join(lines[20:]))
+        self.tasks.write_bytes(b"\xef\xbb\xbf" + b"".join(lines[:20]) + b"\n \n" + b"".join(lines[20:]))
         self.benchmark = folder / "benchmark.jsonl"
         texts = [{"question": text, "expected_answer": "x"} for text in secret]
         self.benchmark.write_text("".join(f"{json.dumps(one)}\n" for one in texts))

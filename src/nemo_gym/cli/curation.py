@@ -49,7 +49,7 @@ def curate(
     ] = None,
     max_repetition: Annotated[
         float, typer.Option(min=0, max=1, help="The largest share of three words that were there before.")
-    ] = 0.6,
+    ] = 0.8,
     max_junk: Annotated[
         float, typer.Option(min=0, max=1, help="The largest share of unreadable characters.")
     ] = 0.05,
@@ -115,9 +115,10 @@ def _print(report: Report, output: Path, removed: Path | None) -> None:
             echo(f"{'':<11}line {one.line}{of}: {detail}{one.text}"[:_WIDTH])
     if removed:
         echo(f"{number(report.rows - report.kept)} rows with their reasons -> {removed}")
-    if report.same_text:
+    if report.same_text or report.near_text:
         print_note(
-            f"{number(report.same_text)} rows stay that have the text of an earlier row and differ elsewhere "
+            f"{number(report.same_text)} rows with the text of an earlier row, and about "
+            f"{number(report.near_text)} with nearly the same, stay because their other columns differ "
             "(--by-text leaves them out)"
         )
     if report.without_text:

@@ -21,9 +21,9 @@ _EXTENSION: Final = "nvext"
 class NimSettings(ChatSettings, kw_only=True, frozen=True):
     """The additional settings of a NIM."""
 
-    reasoning: Reasoning | None = None
+    reasoning: Reasoning | bool | None = None
     """Turn the reasoning of a Nemotron model on or off, with the sampling of its model card for requests that
-    have neither a temperature nor `top_p`. By default, requests stay as they are."""
+    have neither a temperature nor `top_p`. By default, requests stay as they are. YAML reads `on` as true."""
     thinking_budget: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """The most tokens of reasoning, with `reasoning=on`."""
     sampling: bool = True
@@ -32,7 +32,7 @@ class NimSettings(ChatSettings, kw_only=True, frozen=True):
     """Where a JSON schema for the answer is sent; older NIMs only know `nvext.guided_json`."""
 
     def __post_init__(self) -> None:
-        if self.thinking_budget is not None and self.reasoning != "on":
+        if self.thinking_budget is not None and self.reasoning not in ("on", True):
             raise ValueError("thinking_budget needs reasoning=on")
 
 
@@ -56,7 +56,7 @@ class NimModel(ChatModel):
         self._budget_field = ""
         if settings.reasoning is not None:
             family = family_of(name)
-            mode = family.on if settings.reasoning == "on" else family.off
+            mode = family.on if settings.reasoning in ("on", True) else family.off
             self._mode = mode if settings.sampling else mode._replace(sampling={}, tool_sampling={})
             if settings.thinking_budget is not None and not family.budget:
                 raise UsageError(f"thinking_budget: {family.name} can't limit its reasoning").about("model")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from heapq import heappush, heappushpop
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -31,7 +32,7 @@ class CurateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The Jaccard similarity, of the sets of three words in a row, from which texts are near duplicates; None
     keeps them all."""
     by_text: bool = False
-    """Whether a row with the text of an earlier row is a duplicate also when their other columns differ."""
+    """Whether rows with the same or nearly the same text are duplicates also with different other columns."""
     fields: tuple[str, ...] = ()
     """The columns whose text is compared, in place of the input."""
     ngram: Annotated[int, msgspec.Meta(ge=1)] = MOST_WORDS
@@ -69,9 +70,11 @@ def curate(
         UsageError: the file is missing or empty, or a library is missing.
         DataError: a line is not a JSON object, or lacks a column.
     """
-    duplicates = Duplicates(source, settings)
     benchmarks = [benchmark for benchmark, _ in against]
-    with open_output(source, target, removed, msgspec.to_builtins(settings)) as output:
+    with (
+        open_output(source, target, removed, msgspec.to_builtins(settings)) as output,
+        Duplicates(source, settings) as duplicates,
+    ):
         output.report.against = [report for _, report in against]
         for lines in in_batches(read_lines(source, settings.fields)):
             judged: list[tuple[Line, Removal | None, Tokens | None]] = []
@@ -87,7 +90,7 @@ def curate(
                 else:
                     output.keep(line.line)
                     output.report.without_text += tokens is None
-        output.report.same_text = duplicates.same_text
+        output.report.same_text, output.report.near_text = duplicates.same_text, duplicates.near_text
         check_rows(source, output.report)
     return output.report
 
@@ -141,9 +144,18 @@ class Duplicates:
         """The lines of later rows with the same text and another rest."""
         self._offsets: dict[int, int] = {}
         self._near = None if settings.near is None else NearDuplicates(settings.near, self._shingles_at)
+        self._alike = None if settings.near is None else NearDuplicates(settings.near, most=1, bands=8)
+        """Rows whose other columns may differ, only to count them."""
         self._templates = _templates(source, settings.fields) if self._near else {}
         self._file = open_regular(source)
         self.same_text = 0
+        self.near_text = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def judge(self, lines: Sequence[tuple[Line, Tokens]]) -> dict[int, Removal]:
         """The duplicates among some rows and all earlier ones, by line."""
@@ -170,13 +182,16 @@ class Duplicates:
             self._others[key + rest] = line.number
             self.same_text += 1
             return None
-        if self._near and shingles:
+        if self._near and shingles and len(shingles[0]):
             own, minima = shingles
-            if len(own) and (neighbour := self._near.find(minima, line.text.frame, own)):
+            group = line.text.frame if self._settings.by_text else _joined(line.text.frame, rest)
+            if neighbour := self._near.find(minima, group, own):
                 return Removal("near_duplicate", f"similarity {neighbour.similarity:.2f}", neighbour.number)
-            if len(own):
-                self._offsets[line.number] = line.offset
-                self._near.add(line.number, minima, line.text.frame)
+            self._offsets[line.number] = line.offset
+            self._near.add(line.number, minima, group)
+            if self._alike and not self._settings.by_text:
+                self.near_text += self._alike.find(minima, line.text.frame, own) is not None
+                self._alike.add(line.number, minima, line.text.frame)
         self._first[key] = (line.number, rest)
         return None
 
@@ -188,6 +203,10 @@ class Duplicates:
         offset = self._offsets[number]
         line = _read_line(self._source, number, offset, line_at(self._file, offset), self._settings.fields)
         return self._shingles(line.text, Tokens.of(line.text.text or ""))
+
+
+def _joined(one: bytes, other: bytes) -> bytes:
+    return blake2b(one + other, digest_size=16).digest()
 
 
 def _unfit(text: TaskText, tokens: Tokens, limits: Limits) -> Removal | None:

@@ -19,7 +19,6 @@ _ROWS: Final = 6
 """Two texts with a Jaccard similarity of 0.8 share one of 20 bands of 6 minima with a probability of 0.998,
 and two with a similarity of 0.2 with one of 0.001."""
 _SEED: Final = 20261129
-_MOST_IN_BUCKET: Final = 100
 _MARGIN: Final = 0.15
 """Four standard deviations of the estimate from 120 minima."""
 
@@ -34,51 +33,74 @@ class Neighbour(NamedTuple):
 
 
 class NearDuplicates:
-    """The texts so far. Candidates come from MinHash; the Jaccard similarity that decides is exact.
+    """The texts so far. Candidates come from MinHash.
 
     Args:
         threshold: the least similarity of near duplicates.
-        shingles_of: returns the sorted shingles of an earlier text by its number.
+        shingles_of: returns the sorted shingles of an earlier text by its number, from which the similarity
+            is computed. Without it, the similarity is estimated.
+        most: the most texts of one bucket.
+        bands: how many of the 20 bands are used; fewer need less memory and find less.
     """
 
-    def __init__(self, threshold: float, shingles_of: Callable[[int], Numbers]) -> None:
+    def __init__(
+        self,
+        threshold: float,
+        shingles_of: Callable[[int], Numbers] | None = None,
+        *,
+        most: int = 100,
+        bands: int = _BANDS,
+    ) -> None:
         self._threshold = threshold
-        self._shingles_of = lru_cache(maxsize=4096)(shingles_of)
-        self._buckets: list[dict[int, list[int]]] = [{} for _ in range(_BANDS)]
+        self._shingles_of = shingles_of and lru_cache(maxsize=4096)(shingles_of)
+        self._most = most
+        self._buckets: list[dict[int, int | list[int]]] = [{} for _ in range(bands)]
+        """The places of the texts in each bucket of a band; a number alone needs less memory than a list."""
         self._signatures = np.empty((1024, _BANDS * _ROWS), np.uint32)
         self._numbers: list[int] = []
 
-    def find(self, signature: Signature, frame: bytes, shingles: Numbers) -> Neighbour | None:
-        """The most similar earlier text in the same frame, if it is similar enough."""
-        near = {
-            place
-            for bucket, band in zip(self._buckets, _bands(signature, frame), strict=True)
-            for place in bucket.get(band, ())
-        }
+    def find(self, signature: Signature, group: bytes, shingles: Numbers) -> Neighbour | None:
+        """The most similar earlier text of the group, if it is similar enough."""
+        near = set[int]()
+        for bucket, band in zip(self._buckets, _bands(signature, group), strict=False):
+            match bucket.get(band):
+                case int(place):
+                    near.add(place)
+                case list(places):
+                    near.update(places)
+                case None:
+                    pass
         if not near:
             return None
         places = np.array(sorted(near))
         estimates = (self._signatures[places] == signature).mean(axis=1)
+        margin = _MARGIN if self._shingles_of else 0.0
         for at in np.argsort(-estimates, kind="stable").tolist():
-            if estimates[at] < self._threshold - _MARGIN:
+            similarity = float(estimates[at])
+            if similarity < self._threshold - margin:
                 break
             number = self._numbers[places[at]]
-            similarity = jaccard(shingles, self._shingles_of(number))
+            if self._shingles_of:
+                similarity = jaccard(shingles, self._shingles_of(number))
             if similarity >= self._threshold:
                 return Neighbour(number, similarity)
         return None
 
-    def add(self, number: int, signature: Signature, frame: bytes) -> None:
-        """Add a text for later ones to be compared with."""
+    def add(self, number: int, signature: Signature, group: bytes) -> None:
+        """Add a text for later ones of the group to be compared with."""
         place = len(self._numbers)
         if place == len(self._signatures):
             self._signatures = np.concatenate([self._signatures, np.empty_like(self._signatures)])
         self._signatures[place] = signature
         self._numbers.append(number)
-        for bucket, band in zip(self._buckets, _bands(signature, frame), strict=True):
-            places = bucket.setdefault(band, [])
-            if len(places) < _MOST_IN_BUCKET:
-                places.append(place)
+        for bucket, band in zip(self._buckets, _bands(signature, group), strict=False):
+            match bucket.setdefault(band, place):
+                case int(first):
+                    if first != place and self._most > 1:
+                        bucket[band] = [first, place]
+                case list(others):
+                    if len(others) < self._most:
+                        others.append(place)
 
 
 def signatures(shingles: Sequence[Numbers]) -> Signature:
@@ -103,8 +125,8 @@ def jaccard(one: Numbers, other: Numbers) -> float:
     return common / (len(one) + len(other) - common)
 
 
-def _bands(signature: Signature, frame: bytes) -> list[int]:
-    start = np.uint64(int.from_bytes(frame[:8], "little"))
+def _bands(signature: Signature, group: bytes) -> list[int]:
+    start = np.uint64(int.from_bytes(group[:8], "little"))
     keys = np.full(_BANDS, start, np.uint64)
     for column in signature.reshape(_BANDS, _ROWS).T.astype(np.uint64):
         keys = (keys ^ column) * _FACTOR

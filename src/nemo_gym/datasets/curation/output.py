@@ -11,7 +11,7 @@ import msgspec
 
 from nemo_gym.runs.paths import whole_file
 from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import encode, without_mark
+from nemo_gym.wire.jsonl import encode
 
 MOST_EXAMPLES: Final = 5
 _EXAMPLE_CHARACTERS: Final = 160
@@ -55,6 +55,8 @@ class Report(msgspec.Struct, kw_only=True):
     examples: dict[str, list[Example]] = {}
     same_text: int = 0
     """Rows that stay although they have the text of an earlier row, because their other columns differ."""
+    near_text: int = 0
+    """About how many rows stay although they are nearly the same as an earlier row, for the same reason."""
     without_text: int = 0
     """Rows without any text, which stay because there is nothing to compare."""
     against: list[AgainstReport] = []
@@ -86,7 +88,7 @@ class Output:
             start = " ".join(text.split())[:_EXAMPLE_CHARACTERS]
             examples.append(Example(number, name, removal.detail, start, removal.of))
         if self._removed is not None:
-            row = msgspec.Raw(without_mark(line).strip() if number == 1 else line.strip())
+            row = msgspec.Raw(line.strip())
             record: Mapping[str, Any] = {
                 "line": number, "id": name, **msgspec.to_builtins(removal), "row": row,
             }  # fmt: skip

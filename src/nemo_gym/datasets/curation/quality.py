@@ -16,7 +16,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     min_words: Annotated[int, msgspec.Meta(ge=0)] = 3
     max_words: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    max_repetition: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.6
+    max_repetition: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
     """The largest share of three words in a row that were there before. Figures and single letters don't
     count, because boards and grids are full of them, and neither do texts of fewer than 30 words."""
     max_junk: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05

@@ -79,9 +79,9 @@ def curate_with_curator(
         if _write_view(source, folder, settings, benchmarks):
             _run("score", program, folder)
             removals = _failures(folder)
-            duplicates = Duplicates(source, settings)
-            removals |= _find_duplicates(source, settings, duplicates, removals)
-            report.same_text = duplicates.same_text
+            with Duplicates(source, settings) as duplicates:
+                removals |= _find_duplicates(source, settings, duplicates, removals)
+                report.same_text, report.near_text = duplicates.same_text, duplicates.near_text
             _write_ids(folder / "duplicates.jsonl", removals)
             _run("remove", program, folder)
             kept = _read_kept(folder)
@@ -110,7 +110,7 @@ def view_row(line: Line) -> dict[str, str]:
         "text": line.text.text or "",
         "system": line.text.system,
         "category": named_agent(line.row),
-        "gym_row": line.line.decode("utf-8-sig" if line.number == 1 else "utf-8"),
+        "gym_row": line.line.decode(),
     }
 
 
