@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 import nemo_gym as gym
 from nemo_gym import Environment, Response, Session, StepEnvironment, tool
+from nemo_gym.environments.base import Step
 from nemo_gym.environments.discovery import library
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.models.scripted import ScriptedModel
@@ -54,6 +55,12 @@ class Tools(Environment):
 
 class Steps(StepEnvironment):
     """Has steps."""
+
+    def reset(self, task: Any, session: Session) -> str:
+        return "begin"
+
+    def step(self, action: Response, session: Session) -> Step:
+        return Step(reward=1.0, terminated=True)
 
 
 def mcqa_rows(count: int = 8) -> list[dict[str, Any]]:
@@ -315,8 +322,12 @@ class TestHarness:
         assert values == {"reward": 0.5, "pass_at_1": 0.5, "pass_at_2": 0.5, "failed": 0.0}
         assert metrics["reward"]["scores"]["mean"]["stats"]["count"] == 16
 
-    def test_a_run_without_a_score_is_no_result(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match=r"rollouts\.jsonl"):
+    def test_a_run_without_a_score_is_no_result(self, gym: Gym, tmp_path: Path, tasks_file: Path) -> None:
+        program = tmp_path / "model.py"
+        program.write_text("def play(params):\n    raise ValueError('no answer')\n")
+        model = ("--model-type", "scripted", "-m", f"{program}:play")
+        gym("run", "mcqa", "-i", tasks_file, "-o", tmp_path / "rollouts.jsonl", *model)
+        with pytest.raises(UsageError, match=r"rollouts\.jsonl: no rollout was scored \(.* 8\)"):
             scores_of(tmp_path)
 
     def test_the_framework_file_has_every_benchmark(self) -> None:

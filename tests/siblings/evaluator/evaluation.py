@@ -112,7 +112,7 @@ async def test_the_plugin_gives_our_rewards(endpoint: str, tasks_file: Path, tmp
 
 
 async def test_a_built_in_environment_is_a_benchmark_by_its_name(endpoint: str, tmp_path: Path) -> None:
-    benchmark = {"name": f"{PLUGIN}:gym-mcqa", "params": {"split": "example"}, "max_problems": 3}
+    benchmark = {"name": f"{PLUGIN}:gym-mcqa", "params": {"split": "example", "limit": 3}}
     folder, _ = evaluate(tmp_path / "out", endpoint, benchmark)
     rollouts = gym.collect(
         "mcqa", ModelSpec("chat", "m", endpoint), split="example", limit=3, num_repeats=REPEATS
