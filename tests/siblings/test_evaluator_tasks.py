@@ -229,6 +229,7 @@ RESULT = {
     "metadata": {"category": "sums"},
     "tokens": 7,
     "latency_ms": 250.0,
+    "trajectory": [{"step_id": 1, "source": "agent", "message": "4"}],
 }
 
 
@@ -252,6 +253,7 @@ class TestImport:
         assert first.response.final_text == "4"
         assert first.row["responses_create_params"] == {"input": [user("2 + 2?")]}
         assert (first.row["category"], first.row["extracted_answer"], first.row["tokens"]) == ("sums", "4", 7)
+        assert first.row["evaluator_trajectory"] == RESULT["trajectory"]
         assert (first.reward, second.reward, first.timing) == (1.0, 0.0, {"total_s": 0.25})
         assert folder.exists()
 

@@ -200,3 +200,23 @@ async def test_the_environment_scores_the_same_rails_in_both_ways(rails: str, ch
             2: (0.0, "over_refusal", "regex check input"),
             3: (0.0, "not_blocked", None),
         }
+
+
+def test_a_run_on_the_command_line_has_the_rail_in_its_rows(
+    rails: str, chat_endpoint: str, tmp_path: Path
+) -> None:
+    guardrails = json.dumps({"url": rails, "config_id": CONFIG})
+    command = [str(Path(sys.executable).with_name("gym")), "run", "guardrails", "--limit", "60"]
+    model = ["--model-url", chat_endpoint, "-m", "m", "--model-setting", f"guardrails={guardrails}"]
+    output = tmp_path / "run.jsonl"
+    done = subprocess.run(
+        [*command, *model, "-o", str(output), "--seed", "1"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(rows) == 60
+    assert {row["rails_ran"] for row in rows} == {True}
+    blocked = {row["rail"] for row in rows if row["blocked"]}
+    texts = [row["responses_create_params"]["input"][-1]["content"] for row in rows if row["blocked"]]
+    assert blocked == {"regex check input", "regex check output"}
+    assert all("gnore all previous instructions" in text or "secret" in text for text in texts)
