@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,7 +29,8 @@ from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.store import RunStore
-from nemo_gym.siblings.evaluator.gateway import gateway_app
+from nemo_gym.serving.sockets import bind
+from nemo_gym.siblings.evaluator.gateway import gateway_app, gateway_host
 from nemo_gym.siblings.evaluator.harness import scores_of
 from nemo_gym.siblings.evaluator.results import import_results
 from nemo_gym.siblings.evaluator.tasks import INDEX, EvaluatorTasks, TaskSource
@@ -138,6 +140,26 @@ class TestGateway:
         async with gateway(TaskSource(environment="mcqa", input=str(tasks_file))) as client:
             document = (await client.get("/openapi.json")).json()
         assert [path for path, methods in document["paths"].items() if "post" in methods] == []
+
+    async def test_idle_connections_stay_open_for_two_minutes(
+        self, tasks_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seconds: list[int] = []
+
+        class Config(uvicorn.Config):
+            def __init__(self, app: Any, **settings: Any) -> None:
+                seconds.append(settings["timeout_keep_alive"])
+                super().__init__(app, **settings)
+
+        monkeypatch.setattr(uvicorn, "Config", Config)
+        host, listener = gateway_host(), bind("127.0.0.1", 0, "the gateway")
+        tasks = EvaluatorTasks(TaskSource(environment="mcqa", input=str(tasks_file)))
+        await host.serve("evaluator", gateway_app(tasks), listener)
+        async with httpx.AsyncClient() as client:
+            port = listener.getsockname()[1]
+            assert (await client.get(f"http://127.0.0.1:{port}/dataset_size")).json() == {"size": 8}
+        await host.stop(["evaluator"], grace_s=0.0)
+        assert seconds == [120]
 
     async def test_a_wrong_request_is_refused_with_a_line(self, tasks_file: Path) -> None:
         async with gateway(TaskSource(environment="mcqa", input=str(tasks_file), limit=2)) as client:
