@@ -197,6 +197,15 @@ class TestFailure:
             with pytest.raises(ModelError, match="the rail 'self check input' failed"):
                 await model.responses({"input": "hi"})
 
+    async def test_an_unknown_configuration_is_named_before_the_run(self) -> None:
+        async with guarded(lambda _: "x") as (model, _):
+            await model.check()
+        async with guardrails() as (url, _):
+            settings = GuardrailsSettings(url=url, config_id="our")
+            async with GuardedModel(ScriptedModel(lambda _: "x"), settings) as model:
+                with pytest.raises(UsageError, match=r"no configuration 'our'\. Did you mean 'ours'"):
+                    await model.check()
+
     async def test_a_server_that_is_not_there_is_named_before_the_run(self) -> None:
         with socket.socket() as nobody:  # bound, so that no other program gets the port, and not listening
             nobody.bind(("127.0.0.1", 0))

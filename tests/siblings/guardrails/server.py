@@ -21,7 +21,7 @@ from nemo_gym.library.safety.guardrails.environment import Guardrails
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.training.sequences import sequences
-from nemo_gym.wire.errors import ModelRejected
+from nemo_gym.wire.errors import ModelRejected, UsageError
 from nemo_gym.wire.items import user
 from nemo_gym.wire.rail_checks import blocking_check, rail_checks
 from tests.siblings.test_guardrails_models import ATTACK, TRAINING, Chat, requests
@@ -147,6 +147,8 @@ async def test_token_ids_of_a_masked_answer_are_those_that_were_sampled(
 async def test_an_unknown_configuration_fails_the_call(rails: str, chat_endpoint: str) -> None:
     settings = {"guardrails": {"url": rails, "config_id": "other"}}
     async with endpoint_model("chat", [chat_endpoint], "m", settings=settings) as model:
+        with pytest.raises(UsageError, match=r"there is no configuration 'other'\. Known: ours"):
+            await model.check()
         with pytest.raises(ModelRejected, match="Invalid config path"):
             await model.responses({"input": "say hello"})
 
