@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,12 +23,14 @@ from starlette.routing import Route
 
 import nemo_gym as gym
 from nemo_gym import Environment, Response, Session, StepEnvironment, tool
+from nemo_gym.environments.base import Step
 from nemo_gym.environments.discovery import library
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.models.scripted import ScriptedModel
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.store import RunStore
-from nemo_gym.siblings.evaluator.gateway import gateway_app
+from nemo_gym.serving.sockets import bind
+from nemo_gym.siblings.evaluator.gateway import gateway_app, gateway_host
 from nemo_gym.siblings.evaluator.harness import scores_of
 from nemo_gym.siblings.evaluator.results import import_results
 from nemo_gym.siblings.evaluator.tasks import INDEX, EvaluatorTasks, TaskSource
@@ -54,6 +57,12 @@ class Tools(Environment):
 
 class Steps(StepEnvironment):
     """Has steps."""
+
+    def reset(self, task: Any, session: Session) -> str:
+        return "begin"
+
+    def step(self, action: Response, session: Session) -> Step:
+        return Step(reward=1.0, terminated=True)
 
 
 def mcqa_rows(count: int = 8) -> list[dict[str, Any]]:
@@ -131,6 +140,26 @@ class TestGateway:
         async with gateway(TaskSource(environment="mcqa", input=str(tasks_file))) as client:
             document = (await client.get("/openapi.json")).json()
         assert [path for path, methods in document["paths"].items() if "post" in methods] == []
+
+    async def test_idle_connections_stay_open_for_two_minutes(
+        self, tasks_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seconds: list[int] = []
+
+        class Config(uvicorn.Config):
+            def __init__(self, app: Any, **settings: Any) -> None:
+                seconds.append(settings["timeout_keep_alive"])
+                super().__init__(app, **settings)
+
+        monkeypatch.setattr(uvicorn, "Config", Config)
+        host, listener = gateway_host(), bind("127.0.0.1", 0, "the gateway")
+        tasks = EvaluatorTasks(TaskSource(environment="mcqa", input=str(tasks_file)))
+        await host.serve("evaluator", gateway_app(tasks), listener)
+        async with httpx.AsyncClient() as client:
+            port = listener.getsockname()[1]
+            assert (await client.get(f"http://127.0.0.1:{port}/dataset_size")).json() == {"size": 8}
+        await host.stop(["evaluator"], grace_s=0.0)
+        assert seconds == [120]
 
     async def test_a_wrong_request_is_refused_with_a_line(self, tasks_file: Path) -> None:
         async with gateway(TaskSource(environment="mcqa", input=str(tasks_file), limit=2)) as client:
@@ -222,6 +251,7 @@ RESULT = {
     "metadata": {"category": "sums"},
     "tokens": 7,
     "latency_ms": 250.0,
+    "trajectory": [{"step_id": 1, "source": "agent", "message": "4"}],
 }
 
 
@@ -245,6 +275,7 @@ class TestImport:
         assert first.response.final_text == "4"
         assert first.row["responses_create_params"] == {"input": [user("2 + 2?")]}
         assert (first.row["category"], first.row["extracted_answer"], first.row["tokens"]) == ("sums", "4", 7)
+        assert first.row["evaluator_trajectory"] == RESULT["trajectory"]
         assert (first.reward, second.reward, first.timing) == (1.0, 0.0, {"total_s": 0.25})
         assert folder.exists()
 
@@ -315,8 +346,12 @@ class TestHarness:
         assert values == {"reward": 0.5, "pass_at_1": 0.5, "pass_at_2": 0.5, "failed": 0.0}
         assert metrics["reward"]["scores"]["mean"]["stats"]["count"] == 16
 
-    def test_a_run_without_a_score_is_no_result(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match=r"rollouts\.jsonl"):
+    def test_a_run_without_a_score_is_no_result(self, gym: Gym, tmp_path: Path, tasks_file: Path) -> None:
+        program = tmp_path / "model.py"
+        program.write_text("def play(params):\n    raise ValueError('no answer')\n")
+        model = ("--model-type", "scripted", "-m", f"{program}:play")
+        gym("run", "mcqa", "-i", tasks_file, "-o", tmp_path / "rollouts.jsonl", *model)
+        with pytest.raises(UsageError, match=r"rollouts\.jsonl: no rollout was scored \(.* 8\)"):
             scores_of(tmp_path)
 
     def test_the_framework_file_has_every_benchmark(self) -> None:

@@ -197,6 +197,15 @@ class TestFailure:
             with pytest.raises(ModelError, match="the rail 'self check input' failed"):
                 await model.responses({"input": "hi"})
 
+    async def test_an_unknown_configuration_is_named_before_the_run(self) -> None:
+        async with guarded(lambda _: "x") as (model, _):
+            await model.check()
+        async with guardrails() as (url, _):
+            settings = GuardrailsSettings(url=url, config_id="our")
+            async with GuardedModel(ScriptedModel(lambda _: "x"), settings) as model:
+                with pytest.raises(UsageError, match=r"no configuration 'our'\. Did you mean 'ours'"):
+                    await model.check()
+
     async def test_a_server_that_is_not_there_is_named_before_the_run(self) -> None:
         with socket.socket() as nobody:  # bound, so that no other program gets the port, and not listening
             nobody.bind(("127.0.0.1", 0))
@@ -205,6 +214,17 @@ class TestFailure:
             async with GuardedModel(ScriptedModel(lambda _: "x"), settings) as model:
                 with pytest.raises(GymError, match="guardrails: no model endpoint at"):
                     await model.check()
+
+    async def test_it_is_a_block_of_a_configuration_too_and_its_key_is_masked(self) -> None:
+        async with guardrails() as (url, server):
+            block = {"url": url, "config_id": CONFIG, "api_key": "a-secret-key", "rails": ["input"]}
+            fields = {"base_url": "http://127.0.0.1:9/v1", "model": "m", "guardrails": block}
+            spec = ModelSpec.of_instance("vllm_model", fields)
+            async with spec.build() as model:
+                response = await model.responses({"input": ATTACK})
+        assert response.incomplete_reason == "content_filter"
+        assert len(server.checks) == 1
+        assert "a-secret-key" not in json.dumps(spec.public())
 
     def test_a_wrong_setting_is_named(self) -> None:
         wrong = {"url": "http://localhost:1", "config": "ours"}

@@ -32,6 +32,7 @@ class GuardrailsServer:
             routes=[
                 Route("/v1/checks", self.check, methods=["POST"]),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/v1/rails/configs", lambda _: JSONResponse([{"id": CONFIG}])),
                 Route("/v1/models", lambda _: JSONResponse({"data": []})),
             ]
         )

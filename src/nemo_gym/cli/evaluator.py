@@ -104,12 +104,11 @@ def serve(
 
 
 async def _serve(source: TaskSource, listener: socket.socket) -> int:
-    from nemo_gym.serving.host import Host
     from nemo_gym.serving.stop_signals import stop_event
-    from nemo_gym.siblings.evaluator.gateway import KEEP_ALIVE_S, gateway_app
+    from nemo_gym.siblings.evaluator.gateway import gateway_app, gateway_host
     from nemo_gym.siblings.evaluator.tasks import EvaluatorTasks
 
-    stop, server = stop_event(_GRACE_S, print_error), Host(keep_alive_s=KEEP_ALIVE_S)
+    stop, server = stop_event(_GRACE_S, print_error), gateway_host()
     tasks = EvaluatorTasks(source)
     await server.serve(_NAME, gateway_app(tasks), listener)
     port: int = listener.getsockname()[1]

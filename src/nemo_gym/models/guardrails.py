@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from hashlib import blake2b
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -16,8 +17,9 @@ from nemo_gym.models.base import Model, WrappedModel
 from nemo_gym.transport.exchange import Timeouts
 from nemo_gym.transport.http import Endpoint
 from nemo_gym.wire.chat import chat_request
-from nemo_gym.wire.errors import GymError, ModelError
+from nemo_gym.wire.errors import GymError, ModelError, UsageError, did_you_mean
 from nemo_gym.wire.items import ALL_TOKEN_FIELDS, Item, assistant
+from nemo_gym.wire.json_values import objects_of, text_of
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.masking import SecretText
 from nemo_gym.wire.params import RequestParams, input_items
@@ -57,8 +59,7 @@ class GuardedModel(WrappedModel):
         self._endpoint = Endpoint(
             settings.url, api_key=settings.api_key or None, timeouts=Timeouts.of(settings.timeout)
         )
-        self._known: OrderedDict[str, _Verdict] = OrderedDict()
-        """Verdicts on user messages, by their text, for the calls that follow in the same conversation."""
+        self._known = _Verdicts()
 
     async def responses(self, params: RequestParams) -> Response:
         checks: list[RailCheck] = []
@@ -82,9 +83,14 @@ class GuardedModel(WrappedModel):
     async def check(self) -> None:
         await super().check()
         try:
-            await self._endpoint.check()
+            reply = await self._endpoint.get("/rails/configs")
         except GymError as error:
             raise GymError(f"guardrails: {error}") from None
+        names = _config_names(reply.content) if reply.status == 200 else []
+        if names and self._settings.config_id not in names:
+            hint = did_you_mean(self._settings.config_id, names)
+            url, name = self._endpoint.url, self._settings.config_id
+            raise UsageError(f"guardrails at {url}: there is no configuration {name!r}.{hint}")
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()
@@ -104,9 +110,7 @@ class GuardedModel(WrappedModel):
         verdict = self._known.get(text) if last < len(items) - 1 else None
         if verdict is None:
             verdict = await self._ask("input", messages)
-            self._known[text] = verdict
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
+            self._known.add(text, verdict)
         new_items = [self._as_modified(item) if _is_user(item) else item for item in items]
         return ({**params, "input": new_items} if new_items != items else params), verdict
 
@@ -153,11 +157,41 @@ class _Verdict(msgspec.Struct, frozen=True):
     rail: str | None = None
 
 
+class _Verdicts:
+    """The latest verdicts on user messages, for the calls that follow in the same conversations."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[bytes, _Verdict] = OrderedDict()
+
+    def add(self, text: str, verdict: _Verdict) -> None:
+        self._of[_digest(text)] = verdict
+        if len(self._of) > _MOST_KNOWN:
+            self._of.popitem(last=False)
+
+    def get(self, text: str) -> _Verdict | None:
+        key = _digest(text)
+        if key in self._of:
+            self._of.move_to_end(key)
+        return self._of.get(key)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+
+
 def _read_verdict(content: bytes) -> _Verdict:
     try:
         return msgspec.convert(decode(content), _Verdict)
     except msgspec.ValidationError as error:
         raise ValueError(f"not the result of a check: {error}") from None
+
+
+def _config_names(content: bytes) -> list[str]:
+    """The configurations of a server; empty where it does not list them."""
+    try:
+        return [text_of(one.get("id")) for one in objects_of(decode(content))]
+    except msgspec.DecodeError:
+        return []
 
 
 def _messages(params: RequestParams) -> list[dict[str, Any]]:
@@ -216,6 +250,6 @@ def _for_model(params: RequestParams) -> RequestParams:
     return {**params, "input": cast("list[Item]", new_items)}
 
 
-_MOST_KNOWN: Final = 10_000
+_MOST_KNOWN: Final = 100_000
 _INTERNAL_ERROR: Final = "I'm sorry, an internal error has occurred."
 """The text of the library when a rail itself fails, which it reports as blocked."""

@@ -112,7 +112,7 @@ async def test_the_plugin_gives_our_rewards(endpoint: str, tasks_file: Path, tmp
 
 
 async def test_a_built_in_environment_is_a_benchmark_by_its_name(endpoint: str, tmp_path: Path) -> None:
-    benchmark = {"name": f"{PLUGIN}:gym-mcqa", "params": {"split": "example"}, "max_problems": 3}
+    benchmark = {"name": f"{PLUGIN}:gym-mcqa", "params": {"split": "example", "limit": 3}}
     folder, _ = evaluate(tmp_path / "out", endpoint, benchmark)
     rollouts = gym.collect(
         "mcqa", ModelSpec("chat", "m", endpoint), split="example", limit=3, num_repeats=REPEATS
@@ -142,26 +142,41 @@ async def test_imported_results_have_the_reported_score(
     assert (summary.requested, summary.scored) == (6 * REPEATS, 6 * REPEATS)
 
 
+def delegated(folder: Path, endpoint: str, environment: str, params: dict[str, Any]) -> tuple[Path, float]:
+    """An evaluation whose rollouts our agent makes, with a server of ours."""
+    command = [str(BIN / "gym"), "env", "start", environment, "--model-type", "chat", "-m", "m"]
+    with program([*command, "--model-url", endpoint, "--port", "0"], until=" head ") as line:
+        head = next(word for word in line.split() if word.startswith("http"))
+        solver = {"type": "gym_delegation", "service": "model", "gym_service": "gym", "gym_agent": "any"}
+        benchmark = {
+            "name": f"{PLUGIN}:nemo_gym",
+            "params": {"environment": environment, **params},
+            "solver": {**solver, "trust_reward": True},
+        }
+        return evaluate(folder, endpoint, benchmark, gym={"type": "gym", "url": head})
+
+
 async def test_a_delegated_rollout_has_the_reward_of_our_agent(
     endpoint: str, tasks_file: Path, tmp_path: Path
 ) -> None:
-    command = [str(BIN / "gym"), "env", "start", "mcqa", "--model-type", "chat", "-m", "m"]
-    with program([*command, "--model-url", endpoint, "--port", "0"], until=" head ") as line:
-        head = next(word for word in line.split() if word.startswith("http"))
-        benchmark = {
-            "name": f"{PLUGIN}:nemo_gym",
-            "params": {"environment": "mcqa", "input": str(tasks_file)},
-            "solver": {
-                "type": "gym_delegation",
-                "service": "model",
-                "gym_service": "gym",
-                "gym_agent": "any",
-                "trust_reward": True,
-            },
-        }
-        folder, score = evaluate(tmp_path / "out", endpoint, benchmark, gym={"type": "gym", "url": head})
+    folder, score = delegated(tmp_path / "out", endpoint, "mcqa", {"input": str(tasks_file)})
     assert rewards_of(folder) == await own(endpoint, tasks_file)
     assert score == 0.5
+
+
+async def test_tools_are_called_in_a_delegated_rollout(tmp_path: Path) -> None:
+    """The policy of the token server looks up every value and hands them in."""
+    with program([sys.executable, str(SUPPORT / "token_server.py")]) as line:
+        policy = f"http://127.0.0.1:{int(line)}/v1"
+        params = {"split": "example", "limit": 2}
+        folder, score = delegated(tmp_path / "out", policy, "example_multi_step", params)
+        model = ModelSpec("chat", "m", policy)
+        rollouts = gym.collect("example_multi_step", model, **params, num_repeats=REPEATS)
+        rewards = {(one.task_index, one.rollout_index): one.reward async for one in rollouts}
+    assert rewards_of(folder) == rewards
+    assert score == 1.0
+    imported = await import_results(tmp_path / "out", tmp_path / "run.jsonl")
+    assert imported.report.summary.mean_reward == 1.0
 
 
 @asynccontextmanager

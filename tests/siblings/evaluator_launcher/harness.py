@@ -79,6 +79,9 @@ async def test_an_evaluation_has_the_scores_of_our_own_run(endpoint: str, tmp_pa
     assert metrics["reward"]["scores"]["mean"]["value"] == pytest.approx(mean) == pytest.approx(1 / 3)
     assert metrics["pass_at_1"]["scores"]["pass_at_1"]["value"] == pytest.approx(mean)
     assert metrics["failed"]["scores"]["rollouts"]["value"] == 0.0
+    launcher = import_module("nemo_evaluator_launcher.exporters.utils")
+    read = launcher.extract_accuracy_metrics(tmp_path / "out")
+    assert sorted(read.values()) == pytest.approx([0.0, 1 / 3, 1 / 3, 1 / 3], abs=1e-3)
     assert results["groups"]["mcqa"]["metrics"].keys() == metrics.keys()
 
 

@@ -21,7 +21,7 @@ from nemo_gym.library.safety.guardrails.environment import Guardrails
 from nemo_gym.models.endpoints import endpoint_model
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.training.sequences import sequences
-from nemo_gym.wire.errors import ModelRejected
+from nemo_gym.wire.errors import ModelRejected, UsageError
 from nemo_gym.wire.items import user
 from nemo_gym.wire.rail_checks import blocking_check, rail_checks
 from tests.siblings.test_guardrails_models import ATTACK, TRAINING, Chat, requests
@@ -147,6 +147,8 @@ async def test_token_ids_of_a_masked_answer_are_those_that_were_sampled(
 async def test_an_unknown_configuration_fails_the_call(rails: str, chat_endpoint: str) -> None:
     settings = {"guardrails": {"url": rails, "config_id": "other"}}
     async with endpoint_model("chat", [chat_endpoint], "m", settings=settings) as model:
+        with pytest.raises(UsageError, match=r"there is no configuration 'other'\. Known: ours"):
+            await model.check()
         with pytest.raises(ModelRejected, match="Invalid config path"):
             await model.responses({"input": "say hello"})
 
@@ -200,3 +202,23 @@ async def test_the_environment_scores_the_same_rails_in_both_ways(rails: str, ch
             2: (0.0, "over_refusal", "regex check input"),
             3: (0.0, "not_blocked", None),
         }
+
+
+def test_a_run_on_the_command_line_has_the_rail_in_its_rows(
+    rails: str, chat_endpoint: str, tmp_path: Path
+) -> None:
+    guardrails = json.dumps({"url": rails, "config_id": CONFIG})
+    command = [str(Path(sys.executable).with_name("gym")), "run", "guardrails", "--limit", "60"]
+    model = ["--model-url", chat_endpoint, "-m", "m", "--model-setting", f"guardrails={guardrails}"]
+    output = tmp_path / "run.jsonl"
+    done = subprocess.run(
+        [*command, *model, "-o", str(output), "--seed", "1"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(rows) == 60
+    assert {row["rails_ran"] for row in rows} == {True}
+    blocked = {row["rail"] for row in rows if row["blocked"]}
+    texts = [row["responses_create_params"]["input"][-1]["content"] for row in rows if row["blocked"]]
+    assert blocked == {"regex check input", "regex check output"}
+    assert all("gnore all previous instructions" in text or "secret" in text for text in texts)

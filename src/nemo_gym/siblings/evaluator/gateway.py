@@ -20,6 +20,7 @@ from nemo_gym.serving.answers import JsonResponse
 from nemo_gym.serving.app import base_app
 from nemo_gym.serving.bodies import read_object
 from nemo_gym.serving.errors import InvalidBody
+from nemo_gym.serving.host import Host
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.siblings.evaluator.tasks import INDEX, EvaluatorTasks
 from nemo_gym.wire.errors import RolloutError, UsageError
@@ -71,6 +72,11 @@ def gateway_app(tasks: EvaluatorTasks, options: AppOptions | None = None) -> Sta
     ]
     about = {"kind": "evaluator", "name": name}
     return base_app(f"Evaluator___{name}", routes, options or AppOptions(), lifespan=lifespan, about=about)
+
+
+def gateway_host() -> Host:
+    """Serves the app so that idle connections of Evaluator stay open."""
+    return Host(keep_alive_s=KEEP_ALIVE_S)
 
 
 class _SeedBody(msgspec.Struct):

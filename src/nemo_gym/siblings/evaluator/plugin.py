@@ -28,7 +28,7 @@ class GymBenchmark(_base.EvalEnvironment):
     environment: str = ""
 
     def __init__(self, **params: Any) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         limit = params.pop("num_examples", None)
         fields = {"environment": self.environment, **params}
         fields.setdefault("limit", limit)

@@ -36,6 +36,8 @@ from nemo_gym.wire.rollout import Reward, Rollout
 RESULTS: Final = "results.jsonl"
 SAMPLES: Final = "nemo-evaluator-per-sample-outputs"
 SCORES: Final = "results.yml"
+TRAJECTORY: Final = "evaluator_trajectory"
+"""The column with the trajectory that Evaluator's solver recorded (ATIF)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def _rollout(result: _Result) -> Rollout:
         **{name: result.row[name] for name in _COLUMNS if result.row.get(name) is not None},
         **details,
     }
+    if trajectory := result.row.get("trajectory"):
+        columns[TRAJECTORY] = trajectory
     category = text_of(details.get("error_category"))
     failure: RolloutError | None = None
     if category in _FAILURES:

@@ -114,8 +114,8 @@ class EvaluatorTasks:
             UsageError: there is no such task.
         """
         row = self._row(number)
-        params = cast("RequestParams", row[keys.PARAMS])
-        messages = chat_request(params)["messages"]
+        params: dict[str, Any] = row[keys.PARAMS]
+        messages = chat_request(cast("RequestParams", params))["messages"]
         columns = {name: value for name, value in row.items() if name not in _NOT_COLUMNS}
         more = {name: params[name] for name in ("tools", "reasoning") if params.get(name)}
         return Seed(
