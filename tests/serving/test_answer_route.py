@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from nemo_gym import Environment, Response, Reward, Session, Task, tool
+from nemo_gym import Environment, Response, Reward, Session, Step, StepEnvironment, Task, tool
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.serving.environment_app import environment_app
 from nemo_gym.serving.options import AppOptions
@@ -120,6 +120,20 @@ def test_the_route_is_no_tool(caller: TestClient) -> None:
     assert [one["name"] for one in caller.post("/seed_session", json={"name": "Ada"}).json()["tools"]] == [
         "greet"
     ]
+
+
+def test_an_environment_of_steps_has_no_verdict_on_one_answer() -> None:
+    class Walking(StepEnvironment):
+        """Walk."""
+
+        def step(self, action: Response, session: Session) -> Step:
+            return Step(reward=1.0, terminated=True)
+
+    with TestClient(environment_app(LocalEnvironment(Walking()), "w", AppOptions())) as caller:
+        (verdict,) = verdicts(caller, {"answer": "left"})
+
+    assert verdict["is_valid"] is None
+    assert verdict["reason"] == "walking has reset and step: one answer can't be verified, only a rollout"
 
 
 def test_a_body_without_rows_is_refused(caller: TestClient) -> None:
