@@ -1,4 +1,4 @@
-"""`gym data-designer`: NeMo Data Designer's data sets as tasks, and its configurations for environments here."""
+"""`gym data-designer`: data sets of NeMo Data Designer as tasks, and configurations that make them."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def import_dataset(
     """
     from nemo_gym.siblings.data_designer.mapping import load_mapping
     from nemo_gym.siblings.data_designer.presets import find_preset
-    from nemo_gym.siblings.data_designer.tasks import import_tasks, rows_of_report
+    from nemo_gym.siblings.data_designer.tasks import import_tasks, left_out_lines
 
     if mapping and preset:
         raise UsageError("--mapping and --preset exclude each other: give one")
     chosen = load_mapping(mapping) if mapping else find_preset(preset).mapping if preset else None
     report = import_tasks(source, output, chosen, environment=environment, limit=limit)
-    for line in rows_of_report(report, MOST_LINES):
+    for line in left_out_lines(report, MOST_LINES):
         print_error(line)
     if json:
         print_json(report)
@@ -110,9 +110,9 @@ def preset(
 def create(
     config: Annotated[Path, typer.Argument(help="A configuration of Data Designer, YAML.")],
     num_records: Annotated[int, typer.Option("--num-records", "-n", min=1, help="Records to generate.")] = 40,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The folder of its data sets.")
-    ] = Path("artifacts"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of its data sets.")] = Path(
+        "artifacts"
+    ),
     name: Annotated[str, typer.Option(help="The data set's name, a folder in it.")] = "dataset",
     model_url: ModelUrl = "",
     model: ModelName = "",
@@ -156,6 +156,10 @@ def tools(
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the environment.")
     ] = None,
+    input: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", help="A file of tasks: every session has the first one."),
+    ] = None,
 ) -> None:
     """Serve an environment's tools to an MCP client over standard input and output, as a `stdio` provider.
 
@@ -165,4 +169,4 @@ def tools(
     """
     from nemo_gym.siblings.data_designer.tool_server import serve_tools
 
-    serve_tools(environment, read_settings(settings or []))
+    serve_tools(environment, read_settings(settings or []), input)

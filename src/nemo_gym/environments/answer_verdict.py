@@ -58,9 +58,10 @@ def response_of(answer: object) -> Response:
             return Response.of([assistant(answer)])
         case list():
             return Response.of(answer_items(cast("list[Any]", answer)))
-        case {"output": list(items)}:
-            check_items(items, "answer.output")
-            return Response(cast("dict[str, Any]", answer))
+        case {"output": list()}:
+            data = cast("dict[str, Any]", answer)
+            check_items(data["output"], "answer.output")
+            return Response(data)
         case None:
             raise UsageError("the answer is null")
         case _:

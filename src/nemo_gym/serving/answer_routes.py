@@ -1,4 +1,4 @@
-"""The route that scores answers in tables of other programs, as the remote validator of NeMo Data Designer."""
+"""The route that scores answers in tables: the remote validator of NeMo Data Designer."""
 
 from __future__ import annotations
 

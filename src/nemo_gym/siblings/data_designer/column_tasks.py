@@ -16,6 +16,7 @@ from nemo_gym.environments.build import build_environment
 from nemo_gym.environments.discovery import find_environment
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.runs.component_specs import ModelSpec
+from nemo_gym.siblings.data_designer.background import close_at_exit, in_background
 from nemo_gym.siblings.data_designer.columns import Unmappable, value_at
 from nemo_gym.siblings.data_designer.mapping import Mapping, read_mapping
 from nemo_gym.siblings.data_designer.presets import find_preset
@@ -58,18 +59,7 @@ async def verify_record(mapping: Mapping, answer: str, record: Row) -> Cell:
     Args:
         answer: a column, or a path in one.
     """
-    try:
-        record = as_json(record)
-        link = _link(mapping.environment, encode(mapping.settings))
-        row = typed_columns(mapping.task(record), link.environment.Task)
-        verdict = await answer_verdict(link, row, value_at(record, answer))
-    except (GymError, Unmappable) as error:
-        return None, without_secrets(str(error))
-    except Exception as error:  # an author's environment may raise anything
-        return None, without_secrets(f"{type(error).__name__}: {error}")
-    if verdict.is_valid is None:
-        return None, verdict.reason
-    return cast("dict[str, Any]", msgspec.to_builtins(verdict)), None
+    return await in_background(_verify(mapping, answer, record))
 
 
 async def roll_out_record(
@@ -79,33 +69,22 @@ async def roll_out_record(
     *,
     models: Fields[str, ModelSpec] | None = None,
     max_steps: int | None = None,
-    timeout: float = 3600.0,
+    most_seconds: float = 3600.0,
     sampling: Fields[str, Any] | None = None,
 ) -> tuple[Cell, list[dict[str, Any]] | None]:
-    """A rollout of the task of a record, and its conversation as chat messages. It never raises."""
-    try:
-        record = as_json(record)
-        kind = find_environment(mapping.environment).Task
-        row = typed_columns(mapping.task(record), kind)
-        rollouts = collect(
-            mapping.environment,
-            spec,
-            [row],
-            settings=mapping.settings,
-            models=dict(models or {}),
-            agent_settings=None if max_steps is None else {"max_steps": max_steps},
-            concurrency=1,
-            rollout_timeout=timeout,
-            **dict(sampling or {}),
-        )
-        async with aclosing(rollouts):
-            async for rollout in rollouts:
-                return _rollout_cell(rollout), trace_of(rollout)
-    except (GymError, Unmappable) as error:
-        return (None, without_secrets(str(error))), None
-    except Exception as error:  # as above
-        return (None, without_secrets(f"{type(error).__name__}: {error}")), None
-    return (None, "the rollout did not run"), None
+    """A rollout of the task of a record, and its conversation as chat messages. It never raises.
+
+    Args:
+        models: the models that the environment asks, by the names it declares.
+        sampling: request parameters of the model, such as `temperature`.
+    """
+    options: dict[str, Any] = {
+        "models": dict(models or {}),
+        "agent_settings": None if max_steps is None else {"max_steps": max_steps},
+        "rollout_timeout": most_seconds,
+        **(sampling or {}),
+    }
+    return await in_background(_roll_out(mapping, record, spec, options))
 
 
 def trace_of(rollout: Rollout) -> list[dict[str, Any]] | None:
@@ -124,6 +103,40 @@ def trace_of(rollout: Rollout) -> list[dict[str, Any]] | None:
 def chat_model(endpoint: str, name: str, api_key: str) -> ModelSpec:
     """The model of a Data Designer provider."""
     return model(endpoint, name, type="chat", api_key=api_key)
+
+
+async def _verify(mapping: Mapping, answer: str, record: Row) -> Cell:
+    try:
+        record = as_json(record)
+        link = _link(mapping.environment, encode(mapping.settings))
+        row = typed_columns(mapping.task(record), link.environment.Task)
+        verdict = await answer_verdict(link, row, value_at(record, answer))
+    except (GymError, Unmappable) as error:
+        return None, without_secrets(str(error))
+    except Exception as error:  # an author's environment may raise anything
+        return None, without_secrets(f"{type(error).__name__}: {error}")
+    if verdict.is_valid is None:
+        return None, verdict.reason
+    return cast("dict[str, Any]", msgspec.to_builtins(verdict)), None
+
+
+async def _roll_out(
+    mapping: Mapping, record: Row, spec: ModelSpec, options: dict[str, Any]
+) -> tuple[Cell, list[dict[str, Any]] | None]:
+    try:
+        kind = find_environment(mapping.environment).Task
+        row = typed_columns(mapping.task(as_json(record)), kind)
+        rollouts = collect(
+            mapping.environment, spec, [row], settings=mapping.settings, concurrency=1, **options
+        )
+        async with aclosing(rollouts):
+            async for rollout in rollouts:
+                return _rollout_cell(rollout), trace_of(rollout)
+    except (GymError, Unmappable) as error:
+        return (None, without_secrets(str(error))), None
+    except Exception as error:  # as above
+        return (None, without_secrets(f"{type(error).__name__}: {error}")), None
+    return (None, "the rollout did not run"), None
 
 
 def _rollout_cell(rollout: Rollout) -> Cell:
@@ -150,4 +163,6 @@ def _trace_message(message: dict[str, Any]) -> dict[str, Any]:
 @cache
 def _link(environment: str, settings: bytes) -> LocalEnvironment:
     """One environment object for all columns with these settings."""
-    return LocalEnvironment(build_environment(find_environment(environment), msgspec.json.decode(settings)))
+    link = LocalEnvironment(build_environment(find_environment(environment), msgspec.json.decode(settings)))
+    close_at_exit(link.aclose)
+    return link

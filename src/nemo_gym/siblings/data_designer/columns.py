@@ -9,7 +9,9 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from nemo_gym.environments.answer_verdict import answer_items, response_of
+from nemo_gym.environments.tool import is_tool_error
 from nemo_gym.wire.errors import UsageError, did_you_mean
+from nemo_gym.wire.items import FunctionCall, Item
 from nemo_gym.wire.jsonl import encode
 
 Form = Literal["as_is", "text", "json", "json_text", "calls", "answer"]
@@ -19,7 +21,7 @@ as_is: the value itself.
 text: the value as text; numbers without a needless `.0`.
 json: the value of JSON text.
 json_text: the value as JSON text.
-calls: the tool calls of a trace, `{name, arguments}` with the arguments as JSON text.
+calls: the tool calls of a trace that succeeded, `{name, arguments}` with the arguments as JSON text.
 answer: the text of a trace's last answer.
 """
 _SLOT: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
@@ -48,8 +50,12 @@ def value_at(record: dict[str, Any], path: str) -> Any:
     """
     if path in record:
         return record[path]
-    value: Any = record
-    for part in path.split("."):
+    column, *parts = path.split(".")
+    value = _inside(record, column, path)
+    if value is None and parts:
+        error = record.get(f"{column}__error")  # the column of a generator that gives null for a failure
+        raise Unmappable(f"{column} is null{f': {error}' if error else ''}")
+    for part in parts:
         value = _inside(_decoded(value), part, path)
     return value
 
@@ -101,8 +107,23 @@ def formed(value: Any, form: Form, path: str) -> Any:
                 raise Unmappable(f"{path}: {error}") from None
             if form == "answer":
                 return response_of({"output": items}).final_text
-            calls = [cast("dict[str, Any]", item) for item in items if item.get("type") == "function_call"]
-            return [{"name": call["name"], "arguments": call["arguments"]} for call in calls]
+            calls = [
+                {"name": call["name"], "arguments": call["arguments"]} for call in _successful_calls(items)
+            ]
+            if not calls:
+                raise Unmappable(f"{path} has no tool call that succeeded")
+            return calls
+
+
+def _successful_calls(items: list[Item]) -> list[FunctionCall]:
+    """The calls without those that a tool has refused."""
+    response = response_of({"output": items})
+    refused: set[str] = set()
+    for item in cast("list[dict[str, Any]]", items):
+        output = item.get("output")
+        if item["type"] == "function_call_output" and isinstance(output, str) and is_tool_error(output):
+            refused.add(item["call_id"])
+    return [call for call in response.function_calls if call["call_id"] not in refused]
 
 
 def _text(value: Any) -> str:

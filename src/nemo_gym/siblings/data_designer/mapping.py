@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -21,8 +21,8 @@ from nemo_gym.siblings.data_designer.columns import (
 )
 from nemo_gym.siblings.data_designer.config import read_yaml
 from nemo_gym.wire import keys
-from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
 from nemo_gym.wire.chat import params_from_chat
+from nemo_gym.wire.choices import explain_misfit, nearest_field, unknown_field
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.json_values import objects
 from nemo_gym.wire.task import Row
@@ -85,7 +85,7 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tools: str | list[Any] = ""
     """A column with the tools, or the tools themselves."""
     fields: dict[str, str | Value] = {}
-    """The task's other fields by name, each with its column. A name may have dots: `verifier_metadata.db_id`."""
+    """The task's other fields by name, each with its column. A name may have dots, for a field in another."""
     metadata: list[str] | None = None
     """The columns that are kept beside the task, in `data_designer.columns`. By default all that nothing else
     uses and that are numbers or short texts."""
@@ -140,7 +140,7 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             base = formed(value_at(record, self.base), "json", self.base)
             if not isinstance(base, dict):
                 raise Unmappable(f"{self.base} is not a task as JSON")
-            row = cast("Row", deepcopy(base))
+            row = deepcopy(cast("Row", base))
         params: dict[str, Any] = dict(row.get(keys.PARAMS) or {})
         if self.input:
             params["input"] = self._input(record)
@@ -155,7 +155,7 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def kept(self, record: Row) -> dict[str, Any]:
         """The columns that are kept beside the task."""
         if self.metadata is not None:
-            return {path: value_at(record, path) for path in self.metadata}
+            return {path: _value_or_none(record, path) for path in self.metadata}
         used = self.used_columns()
         return {name: value for name, value in record.items() if name not in used and is_short(value)}
 
@@ -168,7 +168,8 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         if not isinstance(value, list):
             return [{"role": "user", "content": formed(value, "text", self.input)}]
         try:
-            messages = [plain_message(message) for message in objects(value, self.input)]
+            rows = objects(cast("list[Any]", value), self.input)
+            messages = [plain_message(message) for message in rows]
             return params_from_chat({"messages": messages})["input"]  # type: ignore[typeddict-item]
         except UsageError as error:
             raise Unmappable(f"{self.input}: {error}") from None
@@ -177,7 +178,7 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         if isinstance(self.tools, list):
             return deepcopy(self.tools)
         tools = formed(value_at(record, self.tools), "json", self.tools)
-        return [_flat_tool(tool) for tool in tools] if isinstance(tools, list) else tools
+        return [_flat_tool(one) for one in cast("list[Any]", tools)] if isinstance(tools, list) else tools
 
     def _paths(self) -> Iterator[tuple[str, str]]:
         if self.base:
@@ -209,19 +210,40 @@ def read_mapping(document: dict[str, Any], where: str) -> Mapping:
     Raises:
         UsageError: it is no mapping.
     """
-    try:
-        mapping = msgspec.convert(document, Mapping)
-    except msgspec.ValidationError as error:
-        hint = nearest_field(error, Mapping) if unknown_field(error) else ""
-        raise UsageError(f"{where}: {explain_misfit(error, Mapping).replace('$.', '')}{hint}") from None
+    fields: Any = document.get("fields")
+    if isinstance(fields, dict):
+        for name, value in cast("dict[str, Any]", fields).items():
+            _read(value, str if isinstance(value, str) else Value, f"{where}: fields.{name}")
+    mapping = _read(document, Mapping, where)
     if not (mapping.base or mapping.input or mapping.fields):
-        raise UsageError(f"{where}: a mapping needs `input` (a column or messages) or `base` (a column of tasks)")
+        raise UsageError(
+            f"{where}: a mapping needs `input` (a column or messages) or `base` (a column of tasks)"
+        )
     return mapping
+
+
+T = TypeVar("T")
+
+
+def _read(document: Any, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        struct = kind if issubclass(kind, msgspec.Struct) else Mapping
+        hint = nearest_field(error, struct) if unknown_field(error) else ""
+        raise UsageError(f"{where}: {explain_misfit(error, struct).replace('$.', '')}{hint}") from None
 
 
 def is_short(value: Any) -> bool:
     """Whether a value is a number or a short text."""
     return isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= MOST_TEXT)
+
+
+def _value_or_none(record: Row, path: str) -> Any:
+    try:
+        return value_at(record, path)
+    except Unmappable:
+        return None
 
 
 def _put(row: Row, name: str, value: Any) -> None:

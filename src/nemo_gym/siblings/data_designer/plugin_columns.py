@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any
 
 from nemo_gym.runs.component_specs import ModelSpec
-from nemo_gym.siblings.data_designer.background import in_background
 from nemo_gym.siblings.data_designer.column_tasks import chat_model, roll_out_record, verify_record
 from nemo_gym.siblings.data_designer.plugin_configs import GymRolloutColumnConfig, GymVerifyColumnConfig
 
@@ -26,7 +25,7 @@ class GymVerify(_Verify):
 
     async def agenerate(self, data: dict[str, Any]) -> dict[str, Any]:
         config: GymVerifyColumnConfig = self.config
-        value, error = await in_background(verify_record(config.task_mapping, config.answer, data))
+        value, error = await verify_record(config.task_mapping, config.answer, data)
         return {**data, config.name: value, f"{config.name}__error": error}
 
 
@@ -39,16 +38,15 @@ class GymRollout(_Rollout):
 
     async def agenerate(self, data: dict[str, Any]) -> dict[str, Any]:
         config: GymRolloutColumnConfig = self.config
-        work = roll_out_record(
+        (value, error), trace = await roll_out_record(
             config.task_mapping,
             data,
             self._model(config.model_alias),
             models={name: self._model(alias) for name, alias in config.models.items()},
             max_steps=config.max_steps,
-            timeout=config.timeout,
+            most_seconds=config.timeout,
             sampling=self._sampling(config.model_alias),
         )
-        (value, error), trace = await in_background(work)
         name: str = config.name
         return {**data, name: value, f"{name}__error": error, f"{name}__trace": trace}
 

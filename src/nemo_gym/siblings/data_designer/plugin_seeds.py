@@ -22,6 +22,7 @@ class _Rows:
     """The table of a reader."""
 
     source: Any
+    create_dataframe_duckdb_connection: Any
 
     @abstractmethod
     def seed_rows(self) -> Iterator[Row]:
@@ -30,7 +31,7 @@ class _Rows:
     def get_dataset_uri(self) -> str:
         return _TABLE
 
-    def create_duckdb_connection(self: Any) -> Any:
+    def create_duckdb_connection(self) -> Any:
         rows = list(islice(self.seed_rows(), self.source.limit))
         if not rows:
             raise _reader.SeedReaderError(f"{self.source.seed_type}: there is no row to start from")

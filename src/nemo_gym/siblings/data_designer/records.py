@@ -13,8 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 
-from nemo_gym.siblings.data_designer.config import load_config
+import msgspec
+
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.task import Row
 
@@ -69,10 +71,12 @@ class Dataset:
         one."""
         if self.config is None:
             return []
-        columns: list[dict[str, Any]] = load_config(self.config)["data_designer"]["columns"]
-        return [
-            one["name"] for one in columns if one.get("column_type") == "sampler" and not one.get("drop")
-        ]
+        try:
+            document: Any = msgspec.json.decode(self.config.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise UsageError(f"{self.config}: can't be read ({error})") from None
+        columns = objects_of(object_of(object_of(document).get("data_designer")).get("columns"))
+        return [one["name"] for one in columns if one.get("column_type") == "sampler" and not one.get("drop")]
 
 
 def open_dataset(source: Path, *, native: bool = False) -> Dataset:
@@ -140,10 +144,12 @@ def as_json(value: Any) -> Any:
         case list() | tuple():
             return [as_json(item) for item in cast("list[Any]", value)]
         case datetime.datetime() | datetime.date() | datetime.time():
-            return value.isoformat()
+            return value.isoformat() if value == value else None  # a missing time is unequal to itself
         case bytes():
             return base64.b64encode(value).decode()
         case decimal.Decimal() | uuid.UUID() | datetime.timedelta():
             return str(value)
+        case _ if hasattr(value, "tolist"):  # NumPy's values and arrays
+            return as_json(value.tolist())
         case _:
-            return str(value)
+            return None if type(value).__name__ == "NAType" else str(value)  # pandas' missing value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from nemo_gym.siblings.data_designer.mapping import ORIGIN, Mapping, is_short
 from nemo_gym.siblings.data_designer.records import NATIVE, Dataset, open_dataset
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import RolloutError, UsageError
+from nemo_gym.wire.json_values import object_of
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.params import check_typed_params
 from nemo_gym.wire.task import Row, Task
@@ -38,17 +38,12 @@ class LeftOut(msgspec.Struct, frozen=True):
 class ImportReport(msgspec.Struct, kw_only=True):
     """What an import wrote and what it left out."""
 
-    path: Path
+    path: str
     records: int = 0
     tasks: int = 0
     environment: str = ""
     """The environment that checked the tasks; empty where none is named."""
     left_out: list[LeftOut] = []
-
-    @property
-    def reasons(self) -> Counter[str]:
-        """How many records were left out for each reason."""
-        return Counter(one.reason for one in self.left_out)
 
 
 def import_tasks(
@@ -89,8 +84,8 @@ async def _import(
             f"(or a schema_transform processor named {NATIVE})"
         )
     ref = environment or (mapping.environment if mapping else "")
-    report = ImportReport(path=output, environment=ref)
-    builder = _Builder(dataset, mapping, set(dataset.sampled_columns()))
+    report = ImportReport(path=str(output), environment=ref)
+    builder = _Builder(dataset, mapping, dataset.sampled_columns())
     async with _link(ref, mapping.settings if mapping else {}) as link:
         with whole_file(output) as file:
             for number, (place, record) in enumerate(dataset.records()):
@@ -113,14 +108,14 @@ class _Builder:
 
     dataset: Dataset
     mapping: Mapping | None
-    sampled: set[str]
+    sampled: list[str]
 
     def row(self, number: int, record: Row) -> Row:
         mapping = self.mapping
         if mapping is None:
             row = {name: value for name, value in record.items() if value is not None}
             kept = row.pop(ORIGIN, None)
-            columns = kept.get("columns", {}) if isinstance(kept, dict) else {}
+            columns = object_of(object_of(kept).get("columns"))
         else:
             if refusal := mapping.refusal(record):
                 raise Unmappable(refusal)
@@ -161,7 +156,7 @@ async def _link(ref: str, settings: dict[str, Any]) -> AsyncGenerator[LocalEnvir
         await link.aclose()
 
 
-def rows_of_report(report: ImportReport, most: int) -> Iterator[str]:
+def left_out_lines(report: ImportReport, most: int) -> Iterator[str]:
     """Lines that name the records which were left out; at most so many, then their number."""
     for one in report.left_out[:most]:
         yield f"left out {one.place}: {one.reason}"
