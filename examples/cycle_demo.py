@@ -43,7 +43,9 @@ def read_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cycles", type=int, default=3)
-    parser.add_argument("--records", type=int, default=1000, help="rows of each data set")
+    parser.add_argument(
+        "--records", type=int, help="rows of each data set; default: 1000, or 200 with an endpoint"
+    )
     parser.add_argument("--tasks", type=int, default=60, help="rows that the model answers")
     parser.add_argument("--repeats", type=int, default=4, help="rollouts of a task")
     parser.add_argument("--max-tokens", type=int, default=24, help="tokens of an answer")
@@ -52,6 +54,7 @@ def read_options():
     folder = Path("results") / time.strftime("cycle-demo-%Y%m%d-%H%M%S")
     parser.add_argument("--output", type=Path, default=folder, help="a new folder")
     options = parser.parse_args()
+    options.records = options.records or (200 if options.model_url else 1000)
     if options.cycles < 2:
         parser.error("--cycles: at least 2")
     if bool(options.model_url) != bool(options.model):

@@ -265,6 +265,15 @@ def test_seeds_of_an_earlier_refinement_are_replaced_and_the_prompt_does_not_gro
     assert columns_of(twice)["text"]["prompt"] == columns_of(once)["text"]["prompt"]
 
 
+@pytest.mark.parametrize("prompt", ["Write about {{ topic }}.", "Write one like {{ hard_prompt }}."])
+def test_a_note_says_when_no_prompt_uses_the_seeds(run, tmp_path, prompt):
+    config = topic_config({**LLM, "prompt": prompt})
+
+    refinement = refine(config, read_evidence(run, ["topic"]), seeds_path=tmp_path / "a.hard.jsonl")
+
+    assert any("no prompt uses yet" in note for note in refinement.notes) == ("hard_" not in prompt)
+
+
 def test_seeds_of_the_author_stay(run, tmp_path):
     own = {"source": {"seed_type": "local", "path": "own.parquet"}}
 

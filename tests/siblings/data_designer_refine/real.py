@@ -77,6 +77,26 @@ def test_weights_skips_and_seeds_are_accepted_by_its_own_validation(tmp_path):
     assert "hard_prompt" in columns["text"]["prompt"]
 
 
+@pytest.mark.parametrize("topic", ["easy", "it's", 'a "b"', "ü \\ %"])
+def test_a_skip_condition_leaves_out_the_rows_of_mastered_values_only(tmp_path, topic):
+    run = topic_run(tmp_path / "run.jsonl", {topic: 10, "hard": 2})
+    config = topic_config({**LLM, "name": "text"}, topics=[topic, "hard"], model_configs=[MODEL])
+    columns = load_config(refined(run, config, tmp_path, seeds=0))["data_designer"]["columns"]
+    skip = columns[1]["skip"]
+    title = {"name": "title", "column_type": "expression", "expr": "About {{ topic }}", "skip": skip}
+    template = {"input": "{% if title is string %}{{ title }}{% else %}none{% endif %}"}
+    processor = {"name": "gym_tasks", "processor_type": "schema_transform", "template": template}
+    write_yaml(tmp_path / "skip.yaml", topic_config(title, topics=[topic, "hard"], processors=[processor]))
+
+    folder = create_dataset(tmp_path / "skip.yaml", tmp_path / "artifacts", records=60)
+
+    rows = [row for _, row in open_dataset(folder).records()]
+    assert {row["topic"] for row in rows} == {topic, "hard"}
+    assert all((row["title"] is None) == (row["topic"] == topic) for row in rows)
+    inputs = [row["input"] for _, row in open_dataset(folder, native=True).records()]
+    assert inputs == [row["title"] or "none" for row in rows]
+
+
 def test_its_command_line_accepts_the_configuration(tmp_path):
     run = topic_run(tmp_path / "run.jsonl", {"easy": 10, "middle": 5, "hard": 2})
     title = {"name": "title", "column_type": "expression", "expr": "{{ topic }}"}

@@ -134,27 +134,28 @@ _ABOUT_MATH = _says(
     r"\b(math\w*|arithmetic|algebra\w*|equation|calculat\w+|numeric\w*|word problem|final "
     r"(answer|number|value))\b"
 )
+_WRITE = r"\b(write|return|give|invent|make up|produce|generate|output|provide|predict|simulate|what is)\b"
 _RESULT_OF_TOOL = _says(
-    r"\b(tool|api|function|endpoint|server)(['’]s)?[ -](call )?(result|response|output|reply|return "
-    r"value)s?\b"
-    r"|\b(result|response|output)s? (of|from|returned by) (the |a |an |this |that )?(\w+ "
-    r")?(tool|api|function call|endpoint)\b"
-    r"|\b(simulate|pretend to be|act as|play|mimic|imitate|emulate|role-?play as) (the |a |an )?(\w+ ){0,2}"
+    rf"{_WRITE}.{{0,25}}\b(tool|api|function|endpoint|server)(['’]s)?[ -](call )?"
+    r"(results?|responses?|outputs?|reply|return value)\b"
+    rf"|{_WRITE}.{{0,25}}\b(result|response|output)s? (of|from|returned by) (the |a |an |this |that )?"
+    r"(\w+ )?(tool|api|function call|endpoint)\b"
+    r"|\b(simulate|pretend to be|act as|mimic|imitate|emulate|role-?play as) (the |a |an )?(\w+ ){0,2}"
     r"(tool|api|search engine|shell|terminal|bash|database|server|calendar|browser|file system)\b"
 )
 _RESULT_OF_SQL = _says(
-    r"\b(result|output)s?( set| table)? (of|from|returned by) (the |this |that |running the )?(\w+ "
-    r")?(sql|query)\b"
-    r"|\bwhat (the|this) (sql )?query (returns|would return)\b|\brows (that )?(the |this )?query "
-    r"(returns|would return)\b"
-    r"|\bquery results?\b"
+    rf"{_WRITE}.{{0,25}}\b(result|output|row)s?( set| table)? (of|from|returned by|that) "
+    r"(the |this |that |running the )?(\w+ )?(sql|query)\b"
+    r"|\bwhat (the|this) (sql )?query (returns|would return)\b"
 )
 _RESULT_OF_CODE = _says(
-    r"\b(output|result|stdout|return value|printed text)s? (of|from|when running|after running|produced by) "
-    r"(the |this |that |running the |executing the )?(\w+ )?(code|program|script|function|snippet)\b"
-    r"|\bwhat (the|this) (code|program|script|function|snippet) (prints|outputs|returns|would print|would "
-    r"output|would return)\b"
-    r"|\b(execute|run|trace) (the |this )?(following )?(code|program|script|function|snippet)\b"
+    r"\b(output|result|stdout|return value|printed text)s? (of|from|when running|"
+    r"after running|produced by) (the |this |that |running the |executing the )?(\w+ )?"
+    r"(code|program|script|function|snippet)\b"
+)
+_EXECUTES_CODE = _says(
+    r"\bwhat (the|this) (code|program|script|snippet) (prints|outputs|returns|would print|would output)\b"
+    r"|\b(execute|run|trace) (the |this )?(following )?(code|program|script|snippet)\b"
 )
 _DIALOGUE = _says(
     r"\b(write|generate|create|simulate|produce)\b.{0,60}\b(conversation|dialog(ue)?|chat|transcript)\b.{0,120}"
@@ -266,8 +267,10 @@ RULES: Final = (
         "gym run code_gen -i tasks.jsonl, with the tests in verifier_metadata.unit_tests",
         lambda column, columns: (
             _is_text(column)
-            and _RESULT_OF_CODE(column)
-            and (any(map(_is_program, _references(column, columns))) or _ABOUT_CODE(column))
+            and (
+                (_RESULT_OF_CODE(column) and any(map(_is_program, _references(column, columns))))
+                or _EXECUTES_CODE(column)
+            )
         ),
     ),
     Rule(

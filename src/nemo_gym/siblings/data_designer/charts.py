@@ -100,7 +100,7 @@ def lines(series: Mapping[str, Sequence[float | None]], labels: Sequence[str], t
     """A line for each name over the same labels, on a scale from 0 to 100%, the first in red; None is a
     gap."""
     colours = (RED, BLUE, GREEN, ORANGE, "#cc79a7", SKY)
-    height, top, left, right = 190, 40, 48, 200
+    height, top, left, right = 190, 40, 48, 220
     across = (_WIDTH - left - right) / max(1, len(labels) - 1)
     body: list[str] = [_text(left, 20, axis, size=12, colour=_SOFT)]
     for part in range(0, 101, 25):

@@ -135,8 +135,8 @@ def cycle_page(cycles: Sequence[Cycle], column: str, *, reports: Sequence[str] =
         _rates_table(runs, groups, names, labels),
         Paragraph(
             "Where the model does not learn between the cycles, as in the demo, the rate of each value "
-            "changes by chance only, and the rate of all falls because the data set gets harder. Where "
-            "it is trained between the cycles, the weak value's rate is what should rise."
+            "changes by chance only, and the rate of all follows the mixture of the data set. Where it is "
+            "trained between the cycles, the weak value's rate is what should rise."
         ),
     ]
     if reports:

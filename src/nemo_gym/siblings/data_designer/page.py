@@ -189,7 +189,7 @@ h1{margin:0 0 4px;font-size:27px;line-height:1.25}
 h2{margin:38px 0 8px;font-size:19px;border-top:1px solid #e4e7eb;padding-top:22px}
 p{margin:8px 0}
 .subtitle{color:#616e7c;margin:0 0 20px}
-.tiles{display:flex;flex-wrap:wrap;gap:12px}
+.tiles{display:flex;flex-wrap:wrap;gap:12px;margin-bottom:18px}
 .tile{flex:1 1 120px;padding:12px 14px;background:#f5f7fa;border-radius:8px}
 .tile b{display:block;font-size:20px;line-height:1.35;white-space:nowrap}
 .tile span{color:#616e7c;font-size:13px}

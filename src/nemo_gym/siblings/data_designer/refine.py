@@ -393,7 +393,7 @@ def _add_seeds(evidence: Evidence, options: RefineOptions, refinement: Refinemen
         target = next(one for one in parts["columns"] if one["name"] == options.example_in)
         if f"{PREFIX}prompt" not in target["prompt"]:
             target["prompt"] += _EXAMPLE
-    else:
+    elif not any(PREFIX in str(one.get("prompt") or one.get("expr")) for one in parts["columns"]):
         refinement.notes.append(
             f"the seed rows are columns {PREFIX}*, which no prompt uses yet: use "
             f"{{{{ {PREFIX}prompt }}}} in a prompt, or --example-in COLUMN"
