@@ -72,12 +72,12 @@ $(AGREEMENT)/%/.installed: tests/agreement/%.txt
 test-trainers: $(TRAINERS:%=test-trainers-%) ## The real trainers, each in an environment of its own; minutes, 2 GB.
 
 test-trainers-%: $(TRAINER_VENVS)/%/.installed
-	$(TRAINER_VENVS)/$*/bin/python -m pytest -n 0 tests/trainers/$*/*.py
+	$(TRAINER_VENVS)/$*/bin/python -m pytest -n 0 -W default tests/trainers/$*/*.py
 
 test-siblings: $(SIBLINGS:%=test-siblings-%) ## The real packages of the NeMo family, each in an environment of its own; minutes, GB.
 
 test-siblings-%: $(SIBLING_VENVS)/%/.installed
-	$(SIBLING_VENVS)/$*/bin/python -m pytest -n 0 tests/siblings/$*/*.py
+	$(SIBLING_VENVS)/$*/bin/python -m pytest -n 0 -W default tests/siblings/$*/*.py
 
 .PRECIOUS: $(TRAINER_VENVS)/%/.installed $(SIBLING_VENVS)/%/.installed
 
