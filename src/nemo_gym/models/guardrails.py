@@ -19,7 +19,7 @@ from nemo_gym.transport.http import Endpoint
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import GymError, ModelError, UsageError, did_you_mean
 from nemo_gym.wire.items import ALL_TOKEN_FIELDS, Item, assistant
-from nemo_gym.wire.json_values import objects_of, text_of
+from nemo_gym.wire.json_values import content_text, objects_of, text_of
 from nemo_gym.wire.jsonl import decode, encode
 from nemo_gym.wire.masking import SecretText
 from nemo_gym.wire.params import RequestParams, input_items
@@ -116,7 +116,7 @@ class GuardedModel(WrappedModel):
 
     def _as_modified(self, item: Item) -> Item:
         content = cast("dict[str, Any]", item)["content"]
-        verdict = self._known.get(_text(content))
+        verdict = self._known.get(content_text(content))
         if verdict is None or verdict.status != "modified":
             return item
         parts = cast("list[dict[str, Any]]", content) if isinstance(content, list) else []
@@ -201,14 +201,8 @@ def _messages(params: RequestParams) -> list[dict[str, Any]]:
     return [
         {"role": message["role"], "content": text}
         for message in messages
-        if message["role"] != "tool" and (text := _text(message.get("content")))
+        if message["role"] != "tool" and (text := content_text(message.get("content")))
     ]
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in cast("list[dict[str, Any]]", content))
-    return content if isinstance(content, str) else ""
 
 
 def _is_user(item: Item) -> bool:

@@ -18,6 +18,11 @@ def objects_of(value: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
+def content_text(content: Any) -> str:
+    """The text of the content of a chat message: a text, or parts of which some have one."""
+    return "".join(text_of(part.get("text")) for part in objects_of(content)) or text_of(content)
+
+
 def text_of(value: Any) -> str:
     """The text, or an empty one."""
     return value if isinstance(value, str) else ""

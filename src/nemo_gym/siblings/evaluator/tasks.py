@@ -23,6 +23,7 @@ from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import TaskUnfit, UsageError
 from nemo_gym.wire.items import assistant
+from nemo_gym.wire.json_values import content_text
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.rollout import Reward, Rollout
 from nemo_gym.wire.task import Row
@@ -181,10 +182,7 @@ def _verdict(rollout: Rollout, environment: str) -> Verdict:
 
 def _last_text(messages: list[dict[str, Any]]) -> str:
     """The text of the last user message."""
-    content = next((one["content"] for one in reversed(messages) if one["role"] == "user"), "")
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in cast("list[dict[str, Any]]", content))
+    return content_text(next((one["content"] for one in reversed(messages) if one["role"] == "user"), ""))
 
 
 def _expected(row: Row) -> str:

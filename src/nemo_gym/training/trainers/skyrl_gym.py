@@ -23,6 +23,7 @@ from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.training.trainers.skyrl import task_of
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import RolloutError, UsageError
+from nemo_gym.wire.json_values import content_text
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.response import Response
 
@@ -155,8 +156,7 @@ def _news(params: RequestParams) -> Messages:
 
 def _plain(message: Mapping[str, Any]) -> dict[str, str]:
     """A message as every chat template takes it."""
-    content = message["content"] or ""
-    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    text = content_text(message["content"])
     if message["role"] == "tool":
         return {"role": "user", "content": f"<tool_response>\n{text}\n</tool_response>"}
     return {"role": message["role"], "content": text}

@@ -12,6 +12,7 @@ from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.json_values import content_text
 from nemo_gym.wire.jsonl import encode, read_rows
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.task import Row
@@ -72,11 +73,4 @@ def _rows_of(file: Path) -> Iterator[Row]:
 
 def _messages(row: Row) -> list[Message]:
     messages = chat_request(cast("RequestParams", row[keys.PARAMS]))["messages"]
-    return [{"role": one["role"], "content": _text(one.get("content"))} for one in messages]
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        parts = cast("list[dict[str, Any]]", content)
-        return "".join(str(part.get("text", "")) for part in parts)
-    return content or ""
+    return [{"role": one["role"], "content": content_text(one.get("content"))} for one in messages]
