@@ -47,6 +47,7 @@ class Rows:
     def __init__(self, model: Any, end_ids: frozenset[int]) -> None:
         self._torch: Any = import_module("torch")
         self._library: Any = import_module("transformers")
+        self._plain_layer: Any = import_module("transformers.cache_utils").DynamicLayer
         self._model = model
         self._end_ids = end_ids
         forward: Callable[..., Any] = model.forward
@@ -63,16 +64,16 @@ class Rows:
     @property
     def can_join(self) -> bool:
         """Whether new rows can join those that are there; a cache with a sliding window forbids it."""
-        return not self._rows or all(type(one) is self._plain_layer for one in self._cache.layers)
+        return not self._rows or self._has_columns(self._cache)
 
     def join(self, rows: Sequence[Row], version: int) -> list[Row]:
         """Read the prompts of new rows and sample the first token of each; the rows that end with it."""
         ended: list[Row] = []
         for chunk in _chunks(rows):
-            prompts = list(dict.fromkeys(tuple(row.prompt) for row in chunk))
-            cache, mask, logits = self._read(prompts)
-            places = self._tensor([prompts.index(tuple(row.prompt)) for row in chunk])
-            if len(prompts) < len(chunk):
+            numbers: dict[tuple[int, ...], int] = {}
+            places = self._tensor([numbers.setdefault(tuple(row.prompt), len(numbers)) for row in chunk])
+            cache, mask, logits = self._read(list(numbers))
+            if len(numbers) < len(chunk):
                 cache.batch_select_indices(places)
             self._append(chunk, cache, mask[places])
             self._sample(chunk, logits[places], version)
@@ -93,9 +94,8 @@ class Rows:
         rows, self._rows, self._cache, self._mask = self._rows, [], None, None
         return rows
 
-    @property
-    def _plain_layer(self) -> Any:
-        return import_module("transformers.cache_utils").DynamicLayer
+    def _has_columns(self, cache: Any) -> bool:
+        return all(type(one) is self._plain_layer for one in cache.layers)
 
     def _tensor(self, values: Any) -> Any:
         return self._torch.tensor(values, device=self._model.device)
@@ -119,11 +119,11 @@ class Rows:
         cache = self._library.DynamicCache(config=self._model.config)
         common = _common_start(prompts) if count > 1 else 0
         mask = self._tensor([[1] * common] * count)
-        if common < _WORTH_SHARING or any(type(one) is not self._plain_layer for one in cache.layers):
+        if common < _WORTH_SHARING or not self._has_columns(cache):
             common, mask = 0, mask[:, :0]
         else:
             start = self._tensor([list(prompts[0][:common])])
-            self._forward(start, self._torch.ones_like(start), cache)
+            self._forward(start, torch.ones_like(start), cache)
             cache.batch_repeat_interleave(count)
         rests = [list(prompt[common:]) for prompt in prompts]
         width = max(map(len, rests))
