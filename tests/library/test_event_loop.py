@@ -1,11 +1,13 @@
 """No hook of a built-in environment keeps the event loop for more than 5 ms, whatever the answer is.
 
-The limit is CPU time of the loop's thread, so that the load of the machine does not matter.
+The limit is CPU time of the loop's thread. A loaded or slower processor takes more of it for the same work,
+so the limit grows with the time that a known piece of work takes at the same moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+from time import thread_time
 
 import pytest
 
@@ -17,6 +19,8 @@ from nemo_gym.environments.redteam.hacks import read_hacks
 from nemo_gym.wire.items import assistant
 
 LIMIT_S = 0.005
+KNOWN_WORK, KNOWN_WORK_S = 100_000, 0.001
+"""How many numbers are added up, and the seconds that it takes where the limit is as it stands."""
 CONFIRMATIONS = 12
 """A hook that took longer is tried again so often: its first call may import something, and processes beside
 it slow it down."""
@@ -84,15 +88,26 @@ async def measure(on: Stage, script: Script) -> dict[str, float]:
     slow: dict[str, float] = {}
     for attempt in range(1 + CONFIRMATIONS):
         stalls = (await on.play(script)).stalls
-        before = slow
+        before, limit = slow, LIMIT_S * slowness()
         slow = {
             hook: min(stall.cpu, before.get(hook, stall.cpu))
             for hook, stall in stalls.items()
-            if stall.cpu > LIMIT_S and hook not in NOT_IN_A_RUN and (attempt == 0 or hook in before)
+            if stall.cpu > limit and hook not in NOT_IN_A_RUN and (attempt == 0 or hook in before)
         }
         if not slow:
             break
     return slow
+
+
+def slowness() -> float:
+    """How much slower than usual this thread computes just now; at least 1."""
+
+    def seconds() -> float:
+        start = thread_time()
+        sum(range(KNOWN_WORK))
+        return thread_time() - start
+
+    return max(1.0, min(seconds() for _ in range(3)) / KNOWN_WORK_S)
 
 
 def scripts_of(environment: Environment) -> list[Script]:

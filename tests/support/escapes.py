@@ -99,7 +99,7 @@ async def attack(folder: Path) -> dict[str, Any]:
 
 async def exceeds(provider: LocalProvider, code: str) -> bool:
     result = await provider.run_python(Program(IMPORTS + code, timeout_s=8))
-    return "done" in result.stdout or result.reason == "infra"
+    return result.reason == "infra" or ("done" in result.stdout and result.reason == "ok")
 
 
 if __name__ == "__main__":

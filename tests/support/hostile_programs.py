@@ -146,4 +146,4 @@ EXCESSES: Final = {
         "for _ in range(8): os.read(r, 1)\nprint('done', flush=True)"
     ),
 }
-"""None of them gets as far as printing a word."""
+"""None of them prints a word and then ends like a program that kept its limits."""

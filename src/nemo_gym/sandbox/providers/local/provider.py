@@ -169,7 +169,7 @@ class LocalProvider:
             raise NotIsolated(isolation.why_not)
         if spec.ports and isolation.landlock and self._create.network == "none":
             raise SandboxCreateError(f"ports {list(spec.ports)} {_NO_NETWORK}")
-        layout = Layout.make(self._create, spec, jailed=isolation.namespaces, unique=isolation.holds)
+        layout = await self._new_layout(spec, jailed=isolation.namespaces, unique=isolation.holds)
         handle = SandboxHandle(layout.folder.name, self.name, None)
         try:
             async with asyncio.timeout(spec.ready_timeout_s or self._create.start_timeout_s):
@@ -379,7 +379,7 @@ class LocalProvider:
         if isolation.landlock and (reason := reason_against(version(), root=os.geteuid() == 0)):
             raise SandboxCreateError(reason)
         spec = SandboxSpec()
-        layout = Layout.make(self._create, spec, jailed=isolation.namespaces)
+        layout = await self._new_layout(spec, jailed=isolation.namespaces)
         try:
             control = await self._start(layout, spec, isolation)
             try:
@@ -395,7 +395,7 @@ class LocalProvider:
     ) -> Control:
         if isolation.landlock and layout.owner == NOBODY:
             raise SandboxCreateError("this process can't run programs as a user of their own")
-        plan = self._plan(layout, spec, isolation, warm=warm)
+        plan = await self._plan(layout, spec, isolation, warm=warm)
         control = await Control.start(plan)
         if plan["group"] is not None and control.group is None:
             self._groups.give_up()
@@ -430,7 +430,7 @@ class LocalProvider:
     async def _start_warm(self) -> Control:
         """A sandbox that forks programs. Nothing of it is on the disk once it has started."""
         spec = SandboxSpec()
-        layout = Layout.make(self._create, spec, jailed=True)
+        layout = await self._new_layout(spec, jailed=True)
         try:
             async with asyncio.timeout(self._create.start_timeout_s):
                 return await self._start(layout, spec, Isolation(True), warm=True)
@@ -439,10 +439,22 @@ class LocalProvider:
         finally:
             await finish(asyncio.to_thread(layout.remove))
 
-    def _plan(
+    async def _new_layout(self, spec: SandboxSpec, *, jailed: bool, unique: bool = True) -> Layout:
+        """New folders, as `Layout.make` makes them, in a thread: a loaded disk takes milliseconds."""
+        making = asyncio.ensure_future(
+            asyncio.to_thread(Layout.make, self._create, spec, jailed=jailed, unique=unique)
+        )
+        try:
+            return await finish(making)
+        except asyncio.CancelledError:
+            if making.done() and making.exception() is None:
+                await asyncio.to_thread(making.result().remove)
+            raise
+
+    async def _plan(
         self, layout: Layout, spec: SandboxSpec, isolation: Isolation, *, warm: bool = False
     ) -> dict[str, Any]:
-        """The first message to the supervisor."""
+        """The first message to the supervisor. What reads and writes files does so in a thread."""
         cores = None
         if spec.limits.cpu:
             usable = sorted(os.sched_getaffinity(0))
@@ -450,9 +462,14 @@ class LocalProvider:
         user = None if layout.owner is None else INSIDE_ID if layout.jailed else layout.owner
         limits = self._rlimits(spec, isolation)
         folders = [layout.workdir, layout.home, layout.tmp]
+        jail = walls = None
+        if layout.jailed:
+            jail = await finish(asyncio.to_thread(layout.jail, self._create, in_memory=warm))
+        if isolation.landlock:
+            walls = await finish(asyncio.to_thread(self._walls, layout))
         return {
-            "jail": layout.jail(self._create, in_memory=warm) if layout.jailed else None,
-            "landlock": self._walls(layout) if isolation.landlock else None,
+            "jail": jail,
+            "landlock": walls,
             "group": self._groups.create(
                 memory=limits.get("RLIMIT_DATA"),
                 processes=limits.get("RLIMIT_NPROC"),

@@ -35,7 +35,7 @@ import sys
 import termios
 import threading
 import types
-from time import monotonic
+from time import monotonic, process_time
 from types import FrameType
 
 TYPE_CHECKING = False  # The first program need not wait for `typing`.
@@ -278,10 +278,10 @@ class Supervisor:
             files += state.f_files - state.f_ffree
         full = False
         if self._folders and monotonic() > self._next_size:
-            start = monotonic()
+            start = process_time()  # on a loaded machine the time by the clock is mostly that of others
             size, files = size_of(self._folders)
             full = self._is_full(size)
-            self._next_size = monotonic() + (monotonic() - start) / _DISK_LOAD
+            self._next_size = monotonic() + (process_time() - start) / _DISK_LOAD
         if used > (self._memory or used) or files > _MOST_FILES or full:
             self._excess = "memory" if used > (self._memory or used) else "files"
             kill_everybody()
@@ -349,6 +349,10 @@ class Supervisor:
                 del self._runs[run]
                 if not self._excess and self._memory_was_short():
                     self._excess = "memory"
+                if not self._excess and self._folders:  # it may have written all of it since the last time
+                    self._next_size = 0.0
+                    self._watch()
+                    status = signal.SIGKILL if self._excess else status
                 _say(self._control, {"ended": run, **_end(status, used), "excess": self._excess})
         return ended != 0
 
