@@ -161,7 +161,7 @@ def gym() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def run_gym(
-    *words: object, cwd: Path | None = None, timeout: float = 120
+    *words: object, cwd: Path | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Have one command run, as `ForkServer.run`."""
     return FORKS.run(words, cwd=cwd or Path.cwd(), environ=os.environ, timeout=timeout)

@@ -19,6 +19,7 @@ from nemo_gym.support.time_limit import TimeLimit
 from nemo_gym.wire.errors import AgentFault, ModelUnreachable, RolloutError, UsageError
 from nemo_gym.wire.params import RequestParams
 from tests.support.processes import until_dead
+from tests.support.virtual_time import run_out_of_time
 
 CLIENT = """
 import json, os, sys, time, urllib.request
@@ -144,12 +145,12 @@ async def test_a_program_that_never_asks_the_model_is_no_attempt() -> None:
     assert "never got an answer from the model: hello" in str(error)
 
 
-async def test_a_program_out_of_time_is_a_timeout_and_leaves_nothing_running() -> None:
+async def test_a_program_out_of_time_is_a_timeout_and_leaves_nothing_running(tmp_path: Path) -> None:
     code = (
         "import subprocess\n"
         "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
         "child = subprocess.Popen(sleep, start_new_session=True)\n"
-        "ask(str(child.pid)); time.sleep(600)"
+        f"ask(str(child.pid)); open({str(tmp_path / 'answered')!r}, 'x'); time.sleep(600)"
     )
     asked: list[RequestParams] = []
 
@@ -157,7 +158,8 @@ async def test_a_program_out_of_time_is_a_timeout_and_leaves_nothing_running() -
         asked.append(params)
         return "yes"
 
-    rollout = await play(program(code, timeout=1.5), Folder(), ScriptedModel(note))
+    playing = play(program(code, timeout=60), Folder(), ScriptedModel(note))
+    rollout = await run_out_of_time(playing, once=(tmp_path / "answered").exists)
     assert rollout.failure is not None
     assert rollout.failure.failure_class == "timeout_exceeded"
     assert rollout.response is not None

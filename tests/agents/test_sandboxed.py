@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.items import Item, assistant, function_call
 from nemo_gym.wire.params import RequestParams
 from tests.conftest import SUPPORT
+from tests.support.virtual_time import run_out_of_time
 
 CLIENT = """
 import json, os, subprocess, sys, time, urllib.request
@@ -173,7 +175,7 @@ say("seen.json", json.dumps({{
 async def test_a_network_is_there_where_it_is_allowed(folder: Folder) -> None:
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    code = f"import socket; ask(); socket.create_connection(('127.0.0.1', {port}), 5); say('done', 1)"
+    code = f"import socket; ask(); socket.create_connection(('127.0.0.1', {port}), 60); say('done', 1)"
     rollout = await play(program(code, sandbox={"network": "host"}), folder)
     server.close()
     await server.wait_closed()
@@ -182,14 +184,20 @@ async def test_a_network_is_there_where_it_is_allowed(folder: Folder) -> None:
 
 
 async def test_out_of_time_everything_is_killed_and_observed(folder: Folder) -> None:
-    code = "subprocess.Popen(['sleep', '98711'], start_new_session=True); ask(); time.sleep(600)"
-    rollout = await play(program(code, timeout=2), folder)
+    left, last = f"98711.{os.getpid()}", f"98712.{os.getpid()}"
+    code = (
+        f"subprocess.Popen(['sleep', '{left}'], start_new_session=True); ask(); "
+        f"os.execlp('sleep', 'sleep', '{last}')"
+    )
+    rollout = await run_out_of_time(
+        play(program(code, timeout=60), folder), once=lambda: f"sleep\0{last}\0".encode() in command_lines()
+    )
     assert rollout.failure is not None
     assert rollout.failure.failure_class == "timeout_exceeded"
     assert rollout.response is not None
     assert rollout.response.final_text == "yes"
     assert observed(rollout)["outcome"] == "timeout"
-    assert not any(b"98711" in line for line in command_lines())
+    assert not any(number.encode() in line for line in command_lines() for number in (left, last))
 
 
 async def test_a_failure_keeps_both_ends_of_what_was_printed_and_no_more(folder: Folder) -> None:

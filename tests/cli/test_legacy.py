@@ -17,7 +17,7 @@ PROGRAM = "import sys; sys.argv[0] = {!r}; from nemo_gym.cli.legacy import main;
 
 def called(name: str, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", PROGRAM.format(f"/usr/bin/{name}"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, check=False)
 
 
 def test_every_name_of_the_original_is_known_and_its_replacement_exists() -> None:

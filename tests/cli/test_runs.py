@@ -24,7 +24,7 @@ from nemo_gym import Environment, ask
 
 class Slow(Environment):
     def tasks(self, split, seed, n):
-        return [{"responses_create_params": ask(str(i)), "number": i} for i in range(400)]
+        return [{"responses_create_params": ask(str(i)), "number": i} for i in range(4000)]
 
     async def verify(self, task, response, session):
         await asyncio.sleep(0.05)
@@ -49,11 +49,11 @@ def ended_by(folder: Path, ending: signal.Signals) -> str:
     command = ["env", "--default-signal=HUP", *gym]  # these tests may run under nohup themselves
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
     output = folder / "results" / "out.jsonl"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (output.exists() and output.read_bytes().count(b"\n") >= ROWS) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, ending)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     return said
 
 
@@ -87,7 +87,7 @@ def test_a_killed_run_is_listed_as_interrupted_and_its_rollouts_are_drawn(folder
     ended_by(folder, signal.SIGKILL)
 
     run = listed(folder, gym)
-    assert (run["status"], run["requested"], run["environment"]) == ("interrupted", 400, "slow.py")
+    assert (run["status"], run["requested"], run["environment"]) == ("interrupted", 4000, "slow.py")
     assert 0 < int(str(run["scored"])) < 400
     output = "results/out.jsonl"
     result = gym("runs", "show", output, "--failed", "--reward", 0, "--sample", 2, "--json", cwd=folder)

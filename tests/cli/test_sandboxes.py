@@ -78,7 +78,7 @@ def test_a_run_has_its_sandboxes_on_a_server(
         result = gym(*by_url, "url.jsonl", "--workers", 2, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     for name in ("block", "url"):
         rows = read_rows(tmp_path / f"{name}.jsonl")
         assert [row["reward"] for row in rows] == [1.0] * 3

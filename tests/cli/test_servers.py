@@ -265,7 +265,7 @@ def test_servers_written_for_the_original_package_refuse_pages_too(gym: Gym, alo
 
 def test_a_server_that_never_answers_is_given_up(gym: Gym) -> None:
     config = gym.program("asleep", "import time\nprint('asleep')\ntime.sleep(3600)\n")
-    failed = gym("env", "start", "--config", config, "--port", 0, "--ready-timeout", 5)
+    failed = gym("env", "start", "--config", config, "--port", 0, "--ready-timeout", 15)
     assert failed.returncode == 1
     assert "asleep did not start" in failed.stderr
     assert "| asleep" in failed.stderr

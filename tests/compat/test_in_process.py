@@ -181,7 +181,7 @@ def test_a_module_started_by_the_contract_serves_its_instance(workers: int) -> N
         assert problem["detail"][0]["loc"][0] == "body"
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert b"Traceback" not in errors
 
 
@@ -207,7 +207,7 @@ def post(port: int, path: str, body: Any, *, token: str, patience_s: float = 0.0
     give_up = time.monotonic() + patience_s
     while True:
         try:
-            with urllib.request.urlopen(sent, timeout=10) as answer:
+            with urllib.request.urlopen(sent, timeout=60) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -179,14 +179,15 @@ def test_a_trainer_that_stops_listening_is_rid_of_the_rest(
 ) -> None:
     actor = start([start_endpoint("token_server.py")], MULTI_STEP)
 
-    async def first_only() -> int:
+    async def first_only() -> None:
         examples = actor.rch.run_examples(examples=rows(20), head_server_config=actor.head)
         await next(examples)
         examples.close()
-        await asyncio.sleep(0.1)
-        return len(asyncio.all_tasks()) - 1
+        async with asyncio.timeout(60):
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.01)
 
-    assert asyncio.run(first_only()) == 0
+    asyncio.run(first_only())
 
 
 def test_a_row_for_an_unknown_agent_is_told_the_known_ones(
@@ -316,7 +317,7 @@ async def _asked(client: ServerClient) -> Any:
 
 
 def _poll_for_a_while(helper: RunHelper) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         helper.poll()
         sleep(0.02)
 

@@ -185,7 +185,7 @@ async def test_every_server_is_alive_and_an_unknown_one_is_named() -> None:
 
 
 async def test_a_dead_server_ends_the_call_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "CONNECTION_RETRY", Retry(attempts=3, budget=5.0, base=0.01, cap=0.01))
+    monkeypatch.setattr(client, "CONNECTION_RETRY", Retry(attempts=3, budget=60.0, base=0.01, cap=0.01))
     config = DictConfig({"gone": block("resources_servers", "gone")})
     head = BaseServerConfig(host="127.0.0.1", port=1)
     caller = ServerClient(head_server_config=head, global_config_dict=config)
@@ -209,7 +209,7 @@ async def test_the_configuration_is_loaded_from_the_head_server() -> None:
 async def test_an_endpoint_that_pushes_back_is_asked_again_and_a_failing_one_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(openai_utils, "RETRY", Retry(attempts=4, budget=5.0, base=0.01, cap=0.01))
+    monkeypatch.setattr(openai_utils, "RETRY", Retry(attempts=4, budget=60.0, base=0.01, cap=0.01))
     statuses = iter([429, 503, 200] + [500] * 9)
     seen: list[dict[str, Any]] = []
     app = FastAPI()

@@ -134,17 +134,17 @@ async def test_a_function_returns_plain_values_with_their_types() -> None:
     ids=["loop", "signals", "closed", "flood", "exit", "memory", "syntax", "lone", "nul", "deep", "kill"],
 )  # fmt: skip
 async def test_a_hostile_program_ends_with_its_reason(code: str, status: str) -> None:
-    (run,) = await runs_of(code, [CodeCase(seconds=0.5), CodeCase()])
+    (run,) = await runs_of(code, [CodeCase(seconds=0.5 if status == "timeout" else 60.0), CodeCase()])
     assert run.status == status
 
 
 async def test_a_program_that_stops_its_script_gets_no_more_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code_tests, "MARGIN_S", 1.0)
+    monkeypatch.setattr(code_tests, "MARGIN_S", 3.0)
     code = """import os, signal
 if input() == '2':
     for each in (os.getppid(), os.getpid()): os.kill(each, signal.SIGSTOP)
 print(1)"""
-    runs = await runs_of(code, [CodeCase(str(n), seconds=1) for n in range(4)])
+    runs = await runs_of(code, [CodeCase(str(n), seconds=3) for n in range(4)])
     assert [run.status for run in runs] == ["ok", "ok", "timeout"]
 
 
@@ -189,10 +189,10 @@ os._exit(0)
 
 
 async def test_a_process_that_is_left_behind_does_not_delay_the_answer() -> None:
-    code = "import os, time\nif os.fork() == 0: time.sleep(60)\nelse: print(1)"
-    (run,) = await runs_of(code, [CodeCase(seconds=30)])
+    code = "import os, time\nif os.fork() == 0: time.sleep(600)\nelse: print(1)"
+    (run,) = await runs_of(code, [CodeCase(seconds=300)])
     assert (run.status, run.output) == ("ok", "1\n")
-    assert run.seconds < 20
+    assert run.seconds < 200
 
 
 @pytest.mark.parametrize("data", [["x", 1], ["list"], {"a": 1}, ["dict", [1]], ["set", [["list", []]]]])

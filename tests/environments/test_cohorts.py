@@ -6,6 +6,7 @@ import pytest
 
 from nemo_gym.environments.cohorts import Cohorts
 from nemo_gym.wire.errors import JudgeFailed
+from tests.support.virtual_time import run_virtual
 
 
 def cohorts(timeout: float = 30.0, judged: list[list[str]] | None = None) -> Cohorts[str, str]:
@@ -29,14 +30,17 @@ async def test_members_get_their_own_verdicts_when_the_cohort_is_complete():
     assert judged == [["m0", "m2", "m4"], ["m1", "m3", "m5"]]
 
 
-async def test_at_the_deadline_those_that_are_there_are_judged():
-    group = cohorts(0.05)
-    assert await asyncio.gather(group.join(1, "a"), group.join(1, "b")) == ["a of 2", "b of 2"]
+def test_at_the_deadline_those_that_are_there_are_judged():
+    async def verdicts() -> list[str]:
+        group = cohorts()
+        return await asyncio.gather(group.join(1, "a"), group.join(1, "b"))
+
+    assert run_virtual(verdicts()) == ["a of 2", "b of 2"]
 
 
-async def test_a_lone_member_is_a_failure_and_no_verdict():
+def test_a_lone_member_is_a_failure_and_no_verdict():
     with pytest.raises(JudgeFailed, match="1 of 3 rollouts of the task came within"):
-        await cohorts(0.05).join(1, "a")
+        run_virtual(cohorts().join(1, "a"))
 
 
 async def test_the_next_members_of_a_key_make_a_new_cohort():

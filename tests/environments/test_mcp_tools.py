@@ -67,7 +67,7 @@ def is_alive(pid: int) -> bool:
 
 async def wait_for_the_end_of(*pids: int) -> None:
     """The kernel takes a moment to carry out a kill."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(is_alive(pid) for pid in pids):
             await asyncio.sleep(0.01)
 

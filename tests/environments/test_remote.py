@@ -29,13 +29,13 @@ from nemo_gym.wire.errors import (
 from nemo_gym.wire.items import function_call
 from nemo_gym.wire.response import Response
 
-QUICK = Retry(attempts=3, budget=2.0, base=0.01, cap=0.05)
+QUICK = Retry(attempts=3, budget=60.0, base=0.01, cap=0.05)
 
 
 @pytest.fixture
 async def link(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
     url, _ = start_server()
-    link = RemoteEnvironment(url, timeouts=Timeouts.of(0.5), retry=QUICK)
+    link = RemoteEnvironment(url, retry=QUICK)
     yield link
     await link.aclose()
 
@@ -43,7 +43,7 @@ async def link(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
 @pytest.fixture
 async def game(start_server: StartServer) -> AsyncIterator[RemoteEnvironment]:
     url, _ = start_server(steps=1)
-    link = RemoteEnvironment(url, about=await fetch_description(url), timeouts=Timeouts.of(0.5), retry=QUICK)
+    link = RemoteEnvironment(url, about=await fetch_description(url), retry=QUICK)
     yield link
     await link.aclose()
 
@@ -102,7 +102,6 @@ async def test_broken_arguments_are_an_answer_to_the_model(link: RemoteEnvironme
         ('{"reward": "high"}', VerifierFault, None),
         ('{"reward": null}', VerifierFault, None),
         ('{"reward": 1, "reward_components": 3}', VerifierFault, None),
-        ("hang", ServerTimeout, None),
         ("die", ServerUnreachable, None),
     ],
 )
@@ -115,6 +114,16 @@ async def test_a_verifier_that_fails_is_a_typed_failure_and_is_asked_once(
 
     assert type(caught.value) is error
     assert caught.value.http_status == status
+
+
+async def test_a_verifier_that_does_not_answer_in_time_is_one_too(start_server: StartServer) -> None:
+    link = RemoteEnvironment(start_server()[0], timeouts=Timeouts.of(2.0), retry=QUICK)
+    with pytest.raises(ServerTimeout) as caught:
+        async with link.session(row(trouble={"/verify": "hang"})) as session:
+            await link.verify(session, Response.of([]))
+    await link.aclose()
+
+    assert caught.value.http_status is None
 
 
 async def test_a_failed_judge_is_the_failure_that_the_server_names(link: RemoteEnvironment) -> None:
@@ -131,20 +140,25 @@ async def test_seeding_is_tried_again_when_the_server_is_busy(link: RemoteEnviro
         assert (await link.verify(session, Response.of([]))).value == 0.0
 
 
-@pytest.mark.parametrize(("kind", "error"), [("500", EnvironmentFault), ("hang", ServerTimeout)])
-async def test_seeding_that_keeps_failing_is_a_typed_failure(
-    link: RemoteEnvironment, kind: str, error: type[RolloutError]
-) -> None:
-    with pytest.raises(error):
-        async with link.session(row(trouble={"/seed_session": kind})):
+async def test_seeding_that_keeps_failing_is_a_typed_failure(link: RemoteEnvironment) -> None:
+    with pytest.raises(EnvironmentFault):
+        async with link.session(row(trouble={"/seed_session": "500"})):
             pass
+
+
+async def test_seeding_that_is_never_answered_is_a_typed_failure(start_server: StartServer) -> None:
+    link = RemoteEnvironment(start_server()[0], timeouts=Timeouts.of(0.5), retry=QUICK)
+    with pytest.raises(ServerTimeout):
+        async with link.session(row(trouble={"/seed_session": "hang"})):
+            pass
+    await link.aclose()
 
 
 async def test_a_tool_call_is_never_sent_twice_when_it_may_have_been_carried_out(
     start_server: StartServer,
 ) -> None:
     url, _ = start_server()
-    link = RemoteEnvironment(url, timeouts=Timeouts.of(0.3), retry=QUICK)
+    link = RemoteEnvironment(url, timeouts=Timeouts.of(2.0), retry=QUICK)
     async with link.session(row(trouble={"/add": "hang"})) as session:
         with pytest.raises(ServerTimeout):
             await link.call(session, function_call("add", "{}", call_id="1"))

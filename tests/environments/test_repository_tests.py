@@ -81,7 +81,7 @@ async def test_values_are_compared_by_their_exact_types_and_exceptions_by_their_
 async def test_every_test_is_reported_though_the_code_ends_its_process() -> None:
     calls = ("double(1)", "leave()", "double(1)", "end()", "sleep()", "double(1)")
     tests = [CallTest(str(number), call, SETUP, expected="2") for number, call in enumerate(calls)]
-    results = await results_of(tests, seconds_each=4.0)
+    results = await results_of(tests, seconds_each=10.0)
     assert (results.passed, list(results.failed)) == (["0", "2", "5"], ["1", "3", "4"])
     assert results.passed_share == 0.5
     assert not results.all_pass

@@ -18,6 +18,7 @@ from nemo_gym.sandbox.errors import SandboxStopped
 from nemo_gym.sandbox.providers.local import LocalProvider
 from nemo_gym.wire.errors import RolloutTimeout, UsageError, VerifierFault
 from nemo_gym.wire.items import assistant
+from tests.support.virtual_time import pass_time
 
 ROW: dict[str, Any] = {"responses_create_params": ask("Go.")}
 ANSWER = Response.of([assistant("echo 42")])
@@ -33,6 +34,7 @@ class Shell(Environment):
         if session.row.get("breaks"):
             raise LookupError("no verdict")
         if session.row.get("hangs"):
+            asyncio.get_running_loop().call_later(0.5, pass_time, session.row["hangs"])
             await session.state["held"].exec("sleep 1000", timeout_s=None)
         async with session.sandbox() as sandbox:
             ended = await sandbox.exec(response.final_text)
@@ -64,17 +66,19 @@ async def test_a_session_holds_sandboxes_and_the_row_notes_their_isolation() -> 
 
 
 @pytest.mark.parametrize(
-    ("column", "failure"), [("breaks", VerifierFault), ("hangs", RolloutTimeout)], ids=["failure", "timeout"]
+    ("column", "failure"),
+    [({"breaks": True}, VerifierFault), ({"hangs": 60}, RolloutTimeout)],
+    ids=["failure", "timeout"],
 )
-async def test_sandboxes_end_with_a_rollout_that_fails(column: str, failure: type[Exception]) -> None:
+async def test_sandboxes_end_with_a_rollout_that_fails(
+    column: dict[str, Any], failure: type[Exception]
+) -> None:
     provider, resources = local()
     environment = Shell()
     environment.resources = resources
-    await provider.isolation()
-    seconds = 2.0 if column == "hangs" else 60.0
-    rows = [{**ROW, column: True}]
+    rows = [{**ROW, **column}]
     model = ScriptedModel(lambda _: "echo 42")
-    [rollout] = [one async for one in collect(environment, model, rows, rollout_timeout=seconds)]
+    [rollout] = [one async for one in collect(environment, model, rows, rollout_timeout=60.0)]
     assert isinstance(rollout.failure, failure)
     assert rollout.details["ng_sandbox"] == {"local": await held(provider)}
     assert provider._live == {}
@@ -86,7 +90,7 @@ async def test_sandboxes_end_with_a_collection_that_is_cancelled() -> None:
     environment.resources = resources
 
     async def run() -> None:
-        rows = [{**ROW, "hangs": True}] * 3
+        rows = [{**ROW, "hangs": 0.001}] * 3
         async for _ in collect(environment, ScriptedModel(lambda _: "x"), rows, concurrency=3):
             pass
 

@@ -28,7 +28,7 @@ from nemo_gym.wire.errors import ModelDenied, ModelError, ModelRejected
 from nemo_gym.wire.items import function_call, user
 from tests.serving.loopback import served
 
-QUICK = Retry(attempts=2, base=0.0, cap=0.0, budget=20.0)
+QUICK = Retry(attempts=2, base=0.0, cap=0.0, budget=60.0)
 WITH_TOKENS = VllmSettings(return_token_id_information=True, request_prompt_and_generation_token_ids=True)
 Answer = Callable[[dict[str, Any]], Any]
 

@@ -124,7 +124,7 @@ class TestFailover:
                     assert (await session.responses(SAY)).output_text == "a"
                 assert requests_at(other) == ONE_TRY.threshold + 2
                 with server(int(home.split(":")[2].removesuffix("/v1"))) as (again, _):
-                    async with asyncio.timeout(20):
+                    async with asyncio.timeout(60):
                         while requests_at(again) == 0:
                             await session.responses(SAY)
                             await asyncio.sleep(0.02)

@@ -14,7 +14,7 @@ from nemo_gym.wire.safe_text import is_harmful
 async def printed(code: str, to: io.StringIO | None = None) -> str:
     """What is shown of a Python process that runs this code."""
     into = io.StringIO() if to is None else to
-    async with asyncio.timeout(30), show_output(into) as (printed,):
+    async with asyncio.timeout(60), show_output(into) as (printed,):
         words = (sys.executable, "-c", f"import os\n{code}")
         process = await asyncio.create_subprocess_exec(*words, stderr=printed)
         await process.wait()

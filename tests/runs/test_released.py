@@ -96,7 +96,7 @@ def test_every_process_of_a_run_releases_its_own(tmp_path: Path, workers: int, i
             assert until(lambda: any(tmp_path.glob("begun-*")))
             if interrupted:
                 process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
+            process.wait(timeout=120)
         finally:
             process.kill()
     pids = {

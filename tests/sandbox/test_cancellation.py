@@ -23,7 +23,7 @@ from nemo_gym.sandbox.relay import Relays
 from tests.support.cancellation import When, cancel_at
 
 Work = Callable[[AsyncSandbox, Path], Coroutine[Any, Any, Any]]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 SLEEP = f"1234.{uuid4().int % 10**9}"
 
 

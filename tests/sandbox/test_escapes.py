@@ -58,7 +58,7 @@ async def escapes(user: int, without: str, folder: Path) -> dict[str, Any]:
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": ":".join(paths)},
         cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **other,
     )  # fmt: skip
-    out, errors = await asyncio.wait_for(process.communicate(), 120)
+    out, errors = await asyncio.wait_for(process.communicate(), 600)
     assert process.returncode == 0, errors.decode()[-2000:]
     return json.loads(out)
 

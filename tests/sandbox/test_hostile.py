@@ -15,6 +15,8 @@ from nemo_gym.sandbox import Program, ProgramResult, SandboxPool
 from tests.support.hostile_programs import BURDENS, CALL, ESCAPES, IMPORTS
 
 TIMEOUT_S = 1.0
+HEAPS = ("heap of many", "shared mapping", "heap")
+"""They use up the memory, for which a slow machine needs its time."""
 ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "1"))
 
 
@@ -48,14 +50,14 @@ def processes() -> set[int]:
 async def test_burdens_end_within_their_limits_and_leave_nothing(pool: SandboxPool) -> None:
     async def run(name: str) -> tuple[str, ProgramResult, float]:
         async with places:
-            start = monotonic()
+            start, limit = monotonic(), 60.0 if name in HEAPS else TIMEOUT_S
             result = await pool.run_python(
-                Program(IMPORTS + CALL + BURDENS[name], timeout_s=TIMEOUT_S, memory_mib=128)
+                Program(IMPORTS + CALL + BURDENS[name], timeout_s=limit, memory_mib=128)
             )
             return name, result, monotonic() - start
 
     places = asyncio.Semaphore(4)
-    async with asyncio.timeout(60 * ROUNDS):
+    async with asyncio.timeout(300 * ROUNDS):
         ends = await asyncio.gather(*(run(name) for name in BURDENS for _ in range(ROUNDS)))
     if ROUNDS > 1:
         slowest = max(ends, key=lambda end: end[2])
@@ -63,7 +65,7 @@ async def test_burdens_end_within_their_limits_and_leave_nothing(pool: SandboxPo
         assert slowest[2] < TIMEOUT_S + 1
     reasons = {name: result.reason for name, result, _ in ends}
     assert {"infra"}.isdisjoint(reasons.values())
-    for name in ("heap of many", "shared mapping", "heap"):
+    for name in HEAPS:
         assert reasons[name] == "oom", name
     for name in ("loop", "loop that ignores signals", "stops itself", "half a line"):
         assert reasons[name] == "timeout", name

@@ -243,7 +243,7 @@ class TestASandbox:
         pid = int((await sandbox.exec("setsid sleep 600 > /dev/null 2>&1 & echo $!")).stdout)
         os.kill(pid, 0)
         await sandbox.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while Path(f"/proc/{pid}").exists():
                 await asyncio.sleep(0.01)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -99,22 +98,20 @@ async def test_what_monty_lacks_is_denied(pool: SandboxPool, code: str) -> None:
     ],
 )
 async def test_limits_hold(pool: SandboxPool, code: str, reason: str) -> None:
-    result = await pool.run_python(
-        Program(code, timeout_s=0.4 if reason == "timeout" else 30, memory_mib=16, max_output_bytes=5000)
-    )
+    seconds = 60.0 if reason == "oom" else 2.0 if "print" in code else 0.4
+    result = await pool.run_python(Program(code, timeout_s=seconds, memory_mib=16, max_output_bytes=5000))
     assert (result.exit_code, result.reason) == (None, reason), result.stderr
     assert result.truncated == ("print" in code)
     assert len(result.stdout) == (5000 if "print" in code else 0)
 
 
 async def test_a_cancelled_program_ends(pool: SandboxPool) -> None:
-    running = asyncio.create_task(pool.run_python(Program("while True: pass", timeout_s=60)))
+    running = asyncio.create_task(pool.run_python(Program("while True: pass", timeout_s=600)))
     await asyncio.sleep(0.3)
     running.cancel()
-    began = time.monotonic()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert time.monotonic() - began < 30
+    async with asyncio.timeout(300):
+        with pytest.raises(asyncio.CancelledError):
+            await running
     assert (await pool.run_python(Program("print(1)", timeout_s=20))).stdout == "1\n"
 
 

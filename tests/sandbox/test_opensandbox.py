@@ -138,13 +138,14 @@ async def test_what_fails_is_tried_again_as_often_as_the_settings_say(server: Se
 
 async def test_the_time_to_make_it_is_not_the_time_that_it_lives(server: Server) -> None:
     """`create.timeout_s` of existing configurations limits the making."""
-    create = {"timeout_s": 0.05, "lifetime_s": 60, "image_pull_policy": "Always"}
+    create = {"timeout_s": 30, "lifetime_s": 60, "image_pull_policy": "Always"}
     spec = SandboxSpec(image="i")
     async with AsyncSandbox({"opensandbox": {**CONFIG, "create": create}}, spec) as sandbox:
         await sandbox.start()
     assert server.arguments["timeout"].total_seconds() == 60
     assert set(server.arguments["extensions"].values()) == {"Always"}
-    server.slow = 5
+    server.slow = 60
+    create["timeout_s"] = 0.05
     with pytest.raises(SandboxCreateError, match=r"can't create i: more than 0\.05 seconds"):
         await AsyncSandbox({"opensandbox": {**CONFIG, "create": create}}, spec).start()
     with pytest.raises(InvalidSandbox, match="expected Always, IfNotPresent or Never, not 'always'"):
@@ -152,7 +153,7 @@ async def test_the_time_to_make_it_is_not_the_time_that_it_lives(server: Server)
 
 
 async def test_a_sandbox_is_handed_to_another_process(server: Server) -> None:
-    create = {"connect_attempt_timeout_s": 0.05, "connect_poll_s": 0.01}
+    create = {"connect_attempt_timeout_s": 30, "connect_poll_s": 0.01}
     settings = {"opensandbox": {**CONFIG, "create": create}}
     made = AsyncSandbox(settings, SandboxSpec(image="i", workdir="/work"))
     await made.start()
@@ -161,8 +162,9 @@ async def test_a_sandbox_is_handed_to_another_process(server: Server) -> None:
     other = await AsyncSandbox.connect(descriptor, settings)
     assert (await other.exec("echo here")).stdout == "here\n"
     assert server.arguments["sandbox_id"] == other.id == "box-1"
-    assert server.arguments["connect_timeout"].total_seconds() == 0.05
-    server.slow = 5
+    assert server.arguments["connect_timeout"].total_seconds() == 30
+    server.slow = 60
+    create["connect_attempt_timeout_s"] = 0.05
     with pytest.raises(SandboxCreateError, match=r"connect to box-1: more than 0\.05 seconds"):
         await AsyncSandbox.connect(descriptor, settings)
 

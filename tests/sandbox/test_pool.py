@@ -63,7 +63,7 @@ async def settled() -> None:
 
 async def holds_all(pool: SandboxPool) -> None:
     """Every place of a pool can be had at once."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         leases = [pool.lease() for _ in range(pool.limit)]
         for lease in leases:
             await lease.sandbox()
@@ -85,9 +85,9 @@ async def test_no_more_holders_than_the_limit_have_sandboxes_at_a_time(rooms: Ro
 async def test_a_holder_of_one_sandbox_gets_more_at_once(rooms: Rooms) -> None:
     pool = SandboxPool(rooms, limit=1)
     lease = pool.lease()
-    async with asyncio.timeout(10), lease.sandbox(), lease.sandbox():
+    async with asyncio.timeout(60), lease.sandbox(), lease.sandbox():
         assert len(rooms.live) == 2
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         one, two = await asyncio.gather(lease.start(None), lease.start(None))
     assert one.id != two.id
     await lease.aclose()
@@ -127,7 +127,7 @@ async def test_an_unknown_provider_is_named_each_time_and_takes_no_place() -> No
     pool = SandboxPool("dokcer", limit=1)
     for _ in range(2):
         with pytest.raises(InvalidSandbox, match="docker"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await pool.sandbox()
 
 
@@ -188,7 +188,7 @@ async def test_no_place_is_lost_or_doubled_whenever_holders_are_cancelled(rooms:
             await asyncio.sleep(0)
         for one in rng.sample(sessions, 3):
             one.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*sessions, return_exceptions=True)
         assert rooms.live == set()
         assert pool._in_use == 0

@@ -20,6 +20,7 @@ from nemo_gym.serving.agent_app import agent_app
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.support.time_limit import TimeLimit
+from tests.support.virtual_time import run_out_of_time
 
 ROW = {"responses_create_params": {"input": "Anything?"}, "expected_answer": "No."}
 
@@ -43,10 +44,11 @@ async def test_a_rollout_past_its_deadline_frees_the_engine():
             link = LocalEnvironment(find_environment("string_match")())
             async with served(agent_app(ToolLoop(), link, model, "a", AppOptions())) as agent_url:
                 agent = RemoteRun(url=agent_url)
-                rollout = await attempt(
-                    agent, ROW, LocalEnvironment(RemotePlaceholder()), NoModel(), limit=TimeLimit(2.0)
+                place = LocalEnvironment(RemotePlaceholder())
+                rollout = await run_out_of_time(
+                    attempt(agent, ROW, place, NoModel(), limit=TimeLimit(60.0)), once=asked.is_set
                 )
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     await freed.wait()
                 await agent.aclose()
             await model.aclose()

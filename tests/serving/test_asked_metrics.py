@@ -184,7 +184,7 @@ async def test_a_stop_while_servers_are_asked_ends_the_asking(tmp_path: Path) ->
         running = Run(job(tmp_path, agent=AgentSpec("remote_run", {"url": url})))
         await running.prepare()
         collecting = asyncio.create_task(running.collect())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asked.wait()
         running.stop("interrupted", "interrupted")
         report = await collecting

@@ -31,7 +31,7 @@ def ask(
     port: int, path: str, headers: dict[str, str], *, method: str = "POST", body: bytes | None = b"{}"
 ) -> tuple[int, str]:
     """Status and text of the answer to these very headers; `{port}` in them is filled in."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in {"host": "127.0.0.1:{port}", **headers}.items():
         if value:
@@ -118,7 +118,7 @@ def test_a_post_without_a_body_from_a_page_is_refused_too(ports):
 
 
 def test_two_hosts_are_refused(ports):
-    with socket.create_connection(("127.0.0.1", ports["head"]), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", ports["head"]), timeout=60) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: page.example\r\nHost: 127.0.0.1\r\n\r\n")
         assert raw.recv(4096).split(b" ")[1] == b"400"
 

@@ -108,7 +108,7 @@ def test_other_requests_are_answered_while_a_large_body_is_decoded(monkeypatch):
     app, answered = client().app, threading.Event()
 
     def decode(body: bytes) -> dict[str, int]:
-        assert answered.wait(30)
+        assert answered.wait(60)
         return {"a": 1}
 
     monkeypatch.setattr("nemo_gym.serving.bodies.decode_pieces", decode)

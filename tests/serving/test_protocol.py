@@ -21,6 +21,7 @@ from nemo_gym.serving.host import Host
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.protocol import HEAD_BYTES, RequestProtocol, protocol
 from nemo_gym.serving.sockets import bind
+from tests.support.virtual_time import pass_time
 
 POST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -56,7 +57,7 @@ async def exchange(port: int, *parts: bytes, shut: bool = False) -> bytes:
             await asyncio.sleep(0)
         if shut:
             writer.write_eof()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await reader.read()
     except ConnectionError:
         return b""
@@ -80,7 +81,7 @@ async def test_what_has_no_end_is_cut_off(port: int, start: bytes, more: bytes) 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(start)
     sent = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         try:
             while sent < 64 * HEAD_BYTES:
                 writer.write(more)
@@ -119,16 +120,18 @@ async def test_what_does_not_arrive_is_not_waited_for(monkeypatch: Any, start: b
 
 async def test_an_answer_and_a_connection_between_requests_may_take_longer(monkeypatch: Any) -> None:
     async def slow(_: Request) -> JSONResponse:
-        await asyncio.sleep(0.2)
+        pass_time(20)
+        await asyncio.sleep(0.01)
         return JSONResponse({})
 
-    monkeypatch.setattr(host_module, "protocol", lambda _: partial(RequestProtocol, head_s=0.1, body_s=0.1))
+    monkeypatch.setattr(host_module, "protocol", lambda _: partial(RequestProtocol, head_s=10, body_s=10))
     async for port in serving(Starlette(routes=[Route("/", slow)])):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for _ in range(2):
             writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert b" 200 " in await reader.readuntil(b"{}")
-            await asyncio.sleep(0.2)
+            pass_time(20)
+            await asyncio.sleep(0.01)
         writer.close()
 
 
@@ -161,15 +164,22 @@ async def test_an_absolute_request_line_names_the_host(
 
 
 async def test_a_client_that_leaves_early_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    app = base_app("App", [Route("/read", answer, methods=["POST"])], AppOptions())
+    begun = asyncio.Event()
+
+    async def read(request: Request) -> JSONResponse:
+        begun.set()
+        return await answer(request)
+
+    app = base_app("App", [Route("/read", read, methods=["POST"])], AppOptions())
     async for port in serving(app):
         with caplog.at_level(logging.WARNING, "nemo_gym.serving"):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(CHUNKED.replace(b" / ", b" /read ") + b"5\r\nab")
             await writer.drain()
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(60):
+                await begun.wait()
             writer.transport.abort()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not caplog.records:
                     await asyncio.sleep(0.01)
     (record,) = [one for one in caplog.records if one.name == "nemo_gym.serving"]

@@ -22,12 +22,20 @@ from nemo_gym.serving.sandbox_orders import Answer, Orders
 from tests.support.sandbox_server import SandboxServer, impatient, sandbox_server
 
 OCTETS = {"content-type": messages.BYTES}
+LEASE_S = 6.0
+"""Of the tests in which a lease runs out: long enough for a client on a slow machine to renew it in time."""
+SHORT_LEASE = pytest.mark.parametrize("lease_s", [LEASE_S])
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[SandboxServer]:
-    async with sandbox_server(limit=2, lease_s=3.0, file_bytes=1 << 20) as running:
+async def server(lease_s: float) -> AsyncIterator[SandboxServer]:
+    async with sandbox_server(limit=2, lease_s=lease_s, file_bytes=1 << 20) as running:
         yield running
+
+
+@pytest.fixture
+def lease_s() -> float:
+    return 60.0
 
 
 async def post(server: SandboxServer, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -39,7 +47,7 @@ async def order(server: SandboxServer, key: str = "", **fields: Any) -> httpx.Re
     """The final answer to an order."""
     key = key or uuid4().hex
     answer = await post(server, messages.ORDERS, {"key": key, "order": fields})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while answer.status_code == messages.PENDING:
             answer = await post(server, messages.ANSWERS, {"key": key})
     return answer
@@ -50,7 +58,7 @@ async def create(server: SandboxServer) -> str:
 
 
 async def settled(condition: Any) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.02)
 
@@ -75,10 +83,13 @@ class TestOnce:
                 assert (result.stdout, cuts) == ("run\n", [])
             await provider.aclose()
 
+    @SHORT_LEASE
     async def test_a_long_order_is_pending_until_it_ends(self, server: SandboxServer) -> None:
         sandbox = await create(server)
-        body = {"key": "k", "order": {"type": "exec", "sandbox": sandbox, "command": "sleep 2; echo end"}}
+        command = "until [ -e go ]; do sleep 0.05; done; echo end"
+        body = {"key": "k", "order": {"type": "exec", "sandbox": sandbox, "command": command}}
         assert (await post(server, messages.ORDERS, body)).status_code == messages.PENDING
+        await order(server, type="exec", sandbox=sandbox, command="touch go")
         assert (await order(server, **{"key": "k", **body["order"]})).json()["stdout"] == "end\n"  # type: ignore[dict-item]
 
     async def test_an_order_whose_answer_is_dropped_is_refused_and_not_run_again(self) -> None:
@@ -121,12 +132,13 @@ class TestOnce:
         await orders.aclose()
 
 
+@SHORT_LEASE
 class TestLeases:
     async def test_a_sandbox_beyond_the_limit_waits_for_a_place(self, server: SandboxServer) -> None:
         provider = RemoteProvider(url=server.url)
         first, second = [await AsyncSandbox(provider).start() for _ in range(2)]
         third = asyncio.create_task(AsyncSandbox(provider).start())
-        await asyncio.sleep(4)  # longer than the lease: the client waits and keeps what it has
+        await asyncio.sleep(LEASE_S + 1)  # longer than the lease: the client waits and keeps what it has
         assert not third.done()
         await first.stop()
         async with await third as sandbox:
@@ -148,7 +160,7 @@ class TestLeases:
         kept = [await create(server), await create(server)]
         body = {"key": "lost", "order": {"type": "create", "spec": {}}}
         assert (await post(server, messages.ORDERS, body)).status_code == messages.PENDING
-        for _ in range(32):  # longer than the lease
+        for _ in range(40):  # longer than the lease
             await asyncio.sleep(0.2)
             await post(server, messages.LEASES, {"sandboxes": kept})
         await order(server, type="close", sandbox=kept[0])
@@ -310,7 +322,7 @@ async def main():
     provider = RemoteProvider(url=sys.argv[1])
     sandboxes = [await AsyncSandbox(provider).start() for _ in range(2)]
     running = asyncio.create_task(sandboxes[0].exec("sleep 600"))
-    await asyncio.sleep(4)  # longer than the lease
+    await asyncio.sleep(7)  # longer than the lease
     print("ready", flush=True)
     await running
 

@@ -142,7 +142,7 @@ def test_requests_finish_within_the_grace(gym: Gym, post: Post) -> None:
         rollout = post("slow_simple_agent", "/run", ROW)
         assert until(lambda: (gym.folder / "verifying").exists())
         process.send_signal(signal.SIGINT)
-        wait_for_line(process, ANNOUNCEMENT.format(grace="60"))
+        wait_for_line(process, ANNOUNCEMENT.format(grace="120"))
         (gym.folder / "go").touch()
         assert rollout.result().json()["reward"] == 1.0
         process.communicate(timeout=PATIENCE_S)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 When = Literal["at once", "at the end"]
 """Of a wait: the cancellation comes before what is waited for, or in the same instant."""
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 MOST_WAITS = 500
 
 

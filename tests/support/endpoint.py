@@ -2,7 +2,8 @@
 
 It answers with what the last user message asks it to say (`say X` is answered `X`), or always with
 `--answer`. It does so after a delay, and for a share of the requests misbehaves in one of the ways endpoints
-do. `--dies-after N` ends it after so many answers.
+do. `--dies-after N` ends it after so many answers. With `--gate FILE` the requests after the first
+`--gate-after N` wait until there is such a file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import json
 import os
 import random
+from pathlib import Path
 
 FAULTS = ("429", "500", "garbage", "empty", "half", "hang")
 
@@ -26,7 +28,11 @@ class Endpoint:
         seed: int,
         answer: str = "",
         dies_after: int = 0,
+        gate: str = "",
+        gate_after: int = 0,
     ) -> None:
+        self.gate = gate
+        self.gate_after = gate_after
         self.answer = answer
         self.dies_after = dies_after
         self.delay = delay
@@ -65,6 +71,8 @@ class Endpoint:
         self.active += 1
         self.peak = max(self.peak, self.active)
         await asyncio.sleep(self.delay)
+        while self.gate and self.requests > self.gate_after and not Path(self.gate).exists():
+            await asyncio.sleep(0.02)
         self.active -= 1
         if fault:
             self.faulty += 1
@@ -161,6 +169,8 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--answer", default="")
     parser.add_argument("--dies-after", type=int, default=0)
+    parser.add_argument("--gate", default="")
+    parser.add_argument("--gate-after", type=int, default=0)
     given = parser.parse_args()
     endpoint = Endpoint(
         delay=given.delay,
@@ -169,6 +179,8 @@ async def main() -> None:
         seed=given.seed,
         answer=given.answer,
         dies_after=given.dies_after,
+        gate=given.gate,
+        gate_after=given.gate_after,
     )
     server = await asyncio.start_server(endpoint.serve, "127.0.0.1", given.port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)

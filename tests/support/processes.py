@@ -8,7 +8,7 @@ from pathlib import Path
 
 async def until_dead(pid: int) -> bool:
     """Whether a process ends within some seconds; a zombie has ended."""
-    for _ in range(500):
+    for _ in range(3000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):

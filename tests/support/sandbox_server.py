@@ -50,5 +50,5 @@ async def sandbox_server(
 
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make clients give a server up that refuses connections for a moment."""
-    retry = Retry(attempts=3, budget=5.0, base=0.02, cap=0.1)
+    retry = Retry(attempts=3, budget=60.0, base=0.02, cap=0.1)
     monkeypatch.setattr("nemo_gym.sandbox.providers.remote.server._PATIENCE", retry)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.support.forked import FORKS
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 COUNTER = """
 import os
@@ -55,7 +55,7 @@ class Gym:
 
     def __call__(self, *words: object, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, in a fork of a process that has imported it."""
-        return FORKS.run(words, cwd=self.folder, environ={**self.env, **env}, timeout=PATIENCE_S)
+        return FORKS.run(words, cwd=self.folder, environ={**self.env, **env}, timeout=3 * PATIENCE_S)
 
     def start(self, *words: object, **env: str) -> str:
         """Start servers in the background; what was printed."""

@@ -12,9 +12,10 @@ import pytest
 from nemo_gym.runs.loop import new_event_loop
 from nemo_gym.support.processes import Ended, clean_environment, run_program
 from tests.support.processes import until_dead
+from tests.support.virtual_time import run_out_of_time
 
 
-async def run_python(code: str, folder: Path, *, seconds: float = 20.0, **options: object) -> Ended:
+async def run_python(code: str, folder: Path, *, seconds: float = 60.0, **options: object) -> Ended:
     argv = [sys.executable, "-I", "-S", "-c", code]
     env = clean_environment(folder)
     return await run_program(argv, folder=folder, env=env, seconds=seconds, **options)  # type: ignore[arg-type]
@@ -52,9 +53,9 @@ async def test_a_program_out_of_time_is_killed_with_its_children(tmp_path: Path)
     code = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        "print(child.pid, flush=True)\ntime.sleep(600)"
+        "print(child.pid, flush=True)\nopen('told', 'x')\ntime.sleep(600)"
     )
-    ended = await run_python(code, tmp_path, seconds=1.0)
+    ended = await run_out_of_time(run_python(code, tmp_path), once=(tmp_path / "told").exists)
     assert ended.exit_code is None
     assert await until_dead(int(ended.stdout))
 
@@ -62,16 +63,16 @@ async def test_a_program_out_of_time_is_killed_with_its_children(tmp_path: Path)
 def test_a_child_that_leaves_the_group_and_holds_the_pipes_holds_nobody_up(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'],"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
         " start_new_session=True)\n"
         "print(child.pid, flush=True)"
     )
     for factory in (asyncio.new_event_loop, new_event_loop):
         with asyncio.Runner(loop_factory=factory) as runner:
-            ended = runner.run(run_python(code, tmp_path))
+            ended = runner.run(run_python(code, tmp_path, seconds=600))
         os.kill(int(ended.stdout), 9)
         assert ended.exit_code == 0
-        assert ended.seconds < 20
+        assert ended.seconds < 300
 
 
 async def test_cancelling_kills_the_program(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from nemo_gym.support import threads as module
 from nemo_gym.support.threads import WorkerThreads
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ async def test_a_connection_lost_after_sending_may_have_been_acted_on(serve: Ser
 async def test_a_server_that_does_not_answer_in_time_may_have_acted() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        connections = Connections(url, timeouts=Timeouts.of(0.2))
+        connections = Connections(url, timeouts=Timeouts.of(1.0))
         with pytest.raises(NoAnswer) as caught:
             await connections.exchange("POST", "/x", b"{}")
         await connections.aclose()
@@ -145,7 +145,7 @@ async def test_a_request_that_nobody_waits_for_gives_its_connection_up(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(gone.wait(), 30)
+        await asyncio.wait_for(gone.wait(), 60)
         await connections.aclose()
 
 

@@ -13,7 +13,7 @@ from nemo_gym.transport.service import Service
 from nemo_gym.wire.errors import ServerUnreachable
 from nemo_gym.wire.jsonl import decode, encode
 
-QUICK = Retry(attempts=3, budget=2.0, base=0.01, cap=0.05)
+QUICK = Retry(attempts=3, budget=60.0, base=0.01, cap=0.05)
 
 
 def free_port() -> int:

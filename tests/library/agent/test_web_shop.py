@@ -133,7 +133,7 @@ def test_the_server_ends_with_the_environment() -> None:
     play(environment, row, "")
     host, port = environment.site._server.server_address[:2]
     environment.aclose()
-    connection = HTTPConnection(str(host), int(port), timeout=5)
+    connection = HTTPConnection(str(host), int(port), timeout=60)
     with pytest.raises(ConnectionRefusedError):
         connection.request("GET", "/")
     assert not [thread for thread in threading.enumerate() if "serve_forever" in thread.name]
