@@ -25,7 +25,8 @@ from nemo_gym.sandbox.errors import (
     SandboxStopped,
     SandboxUnsupported,
 )
-from nemo_gym.sandbox.program import Program, ProgramResult, run_in_fresh_sandbox
+from nemo_gym.sandbox.program import Program, ProgramResult
+from nemo_gym.sandbox.program_runs import run_in_fresh_sandbox
 from nemo_gym.sandbox.providers.local.control import Control, End, Run, nothing_file
 from nemo_gym.sandbox.providers.local.groups import Group, Groups
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID, SHARED
