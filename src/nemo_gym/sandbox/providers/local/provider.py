@@ -480,7 +480,7 @@ class LocalProvider:
             "jail": jail,
             "landlock": walls,
             "folders": folders if isolation.landlock else [],
-            "disk": limits.get("RLIMIT_FSIZE"),
+            "disk": (_disk_mib(spec, isolation) or 0) << 20,
             "shares_user": isolation.landlock and layout.owner is None,
             "user": user,
             "workdir": layout.workdir,
@@ -506,10 +506,8 @@ class LocalProvider:
         limits = {**asdict(self._limits), **options.limits}
         own, spec_limits = settings_of(LocalLimitsConfig, limits, f"{_OPTIONS}.limits"), spec.limits
         memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
-        files = [own.file_mib, None if spec_limits.disk_gib is None else spec_limits.disk_gib << 10]
+        files = [own.file_mib, _disk_mib(spec, isolation)]
         largest = min((size for size in files if size is not None), default=None)
-        if isolation.landlock and spec_limits.disk_gib is None:
-            largest = min(largest or _DISK_MIB, _DISK_MIB)
         rlimits = {
             "RLIMIT_CORE": 0,
             "RLIMIT_DATA": None if memory is None else memory << 20,
@@ -526,6 +524,13 @@ class LocalProvider:
         if spec.entrypoint:
             with nothing_file() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
+
+
+def _disk_mib(spec: SandboxSpec, isolation: Isolation) -> int | None:
+    """The limit for all files of a sandbox together, and so for each."""
+    if spec.limits.disk_gib is None:
+        return _DISK_MIB if isolation.landlock else None
+    return spec.limits.disk_gib << 10
 
 
 async def _remove_group(group: Group | None) -> None:

@@ -40,17 +40,66 @@ def processes_of_user() -> int:
     return total
 
 
-def memory_of(pids: list[int]) -> int:
+def memory_of(pids: list[int], most: int) -> int:
     """Bytes of memory that processes and their shared segments have, without the first process. A page that
-    several processes share counts for each of them."""
-    total = 0
+    several processes share counts for each of them.
+
+    Shared memory may be in use though no process has touched it, or though it has let go of the pages. So
+    where all mappings together could be more than `most`, those that are shared count with their whole size,
+    each of them once.
+    """
+    private = resident = 0
+    mapped: dict[int, int] = {}
     for pid in pids:
-        if pid != 1:
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
+        with contextlib.suppress(OSError):
+            sizes = _sizes_of(pid)
+            anonymous = sizes[b"RssAnon"] + sizes[b"VmSwap"]
+            private += anonymous
+            resident += anonymous + sizes[b"RssShmem"]
+            mapped[pid] = max(0, sizes[b"VmSize"] - sum(sizes[name] for name in _NOT_SHARED))
+    if resident + sum(mapped.values()) <= most:
+        return resident
+    return private + _shared_by(mapped)
+
+
+_NOT_SHARED = (b"VmData", b"VmStk", b"VmExe", b"VmLib")
+_SIZES = (b"RssAnon", b"RssShmem", b"VmSwap", b"VmSize", *_NOT_SHARED)
+
+
+def _sizes_of(pid: int) -> dict[bytes, int]:
+    """The fields of proc_pid_status(5) that are sizes, in bytes. A process that ends has none."""
+    sizes = dict.fromkeys(_SIZES, 0)
+    if pid != 1:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                name, _, value = line.partition(b":")
+                if name in sizes:
+                    sizes[name] = int(value.split()[0]) << 10
+    return sizes
+
+
+def _shared_by(mapped: dict[int, int]) -> int:
+    """Bytes of the shared memory that processes have mapped (proc_pid_maps(5)).
+
+    Args:
+        mapped: the most that it can be, by process, for those that can't be looked into.
+    """
+    shared: dict[bytes, int] = {}
+    unknown = 0
+    for pid, most in mapped.items():
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as file:
                 for line in file:
-                    if line.startswith((b"RssAnon:", b"RssShmem:", b"VmSwap:")):
-                        total += int(line.split()[1]) << 10
-    return total
+                    if b" /dev/zero" in line:
+                        place, mode, offset, _, inode, _ = line.split(None, 5)
+                        start, _, end = place.partition(b"-")
+                        size = int(offset, 16) + int(end, 16) - int(start, 16)
+                        shared[inode] = max(shared.get(inode, 0), size if mode.endswith(b"s") else 0)
+        except PermissionError:
+            unknown += most
+        except OSError:
+            continue
+    return unknown + sum(shared.values())
 
 
 def belongs(pid: int, session: int | None, mark: bytes) -> bool:

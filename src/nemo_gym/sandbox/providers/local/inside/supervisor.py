@@ -101,9 +101,10 @@ class Supervisor:
         self._watch = Watch(plan, alone=self._alone)
         self._shortages = 0
         self._cold: bool = plan["warm"]
-        self._excess = ""
         self._runs: dict[int, int] = {}
         """Process id by run."""
+        self._excess: dict[int, str] = {}
+        """What was too much when a run was killed."""
 
     def serve(self, deadline: float | None) -> None:
         """Serve until the socket closes or the deadline (monotonic) has come."""
@@ -180,7 +181,6 @@ class Supervisor:
         Raises:
             OSError: it can't be started.
         """
-        self._excess = ""
         self._watch.start()
         read, write = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
@@ -242,7 +242,7 @@ class Supervisor:
     def _enforce(self, excess: str) -> None:
         """Kill everything if there is too much of something."""
         if excess:
-            self._excess = excess
+            self._excess |= dict.fromkeys(self._runs, excess)
             kill_everybody()
 
     def _signal(self, run: int, number: int) -> None:
@@ -289,13 +289,14 @@ class Supervisor:
             return False
         for run, pid in list(self._runs.items()):
             if pid == ended:
+                if self._memory_was_short():
+                    self._excess |= dict.fromkeys(self._runs, "memory")
+                if run not in self._excess and self._alone:
+                    self._enforce(self._watch.excess(at_end=True))
                 del self._runs[run]
-                if not self._excess and self._memory_was_short():
-                    self._excess = "memory"
-                if not self._excess and self._alone:
-                    self._enforce(self._watch.excess_at_end())
-                    status = signal.SIGKILL if self._excess else status
-                say(self._control, {"ended": run, **_end(status, used), "excess": self._excess})
+                excess = self._excess.pop(run, "")
+                status = signal.SIGKILL if excess else status
+                say(self._control, {"ended": run, **_end(status, used), "excess": excess})
         return ended != 0
 
     def _memory_was_short(self) -> bool:

@@ -32,54 +32,68 @@ class Watch:
         self._jailed: bool = plan["jailed"]
         self._mounts: list[str] = plan["mounts"]
         self._folders: list[str] = plan["folders"]
-        self._disk: int = plan["disk"] or sys.maxsize
-        self._largest: int | None = self._disk
-        self._next_size = 0.0
-        self._next = 0.0
+        self._disk: int = plan["disk"]
+        self._was_over = False
+        self._left = (0, 0, 0)
+        """What a killed command left: bytes in memory, bytes on the disk, and files. It stays, so that the
+        next command can delete it."""
+        self._next = self._next_size = 0.0
 
     def start(self) -> None:
         """A program starts."""
+        if self._was_over:
+            self._was_over = False
+            in_memory, files = self._mounted()
+            on_disk, more = self._on_disk()
+            self._left = in_memory, on_disk, files + more
         self._next = monotonic() + _PAUSE_S
 
     def pause(self, *, running: bool) -> float | None:
         """Seconds until the next measurement; None where there is nothing to measure."""
-        if self._alone and self.memory and (running or children()):
+        if self._alone and (running or children()):
             return max(0.0, self._next - monotonic())
         return None
 
-    def excess(self) -> str:
-        """`memory` or `files` if the processes or files are more than the limits."""
+    def excess(self, *, at_end: bool = False) -> str:
+        """`memory` or `files` if the processes or files are more than the limits.
+
+        Args:
+            at_end: a program has ended, which may have written all of its files since the last time.
+        """
         self._next = monotonic() + _PAUSE_S
-        used, files = memory_of(processes() if self._jailed else descendants()), 0
-        for path in self._mounts:
-            state = os.statvfs(path)
-            used += (state.f_blocks - state.f_bfree) * state.f_frsize
-            files += state.f_files - state.f_ffree
-        full = False
-        if self._folders and monotonic() > self._next_size:
-            start = process_time()  # on a loaded machine the time by the clock is mostly that of others
-            size, files = size_of(self._folders)
-            full = self._is_full(size)
-            self._next_size = monotonic() + (process_time() - start) / _DISK_LOAD
-        if used > (self.memory or used):
-            return "memory"
-        return "files" if files > MOST_FILES or full else ""
-
-    def excess_at_end(self) -> str:
-        """The same when a program has ended, which may have written all of it since the last time."""
-        if not self._folders:
+        used, files = self._mounted()
+        memory = sys.maxsize if self.memory is None else self.memory
+        used += memory_of(processes() if self._jailed else descendants(), memory - used)
+        on_disk = 0
+        is_measured = at_end or monotonic() > self._next_size
+        if is_measured:
+            on_disk, more = self._on_disk()
+            files += more
+        left_in_memory, left_on_disk, left_files = self._left
+        if used > memory + left_in_memory:
+            excess = "memory"
+        elif on_disk > max(self._disk, left_on_disk) or files > max(MOST_FILES, left_files):
+            excess = "files"
+        else:
+            if is_measured and used <= memory and on_disk <= self._disk and files <= MOST_FILES:
+                self._left = (0, 0, 0)
             return ""
-        self._next_size = 0.0
-        return self.excess()
+        self._was_over = True
+        return excess
 
-    def _is_full(self, size: int) -> bool:
-        """Whether the files have grown beyond their limit. Those that were too large for an earlier command
-        stay, so that the next one can delete them."""
-        if self._largest is None:
-            self._largest = max(size, self._disk)
-        full = size > self._largest
-        if full:
-            self._largest = None
-        elif size <= self._disk:
-            self._largest = self._disk
-        return full
+    def _mounted(self) -> tuple[int, int]:
+        """Bytes and number of the files in the sandbox's file systems in memory."""
+        states = [os.statvfs(path) for path in self._mounts]
+        return (
+            sum((state.f_blocks - state.f_bfree) * state.f_frsize for state in states),
+            sum(state.f_files - state.f_ffree for state in states),
+        )
+
+    def _on_disk(self) -> tuple[int, int]:
+        """Bytes and number of the files in the sandbox's folders on a disk."""
+        if not self._folders:
+            return 0, 0
+        start = process_time()  # on a loaded machine the time by the clock is mostly that of others
+        size, files = size_of(self._folders)
+        self._next_size = monotonic() + (process_time() - start) / _DISK_LOAD
+        return size, files
