@@ -496,7 +496,7 @@ class TestSessions:
 
 
 def refused(why: str):
-    async def start(plan):
+    async def start(*_):
         raise SandboxCreateError(why)
 
     return start

@@ -97,3 +97,12 @@ async def test_a_program_sees_nothing_of_this_process(monkeypatch: pytest.Monkey
     monkeypatch.setenv("API_KEY", "hush")
     result = await run("import os; print('API_KEY' in os.environ, len(os.listdir('/proc/self/fd')))")
     assert result.stdout == "False 4\n"
+
+
+async def test_nothing_of_this_package_can_be_imported_or_is_loaded() -> None:
+    result = await run(
+        "import importlib.util, sys\n"
+        "print([name for name in sys.modules if 'gym' in name], importlib.util.find_spec('nemo_gym'))\n"
+        "print([path for path in sys.path if 'gym' in path])"
+    )
+    assert result.stdout == "[] None\n[]\n"

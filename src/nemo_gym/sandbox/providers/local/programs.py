@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from nemo_gym.sandbox.errors import SandboxFileError, SandboxStopped
 from nemo_gym.sandbox.program import Program, ProgramResult, Reason, reason_of, without_surrogates
 from nemo_gym.sandbox.providers.local.control import Control, End, Run
+from nemo_gym.sandbox.providers.local.launch import memory_file
 from nemo_gym.support.process_output import Output
 
 _DRAIN_S: Final = 0.25
@@ -72,8 +72,8 @@ class Programs:
         with ExitStack() as stack:
             out = stack.enter_context(await Output.pipe(2 * program.max_output_bytes))
             err = stack.enter_context(await Output.pipe(2 * program.max_output_bytes))
-            stdin = stack.enter_context(_memory_file(without_surrogates(program.stdin).encode()))
-            text = stack.enter_context(_memory_file(_packed(program)))
+            stdin = stack.enter_context(memory_file(without_surrogates(program.stdin).encode()))
+            text = stack.enter_context(memory_file(_packed(program)))
             try:
                 run = await control.run_python(
                     self._env,
@@ -131,12 +131,3 @@ def _packed(program: Program) -> bytes:
         "files": dict(program.files),
     }
     return json.dumps(message).encode()
-
-
-def _memory_file(data: bytes) -> IO[bytes]:
-    file = os.fdopen(os.memfd_create("program", os.MFD_CLOEXEC), "w+b", 0)
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-    file.seek(0)
-    return file

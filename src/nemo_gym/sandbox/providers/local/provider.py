@@ -25,11 +25,13 @@ from nemo_gym.sandbox.errors import (
     SandboxStopped,
     SandboxUnsupported,
 )
-from nemo_gym.sandbox.program import Program, ProgramResult, run_in_fresh_sandbox
-from nemo_gym.sandbox.providers.local.control import Control, End, Run, nothing_file
+from nemo_gym.sandbox.program import Program, ProgramResult
+from nemo_gym.sandbox.program_runs import run_in_fresh_sandbox
+from nemo_gym.sandbox.providers.local.control import Control, End, Run
 from nemo_gym.sandbox.providers.local.groups import Group, Groups
 from nemo_gym.sandbox.providers.local.jail import INSIDE_ID, SHARED
 from nemo_gym.sandbox.providers.local.landlock import reason_against, version
+from nemo_gym.sandbox.providers.local.launch import nothing_file
 from nemo_gym.sandbox.providers.local.layout import NOBODY, USER, Layout, inside_environment
 from nemo_gym.sandbox.providers.local.ports import Ports
 from nemo_gym.sandbox.providers.local.programs import Programs
@@ -53,7 +55,7 @@ from nemo_gym.sandbox.spec import (
     SandboxUsage,
     settings_of,
 )
-from nemo_gym.support.finishing import finish
+from nemo_gym.support.finishing import finish, obtain
 from nemo_gym.support.process_output import Output
 
 log: Final = logging.getLogger(__name__)
@@ -396,10 +398,24 @@ class LocalProvider:
         if isolation.landlock and layout.owner == NOBODY:
             raise SandboxCreateError("this process can't run programs as a user of their own")
         plan = await self._plan(layout, spec, isolation, warm=warm)
-        control = await Control.start(plan)
-        if plan["group"] is not None and control.group is None:
+        group = await self._new_group(plan)
+        try:
+            control = await Control.start(plan, group)
+        except BaseException:
+            if group is not None:
+                await finish(asyncio.to_thread(group.remove))
+            raise
+        if group is not None and control.group is None:
             self._groups.give_up()
         return control
+
+    async def _new_group(self, plan: dict[str, Any]) -> Group | None:
+        if not self._groups.usable:
+            return None
+        making = asyncio.to_thread(
+            self._groups.create, memory=plan["memory"], processes=plan["limits"].get("RLIMIT_NPROC")
+        )
+        return await obtain(making, _remove_group)
 
     def _check(self, spec: SandboxSpec) -> None:
         if spec.image is not None and not self._create.ignore_image:
@@ -441,15 +457,8 @@ class LocalProvider:
 
     async def _new_layout(self, spec: SandboxSpec, *, jailed: bool, unique: bool = True) -> Layout:
         """New folders, as `Layout.make` makes them, in a thread: a loaded disk takes milliseconds."""
-        making = asyncio.ensure_future(
-            asyncio.to_thread(Layout.make, self._create, spec, jailed=jailed, unique=unique)
-        )
-        try:
-            return await finish(making)
-        except asyncio.CancelledError:
-            if making.done() and making.exception() is None:
-                await asyncio.to_thread(making.result().remove)
-            raise
+        making = asyncio.to_thread(Layout.make, self._create, spec, jailed=jailed, unique=unique)
+        return await obtain(making, lambda layout: asyncio.to_thread(layout.remove))
 
     async def _plan(
         self, layout: Layout, spec: SandboxSpec, isolation: Isolation, *, warm: bool = False
@@ -470,12 +479,8 @@ class LocalProvider:
         return {
             "jail": jail,
             "landlock": walls,
-            "group": self._groups.create(
-                memory=limits.get("RLIMIT_DATA"),
-                processes=limits.get("RLIMIT_NPROC"),
-            ),
             "folders": folders if isolation.landlock else [],
-            "disk": limits.get("RLIMIT_FSIZE"),
+            "disk": (_disk_mib(spec, isolation) or 0) << 20,
             "shares_user": isolation.landlock and layout.owner is None,
             "user": user,
             "workdir": layout.workdir,
@@ -501,10 +506,8 @@ class LocalProvider:
         limits = {**asdict(self._limits), **options.limits}
         own, spec_limits = settings_of(LocalLimitsConfig, limits, f"{_OPTIONS}.limits"), spec.limits
         memory = own.memory_mib if spec_limits.memory_mib is None else spec_limits.memory_mib
-        files = [own.file_mib, None if spec_limits.disk_gib is None else spec_limits.disk_gib << 10]
+        files = [own.file_mib, _disk_mib(spec, isolation)]
         largest = min((size for size in files if size is not None), default=None)
-        if isolation.landlock and spec_limits.disk_gib is None:
-            largest = min(largest or _DISK_MIB, _DISK_MIB)
         rlimits = {
             "RLIMIT_CORE": 0,
             "RLIMIT_DATA": None if memory is None else memory << 20,
@@ -521,6 +524,18 @@ class LocalProvider:
         if spec.entrypoint:
             with nothing_file() as nothing:
                 await sandbox.control.run(spec.entrypoint, sandbox.env, None, [nothing.fileno()] * 3)
+
+
+def _disk_mib(spec: SandboxSpec, isolation: Isolation) -> int | None:
+    """The limit for all files of a sandbox together, and so for each."""
+    if spec.limits.disk_gib is None:
+        return _DISK_MIB if isolation.landlock else None
+    return spec.limits.disk_gib << 10
+
+
+async def _remove_group(group: Group | None) -> None:
+    if group is not None:
+        await asyncio.to_thread(group.remove)
 
 
 def _line(error: Exception) -> str:

@@ -7,7 +7,8 @@ import os
 from typing import Final
 
 from nemo_gym.sandbox.errors import SandboxCreateError, SandboxStopped
-from nemo_gym.sandbox.providers.local.control import Control, nothing_file
+from nemo_gym.sandbox.providers.local.control import Control
+from nemo_gym.sandbox.providers.local.launch import nothing_file
 from nemo_gym.sandbox.providers.local.layout import Layout
 from nemo_gym.support.process_output import Output
 
