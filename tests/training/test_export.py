@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from nemo_gym.runs.result import Result
 from nemo_gym.training.exports.export import FORMAT_NAMES, ExportReport, export
 from nemo_gym.training.exports.formats import FormatOptions
 from nemo_gym.training.exports.selection import Choice
-from nemo_gym.wire.errors import ModelTimeout, UsageError
+from nemo_gym.wire.errors import DataError, ModelTimeout, UsageError
 from nemo_gym.wire.items import assistant, function_call
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored, tool_rollout, with_tokens
@@ -259,6 +260,64 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
 
     assert (target / "thesis.txt").read_text() == "years of work"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "run.jsonl", "run_failures.jsonl"]
+
+
+@pytest.mark.parametrize(("format", "validation"), [("sft", 0.0), ("sft", 0.5), ("parquet", 0.0), ("atif", 0.0)])
+def test_a_project_with_a_readme_is_not_replaced(tmp_path: Path, format: str, validation: float) -> None:
+    target = tmp_path / "project"
+    (target / "src").mkdir(parents=True)
+    (target / "README.md").write_text("# Mine")
+
+    with pytest.raises(UsageError, match="is a folder"):
+        export(write_run(tmp_path, [tool_rollout()]), format, target, validation=validation)
+
+    assert sorted(path.name for path in target.iterdir()) == ["README.md", "src"]
+
+
+@pytest.mark.parametrize("format", ["sft", "parquet", "atif"])
+@pytest.mark.parametrize("name", ["run.jsonl", "run_failures.jsonl", "folder/../run.jsonl"])
+def test_the_files_of_the_run_are_not_replaced(tmp_path: Path, format: str, name: str) -> None:
+    run = write_run(tmp_path, [tool_rollout()])
+    (tmp_path / "folder").mkdir()
+    before = run.read_bytes()
+
+    with pytest.raises(UsageError, match="a file of the run itself"):
+        export(run, format, tmp_path / name)
+
+    assert run.read_bytes() == before
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(UsageError, match="not a regular file"):
+        export(write_run(tmp_path, [tool_rollout()]), "sft", tmp_path / "pipe")
+
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_empty_folder_and_an_earlier_export_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    run = write_run(tmp_path, [tool_rollout(), tool_rollout(task=1)])
+    export(run, "atif", tmp_path / "out")
+
+    export(write_run(tmp_path, [tool_rollout()]), "atif", tmp_path / "out")
+
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "run-0-0.json"]
+
+
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path, format: str) -> None:
+    run = write_run(tmp_path, [tool_rollout(), tool_rollout(0.0, repeat=1)])
+    export(run, format)
+    before = {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")}
+    run.write_bytes(run.read_bytes() + b'{"_ng_task_index": 1, "_ng_rollout_index": 0, "reward": "high"}\n')
+    before[run] = run.read_bytes()
+
+    with pytest.raises(DataError):
+        export(run, format)
+
+    assert {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize(
