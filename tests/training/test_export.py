@@ -262,7 +262,9 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "run.jsonl", "run_failures.jsonl"]
 
 
-@pytest.mark.parametrize(("format", "validation"), [("sft", 0.0), ("sft", 0.5), ("parquet", 0.0), ("atif", 0.0)])
+@pytest.mark.parametrize(
+    ("format", "validation"), [("sft", 0.0), ("sft", 0.5), ("parquet", 0.0), ("atif", 0.0)]
+)
 def test_a_project_with_a_readme_is_not_replaced(tmp_path: Path, format: str, validation: float) -> None:
     target = tmp_path / "project"
     (target / "src").mkdir(parents=True)

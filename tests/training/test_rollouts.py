@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
+from nemo_gym.models.base import Model
 from nemo_gym.training import Rollouts, Sampled, Sampling, batch
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import assistant
+from nemo_gym.wire.params import RequestParams
 from tests.support.policies import ChatTokenizer, ScriptedPolicy
+from tests.support.trajectories import with_tokens
 
 
 class Adder(Environment):
@@ -180,6 +184,27 @@ async def test_new_weights_have_their_version_on_each_token() -> None:
     assert set(before.sequences[0].versions[before.sequences[0].loss_mask].tolist()) == {0}
     assert set(after.sequences[0].versions[after.sequences[0].loss_mask].tolist()) == {1}
     assert after.reward == 0.0
+
+
+class Engine(Model):
+    """An engine with tokens, whose weights its trainer changes."""
+
+    name = "engine"
+
+    async def responses(self, params: RequestParams) -> Response:
+        return Response.of([with_tokens(assistant("3"), [1, 2], [3])])
+
+
+async def test_the_tokens_of_a_model_have_the_version_that_its_trainer_says() -> None:
+    async with Rollouts(Adder, model=Engine()) as gym:
+        tasks = gym.dataset(n=1)
+        (unknown,) = await gym.collect(tasks)
+        gym.set_version(4)
+        (known,) = await gym.collect(tasks)
+
+    assert unknown.sequences[0].versions.tolist() == [-1]
+    assert known.sequences[0].versions.tolist() == [4]
+    assert gym.version == 4
 
 
 async def test_an_answer_that_is_cut_off_is_incomplete() -> None:

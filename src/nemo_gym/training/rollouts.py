@@ -20,6 +20,7 @@ from nemo_gym.models.base import Model
 from nemo_gym.models.gated import Gate, GatedModel
 from nemo_gym.models.policies.base import Policy
 from nemo_gym.models.policies.model import PolicyModel
+from nemo_gym.models.versioned import VersionedModel
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.plan import PlanOptions, task_rows
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
@@ -88,6 +89,7 @@ class Rollouts:
             "concurrency": concurrency,
             **options,
         }
+        self._model_version: int | None = None
         self._seed: int | None = options.get("seed")
         self._sampling = dict(sampling or {})
         self._tasks: list[Row] = []
@@ -98,8 +100,12 @@ class Rollouts:
 
     async def __aenter__(self) -> Self:
         gate = Gate()
+
+        def around(model: Model) -> Model:
+            return GatedModel(VersionedModel(model, lambda: self._model_version), gate)
+
         collection = await self._stack.enter_async_context(
-            open_collection(**self._arguments, around_model=partial(GatedModel, gate=gate))
+            open_collection(**self._arguments, around_model=around)
         )
         self._open = _Open(collection, gate)
         self._stack.push_async_callback(self._open.aclose)
@@ -225,8 +231,19 @@ class Rollouts:
 
     @property
     def version(self) -> int:
-        """The version of the policy's weights; 0 for a model."""
-        return self.policy.version if self.policy else 0
+        """The version of the weights; of a model the one of `set_version`, or 0."""
+        return self.policy.version if self.policy else self._model_version or 0
+
+    def set_version(self, version: int) -> None:
+        """Say which weights a model has from now on, where its server takes them itself. Its tokens get this
+        version.
+
+        Raises:
+            UsageError: a policy has a version of its own.
+        """
+        if self.policy is not None:
+            raise UsageError("Rollouts: a policy's version changes with `update`")
+        self._model_version = version
 
     async def pause(self, *, wait: bool = True) -> None:
         """Let no further model call begin until `resume`, for a weight update that can't happen in flight.
@@ -255,7 +272,7 @@ class Rollouts:
     async def update(self, weights: Any, version: int) -> None:
         """Give the policy new weights."""
         if self.policy is None:
-            raise UsageError("Rollouts: a model's server takes its weights itself")
+            raise UsageError("Rollouts: a model's server takes its weights itself: call set_version then")
         await self.policy.update(weights, version)
         self.policy.version = version
 

@@ -213,7 +213,9 @@ def _check_target(path: Path, run: Path, *, is_folder: bool) -> None:
         if entries and not (all(map(_is_own, entries)) and path / "README.md" in entries):
             raise UsageError(f"{path} is a folder that is not an earlier export: choose another --output")
     elif is_folder or not path.is_file():
-        raise UsageError(f"{path} is not a {'folder' if is_folder else 'regular file'}: choose another --output")
+        raise UsageError(
+            f"{path} is not a {'folder' if is_folder else 'regular file'}: choose another --output"
+        )
 
 
 _OWN_NAMES: Final = re.compile(r"README\.md|training\.jsonl|validation\.jsonl|.+-\d+-\d+\.json")
