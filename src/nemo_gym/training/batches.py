@@ -57,7 +57,7 @@ def batch(
     Args:
         pad_id: the token in the padding.
         max_len: longer sequences lose their end.
-        multiple_of: L is rounded up to a multiple of this.
+        multiple_of: L is rounded up to a multiple of this, by padding.
 
     Raises:
         UsageError: there is no rollout, or a number is below 1.
@@ -73,15 +73,15 @@ def batch(
         raise UsageError("batch: there is no rollout in it")
     every = [sequence for _, sequence in numbered]
     longest = max(len(sequence) for sequence in every)
-    length = longest if max_len is None else min(longest, max_len)
-    length = -(-max(length, 1) // multiple_of) * multiple_of
+    most = longest if max_len is None else min(longest, max_len)
+    length = -(-max(most, 1) // multiple_of) * multiple_of
     shape = (len(every), length)
     ids, versions = np.full(shape, pad_id, np.int32), np.full(shape, UNKNOWN_VERSION, np.int32)
     attention, loss = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     logprobs = np.zeros(shape, np.float32)
     for place, sequence in enumerate(every):
-        start = min(len(sequence.prompt_ids), length)
-        end = min(len(sequence), length)
+        start = min(len(sequence.prompt_ids), most)
+        end = min(len(sequence), most)
         ids[place, :end] = sequence.ids[:end]
         attention[place, :end] = True
         if sequence.mask is None:
@@ -98,5 +98,5 @@ def batch(
         groups=np.array([one.task_index for one in every], np.int32),
         rollouts=np.array([place for place, _ in numbered], np.int32),
         trainable=np.array([one.mask is None for one in every], np.bool_),
-        cut=np.array([len(one) > length for one in every], np.bool_),
+        cut=np.array([len(one) > most for one in every], np.bool_),
     )
