@@ -17,7 +17,8 @@ from nemo_gym.training.exports.export import FORMAT_NAMES, ExportReport, export
 from nemo_gym.training.exports.formats import FormatOptions
 from nemo_gym.training.exports.selection import Choice
 from nemo_gym.wire.errors import DataError, ModelTimeout, UsageError
-from nemo_gym.wire.items import assistant, function_call
+from nemo_gym.wire.items import assistant, function_call, function_call_output, user
+from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored, tool_rollout, with_tokens
 
@@ -173,17 +174,50 @@ def test_groups_have_every_reward_and_their_tokens(tmp_path: Path) -> None:
     assert group["tokens"][2] is None, "broken tokens are not delivered"
 
 
-def test_sharegpt_has_calls_and_observations(tmp_path: Path) -> None:
-    (row,) = rows_of(export(write_run(tmp_path, [tool_rollout()]), "sharegpt"))
+def test_sharegpt_has_one_turn_for_an_answer_and_one_for_its_results(tmp_path: Path) -> None:
+    several: list[Any] = [
+        assistant("Both."),
+        function_call("weather", '{"city":"Oslo"}', call_id="a"),
+        function_call("weather", '{"city":"Rome"}', call_id="b"),
+        function_call_output("b", "sun"),
+        function_call_output("a", "rain"),
+        assistant("Done."),
+        user("Thanks."),
+    ]
+    parallel = tool_rollout(task=1)
+    parallel.response = Response.of(several)
 
-    assert row["system"] == "Be short."
-    assert [(turn["from"], turn["value"]) for turn in row["conversations"]] == [
+    one, other = rows_of(export(write_run(tmp_path, [tool_rollout(), parallel]), "sharegpt"))
+
+    assert one["system"] == "Be short."
+    assert [(turn["from"], turn["value"]) for turn in one["conversations"]] == [
         ("human", "How is the weather? (0)"),
-        ("gpt", "<think>I look it up.</think>"),
-        ("function_call", '{"name":"weather","arguments":{"city":"Oslo"}}'),
+        ("function_call", '<think>I look it up.</think>{"name":"weather","arguments":{"city":"Oslo"}}'),
         ("observation", "rain, 4 °C"),
         ("gpt", "It rains (0)."),
     ]
+    calls = '[{"name":"weather","arguments":{"city":"Oslo"}},{"name":"weather","arguments":{"city":"Rome"}}]'
+    assert [(turn["from"], turn["value"]) for turn in other["conversations"]] == [
+        ("human", "How is the weather? (1)"),
+        ("function_call", f"Both.<tool_call>\n{calls}\n</tool_call>"),
+        ("observation", "sun\n</tool_response>\n<tool_response>\nrain"),
+        ("gpt", "Done."),
+    ]
+
+
+def test_sharegpt_leaves_out_what_does_not_alternate(tmp_path: Path) -> None:
+    rollouts = [
+        scored([assistant("fine")], task=0),
+        scored([user("and another question"), assistant("two questions")], task=1),
+        scored(
+            [assistant("a"), {"type": "message", "role": "system", "content": "b"}, assistant("c")], task=2
+        ),
+    ]
+
+    report = export(write_run(tmp_path, rollouts), "sharegpt")
+
+    assert [row["conversations"][-1]["value"] for row in rows_of(report)] == ["fine"]
+    assert report.left_out == {"not_alternating": 2}
 
 
 def test_parquet_has_one_schema_for_all_runs(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ class GroupFlow(Generic[Task]):
         self._step = 0
         self._started = 0
         self.counts: Counter[str] = Counter()
-        """Groups that were `delivered`, and those that were left out by the reason, collected again (`stale`),
-        `cancelled`, or ended by an error of `collect` (`failed`)."""
+        """Groups that were `delivered`, and those that were left out by the reason, collected again
+        (`stale`), `cancelled`, or ended by an error of `collect` (`failed`)."""
         self.sources: Counter[str] = Counter()
         """Groups that were delivered, by their source."""
 
