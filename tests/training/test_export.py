@@ -113,6 +113,29 @@ def test_every_rollout_is_written_or_counted(tmp_path: Path) -> None:
     assert "| min reward | 0.5 |" in card
 
 
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+@pytest.mark.parametrize("fields", [{"tools": [[]]}, {"tools": [{"name": 5}]}, {"instructions": True}])
+def test_a_request_of_another_form_is_counted(tmp_path: Path, format: str, fields: dict[str, Any]) -> None:
+    odd = tool_rollout()
+    odd.row["responses_create_params"].update(fields)
+
+    report = export(write_run(tmp_path, [odd]), format)
+
+    assert report.left_out == {"malformed_request": 1}
+
+
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+def test_odd_values_of_other_programs_are_written(tmp_path: Path, format: str) -> None:
+    odd = tool_rollout()
+    odd.reward = 10**30
+    assert odd.response is not None
+    odd.response.data["model"] = True
+
+    report = export(write_run(tmp_path, [odd, tool_rollout(repeat=1)]), format)
+
+    assert sum(report.rows.values()) > 0
+
+
 def test_the_best_of_a_task(tmp_path: Path) -> None:
     rewards = [0.1, 0.9, 0.9, 0.5]
     run = write_run(tmp_path, [tool_rollout(reward, repeat=place) for place, reward in enumerate(rewards)])

@@ -27,6 +27,7 @@ from nemo_gym.training.exports.conversation import Message
 from nemo_gym.training.exports.selection import Example
 from nemo_gym.training.sequences import sequences
 from nemo_gym.wire import keys
+from nemo_gym.wire.json_values import text_of
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.task import named_agent
 
@@ -199,7 +200,7 @@ def origin(example: Example, run: str) -> Row:
         "rollout_index": rollout.rollout_index,
         "reward": example.reward,
         "outcome": rollout.outcome,
-        "model": rollout.response.model if rollout.response is not None else "",
+        "model": text_of(rollout.response.model) if rollout.response is not None else "",
     }
     if rollout.components:
         columns["reward_components"] = dict(rollout.components)
