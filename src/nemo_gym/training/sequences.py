@@ -21,7 +21,7 @@ from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
 from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError
-from nemo_gym.wire.json_values import object_of, objects_of
+from nemo_gym.wire.json_values import object_of, objects_of, text_of
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.token_packing import ADDED
 from nemo_gym.wire.token_spans import Span, TokenFault, is_input, read_span
@@ -104,11 +104,26 @@ def sequences(rollout: Rollout | Mapping[str, Any], *, split: bool = False) -> l
     flag = _flag(rollout, row)
     frame = _Frame(rollout, _step_rewards(row))
     out: list[TokenSequence] = []
-    for place, (items, reason) in enumerate(_branches(rollout, row)):
+    for place, (items, reason) in enumerate(branches(rollout)):
         for part in _parts(items, split=split):
             mask = flag or (None if split and reason == "tokens_not_contiguous" else reason)
             out.append(frame.sequence(part, branch=place, mask=mask or part.mask))
     return out
+
+
+def branches(rollout: Rollout) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
+    """The items of every branch, the main one first, and why it must not be trained on."""
+    row = {**rollout.row, **rollout.details}
+    output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
+    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
+    yield output, text_of(reports[0].get("masked")) or None if reports else None
+    invocations = {
+        text_of(one.get("invocation_id")): objects_of(one.get("conversation"))
+        for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
+    }
+    for report in reports[1:]:
+        items = invocations.get(text_of(report.get("invocation_id")), [])
+        yield items, text_of(report.get("masked")) or None
 
 
 class _Response(msgspec.Struct):
@@ -243,21 +258,6 @@ def _flag(rollout: Rollout, row: Mapping[str, Any]) -> str | None:
     if row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True:
         return "flagged"
     return None
-
-
-def _branches(
-    rollout: Rollout, row: Mapping[str, Any]
-) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
-    """The items of every branch, and why it must not be trained on."""
-    output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
-    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
-    yield output, cast("str | None", reports[0].get("masked")) if reports else None
-    invocations = {
-        one.get("invocation_id"): one for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
-    }
-    for report in reports[1:]:
-        items = objects_of(invocations.get(report.get("invocation_id"), {}).get("conversation"))
-        yield items, cast("str | None", report.get("masked"))
 
 
 def _step_rewards(row: Mapping[str, Any]) -> list[float] | None:
