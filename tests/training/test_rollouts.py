@@ -121,28 +121,68 @@ def test_the_same_row_many_times_is_as_many_groups() -> None:
     assert [one.group for one in rollouts] == [0, 1, 2]
 
 
+class SlowFirst(ScriptedPolicy):
+    """Answers the first task once the others are answered."""
+
+    batches_in_flight = 64
+    max_batch = 1
+
+    def __init__(self) -> None:
+        super().__init__(solve)
+        self.go = asyncio.Event()
+
+    async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
+        if "0 + 2" in self.tokenizer.decode(prompts[0], skip_special_tokens=False):
+            await self.go.wait()
+        return await super().generate(prompts, sampling)
+
+
 async def test_groups_come_as_they_finish() -> None:
-    slow = asyncio.Event()
-
-    class Slow(ScriptedPolicy):
-        batches_in_flight = 64
-        max_batch = 1
-
-        async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-            if "0 + 2" in self.tokenizer.decode(prompts[0], skip_special_tokens=False):
-                await slow.wait()
-            return await super().generate(prompts, sampling)
-
     order: list[int] = []
-    async with Rollouts(Adder, policy=Slow(solve)) as gym:
+    policy = SlowFirst()
+    async with Rollouts(Adder, policy=policy) as gym:
         async for group in gym.groups(gym.dataset(n=3), repeats=2):
             assert [one.rollout_index for one in group] == [0, 1]
             order.append(group[0].group)
             if len(order) == 2:
-                slow.set()
+                policy.go.set()
 
     assert sorted(order) == [0, 1, 2]
     assert order[-1] == 0
+
+
+async def test_a_stream_in_input_order_gives_each_rollout_once_all_before_it_have_ended() -> None:
+    policy = SlowFirst()
+    async with Rollouts(Adder, policy=policy) as gym:
+        tasks = gym.dataset(n=3)
+        (last,) = [one async for one in gym.stream(tasks[2:])]
+        stream = gym.stream(tasks, repeats=2, in_order=True)
+        first = asyncio.ensure_future(anext(stream))
+        while len(policy.batches) < 10 and not first.done():
+            await asyncio.sleep(0)
+        assert not first.done()
+        policy.go.set()
+        places = [(one.group, one.rollout_index) for one in (await first, *[one async for one in stream])]
+        groups = [group async for group in gym.groups(tasks, repeats=2, in_order=True)]
+
+    assert last.reward == 1.0
+    assert places == [(g, r) for g in range(3) for r in range(2)]
+    assert [[one.group for one in group] for group in groups] == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_ordinary_code_iterates_too() -> None:
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+        tasks = gym.dataset(n=4)
+        first = next(gym.groups_sync(tasks, repeats=2))
+        groups = list(gym.groups_sync(tasks, repeats=2, in_order=True))
+        rewards = [one.reward for one in gym.stream_sync(tasks)]
+        left = gym.stream_sync(tasks)
+        next(left)
+
+    assert len(first) == 2
+    assert [group[0].group for group in groups] == [0, 1, 2, 3]
+    assert rewards == [1.0] * 4
+    left.close()
 
 
 async def test_a_flow_gives_each_step_its_groups() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import fields
 from functools import partial
@@ -172,31 +172,51 @@ class Rollouts:
         return self._thread.start(work)
 
     async def stream(
-        self, tasks: Iterable[TaskLike], *, repeats: int = 1
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
     ) -> AsyncGenerator[CollectedRollout, None]:
         """Every rollout of the tasks as it ends. The end of the iteration drops the others, as a cancellation
-        of `collect` does; leave it early within `contextlib.aclosing` to have that happen at once."""
+        of `collect` does; leave it early within `contextlib.aclosing` to have that happen at once.
+
+        Args:
+            in_order: give each one in its place in the input order, as soon as all before it have ended.
+        """
         futures = self._submit(tasks, repeats)
         try:
-            for finished in asyncio.as_completed(futures):
+            for finished in futures if in_order else asyncio.as_completed(futures):
                 yield await finished
         finally:
             for future in futures:
                 if not future.cancel() and not future.cancelled():
                     future.exception()  # seen, so that nobody logs it
 
+    def stream_sync(
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
+    ) -> Generator[CollectedRollout, None, None]:
+        """The same for ordinary code, inside of `with`."""
+        return self._each_in_thread(self.stream(tasks, repeats=repeats, in_order=in_order))
+
     async def groups(
-        self, tasks: Iterable[TaskLike], *, repeats: int = 1
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
     ) -> AsyncGenerator[list[CollectedRollout], None]:
         """The rollouts of each task together, in the order of their repeats, once the last one has ended. The
-        end of the iteration drops the others, as that of `stream` does."""
+        end of the iteration drops the others, as that of `stream` does.
+
+        Args:
+            in_order: give the groups in the order of their tasks.
+        """
         waiting: dict[int, list[CollectedRollout]] = {}
-        async with aclosing(self.stream(tasks, repeats=repeats)) as rollouts:
+        async with aclosing(self.stream(tasks, repeats=repeats, in_order=in_order)) as rollouts:
             async for rollout in rollouts:
                 group = waiting.setdefault(rollout.group, [])
                 group.append(rollout)
                 if len(group) == repeats:
                     yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
+
+    def groups_sync(
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
+    ) -> Generator[list[CollectedRollout], None, None]:
+        """The same for ordinary code, inside of `with`."""
+        return self._each_in_thread(self.groups(tasks, repeats=repeats, in_order=in_order))
 
     def flow(
         self, tasks: Iterable[TaskLike], *, repeats: int, in_flight: int, **options: Any
@@ -332,6 +352,19 @@ class Rollouts:
             work.close()
             raise UsageError("Rollouts: ordinary code needs `with Rollouts(...)`")
         return self._thread.run(work)
+
+    def _each_in_thread(self, source: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+        async def following() -> list[T]:
+            async for one in source:
+                return [one]
+            return []
+
+        try:
+            while one := self._in_thread(following()):
+                yield one[0]
+        finally:
+            if self._thread is not None:
+                self._in_thread(source.aclose())
 
     def _opened(self) -> _Open:
         if self._open is None:
