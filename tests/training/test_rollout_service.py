@@ -24,7 +24,7 @@ from nemo_gym.serving.options import AppOptions
 from nemo_gym.serving.secrets import Secret
 from nemo_gym.serving.sockets import bind, http_url
 from nemo_gym.training import Rollouts
-from nemo_gym.training.batch_files import Order
+from nemo_gym.training.batch_files import FinishedGroup, Order
 from nemo_gym.training.rollout_app import rollout_app
 from nemo_gym.training.rollout_client import BatchFailed, GroupOfRollouts, RolloutClient, ServiceGone
 from nemo_gym.training.rollout_service import RolloutService
@@ -187,6 +187,46 @@ async def test_a_batch_that_fails_is_an_error_and_goes_on_when_it_is_ordered_aga
 
     assert 0 < failed["finished"] < 6
     assert seen == [*range(1, 7)]
+
+
+async def test_what_a_killed_deletion_left_is_not_of_a_new_batch(tmp_path: Path) -> None:
+    (tmp_path / "a.groups.jsonl").write_bytes(encode(FinishedGroup("a-0", 0, [])) + b"\n")
+    (tmp_path / "a.cancelled").touch()
+
+    async with serving(tmp_path) as url, RolloutClient(url) as client:
+        await client.submit(TASKS, id="a")
+        groups = [group async for group in client.groups("a")]
+
+    assert sorted(group.group for group in groups) == [*range(6)]
+    assert all(len(group.rollouts) == 1 for group in groups)
+
+
+async def test_two_services_in_a_folder_do_not_take_each_others_batch(tmp_path: Path) -> None:
+    async with serving(tmp_path) as one, RolloutClient(one) as client, serving(tmp_path) as other:
+        await client.submit(TASKS, id="a")
+        async with RolloutClient(other) as stranger:
+            with pytest.raises(UsageError, match="is being written by another"):
+                await stranger.submit(TASKS[:1], id="a")
+
+    order = json.loads((tmp_path / "a.order.json").read_bytes())
+    assert len(order["tasks"]) == 6
+
+
+async def test_a_full_disk_refuses_an_order_and_leaves_nothing(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with serving(tmp_path) as url, RolloutClient(url) as client:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        try:
+            with pytest.raises(UsageError, match=r"a\.order\.json can't be written: File too large"):
+                await client.submit(TASKS, id="a")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        left = list(tmp_path.iterdir())
+        await client.submit(TASKS, id="a")
+        groups = [group async for group in client.groups("a")]
+
+    assert left == []
+    assert len(groups) == 6
 
 
 async def test_a_client_that_is_cancelled_leaves_no_batch(tmp_path: Path) -> None:

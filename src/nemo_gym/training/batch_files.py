@@ -63,10 +63,23 @@ class BatchFiles:
         self._ends = [0]
         """Where each group ends in the file, after a 0."""
 
-    def write_order(self, order: Order) -> None:
-        """Make an order durable."""
-        with whole_file(self._path(_ORDER)) as file:
-            file.write(encode(order))
+    def create(self, order: Order) -> None:
+        """Take the files of a new batch, without what a killed deletion left of them, and make its order
+        durable.
+
+        Raises:
+            UsageError: another service writes to them.
+            WriteFailed: the order can't be written; nothing is left.
+        """
+        self._journal = AppendFile(self._path(_GROUPS))
+        self.delete()
+        self.open()
+        try:
+            with whole_file(self._path(_ORDER)) as file:
+                file.write(encode(order))
+        except BaseException:
+            self.delete()
+            raise
 
     def order(self) -> Order:
         """The order.

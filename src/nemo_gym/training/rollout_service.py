@@ -69,7 +69,7 @@ class RolloutService:
             self._note_version(version)
         for id in batches_in(self._folder):
             files = BatchFiles(self._folder, id)
-            self._begin(files.order(), files)
+            self._begin(files.order(), files, files.open())
 
     def set_version(self, version: int) -> None:
         """Note the policy version from now on, also for the time after a restart."""
@@ -100,11 +100,11 @@ class RolloutService:
                 raise Conflict(f"batch {order.id}: its id belongs to another order")
             if batch.error:
                 batch.files.close()
-                self._begin(order, files)
+                self._begin(order, files, files.open())
             return len(order.tasks)
         self._rollouts.check(order.tasks)
-        files.write_order(order)
-        self._begin(order, files)
+        files.create(order)
+        self._begin(order, files, set())
         return len(order.tasks)
 
     async def read(self, id: str, after: int) -> AsyncGenerator[bytes]:
@@ -179,8 +179,8 @@ class RolloutService:
             raise NoSuchBatch(f"there is no batch {id[:120]!r}")
         return batch
 
-    def _begin(self, order: Order, files: BatchFiles) -> None:
-        batch = _Batch(order, files, files.open())
+    def _begin(self, order: Order, files: BatchFiles, finished: set[int]) -> None:
+        batch = _Batch(order, files, finished)
         self._batches[order.id] = batch
         if files.is_cancelled:
             batch.end()
