@@ -60,6 +60,11 @@ def test_numbers_below_one_are_an_error(options: dict[str, int]) -> None:
         batch([scored(chain([([1], [2])]))], pad_id=0, **options)
 
 
+def test_a_tokenizer_without_a_padding_token_is_named() -> None:
+    with pytest.raises(UsageError, match="pad_id None: expected a token id"):
+        batch([scored(chain([([1], [2])]))], pad_id=None)  # pyright: ignore[reportArgumentType]
+
+
 def test_no_rollout_is_an_error() -> None:
     with pytest.raises(UsageError, match="no rollout"):
         batch([], pad_id=0)

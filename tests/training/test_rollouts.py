@@ -301,3 +301,28 @@ def test_mistakes_are_one_line() -> None:
         Rollouts(Adder, policy=ScriptedPolicy(solve)).dataset()
     with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym, pytest.raises(UsageError, match="no row 7"):
         gym.collect_sync([7])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"concurency": 2}, "Rollouts: there is no 'concurency'. Did you mean 'concurrency'?"),
+        ({"sampling": {"temprature": 1}}, "sampling: there is no 'temprature'. Did you mean 'temperature'?"),
+        ({"max_steps": 0}, "max_steps: expected at least 1, got 0"),
+        ({"max_tokens": 0}, "max_tokens: expected at least 1, got 0"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Rollouts(Adder, policy=ScriptedPolicy(solve), **arguments)
+    assert str(error.value) == message
+
+
+def test_wrong_tasks_are_one_line() -> None:
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+        with pytest.raises(UsageError, match="repeats: expected at least 1, got 0"):
+            gym.collect_sync(gym.dataset(n=1), repeats=0)
+        with pytest.raises(UsageError, match="n: expected a number of tasks, got -1"):
+            gym.dataset(n=-1)
+        with pytest.raises(UsageError, match="expected a row id, a row or a Task, got 'prompt'"):
+            gym.collect_sync(gym.dataset(n=1)[0])

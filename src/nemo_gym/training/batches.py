@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import Any
+from numbers import Integral
+from typing import Any, cast
 
 import numpy as np
 
@@ -40,8 +41,15 @@ class Batch:
     """[N], true where the sequence was longer than `max_len`."""
 
     def to_torch(self) -> dict[str, Any]:
-        """The same arrays as PyTorch tensors, which share their memory."""
-        torch: Any = import_module("torch")
+        """The same arrays as PyTorch tensors, which share their memory.
+
+        Raises:
+            UsageError: PyTorch is not installed.
+        """
+        try:
+            torch: Any = import_module("torch")
+        except ImportError:
+            raise UsageError("to_torch needs PyTorch: pip install torch") from None
         return {one.name: torch.from_numpy(getattr(self, one.name)) for one in fields(self)}
 
 
@@ -64,6 +72,8 @@ def batch(
     """
     if multiple_of < 1 or (max_len is not None and max_len < 1):
         raise UsageError("batch: max_len and multiple_of must be at least 1")
+    if not isinstance(cast("object", pad_id), Integral):
+        raise UsageError(f"batch: pad_id {pad_id!r}: expected a token id, such as that of the end token")
     numbered = [
         (place, sequence)
         for place, one in enumerate(rollouts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -11,10 +12,10 @@ from dataclasses import fields
 from functools import partial
 from itertools import count
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.assembly.collect import Bounds, Collection, open_collection
+from nemo_gym.assembly.collect import SAMPLING, Bounds, Collection, open_collection
 from nemo_gym.environments.base import Environment
 from nemo_gym.models.base import Model
 from nemo_gym.models.gated import Gate, GatedModel
@@ -29,7 +30,7 @@ from nemo_gym.training.trainers import trl
 from nemo_gym.training.trainers.trl_environments import TrlEnvironments
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
@@ -37,6 +38,9 @@ from nemo_gym.wire.task import Row, Task
 T = TypeVar("T")
 TaskLike = int | Task | Mapping[str, Any]
 """A row id, a row of `Rollouts.dataset`, a `Task`, or a task row."""
+
+
+_OPTIONS: Final = inspect.signature(open_collection).parameters.keys() - {"around_model"}
 
 
 class Rollouts:
@@ -76,6 +80,9 @@ class Rollouts:
     ) -> None:
         if (policy is None) == (model is None):
             raise UsageError("Rollouts: give a policy, or a model")
+        _check_names("Rollouts", options, _OPTIONS)
+        _check_names("sampling", sampling or {}, SAMPLING)
+        _check_least(max_steps=max_steps, max_tokens=max_tokens)
         self.policy = policy
         if policy is not None:
             model = PolicyModel(policy, max_tokens=max_tokens, template_arguments=template_arguments)
@@ -315,6 +322,8 @@ class Rollouts:
         Raises:
             UsageError: it has no such split.
         """
+        if n is not None and n < 0:
+            raise UsageError(f"n: expected a number of tasks, got {n}")
         environment = self._opened().collection.environment
         return list(task_rows(environment, None, split=split, seed=self._seed or 0, limit=n))
 
@@ -326,7 +335,9 @@ class Rollouts:
         """
         number = one.get(ROW_ID) if isinstance(one, Mapping) else one
         if not isinstance(number, int):
-            return cast("Task | Row", one)
+            if isinstance(one, Task | Mapping):
+                return cast("Task | Row", one)
+            raise UsageError(f"expected a row id, a row or a Task, got {one!r:.80}")
         if not 0 <= number < len(self._tasks):
             raise UsageError(f"there is no row {number}: dataset() has given {len(self._tasks)} rows")
         return self._tasks[number]
@@ -336,6 +347,7 @@ class Rollouts:
         return [opened.submit(row) for row in self._rows(tasks, repeats)]
 
     def _rows(self, tasks: Iterable[TaskLike], repeats: int) -> list[Row]:
+        _check_least(repeats=repeats)
         source = [_unstamped(self.task(one)) for one in tasks]
         options = PlanOptions(num_repeats=repeats, sampling=self._sampling, seed=self._seed)
         bounds = Bounds(split="train", seed=self._seed or 0, limit=None)
@@ -370,6 +382,18 @@ class Rollouts:
         if self._open is None:
             raise UsageError("Rollouts: use it inside of `with` or `async with`")
         return self._open
+
+
+def _check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{where}: there is no {name!r}.{did_you_mean(name, known)}")
+
+
+def _check_least(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name}: expected at least 1, got {value}")
 
 
 def _unstamped(task: Task | Row) -> Task | Row:
