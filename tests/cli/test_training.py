@@ -63,6 +63,20 @@ def test_broken_tokens_end_the_check_with_1_and_name_the_line(gym: Gym, run: Pat
     assert "first different token: 0 of the prompt" in done.stdout
 
 
+def test_a_break_in_another_branch_is_found(gym: Gym, run: Path) -> None:
+    side = json.loads(row(0, [[1], [5, 5]]))["response"]["output"]
+    branched = json.loads(row(0, [[1], [1, 9, 2]])) | {
+        "_ng_token_capture": {"branches": [{"invocation_id": "main"}, {"invocation_id": "side"}]},
+        "ng_trajectory": {"invocations": [{"invocation_id": "side", "conversation": side}]},
+    }
+    run.write_bytes(encode(branched) + b"\n")
+
+    done = gym("tokens", "check", run)
+
+    assert done.returncode == 1
+    assert f"{run}:1: task 0, repeat 0, branch 1, item 1: unknown" in done.stdout
+
+
 def test_right_tokens_end_the_check_with_0(gym: Gym, run: Path) -> None:
     run.write_bytes(row(0, [[1], [1, 9, 2]]))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any, Final
 
 from tests.support.workplace_run import REPEATS, Piece
@@ -74,25 +76,35 @@ def place(metadata: Row) -> int:
 
 
 def joined(said: Iterable[Piece]) -> Iterator[tuple[Any, ...]]:
-    """The turns of the format: a thought is in the text after it, and arguments are values."""
-    thought = ""
-    for kind, *texts in said:
-        if thought and kind != "say":
-            yield "gpt", thought
-        match kind:
-            case "say":
-                yield "gpt", thought + texts[0]
-            case "call":
-                yield "function_call", texts[0], json.loads(texts[1])
-            case "result":
-                yield "observation", texts[0]
-            case _:
-                pass
-        thought = f"<think>{texts[0]}</think>" if kind == "think" else ""
+    """The turns of the format: thought, words and calls of an answer are one, and so are their results."""
+    for is_result, group in groupby(said, lambda piece: piece[0] == "result"):
+        pieces = list(group)
+        if is_result:
+            yield "observation", [piece[1] for piece in pieces]
+            continue
+        words = "".join(
+            f"<think>{one[1]}</think>" if one[0] == "think" else one[1] for one in pieces if one[0] != "call"
+        )
+        calls = [(one[1], json.loads(one[2])) for one in pieces if one[0] == "call"]
+        yield ("function_call", words, calls) if calls else ("gpt", words)
 
 
 def turn_of(source: str, value: str) -> tuple[Any, ...]:
+    """A turn as LLaMA-Factory reads it."""
+    if source == "observation":
+        return source, value.split("\n</tool_response>\n<tool_response>\n")
     if source != "function_call":
         return source, value
-    call = json.loads(value)
-    return source, call["name"], call["arguments"]
+    if tagged := re.search("<tool_call>(.*?)</tool_call>", value, re.DOTALL):
+        text = tagged.group(1)
+        words = value.replace(tagged.group(0), "")
+    else:
+        thought = re.search("<think>.*?</think>", value, re.DOTALL)
+        words = thought.group(0) if thought else ""
+        text = value.replace(words, "")
+    calls = json.loads(text)
+    return (
+        source,
+        words,
+        [(one["name"], one["arguments"]) for one in (calls if isinstance(calls, list) else [calls])],
+    )

@@ -34,6 +34,14 @@ def test_a_sequence_beyond_the_length_loses_its_end() -> None:
     assert tensors.cut.tolist() == [True, True]
 
 
+def test_no_sequence_is_longer_than_the_most_where_the_width_is_rounded_up() -> None:
+    tensors = batch([scored(chain([([1, 2], [3, 4, 5])]))], pad_id=0, max_len=3, multiple_of=8)
+
+    assert tensors.input_ids.tolist() == [[1, 2, 3, 0, 0, 0, 0, 0]]
+    assert tensors.attention_mask.sum() == 3
+    assert tensors.cut.tolist() == [True]
+
+
 def test_masked_rollouts_are_in_the_batch_and_out_of_the_loss() -> None:
     failure = Rollout.failed({"_ng_task_index": 0}, ModelTimeout("down"))
     broken = scored([*chain([([1], [2])]), *chain([([7], [8])])])
@@ -50,6 +58,11 @@ def test_masked_rollouts_are_in_the_batch_and_out_of_the_loss() -> None:
 def test_numbers_below_one_are_an_error(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least 1"):
         batch([scored(chain([([1], [2])]))], pad_id=0, **options)
+
+
+def test_a_tokenizer_without_a_padding_token_is_named() -> None:
+    with pytest.raises(UsageError, match="pad_id None: expected a token id"):
+        batch([scored(chain([([1], [2])]))], pad_id=None)  # pyright: ignore[reportArgumentType]
 
 
 def test_no_rollout_is_an_error() -> None:

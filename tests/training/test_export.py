@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from nemo_gym.runs.result import Result
 from nemo_gym.training.exports.export import FORMAT_NAMES, ExportReport, export
 from nemo_gym.training.exports.formats import FormatOptions
 from nemo_gym.training.exports.selection import Choice
-from nemo_gym.wire.errors import ModelTimeout, UsageError
-from nemo_gym.wire.items import assistant, function_call
+from nemo_gym.wire.errors import DataError, ModelTimeout, UsageError
+from nemo_gym.wire.items import assistant, function_call, function_call_output, user
+from nemo_gym.wire.response import Response
 from nemo_gym.wire.rollout import Rollout
 from tests.support.trajectories import chain, scored, tool_rollout, with_tokens
 
@@ -111,6 +113,29 @@ def test_every_rollout_is_written_or_counted(tmp_path: Path) -> None:
     assert "| min reward | 0.5 |" in card
 
 
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+@pytest.mark.parametrize("fields", [{"tools": [[]]}, {"tools": [{"name": 5}]}, {"instructions": True}])
+def test_a_request_of_another_form_is_counted(tmp_path: Path, format: str, fields: dict[str, Any]) -> None:
+    odd = tool_rollout()
+    odd.row["responses_create_params"].update(fields)
+
+    report = export(write_run(tmp_path, [odd]), format)
+
+    assert report.left_out == {"malformed_request": 1}
+
+
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+def test_odd_values_of_other_programs_are_written(tmp_path: Path, format: str) -> None:
+    odd = tool_rollout()
+    odd.reward = 10**30
+    assert odd.response is not None
+    odd.response.data["model"] = True
+
+    report = export(write_run(tmp_path, [odd, tool_rollout(repeat=1)]), format)
+
+    assert sum(report.rows.values()) > 0
+
+
 def test_the_best_of_a_task(tmp_path: Path) -> None:
     rewards = [0.1, 0.9, 0.9, 0.5]
     run = write_run(tmp_path, [tool_rollout(reward, repeat=place) for place, reward in enumerate(rewards)])
@@ -172,17 +197,50 @@ def test_groups_have_every_reward_and_their_tokens(tmp_path: Path) -> None:
     assert group["tokens"][2] is None, "broken tokens are not delivered"
 
 
-def test_sharegpt_has_calls_and_observations(tmp_path: Path) -> None:
-    (row,) = rows_of(export(write_run(tmp_path, [tool_rollout()]), "sharegpt"))
+def test_sharegpt_has_one_turn_for_an_answer_and_one_for_its_results(tmp_path: Path) -> None:
+    several: list[Any] = [
+        assistant("Both."),
+        function_call("weather", '{"city":"Oslo"}', call_id="a"),
+        function_call("weather", '{"city":"Rome"}', call_id="b"),
+        function_call_output("b", "sun"),
+        function_call_output("a", "rain"),
+        assistant("Done."),
+        user("Thanks."),
+    ]
+    parallel = tool_rollout(task=1)
+    parallel.response = Response.of(several)
 
-    assert row["system"] == "Be short."
-    assert [(turn["from"], turn["value"]) for turn in row["conversations"]] == [
+    one, other = rows_of(export(write_run(tmp_path, [tool_rollout(), parallel]), "sharegpt"))
+
+    assert one["system"] == "Be short."
+    assert [(turn["from"], turn["value"]) for turn in one["conversations"]] == [
         ("human", "How is the weather? (0)"),
-        ("gpt", "<think>I look it up.</think>"),
-        ("function_call", '{"name":"weather","arguments":{"city":"Oslo"}}'),
+        ("function_call", '<think>I look it up.</think>{"name":"weather","arguments":{"city":"Oslo"}}'),
         ("observation", "rain, 4 °C"),
         ("gpt", "It rains (0)."),
     ]
+    calls = '[{"name":"weather","arguments":{"city":"Oslo"}},{"name":"weather","arguments":{"city":"Rome"}}]'
+    assert [(turn["from"], turn["value"]) for turn in other["conversations"]] == [
+        ("human", "How is the weather? (1)"),
+        ("function_call", f"Both.<tool_call>\n{calls}\n</tool_call>"),
+        ("observation", "sun\n</tool_response>\n<tool_response>\nrain"),
+        ("gpt", "Done."),
+    ]
+
+
+def test_sharegpt_leaves_out_what_does_not_alternate(tmp_path: Path) -> None:
+    rollouts = [
+        scored([assistant("fine")], task=0),
+        scored([user("and another question"), assistant("two questions")], task=1),
+        scored(
+            [assistant("a"), {"type": "message", "role": "system", "content": "b"}, assistant("c")], task=2
+        ),
+    ]
+
+    report = export(write_run(tmp_path, rollouts), "sharegpt")
+
+    assert [row["conversations"][-1]["value"] for row in rows_of(report)] == ["fine"]
+    assert report.left_out == {"not_alternating": 2}
 
 
 def test_parquet_has_one_schema_for_all_runs(tmp_path: Path) -> None:
@@ -259,6 +317,66 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
 
     assert (target / "thesis.txt").read_text() == "years of work"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "run.jsonl", "run_failures.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("format", "validation"), [("sft", 0.0), ("sft", 0.5), ("parquet", 0.0), ("atif", 0.0)]
+)
+def test_a_project_with_a_readme_is_not_replaced(tmp_path: Path, format: str, validation: float) -> None:
+    target = tmp_path / "project"
+    (target / "src").mkdir(parents=True)
+    (target / "README.md").write_text("# Mine")
+
+    with pytest.raises(UsageError, match="is a folder"):
+        export(write_run(tmp_path, [tool_rollout()]), format, target, validation=validation)
+
+    assert sorted(path.name for path in target.iterdir()) == ["README.md", "src"]
+
+
+@pytest.mark.parametrize("format", ["sft", "parquet", "atif"])
+@pytest.mark.parametrize("name", ["run.jsonl", "run_failures.jsonl", "folder/../run.jsonl"])
+def test_the_files_of_the_run_are_not_replaced(tmp_path: Path, format: str, name: str) -> None:
+    run = write_run(tmp_path, [tool_rollout()])
+    (tmp_path / "folder").mkdir()
+    before = run.read_bytes()
+
+    with pytest.raises(UsageError, match="a file of the run itself"):
+        export(run, format, tmp_path / name)
+
+    assert run.read_bytes() == before
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(UsageError, match="not a regular file"):
+        export(write_run(tmp_path, [tool_rollout()]), "sft", tmp_path / "pipe")
+
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_empty_folder_and_an_earlier_export_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    run = write_run(tmp_path, [tool_rollout(), tool_rollout(task=1)])
+    export(run, "atif", tmp_path / "out")
+
+    export(write_run(tmp_path, [tool_rollout()]), "atif", tmp_path / "out")
+
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "run-0-0.json"]
+
+
+@pytest.mark.parametrize("format", FORMAT_NAMES)
+def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path, format: str) -> None:
+    run = write_run(tmp_path, [tool_rollout(), tool_rollout(0.0, repeat=1)])
+    export(run, format)
+    before = {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")}
+    run.write_bytes(run.read_bytes() + b'{"_ng_task_index": 1, "_ng_rollout_index": 0, "reward": "high"}\n')
+    before[run] = run.read_bytes()
+
+    with pytest.raises(DataError):
+        export(run, format)
+
+    assert {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,31 @@ async def test_a_group_that_becomes_stale_while_it_waits_is_collected_again() ->
     assert flow.counts == {"delivered": 4, "stale": 2}
 
 
+@pytest.mark.parametrize("max_staleness", [0, 1, 2])
+def test_a_slow_task_is_delivered_although_its_groups_become_stale(max_staleness: int) -> None:
+    async def steps_with_the_slow_task() -> list[int]:
+        version = 0
+
+        async def collect(task: int) -> list[CollectedRollout]:
+            begun = version
+            await asyncio.sleep(10 if task % 40 == 0 else 1)
+            return rollouts_of(0.0, 1.0, weight_version=begun)
+
+        flow = GroupFlow(collect, count(), in_flight=8, max_staleness=max_staleness, version=lambda: version)
+        steps: list[int] = []
+        for step in range(30):
+            steps += [step for group in await flow.take(4) if group.task % 40 == 0]
+            await asyncio.sleep(0.5)
+            version += 1
+        await flow.aclose()
+        return steps
+
+    steps = run_virtual(steps_with_the_slow_task())
+
+    assert len(steps) == 3
+    assert steps[0] <= 2
+
+
 def test_each_filter_has_its_reason() -> None:
     cut = rollouts_of(0.0, 1.0)
     for rollout in cut:
@@ -225,7 +250,10 @@ async def test_an_error_of_the_collection_is_raised() -> None:
     async def collect(task: int) -> list[CollectedRollout]:
         raise RuntimeError("the engine is gone")
 
+    flow = GroupFlow(collect, range(3), in_flight=1)
     with pytest.raises(RuntimeError, match="the engine is gone"):
-        await GroupFlow(collect, range(3), in_flight=2).take(1)
+        await flow.take(1)
+    assert flow.pending == [0]
+    assert flow.counts == {"failed": 1}
     with pytest.raises(UsageError, match="in_flight"):
         GroupFlow(collect, range(3), in_flight=0)

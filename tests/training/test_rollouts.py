@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from nemo_gym import Environment, Response, Session, Task, ask, tool
+from nemo_gym.models.base import Model
 from nemo_gym.training import Rollouts, Sampled, Sampling, batch
 from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.items import assistant
+from nemo_gym.wire.params import RequestParams
 from tests.support.policies import ChatTokenizer, ScriptedPolicy
+from tests.support.trajectories import with_tokens
 
 
 class Adder(Environment):
@@ -117,28 +121,68 @@ def test_the_same_row_many_times_is_as_many_groups() -> None:
     assert [one.group for one in rollouts] == [0, 1, 2]
 
 
+class SlowFirst(ScriptedPolicy):
+    """Answers the first task once the others are answered."""
+
+    batches_in_flight = 64
+    max_batch = 1
+
+    def __init__(self) -> None:
+        super().__init__(solve)
+        self.go = asyncio.Event()
+
+    async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
+        if "0 + 2" in self.tokenizer.decode(prompts[0], skip_special_tokens=False):
+            await self.go.wait()
+        return await super().generate(prompts, sampling)
+
+
 async def test_groups_come_as_they_finish() -> None:
-    slow = asyncio.Event()
-
-    class Slow(ScriptedPolicy):
-        batches_in_flight = 64
-        max_batch = 1
-
-        async def generate(self, prompts: list[list[int]], sampling: Sampling) -> list[Sampled]:
-            if "0 + 2" in self.tokenizer.decode(prompts[0], skip_special_tokens=False):
-                await slow.wait()
-            return await super().generate(prompts, sampling)
-
     order: list[int] = []
-    async with Rollouts(Adder, policy=Slow(solve)) as gym:
+    policy = SlowFirst()
+    async with Rollouts(Adder, policy=policy) as gym:
         async for group in gym.groups(gym.dataset(n=3), repeats=2):
             assert [one.rollout_index for one in group] == [0, 1]
             order.append(group[0].group)
             if len(order) == 2:
-                slow.set()
+                policy.go.set()
 
     assert sorted(order) == [0, 1, 2]
     assert order[-1] == 0
+
+
+async def test_a_stream_in_input_order_gives_each_rollout_once_all_before_it_have_ended() -> None:
+    policy = SlowFirst()
+    async with Rollouts(Adder, policy=policy) as gym:
+        tasks = gym.dataset(n=3)
+        (last,) = [one async for one in gym.stream(tasks[2:])]
+        stream = gym.stream(tasks, repeats=2, in_order=True)
+        first = asyncio.ensure_future(anext(stream))
+        while len(policy.batches) < 10 and not first.done():
+            await asyncio.sleep(0)
+        assert not first.done()
+        policy.go.set()
+        places = [(one.group, one.rollout_index) for one in (await first, *[one async for one in stream])]
+        groups = [group async for group in gym.groups(tasks, repeats=2, in_order=True)]
+
+    assert last.reward == 1.0
+    assert places == [(g, r) for g in range(3) for r in range(2)]
+    assert [[one.group for one in group] for group in groups] == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_ordinary_code_iterates_too() -> None:
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+        tasks = gym.dataset(n=4)
+        first = next(gym.groups_sync(tasks, repeats=2))
+        groups = list(gym.groups_sync(tasks, repeats=2, in_order=True))
+        rewards = [one.reward for one in gym.stream_sync(tasks)]
+        left = gym.stream_sync(tasks)
+        next(left)
+
+    assert len(first) == 2
+    assert [group[0].group for group in groups] == [0, 1, 2, 3]
+    assert rewards == [1.0] * 4
+    left.close()
 
 
 async def test_a_flow_gives_each_step_its_groups() -> None:
@@ -180,6 +224,27 @@ async def test_new_weights_have_their_version_on_each_token() -> None:
     assert set(before.sequences[0].versions[before.sequences[0].loss_mask].tolist()) == {0}
     assert set(after.sequences[0].versions[after.sequences[0].loss_mask].tolist()) == {1}
     assert after.reward == 0.0
+
+
+class Engine(Model):
+    """An engine with tokens, whose weights its trainer changes."""
+
+    name = "engine"
+
+    async def responses(self, params: RequestParams) -> Response:
+        return Response.of([with_tokens(assistant("3"), [1, 2], [3])])
+
+
+async def test_the_tokens_of_a_model_have_the_version_that_its_trainer_says() -> None:
+    async with Rollouts(Adder, model=Engine()) as gym:
+        tasks = gym.dataset(n=1)
+        (unknown,) = await gym.collect(tasks)
+        gym.set_version(4)
+        (known,) = await gym.collect(tasks)
+
+    assert unknown.sequences[0].versions.tolist() == [-1]
+    assert known.sequences[0].versions.tolist() == [4]
+    assert gym.version == 4
 
 
 async def test_an_answer_that_is_cut_off_is_incomplete() -> None:
@@ -236,3 +301,28 @@ def test_mistakes_are_one_line() -> None:
         Rollouts(Adder, policy=ScriptedPolicy(solve)).dataset()
     with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym, pytest.raises(UsageError, match="no row 7"):
         gym.collect_sync([7])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"concurency": 2}, "Rollouts: there is no 'concurency'. Did you mean 'concurrency'?"),
+        ({"sampling": {"temprature": 1}}, "sampling: there is no 'temprature'. Did you mean 'temperature'?"),
+        ({"max_steps": 0}, "max_steps: expected at least 1, got 0"),
+        ({"max_tokens": 0}, "max_tokens: expected at least 1, got 0"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Rollouts(Adder, policy=ScriptedPolicy(solve), **arguments)
+    assert str(error.value) == message
+
+
+def test_wrong_tasks_are_one_line() -> None:
+    with Rollouts(Adder, policy=ScriptedPolicy(solve)) as gym:
+        with pytest.raises(UsageError, match="repeats: expected at least 1, got 0"):
+            gym.collect_sync(gym.dataset(n=1), repeats=0)
+        with pytest.raises(UsageError, match="n: expected a number of tasks, got -1"):
+            gym.dataset(n=-1)
+        with pytest.raises(UsageError, match="expected a row id, a row or a Task, got 'prompt'"):
+            gym.collect_sync(gym.dataset(n=1)[0])

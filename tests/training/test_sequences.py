@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_gym.training import sequences
-from nemo_gym.wire.errors import ModelTimeout
+from nemo_gym.wire.errors import DataError, ModelTimeout
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.token_packing import pack_row
 from tests.support.trajectories import Turn, chain, scored, with_tokens
@@ -122,6 +122,33 @@ def test_every_mask_has_its_reason(rollout: Rollout, mask: str) -> None:
 
     assert one.mask == mask
     assert (one.reward is None) == (mask == "failed")
+
+
+def test_tokens_on_an_item_that_no_policy_sampled_are_masked() -> None:
+    item = {"type": "function_call_output", "call_id": "a", "output": "rain"}
+
+    (one,) = sequences(scored([*chain([([1], [2])]), with_tokens(item, [1, 2], [3])]))
+
+    assert one.mask == "bad_tokens"
+    assert one.ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"response": []},
+        {"response": {"output": None}},
+        {"response": {"output": ["words"]}},
+        {"reward": "high"},
+        {"reward_components": {"style": None}},
+        {"_ng_task_index": None},
+        {"_ng_task_index": 10**30},
+        {"ng_outcome": []},
+    ],
+)
+def test_what_is_no_row_is_one_line(columns: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="not a row of a rollouts file: "):
+        sequences({**scored(chain([([1], [2])])).to_row(), **columns})
 
 
 def test_every_branch_of_a_captured_rollout_is_a_sequence() -> None:

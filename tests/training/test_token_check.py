@@ -82,6 +82,37 @@ def test_each_break_is_named(cause: Cause) -> None:
     assert finding.expected_text == decode(finding.expected_ids)
 
 
+@pytest.mark.parametrize(
+    ("past", "prompt"),
+    [
+        pytest.param(
+            '<think>hm</think>call {"a":1,"b": [2]}|',
+            'U:hi|A:call {"b": [2], "a": 1}|T:ok|A:',
+            id="and a tool call is rewritten",
+        ),
+        pytest.param(
+            "<think>one</think>a|U:x|A:<think>two</think>b|",
+            "U:hi|A:a|U:x|A:<think>two</think>b|T:ok|A:",
+            id="only of turns before the last question",
+        ),
+        pytest.param("a|U:x|A:b|", "U:hi|A:<think></think>a|U:x|A:b|T:ok|A:", id="an empty one is written"),
+    ],
+)
+def test_reasoning_that_changes_together_with_something_else_is_named(past: str, prompt: str) -> None:
+    (finding,) = [one for one in check_tokens(two_calls(past, prompt), decode) if one.position is not None]
+
+    assert (finding.cause, finding.repairable) == ("reasoning_removed", True)
+
+
+def test_very_many_rewritten_calls_are_named() -> None:
+    calls = 2_000
+    (finding, *_) = check_tokens(
+        two_calls('{"a":1,"b":2}' * calls + "|", "U:hi|A:" + '{"b":2,"a":1}' * calls + "|T:ok|A:"), decode
+    )
+
+    assert finding.cause == "tool_call_rewritten"
+
+
 def test_a_break_has_its_first_differing_token() -> None:
     finding = only(two_calls("hello|", "U:hi|A:hexlo|U:more|A:"))
 

@@ -268,15 +268,15 @@ def _absolute(folder: Path | str) -> str:
 
 def _check_sampling(sampling: Mapping[str, Any]) -> None:
     for name, value in sampling.items():
-        if name not in _SAMPLING:
-            keywords = _SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
+        if name not in SAMPLING:
+            keywords = SAMPLING | (inspect.signature(collect).parameters.keys() - {"sampling"})
             hint = did_you_mean(name, keywords)
             if not hint.endswith("?"):
                 hint = f" An environment takes it as settings={{{name!r}: {value!r:.40}}}."
             raise UsageError(f"collect() takes no {name!r}, and it is no request parameter.{hint}")
 
 
-_SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}
+SAMPLING: Final = FIELDS - {"input", "stream", "background", "model"}
 """The request parameters that can replace those of the tasks."""
 
 

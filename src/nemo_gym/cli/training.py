@@ -252,7 +252,9 @@ def _print_report(report: Any) -> None:
     for one in report.findings:
         finding = one.finding
         echo()
-        echo(f"{one.place}: task {one.task}, repeat {one.repeat}, item {finding.item}: {finding.cause}")
+        branch = f"branch {one.branch}, " if one.branch else ""
+        place = f"task {one.task}, repeat {one.repeat}, {branch}item {finding.item}"
+        echo(f"{one.place}: {place}: {finding.cause}")
         if finding.detail:
             echo(f"  {finding.detail}")
         if finding.position is not None:

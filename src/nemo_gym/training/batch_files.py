@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from nemo_gym.runs.journal import AppendFile
 from nemo_gym.runs.paths import whole_file
-from nemo_gym.wire.errors import UsageError
-from nemo_gym.wire.jsonl import encode, open_regular, read_rows
+from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.jsonl import encode, open_regular
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ORDER, _GROUPS, _CANCELLED = ".order.json", ".groups.jsonl", ".cancelled"
+
+
+T = TypeVar("T")
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,40 +60,69 @@ class BatchFiles:
     def __init__(self, folder: Path, id: str) -> None:
         self._base = folder / check_id(id)
         self._journal: AppendFile | None = None
+        self._ends = [0]
+        """Where each group ends in the file, after a 0."""
 
-    def write_order(self, order: Order) -> None:
-        """Make an order durable."""
-        with whole_file(self._path(_ORDER)) as file:
-            file.write(encode(order))
+    def create(self, order: Order) -> None:
+        """Take the files of a new batch, without what a killed deletion left of them, and make its order
+        durable.
 
-    def order(self) -> Order | None:
-        """The order; None when there is none, which a kill may have kept from being written."""
+        Raises:
+            UsageError: another service writes to them.
+            WriteFailed: the order can't be written; nothing is left.
+        """
+        self._journal = AppendFile(self._path(_GROUPS))
+        self.delete()
+        self.open()
         try:
-            return msgspec.json.decode(self._path(_ORDER).read_bytes(), type=Order)
-        except FileNotFoundError:
-            return None
+            with whole_file(self._path(_ORDER)) as file:
+                file.write(encode(order))
+        except BaseException:
+            self.delete()
+            raise
 
-    def finished(self) -> list[int]:
-        """The numbers of the finished groups, in the order of the file, without a torn last line."""
-        return [] if self._journal is None else [row["group"] for _, row in read_rows(self._path(_GROUPS))]
+    def order(self) -> Order:
+        """The order.
 
-    def open(self) -> None:
-        """Take the groups file for writing.
+        Raises:
+            DataError: the file is not an order.
+        """
+        path = self._path(_ORDER)
+        return _decoded(path.read_bytes(), str(path), Order)
+
+    def open(self) -> set[int]:
+        """Take the groups file for writing; the numbers of the finished groups.
 
         Raises:
             UsageError: another service writes to it.
+            DataError: a line is not a group.
         """
-        self._journal = AppendFile(self._path(_GROUPS))
+        path = self._path(_GROUPS)
+        self._journal = AppendFile(path)
+        self._ends, numbers = [0], set[int]()
+        with open_regular(path) as file:
+            for line in file:
+                numbers.add(_decoded(line, f"{path}:{len(self._ends)}", _Number).group)
+                self._ends.append(self._ends[-1] + len(line))
+        return numbers
+
+    @property
+    def count(self) -> int:
+        """The number of groups in the file."""
+        return len(self._ends) - 1
 
     def append(self, group: FinishedGroup) -> None:
         """Make a group durable."""
         assert self._journal is not None
-        self._journal.write(encode(group) + b"\n")
+        line = encode(group) + b"\n"
+        self._journal.write(line)
+        self._ends.append(self._ends[-1] + len(line))
 
-    def lines(self, after: int, until: int) -> list[bytes]:
-        """The lines of the groups file with numbers above `after`, up to `until`."""
+    def line(self, seq: int) -> bytes:
+        """The line of a group by its number in the file, from 1."""
         with open_regular(self._path(_GROUPS)) as file:
-            return list(islice(file, after, until))
+            file.seek(self._ends[seq - 1])
+            return file.read(self._ends[seq] - self._ends[seq - 1])
 
     def cancel(self) -> None:
         """Note that the batch is cancelled."""
@@ -117,6 +148,39 @@ class BatchFiles:
         return self._base.with_name(self._base.name + ending)
 
 
+class VersionFile:
+    """The file of the policy version, in the folder of a service."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "weight_version.json"
+
+    def read(self) -> int | None:
+        """The version; None when nobody has set it.
+
+        Raises:
+            DataError: the file is not a version.
+        """
+        if not self._path.exists():
+            return None
+        return _decoded(self._path.read_bytes(), str(self._path), int)
+
+    def write(self, version: int) -> None:
+        """Make a version durable."""
+        with whole_file(self._path) as file:
+            file.write(encode(version))
+
+
 def batches_in(folder: Path) -> list[str]:
     """The ids of the batches in a folder."""
     return sorted(path.name.removesuffix(_ORDER) for path in folder.glob(f"*{_ORDER}"))
+
+
+class _Number(msgspec.Struct):
+    group: int
+
+
+def _decoded(data: bytes, place: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{place}: not of a rollout service: {error}") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import Any
+from numbers import Integral
+from typing import Any, cast
 
 import numpy as np
 
@@ -40,8 +41,15 @@ class Batch:
     """[N], true where the sequence was longer than `max_len`."""
 
     def to_torch(self) -> dict[str, Any]:
-        """The same arrays as PyTorch tensors, which share their memory."""
-        torch: Any = import_module("torch")
+        """The same arrays as PyTorch tensors, which share their memory.
+
+        Raises:
+            UsageError: PyTorch is not installed.
+        """
+        try:
+            torch: Any = import_module("torch")
+        except ImportError:
+            raise UsageError("to_torch needs PyTorch: pip install torch") from None
         return {one.name: torch.from_numpy(getattr(self, one.name)) for one in fields(self)}
 
 
@@ -57,13 +65,15 @@ def batch(
     Args:
         pad_id: the token in the padding.
         max_len: longer sequences lose their end.
-        multiple_of: L is rounded up to a multiple of this.
+        multiple_of: L is rounded up to a multiple of this, by padding.
 
     Raises:
         UsageError: there is no rollout, or a number is below 1.
     """
     if multiple_of < 1 or (max_len is not None and max_len < 1):
         raise UsageError("batch: max_len and multiple_of must be at least 1")
+    if not isinstance(cast("object", pad_id), Integral):
+        raise UsageError(f"batch: pad_id {pad_id!r}: expected a token id, such as that of the end token")
     numbered = [
         (place, sequence)
         for place, one in enumerate(rollouts)
@@ -73,15 +83,15 @@ def batch(
         raise UsageError("batch: there is no rollout in it")
     every = [sequence for _, sequence in numbered]
     longest = max(len(sequence) for sequence in every)
-    length = longest if max_len is None else min(longest, max_len)
-    length = -(-max(length, 1) // multiple_of) * multiple_of
+    most = longest if max_len is None else min(longest, max_len)
+    length = -(-max(most, 1) // multiple_of) * multiple_of
     shape = (len(every), length)
     ids, versions = np.full(shape, pad_id, np.int32), np.full(shape, UNKNOWN_VERSION, np.int32)
     attention, loss = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     logprobs = np.zeros(shape, np.float32)
     for place, sequence in enumerate(every):
-        start = min(len(sequence.prompt_ids), length)
-        end = min(len(sequence), length)
+        start = min(len(sequence.prompt_ids), most)
+        end = min(len(sequence), most)
         ids[place, :end] = sequence.ids[:end]
         attention[place, :end] = True
         if sequence.mask is None:
@@ -98,5 +108,5 @@ def batch(
         groups=np.array([one.task_index for one in every], np.int32),
         rollouts=np.array([place for place, _ in numbered], np.int32),
         trainable=np.array([one.mask is None for one in every], np.bool_),
-        cut=np.array([len(one) > length for one in every], np.bool_),
+        cut=np.array([len(one) > most for one in every], np.bool_),
     )

@@ -14,6 +14,7 @@ import msgspec
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
 from nemo_gym.wire import keys
 from nemo_gym.wire.errors import DataError, UsageError
+from nemo_gym.wire.json_values import objects_of
 from nemo_gym.wire.jsonl import read_rows
 from nemo_gym.wire.task import Row
 
@@ -159,7 +160,7 @@ def profile_tasks(path: Path | str, *, solved_at: float = 1.0) -> tuple[list[Row
         sample, rollouts = line.get("sample"), line.get("rollout_infos")
         if not isinstance(sample, dict) or not isinstance(rollouts, list):
             raise DataError(f"{path}:{number}: expected a line of a reward profile, of gym eval profile")
-        rewards = [one.get(keys.REWARD) for one in cast("list[dict[str, Any]]", rollouts)]
+        rewards = [one.get(keys.REWARD) for one in objects_of(cast("object", rollouts))]
         known = [reward for reward in rewards if isinstance(reward, int | float) and reward == reward]
         row = cast("dict[str, Any]", sample)
         tasks.append({name: value for name, value in row.items() if name != keys.AGENT_REF})

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.wire.errors import UsageError
@@ -38,7 +38,7 @@ class Group(Generic[Task]):
     """Groups are numbered in the order in which they were started."""
     task: Task
     step: int
-    """The step in which it was started, from 1."""
+    """The step in which it was first started, from 1."""
     rollouts: list[CollectedRollout] = field(default_factory=list[CollectedRollout])
 
     @property
@@ -68,7 +68,7 @@ class GroupFlow(Generic[Task]):
         filters: the first reason that one gives leaves a group out; `counts` has the number of each reason.
         max_age: how many steps later than it was started a group may be waited for.
         max_staleness: a group with tokens of a version that is older than the current one by more than this
-            is collected again; None takes any.
+            is collected again, and waited for as if it were the first time; None takes any.
         version: the current policy version.
         source: the name of a task's source, for `summary` and `sources`.
         first: tasks that come before the others, such as the `pending` ones of an earlier flow.
@@ -93,7 +93,8 @@ class GroupFlow(Generic[Task]):
         self._tasks = iter(tasks)
         self._observer = cast("Observes[Task]", tasks) if isinstance(tasks, Observes) else None
         self._source = source
-        self._again: deque[Task] = deque(first)
+        self._again: deque[tuple[Task, int | None]] = deque((task, None) for task in first)
+        """Tasks that come before the others, with the step in which they were first started."""
         self._in_flight = in_flight
         self._filters = filters
         self._max_age = max_age
@@ -104,13 +105,13 @@ class GroupFlow(Generic[Task]):
         self._step = 0
         self._started = 0
         self.counts: Counter[str] = Counter()
-        """Groups that were `delivered`, and those that were left out by the reason, collected again (`stale`)
-        or `cancelled`."""
+        """Groups that were `delivered`, and those that were left out by the reason, collected again
+        (`stale`), `cancelled`, or ended by an error of `collect` (`failed`)."""
         self.sources: Counter[str] = Counter()
         """Groups that were delivered, by their source."""
 
     async def take(self, count: int) -> list[Group[Task]]:
-        """The next `count` groups, in the order in which they were started; fewer when the tasks end.
+        """The next `count` groups, the oldest first; fewer when the tasks end.
 
         Raises:
             BaseException: the first error of `collect`.
@@ -127,9 +128,14 @@ class GroupFlow(Generic[Task]):
             done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             for work in done:
                 group = self._running.pop(work)
-                group.rollouts = work.result()
+                try:
+                    group.rollouts = work.result()
+                except BaseException:
+                    self.counts["failed"] += 1
+                    self._again.append((group.task, group.step))
+                    raise
                 self._keep(group)
-        self._ready.sort(key=lambda group: group.number)
+        self._ready.sort(key=_age)
         groups, self._ready = self._ready[:count], self._ready[count:]
         self.counts["delivered"] += len(groups)
         if self._source is not None:
@@ -140,13 +146,14 @@ class GroupFlow(Generic[Task]):
     def pending(self) -> list[Task]:
         """The tasks that were drawn and whose groups were neither delivered nor left out, the oldest first. A
         flow that goes on elsewhere gets them as `first`."""
-        groups = sorted([*self._running.values(), *self._ready], key=lambda group: group.number)
-        return [*(group.task for group in groups), *self._again]
+        groups = sorted([*self._running.values(), *self._ready], key=_age)
+        return [*(group.task for group in groups), *(task for task, _ in self._again)]
 
     def summary(self) -> str:
         """A line for a log: the groups that were started, and what became of them.
 
-        `started` is the sum of those that are delivered, left out, stale, cancelled, waiting and running.
+        `started` is the sum of those that are delivered, left out, stale, cancelled, failed, waiting and
+        running.
         Waiting ones are ready for a step; deferred ones were started in an earlier step than the last one and
         still wait or run.
         """
@@ -160,7 +167,7 @@ class GroupFlow(Generic[Task]):
             f"started {started}{per_group}",
             f"delivered {delivered}{_listed(shares)}",
             f"left out {sum(left_out.values())}{_listed([f'{name} {n}' for name, n in left_out.items()])}",
-            *(f"{name} {counts[name]}" for name in ("stale", "cancelled") if counts[name]),
+            *(f"{name} {counts[name]}" for name in ("stale", "cancelled", "failed") if counts[name]),
             f"waiting {len(self._ready)}",
             f"running {len(self._running)}",
             f"deferred {len(deferred)}",
@@ -172,27 +179,27 @@ class GroupFlow(Generic[Task]):
         running, self._running = self._running, {}
         if running:
             self.counts["cancelled"] += len(running)
-            self._again.extend(group.task for group in running.values())
+            self._again.extend((group.task, group.step) for group in running.values())
         for work in running:
             work.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
     def _start(self, most: int) -> None:
-        for task in self._next_tasks(most):
+        for task, step in self._next_tasks(most):
             self._started += 1
-            group = Group(self._started, task, self._step)
+            group = Group(self._started, task, step or self._step)
             self._running[asyncio.create_task(self._collected(task))] = group
 
     async def _collected(self, task: Task) -> list[CollectedRollout]:
         return await self._collect(task)
 
-    def _next_tasks(self, most: int) -> Iterator[Task]:
+    def _next_tasks(self, most: int) -> Iterator[tuple[Task, int | None]]:
         while len(self._running) + len(self._ready) < most:
             if self._again:
                 yield self._again.popleft()
                 continue
             try:
-                yield next(self._tasks)
+                yield next(self._tasks), None
             except StopIteration:
                 return
 
@@ -209,12 +216,17 @@ class GroupFlow(Generic[Task]):
         oldest = group.oldest_version if self._max_staleness is not None else None
         if oldest is not None and self._version() - oldest > (self._max_staleness or 0):
             self.counts["stale"] += 1
-            self._again.append(group.task)
+            self._again.append((group.task, group.step))
             return
         self._ready.append(group)
 
 
-_OTHER_COUNTS = frozenset({"delivered", "stale", "cancelled"})
+def _age(group: Group[Any]) -> tuple[int, int]:
+    """The oldest groups first, also those that are collected again."""
+    return group.step, group.number
+
+
+_OTHER_COUNTS = frozenset({"delivered", "stale", "cancelled", "failed"})
 """The counts that are not of groups that were left out."""
 
 

@@ -33,7 +33,7 @@ from nemo_gym.wire.errors import UsageError
 
 
 class _Version(msgspec.Struct):
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 
 class _Wish(msgspec.Struct):
@@ -88,7 +88,7 @@ def rollout_app(service: RolloutService, options: AppOptions) -> Starlette:
         return JsonResponse({})
 
     async def set_version(request: Request) -> Response:
-        service.version = (await _read(request, _Version)).version
+        service.set_version((await _read(request, _Version)).version)
         return JsonResponse({"version": service.version})
 
     async def health(_: Request) -> Response:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from nemo_gym.support.finishing import finish
 from nemo_gym.transport.exchange import Connections, NoAnswer, Timeouts, base_url
 from nemo_gym.wire.errors import GymError, UsageError
 from nemo_gym.wire.jsonl import decode, encode
@@ -22,6 +23,11 @@ _PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 class ServiceGone(GymError):
     """The rollout service can't be reached, and was not for longer than the client waits."""
+
+
+class BatchFailed(GymError):
+    """The service could not go on with a batch, for instance because its disk is full. Its groups so far can
+    be read; the same order again lets it go on."""
 
 
 class GroupOfRollouts(msgspec.Struct, frozen=True):
@@ -85,6 +91,7 @@ class RolloutClient:
 
         Raises:
             UsageError: the service has no such batch.
+            BatchFailed: the batch has ended before its last group.
             ServiceGone: it can't be reached.
         """
         seen, lost_at = after, None
@@ -95,6 +102,8 @@ class RolloutClient:
                     if not line.strip():
                         continue
                     event = decode(line)
+                    if event.get("error"):
+                        raise BatchFailed(f"batch {id}: {event['error']}")
                     if event.get("end"):
                         return
                     if event["seq"] == seen + 1:
@@ -108,10 +117,27 @@ class RolloutClient:
                 lost_at = await self._pause(lost_at, error)
 
     async def collect(self, tasks: Iterable[Mapping[str, Any]], *, repeats: int = 1) -> list[list[Rollout]]:
-        """The rollouts of every task, in input order."""
-        id = await self.submit(tasks, repeats=repeats)
-        groups = [group async for group in self.groups(id)]
+        """The rollouts of every task, in input order. A cancellation deletes the batch, so that its rollouts
+        end too.
+
+        Raises:
+            UsageError: the service refuses the order.
+            BatchFailed: the batch has ended before its last group.
+            ServiceGone: it can't be reached.
+        """
+        id = uuid.uuid4().hex
+        source = [dict(task) for task in tasks]
+        try:
+            await self.submit(source, repeats=repeats, id=id)
+            groups = [group async for group in self.groups(id)]
+        except ServiceGone:
+            raise
+        except BaseException:
+            await finish(self.delete(id))
+            raise
         await self.delete(id)
+        if len(groups) < len(source):
+            raise BatchFailed(f"batch {id}: cancelled after {len(groups)} of {len(source)} groups")
         return [one.rollouts for one in sorted(groups, key=lambda one: one.group)]
 
     async def set_weight_version(self, version: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nemo_gym.support.finishing import finish
-from nemo_gym.training.batch_files import BatchFiles, FinishedGroup, Order, batches_in
+from nemo_gym.training.batch_files import BatchFiles, FinishedGroup, Order, VersionFile, batches_in
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.rollouts import Rollouts
 from nemo_gym.wire import keys
@@ -51,8 +51,9 @@ class RolloutService:
         self._ahead = ahead
         self._ping_s = ping_s
         self._batches: dict[str, _Batch] = {}
+        self._version = VersionFile(folder)
         self.version = 0
-        """The policy version, which the trainer sets."""
+        """The policy version, which the trainer sets by `set_version`."""
 
     async def start(self) -> None:
         """Go on with the batches in the folder.
@@ -64,10 +65,16 @@ class RolloutService:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{self._folder} can't be written: {error.strerror}") from None
+        if (version := self._version.read()) is not None:
+            self._note_version(version)
         for id in batches_in(self._folder):
             files = BatchFiles(self._folder, id)
-            if (order := files.order()) is not None:
-                self._begin(order, files)
+            self._begin(files.order(), files, files.open())
+
+    def set_version(self, version: int) -> None:
+        """Note the policy version from now on, also for the time after a restart."""
+        self._version.write(version)
+        self._note_version(version)
 
     def tasks(self, split: str, n: int) -> list[dict[str, Any]]:
         """Tasks of the environment itself.
@@ -91,10 +98,13 @@ class RolloutService:
         if (batch := self._batches.get(order.id)) is not None:
             if batch.order != order:
                 raise Conflict(f"batch {order.id}: its id belongs to another order")
+            if batch.error:
+                batch.files.close()
+                self._begin(order, files, files.open())
             return len(order.tasks)
         self._rollouts.check(order.tasks)
-        files.write_order(order)
-        self._begin(order, files)
+        files.create(order)
+        self._begin(order, files, set())
         return len(order.tasks)
 
     async def read(self, id: str, after: int) -> AsyncGenerator[bytes]:
@@ -105,16 +115,16 @@ class RolloutService:
             NoSuchBatch: there is none.
         """
         batch = self._batch(id)
+        batch.note_reader(after)
         while True:
-            for line in await asyncio.to_thread(batch.files.lines, after, batch.count):
+            while after < batch.files.count:
                 after += 1
-                yield _full(line, after)
+                yield _full(await asyncio.to_thread(batch.files.line, after), after)
                 batch.note_reader(after)
-            if batch.is_over and after >= batch.count:
-                yield (
-                    encode({"end": True, "groups": batch.count, "cancelled": batch.files.is_cancelled})
-                    + b"\n"
-                )
+            if batch.is_over:
+                cancelled = batch.files.is_cancelled
+                end = {"end": True, "groups": batch.files.count, "cancelled": cancelled, "error": batch.error}
+                yield encode(end) + b"\n"
                 return
             if not await batch.changed(self._ping_s):
                 yield b"\n"
@@ -143,7 +153,7 @@ class RolloutService:
             "batches": {
                 id: {
                     "groups": len(batch.order.tasks),
-                    "finished": batch.count,
+                    "finished": batch.files.count,
                     "is_over": batch.is_over,
                     "cancelled": batch.files.is_cancelled,
                     "error": batch.error,
@@ -158,15 +168,19 @@ class RolloutService:
         for batch in self._batches.values():
             batch.files.close()
 
+    def _note_version(self, version: int) -> None:
+        self.version = version
+        if self._rollouts.policy is None:
+            self._rollouts.set_version(version)
+
     def _batch(self, id: str) -> _Batch:
         batch = self._batches.get(id)
         if batch is None:
             raise NoSuchBatch(f"there is no batch {id[:120]!r}")
         return batch
 
-    def _begin(self, order: Order, files: BatchFiles) -> None:
-        files.open()
-        batch = _Batch(order, files)
+    def _begin(self, order: Order, files: BatchFiles, finished: set[int]) -> None:
+        batch = _Batch(order, files, finished)
         self._batches[order.id] = batch
         if files.is_cancelled:
             batch.end()
@@ -199,31 +213,29 @@ class RolloutService:
 class _Batch:
     """A batch in this process."""
 
-    def __init__(self, order: Order, files: BatchFiles) -> None:
+    def __init__(self, order: Order, files: BatchFiles, finished: set[int]) -> None:
         self.order = order
         self.files = files
-        numbers = files.finished()
-        self.finished = set(numbers)
-        self.count = len(numbers)
-        """The lines of the groups file."""
+        self.finished = finished
         self.running = 0
         self.is_over = False
         self.error = ""
         self.work: asyncio.Task[None] | None = None
         self._read = 0
+        self._write = asyncio.Lock()
         self._change = asyncio.Event()
 
     async def keep(self, group: FinishedGroup) -> None:
         """Make a group durable, then let it be read."""
-        await asyncio.to_thread(self.files.append, group)
+        async with self._write:
+            await asyncio.to_thread(self.files.append, group)
         self.finished.add(group.group)
-        self.count += 1
         self.running -= 1
         self._wake()
 
     def note_reader(self, after: int) -> None:
         """A reader has taken the groups up to this one."""
-        if after > self._read:
+        if (after := min(after, self.files.count)) > self._read:
             self._read = after
             self._wake()
 
@@ -242,7 +254,7 @@ class _Batch:
 
     async def room(self, ahead: int) -> None:
         """Wait until fewer than `ahead` groups are running, or finished and not read."""
-        while self.running + self.count - self._read >= ahead:
+        while self.running + self.files.count - self._read >= ahead:
             await self._change.wait()
 
     async def stop(self) -> None:

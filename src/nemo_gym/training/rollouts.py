@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import fields
 from functools import partial
 from itertools import count
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 from nemo_gym.agents.base import Agent
-from nemo_gym.assembly.collect import Bounds, Collection, open_collection
+from nemo_gym.assembly.collect import SAMPLING, Bounds, Collection, open_collection
 from nemo_gym.environments.base import Environment
 from nemo_gym.models.base import Model
 from nemo_gym.models.gated import Gate, GatedModel
 from nemo_gym.models.policies.base import Policy
 from nemo_gym.models.policies.model import PolicyModel
+from nemo_gym.models.versioned import VersionedModel
 from nemo_gym.runs.component_specs import ModelSpec
 from nemo_gym.runs.plan import PlanOptions, task_rows
 from nemo_gym.training.collected import ROW_ID, CollectedRollout
@@ -28,7 +30,7 @@ from nemo_gym.training.trainers import trl
 from nemo_gym.training.trainers.trl_environments import TrlEnvironments
 from nemo_gym.wire import keys
 from nemo_gym.wire.chat import chat_request
-from nemo_gym.wire.errors import UsageError
+from nemo_gym.wire.errors import UsageError, did_you_mean
 from nemo_gym.wire.params import RequestParams
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.task import Row, Task
@@ -36,6 +38,9 @@ from nemo_gym.wire.task import Row, Task
 T = TypeVar("T")
 TaskLike = int | Task | Mapping[str, Any]
 """A row id, a row of `Rollouts.dataset`, a `Task`, or a task row."""
+
+
+_OPTIONS: Final = inspect.signature(open_collection).parameters.keys() - {"around_model"}
 
 
 class Rollouts:
@@ -75,6 +80,9 @@ class Rollouts:
     ) -> None:
         if (policy is None) == (model is None):
             raise UsageError("Rollouts: give a policy, or a model")
+        _check_names("Rollouts", options, _OPTIONS)
+        _check_names("sampling", sampling or {}, SAMPLING)
+        _check_least(max_steps=max_steps, max_tokens=max_tokens)
         self.policy = policy
         if policy is not None:
             model = PolicyModel(policy, max_tokens=max_tokens, template_arguments=template_arguments)
@@ -88,6 +96,7 @@ class Rollouts:
             "concurrency": concurrency,
             **options,
         }
+        self._model_version: int | None = None
         self._seed: int | None = options.get("seed")
         self._sampling = dict(sampling or {})
         self._tasks: list[Row] = []
@@ -98,8 +107,12 @@ class Rollouts:
 
     async def __aenter__(self) -> Self:
         gate = Gate()
+
+        def around(model: Model) -> Model:
+            return GatedModel(VersionedModel(model, lambda: self._model_version), gate)
+
         collection = await self._stack.enter_async_context(
-            open_collection(**self._arguments, around_model=partial(GatedModel, gate=gate))
+            open_collection(**self._arguments, around_model=around)
         )
         self._open = _Open(collection, gate)
         self._stack.push_async_callback(self._open.aclose)
@@ -166,31 +179,51 @@ class Rollouts:
         return self._thread.start(work)
 
     async def stream(
-        self, tasks: Iterable[TaskLike], *, repeats: int = 1
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
     ) -> AsyncGenerator[CollectedRollout, None]:
         """Every rollout of the tasks as it ends. The end of the iteration drops the others, as a cancellation
-        of `collect` does; leave it early within `contextlib.aclosing` to have that happen at once."""
+        of `collect` does; leave it early within `contextlib.aclosing` to have that happen at once.
+
+        Args:
+            in_order: give each one in its place in the input order, as soon as all before it have ended.
+        """
         futures = self._submit(tasks, repeats)
         try:
-            for finished in asyncio.as_completed(futures):
+            for finished in futures if in_order else asyncio.as_completed(futures):
                 yield await finished
         finally:
             for future in futures:
                 if not future.cancel() and not future.cancelled():
                     future.exception()  # seen, so that nobody logs it
 
+    def stream_sync(
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
+    ) -> Generator[CollectedRollout, None, None]:
+        """The same for ordinary code, inside of `with`."""
+        return self._each_in_thread(self.stream(tasks, repeats=repeats, in_order=in_order))
+
     async def groups(
-        self, tasks: Iterable[TaskLike], *, repeats: int = 1
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
     ) -> AsyncGenerator[list[CollectedRollout], None]:
         """The rollouts of each task together, in the order of their repeats, once the last one has ended. The
-        end of the iteration drops the others, as that of `stream` does."""
+        end of the iteration drops the others, as that of `stream` does.
+
+        Args:
+            in_order: give the groups in the order of their tasks.
+        """
         waiting: dict[int, list[CollectedRollout]] = {}
-        async with aclosing(self.stream(tasks, repeats=repeats)) as rollouts:
+        async with aclosing(self.stream(tasks, repeats=repeats, in_order=in_order)) as rollouts:
             async for rollout in rollouts:
                 group = waiting.setdefault(rollout.group, [])
                 group.append(rollout)
                 if len(group) == repeats:
                     yield sorted(waiting.pop(rollout.group), key=lambda one: one.rollout_index)
+
+    def groups_sync(
+        self, tasks: Iterable[TaskLike], *, repeats: int = 1, in_order: bool = False
+    ) -> Generator[list[CollectedRollout], None, None]:
+        """The same for ordinary code, inside of `with`."""
+        return self._each_in_thread(self.groups(tasks, repeats=repeats, in_order=in_order))
 
     def flow(
         self, tasks: Iterable[TaskLike], *, repeats: int, in_flight: int, **options: Any
@@ -225,8 +258,19 @@ class Rollouts:
 
     @property
     def version(self) -> int:
-        """The version of the policy's weights; 0 for a model."""
-        return self.policy.version if self.policy else 0
+        """The version of the weights; of a model the one of `set_version`, or 0."""
+        return self.policy.version if self.policy else self._model_version or 0
+
+    def set_version(self, version: int) -> None:
+        """Say which weights a model has from now on, where its server takes them itself. Its tokens get this
+        version.
+
+        Raises:
+            UsageError: a policy has a version of its own.
+        """
+        if self.policy is not None:
+            raise UsageError("Rollouts: a policy's version changes with `update`")
+        self._model_version = version
 
     async def pause(self, *, wait: bool = True) -> None:
         """Let no further model call begin until `resume`, for a weight update that can't happen in flight.
@@ -255,7 +299,7 @@ class Rollouts:
     async def update(self, weights: Any, version: int) -> None:
         """Give the policy new weights."""
         if self.policy is None:
-            raise UsageError("Rollouts: a model's server takes its weights itself")
+            raise UsageError("Rollouts: a model's server takes its weights itself: call set_version then")
         await self.policy.update(weights, version)
         self.policy.version = version
 
@@ -278,6 +322,8 @@ class Rollouts:
         Raises:
             UsageError: it has no such split.
         """
+        if n is not None and n < 0:
+            raise UsageError(f"n: expected a number of tasks, got {n}")
         environment = self._opened().collection.environment
         return list(task_rows(environment, None, split=split, seed=self._seed or 0, limit=n))
 
@@ -289,7 +335,9 @@ class Rollouts:
         """
         number = one.get(ROW_ID) if isinstance(one, Mapping) else one
         if not isinstance(number, int):
-            return cast("Task | Row", one)
+            if isinstance(one, Task | Mapping):
+                return cast("Task | Row", one)
+            raise UsageError(f"expected a row id, a row or a Task, got {one!r:.80}")
         if not 0 <= number < len(self._tasks):
             raise UsageError(f"there is no row {number}: dataset() has given {len(self._tasks)} rows")
         return self._tasks[number]
@@ -299,6 +347,7 @@ class Rollouts:
         return [opened.submit(row) for row in self._rows(tasks, repeats)]
 
     def _rows(self, tasks: Iterable[TaskLike], repeats: int) -> list[Row]:
+        _check_least(repeats=repeats)
         source = [_unstamped(self.task(one)) for one in tasks]
         options = PlanOptions(num_repeats=repeats, sampling=self._sampling, seed=self._seed)
         bounds = Bounds(split="train", seed=self._seed or 0, limit=None)
@@ -316,10 +365,35 @@ class Rollouts:
             raise UsageError("Rollouts: ordinary code needs `with Rollouts(...)`")
         return self._thread.run(work)
 
+    def _each_in_thread(self, source: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+        async def following() -> list[T]:
+            async for one in source:
+                return [one]
+            return []
+
+        try:
+            while one := self._in_thread(following()):
+                yield one[0]
+        finally:
+            if self._thread is not None:
+                self._in_thread(source.aclose())
+
     def _opened(self) -> _Open:
         if self._open is None:
             raise UsageError("Rollouts: use it inside of `with` or `async with`")
         return self._open
+
+
+def _check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{where}: there is no {name!r}.{did_you_mean(name, known)}")
+
+
+def _check_least(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name}: expected at least 1, got {value}")
 
 
 def _unstamped(task: Task | Row) -> Task | Row:

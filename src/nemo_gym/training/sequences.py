@@ -11,22 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
 from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
-from nemo_gym.wire.json_values import object_of, objects_of
+from nemo_gym.wire.errors import DataError
+from nemo_gym.wire.json_values import object_of, objects_of, text_of
 from nemo_gym.wire.rollout import Rollout
 from nemo_gym.wire.token_packing import ADDED
-from nemo_gym.wire.token_spans import Span, TokenFault, read_span
+from nemo_gym.wire.token_spans import Span, TokenFault, is_input, read_span
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
+
+_Index = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 UNKNOWN_VERSION: Final = -1
 """The policy version of a token that the policy did not sample, or whose version nobody recorded."""
@@ -89,17 +93,67 @@ def sequences(rollout: Rollout | Mapping[str, Any], *, split: bool = False) -> l
 
     Returns:
         At least one sequence; one without tokens where the rollout has none.
+
+    Raises:
+        DataError: the row is not one of a rollouts file.
     """
-    rollout = rollout if isinstance(rollout, Rollout) else Rollout.from_row(dict(rollout), expand=False)
+    if not isinstance(rollout, Rollout):
+        _check(rollout)
+        rollout = Rollout.from_row(dict(rollout), expand=False)
     row = {**rollout.row, **rollout.details}
     flag = _flag(rollout, row)
     frame = _Frame(rollout, _step_rewards(row))
     out: list[TokenSequence] = []
-    for place, (items, reason) in enumerate(_branches(rollout, row)):
+    for place, (items, reason) in enumerate(branches(rollout)):
         for part in _parts(items, split=split):
             mask = flag or (None if split and reason == "tokens_not_contiguous" else reason)
             out.append(frame.sequence(part, branch=place, mask=mask or part.mask))
     return out
+
+
+def branches(rollout: Rollout) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
+    """The items of every branch, the main one first, and why it must not be trained on."""
+    row = {**rollout.row, **rollout.details}
+    output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
+    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
+    yield output, text_of(reports[0].get("masked")) or None if reports else None
+    invocations = {
+        text_of(one.get("invocation_id")): objects_of(one.get("conversation"))
+        for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
+    }
+    for report in reports[1:]:
+        items = invocations.get(text_of(report.get("invocation_id")), [])
+        yield items, text_of(report.get("masked")) or None
+
+
+class _Response(msgspec.Struct):
+    output: list[dict[str, Any]]
+
+
+_COLUMNS: Final = {
+    "task_index": keys.TASK_INDEX,
+    "rollout_index": keys.ROLLOUT_INDEX,
+    "outcome": keys.OUTCOME,
+    "components": keys.REWARD_COMPONENTS,
+}
+
+
+class _Row(msgspec.Struct, rename=_COLUMNS):
+    """The columns of a row that a sequence needs."""
+
+    task_index: _Index = 0
+    rollout_index: _Index = 0
+    response: _Response | None = None
+    reward: float | None = None
+    components: dict[str, float] | None = None
+    outcome: str = ""
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    try:
+        msgspec.convert(row, _Row)
+    except msgspec.ValidationError as error:
+        raise DataError(f"not a row of a rollouts file: {error}") from None
 
 
 @dataclass(slots=True)
@@ -144,6 +198,8 @@ def _parts(items: Sequence[Mapping[str, Any]], *, split: bool) -> list[_Part]:
             span = read_span(item)
             if span is None:
                 continue
+            if is_input(item):
+                raise TokenFault("no policy sampled this item, but it has tokens")
             if not parts[-1].continues(span):
                 if not split:
                     parts[-1].mask = "tokens_not_contiguous"
@@ -202,21 +258,6 @@ def _flag(rollout: Rollout, row: Mapping[str, Any]) -> str | None:
     if row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True:
         return "flagged"
     return None
-
-
-def _branches(
-    rollout: Rollout, row: Mapping[str, Any]
-) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
-    """The items of every branch, and why it must not be trained on."""
-    output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
-    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
-    yield output, cast("str | None", reports[0].get("masked")) if reports else None
-    invocations = {
-        one.get("invocation_id"): one for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
-    }
-    for report in reports[1:]:
-        items = objects_of(invocations.get(report.get("invocation_id"), {}).get("conversation"))
-        yield items, cast("str | None", report.get("masked"))
 
 
 def _step_rewards(row: Mapping[str, Any]) -> list[float] | None:

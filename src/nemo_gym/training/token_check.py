@@ -159,9 +159,10 @@ def _textual_cause(past: str, prompt: str) -> Cause | None:
         return "retokenised"
     if _starts(prompt, past):
         return "whitespace_changed"
-    if _starts(prompt, _without_reasoning(past)):
-        return "reasoning_removed"
-    return "tool_call_rewritten" if _same_calls(past, prompt) else None
+    if _same_calls(past, prompt):
+        return "tool_call_rewritten"
+    past, prompt = _without_reasoning(past), _without_reasoning(prompt)
+    return "reasoning_removed" if _starts(prompt, past) or _same_calls(past, prompt) else None
 
 
 def _starts(prompt: str, past: str) -> bool:
@@ -183,6 +184,15 @@ def _without_reasoning(text: str) -> str:
 
 def _same_calls(past: str, prompt: str) -> bool:
     """Whether the two differ only in how JSON objects with the same values are written."""
+    while ends := _ends_of_same_object(past, prompt):
+        past, prompt = past[ends[0] :], prompt[ends[1] :]
+        if _starts(prompt, past):
+            return True
+    return False
+
+
+def _ends_of_same_object(past: str, prompt: str) -> tuple[int, int] | None:
+    """Where the object around the first difference ends in both; None where its values differ."""
     first = next((at for at, (one, other) in enumerate(zip(past, prompt, strict=False)) if one != other), 0)
     decoder = msgspec.json.Decoder()
     starts = [at for at in range(first, max(first - 4_000, -1), -1) if past[at : at + 1] == "{"]
@@ -195,9 +205,8 @@ def _same_calls(past: str, prompt: str) -> bool:
         except (msgspec.DecodeError, RecursionError):
             continue
         if same:
-            rest = past[one:]
-            return _starts(prompt[other:], rest) or _same_calls(rest, prompt[other:])
-    return False
+            return one, other
+    return None
 
 
 def _object_end(text: str, start: int) -> int | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from nemo_gym.runs.rollout_rows import read_rollout
 from nemo_gym.runs.store import EVERY, RunStore
+from nemo_gym.training.sequences import branches
 from nemo_gym.training.token_check import Cause, Decode, Finding, check_tokens
+from nemo_gym.wire.items import Item
 from nemo_gym.wire.token_packing import has_tokens
 
 
@@ -20,6 +24,8 @@ class PlacedFinding(msgspec.Struct):
     """The file and the line."""
     task: int
     repeat: int
+    branch: int
+    """0 is the main branch, whose items are those of `response.output`."""
     finding: Finding
 
 
@@ -36,7 +42,7 @@ class TokenReport(msgspec.Struct):
 
 
 def check_run(run: Path, decode: Decode | None = None, *, most: int = 20) -> TokenReport:
-    """The check of every rollout of a run.
+    """The check of every branch of every rollout of a run.
 
     Args:
         decode: the tokenizer's decoding.
@@ -50,15 +56,15 @@ def check_run(run: Path, decode: Decode | None = None, *, most: int = 20) -> Tok
     for row in RunStore(run).rows(EVERY):
         report.rollouts += 1
         rollout = read_rollout(row)
-        output = rollout.response.output if rollout.response is not None else []
-        report.with_tokens += has_tokens(output)
-        findings = check_tokens(output, decode)
-        report.broken += bool(findings)
-        for finding in findings:
-            causes[finding.cause] += 1
-            if len(report.findings) < most:
-                report.findings.append(
-                    PlacedFinding(row.place, rollout.task_index, rollout.rollout_index, finding)
-                )
+        every = [cast("Sequence[Item]", items) for items, _ in branches(rollout)]
+        report.with_tokens += any(map(has_tokens, every))
+        found = [
+            PlacedFinding(row.place, rollout.task_index, rollout.rollout_index, branch, finding)
+            for branch, items in enumerate(every)
+            for finding in check_tokens(items, decode)
+        ]
+        report.broken += bool(found)
+        causes.update(one.finding.cause for one in found)
+        report.findings += found[: most - len(report.findings)]
     report.causes = dict(causes.most_common())
     return report

@@ -118,7 +118,7 @@ def _continued(seen: list[int], item: Mapping[str, Any]) -> list[int]:
     prompt, sampled = span.prompt_token_ids, span.generation_token_ids
     if not sampled and not _has_content(item):
         return seen
-    if _is_input(item):
+    if is_input(item):
         raise _Unusable("bad_tokens", "no policy sampled this item, but it has tokens")
     if not prompt or not sampled:
         raise _Unusable("bad_tokens", f"{TOKEN_FIELDS[1] if prompt else TOKEN_FIELDS[0]} is empty")
@@ -143,7 +143,7 @@ def _call_without_tokens(output: Sequence[Mapping[str, Any]]) -> int | None:
     start: int | None = None
     has_tokens = False
     for place, item in enumerate(output):
-        if _is_input(item):
+        if is_input(item):
             if start is not None and not has_tokens:
                 return start
             start, has_tokens = None, False
@@ -153,7 +153,8 @@ def _call_without_tokens(output: Sequence[Mapping[str, Any]]) -> int | None:
     return start if start is not None and not has_tokens else None
 
 
-def _is_input(item: Mapping[str, Any]) -> bool:
+def is_input(item: Mapping[str, Any]) -> bool:
+    """Whether the model got the item, instead of sampling it."""
     kind = _kind(item)
     return kind.endswith("_output") or (kind == "message" and item.get("role") != "assistant")
 

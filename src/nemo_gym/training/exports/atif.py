@@ -25,7 +25,7 @@ def trajectory(example: Example, run: str) -> dict[str, Any]:
         "agent": {
             "name": named_agent(rollout.row) or "nemo_gym",
             "version": "1",
-            "model_name": rollout.response.model if rollout.response is not None else "",
+            "model_name": origin(example, run)["model"],
         },
         "steps": _steps(example.conversation.messages),
         "final_metrics": {

@@ -13,13 +13,13 @@ from nemo_gym.wire.history import as_json_object
 from nemo_gym.wire.item_text import from_model
 from nemo_gym.wire.items import Item
 from nemo_gym.wire.json_values import objects_of
-from nemo_gym.wire.params import RequestParams, input_items
+from nemo_gym.wire.params import RequestParams, check_typed_params, input_items
 from nemo_gym.wire.rollout import Rollout
 
 Message = dict[str, Any]
 Reason = Literal[
     "malformed_arguments", "unknown_tool", "unanswered_call", "not_text", "no_answer", "prefilled",
-    "hosted_tool",
+    "hosted_tool", "malformed_request",
 ]  # fmt: skip
 """Why a rollout can't be an example:
 
@@ -30,6 +30,7 @@ not_text: a message has images, sound or files.
 no_answer: the model said and called nothing.
 prefilled: the task's input ends with the start of the model's answer.
 hosted_tool: an item or a tool has no place in Chat Completions.
+malformed_request: a field of the task's request has another type.
 """
 
 
@@ -62,7 +63,7 @@ def conversation(rollout: Rollout) -> Conversation:
     Raises:
         LeftOut: it can't be an example for training.
     """
-    params = cast("RequestParams", rollout.row.get(keys.PARAMS) or {})
+    params = _params(rollout)
     opening = input_items(params)
     output = rollout.response.output if rollout.response is not None else []
     first = next((place for place, item in enumerate(output) if from_model(item)), None)
@@ -83,10 +84,18 @@ def conversation(rollout: Rollout) -> Conversation:
     return Conversation(messages[:count], messages[count:], whole.get("tools") or [])
 
 
-def _chat(params: Any) -> dict[str, Any]:
+def _params(rollout: Rollout) -> RequestParams:
+    params = cast("dict[str, Any]", rollout.row.get(keys.PARAMS) or {})
     fields = {name: params[name] for name in ("input", "instructions", "tools") if params.get(name)}
     try:
-        return chat_request(cast("RequestParams", fields), reasoning="field")
+        return check_typed_params({"input": [], **fields})
+    except UsageError:
+        raise LeftOut("malformed_request") from None
+
+
+def _chat(params: RequestParams) -> dict[str, Any]:
+    try:
+        return chat_request(params, reasoning="field")
     except UsageError:
         raise LeftOut("hosted_tool") from None
 

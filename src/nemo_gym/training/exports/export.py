@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from nemo_gym.runs.paths import RunPaths
 from nemo_gym.runs.store import RunStore, Selection
 from nemo_gym.training.exports import atif
 from nemo_gym.training.exports.formats import FORMATS, FormatOptions, Formatter
@@ -74,30 +76,31 @@ def export(
         choice = msgspec.structs.replace(choice, duplicates=True)
     selector = Selector(choice)
     settings = msgspec.structs.replace(options or FormatOptions(), run=run.stem)
-    path = target or _default_path(run, format, is_folder=bool(validation))
+    is_folder = format == "atif" or bool(validation)
+    path = target or _default_path(run, format, is_folder=is_folder)
     groups = selector.groups(RunStore(run).groups(Selection(failed=True)))
+    _check_target(path, run, is_folder=is_folder)
     left_out: Counter[str] = Counter()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if format == "parquet":
-        with _replacing(path) as unfinished:
+    with _replacing(path) as unfinished:
+        if format == "parquet":
             rows = {path.name: write_parquet(unfinished, _columns(groups, settings.run))}
-    elif format == "atif":
-        rows = {path.name: _write_trajectories(path, groups, settings.run)}
-    else:
-        formatter = Formatter(FORMATS[format], settings, left_out)
-        rows = _write_lines(path, groups, formatter, validation)
-    report = ExportReport(
-        format=format,
-        run=str(run),
-        path=str(path),
-        tasks=selector.tasks,
-        rollouts=selector.rollouts,
-        rows=rows,
-        left_out={name: count for name, count in sorted((selector.left_out + left_out).items()) if count},
-        choice=choice,
-        options=settings,
-    )
-    _card_path(path).write_text(card(report), encoding="utf-8")
+        elif format == "atif":
+            rows = {path.name: _write_trajectories(unfinished, groups, settings.run)}
+        else:
+            formatter = Formatter(FORMATS[format], settings, left_out)
+            rows = _write_lines(unfinished, groups, formatter, validation)
+        report = ExportReport(
+            format=format,
+            run=str(run),
+            path=str(path),
+            tasks=selector.tasks,
+            rollouts=selector.rollouts,
+            rows=rows,
+            left_out={name: count for name, count in sorted((selector.left_out + left_out).items()) if count},
+            choice=choice,
+            options=settings,
+        )
+        _card_path(unfinished).write_text(card(report), encoding="utf-8")
     return report
 
 
@@ -140,7 +143,7 @@ _LINE_ENDS: Final = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end 
 
 
 def _default_path(run: Path, format: str, *, is_folder: bool) -> Path:
-    if format == "atif" or is_folder:
+    if is_folder:
         return run.with_name(f"{run.stem}.{format}")
     return run.with_name(f"{run.stem}.parquet" if format == "parquet" else f"{run.stem}.{format}.jsonl")
 
@@ -157,7 +160,7 @@ def _write_lines(
     path: Path, groups: Iterable[list[Example]], formatter: Formatter, validation: float
 ) -> dict[str, int]:
     if not validation:
-        with _replacing(path) as unfinished, unfinished.open("wb") as file:
+        with path.open("wb") as file:
             count = 0
             for group in groups:
                 for row in formatter.rows(group):
@@ -165,30 +168,25 @@ def _write_lines(
                     count += 1
         return {path.name: count}
     counts = {"training.jsonl": 0, "validation.jsonl": 0}
-    with _replacing(path) as folder:
-        folder.mkdir()
-        with (
-            (folder / "training.jsonl").open("wb") as training,
-            (folder / "validation.jsonl").open("wb") as held,
-        ):
-            files = {"training.jsonl": training, "validation.jsonl": held}
-            for group in groups:
-                name = "validation.jsonl" if _share(group[0]) < validation else "training.jsonl"
-                for row in formatter.rows(group):
-                    files[name].write(line(row))
-                    counts[name] += 1
+    path.mkdir()
+    with (path / "training.jsonl").open("wb") as training, (path / "validation.jsonl").open("wb") as held:
+        files = {"training.jsonl": training, "validation.jsonl": held}
+        for group in groups:
+            name = "validation.jsonl" if _share(group[0]) < validation else "training.jsonl"
+            for row in formatter.rows(group):
+                files[name].write(line(row))
+                counts[name] += 1
     return counts
 
 
 def _write_trajectories(path: Path, groups: Iterable[list[Example]], run: str) -> int:
     count = 0
-    with _replacing(path) as folder:
-        folder.mkdir()
-        for group in groups:
-            for example in group:
-                content = msgspec.json.format(encode(atif.trajectory(example, run)), indent=1)
-                (folder / f"{atif.name(example, run)}.json").write_bytes(content)
-                count += 1
+    path.mkdir()
+    for group in groups:
+        for example in group:
+            content = msgspec.json.format(encode(atif.trajectory(example, run)), indent=1)
+            (path / f"{atif.name(example, run)}.json").write_bytes(content)
+            count += 1
     return count
 
 
@@ -198,14 +196,44 @@ def _share(example: Example) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-@contextmanager
-def _replacing(path: Path) -> Generator[Path]:
-    """A path beside `path`, which takes its place once it is whole.
+def _check_target(path: Path, run: Path, *, is_folder: bool) -> None:
+    """Check that no data that an export did not write is lost when `path` is replaced.
 
     Raises:
-        UsageError: `path` can't be written, or is a folder that no export has written.
+        UsageError: with what is at `path`.
+    """
+    if path.resolve() in {own.resolve() for own in RunPaths.of(run).existing()}:
+        raise UsageError(f"{path} is a file of the run itself: choose another --output")
+    if not path.exists():
+        return
+    if path.is_dir():
+        if not is_folder:
+            raise UsageError(f"{path} is a folder: choose a file as --output")
+        entries = list(path.iterdir())
+        if entries and not (all(map(_is_own, entries)) and path / "README.md" in entries):
+            raise UsageError(f"{path} is a folder that is not an earlier export: choose another --output")
+    elif is_folder or not path.is_file():
+        raise UsageError(
+            f"{path} is not a {'folder' if is_folder else 'regular file'}: choose another --output"
+        )
+
+
+_OWN_NAMES: Final = re.compile(r"README\.md|training\.jsonl|validation\.jsonl|.+-\d+-\d+\.json")
+
+
+def _is_own(entry: Path) -> bool:
+    return _OWN_NAMES.fullmatch(entry.name) is not None and entry.is_file()
+
+
+@contextmanager
+def _replacing(path: Path) -> Generator[Path]:
+    """A path beside `path`, which takes its place once it is whole, and then its card.
+
+    Raises:
+        UsageError: `path` can't be written.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}") from None
@@ -213,10 +241,10 @@ def _replacing(path: Path) -> Generator[Path]:
         unfinished = folder / path.name
         yield unfinished
         if path.is_dir():
-            if not (path / "README.md").is_file():
-                raise UsageError(f"{path} is a folder that is not an earlier export: choose another --output")
-            shutil.rmtree(path)
+            os.replace(path, folder / ".earlier")
         os.replace(unfinished, path)
+        if not path.is_dir():
+            os.replace(_card_path(unfinished), _card_path(path))
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}") from None
     finally:

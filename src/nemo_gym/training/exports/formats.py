@@ -27,6 +27,7 @@ from nemo_gym.training.exports.conversation import Message
 from nemo_gym.training.exports.selection import Example
 from nemo_gym.training.sequences import sequences
 from nemo_gym.wire import keys
+from nemo_gym.wire.json_values import text_of
 from nemo_gym.wire.jsonl import encode
 from nemo_gym.wire.task import named_agent
 
@@ -88,11 +89,17 @@ def openai(formatter: Formatter, group: Sequence[Example]) -> Iterator[Row]:
 
 
 def sharegpt(formatter: Formatter, group: Sequence[Example]) -> Iterator[Row]:
+    """LLaMA-Factory drops a conversation in which questions and answers don't alternate: one turn has the
+    words of an answer and all its calls, and one all results. What comes after the last answer is left out.
+    """
     for example in group:
         talk = example.conversation
         first, *rest = talk.messages
         system = first["content"] if first["role"] == "system" else ""
-        turns = [turn for message in (rest if system else talk.messages) for turn in _turns(message)]
+        turns = _turns(rest if system else talk.messages)
+        if any(turn["from"] not in _SIDES[place % 2] for place, turn in enumerate(turns)):
+            formatter.left_out["not_alternating"] += 1
+            continue
         yield {
             "conversations": turns,
             "system": system,
@@ -193,7 +200,7 @@ def origin(example: Example, run: str) -> Row:
         "rollout_index": rollout.rollout_index,
         "reward": example.reward,
         "outcome": rollout.outcome,
-        "model": rollout.response.model if rollout.response is not None else "",
+        "model": text_of(rollout.response.model) if rollout.response is not None else "",
     }
     if rollout.components:
         columns["reward_components"] = dict(rollout.components)
@@ -249,24 +256,47 @@ def _tokens(example: Example) -> Row | None:
     }
 
 
-def _turns(message: Message) -> Iterator[Row]:
+_SIDES: Final = (("human", "observation"), ("gpt", "function_call"))
+_NEXT_RESULT: Final = "\n</tool_response>\n<tool_response>\n"
+"""Between the results of one turn, as LLaMA-Factory joins those of the OpenAI format."""
+
+
+def _turns(messages: Sequence[Message]) -> list[Row]:
+    turns: list[Row] = []
+    for message in messages:
+        turn = _turn(message)
+        if turn["from"] == "observation" and turns and turns[-1]["from"] == "observation":
+            turns[-1]["value"] += _NEXT_RESULT + turn["value"]
+        else:
+            turns.append(turn)
+    while turns[-1]["from"] not in _SIDES[1]:
+        turns.pop()
+    return turns
+
+
+def _turn(message: Message) -> Row:
     text = message["content"]
     match message["role"]:
         case "assistant":
-            if thought := message.get("reasoning_content"):
-                text = f"<think>{thought}</think>{text}"
-            if text or not message.get("tool_calls"):
-                yield {"from": "gpt", "value": text}
-            for call in message.get("tool_calls") or ():
-                function = call["function"]
-                value = {"name": function["name"], "arguments": msgspec.json.decode(function["arguments"])}
-                yield {"from": "function_call", "value": encode(value).decode()}
+            thought = message.get("reasoning_content")
+            before = f"<think>{thought}</think>" if thought else ""
+            if not (calls := message.get("tool_calls")):
+                return {"from": "gpt", "value": before + text}
+            values = [{**one["function"], "arguments": _arguments(one)} for one in calls]
+            value = encode(values[0] if len(values) == 1 else values).decode()
+            if text:
+                value = f"{text}<tool_call>\n{value}\n</tool_call>"
+            return {"from": "function_call", "value": before + value}
         case "tool":
-            yield {"from": "observation", "value": text}
+            return {"from": "observation", "value": text}
         case "system":
-            yield {"from": "system", "value": text}
+            return {"from": "system", "value": text}
         case _:
-            yield {"from": "human", "value": text}
+            return {"from": "human", "value": text}
+
+
+def _arguments(call: Row) -> Any:
+    return msgspec.json.decode(call["function"]["arguments"])
 
 
 def _without_reasoning(message: Message) -> Message:

@@ -39,7 +39,7 @@ class Example:
 
     @property
     def reward(self) -> float:
-        return self.rollout.reward or 0.0
+        return float(self.rollout.reward or 0.0)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from uuid import uuid4
 import msgspec
 
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling
+from nemo_gym.runs.paths import whole_file
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.single_rollouts import SingleRollouts
 from nemo_gym.training.trainers.task_rows import row_of, tasks_with_prompts
@@ -93,7 +94,8 @@ def write_dataset(
         }
         for index, (messages, row) in enumerate(tasks)
     ]
-    parquet.write_table(pa.Table.from_pylist(rows), path)
+    with whole_file(Path(path)) as output:
+        parquet.write_table(pa.Table.from_pylist(rows), output)
     return len(rows)
 
 
