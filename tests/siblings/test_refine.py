@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Template
 from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 from nemo_gym.siblings.data_designer.config import write_yaml
@@ -175,6 +176,16 @@ def test_llm_columns_are_skipped_for_mastered_values(run):
     assert columns["judge"]["skip"] == {"when": "{{ (topic == 'x') or topic == \"easy\" }}", "value": 0}
     assert "skip" not in columns["title"]
     assert [skip.values for skip in refinement.skips] == [["topic = easy"]] * 2
+
+
+@pytest.mark.parametrize("topic", ["chess 🏋️", 'a "b"', "x}}y", "back\\slash", "zwölf", "two\nlines"])
+def test_a_skip_condition_holds_for_any_text(tmp_path, topic):
+    run = topic_run(tmp_path / "run.jsonl", {topic: 10, "hard": 2})
+
+    (skip,) = refine(topic_config(LLM, topics=[topic, "hard"]), read_evidence(run, ["topic"])).skips
+
+    condition = Template(skip.when)
+    assert [condition.render(topic=one) for one in (topic, "hard")] == ["True", "False"]
 
 
 def test_a_mastered_subcategory_of_a_mastered_value_needs_no_condition_of_its_own(tmp_path):

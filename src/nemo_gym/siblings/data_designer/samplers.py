@@ -81,7 +81,7 @@ def shares(weights: Any, number: int) -> list[float]:
 
 def literal(value: Value) -> str:
     """A value in a Jinja expression."""
-    return json.dumps(value) if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 def equality(condition: str) -> tuple[str, str] | None:
