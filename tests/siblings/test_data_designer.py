@@ -182,7 +182,8 @@ def test_a_column_that_does_not_exist_is_one_error_with_the_nearest_name(
         ),
         (
             {"input": "a", "fields": {"x": {"column": "a", "as": "jsn"}}},
-            "m.yaml: fields.x: Invalid enum value 'jsn' - at `as`",
+            "m.yaml: fields.x: Invalid enum value 'jsn': one of as_is, text, json, json_text, calls, answer. "
+            "Did you mean 'json'?",
         ),
     ],
 )

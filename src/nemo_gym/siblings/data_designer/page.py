@@ -90,6 +90,12 @@ class Page:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def short(text: str, most: int = 160) -> str:
+    """The text on one line, or the beginning of it."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def write_page(page: Page, folder: Path) -> None:
     """Write `report.html`, `report.md` and the charts of the latter to a folder.
 

@@ -16,6 +16,7 @@ from nemo_gym.siblings.data_designer.page import (
     Page,
     Paragraph,
     Table,
+    short,
 )
 from nemo_gym.siblings.data_designer.refine import Refinement, RefineOptions, WeightChange, instructive
 
@@ -72,13 +73,13 @@ def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
         groups = sorted(grouped(evidence, column), key=lambda one: one.rate)
         weak, strong = groups[0], groups[-1]
         items.append(
-            f"{column}: “{_short(weak.label)}” is the weakest ({weak.rate:.0%} solved), "
-            f"“{_short(strong.label)}” the strongest ({strong.rate:.0%})."
+            f"{column}: “{short(weak.label)}” is the weakest ({weak.rate:.0%} solved), "
+            f"“{short(strong.label)}” the strongest ({strong.rate:.0%})."
         )
     for change in _whole(refinement):
         place = max(range(len(change.after)), key=lambda place: change.after[place] - change.before[place])
         items.append(
-            f"The next data set has more of {change.column} = {_short(text_of(change.values[place]))}: "
+            f"The next data set has more of {change.column} = {short(text_of(change.values[place]))}: "
             f"{percent(change.after[place])} of the rows instead of {percent(change.before[place])}."
         )
     for column in dict.fromkeys(change.column for change in _conditional(refinement)):
@@ -112,9 +113,9 @@ def _changes(refinement: Refinement, options: RefineOptions) -> Iterator[Block]:
             [
                 [
                     change.column,
-                    _short(change.condition, 80),
+                    short(change.condition, 80),
                     ", ".join(
-                        f"{_short(value, 40)} {percent(before)} → {percent(after)}"
+                        f"{short(value, 40)} {percent(before)} → {percent(after)}"
                         for value, before, after in _largest_changes(change)[:_MOST_EXAMPLES]
                     ),
                 ]
@@ -250,7 +251,7 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
         ["Value", "Tasks", "Rollouts", "Pass rate", "Never solved", "Always solved", "Reward variance"],
         [
             [
-                _short(label, 60),
+                short(label, 60),
                 f"{len(one.tasks)}",
                 f"{one.rollouts}",
                 f"{one.rate:.0%}",
@@ -300,7 +301,7 @@ def _suspects(evidence: Evidence, rule: SuspicionRule) -> Iterator[Block]:
         yield Table(
             ["Task", "Prompt", "Label", "Answer of all rollouts"],
             [
-                [f"{task.index}", _short(task.prompt), _short(task.expected, 60), _short(task.wrong, 60)]
+                [f"{task.index}", short(task.prompt), short(task.expected, 60), short(task.wrong, 60)]
                 for task in evidence.suspects[:_MOST_VALUES]
             ],
         )
@@ -325,10 +326,10 @@ def _examples(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
 def _example(task: TaskResult) -> list[str]:
     values = ", ".join(text_of(value) for value in task.values.values())
     return [
-        f"{task.index}{f' ({_short(values, 40)})' if values else ''}",
-        _short(task.prompt),
-        _short(task.expected, 60),
-        _short(task.wrong, 80),
+        f"{task.index}{f' ({short(values, 40)})' if values else ''}",
+        short(task.prompt),
+        short(task.expected, 60),
+        short(task.wrong, 80),
         f"{task.solved} of {task.scored}",
     ]
 
@@ -346,8 +347,3 @@ def _interval(group: GroupResult) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "none"
-
-
-def _short(text: str, most: int = 160) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
