@@ -94,6 +94,33 @@ def test_a_column_may_have_the_whole_task_as_json(caller: TestClient) -> None:
     assert verdict["is_valid"] is True
 
 
+class Quiz(Environment):
+    """A task whose right answer has the name of the column with the model's answer."""
+
+    class Task(Task):
+        answer: str = ""
+
+    def verify(self, task: Any, response: Response, session: Session) -> float:
+        return float(response.final_text == task.answer)
+
+
+@pytest.mark.parametrize(
+    ("row", "query"),
+    [
+        ({"answer": "7", "said": "8"}, "?answer=said"),
+        ({"t": '{"answer": "7"}', "said": "8"}, "?task=t&answer=said"),
+        ({"t": '{"answer": "7"}', "answer": "8"}, "?task=t"),
+    ],
+)
+def test_a_task_keeps_its_own_field_named_answer(row: dict[str, Any], query: str) -> None:
+    with TestClient(environment_app(LocalEnvironment(Quiz()), "q", AppOptions())) as caller:
+        (wrong,) = verdicts(caller, row, query=query)
+        said = "answer" if query == "?task=t" else "said"
+        (right,) = verdicts(caller, {**row, said: "7"}, query=query)
+
+    assert (wrong["is_valid"], right["is_valid"]) == (False, True)
+
+
 def test_a_trace_and_a_response_are_answers_too(caller: TestClient) -> None:
     trace = [
         {"role": "user", "content": [{"type": "text", "text": "Who?"}], "tool_calls": None},
@@ -133,7 +160,7 @@ def test_an_environment_of_steps_has_no_verdict_on_one_answer() -> None:
         (verdict,) = verdicts(caller, {"answer": "left"})
 
     assert verdict["is_valid"] is None
-    assert verdict["reason"] == "walking has reset and step: one answer can't be verified, only a rollout"
+    assert verdict["reason"] == "one answer to an environment with reset and step can't be verified"
 
 
 def test_a_body_without_rows_is_refused(caller: TestClient) -> None:

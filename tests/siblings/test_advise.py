@@ -86,6 +86,49 @@ def test_a_column_that_simulates_is_named_with_its_rule(rule, column, others):
     assert rules(*others, column) == [(column["name"], rule)]
 
 
+def structured(prompt, properties, **more):
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in properties}}
+    return {
+        "name": "text",
+        "column_type": "llm-structured",
+        "prompt": prompt,
+        "output_format": schema,
+        **more,
+    }
+
+
+def turns(prompt):
+    turn = {"type": "object", "properties": {"role": {"type": "string"}, "content": {"type": "string"}}}
+    column = structured(prompt, ["turns"])
+    column["output_format"]["properties"]["turns"] = {"type": "array", "items": {"$ref": "#/$defs/Turn"}}
+    return {**column, "output_format": {**column["output_format"], "$defs": {"Turn": turn}}}
+
+
+SCORES = [{"name": "correctness", "description": "是否正确", "options": {}}]
+
+
+@pytest.mark.parametrize(
+    ("rule", "column", "others"),
+    [
+        ("simulated_tool", text("写出返回的内容。{{ call }}", name="tool_result"), []),
+        ("simulated_tool", text("Schreibe die Antwort.", name="apiResponse"), []),
+        ("simulated_tool", structured("写出调用和结果", ["name", "arguments", "result"]), []),
+        ("simulated_sql_result", text("Écris les lignes de {{ query }}.", name="query_result"), [QUERY]),
+        ("simulated_execution", text("Was gibt {{ solution }} aus?", name="stdout"), [PROGRAM]),
+        ("simulated_execution", structured("写出输出", ["code", "program_output"]), []),
+        ("simulated_dialogue", turns("写一段客户和客服的对话"), []),
+        ("simulated_dialogue", text("客户和客服。", name="conversation"), []),
+        ("judge_of_difficulty", text("これはどのくらい難しいですか。", name="difficulty"), []),
+        ("judge_of_difficulty", structured("出一道题", ["question", "difficulty_score"]), []),
+        ("judge_of_code", judge("¿Es correcto? {{ program_code }}", scores=SCORES), []),
+        ("judge_of_code", judge("对吗？{{ solution }}"), [PROGRAM]),
+        ("judge_of_sql", judge("对吗？{{ sql_query }}", scores=SCORES), []),
+    ],
+)
+def test_names_and_schemas_say_it_in_every_language(rule, column, others):
+    assert rules(*others, column) == [(column["name"], rule)]
+
+
 PLAIN = [
     {
         "name": "difficulty",
@@ -109,6 +152,17 @@ PLAIN = [
     text("Write a user's message that asks for the result of a football match."),
     text("Write a system prompt for an assistant with a policy of {{ company }}."),
     text("Write a short story with a difficult decision that the hero must judge."),
+    text("写一个问题。", name="conversation_topic"),
+    text("写一条消息。", name="user_message"),
+    text("Resume {{ report }}.", name="test_plan"),
+    text("写出工具的描述。", name="tool_description"),
+    structured("出一道应用题", ["question", "solution", "answer", "result"]),
+    structured("Schreibe eine Funktion.", ["name", "arguments", "docstring"]),
+    judge("这首诗动人吗？{{ text }}", scores=[{"name": "tone", "description": "语气", "options": {}}]),
+    judge(
+        "这段代码可读吗？{{ solution }}",
+        scores=[{"name": "readability", "description": "可读性", "options": {}}],
+    ),
     judge("Is this poem moving, and is its tone fitting? {{ text }}"),
     judge("How helpful and polite is this answer? {{ text }}"),
     judge("Is the story consistent with the character {{ person }}?"),

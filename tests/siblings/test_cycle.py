@@ -1,6 +1,7 @@
 """Several cycles compared: did the rows move to the weak value?"""
 
 import importlib.util
+import re
 import runpy
 from pathlib import Path
 
@@ -99,6 +100,15 @@ def test_a_value_that_a_later_cycle_lacks_is_shown_as_such(tmp_path, cycles):
     later = cycle(tmp_path, "later", {"middle": 4, "hard": 4}, SOLVED)
 
     assert "no tasks" in cycle_page([cycles[0], later], "topic").html()
+
+
+def test_a_value_with_a_long_name_leaves_room_for_the_rest(tmp_path):
+    name = "very long " * 40
+    one = cycle(tmp_path, "one", {name: 4, "b": 4}, {name: 0, "b": 10})
+
+    html = cycle_page([one, one], "topic").html()
+
+    assert max(map(len, re.findall(r"<(?:b|th class='number')>([^<]*)<", html))) <= 40
 
 
 def test_small_p_values_are_bounded():

@@ -182,7 +182,8 @@ def test_a_column_that_does_not_exist_is_one_error_with_the_nearest_name(
         ),
         (
             {"input": "a", "fields": {"x": {"column": "a", "as": "jsn"}}},
-            "m.yaml: fields.x: Invalid enum value 'jsn' - at `as`",
+            "m.yaml: fields.x: Invalid enum value 'jsn': one of as_is, text, json, json_text, calls, answer. "
+            "Did you mean 'json'?",
         ),
     ],
 )
@@ -299,6 +300,42 @@ def test_sampled_columns_are_kept_whatever_the_mapping_names(tmp_path: Path) -> 
     (row,) = rows_of(import_tasks(source, tmp_path / "tasks.jsonl", mapping))
 
     assert row["data_designer"]["columns"] == {"topic": "bread", "steps": 2}
+
+
+def test_a_file_of_the_data_set_is_never_replaced(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "set", [{"problem": {"question": "1 + 1?", "answer": 2}}])
+    (source,) = tmp_path.rglob("*.parquet")
+    before = source.read_bytes()
+
+    with pytest.raises(UsageError, match="choose another output"):
+        import_tasks(source, source, read_mapping({"input": "problem"}, "mapping"))
+
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.jsonl", b"", "a.jsonl: there is nothing in it"),
+        ("a.csv", b"question,answer\n1,2\n", "a.csv: Parquet and JSONL are read"),
+        ("a.parquet", b"PAR1", "a.parquet: not a Parquet file"),
+        ("a.parquet", None, "a.parquet: can't be read after row 0: "),
+    ],
+)
+def test_a_file_that_is_no_data_set_is_one_error_about_itself(
+    tmp_path: Path, name: str, content: bytes | None, problem: str
+) -> None:
+    if content is None:
+        write_parquet(tmp_path / "set", [{"question": "?" * 500, "n": number} for number in range(99)])
+        whole = next(tmp_path.rglob("*.parquet")).read_bytes()
+        content = whole[:8] + bytes(80) + whole[88:]
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(UsageError) as error:
+        import_tasks(tmp_path / name, tmp_path / "out.jsonl", read_mapping({"input": "question"}, "mapping"))
+
+    assert problem in str(error.value)
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_a_folder_of_data_sets_says_which_it_holds(tmp_path: Path) -> None:

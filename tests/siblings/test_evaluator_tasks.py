@@ -35,7 +35,7 @@ from nemo_gym.siblings.evaluator.harness import scores_of
 from nemo_gym.siblings.evaluator.results import import_results
 from nemo_gym.siblings.evaluator.tasks import INDEX, EvaluatorTasks, TaskSource
 from nemo_gym.support.modules import PACKAGE
-from nemo_gym.wire.errors import DataError, TaskUnfit, UsageError
+from nemo_gym.wire.errors import DataError, GymError, TaskUnfit, UsageError
 from nemo_gym.wire.items import user
 from tests.serving.loopback import served
 
@@ -320,6 +320,24 @@ class TestImport:
             await import_results(tmp_path / "a", tmp_path / "run.jsonl")
         with pytest.raises(UsageError, match=r"no results\.jsonl"):
             await import_results(tmp_path / "empty", tmp_path / "run.jsonl")
+
+    @pytest.mark.parametrize(
+        ("results", "problem"),
+        [([], "there is no result in it"), ([{}, {}], "task 0, repeat 0 is there 2 times")],
+    )
+    async def test_results_that_are_no_run_leave_no_file(
+        self, tmp_path: Path, results: list[dict[str, Any]], problem: str
+    ) -> None:
+        write_results(tmp_path / "in", *results)
+        with pytest.raises(GymError, match=problem):
+            await import_results(tmp_path / "in", tmp_path / "out" / "run.jsonl")
+        assert not (tmp_path / "out").exists()
+
+    async def test_a_missing_answer_is_an_empty_one(self, tmp_path: Path) -> None:
+        write_results(tmp_path / "in", {"model_response": None, "reward": 0.0})
+        await import_results(tmp_path / "in", tmp_path / "run.jsonl")
+        (rollout,) = RunStore(tmp_path / "run.jsonl").rollouts()
+        assert (rollout.reward, rollout.response and rollout.response.output) == (0.0, [])
 
     def test_the_command_prints_both_scores(self, gym: Gym, tmp_path: Path) -> None:
         write_results(tmp_path / "in", {}, {"problem_idx": 1, "reward": 0.0})

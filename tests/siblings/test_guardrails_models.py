@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import msgspec
 import pytest
+from starlette.responses import PlainTextResponse
 
 import nemo_gym as gym
 from nemo_gym import Environment, Session, tool
@@ -23,6 +24,7 @@ from nemo_gym.runs.worker import Orders, build_collector
 from nemo_gym.serving.model_app import model_app
 from nemo_gym.serving.options import AppOptions
 from nemo_gym.training.sequences import sequences
+from nemo_gym.transport.retry import Retry
 from nemo_gym.wire.errors import GymError, ModelError, ModelRejected, UsageError
 from nemo_gym.wire.items import TOKEN_FIELDS, assistant, function_call, function_call_output, user
 from nemo_gym.wire.rail_checks import RAIL_CHECKS, blocking_check, put_checks, rail_checks
@@ -185,9 +187,37 @@ class TestFailure:
         async with guardrails() as (url, _):
             settings = GuardrailsSettings(url=url, config_id="other")
             model = GuardedModel(ScriptedModel(lambda params: asked.append(params) or "x"), settings)
-            with pytest.raises(ModelRejected, match="Invalid config path"):
+            with pytest.raises(ModelRejected, match=r"guardrails: .*Invalid config path"):
                 await model.responses({"input": "hi"})
             await model.aclose()
+        assert asked == []
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "",
+            "<html>",
+            "null",
+            "[]",
+            "{}",
+            '{"status": "maybe", "content": "x"}',
+            '{"status": "passed"}',
+            '{"status": "passed", "content": null}',
+            '{"status": "blocked", "content": "no", "rail": 5}',
+        ],
+    )
+    async def test_nothing_passes_with_an_answer_that_is_no_verdict(
+        self, monkeypatch: pytest.MonkeyPatch, answer: str
+    ) -> None:
+        asked: list[Any] = []
+        monkeypatch.setattr("nemo_gym.transport.http.Retry", lambda: Retry(attempts=1))
+        monkeypatch.setattr(
+            "tests.support.guardrails_server.refusal",
+            lambda _: PlainTextResponse(answer, media_type="application/json"),
+        )
+        async with guarded(lambda params: asked.append(params) or "x") as (model, _):
+            with pytest.raises(ModelError, match="guardrails: "):
+                await model.responses({"input": "hi"})
         assert asked == []
 
     async def test_a_rail_that_fails_is_no_verdict(self, monkeypatch: pytest.MonkeyPatch) -> None:

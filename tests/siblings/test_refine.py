@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Template
 from support.designed_runs import task_rows, topic_config, topic_run, write_run
 
 from nemo_gym.siblings.data_designer.config import write_yaml
@@ -177,6 +178,16 @@ def test_llm_columns_are_skipped_for_mastered_values(run):
     assert [skip.values for skip in refinement.skips] == [["topic = easy"]] * 2
 
 
+@pytest.mark.parametrize("topic", ["chess 🏋️", 'a "b"', "x}}y", "back\\slash", "zwölf", "two\nlines"])
+def test_a_skip_condition_holds_for_any_text(tmp_path, topic):
+    run = topic_run(tmp_path / "run.jsonl", {topic: 10, "hard": 2})
+
+    (skip,) = refine(topic_config(LLM, topics=[topic, "hard"]), read_evidence(run, ["topic"])).skips
+
+    condition = Template(skip.when)
+    assert [condition.render(topic=one) for one in (topic, "hard")] == ["True", "False"]
+
+
 def test_a_mastered_subcategory_of_a_mastered_value_needs_no_condition_of_its_own(tmp_path):
     rows = []
     for topic, item, is_solved in [("easy", "a", 1), ("easy", "b", 1), ("hard", "c", 1), ("hard", "d", 0)]:
@@ -346,6 +357,75 @@ def test_rows_without_any_sampler_column_are_an_error_that_says_what_to_do(tmp_p
 def test_an_unknown_column_for_the_example_is_an_error(run):
     with pytest.raises(UsageError, match=r"no LLM column 'txet'.*text"):
         refine(topic_config(LLM), read_evidence(run, ["topic"]), RefineOptions(example_in="txet"))
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (7, "Expected `object`, got `int` - at `columns[0]`"),
+        ({"column_type": "sampler"}, "missing required field `name`"),
+        ({"name": "topic", "column_type": "llm-text", "skip": "{{ x }}"}, "`columns[0].skip`"),
+        ({"params": None}, "column topic: Expected `object`, got `null` - at `params`"),
+        ({"params": {"values": "easy"}}, "column topic: Expected `array`, got `str` - at `params.values`"),
+        ({"params": {"values": []}}, "at `params.values`"),
+        ({"params": {"values": ["easy", None]}}, "at `params.values[1]`"),
+        (
+            {"params": {"values": ["easy", "hard"], "weights": [1]}},
+            "weights: expected a share for each value",
+        ),
+        ({"params": {"values": ["easy", "hard"], "weights": [0, 0]}}, "not all of them 0"),
+        ({"params": {"values": ["easy"]}, "conditional_params": {"a == 1": {}}}, "`conditional_params[...]`"),
+        ({"sampler_type": "subcategory", "params": {"values": {"a": ["easy"]}}}, "required field `category`"),
+    ],
+)
+def test_a_configuration_with_a_mistake_is_refused_in_one_line(run, tmp_path, column, problem):
+    if isinstance(column, dict) and ("params" in column):
+        column = {"name": "topic", "column_type": "sampler", "sampler_type": "category", **column}
+    write_yaml(tmp_path / "config.yaml", {"columns": [column]})
+
+    with pytest.raises(UsageError) as error:
+        refine_files(run, tmp_path / "config.yaml", tmp_path / "next.yaml")
+
+    assert problem in str(error.value)
+    assert str(tmp_path / "config.yaml") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run_failures.jsonl", "../run/run.jsonl"])
+def test_a_file_of_the_run_is_never_replaced(tmp_path, name):
+    (tmp_path / "run").mkdir()
+    rows = task_rows(0, ["right", None], topic="easy") + task_rows(1, ["no", "no"], topic="hard")
+    run = write_run(tmp_path / "run" / "run.jsonl", rows)
+    before = {path: path.read_bytes() for path in run.parent.iterdir()}
+    write_yaml(tmp_path / "config.yaml", topic_config(topics=["easy", "hard"]))
+
+    with pytest.raises(UsageError, match="choose another output"):
+        refine_files(run, tmp_path / "config.yaml", tmp_path / "run" / name)
+
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("values", "row_value", "other", "when"),
+    [
+        ([False, True], 0, 1, "{{ topic == 0 }}"),
+        (["DE", False], "0", "DE", '{{ topic == "0" }}'),
+        (["DE", 7], "7", "DE", '{{ topic == "7" }}'),
+        ([5, 7], 7, 5, "{{ topic == 7 }}"),
+    ],
+)
+def test_values_are_compared_as_data_designer_draws_them(tmp_path, values, row_value, other, when):
+    rows = []
+    for index in range(20):
+        rows += task_rows(index, ["right", "right"], topic=row_value)
+        rows += task_rows(20 + index, ["no", "no"], topic=other)
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic"])
+
+    refinement = refine(topic_config(LLM, topics=values), evidence)
+
+    (change,) = refinement.weights
+    assert len({*change.after}) == 2
+    assert columns_of(refinement)["text"]["skip"]["when"] == when
 
 
 def test_identifiers_and_times_are_not_looked_at(tmp_path):

@@ -1,8 +1,10 @@
 """The report of a refinement, and the commands `gym data-designer refine` and `advise`."""
 
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -13,7 +15,7 @@ from nemo_gym.cli.main import app
 from nemo_gym.siblings.data_designer import charts
 from nemo_gym.siblings.data_designer.config import write_yaml
 from nemo_gym.siblings.data_designer.evidence import read_evidence
-from nemo_gym.siblings.data_designer.page import Page, Paragraph, Table, write_page
+from nemo_gym.siblings.data_designer.page import Heading, Page, Paragraph, Table, write_page
 from nemo_gym.siblings.data_designer.refine import refine
 from nemo_gym.siblings.data_designer.report import refinement_page
 
@@ -99,6 +101,117 @@ def test_text_of_models_is_text_on_the_page(tmp_path):
     assert "\x1b" not in page.html() + page.markdown()
     assert "<script" not in page.markdown().replace("\\<", "")
     assert "\\[a\\](http" in page.markdown()
+
+
+@pytest.mark.parametrize(
+    "name", ["nul \x00", "\u202egnp.evil\u202c", "\ud800", "</svg><script>", "' onload='x()"]
+)
+def test_any_name_leaves_the_charts_well_formed(name):
+    for svg in (
+        charts.shares([charts.Share(name, 0.5, remark=name)], name),
+        charts.before_after([(name, 0.1, 0.2)], name, (name, name)),
+        charts.histogram([(name, 1, charts.BLUE)], name, name),
+        charts.stacked([(name, {name: 1})], name),
+        charts.lines({name: [0.5, None]}, [name], name, name),
+    ):
+        root = ElementTree.fromstring(svg)
+        assert {one.tag.rpartition("}")[2] for one in root.iter()} <= {
+            "svg",
+            "text",
+            "rect",
+            "line",
+            "polyline",
+            "circle",
+        }
+        assert "onload" not in root.attrib
+        assert not set(svg) & {"\x00", "\u202e", "\ud800"}
+
+
+@pytest.mark.parametrize("sign", ["W", "é", "国", "a"])
+def test_a_label_ends_where_its_room_does(sign):
+    (label,) = re.findall(r">([^<]*…)<", charts.shares([charts.Share(sign * 60, 0.5)], "t"))
+
+    assert 9 <= len(label) <= 20
+    assert (len(label) <= 11) == (sign == "国")
+
+
+def test_text_of_every_script_is_shown_as_it_is(tmp_path):
+    text = "数学　题 👩\u200d🏫 می\u200cخواهم\xa0"
+
+    write_page(Page("t", blocks=[Paragraph(text)]), tmp_path)
+
+    assert f"<p>{text}</p>" in (tmp_path / "report.html").read_text()
+
+
+def many_values(tmp_path, number):
+    rows = []
+    for value in range(number):
+        rows += task_rows(
+            value, ["right"] * (value % 3) + [f"wrong {value}"] * (3 - value % 3), topic=f"t{value}"
+        )
+    return read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic"])
+
+
+def test_the_weakest_of_many_values_are_shown_with_their_failures(tmp_path):
+    evidence = many_values(tmp_path, 30)
+
+    page = refinement_page(evidence, refine(topic_config(topics=[f"t{one}" for one in range(30)]), evidence))
+
+    text = page.markdown()
+    assert "topic: “t0” is the weakest" in text
+    assert text.count("| topic: t") == 10
+    assert "by topic. The 20 strongest of 30 are left out." in text
+    assert "![Rollouts that did not solve their task, by topic. The 20 strongest" in text
+
+
+def test_a_heading_has_something_below_it(tmp_path):
+    rows = [row for task in range(9) for row in task_rows(task, ["right", "no"], topic="easy")]
+    evidence = read_evidence(write_run(tmp_path / "run.jsonl", rows), ["topic"])
+    refinement = refine(topic_config(topics=["easy"]), evidence)
+
+    page = refinement_page(evidence, refinement)
+
+    kinds = [type(block) for block in page.blocks]
+    assert (Heading, Heading) not in list(itertools.pairwise(kinds))
+    assert refinement.notes[0] == "topic: fewer than two values have tasks; weights unchanged"
+
+
+def test_a_column_with_many_values_is_read_once(tmp_path):
+    evidence, reads = many_values(tmp_path, 40), []
+
+    class Values(dict):
+        def __contains__(self, name):
+            reads.append(name)
+            return super().__contains__(name)
+
+    tasks = [replace(task, values=Values(task.values)) for task in evidence.tasks]
+    groups = replace(evidence, tasks=tasks).by_value("topic")
+
+    assert (len(groups), len(reads)) == (40, 40)
+
+
+def test_very_small_shares_are_not_zero():
+    assert [charts.percent(share) for share in (0, 0.0001, 0.00456, 0.01, 0.333, 1)] == [
+        "0%",
+        "0.01%",
+        "0.46%",
+        "1%",
+        "33%",
+        "100%",
+    ]
+
+
+def test_only_the_largest_changes_of_many_values_are_printed(tmp_path):
+    many_values(tmp_path, 50)
+    write_yaml(tmp_path / "config.yaml", topic_config(topics=[f"t{one}" for one in range(50)]))
+
+    result = gym(
+        *refine_words((tmp_path / "run.jsonl", tmp_path / "config.yaml", tmp_path / "n.yaml", tmp_path))
+    )
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("->") == 21
+    assert "and 30 values that change less" in result.stdout
 
 
 def test_a_page_has_the_same_text_in_both_formats(tmp_path):

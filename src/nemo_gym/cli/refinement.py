@@ -19,6 +19,10 @@ class Aim(StrEnum):
     learnable = "learnable"
 
 
+MOST_VALUES = 20
+"""How many values of a sampler are printed."""
+
+
 def refine(
     rollouts: Annotated[Path, typer.Option(help="The rollouts file of a run over the data set's tasks.")],
     config: Annotated[Path, typer.Option(help="The configuration of the data set, YAML.")],
@@ -59,6 +63,7 @@ def refine(
 
     Example: gym data-designer refine --rollouts run.jsonl --config config.yaml -o next.yaml --report report
     """
+    from nemo_gym.siblings.data_designer.charts import percent
     from nemo_gym.siblings.data_designer.evidence import SuspicionRule
     from nemo_gym.siblings.data_designer.page import write_page
     from nemo_gym.siblings.data_designer.refine import RefineOptions, refine_files
@@ -89,8 +94,14 @@ def refine(
     for change in refinement.weights:
         where = f" where {change.condition}" if change.condition else ""
         echo(f"{change.column}{where}")
-        for value, before, after in zip(change.values, change.before, change.after, strict=True):
-            echo(f"  {' '.join(str(value).split())[:40]:<40} {before:>6.1%} -> {after:>6.1%}")
+        rows = sorted(
+            zip(change.values, change.before, change.after, strict=True),
+            key=lambda row: -abs(row[2] - row[1]) if len(change.values) > MOST_VALUES else 0,
+        )
+        for value, before, after in rows[:MOST_VALUES]:
+            echo(f"  {' '.join(str(value).split())[:40]:<40} {percent(before):>7} -> {percent(after):>7}")
+        if len(rows) > MOST_VALUES:
+            echo(f"  and {len(rows) - MOST_VALUES:,} values that change less")
     for one in refinement.skips:
         echo(f"{one.column}: not generated when {one.when}")
     if refinement.seeds:

@@ -15,6 +15,7 @@ from nemo_gym.compat.judge import judge_failsafe
 from nemo_gym.compat.link import environment_class
 from nemo_gym.compat.mcp_auto_exposure import CatchAll, HarvestedTool, maybe_auto_expose
 from nemo_gym.compat.openai_items import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
+from nemo_gym.compat.own_answer_route import own_answer_route
 from nemo_gym.compat.reward_profile import AggregateMetricsMixin
 from nemo_gym.compat.server_utils import SESSION_ID_KEY as SESSION_ID_KEY
 from nemo_gym.compat.server_utils import BaseRunServerInstanceConfig, SimpleServer
@@ -90,6 +91,8 @@ class SimpleResourcesServer(BaseResourcesServer, AggregateMetricsMixin, SimpleSe
     def served_app(self, *, token: Secret | None = None, profile: CpuProfile | None = None) -> FastAPI:
         app = super().served_app(token=token, profile=profile)
         maybe_auto_expose(self, app)
+        steps = hasattr(self, "reset") and hasattr(self, "step")
+        app.router.routes.insert(0, own_answer_route(app, steps=steps))
         return app
 
     async def seed_session(self, body: BaseSeedSessionRequest) -> BaseSeedSessionResponse:

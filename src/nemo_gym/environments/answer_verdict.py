@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
 
-from nemo_gym.environments.link import LocalEnvironment
+from nemo_gym.environments.link import EnvironmentLink
 from nemo_gym.wire.chat import params_from_chat
 from nemo_gym.wire.errors import RolloutError, UsageError
 from nemo_gym.wire.items import Item, assistant, check_items
@@ -29,7 +30,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     """The verifier's own reason if it gives one, else `solved` or `not_solved`."""
 
 
-async def answer_verdict(link: LocalEnvironment, row: Row, answer: object) -> Verdict:
+async def answer_verdict(link: EnvironmentLink, row: Row, answer: object) -> Verdict:
     """The verdict on an answer to a task row, never an exception for a row or an answer that doesn't fit.
 
     Args:
@@ -37,14 +38,13 @@ async def answer_verdict(link: LocalEnvironment, row: Row, answer: object) -> Ve
     """
     try:
         if link.steps:
-            name = link.environment.name()
-            raise UsageError(f"{name} has reset and step: one answer can't be verified, only a rollout")
+            raise UsageError("one answer to an environment with reset and step can't be verified")
         response = response_of(answer)
         async with link.session(row) as session:
             reward = await link.verify(session, response)
+            return _verdict(reward, solved_at=session.scale.solved_at)
     except (RolloutError, UsageError) as error:
         return Verdict(is_valid=None, reason=without_secrets(str(error)))
-    return _verdict(reward, solved_at=link.scale.solved_at)
 
 
 def response_of(answer: object) -> Response:
@@ -85,19 +85,27 @@ def answer_items(trace: list[Any]) -> list[Item]:
 def typed_columns(row: Row, kind: type[Task]) -> Row:
     """The row with JSON text decoded in the fields of a task that take no text. Tables of other programs keep
     objects as text."""
-    typed = dict(row)
-    for field in msgspec.structs.fields(kind):
-        value = row.get(field.name)
-        if not isinstance(value, str):
-            continue
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+
+    def fits(name: str, text: str) -> bool:
         try:
-            msgspec.convert(value, field.type)
+            msgspec.convert(text, types[name])
         except msgspec.ValidationError:
-            try:
-                typed[field.name] = msgspec.json.decode(value)
-            except (msgspec.DecodeError, RecursionError):
-                continue
-    return typed
+            return False
+        return True
+
+    return decoded_columns(row, types, fits)
+
+
+def decoded_columns(row: Row, names: Iterable[str], fits: Callable[[str, str], bool]) -> Row:
+    """The row with JSON text decoded in those of the columns `names` that a text doesn't fit."""
+    decoded = dict(row)
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, str) and not fits(name, value):
+            with suppress(msgspec.DecodeError, RecursionError):
+                decoded[name] = msgspec.json.decode(value)
+    return decoded
 
 
 def plain_message(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,10 @@ class GuardedModel(WrappedModel):
         settings = self._settings
         guardrails = {"config_id": settings.config_id, "rail_types": [stage]}
         body = {"model": settings.model, "messages": messages, "guardrails": guardrails}
-        verdict = await self._endpoint.post("/checks", encode(body), _read_verdict)
+        try:
+            verdict = await self._endpoint.post("/checks", encode(body), _read_verdict)
+        except ModelError as error:
+            raise type(error)(f"guardrails: {error}") from error
         if verdict.status == "blocked" and verdict.content == _INTERNAL_ERROR:
             raise ModelError(f"guardrails at {self._endpoint.url}: the rail {verdict.rail!r} failed")
         return verdict

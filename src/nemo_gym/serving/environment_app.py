@@ -14,6 +14,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from nemo_gym.environments.answer_verdict import typed_columns
 from nemo_gym.environments.link import LocalEnvironment
 from nemo_gym.environments.reverify_mode import reverify_mode
 from nemo_gym.environments.rewards import Rewards
@@ -98,7 +99,7 @@ class _Server:
                 summary="Whether stored trajectories can be scored again.",
                 answer={"enum": ["stateless", "unsupported", "unknown"]},
             ),
-            answer_route(self._link),
+            answer_route(lambda _: self._link, lambda row: typed_columns(row, self._task_type)),
             *map(self._own_route, self._link.routes),
             *([] if self._link.steps else [self._tool_route()]),
         ]

@@ -50,7 +50,8 @@ def _values(kind: Any, path: list[str]) -> list[Any]:
         bare = _bare(kind)
         if not (isinstance(bare, type) and issubclass(bare, msgspec.Struct)):
             return []
-        kind = get_type_hints(bare, include_extras=True).get(name)
+        fields = dict(zip(bare.__struct_encode_fields__, bare.__struct_fields__, strict=True))
+        kind = get_type_hints(bare, include_extras=True).get(fields.get(name, name))
     return [value for value in _leaves(kind) if isinstance(value, (str, int))]
 
 

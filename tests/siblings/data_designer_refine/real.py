@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.designed_runs import task_rows, topic_config, topic_run, write_run
+from support.schema_endpoint import SchemaEndpoint, schema_endpoint
 
 from nemo_gym.siblings.data_designer.config import load_config, write_yaml
 from nemo_gym.siblings.data_designer.cycle import read_cycle, shift
@@ -77,7 +79,7 @@ def test_weights_skips_and_seeds_are_accepted_by_its_own_validation(tmp_path):
     assert "hard_prompt" in columns["text"]["prompt"]
 
 
-@pytest.mark.parametrize("topic", ["easy", "it's", 'a "b"', "ü \\ %"])
+@pytest.mark.parametrize("topic", ["easy", "it's", "chess 🏋️", 'a "b"', "ü \\ %"])
 def test_a_skip_condition_leaves_out_the_rows_of_mastered_values_only(tmp_path, topic):
     run = topic_run(tmp_path / "run.jsonl", {topic: 10, "hard": 2})
     config = topic_config({**LLM, "name": "text"}, topics=[topic, "hard"], model_configs=[MODEL])
@@ -211,3 +213,43 @@ def test_the_second_cycle_has_more_rows_of_the_weakest_topic_than_chance_lets_ex
     assert moved.proportion.statistic > 0
     assert moved.proportion.p_value < 0.001
     assert moved.mixture.p_value < 0.001
+
+
+def rewording(prompt, rng):
+    """The writer and the policy of the demo: it words a question, or answers it, rightly at times."""
+    if question := re.search(r"Keep every name and number: (.*)", prompt):
+        return f"Answer briefly. {question[1]}"
+    if numbers := re.search(r"(\d+) \* (\d+)", prompt):
+        return str(int(numbers[1]) * int(numbers[2]) + rng.randrange(2))
+    return "I don't know."
+
+
+def test_the_demo_runs_with_a_chat_endpoint_that_words_the_questions(tmp_path):
+    endpoint = SchemaEndpoint(text=rewording)
+    sizes = ("--cycles", "2", "--records", "60", "--tasks", "20", "--repeats", "2")
+
+    with schema_endpoint(endpoint) as url:
+        done = subprocess.run(
+            [
+                sys.executable,
+                DEMO.with_suffix(".py"),
+                "--model-url",
+                url,
+                "--model",
+                "m",
+                "--output",
+                "out",
+                *sizes,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert "rows of the weakest topic" in done.stdout, done.stdout + done.stderr
+    assert (tmp_path / "out" / "report" / "report.html").is_file()
+    rows = [json.loads(line) for line in (tmp_path / "out" / "tasks_1.jsonl").read_text().splitlines()]
+    prompts = [row["responses_create_params"]["input"][0]["content"] for row in rows]
+    assert len(prompts) == 60
+    assert all(prompt.startswith("Answer briefly. What is") for prompt in prompts)
+    assert {request["model"] for request in endpoint.requests} == {"m"}

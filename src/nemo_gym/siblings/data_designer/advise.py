@@ -2,7 +2,8 @@
 
 Data Designer writes tasks: samplers, texts, structured data. An environment executes: programs run, queries
 meet a database, tools change a state, rollouts measure a difficulty. A column that asks a model to guess the
-result of one of these is found by its type and the words of its prompt.
+result of one of these is found by its type, the columns it refers to, its name and the names in its schema,
+whatever the language of its prompt, and by the words of an English prompt.
 """
 
 from __future__ import annotations
@@ -68,11 +69,65 @@ def advise(config: dict[str, Any]) -> list[Advice]:
 
 
 def _text(column: Column) -> str:
-    """What the column says to its model: prompts, and for a judge its scores."""
-    parts = [str(column.get("prompt") or ""), str(column.get("system_prompt") or "")]
-    if column.get("column_type") == "llm-judge":
+    """What the column says to its model: prompts, and for a judge its scores and the names of its columns."""
+    parts = [re.sub(_SLOT, " ", _prompts(column))]
+    if _is_judge(column):
         parts += list(_strings(column.get("scores")))
-    return " ".join(re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " ", part, flags=re.DOTALL) for part in parts)
+        parts += map(_words, sorted(_slot_words(column)))
+    return " ".join(parts)
+
+
+def _prompts(column: Column) -> str:
+    return f"{column.get('prompt') or ''} {column.get('system_prompt') or ''}"
+
+
+_SLOT: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+
+
+def _slot_words(column: Column) -> set[str]:
+    """The words in the `{{ }}` and `{% %}` of the prompts."""
+    return {
+        word for slot in re.findall(_SLOT, _prompts(column)) for word in re.findall(r"[A-Za-z_]\w*", slot)
+    }
+
+
+def _words(name: str) -> str:
+    """The words of a name such as `toolResult` or `tool_result`."""
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).replace("_", " ").replace("-", " ")
+
+
+def _objects(schema: Any) -> Iterator[set[str]]:
+    """The names of the properties of each object in a JSON Schema."""
+    match schema:
+        case dict():
+            fields = cast("dict[str, Any]", schema)
+            if isinstance(properties := fields.get("properties"), dict):
+                yield {str(name) for name in cast("dict[Any, Any]", properties)}
+            for one in fields.values():
+                yield from _objects(one)
+        case list():
+            for one in cast("list[Any]", schema):
+                yield from _objects(one)
+        case _:
+            pass
+
+
+def _named(pattern: str) -> Callable[[Column], bool]:
+    """Whether the column or a property in its schema has a name that ends with a pattern."""
+    compiled = re.compile(rf"\b({pattern})$", re.IGNORECASE)
+
+    def applies(column: Column) -> bool:
+        names = {str(column.get("name")), *(set[str]().union(*_objects(column.get("output_format"))))}
+        return any(compiled.search(_words(name)) for name in names)
+
+    return applies
+
+
+def _has_object(*groups: set[str]) -> Callable[[Column], bool]:
+    """Whether the schema of the column has an object with one property of each group."""
+    return lambda column: any(
+        all(names & group for group in groups) for names in _objects(column.get("output_format"))
+    )
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -92,12 +147,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _references(column: Column, columns: Mapping[str, Column]) -> list[Column]:
     """The columns that the prompt refers to."""
-    prompts = f"{column.get('prompt') or ''} {column.get('system_prompt') or ''}"
-    words = {
-        word for part in re.findall(r"\{\{(.*?)\}\}|\{%(.*?)%\}", prompts, re.DOTALL) for text in part
-        for word in re.findall(r"[A-Za-z_]\w*", text)
-    }  # fmt: skip
-    return [columns[word] for word in sorted(words) if word in columns]
+    return [columns[word] for word in sorted(_slot_words(column)) if word in columns]
 
 
 def _is_judge(column: Column) -> bool:
@@ -177,6 +227,17 @@ _DIFFICULTY = _says(
     r"\b(difficulty|how (hard|difficult)|solvab\w+)\b"
     r"|\bhow (hard|difficult) (is|would)\b|\bprobability (that|of) .{0,40}\bsolv"
 )
+_NAMED_TOOL = _named(
+    r"(tool|api|function|endpoint)( call)? (results?|responses?|outputs?|reply|replies|return value)"
+)
+_NAMED_SQL = _named(r"(sql|query|db|database) (results?|outputs?|rows?)|result (set|rows)")
+_NAMED_RUN = _named(
+    r"stdout|stderr|(program|code|script|execution|console|terminal|test)s? (outputs?|results?|logs?)"
+)
+_NAMED_DIALOGUE = _named(r"dialog(ue)?s?|conversations?|transcripts?|chat log")
+_NAMED_DIFFICULTY = _named(r"(difficulty|hardness|solvability)( (level|score|rating|estimate))?")
+_HAS_CALLS = _has_object({"arguments", "args"}, {"result", "output", "response", "observation"})
+_HAS_TURNS = _has_object({"role", "speaker", "sender"}, {"content", "text", "message", "utterance"})
 _SOLVED_DIFFICULTY = _says(r"\bdifficulty\b|\bhow (hard|difficult)\b")
 
 
@@ -222,7 +283,8 @@ RULES: Final = (
         "gym run ENVIRONMENT -i tasks.jsonl --num-repeats 8 -o run.jsonl, then gym data-designer "
         "refine --rollouts run.jsonl --config CONFIG.yaml -o next.yaml",
         lambda column, _: (
-            _DIFFICULTY(column) and (_is_text(column) or (_is_judge(column) and _SOLVED_DIFFICULTY(column)))
+            (_DIFFICULTY(column) and (_is_text(column) or (_is_judge(column) and _SOLVED_DIFFICULTY(column))))
+            or (_NAMED_DIFFICULTY(column) and (_is_text(column) or _is_judge(column)))
         ),
     ),
     Rule(
@@ -257,7 +319,7 @@ RULES: Final = (
         "the query runs on a real database, so the rows agree with the query and with one another",
         "sql",
         "gym data-designer preset sql -o sql.yaml; gym run sql gives the model the tool run_query",
-        lambda column, _: _is_text(column) and _RESULT_OF_SQL(column),
+        lambda column, _: _is_text(column) and (_RESULT_OF_SQL(column) or _NAMED_SQL(column)),
     ),
     Rule(
         "simulated_execution",
@@ -270,6 +332,7 @@ RULES: Final = (
             and (
                 (_RESULT_OF_CODE(column) and any(map(_is_program, _references(column, columns))))
                 or _EXECUTES_CODE(column)
+                or _NAMED_RUN(column)
             )
         ),
     ),
@@ -281,7 +344,9 @@ RULES: Final = (
         "workplace_assistant, or your own",
         "tool_configs with `providers: [gym-workplace_assistant]` and a `tool_alias` on the column, "
         "then gym data-designer create CONFIG.yaml; own tools: gym env init my_tools",
-        lambda column, _: _is_text(column) and _RESULT_OF_TOOL(column),
+        lambda column, _: (
+            _is_text(column) and (_RESULT_OF_TOOL(column) or _NAMED_TOOL(column) or _HAS_CALLS(column))
+        ),
     ),
     Rule(
         "simulated_dialogue",
@@ -290,7 +355,9 @@ RULES: Final = (
         "tau2",
         "gym data-designer preset customer_service -o service.yaml, then gym run on its tasks with "
         "--ask user.model=...",
-        lambda column, _: _is_text(column) and _DIALOGUE(column),
+        lambda column, _: (
+            _is_text(column) and (_DIALOGUE(column) or _NAMED_DIALOGUE(column) or _HAS_TURNS(column))
+        ),
     ),
     Rule(
         "lint_only",

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate
 from typing import Final
+from unicodedata import east_asian_width
+
+from nemo_gym.wire.safe_text import printable
 
 BLUE, ORANGE, GREY, GREEN, RED, SKY = "#0072b2", "#e69f00", "#c3c9d0", "#009e73", "#d55e00", "#56b4e9"
 PALETTE: Final = (RED, ORANGE, "#cc79a7", SKY, "#8a8f98", "#f0e442")
 """Colours that readers with colour blindness can tell apart (Okabe and Ito)."""
+_ROOM: Final = 20.0
+"""The room of a label, in small Latin letters."""
 _INK, _SOFT, _GRID = "#1f2933", "#616e7c", "#e4e7eb"
-_WIDTH, _LEFT, _RIGHT = 760, 170, 120
+_WIDTH, _LEFT, _RIGHT = 760, 170, 140
 _FONT: Final = "font-family='system-ui,-apple-system,Segoe UI,Roboto,sans-serif'"
 
 
@@ -54,7 +60,7 @@ def before_after(rows: Sequence[tuple[str, float, float]], title: str, names: tu
         body.append(_label(label, y + 27))
         body.append(_bar(_LEFT, y + 7, _x(before) - _LEFT, 14, GREY))
         body.append(_bar(_LEFT, y + 23, _x(after) - _LEFT, 14, ORANGE))
-        body.append(_text(_WIDTH - _RIGHT + 10, y + 27, f"{before:.0%} → {after:.0%}", size=12))
+        body.append(_text(_WIDTH - _RIGHT + 10, y + 27, f"{percent(before)} → {percent(after)}", size=12))
     return _svg(body, top + len(rows) * step + 26, title)
 
 
@@ -171,8 +177,22 @@ def _label(text: str, y: float) -> str:
 
 
 def _short(text: str) -> str:
+    """The text, or as much of it as a label has room for."""
     text = " ".join(text.split())
-    return text if len(text) <= 20 else f"{text[:19]}…"
+    ends = list(accumulate(map(_wide, text)))
+    if not ends or ends[-1] <= _ROOM:
+        return text
+    return f"{text[: sum(end < _ROOM for end in ends)]}…"
+
+
+def _wide(sign: str) -> float:
+    """About the width of a character, in small Latin letters."""
+    return 1.9 if east_asian_width(sign) in "WF" else 1.35 if sign.isupper() else 1.0
+
+
+def percent(share: float) -> str:
+    """A share for people, also a very small one."""
+    return f"{100 * share:.2g}%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
@@ -195,12 +215,12 @@ def _text(
     weight = " font-weight='600'" if bold else ""
     return (
         f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' text-anchor='{anchor}' fill='{colour}'{weight}>"
-        f"{escape(text)}</text>"
+        f"{escape(printable(text))}</text>"
     )
 
 
 def _svg(body: Sequence[str], height: float, title: str) -> str:
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {height:.0f}' role='img' "
-        f"aria-label='{escape(title, quote=True)}' {_FONT}>{''.join(body)}</svg>"
+        f"aria-label='{escape(printable(title), quote=True)}' {_FONT}>{''.join(body)}</svg>"
     )

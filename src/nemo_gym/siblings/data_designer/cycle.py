@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from nemo_gym.siblings.data_designer import charts
 from nemo_gym.siblings.data_designer.evidence import (
@@ -15,9 +16,12 @@ from nemo_gym.siblings.data_designer.evidence import (
     read_evidence,
     text_of,
 )
-from nemo_gym.siblings.data_designer.page import Chart, Heading, Links, Page, Paragraph, Table
+from nemo_gym.siblings.data_designer.page import Chart, Heading, Links, Page, Paragraph, Table, short
 from nemo_gym.stats.two_samples import Difference, homogeneity, two_proportions
 from nemo_gym.wire.jsonl import read_rows
+
+_MOST_TEXT: Final = 30
+"""Characters of a value in a heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def cycle_page(cycles: Sequence[Cycle], column: str, *, reports: Sequence[str] =
         title="Bootstrap, refine, iterate",
         subtitle=" · ".join(part for part in (first.subject, f"{len(cycles)} cycles by “{column}”") if part),
         figures=[
-            (weak, "weakest value of the first cycle"),
+            (short(weak, _MOST_TEXT), "weakest value of the first cycle"),
             (f"{whole.before[0] / whole.before[1]:.0%} → {whole.after[0] / whole.after[1]:.0%}", "its rows"),
             (f"{groups[0][weak].rate:.0%} → {_rate(groups[-1].get(weak))}", "its pass rate"),
             (f"{first.group().rate:.0%} → {last.group().rate:.0%}", "pass rate of all"),
@@ -163,11 +167,13 @@ def _tests(cycles: Sequence[Cycle], column: str) -> list[Paragraph | Table]:
         )
     return [
         Table(
-            ["Cycles", f"{value}, before", "after", "z", "p", "χ² (df)", "p"], rows, frozenset(range(1, 7))
+            ["Cycles", f"{short(value, _MOST_TEXT)}, before", "after", "z", "p", "χ² (df)", "p"],
+            rows,
+            frozenset(range(1, 7)),
         ),
         Paragraph(
             "Two tests of whether the rows moved: z is the two-proportion test of the share of "
-            f"“{value}” with pooled variance, z = (p₂ − p₁) / √(p (1 − p) (1/n₁ + 1/n₂)); χ² is "
+            f"“{short(value)}” with pooled variance, z = (p₂ − p₁) / √(p (1 − p) (1/n₁ + 1/n₂)); χ² is "
             "Pearson's test of the shares of all values (both in Fleiss, Levin and Paik 2003, "
             "Statistical Methods for Rates and Proportions)."
         ),

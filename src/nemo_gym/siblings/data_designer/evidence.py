@@ -142,19 +142,17 @@ class Evidence:
         self, condition: Callable[[TaskResult], bool] = lambda _: True, label: str = "all"
     ) -> GroupResult:
         """The tasks that meet a condition."""
-        tasks = [task for task in self.tasks if condition(task)]
-        trusted = [task for task in tasks if not task.suspect]
-        return GroupResult(label, trusted, len(tasks) - len(trusted))
+        return _group(label, [task for task in self.tasks if condition(task)])
 
     def by_value(
         self, column: str, condition: Callable[[TaskResult], bool] = lambda _: True
     ) -> dict[str, GroupResult]:
         """The tasks of each value of a column, by the text of the value, the weakest first."""
-        names = {text_of(task.values[column]) for task in self.tasks if column in task.values}
-        groups = [
-            self.group(lambda task, name=name: has_value(task, column, name) and condition(task), name)
-            for name in sorted(names)
-        ]
+        tasks = defaultdict[str, list[TaskResult]](list)
+        for task in self.tasks:
+            if column in task.values and condition(task):
+                tasks[text_of(task.values[column])].append(task)
+        groups = [_group(name, tasks[name]) for name in sorted(tasks)]
         return {one.label: one for one in sorted(groups, key=lambda one: one.rate) if one.tasks}
 
     @property
@@ -227,8 +225,8 @@ def read_evidence(
 
 
 def text_of(value: Value) -> str:
-    """The text by which values are compared: 3, 3.0 and "3" are the same value."""
-    if isinstance(value, float) and value.is_integer():
+    """The text by which values are compared: 3, 3.0 and "3" are the same value, and so are 1 and true."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         value = int(value)
     return str(value)
 
@@ -236,6 +234,11 @@ def text_of(value: Value) -> str:
 def has_value(task: TaskResult, column: str, name: str) -> bool:
     """Whether the task has this value of the column."""
     return column in task.values and text_of(task.values[column]) == name
+
+
+def _group(label: str, tasks: Sequence[TaskResult]) -> GroupResult:
+    trusted = [task for task in tasks if not task.suspect]
+    return GroupResult(label, trusted, len(tasks) - len(trusted))
 
 
 def _with_suspects(evidence: Evidence, rule: SuspicionRule) -> Evidence:

@@ -11,6 +11,7 @@ from typing import Final
 from nemo_gym.siblings.data_designer.files import whole_file
 from nemo_gym.wire.errors import UsageError
 from nemo_gym.wire.masking import without_secrets
+from nemo_gym.wire.safe_text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ class Page:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def short(text: str, most: int = 160) -> str:
+    """The text on one line, or the beginning of it."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def write_page(page: Page, folder: Path) -> None:
     """Write `report.html`, `report.md` and the charts of the latter to a folder.
 
@@ -164,21 +171,15 @@ def _aligned(place: int, numbers: frozenset[int]) -> str:
 
 
 def _html(text: str) -> str:
-    return escape(_plain(text), quote=True)
+    return escape(printable(text), quote=True)
 
 
 def _markdown(text: str) -> str:
     """Text without a meaning in Markdown or HTML, on one line."""
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in " ".join(_plain(text).split()))
+    return "".join(f"\\{sign}" if sign in _MARKS else sign for sign in " ".join(printable(text).split()))
 
 
-def _plain(text: str) -> str:
-    """Text without control characters, which a page can't show."""
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text
-    )
-
-
+_MARKS: Final = "\\`*_[]<>|#~$"
 _STYLE: Final = """
 :root{color-scheme:light}
 body{margin:0;background:#f5f7fa;color:#1f2933;font:15px/1.55 system-ui,-apple-system,"Segoe UI",
@@ -199,7 +200,7 @@ figcaption{color:#616e7c;font-size:13px;margin-top:6px}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;margin:10px 0}
 th,td{text-align:left;vertical-align:top;padding:6px 10px;border-bottom:1px solid #e4e7eb;
-overflow-wrap:break-word}
+overflow-wrap:anywhere}
 th{color:#616e7c;font-weight:600;font-size:13px}
 th{white-space:nowrap}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}

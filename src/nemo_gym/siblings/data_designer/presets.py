@@ -71,7 +71,7 @@ def use_model(config: dict[str, Any], *, model_url: str = "", model: str = "") -
     for one in models:
         if model_url:
             one["provider"] = PROVIDER
-            one.get("inference_parameters", {}).pop("extra_body", None)
+            (one.get("inference_parameters") or {}).pop("extra_body", None)
         if model:
             one["model"] = model
 

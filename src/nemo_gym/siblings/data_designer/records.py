@@ -88,6 +88,10 @@ def open_dataset(source: Path, *, native: bool = False) -> Dataset:
     Raises:
         UsageError: there is none.
     """
+    if source.suffix in (".csv", ".tsv"):
+        raise UsageError(
+            f"{source}: Parquet and JSONL are read, and keep the types of values; this file has none"
+        )
     if source.is_file():
         return Dataset(source.stem, (source,))
     if not source.is_dir():
@@ -111,10 +115,13 @@ def _records(path: Path) -> Iterator[tuple[int, Row]]:
         yield from read_rows(path)
         return
     number = 0
-    for batch in _parquet(path).iter_batches(batch_size=_ROWS):
-        for record in batch.to_pylist():
-            number += 1
-            yield number, cast("Row", as_json(record))
+    try:
+        for batch in _parquet(path).iter_batches(batch_size=_ROWS):
+            for record in batch.to_pylist():
+                number += 1
+                yield number, cast("Row", as_json(record))
+    except (OSError, ValueError, OverflowError) as error:
+        raise UsageError(f"{path}: can't be read after row {number}: {error}") from None
 
 
 def _parquet(path: Path) -> Any:

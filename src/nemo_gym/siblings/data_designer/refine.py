@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 import msgspec
 
+from nemo_gym.runs.paths import RunPaths
 from nemo_gym.siblings.data_designer.config import load_config, write_yaml
 from nemo_gym.siblings.data_designer.evidence import (
     Evidence,
@@ -26,9 +27,9 @@ from nemo_gym.siblings.data_designer.files import whole_file
 from nemo_gym.siblings.data_designer.samplers import (
     Column,
     Condition,
-    all_values,
     always,
-    converted,
+    check_samplers,
+    drawn_values,
     equality,
     holds,
     is_categorical,
@@ -122,19 +123,22 @@ def refine_files(
     """Read a run and a configuration, and write the next configuration, with the seed rows beside it.
 
     Raises:
-        UsageError: a file can't be read or written, or the run has no column of the samplers.
+        UsageError: a file can't be read or written, or would replace one of the run, or the run has no column
+            of the samplers.
         DataError: a line of the run is not a row of a run.
     """
     document = load_config(config)
+    check_samplers(document, str(config))
     columns = [column["name"] for column in samplers(document) if is_readable(column)]
     if not columns:
         raise UsageError(f"{config}: it has no sampler columns, so there are no weights to refine")
     evidence = read_evidence(run, columns, answer_key=answer_key, rule=rule)
+    inputs = RunPaths.of(run).existing()
     refinement = refine(document, evidence, options, seeds_path=output.with_suffix(SEEDS_SUFFIX))
     if refinement.seeds and refinement.seeds_path:
-        with whole_file(refinement.seeds_path) as file:
+        with whole_file(refinement.seeds_path, inputs=inputs) as file:
             file.writelines(encode(row) + b"\n" for row in refinement.seeds)
-    write_yaml(output, refinement.config)
+    write_yaml(output, refinement.config, inputs=inputs)
     return evidence, refinement
 
 
@@ -231,9 +235,13 @@ class _Reweighting:
         after = self._weights(column["name"], values, before, condition)
         if after is None:
             where = f" where {text}" if text else ""
-            self._note(
-                f"{column['name']}{where}: the values differ by no more than chance; weights unchanged"
+            known = len(self.evidence.by_value(column["name"], condition))
+            why = (
+                "the values differ by no more than chance"
+                if known > 1
+                else "fewer than two values have tasks"
             )
+            self._note(f"{column['name']}{where}: {why}; weights unchanged")
             return
         params["weights"] = after
         self.refinement.weights.append(
@@ -325,12 +333,11 @@ def _add_skips(evidence: Evidence, options: RefineOptions, refinement: Refinemen
         if mastered and len(mastered) == len(groups):
             refinement.notes.append(f"{name}: every value is mastered, so nothing is skipped: make it harder")
             continue
-        own = {text_of(value): value for value in all_values(column)}
+        own = drawn_values(column)
         for label in mastered:
             if label in own and not _is_covered(groups[label], conditions):
                 conditions.append((name, label))
-                value = converted(own[label], column.get("convert_to"))
-                clauses[f"{name} = {label}"] = f"{name} == {literal(value)}"
+                clauses[f"{name} = {label}"] = f"{name} == {literal(own[label])}"
     if not clauses or not targets:
         return
     for target in targets:
@@ -356,7 +363,7 @@ def _is_covered(group: GroupResult, conditions: Sequence[tuple[str, str]]) -> bo
 
 def _with_clauses(skip: Any, clauses: list[str]) -> str | None:
     """The condition of a column with more clauses; None where the given one is more than one expression."""
-    when = str(cast("dict[str, Any]", skip)["when"]) if isinstance(skip, dict) else ""
+    when: str = skip["when"] if skip else ""
     if not when:
         return f"{{{{ {' or '.join(clauses)} }}}}"
     inner = re.fullmatch(r"\s*\{\{((?:(?!\}\}|\{\{).)*)\}\}\s*", when, re.DOTALL)
@@ -442,8 +449,13 @@ def _check(options: RefineOptions, config: dict[str, Any]) -> None:
     if not options.example_in:
         return
     columns = cast("list[Column]", config["data_designer"]["columns"])
-    names = [one["name"] for one in columns if one.get("column_type") in LLM_TYPES]
+    names = [
+        one["name"]
+        for one in columns
+        if one.get("column_type") in LLM_TYPES and isinstance(one.get("prompt"), str)
+    ]
     if options.example_in not in names:
         raise UsageError(
-            f"there is no LLM column {options.example_in!r}.{did_you_mean(options.example_in, names)}"
+            f"there is no LLM column {options.example_in!r} with a prompt."
+            f"{did_you_mean(options.example_in, names)}"
         )

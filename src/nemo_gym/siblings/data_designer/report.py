@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from nemo_gym.siblings.data_designer import charts
-from nemo_gym.siblings.data_designer.charts import Share
+from nemo_gym.siblings.data_designer.charts import Share, percent
 from nemo_gym.siblings.data_designer.evidence import Evidence, GroupResult, SuspicionRule, TaskResult, text_of
 from nemo_gym.siblings.data_designer.page import (
     Block,
@@ -16,6 +16,7 @@ from nemo_gym.siblings.data_designer.page import (
     Page,
     Paragraph,
     Table,
+    short,
 )
 from nemo_gym.siblings.data_designer.refine import Refinement, RefineOptions, WeightChange, instructive
 
@@ -68,19 +69,18 @@ def refinement_page(
 def _summary(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
     yield Heading("In short")
     items: list[str] = []
-    for column in evidence.columns:
-        groups = list(evidence.by_value(column).values())
-        if 1 < len(groups) <= _MOST_VALUES:
-            weak, strong = groups[0], groups[-1]
-            items.append(
-                f"{column}: “{weak.label}” is the weakest ({weak.rate:.0%} solved), “{strong.label}” "
-                f"the strongest ({strong.rate:.0%})."
-            )
+    for column in _compared(evidence):
+        groups = sorted(grouped(evidence, column), key=lambda one: one.rate)
+        weak, strong = groups[0], groups[-1]
+        items.append(
+            f"{column}: “{short(weak.label)}” is the weakest ({weak.rate:.0%} solved), "
+            f"“{short(strong.label)}” the strongest ({strong.rate:.0%})."
+        )
     for change in _whole(refinement):
         place = max(range(len(change.after)), key=lambda place: change.after[place] - change.before[place])
         items.append(
-            f"The next data set has more of {change.column} = {change.values[place]}: "
-            f"{change.after[place]:.0%} of the rows instead of {change.before[place]:.0%}."
+            f"The next data set has more of {change.column} = {short(text_of(change.values[place]))}: "
+            f"{percent(change.after[place])} of the rows instead of {percent(change.before[place])}."
         )
     for column in dict.fromkeys(change.column for change in _conditional(refinement)):
         items.append(f"The weights of {column} change under conditions, see below.")
@@ -113,9 +113,9 @@ def _changes(refinement: Refinement, options: RefineOptions) -> Iterator[Block]:
             [
                 [
                     change.column,
-                    _short(change.condition, 80),
+                    short(change.condition, 80),
                     ", ".join(
-                        f"{_short(value, 40)} {before:.0%} → {after:.0%}"
+                        f"{short(value, 40)} {percent(before)} → {percent(after)}"
                         for value, before, after in _largest_changes(change)[:_MOST_EXAMPLES]
                     ),
                 ]
@@ -160,11 +160,8 @@ def _largest_changes(change: WeightChange) -> list[tuple[str, float, float]]:
 
 
 def _rates(evidence: Evidence) -> Iterator[Block]:
-    yield Heading("Pass rate by value")
-    for place, column in enumerate(evidence.columns):
+    for place, column in enumerate(_compared(evidence)):
         groups = grouped(evidence, column)
-        if len(groups) < 2:
-            continue
         weak = min(groups, key=lambda one: one.rate)
         order = "the weakest first" if weak is groups[0] else "the weakest in red"
         rows = [
@@ -172,18 +169,29 @@ def _rates(evidence: Evidence) -> Iterator[Block]:
                 one.label,
                 one.rate,
                 one.interval,
-                f"{one.rate:.0%} of {len(one.tasks)} tasks",
+                f"{one.rate:.0%} of {len(one.tasks):,} tasks",
                 charts.RED if one is weak else charts.BLUE,
             )
             for one in groups[:_MOST_VALUES]
         ]
-        more = f" The {len(groups) - _MOST_VALUES} strongest of {len(groups)} are left out."
+        if place == 0:
+            yield Heading("Pass rate by value")
         yield Chart(
             f"pass_rate_{place}",
             charts.shares(rows, f"Pass rate by {column}"),
             f"Solved rollouts by {column}, {order}, with 95% intervals (tasks as "
-            f"clusters).{more if len(groups) > _MOST_VALUES else ''}",
+            f"clusters).{_left_out(groups)}",
         )
+
+
+def _compared(evidence: Evidence) -> list[str]:
+    """The columns with several values."""
+    return [column for column in evidence.columns if len(grouped(evidence, column)) > 1]
+
+
+def _left_out(groups: Sequence[GroupResult]) -> str:
+    more = len(groups) - _MOST_VALUES
+    return f" The {more:,} strongest of {len(groups):,} are left out." if more > 0 else ""
 
 
 def grouped(evidence: Evidence, column: str) -> list[GroupResult]:
@@ -208,7 +216,7 @@ def _between(column: str, low: float, high: float) -> Callable[[TaskResult], boo
 
 
 def _range_label(low: float, high: float, top: float) -> str:
-    return f"{low:g} to {top:g}" if high == float("inf") else f"{low:g} to < {high:g}"
+    return f"{low:.4g} to {top:.4g}" if high == float("inf") else f"{low:.4g} to < {high:.4g}"
 
 
 def _difficulty(evidence: Evidence) -> Iterator[Block]:
@@ -235,13 +243,15 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
     )
     groups = [("all", evidence.group())]
     groups += [
-        (f"{column}: {one.label}", one) for column in evidence.columns for one in _few(evidence, column)
+        (f"{column}: {one.label}", one)
+        for column in evidence.columns
+        for one in grouped(evidence, column)[:_MOST_VALUES]
     ]
     yield Table(
         ["Value", "Tasks", "Rollouts", "Pass rate", "Never solved", "Always solved", "Reward variance"],
         [
             [
-                _short(label, 60),
+                short(label, 60),
                 f"{len(one.tasks)}",
                 f"{one.rollouts}",
                 f"{one.rate:.0%}",
@@ -258,25 +268,19 @@ def _difficulty(evidence: Evidence) -> Iterator[Block]:
     )
 
 
-def _few(evidence: Evidence, column: str) -> list[GroupResult]:
-    groups = grouped(evidence, column)
-    return groups if len(groups) <= _MOST_VALUES else []
-
-
 def _kinds(evidence: Evidence) -> Iterator[Block]:
-    kinds = evidence.group().failures
+    kinds = [kind for kind, _ in evidence.group().failures.most_common()]
     if not kinds:
         return
     yield Heading("How rollouts fail")
-    for place, column in enumerate(evidence.columns):
-        groups = _few(evidence, column)
-        rows = [(one.label, {kind: one.failures[kind] for kind, _ in kinds.most_common()}) for one in groups]
-        if len(rows) > 1:
-            yield Chart(
-                f"failures_{place}",
-                charts.stacked(rows, f"Kinds of failure by {column}"),
-                f"Rollouts that did not solve their task, by {column}.",
-            )
+    by_column = {f"by {column}": grouped(evidence, column) for column in _compared(evidence)}
+    for place, (label, groups) in enumerate((by_column or {"all": [evidence.group()]}).items()):
+        rows = [(one.label, {kind: one.failures[kind] for kind in kinds}) for one in groups[:_MOST_VALUES]]
+        yield Chart(
+            f"failures_{place}",
+            charts.stacked(rows, f"Kinds of failure, {label}"),
+            f"Rollouts that did not solve their task, {label}.{_left_out(groups)}",
+        )
 
 
 def _suspects(evidence: Evidence, rule: SuspicionRule) -> Iterator[Block]:
@@ -297,7 +301,7 @@ def _suspects(evidence: Evidence, rule: SuspicionRule) -> Iterator[Block]:
         yield Table(
             ["Task", "Prompt", "Label", "Answer of all rollouts"],
             [
-                [f"{task.index}", _short(task.prompt), _short(task.expected, 60), _short(task.wrong, 60)]
+                [f"{task.index}", short(task.prompt), short(task.expected, 60), short(task.wrong, 60)]
                 for task in evidence.suspects[:_MOST_VALUES]
             ],
         )
@@ -322,10 +326,10 @@ def _examples(evidence: Evidence, refinement: Refinement) -> Iterator[Block]:
 def _example(task: TaskResult) -> list[str]:
     values = ", ".join(text_of(value) for value in task.values.values())
     return [
-        f"{task.index}{f' ({_short(values, 40)})' if values else ''}",
-        _short(task.prompt),
-        _short(task.expected, 60),
-        _short(task.wrong, 80),
+        f"{task.index}{f' ({short(values, 40)})' if values else ''}",
+        short(task.prompt),
+        short(task.expected, 60),
+        short(task.wrong, 80),
         f"{task.solved} of {task.scored}",
     ]
 
@@ -343,8 +347,3 @@ def _interval(group: GroupResult) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "none"
-
-
-def _short(text: str, most: int = 160) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"

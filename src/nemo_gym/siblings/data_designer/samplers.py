@@ -5,13 +5,55 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
+import msgspec
+
+from nemo_gym.siblings.data_designer.config import check_shape
 from nemo_gym.siblings.data_designer.evidence import TaskResult, Value, has_value, text_of
 
 Column: TypeAlias = dict[str, Any]
 Condition: TypeAlias = Callable[[TaskResult], bool]
 _UNREADABLE: Final = ("uuid", "person", "person_from_faker", "datetime", "timedelta")
+
+
+class _Values(msgspec.Struct):
+    values: Annotated[list[Value], msgspec.Meta(min_length=1)]
+    weights: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights and (
+            len(self.weights) != len(self.values) or min(self.weights) < 0 or not sum(self.weights)
+        ):
+            raise ValueError("weights: expected a share for each value, not all of them 0")
+
+
+class _Category(msgspec.Struct):
+    params: _Values
+    conditional_params: dict[str, _Values] | None = None
+
+
+class _Lists(msgspec.Struct):
+    category: str
+    values: dict[str, Annotated[list[Value], msgspec.Meta(min_length=1)]]
+
+
+class _Subcategory(msgspec.Struct):
+    params: _Lists
+
+
+_SHAPES: Final = {"category": _Category, "subcategory": _Subcategory}
+
+
+def check_samplers(config: dict[str, Any], where: str) -> None:
+    """Check the parameters of samplers with a list of values.
+
+    Raises:
+        UsageError: they are no parameters of such a sampler; `where` begins the message.
+    """
+    for column in samplers(config):
+        if is_categorical(column):
+            check_shape(column, _SHAPES[column["sampler_type"]], f"{where}: column {column['name']}")
 
 
 def samplers(config: dict[str, Any]) -> list[Column]:
@@ -25,7 +67,7 @@ def is_readable(column: Column) -> bool:
     for a subcategory with one value for each of its parent's."""
     if column.get("sampler_type") in _UNREADABLE:
         return False
-    values = column.get("params", {}).get("values")
+    values: Any = column["params"]["values"] if is_categorical(column) else []
     if not isinstance(values, dict):
         return True
     return any(len(one) > 1 for one in cast("dict[str, list[Value]]", values).values())
@@ -52,14 +94,24 @@ def own_value(config: dict[str, Any], parent: str, text: str) -> Value:
     """The value of a parent category whose text is a key of its subcategory."""
     for column in samplers(config):
         if column["name"] == parent:
-            for value in all_values(column):
-                if text_of(value) == text:
-                    return converted(value, column.get("convert_to"))
+            return drawn_values(column).get(text, text)
     return text
 
 
-def converted(value: Value, to: Any) -> Value:
-    """A value as the sampler's `convert_to` makes it."""
+def drawn_values(column: Column) -> dict[str, Value]:
+    """The values of a sampler as they are in the data set, by their texts.
+
+    Data Designer draws 1 and 0 for true and false, which YAML reads for words like `no`, and texts where the
+    values of a sampler are texts and numbers.
+    """
+    values = all_values(column)
+    texts = any(isinstance(value, str) for value in values)
+    to = "str" if texts and not column.get("convert_to") else column.get("convert_to")
+    return {text_of(value): _converted(value, to) for value in values}
+
+
+def _converted(value: Value, to: Any) -> Value:
+    value = int(value) if isinstance(value, bool) else value
     match to:
         case "str":
             return str(value)
@@ -81,7 +133,7 @@ def shares(weights: Any, number: int) -> list[float]:
 
 def literal(value: Value) -> str:
     """A value in a Jinja expression."""
-    return json.dumps(value) if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 def equality(condition: str) -> tuple[str, str] | None:

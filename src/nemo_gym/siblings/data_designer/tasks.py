@@ -66,7 +66,8 @@ def import_tasks(
         limit: at most so many records.
 
     Raises:
-        UsageError: a column of the mapping does not exist, or a file can't be read or written.
+        UsageError: a column of the mapping does not exist, a file can't be read or written, or `output` is a
+            file of the data set.
     """
     return run_async(_import(source, output, mapping, environment, limit))
 
@@ -76,6 +77,8 @@ async def _import(
 ) -> ImportReport:
     dataset = open_dataset(source, native=mapping is None)
     columns = dataset.columns()
+    if not columns:
+        raise UsageError(f"{source}: there is nothing in it")
     if mapping is not None:
         mapping.check_columns(columns)
     elif keys.PARAMS not in columns:
@@ -87,7 +90,7 @@ async def _import(
     report = ImportReport(path=str(output), environment=ref)
     builder = _Builder(dataset, mapping, dataset.sampled_columns())
     async with _link(ref, mapping.settings if mapping else {}) as link:
-        with whole_file(output) as file:
+        with whole_file(output, inputs=dataset.files) as file:
             for number, (place, record) in enumerate(dataset.records()):
                 if limit is not None and number >= limit:
                     break

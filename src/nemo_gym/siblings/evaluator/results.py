@@ -7,6 +7,7 @@ has a reward of 0 there; here it is a failure, without a reward.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,12 +59,18 @@ async def import_results(source: Path, output: Path, *, environment: str = "") -
 
     Raises:
         UsageError: there are no results, or those of several benchmarks, or `output` exists.
-        DataError: a line is no result.
+        DataError: a line is no result, or the second one of a task and repeat.
     """
     paths = RunPaths.of(output)
     if existing := paths.existing():
         raise UsageError(f"{existing[0]} exists already: choose another output")
     file, rollouts = _rollouts_of(source)
+    if not rollouts:
+        raise UsageError(f"{file}: there is no result in it")
+    places = Counter((rollout.task_index, rollout.rollout_index) for rollout in rollouts)
+    (task, repeat), number = places.most_common(1)[0]
+    if number > 1:
+        raise DataError(f"{file}: task {task}, repeat {repeat} is there {number} times")
     environment = environment or _noted_environment(rollouts)
     output.parent.mkdir(parents=True, exist_ok=True)
     results = [Result.of(rollout) for rollout in rollouts]
@@ -117,7 +124,7 @@ class _Result(msgspec.Struct):
     reward: float
     row: dict[str, Any]
     prompt: str = ""
-    model_response: str = ""
+    model_response: str | None = None
     scoring_details: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     latency_ms: float = 0.0
@@ -149,7 +156,7 @@ def _rollout(result: _Result) -> Rollout:
     return _build(
         (result.problem_idx, result.repeat),
         result.prompt,
-        result.model_response,
+        result.model_response or "",
         result.reward,
         columns,
         failure=failure,
