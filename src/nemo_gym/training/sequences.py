@@ -16,8 +16,6 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from nemo_gym.capture.row_columns import MASK_SAMPLE, TOKEN_CAPTURE
-from nemo_gym.capture.trajectory import TRAJECTORY
 from nemo_gym.wire import keys
 from nemo_gym.wire.json_values import object_of, objects_of
 from nemo_gym.wire.rollout import Rollout
@@ -196,10 +194,10 @@ class _Frame:
 def _flag(rollout: Rollout, row: Mapping[str, Any]) -> str | None:
     if rollout.failure is not None or rollout.reward is None:
         return "failed"
-    column = object_of(row.get(TOKEN_CAPTURE))
+    column = object_of(row.get(keys.TOKEN_CAPTURE))
     if (captured := column.get("masked")) is not None:
         return None if column.get("branches") else str(captured)
-    if row.get(MASK_SAMPLE) is True or object_of(row.get("instance_config")).get(MASK_SAMPLE) is True:
+    if any(one.get(keys.MASK_SAMPLE) is True for one in (row, object_of(row.get("instance_config")))):
         return "flagged"
     return None
 
@@ -209,11 +207,10 @@ def _branches(
 ) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
     """The items of every branch, and why it must not be trained on."""
     output = cast("list[dict[str, Any]]", rollout.response.output if rollout.response else [])
-    reports = objects_of(object_of(row.get(TOKEN_CAPTURE)).get("branches"))
+    reports = objects_of(object_of(row.get(keys.TOKEN_CAPTURE)).get("branches"))
     yield output, cast("str | None", reports[0].get("masked")) if reports else None
-    invocations = {
-        one.get("invocation_id"): one for one in objects_of(object_of(row.get(TRAJECTORY)).get("invocations"))
-    }
+    trajectory = object_of(row.get(keys.TRAJECTORY))
+    invocations = {one.get("invocation_id"): one for one in objects_of(trajectory.get("invocations"))}
     for report in reports[1:]:
         items = objects_of(invocations.get(report.get("invocation_id"), {}).get("conversation"))
         yield items, cast("str | None", report.get("masked"))

@@ -30,6 +30,7 @@ from nemo_gym.models.policies.base import Policy, Sampled, Sampling
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.single_rollouts import SingleRollouts
 from nemo_gym.training.trainers.task_rows import row_of, tasks_with_prompts
+from nemo_gym.wire import keys
 from nemo_gym.wire.errors import ModelError, ModelRejected, RolloutError, UsageError
 from nemo_gym.wire.jsonl import encode
 
@@ -227,7 +228,7 @@ def _output(rollout: CollectedRollout, policy: ServerPolicy, *, with_logprobs: b
             "tool_rewards": [],
             "reward_extra_info": {"ng_masked": float(bool(reason)), "ng_truncated": float(main.truncated)},
             "ng_mask": reason,
-            "ng_outcome": rollout.outcome,
+            keys.OUTCOME: rollout.outcome,
         },
     }
 
