@@ -27,6 +27,7 @@ from uuid import uuid4
 import msgspec
 
 from nemo_gym.models.policies.base import Policy, Sampled, Sampling
+from nemo_gym.models.policies.model import PolicyModel
 from nemo_gym.training.collected import CollectedRollout
 from nemo_gym.training.single_rollouts import SingleRollouts
 from nemo_gym.training.trainers.task_rows import row_of, tasks_with_prompts
@@ -177,12 +178,12 @@ def _loop_class() -> Any:
         async def run(self, sampling_params: dict[str, Any], **fields: Any) -> Any:
             row = row_of(fields.get(ROW), f"verl: the column {ROW!r} of the data set")
             policy = ServerPolicy(self, sampling_params, int(fields.get("priority") or 0))
-            rollout = await self.rollouts.collect(
-                row,
+            model = PolicyModel(
                 policy,
                 max_tokens=policy.response_length,
                 template_arguments=_plain(self.apply_chat_template_kwargs),
             )
+            rollout = await self.rollouts.collect(row, model)
             output = _output(rollout, policy, with_logprobs=bool(sampling_params.get("logprobs")))
             if (reason := output["extra_fields"]["ng_mask"]) is not None:
                 message = (
